@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Every target: warnings are errors, imports are explicit, blocking work is moved off the caller knowingly.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "evenkeel",
+    products: [
+        .executable(name: "evenkeel", targets: ["evenkeel"]),
+        .executable(name: "evenkeel-agent", targets: ["evenkeel-agent"]),
+    ],
+    dependencies: [
+        // Command lines with help, validation and exit codes.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The log interface of the Swift server world; agent and controller log through it.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Starts swanctl, nft, ip, qemu-img and the lab's daemons; reaps them and tears them down on cancellation.
+        // Its Foundation trait is off: nothing here needs it.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        // FilePath and FileDescriptor in swift-subprocess's interface.
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        // The configuration file is YAML, so that it can carry comments.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Pure: no Foundation, no clock, no I/O (checked by `make lint`).
+        module("Fleet"),
+        module("Balancing", ["Fleet"]),
+        module("Coordination", ["Fleet", "Balancing"]),
+
+        // External programs with a time limit.
+        module("Commands", [subprocess, systemPackage]),
+        // The configuration file.
+        module("Settings", ["Fleet", yams]),
+
+        module("Hypervisor", ["Fleet"]),
+        .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
+        module("Escort", ["Fleet", "Commands"]),
+        module("Ledger", ["Fleet"]),
+        module("HostAgent", ["Fleet", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]),
+        module("Controller", ["Fleet", "Balancing", "Coordination", "Ledger", "Settings", log]),
+        module("Lab", ["Fleet", "Ledger", "Escort", "Commands"], resources: [.embedInCode("Resources/guest.c")]),
+
+        .executableTarget(
+            name: "evenkeel",
+            dependencies: [
+                "Fleet", "Balancing", "Coordination", "Ledger", "Escort", "Settings", "Controller", "Lab", "Commands",
+                argumentParser, log,
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "evenkeel-agent",
+            dependencies: [
+                "Fleet", "HostAgent", "LibvirtDriver", "Hypervisor", "Escort", "Ledger", "Settings", argumentParser,
+                log,
+            ],
+            swiftSettings: strict
+        ),
+
+        tests("FleetTests", ["Fleet"]),
+        tests("BalancingTests", ["Balancing", "Fleet"]),
+        tests("CoordinationTests", ["Coordination", "Fleet", "Balancing"]),
+        tests("LedgerTests", ["Ledger", "Fleet"]),
+        tests("EscortTests", ["Escort", "Fleet", "Commands"]),
+        tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
+        tests("SettingsTests", ["Settings", "Fleet"]),
+        tests("HostAgentTests", ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands"]),
+        tests("LabTests", ["Lab", "Fleet"]),
+        tests("IntegrationTests", ["Lab", "Ledger", "Fleet", "Commands"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Subprocess
+internal import SystemPackage
+
+/// An external program with its arguments and a time limit.
+public struct Command: Sendable, CustomStringConvertible {
+    public var program: String
+    public var arguments: [String]
+    public var environment: [String: String]
+    public var timeLimit: Duration
+
+    public init(
+        _ program: String,
+        _ arguments: [String] = [],
+        environment: [String: String] = [:],
+        timeLimit: Duration = .seconds(30)
+    ) {
+        self.program = program
+        self.arguments = arguments
+        self.environment = environment
+        self.timeLimit = timeLimit
+    }
+
+    public var description: String { ([program] + arguments).joined(separator: " ") }
+}
+
+/// What a finished command left.
+public struct CommandResult: Sendable {
+    public var exitCode: Int32
+    public var standardOutput: String
+    public var standardError: String
+    public var succeeded: Bool { exitCode == 0 }
+}
+
+/// Why a command gave no result, or not the one wanted.
+public enum CommandError: Error, Sendable, CustomStringConvertible {
+    case cannotStart(command: String, reason: String)
+    case timedOut(command: String, limit: Duration)
+    case failed(command: String, exitCode: Int32, output: String)
+
+    public var description: String {
+        switch self {
+        case .cannotStart(let command, let reason): "cannot start '\(command)': \(reason)"
+        case .timedOut(let command, let limit): "'\(command)' was ended: it took longer than \(limit)"
+        case .failed(let command, let exitCode, let output):
+            "'\(command)' failed with exit code \(exitCode)\(output.isEmpty ? "" : ": \(output)")"
+        }
+    }
+}
+
+extension Command {
+    /// Runs the command to its end, whatever its exit code.
+    ///
+    /// `input` is what it reads on standard input. On cancellation, or when the time limit passes, it gets SIGTERM and,
+    /// two seconds later, SIGKILL.
+    public func result(input: String = "") async throws -> CommandResult {
+        try await withThrowingTaskGroup(of: CommandResult?.self) { group in
+            group.addTask { try await self.runToEnd(input: input) }
+            group.addTask {
+                try await Task.sleep(for: timeLimit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let result = first else {
+                throw CommandError.timedOut(command: description, limit: timeLimit)
+            }
+            return result
+        }
+    }
+
+    /// Runs the command and returns its standard output; any exit code but 0 is an error that carries what it printed.
+    @discardableResult
+    public func run(input: String = "") async throws -> String {
+        let result = try await result(input: input)
+        guard result.succeeded else {
+            let output = result.standardError.isEmpty ? result.standardOutput : result.standardError
+            throw CommandError.failed(
+                command: description,
+                exitCode: result.exitCode,
+                output: String(output.suffix(2000)).trimmedOfNewlines
+            )
+        }
+        return result.standardOutput
+    }
+
+    private static let outputLimit = 16 << 20
+
+    private func runToEnd(input: String) async throws -> CommandResult {
+        var options = PlatformOptions()
+        options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
+        var updates: [Environment.Key: String?] = [:]
+        for (name, value) in environment { updates[Environment.Key(stringLiteral: name)] = value }
+        do {
+            let finished = try await Subprocess.run(
+                program.hasPrefix("/") ? .path(FilePath(program)) : .name(program),
+                arguments: Arguments(arguments),
+                environment: .inherit.updating(updates),
+                platformOptions: options,
+                input: .string(input),
+                output: .string(limit: Self.outputLimit),
+                error: .string(limit: Self.outputLimit)
+            )
+            try Task.checkCancellation()
+            let exitCode: Int32 =
+                switch finished.terminationStatus {
+                case .exited(let code): code
+                case .signaled(let signal): 128 + signal
+                }
+            return CommandResult(
+                exitCode: exitCode,
+                standardOutput: finished.standardOutput,
+                standardError: finished.standardError
+            )
+        } catch let error as SubprocessError {
+            try Task.checkCancellation()
+            throw CommandError.cannotStart(command: description, reason: String(describing: error))
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmedOfNewlines: String {
+        var text = Substring(self)
+        while text.last?.isNewline == true { text.removeLast() }
+        return String(text)
+    }
+}

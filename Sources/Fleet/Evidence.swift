@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What was observed of the path during one migration: observations, not configuration.
+public struct Evidence: Codable, Sendable, Equatable {
+    public var channel: Channel
+    /// The security association that carried it, as the source saw it; `nil` for `plain`.
+    public var association: SecurityAssociation?
+    /// Bytes and packets through the SA towards the target, before the first byte moved and after the last.
+    public var before: TrafficCounters?
+    public var after: TrafficCounters?
+    /// Bytes that passed the tunnel during the move, summed over every SA that served it (rekeying included).
+    public var bytesThroughTunnel: UInt64?
+    /// Memory bytes the hypervisor says it sent.
+    public var bytesByHypervisor: UInt64?
+    public var verdict: Verdict
+
+    public enum Verdict: String, Codable, Sendable {
+        /// The SA's bytes cover what the hypervisor sent.
+        case covered
+        /// They do not: something went another way.
+        case leak
+        /// The channel protects nothing.
+        case unprotected
+        /// A figure is missing, so nothing is claimed.
+        case unknown
+    }
+
+    public init(
+        channel: Channel,
+        association: SecurityAssociation? = nil,
+        before: TrafficCounters? = nil,
+        after: TrafficCounters? = nil,
+        bytesThroughTunnel: UInt64? = nil,
+        bytesByHypervisor: UInt64? = nil,
+        verdict: Verdict
+    ) {
+        self.channel = channel
+        self.association = association
+        self.before = before
+        self.after = after
+        self.bytesThroughTunnel = bytesThroughTunnel
+        self.bytesByHypervisor = bytesByHypervisor
+        self.verdict = verdict
+    }
+}
+
+/// One IPsec security association pair (child SA) between two hosts.
+public struct SecurityAssociation: Codable, Sendable, Equatable {
+    public var localIdentity: String
+    public var peerIdentity: String
+    /// Security parameter indices in hexadecimal.
+    public var inboundSPI: String
+    public var outboundSPI: String
+    /// For example `AES_GCM_16-256/CURVE_25519`.
+    public var suite: String
+    /// For example `IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519`.
+    public var ikeSuite: String
+    /// `TUNNEL` or `TRANSPORT`, as negotiated.
+    public var mode: String
+    /// `kernel` or `user space`.
+    public var implementation: String
+    /// ESP in UDP.
+    public var encapsulated: Bool
+    public init(
+        localIdentity: String,
+        peerIdentity: String,
+        inboundSPI: String,
+        outboundSPI: String,
+        suite: String,
+        ikeSuite: String,
+        mode: String,
+        implementation: String,
+        encapsulated: Bool
+    ) {
+        self.localIdentity = localIdentity
+        self.peerIdentity = peerIdentity
+        self.inboundSPI = inboundSPI
+        self.outboundSPI = outboundSPI
+        self.suite = suite
+        self.ikeSuite = ikeSuite
+        self.mode = mode
+        self.implementation = implementation
+        self.encapsulated = encapsulated
+    }
+}
+
+/// Bytes and packets counted so far by one direction of an SA.
+public struct TrafficCounters: Codable, Sendable, Equatable {
+    public var bytes: UInt64
+    public var packets: UInt64
+    public init(bytes: UInt64, packets: UInt64) {
+        self.bytes = bytes
+        self.packets = packets
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A host as the configuration lists it.
+public struct InventoryHost: Codable, Sendable, Equatable {
+    public var name: HostName
+    /// Its address on the cluster's LAN; IKE and ESP run between these.
+    public var address: String
+    /// Its inner address, reachable only inside the tunnels; migrations run between these.
+    public var innerAddress: String
+    /// The libvirt URI under which its peers reach it, for instance `qemu+tls://h2/system`.
+    public var libvirtURI: String
+    public init(name: HostName, address: String, innerAddress: String, libvirtURI: String) {
+        self.name = name
+        self.address = address
+        self.innerAddress = innerAddress
+        self.libvirtURI = libvirtURI
+    }
+}
+
+/// All hosts of the fleet.
+public struct Inventory: Codable, Sendable, Equatable {
+    public var hosts: [InventoryHost]
+    public init(hosts: [InventoryHost]) { self.hosts = hosts }
+    public subscript(name: HostName) -> InventoryHost? { hosts.first { $0.name == name } }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The path on which a VM's memory travels.
+public enum Channel: String, Codable, Sendable, CaseIterable {
+    /// Inner addresses that exist only inside IPsec tunnels.
+    case ipsec
+    /// In the clear over the hosts' LAN: for benchmarks, by name, per run; no policy can choose it.
+    case plain
+}
+
+/// How the memory is moved.
+public enum Technique: String, Codable, Sendable {
+    case preCopy
+}
+
+/// One ordered move of one VM; used once.
+public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
+    public var id: OrderID
+    public var vm: VMID
+    public var vmName: String
+    public var source: HostName
+    public var target: HostName
+    public var channel: Channel
+    public var technique: Technique
+    public var issuedAt: Instant
+    /// After this instant no agent may begin it.
+    public var expires: Instant
+    /// Who asked: `controller` or `operator`.
+    public var issuer: Issuer
+    /// Why, in words.
+    public var reason: String
+    /// What the controller expects of it; `nil` for an operator's order.
+    public var prediction: Prediction?
+
+    public enum Issuer: String, Codable, Sendable { case controller, `operator` }
+
+    public init(
+        id: OrderID,
+        vm: VMID,
+        vmName: String,
+        source: HostName,
+        target: HostName,
+        channel: Channel,
+        technique: Technique = .preCopy,
+        issuedAt: Instant,
+        expires: Instant,
+        issuer: Issuer,
+        reason: String,
+        prediction: Prediction? = nil
+    ) {
+        self.id = id
+        self.vm = vm
+        self.vmName = vmName
+        self.source = source
+        self.target = target
+        self.channel = channel
+        self.technique = technique
+        self.issuedAt = issuedAt
+        self.expires = expires
+        self.issuer = issuer
+        self.reason = reason
+        self.prediction = prediction
+    }
+}
+
+/// CPU shares (of capacity) of both hosts before a move and as predicted after it.
+public struct Prediction: Codable, Sendable, Equatable {
+    public var sourceBefore: Double
+    public var sourceAfter: Double
+    public var targetBefore: Double
+    public var targetAfter: Double
+    public init(sourceBefore: Double, sourceAfter: Double, targetBefore: Double, targetAfter: Double) {
+        self.sourceBefore = sourceBefore
+        self.sourceAfter = sourceAfter
+        self.targetBefore = targetBefore
+        self.targetAfter = targetAfter
+    }
+}
+
+/// A line of the ledger's orders.
+public enum OrderRecord: Codable, Sendable, Equatable {
+    case migrate(order: MigrationOrder)
+    /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
+    case cancel(id: OrderID, at: Instant, reason: String)
+
+    public var orderID: OrderID {
+        switch self {
+        case .migrate(let order): order.id
+        case .cancel(let id, _, _): id
+        }
+    }
+}

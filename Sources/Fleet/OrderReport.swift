@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an agent says about an order: one step in its life.
+///
+///     submitted ─▶ accepted ─▶ prepared ─▶ running ─▶ done
+///         │           │           │           │
+///         └───────────┴───────────┴───────────┴─────▶ failed
+///
+/// The source's agent accepts (with what the VM needs), the target's agent prepares (its checks passed), then the
+/// source runs it. Either may end it by failing it.
+public struct OrderReport: Codable, Sendable, Equatable {
+    public var order: OrderID
+    public var host: HostName
+    public var at: Instant
+    public var step: OrderStep
+    public init(order: OrderID, host: HostName, at: Instant, step: OrderStep) {
+        self.order = order
+        self.host = host
+        self.at = at
+        self.step = step
+    }
+}
+
+public enum OrderStep: Codable, Sendable, Equatable {
+    /// By the source: the VM is here and may move; this is what it needs.
+    case accepted(requirements: VMRequirements)
+    /// By the target: everything the VM needs is here.
+    case prepared
+    /// By the source, repeatedly while the migration runs.
+    case running(progress: MigrationProgress)
+    /// By the source: the VM runs at the target.
+    case done(outcome: MigrationOutcome, evidence: Evidence)
+    /// By source or target: ended; `runsOn` is where the VM was seen to run, `nil` if nobody could say.
+    case failed(failure: OrderFailure)
+
+    public var isFinal: Bool {
+        switch self {
+        case .done, .failed: true
+        case .accepted, .prepared, .running: false
+        }
+    }
+}
+
+/// Why an order ended without a move.
+public struct OrderFailure: Codable, Sendable, Equatable {
+    public var kind: Kind
+    /// What happened, to what, and what to do, in words.
+    public var reason: String
+    public var runsOn: HostName?
+    public var preflight: [PreflightFailure]
+    public var evidence: Evidence?
+
+    public enum Kind: String, Codable, Sendable {
+        /// A check before the move failed; nothing was touched.
+        case refused
+        /// The protected path was not there or did not hold.
+        case escort
+        /// The hypervisor gave up; the VM runs on at the source.
+        case migration
+        case cancelled
+        case expired
+        /// The agent was away and found afterwards that the move had not happened.
+        case interrupted
+        /// Nobody could say where the VM runs; a person must look.
+        case inDoubt
+    }
+
+    public init(
+        kind: Kind,
+        reason: String,
+        runsOn: HostName?,
+        preflight: [PreflightFailure] = [],
+        evidence: Evidence? = nil
+    ) {
+        self.kind = kind
+        self.reason = reason
+        self.runsOn = runsOn
+        self.preflight = preflight
+        self.evidence = evidence
+    }
+}
+
+/// One requirement that is not met: what, and where.
+public struct PreflightFailure: Codable, Sendable, Equatable, CustomStringConvertible {
+    public var check: Check
+    public var host: HostName
+    public var reason: String
+
+    public enum Check: String, Codable, Sendable {
+        case hypervisor, version, machineType, cpu, storage, network, memory, name, uuid, state, escort
+    }
+
+    public init(check: Check, host: HostName, reason: String) {
+        self.check = check
+        self.host = host
+        self.reason = reason
+    }
+
+    public var description: String { "\(check.rawValue) on \(host): \(reason)" }
+}
+
+/// What a VM needs of a host that is to take it, read by the source's agent when it accepts an order.
+public struct VMRequirements: Codable, Sendable, Equatable {
+    public var id: VMID
+    public var name: String
+    /// libvirt's domain type: `kvm`, `qemu`, `xen`.
+    public var domainType: String
+    public var hypervisor: HypervisorFacts
+    public var emulator: String?
+    public var machine: String
+    public var architecture: String
+    public var vcpus: Int
+    public var memoryBytes: UInt64
+    /// The `<cpu>` element of the live definition, `nil` where it has none.
+    public var cpuXML: String?
+    public var disks: [DiskSource]
+    /// Networks and bridges of its interfaces.
+    public var networks: [NetworkSource]
+
+    public init(
+        id: VMID,
+        name: String,
+        domainType: String,
+        hypervisor: HypervisorFacts,
+        emulator: String?,
+        machine: String,
+        architecture: String,
+        vcpus: Int,
+        memoryBytes: UInt64,
+        cpuXML: String?,
+        disks: [DiskSource],
+        networks: [NetworkSource]
+    ) {
+        self.id = id
+        self.name = name
+        self.domainType = domainType
+        self.hypervisor = hypervisor
+        self.emulator = emulator
+        self.machine = machine
+        self.architecture = architecture
+        self.vcpus = vcpus
+        self.memoryBytes = memoryBytes
+        self.cpuXML = cpuXML
+        self.disks = disks
+        self.networks = networks
+    }
+}
+
+/// Where a disk's data are.
+public enum DiskSource: Codable, Sendable, Equatable {
+    case iscsi(address: String, port: Int, iqn: String, lun: Int)
+    case file(path: String)
+    case block(path: String)
+    /// A kind whose reachability cannot be checked from another host.
+    case other(type: String, detail: String)
+}
+
+/// What an interface is attached to.
+public enum NetworkSource: Codable, Sendable, Equatable {
+    case bridge(name: String)
+    case network(name: String)
+    case other(type: String)
+}
+
+/// How far a running migration is.
+public struct MigrationProgress: Codable, Sendable, Equatable {
+    public var elapsedSeconds: Double
+    public var bytesTransferred: UInt64
+    public var bytesRemaining: UInt64
+    public var bytesTotal: UInt64
+    public var iteration: Int?
+    public var dirtyPagesPerSecond: UInt64?
+    public init(
+        elapsedSeconds: Double,
+        bytesTransferred: UInt64,
+        bytesRemaining: UInt64,
+        bytesTotal: UInt64,
+        iteration: Int? = nil,
+        dirtyPagesPerSecond: UInt64? = nil
+    ) {
+        self.elapsedSeconds = elapsedSeconds
+        self.bytesTransferred = bytesTransferred
+        self.bytesRemaining = bytesRemaining
+        self.bytesTotal = bytesTotal
+        self.iteration = iteration
+        self.dirtyPagesPerSecond = dirtyPagesPerSecond
+    }
+}
+
+/// What a finished migration took, as the hypervisor says.
+///
+/// A figure it did not give is `nil`.
+public struct MigrationOutcome: Codable, Sendable, Equatable {
+    public var startedAt: Instant
+    public var endedAt: Instant
+    public var totalSeconds: Double?
+    /// No instance executed for this long.
+    public var downtimeSeconds: Double?
+    /// Memory bytes sent.
+    public var bytesTransferred: UInt64?
+    public var iterations: Int?
+    /// Anything a person should know, such as that the outcome was found out after a restart.
+    public var note: String?
+    public init(
+        startedAt: Instant,
+        endedAt: Instant,
+        totalSeconds: Double? = nil,
+        downtimeSeconds: Double? = nil,
+        bytesTransferred: UInt64? = nil,
+        iterations: Int? = nil,
+        note: String? = nil
+    ) {
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.totalSeconds = totalSeconds
+        self.downtimeSeconds = downtimeSeconds
+        self.bytesTransferred = bytesTransferred
+        self.iterations = iterations
+        self.note = note
+    }
+}
