@@ -42,7 +42,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
 }
 
 /// Why an order ended without a move.
-public struct OrderFailure: Codable, Sendable, Equatable {
+public struct OrderFailure: Error, Codable, Sendable, Equatable {
     public var kind: Kind
     /// What happened, to what, and what to do, in words.
     public var reason: String

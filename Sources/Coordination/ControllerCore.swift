@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Balancing
+public import Fleet
+
+/// What the controller decides, without any I/O: events in, effects out.
+public struct ControllerCore: Sendable {
+    public enum Event: Sendable {
+        case sample(LoadSample)
+        case order(OrderRecord)
+        case report(OrderReport)
+        /// An order could not be written to the ledger: nobody will ever see it.
+        case submissionFailed(OrderID)
+        /// It is time to decide. `identifier` is unique to this decision; orders are named after it.
+        case decide(at: Instant, identifier: String)
+    }
+
+    public enum Effect: Sendable, Equatable {
+        /// Write the order to the ledger.
+        case submit(MigrationOrder)
+        /// Tell the people who watch: a decision or a refusal that is new.
+        case announce(Announcement)
+    }
+
+    /// A sentence for people about a host or a VM.
+    public struct Announcement: Sendable, Equatable {
+        public enum Kind: String, Sendable { case judgement, refusal, move, ended }
+        public var kind: Kind
+        public var text: String
+        public init(kind: Kind, text: String) {
+            self.kind = kind
+            self.text = text
+        }
+    }
+
+    public private(set) var policy: Policy
+    public private(set) var revision: UInt64 = 0
+    public private(set) var hosts: [HostName: HostHistory] = [:]
+    public private(set) var orders: [OrderID: OrderLife] = [:]
+    /// Reports that came before their order (the ledger's files are read one after the other).
+    private var early: [OrderID: [OrderReport]] = [:]
+    private var announced: [String: String] = [:]
+
+    public init(policy: Policy) { self.policy = policy }
+
+    /// Takes in one event.
+    public mutating func handle(_ event: Event) -> [Effect] {
+        var effects: [Effect] = []
+        revision += 1
+        switch event {
+        case .sample(let sample): take(sample)
+        case .order(let record): take(record)
+        case .report(let report): take(report, effects: &effects)
+        case .submissionFailed(let id): orders[id] = nil
+        case .decide(let at, let identifier): decide(at: at, identifier: identifier, effects: &effects)
+        }
+        return effects
+    }
+
+    /// The fleet as it is known at an instant.
+    public func snapshot(at instant: Instant) -> FleetSnapshot {
+        let inOrder = orders.values.sorted { $0.order.id < $1.order.id }
+        return FleetSnapshot(
+            revision: revision,
+            at: instant,
+            hosts: hosts.values.sorted { $0.name < $1.name },
+            movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
+            pastMoves: inOrder.filter { $0.stage.isFinal }.map {
+                PastMove(move: $0.move, endedAt: $0.changedAt, succeeded: $0.stage == .done)
+            }
+        )
+    }
+
+    /// Whether an order may still move its VM.
+    ///
+    /// One that nobody began before it expired never will: agents refuse it.
+    private func isInFlight(_ life: OrderLife, at instant: Instant) -> Bool {
+        guard !life.stage.isFinal else { return false }
+        return life.stage == .running || instant <= life.order.expires + policy.staleAfter
+    }
+
+    private mutating func take(_ sample: LoadSample) {
+        var history = hosts[sample.host] ?? HostHistory(name: sample.host, samples: [])
+        if let latest = history.latest, latest.at >= sample.at { return }
+        history.samples.append(sample)
+        history.samples = Array(history.samples.suffix(policy.overloadWindow))
+        hosts[sample.host] = history
+    }
+
+    private mutating func take(_ record: OrderRecord) {
+        switch record {
+        case .migrate(let order):
+            guard orders[order.id] == nil else { return }
+            var life = OrderLife(order)
+            for report in early.removeValue(forKey: order.id) ?? [] { life.apply(report) }
+            orders[order.id] = life
+        case .cancel(let id, _, let reason):
+            orders[id]?.cancel(reason: reason)
+        }
+    }
+
+    private mutating func take(_ report: OrderReport, effects: inout [Effect]) {
+        guard var life = orders[report.order] else {
+            early[report.order, default: []].append(report)
+            return
+        }
+        guard life.apply(report) else { return }
+        orders[report.order] = life
+        let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
+        switch life.stage {
+        case .done: effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
+        case .failed:
+            let reason = life.failure?.reason ?? "no reason given"
+            effects.append(.announce(Announcement(kind: .ended, text: "did not move \(move): \(reason)")))
+        case .submitted, .accepted, .prepared, .running: break
+        }
+    }
+
+    private mutating func decide(at instant: Instant, identifier: String, effects: inout [Effect]) {
+        let plan = ThresholdBalancer(policy: policy).plan(for: snapshot(at: instant))
+        for judgement in plan.judgements {
+            announce(
+                .judgement,
+                about: "host \(judgement.host)",
+                // Figures change with each sample; it is news when the verdict does.
+                ifChanged: judgement.verdict.rawValue,
+                text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
+                effects: &effects
+            )
+        }
+        for refusal in plan.refusals {
+            let what =
+                refusal.vmName.map { "\($0) stays on \(refusal.host)" } ?? "\(refusal.host) is not relieved further"
+            announce(
+                .refusal,
+                about: what,
+                ifChanged: String(refusal.reason.filter { !$0.isNumber }),
+                text: "\(what): \(refusal.reason)",
+                effects: &effects
+            )
+        }
+        for (index, move) in plan.moves.enumerated() {
+            let order = MigrationOrder(
+                id: OrderID("\(identifier)-\(index + 1)"),
+                vm: move.vm,
+                vmName: move.vmName,
+                source: move.source,
+                target: move.target,
+                channel: .ipsec,
+                issuedAt: instant,
+                expires: instant + policy.orderLifetime,
+                issuer: .controller,
+                reason: move.reason,
+                prediction: move.prediction
+            )
+            // Known from now on, so that the next decision counts it even before the ledger shows it.
+            orders[order.id] = OrderLife(order)
+            effects.append(.submit(order))
+            effects.append(
+                .announce(
+                    Announcement(
+                        kind: .move,
+                        text: "move \(move.vmName) from \(move.source) to \(move.target): \(move.reason)"
+                    )
+                )
+            )
+        }
+    }
+
+    private mutating func announce(
+        _ kind: Announcement.Kind,
+        about subject: String,
+        ifChanged key: String,
+        text: String,
+        effects: inout [Effect]
+    ) {
+        guard announced[subject] != key else { return }
+        announced[subject] = key
+        effects.append(.announce(Announcement(kind: kind, text: text)))
+    }
+}

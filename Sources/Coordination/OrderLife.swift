@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// How far an order has come, from everything the ledger says of it.
+///
+///     submitted ─▶ accepted ─▶ prepared ─▶ running ─▶ done
+///         │           │           │           │
+///         └───────────┴───────────┴───────────┴─────▶ failed
+///
+/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored.
+public struct OrderLife: Sendable, Equatable {
+    public enum Stage: Int, Sendable, Comparable, CaseIterable {
+        case submitted, accepted, prepared, running, done, failed
+        public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+        public var isFinal: Bool { self >= .done }
+    }
+
+    public let order: MigrationOrder
+    public private(set) var stage = Stage.submitted
+    public private(set) var changedAt: Instant
+    public private(set) var requirements: VMRequirements?
+    public private(set) var progress: MigrationProgress?
+    public private(set) var outcome: MigrationOutcome?
+    public private(set) var failure: OrderFailure?
+    public private(set) var evidence: Evidence?
+    /// Why somebody wants it ended before its time.
+    public private(set) var cancellation: String?
+
+    public init(_ order: MigrationOrder) {
+        self.order = order
+        changedAt = order.issuedAt
+    }
+
+    public var move: Move { Move(vm: order.vm, source: order.source, target: order.target) }
+
+    /// Takes in one report; returns whether it changed anything.
+    @discardableResult
+    public mutating func apply(_ report: OrderReport) -> Bool {
+        guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }
+        let next: Stage =
+            switch report.step {
+            case .accepted: .accepted
+            case .prepared: .prepared
+            case .running: .running
+            case .done: .done
+            case .failed: .failed
+            }
+        guard next > stage || next == .running else { return false }
+        stage = next
+        changedAt = report.at
+        switch report.step {
+        case .accepted(let requirements): self.requirements = requirements
+        case .prepared: break
+        case .running(let progress): self.progress = progress
+        case .done(let outcome, let evidence):
+            self.outcome = outcome
+            self.evidence = evidence
+        case .failed(let failure):
+            self.failure = failure
+            evidence = failure.evidence
+        }
+        return true
+    }
+
+    public mutating func cancel(reason: String) {
+        if cancellation == nil { cancellation = reason }
+    }
+
+    /// Steps are the source's to report, but for the target's consent; once the source runs it, only the source ends it.
+    private func isFromTheRightHost(_ report: OrderReport) -> Bool {
+        switch report.step {
+        case .accepted, .running, .done: report.host == order.source
+        case .prepared: report.host == order.target
+        case .failed: report.host == order.source || (report.host == order.target && stage < .running)
+        }
+    }
+}

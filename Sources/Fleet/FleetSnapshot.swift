@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything a plan is made from: the fleet at one instant, as the ledger tells it.
+public struct FleetSnapshot: Sendable, Equatable {
+    /// Counts up with everything that was read; a plan carries it.
+    public var revision: UInt64
+    public var at: Instant
+    /// Hosts in the order of their names.
+    public var hosts: [HostHistory]
+    public var movesInFlight: [Move]
+    /// Moves that have ended, by any outcome.
+    public var pastMoves: [PastMove]
+
+    public init(
+        revision: UInt64,
+        at: Instant,
+        hosts: [HostHistory],
+        movesInFlight: [Move] = [],
+        pastMoves: [PastMove] = []
+    ) {
+        self.revision = revision
+        self.at = at
+        self.hosts = hosts
+        self.movesInFlight = movesInFlight
+        self.pastMoves = pastMoves
+    }
+}
+
+/// A host's latest samples, oldest first.
+public struct HostHistory: Sendable, Equatable {
+    public var name: HostName
+    public var samples: [LoadSample]
+    public var latest: LoadSample? { samples.last }
+    public init(name: HostName, samples: [LoadSample]) {
+        self.name = name
+        self.samples = samples
+    }
+}
+
+/// A VM on its way between two hosts.
+public struct Move: Sendable, Equatable {
+    public var vm: VMID
+    public var source: HostName
+    public var target: HostName
+    public init(vm: VMID, source: HostName, target: HostName) {
+        self.vm = vm
+        self.source = source
+        self.target = target
+    }
+}
+
+/// A move that has ended.
+public struct PastMove: Sendable, Equatable {
+    public var move: Move
+    public var endedAt: Instant
+    public var succeeded: Bool
+    public init(move: Move, endedAt: Instant, succeeded: Bool) {
+        self.move = move
+        self.endedAt = endedAt
+        self.succeeded = succeeded
+    }
+}

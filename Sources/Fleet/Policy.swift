@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the fleet's owner wants: when a host counts as overloaded, and how cautiously it is relieved.
+public struct Policy: Sendable, Equatable {
+    public var cpu: Thresholds
+    public var memory: Thresholds
+    /// A host is overloaded when at least `overloadSamples` of its last `overloadWindow` samples are above the upper
+    /// threshold.
+    public var overloadSamples: Int
+    public var overloadWindow: Int
+    /// A host without a sample for this long is neither source nor target.
+    public var staleAfter: Duration
+    /// A VM that was moved, or whose move failed, stays put for this long.
+    public var cooldown: Duration
+    /// A VM does not go back within this time to a host that it left.
+    public var noReturn: Duration
+    /// Moves at the same time that one host may take part in, and in all.
+    public var movesPerHost: Int
+    public var movesInAll: Int
+    /// An order that no agent has begun within this time is void.
+    public var orderLifetime: Duration
+
+    public init(
+        cpu: Thresholds = Thresholds(upper: 0.80, lower: 0.60),
+        memory: Thresholds = Thresholds(upper: 0.90, lower: 0.75),
+        overloadSamples: Int = 3,
+        overloadWindow: Int = 4,
+        staleAfter: Duration = .seconds(30),
+        cooldown: Duration = .seconds(300),
+        noReturn: Duration = .seconds(1800),
+        movesPerHost: Int = 2,
+        movesInAll: Int = 4,
+        orderLifetime: Duration = .seconds(120)
+    ) {
+        self.cpu = cpu
+        self.memory = memory
+        self.overloadSamples = overloadSamples
+        self.overloadWindow = overloadWindow
+        self.staleAfter = staleAfter
+        self.cooldown = cooldown
+        self.noReturn = noReturn
+        self.movesPerHost = movesPerHost
+        self.movesInAll = movesInAll
+        self.orderLifetime = orderLifetime
+    }
+}
+
+/// Two shares of a host's capacity, 0 to 1.
+public struct Thresholds: Sendable, Equatable {
+    /// Above it a host is overloaded, and no move may bring a target above it.
+    public var upper: Double
+    /// At or below it a host is light and may take VMs; between the two it is left alone.
+    public var lower: Double
+    public init(upper: Double, lower: Double) {
+        self.upper = upper
+        self.lower = lower
+    }
+}

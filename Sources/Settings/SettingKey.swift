@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// One key of the configuration: its name in dots, what it means, and how its value is read and shown.
+public struct SettingKey: Sendable {
+    public let path: String
+    public let meaning: String
+    let set: @Sendable (inout Settings, String) throws(ValueError) -> Void
+    /// The value as it stands in a file; `nil` when unset.
+    let show: @Sendable (Settings) -> String?
+
+    /// The environment variable of the key: `EVENKEEL_POLICY_CPU_UPPER` for `policy.cpu.upper`.
+    public var variable: String { "EVENKEEL_" + path.uppercased().replacing(".", with: "_") }
+}
+
+extension SettingKey {
+    /// Every key but the list `hosts`, in the order of the documented file.
+    public static let all: [SettingKey] = general + escort + policy
+
+    private static func duration(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, Duration> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parseDuration(text)
+        } show: {
+            format($0[keyPath: field])
+        }
+    }
+
+    private static func share(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, Double> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parseShare(text)
+        } show: {
+            format(share: $0[keyPath: field])
+        }
+    }
+
+    private static func count(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, Int> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parseCount(text)
+        } show: {
+            String($0[keyPath: field])
+        }
+    }
+
+    private static func path(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, String> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parsePath(text)
+        } show: {
+            $0[keyPath: field]
+        }
+    }
+
+    private static func optionalText(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, String?> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parseText(text)
+        } show: {
+            $0[keyPath: field]
+        }
+    }
+
+    private static let general: [SettingKey] = [
+        optionalText("host", "The name of the host an agent runs on, as in hosts; by default the system's.", \.host),
+        path(
+            "ledger.folder",
+            "The folder on shared storage through which agents and controller meet.",
+            \.ledger.folder
+        ),
+        duration("ledger.lock_timeout", "How long an append waits for the file's lock.", \.ledger.lockTimeout),
+        SettingKey(
+            path: "ledger.segment_size",
+            meaning: "A file of the ledger that has grown to this is followed by a new one."
+        ) {
+            settings,
+            text throws(ValueError) in
+            settings.ledger.segmentBytes = try parseSize(text)
+        } show: {
+            format(size: $0.ledger.segmentBytes)
+        },
+        duration(
+            "ledger.poll_interval",
+            "How often agents and controller look for new records.",
+            \.ledger.pollInterval
+        ),
+        duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
+        optionalText(
+            "sampling.cgroup",
+            "The control group that bounds this host's CPU and memory, where it is not the whole machine.",
+            \.sampling.cgroup
+        ),
+        SettingKey(path: "hypervisor.uri", meaning: "The libvirt URI of this host's hypervisor.") {
+            settings,
+            text throws(ValueError) in
+            settings.hypervisorURI = try parseText(text)
+        } show: {
+            $0.hypervisorURI
+        },
+        duration("migration.time_limit", "The longest that a migration may take.", \.migration.timeLimit),
+        duration("migration.stall_limit", "The longest that a migration may send nothing.", \.migration.stallLimit),
+        duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),
+    ]
+
+    private static let escort: [SettingKey] = [
+        path(
+            "escort.psk_file",
+            "The file with the mesh's pre-shared key; readable by its owner alone.",
+            \.escort.pskFile
+        ),
+        optionalText(
+            "escort.vici",
+            "The vici socket of strongSwan's charon; by default swanctl's own.",
+            \.escort.viciSocket
+        ),
+        path("escort.folder", "Where the agent keeps the strongSwan configuration that it generates.", \.escort.folder),
+        SettingKey(
+            path: "escort.allow_plain",
+            meaning: "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks."
+        ) { settings, text throws(ValueError) in
+            settings.escort.allowPlain = try parseBool(text)
+        } show: {
+            String($0.escort.allowPlain)
+        },
+    ]
+
+    private static let policy: [SettingKey] = [
+        duration("policy.decision_interval", "How often the controller decides.", \.decisionInterval),
+        share("policy.cpu.upper", "A host above this share of its CPU is overloaded.", \.policy.cpu.upper),
+        share("policy.cpu.lower", "A host takes VMs only at or below this share of its CPU.", \.policy.cpu.lower),
+        share("policy.memory.upper", "A host above this share of its memory is overloaded.", \.policy.memory.upper),
+        share(
+            "policy.memory.lower",
+            "A host takes VMs only at or below this share of its memory.",
+            \.policy.memory.lower
+        ),
+        count(
+            "policy.overload_samples",
+            "So many samples of the window must be above a threshold.",
+            \.policy.overloadSamples
+        ),
+        count("policy.overload_window", "So many of the last samples are looked at.", \.policy.overloadWindow),
+        duration("policy.stale_after", "A host without a sample for this long is left out.", \.policy.staleAfter),
+        duration(
+            "policy.cooldown",
+            "A VM stays put for this long after a move, or after one that failed.",
+            \.policy.cooldown
+        ),
+        duration(
+            "policy.no_return",
+            "A VM does not go back within this time to a host that it left.",
+            \.policy.noReturn
+        ),
+        count("policy.moves_per_host", "So many moves at once may one host take part in.", \.policy.movesPerHost),
+        count("policy.moves_in_all", "So many moves at once may run in the fleet.", \.policy.movesInAll),
+        duration(
+            "policy.order_lifetime",
+            "An order that no agent has begun within this time is void.",
+            \.policy.orderLifetime
+        ),
+    ]
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+extension Settings {
+    /// A configuration file with every key, its meaning and this value; keys that are unset are commented out.
+    public func documentedFile() -> String {
+        var lines = [
+            "# Evenkeel's configuration. Flags (--set key=value) go over the environment, which goes over this file."
+        ]
+        var section: [Substring] = []
+        for key in SettingKey.all {
+            let parts = key.path.split(separator: ".")
+            let parents = parts.dropLast()
+            let common = zip(section, parents).prefix { $0 == $1 }.count
+            for (depth, name) in parents.enumerated().dropFirst(common) {
+                if depth == 0 { lines.append("") }
+                lines.append(Self.indent(depth) + "\(name):")
+            }
+            section = Array(parents)
+            let indent = Self.indent(parents.count)
+            lines.append("\(indent)# \(key.meaning) [\(key.variable)]")
+            let value = key.show(self)
+            lines.append("\(indent)\(value == nil ? "# " : "")\(parts.last ?? ""): \(value ?? "…")")
+        }
+        lines.append(
+            "\n# The hosts of the fleet: name, address on the LAN, inner address (exists only inside the tunnels),"
+        )
+        lines.append("# and the libvirt URI under which the others reach it.")
+        lines.append("hosts:\(inventory.hosts.isEmpty ? " []" : "")")
+        for host in inventory.hosts {
+            lines.append("  - name: \(host.name)")
+            lines.append("    address: \(host.address)")
+            lines.append("    inner_address: \(host.innerAddress)")
+            lines.append("    libvirt_uri: \(host.libvirtURI)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+internal import Yams
+
+extension Settings {
+    /// Reads the configuration: flags over environment over file over defaults.
+    ///
+    /// `file` is the file's name and text, if there is one; variables that begin with `EVENKEEL_` must be of known keys;
+    /// `flags` are `key=value` pairs as given on the command line. An unknown key, a bad value, or values that do not go
+    /// together are refused.
+    public static func load(
+        file: (name: String, text: String)?,
+        environment: [String: String] = [:],
+        flags: [String] = []
+    ) throws(SettingsError) -> Settings {
+        var settings = Settings()
+        if let file { try settings.apply(file: file.name, text: file.text) }
+        for (variable, value) in environment.sorted(by: { $0.key < $1.key })
+        where variable.hasPrefix("EVENKEEL_") && variable != configurationVariable {
+            guard let key = SettingKey.all.first(where: { $0.variable == variable }) else {
+                throw SettingsError(origin: "environment", key: variable, reason: "no key has this variable")
+            }
+            try settings.set(key, to: value, origin: "environment")
+        }
+        for flag in flags {
+            guard let split = flag.firstIndex(of: "=") else {
+                throw SettingsError(origin: "--set", key: flag, reason: "it is not of the form key=value")
+            }
+            let path = String(flag[..<split])
+            guard let key = SettingKey.all.first(where: { $0.path == path }) else {
+                throw SettingsError(origin: "--set", key: path, reason: unknown(path))
+            }
+            try settings.set(key, to: String(flag[flag.index(after: split)...]), origin: "--set")
+        }
+        try settings.validate(origin: file?.name ?? "configuration")
+        return settings
+    }
+
+    /// The environment variable that names the file.
+    public static let configurationVariable = "EVENKEEL_CONFIG"
+
+    private mutating func set(_ key: SettingKey, to value: String, origin: String) throws(SettingsError) {
+        do {
+            try key.set(&self, value)
+        } catch {
+            throw SettingsError(origin: origin, key: key.path, reason: error.reason)
+        }
+    }
+
+    private static func unknown(_ path: String) -> String {
+        let near = SettingKey.all.map(\.path).filter {
+            $0.split(separator: ".").last == path.split(separator: ".").last
+        }
+        return near.isEmpty ? "unknown key" : "unknown key; did you mean \(near.joined(separator: " or "))?"
+    }
+}
+
+// MARK: the file
+
+extension Settings {
+    private mutating func apply(file: String, text: String) throws(SettingsError) {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw SettingsError(origin: file, key: "", reason: "not valid YAML: \(error)")
+        }
+        guard let root else { return }
+        try apply(root, path: "", file: file)
+    }
+
+    private mutating func apply(_ node: Node, path: String, file: String) throws(SettingsError) {
+        let origin = "\(file):\(node.mark?.line ?? 0)"
+        if let key = SettingKey.all.first(where: { $0.path == path }) {
+            guard case .scalar(let scalar) = node else {
+                throw SettingsError(
+                    origin: origin,
+                    key: path,
+                    reason: "one value is wanted here, not a list or mapping"
+                )
+            }
+            try set(key, to: scalar.string, origin: origin)
+            return
+        }
+        if path == "hosts" {
+            try applyHosts(node, file: file)
+            return
+        }
+        let isSection = path.isEmpty || SettingKey.all.contains { $0.path.hasPrefix(path + ".") }
+        guard isSection else { throw SettingsError(origin: origin, key: path, reason: Self.unknown(path)) }
+        guard case .mapping(let mapping) = node else {
+            // An empty section, all of its keys commented out, is as good as none.
+            if case .scalar(let scalar) = node, scalar.string.isEmpty || scalar.string == "null" { return }
+            throw SettingsError(origin: origin, key: path, reason: "keys are wanted here")
+        }
+        for (name, value) in mapping {
+            guard let name = name.string else {
+                throw SettingsError(origin: origin, key: path, reason: "a key that is no text")
+            }
+            try apply(value, path: path.isEmpty ? name : "\(path).\(name)", file: file)
+        }
+    }
+
+    private mutating func applyHosts(_ node: Node, file: String) throws(SettingsError) {
+        guard case .sequence(let list) = node else {
+            let origin = "\(file):\(node.mark?.line ?? 0)"
+            throw SettingsError(origin: origin, key: "hosts", reason: "a list of hosts is wanted here")
+        }
+        inventory.hosts = []
+        for (index, entry) in list.enumerated() {
+            inventory.hosts.append(try Self.host(entry, key: "hosts[\(index)]", file: file))
+        }
+    }
+
+    private static func host(_ node: Node, key: String, file: String) throws(SettingsError) -> InventoryHost {
+        let origin = "\(file):\(node.mark?.line ?? 0)"
+        guard case .mapping(let mapping) = node else {
+            throw SettingsError(origin: origin, key: key, reason: "a mapping with name and addresses is wanted here")
+        }
+        var values: [String: String] = [:]
+        for (name, value) in mapping {
+            let origin = "\(file):\(name.mark?.line ?? 0)"
+            guard let name = name.string, let text = value.scalar?.string else {
+                throw SettingsError(origin: origin, key: key, reason: "one value is wanted for each key")
+            }
+            guard hostKeys.contains(name) else {
+                throw SettingsError(
+                    origin: origin,
+                    key: "\(key).\(name)",
+                    reason: "unknown key; a host has \(hostKeys.joined(separator: ", "))"
+                )
+            }
+            values[name] = text
+        }
+        func required(_ name: String) throws(SettingsError) -> String {
+            guard let value = values[name], !value.isEmpty else {
+                throw SettingsError(origin: origin, key: "\(key).\(name)", reason: "it is missing")
+            }
+            return value
+        }
+        let name = try required("name")
+        return InventoryHost(
+            name: HostName(name),
+            address: try required("address"),
+            innerAddress: try required("inner_address"),
+            libvirtURI: values["libvirt_uri"] ?? "qemu+tls://\(name)/system"
+        )
+    }
+
+    static let hostKeys = ["name", "address", "inner_address", "libvirt_uri"]
+}
+
+// MARK: values that must go together
+
+extension Settings {
+    private func validate(origin: String) throws(SettingsError) {
+        func refuse(_ key: String, _ reason: String) -> SettingsError {
+            SettingsError(origin: origin, key: key, reason: reason)
+        }
+        for (name, thresholds) in [("cpu", policy.cpu), ("memory", policy.memory)]
+        where thresholds.lower > thresholds.upper {
+            throw refuse("policy.\(name).lower", "it is above policy.\(name).upper")
+        }
+        guard policy.overloadSamples <= policy.overloadWindow else {
+            throw refuse("policy.overload_samples", "it is above policy.overload_window")
+        }
+        guard policy.staleAfter >= sampling.interval else {
+            throw refuse("policy.stale_after", "it is below sampling.interval: every host would be stale")
+        }
+        var seen: Set<String> = []
+        for host in inventory.hosts {
+            for value in [host.name.rawValue, host.address, host.innerAddress] where !seen.insert(value).inserted {
+                throw refuse("hosts", "'\(value)' is there twice")
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Everything that can be configured; each key is described in `SettingKey.all`.
+public struct Settings: Sendable, Equatable {
+    /// The name of the host an agent runs on; `nil`: the system's host name.
+    public var host: String?
+    public var ledger = LedgerSettings()
+    public var sampling = SamplingSettings()
+    public var hypervisorURI = "qemu:///system"
+    public var escort = EscortSettings()
+    public var migration = MigrationSettings()
+    /// How often the controller decides.
+    public var decisionInterval: Duration = .seconds(5)
+    public var policy = Policy()
+    public var inventory = Inventory(hosts: [])
+
+    public init() {}
+}
+
+public struct LedgerSettings: Sendable, Equatable {
+    public var folder = "/var/lib/evenkeel/ledger"
+    public var lockTimeout: Duration = .seconds(10)
+    public var segmentBytes: UInt64 = 16 << 20
+    /// How often agents and controller look for new records.
+    public var pollInterval: Duration = .milliseconds(500)
+}
+
+public struct SamplingSettings: Sendable, Equatable {
+    public var interval: Duration = .seconds(5)
+    /// Where this host's CPU and memory are bounded by a control group: its path below the hierarchy's root.
+    public var cgroup: String?
+}
+
+public struct EscortSettings: Sendable, Equatable {
+    public var pskFile = "/etc/evenkeel/psk"
+    /// The vici socket of charon; `nil`: swanctl's default.
+    public var viciSocket: String?
+    /// Where the agent keeps the strongSwan configuration it generates.
+    public var folder = "/etc/evenkeel/escort"
+    /// Whether this host takes part in a move that asks by name for the channel `plain`.
+    public var allowPlain = false
+}
+
+public struct MigrationSettings: Sendable, Equatable {
+    public var timeLimit: Duration = .seconds(3600)
+    public var stallLimit: Duration = .seconds(120)
+    public var maxDowntime: Duration = .milliseconds(300)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Why a value is not of the kind that its key wants.
+struct ValueError: Error {
+    var reason: String
+}
+
+/// `5s`, `300ms`, `10min`, `1h`: a duration above zero.
+func parseDuration(_ text: String) throws(ValueError) -> Duration {
+    let units: [(String, Double)] = [("ms", 0.001), ("min", 60), ("s", 1), ("h", 3600)]
+    for (unit, factor) in units where text.hasSuffix(unit) {
+        guard let number = Double(text.dropLast(unit.count)), number.isFinite else { break }
+        let milliseconds = number * factor * 1000
+        guard milliseconds >= 1, milliseconds < 1e13 else { break }
+        return .milliseconds(Int64(milliseconds.rounded()))
+    }
+    throw ValueError(reason: "'\(text)' is no duration above zero such as 300ms, 5s, 10min or 1h")
+}
+
+func format(_ duration: Duration) -> String {
+    let milliseconds = duration.wholeMilliseconds
+    if milliseconds % 3_600_000 == 0 { return "\(milliseconds / 3_600_000)h" }
+    if milliseconds % 60000 == 0 { return "\(milliseconds / 60000)min" }
+    return milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
+}
+
+/// `16MiB`, `1GiB`, `4096B`: a size in bytes above zero.
+func parseSize(_ text: String) throws(ValueError) -> UInt64 {
+    let units: [(String, UInt64)] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)]
+    for (unit, factor) in units where text.hasSuffix(unit) {
+        guard let number = UInt64(text.dropLast(unit.count)), number > 0 else { break }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
+        guard !overflow else { break }
+        return bytes
+    }
+    throw ValueError(reason: "'\(text)' is no size above zero such as 16MiB")
+}
+
+func format(size: UInt64) -> String {
+    for (unit, factor) in [("GiB", UInt64(1 << 30)), ("MiB", 1 << 20), ("KiB", 1 << 10)] where size % factor == 0 {
+        return "\(size / factor)\(unit)"
+    }
+    return "\(size)B"
+}
+
+/// `80%` or `0.8`: a share above 0 and at most 1.
+func parseShare(_ text: String) throws(ValueError) -> Double {
+    let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
+    guard let number, number > 0, number <= 1 else {
+        throw ValueError(reason: "'\(text)' is no share above 0 and at most 1, such as 80% or 0.8")
+    }
+    return number
+}
+
+func format(share: Double) -> String { "\(Int((share * 100).rounded()))%" }
+
+func parseCount(_ text: String) throws(ValueError) -> Int {
+    guard let number = Int(text), number > 0, number <= 1_000_000 else {
+        throw ValueError(reason: "'\(text)' is no whole number above zero")
+    }
+    return number
+}
+
+func parseBool(_ text: String) throws(ValueError) -> Bool {
+    switch text {
+    case "true": return true
+    case "false": return false
+    default: throw ValueError(reason: "'\(text)' is neither true nor false")
+    }
+}
+
+func parseText(_ text: String) throws(ValueError) -> String {
+    guard !text.isEmpty else { throw ValueError(reason: "it is empty") }
+    return text
+}
+
+func parsePath(_ text: String) throws(ValueError) -> String {
+    guard text.hasPrefix("/") else { throw ValueError(reason: "'\(text)' is no absolute path") }
+    return text
+}
