@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Fleet
+public import Ledger
+public import Logging
+public import Settings
+
+/// The controller's shell: feeds the core from the ledger and carries out what it decides.
+public struct ControllerService: Sendable {
+    private let settings: Settings
+    private let ledger: any FleetLedger
+    private let logger: Logger
+
+    public init(settings: Settings, ledger: any FleetLedger, logger: Logger) {
+        self.settings = settings
+        self.ledger = ledger
+        self.logger = logger
+    }
+
+    /// Runs until it is cancelled.
+    ///
+    /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll.
+    public func run() async throws {
+        var core = ControllerCore(policy: settings.policy)
+        var feed = LedgerFeed(ledger: ledger)
+        var isCaughtUp = false
+        var nextDecision = ContinuousClock.now
+        var ledgerIsOut = false
+        while !Task.isCancelled {
+            do {
+                let news = try await feed.pull(into: &core)
+                for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
+                // What history says was announced when it happened.
+                if isCaughtUp { await perform(news.effects, core: &core) }
+                if !isCaughtUp {
+                    logger.info("in control", metadata: ["hosts": "\(core.hosts.count)", "orders": "\(core.orders.count)"])
+                }
+                isCaughtUp = true
+                if ledgerIsOut { logger.notice("the ledger is back") }
+                ledgerIsOut = false
+                if ContinuousClock.now >= nextDecision {
+                    nextDecision = ContinuousClock.now + settings.decisionInterval
+                    let event = ControllerCore.Event.decide(at: .byTheWallClock, identifier: Self.newIdentifier())
+                    await perform(core.handle(event), core: &core)
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                if !ledgerIsOut { logger.error("cannot read the ledger", metadata: ["reason": "\(error)"]) }
+                ledgerIsOut = true
+            }
+            try? await Task.sleep(for: settings.ledger.pollInterval)
+        }
+    }
+
+    private func perform(_ effects: [ControllerCore.Effect], core: inout ControllerCore) async {
+        for effect in effects {
+            switch effect {
+            case .announce(let announcement):
+                logger.notice("\(announcement.text)", metadata: ["kind": "\(announcement.kind.rawValue)"])
+            case .submit(let order):
+                do {
+                    try await ledger.append(OrderRecord.migrate(order: order))
+                } catch {
+                    logger.error("cannot write order \(order.id)", metadata: ["reason": "\(error)"])
+                    // If it may be there after all, the core goes on believing in it until it expires.
+                    if (error as? LedgerError)?.mayBeWritten != true {
+                        _ = core.handle(.submissionFailed(order.id))
+                    }
+                }
+            }
+        }
+    }
+
+    /// A short name for one decision, unique in the ledger: its time and 32 random bits.
+    static func newIdentifier() -> String {
+        let time = Instant.byTheWallClock.milliseconds
+        return String(time, radix: 36) + String(UInt32.random(in: .min ... .max), radix: 36)
+    }
+}

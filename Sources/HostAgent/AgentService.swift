@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+public import Escort
+internal import Fleet
+public import Hypervisor
+public import Ledger
+public import Logging
+public import Settings
+
+/// The agent's shell: samples its host, feeds the core from the ledger, and carries out the core's effects.
+public struct AgentService: Sendable {
+    private let host: HostName
+    private let settings: Settings
+    private let ledger: any FleetLedger
+    private let hypervisor: any Hypervisor
+    private let escort: Escort
+    private let resources: any ResourceSource
+    private let logger: Logger
+
+    /// How often the mesh and the gates are made sure of.
+    private static let upkeepInterval: Duration = .seconds(10)
+
+    public init(
+        settings: Settings,
+        host: String,
+        ledger: any FleetLedger,
+        hypervisor: any Hypervisor,
+        escort: Escort,
+        logger: Logger
+    ) {
+        self.settings = settings
+        self.host = HostName(host)
+        self.ledger = ledger
+        self.hypervisor = hypervisor
+        self.escort = escort
+        self.logger = logger
+        resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
+    }
+
+    /// Runs until it is cancelled.
+    public func run() async {
+        let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
+        await withDiscardingTaskGroup { group in
+            group.addTask { await keepSampling() }
+            group.addTask { await keepMesh() }
+            group.addTask { await follow(post) }
+            var core = AgentCore(host: host)
+            var outbox = Outbox(ledger: ledger, logger: logger)
+            for await event in events {
+                if case .tick = event { await outbox.flush() }
+                var pending = core.handle(event)[...]
+                while let effect = pending.popFirst() {
+                    switch effect {
+                    case .report(let report): await outbox.write(report)
+                    case .migrate(let order, _) where !outbox.isEmpty:
+                        // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
+                        let failure = OrderFailure(
+                            kind: .refused,
+                            reason: "the ledger could not be written, so nothing was begun",
+                            runsOn: host
+                        )
+                        pending += core.handle(.migrationEnded(order.id, .failure(failure), at: .byTheWallClock))
+                    default: group.addTask { await carryOut(effect, post) }
+                    }
+                }
+            }
+            group.cancelAll()
+        }
+    }
+}
+
+// MARK: effects
+
+extension AgentService {
+    private var execution: MoveExecution {
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, escort: escort)
+    }
+
+    private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
+        switch effect {
+        case .report: break
+        case .readRequirements(let order):
+            logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
+            let result = await execution.requirements(for: order)
+            post.yield(.requirementsRead(order.id, result, at: .byTheWallClock))
+        case .checkTarget(let order, let requirements):
+            let failures = await unmet(requirements, for: order)
+            post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
+        case .migrate(let order, _):
+            let result = await execution.migrate(order) { progress in
+                post.yield(.progressed(order.id, progress, at: .byTheWallClock))
+            }
+            log(result, of: order)
+            post.yield(.migrationEnded(order.id, result, at: .byTheWallClock))
+        case .cancelMigration(let order):
+            do { try await hypervisor.cancelMigration(of: order.vm) } catch {
+                logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
+            }
+        case .reconcile(let order):
+            let finding = await execution.reconcile(order, doubt: "the agent was restarted during the move")
+            if finding == .undecided { try? await Task.sleep(for: .seconds(1)) }
+            post.yield(.reconciled(order.id, finding, at: .byTheWallClock))
+        }
+    }
+
+    private func unmet(_ requirements: VMRequirements, for order: MigrationOrder) async -> [PreflightFailure] {
+        if order.channel == .plain, !settings.escort.allowPlain {
+            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
+            return [PreflightFailure(check: .escort, host: host, reason: reason)]
+        }
+        let checks = TargetChecks(
+            host: host,
+            hypervisor: hypervisor,
+            resources: resources,
+            memoryCeiling: settings.policy.memory.upper
+        )
+        return await checks.unmet(requirements)
+    }
+
+    private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
+        switch result {
+        case .success(let completion):
+            logger.notice(
+                "order \(order.id): \(order.vmName) runs on \(order.target)",
+                metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
+            )
+            if completion.evidence.verdict == .leak {
+                logger.critical("LEAK: the tunnel to \(order.target) carried less than the hypervisor sent")
+            }
+        case .failure(let failure):
+            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
+        }
+    }
+}
+
+// MARK: loops
+
+extension AgentService {
+    private func keepSampling() async {
+        var sampler = HostSampler(host: host, resources: resources)
+        let clock = ContinuousClock()
+        let start = clock.now
+        var next = start
+        var isFirst = true
+        while !Task.isCancelled {
+            let sample = await sampler.sample(
+                at: .byTheWallClock,
+                uptime: clock.now - start,
+                hypervisor: hypervisor
+            )
+            // The first reading gives no rates: it only starts the count.
+            if !isFirst {
+                do { try await ledger.append(sample) } catch {
+                    logger.error("a sample is lost", metadata: ["reason": "\(error)"])
+                }
+            }
+            isFirst = false
+            next = max(next + settings.sampling.interval, clock.now)
+            try? await clock.sleep(until: next)
+        }
+    }
+
+    private func keepMesh() async {
+        var lastFailure: String?
+        while !Task.isCancelled {
+            do {
+                try await escort.apply()
+                if lastFailure != nil { logger.notice("the mesh is configured again") }
+                lastFailure = nil
+            } catch {
+                let failure = "\(error)"
+                if failure != lastFailure, !Task.isCancelled {
+                    logger.error("cannot configure the mesh", metadata: ["reason": "\(failure)"])
+                }
+                lastFailure = failure
+            }
+            try? await Task.sleep(for: Self.upkeepInterval)
+        }
+    }
+
+    /// Feeds the core with the ledger's orders and reports, and with the time.
+    private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
+        var orders: Cursor?
+        var reports: Cursor?
+        var isCaughtUp = false
+        var ledgerIsOut = false
+        while !Task.isCancelled {
+            do {
+                try await drain(OrderRecord.self, from: &orders) { record in
+                    post.yield(.order(record.body, at: .byTheWallClock))
+                }
+                try await drain(OrderReport.self, from: &reports) { record in
+                    // A step counts only for the host that took it; this agent's own are known unless they are history.
+                    guard record.writer == .host(record.body.host) else { return }
+                    post.yield(.report(record.body, at: .byTheWallClock))
+                }
+                if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
+                isCaughtUp = true
+                if ledgerIsOut { logger.notice("the ledger is back") }
+                ledgerIsOut = false
+            } catch {
+                if !ledgerIsOut, !Task.isCancelled {
+                    logger.error("cannot read the ledger", metadata: ["reason": "\(error)"])
+                }
+                ledgerIsOut = true
+            }
+            post.yield(.tick(at: .byTheWallClock))
+            try? await Task.sleep(for: settings.ledger.pollInterval)
+        }
+        post.finish()
+    }
+
+    private func drain<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: inout Cursor?,
+        take: (LedgerRecord<Entry>) -> Void
+    ) async throws {
+        while true {
+            let batch = try await ledger.read(entries, from: cursor)
+            for skipped in batch.skipped { logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(skipped)"]) }
+            if let gap = batch.gap { logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(gap)"]) }
+            for record in batch.records { take(record) }
+            cursor = batch.next
+            if !batch.hasMore { return }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// A host that is a control group: capacity by quota and limit, use by the group's own counters (v1 and v2).
+///
+/// Load averages are the machine's, not the group's, so there are none.
+struct ControlGroupResources: ResourceSource {
+    /// Path below the hierarchy's root, without a leading slash.
+    let path: String
+    var root = "/sys/fs/cgroup"
+    /// Cores of the machine, for a group without a quota.
+    let machine: MachineResources
+
+    init(path: String, root: String = "/sys/fs/cgroup", machine: MachineResources = MachineResources()) {
+        self.path = String(path.drop(while: { $0 == "/" }))
+        self.root = root
+        self.machine = machine
+    }
+
+    /// The group's folder in the unified hierarchy, where that one has the controller.
+    private func unified(with file: String) -> String? {
+        ["\(root)/\(path)", "\(root)/unified/\(path)"].first { exists("\($0)/\(file)") }
+    }
+
+    func cpu() throws(SourceError) -> CPUCounter {
+        if let group = unified(with: "cpu.max") {
+            let quota = try readText("\(group)/cpu.max").split(whereSeparator: \.isWhitespace)
+            guard let microseconds = try readTable("\(group)/cpu.stat")["usage_usec"], quota.count == 2 else {
+                throw SourceError(description: "\(group)/cpu.stat or cpu.max is not of the form expected")
+            }
+            let capacity =
+                if let limit = Double(quota[0]), let period = Double(quota[1]), period > 0 { limit / period } else {
+                    try machine.cpu().capacityCores
+                }
+            return CPUCounter(busySeconds: Double(microseconds) / 1e6, capacityCores: capacity)
+        }
+        let nanoseconds = try readNumber("\(root)/cpuacct/\(path)/cpuacct.usage")
+        let group = "\(root)/cpu/\(path)"
+        let quota = try readText("\(group)/cpu.cfs_quota_us").filter { !$0.isWhitespace }
+        let period = try readNumber("\(group)/cpu.cfs_period_us")
+        let capacity =
+            if let limit = Double(quota), limit > 0, period > 0 { limit / Double(period) } else {
+                try machine.cpu().capacityCores
+            }
+        return CPUCounter(busySeconds: Double(nanoseconds) / 1e9, capacityCores: capacity)
+    }
+
+    func memory() throws(SourceError) -> MemoryLoad {
+        let whole = try machine.memory()
+        let (limit, current, inactive): (UInt64?, UInt64, UInt64)
+        if let group = unified(with: "memory.max") {
+            limit = UInt64(try readText("\(group)/memory.max").filter { !$0.isWhitespace })
+            current = try readNumber("\(group)/memory.current")
+            inactive = try readTable("\(group)/memory.stat")["inactive_file"] ?? 0
+        } else {
+            let group = "\(root)/memory/\(path)"
+            limit = try readNumber("\(group)/memory.limit_in_bytes")
+            current = try readNumber("\(group)/memory.usage_in_bytes")
+            inactive = try readTable("\(group)/memory.stat")["total_inactive_file"] ?? 0
+        }
+        let total = min(limit ?? .max, whole.totalBytes)
+        // The page cache that the kernel drops at need is free for new work.
+        let used = min(current - min(inactive, current), total)
+        return MemoryLoad(totalBytes: total, usedBytes: used, availableBytes: min(total - used, whole.availableBytes))
+    }
+
+    func pressure() throws(SourceError) -> Pressure? {
+        guard let group = unified(with: "cpu.pressure") else { return nil }
+        return try readPressure { "\(group)/\($0).pressure" }
+    }
+
+    func loadAverage() throws(SourceError) -> LoadAverage? { nil }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Hypervisor
+
+/// What a target makes sure of before it consents to take a VM.
+struct TargetChecks: Sendable {
+    let host: HostName
+    let hypervisor: any Hypervisor
+    let resources: any ResourceSource
+    /// Share of the host's memory that must stay unused.
+    let memoryCeiling: Double
+    var sys = "/sys"
+
+    /// QEMU's own needs beside the guest's memory, at least: device models, page tables, the migration's buffers.
+    static let overheadBytes: UInt64 = 64 << 20
+
+    /// Everything that is missing here; empty when the VM may come.
+    func unmet(_ requirements: VMRequirements) async -> [PreflightFailure] {
+        var failures: [PreflightFailure] = []
+        do {
+            failures += try await hypervisor.unmet(requirements, on: host)
+        } catch {
+            failures.append(failure(.hypervisor, "it does not answer: \(error)"))
+        }
+        failures += memory(requirements)
+        failures += requirements.networks.compactMap(bridge)
+        for disk in requirements.disks {
+            if let reason = await unreachable(disk) { failures.append(failure(.storage, reason)) }
+        }
+        return failures
+    }
+
+    private func failure(_ check: PreflightFailure.Check, _ reason: String) -> PreflightFailure {
+        PreflightFailure(check: check, host: host, reason: reason)
+    }
+
+    private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
+        let needed = requirements.memoryBytes + Self.overheadBytes
+        do {
+            let memory = try resources.memory()
+            let after = memory.usedBytes + needed
+            if needed > memory.availableBytes {
+                let words = "\(memory.availableBytes >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own"
+                return [failure(.memory, words)]
+            }
+            if Double(after) > memoryCeiling * Double(memory.totalBytes) {
+                let share = Int((Double(after) / Double(memory.totalBytes) * 100).rounded())
+                let words = "it would be at \(share) %, over policy.memory.upper (\(Int(memoryCeiling * 100)) %)"
+                return [failure(.memory, words)]
+            }
+            return []
+        } catch {
+            return [failure(.memory, "it is not known: \(error)")]
+        }
+    }
+
+    /// libvirt networks are the hypervisor's to check; a bridge is an interface of the host.
+    private func bridge(_ network: NetworkSource) -> PreflightFailure? {
+        switch network {
+        case .bridge(let name):
+            exists("\(sys)/class/net/\(name)/bridge") ? nil : failure(.network, "there is no bridge \(name)")
+        case .network: nil
+        case .other(let type):
+            failure(.network, "an interface of type '\(type)' cannot be checked from here: attach it to a bridge or network")
+        }
+    }
+
+    /// Why a disk cannot be reached from here; `nil` when it can.
+    private func unreachable(_ disk: DiskSource) async -> String? {
+        switch disk {
+        case .iscsi(let address, let port, let iqn, let lun):
+            let host = address.contains(":") ? "[\(address)]" : address
+            return await unreadable("iscsi://\(host):\(port)/\(iqn)/\(lun)")
+        case .block(let path), .file(let path):
+            return exists(path) ? nil : "\(path) is not there: is the shared storage mounted?"
+        case .other(let type, let detail):
+            return "a disk of type '\(type)' (\(detail)) cannot be checked from here"
+        }
+    }
+
+    /// Asks QEMU's own block layer, which is what will open it.
+    private func unreadable(_ url: String) async -> String? {
+        do {
+            try await Command("qemu-img", ["info", "--force-share", url], timeLimit: .seconds(10)).run()
+            return nil
+        } catch {
+            return "\(url) cannot be read: \(error)"
+        }
+    }
+}
