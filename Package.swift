@@ -81,10 +81,13 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // The other processes in the ledger's tests, and its benchmark; not shipped.
+        .executableTarget(name: "ledger-writer", dependencies: ["Fleet", "Ledger"], swiftSettings: strict),
+
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet", "Balancing"]),
-        tests("LedgerTests", ["Ledger", "Fleet"]),
+        tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),

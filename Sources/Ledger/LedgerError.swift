@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Why the ledger could not be written or read: what happened, to what, and what to do.
+public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The folder is not there, or is not one that `SharedLog.create` made.
+    case notALedger(path: String, reason: String)
+    case notPermitted(operation: String, path: String, reason: String)
+    /// Another writer held the lock all the time.
+    case lockTimedOut(path: String, waited: Duration)
+    /// The file system has no such locks, or its lock service does not answer.
+    case lockUnavailable(path: String, reason: String)
+    case storageFull(path: String)
+    case recordTooLarge(stream: LedgerStream, bytes: Int, limit: Int)
+    /// The entry cannot be written as JSON, for instance because a figure is not a number.
+    case unencodable(stream: LedgerStream, reason: String)
+    /// The log does not contain the place the reader wants to go on from.
+    case cursorNotInLog(path: String, cursor: Cursor, reason: String)
+    /// The storage itself did not answer.
+    case stalled(path: String, waited: Duration, mayBeWritten: Bool)
+    case failed(operation: String, path: String, reason: String, mayBeWritten: Bool)
+
+    /// Whether readers may find the record although the append was not confirmed.
+    public var mayBeWritten: Bool {
+        switch self {
+        case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten): mayBeWritten
+        default: false
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .notALedger(let path, let reason):
+            "\(path) is no ledger folder: \(reason); check that the shared storage is mounted, or create the ledger"
+        case .notPermitted(let operation, let path, let reason):
+            "not permitted to \(operation) \(path): \(reason); agents and controllers must own the ledger's folder, "
+                + "and its file system must be mounted for writing"
+        case .lockTimedOut(let path, let waited):
+            "the lock on \(path) was not free within \(waited); another writer holds it: find it with lslocks, "
+                + "on every host that mounts the folder"
+        case .lockUnavailable(let path, let reason):
+            "cannot lock \(path): \(reason); the file system must support POSIX locks across hosts"
+        case .storageFull(let path):
+            "no space left for \(path); nothing was written: free some, or keep fewer segments"
+        case .recordTooLarge(let stream, let bytes, let limit):
+            "a record for \(stream.rawValue) of \(bytes) bytes was refused: the limit is \(limit) bytes"
+        case .unencodable(let stream, let reason):
+            "a record for \(stream.rawValue) cannot be written: \(reason)"
+        case .cursorNotInLog(let path, let cursor, let reason):
+            "\(path) has no place \(cursor): \(reason); if the ledger was replaced or restored on purpose, read it "
+                + "again from the beginning"
+        case .stalled(let path, let waited, let mayBeWritten):
+            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)): check the shared storage"
+        case .failed(let operation, let path, let reason, let mayBeWritten):
+            "cannot \(operation) \(path): \(reason); \(Self.outcome(mayBeWritten))"
+        }
+    }
+
+    private static func outcome(_ mayBeWritten: Bool) -> String {
+        mayBeWritten ? "the record may have been written all the same" : "nothing was written"
+    }
+
+    /// The error for a system call that failed with `code`.
+    static func system(_ operation: String, _ path: String, code: Int32, mayBeWritten: Bool = false) -> Self {
+        let reason = String(cString: strerror(code))
+        switch code {
+        case EACCES, EPERM, EROFS:
+            return .notPermitted(operation: operation, path: path, reason: reason)
+        case ENOSPC where !mayBeWritten, EDQUOT where !mayBeWritten:
+            return .storageFull(path: path)
+        default:
+            return .failed(operation: operation, path: path, reason: reason, mayBeWritten: mayBeWritten)
+        }
+    }
+}

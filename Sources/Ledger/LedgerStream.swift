@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// The streams of the ledger; each is read and kept on its own.
+public enum LedgerStream: String, CaseIterable, Codable, Sendable {
+    /// What the agents see of their hosts.
+    case load
+    /// What the controller, or an operator, wants moved.
+    case orders
+    /// What the agents say about orders.
+    case reports
+}
+
+/// What the ledger can hold: each type belongs to one stream, and each stream holds one type.
+public protocol LedgerEntry: Codable, Sendable, Equatable {
+    static var stream: LedgerStream { get }
+}
+
+extension LoadSample: LedgerEntry {
+    public static var stream: LedgerStream { .load }
+}
+
+extension OrderRecord: LedgerEntry {
+    public static var stream: LedgerStream { .orders }
+}
+
+extension OrderReport: LedgerEntry {
+    public static var stream: LedgerStream { .reports }
+}

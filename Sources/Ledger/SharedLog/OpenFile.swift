@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// An open file; closed when it goes out of scope.
+///
+/// All calls block: only the log's own queues make them.
+struct OpenFile: ~Copyable {
+    let descriptor: Int32
+    let path: String
+
+    /// Opens the file, or returns `nil` when there is none and `flags` do not create it.
+    static func open(_ path: String, flags: Int32) throws(LedgerError) -> OpenFile? {
+        var descriptor: Int32
+        repeat {
+            descriptor = Glibc.open(path, flags | O_CLOEXEC, SharedLog.fileMode)
+        } while descriptor < 0
+            && errno == EINTR
+        if descriptor < 0 && errno == ENOENT { return nil }
+        guard descriptor >= 0 else { throw .system("open", path, code: errno) }
+        return OpenFile(descriptor: descriptor, path: path)
+    }
+
+    deinit { close(descriptor) }
+
+    private init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    func status() throws(LedgerError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system("examine", path, code: errno) }
+        return status
+    }
+
+    func size() throws(LedgerError) -> Int64 { Int64(try status().st_size) }
+
+    /// Up to `count` bytes from `offset` on; none at the end of the file.
+    func read(at offset: Int64, count: Int) throws(LedgerError) -> [UInt8] {
+        var code: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            var result: Int
+            repeat {
+                result = pread(descriptor, buffer.baseAddress, count, off_t(offset))
+            } while result < 0
+                && errno == EINTR
+            if result < 0 { code = errno }
+            filled = max(0, result)
+        }
+        guard code == 0 else { throw .system("read", path, code: code) }
+        return bytes
+    }
+
+    /// Writes all of `bytes` at the end of a file opened with `O_APPEND`, or none of them: what got onto a full disk is
+    /// cut off again.
+    ///
+    /// `size` is the file's length before.
+    func append(_ bytes: [UInt8], after size: Int64) throws(LedgerError) {
+        var written = 0
+        while written < bytes.count {
+            let result = bytes[written...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if result < 0 && errno == EINTR { continue }
+            guard result > 0 else {
+                let code = result < 0 ? errno : EIO
+                // Should this fail as well, the next writer finds the torn line and closes it.
+                _ = ftruncate(descriptor, off_t(size))
+                throw .system("append to", path, code: code)
+            }
+            written += result
+        }
+    }
+
+    /// Writes `bytes` at the beginning of the file.
+    func overwrite(_ bytes: [UInt8]) throws(LedgerError) {
+        let result = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        guard result == bytes.count else {
+            throw .system("write", path, code: result < 0 ? errno : ENOSPC)
+        }
+    }
+
+    /// Returns when the file's content is on the storage.
+    func sync() throws(LedgerError) {
+        guard fsync(descriptor) == 0 else { throw .system("sync", path, code: errno, mayBeWritten: true) }
+    }
+
+    /// Gives the file the mode of the ledger's files, whatever the umask made of it.
+    func setMode() throws(LedgerError) {
+        guard fchmod(descriptor, SharedLog.fileMode) == 0 else { throw .system("set the mode of", path, code: errno) }
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Reads lines of one stream of the shared log, without any lock.
+struct SegmentReader: Sendable {
+    let files: SegmentFiles
+
+    /// What is read from a file at once.
+    private static let chunkBytes = 256 << 10
+    /// A read ends once it holds this much, whatever its limit.
+    private static let batchBytes = 8 << 20
+    /// A line that grows beyond this is no record; it is passed over without being kept.
+    private static let lineBytes = 4 << 20
+
+    /// Up to `limit` lines after `cursor`, from the oldest segment on when there is none.
+    func read(from cursor: Cursor?, limit: Int) throws(LedgerError) -> RawBatch {
+        // The list is taken before a segment is read. Writers fill only the last segment: if the list has a later one,
+        // this one will not grow any more, and reading it to its end reads all of it.
+        var numbers = try files.numbers()
+        var batch = RawBatch(next: cursor ?? Cursor(segment: numbers.first ?? 1, offset: 0))
+        var relisted = false
+        while true {
+            let number = batch.next.segment
+            let isClosed = numbers.last.map { $0 > number } ?? false
+            switch try readSegment(into: &batch, isClosed: isClosed, limit: limit) {
+            case .limitReached:
+                batch.hasMore = true
+                return batch
+            case .endReached:
+                guard let following = numbers.first(where: { $0 > number }) else { return batch }
+                advance(&batch, to: following, lost: following != number + 1)
+            case .missing where !relisted:
+                // Retention may have removed it between the listing and now.
+                relisted = true
+                numbers = try files.numbers()
+            case .missing:
+                guard let following = numbers.first(where: { $0 > number }) else {
+                    guard number > 1 || batch.next.offset > 0 else { return batch }  // nothing was ever written
+                    throw .cursorNotInLog(
+                        path: files.path(number),
+                        cursor: batch.next,
+                        reason: "neither this segment nor a later one exists"
+                    )
+                }
+                advance(&batch, to: following, lost: true)
+            }
+        }
+    }
+
+    /// Goes to the beginning of a later segment; notes the gap where records are missing.
+    private func advance(_ batch: inout RawBatch, to number: Int, lost: Bool) {
+        let expected = batch.next
+        batch.next = Cursor(segment: number, offset: 0)
+        guard lost else { return }
+        batch.gap = LedgerGap(expected: batch.gap?.expected ?? expected, resumed: batch.next)
+    }
+
+    private enum Outcome { case limitReached, endReached, missing }
+
+    /// Adds complete lines from `batch.next` on and moves it behind them.
+    ///
+    /// The unfinished last line of a segment that may still grow waits for its newline; in a closed one it is torn.
+    private func readSegment(into batch: inout RawBatch, isClosed: Bool, limit: Int) throws(LedgerError) -> Outcome {
+        guard let file = try OpenFile.open(files.path(batch.next.segment), flags: O_RDONLY) else { return .missing }
+        try requireLineStart(batch.next, in: file)
+        var bytes = batch.lines.reduce(0) { $0 + $1.bytes.count }
+        var pending = PendingLine()
+        while true {
+            if batch.lines.count >= max(1, limit) || bytes >= Self.batchBytes { return .limitReached }
+            if let line = pending.takeLine(at: batch.next) {
+                bytes += line.bytes.count
+                batch.next.offset += Int64(line.length + 1)
+                batch.lines.append(line)
+                continue
+            }
+            let chunk = try file.read(at: batch.next.offset + Int64(pending.length), count: Self.chunkBytes)
+            if chunk.isEmpty { break }
+            pending.add(chunk, keeping: Self.lineBytes)
+        }
+        if isClosed && pending.length > 0 {
+            batch.lines.append(RawBatch.Line(at: batch.next, bytes: [], defect: .torn, length: pending.length))
+            batch.next.offset += Int64(pending.length)
+        }
+        return .endReached
+    }
+
+    /// Throws when `cursor` cannot be a place between two lines of this file.
+    ///
+    /// Going on from there, or waiting for the file to grow, would pass over records in silence.
+    private func requireLineStart(_ cursor: Cursor, in file: borrowing OpenFile) throws(LedgerError) {
+        guard cursor.offset != 0 else { return }
+        let before = cursor.offset > 0 ? try file.read(at: cursor.offset - 1, count: 1) : []
+        if before == [LineCodec.newline] { return }
+        throw .cursorNotInLog(
+            path: file.path,
+            cursor: cursor,
+            reason: before.isEmpty
+                ? "the file is only \(try file.size()) bytes long: it was replaced, or this host sees an old copy of it"
+                : "no line begins there: the file was replaced"
+        )
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+extension SharedLog {
+    /// The file that tells a ledger's folder from any other, such as the empty mount point of a missing storage.
+    static let markerName = "ledger.json"
+    static let fileMode: mode_t = 0o640
+    private static let folderMode: mode_t = 0o750
+
+    /// Makes `folder` a ledger: the folder itself if it is missing, though not its parents, and the marker in it.
+    ///
+    /// Does nothing to a folder that is one already.
+    public static func create(folder: String) async throws(LedgerError) {
+        let limit = Options().timeLimit
+        try await BlockingQueue(label: "evenkeel.ledger.create").run(
+            within: limit,
+            stalled: { .stalled(path: folder, waited: limit, mayBeWritten: $0) },
+            work: { () throws(LedgerError) in try makeFolder(folder) }
+        )
+    }
+
+    private static func makeFolder(_ folder: String) throws(LedgerError) {
+        if mkdir(folder, folderMode) == 0 {
+            guard chmod(folder, folderMode) == 0 else { throw .system("set the mode of", folder, code: errno) }
+        } else if errno != EEXIST {
+            throw .system("make the folder", folder, code: errno)
+        }
+        let marker = "\(folder)/\(markerName)"
+        guard access(marker, F_OK) != 0 else { return }
+        // Under its name it appears whole, also when two do this at once or one is killed.
+        let draft = "\(marker).\(getpid()).new"
+        guard let file = try OpenFile.open(draft, flags: O_RDWR | O_CREAT | O_TRUNC) else {
+            throw .notALedger(path: folder, reason: "it was removed a moment ago")
+        }
+        try file.setMode()
+        try file.overwrite(Array("{\"format\":1}\n".utf8))
+        try file.sync()
+        guard rename(draft, marker) == 0 else { throw .system("create", marker, code: errno) }
+        try SegmentFiles(folder: folder, stream: .load).syncFolder()
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// The ledger as append-only files in a folder on storage that all hosts share.
+///
+/// Needs no service but the file system and its locks. The format is described in `docs/ledger.md`.
+public final class SharedLog: FleetLedger {
+    /// How the log is written; all writers of one log should have the same.
+    public struct Options: Sendable {
+        /// How long an append waits for the other writers.
+        public var lockWait: Duration = .seconds(10)
+        /// How long an append or a read may take in all; only storage that hangs takes longer.
+        public var timeLimit: Duration = .seconds(30)
+        /// A larger record is refused.
+        public var maximumRecordBytes = 1 << 20
+        /// A new segment is begun before one would grow beyond this.
+        public var segmentBytes = 16 << 20
+        /// How many segments of each stream are kept, the active one included; at least 2.
+        public var segmentsKept: [LedgerStream: Int] = [.load: 4, .orders: 64, .reports: 64]
+
+        public init() {}
+    }
+
+    /// The folder's path.
+    public let folder: String
+    private let writer: LedgerWriter
+    private let options: Options
+    private let now: @Sendable () -> Instant
+    private let appending: BlockingQueue
+    private let reading: BlockingQueue
+
+    /// The log in `folder`, which `create(folder:)` has made, in the hands of `writer`.
+    ///
+    /// Touches no file yet: storage that is not mounted shows with the first append or read, and may come later.
+    public init(
+        folder: String,
+        writer: LedgerWriter,
+        options: Options = Options(),
+        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+    ) {
+        self.folder = folder
+        self.writer = writer
+        self.options = options
+        self.now = now
+        appending = BlockingQueue(label: "evenkeel.ledger.append")
+        reading = BlockingQueue(label: "evenkeel.ledger.read")
+    }
+
+    public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
+        let record = LedgerRecord(writer: writer, at: now(), body: entry)
+        let line = try LineCodec.encode(record, limit: options.maximumRecordBytes)
+        let appender = SegmentAppender(
+            files: SegmentFiles(folder: folder, stream: Entry.stream),
+            segmentBytes: Int64(options.segmentBytes),
+            segmentsKept: max(2, options.segmentsKept[Entry.stream] ?? 2),
+            lockWait: options.lockWait
+        )
+        try await appending.run(within: options.timeLimit, stalled: stalled) { () throws(LedgerError) in
+            try appender.append(line)
+        }
+    }
+
+    public func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: Cursor?,
+        limit: Int
+    ) async throws -> LedgerBatch<Entry> {
+        let reader = SegmentReader(files: SegmentFiles(folder: folder, stream: Entry.stream))
+        return try await reading.run(within: options.timeLimit, stalled: stalled) { () throws(LedgerError) in
+            try reader.read(from: cursor, limit: limit).decoded(as: entries)
+        }
+    }
+
+    private var stalled: @Sendable (Bool) -> LedgerError {
+        { [folder, options] begun in
+            .stalled(path: folder, waited: options.timeLimit, mayBeWritten: begun)
+        }
+    }
+}

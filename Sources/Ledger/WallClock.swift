@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+internal import Glibc
+
+extension Instant {
+    /// The time now, by this machine's clock.
+    ///
+    /// For shells only: the pure core is told the time.
+    public static var byTheWallClock: Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Instant(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+}

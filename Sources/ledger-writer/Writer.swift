@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Ledger
+
+/// Appends reports until it is killed; says the number of each on standard output after its append has returned.
+func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int) async throws {
+    var options = SharedLog.Options()
+    options.segmentBytes = segmentBytes
+    options.segmentsKept = [.reports: 1_000_000]
+    options.lockWait = .seconds(60)
+    options.timeLimit = .seconds(90)
+    let log = SharedLog(folder: folder, writer: .host(HostName(writer)), options: options)
+    var number = 0
+    while true {
+        number += 1
+        try await log.append(numberedReport(writer: writer, incarnation: incarnation, number: number))
+        print(number)
+    }
+}
+
+/// A report whose whole content follows from its number, so that a reader can tell that nothing in it was changed.
+///
+/// Every fifth is so long that the kernel copies it page by page and a kill can leave a part of it.
+private func numberedReport(writer: String, incarnation: Int, number: Int) -> OrderReport {
+    let length = number % 5 == 0 ? 200_000 + number : 20 + number % 300
+    let text = String(repeating: "é\(number).", count: length / 5)
+    return OrderReport(
+        order: OrderID("\(writer)/\(incarnation)/\(number)"),
+        host: HostName(writer),
+        at: Instant(milliseconds: Int64(number)),
+        step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: nil))
+    )
+}

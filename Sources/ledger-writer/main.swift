@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Ledger
+
+// The other processes in the ledger's tests: a writer that may be killed, a holder of the lock, a benchmark.
+setvbuf(stdout, nil, _IOLBF, 0)
+let arguments = Array(CommandLine.arguments.dropFirst())
+do {
+    switch arguments.first {
+    case "write" where arguments.count == 5:
+        try await write(
+            folder: arguments[1],
+            writer: arguments[2],
+            incarnation: Int(arguments[3]) ?? 0,
+            segmentBytes: Int(arguments[4]) ?? 1 << 20
+        )
+    case "hold" where arguments.count == 2:
+        try holdLock(on: arguments[1])
+    case "bench" where arguments.count == 4:
+        try await benchmark(folder: arguments[1], writers: Int(arguments[2]) ?? 1, appends: Int(arguments[3]) ?? 100)
+    case "bench-one" where arguments.count == 4:
+        try await append(Int(arguments[3]) ?? 100, to: arguments[1], as: arguments[2])
+    default:
+        FileHandle.standardError.write(
+            Data(
+                """
+                usage: ledger-writer write FOLDER WRITER INCARNATION SEGMENT-BYTES
+                       ledger-writer hold LOCK-FILE
+                       ledger-writer bench FOLDER WRITERS APPENDS-EACH
+
+                """.utf8
+            )
+        )
+        exit(64)
+    }
+} catch {
+    FileHandle.standardError.write(Data("ledger-writer: \(error)\n".utf8))
+    exit(1)
+}
