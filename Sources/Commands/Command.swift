@@ -30,6 +30,12 @@ public struct CommandResult: Sendable {
     public var standardOutput: String
     public var standardError: String
     public var succeeded: Bool { exitCode == 0 }
+
+    public init(exitCode: Int32, standardOutput: String = "", standardError: String = "") {
+        self.exitCode = exitCode
+        self.standardOutput = standardOutput
+        self.standardError = standardError
+    }
 }
 
 /// Why a command gave no result, or not the one wanted.
