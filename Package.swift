@@ -23,6 +23,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -41,6 +42,8 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         // FilePath and FileDescriptor in swift-subprocess's interface.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        // SIGINT and SIGTERM as a sequence, so that they become task cancellation.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // The configuration file is YAML, so that it can carry comments.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -50,8 +53,8 @@ let package = Package(
         module("Balancing", ["Fleet"]),
         module("Coordination", ["Fleet", "Balancing"]),
 
-        // External programs with a time limit.
-        module("Commands", [subprocess, systemPackage]),
+        // External programs with a time limit, and how this one is ended.
+        module("Commands", [subprocess, systemPackage, unixSignals]),
         // The configuration file.
         module("Settings", ["Fleet", yams]),
 

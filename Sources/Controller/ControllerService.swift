@@ -33,7 +33,10 @@ public struct ControllerService: Sendable {
                 // What history says was announced when it happened.
                 if isCaughtUp { await perform(news.effects, core: &core) }
                 if !isCaughtUp {
-                    logger.info("in control", metadata: ["hosts": "\(core.hosts.count)", "orders": "\(core.orders.count)"])
+                    logger.info(
+                        "in control",
+                        metadata: ["hosts": "\(core.hosts.count)", "orders": "\(core.orders.count)"]
+                    )
                 }
                 isCaughtUp = true
                 if ledgerIsOut { logger.notice("the ledger is back") }

@@ -217,7 +217,9 @@ extension AgentService {
     ) async throws {
         while true {
             let batch = try await ledger.read(entries, from: cursor)
-            for skipped in batch.skipped { logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(skipped)"]) }
+            for skipped in batch.skipped {
+                logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(skipped)"])
+            }
             if let gap = batch.gap { logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(gap)"]) }
             for record in batch.records { take(record) }
             cursor = batch.next

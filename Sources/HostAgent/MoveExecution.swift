@@ -99,7 +99,9 @@ struct MoveExecution: Sendable {
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<MigrationOutcome, HypervisorError> {
-        do { return .success(try await hypervisor.migrate(request, progress: progress)) } catch { return .failure(error) }
+        do { return .success(try await hypervisor.migrate(request, progress: progress)) } catch {
+            return .failure(error)
+        }
     }
 
     /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone: the bytes cannot leave
@@ -209,7 +211,8 @@ extension MoveExecution {
             let reason = "\(doubt); \(order.target) has no copy, so \(order.vmName) was resumed on \(host)"
             return .notMoved(OrderFailure(kind: .interrupted, reason: reason, runsOn: host))
         case (.absent, .absent):
-            let reason = "\(doubt); neither \(host) nor \(order.target) runs \(order.vmName): look for it and start it by hand"
+            let reason =
+                "\(doubt); neither \(host) nor \(order.target) runs \(order.vmName): look for it and start it by hand"
             return .notMoved(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
         default:
             // The target still has an incoming copy: its hypervisor has not made up its mind yet.

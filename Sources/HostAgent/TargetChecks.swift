@@ -62,7 +62,10 @@ struct TargetChecks: Sendable {
             exists("\(sys)/class/net/\(name)/bridge") ? nil : failure(.network, "there is no bridge \(name)")
         case .network: nil
         case .other(let type):
-            failure(.network, "an interface of type '\(type)' cannot be checked from here: attach it to a bridge or network")
+            failure(
+                .network,
+                "an interface of type '\(type)' cannot be checked from here: attach it to a bridge or network"
+            )
         }
     }
 

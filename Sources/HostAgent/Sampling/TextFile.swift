@@ -9,7 +9,9 @@ struct SourceError: Error, CustomStringConvertible {
 /// Reads a small text file of /proc or /sys.
 func readText(_ path: String) throws(SourceError) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw SourceError(description: "cannot open \(path): \(String(cString: strerror(errno)))") }
+    guard descriptor >= 0 else {
+        throw SourceError(description: "cannot open \(path): \(String(cString: strerror(errno)))")
+    }
     defer { close(descriptor) }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16384)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Settings
+import Ledger
+
+struct LedgerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ledger",
+        abstract: "Set up the ledger.",
+        subcommands: [Create.self]
+    )
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the ledger's folder on the shared storage; once per fleet.",
+            discussion: "Does nothing to a ledger that is there already. The parent folder must exist."
+        )
+
+        @OptionGroup var options: ConfigurationOptions
+
+        func run() async throws {
+            let folder = try options.settings().ledger.folder
+            try await SharedLog.create(folder: folder)
+            print("\(folder) is a ledger.")
+        }
+    }
+}

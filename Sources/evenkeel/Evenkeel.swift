@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// The command line for people: the controller, what the fleet does, orders by hand, and the lab.
+@main
+struct Evenkeel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evenkeel",
+        abstract:
+            "Keeps a fleet of libvirt hosts on an even keel: moves VMs from heavy to light hosts, live, under escort.",
+        discussion: """
+            Each host runs evenkeel-agent; one machine runs 'evenkeel controller'. They meet in the ledger, a folder on \
+            shared storage. 'evenkeel lab demo' shows all of it on one machine.
+
+            Exit codes: 0 success; 1 failure, with the reason on standard error; 64 wrong usage.
+            """,
+        subcommands: [
+            ControllerCommand.self, StatusCommand.self, MigrateCommand.self, CancelCommand.self, LedgerCommand.self,
+            ConfigurationCommand.self, LabCommand.self,
+        ]
+    )
+}

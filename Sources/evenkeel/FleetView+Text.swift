@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+extension FleetView {
+    /// Tables of hosts, VMs and the latest moves.
+    func text(lastMoves: Int = 10) -> String {
+        var sections = [hostTable.text, vmTable.text]
+        if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
+        if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
+        return sections.joined(separator: "\n\n")
+    }
+
+    private var hostTable: TextTable {
+        TextTable(
+            ["HOST", "STATE", "CPU", "MEMORY", "VMS", "AGE", "REASON"],
+            hosts.map { host in
+                [
+                    host.name.rawValue,
+                    host.verdict,
+                    host.sample?.cpu.map { Self.percent($0.share) } ?? "?",
+                    host.sample?.memory.map { Self.percent($0.share) } ?? "?",
+                    host.sample?.vms.map { String($0.filter { $0.state.isActive }.count) } ?? "?",
+                    host.sample.map { Self.seconds((at - $0.at).inSeconds) } ?? "?",
+                    host.reason,
+                ]
+            },
+            empty: "No host has written a sample yet."
+        )
+    }
+
+    private var vmTable: TextTable {
+        TextTable(
+            ["VM", "HOST", "STATE", "CPU CORES", "MEMORY"],
+            hosts.flatMap { host in
+                (host.sample?.vms ?? []).sorted { $0.name < $1.name }.map { vm in
+                    [
+                        vm.name,
+                        host.name.rawValue,
+                        vm.state.rawValue,
+                        vm.cpuCores.map { Self.decimals($0) } ?? "?",
+                        vm.memoryBytes.map { "\($0 >> 20) MiB" } ?? "?",
+                    ]
+                }
+            },
+            empty: "No VM is known."
+        )
+    }
+
+    private func moveTable(last count: Int) -> TextTable {
+        TextTable(
+            ["ORDER", "VM", "FROM", "TO", "STAGE", "TOTAL", "DOWNTIME", "EVIDENCE", "REASON"],
+            moves.suffix(count).map { move in
+                [
+                    move.order.id.rawValue,
+                    move.order.vmName,
+                    move.order.source.rawValue,
+                    move.order.target.rawValue,
+                    move.stage,
+                    move.outcome?.totalSeconds.map(Self.seconds) ?? "-",
+                    move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
+                    move.evidence?.verdict.rawValue ?? "-",
+                    move.failure?.reason ?? move.order.reason,
+                ]
+            },
+            empty: ""
+        )
+    }
+
+    static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+
+    static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
+
+    static func decimals(_ value: Double, _ places: Int = 2) -> String {
+        var scale = 1
+        for _ in 0..<places { scale *= 10 }
+        let scaled = Int((value * Double(scale)).rounded())
+        let fraction = String(abs(scaled) % scale)
+        let sign = scaled < 0 ? "-" : ""
+        return "\(sign)\(abs(scaled) / scale).\(String(repeating: "0", count: places - fraction.count))\(fraction)"
+    }
+}
+
+/// Columns of text, each as wide as its widest cell; the last may run on.
+struct TextTable {
+    var header: [String]
+    var rows: [[String]]
+    var empty: String
+
+    init(_ header: [String], _ rows: [[String]], empty: String) {
+        self.header = header
+        self.rows = rows
+        self.empty = empty
+    }
+
+    var text: String {
+        guard !rows.isEmpty else { return empty }
+        let all = [header] + rows
+        let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            row.indices.map { column in
+                column == row.count - 1
+                    ? row[column]
+                    : row[column] + String(repeating: " ", count: widths[column] - row[column].count)
+            }.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Controller
+import Coordination
+import Fleet
+import Ledger
+import Settings
+
+/// The fleet as the ledger tells it, for people and, encoded, for machines.
+struct FleetView: Encodable, Sendable {
+    struct Host: Encodable, Sendable {
+        var name: HostName
+        var verdict: String
+        var reason: String
+        var sample: LoadSample?
+    }
+
+    struct Move: Encodable, Sendable {
+        var order: MigrationOrder
+        var stage: String
+        var changedAt: Instant
+        var progress: MigrationProgress?
+        var outcome: MigrationOutcome?
+        var failure: OrderFailure?
+        var evidence: Evidence?
+    }
+
+    var at: Instant
+    var hosts: [Host]
+    var moves: [Move]
+    var warnings: [String]
+
+    /// Reads the whole ledger.
+    static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> FleetView {
+        var core = ControllerCore(policy: settings.policy)
+        var feed = LedgerFeed(ledger: ledger)
+        let news = try await feed.pull(into: &core)
+        return FleetView(core, at: .byTheWallClock, warnings: news.warnings)
+    }
+
+    init(_ core: ControllerCore, at instant: Instant, warnings: [String] = []) {
+        at = instant
+        self.warnings = warnings
+        let snapshot = core.snapshot(at: instant)
+        hosts = snapshot.hosts.map { host in
+            let judgement = host.judgement(in: snapshot, policy: core.policy)
+            return Host(
+                name: host.name,
+                verdict: judgement.verdict.rawValue,
+                reason: judgement.reason,
+                sample: host.latest
+            )
+        }
+        moves = core.orders.values
+            .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
+            .map { life in
+                Move(
+                    order: life.order,
+                    stage: "\(life.stage)",
+                    changedAt: life.changedAt,
+                    progress: life.progress,
+                    outcome: life.outcome,
+                    failure: life.failure,
+                    evidence: life.evidence
+                )
+            }
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A value as JSON for machines: sorted keys, so that outputs can be compared.
+func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
