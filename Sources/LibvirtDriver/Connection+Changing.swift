@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+internal import Hypervisor
+
+extension Connection {
+    /// Asks the outgoing migration of the VM to stop.
+    func abortMigration(of vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard let job = try JobStatistics.of(domain), job.isOutgoing else {
+            let detail = "no migration of it to another host is running here"
+            throw HypervisorError(.refused, attempt: "cancel the migration of VM \(vm)", detail: detail)
+        }
+        guard virDomainAbortJob(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainAbortJob") }
+    }
+
+    func resume(_ vm: VMID) throws {
+        let domain = try pausedByMigration(vm, attempt: "resume VM \(vm)")
+        guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
+    }
+
+    /// Ends the paused copy and removes its persistent definition, as the last step of the migration would have done:
+    /// with the definition left, the VM could be started here while it runs on the target.
+    func discardHandedOver(_ vm: VMID) throws {
+        let domain = try pausedByMigration(vm, attempt: "discard the handed-over copy of VM \(vm)")
+        let isPersistent = virDomainIsPersistent(domain.pointer) == 1
+        guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }
+        guard isPersistent else { return }
+        // NVRAM and TPM state may lie on shared storage, where the VM at the target uses them.
+        let keep = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue
+        if virDomainUndefineFlags(domain.pointer, keep) == 0 { return }
+        let error = LibvirtError.last(in: "virDomainUndefineFlags")
+        guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
+        guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
+    }
+
+    /// The domain, if it is paused by a migration that is no longer under way.
+    private func pausedByMigration(_ vm: VMID, attempt: String) throws -> DomainHandle {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        let job = try JobStatistics.of(domain)
+        let state = try DomainState.of(domain)
+        guard state.isPausedByMigration else {
+            let detail = "it is not paused by a migration but \(state.words)"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        guard job == nil else {
+            let detail = "a migration of it is still under way here; wait for its end or cancel it"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        return domain
+    }
+}

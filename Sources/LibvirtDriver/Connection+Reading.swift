@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+internal import Foundation
+internal import FoundationXML
+internal import Glibc
+internal import Hypervisor
+
+extension Connection {
+    func facts() throws(LibvirtError) -> HypervisorFacts {
+        var version: CUnsignedLong = 0
+        guard virConnectGetVersion(handle.pointer, &version) == 0 else { throw .last(in: "virConnectGetVersion") }
+        var library: CUnsignedLong = 0
+        guard virConnectGetLibVersion(handle.pointer, &library) == 0 else {
+            throw .last(in: "virConnectGetLibVersion")
+        }
+        let capabilities = try takeString(virConnectGetCapabilities(handle.pointer), from: "virConnectGetCapabilities")
+        let document = try? XMLDocument(xmlString: capabilities, options: [.nodeLoadExternalEntitiesNever])
+        let cpu = document?.rootElement()?.elements(forName: "host").first?.elements(forName: "cpu").first
+        return HypervisorFacts(
+            type: type,
+            version: UInt64(version),
+            libvirtVersion: UInt64(library),
+            architecture: cpu?.elements(forName: "arch").first?.stringValue ?? "unknown",
+            cpuModel: cpu?.elements(forName: "model").first?.stringValue
+        )
+    }
+
+    /// All domains, active or not. `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
+    func domains() throws(LibvirtError) -> [DomainStatus] {
+        let wanted =
+            VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue
+            | VIR_DOMAIN_STATS_VCPU.rawValue
+        var records: UnsafeMutablePointer<virDomainStatsRecordPtr?>?
+        let flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT.rawValue
+        let count = virConnectGetAllDomainStats(handle.pointer, wanted, &records, flags)
+        guard count >= 0 else {
+            let error = LibvirtError.last(in: "virConnectGetAllDomainStats")
+            guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
+            return try domainsOneByOne()
+        }
+        defer { virDomainStatsRecordListFree(records) }
+        return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
+            guard let record = record?.pointee, let domain = record.dom else { return nil }
+            return Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
+        }
+    }
+
+    private static func status(of domain: virDomainPtr, _ figures: TypedParameters) -> DomainStatus? {
+        guard let id = uuid(of: domain), let name = virDomainGetName(domain) else { return nil }
+        let state = DomainState(state: figures.int("state.state") ?? 0, reason: figures.int("state.reason") ?? 0)
+        // Drivers without these figures, and hosts without a cpuacct cgroup, have them in the older call.
+        var info = virDomainInfo()
+        let asked = figures.unsignedLong("cpu.time") == nil && state.isActive
+        let isKnown = asked && virDomainGetInfo(domain, &info) == 0
+        return DomainStatus(
+            id: id,
+            name: String(cString: name),
+            state: state.vmState,
+            // What libvirt still gives for an inactive domain is left over from nothing the VM did.
+            cpuTimeNanoseconds: state.isActive ? figures.unsignedLong("cpu.time") ?? (isKnown ? info.cpuTime : nil) : nil,
+            vcpus: figures.unsigned("vcpu.current").map(Int.init) ?? (isKnown ? Int(info.nrVirtCpu) : nil),
+            memoryBytes: figures.unsignedLong("balloon.current").map { $0 * 1024 }
+                ?? (isKnown ? UInt64(info.memory) * 1024 : nil)
+        )
+    }
+
+    /// For drivers without bulk statistics.
+    private func domainsOneByOne() throws(LibvirtError) -> [DomainStatus] {
+        var domains: UnsafeMutablePointer<virDomainPtr?>?
+        let count = virConnectListAllDomains(handle.pointer, &domains, 0)
+        guard count >= 0 else { throw .last(in: "virConnectListAllDomains") }
+        defer { free(domains) }
+        return UnsafeBufferPointer(start: domains, count: Int(count)).compactMap { pointer in
+            guard let pointer else { return nil }
+            let domain = DomainHandle(owning: pointer)
+            var info = virDomainInfo()
+            guard let id = Self.uuid(of: domain.pointer), let name = virDomainGetName(domain.pointer),
+                let state = try? DomainState.of(domain), virDomainGetInfo(domain.pointer, &info) == 0
+            else { return nil }
+            return DomainStatus(
+                id: id,
+                name: String(cString: name),
+                state: state.vmState,
+                cpuTimeNanoseconds: state.isActive ? info.cpuTime : nil,
+                vcpus: Int(info.nrVirtCpu),
+                memoryBytes: UInt64(info.memory) * 1024
+            )
+        }
+    }
+
+    static func uuid(of domain: virDomainPtr) -> VMID? {
+        // VIR_UUID_STRING_BUFLEN: 36 characters and the end.
+        var buffer = [CChar](repeating: 0, count: 37)
+        guard virDomainGetUUIDString(domain, &buffer) == 0 else { return nil }
+        return VMID(String(decoding: buffer.prefix(36).map { UInt8(bitPattern: $0) }, as: UTF8.self).lowercased())
+    }
+
+    func presence(of vm: VMID) throws(LibvirtError) -> DomainPresence {
+        do {
+            let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+            let state = try DomainState.of(domain)
+            guard state.isActive else { return .absent }
+            let job = try JobStatistics.of(domain)
+            // Read again: the move may have ended between the two questions, and the older state with the newer
+            // (missing) job would say that a copy is left over which libvirt is just clearing away.
+            return try DomainState.of(domain).presence(job: job)
+        } catch {
+            guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
+            return .absent
+        }
+    }
+
+    func requirements(of vm: VMID) throws -> VMRequirements {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        let state = try DomainState.of(domain)
+        let attempt = "read what VM \(vm) needs"
+        guard state.isRunning else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(state.words)")
+        }
+        // Migratable, because that is what the target gets; without secrets, because this goes into the ledger.
+        let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
+        let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
+        let unsafe = definition.unsafeDisks
+        guard unsafe.isEmpty else {
+            let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        return VMRequirements(
+            id: vm,
+            name: definition.name,
+            domainType: definition.domainType,
+            hypervisor: try facts(),
+            emulator: definition.emulator,
+            machine: definition.machine,
+            architecture: definition.architecture,
+            vcpus: definition.vcpus,
+            memoryBytes: definition.memoryBytes,
+            cpuXML: definition.cpuXML,
+            disks: definition.disks,
+            networks: definition.networks
+        )
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Foundation
+internal import FoundationXML
+internal import Hypervisor
+
+/// What the driver reads of a domain's XML definition.
+struct DomainDefinition {
+    /// Kept, because an element does not keep its document.
+    private let document: XMLDocument
+    private let root: XMLElement
+
+    init(xml: String) throws {
+        let document = try XMLDocument(xmlString: xml, options: [.nodeLoadExternalEntitiesNever])
+        guard let root = document.rootElement(), root.name == "domain" else {
+            throw HypervisorError(.failed, attempt: "read a domain definition", detail: "its root is not <domain>")
+        }
+        self.document = document
+        self.root = root
+    }
+
+    var name: String { root.text("name") ?? "" }
+    var uuid: String { (root.text("uuid") ?? "").lowercased() }
+    var domainType: String { root.attribute("type") ?? "" }
+    var emulator: String? { root.child("devices")?.text("emulator") }
+    var machine: String { root.child("os")?.child("type")?.attribute("machine") ?? "" }
+    var architecture: String { root.child("os")?.child("type")?.attribute("arch") ?? "" }
+    var vcpus: Int { root.text("vcpu").flatMap { Int($0) } ?? 0 }
+    var cpuXML: String? { root.child("cpu")?.xmlString }
+
+    /// The most memory the guest may take, in bytes.
+    var memoryBytes: UInt64 {
+        guard let memory = root.child("memory"), let amount = memory.content.flatMap({ UInt64($0) }) else { return 0 }
+        return amount * Self.unit(memory.attribute("unit") ?? "KiB")
+    }
+
+    /// Sources of all disks and of their backing chains; drives without a medium have none.
+    var disks: [DiskSource] { diskElements.flatMap { Self.sources(of: $0) } }
+
+    var networks: [NetworkSource] {
+        (root.child("devices")?.children("interface") ?? []).map { interface in
+            let type = interface.attribute("type") ?? "unknown"
+            let source = interface.child("source")
+            if type == "bridge", let name = source?.attribute("bridge") { return .bridge(name: name) }
+            if type == "network", let name = source?.attribute("network") { return .network(name: name) }
+            return .other(type: type)
+        }
+    }
+
+    /// Writable disks whose host cache could serve stale data after a move, in words.
+    ///
+    /// libvirt accepts some of them (QEMU may drop a file's cache), but then the data rest on the storage's caching
+    /// being coherent; `none` and `directsync` do not. RBD keeps its caches coherent itself.
+    var unsafeDisks: [String] {
+        diskElements.compactMap { disk in
+            guard disk.child("source") != nil, disk.child("readonly") == nil, disk.child("shareable") == nil,
+                disk.child("source")?.attribute("protocol") != "rbd"
+            else { return nil }
+            let cache = disk.child("driver")?.attribute("cache") ?? "default"
+            guard cache != "none", cache != "directsync" else { return nil }
+            return "disk \(disk.child("target")?.attribute("dev") ?? "?") has cache='\(cache)'"
+        }
+    }
+
+    private var diskElements: [XMLElement] { root.child("devices")?.children("disk") ?? [] }
+
+    private static func sources(of element: XMLElement) -> [DiskSource] {
+        guard let source = element.child("source") else { return [] }
+        // A backing store carries its type itself, in the same attribute as the disk.
+        let own = Self.source(source, type: element.attribute("type") ?? "unknown")
+        return (own.map { [$0] } ?? []) + (element.child("backingStore").map { sources(of: $0) } ?? [])
+    }
+
+    private static func source(_ source: XMLElement, type: String) -> DiskSource? {
+        switch type {
+        case "file":
+            return source.attribute("file").map { .file(path: $0) }
+        case "block":
+            return source.attribute("dev").map { .block(path: $0) }
+        case "network" where source.attribute("protocol") == "iscsi":
+            return iscsi(source)
+        case "network":
+            let what = [source.attribute("protocol"), source.attribute("name")].compactMap { $0 }
+            return .other(type: type, detail: what.joined(separator: " "))
+        default:
+            let what = ["pool", "volume", "dir", "type", "path"].compactMap { source.attribute($0) }
+            return .other(type: type, detail: what.joined(separator: " "))
+        }
+    }
+
+    /// `name` is `IQN` or `IQN/LUN`; libvirt takes LUN 0 and port 3260 where they are not given.
+    private static func iscsi(_ source: XMLElement) -> DiskSource {
+        let name = source.attribute("name") ?? ""
+        let parts = name.split(separator: "/", maxSplits: 1)
+        let host = source.child("host")
+        guard let iqn = parts.first, let address = host?.attribute("name") else {
+            return .other(type: "network", detail: "iscsi \(name)")
+        }
+        return .iscsi(
+            address: address,
+            port: host?.attribute("port").flatMap { Int($0) } ?? 3260,
+            iqn: String(iqn),
+            lun: parts.count > 1 ? Int(parts[1]) ?? 0 : 0
+        )
+    }
+
+    /// Bytes in a unit of libvirt's, in which `KB` is 1000 and `KiB` and `k` are 1024.
+    private static func unit(_ name: String) -> UInt64 {
+        switch name {
+        case "b", "bytes": 1
+        case "KB": 1000
+        case "MB": 1_000_000
+        case "GB": 1_000_000_000
+        case "TB": 1_000_000_000_000
+        case "M", "MiB": 1 << 20
+        case "G", "GiB": 1 << 30
+        case "T", "TiB": 1 << 40
+        default: 1 << 10
+        }
+    }
+}
+
+extension XMLElement {
+    fileprivate func child(_ name: String) -> XMLElement? { elements(forName: name).first }
+    fileprivate func children(_ name: String) -> [XMLElement] { elements(forName: name) }
+    fileprivate func attribute(_ name: String) -> String? { attribute(forName: name)?.stringValue }
+    fileprivate func text(_ name: String) -> String? { child(name)?.content }
+    fileprivate var content: String? { stringValue?.trimmingCharacters(in: .whitespacesAndNewlines) }
+}

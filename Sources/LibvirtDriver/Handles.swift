@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Glibc
+
+// C handles all import as `OpaquePointer`. A type for each keeps a domain from being passed where a connection
+// belongs, and drops its one reference exactly once.
+
+/// Owns one reference to a `virConnectPtr`.
+///
+/// `@unchecked Sendable`: libvirt documents connections as usable from several threads at once, and the reference is
+/// dropped once, by `deinit`.
+struct ConnectionHandle: ~Copyable, @unchecked Sendable {
+    let pointer: virConnectPtr
+
+    init(opening uri: String) throws(LibvirtError) {
+        EventLoop.ensureRunning()
+        guard let pointer = virConnectOpen(uri) else { throw .last(in: "virConnectOpen") }
+        self.pointer = pointer
+    }
+
+    deinit { virConnectClose(pointer) }
+}
+
+/// Owns one reference to a `virDomainPtr`, which in turn holds its connection.
+struct DomainHandle: ~Copyable {
+    let pointer: virDomainPtr
+
+    /// Takes over a reference that a libvirt call has given.
+    init(owning pointer: virDomainPtr) { self.pointer = pointer }
+
+    init(uuid: String, on connection: borrowing ConnectionHandle) throws(LibvirtError) {
+        guard let pointer = virDomainLookupByUUIDString(connection.pointer, uuid) else {
+            throw .last(in: "virDomainLookupByUUIDString")
+        }
+        self.pointer = pointer
+    }
+
+    init(name: String, on connection: borrowing ConnectionHandle) throws(LibvirtError) {
+        guard let pointer = virDomainLookupByName(connection.pointer, name) else {
+            throw .last(in: "virDomainLookupByName")
+        }
+        self.pointer = pointer
+    }
+
+    deinit { virDomainFree(pointer) }
+}
+
+/// Owns one reference to a `virNetworkPtr`.
+struct NetworkHandle: ~Copyable {
+    let pointer: virNetworkPtr
+
+    init(name: String, on connection: borrowing ConnectionHandle) throws(LibvirtError) {
+        guard let pointer = virNetworkLookupByName(connection.pointer, name) else {
+            throw .last(in: "virNetworkLookupByName")
+        }
+        self.pointer = pointer
+    }
+
+    deinit { virNetworkFree(pointer) }
+}
+
+/// A string that libvirt allocated for the caller, copied and freed.
+func takeString(_ pointer: UnsafeMutablePointer<CChar>?, from function: String) throws(LibvirtError) -> String {
+    guard let pointer else { throw .last(in: function) }
+    defer { free(pointer) }
+    return String(cString: pointer)
+}

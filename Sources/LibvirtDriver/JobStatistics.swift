@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+
+/// The statistics of one migration job, running or completed; a figure libvirt did not give is `nil`.
+struct JobStatistics: Equatable {
+    var isOutgoing = false
+    var isIncoming = false
+    var elapsedMilliseconds: UInt64?
+    var downtimeMilliseconds: UInt64?
+    var memoryTotal: UInt64?
+    var memoryProcessed: UInt64?
+    var memoryRemaining: UInt64?
+    var iteration: UInt64?
+    var dirtyPagesPerSecond: UInt64?
+
+    init(_ parameters: TypedParameters) {
+        let operation = parameters.int(VIR_DOMAIN_JOB_OPERATION) ?? 0
+        isOutgoing = operation == Int32(VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT.rawValue)
+        isIncoming = operation == Int32(VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN.rawValue)
+        elapsedMilliseconds = parameters.unsignedLong(VIR_DOMAIN_JOB_TIME_ELAPSED)
+        downtimeMilliseconds = parameters.unsignedLong(VIR_DOMAIN_JOB_DOWNTIME)
+        memoryTotal = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_TOTAL)
+        memoryProcessed = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_PROCESSED)
+        memoryRemaining = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_REMAINING)
+        iteration = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_ITERATION)
+        dirtyPagesPerSecond = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE)
+    }
+
+    /// The job that runs on the domain now, or the last completed one; `nil` when there is none.
+    static func of(_ domain: borrowing DomainHandle, completed: Bool = false) throws(LibvirtError) -> Self? {
+        var type: Int32 = 0
+        var pointer: virTypedParameterPtr?
+        var count: Int32 = 0
+        // Kept, so that a second reader (a person with virsh) finds the figures too.
+        let flags =
+            completed
+            ? VIR_DOMAIN_JOB_STATS_COMPLETED.rawValue | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED.rawValue : 0
+        guard virDomainGetJobStats(domain.pointer, &type, &pointer, &count, flags) == 0 else {
+            let error = LibvirtError.last(in: "virDomainGetJobStats")
+            // A domain that just went off has no job; a driver without the call tells nothing about jobs.
+            if error.is(VIR_ERR_OPERATION_INVALID) || error.isUnsupported { return nil }
+            throw error
+        }
+        defer { virTypedParamsFree(pointer, count) }
+        guard type != Int32(VIR_DOMAIN_JOB_NONE.rawValue) else { return nil }
+        return Self(TypedParameters(pointer: pointer, count: count))
+    }
+
+    var progress: MigrationProgress {
+        MigrationProgress(
+            elapsedSeconds: Double(elapsedMilliseconds ?? 0) / 1000,
+            bytesTransferred: memoryProcessed ?? 0,
+            bytesRemaining: memoryRemaining ?? 0,
+            bytesTotal: memoryTotal ?? 0,
+            iteration: iteration.map(Int.init(clamping:)),
+            dirtyPagesPerSecond: dirtyPagesPerSecond
+        )
+    }
+}

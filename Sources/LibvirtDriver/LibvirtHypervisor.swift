@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+public import Fleet
+public import Hypervisor
+internal import Synchronization
+
+/// A host's hypervisor through libvirt's C API: QEMU/KVM, and Xen through the same calls.
+///
+/// Calls block on threads of their own and are bounded. The connection is opened when first needed and again after
+/// libvirtd restarted; each migration has a second one of its own, so that the daemon's limit of requests per client
+/// (5 by default) never keeps a cancel or a sample waiting behind a move.
+public final class LibvirtHypervisor: Hypervisor {
+    /// Bounds on what the driver waits for.
+    public struct Limits: Sendable {
+        /// One call that only reads or changes state.
+        public var call: Duration = .seconds(35)
+        /// Everything asked of a peer: connecting, logging in, one question.
+        public var peer: Duration = .seconds(10)
+        /// From asking a migration to stop until its call has returned; libvirtd may be inside a TCP connect to the
+        /// target, which the kernel gives up after some 130 seconds.
+        public var abort: Duration = .seconds(150)
+        /// After a migration ended badly, how long to look for where the VM runs; covers a restart of libvirtd.
+        public var settle: Duration = .seconds(45)
+        public init() {}
+    }
+
+    let connector: Connector
+    let limits: Limits
+    /// The migrations this process runs.
+    let runs = Mutex<[VMID: MigrationRun]>([:])
+
+    public init(uri: String, limits: Limits = Limits()) {
+        connector = Connector(uri: uri)
+        self.limits = limits
+    }
+
+    /// Runs blocking calls on the connection, off the cooperative pool, within the limit for one call.
+    func perform<R: Sendable>(
+        _ attempt: String,
+        _ body: @Sendable @escaping (Connection) throws -> R
+    ) async throws(HypervisorError) -> R {
+        let connector = connector
+        return try await BlockingCall.run(attempt, limit: limits.call) { () throws(HypervisorError) -> R in
+            try connector.use(attempt, body)
+        }
+    }
+
+    public func facts() async throws(HypervisorError) -> HypervisorFacts {
+        try await perform("read the facts of \(connector.uri)") { try $0.facts() }
+    }
+
+    public func domains() async throws(HypervisorError) -> [DomainStatus] {
+        try await perform("list the VMs of \(connector.uri)") { try $0.domains() }
+    }
+
+    public func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence {
+        try await perform("find VM \(vm) on \(connector.uri)") { try $0.presence(of: vm) }
+    }
+
+    /// Refused when the VM is not running or a disk's cache makes a move unsafe, so that the order ends at the source
+    /// before anything is prepared.
+    public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
+        try await perform("read what VM \(vm) needs") { try $0.requirements(of: vm) }
+    }
+
+    public func unmet(
+        _ requirements: VMRequirements,
+        on host: HostName
+    ) async throws(HypervisorError) -> [PreflightFailure] {
+        try await perform("check what VM \(requirements.name) needs on \(host)") { connection in
+            try Preflight(requirements: requirements, host: host, connection: connection).failures()
+        }
+    }
+
+    public func cancelMigration(of vm: VMID) async throws(HypervisorError) {
+        // A migration of this process is cancelled by its own supervisor, which keeps trying while it can.
+        if let run = runs.withLock({ $0[vm] }) {
+            run.cancel()
+            return
+        }
+        try await perform("cancel the migration of VM \(vm)") { try $0.abortMigration(of: vm) }
+    }
+
+    public func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
+        try await perform("read the migration progress of VM \(vm)") { connection in
+            let domain = try DomainHandle(uuid: vm.rawValue, on: connection.handle)
+            guard let job = try JobStatistics.of(domain), job.isOutgoing else { return nil }
+            return job.progress
+        }
+    }
+
+    public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {
+        let attempt = "find VM \(vm) on peer \(uri)"
+        return try await BlockingCall.run(attempt, limit: limits.peer) { () throws(HypervisorError) -> DomainPresence in
+            do throws(LibvirtError) {
+                return try Connection(opening: uri).presence(of: vm)
+            } catch {
+                throw HypervisorError(.notConnected, attempt: attempt, detail: error.detail)
+            }
+        }
+    }
+
+    public func resume(_ vm: VMID) async throws(HypervisorError) {
+        try await perform("resume VM \(vm)") { try $0.resume(vm) }
+    }
+
+    public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
+        try await perform("discard the handed-over copy of VM \(vm)") { try $0.discardHandedOver(vm) }
+    }
+}

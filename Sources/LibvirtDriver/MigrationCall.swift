@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+internal import Hypervisor
+
+/// The blocking part of one migration, on a connection of its own: checks, prepares, and makes the one call.
+struct MigrationCall {
+    let request: MigrationRequest
+    let events: MigrationEvents
+
+    /// Returns when the VM runs at the target.
+    ///
+    /// `mayBegin` is asked last: once it has said no, or was never asked, nothing has been touched.
+    func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws {
+        let connection = try Self.connect(to: uri, attempt: attempt)
+        let domain = try DomainHandle(uuid: request.vm.rawValue, on: connection.handle)
+        let isPersistent = try check(domain, attempt: attempt)
+        let traits = MigrationTraits.of(connection.type)
+        var parameters = OwnedParameters()
+        try parameters.add(VIR_MIGRATE_PARAM_URI, request.migrateURI)
+        if traits.takesListenAddress { try parameters.add(VIR_MIGRATE_PARAM_LISTEN_ADDRESS, request.listenAddress) }
+        // Both definitions are given, as read here: with one missing libvirt takes the other one's place from what
+        // either side has at the time, which may name the source's devices (CVE-2020-17376).
+        try parameters.add(VIR_MIGRATE_PARAM_DEST_XML, Self.definition(of: domain))
+        var flags = VIR_MIGRATE_LIVE.rawValue | VIR_MIGRATE_PEER2PEER.rawValue | traits.guards
+        if isPersistent {
+            flags |= VIR_MIGRATE_PERSIST_DEST.rawValue | VIR_MIGRATE_UNDEFINE_SOURCE.rawValue
+            if traits.takesPersistentXML {
+                let persistent = try Self.definition(of: domain, VIR_DOMAIN_XML_INACTIVE.rawValue)
+                try parameters.add(VIR_MIGRATE_PARAM_PERSIST_XML, persistent)
+            }
+        }
+        let subscription = MigrationSubscription(of: domain, on: connection, to: events)
+        defer { withExtendedLifetime(connection) {} }
+        guard mayBegin() else {
+            throw HypervisorError(.cancelled, attempt: attempt, detail: "ended before it had begun; nothing was touched")
+        }
+        let former = Self.setMaxDowntime(of: domain, milliseconds: UInt64(request.maxDowntime.inSeconds * 1000))
+        let result = virDomainMigrateToURI3(
+            domain.pointer,
+            request.peerURI,
+            parameters.pointer,
+            UInt32(parameters.count),
+            flags
+        )
+        guard result == 0 else {
+            let error = LibvirtError.last(in: "virDomainMigrateToURI3")
+            if let former { _ = virDomainMigrateSetMaxDowntime(domain.pointer, former, 0) }
+            throw error
+        }
+        // Before the subscription ends, because the event may come after the call's return.
+        _ = events.completed(within: .seconds(2))
+        _ = consume subscription
+    }
+
+    private static func connect(to uri: String, attempt: String) throws(HypervisorError) -> Connection {
+        do {
+            return try Connection(opening: uri)
+        } catch {
+            throw HypervisorError(.notConnected, attempt: attempt, detail: "no connection to \(uri): \(error.detail)")
+        }
+    }
+
+    /// Whether the VM is persistent; throws if it may not move.
+    ///
+    /// A transient VM stays transient at the target, so nothing of it is lost or added.
+    private func check(_ domain: borrowing DomainHandle, attempt: String) throws -> Bool {
+        let state = try DomainState.of(domain)
+        guard state.isRunning else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.words)")
+        }
+        if try JobStatistics.of(domain) != nil {
+            let detail = "another job (a migration, save or backup) is under way on the VM"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        let unsafe = try DomainDefinition(xml: Self.definition(of: domain, without: VIR_DOMAIN_XML_SECURE.rawValue))
+            .unsafeDisks
+        guard unsafe.isEmpty else {
+            let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        let isPersistent = virDomainIsPersistent(domain.pointer)
+        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
+        return isPersistent == 1
+    }
+
+    /// The migratable definition with its secrets (a VNC password, say), which the target needs; it goes nowhere else.
+    private static func definition(
+        of domain: borrowing DomainHandle,
+        _ more: UInt32 = 0,
+        without less: UInt32 = 0
+    ) throws(LibvirtError) -> String {
+        let flags = (VIR_DOMAIN_XML_MIGRATABLE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | more) & ~less
+        return try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
+    }
+
+    /// Sets the downtime aimed at and returns the one before, to be put back if the VM stays.
+    ///
+    /// A driver that has no such setting keeps its own; that is no reason not to move.
+    private static func setMaxDowntime(of domain: borrowing DomainHandle, milliseconds: UInt64) -> UInt64? {
+        var former: UInt64 = 0
+        let isKnown = virDomainMigrateGetMaxDowntime(domain.pointer, &former, 0) == 0
+        guard virDomainMigrateSetMaxDowntime(domain.pointer, milliseconds, 0) == 0, isKnown else { return nil }
+        return former
+    }
+}

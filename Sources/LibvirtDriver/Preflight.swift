@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+internal import Foundation
+internal import FoundationXML
+internal import Glibc
+internal import Hypervisor
+
+/// What a target's hypervisor can say against taking a VM, before anything is touched.
+struct Preflight {
+    let requirements: VMRequirements
+    let host: HostName
+    let connection: Connection
+
+    func failures() throws(LibvirtError) -> [PreflightFailure] {
+        let facts = try connection.facts()
+        guard facts.type == requirements.hypervisor.type else {
+            // The other answers would be about another kind of hypervisor.
+            let reason = "the VM runs on \(requirements.hypervisor.type), this host's hypervisor is \(facts.type)"
+            return [failure(.hypervisor, reason)]
+        }
+        var found: [PreflightFailure?] = [version(facts), try machine()]
+        // Without the machine type the CPU question has no meaning.
+        if found.allSatisfy({ $0 == nil }) { found.append(try cpu(facts)) }
+        for case .network(let name) in requirements.networks { found.append(try network(name)) }
+        found.append(try sameIdentity())
+        found.append(try sameName())
+        return found.compactMap { $0 }
+    }
+
+    private func failure(_ check: PreflightFailure.Check, _ reason: String) -> PreflightFailure {
+        PreflightFailure(check: check, host: host, reason: reason)
+    }
+
+    private func version(_ facts: HypervisorFacts) -> PreflightFailure? {
+        guard facts.version < requirements.hypervisor.version else { return nil }
+        let ours = Self.words(facts.version)
+        let theirs = Self.words(requirements.hypervisor.version)
+        return failure(
+            .version,
+            "\(facts.type) \(ours) is older than the source's \(theirs), whose VM state it may not read; upgrade this host"
+        )
+    }
+
+    /// Asks for the domain capabilities, which libvirt has only for a domain type, emulator, architecture and machine
+    /// type that this host can run.
+    private func machine() throws(LibvirtError) -> PreflightFailure? {
+        let text = virConnectGetDomainCapabilities(
+            connection.handle.pointer,
+            requirements.emulator,
+            requirements.architecture,
+            requirements.machine,
+            requirements.domainType,
+            0
+        )
+        guard let text else {
+            let error = LibvirtError.last(in: "virConnectGetDomainCapabilities")
+            guard connection.isAlive else { throw error }
+            if error.is(VIR_ERR_NO_SUPPORT) { return nil }
+            let what = "\(requirements.domainType) \(requirements.architecture) \(requirements.machine)"
+            return failure(.machineType, "cannot run a \(what) VM: \(error.detail)")
+        }
+        free(text)
+        return nil
+    }
+
+    /// Whether the guest's CPU can be given here.
+    ///
+    /// libvirt's answers are incompatible (0), identical (1) or a superset (2), and the last two will do. A CPU passed
+    /// through from the host, or one libvirt cannot compare, needs the same host CPU model.
+    private func cpu(_ facts: HypervisorFacts) throws(LibvirtError) -> PreflightFailure? {
+        guard let xml = requirements.cpuXML else {
+            // Xen shows a guest without a CPU of its own the host's; QEMU gives it a model of QEMU's.
+            return requirements.domainType == "xen" ? sameHostModel(facts, because: "Xen passes the host's CPU on") : nil
+        }
+        if xml.contains("host-passthrough") {
+            return sameHostModel(facts, because: "the VM has cpu mode='host-passthrough'")
+        }
+        let result = virConnectCompareHypervisorCPU(
+            connection.handle.pointer,
+            requirements.emulator,
+            requirements.architecture,
+            requirements.machine,
+            requirements.domainType,
+            xml,
+            0
+        )
+        switch result {
+        case Int32(VIR_CPU_COMPARE_IDENTICAL.rawValue), Int32(VIR_CPU_COMPARE_SUPERSET.rawValue):
+            return nil
+        case Int32(VIR_CPU_COMPARE_INCOMPATIBLE.rawValue):
+            let reason =
+                "\(requirements.domainType) on this host cannot give the VM's CPU (\(Self.model(xml))): "
+                + "features of it are missing here"
+            return failure(.cpu, reason)
+        default:
+            let error = LibvirtError.last(in: "virConnectCompareHypervisorCPU")
+            guard connection.isAlive else { throw error }
+            if error.isUnsupported {
+                return sameHostModel(facts, because: "libvirt cannot compare its CPU here (\(error.detail))")
+            }
+            return failure(.cpu, "cannot compare the VM's CPU (\(Self.model(xml))): \(error.detail)")
+        }
+    }
+
+    private func sameHostModel(_ facts: HypervisorFacts, because why: String) -> PreflightFailure? {
+        guard let theirs = requirements.hypervisor.cpuModel, let ours = facts.cpuModel else {
+            return failure(.cpu, "\(why), so both hosts need the same CPU, and a host's model is not known")
+        }
+        guard theirs != ours else { return nil }
+        return failure(.cpu, "\(why), so both hosts need the same CPU: the source has \(theirs), this host \(ours)")
+    }
+
+    private func network(_ name: String) throws(LibvirtError) -> PreflightFailure? {
+        do {
+            let network = try NetworkHandle(name: name, on: connection.handle)
+            guard virNetworkIsActive(network.pointer) != 1 else { return nil }
+            return failure(.network, "libvirt network '\(name)' is defined but not active; start it")
+        } catch {
+            guard connection.isAlive else { throw error }
+            return failure(.network, "libvirt network '\(name)' is not there: \(error.detail)")
+        }
+    }
+
+    /// An inactive definition with the same uuid and name is a leftover that the migration replaces; anything else
+    /// with the uuid libvirt would reject, and an active one would be a second instance.
+    private func sameIdentity() throws(LibvirtError) -> PreflightFailure? {
+        do {
+            let domain = try DomainHandle(uuid: requirements.id.rawValue, on: connection.handle)
+            let state = try DomainState.of(domain)
+            guard !state.isActive else {
+                return failure(.uuid, "a VM with uuid \(requirements.id) is already active here: \(state.words)")
+            }
+            let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
+            guard name == requirements.name else {
+                return failure(.uuid, "uuid \(requirements.id) is defined here under another name, '\(name)'")
+            }
+            // A saved image would be restored at the VM's next start here: old memory over newer disks.
+            guard virDomainHasManagedSaveImage(domain.pointer, 0) != 1 else {
+                let reason = "a managed save image of '\(name)' is left here; remove it (virsh managedsave-remove)"
+                return failure(.state, reason)
+            }
+            return nil
+        } catch {
+            guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
+            return nil
+        }
+    }
+
+    private func sameName() throws(LibvirtError) -> PreflightFailure? {
+        do {
+            let domain = try DomainHandle(name: requirements.name, on: connection.handle)
+            guard let id = Connection.uuid(of: domain.pointer), id != requirements.id else { return nil }
+            return failure(.name, "another VM, \(id), already has the name '\(requirements.name)' here")
+        } catch {
+            guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
+            return nil
+        }
+    }
+
+    /// `7.2.22` for 7002022.
+    static func words(_ version: UInt64) -> String {
+        "\(version / 1_000_000).\(version / 1000 % 1000).\(version % 1000)"
+    }
+
+    /// The model or the mode of a `<cpu>` element, for messages.
+    private static func model(_ xml: String) -> String {
+        guard let cpu = try? XMLDocument(xmlString: xml, options: [.nodeLoadExternalEntitiesNever]).rootElement() else {
+            return "unreadable"
+        }
+        return cpu.elements(forName: "model").first?.stringValue ?? cpu.attribute(forName: "mode")?.stringValue
+            ?? "unnamed"
+    }
+}
