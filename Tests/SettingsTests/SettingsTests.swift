@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Settings
+import Testing
+
+struct SettingsTests {
+    static let file = """
+        # A comment.
+        ledger:
+          folder: /mnt/log   # on NFS
+        policy:
+          cpu:
+            upper: 70%
+            lower: 0.5
+          cooldown: 10min
+        hosts:
+          - name: h1
+            address: 10.0.0.1
+            inner_address: 10.9.0.1
+          - name: h2
+            address: 10.0.0.2
+            inner_address: 10.9.0.2
+            libvirt_uri: qemu+ssh://h2/system
+        """
+
+    @Test func readsAFileWithComments() throws {
+        let settings = try Settings.load(file: ("f.yaml", Self.file))
+        #expect(settings.ledger.folder == "/mnt/log")
+        #expect(settings.policy.cpu == Thresholds(upper: 0.7, lower: 0.5))
+        #expect(settings.policy.cooldown == .seconds(600))
+        #expect(settings.inventory.hosts.map(\.libvirtURI) == ["qemu+tls://h1/system", "qemu+ssh://h2/system"])
+    }
+
+    @Test func flagsGoOverEnvironmentOverFile() throws {
+        let environment = ["EVENKEEL_POLICY_CPU_UPPER": "75%", "EVENKEEL_POLICY_COOLDOWN": "1min", "PATH": "/bin"]
+        let settings = try Settings.load(
+            file: ("f.yaml", Self.file),
+            environment: environment,
+            flags: ["policy.cpu.upper=90%"]
+        )
+        #expect(settings.policy.cpu.upper == 0.9)
+        #expect(settings.policy.cooldown == .seconds(60))
+        #expect(settings.policy.cpu.lower == 0.5)
+    }
+
+    @Test(arguments: [
+        ("policy:\n  cpu:\n    uper: 1", "f.yaml:3", "policy.cpu.uper", "unknown key"),
+        ("policy:\n  cpu:\n    upper: 120%", "f.yaml:3", "policy.cpu.upper", "no share"),
+        ("sampling:\n  interval: 5", "f.yaml:2", "sampling.interval", "no duration"),
+        ("sampling:\n  interval: -5s", "f.yaml:2", "sampling.interval", "no duration"),
+        ("ledger:\n  folder: relative", "f.yaml:2", "ledger.folder", "no absolute path"),
+        ("ledger:\n  segment_size: 0MiB", "f.yaml:2", "ledger.segment_size", "no size"),
+        ("ledger: [1]", "f.yaml:1", "ledger", "keys are wanted"),
+        ("ledger:\n  folder: [1]", "f.yaml:2", "ledger.folder", "one value"),
+        ("policy:\n  moves_in_all: 0", "f.yaml:2", "policy.moves_in_all", "no whole number above zero"),
+        ("hosts:\n  - name: h1", "f.yaml:2", "hosts[0].address", "missing"),
+        ("hosts:\n  - name: h1\n    colour: red", "f.yaml:3", "hosts[0].colour", "unknown key"),
+        ("hosts: h1", "f.yaml:1", "hosts", "a list"),
+        ("policy:\n  cpu:\n    upper: 50%", "f.yaml", "policy.cpu.lower", "above policy.cpu.upper"),
+        ("policy:\n  overload_samples: 9", "f.yaml", "policy.overload_samples", "above policy.overload_window"),
+        ("policy:\n  stale_after: 1s", "f.yaml", "policy.stale_after", "every host would be stale"),
+        ("a: b: c", "f.yaml", "", "not valid YAML"),
+    ])
+    func refusesWithFileKeyAndReason(text: String, origin: String, key: String, reason: String) {
+        do {
+            _ = try Settings.load(file: ("f.yaml", text))
+            Issue.record("it was accepted")
+        } catch {
+            #expect(error.origin == origin && error.key == key)
+            #expect(error.reason.contains(reason), "\(error)")
+        }
+    }
+
+    @Test func refusesTheSameHostTwice() {
+        let text = "hosts:\n" + String(repeating: "  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1}\n", count: 2)
+        #expect(throws: SettingsError.self) { try Settings.load(file: ("f.yaml", text)) }
+    }
+
+    @Test func refusesUnknownVariablesAndFlags() {
+        #expect(throws: SettingsError.self) { try Settings.load(file: nil, environment: ["EVENKEEL_POLICI": "1"]) }
+        #expect(throws: SettingsError.self) { try Settings.load(file: nil, flags: ["policy.cpu"]) }
+        #expect(throws: SettingsError.self) { try Settings.load(file: nil, flags: ["nothing=1"]) }
+    }
+
+    @Test func theDocumentedFileIsReadBackToTheSameSettings() throws {
+        let settings = try Settings.load(file: ("f.yaml", Self.file))
+        let again = try Settings.load(file: ("documented", settings.documentedFile()))
+        #expect(again == settings)
+        let defaults = try Settings.load(file: ("documented", Settings().documentedFile()))
+        #expect(defaults == Settings())
+    }
+
+    @Test func everyKeyIsDocumented() {
+        let text = Settings().documentedFile()
+        for key in SettingKey.all { #expect(text.contains(key.meaning) && text.contains(key.variable)) }
+    }
+}
