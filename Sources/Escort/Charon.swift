@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Fleet
+
+/// strongSwan's daemon, spoken to with swanctl.
+struct Charon: Sendable {
+    let runner: CommandRunner
+    /// Its control socket, for instance `unix:///var/run/charon.vici`; `nil` for swanctl's own default.
+    let socket: String?
+
+    /// No command of these takes charon longer than this unless it hangs.
+    static let patience: Duration = .seconds(5)
+
+    func implementation() async throws -> ESPImplementation {
+        let reply = ViciReply(pretty: try await swanctl("asking charon for its state", ["--stats", "--pretty"]))
+        let plugins = reply[section: "stats reply"]?.lists["plugins"] ?? []
+        guard let implementation = ESPImplementation(loadedPlugins: plugins) else {
+            throw EscortError.refused(
+                step: "looking for charon's ESP",
+                reason: "it has loaded none of kernel-netlink and kernel-libipsec (\(plugins.joined(separator: " ")))"
+            )
+        }
+        return implementation
+    }
+
+    func connectionNames() async throws -> Set<String> {
+        let reply = ViciReply(pretty: try await swanctl("listing charon's connections", ["--list-conns", "--pretty"]))
+        return Set(reply.sections.filter { $0.name == "list-conn event" }.flatMap { $0.content.sections.map(\.name) })
+    }
+
+    /// The IKE SAs of one connection, or all of them.
+    func associations(_ connection: String? = nil, within limit: Duration = patience) async throws -> [IKEAssociation] {
+        let filter = connection.map { ["--ike", $0] } ?? []
+        return IKEAssociation.all(
+            in: try await swanctl("listing charon's SAs", ["--list-sas", "--pretty"] + filter, within: limit)
+        )
+    }
+
+    /// Makes charon's connections and secrets those of the file, and of no other; `nil` for the machine's swanctl.conf.
+    func load(file: String?) async throws {
+        let place = file.map { ["--file", $0] } ?? []
+        try await swanctl("loading the mesh", ["--load-all", "--noprompt"] + place, within: .seconds(20))
+    }
+
+    /// Starts opening a connection's child and does not wait for the outcome.
+    func beginInitiating(_ connection: String) async throws {
+        try await swanctl("opening \(connection)", ["--initiate", "--child", connection, "--timeout", "-1"])
+    }
+
+    /// Asks the peer for new keys of the IKE SA; its ESP SAs stay as they are.
+    func beginRekeying(_ connection: String, within limit: Duration) async throws {
+        try await swanctl("rekeying \(connection)", ["--rekey", "--ike", connection], within: limit)
+    }
+
+    /// Ends the connection's SAs without waiting for the peer's consent; there may be none.
+    func terminate(_ connection: String) async throws {
+        let arguments = ["--terminate", "--ike", connection, "--force", "--timeout", "1"]
+        do {
+            try await swanctl("closing \(connection)", arguments)
+        } catch EscortError.refused(_, let reason) where reason.contains("no matching SAs") {
+            return
+        }
+    }
+
+    @discardableResult
+    func swanctl(_ step: String, _ arguments: [String], within limit: Duration = patience) async throws -> String {
+        let result: CommandResult
+        do {
+            result = try await runner(command(arguments, within: limit))
+        } catch CommandError.timedOut(_, let limit) {
+            throw EscortError.charonNotRunning(socket: socketName, reason: "no answer within \(limit)")
+        } catch let error as CommandError {
+            throw EscortError.refused(step: step, reason: error.description)
+        }
+        if result.succeeded { return result.standardOutput }
+        let complaint = result.complaint
+        if result.standardError.contains("connecting to '") {
+            throw EscortError.charonNotRunning(socket: socketName, reason: "its socket refuses or is not there")
+        }
+        throw EscortError.refused(step: step, reason: complaint)
+    }
+
+    func command(_ arguments: [String], within limit: Duration = patience) -> Command {
+        Command("swanctl", arguments + (socket.map { ["--uri", $0] } ?? []), timeLimit: limit)
+    }
+
+    private var socketName: String { socket ?? "strongSwan's default socket" }
+}

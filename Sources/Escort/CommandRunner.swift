@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Commands
+
+/// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).
+public struct CommandRunner: Sendable {
+    private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
+
+    public init(_ body: @escaping @Sendable (_ command: Command, _ input: String) async throws -> CommandResult) {
+        self.body = body
+    }
+
+    /// In the namespaces of this process.
+    public static let local = Self { command, input in try await command.result(input: input) }
+
+    /// In a named network namespace.
+    ///
+    /// Files and Unix sockets stay those of this process.
+    public static func namespace(_ name: String) -> Self {
+        Self { command, input in
+            try await Command(
+                "ip",
+                ["netns", "exec", name, command.program] + command.arguments,
+                environment: command.environment,
+                timeLimit: command.timeLimit
+            ).result(input: input)
+        }
+    }
+
+    func callAsFunction(_ command: Command, input: String = "") async throws -> CommandResult {
+        try await body(command, input)
+    }
+
+    /// Runs a command that must succeed; `step` names it in the error.
+    @discardableResult
+    func require(_ step: String, _ command: Command, input: String = "") async throws -> String {
+        let result: CommandResult
+        do {
+            result = try await body(command, input)
+        } catch let error as CommandError {
+            throw EscortError.refused(step: step, reason: error.description)
+        }
+        guard result.succeeded else { throw EscortError.refused(step: step, reason: result.complaint) }
+        return result.standardOutput
+    }
+}
+
+extension CommandResult {
+    /// What the program had to say, shortened, and without anything that looks like a key.
+    var complaint: String {
+        let said = standardError.isEmpty ? standardOutput : standardError
+        let lines = said.split(whereSeparator: \.isNewline).suffix(6).joined(separator: "; ")
+        return "exit code \(exitCode)" + (lines.isEmpty ? "" : ": ") + withoutKeys(lines)
+    }
+}
+
+/// The text with every run of 16 or more hexadecimal digits after `0x` blanked: the form in which keys are written.
+func withoutKeys(_ text: String) -> String {
+    var result = ""
+    var rest = Substring(text)
+    while let start = rest.firstIndex(of: "0") {
+        result += rest[..<start]
+        rest = rest[start...]
+        guard rest.hasPrefix("0x") else {
+            result.append(rest.removeFirst())
+            continue
+        }
+        let digits = rest.dropFirst(2).prefix(while: \.isHexDigit)
+        result += digits.count >= 16 ? "0x…" : "0x" + digits
+        rest = rest[digits.endIndex...]
+    }
+    return result + rest
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Why there is no protected path: what happened, to what, and what to do.
+///
+/// No message carries a key.
+public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The inventory cannot be turned into a mesh.
+    case badInventory(reason: String)
+    case badCredentials(path: String, reason: String)
+    /// charon does not answer on its control socket.
+    case charonNotRunning(socket: String, reason: String)
+    /// Loading the mesh would unload connections that are not ours.
+    case foreignConnections(names: [String])
+    /// swanctl, nft or ip refused what it was given.
+    case refused(step: String, reason: String)
+    case unknownPeer(HostName)
+    /// The mesh was not applied on this host since the agent started.
+    case notApplied
+    /// No answer within the time limit: the peer, its charon or the network between is down.
+    case peerDoesNotAnswer(HostName, reason: String)
+    case authenticationFailed(HostName)
+    case noProposalChosen(HostName)
+    /// An SA is there, but not of the strength this fleet demands.
+    case weakAssociation(HostName, reason: String)
+    /// The peer's inner address would not be reached through the tunnel.
+    case wrongRoute(HostName, reason: String)
+    /// IKE answers, but what is sent through the tunnel is not answered.
+    case noTrafficThroughTunnel(HostName, reason: String)
+
+    public var description: String {
+        switch self {
+        case .badInventory(let reason): "the inventory cannot be made into a mesh: \(reason)"
+        case .badCredentials(let path, let reason): "the keys in '\(path)' are not used: \(reason)"
+        case .charonNotRunning(let socket, let reason):
+            "charon does not answer at \(socket) (\(reason)); start strongSwan on this host"
+        case .foreignConnections(let names):
+            "loading the mesh alone would unload the connections \(names.joined(separator: ", ")) of this charon;"
+                + " place the mesh into strongSwan's conf.d instead"
+        case .refused(let step, let reason): "\(step) failed: \(reason)"
+        case .unknownPeer(let peer): "\(peer) is not a peer of this host's mesh; check the inventory"
+        case .notApplied: "the mesh is not applied on this host yet"
+        case .peerDoesNotAnswer(let peer, let reason):
+            "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"
+        case .authenticationFailed(let peer):
+            "\(peer) and this host do not accept each other's credentials; check that both have the same key"
+        case .noProposalChosen(let peer):
+            "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
+        case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
+        case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
+        case .noTrafficThroughTunnel(let peer, let reason):
+            "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// One IKE SA with its children, as charon lists it.
+struct IKEAssociation: Sendable, Equatable {
+    var name: String
+    var state: String
+    var localIdentity: String
+    var peerIdentity: String
+    /// Initiator's and responder's SPI: a rekeyed IKE SA has new ones.
+    var spis: String
+    var version: String
+    var suite: Suite
+    var activeTasks: [String]
+    var children: [Child]
+
+    /// One pair of ESP SAs.
+    struct Child: Sendable, Equatable {
+        var name: String
+        var state: String
+        var mode: String
+        var securityProtocol: String
+        var encapsulated: Bool
+        var inboundSPI: String
+        var outboundSPI: String
+        var suite: Suite
+        /// `nil` when charon gave no figure.
+        var inbound: TrafficCounters?
+        var outbound: TrafficCounters?
+        /// Since the last packet came in, in seconds; `nil` before the first.
+        var secondsSinceInbound: Int?
+        /// Since it was installed, in seconds.
+        var age: Int?
+    }
+
+    /// Negotiated algorithms; empty where there is none.
+    struct Suite: Sendable, Equatable {
+        var encryption: String
+        var keySize: String
+        var integrity: String
+        var pseudoRandom: String
+        var keyExchange: String
+
+        init(_ reply: ViciReply) {
+            encryption = reply.values["encr-alg"] ?? ""
+            keySize = reply.values["encr-keysize"] ?? ""
+            integrity = reply.values["integ-alg"] ?? ""
+            pseudoRandom = reply.values["prf-alg"] ?? ""
+            keyExchange = reply.values["dh-group"] ?? ""
+        }
+
+        /// For instance `AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519`.
+        var description: String {
+            let cipher = keySize.isEmpty ? encryption : "\(encryption)-\(keySize)"
+            return [cipher, integrity, pseudoRandom, keyExchange].filter { !$0.isEmpty }.joined(separator: "/")
+        }
+
+        var isStrong: Bool {
+            encryption == "AES_GCM_16" && keySize == "256" && keyExchange == "CURVE_25519"
+        }
+    }
+
+    var isEstablished: Bool { state == "ESTABLISHED" }
+    /// The child that carries traffic; a `REKEYING` one does until its successor is there.
+    var liveChild: Child? {
+        isEstablished
+            ? children.last { $0.state == "INSTALLED" } ?? children.last { $0.state == "REKEYING" }
+            : nil
+    }
+
+    /// All IKE SAs in what `swanctl --list-sas --pretty` printed.
+    static func all(in text: String) -> [Self] {
+        ViciReply(pretty: text).sections
+            .filter { $0.name == "list-sa event" }
+            .flatMap { $0.content.sections }
+            .map { Self(name: $0.name, reply: $0.content) }
+    }
+
+    private init(name: String, reply: ViciReply) {
+        self.name = name
+        state = reply.values["state"] ?? ""
+        localIdentity = reply.values["local-id"] ?? ""
+        peerIdentity = reply.values["remote-id"] ?? ""
+        spis = (reply.values["initiator-spi"] ?? "") + "-" + (reply.values["responder-spi"] ?? "")
+        version = reply.values["version"] ?? ""
+        suite = Suite(reply)
+        activeTasks = reply.lists["tasks-active"] ?? []
+        children = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
+    }
+}
+
+extension IKEAssociation.Child {
+    init(_ reply: ViciReply) {
+        name = reply.values["name"] ?? ""
+        state = reply.values["state"] ?? ""
+        mode = reply.values["mode"] ?? ""
+        securityProtocol = reply.values["protocol"] ?? ""
+        encapsulated = reply.values["encap"] == "yes"
+        inboundSPI = reply.values["spi-in"] ?? ""
+        outboundSPI = reply.values["spi-out"] ?? ""
+        suite = IKEAssociation.Suite(reply)
+        inbound = Self.counters(reply, "in")
+        outbound = Self.counters(reply, "out")
+        secondsSinceInbound = reply.number("use-in")
+        age = reply.number("install-time")
+    }
+
+    private static func counters(_ reply: ViciReply, _ direction: String) -> TrafficCounters? {
+        guard let bytes: UInt64 = reply.number("bytes-\(direction)"),
+            let packets: UInt64 = reply.number("packets-\(direction)")
+        else { return nil }
+        return TrafficCounters(bytes: bytes, packets: packets)
+    }
+}
+
+extension SecurityAssociation {
+    init(_ association: IKEAssociation, _ child: IKEAssociation.Child, _ implementation: ESPImplementation) {
+        self.init(
+            localIdentity: association.localIdentity,
+            peerIdentity: association.peerIdentity,
+            inboundSPI: child.inboundSPI,
+            outboundSPI: child.outboundSPI,
+            suite: child.suite.description,
+            ikeSuite: "IKEv\(association.version) \(association.suite.description)",
+            mode: child.mode,
+            implementation: implementation.rawValue,
+            encapsulated: child.encapsulated
+        )
+    }
+}

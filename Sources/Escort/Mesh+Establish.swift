@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+
+extension Mesh {
+    /// Proves that the path to a peer is there, now, and strong enough, and returns its SA; else throws.
+    ///
+    /// An SA in charon's list proves nothing: it outlives its peer until dead peer detection. So the peer must take part
+    /// in an exchange of new IKE keys (its charon lives and has the credentials), and a packet through the tunnel must
+    /// be answered through the tunnel (ESP passes both ways). What fails is not worked around, except that an SA whose
+    /// peer does not know it any more is opened anew, unless a move is using it.
+    public func establish(
+        with peer: HostName,
+        timeLimit: Duration = .seconds(8)
+    ) async throws -> SecurityAssociation {
+        let (plan, _) = try ready()
+        let member = try plan.peer(peer)
+        let deadline = ContinuousClock.now + timeLimit
+        let implementation = try await charon.implementation()
+        try await proveIKE(with: member, deadline: deadline, timeLimit: timeLimit)
+        let reading = try await liveReading(of: member, deadline: deadline)
+        if let weakness = Strength.weakness(of: reading.association, reading.child) {
+            throw EscortError.weakAssociation(peer, reason: weakness)
+        }
+        try await checkRoute(to: member, from: plan.local, implementation)
+        let proven = try await proveTraffic(with: member, before: reading.child, deadline: deadline)
+        return SecurityAssociation(proven.association, proven.child, implementation)
+    }
+
+    private typealias Live = (association: IKEAssociation, child: IKEAssociation.Child)
+
+    private func proveIKE(
+        with peer: MeshPlan.Member,
+        deadline: ContinuousClock.Instant,
+        timeLimit: Duration
+    ) async throws {
+        let before = try await charon.associations(peer.connection)
+        if before.contains(where: { $0.liveChild != nil }) {
+            let old = Set(before.map(\.spis))
+            let inUse = isInUse(peer.name)
+            // Half of the time for the SA that is there, the other half for a new one.
+            let patience = inUse ? deadline : deadline - timeLimit / 2
+            try await charon.beginRekeying(peer.connection, within: Self.remaining(patience))
+            if try await live(peer, until: patience, where: { !old.contains($0.spis) }) != nil { return }
+            guard !inUse else {
+                throw EscortError.peerDoesNotAnswer(peer.name, reason: "it did not exchange new keys in time")
+            }
+        }
+        // Also ends an attempt that waits for its next retransmission.
+        try await charon.terminate(peer.connection)
+        try await initiate(peer, deadline: deadline)
+    }
+
+    private func initiate(_ peer: MeshPlan.Member, deadline: ContinuousClock.Instant) async throws {
+        let seconds = max(1, Int(Self.remaining(deadline).inSeconds))
+        let arguments = ["--initiate", "--child", peer.connection, "--timeout", "\(seconds)"]
+        let result: CommandResult
+        do {
+            result = try await runner(charon.command(arguments, within: .seconds(seconds + 1)))
+        } catch let error as CommandError {
+            throw EscortError.peerDoesNotAnswer(peer.name, reason: error.description)
+        }
+        if result.succeeded { return }
+        throw Self.reason(forFailed: result, peer.name, socket: charon.socket)
+    }
+
+    /// What `swanctl --initiate` said when it failed, as an error that says what to do.
+    static func reason(forFailed result: CommandResult, _ peer: HostName, socket: String?) -> EscortError {
+        let said = result.standardOutput + result.standardError
+        if said.contains("connecting to '") {
+            return .charonNotRunning(socket: socket ?? "the default socket", reason: "it went away")
+        }
+        if said.contains("AUTHENTICATION_FAILED") || said.contains("AUTH_FAILED")
+            || said.contains("MAC mismatched") || said.contains("no shared key found")
+        {
+            return .authenticationFailed(peer)
+        }
+        if said.contains("NO_PROPOSAL_CHOSEN") || said.contains("INVALID_KE_PAYLOAD") { return .noProposalChosen(peer) }
+        return .peerDoesNotAnswer(peer, reason: result.complaint)
+    }
+
+    /// A device or policy that leads into the tunnel, and the inner address as the source.
+    private func checkRoute(
+        to peer: MeshPlan.Member,
+        from local: MeshPlan.Member,
+        _ implementation: ESPImplementation
+    ) async throws {
+        let result = try await runner(HostGates.ip([peer.inner.ipOption, "route", "get", peer.inner.description]))
+        let words = result.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init)
+        func value(_ key: String) -> String? {
+            words.firstIndex(of: key).flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
+        }
+        guard result.succeeded, let device = value("dev") else {
+            throw EscortError.wrongRoute(peer.name, reason: result.complaint)
+        }
+        guard value("src") == local.inner.description else {
+            throw EscortError.wrongRoute(
+                peer.name,
+                reason: "packets to \(peer.inner) leave \(device) with another source"
+            )
+        }
+        switch implementation {
+        case .userSpace:
+            guard device == ESPImplementation.userSpaceDevice else {
+                throw EscortError.wrongRoute(peer.name, reason: "packets to \(peer.inner) leave by \(device)")
+            }
+        case .kernel:
+            let policies = try await runner.require(
+                "reading the kernel's IPsec policies",
+                HostGates.ip(["xfrm", "policy", "list", "dir", "out", "dst", peer.inner.hostPrefix])
+            )
+            guard policies.contains("proto esp") else {
+                throw EscortError.wrongRoute(peer.name, reason: "no IPsec policy covers packets to \(peer.inner)")
+            }
+        }
+    }
+
+    /// Sends one connection request to a port where nobody listens and waits for any answer, which must have come in
+    /// through the SA.
+    private func proveTraffic(
+        with peer: MeshPlan.Member,
+        before: IKEAssociation.Child,
+        deadline: ContinuousClock.Instant
+    ) async throws -> Live {
+        let answer: CommandResult
+        do {
+            answer = try await runner(Self.probe(peer.inner, within: Self.remaining(deadline)))
+        } catch CommandError.timedOut {
+            throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.inner) did not answer in time")
+        }
+        guard answer.succeeded || answer.standardError.contains("Connection refused") else {
+            throw EscortError.noTrafficThroughTunnel(peer.name, reason: answer.complaint)
+        }
+        let arrived: @Sendable (IKEAssociation) -> Bool = { association in
+            association.children.contains { child in
+                let already = child.inboundSPI == before.inboundSPI ? before.inbound?.packets ?? 0 : 0
+                return child.inbound.map { $0.packets > already } ?? false
+            }
+        }
+        guard let live = try await live(peer, until: max(deadline, .now + .seconds(1)), where: arrived) else {
+            throw EscortError.noTrafficThroughTunnel(peer.name, reason: "the answer did not come through the SA")
+        }
+        return live
+    }
+
+    static let probePort = 9
+
+    static func probe(_ address: IPAddress, within limit: Duration) -> Command {
+        Command(
+            "bash",
+            ["-c", "exec 3<>/dev/tcp/\(address)/\(probePort)"],
+            environment: ["LC_ALL": "C"],
+            timeLimit: limit
+        )
+    }
+
+    private func liveReading(of peer: MeshPlan.Member, deadline: ContinuousClock.Instant) async throws -> Live {
+        guard let live = try await live(peer, until: max(deadline, .now + .seconds(1)), where: { _ in true }) else {
+            throw EscortError.peerDoesNotAnswer(peer.name, reason: "its SA went away at once")
+        }
+        return live
+    }
+
+    /// Waits for an association that carries traffic and satisfies the condition.
+    private func live(
+        _ peer: MeshPlan.Member,
+        until deadline: ContinuousClock.Instant,
+        where condition: @Sendable (IKEAssociation) -> Bool
+    ) async throws -> Live? {
+        while true {
+            let reading = TunnelReading(associations: try await charon.associations(peer.connection))
+            if let live = reading.live, condition(live.association) { return live }
+            guard ContinuousClock.now < deadline else { return nil }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    private static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
+        max(deadline - .now, .milliseconds(500))
+    }
+}

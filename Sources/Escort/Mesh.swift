@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+
+/// The protected path of one host: its gates, its tunnels to all peers, and proof of what passes them.
+///
+/// It acts on the network namespace in which its commands run. `apply` is idempotent: call it at the start and
+/// periodically, and what was lost (charon restarted, rules flushed) comes back.
+public actor Mesh {
+    /// Where the mesh's configuration goes, and so which charon it is loaded into.
+    public enum Placement: Sendable {
+        /// Into strongSwan's include folder, loaded together with the machine's own swanctl.conf.
+        ///
+        /// For real hosts: connections of others stay, and strongSwan loads the mesh by itself when it starts.
+        case included(folder: String = "/etc/swanctl/conf.d")
+        /// Into a folder of the caller's, for a charon that serves nobody else (the lab).
+        case alone(folder: String)
+
+        var file: String {
+            switch self {
+            case .included(let folder), .alone(let folder): folder + "/evenkeel.conf"
+            }
+        }
+        /// What swanctl is told to load; `nil` for its own swanctl.conf.
+        var loadedFile: String? {
+            if case .alone = self { file } else { nil }
+        }
+    }
+
+    let local: HostName
+    let credentials: any Credentials
+    let placement: Placement
+    let charon: Charon
+    let hostGates: HostGates
+    let runner: CommandRunner
+
+    private(set) var plan: MeshPlan?
+    private var implementation: ESPImplementation?
+    private var loadedText: String?
+    private var ownsAddress = false
+    private var meters: [WeakMeter] = []
+
+    private struct WeakMeter {
+        let peer: HostName
+        weak var meter: MoveMeter?
+    }
+
+    /// The mesh of `local`, not yet applied.
+    ///
+    /// `socket` is charon's control socket (`unix://…`), `nil` for strongSwan's default; `interface` gets the inner
+    /// address.
+    public init(
+        local: HostName,
+        credentials: any Credentials,
+        placement: Placement = .included(),
+        socket: String? = nil,
+        interface: String = "lo",
+        runner: CommandRunner = .local
+    ) {
+        self.local = local
+        self.credentials = credentials
+        self.placement = placement
+        self.runner = runner
+        charon = Charon(runner: runner, socket: socket)
+        hostGates = HostGates(runner: runner, interface: interface)
+    }
+
+    /// Makes this host's gates and tunnels those of the inventory: gates first, then charon.
+    ///
+    /// With charon down the gates are closed all the same, and the error says so.
+    public func apply(_ inventory: Inventory) async throws {
+        let wanted = try MeshPlan(inventory: inventory, local: local)
+        let found: ESPImplementation?
+        let trouble: (any Error)?
+        do {
+            found = try await charon.implementation()
+            trouble = nil
+        } catch {
+            found = nil
+            trouble = error
+        }
+        implementation = found ?? implementation
+        if let old = plan, old.local.inner != wanted.local.inner, ownsAddress {
+            try await hostGates.removeAddress(old.local.inner)
+            ownsAddress = false
+        }
+        plan = wanted
+        let labelled = try await hostGates.close(Gates(plan: wanted, implementation: implementation))
+        ownsAddress = ownsAddress || labelled
+        if let trouble { throw trouble }
+        guard let found else { return }
+        let configuration = try MeshConfiguration(plan: wanted, credentials: credentials, implementation: found)
+        let isNew = try await load(configuration)
+        try await tend(wanted, configuration, isNew: isNew)
+    }
+
+    /// What the gates dropped so far.
+    public func gateCounters() async throws -> GateCounters {
+        let counters = try await hostGates.counters()
+        guard let inbound = counters["dropped_in"], let outbound = counters["dropped_out"],
+            let forwarded = counters["dropped_forwarded"]
+        else { throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing") }
+        return GateCounters(inbound: inbound, outbound: outbound, forwarded: forwarded)
+    }
+
+    /// Undoes everything this instance made on the host: tunnels, address, routes, rules, file.
+    public func remove() async throws {
+        guard let plan else { return }
+        do {
+            try await unload()
+        } catch EscortError.charonNotRunning {
+            // Nothing is loaded in a charon that is not there.
+        }
+        try await PrivateFile.remove(placement.file)
+        try await hostGates.open(removing: ownsAddress ? plan.local.inner : nil, family: plan.local.inner.family)
+        self.plan = nil
+        loadedText = nil
+        ownsAddress = false
+    }
+
+    /// Begins the evidence of one move; call it right before the migration starts.
+    public func beginMove(_ peer: HostName) async throws -> MoveMeter {
+        let (plan, implementation) = try ready()
+        let member = try plan.peer(peer)
+        let meter = try await MoveMeter(peer: peer, implementation: implementation) { [self] in
+            try await reading(of: member)
+        }
+        meters.removeAll { $0.meter == nil }
+        meters.append(WeakMeter(peer: peer, meter: meter))
+        return meter
+    }
+
+    /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
+    func isInUse(_ peer: HostName) -> Bool { meters.contains { $0.peer == peer && $0.meter != nil } }
+
+    func ready() throws(EscortError) -> (MeshPlan, ESPImplementation) {
+        guard let plan, let implementation else { throw .notApplied }
+        return (plan, implementation)
+    }
+
+    nonisolated private func reading(of member: MeshPlan.Member) async throws -> TunnelReading {
+        let associations = try await charon.associations(member.connection)
+        let gate = try? await hostGates.counters()[Gates.tunnelCounter(member)]
+        return TunnelReading(
+            associations: associations,
+            gate: gate.map { TrafficCounters(bytes: $0.bytes, packets: $0.packets) }
+        )
+    }
+
+    /// Tells whether charon got something new.
+    private func load(_ configuration: MeshConfiguration) async throws -> Bool {
+        let present = try await charon.connectionNames()
+        let ours = present.filter { $0.hasPrefix(MeshPlan.prefix) }
+        if configuration.text == loadedText, ours == configuration.connections { return false }
+        if case .alone = placement, ours != present {
+            throw EscortError.foreignConnections(names: present.subtracting(ours).sorted())
+        }
+        try await PrivateFile.write(configuration.text, to: placement.file)
+        try await charon.load(file: placement.loadedFile)
+        let missing = configuration.connections.subtracting(try await charon.connectionNames())
+        guard missing.isEmpty else {
+            throw EscortError.refused(
+                step: "loading the mesh",
+                reason: "charon does not have \(missing.sorted().joined(separator: ", ")) afterwards;"
+                    + " is \(placement.file) included by swanctl.conf?"
+            )
+        }
+        loadedText = configuration.text
+        return true
+    }
+
+    /// Closes what the inventory no longer lists and opens what is missing.
+    ///
+    /// Right after loading, strongSwan opens one side by itself; the other side only steps in at a later call, when
+    /// nothing came of that (its charon restarted, say, and the peer still believes in the old SA).
+    private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
+        let present = Set(try await charon.associations().map(\.name))
+        for stale in present where stale.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains(stale) {
+            try await charon.terminate(stale)
+        }
+        guard !isNew else { return }
+        for peer in plan.peers where !present.contains(peer.connection) {
+            try await charon.beginInitiating(peer.connection)
+        }
+    }
+
+    private func unload() async throws {
+        try await PrivateFile.write("# Made by evenkeel-agent; the mesh was removed.\n", to: placement.file)
+        try await charon.load(file: placement.loadedFile)
+        for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {
+            try await charon.terminate(association.name)
+        }
+    }
+}

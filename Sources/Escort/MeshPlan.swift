@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// The mesh as one host sees it: itself and its peers, every value checked.
+public struct MeshPlan: Sendable, Equatable {
+    struct Member: Sendable, Equatable {
+        var name: HostName
+        var address: IPAddress
+        var inner: IPAddress
+        /// Name of its connection and child in strongSwan.
+        var connection: String
+    }
+
+    /// Every connection of ours begins so; nothing else is touched.
+    static let prefix = "evenkeel-"
+
+    let local: Member
+    let peers: [Member]
+
+    /// Checks the inventory: what is not an address or a plain name goes no further.
+    public init(inventory: Inventory, local: HostName) throws(EscortError) {
+        var members: [Member] = []
+        for host in inventory.hosts { members.append(try Self.member(host)) }
+        guard let me = members.first(where: { $0.name == local }) else {
+            throw .badInventory(reason: "it does not list this host, '\(local)'")
+        }
+        let addresses = members.flatMap { [$0.address, $0.inner] }
+        if let twice = Self.firstDuplicate(addresses) {
+            throw .badInventory(reason: "the address \(twice) is there twice")
+        }
+        if let twice = Self.firstDuplicate(members.map(\.connection)) {
+            throw .badInventory(reason: "two hosts lead to the connection name '\(twice)'")
+        }
+        for peer in members where peer.inner.family != me.inner.family || peer.address.family != me.address.family {
+            throw .badInventory(reason: "\(peer.name) and \(me.name) have addresses of different families")
+        }
+        self.local = me
+        peers = members.filter { $0.name != local }.sorted { $0.name < $1.name }
+    }
+
+    func peer(_ name: HostName) throws(EscortError) -> Member {
+        guard let peer = peers.first(where: { $0.name == name }) else { throw .unknownPeer(name) }
+        return peer
+    }
+
+    /// Whether this host opens the connection by itself.
+    ///
+    /// One side only, the one with the smaller name: when both do, each ends up with an SA of its own, and a
+    /// uniqueness check that closes one of them would set off the other's `close_action`, over and over.
+    func initiates(to peer: Member) -> Bool { local.name < peer.name }
+
+    private static func member(_ host: InventoryHost) throws(EscortError) -> Member {
+        let name = host.name.rawValue
+        guard name.utf8.count <= 63, name.utf8.first?.isPlainAlphanumeric == true,
+            name.utf8.allSatisfy({ $0.isPlainAlphanumeric || "-._".utf8.contains($0) })
+        else {
+            throw .badInventory(
+                reason: "the host name '\(name)' is not 1 to 63 letters, digits, '-', '.' or '_' that begin with"
+                    + " a letter or digit"
+            )
+        }
+        guard let address = IPAddress(host.address) else {
+            throw .badInventory(reason: "'\(host.address)', the address of \(name), is not an IP address")
+        }
+        guard let inner = IPAddress(host.innerAddress) else {
+            throw .badInventory(reason: "'\(host.innerAddress)', the inner address of \(name), is not an IP address")
+        }
+        // In strongSwan's settings a dot separates sections.
+        let connection = prefix + String(name.map { $0 == "." ? "_" : $0 })
+        return Member(name: host.name, address: address, inner: inner, connection: connection)
+    }
+
+    private static func firstDuplicate<T: Hashable>(_ values: [T]) -> T? {
+        var seen: Set<T> = []
+        return values.first { !seen.insert($0).inserted }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isPlainAlphanumeric: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
+    }
+}

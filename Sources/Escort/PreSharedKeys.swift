@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+internal import Glibc
+
+/// Pre-shared keys, as in the paper: one for the cluster, or one for each pair of hosts.
+///
+/// The file has one key to a line, `cluster KEY` or `pair HOST HOST KEY`; empty lines and lines that begin with `#` are
+/// skipped. A pair's own key goes before the cluster's. A key is 32 to 256 printable characters without blanks, for
+/// instance from `openssl rand -hex 32`. Whoever has the cluster's key can pass for any host of it.
+public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflectable {
+    private var cluster: String?
+    private var pairs: [Set<HostName>: String] = [:]
+
+    static let keyLengths = 32...256
+
+    /// Reads a key file, which must belong to the caller's user and be closed to all others.
+    ///
+    /// Blocks while it reads: call it at start-up.
+    public init(contentsOf path: String) throws(EscortError) {
+        try self.init(text: Self.readPrivateFile(path), path: path)
+    }
+
+    init(text: String, path: String) throws(EscortError) {
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+            guard let kind = words.first, !kind.hasPrefix("#") else { continue }
+            let at = "line \(number + 1)"
+            guard let key = words.last, words.count == (kind == "pair" ? 4 : 2), ["cluster", "pair"].contains(kind)
+            else {
+                throw .badCredentials(path: path, reason: "\(at) is neither 'cluster KEY' nor 'pair HOST HOST KEY'")
+            }
+            guard Self.keyLengths.contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+                throw .badCredentials(
+                    path: path,
+                    reason: "the key in \(at) is not \(Self.keyLengths.lowerBound) to \(Self.keyLengths.upperBound)"
+                        + " printable characters; make one with 'openssl rand -hex 32'"
+                )
+            }
+            if kind == "cluster" {
+                guard cluster == nil else { throw .badCredentials(path: path, reason: "\(at) is a second cluster key") }
+                cluster = key
+            } else {
+                let pair: Set = [HostName(words[1]), HostName(words[2])]
+                guard pair.count == 2, pairs.updateValue(key, forKey: pair) == nil else {
+                    throw .badCredentials(path: path, reason: "the pair in \(at) is one host, or was there before")
+                }
+            }
+        }
+        guard cluster != nil || !pairs.isEmpty else { throw .badCredentials(path: path, reason: "it holds no key") }
+    }
+
+    public func authentication(local: HostName, peer: HostName) throws -> Authentication {
+        guard let key = pairs[[local, peer]] ?? cluster else {
+            throw EscortError.badCredentials(
+                path: "key file",
+                reason: "it has no key for the pair \(local) and \(peer), and none for the cluster"
+            )
+        }
+        let digits = Array("0123456789abcdef")
+        let secret = "0x" + String(key.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        return Authentication(
+            local: SwanctlSection("local", ["auth": "psk"]),
+            remote: SwanctlSection("remote", ["auth": "psk"]),
+            secrets: [
+                SwanctlSection(
+                    "ike",
+                    [
+                        "id-1": Authentication.identity(local),
+                        "id-2": Authentication.identity(peer),
+                        "secret": secret,
+                    ]
+                )
+            ]
+        )
+    }
+
+    /// Never the keys.
+    public var description: String { "pre-shared keys (\(cluster == nil ? 0 : 1) cluster, \(pairs.count) pairs)" }
+    /// Never the keys, in a dump either.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+
+    private static func readPrivateFile(_ path: String) throws(EscortError) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else { throw .badCredentials(path: path, reason: String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .badCredentials(path: path, reason: "it is not a regular file")
+        }
+        guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
+            throw .badCredentials(
+                path: path,
+                reason: "it is open to others than the user who runs this; 'chown' it and 'chmod 600 \(path)'"
+            )
+        }
+        guard status.st_size <= 1 << 20 else { throw .badCredentials(path: path, reason: "it is larger than 1 MiB") }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var filled = 0
+        while filled < bytes.count {
+            let count = bytes[filled...].withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            filled += count
+        }
+        return String(decoding: bytes.prefix(filled), as: UTF8.self)
+    }
+}

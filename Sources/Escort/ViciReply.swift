@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One message of charon, as `swanctl --pretty` prints it: sections, values and lists.
+///
+/// `--raw` is no use: it separates pairs by blanks, which identities and texts contain too.
+struct ViciReply: Sendable, Equatable {
+    var values: [String: String] = [:]
+    var lists: [String: [String]] = [:]
+    /// In the order printed; a name may be there twice.
+    var sections: [Section] = []
+
+    struct Section: Sendable, Equatable {
+        var name: String
+        var content: ViciReply
+    }
+
+    subscript(section name: String) -> ViciReply? { sections.first { $0.name == name }?.content }
+
+    func number<Number: FixedWidthInteger>(_ key: String) -> Number? { values[key].flatMap { Number($0) } }
+
+    /// Everything that was printed; each message is a section, named for instance `list-sa event`.
+    init(pretty text: String) {
+        var lines = text.split(whereSeparator: \.isNewline)[...].lazy.map(Self.trimmed).makeIterator()
+        self.init(lines: &lines)
+    }
+
+    init() {}
+
+    private init(lines: inout some IteratorProtocol<Substring>) {
+        while let line = lines.next(), line != "}" {
+            if let equals = line.range(of: " =") {
+                let key = String(line[..<equals.lowerBound])
+                let value = Self.trimmed(line[equals.upperBound...])
+                if value == "[" {
+                    var items: [String] = []
+                    while let item = lines.next(), item != "]" { items.append(String(item)) }
+                    lists[key] = items
+                } else {
+                    values[key] = String(value)
+                }
+            } else if line.hasSuffix("{") {
+                sections.append(
+                    Section(name: String(Self.trimmed(line.dropLast())), content: ViciReply(lines: &lines))
+                )
+            }
+        }
+    }
+
+    private static func trimmed(_ line: Substring) -> Substring {
+        var line = line.drop(while: \.isWhitespace)
+        while line.last?.isWhitespace == true { line.removeLast() }
+        return line
+    }
+}
+
+extension Substring {
+    /// Where the first occurrence of a short text is.
+    fileprivate func range(of text: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+            formIndex(after: &start)
+        }
+        return nil
+    }
+}
