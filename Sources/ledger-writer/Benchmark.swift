@@ -19,7 +19,7 @@ func benchmark(folder: String, writers: Int, appends: Int) async throws {
     let failed = processes.filter { $0.terminationStatus != 0 }.count
     let seconds = (clock.now - start).inSeconds
     let rate = Double((writers - failed) * appends) / seconds
-    print(
+    say(
         String(
             format: "%d writers, %d appends each, %d failed: %.2f s, %.0f appends/s",
             writers,
@@ -51,5 +51,5 @@ func append(_ count: Int, to folder: String, as name: String) async throws {
     times.sort()
     let median = times[times.count / 2].inSeconds * 1000
     let longest = (times.last ?? .zero).inSeconds * 1000
-    print(String(format: "%@: median %.1f ms, longest %.1f ms", name, median, longest))
+    say(String(format: "%@: median %.1f ms, longest %.1f ms", name, median, longest))
 }

@@ -12,7 +12,7 @@ func holdLock(on path: String) throws {
         fcntl(descriptor, setLockAndWait, UnsafeMutableRawPointer($0))
     }
     guard result == 0 else { throw CocoaError(.fileLocking) }
-    print("held")
+    say("held")
     while readLine() != nil {}
     close(descriptor)
 }

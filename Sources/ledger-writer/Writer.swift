@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dispatch
 import Fleet
+import Foundation
 import Ledger
 
-/// Appends reports until it is killed; says the number of each on standard output after its append has returned.
+/// Appends reports until it is killed, or until standard input ends because whoever started it is gone; says the number of each on standard output after its append has returned.
 func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int) async throws {
+    DispatchQueue(label: "standard input").async {
+        while readLine() != nil {}
+        exit(0)
+    }
     var options = SharedLog.Options()
     options.segmentBytes = segmentBytes
     options.segmentsKept = [.reports: 1_000_000]
@@ -14,7 +20,7 @@ func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int) 
     while true {
         number += 1
         try await log.append(numberedReport(writer: writer, incarnation: incarnation, number: number))
-        print(number)
+        say(String(number))
     }
 }
 

@@ -4,7 +4,6 @@ import Foundation
 import Ledger
 
 // The other processes in the ledger's tests: a writer that may be killed, a holder of the lock, a benchmark.
-setvbuf(stdout, nil, _IOLBF, 0)
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
     switch arguments.first {

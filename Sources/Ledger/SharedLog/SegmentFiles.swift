@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The files of one stream in the ledger's folder: `load.lock`, `load.000001.jsonl`, `load.000002.jsonl`, …
+/// The files of one stream in the ledger's folder.
+///
+///     load.lock  load.000001.jsonl  load.000002.jsonl  …
 struct SegmentFiles: Sendable {
     let folder: String
     let stream: LedgerStream

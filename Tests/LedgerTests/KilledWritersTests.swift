@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Testing
+
+@testable import Ledger
+
+/// Processes that append to one log and are killed at any moment.
+@Suite(.timeLimit(.minutes(3)))
+struct KilledWritersTests {
+    private static let segmentBytes = 1 << 20
+    private static let writers = 8
+    private static let kills = 80
+
+    @Test
+    func everyConfirmedRecordIsReadOnceInOrderAndNothingTornIsData() async throws {
+        var random = SeededGenerator.announced("KilledWriters")
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let log = SharedLog(folder: folder, writer: .controller)
+            var crew = try Crew(size: Self.writers, folder: folder, segmentBytes: Self.segmentBytes)
+            let live = LiveReader(log: log)
+            for _ in 0..<Self.kills {
+                // Time for the writers to write: no step of the test depends on how much they do in it.
+                try await Task.sleep(for: .milliseconds(Int.random(in: 5...60, using: &random)))
+                try crew.replace(Int.random(in: 0..<Self.writers, using: &random))
+                if Bool.random(using: &random) { try await Self.tearLine(folder: folder, using: &random) }
+                try await live.catchUp()
+            }
+            crew.killAll()
+            // Closes the line that the last one killed may have left.
+            try await log.append(report(0, text: "end"))
+            try await live.catchUp()
+
+            let whole = try await log.all(OrderReport.self)
+            #expect(whole.records == live.records, "a follower sees what a later reader sees")
+            #expect(whole.skipped == live.skipped && whole.gap == nil)
+            #expect(whole.skipped.allSatisfy { $0.reason == .torn })
+            #expect(whole.skipped.count >= 10)
+            let segments = try SegmentFiles(folder: folder, stream: .reports).numbers().count
+            #expect(segments > 3)
+            let confirmed = try check(whole.records.dropLast().map(\.body), against: crew)
+            print(
+                "KilledWriters: \(Self.kills) kills, \(confirmed) confirmed, \(whole.records.count - 1) read, "
+                    + "\(whole.skipped.count) torn lines passed over, \(segments) segments"
+            )
+        }
+    }
+
+    /// Checks each writer's records against what it confirmed; returns how many that were.
+    private func check(_ read: [OrderReport], against crew: Crew) throws -> Int {
+        let byRun = Dictionary(grouping: read) {
+            $0.order.rawValue.split(separator: "/").dropLast().joined(separator: "/")
+        }
+        #expect(Set(byRun.keys).isSubset(of: crew.runs.keys))
+        var total = 0
+        for (run, output) in crew.runs {
+            let confirmed = try Self.confirmed(in: output)
+            let numbers = byRun[run, default: []].map { Int($0.at.milliseconds) }
+            // In order, without a hole, none twice; the last may have been written and not confirmed any more.
+            #expect(numbers == Array(1..<(numbers.count + 1)), "\(run)")
+            #expect(numbers.count == confirmed || numbers.count == confirmed + 1, "\(run) confirmed \(confirmed)")
+            total += confirmed
+        }
+        for report in read {
+            let intact = Crew.report(order: report.order, host: report.host, number: Int(report.at.milliseconds))
+            #expect(report == intact, "\(report.order) was changed")
+        }
+        return total
+    }
+
+    /// How many appends a writer said had returned; the kill may have cut its last word.
+    private static func confirmed(in output: String) throws -> Int {
+        guard FileManager.default.fileExists(atPath: output) else { return 0 }
+        let said = String(decoding: try contents(of: output), as: UTF8.self)
+        let numbers = said.split(separator: "\n", omittingEmptySubsequences: false).dropLast().compactMap { Int($0) }
+        #expect(numbers == Array(1..<(numbers.count + 1)))
+        return numbers.count
+    }
+
+    /// Leaves what a writer leaves that is killed in the middle of a write.
+    ///
+    /// A real kill seldom comes at that moment, as one write takes microseconds.
+    private static func tearLine(folder: String, using random: inout SeededGenerator) async throws {
+        let record = LedgerRecord(writer: .operator, at: writtenAt, body: report(1, text: "torn é"))
+        let line = try LineCodec.encode(record, limit: 1 << 20)
+        let part = Array(line[..<Int.random(in: 1..<line.count, using: &random)])
+        let files = SegmentFiles(folder: folder, stream: .reports)
+        let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: folder, waited: .zero, mayBeWritten: $0) }
+        try await BlockingQueue(label: "tear").run(within: .seconds(60), stalled: stalled) { () throws(LedgerError) in
+            let lock = try WriteLock.acquire(in: files, within: .seconds(50))
+            guard let number = try lock.activeSegment(), files.exists(number),
+                let segment = try OpenFile.open(files.path(number), flags: O_RDWR | O_APPEND)
+            else { return }
+            try segment.append(part, after: try segment.size())
+        }
+    }
+}
+
+/// Reads on from where it was.
+private final class LiveReader {
+    private let log: SharedLog
+    private var cursor: Cursor?
+    private(set) var records: [LedgerRecord<OrderReport>] = []
+    private(set) var skipped: [SkippedLine] = []
+
+    init(log: SharedLog) { self.log = log }
+
+    func catchUp() async throws {
+        let batch = try await log.all(OrderReport.self, from: cursor, limit: 50)
+        #expect(batch.gap == nil)
+        cursor = batch.next
+        records += batch.records
+        skipped += batch.skipped
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Ledger
+import Testing
+
+/// What agents and controllers may rely on, whichever ledger they were given.
+@Suite(.timeLimit(.minutes(2)))
+struct LedgerConformanceTests {
+    @Test(arguments: Implementation.allCases)
+    func returnsRecordsInTheOrderTheyWereAppendedWithTheirWriter(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName("h1")))
+            for number in 1...5 { try await ledger.append(sample(number)) }
+            let batch = try await ledger.read(LoadSample.self, from: nil)
+            #expect(
+                batch.records
+                    == (1...5).map { LedgerRecord(writer: .host(HostName("h1")), at: writtenAt, body: sample($0)) }
+            )
+            #expect(batch.skipped.isEmpty && batch.gap == nil && !batch.hasMore)
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func anEmptyLedgerReadsAsEmptyAndItsCursorFindsTheFirstRecord(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.controller)
+            let empty = try await ledger.read(OrderRecord.self, from: nil)
+            #expect(empty.isEmpty && !empty.hasMore)
+            try await ledger.append(cancellation(1))
+            let batch = try await ledger.read(OrderRecord.self, from: empty.next)
+            #expect(batch.records.map(\.body) == [cancellation(1)])
+            #expect(batch.gap == nil)
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func keepsTheStreamsApart(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            try await open(.host(HostName("h1"))).append(sample(1))
+            try await open(.operator).append(cancellation(2))
+            try await open(.host(HostName("h1"))).append(report(3))
+            let ledger = open(.controller)
+            #expect(try await ledger.all(LoadSample.self).records.map(\.body) == [sample(1)])
+            #expect(try await ledger.all(OrderRecord.self).records.map(\.body) == [cancellation(2)])
+            #expect(try await ledger.all(OrderRecord.self).records.map(\.writer) == [.operator])
+            #expect(try await ledger.all(OrderReport.self).records.map(\.body) == [report(3)])
+        }
+    }
+
+    @Test(arguments: Implementation.allCases, [1, 2, 3, 7, 100])
+    func limitsABatchAndSaysThatThereIsMore(_ kind: Implementation, limit: Int) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName("h1")))
+            for number in 1...7 { try await ledger.append(sample(number)) }
+            let first = try await ledger.read(LoadSample.self, from: nil, limit: limit)
+            #expect(first.records.count == min(7, limit))
+            #expect(first.hasMore || limit >= 7)
+            let all = try await ledger.all(LoadSample.self, limit: limit)
+            #expect(all.records.map(\.body.number) == Array(1...7))
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func aCursorGoesOnWhereItWasAfterEverythingWasReopened(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            for number in 1...3 { try await open(.host(HostName("h1"))).append(sample(number)) }
+            let kept = try await open(.controller).read(LoadSample.self, from: nil, limit: 2).next
+            for number in 4...5 { try await open(.host(HostName("h1"))).append(sample(number)) }
+            let batch = try await open(.controller).read(LoadSample.self, from: kept)
+            #expect(batch.records.map(\.body.number) == [3, 4, 5])
+            let end = try await open(.controller).read(LoadSample.self, from: batch.next)
+            #expect(end.isEmpty && end.next == batch.next)
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func losesNothingOfWhatIsAppendedAtTheSameTime(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let writers = (1...8).map { open(.host(HostName("h\($0)"))) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (index, ledger) in writers.enumerated() {
+                    group.addTask {
+                        let host = HostName("h\(index + 1)")
+                        for number in 1...25 { try await ledger.append(sample(number, host: host)) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let batch = try await open(.controller).all(LoadSample.self)
+            #expect(batch.records.count == 200 && batch.skipped.isEmpty)
+            for (host, records) in Dictionary(grouping: batch.records, by: \.body.host) {
+                #expect(records.map(\.body.number) == Array(1...25))
+                #expect(records.allSatisfy { $0.writer == .host(host) })
+            }
+        }
+    }
+
+    @Test(
+        arguments: Implementation.allCases,
+        ["naïve 日本語 🚢", "line\nbreak\r\n", "\u{0}\u{18}\u{2028}\u{7f}", #""quoted" \ {"v":1}"#, "e\u{301}"]
+    )
+    func keepsEveryText(_ kind: Implementation, text: String) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName(text + "x")))
+            try await ledger.append(report(1, text: text))
+            try await ledger.append(report(2))
+            let batch = try await ledger.all(OrderReport.self)
+            #expect(batch.records.map(\.body) == [report(1, text: text), report(2)])
+            #expect(batch.records.first?.writer == .host(HostName(text + "x")))
+            guard case .failed(let failure) = batch.records.first?.body.step else { return }
+            #expect(Array(failure.reason.unicodeScalars) == Array(text.unicodeScalars))
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func takesBigRecordsAndRefusesBiggerOnes(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName("h1")))
+            let big = String(repeating: "x", count: Implementation.maximumRecordBytes - 1000)
+            try await ledger.append(sample(1, text: big))
+            await #expect {
+                try await ledger.append(sample(2, text: big + big))
+            } throws: { error in
+                guard case .recordTooLarge(.load, _, Implementation.maximumRecordBytes) = error as? LedgerError else {
+                    return false
+                }
+                return true
+            }
+            try await ledger.append(sample(3))
+            let batch = try await ledger.all(LoadSample.self)
+            #expect(batch.records.map(\.body) == [sample(1, text: big), sample(3)])
+            #expect(batch.skipped.isEmpty)
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func refusesAFigureThatIsNoNumber(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName("h1")))
+            var broken = sample(1)
+            broken.cpu?.busyCores = .nan
+            await #expect {
+                try await ledger.append(broken)
+            } throws: { error in
+                guard case .unencodable(.load, let reason) = error as? LedgerError else { return false }
+                return reason.contains("cpu.busyCores")
+            }
+            let batch = try await ledger.all(LoadSample.self)
+            #expect(batch.isEmpty)
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func refusesACursorFromAnotherLedger(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let ledger = open(.host(HostName("h1")))
+            for number in 1...3 { try await ledger.append(sample(number)) }
+            for cursor in [Cursor(segment: 1, offset: 1_000_000), Cursor(segment: 9, offset: 0)] {
+                await #expect(throws: LedgerError.self) { try await ledger.read(LoadSample.self, from: cursor) }
+            }
+        }
+    }
+
+    @Test(arguments: Implementation.allCases)
+    func aFollowerSeesWhatComesLater(_ kind: Implementation) async throws {
+        try await kind.withLedger { open in
+            let writer = open(.host(HostName("h1")))
+            let follower = open(.controller).follow(LoadSample.self, every: .milliseconds(5))
+            try await withThrowingTaskGroup(of: [Int].self) { group in
+                group.addTask {
+                    var seen: [Int] = []
+                    for try await batch in follower {
+                        seen += batch.records.map(\.body.number)
+                        if seen.count >= 10 { break }
+                    }
+                    return seen
+                }
+                for number in 1...10 { try await writer.append(sample(number)) }
+                let seen = try await group.next()
+                #expect(seen == Array(1...10))
+            }
+        }
+    }
+}

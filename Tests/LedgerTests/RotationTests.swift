@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Ledger
+
+@Suite(.timeLimit(.minutes(2)))
+struct RotationTests {
+    /// A log that begins a new segment after a few records.
+    private func withSmallSegments(kept: Int, _ body: (SharedLog, SegmentFiles) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            var options = SharedLog.Options()
+            options.segmentBytes = 1000
+            options.segmentsKept = [.load: kept, .reports: 100]
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), options: options)
+            try await body(log, SegmentFiles(folder: folder, stream: .load))
+        }
+    }
+
+    @Test
+    func noRecordIsSplitLostOrReadTwiceAcrossSegments() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            for number in 1...200 { try await log.append(sample(number)) }
+            let segments = try files.numbers()
+            #expect(segments.count > 10 && segments == Array(1...segments.count))
+            for number in segments { #expect(try contents(of: files.path(number)).count <= 1000) }
+            for limit in [1, 3, 1000] {
+                let batch = try await log.all(LoadSample.self, limit: limit)
+                #expect(batch.records.map(\.body.number) == Array(1...200))
+                #expect(batch.gap == nil && batch.skipped.isEmpty)
+            }
+        }
+    }
+
+    @Test
+    func aReaderThatFollowsSurvivesRotation() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            let reader = SharedLog(folder: log.folder, writer: .controller)
+            @Sendable func follow() async throws -> [Int] {
+                var seen: [Int] = []
+                for try await batch in reader.follow(LoadSample.self, every: .milliseconds(1)) {
+                    #expect(batch.gap == nil && batch.skipped.isEmpty)
+                    seen += batch.records.map(\.body.number)
+                    if seen.count >= 500 { break }
+                }
+                return seen
+            }
+            async let read = follow()
+            for number in 1...500 { try await log.append(sample(number)) }
+            let seen = try await read
+            #expect(seen == Array(1...500))
+            #expect(try files.numbers().count > 30)
+        }
+    }
+
+    @Test
+    func aRecordLargerThanASegmentGetsOneOfItsOwn() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            let long = sample(2, text: String(repeating: "x", count: 5000))
+            for entry in [sample(1), long, sample(3)] { try await log.append(entry) }
+            #expect(try files.numbers() == [1, 2, 3])
+            #expect(try await log.all(LoadSample.self).records.map(\.body) == [sample(1), long, sample(3)])
+        }
+    }
+
+    @Test
+    func onlySoManySegmentsAreKeptAndASlowReaderIsToldOfTheGap() async throws {
+        try await withSmallSegments(kept: 3) { log, files in
+            try await log.append(sample(1))
+            let early = try await log.all(LoadSample.self)
+            for number in 2...100 { try await log.append(sample(number)) }
+            let segments = try files.numbers()
+            #expect(segments.count == 3)
+            let batch = try await log.all(LoadSample.self, from: early.next)
+            let oldest = Cursor(segment: try #require(segments.first), offset: 0)
+            #expect(batch.gap == LedgerGap(expected: early.next, resumed: oldest))
+            let numbers = batch.records.map(\.body.number)
+            #expect(numbers.last == 100 && numbers.count > 5)
+            #expect(numbers == Array((try #require(numbers.first))...100))
+            // Who begins without a cursor has missed nothing it ever knew of.
+            let fresh = try await log.all(LoadSample.self)
+            #expect(fresh.gap == nil && fresh.records == batch.records)
+        }
+    }
+
+    @Test
+    func eachStreamIsKeptByItsOwnRule() async throws {
+        try await withSmallSegments(kept: 2) { log, files in
+            for number in 1...100 {
+                try await log.append(sample(number))
+                try await log.append(report(number))
+            }
+            #expect(try files.numbers().count == 2)
+            #expect(try await log.all(OrderReport.self).records.map(\.body) == (1...100).map { report($0) })
+        }
+    }
+
+    @Test
+    func aRotationCutShortIsFinishedByTheNextWriter() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            for number in 1...3 { try await log.append(sample(number)) }
+            // Killed after the lock file named the next segment and before the segment was made.
+            try put("000000000002\n".utf8, into: files.lockPath)
+            #expect(try await log.all(LoadSample.self).records.count == 3)
+            try await log.append(sample(4))
+            #expect(try files.numbers() == [1, 2])
+            #expect(try await log.all(LoadSample.self).records.map(\.body.number) == [1, 2, 3, 4])
+        }
+    }
+
+    @Test(arguments: ["", "garbage", "000000000001\n", "00000000000x\n"])
+    func anOutdatedOrDamagedLockFileDoesNotSendWritersBack(content: String) async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            for number in 1...20 { try await log.append(sample(number)) }
+            let read = try await log.all(LoadSample.self)
+            try put(content.utf8, into: files.lockPath)
+            try await log.append(sample(21))
+            let batch = try await log.all(LoadSample.self, from: read.next)
+            #expect(batch.records.map(\.body.number) == [21])
+        }
+    }
+}

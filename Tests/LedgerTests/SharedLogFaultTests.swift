@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Testing
+
+@testable import Ledger
+
+@Suite(.timeLimit(.minutes(2)))
+struct SharedLogFaultTests {
+    private func log(_ folder: String, lockWait: Duration = .seconds(10)) -> SharedLog {
+        var options = SharedLog.Options()
+        options.lockWait = lockWait
+        return SharedLog(folder: folder, writer: .host(HostName("h1")), options: options)
+    }
+
+    @Test
+    func aMissingFolderIsNamedAndNothingIsMade() async throws {
+        try await withTemporaryFolder { folder in
+            let missing = LedgerError.notALedger(path: folder, reason: "it does not exist")
+            await #expect(throws: missing) { try await log(folder).append(sample(1)) }
+            await #expect(throws: missing) { try await log(folder).read(LoadSample.self, from: nil) }
+            #expect(!FileManager.default.fileExists(atPath: folder))
+        }
+    }
+
+    @Test
+    func aFolderThatIsNoLedgerIsNotWrittenTo() async throws {
+        try await withTemporaryFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+            let unmarked = LedgerError.notALedger(path: folder, reason: "ledger.json is missing in it")
+            await #expect(throws: unmarked) { try await log(folder).append(sample(1)) }
+            await #expect(throws: unmarked) { try await log(folder).read(LoadSample.self, from: nil) }
+            #expect(try names(in: folder).isEmpty)
+        }
+    }
+
+    @Test
+    func whatItMakesOnlyOwnerAndGroupMayRead() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            try await SharedLog.create(folder: folder)
+            try await log(folder).append(sample(1))
+            #expect(try names(in: folder) == ["ledger.json", "load.000001.jsonl", "load.lock"])
+            func mode(_ path: String) throws -> Int? {
+                try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            }
+            #expect(try mode(folder) == 0o750)
+            for name in try names(in: folder) { #expect(try mode("\(folder)/\(name)") == 0o640) }
+        }
+    }
+
+    @Test
+    func aLockHeldByAnotherProcessEndsTheWaitInTime() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let lock = "\(folder)/load.lock"
+            let said = "\(folder)/holder.out"
+            let holder = try HelperProcess(["hold", lock], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
+
+            let start = ContinuousClock.now
+            await #expect {
+                try await log(folder, lockWait: .milliseconds(300)).append(sample(1))
+            } throws: { error in
+                guard case .lockTimedOut(lock, let waited) = error as? LedgerError else { return false }
+                return waited >= .milliseconds(300)
+            }
+            #expect(ContinuousClock.now - start < .seconds(5))
+            // Another stream has another lock.
+            try await log(folder, lockWait: .milliseconds(300)).append(report(1))
+
+            async let waiting: Void = log(folder, lockWait: .seconds(30)).append(sample(2))
+            holder.finish()
+            try await waiting
+            #expect(try await log(folder).all(LoadSample.self).records.map(\.body.number) == [2])
+        }
+    }
+
+    @Test
+    func aLockFileThatWasRemovedAndMadeAgainStillExcludes() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let said = "\(folder)/holder.out"
+            let holder = try HelperProcess(["hold", "\(folder)/load.lock"], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
+            async let waiting: Void = log(folder, lockWait: .seconds(30)).append(sample(1))
+            try FileManager.default.removeItem(atPath: "\(folder)/load.lock")
+            try await log(folder).append(sample(2))
+            holder.finish()
+            try await waiting
+            let numbers = try await log(folder).all(LoadSample.self).records.map(\.body.number)
+            #expect(numbers.sorted() == [1, 2])
+        }
+    }
+
+    @Test
+    func storageThatHangsIsReportedAndWhatHadNotBegunIsNotDone() async throws {
+        let queue = BlockingQueue(label: "test")
+        let gate = DispatchSemaphore(value: 0)
+        let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: "x", waited: .zero, mayBeWritten: $0) }
+        await #expect(throws: stalled(true)) {
+            try await queue.run(within: .milliseconds(100), stalled: stalled, work: { gate.wait() })
+        }
+        await #expect(throws: stalled(false)) {
+            try await queue.run(within: .milliseconds(50), stalled: stalled) { () throws(LedgerError) in
+                Issue.record("work that was given up was done")
+            }
+        }
+        gate.signal()
+        #expect(try await queue.run(within: .seconds(20), stalled: stalled, work: { 7 }) == 7)
+    }
+
+    @Test
+    func aReplacedLogIsNotReadFromTheMiddle() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            for number in 1...3 { try await log(folder).append(sample(number)) }
+            let cursor = try await log(folder).all(LoadSample.self).next
+            let path = "\(folder)/load.000001.jsonl"
+            try put([], into: path)
+            for number in 1...9 { try await log(folder).append(sample(number, text: "another")) }
+            await #expect {
+                try await log(folder).read(LoadSample.self, from: cursor)
+            } throws: { error in
+                guard case .cursorNotInLog(path, cursor, _) = error as? LedgerError else { return false }
+                return true
+            }
+        }
+    }
+}

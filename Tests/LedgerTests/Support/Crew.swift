@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+
+/// Writer processes on one log; each is known by its name and by how often it was started.
+struct Crew {
+    /// What each run of a writer said, by `name/run`.
+    private(set) var runs: [String: String] = [:]
+    private var processes: [HelperProcess] = []
+    private let folder: String
+    private let segmentBytes: Int
+
+    init(size: Int, folder: String, segmentBytes: Int) throws {
+        self.folder = folder
+        self.segmentBytes = segmentBytes
+        for index in 0..<size { processes.append(try start(index)) }
+    }
+
+    /// Kills a writer and starts it anew.
+    mutating func replace(_ index: Int) throws {
+        processes[index].kill()
+        processes[index] = try start(index)
+    }
+
+    mutating func killAll() {
+        for process in processes { process.kill() }
+    }
+
+    private mutating func start(_ index: Int) throws -> HelperProcess {
+        let name = "w\(index)"
+        let run = runs.keys.filter { $0.hasPrefix("\(name)/") }.count + 1
+        let output = "\(folder)/\(name).\(run).out"
+        runs["\(name)/\(run)"] = output
+        return try HelperProcess(["write", folder, name, String(run), String(segmentBytes)], output: output)
+    }
+
+    /// The report that `ledger-writer` makes for a number.
+    static func report(order: OrderID, host: HostName, number: Int) -> OrderReport {
+        let length = number % 5 == 0 ? 200_000 + number : 20 + number % 300
+        let text = String(repeating: "é\(number).", count: length / 5)
+        return OrderReport(
+            order: order,
+            host: host,
+            at: Instant(milliseconds: Int64(number)),
+            step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: nil))
+        )
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Ledger
+import Testing
+
+/// The ledgers that must pass the conformance suite; a new one is added here and nowhere else.
+enum Implementation: CaseIterable, CustomTestStringConvertible {
+    case sharedLog
+    case inMemory
+
+    var testDescription: String { String(describing: self) }
+
+    static let maximumRecordBytes = 1 << 20
+
+    /// Runs `body` with a new, empty ledger and removes it afterwards.
+    func withLedger(_ body: (OpenLedger) async throws -> Void) async throws {
+        switch self {
+        case .sharedLog:
+            try await withTemporaryFolder { folder in
+                try await SharedLog.create(folder: folder)
+                try await body { SharedLog(folder: folder, writer: $0, now: { writtenAt }) }
+            }
+        case .inMemory:
+            let ledger = InMemoryLedger(
+                writer: .controller,
+                maximumRecordBytes: Self.maximumRecordBytes,
+                now: { writtenAt }
+            )
+            try await body { ledger.writing(as: $0) }
+        }
+    }
+}
+
+/// Opens the ledger under test anew, for one writer.
+typealias OpenLedger = (LedgerWriter) -> any FleetLedger
+
+/// The clock of the ledgers under test stands still.
+let writtenAt = Instant(milliseconds: 1_700_000_000_000)
+
+extension FleetLedger {
+    /// All there is to read after `cursor`, `limit` records at a time.
+    func all<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: Cursor? = nil,
+        limit: Int = 1000
+    ) async throws -> LedgerBatch<Entry> {
+        var whole = try await read(entries, from: cursor, limit: limit)
+        while whole.hasMore {
+            let batch = try await read(entries, from: whole.next, limit: limit)
+            whole.records += batch.records
+            whole.skipped += batch.skipped
+            whole.gap = whole.gap ?? batch.gap
+            whole.next = batch.next
+            whole.hasMore = batch.hasMore
+        }
+        return whole
+    }
+}

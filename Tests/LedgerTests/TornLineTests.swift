@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Ledger
+
+/// What a killed writer leaves behind.
+@Suite(.timeLimit(.minutes(2)))
+struct TornLineTests {
+    /// A log with two records, the last of them `last`; gives its files, the file's bytes, and where the last begins.
+    private func withTwoRecords(
+        last: LoadSample,
+        _ body: (SharedLog, SegmentFiles, [UInt8], Int) async throws -> Void
+    ) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")))
+            let files = SegmentFiles(folder: folder, stream: .load)
+            try await log.append(sample(1))
+            let beginning = try contents(of: files.path(1)).count
+            try await log.append(last)
+            try await body(log, files, try contents(of: files.path(1)), beginning)
+        }
+    }
+
+    /// Cuts the last line after `kept` bytes and checks what a reader and the next writer make of it.
+    private func check(
+        cutAfter kept: Int,
+        log: SharedLog,
+        files: SegmentFiles,
+        whole: [UInt8],
+        beginning: Int
+    )
+        async throws
+    {
+        try put(whole[..<(beginning + kept)], into: files.path(1))
+        let before = try await log.all(LoadSample.self)
+        #expect(before.records.map(\.body.number) == [1], "cut after \(kept)")
+        #expect(before.skipped.isEmpty, "an unfinished line must wait: cut after \(kept)")
+        #expect(before.next == Cursor(segment: 1, offset: Int64(beginning)), "cut after \(kept)")
+
+        try await log.append(sample(3))
+        for cursor in [nil, before.next] {
+            let after = try await log.all(LoadSample.self, from: cursor)
+            #expect(after.records.map(\.body) == (cursor == nil ? [sample(1), sample(3)] : [sample(3)]), "\(kept)")
+            #expect(after.skipped.map(\.reason) == (kept == 0 ? [] : [.torn]), "cut after \(kept)")
+            #expect(after.skipped.allSatisfy { $0.at == before.next }, "cut after \(kept)")
+        }
+    }
+
+    @Test
+    func aLineCutAnywhereIsNeverReadAndNeverGluedToTheNext() async throws {
+        try await withTwoRecords(last: sample(2, text: "é")) { log, files, whole, beginning in
+            // Up to the whole line without its newline: complete JSON, but never confirmed.
+            for kept in 0..<(whole.count - beginning) {
+                try await check(cutAfter: kept, log: log, files: files, whole: whole, beginning: beginning)
+            }
+        }
+    }
+
+    @Test
+    func aLongLineCutAtRandomIsNeverReadAndNeverGluedToTheNext() async throws {
+        var random = SeededGenerator.announced("aLongLineCutAtRandom")
+        try await withTwoRecords(last: sample(2, text: String(repeating: "日本", count: 150_000))) {
+            log,
+            files,
+            whole,
+            beginning in
+            for _ in 0..<20 {
+                let kept = Int.random(in: 0..<(whole.count - beginning), using: &random)
+                try await check(cutAfter: kept, log: log, files: files, whole: whole, beginning: beginning)
+            }
+        }
+    }
+
+    @Test
+    func aWriterKilledWhileClosingATornLineLeavesItTorn() async throws {
+        try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
+            try put(whole.dropLast() + [LineCodec.tornMark], into: files.path(1))
+            try await log.append(sample(3))
+            let batch = try await log.all(LoadSample.self)
+            #expect(batch.records.map(\.body.number) == [1, 3])
+            #expect(batch.skipped.map(\.reason) == [.torn])
+        }
+    }
+
+    @Test
+    func anUnfinishedLastLineIsPassedOverOnceALaterSegmentExists() async throws {
+        try await withTwoRecords(last: sample(2)) { log, files, whole, beginning in
+            try put(whole.dropLast(5), into: files.path(1))
+            let waiting = try await log.all(LoadSample.self)
+            #expect(waiting.next == Cursor(segment: 1, offset: Int64(beginning)))
+            try put(whole[..<beginning], into: files.path(2))
+            let batch = try await log.all(LoadSample.self, from: waiting.next)
+            #expect(batch.records.map(\.body.number) == [1])
+            #expect(batch.skipped.map(\.reason) == [.torn])
+            #expect(batch.next == Cursor(segment: 2, offset: Int64(beginning)) && batch.gap == nil)
+        }
+    }
+
+    @Test
+    func damagedLinesAreListedAndTheOthersRead() async throws {
+        var random = SeededGenerator.announced("damagedLines")
+        try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
+            var bytes = whole
+            for _ in 0..<50 {
+                let garbage = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+                    UInt8.random(in: 11...255, using: &random)
+                }
+                bytes += garbage + [LineCodec.newline]
+            }
+            bytes += [UInt8](repeating: 0, count: 5000) + [LineCodec.newline]
+            bytes += [UInt8](repeating: UInt8(ascii: "x"), count: 9 << 20) + [LineCodec.newline]
+            try put(bytes, into: files.path(1))
+            try await log.append(sample(3))
+            let batch = try await log.all(LoadSample.self, limit: 10)
+            #expect(batch.records.map(\.body.number) == [1, 2, 3])
+            #expect(batch.skipped.count == 52)
+            #expect(batch.skipped.last?.reason == .tooLong)
+            #expect(batch.skipped.last?.bytes == 9 << 20)
+        }
+    }
+}
