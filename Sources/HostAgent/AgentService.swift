@@ -13,7 +13,7 @@ public struct AgentService: Sendable {
     private let settings: Settings
     private let ledger: any FleetLedger
     private let hypervisor: any Hypervisor
-    private let escort: Escort
+    private let mesh: Mesh
     private let resources: any ResourceSource
     private let logger: Logger
 
@@ -25,14 +25,14 @@ public struct AgentService: Sendable {
         host: String,
         ledger: any FleetLedger,
         hypervisor: any Hypervisor,
-        escort: Escort,
+        mesh: Mesh,
         logger: Logger
     ) {
         self.settings = settings
         self.host = HostName(host)
         self.ledger = ledger
         self.hypervisor = hypervisor
-        self.escort = escort
+        self.mesh = mesh
         self.logger = logger
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
@@ -73,7 +73,7 @@ public struct AgentService: Sendable {
 
 extension AgentService {
     private var execution: MoveExecution {
-        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, escort: escort)
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
@@ -164,7 +164,7 @@ extension AgentService {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                try await escort.apply()
+                try await mesh.apply(settings.inventory)
                 if lastFailure != nil { logger.notice("the mesh is configured again") }
                 lastFailure = nil
             } catch {

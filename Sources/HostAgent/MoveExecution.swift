@@ -12,7 +12,7 @@ struct MoveExecution: Sendable {
     let host: HostName
     let settings: Settings
     let hypervisor: any Hypervisor
-    let escort: Escort
+    let mesh: Mesh
 
     /// How long the protected path may take to come up before a move is refused.
     static let escortTimeLimit: Duration = .seconds(20)
@@ -72,10 +72,10 @@ struct MoveExecution: Sendable {
         to target: InventoryHost,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
-        let meter: EscortMeter
+        let meter: MoveMeter
         do {
-            _ = try await escort.establish(with: order.target, timeLimit: Self.escortTimeLimit)
-            meter = try await escort.beginMove(to: order.target)
+            _ = try await mesh.establish(with: order.target, timeLimit: Self.escortTimeLimit)
+            meter = try await mesh.beginMove(order.target)
         } catch {
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
             return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
@@ -106,19 +106,14 @@ struct MoveExecution: Sendable {
 
     /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone: the bytes cannot leave
     /// in the clear then, but the VM need not wait for the hypervisor to find out.
-    private func watch(_ meter: EscortMeter, over order: MigrationOrder) async {
-        var misses = 0
+    private func watch(_ meter: MoveMeter, over order: MigrationOrder) async {
+        var losses = 0
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             guard !Task.isCancelled else { return }
-            do {
-                try await meter.observe()
-                misses = 0
-            } catch {
-                misses += 1
-                // One miss may be the moment between two SAs while they are rekeyed.
-                if misses >= 3 { try? await hypervisor.cancelMigration(of: order.vm) }
-            }
+            losses = await meter.observe().isUp ? 0 : losses + 1
+            // One may be the moment between two SAs while they are rekeyed.
+            if losses >= 3 { try? await hypervisor.cancelMigration(of: order.vm) }
         }
     }
 

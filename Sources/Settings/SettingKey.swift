@@ -41,6 +41,18 @@ extension SettingKey {
         }
     }
 
+    private static func flag(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, Bool> & Sendable
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parseBool(text)
+        } show: {
+            String($0[keyPath: field])
+        }
+    }
+
     private static func count(
         _ path: String,
         _ meaning: String,
@@ -129,15 +141,21 @@ extension SettingKey {
             "The vici socket of strongSwan's charon; by default swanctl's own.",
             \.escort.viciSocket
         ),
-        path("escort.folder", "Where the agent keeps the strongSwan configuration that it generates.", \.escort.folder),
-        SettingKey(
-            path: "escort.allow_plain",
-            meaning: "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks."
-        ) { settings, text throws(ValueError) in
-            settings.escort.allowPlain = try parseBool(text)
-        } show: {
-            String($0.escort.allowPlain)
-        },
+        path(
+            "escort.folder",
+            "Where the agent puts the strongSwan configuration that it generates; swanctl.conf must include it.",
+            \.escort.folder
+        ),
+        flag(
+            "escort.own_charon",
+            "Whether charon serves nobody else: the generated file is then all that is loaded.",
+            \.escort.ownCharon
+        ),
+        flag(
+            "escort.allow_plain",
+            "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks.",
+            \.escort.allowPlain
+        ),
     ]
 
     private static let policy: [SettingKey] = [

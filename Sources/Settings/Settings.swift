@@ -36,8 +36,10 @@ public struct EscortSettings: Sendable, Equatable {
     public var pskFile = "/etc/evenkeel/psk"
     /// The vici socket of charon; `nil`: swanctl's default.
     public var viciSocket: String?
-    /// Where the agent keeps the strongSwan configuration it generates.
-    public var folder = "/etc/evenkeel/escort"
+    /// Where the agent puts the strongSwan configuration it generates.
+    public var folder = "/etc/swanctl/conf.d"
+    /// Whether charon serves nobody else, so that the generated file is all it loads.
+    public var ownCharon = false
     /// Whether this host takes part in a move that asks by name for the channel `plain`.
     public var allowPlain = false
 }

@@ -109,11 +109,6 @@ struct ThresholdBalancerTests {
         let policy = Policy(cooldown: .seconds(20), noReturn: .seconds(600))
         let balancer = ThresholdBalancer(policy: policy)
         let fleet = [steady("h1", cpu: 3.8, vms: [vm("lean", cores: 0.7)]), steady("h2", cpu: 1)]
-        let justMoved = PastMove(move: move("lean", "h3", "h1"), endedAt: .second(79), succeeded: true)
-        #expect(
-            balancer.plan(for: snapshot(fleet, past: [justMoved])).judgements.first?.verdict != .overloaded
-                || balancer.plan(for: snapshot(fleet, past: [justMoved])).moves.count == 1
-        )
         let failed = PastMove(move: move("lean", "h1", "h2"), endedAt: .second(90), succeeded: false)
         let afterFailure = balancer.plan(for: snapshot(fleet, past: [failed]))
         #expect(afterFailure.moves.isEmpty)
@@ -197,7 +192,9 @@ struct ThresholdBalancerTests {
             let leaving = plan.moves.filter { $0.source == host.name }
             #expect(arriving.count + leaving.count <= policy.movesPerHost)
             #expect(arriving.isEmpty || leaving.isEmpty, "no host both gives and takes")
-            guard !arriving.isEmpty, let latest = host.latest, let cpu = latest.cpu, let memory = latest.memory else { continue }
+            guard !arriving.isEmpty, let latest = host.latest, let cpu = latest.cpu, let memory = latest.memory else {
+                continue
+            }
             let all = hosts.flatMap { $0.latest?.vms ?? [] }
             let moved = arriving.compactMap { move in all.first { $0.id == move.vm } }
             let cpuAfter = cpu.busyCores + moved.reduce(0) { $0 + ($1.cpuCores ?? 0) }

@@ -72,7 +72,8 @@ struct SettingsTests {
     }
 
     @Test func refusesTheSameHostTwice() {
-        let text = "hosts:\n" + String(repeating: "  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1}\n", count: 2)
+        let text =
+            "hosts:\n" + String(repeating: "  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1}\n", count: 2)
         #expect(throws: SettingsError.self) { try Settings.load(file: ("f.yaml", text)) }
     }
 

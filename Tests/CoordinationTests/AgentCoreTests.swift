@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+struct AgentCoreTests {
+    @Test func sourceAcceptsWaitsForConsentAndMigratesOnce() {
+        var core = caughtUp("h1")
+        #expect(core.handle(.order(.migrate(order: order), at: .second(1))) == [.readRequirements(order)])
+        let accepted = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        #expect(accepted == [.report(report("h1", 2, .accepted(requirements: requirements)))])
+        #expect(core.handle(.tick(at: .second(3))).isEmpty)
+        let begun = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        #expect(begun.count == 2, "the ledger shows the move as begun before it begins")
+        #expect(begun.last == .migrate(order, requirements))
+        #expect(core.handle(.tick(at: .second(5))).isEmpty)
+        #expect(core.handle(.order(.migrate(order: order), at: .second(5))).isEmpty, "an order is used once")
+        #expect(core.handle(.report(report("h2", 3, .prepared), at: .second(5))).isEmpty)
+        let done = core.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
+        #expect(done == [.report(report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)))])
+        #expect(core.handle(.tick(at: .second(10))).isEmpty)
+    }
+
+    @Test func targetChecksAndConsentsOrSaysWhatIsMissing() {
+        for failures in [[], [PreflightFailure(check: .memory, host: h2, reason: "10 MiB available")]] {
+            var core = caughtUp("h2")
+            #expect(core.handle(.order(.migrate(order: order), at: .second(1))).isEmpty)
+            let check = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
+            #expect(check == [.checkTarget(order, requirements)])
+            let effects = core.handle(.targetChecked(order.id, failures, at: .second(3)))
+            guard case .report(let report) = effects.first else {
+                Issue.record("no report")
+                continue
+            }
+            if failures.isEmpty {
+                #expect(report.step == .prepared)
+            } else if case .failed(let failure) = report.step {
+                #expect(failure.kind == .refused && failure.runsOn == h1 && failure.preflight == failures)
+                #expect(failure.reason == "memory on h2: 10 MiB available")
+            } else {
+                Issue.record("not refused")
+            }
+        }
+    }
+
+    @Test func anotherHostsOrderIsNoBusinessOfThisOne() {
+        var core = caughtUp("h3")
+        #expect(core.handle(.order(.migrate(order: order), at: .second(1))).isEmpty)
+        #expect(core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2))).isEmpty)
+    }
+
+    @Test func anExpiredOrderIsRefused() throws {
+        var core = caughtUp("h1")
+        let failure = try failure(in: core.handle(.order(.migrate(order: order), at: .second(500))))
+        #expect(failure.kind == .expired)
+    }
+
+    @Test func aSecondOrderForAVMOnTheMoveIsRefused() throws {
+        var core = caughtUp("h1")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        var second = order
+        second.id = OrderID("o2")
+        second.issuedAt = .second(1)
+        let failure = try failure(in: core.handle(.order(.migrate(order: second), at: .second(2))))
+        #expect(failure.kind == .refused && failure.reason.contains("order o1 is moving the VM"))
+    }
+
+    @Test func anOrderOlderThanOneCarriedOutIsRefused() throws {
+        var core = caughtUp("h1")
+        var newer = order
+        newer.id = OrderID("o2")
+        newer.issuedAt = .second(1)
+        _ = core.handle(.order(.migrate(order: newer), at: .second(1)))
+        _ = core.handle(.requirementsRead(newer.id, .success(requirements), at: .second(2)))
+        var consent = report("h2", 3, .prepared)
+        consent.order = newer.id
+        _ = core.handle(.report(consent, at: .second(3)))
+        _ = core.handle(.migrationEnded(newer.id, .success(completion), at: .second(4)))
+        let failure = try failure(in: core.handle(.order(.migrate(order: order), at: .second(5))))
+        #expect(failure.reason.contains("newer order"))
+    }
+
+    @Test func aTargetThatDoesNotAnswerEndsTheOrder() throws {
+        var core = caughtUp("h1")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        #expect(core.handle(.tick(at: .second(30))).isEmpty)
+        let failure = try failure(in: core.handle(.tick(at: .second(40))))
+        #expect(failure.runsOn == h1 && failure.reason.contains("the agent of h2 did not answer"))
+    }
+
+    @Test func cancelEndsAWaitingOrderAndStopsARunningOne() throws {
+        var waiting = caughtUp("h1")
+        _ = waiting.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = waiting.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        let cancel = OrderRecord.cancel(id: order.id, at: .second(3), reason: "lunch")
+        let failure = try failure(in: waiting.handle(.order(cancel, at: .second(3))))
+        #expect(failure.kind == .cancelled && failure.reason.contains("lunch"))
+
+        var running = migrating()
+        #expect(running.handle(.order(cancel, at: .second(5))) == [.cancelMigration(order)])
+        let ended = running.handle(
+            .migrationEnded(
+                order.id,
+                .failure(OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1)),
+                at: .second(6)
+            )
+        )
+        #expect(ended.count == 1)
+        #expect(running.handle(.tick(at: .second(7))).isEmpty)
+    }
+
+    @Test func anAgentThatRestartsReconcilesAndNeverBeginsAgain() throws {
+        var core = AgentCore(host: h1)
+        let history: [OrderStep] = [.accepted(requirements: requirements), .running(progress: progress)]
+        #expect(core.handle(.order(.migrate(order: order), at: .second(20))).isEmpty)
+        for step in history { #expect(core.handle(.report(report("h1", 2, step), at: .second(20))).isEmpty) }
+        #expect(core.handle(.report(report("h2", 2, .prepared), at: .second(20))).isEmpty)
+        #expect(core.handle(.caughtUp(at: .second(20))) == [.reconcile(order)])
+        #expect(core.handle(.tick(at: .second(21))).isEmpty, "one look at a time")
+        #expect(core.handle(.reconciled(order.id, .undecided, at: .second(22))).isEmpty)
+        #expect(core.handle(.tick(at: .second(23))) == [.reconcile(order)])
+        let ended = core.handle(.reconciled(order.id, .completed(completion), at: .second(24)))
+        #expect(ended.count == 1)
+        #expect(core.handle(.tick(at: .second(25))).isEmpty)
+    }
+
+    @Test func historyThatHasEndedIsLeftAlone() {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order), at: .second(20)))
+        let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        _ = core.handle(.report(report("h2", 2, step), at: .second(20)))
+        #expect(core.handle(.caughtUp(at: .second(20))).isEmpty)
+    }
+
+    @Test func progressIsWrittenNowAndThen() {
+        var core = migrating()
+        #expect(core.handle(.progressed(order.id, progress, at: .second(5))).isEmpty, "the beginning was just written")
+        #expect(core.handle(.progressed(order.id, progress, at: .second(7))).count == 1)
+        #expect(core.handle(.progressed(order.id, progress, at: .second(8))).isEmpty)
+    }
+
+    private func migrating() -> AgentCore {
+        var core = caughtUp("h1")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        return core
+    }
+
+    private func caughtUp(_ host: String) -> AgentCore {
+        var core = AgentCore(host: HostName(host))
+        #expect(core.handle(.caughtUp(at: .second(0))).isEmpty)
+        return core
+    }
+
+    private func failure(in effects: [AgentCore.Effect]) throws -> OrderFailure {
+        guard effects.count == 1, case .report(let report) = effects.first, case .failed(let failure) = report.step
+        else {
+            throw NoFailure(effects: "\(effects)")
+        }
+        return failure
+    }
+
+    private struct NoFailure: Error { var effects: String }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+struct ControllerCoreTests {
+    @Test func overloadThatLastsLeadsToOneOrder() throws {
+        var core = ControllerCore(policy: Policy())
+        for second in [5, 10] {
+            feed(&core, at: second)
+            #expect(submitted(core.handle(.decide(at: .second(second), identifier: "d\(second)"))).isEmpty)
+        }
+        feed(&core, at: 15)
+        let orders = submitted(core.handle(.decide(at: .second(15), identifier: "d15")))
+        let order = try #require(orders.first)
+        #expect(orders.count == 1)
+        #expect(order.id == OrderID("d15-1") && order.source == h1 && order.target == h2 && order.channel == .ipsec)
+        #expect(order.issuer == .controller && order.expires == .second(15) + Policy().orderLifetime)
+        feed(&core, at: 20)
+        #expect(submitted(core.handle(.decide(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
+    }
+
+    @Test func aControllerThatRestartsKnowsWhatIsUnderWay() throws {
+        var first = ControllerCore(policy: Policy())
+        for second in [5, 10, 15] { feed(&first, at: second) }
+        let order = try #require(submitted(first.handle(.decide(at: .second(15), identifier: "d"))).first)
+        var second = ControllerCore(policy: Policy())
+        _ = second.handle(.order(.migrate(order: order)))
+        for time in [5, 10, 15, 20] { feed(&second, at: time) }
+        #expect(submitted(second.handle(.decide(at: .second(20), identifier: "e"))).isEmpty)
+        #expect(second.snapshot(at: .second(20)).movesInFlight.map(\.vm) == [order.vm])
+    }
+
+    @Test func anOrderNobodyTookUpIsForgottenAfterItExpires() {
+        var core = ControllerCore(policy: Policy())
+        _ = core.handle(.order(.migrate(order: order)))
+        #expect(core.snapshot(at: .second(100)).movesInFlight.count == 1)
+        #expect(core.snapshot(at: .second(151)).movesInFlight.isEmpty)
+    }
+
+    @Test func aRunningMoveIsNeverForgotten() {
+        var core = ControllerCore(policy: Policy())
+        _ = core.handle(.order(.migrate(order: order)))
+        for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
+            _ = core.handle(.report(report("h1", 2, step)))
+        }
+        #expect(core.snapshot(at: .second(100_000)).movesInFlight.count == 1)
+    }
+
+    @Test func anOrderThatCouldNotBeWrittenIsNoMove() throws {
+        var core = ControllerCore(policy: Policy())
+        for second in [5, 10, 15] { feed(&core, at: second) }
+        let order = try #require(submitted(core.handle(.decide(at: .second(15), identifier: "d"))).first)
+        _ = core.handle(.submissionFailed(order.id))
+        #expect(core.snapshot(at: .second(15)).movesInFlight.isEmpty)
+    }
+
+    @Test func reportsBeforeTheirOrderCount() {
+        var core = ControllerCore(policy: Policy())
+        let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        _ = core.handle(.report(report("h2", 2, step)))
+        _ = core.handle(.order(.migrate(order: order)))
+        #expect(core.orders[order.id]?.stage == .failed)
+        #expect(core.snapshot(at: .second(3)).pastMoves.map(\.succeeded) == [false])
+    }
+
+    @Test func aVerdictIsAnnouncedOnceAndARefusalOnce() {
+        var core = ControllerCore(policy: Policy())
+        var spoken: [String] = []
+        for second in stride(from: 5, through: 60, by: 5) {
+            feed(&core, at: second, targetCPU: 3)
+            for effect in core.handle(.decide(at: .second(second), identifier: "d\(second)")) {
+                if case .announce(let announcement) = effect { spoken.append(announcement.text) }
+            }
+        }
+        #expect(spoken.count { $0.hasPrefix("h1 is overloaded") } == 1)
+        #expect(spoken.count { $0.hasPrefix("vm1 stays on h1") } == 1)
+    }
+
+    private func feed(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 0.5) {
+        let vms = [VMSample(id: order.vm, name: "vm1", state: .running, cpuCores: 1, vcpus: 1, memoryBytes: 1 << 27)]
+        for (host, busy, vms) in [(h1, 3.9, vms), (h2, targetCPU, [])] {
+            let sample = LoadSample(
+                host: host,
+                at: .second(second),
+                intervalSeconds: 5,
+                cpu: CPULoad(capacityCores: 4, busyCores: busy),
+                memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
+                vms: vms
+            )
+            _ = core.handle(.sample(sample))
+        }
+    }
+
+    private func submitted(_ effects: [ControllerCore.Effect]) -> [MigrationOrder] {
+        effects.compactMap { if case .submit(let order) = $0 { order } else { nil } }
+    }
+}
+
+struct OrderLifeTests {
+    @Test func stepsOnlyGoForwardAndComeFromTheRightHost() {
+        let running = OrderStep.running(progress: progress)
+        let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "late", runsOn: nil))
+        let steps: [(OrderReport, counts: Bool, why: Comment)] = [
+            (report("h1", 1, .prepared), false, "consent is the target's"),
+            (report("h2", 1, running), false, "running is the source's to say"),
+            (report("h1", 2, running), true, "the source says so"),
+            (report("h1", 3, .accepted(requirements: requirements)), false, "no step back"),
+            (report("h2", 4, failed), false, "once it runs, only the source ends it"),
+            (report("h1", 5, failed), true, "the source ends it"),
+            (report("h1", 6, .done(outcome: completion.outcome, evidence: completion.evidence)), false, "it has ended"),
+        ]
+        var life = OrderLife(order)
+        for (report, counts, why) in steps {
+            let changed = life.apply(report)
+            #expect(changed == counts, why)
+        }
+        #expect(life.stage == .failed && life.changedAt == .second(5))
+    }
+}
