@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+public import Ledger
+public import Settings
+
+/// Where the built programs are.
+public struct Programs: Sendable {
+    public var evenkeel: String
+    public var agent: String
+
+    /// Both programs in one folder, as SwiftPM and an installation put them.
+    public init(folder: String) {
+        evenkeel = "\(folder)/evenkeel"
+        agent = "\(folder)/evenkeel-agent"
+    }
+
+    /// The folder of the program that runs now.
+    public static func besideThisProcess() throws -> Programs {
+        let path = try Files.target(ofLink: "/proc/self/exe")
+        return Programs(folder: path.split(separator: "/").dropLast().map { "/\($0)" }.joined())
+    }
+}
+
+extension HostLab {
+    /// The configuration of the lab's fleet: fast, so that a demonstration takes minutes and not hours.
+    public var settings: Settings {
+        var settings = Settings()
+        settings.ledger.folder = site.ledgerFolder
+        settings.ledger.pollInterval = .milliseconds(500)
+        settings.sampling.interval = .seconds(2)
+        settings.decisionInterval = .seconds(2)
+        settings.escort.ownCharon = true
+        settings.escort.allowPlain = true
+        settings.policy = Policy(
+            cpu: Thresholds(upper: 0.85, lower: 0.60),
+            memory: Thresholds(upper: 0.90, lower: 0.80),
+            overloadSamples: 3,
+            overloadWindow: 4,
+            staleAfter: .seconds(15),
+            cooldown: .seconds(120),
+            noReturn: .seconds(600),
+            movesPerHost: 2,
+            movesInAll: 2,
+            orderLifetime: .seconds(60)
+        )
+        settings.migration.timeLimit = .seconds(180)
+        settings.migration.stallLimit = .seconds(60)
+        settings.migration.maxDowntime = .milliseconds(500)
+        settings.inventory = inventory
+        return settings
+    }
+
+    /// The ledger of the lab in somebody's name.
+    public func ledger(as writer: LedgerWriter) -> SharedLog { SharedLog(folder: site.ledgerFolder, writer: writer) }
+
+    /// Makes the ledger and the mesh's key, and starts an agent on every host.
+    public func startAgents(_ programs: Programs, settings: Settings) async throws {
+        try await SharedLog.create(folder: site.ledgerFolder)
+        let key = (0..<32).map { _ in hexadecimal(UInt64(UInt8.random(in: .min ... .max)), digits: 2) }.joined()
+        for host in hosts { try Files.write("cluster \(key)\n", to: pskFile(of: host), mode: 0o600) }
+        for host in hosts { try await startAgent(on: host, programs, settings: settings) }
+    }
+
+    /// Starts the agent of one host, again if it was killed.
+    public func startAgent(on host: LabHost, _ programs: Programs, settings: Settings) async throws {
+        var own = settings
+        own.host = host.name.rawValue
+        own.sampling.cgroup = "\(site.name)/\(host.name)"
+        own.hypervisorURI = "qemu:///system"
+        own.escort.pskFile = pskFile(of: host)
+        own.escort.viciSocket = host.viciURI
+        own.escort.folder = host.folder
+        try await host.startAgent(binary: programs.agent, configuration: own.documentedFile())
+    }
+
+    private func pskFile(of host: LabHost) -> String { "\(host.folder)/psk" }
+
+    private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "controller") }
+    public var controllerLog: String { "\(site.infrastructureLogFolder)/controller.log" }
+    /// The configuration of everything that is not an agent.
+    public var configurationFile: String { "\(site.stateFolder)/evenkeel.yaml" }
+
+    /// Starts the controller.
+    public func startController(_ programs: Programs, settings: Settings) async throws {
+        try Files.write(settings.documentedFile(), to: configurationFile)
+        try cgroups.makeGroup("controller")
+        try await controllerDaemon.start(
+            [programs.evenkeel, "controller", "--config", configurationFile],
+            log: controllerLog
+        )
+        try await waitUntil("the controller", within: .seconds(15), log: controllerLog) {
+            ((try? Files.text(controllerLog)) ?? "").contains("in control")
+        }
+    }
+
+    public func killController(signal: DaemonSignal = .kill) async throws {
+        try await controllerDaemon.end(named: "evenkeel", signal: signal)
+    }
+}
