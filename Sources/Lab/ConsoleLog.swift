@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// What a guest said on its console so far.
+///
+/// Lines that are not whole, such as the one being written, and the kernel's own messages are passed over.
+public struct ConsoleLog: Sendable, Equatable {
+    public var readings: [ConsoleReading] = []
+    /// How often the guest booted; more than once means that it was not moved but started anew.
+    public var starts = 0
+    /// What the guest program could not do, such as a module that did not load.
+    public var errors: [String] = []
+
+    public init(parsing text: String) {
+        guard let end = text.lastIndex(where: \.isNewline) else { return }
+        for line in text[..<end].split(whereSeparator: \.isNewline) where line.hasPrefix("EK ") {
+            let words = line.dropFirst(3).split(separator: " ")
+            if words.first == "start" {
+                starts += 1
+            } else if let error = words.first(where: { $0.hasPrefix("error=") }) {
+                errors.append(String(error.dropFirst("error=".count)))
+            } else if let reading = ConsoleReading(words: words) {
+                readings.append(reading)
+            }
+        }
+    }
+
+    /// Units of work per second between two instants of the guest's clock; `nil` with fewer than two readings there.
+    public func rate(from start: Instant, to end: Instant) -> Double? {
+        let within = readings.filter { $0.at >= start && $0.at <= end }
+        guard let first = within.first, let last = within.last, last.at > first.at, last.units >= first.units else {
+            return nil
+        }
+        return Double(last.units - first.units) / (last.at - first.at).inSeconds
+    }
+}
+
+/// One of a guest's lines, written about once a second.
+public struct ConsoleReading: Sendable, Equatable {
+    /// The guest's time since its boot.
+    public var uptime: Duration
+    /// The guest's clock: set from its host at boot to a second, standing still during a downtime.
+    public var at: Instant
+    /// Units of work done since its boot.
+    public var units: UInt64
+    /// Units of work per second since the line before.
+    public var rate: Double
+    /// What its check of its memory found wrong; `nil` when everything was right.
+    public var memoryProblem: String?
+    /// The highest sequence number written to the disk and not found wrong.
+    public var diskSequence: UInt64?
+    /// What its check of its disk found wrong; `nil` when everything was right.
+    public var diskProblem: String?
+
+    init?(words: [Substring]) {
+        var values: [Substring: Substring] = [:]
+        for word in words {
+            let parts = word.split(separator: "=", maxSplits: 1)
+            if parts.count == 2 { values[parts[0]] = parts[1] }
+        }
+        guard let milliseconds = values["t"].flatMap({ Int64($0) }), let at = values["at"].flatMap({ Int64($0) }),
+            let units = values["units"].flatMap({ UInt64($0) }), let rate = values["rate"].flatMap({ Double($0) }),
+            let memory = values["mem"], let disk = values["disk"]
+        else { return nil }
+        uptime = .milliseconds(milliseconds)
+        self.at = Instant(milliseconds: at)
+        self.units = units
+        self.rate = rate
+        memoryProblem = memory == "ok" ? nil : String(memory)
+        diskSequence = UInt64(disk)
+        diskProblem = diskSequence == nil ? String(disk) : nil
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Glibc
+
+/// Long-lived processes: they outlive whoever started them and are found again by their cgroup.
+struct Daemon: Sendable {
+    let cgroups: Cgroups
+    /// The group it lives in, `h1/system` or `infrastructure`.
+    let group: String
+
+    /// Starts a program in a session of its own, its output appended to `log`, and returns without waiting for it.
+    func start(_ words: [String], log: String, environment: [String: String] = [:]) async throws {
+        let moves = cgroups.procsFiles(group).map { "echo $$ > \($0); " }.joined()
+        let join = "set -e; \(moves)exec \"$@\""
+        let script = """
+            log=$1; join=$2; shift 2
+            setsid /bin/sh -c "$join" start "$@" </dev/null >>"$log" 2>&1 &
+            """
+        let arguments = ["-c", script, "start", log, join] + words
+        try await Command("/bin/sh", arguments, environment: environment).run()
+    }
+
+    /// The group's processes with this command name (its first 15 characters, as the kernel keeps them).
+    func processes(named name: String) -> [Int32] {
+        cgroups.processes(below: group).filter { process in
+            let command = (try? Files.text("/proc/\(process)/comm"))?.split(separator: "\n").first
+            return command.map { $0 == name.prefix(15) } ?? false
+        }
+    }
+
+    /// Sends the signal and waits for the end.
+    func end(named name: String, signal: DaemonSignal, within limit: Duration = .seconds(20)) async throws {
+        for process in processes(named: name) { kill(process, signal.rawValue) }
+        try await waitUntil("the end of \(name) in \(group)", within: limit) { processes(named: name).isEmpty }
+    }
+}

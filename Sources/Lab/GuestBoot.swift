@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+
+/// What the guests boot: Debian's cloud kernel, and an initramfs with the modules it needs and our guest program.
+struct GuestBoot: Sendable {
+    var kernel: String
+    var initramfs: String
+    var kernelName: String
+
+    /// Everything a virtio disk and a virtio network card need that this kernel has as modules. The guest program
+    /// finds the order by itself.
+    static let modules = [
+        "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
+        "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",
+        "net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net",
+    ]
+
+    /// Downloads the kernel unless it is in the cache, and builds the initramfs unless it is there for this very guest
+    /// program.
+    static func prepare(cache: String, progress: (String) -> Void) async throws -> GuestBoot {
+        try Files.makeFolder(cache)
+        let name = try await kernelName(cache: cache)
+        let folder = "\(cache)/\(name)"
+        if !Files.exists("\(folder)/vmlinuz") {
+            progress("downloading \(name)")
+            try await download(name, to: folder)
+        }
+        let source = PackageResources.guest_c
+        let initramfs = "\(folder)/initramfs-\(hexadecimal(digest(source), digits: 16)).img"
+        if !Files.exists(initramfs) {
+            progress("building the guests' initramfs")
+            try await build(initramfs, source: source, folder: folder)
+        }
+        return GuestBoot(kernel: "\(folder)/vmlinuz", initramfs: initramfs, kernelName: name)
+    }
+
+    /// The package the archive offers now; without an answer, the newest one in the cache.
+    private static func kernelName(cache: String) async throws -> String {
+        let answer = try? await Command("apt-cache", ["depends", "linux-image-cloud-amd64"]).run()
+        for line in (answer ?? "").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.first == "Depends:", let name = words.last, name.hasPrefix("linux-image-") {
+                return String(name)
+            }
+        }
+        let cached = Files.entries(cache).filter { Files.exists("\(cache)/\($0)/vmlinuz") }
+        guard let name = cached.last else {
+            throw LabError.notPossibleHere([
+                "a kernel for the guests: apt knows no linux-image-cloud-amd64 (apt-get update)"
+            ])
+        }
+        return name
+    }
+
+    private static func download(_ name: String, to folder: String) async throws {
+        let work = "\(folder).partial"
+        try Files.remove(work)
+        try Files.makeFolder(work)
+        let script = """
+            cd "$1"
+            apt-get -q -o APT::Sandbox::User=root download "$2"
+            dpkg-deb -x "$2"_*.deb unpacked
+            mv unpacked/boot/vmlinuz-* vmlinuz.new
+            mv unpacked/lib/modules/*/kernel modules
+            rm -r unpacked "$2"_*.deb
+            mv vmlinuz.new vmlinuz
+            """
+        try await Command("/bin/sh", ["-euc", script, "download", work, name], timeLimit: .seconds(300)).run()
+        try await Command("mv", ["-T", work, folder]).run()
+    }
+
+    private static func build(_ initramfs: String, source: [UInt8], folder: String) async throws {
+        let program = "\(folder)/guest"
+        try Files.write(source, to: "\(program).c")
+        try await Command(
+            "cc",
+            ["-O2", "-Wall", "-static", "-pthread", "-o", program, "\(program).c"],
+            timeLimit: .seconds(60)
+        ).run()
+        var archive = CpioArchive()
+        archive.addFile("init", try Files.read(program), executable: true)
+        archive.addFolder("modules")
+        for module in modules {
+            let file = module.split(separator: "/").last.map(String.init) ?? module
+            archive.addFile("modules/\(file).ko", try Files.read("\(folder)/modules/\(module).ko"))
+        }
+        try Files.write(archive.finished(), to: "\(initramfs).new")
+        try await Command("mv", ["\(initramfs).new", initramfs]).run()
+    }
+
+    /// FNV-1a: tells versions of the guest program apart.
+    private static func digest(_ bytes: [UInt8]) -> UInt64 {
+        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+
+    /// `kvm` where a kernel really boots with it, else `qemu` (software emulation).
+    ///
+    /// A /dev/kvm that opens proves nothing: on some machines it makes VMs, yet no kernel boots in them. The outcome is
+    /// kept for this machine's kernel.
+    func domainType(cache: String) async throws -> String {
+        guard Files.exists("/dev/kvm") else { return "qemu" }
+        let machine = try Files.text("/proc/sys/kernel/osrelease").split(separator: "\n").first ?? "unknown"
+        let kept = "\(cache)/kvm-\(machine)-\(kernelName)"
+        if let known = try? Files.text(kept) { return known }
+        let console = "\(cache)/kvm-probe.console"
+        try Files.remove(console)
+        // The time-out ends it either way: the guest program never does. Its exit code says nothing.
+        let arguments = [
+            "10", "qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "qemu64", "-m", "96", "-nodefaults",
+            "-display", "none", "-serial", "file:\(console)", "-kernel", kernel, "-initrd", initramfs,
+            "-append", GuestDefinition.kernelArguments,
+        ]
+        _ = try await Command("timeout", arguments, timeLimit: .seconds(20)).result()
+        let boots = ((try? Files.text(console)) ?? "").contains("EK start")
+        try Files.write(boots ? "kvm" : "qemu", to: kept)
+        try Files.remove(console)
+        return boots ? "kvm" : "qemu"
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// The files of one lab host: its private folders, its daemons' configuration, and the two scripts that make its
+/// namespaces and enter them.
+struct HostFiles: Sendable {
+    let site: LabSite
+    let plan: HostPlan
+    let cgroups: Cgroups
+
+    var name: String { plan.name.rawValue }
+    var folder: String { "\(site.stateFolder)/\(name)" }
+    var namespace: String { site.namespace(ofHost: plan.number) }
+    var holderPIDFile: String { "\(folder)/holder.pid" }
+    /// Runs its arguments inside the host's namespaces and cgroup.
+    var enter: String { "\(folder)/enter" }
+    var viciSocket: String { "\(folder)/charon.vici" }
+    var strongswanConf: String { "\(folder)/strongswan.conf" }
+
+    func log(_ daemon: String) -> String { "\(folder)/logs/\(daemon).log" }
+
+    /// Folders of the machine that the host has for itself.
+    private static let privateFolders = [
+        "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/swanctl",
+    ]
+
+    func write(kernelHasESP: Bool) throws {
+        for path in ["logs", "cgroup", "run/\(site.name)", "run/netns", "run/libvirt"] + Self.privateFolders {
+            try Files.makeFolder("\(folder)/\(path)")
+        }
+        try Files.write(libvirtdConf, to: "\(folder)/etc/libvirt/libvirtd.conf")
+        try Files.write(Self.qemuConf, to: "\(folder)/etc/libvirt/qemu.conf")
+        try Files.write(strongswan(kernelHasESP: kernelHasESP), to: strongswanConf)
+        try Files.write(holdScript, to: "\(folder)/hold", mode: 0o755)
+        try Files.write(enterScript, to: enter, mode: 0o755)
+    }
+
+    private var joinSystemGroup: String {
+        cgroups.procsFiles("\(name)/system").map { "echo $$ > \($0)" }.joined(separator: "\n")
+    }
+
+    /// Makes the mount namespace and stays: as long as it lives, so do the namespaces. Started inside the host's
+    /// network namespace with mount and UTS namespaces of its own.
+    private var holdScript: String {
+        let binds = Self.privateFolders.filter(Files.exists).map { "mount --bind \(folder)\($0) \($0)" }
+        return """
+            #!/bin/sh
+            set -e
+            \(joinSystemGroup)
+            mount --make-rprivate /
+            # /sys must show this network namespace, and still the cgroup trees.
+            mount --rbind /sys/fs/cgroup \(folder)/cgroup
+            mount -t sysfs sysfs /sys
+            mount --rbind \(folder)/cgroup /sys/fs/cgroup
+            \(binds.joined(separator: "\n"))
+            # A /run of its own, with the lab's folder in it: pid files and sockets of two hosts must not meet.
+            mount --rbind \(site.stateFolder) \(folder)/run/\(site.name)
+            mount --rbind \(folder)/run /run
+            hostname \(name)
+            echo $$ > \(holderPIDFile)
+            exec sleep infinity
+
+            """
+    }
+
+    private var enterScript: String {
+        """
+        #!/bin/sh
+        # Runs a program inside lab host \(name): \(enter) virsh list
+        set -e
+        read -r holder < \(holderPIDFile)
+        \(joinSystemGroup)
+        exec nsenter -t "$holder" -m -u -n -- "$@"
+
+        """
+    }
+
+    /// The daemon listens on the inner address alone: peers reach it only through the tunnels.
+    private var libvirtdConf: String {
+        """
+        listen_tls = 0
+        listen_tcp = 1
+        auth_tcp = "none"
+        auth_unix_ro = "none"
+        auth_unix_rw = "none"
+        listen_addr = "\(LabSite.innerAddress(ofHost: plan.number))"
+        host_uuid = "5eaf00d1-0000-4000-8000-\(hexadecimal(UInt64(plan.number), digits: 12))"
+
+        """
+    }
+
+    /// What a namespace that is no machine needs; real hosts keep libvirt's defaults.
+    private static let qemuConf = """
+        user = "root"
+        group = "root"
+        security_driver = "none"
+        cgroup_controllers = [ ]
+        namespaces = [ ]
+        remember_owner = 0
+        stdio_handler = "file"
+
+        """
+
+    private func strongswan(kernelHasESP: Bool) -> String {
+        let esp = kernelHasESP ? "" : "kernel-libipsec "
+        return """
+            charon {
+                load = random nonce x509 pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
+            \(esp)kernel-netlink socket-default vici updown
+                filelog {
+                    stderr {
+                        default = 1
+                        flush_line = yes
+                    }
+                }
+                plugins {
+                    vici {
+                        socket = unix://\(viciSocket)
+                    }
+                }
+            }
+            swanctl {
+                load = pem pkcs1 pkcs8 x509 pubkey openssl random
+            }
+
+            """
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Glibc
+
+/// A capture of the LAN that runs or has run.
+public struct LabCapture: Sendable {
+    /// The file, in classic pcap format; whole once `stop` returned.
+    public let path: String
+    let log: String
+    let daemon: Daemon
+
+    /// Ends the capture with everything written, and returns how many packets the kernel had to drop (0 is right).
+    @discardableResult
+    public func stop() async throws -> Int {
+        for process in processes { kill(process, SIGINT) }
+        try await waitUntil("the end of the capture to \(path)", within: .seconds(15), log: log) { processes.isEmpty }
+        for line in try Files.text(log).split(separator: "\n") where line.hasSuffix("dropped by kernel") {
+            return line.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        }
+        return 0
+    }
+
+    /// The processes that have the file's path among their arguments.
+    private var processes: [Int32] {
+        daemon.processes(named: "tcpdump").filter { process in
+            let arguments = (try? Files.read("/proc/\(process)/cmdline")) ?? []
+            return arguments.split(separator: 0).contains { $0.elementsEqual(path.utf8) }
+        }
+    }
+}
+
+extension HostLab {
+    /// Captures everything that passes the LAN between the hosts to the file, until `stop`; the storage's traffic, which
+    /// is no part of any migration, is left out.
+    public func capture(to path: String) async throws -> LabCapture {
+        let daemon = Daemon(cgroups: cgroups, group: "infrastructure")
+        let log = "\(path).log"
+        try Files.remove(path)
+        try Files.remove(log)
+        try await daemon.start(
+            [
+                "nsenter", "--net=\(LabNetwork.namespaceFile(site.lanNamespace))",
+                // A large buffer: user-space ESP comes in bursts of small packets.
+                "tcpdump", "-i", LabSite.bridge, "-n", "-U", "-B", "65536", "-Z", "root", "-w", path,
+                "not", "host", LabSite.storageAddress,
+            ],
+            log: log
+        )
+        try await waitUntil("the capture to \(path)", within: .seconds(15), log: log) {
+            ((try? Files.text(log)) ?? "").contains("listening on") && Files.exists(path)
+        }
+        return LabCapture(path: path, log: log, daemon: daemon)
+    }
+}

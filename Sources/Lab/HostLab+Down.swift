@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension HostLab {
+    /// Takes down the site's lab, whoever made it and however far it got; nothing there is fine.
+    ///
+    /// Needs no state but the site's name: processes are found by cgroup, namespaces by prefix, and mounts end with the
+    /// namespaces they are in. The cache stays. Throws if anything is left.
+    public static func down(site: LabSite = LabSite()) async throws {
+        let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
+        try await cgroups.killAll()
+        try await LabNetwork(site: site).removeAll()
+        try await cgroups.removeAll()
+        try Files.remove(site.imageFolder)
+        // Last: as long as it is there, no other lab can begin at this site.
+        try Files.remove(site.stateFolder)
+        let left = try leftovers(site: site)
+        guard left.isEmpty else { throw LabError.left(left) }
+    }
+
+    /// What there is of the site's lab on this machine, in words; empty when there is none.
+    public static func leftovers(site: LabSite = LabSite()) throws -> [String] {
+        let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
+        var left = cgroups.processes().map { "process \($0)" }
+        left += LabNetwork(site: site).namespaces().map { "network namespace \($0)" }
+        left += cgroups.layout.roots.map { cgroups.folder($0, "") }.filter(Files.exists).map { "cgroup \($0)" }
+        left += [site.stateFolder, site.imageFolder].filter(Files.exists).map { "folder \($0)" }
+        left += try Files.text("/proc/self/mounts").split(separator: "\n").map { $0.split(separator: " ") }
+            .filter { $0.count > 1 && $0[1].hasPrefix("\(site.stateFolder)/") }.map { "mount \($0[1])" }
+        return left
+    }
+}

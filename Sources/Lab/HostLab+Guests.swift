@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+extension HostLab {
+    /// Defines the guest on the host and starts it.
+    public func start(_ guest: GuestPlan, on host: LabHost) async throws {
+        let definition = GuestDefinition(guest: guest, site: site, domainType: domainType)
+        let path = "\(site.stateFolder)/\(guest.name).xml"
+        try Files.write(definition.xml, to: path)
+        try await host.virsh(["define", path], timeLimit: .seconds(60))
+        try await host.virsh(["start", guest.name], timeLimit: .seconds(60))
+    }
+
+    /// Waits until every guest has reported once.
+    func waitForGuests(within limit: Duration = .seconds(180)) async throws {
+        for guest in guests {
+            try await waitUntil("guest \(guest.name)", within: limit, log: consolePath(of: guest)) {
+                !(try console(of: guest).readings.isEmpty)
+            }
+        }
+    }
+
+    public func consolePath(of guest: GuestPlan) -> String {
+        GuestDefinition(guest: guest, site: site, domainType: domainType).consolePath
+    }
+
+    /// Everything the guest said so far; nothing before its start.
+    public func console(of guest: GuestPlan) throws -> ConsoleLog {
+        let path = consolePath(of: guest)
+        return ConsoleLog(parsing: Files.exists(path) ? try Files.text(path) : "")
+    }
+
+    /// The guest's disk as the storage has it, read from outside.
+    public func disk(of guest: GuestPlan) async throws -> GuestDisk {
+        try await GuestDisk.read(
+            image: LabStorage(site: site, cgroups: cgroups).image(of: guest),
+            seed: guest.seed
+        )
+    }
+
+    /// Where each guest is, asked of every host's libvirt: the hosts that have it active, by name of the guest.
+    ///
+    /// During a migration a guest is active on two hosts and runs on one: `running` counts those only.
+    public func placement() async throws -> [String: GuestPlacement] {
+        var placement: [String: GuestPlacement] = [:]
+        for guest in guests { placement[guest.name] = GuestPlacement() }
+        for host in hosts {
+            let active = try await host.virsh(["list", "--name"])
+            let running = try await host.virsh(["list", "--state-running", "--name"])
+            for name in active.split(whereSeparator: \.isWhitespace) {
+                placement[String(name), default: GuestPlacement()].active.append(host.name)
+            }
+            for name in running.split(whereSeparator: \.isWhitespace) {
+                placement[String(name), default: GuestPlacement()].running.append(host.name)
+            }
+        }
+        return placement
+    }
+
+    /// The hosts on which the guest runs; right is exactly one.
+    public func runsOn(_ guest: GuestPlan) async throws -> [HostName] {
+        try await placement()[guest.name]?.running ?? []
+    }
+}
+
+/// The hosts that have a guest.
+public struct GuestPlacement: Sendable, Codable, Equatable {
+    /// Running or paused there.
+    public var active: [HostName] = []
+    public var running: [HostName] = []
+}

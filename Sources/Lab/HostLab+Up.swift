@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+extension HostLab {
+    /// Makes the lab: network, storage, hosts with their libvirtd and charon, and the guests, which run when it returns.
+    ///
+    /// On any failure, and on cancellation, what was made so far is taken down again before the error is thrown.
+    /// `progress` gets a line for each stage. Refuses when the machine lacks something or a lab is there already.
+    public static func up(
+        _ plan: LabPlan = .allOnFirst(),
+        site: LabSite = LabSite(),
+        progress: @Sendable (String) -> Void = { _ in }
+    ) async throws -> HostLab {
+        guard plan.problems.isEmpty else { throw LabError.badPlan(plan.problems) }
+        let missing = await missingRequirements()
+        guard missing.isEmpty else { throw LabError.notPossibleHere(missing) }
+        try LabState.claim(site)
+        do {
+            return try await make(plan, site: site, progress: progress)
+        } catch {
+            progress("it failed; taking down what was made")
+            // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
+            let cleanup = await Task { try await down(site: site) }.result
+            if case .failure(let failure) = cleanup { progress("\(failure)") }
+            throw error
+        }
+    }
+
+    private static func make(
+        _ plan: LabPlan,
+        site: LabSite,
+        progress: @Sendable (String) -> Void
+    ) async throws -> HostLab {
+        for folder in [
+            site.ledgerFolder, site.consoleFolder, site.bootFolder, site.infrastructureLogFolder,
+        ] { try Files.makeFolder(folder) }
+        let boot = try await GuestBoot.prepare(cache: site.cacheFolder, progress: progress)
+        let domainType = try await boot.domainType(cache: site.cacheFolder)
+        try Files.write(try Files.read(boot.kernel), to: "\(site.bootFolder)/vmlinuz")
+        try Files.write(try Files.read(boot.initramfs), to: "\(site.bootFolder)/initramfs.img")
+
+        let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
+        try cgroups.makeTop()
+        try Files.write(emulatorScript(cgroups), to: site.emulator, mode: 0o755)
+
+        progress("network and storage")
+        let network = LabNetwork(site: site)
+        try await network.makeLAN()
+        try await network.makeStorage()
+        try await LabStorage(site: site, cgroups: cgroups).start(guests: plan.guests)
+        var state = LabState(
+            site: site,
+            plan: plan,
+            cgroups: cgroups.layout,
+            domainType: domainType,
+            kernelHasESP: try await network.kernelHasESP(),
+            complete: false
+        )
+        try state.save()
+
+        progress("\(plan.hosts.count) hosts")
+        let lab = HostLab(state: state)
+        try await lab.bringUpHosts(network)
+        progress("\(plan.guests.count) guests (\(domainType == "kvm" ? "KVM" : "software emulation"))")
+        for guest in plan.guests { try await lab.start(guest, on: lab.host(guest.host)) }
+        try await lab.waitForGuests()
+        // Only now the hosts become small: setting up is no part of what is shown or measured.
+        for host in lab.hosts { try host.setCores(host.plan.cores) }
+        state.complete = true
+        try state.save()
+        return HostLab(state: state)
+    }
+
+    private func bringUpHosts(_ network: LabNetwork) async throws {
+        for host in hosts {
+            try cgroups.makeHost(host.name.rawValue, memoryBytes: host.plan.memoryBytes)
+            try await network.makeHost(host.plan)
+        }
+        try await withThrowingTaskGroup { group in
+            for host in hosts { group.addTask { try await host.bringUp(kernelHasESP: kernelHasESP) } }
+            try await group.waitForAll()
+        }
+    }
+
+    /// libvirtd starts QEMU in its own group; this moves it, before it is QEMU, to the machines' group of its host.
+    /// Moving it afterwards would race with a migration's arrival.
+    private static func emulatorScript(_ cgroups: Cgroups) -> String {
+        let moves = cgroups.procsFiles("$(hostname)/machines").map { "echo $$ > \($0)" }
+        return """
+            #!/bin/sh
+            \(moves.joined(separator: "\n"))
+            exec /usr/bin/qemu-system-x86_64 "$@"
+
+            """
+    }
+}

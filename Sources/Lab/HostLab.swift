@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// A lab that is up: its hosts and guests.
+///
+/// A value: any process can attach to the lab by its site, and everything it knows it reads from the lab itself.
+public struct HostLab: Sendable {
+    let state: LabState
+    let cgroups: Cgroups
+
+    public var site: LabSite { state.site }
+    public var plan: LabPlan { state.plan }
+    /// `qemu` (software emulation) or `kvm`.
+    public var domainType: String { state.domainType }
+    /// Whether IPsec runs in the kernel (`true`) or in charon.
+    public var kernelHasESP: Bool { state.kernelHasESP }
+    public var guests: [GuestPlan] { state.plan.guests }
+
+    init(state: LabState) {
+        self.state = state
+        cgroups = Cgroups(layout: state.cgroups, name: state.site.name)
+    }
+
+    /// What this machine lacks for a lab, one line each with the remedy; empty when a lab is possible.
+    public static func missingRequirements() async -> [String] { await Requirements.missing() }
+
+    /// The lab that is up at the site, made by whatever process.
+    public static func attach(to site: LabSite = LabSite()) throws -> HostLab {
+        HostLab(state: try LabState.load(site))
+    }
+
+    public var hosts: [LabHost] {
+        plan.hosts.map { LabHost(files: HostFiles(site: site, plan: $0, cgroups: cgroups)) }
+    }
+
+    public func host(_ name: HostName) throws -> LabHost {
+        guard let host = hosts.first(where: { $0.name == name }) else { throw LabError.noSuchHost(name.rawValue) }
+        return host
+    }
+
+    public func guest(_ name: String) throws -> GuestPlan {
+        guard let guest = guests.first(where: { $0.name == name }) else { throw LabError.noSuchGuest(name) }
+        return guest
+    }
+
+    /// For the configuration of agents and controller.
+    public var inventory: Inventory { Inventory(hosts: hosts.map(\.inventoryEntry)) }
+}

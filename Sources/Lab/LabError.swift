@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why the lab did not do what was asked: what happened, to what, and what to do.
+public enum LabError: Error, Sendable, CustomStringConvertible {
+    /// The machine lacks something; each line says what and how to get it.
+    case notPossibleHere([String])
+    /// The plan contradicts itself.
+    case badPlan([String])
+    /// A lab of this site exists.
+    case alreadyUp(owner: String, stateFolder: String)
+    case notUp(stateFolder: String)
+    case noSuchHost(String)
+    case noSuchGuest(String)
+    /// Something did not come up in time.
+    case timedOut(what: String, after: Duration, log: String)
+    /// A file or folder could not be read, made or written.
+    case file(path: String, reason: String)
+    /// Something of the lab outlived `down`.
+    case left([String])
+
+    public var description: String {
+        switch self {
+        case .notPossibleHere(let missing):
+            "a lab is not possible on this machine:\n" + missing.map { "  - \($0)" }.joined(separator: "\n")
+        case .badPlan(let problems): "the lab's plan cannot be carried out: \(problems.joined(separator: "; "))"
+        case .alreadyUp(let owner, let folder):
+            "a lab is already there (\(owner), \(folder)); 'evenkeel lab down' removes it"
+        case .notUp(let folder): "no lab is up (there is no \(folder)); 'evenkeel lab up' makes one"
+        case .noSuchHost(let name): "the lab has no host \(name)"
+        case .noSuchGuest(let name): "the lab has no guest \(name)"
+        case .timedOut(let what, let limit, let log):
+            "\(what) did not come up within \(limit)\(log.isEmpty ? "" : "; the end of its log:\n\(log)")"
+        case .file(let path, let reason): "\(path): \(reason)"
+        case .left(let what): "the lab was taken down, but this is left: \(what.joined(separator: "; "))"
+        }
+    }
+}

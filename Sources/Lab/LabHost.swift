@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Commands
+public import Fleet
+
+/// One of the lab's hosts: a network, mount and UTS namespace with a libvirtd, a charon and an agent of its own, and a
+/// capacity of its own.
+public struct LabHost: Sendable {
+    let files: HostFiles
+    private var daemon: Daemon { Daemon(cgroups: files.cgroups, group: "\(files.name)/system") }
+
+    public var plan: HostPlan { files.plan }
+    public var name: HostName { files.plan.name }
+    /// On the LAN.
+    public var address: String { LabSite.lanAddress(ofHost: plan.number) }
+    /// Inside the tunnels; the lab puts it on `lo`, so that libvirtd can listen there before there is a tunnel.
+    public var innerAddress: String { LabSite.innerAddress(ofHost: plan.number) }
+    public var networkNamespace: String { files.namespace }
+    /// Private to the host by convention, visible to all under this path.
+    public var folder: String { files.folder }
+    /// For `swanctl --uri`.
+    public var viciURI: String { "unix://\(files.viciSocket)" }
+    /// For peers, through the tunnel.
+    public var libvirtURI: String { "qemu+tcp://\(innerAddress)/system" }
+    public var capacity: HostCapacity { HostCapacity(plan: plan, cgroups: files.cgroups) }
+    /// The end of a command line typed by a person: `…/h1/enter virsh list`.
+    public var enterPath: String { files.enter }
+
+    public var inventoryEntry: InventoryHost {
+        InventoryHost(name: name, address: address, innerAddress: innerAddress, libvirtURI: libvirtURI)
+    }
+
+    /// Where a daemon's output goes: `libvirtd`, `charon` or `agent`.
+    public func logPath(of daemon: String) -> String { files.log(daemon) }
+
+    /// The command as it must be started to run inside the host's namespaces and cgroup.
+    public func inside(_ command: Command) -> Command {
+        Command(
+            files.enter,
+            [command.program] + command.arguments,
+            environment: command.environment,
+            timeLimit: command.timeLimit
+        )
+    }
+
+    /// Runs a command inside and returns its standard output.
+    @discardableResult
+    public func run(_ command: Command) async throws -> String { try await inside(command).run() }
+
+    /// Runs virsh on the host's own libvirtd.
+    @discardableResult
+    public func virsh(_ arguments: [String], timeLimit: Duration = .seconds(30)) async throws -> String {
+        try await run(Command("virsh", ["--quiet"] + arguments, timeLimit: timeLimit))
+    }
+
+    // MARK: daemons
+
+    public func startLibvirtd() async throws {
+        try await daemon.start([files.enter, "libvirtd", "--listen"], log: logPath(of: "libvirtd"))
+        try await waitUntil("libvirtd on \(name)", within: .seconds(60), log: logPath(of: "libvirtd")) {
+            try await inside(Command("virsh", ["--quiet", "list"], timeLimit: .seconds(30))).result().succeeded
+        }
+    }
+
+    public func killLibvirtd(signal: DaemonSignal = .kill) async throws {
+        try await daemon.end(named: "libvirtd", signal: signal)
+    }
+
+    public func startCharon() async throws {
+        let environment = ["STRONGSWAN_CONF": files.strongswanConf]
+        try await daemon.start(
+            [files.enter, "/usr/lib/ipsec/charon"],
+            log: logPath(of: "charon"),
+            environment: environment
+        )
+        try await waitUntil("charon on \(name)", within: .seconds(30), log: logPath(of: "charon")) {
+            let arguments = ["--stats", "--uri", viciURI]
+            return try await inside(Command("swanctl", arguments, environment: environment)).result().succeeded
+        }
+    }
+
+    /// A killed charon leaves its pid file and, with user-space ESP, nothing else: its routes go with its TUN device.
+    public func killCharon(signal: DaemonSignal = .kill) async throws {
+        try await daemon.end(named: "charon", signal: signal)
+        try await run(Command("rm", ["-f", "/run/charon.pid", files.viciSocket]))
+    }
+
+    /// Writes the configuration to `agent.yaml` in the host's folder and starts the agent with the path as its last
+    /// argument. Returns at once; what the agent says is in `logPath(of: "agent")`.
+    public func startAgent(
+        binary: String,
+        configuration: String,
+        arguments: [String] = ["--config"],
+        environment: [String: String] = [:]
+    ) async throws {
+        let path = "\(folder)/agent.yaml"
+        try Files.write(configuration, to: path)
+        // Under this name the process is found again, whatever the binary is called.
+        try Files.write(binary.split(separator: "/").last.map(String.init) ?? binary, to: "\(folder)/agent.name")
+        try await daemon.start(
+            [files.enter, binary] + arguments + [path],
+            log: logPath(of: "agent"),
+            environment: environment
+        )
+        try await waitUntil("the agent on \(name)", within: .seconds(10), log: logPath(of: "agent")) {
+            !processes(of: "agent").isEmpty
+        }
+    }
+
+    public func killAgent(signal: DaemonSignal = .kill) async throws {
+        try await daemon.end(named: commandName(of: "agent"), signal: signal)
+    }
+
+    /// The processes of `libvirtd`, `charon` or `agent`; empty when it does not run.
+    public func processes(of name: String) -> [Int32] { daemon.processes(named: commandName(of: name)) }
+
+    private func commandName(of name: String) -> String {
+        guard name == "agent" else { return name }
+        return (try? Files.text("\(folder)/agent.name")) ?? "evenkeel-agent"
+    }
+
+    /// Sets the host's CPU quota in cores; `nil` lifts it.
+    public func setCores(_ cores: Double?) throws { try files.cgroups.setCores(cores, of: files.name) }
+
+    // MARK: setting up
+
+    /// Makes the namespaces of a host whose network namespace and cgroup exist, and starts its daemons.
+    func bringUp(kernelHasESP: Bool) async throws {
+        try files.write(kernelHasESP: kernelHasESP)
+        let namespace = LabNetwork.namespaceFile(files.namespace)
+        try await daemon.start(
+            ["nsenter", "--net=\(namespace)", "unshare", "-m", "-u", "sh", "\(folder)/hold"],
+            log: logPath(of: "holder")
+        )
+        try await waitUntil("the namespaces of \(name)", within: .seconds(15), log: logPath(of: "holder")) {
+            Files.exists(files.holderPIDFile)
+        }
+        try await startCharon()
+        try await startLibvirtd()
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Fleet
+
+/// The lab's namespaces and the wires between them.
+///
+///     ekl-lan: br0 ─┬─ veth ─ ekl-store: eth0 10.77.0.250
+///                   └─ veth ─ ekl-hN: eth0 ─ br0 10.77.0.N ─ the guests' taps
+struct LabNetwork: Sendable {
+    let site: LabSite
+
+    static func namespaceFile(_ name: String) -> String { "/run/netns/\(name)" }
+
+    func makeLAN() async throws {
+        try await addNamespace(site.lanNamespace)
+        try await ip(site.lanNamespace, "link add \(LabSite.bridge) type bridge forward_delay 0")
+        try await ip(site.lanNamespace, "link set \(LabSite.bridge) up")
+    }
+
+    func makeStorage() async throws {
+        try await addNamespace(site.storageNamespace)
+        try await plug(site.storageNamespace, port: "store")
+        try await ip(site.storageNamespace, "addr add \(LabSite.storageAddress)/24 dev eth0")
+    }
+
+    func makeHost(_ plan: HostPlan) async throws {
+        let namespace = site.namespace(ofHost: plan.number)
+        try await addNamespace(namespace)
+        // libvirtd listens on the inner address from its start, the tunnels come later.
+        try await ip(namespace, "addr add \(LabSite.innerAddress(ofHost: plan.number))/32 dev lo")
+        // An address of its own: else the bridge takes one of its ports', and changes it when guests come and go.
+        let mac = "52:54:00:78:00:\(hexadecimal(UInt64(plan.number), digits: 2))"
+        try await ip(namespace, "link add \(LabSite.bridge) address \(mac) type bridge forward_delay 0")
+        try await plug(namespace, port: plan.name.rawValue)
+        try await ip(namespace, "link set eth0 master \(LabSite.bridge)")
+        try await ip(namespace, "addr add \(LabSite.lanAddress(ofHost: plan.number))/24 dev \(LabSite.bridge)")
+        try await ip(namespace, "link set \(LabSite.bridge) up")
+    }
+
+    /// Whether this kernel does ESP itself, tried in a namespace of the lab.
+    func kernelHasESP() async throws -> Bool {
+        let key = "0x" + String(repeating: "11", count: 20)
+        let state = "xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 0x1001 mode tunnel aead"
+        let arguments = state.split(separator: " ").map(String.init) + ["rfc4106(gcm(aes))", key, "128"]
+        let added = try await Command("ip", ["-n", site.lanNamespace] + arguments).result()
+        guard added.succeeded else { return false }
+        try await ip(site.lanNamespace, "xfrm state flush")
+        return true
+    }
+
+    /// The lab's namespaces that exist.
+    func namespaces() -> [String] {
+        Files.entries("/run/netns").filter { $0.hasPrefix("\(site.shortName)-") }
+    }
+
+    func removeAll() async throws {
+        for namespace in namespaces() { try await Command("ip", ["netns", "del", namespace]).run() }
+    }
+
+    private func addNamespace(_ name: String) async throws {
+        try await Command("ip", ["netns", "add", name]).run()
+        try await ip(name, "link set lo up")
+    }
+
+    private func plug(_ namespace: String, port: String) async throws {
+        try await ip(site.lanNamespace, "link add \(port) type veth peer name eth0 netns \(namespace)")
+        try await ip(site.lanNamespace, "link set \(port) master \(LabSite.bridge) up")
+        try await ip(namespace, "link set eth0 up")
+    }
+
+    private func ip(_ namespace: String, _ words: String) async throws {
+        try await Command("ip", ["-n", namespace] + words.split(separator: " ").map(String.init)).run()
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// What a lab is to consist of.
+public struct LabPlan: Sendable, Codable, Equatable {
+    public var hosts: [HostPlan]
+    public var guests: [GuestPlan]
+
+    public init(hosts: [HostPlan], guests: [GuestPlan]) {
+        self.hosts = hosts
+        self.guests = guests
+    }
+
+    /// Equal hosts `h1`, `h2`, …, with all guests `vm1`, `vm2`, … on the first.
+    public static func allOnFirst(hosts: Int = 3, guests: Int = 6) -> LabPlan {
+        LabPlan(
+            hosts: (1...max(hosts, 1)).map { HostPlan(number: $0) },
+            guests: guests < 1 ? [] : (1...guests).map { GuestPlan(number: $0, host: HostName("h1")) }
+        )
+    }
+
+    /// Why the plan cannot be carried out, in words; empty when it can.
+    public var problems: [String] {
+        var problems: [String] = []
+        if hosts.isEmpty { problems.append("a lab needs at least one host") }
+        if Set(hosts.map(\.number)).count < hosts.count { problems.append("two hosts have the same number") }
+        if Set(guests.map(\.number)).count < guests.count { problems.append("two guests have the same number") }
+        for host in hosts where !(1...99).contains(host.number) {
+            problems.append("host number \(host.number) is not between 1 and 99")
+        }
+        for guest in guests where !(1...99).contains(guest.number) {
+            problems.append("guest number \(guest.number) is not between 1 and 99")
+        }
+        for guest in guests where !hosts.contains(where: { $0.name == guest.host }) {
+            problems.append("\(guest.name) is to start on \(guest.host), which is not planned")
+        }
+        return problems
+    }
+}
+
+/// One hypervisor host and its capacity.
+public struct HostPlan: Sendable, Codable, Equatable {
+    /// 1, 2, …: gives the name `h1` and the addresses 10.77.0.1 (LAN) and 10.78.0.1 (inner).
+    public var number: Int
+    /// CPU quota in cores.
+    public var cores: Double
+    /// Memory limit in bytes.
+    public var memoryBytes: UInt64
+
+    public init(number: Int, cores: Double = 0.5, memoryBytes: UInt64 = 1536 << 20) {
+        self.number = number
+        self.cores = cores
+        self.memoryBytes = memoryBytes
+    }
+
+    public var name: HostName { HostName("h\(number)") }
+}
+
+/// One guest: a real Linux kernel whose only program works, checks itself and reports.
+public struct GuestPlan: Sendable, Codable, Equatable {
+    /// 1, 2, …: gives the name `vm1`, the address 10.77.0.101 and the disk's LUN.
+    public var number: Int
+    /// Where it starts.
+    public var host: HostName
+    public var memoryMiB: Int
+    /// The size of one of the ten units of work it wants to do in a second.
+    public var roundsPerUnit: Int
+    /// How much memory it rewrites, in MiB per second.
+    public var dirtyMiBPerSecond: Double
+
+    /// At 5 million rounds a unit takes 12 to 17 ms under software emulation on a core of 2020s x86, so that the guest
+    /// wants 0.12 to 0.17 of a core.
+    public init(
+        number: Int,
+        host: HostName,
+        memoryMiB: Int = 96,
+        roundsPerUnit: Int = 5_000_000,
+        dirtyMiBPerSecond: Double = 0.5
+    ) {
+        self.number = number
+        self.host = host
+        self.memoryMiB = memoryMiB
+        self.roundsPerUnit = roundsPerUnit
+        self.dirtyMiBPerSecond = dirtyMiBPerSecond
+    }
+
+    public var name: String { "vm\(number)" }
+    public var uuid: VMID { VMID("5eaf00d0-0000-4000-8000-\(hexadecimal(UInt64(number), digits: 12))") }
+    public var address: String { LabSite.address(ofGuest: number) }
+    /// Units of work in a second when nothing holds it back.
+    public static let fullRate = 10.0
+
+    var seed: UInt64 { 0xe7e0_ee1a_0000_0000 | UInt64(number) }
+
+    /// The secret in the guest's memory.
+    ///
+    /// The guest computes it from its seed as is done here, so that it is in no definition and no file: on the wire it
+    /// can only be a page of memory.
+    public var marker: String {
+        var state = seed ^ 0x6d61_726b_6572
+        let first = mix(&state)
+        let second = mix(&state)
+        return "EVENKEEL-SECRET-\(hexadecimal(first, digits: 16))\(hexadecimal(second, digits: 16))"
+    }
+}
+
+/// SplitMix64, as in guest.c.
+func mix(_ state: inout UInt64) -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+    return value ^ (value >> 31)
+}
+
+func hexadecimal(_ value: UInt64, digits: Int) -> String {
+    let text = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
+}

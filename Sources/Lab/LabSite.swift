@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a lab lives: every name, path and address it uses.
+///
+/// Two sites with different names share nothing but the cache; two labs of one site cannot exist.
+public struct LabSite: Sendable, Codable, Equatable {
+    /// Names the folders under /run and /var/lib and the cgroup.
+    public var name: String
+    /// Begins the names of the network namespaces.
+    public var shortName: String
+
+    public init(name: String = "evenkeel-lab", shortName: String = "ekl") {
+        self.name = name
+        self.shortName = shortName
+    }
+
+    /// State, sockets, logs and the hosts' private folders.
+    public var stateFolder: String { "/run/\(name)" }
+    /// Disk images.
+    public var imageFolder: String { "/var/lib/\(name)" }
+    /// The unpacked kernel and what was built from it; survives `down`.
+    public var cacheFolder: String { "/var/cache/evenkeel-lab" }
+    /// The shared log: visible on all hosts under this very path.
+    public var ledgerFolder: String { "\(stateFolder)/ledger" }
+    /// One console file per guest, on a path all hosts share, so that it goes on after a move.
+    public var consoleFolder: String { "\(stateFolder)/consoles" }
+    /// What the guests boot, on a path all hosts share.
+    public var bootFolder: String { "\(stateFolder)/boot" }
+    /// What the guests' definitions name as their emulator: it moves itself into its host's cgroup, then becomes QEMU.
+    public var emulator: String { "\(stateFolder)/qemu-system-x86_64" }
+    var stateFile: String { "\(stateFolder)/state.json" }
+    var infrastructureLogFolder: String { "\(stateFolder)/logs" }
+
+    /// Holds the LAN's bridge.
+    public var lanNamespace: String { "\(shortName)-lan" }
+    /// Runs the iSCSI target.
+    public var storageNamespace: String { "\(shortName)-store" }
+    func namespace(ofHost number: Int) -> String { "\(shortName)-h\(number)" }
+
+    /// The bridge in `lanNamespace`, and the one inside each host.
+    public static let bridge = "br0"
+    static let storageAddress = "10.77.0.250"
+    static let storagePort = 3260
+    /// The target that holds all disks.
+    public static let targetName = "iqn.2026-01.lab.evenkeel:disks"
+
+    static func lanAddress(ofHost number: Int) -> String { "10.77.0.\(number)" }
+    static func innerAddress(ofHost number: Int) -> String { "10.78.0.\(number)" }
+    static func address(ofGuest number: Int) -> String { "10.77.0.\(100 + number)" }
+}

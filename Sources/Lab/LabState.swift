@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import FoundationEssentials
+internal import Glibc
+
+/// What another process must know of a lab: written by `up`, read by whoever attaches.
+struct LabState: Codable, Sendable {
+    var site: LabSite
+    var plan: LabPlan
+    var cgroups: CgroupLayout
+    var domainType: String
+    /// Whether ESP is the kernel's or charon's own.
+    var kernelHasESP: Bool
+    /// False until everything came up.
+    var complete: Bool
+
+    func save() throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try Files.replace(site.stateFile, with: String(decoding: try encoder.encode(self), as: UTF8.self))
+    }
+
+    static func load(_ site: LabSite) throws -> LabState {
+        guard Files.exists(site.stateFolder) else { throw LabError.notUp(stateFolder: site.stateFolder) }
+        guard Files.exists(site.stateFile) else {
+            throw LabError.file(
+                path: site.stateFile,
+                reason: "is not there: the lab is being made, or its making "
+                    + "was cut short ('evenkeel lab down' removes it)"
+            )
+        }
+        do {
+            return try JSONDecoder().decode(LabState.self, from: Data(try Files.read(site.stateFile)))
+        } catch let error as DecodingError {
+            throw LabError.file(path: site.stateFile, reason: "is not a lab's state (\(error))")
+        }
+    }
+
+    /// Makes the site's state folder this process's own, or says whose it is. One system call decides, so that two
+    /// that come at once cannot both have it.
+    static func claim(_ site: LabSite) throws {
+        let ownerFile = "\(site.stateFolder)/owner"
+        guard mkdir(site.stateFolder, 0o755) == 0 else {
+            guard errno == EEXIST else {
+                throw LabError.file(path: site.stateFolder, reason: "cannot be made (\(Files.reason()))")
+            }
+            let owner = (try? Files.text(ownerFile))?.split(separator: "\n").joined() ?? "by an unknown process"
+            throw LabError.alreadyUp(owner: owner, stateFolder: site.stateFolder)
+        }
+        let now = Date.now.formatted(.iso8601)
+        try Files.write("made by process \(getpid()) at \(now)\n", to: ownerFile)
+    }
+}

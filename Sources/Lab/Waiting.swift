@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
+
+/// Looks every 100 ms whether `condition` holds, at most for `limit`.
+///
+/// `log` is the file whose end is shown when it never did.
+func waitUntil(
+    _ what: String,
+    within limit: Duration,
+    log: String? = nil,
+    _ condition: () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while true {
+        if try await condition() { return }
+        guard ContinuousClock.now < deadline else {
+            throw LabError.timedOut(what: what, after: limit, log: log.map { Files.tail($0) } ?? "")
+        }
+        try await Task.sleep(for: .milliseconds(100))
+    }
+}
+
+/// Runs work that blocks (reads of large files) on a thread outside the cooperative pool.
+func offPool<Value: Sendable>(_ work: @Sendable @escaping () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
+    }
+}
