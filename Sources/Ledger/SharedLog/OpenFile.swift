@@ -70,17 +70,20 @@ struct OpenFile: ~Copyable {
         }
     }
 
-    /// Writes `bytes` at the beginning of the file.
+    /// Writes `bytes`, which are few, at the beginning of the file.
     func overwrite(_ bytes: [UInt8]) throws(LedgerError) {
-        let result = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-        guard result == bytes.count else {
-            throw .system("write", path, code: result < 0 ? errno : ENOSPC)
-        }
+        var result: Int
+        repeat {
+            result = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        } while result < 0 && errno == EINTR
+        guard result == bytes.count else { throw .system("write", path, code: result < 0 ? errno : ENOSPC) }
     }
 
     /// Returns when the file's content is on the storage.
     func sync() throws(LedgerError) {
-        guard fsync(descriptor) == 0 else { throw .system("sync", path, code: errno, mayBeWritten: true) }
+        while fsync(descriptor) != 0 {
+            guard errno == EINTR else { throw .system("sync", path, code: errno, mayBeWritten: true) }
+        }
     }
 
     /// Gives the file the mode of the ledger's files, whatever the umask made of it.

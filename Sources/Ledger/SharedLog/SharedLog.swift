@@ -26,8 +26,8 @@ public final class SharedLog: FleetLedger {
     private let writer: LedgerWriter
     private let options: Options
     private let now: @Sendable () -> Instant
-    private let appending: BlockingQueue
-    private let reading: BlockingQueue
+    private let appending = AppendQueues()
+    private let reading = BlockingQueue(label: "evenkeel.ledger.read")
 
     /// The log in `folder`, which `create(folder:)` has made, in the hands of `writer`.
     ///
@@ -42,8 +42,6 @@ public final class SharedLog: FleetLedger {
         self.writer = writer
         self.options = options
         self.now = now
-        appending = BlockingQueue(label: "evenkeel.ledger.append")
-        reading = BlockingQueue(label: "evenkeel.ledger.read")
     }
 
     public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
@@ -55,7 +53,8 @@ public final class SharedLog: FleetLedger {
             segmentsKept: max(2, options.segmentsKept[Entry.stream] ?? 2),
             lockWait: options.lockWait
         )
-        try await appending.run(within: options.timeLimit, stalled: stalled) { () throws(LedgerError) in
+        try await appending[Entry.stream].run(within: options.timeLimit, stalled: stalled) {
+            () throws(LedgerError) in
             try appender.append(line)
         }
     }
@@ -74,6 +73,21 @@ public final class SharedLog: FleetLedger {
     private var stalled: @Sendable (Bool) -> LedgerError {
         { [folder, options] begun in
             .stalled(path: folder, waited: options.timeLimit, mayBeWritten: begun)
+        }
+    }
+}
+
+/// A queue for each stream, so that a lock that is held on one of them holds up no other.
+private struct AppendQueues {
+    private let load = BlockingQueue(label: "evenkeel.ledger.append.load")
+    private let orders = BlockingQueue(label: "evenkeel.ledger.append.orders")
+    private let reports = BlockingQueue(label: "evenkeel.ledger.append.reports")
+
+    subscript(stream: LedgerStream) -> BlockingQueue {
+        switch stream {
+        case .load: load
+        case .orders: orders
+        case .reports: reports
         }
     }
 }
