@@ -169,7 +169,7 @@ extension Mesh {
     ) async throws -> Live? {
         while true {
             let reading = TunnelReading(associations: try await charon.associations(peer.connection))
-            if let live = reading.live, condition(live.association) { return live }
+            if let live = reading.live(where: condition) { return live }
             guard ContinuousClock.now < deadline else { return nil }
             try await Task.sleep(for: .milliseconds(50))
         }

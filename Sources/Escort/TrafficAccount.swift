@@ -73,10 +73,16 @@ struct TunnelReading: Sendable, Equatable {
     var gate: TrafficCounters?
 
     /// The association that carries traffic now, with its child.
-    var live: (association: IKEAssociation, child: IKEAssociation.Child)? {
-        for association in associations.reversed() {
-            if let child = association.liveChild { return (association, child) }
-        }
-        return nil
+    var live: (association: IKEAssociation, child: IKEAssociation.Child)? { live { _ in true } }
+
+    /// The same among those that satisfy the condition.
+    ///
+    /// Should there be several, charon sends through the one installed last.
+    func live(
+        where condition: (IKEAssociation) -> Bool
+    ) -> (association: IKEAssociation, child: IKEAssociation.Child)? {
+        associations.filter(condition)
+            .compactMap { association in association.liveChild.map { (association, $0) } }
+            .min { ($0.1.age ?? .max) < ($1.1.age ?? .max) }
     }
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Testing
+
+@testable import Escort
+
+@Suite struct CharonTests {
+    @Test func `a listing of SAs is read with both children of a rekeying`() throws {
+        let associations = IKEAssociation.all(in: Recordings.listSAs)
+        #expect(associations.map(\.name) == ["evenkeel-h2", "branch-office"])
+        let first = try #require(associations.first)
+        #expect(first.activeTasks == ["CHILD_REKEY"])
+        #expect(first.children.map(\.state) == ["DELETED", "INSTALLED"])
+        let child = try #require(first.liveChild)
+        #expect(child.outbound == TrafficCounters(bytes: 31_747_800, packets: 22677))
+        #expect(Strength.weakness(of: first, child) == nil)
+        let shown = SecurityAssociation(first, child, .userSpace)
+        #expect(shown.suite == "AES_GCM_16-256/CURVE_25519")
+        #expect(shown.ikeSuite == "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519")
+        #expect(shown.outboundSPI == "f369d76b" && shown.inboundSPI == "fa42b723")
+        #expect(shown.mode == "TUNNEL" && shown.encapsulated && shown.implementation == "user space")
+        #expect(associations.last?.localIdentity == "C=CH, O=strongSwan, CN=a = b {")
+        #expect(associations.last?.liveChild == nil)
+    }
+
+    @Test(arguments: [
+        ("dh-group = CURVE_25519", "dh-group = MODP_1024"), ("encr-keysize = 256", "encr-keysize = 128"),
+        ("encr-alg = AES_GCM_16", "encr-alg = NULL"), ("mode = TUNNEL", "mode = TRANSPORT"),
+        ("protocol = ESP", "protocol = AH"), ("version = 2", "version = 1"),
+        ("dh-group = CURVE_25519", ""),
+    ])
+    func `whatever is weaker than demanded is called weak`(strong: String, weak: String) throws {
+        let text = replacing(strong, by: weak, in: Recordings.listSAs)
+        let association = try #require(IKEAssociation.all(in: text).first)
+        let child = try #require(association.liveChild)
+        #expect(text != Recordings.listSAs)
+        #expect(Strength.weakness(of: association, child) != nil)
+    }
+
+    @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])
+    func `a torn listing is read without harm`(text: String) {
+        #expect(IKEAssociation.all(in: text).allSatisfy { $0.liveChild == nil })
+    }
+
+    @Test func `who encrypts is told by the plugin that comes first`() async throws {
+        let charon = Charon(runner: CommandRunner { _, _ in .init(exitCode: 0, standardOutput: Recordings.stats) }, socket: nil)
+        #expect(try await charon.implementation() == .userSpace)
+        #expect(ESPImplementation(loadedPlugins: ["kernel-netlink", "kernel-libipsec"]) == .kernel)
+        #expect(ESPImplementation(loadedPlugins: ["vici"]) == nil)
+    }
+
+    @Test func `a missing socket is told as charon that does not run`() async {
+        let charon = Charon(
+            runner: CommandRunner { _, _ in .init(exitCode: 2, standardError: Recordings.noSocket) },
+            socket: "unix:///tmp/none"
+        )
+        let error = await #expect(throws: EscortError.self) { try await charon.associations() }
+        guard case .charonNotRunning = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        ("[IKE] received AUTHENTICATION_FAILED notify error", EscortError.authenticationFailed("h2")),
+        ("[IKE] received NO_PROPOSAL_CHOSEN notify error", .noProposalChosen("h2")),
+    ])
+    func `a failed handshake is told by its cause`(said: String, error: EscortError) {
+        let result = CommandResult(exitCode: 1, standardOutput: said)
+        #expect(Mesh.reason(forFailed: result, "h2", socket: nil) == error)
+    }
+
+    private func replacing(_ old: String, by new: String, in text: String) -> String {
+        var result = ""
+        var rest = Substring(text)
+        while !rest.isEmpty {
+            if rest.hasPrefix(old) {
+                result += new
+                rest = rest.dropFirst(old.count)
+            } else {
+                result.append(rest.removeFirst())
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Escort
+
+@Suite struct MeshConfigurationTests {
+    static func inventory(_ names: [String] = ["h1", "h2", "h3"]) -> Inventory {
+        Inventory(
+            hosts: names.enumerated().map { index, name in
+                InventoryHost(
+                    name: HostName(name),
+                    address: "10.77.0.\(index + 1)",
+                    innerAddress: "10.78.0.\(index + 1)",
+                    libvirtURI: "qemu+tls://\(name)/system"
+                )
+            }
+        )
+    }
+
+    static let key = String(repeating: "k", count: 32)
+
+    func text(_ local: String, _ implementation: ESPImplementation) throws -> String {
+        try MeshConfiguration(
+            plan: MeshPlan(inventory: Self.inventory(), local: HostName(local)),
+            credentials: PreSharedKeys(text: "cluster \(Self.key)", path: "keys"),
+            implementation: implementation
+        ).text
+    }
+
+    @Test func `each peer gets one IKEv2 connection between fixed addresses with one suite`() throws {
+        let text = try text("h2", .userSpace)
+        let connection = """
+                evenkeel-h3 {
+                    version = 2
+                    local_addrs = 10.77.0.2
+                    remote_addrs = 10.77.0.3
+                    proposals = aes256gcm16-prfsha256-x25519
+                    mobike = no
+                    childless = force
+                    unique = replace
+                    keyingtries = 0
+                    dpd_delay = 5s
+                    rekey_time = 4h
+                    local {
+                        auth = psk
+                        id = @h2
+                    }
+                    remote {
+                        auth = psk
+                        id = @h3
+                    }
+                    children {
+                        evenkeel-h3 {
+                            esp_proposals = aes256gcm16-x25519
+                            mode = tunnel
+                            local_ts = 10.78.0.2/32
+                            remote_ts = 10.78.0.3/32
+                            start_action = start
+                            close_action = start
+                            dpd_action = restart
+                            rekey_time = 1h
+                        }
+                    }
+                }
+            """
+        #expect(text.contains(connection))
+        #expect(text.contains("evenkeel-h1 {"))
+        #expect(!text.contains("evenkeel-h2 {"))
+    }
+
+    @Test(arguments: [
+        ("h1", ESPImplementation.userSpace, ["start"]), ("h3", .userSpace, ["none"]),
+        ("h1", .kernel, ["trap|start"]), ("h3", .kernel, ["trap"]), ("h2", .userSpace, ["none", "start"]),
+    ])
+    func `the side with the smaller name initiates, and only the kernel traps`(
+        local: String,
+        implementation: ESPImplementation,
+        actions: [String]
+    ) throws {
+        let found = try text(local, implementation).split(separator: "\n").compactMap { line in
+            line.contains("start_action") ? String(line.split(separator: " ").last ?? "") : nil
+        }
+        #expect(Set(found) == Set(actions))
+    }
+
+    @Test(arguments: [
+        "h1 }\nconnections { x", "h1;id", "", "-h1", "h1\"", "h{1", "h1#", "é", String(repeating: "a", count: 64),
+    ])
+    func `a name that could say more than a name is refused`(name: String) {
+        let inventory = Self.inventory([name, "h2"])
+        #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("h2")) }
+    }
+
+    @Test(arguments: [
+        "10.0.0.1/8", "h2.example", "10.0.0.1\n}", "", "10.0.0.256", "%any", "10.0.0.1, 10.0.0.2", "fd78::1", "10.77.0.1",
+    ])
+    func `what is not one address of the right family and used once is refused`(address: String) {
+        var inventory = Self.inventory()
+        inventory.hosts[1].innerAddress = address
+        #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("h1")) }
+    }
+
+    @Test func `names that lead to the same connection are refused`() {
+        let inventory = Self.inventory(["a.b", "a_b", "c"])
+        #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("c")) }
+    }
+
+    @Test func `a host that is not in the inventory has no mesh`() {
+        #expect(throws: EscortError.self) { try MeshPlan(inventory: Self.inventory(), local: HostName("h9")) }
+    }
+
+    @Test func `the gates name inner addresses only`() throws {
+        let plan = try MeshPlan(inventory: Self.inventory(["h-1", "h2"]), local: HostName("h2"))
+        for implementation in [ESPImplementation.kernel, .userSpace, nil] {
+            let rules = Gates(plan: plan, implementation: implementation).ruleset
+            #expect(!rules.contains("10.77."))
+            for rule in rules.split(separator: "\n") where rule.contains("drop ") || rule.hasSuffix("drop") {
+                #expect(rule.contains("10.78.0."), "\(rule)")
+            }
+        }
+        #expect(Gates(plan: plan, implementation: .kernel).ruleset.contains("meta ipsec missing"))
+        #expect(Gates(plan: plan, implementation: .userSpace).ruleset.contains("counter name to_h/1"))
+    }
+}
