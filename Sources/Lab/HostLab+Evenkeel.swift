@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Commands
-public import Fleet
+internal import Fleet
+internal import FoundationEssentials
 public import Ledger
 public import Settings
 
@@ -17,7 +18,7 @@ public struct Programs: Sendable {
 
     /// The folder of the program that runs now.
     public static func besideThisProcess() throws -> Programs {
-        let path = try Files.target(ofLink: "/proc/self/exe")
+        let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return Programs(folder: path.split(separator: "/").dropLast().map { "/\($0)" }.joined())
     }
 }
@@ -76,15 +77,18 @@ extension HostLab {
 
     private func pskFile(of host: LabHost) -> String { "\(host.folder)/psk" }
 
-    private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "controller") }
+    private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
     public var controllerLog: String { "\(site.infrastructureLogFolder)/controller.log" }
     /// The configuration of everything that is not an agent.
     public var configurationFile: String { "\(site.stateFolder)/evenkeel.yaml" }
 
-    /// Starts the controller.
-    public func startController(_ programs: Programs, settings: Settings) async throws {
+    /// Writes the configuration of everything that is not an agent.
+    public func configure(_ settings: Settings) throws {
         try Files.write(settings.documentedFile(), to: configurationFile)
-        try cgroups.makeGroup("controller")
+    }
+
+    /// Starts the controller on the configuration written.
+    public func startController(_ programs: Programs) async throws {
         try await controllerDaemon.start(
             [programs.evenkeel, "controller", "--config", configurationFile],
             log: controllerLog

@@ -38,3 +38,12 @@ extension Settings {
 
     private static func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
 }
+
+extension Settings {
+    /// The policy's keys with these values, as they stand in a file.
+    public var documentedPolicy: [(key: String, value: String)] {
+        SettingKey.all.filter { $0.path.hasPrefix("policy.") }.compactMap { key in
+            key.show(self).map { (key.path, $0) }
+        }
+    }
+}

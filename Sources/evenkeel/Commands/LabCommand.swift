@@ -1,9 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Commands
+import Fleet
+import Lab
 
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lab",
-        abstract: "Hypervisor hosts, storage and guests on this machine, to try things in."
+        abstract: "Real hypervisor hosts, storage and guests on this machine, to try things in.",
+        discussion: """
+            A host is a set of namespaces with its own libvirtd, strongSwan and evenkeel-agent and a CPU quota. All of it \
+            carries the prefix evenkeel-lab; nothing of the machine's own is touched. Needs root.
+            """,
+        subcommands: [Up.self, Down.self, Status.self, LabDemoCommand.self]
     )
+
+    struct Up: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the lab: hosts, storage, guests, agents and a controller.",
+            discussion: "It stays until 'evenkeel lab down'. A second lab beside the first is refused."
+        )
+
+        @Option(help: "How many hosts.")
+        var hosts = 3
+
+        @Option(help: "How many guests, all on the first host.")
+        var guests = 6
+
+        @Flag(help: "Leave the controller out: nothing moves by itself.")
+        var noController = false
+
+        func validate() throws {
+            guard (1...9).contains(hosts) else { throw ValidationError("--hosts must be 1 to 9.") }
+            guard (0...20).contains(guests) else { throw ValidationError("--guests must be 0 to 20.") }
+        }
+
+        func run() async throws {
+            let (hosts, guests, controls) = (hosts, guests, !noController)
+            let lab = try await cancellingOnShutdownSignals {
+                let programs = try Programs.besideThisProcess()
+                let lab = try await HostLab.up(.allOnFirst(hosts: hosts, guests: guests)) { printLine($0) }
+                do {
+                    try await lab.startAgents(programs, settings: lab.settings)
+                    try lab.configure(lab.settings)
+                    if controls { try await lab.startController(programs) }
+                } catch {
+                    await takeDown()
+                    throw error
+                }
+                return lab
+            }
+            print(
+                """
+                The lab is up. Try:
+                  evenkeel status --config \(lab.configurationFile)
+                  \(lab.hosts.first?.enterPath ?? "") virsh list
+                  evenkeel lab down
+                """
+            )
+        }
+    }
+
+    struct Down: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take the lab down, whoever made it and however far it got."
+        )
+
+        func run() async throws {
+            try await HostLab.down()
+            print("No lab is up.")
+        }
+    }
+
+    struct Status: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show the lab's hosts, daemons and guests.")
+
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        func run() async throws {
+            let status = try await HostLab.attach().status()
+            print(json ? try evenkeel.json(status) : Self.text(status))
+        }
+
+        private static func text(_ status: LabStatus) -> String {
+            func ids(_ processes: [Int32]) -> String {
+                processes.isEmpty ? "down" : processes.map(String.init).joined(separator: " ")
+            }
+            let hosts = TextTable(
+                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "AGENT"],
+                status.hosts.map {
+                    [
+                        $0.name.rawValue, $0.address, $0.innerAddress, FleetView.decimals($0.capacity.cores),
+                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.agent),
+                    ]
+                },
+                empty: "No host."
+            )
+            let guests = TextTable(
+                ["GUEST", "RUNS ON", "WORK, UNITS/S", "PROBLEM"],
+                status.guests.map {
+                    [
+                        $0.name,
+                        $0.placement.map { $0.running.map(\.rawValue).joined(separator: ", ") } ?? "?",
+                        $0.rate.map { FleetView.decimals($0, 1) } ?? "?",
+                        $0.problem ?? "-",
+                    ]
+                },
+                empty: "No guest."
+            )
+            return "\(hosts.text)\n\n\(guests.text)"
+        }
+    }
+}
+
+/// Takes the lab down from a task that may have been cancelled; says what could not be removed.
+func takeDown() async {
+    // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
+    if case .failure(let error) = await Task(operation: { try await HostLab.down() }).result {
+        printLine("\(error)")
+    }
 }

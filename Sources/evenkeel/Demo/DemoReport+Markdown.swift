@@ -9,7 +9,10 @@ extension DemoReport {
         sections.append("## Moves\n\n" + (moves + [plainMove].compactMap(\.self)).map(describe).joined(separator: "\n"))
         sections.append("## Work of the guests\n\n" + rateTable)
         sections.append("## On the wire\n\n" + wires.map(describe).joined(separator: "\n\n"))
-        sections.append("## Policy\n\n" + policy.sorted { $0.key < $1.key }.map { "- `\($0.key)`: \($0.value)" }.joined(separator: "\n"))
+        sections.append(
+            "## Policy\n\n"
+                + policy.sorted { $0.key < $1.key }.map { "- `\($0.key)`: \($0.value)" }.joined(separator: "\n")
+        )
         return sections.joined(separator: "\n\n") + "\n"
     }
 
@@ -71,7 +74,9 @@ extension DemoReport {
         let rows = rates.map {
             "| \($0.vm) | \(decimals($0.before)) | \(decimals($0.after)) | \(FleetView.decimals($0.full, 1)) |"
         }
-        return (["| VM | before, units/s | after, units/s | full rate |", "|---|---|---|---|"] + rows).joined(separator: "\n")
+        return (["| VM | before, units/s | after, units/s | full rate |", "|---|---|---|---|"] + rows).joined(
+            separator: "\n"
+        )
     }
 
     private func describe(_ wire: Wire) -> String {

@@ -60,8 +60,10 @@ struct LinePlot {
 
     private func drawn(_ line: Line, _ index: Int) -> [String] {
         let colour = Self.colours[index % Self.colours.count]
-        let path = line.points.enumerated().map { "\($0.offset == 0 ? "M" : "L")\(n(x($0.element.x))) \(n(y($0.element.y)))" }
-            .joined()
+        let path = line.points.enumerated().map {
+            "\($0.offset == 0 ? "M" : "L")\(n(x($0.element.x))) \(n(y($0.element.y)))"
+        }
+        .joined()
         let legendY = Self.top + 14 + Double(index) * 18
         let legendX = Self.width - Self.right + 8
         return [
@@ -89,7 +91,9 @@ struct LinePlot {
         }
         let step = [5.0, 10, 20, 30, 60, 120, 300].first { xMaximum / $0 <= 10 } ?? 600
         for tick in stride(from: 0, through: xMaximum, by: step) {
-            parts.append(text(FleetView.decimals(tick, 0), x: x(tick), y: Self.height - Self.bottom + 18, anchor: "middle"))
+            parts.append(
+                text(FleetView.decimals(tick, 0), x: x(tick), y: Self.height - Self.bottom + 18, anchor: "middle")
+            )
         }
         let middle = (Self.left + Self.width - Self.right) / 2
         parts.append(text("seconds since the start", x: middle, y: Self.height - 8, anchor: "middle"))

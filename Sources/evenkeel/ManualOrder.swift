@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import Controller
+import Coordination
+import Fleet
+import Ledger
+import Settings
+
+/// Why an order by hand was not given or did not move its VM.
+enum ManualOrderError: Error, CustomStringConvertible {
+    case unknownHost(HostName, known: [HostName])
+    case unknownVM(String)
+    case ambiguous(String, hosts: [HostName])
+    case alreadyThere(String, HostName)
+    case notTakenUp(HostName)
+    case gone(OrderID)
+    case notMoved(String)
+
+    var description: String {
+        switch self {
+        case .unknownHost(let host, let known):
+            "no agent of a host '\(host)' writes to the ledger; known are: "
+                + known.map(\.rawValue).joined(separator: ", ")
+        case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
+        case .ambiguous(let vm, let hosts):
+            "'\(vm)' is active on \(hosts.map(\.rawValue).joined(separator: " and ")): name it by its uuid, or look there"
+        case .alreadyThere(let vm, let host): "\(vm) is on \(host) already"
+        case .notTakenUp(let host): "the agent of \(host) did not take up the order: is evenkeel-agent running there?"
+        case .gone(let order): "order \(order) is no longer in the ledger"
+        case .notMoved(let reason): reason
+        }
+    }
+}
+
+/// An order that a person gives, and what becomes of it.
+enum ManualOrder {
+    static func make(
+        moving vm: String,
+        to target: HostName,
+        channel: Channel,
+        lifetime: Duration,
+        view: FleetView
+    ) throws(ManualOrderError) -> MigrationOrder {
+        guard view.hosts.contains(where: { $0.name == target }) else {
+            throw .unknownHost(target, known: view.hosts.map(\.name))
+        }
+        let here = view.hosts.flatMap { host in
+            (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
+                .map { (host.name, $0) }
+        }
+        guard let (source, found) = here.first else { throw .unknownVM(vm) }
+        guard here.count == 1 else { throw .ambiguous(vm, hosts: here.map(\.0)) }
+        guard source != target else { throw .alreadyThere(found.name, target) }
+        let now = Instant.byTheWallClock
+        let unique = String(now.milliseconds, radix: 36) + String(UInt16.random(in: .min ... .max), radix: 36)
+        return MigrationOrder(
+            id: OrderID("by-hand-\(unique)"),
+            vm: found.id,
+            vmName: found.name,
+            source: source,
+            target: target,
+            channel: channel,
+            issuedAt: now,
+            expires: now + lifetime,
+            issuer: .operator,
+            reason: "asked for by name"
+        )
+    }
+
+    /// Follows an order to its end; `say` gets each new step in words.
+    static func follow(
+        _ order: MigrationOrder,
+        in ledger: any FleetLedger,
+        settings: Settings,
+        say: (String) -> Void
+    ) async throws -> FleetView.Move {
+        var core = ControllerCore(policy: settings.policy)
+        var feed = LedgerFeed(ledger: ledger)
+        var last = ""
+        while true {
+            _ = try await feed.pull(into: &core)
+            let now = Instant.byTheWallClock
+            guard let move = FleetView(core, at: now).moves.first(where: { $0.order.id == order.id }) else {
+                throw ManualOrderError.gone(order.id)
+            }
+            let line = describe(move)
+            if line != last { say(line) }
+            last = line
+            if move.stage == "done" || move.stage == "failed" { return move }
+            if move.stage == "submitted", now > order.expires + .seconds(5) {
+                throw ManualOrderError.notTakenUp(order.source)
+            }
+            try await Task.sleep(for: settings.ledger.pollInterval)
+        }
+    }
+
+    static func describe(_ move: FleetView.Move) -> String {
+        guard move.stage == "running", let progress = move.progress, progress.bytesTotal > 0 else { return move.stage }
+        return "running: \(progress.bytesTransferred >> 20) MiB sent, \(progress.bytesRemaining >> 20) MiB to go"
+    }
+
+    static func summary(_ move: FleetView.Move) -> String {
+        var parts = ["\(move.order.vmName) runs on \(move.order.target)"]
+        if let total = move.outcome?.totalSeconds { parts.append("total \(FleetView.seconds(total))") }
+        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(Int((down * 1000).rounded())) ms") }
+        if let evidence = move.evidence { parts.append("path: \(evidence.verdict.rawValue)") }
+        return parts.joined(separator: ", ")
+    }
+}
