@@ -29,6 +29,24 @@ func benchmark(folder: String, writers: Int, appends: Int) async throws {
             rate
         )
     )
+    try await readBack(folder)
+}
+
+/// Reads all there is, as a controller does when it starts, and prints the rate.
+private func readBack(_ folder: String) async throws {
+    let log = SharedLog(folder: folder, writer: .controller)
+    let clock = ContinuousClock()
+    let start = clock.now
+    var count = 0
+    var cursor: Cursor?
+    while true {
+        let batch = try await log.read(LoadSample.self, from: cursor)
+        count += batch.records.count
+        cursor = batch.next
+        if !batch.hasMore { break }
+    }
+    let seconds = (clock.now - start).inSeconds
+    say(String(format: "read %d records: %.2f s, %.0f records/s", count, seconds, Double(count) / seconds))
 }
 
 /// Appends one writer's share of the benchmark; prints the median and the longest time of one append.
