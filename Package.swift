@@ -96,7 +96,7 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests("HostAgentTests", ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands"]),
         tests("LabTests", ["Lab", "Fleet"]),
-        tests("IntegrationTests", ["Lab", "Ledger", "Fleet", "Commands"]),
+        tests("IntegrationTests", ["Lab", "Ledger", "Settings", "Fleet", "Commands"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo   the main job on three real hosts on this machine (root)
+# make test   everything that is checked automatically
+SWIFT ?= swift
+PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev pkg-config \
+	qemu-system-x86 qemu-utils qemu-block-extra strongswan-charon strongswan-swanctl \
+	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
+	tgt tcpdump nftables iproute2 util-linux busybox-static cpio gcc libc6-dev
+
+.PHONY: demo test check build packages lint format lab-down clean help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# Shows the main job; the report lands in lab-report/. Options: make demo DEMO='--guests 8'
+demo: build
+	.build/debug/evenkeel lab demo $(DEMO)
+
+# make check  what CI runs: formatting, purity, build with warnings as errors, all tests
+check: lint test
+
+test: packages
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
+	$(SWIFT) test --skip-build --no-parallel
+
+# make build  both programs, in .build/debug
+build: packages
+	$(SWIFT) build
+
+# Installs what Debian packages are missing. Their services are not started: the lab runs daemons of its own.
+packages:
+	@Scripts/install-packages $(PACKAGES)
+
+# make lint   formatting, and no Foundation, Glibc or clock in the pure targets
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	@Scripts/check-purity Sources/Fleet Sources/Balancing Sources/Coordination
+
+format:
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+# make lab-down  takes down whatever a lab left behind
+lab-down:
+	.build/debug/evenkeel lab down
+
+clean:
+	$(SWIFT) package clean
