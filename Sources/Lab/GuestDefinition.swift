@@ -22,6 +22,12 @@ public struct GuestDefinition: Sendable {
 
     var consolePath: String { "\(site.consoleFolder)/\(guest.name).log" }
 
+    /// QEMU would give software emulation a far larger cache of translated code than so small a guest needs, and a
+    /// host's memory limit counts it.
+    private var translationCache: String {
+        domainType == "kvm" ? "" : "<tcg><tb-cache unit='MiB'>32</tb-cache></tcg>"
+    }
+
     public var xml: String {
         // Hardware virtualisation does the same work in about a third of the time.
         let rounds = domainType == "kvm" ? guest.roundsPerUnit * 3 : guest.roundsPerUnit
@@ -40,7 +46,7 @@ public struct GuestDefinition: Sendable {
                 <initrd>\(site.bootFolder)/initramfs.img</initrd>
                 <cmdline>\(Self.kernelArguments) \(options)</cmdline>
               </os>
-              <features><acpi/><apic/></features>
+              <features><acpi/><apic/>\(translationCache)</features>
               <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu64</model></cpu>
               <clock offset='utc'/>
               <on_poweroff>destroy</on_poweroff>

@@ -41,7 +41,7 @@ extension HostLab {
 
         let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
         try cgroups.makeTop()
-        try Files.write(emulatorScript(cgroups), to: site.emulator, mode: 0o755)
+        try Files.write(EmulatorScript(cgroups: cgroups).text, to: site.emulator, mode: 0o755)
 
         progress("network and storage")
         let network = LabNetwork(site: site)
@@ -80,17 +80,5 @@ extension HostLab {
             for host in hosts { group.addTask { try await host.bringUp(kernelHasESP: kernelHasESP) } }
             try await group.waitForAll()
         }
-    }
-
-    /// libvirtd starts QEMU in its own group; this moves it, before it is QEMU, to the machines' group of its host.
-    /// Moving it afterwards would race with a migration's arrival.
-    private static func emulatorScript(_ cgroups: Cgroups) -> String {
-        let moves = cgroups.procsFiles("$(hostname)/machines").map { "echo $$ > \($0)" }
-        return """
-            #!/bin/sh
-            \(moves.joined(separator: "\n"))
-            exec /usr/bin/qemu-system-x86_64 "$@"
-
-            """
     }
 }
