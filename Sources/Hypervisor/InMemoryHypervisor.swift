@@ -97,7 +97,7 @@ public struct InMemoryHypervisor: Hypervisor {
         _ = try ask(attempt)
         let elsewhere = world.hostsRunning(vm)
         let violation = elsewhere.isEmpty ? nil : "it runs on \(elsewhere)"
-        try change(vm, attempt, violation: violation) { state in
+        try change(vm, attempt, in: [.pausedByMigration], violation: violation) { state in
             state.copies[host]?[vm]?.presence = .running
         }
     }
@@ -107,7 +107,7 @@ public struct InMemoryHypervisor: Hypervisor {
         _ = try ask(attempt)
         let elsewhere = world.hostsRunning(vm)
         let violation = elsewhere.isEmpty ? "it runs nowhere else" : nil
-        try change(vm, attempt, violation: violation) { state in
+        try change(vm, attempt, in: [.pausedByMigration, .absent], violation: violation) { state in
             state.copies[host]?[vm] = nil
         }
     }
@@ -122,10 +122,11 @@ public struct InMemoryHypervisor: Hypervisor {
 
     private func copies() -> [VMID: InMemoryWorld.Copy] { world.state.withLock { $0.copies[host] ?? [:] } }
 
-    /// Changes a VM that is paused by a migration which is over.
+    /// Changes a VM that is in one of the states, and of which no migration is under way.
     private func change(
         _ vm: VMID,
         _ attempt: String,
+        in states: [DomainPresence],
         violation: String?,
         _ change: (inout InMemoryWorld.State) -> Void
     ) throws(HypervisorError) {
@@ -133,7 +134,7 @@ public struct InMemoryHypervisor: Hypervisor {
             guard let copy = state.copies[host]?[vm] else {
                 throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
             }
-            guard copy.presence == .pausedByMigration, state.moves[vm] == nil else {
+            guard states.contains(copy.presence), state.moves[vm] == nil else {
                 let detail = "it is not paused by a migration that is over, but \(copy.presence)"
                 throw HypervisorError(.refused, attempt: attempt, detail: detail)
             }
