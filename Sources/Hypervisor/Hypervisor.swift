@@ -13,6 +13,9 @@ public protocol Hypervisor: Sendable {
     func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence
 
     /// What the VM needs of a host that takes it, read from its live definition.
+    ///
+    /// Throws `.refused` when the VM cannot be moved safely from here at all: it does not run, or a disk's cache mode
+    /// makes a move unsafe.
     func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements
 
     /// The requirements that this hypervisor itself can judge and does not meet: type and version, machine type, CPU,
@@ -21,7 +24,8 @@ public protocol Hypervisor: Sendable {
 
     /// Moves a running VM to another host and returns when it runs there.
     ///
-    /// On any error the VM runs on here, unless the error is `.inDoubt`. `progress` is called about once a second.
+    /// On any error the VM is still here as it was, unless the error is `.inDoubt`. `progress` is called about once a
+    /// second. When the calling task is cancelled, the migration is stopped, and the call returns once that is known.
     func migrate(
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
@@ -39,8 +43,11 @@ public protocol Hypervisor: Sendable {
     /// Resumes a VM that a failed migration left paused here. The caller has made sure that no other host runs it.
     func resume(_ vm: VMID) async throws(HypervisorError)
 
-    /// Ends a paused copy that a finished migration left here. The caller has seen the VM run on the target; an
-    /// implementation refuses if the copy is not paused by a migration.
+    /// Removes what a finished migration left here: a paused copy, and the persistent definition with which the VM could
+    /// be started a second time (a hypervisor daemon that dies in the last step leaves one or both).
+    ///
+    /// The caller has seen the VM run on the target. An implementation refuses if the VM is active here and not paused
+    /// by a migration, and throws `.noSuchVM` if nothing is left.
     func discardHandedOver(_ vm: VMID) async throws(HypervisorError)
 }
 

@@ -26,7 +26,8 @@ enum BlockingCall {
             let detail = "\(ceiling) earlier calls have not returned; is libvirtd stuck?"
             throw HypervisorError(.notConnected, attempt: attempt, detail: detail)
         }
-        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<R, HypervisorError>, _>) in
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<R, HypervisorError>, _>) in
             let once = Once(continuation)
             detach {
                 let result = Result { () throws(HypervisorError) in try body() }

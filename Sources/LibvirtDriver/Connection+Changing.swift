@@ -19,12 +19,18 @@ extension Connection {
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 
-    /// Ends the paused copy and removes its persistent definition, as the last step of the migration would have done:
-    /// with the definition left, the VM could be started here while it runs on the target.
+    /// Ends the paused copy, if there is one, and removes the persistent definition, as the last step of the migration
+    /// would have done: with the definition left, the VM could be started here while it runs on the target.
+    ///
+    /// When libvirtd dies in that last step, what is left is either a paused copy or just the inactive definition.
     func discardHandedOver(_ vm: VMID) throws {
-        let domain = try pausedByMigration(vm, attempt: "discard the handed-over copy of VM \(vm)")
+        let attempt = "discard the handed-over copy of VM \(vm)"
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let isPersistent = virDomainIsPersistent(domain.pointer) == 1
-        guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }
+        if try DomainState.of(domain).isActive {
+            _ = try pausedByMigration(vm, attempt: attempt)
+            guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }
+        }
         guard isPersistent else { return }
         // NVRAM and TPM state may lie on shared storage, where the VM at the target uses them.
         let keep = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue

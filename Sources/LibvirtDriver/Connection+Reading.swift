@@ -26,7 +26,9 @@ extension Connection {
         )
     }
 
-    /// All domains, active or not. `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
+    /// All domains, active or not.
+    ///
+    /// `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
     func domains() throws(LibvirtError) -> [DomainStatus] {
         let wanted =
             VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue
@@ -58,7 +60,8 @@ extension Connection {
             name: String(cString: name),
             state: state.vmState,
             // What libvirt still gives for an inactive domain is left over from nothing the VM did.
-            cpuTimeNanoseconds: state.isActive ? figures.unsignedLong("cpu.time") ?? (isKnown ? info.cpuTime : nil) : nil,
+            cpuTimeNanoseconds: state.isActive
+                ? figures.unsignedLong("cpu.time") ?? (isKnown ? info.cpuTime : nil) : nil,
             vcpus: figures.unsigned("vcpu.current").map(Int.init) ?? (isKnown ? Int(info.nrVirtCpu) : nil),
             memoryBytes: figures.unsignedLong("balloon.current").map { $0 * 1024 }
                 ?? (isKnown ? UInt64(info.memory) * 1024 : nil)
@@ -108,6 +111,18 @@ extension Connection {
         } catch {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
             return .absent
+        }
+    }
+
+    /// The outgoing migration of the VM; `nil` when none runs, or the VM is not here.
+    func migrationJob(of vm: VMID) throws(LibvirtError) -> JobStatistics? {
+        do {
+            let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+            guard let job = try JobStatistics.of(domain), job.isOutgoing else { return nil }
+            return job
+        } catch {
+            guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
+            return nil
         }
     }
 

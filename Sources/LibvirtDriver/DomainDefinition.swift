@@ -51,8 +51,10 @@ struct DomainDefinition {
     ///
     /// libvirt accepts some of them (QEMU may drop a file's cache), but then the data rest on the storage's caching
     /// being coherent; `none` and `directsync` do not. RBD keeps its caches coherent itself.
+    /// The cache mode is QEMU's; Xen's block back ends write past the host's cache.
     var unsafeDisks: [String] {
-        diskElements.compactMap { disk in
+        guard domainType == "kvm" || domainType == "qemu" else { return [] }
+        return diskElements.compactMap { disk in
             guard disk.child("source") != nil, disk.child("readonly") == nil, disk.child("shareable") == nil,
                 disk.child("source")?.attribute("protocol") != "rbd"
             else { return nil }

@@ -22,7 +22,9 @@ struct DomainState: Equatable {
     /// Neither off nor gone: it takes memory here.
     var isActive: Bool { !isIn(VIR_DOMAIN_SHUTOFF) && !isIn(VIR_DOMAIN_CRASHED) }
 
-    /// It executes. Xen gives `NOSTATE` for a domain that is ready but has no CPU at this instant.
+    /// It executes.
+    ///
+    /// Xen gives `NOSTATE` for a domain that is ready but has no CPU at this instant.
     var isRunning: Bool { isIn(VIR_DOMAIN_RUNNING) || isIn(VIR_DOMAIN_BLOCKED) || isIn(VIR_DOMAIN_NOSTATE) }
 
     var isPaused: Bool { isIn(VIR_DOMAIN_PAUSED) }

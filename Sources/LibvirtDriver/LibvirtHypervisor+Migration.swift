@@ -24,11 +24,28 @@ extension LibvirtHypervisor {
             throw HypervisorError(.refused, attempt: run.attempt, detail: "a migration of this VM is already under way")
         }
         defer { runs.withLock { $0[request.vm] = nil } }
+        try await checkTarget(request, attempt: run.attempt)
         let result = await withTaskCancellationHandler {
             await BlockingCall.unbounded { run.carryOut() }
         } onCancel: {
             run.cancel()
         }
         return try result.get()
+    }
+
+    /// Asks the target first, with a short limit: inside a migration libvirtd waits up to two minutes for a target
+    /// that is silent and cannot be stopped meanwhile, and a VM active there already must never become two.
+    private func checkTarget(_ request: MigrationRequest, attempt: String) async throws(HypervisorError) {
+        let there: DomainPresence
+        do {
+            there = try await presence(of: request.vm, atPeer: request.peerURI)
+        } catch {
+            let detail = "the target cannot be asked: \(error.detail); nothing was touched"
+            throw HypervisorError(.failed, attempt: attempt, detail: detail)
+        }
+        guard there == .absent else {
+            let detail = "the VM is already active at the target (\(there)); nothing was touched"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
     }
 }

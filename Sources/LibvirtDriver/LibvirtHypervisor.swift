@@ -83,9 +83,7 @@ public final class LibvirtHypervisor: Hypervisor {
 
     public func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
         try await perform("read the migration progress of VM \(vm)") { connection in
-            let domain = try DomainHandle(uuid: vm.rawValue, on: connection.handle)
-            guard let job = try JobStatistics.of(domain), job.isOutgoing else { return nil }
-            return job.progress
+            try connection.migrationJob(of: vm)?.progress
         }
     }
 

@@ -33,7 +33,11 @@ struct MigrationCall {
         let subscription = MigrationSubscription(of: domain, on: connection, to: events)
         defer { withExtendedLifetime(connection) {} }
         guard mayBegin() else {
-            throw HypervisorError(.cancelled, attempt: attempt, detail: "ended before it had begun; nothing was touched")
+            throw HypervisorError(
+                .cancelled,
+                attempt: attempt,
+                detail: "ended before it had begun; nothing was touched"
+            )
         }
         let former = Self.setMaxDowntime(of: domain, milliseconds: UInt64(request.maxDowntime.inSeconds * 1000))
         let result = virDomainMigrateToURI3(

@@ -55,8 +55,14 @@ struct MigrationSubscription: ~Copyable {
         }
         // The C interface has one callback type for all events and casts back by the event's number.
         let wanted: [(virDomainEventID, virConnectDomainEventGenericCallback)] = [
-            (VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, unsafeBitCast(iteration, to: virConnectDomainEventGenericCallback.self)),
-            (VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, unsafeBitCast(completed, to: virConnectDomainEventGenericCallback.self)),
+            (
+                VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
+                unsafeBitCast(iteration, to: virConnectDomainEventGenericCallback.self)
+            ),
+            (
+                VIR_DOMAIN_EVENT_ID_JOB_COMPLETED,
+                unsafeBitCast(completed, to: virConnectDomainEventGenericCallback.self)
+            ),
         ]
         var callbacks: [Int32] = []
         for (event, callback) in wanted {

@@ -100,7 +100,8 @@ final class MigrationRun: Sendable {
                     mostSent = progress.bytesTransferred
                     lastGain = now
                 }
-                report(progress)
+                // While it winds down libvirt gives zeros, which would look like a move that starts anew.
+                if progress.bytesTotal > 0, endingSince == nil { report(progress) }
             }
             if now - began >= request.timeLimit { end(.tookTooLong) }
             if now - lastGain >= request.stallLimit { end(.stalled) }
@@ -120,10 +121,7 @@ final class MigrationRun: Sendable {
     }
 
     private func progress() -> MigrationProgress? {
-        let job = try? connector.use(attempt) { connection in
-            try JobStatistics.of(DomainHandle(uuid: request.vm.rawValue, on: connection.handle))
-        }
-        guard let job = job ?? nil, job.isOutgoing else { return nil }
+        guard let job = try? connector.use(attempt, { try $0.migrationJob(of: request.vm) }) else { return nil }
         var progress = job.progress
         // The statistics count a finished iteration later than the event does.
         progress.iteration = [progress.iteration, events.iteration].compactMap { $0 }.max()

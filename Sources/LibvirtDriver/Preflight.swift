@@ -71,7 +71,8 @@ struct Preflight {
     private func cpu(_ facts: HypervisorFacts) throws(LibvirtError) -> PreflightFailure? {
         guard let xml = requirements.cpuXML else {
             // Xen shows a guest without a CPU of its own the host's; QEMU gives it a model of QEMU's.
-            return requirements.domainType == "xen" ? sameHostModel(facts, because: "Xen passes the host's CPU on") : nil
+            return requirements.domainType == "xen"
+                ? sameHostModel(facts, because: "Xen passes the host's CPU on") : nil
         }
         if xml.contains("host-passthrough") {
             return sameHostModel(facts, because: "the VM has cpu mode='host-passthrough'")

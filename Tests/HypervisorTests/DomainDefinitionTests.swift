@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import LibvirtDriver
+
+@Suite struct DomainDefinitionTests {
+    private func definition(
+        devices: String = "",
+        memory: String = "<memory unit='KiB'>262144</memory>"
+    ) throws
+        -> DomainDefinition
+    {
+        try DomainDefinition(
+            xml: """
+                <domain type='kvm' id='3'>
+                  <name>web1</name>
+                  <uuid>AAAAAAAA-0000-4000-8000-000000000001</uuid>
+                  \(memory)
+                  <vcpu placement='static' current='1'>2</vcpu>
+                  <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
+                  <cpu mode='custom' match='exact' check='full'><model fallback='forbid'>Nehalem</model></cpu>
+                  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>\(devices)</devices>
+                </domain>
+                """
+        )
+    }
+
+    @Test func theBasicsAreRead() throws {
+        let definition = try definition()
+        #expect(definition.name == "web1")
+        #expect(definition.uuid == "aaaaaaaa-0000-4000-8000-000000000001")
+        #expect(definition.domainType == "kvm")
+        #expect(definition.machine == "pc-q35-7.2")
+        #expect(definition.architecture == "x86_64")
+        #expect(definition.emulator == "/usr/bin/qemu-system-x86_64")
+        #expect(definition.vcpus == 2)
+        #expect(definition.memoryBytes == 256 << 20)
+        #expect(definition.cpuXML?.contains("<model fallback=\"forbid\">Nehalem</model>") == true)
+    }
+
+    @Test(arguments: [
+        ("<memory>1024</memory>", UInt64(1 << 20)), ("<memory unit='MiB'>3</memory>", 3 << 20),
+        ("<memory unit='GB'>2</memory>", 2_000_000_000), ("<memory unit='b'>4096</memory>", 4096),
+    ])
+    func memoryIsInBytesWhateverTheUnit(xml: String, bytes: UInt64) throws {
+        #expect(try definition(memory: xml).memoryBytes == bytes)
+    }
+
+    @Test func disksOfEveryKindAreNamedAndEmptyDrivesAreNot() throws {
+        let definition = try definition(
+            devices: """
+                <disk type='network' device='disk'>
+                  <source protocol='iscsi' name='iqn.2026-01.org.example:d0/1'><host name='10.0.0.9'/></source>
+                </disk>
+                <disk type='network'><source protocol='rbd' name='pool/image'/></disk>
+                <disk type='file'><source file='/srv/a.qcow2'/>
+                  <backingStore type='file'><source file='/srv/base.qcow2'/><backingStore/></backingStore>
+                </disk>
+                <disk type='block'><source dev='/dev/disk/by-id/x'/></disk>
+                <disk type='file' device='cdrom'><target dev='sda'/><readonly/></disk>
+                """
+        )
+        #expect(
+            definition.disks == [
+                .iscsi(address: "10.0.0.9", port: 3260, iqn: "iqn.2026-01.org.example:d0", lun: 1),
+                .other(type: "network", detail: "rbd pool/image"),
+                .file(path: "/srv/a.qcow2"), .file(path: "/srv/base.qcow2"),
+                .block(path: "/dev/disk/by-id/x"),
+            ]
+        )
+    }
+
+    @Test func interfacesNameTheirBridgeOrNetwork() throws {
+        let definition = try definition(
+            devices: """
+                <interface type='bridge'><source bridge='br0'/></interface>
+                <interface type='network'><source network='default' bridge='virbr0'/></interface>
+                <interface type='user'/>
+                """
+        )
+        #expect(definition.networks == [.bridge(name: "br0"), .network(name: "default"), .other(type: "user")])
+    }
+
+    @Test func aWritableDiskWithAHostCacheIsUnsafe() throws {
+        let disk = { (driver: String, more: String) in
+            "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
+        }
+        #expect(try definition(devices: disk("<driver cache='none'/>", "")).unsafeDisks == [])
+        #expect(try definition(devices: disk("<driver cache='directsync'/>", "")).unsafeDisks == [])
+        #expect(try definition(devices: disk("", "<readonly/>")).unsafeDisks == [])
+        #expect(try definition(devices: disk("", "")).unsafeDisks == ["disk vda has cache='default'"])
+        #expect(try definition(devices: disk("<driver cache='unsafe'/>", "")).unsafeDisks.count == 1)
+    }
+
+    @Test func whatIsNotADomainIsRefused() {
+        #expect(throws: (any Error).self) { try DomainDefinition(xml: "<network/>") }
+    }
+
+    @Test func anExternalEntityIsNotRead() throws {
+        let xml = """
+            <!DOCTYPE domain [<!ENTITY secret SYSTEM "file:///etc/hostname">]>
+            <domain type='kvm'><name>&secret;</name></domain>
+            """
+        #expect((try? DomainDefinition(xml: xml))?.name ?? "" == "")
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import Synchronization
+import Testing
+
+@Suite struct InMemoryWorldTests {
+    private let world = InMemoryWorld(hosts: [.sample("h1"), .sample("h2"), .sample("small", memory: 1)])
+    private let vm = VMRequirements.sample()
+    private var source: InMemoryHypervisor { world.hypervisor(of: HostName("h1")) }
+    private var target: InMemoryHypervisor { world.hypervisor(of: HostName("h2")) }
+
+    init() { world.place(vm, on: HostName("h1")) }
+
+    @Test func aMoveEndsWithTheVMAtTheTargetAndReportsProgress() async throws {
+        let seen = Mutex<[UInt64]>([])
+        let outcome = try await source.migrate(.sample(vm.id)) { progress in
+            seen.withLock { $0.append(progress.bytesTransferred) }
+        }
+        #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+        #expect(try await source.presence(of: vm.id) == .absent)
+        #expect(outcome.bytesTransferred == vm.memoryBytes)
+        #expect(seen.withLock { $0 } == (1...4).map { vm.memoryBytes / 4 * $0 })
+    }
+
+    @Test func aVMThatIsNotHereCannotBeMoved() async {
+        let error = await #expect(throws: HypervisorError.self) { try await target.migrate(.sample(vm.id)) { _ in } }
+        #expect(error?.kind == .noSuchVM)
+    }
+
+    @Test func aHostWithoutMemoryForTheVMDoesNotGetIt() async {
+        let error = await #expect(throws: HypervisorError.self) {
+            try await source.migrate(.sample(vm.id, to: "small")) { _ in }
+        }
+        #expect(error?.kind == .failed)
+        #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aSecondMoveOfTheSameVMIsRefusedWhileOneRuns() async throws {
+        world.script(vm.id, InMemoryScript(.hang))
+        async let first = source.migrate(.sample(vm.id)) { _ in }
+        while !world.isMoving(vm.id) { await Task.yield() }
+        let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(error?.kind == .refused)
+        #expect(try await source.presence(of: vm.id) == .migratingOut)
+        #expect(try await target.presence(of: vm.id) == .pausedByMigration)
+        world.release(vm.id)
+        _ = try await first
+        #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aCancelledTaskLeavesTheVMAtTheSource() async throws {
+        world.script(vm.id, InMemoryScript(.hang))
+        let outcome = await withTaskGroup(of: HypervisorError.Kind?.self) { group in
+            group.addTask {
+                do throws(HypervisorError) {
+                    _ = try await source.migrate(.sample(vm.id)) { _ in }
+                    return nil
+                } catch {
+                    return error.kind
+                }
+            }
+            while !world.isMoving(vm.id) { await Task.yield() }
+            group.cancelAll()
+            return await group.next() ?? nil
+        }
+        #expect(outcome == .cancelled)
+        #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aMoveThatHangsEndsAtItsLimit() async {
+        world.script(vm.id, InMemoryScript(.hang))
+        let error = await #expect(throws: HypervisorError.self) {
+            try await source.migrate(.sample(vm.id, stall: .milliseconds(10))) { _ in }
+        }
+        #expect(error?.kind == .timedOut)
+        #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+    }
+
+    @Test func aFailureAtAPointKeepsTheVMAtTheSource() async {
+        world.script(vm.id, InMemoryScript(.fail(.failed, detail: "disk error"), atStep: 3))
+        let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(error?.detail == "disk error")
+        #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+    }
+
+    @Test func aHandedOverCopyCanBeDiscardedButNotResumed() async throws {
+        world.script(vm.id, InMemoryScript(.loseTouch(.handedOver)))
+        let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(error?.kind == .inDoubt)
+        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .running)
+        await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
+        #expect(world.violations.count == 1)
+        try await source.discardHandedOver(vm.id)
+        #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+    }
+
+    @Test func theLastCopyCannotBeDiscardedButResumed() async throws {
+        world.script(vm.id, InMemoryScript(.loseTouch(.pausedAtSource)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
+        #expect(world.violations.count == 1)
+        try await source.resume(vm.id)
+        #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+    }
+
+    @Test func aMoveWhoseCallerDiedGoesOnAndIsSeen() async throws {
+        world.script(vm.id, InMemoryScript(.loseTouch(.goesOn)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(try await source.presence(of: vm.id) == .migratingOut)
+        #expect(try await source.migrationProgress(of: vm.id)?.bytesTransferred == vm.memoryBytes / 2)
+        world.end(vm.id, arrived: true)
+        #expect(try await source.migrationProgress(of: vm.id) == nil)
+        #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+    }
+
+    @Test func aSilentHostAnswersNobody() async {
+        world.change(HostName("h2")) { $0.answers = false }
+        let own = await #expect(throws: HypervisorError.self) { try await target.domains() }
+        let peer = await #expect(throws: HypervisorError.self) {
+            try await source.presence(of: vm.id, atPeer: "mem://h2")
+        }
+        #expect(own?.kind == .notConnected)
+        #expect(peer?.kind == .notConnected)
+    }
+}
+
+extension InMemoryHost {
+    fileprivate static func sample(_ name: String, memory: UInt64 = 1 << 34) -> Self {
+        Self(name: HostName(name), uri: "mem://\(name)", memoryBytes: memory, facts: .sample)
+    }
+}
+
+extension HypervisorFacts {
+    static let sample = Self(
+        type: "test",
+        version: 2,
+        libvirtVersion: 9_000_000,
+        architecture: "x86_64",
+        cpuModel: nil
+    )
+}
+
+extension VMRequirements {
+    /// A VM of libvirt's test driver's kind, with nothing special about it.
+    static func sample(id: String = "6695eb01-f6a4-8304-79aa-97f2502e1930", name: String = "web1") -> Self {
+        Self(
+            id: VMID(id),
+            name: name,
+            domainType: "test",
+            hypervisor: .sample,
+            emulator: nil,
+            machine: "",
+            architecture: "x86_64",
+            vcpus: 1,
+            memoryBytes: 1 << 30,
+            cpuXML: nil,
+            disks: [],
+            networks: []
+        )
+    }
+}
+
+extension MigrationRequest {
+    static func sample(_ vm: VMID, to host: String = "h2", stall: Duration = .seconds(60)) -> Self {
+        Self(
+            vm: vm,
+            peerURI: "mem://\(host)",
+            migrateURI: "tcp://192.0.2.2",
+            listenAddress: "192.0.2.2",
+            timeLimit: .seconds(60),
+            stallLimit: stall,
+            maxDowntime: .milliseconds(300)
+        )
+    }
+}
