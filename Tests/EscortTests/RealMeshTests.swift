@@ -117,6 +117,23 @@ struct RealMeshTests {
         }
     }
 
+    @Test func `both sides may prove the path at the same time, over and over`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes()
+            for _ in 1...5 {
+                async let there = meshes[0].establish(with: "h2")
+                async let back = meshes[1].establish(with: "h1")
+                let (forth, home) = try await (there, back)
+                #expect(forth.peerIdentity == "h2" && home.peerIdentity == "h1")
+            }
+            // Nothing piles up: charon may hold an SA for a moment after its replacement.
+            try await hosts.eventually("one SA is left") {
+                try await hosts.swanctl(1, "--list-sas").split(separator: "\n").count { $0.contains("ESTABLISHED") }
+                    == 1
+            }
+        }
+    }
+
     @Test func `hosts with different keys do not accept each other`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try hosts.mesh(1)
