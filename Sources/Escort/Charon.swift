@@ -54,7 +54,7 @@ struct Charon: Sendable {
 
     /// Ends the connection's SAs without waiting for the peer's consent; there may be none.
     func terminate(_ connection: String) async throws {
-        let arguments = ["--terminate", "--ike", connection, "--force", "--timeout", "1"]
+        let arguments = ["--terminate", "--ike", connection, "--force"]
         do {
             try await swanctl("closing \(connection)", arguments)
         } catch EscortError.refused(_, let reason) where reason.contains("no matching SAs") {

@@ -17,7 +17,8 @@ extension Mesh {
         let member = try plan.peer(peer)
         let deadline = ContinuousClock.now + timeLimit
         let implementation = try await charon.implementation()
-        try await proveIKE(with: member, deadline: deadline, timeLimit: timeLimit)
+        // The side that does not open the path by itself leaves the other a moment to do so.
+        try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
         let reading = try await liveReading(of: member, deadline: deadline)
         if let weakness = Strength.weakness(of: reading.association, reading.child) {
             throw EscortError.weakAssociation(peer, reason: weakness)
@@ -29,22 +30,41 @@ extension Mesh {
 
     private typealias Live = (association: IKEAssociation, child: IKEAssociation.Child)
 
+    /// Tries until it succeeds, the cause is plain, or time is up: when both sides open the path at once, charon's
+    /// uniqueness check may end the one or the other attempt.
     private func proveIKE(
         with peer: MeshPlan.Member,
-        deadline: ContinuousClock.Instant,
-        timeLimit: Duration
+        waits: Bool,
+        deadline: ContinuousClock.Instant
     ) async throws {
+        while true {
+            do {
+                return try await tryIKE(with: peer, waits: waits, deadline: deadline)
+            } catch EscortError.peerDoesNotAnswer where Self.remaining(deadline) > .seconds(1) && !isInUse(peer.name) {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    private func tryIKE(with peer: MeshPlan.Member, waits: Bool, deadline: ContinuousClock.Instant) async throws {
         let before = try await charon.associations(peer.connection)
         if before.contains(where: { $0.liveChild != nil }) {
             let old = Set(before.map(\.spis))
             let inUse = isInUse(peer.name)
             // Half of the time for the SA that is there, the other half for a new one.
-            let patience = inUse ? deadline : deadline - timeLimit / 2
+            let patience = inUse ? deadline : .now + Self.remaining(deadline) / 2
             try await charon.beginRekeying(peer.connection, within: Self.remaining(patience))
             if try await live(peer, until: patience, where: { !old.contains($0.spis) }) != nil { return }
-            guard !inUse else {
+            // A move of the peer towards us has no meter here, but it shows in what comes in.
+            let after = TunnelReading(associations: try await charon.associations(peer.connection))
+            let isAlive = after.live.flatMap { $0.child.secondsSinceInbound }.map { $0 <= 3 } ?? false
+            guard !inUse, !isAlive else {
                 throw EscortError.peerDoesNotAnswer(peer.name, reason: "it did not exchange new keys in time")
             }
+        } else if waits || !before.isEmpty {
+            // Somebody is about to open it; a handshake that ends while we wait is as good as one of our own.
+            let patience = min(deadline, .now + .milliseconds(1500))
+            if try await live(peer, until: patience, where: { _ in true }) != nil { return }
         }
         // Also ends an attempt that waits for its next retransmission.
         try await charon.terminate(peer.connection)

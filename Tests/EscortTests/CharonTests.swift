@@ -44,7 +44,10 @@ import Testing
     }
 
     @Test func `who encrypts is told by the plugin that comes first`() async throws {
-        let charon = Charon(runner: CommandRunner { _, _ in .init(exitCode: 0, standardOutput: Recordings.stats) }, socket: nil)
+        let charon = Charon(
+            runner: CommandRunner { _, _ in .init(exitCode: 0, standardOutput: Recordings.stats) },
+            socket: nil
+        )
         #expect(try await charon.implementation() == .userSpace)
         #expect(ESPImplementation(loadedPlugins: ["kernel-netlink", "kernel-libipsec"]) == .kernel)
         #expect(ESPImplementation(loadedPlugins: ["vici"]) == nil)

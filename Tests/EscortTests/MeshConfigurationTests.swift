@@ -93,7 +93,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "10.0.0.1/8", "h2.example", "10.0.0.1\n}", "", "10.0.0.256", "%any", "10.0.0.1, 10.0.0.2", "fd78::1", "10.77.0.1",
+        "10.0.0.1/8", "h2.example", "10.0.0.1\n}", "", "10.0.0.256", "%any", "10.0.0.1, 10.0.0.2", "fd78::1",
+        "10.77.0.1",
     ])
     func `what is not one address of the right family and used once is refused`(address: String) {
         var inventory = Self.inventory()

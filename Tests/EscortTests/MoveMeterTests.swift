@@ -17,7 +17,11 @@ import Testing
     }
 
     /// A reading with one or more children: SPI, state, bytes out, packets in.
-    func reading(_ children: (String, String, UInt64, UInt64)..., gate: UInt64?, silence: Int = 0) throws -> TunnelReading {
+    func reading(
+        _ children: (String, String, UInt64, UInt64)...,
+        gate: UInt64?,
+        silence: Int = 0
+    ) throws -> TunnelReading {
         var association = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
         let template = try #require(association.liveChild)
         association.children = children.map { spi, state, out, arrived in
