@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Foundation
 
 extension FleetView {
     /// Tables of hosts, VMs and the latest moves.
@@ -70,14 +71,8 @@ extension FleetView {
 
     static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
 
-    static func decimals(_ value: Double, _ places: Int = 2) -> String {
-        var scale = 1
-        for _ in 0..<places { scale *= 10 }
-        let scaled = Int((value * Double(scale)).rounded())
-        let fraction = String(abs(scaled) % scale)
-        let sign = scaled < 0 ? "-" : ""
-        return "\(sign)\(abs(scaled) / scale).\(String(repeating: "0", count: places - fraction.count))\(fraction)"
-    }
+    /// A number with so many decimals: `0.15`.
+    static func decimals(_ value: Double, _ places: Int = 2) -> String { String(format: "%.\(places)f", value) }
 }
 
 /// Columns of text, each as wide as its widest cell; the last may run on.
