@@ -8,10 +8,10 @@ struct MigrationCall {
     let request: MigrationRequest
     let events: MigrationEvents
 
-    /// Returns when the VM runs at the target.
+    /// Returns when the VM runs at the target: whether it starts with its host, which libvirt does not hand on.
     ///
     /// `mayBegin` is asked last: once it has said no, or was never asked, nothing has been touched.
-    func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws {
+    func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws -> Bool {
         let connection = try Self.connect(to: uri, attempt: attempt)
         let domain = try DomainHandle(uuid: request.vm.rawValue, on: connection.handle)
         let isPersistent = try check(domain, attempt: attempt)
@@ -30,6 +30,8 @@ struct MigrationCall {
                 try parameters.add(VIR_MIGRATE_PARAM_PERSIST_XML, persistent)
             }
         }
+        var startsWithHost: Int32 = 0
+        _ = virDomainGetAutostart(domain.pointer, &startsWithHost)
         let subscription = MigrationSubscription(of: domain, on: connection, to: events)
         defer { withExtendedLifetime(connection) {} }
         guard mayBegin() else {
@@ -55,6 +57,7 @@ struct MigrationCall {
         // Before the subscription ends, because the event may come after the call's return.
         _ = events.completed(within: .seconds(2))
         _ = consume subscription
+        return isPersistent && startsWithHost == 1
     }
 
     private static func connect(to uri: String, attempt: String) throws(HypervisorError) -> Connection {

@@ -8,7 +8,10 @@ internal import Synchronization
 extension MigrationRun {
     /// The error of a call that returned with one, after a look at where the VM runs.
     func settle(_ error: any Error, ending: Ending?) -> HypervisorError {
-        if let error = error as? HypervisorError { return error }
+        if let error = error as? HypervisorError {
+            // Told not to begin, after a limit: the reason is the limit.
+            return error.kind == .cancelled && ending != nil ? withoutReturn(ending) : error
+        }
         guard let error = error as? LibvirtError else {
             return HypervisorError(.failed, attempt: attempt, detail: "\(error)")
         }

@@ -22,7 +22,8 @@ final class MigrationRun: Sendable {
     struct State {
         var isUnderWay = false
         var ending: Ending?
-        var returned: Result<Void, any Error>?
+        /// Whether the VM has to be set to start with its new host, or the call's error.
+        var returned: Result<Bool, any Error>?
     }
 
     let request: MigrationRequest
@@ -65,8 +66,8 @@ final class MigrationRun: Sendable {
         let returned = supervise()
         let ending = state.withLock { $0.ending }
         switch returned {
-        case .success:
-            return .success(outcome(since: startedAt))
+        case .success(let startsWithHost):
+            return .success(outcome(since: startedAt, startsWithHost: startsWithHost))
         case .failure(let error):
             return .failure(settle(error, ending: ending))
         case nil:
@@ -84,7 +85,7 @@ final class MigrationRun: Sendable {
     }
 
     /// Watches the call until it returns; `nil` if it did not within the limits.
-    private func supervise() -> Result<Void, any Error>? {
+    private func supervise() -> Result<Bool, any Error>? {
         let clock = ContinuousClock()
         let began = clock.now
         var lastGain = began
@@ -132,9 +133,14 @@ final class MigrationRun: Sendable {
         Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
     }
 
-    private func outcome(since startedAt: Instant) -> MigrationOutcome {
+    private func outcome(since startedAt: Instant, startsWithHost: Bool) -> MigrationOutcome {
         let endedAt = Self.wallClock()
-        let job = events.completed(within: .zero) ?? askTarget()
+        let job = events.completed(within: .zero) ?? askTarget { try? JobStatistics.of($0, completed: true) }
+        var notes: [String] = []
+        if job == nil { notes.append("libvirt gave no statistics of the completed migration") }
+        if startsWithHost, askTarget({ virDomainSetAutostart($0.pointer, 1) == 0 }) != true {
+            notes.append("the VM started with its host at the source and could not be set to do so at the target")
+        }
         return MigrationOutcome(
             startedAt: startedAt,
             endedAt: endedAt,
@@ -142,27 +148,27 @@ final class MigrationRun: Sendable {
             downtimeSeconds: job?.downtimeMilliseconds.map { Double($0) / 1000 },
             bytesTransferred: job?.memoryProcessed,
             iterations: [job?.iteration.map(Int.init(clamping:)), events.iteration].compactMap { $0 }.max(),
-            note: job == nil ? "libvirt gave no statistics of the completed migration" : nil
+            note: notes.isEmpty ? nil : notes.joined(separator: "; ")
         )
     }
 
-    /// The target keeps the statistics of the completed job; asked only if the source's event did not come.
-    private func askTarget() -> JobStatistics? {
-        let answer = Answer()
+    /// Asks something of the VM at the target, after the move; `nil` without an answer in time.
+    private func askTarget<R: Sendable>(_ question: @Sendable @escaping (borrowing DomainHandle) -> R?) -> R? {
+        let answer = Answer<R>()
         BlockingCall.detach { [request] in
             defer { answer.arrival.signal() }
             guard let peer = try? Connection(opening: request.peerURI),
-                let domain = try? DomainHandle(uuid: request.vm.rawValue, on: peer.handle),
-                let job = try? JobStatistics.of(domain, completed: true)
+                let domain = try? DomainHandle(uuid: request.vm.rawValue, on: peer.handle)
             else { return }
-            answer.job.withLock { $0 = job }
+            let given = question(domain)
+            answer.given.withLock { $0 = given }
         }
         _ = answer.arrival.wait(timeout: .now() + limits.peer.inSeconds)
-        return answer.job.withLock { $0 }
+        return answer.given.withLock { $0 }
     }
 
-    private final class Answer: Sendable {
-        let job = Mutex<JobStatistics?>(nil)
+    private final class Answer<R: Sendable>: Sendable {
+        let given = Mutex<R?>(nil)
         let arrival = DispatchSemaphore(value: 0)
     }
 }
