@@ -36,6 +36,7 @@ public enum CgroupLayout: Sendable, Codable, Equatable {
     /// No mounted tree has the controller.
     public struct Unusable: Error, Sendable, Equatable, CustomStringConvertible {
         public var missing: String
+        public init(missing: String) { self.missing = missing }
         public var description: String {
             "no cgroup tree with the \(missing) controller is mounted "
                 + "(mount one, for instance: mount -t cgroup2 cgroup2 /sys/fs/cgroup)"

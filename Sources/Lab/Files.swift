@@ -23,7 +23,9 @@ enum Files {
         try write([UInt8](text.utf8), to: path, mode: mode)
     }
 
-    /// Creates or truncates the file. Not atomic by renaming: cgroup files take one `write`.
+    /// Creates or truncates the file.
+    ///
+    /// Not atomic by renaming: cgroup files take one `write`.
     static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be opened for writing (\(reason()))") }
@@ -87,6 +89,8 @@ enum Files {
         return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
     }
 
-    /// The words for `errno`. Read it directly after the call that failed.
+    /// The words for `errno`.
+    ///
+    /// Read it directly after the call that failed.
     static func reason() -> String { String(cString: strerror(errno)) }
 }

@@ -7,8 +7,9 @@ struct GuestBoot: Sendable {
     var initramfs: String
     var kernelName: String
 
-    /// Everything a virtio disk and a virtio network card need that this kernel has as modules. The guest program
-    /// finds the order by itself.
+    /// Everything a virtio disk and a virtio network card need that this kernel has as modules.
+    ///
+    /// The guest program finds the order by itself.
     static let modules = [
         "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
         "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",

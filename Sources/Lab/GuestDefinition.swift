@@ -14,6 +14,8 @@ public struct GuestDefinition: Sendable {
         self.domainType = domainType
     }
 
+    /// What a small guest on a starved host needs.
+    ///
     /// `no_timer_check`, `lpj` and `clocksource`: a starved virtual CPU must neither fail the kernel's timer checks nor
     /// calibrate a clock that runs at the wrong speed. `init_on_free`: freed pages are zero, and zero pages cost a
     /// migration next to nothing.

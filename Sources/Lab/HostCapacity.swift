@@ -10,9 +10,9 @@ public struct HostCapacity: Sendable, Codable, Equatable {
     public var memoryBytes: UInt64
     /// `1` (split trees) or `2` (one tree).
     public var cgroupVersion: Int
-    /// Version 1: `cpuacct.usage` (nanoseconds). Version 2: `cpu.stat` (`usage_usec`).
+    /// `cpuacct.usage` (nanoseconds) in version 1, `cpu.stat` (`usage_usec`) in version 2.
     public var cpuUsageFile: String
-    /// Version 1: `memory.usage_in_bytes`. Version 2: `memory.current`.
+    /// `memory.usage_in_bytes` in version 1, `memory.current` in version 2.
     public var memoryUsageFile: String
     /// The group's folder in the trees of the cpu, cpuacct and memory controllers (one and the same in version 2).
     public var cpuFolder: String

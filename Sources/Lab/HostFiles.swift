@@ -39,8 +39,9 @@ struct HostFiles: Sendable {
         cgroups.procsFiles("\(name)/system").map { "echo $$ > \($0)" }.joined(separator: "\n")
     }
 
-    /// Makes the mount namespace and stays: as long as it lives, so do the namespaces. Started inside the host's
-    /// network namespace with mount and UTS namespaces of its own.
+    /// Makes the mount namespace and stays: as long as it lives, so do the namespaces.
+    ///
+    /// Started inside the host's network namespace with mount and UTS namespaces of its own.
     private var holdScript: String {
         let binds = Self.privateFolders.filter(Files.exists).map { "mount --bind \(folder)\($0) \($0)" }
         return """

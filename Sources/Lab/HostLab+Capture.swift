@@ -12,6 +12,8 @@ public struct LabCapture: Sendable {
     /// Ends the capture with everything written, and returns how many packets the kernel had to drop (0 is right).
     @discardableResult
     public func stop() async throws -> Int {
+        // The kernel hands packets over in blocks, the last one up to a second after it began; at once, it would be lost.
+        try await Task.sleep(for: .milliseconds(1500))
         for process in processes { kill(process, SIGINT) }
         try await waitUntil("the end of the capture to \(path)", within: .seconds(15), log: log) { processes.isEmpty }
         for line in try Files.text(log).split(separator: "\n") where line.hasSuffix("dropped by kernel") {

@@ -85,7 +85,9 @@ public struct LabHost: Sendable {
     }
 
     /// Writes the configuration to `agent.yaml` in the host's folder and starts the agent with the path as its last
-    /// argument. Returns at once; what the agent says is in `logPath(of: "agent")`.
+    /// argument.
+    ///
+    /// Returns at once; what the agent says is in `logPath(of: "agent")`.
     public func startAgent(
         binary: String,
         configuration: String,

@@ -35,8 +35,9 @@ struct LabState: Codable, Sendable {
         }
     }
 
-    /// Makes the site's state folder this process's own, or says whose it is. One system call decides, so that two
-    /// that come at once cannot both have it.
+    /// Makes the site's state folder this process's own, or says whose it is.
+    ///
+    /// One system call decides, so that two that come at once cannot both have it.
     static func claim(_ site: LabSite) throws {
         let ownerFile = "\(site.stateFolder)/owner"
         guard mkdir(site.stateFolder, 0o755) == 0 else {

@@ -10,7 +10,9 @@ public struct PacketCapture: Sendable {
 
     public init(path: String) { self.path = path }
 
-    /// Calls `body` for each packet in turn until it returns `false`. Blocks: call it off the cooperative pool.
+    /// Calls `body` for each packet in turn until it returns `false`.
+    ///
+    /// Blocks: call it off the cooperative pool.
     public func forEach(_ body: (Packet) throws -> Bool) throws {
         guard let file = fopen(path, "re") else {
             throw LabError.file(path: path, reason: "cannot be opened (\(Files.reason()))")
@@ -77,7 +79,9 @@ public struct CaptureFindings: Sendable, Equatable {
     /// Packets of ESP (in UDP or not) and their bytes.
     public var espPackets = 0
     public var espBytes: UInt64 = 0
-    /// How often the byte string was found. One that is split over two packets is not counted.
+    /// How often the byte string was found.
+    ///
+    /// One that is split over two packets is not counted.
     public var occurrences = 0
     public var packetsWithOccurrence = 0
     public var firstWithOccurrence: Packet?

@@ -22,7 +22,9 @@ enum Requirements {
         ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
     ]
 
-    /// One line for each thing that is missing: what, why, and how to get it. Empty when a lab is possible.
+    /// One line for each thing that is missing: what, why, and how to get it.
+    ///
+    /// Empty when a lab is possible.
     static func missing() async -> [String] {
         guard geteuid() == 0 else { return ["root: the lab makes namespaces, cgroups and mounts (use sudo)"] }
         var missing: [String] = []

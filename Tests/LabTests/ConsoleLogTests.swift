@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Lab
+
+struct ConsoleLogTests {
+    @Test func readsWhatTheGuestSays() throws {
+        let log = ConsoleLog(
+            parsing: """
+                [    0.1] a message of the kernel
+                EK start seed=01 rounds=5 dirty=0.50 marker=X
+                EK t=3094 at=1795415108300 units=11 rate=10.97 mem=ok disk=1
+                EK t=4095 at=1795415109300 units=21 rate=9.99 mem=ok disk=2
+
+                """
+        )
+        #expect(log.starts == 1)
+        #expect(log.errors.isEmpty)
+        let last = try #require(log.readings.last)
+        #expect(last.uptime == .milliseconds(4095))
+        #expect(last.at == Instant(milliseconds: 1_795_415_109_300))
+        #expect(last.units == 21)
+        #expect(last.rate == 9.99)
+        #expect(last.memoryProblem == nil)
+        #expect(last.diskSequence == 2)
+        #expect(log.rate(from: log.readings[0].at, to: last.at) == 10)
+        #expect(log.rate(from: last.at, to: last.at) == nil)
+    }
+
+    @Test func passesOverALineThatIsBeingWritten() {
+        let log = ConsoleLog(
+            parsing: "EK t=1 at=2 units=3 rate=4 mem=ok disk=5\nEK t=2 at=3 units=4 rate=5 mem=ok disk=6"
+        )
+        #expect(log.readings.count == 1)
+        #expect(ConsoleLog(parsing: "EK t=1 at=2 units=3 rate=4 mem=ok disk=5").readings.isEmpty)
+        #expect(ConsoleLog(parsing: "").readings.isEmpty)
+    }
+
+    @Test func reportsBadMemoryABadDiskAndErrors() throws {
+        let log = ConsoleLog(
+            parsing: "EK error=module:virtio.ko\nEK t=1 at=2 units=3 rate=4.0 mem=BAD:fixed:7:00ff disk=BAD:gap\n"
+        )
+        #expect(log.errors == ["module:virtio.ko"])
+        let reading = try #require(log.readings.first)
+        #expect(reading.memoryProblem == "BAD:fixed:7:00ff")
+        #expect(reading.diskProblem == "BAD:gap")
+        #expect(reading.diskSequence == nil)
+    }
+}

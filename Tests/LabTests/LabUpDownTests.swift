@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Lab
+import Testing
+
+/// Brings a real lab up, at a site of its own so that it disturbs no other.
+@Suite(.serialized)
+struct LabUpDownTests {
+    private static let site = LabSite(name: "evenkeel-labtest", shortName: "eklt")
+
+    @Test(.timeLimit(.minutes(6)))
+    func aLabComesUpWorksAndLeavesNothingBehind() async throws {
+        let missing = await HostLab.missingRequirements()
+        guard missing.isEmpty else {
+            print("skipped: no lab is possible here: \(missing.joined(separator: "; "))")
+            return
+        }
+        try await HostLab.down(site: Self.site)
+        do {
+            let lab = try await HostLab.up(.allOnFirst(hosts: 2, guests: 1), site: Self.site) { print("lab: \($0)") }
+            try await check(lab)
+        } catch {
+            try await HostLab.down(site: Self.site)
+            throw error
+        }
+        try await HostLab.down(site: Self.site)
+        #expect(try HostLab.leftovers(site: Self.site).isEmpty)
+        #expect(throws: LabError.self) { _ = try HostLab.attach(to: Self.site) }
+    }
+
+    private func check(_ lab: HostLab) async throws {
+        let guest = try lab.guest("vm1")
+        #expect(try await lab.runsOn(guest) == [HostName("h1")])
+        #expect(try lab.console(of: guest).readings.last?.memoryProblem == nil)
+        #expect(try await lab.disk(of: guest).problems.isEmpty)
+
+        await #expect(throws: LabError.self, "a second lab at the site is refused") {
+            _ = try await HostLab.up(.allOnFirst(hosts: 1, guests: 0), site: Self.site)
+        }
+
+        let second = try HostLab.attach(to: Self.site).host(HostName("h2"))
+        #expect(try await second.run(Command("hostname")).hasPrefix("h2"))
+        // The guest answers across the LAN, and a capture of the LAN's bridge sees it.
+        let path = "\(lab.site.stateFolder)/test.pcap"
+        let capture = try await lab.capture(to: path)
+        try await second.run(Command("busybox", ["ping", "-c", "2", "-w", "20", guest.address]))
+        #expect(try await capture.stop() == 0)
+        var echoes = 0
+        try PacketCapture(path: path).forEach { packet in
+            if packet.summary.contains("\(guest.address)  ICMP") { echoes += 1 }
+            return true
+        }
+        #expect(echoes >= 2)
+        // Without a tunnel there is no way to an inner address: nothing could leak.
+        let inner = try lab.host(HostName("h1")).innerAddress
+        let reached = try await second.inside(Command("busybox", ["ping", "-c", "1", "-w", "2", inner])).result()
+        #expect(!reached.succeeded)
+
+        try await second.killLibvirtd()
+        #expect(second.processes(of: "libvirtd").isEmpty)
+        try await second.startLibvirtd()
+        try await second.killCharon()
+        try await second.startCharon()
+        #expect(second.processes(of: "charon").count == 1)
+    }
+}
