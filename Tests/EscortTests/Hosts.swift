@@ -5,7 +5,7 @@ import Glibc
 
 @testable import Escort
 
-/// A few hosts on this machine, each a network namespace with a charon of its own (user-space ESP), on one LAN.
+/// A few hosts on this machine, each a network namespace with a charon of its own, on one LAN.
 ///
 /// Everything carries the prefix `eke` and the number of this process; nothing of the machine's own is touched.
 struct Hosts: Sendable {
@@ -13,6 +13,10 @@ struct Hosts: Sendable {
     let count: Int
     let folder: String
     let key: String
+
+    /// Who encrypts: `EVENKEEL_TEST_ESP=kernel` runs the same tests on a machine whose kernel has ESP.
+    static let esp: ESPImplementation =
+        getenv("EVENKEEL_TEST_ESP").map { String(cString: $0) } == "kernel" ? .kernel : .userSpace
 
     /// What is missing to run them; empty when nothing is.
     static let missing: [String] = {
@@ -130,7 +134,7 @@ struct Hosts: Sendable {
             cat > \(folder)/strongswan.conf <<'END'
             charon {
               load = random nonce x509 pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
-            kernel-libipsec kernel-netlink socket-default vici updown
+            \(Self.esp == .userSpace ? "kernel-libipsec " : "")kernel-netlink socket-default vici updown
               retransmit_tries = 3
               retransmit_timeout = 2
               retransmit_base = 1.4
