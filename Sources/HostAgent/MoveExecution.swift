@@ -190,7 +190,7 @@ extension MoveExecution {
     ) async throws(HypervisorError) -> AgentCore.Reconciliation {
         switch (here, there) {
         case (_, .running), (.absent, .paused):
-            if here == .pausedByMigration { try await hypervisor.discardHandedOver(order.vm) }
+            try await discardLeftover(of: order.vm)
             let now = Instant.byTheWallClock
             let outcome = MigrationOutcome(
                 startedAt: order.issuedAt,
@@ -212,6 +212,15 @@ extension MoveExecution {
         default:
             // The target still has an incoming copy: its hypervisor has not made up its mind yet.
             return .undecided
+        }
+    }
+
+    /// Removes what a move whose last step was not confirmed leaves here: a paused copy, or a definition that could be
+    /// started a second time.
+    private func discardLeftover(of vm: VMID) async throws(HypervisorError) {
+        do { try await hypervisor.discardHandedOver(vm) } catch {
+            // Nothing was left: the usual case.
+            guard error.kind == .noSuchVM else { throw error }
         }
     }
 

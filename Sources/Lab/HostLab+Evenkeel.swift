@@ -34,7 +34,7 @@ extension HostLab {
         settings.escort.ownCharon = true
         settings.escort.allowPlain = true
         settings.policy = Policy(
-            cpu: Thresholds(upper: 0.85, lower: 0.60),
+            cpu: Thresholds(upper: 0.75, lower: 0.60),
             memory: Thresholds(upper: 0.90, lower: 0.80),
             overloadSamples: 3,
             overloadWindow: 4,

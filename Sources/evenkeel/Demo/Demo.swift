@@ -169,7 +169,9 @@ struct Demo {
         }
         for move in view.moves {
             let what = "\(move.order.vmName) from \(move.order.source) to \(move.order.target)"
+            say("order: move \(what): \(move.order.reason)", about: "order \(move.order.id)", "")
             switch move.stage {
+            case "submitted": break
             case "submitted":
                 say("order: move \(what): \(move.order.reason)", about: move.order.id.rawValue, move.stage)
             case "done": say("done: \(ManualOrder.summary(move))", about: move.order.id.rawValue, move.stage)
