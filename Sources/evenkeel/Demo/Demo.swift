@@ -172,8 +172,6 @@ struct Demo {
             say("order: move \(what): \(move.order.reason)", about: "order \(move.order.id)", "")
             switch move.stage {
             case "submitted": break
-            case "submitted":
-                say("order: move \(what): \(move.order.reason)", about: move.order.id.rawValue, move.stage)
             case "done": say("done: \(ManualOrder.summary(move))", about: move.order.id.rawValue, move.stage)
             case "failed":
                 say("failed: \(what): \(move.failure?.reason ?? "?")", about: move.order.id.rawValue, move.stage)

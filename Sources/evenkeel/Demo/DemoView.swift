@@ -27,6 +27,7 @@ struct DemoView {
 
     /// For a pipe: one line.
     var line: String {
+        guard !view.hosts.isEmpty else { return "          no sample has reached the ledger yet" }
         let hosts = view.hosts.map { host in
             let share = host.sample?.cpu.map { FleetView.percent($0.share) } ?? "?"
             return "\(host.name) \(share) CPU \(host.sample?.vms?.filter(\.state.isActive).count ?? 0) VMs"
