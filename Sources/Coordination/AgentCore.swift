@@ -182,6 +182,11 @@ extension AgentCore {
             fail(order.id, .refused, reason, at: instant, effects: &effects)
         case .prepared:
             guard let requirements = life.requirements else { return }
+            // The consent is of a moment long past, if this agent or the ledger stood still in between.
+            guard instant <= order.expires + limits.consent else {
+                fail(order.id, .expired, "the order expired before the move began", at: instant, effects: &effects)
+                return
+            }
             busy.insert(order.id)
             let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
             report(order.id, .running(progress: begun), at: instant, effects: &effects)

@@ -55,6 +55,14 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired)
     }
 
+    @Test func aConsentFromLongAgoIsNotActedUpon() throws {
+        var core = caughtUp("h1")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        let failure = try failure(in: core.handle(.report(report("h2", 3, .prepared), at: .second(200))))
+        #expect(failure.kind == .expired && failure.runsOn == h1)
+    }
+
     @Test func aSecondOrderForAVMOnTheMoveIsRefused() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))

@@ -37,7 +37,7 @@ struct LabCommand: AsyncParsableCommand {
 
         func run() async throws {
             let (hosts, guests, controls) = (hosts, guests, !noController)
-            let lab = try await cancellingOnShutdownSignals {
+            let lab = try await interruptible {
                 let programs = try Programs.besideThisProcess()
                 let lab = try await HostLab.up(.allOnFirst(hosts: hosts, guests: guests)) { printLine($0) }
                 do {
@@ -111,6 +111,15 @@ struct LabCommand: AsyncParsableCommand {
             )
             return "\(hosts.text)\n\n\(guests.text)"
         }
+    }
+}
+
+/// Runs work that makes a lab, and takes it down itself when Ctrl-C comes.
+func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws -> Value) async throws -> Value {
+    do {
+        return try await cancellingOnShutdownSignals(work)
+    } catch is CancellationError {
+        throw CleanExit.message("Interrupted; the lab was taken down.")
     }
 }
 

@@ -34,7 +34,7 @@ struct LabDemoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, guests, keep, limit) = (report, guests, keep, timeLimit)
-        let succeeded = try await cancellingOnShutdownSignals {
+        let succeeded = try await interruptible {
             let lab = try await HostLab.up(.allOnFirst(hosts: 3, guests: guests)) { printLine("lab: \($0)") }
             var demo = Demo(lab: lab, balanceLimit: .seconds(limit))
             let failure: (any Error)?

@@ -152,6 +152,8 @@ struct Demo {
         let dropped = try await capture.stop()
         plainWire = (try await PacketCapture(path: path).search(for: Self.secret), dropped)
         plainMove = move
+        // The hosts' load during this move belongs in the plot, too.
+        try await look()
         guard move.stage == "done" else {
             throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
         }

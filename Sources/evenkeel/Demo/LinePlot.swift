@@ -27,7 +27,7 @@ struct LinePlot {
     /// Colours that people with the common kinds of colour blindness can tell apart (Okabe and Ito, 2008).
     private static let colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
-    private var xMaximum: Double { max(1, lines.flatMap(\.points).map(\.x).max() ?? 1) }
+    private var xMaximum: Double { max(1, (lines.flatMap(\.points).map(\.x) + spans.map(\.to)).max() ?? 1) }
 
     private func x(_ value: Double) -> Double {
         Self.left + value / xMaximum * (Self.width - Self.left - Self.right)
@@ -52,7 +52,7 @@ struct LinePlot {
         if let level {
             let height = y(level.y)
             parts.append(stroke("M\(n(Self.left)) \(n(height))H\(n(Self.width - Self.right))", "#888", dash: "6 4"))
-            parts.append(text(level.name, x: Self.width - Self.right + 6, y: height + 4, colour: "#666"))
+            parts.append(text(level.name, x: Self.left + 6, y: height - 5, colour: "#666"))
         }
         for (index, line) in lines.enumerated() { parts += drawn(line, index) }
         return (parts + ["</svg>"]).joined(separator: "\n") + "\n"
@@ -84,8 +84,8 @@ struct LinePlot {
 
     private var grid: [String] {
         var parts: [String] = []
-        for step in 0...4 {
-            let value = yMaximum * Double(step) / 4
+        for step in 0...5 {
+            let value = yMaximum * Double(step) / 5
             parts.append(stroke("M\(n(Self.left)) \(n(y(value)))H\(n(Self.width - Self.right))", "#ddd"))
             parts.append(text(formatY(value), x: Self.left - 8, y: y(value) + 4, anchor: "end"))
         }
