@@ -57,6 +57,8 @@ extension RealMeshTests {
 
     @Test(arguments: [1, 2])
     func `the path lost in the middle of a move is noticed`(killed: Int) async throws {
+        // The SAs in the peer's kernel carry on without its charon, encrypted as before: nothing is lost.
+        if killed == 2, Hosts.esp == .kernel { return }
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
