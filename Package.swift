@@ -95,7 +95,7 @@ let package = Package(
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests("HostAgentTests", ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands"]),
-        tests("LabTests", ["Lab", "Fleet"]),
+        tests("LabTests", ["Lab", "Fleet", "Commands"]),
         tests("IntegrationTests", ["Lab", "Ledger", "Settings", "Fleet", "Commands"]),
     ],
     swiftLanguageModes: [.v6]

@@ -115,6 +115,9 @@ public struct LabHost: Sendable {
     /// The processes of `libvirtd`, `charon` or `agent`; empty when it does not run.
     public func processes(of name: String) -> [Int32] { daemon.processes(named: commandName(of: name)) }
 
+    /// The QEMU processes of the guests here, incoming ones included.
+    public var machineProcesses: [Int32] { files.cgroups.processes(below: "\(files.name)/machines") }
+
     private func commandName(of name: String) -> String {
         guard name == "agent" else { return name }
         return (try? Files.text("\(folder)/agent.name")) ?? "evenkeel-agent"

@@ -29,6 +29,25 @@ struct LabUpDownTests {
         #expect(throws: LabError.self) { _ = try HostLab.attach(to: Self.site) }
     }
 
+    @Test(.timeLimit(.minutes(3)))
+    func aLabWhoseMakingIsCancelledLeavesNothingBehind() async throws {
+        guard await HostLab.missingRequirements().isEmpty else { return }
+        let site = LabSite(name: "evenkeel-labtest2", shortName: "ektt")
+        let stages = AsyncStream.makeStream(of: String.self)
+        await withTaskGroup { group in
+            group.addTask {
+                await #expect(throws: (any Error).self) {
+                    _ = try await HostLab.up(.allOnFirst(hosts: 2, guests: 1), site: site) {
+                        _ = stages.continuation.yield($0)
+                    }
+                }
+            }
+            for await stage in stages.stream where stage == "2 hosts" { break }
+            group.cancelAll()
+        }
+        #expect(try HostLab.leftovers(site: site).isEmpty)
+    }
+
     private func check(_ lab: HostLab) async throws {
         let guest = try lab.guest("vm1")
         #expect(try await lab.runsOn(guest) == [HostName("h1")])
@@ -63,5 +82,12 @@ struct LabUpDownTests {
         try await second.killCharon()
         try await second.startCharon()
         #expect(second.processes(of: "charon").count == 1)
+
+        // Any program will do for the agent; this one stays.
+        try await second.startAgent(binary: "/usr/bin/tail", configuration: "# none\n", arguments: ["-f"])
+        #expect(second.processes(of: "agent").count == 1)
+        try await second.killAgent()
+        #expect(second.processes(of: "agent").isEmpty)
+        #expect(try lab.host(HostName("h1")).machineProcesses.count == 1)
     }
 }
