@@ -20,12 +20,15 @@ struct GuestBoot: Sendable {
     /// program.
     static func prepare(cache: String, progress: (String) -> Void) async throws -> GuestBoot {
         try Files.makeFolder(cache)
-        let name = try await kernelName(cache: cache)
-        let folder = "\(cache)/\(name)"
-        if !Files.exists("\(folder)/vmlinuz") {
-            progress("downloading \(name)")
-            try await download(name, to: folder)
+        let name: String
+        do {
+            name = try await kernel(cache: cache, progress: progress)
+        } catch is CommandError {
+            // Old package lists name a version that the archive no longer has.
+            try await updateLists()
+            name = try await kernel(cache: cache, progress: progress)
         }
+        let folder = "\(cache)/\(name)"
         let source = PackageResources.guest_c
         let initramfs = "\(folder)/initramfs-\(hexadecimal(digest(source), digits: 16)).img"
         if !Files.exists(initramfs) {
@@ -35,8 +38,31 @@ struct GuestBoot: Sendable {
         return GuestBoot(kernel: "\(folder)/vmlinuz", initramfs: initramfs, kernelName: name)
     }
 
+    /// The name of the kernel's package, which is in the cache then.
+    private static func kernel(cache: String, progress: (String) -> Void) async throws -> String {
+        let name = try await kernelName(cache: cache)
+        guard !Files.exists("\(cache)/\(name)/vmlinuz") else { return name }
+        progress("downloading \(name)")
+        try await download(name, to: "\(cache)/\(name)")
+        return name
+    }
+
     /// The package the archive offers now; without an answer, the newest one in the cache.
     private static func kernelName(cache: String) async throws -> String {
+        if let name = await offeredKernel() { return name }
+        let cached = Files.entries(cache).filter { Files.exists("\(cache)/\($0)/vmlinuz") }
+        if let name = cached.last { return name }
+        // A fresh machine has no package lists yet.
+        try await updateLists()
+        guard let name = await offeredKernel() else {
+            throw LabError.notPossibleHere([
+                "a kernel for the guests: apt knows no linux-image-cloud-amd64; is Debian's archive among its sources?"
+            ])
+        }
+        return name
+    }
+
+    private static func offeredKernel() async -> String? {
         let answer = try? await Command("apt-cache", ["depends", "linux-image-cloud-amd64"]).run()
         for line in (answer ?? "").split(separator: "\n") {
             let words = line.split(separator: " ")
@@ -44,13 +70,11 @@ struct GuestBoot: Sendable {
                 return String(name)
             }
         }
-        let cached = Files.entries(cache).filter { Files.exists("\(cache)/\($0)/vmlinuz") }
-        guard let name = cached.last else {
-            throw LabError.notPossibleHere([
-                "a kernel for the guests: apt knows no linux-image-cloud-amd64 (apt-get update)"
-            ])
-        }
-        return name
+        return nil
+    }
+
+    private static func updateLists() async throws {
+        try await Command("apt-get", ["-q", "update"], timeLimit: .seconds(120)).run()
     }
 
     private static func download(_ name: String, to folder: String) async throws {
