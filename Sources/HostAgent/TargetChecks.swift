@@ -36,14 +36,16 @@ struct TargetChecks: Sendable {
     }
 
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
-        let needed = requirements.memoryBytes + Self.overheadBytes
+        // What a VM needs was written by another host: no figure in it may end this agent.
+        let (sum, isBeyondCounting) = requirements.memoryBytes.addingReportingOverflow(Self.overheadBytes)
+        let needed = isBeyondCounting ? .max : sum
         do {
             let memory = try resources.memory()
-            let after = memory.usedBytes + needed
             if needed > memory.availableBytes {
                 let words = "\(memory.availableBytes >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own"
                 return [failure(.memory, words)]
             }
+            let after = memory.usedBytes + needed
             if Double(after) > memoryCeiling * Double(memory.totalBytes) {
                 let share = Int((Double(after) / Double(memory.totalBytes) * 100).rounded())
                 let words = "it would be at \(share) %, over policy.memory.upper (\(Int(memoryCeiling * 100)) %)"
