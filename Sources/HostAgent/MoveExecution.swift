@@ -34,7 +34,8 @@ struct MoveExecution: Sendable {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
-            return .failure(refusal(.escort, "host \(order.target) is not in this agent's configuration (hosts)"))
+            let reason = "host \(order.target) is not in this agent's configuration (hosts)"
+            return .failure(refusal(.escort, runsOn: host, reason))
         }
         let result =
             switch order.channel {
@@ -51,7 +52,8 @@ struct MoveExecution: Sendable {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard settings.escort.allowPlain, order.issuer == .operator else {
-            return .failure(refusal(.escort, "moves in the clear are not allowed here (escort.allow_plain)"))
+            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
+            return .failure(refusal(.escort, runsOn: host, reason))
         }
         do {
             let request = request(for: order, to: target, address: target.address)
@@ -134,9 +136,14 @@ struct MoveExecution: Sendable {
 // MARK: failures in words
 
 extension MoveExecution {
-    private func refusal(_ check: PreflightFailure.Check, _ reason: String) -> OrderFailure {
+    /// `runsOn` is this host where the VM was seen to run here before.
+    private func refusal(
+        _ check: PreflightFailure.Check,
+        runsOn: HostName? = nil,
+        _ reason: String
+    ) -> OrderFailure {
         let failure = PreflightFailure(check: check, host: host, reason: reason)
-        return OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
+        return OrderFailure(kind: .refused, reason: failure.description, runsOn: runsOn, preflight: [failure])
     }
 
     private func failure(of error: HypervisorError, evidence: Evidence?) -> OrderFailure {
