@@ -169,9 +169,8 @@ extension MoveExecution {
     /// What the hypervisors of source and target say of an order's VM; the words of `doubt` go into a failure.
     ///
     /// A copy that a broken migration left paused is resumed here only when the target says that it has none, and ended
-    /// here only when the target runs it: the VM then executes on exactly one host.
+    /// here only when the target has it as its own: the VM then executes on exactly one host.
     func reconcile(_ order: MigrationOrder, doubt: String) async -> AgentCore.Reconciliation {
-        guard let target = settings.inventory[order.target] else { return .undecided }
         do {
             let here = try await hypervisor.presence(of: order.vm)
             switch here {
@@ -181,6 +180,7 @@ extension MoveExecution {
                     OrderFailure(kind: .interrupted, reason: "\(doubt); \(order.vmName) is on \(host)", runsOn: host)
                 )
             case .pausedByMigration, .absent:
+                guard let target = settings.inventory[order.target] else { return .undecided }
                 let there = try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI)
                 return try await decide(order, here: here, there: there, doubt: doubt)
             }
@@ -196,7 +196,8 @@ extension MoveExecution {
         doubt: String
     ) async throws(HypervisorError) -> AgentCore.Reconciliation {
         switch (here, there) {
-        case (_, .running), (.absent, .paused):
+        // `.migratingOut`: the target has it and is sending it on.
+        case (_, .running), (_, .migratingOut), (.absent, .paused):
             try await discardLeftover(of: order.vm)
             let now = Instant.byTheWallClock
             let outcome = MigrationOutcome(
