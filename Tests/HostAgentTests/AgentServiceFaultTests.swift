@@ -43,6 +43,19 @@ import Testing
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
     }
 
+    @Test func `a source whose hypervisor is silent refuses in words`() async throws {
+        fleet.world.change(h1) { $0.answers = false }
+        try await fleet.run {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.runsOn == nil)
+            #expect(failure.reason.contains("h1 does not answer"))
+        }
+        fleet.world.change(h1) { $0.answers = true }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
     @Test func `an order begun in an earlier life is not begun again`() async throws {
         try await begin()
         try await fleet.run {

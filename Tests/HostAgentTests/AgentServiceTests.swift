@@ -30,6 +30,39 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
+    @Test func `VMs move at the same time`() async throws {
+        let another = MigrationOrder.sample("o2", vm: VMID("another"), at: .byTheWallClock)
+        fleet.world.place(.sample(another.vm, name: "web2"), on: h1)
+        for vm in [vm, another.vm] { fleet.world.script(vm, InMemoryScript(.hang)) }
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await fleet.submit(another)
+            try await eventually("both move") { fleet.world.isMoving(vm) && fleet.world.isMoving(another.vm) }
+            for vm in [another.vm, vm] { fleet.world.release(vm) }
+            for order in [order, another] {
+                let end = try await fleet.end(of: order)
+                #expect(end.word == "done")
+            }
+        }
+        for vm in [vm, another.vm] { #expect(fleet.world.hostsRunning(vm) == [h2]) }
+    }
+
+    @Test func `a second order for a VM that moves is refused`() async throws {
+        fleet.world.script(vm, InMemoryScript(.hang))
+        let second = MigrationOrder.sample("o2", at: .byTheWallClock)
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await eventually("the move runs") { fleet.world.isMoving(vm) }
+            try await fleet.submit(second)
+            let failure = try await fleet.failure(of: second)
+            #expect(failure.kind == .refused)
+            #expect(failure.reason == "order o1 is moving the VM")
+            fleet.world.release(vm)
+            let end = try await fleet.end(of: order)
+            #expect(end.word == "done")
+        }
+    }
+
     @Test func `each agent samples its own host, from the second reading on`() async throws {
         try await fleet.run {
             try await eventually("both hosts have two samples") {

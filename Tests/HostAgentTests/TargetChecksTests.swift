@@ -78,16 +78,31 @@ import Testing
         let path = "\(tree.path)/nfs/web1.img"
         let failures = await checks.unmet(.sample(disks: [.file(path: path)]))
         #expect(failures.map(\.check) == [.storage])
-        #expect(failures.first?.reason == "\(path) is not there: is the shared storage mounted?")
+        #expect(failures.first?.reason.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
+        #expect(failures.first?.reason.contains("No such file or directory") == true)
     }
 
     @Test(.timeLimit(.minutes(1))) func `an iSCSI address where nobody listens is refused soon`() async throws {
-        let disk = DiskSource.iscsi(address: "127.0.0.1", port: try closedPort(), iqn: "iqn.2026-01.test:d", lun: 1)
+        let port = try LocalPort()
         let began = ContinuousClock.now
-        let failures = await checks.unmet(.sample(disks: [disk]))
+        let failures = await checks.unmet(.sample(disks: [.iscsi(at: port.number)]))
         #expect(ContinuousClock.now - began < .seconds(20))
         #expect(failures.map(\.check) == [.storage])
-        #expect(failures.first?.reason.contains("iscsi://127.0.0.1:") == true)
+        #expect(failures.first?.reason.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
+    }
+
+    @Test(.timeLimit(.minutes(1))) mutating func `disks that never answer are given up together`() async throws {
+        let port = try LocalPort(listens: true)
+        checks.storageTimeLimit = .seconds(2)
+        let began = ContinuousClock.now
+        let failures = await checks.unmet(.sample(disks: (1...8).map { .iscsi(at: port.number, lun: $0) }))
+        // One after the other they take 16 seconds.
+        #expect(ContinuousClock.now - began < .seconds(12))
+        #expect(failures.map(\.check) == Array(repeating: .storage, count: 8))
+        for (failure, lun) in zip(failures, 1...8) {
+            #expect(failure.reason.contains("iqn.2026-01.test:d/\(lun) cannot be read"))
+            #expect(failure.reason.contains("it took longer than 2.0 seconds"))
+        }
     }
 
     @Test func `what cannot be checked from here is refused in words`() async {
@@ -116,21 +131,33 @@ import Testing
         #expect(failures.map(\.check) == [.hypervisor])
         #expect(failures.first?.reason.contains("does not answer") == true)
     }
+}
 
-    /// A TCP port of this machine that was free a moment ago.
-    private func closedPort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        try #require(descriptor >= 0)
-        defer { close(descriptor) }
+extension DiskSource {
+    fileprivate static func iscsi(at port: Int, lun: Int = 1) -> Self {
+        .iscsi(address: "127.0.0.1", port: port, iqn: "iqn.2026-01.test:d", lun: lun)
+    }
+}
+
+/// A TCP port of 127.0.0.1 that is this test's alone: nobody listens there, or somebody who never says a word.
+private final class LocalPort {
+    let number: Int
+    private let descriptor: Int32
+
+    init(listens: Bool = false) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutableBytes(of: &address) { bytes in
+        let status = withUnsafeMutableBytes(of: &address) { [descriptor] bytes in
             let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
             return bind(descriptor, pointer, length) | getsockname(descriptor, pointer, &length)
         }
+        number = Int(UInt16(bigEndian: address.sin_port))
         try #require(status == 0)
-        return Int(UInt16(bigEndian: address.sin_port))
+        if listens { try #require(listen(descriptor, 64) == 0) }
     }
+
+    deinit { close(descriptor) }
 }
