@@ -94,7 +94,10 @@ let package = Package(
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
-        tests("HostAgentTests", ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands"]),
+        tests(
+            "HostAgentTests",
+            ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands", "Coordination", "Settings", log]
+        ),
         tests("LabTests", ["Lab", "Fleet", "Commands"]),
         tests("IntegrationTests", ["Lab", "Ledger", "Settings", "Fleet", "Commands"]),
     ],

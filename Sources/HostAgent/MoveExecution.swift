@@ -34,7 +34,8 @@ struct MoveExecution: Sendable {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
-            return .failure(refusal(.escort, "host \(order.target) is not in this agent's configuration (hosts)"))
+            let reason = "host \(order.target) is not in this agent's configuration (hosts)"
+            return .failure(refusal(.escort, runsOn: host, reason))
         }
         let result =
             switch order.channel {
@@ -51,7 +52,8 @@ struct MoveExecution: Sendable {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard settings.escort.allowPlain, order.issuer == .operator else {
-            return .failure(refusal(.escort, "moves in the clear are not allowed here (escort.allow_plain)"))
+            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
+            return .failure(refusal(.escort, runsOn: host, reason))
         }
         do {
             let request = request(for: order, to: target, address: target.address)
@@ -134,9 +136,14 @@ struct MoveExecution: Sendable {
 // MARK: failures in words
 
 extension MoveExecution {
-    private func refusal(_ check: PreflightFailure.Check, _ reason: String) -> OrderFailure {
+    /// `runsOn` is this host where the VM was seen to run here before.
+    private func refusal(
+        _ check: PreflightFailure.Check,
+        runsOn: HostName? = nil,
+        _ reason: String
+    ) -> OrderFailure {
         let failure = PreflightFailure(check: check, host: host, reason: reason)
-        return OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
+        return OrderFailure(kind: .refused, reason: failure.description, runsOn: runsOn, preflight: [failure])
     }
 
     private func failure(of error: HypervisorError, evidence: Evidence?) -> OrderFailure {
@@ -162,9 +169,8 @@ extension MoveExecution {
     /// What the hypervisors of source and target say of an order's VM; the words of `doubt` go into a failure.
     ///
     /// A copy that a broken migration left paused is resumed here only when the target says that it has none, and ended
-    /// here only when the target runs it: the VM then executes on exactly one host.
+    /// here only when the target has it as its own: the VM then executes on exactly one host.
     func reconcile(_ order: MigrationOrder, doubt: String) async -> AgentCore.Reconciliation {
-        guard let target = settings.inventory[order.target] else { return .undecided }
         do {
             let here = try await hypervisor.presence(of: order.vm)
             switch here {
@@ -174,6 +180,7 @@ extension MoveExecution {
                     OrderFailure(kind: .interrupted, reason: "\(doubt); \(order.vmName) is on \(host)", runsOn: host)
                 )
             case .pausedByMigration, .absent:
+                guard let target = settings.inventory[order.target] else { return .undecided }
                 let there = try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI)
                 return try await decide(order, here: here, there: there, doubt: doubt)
             }
@@ -189,7 +196,8 @@ extension MoveExecution {
         doubt: String
     ) async throws(HypervisorError) -> AgentCore.Reconciliation {
         switch (here, there) {
-        case (_, .running), (.absent, .paused):
+        // `.migratingOut`: the target has it and is sending it on.
+        case (_, .running), (_, .migratingOut), (.absent, .paused):
             try await discardLeftover(of: order.vm)
             let now = Instant.byTheWallClock
             let outcome = MigrationOutcome(

@@ -11,6 +11,8 @@ struct TargetChecks: Sendable {
     /// Share of the host's memory that must stay unused.
     let memoryCeiling: Double
     var sys = "/sys"
+    /// How long one disk may take to be found.
+    var storageTimeLimit: Duration = .seconds(10)
 
     /// QEMU's own needs beside the guest's memory, at least: device models, page tables, the migration's buffers.
     static let overheadBytes: UInt64 = 64 << 20
@@ -25,10 +27,20 @@ struct TargetChecks: Sendable {
         }
         failures += memory(requirements)
         failures += requirements.networks.compactMap(bridge)
-        for disk in requirements.disks {
-            if let reason = await unreachable(disk) { failures.append(failure(.storage, reason)) }
-        }
+        failures += await storage(requirements.disks)
         return failures
+    }
+
+    /// All disks at once: the source waits for the answer only so long.
+    private func storage(_ disks: [DiskSource]) async -> [PreflightFailure] {
+        await withTaskGroup(of: (Int, String?).self) { group in
+            for (index, disk) in disks.enumerated() {
+                group.addTask { (index, await unreachable(disk)) }
+            }
+            var reasons: [Int: String] = [:]
+            for await (index, reason) in group { reasons[index] = reason }
+            return reasons.sorted { $0.key < $1.key }.map { failure(.storage, $0.value) }
+        }
     }
 
     private func failure(_ check: PreflightFailure.Check, _ reason: String) -> PreflightFailure {
@@ -36,14 +48,16 @@ struct TargetChecks: Sendable {
     }
 
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
-        let needed = requirements.memoryBytes + Self.overheadBytes
+        // What a VM needs was written by another host: no figure in it may end this agent.
+        let (sum, isBeyondCounting) = requirements.memoryBytes.addingReportingOverflow(Self.overheadBytes)
+        let needed = isBeyondCounting ? .max : sum
         do {
             let memory = try resources.memory()
-            let after = memory.usedBytes + needed
             if needed > memory.availableBytes {
                 let words = "\(memory.availableBytes >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own"
                 return [failure(.memory, words)]
             }
+            let after = memory.usedBytes + needed
             if Double(after) > memoryCeiling * Double(memory.totalBytes) {
                 let share = Int((Double(after) / Double(memory.totalBytes) * 100).rounded())
                 let words = "it would be at \(share) %, over policy.memory.upper (\(Int(memoryCeiling * 100)) %)"
@@ -76,16 +90,26 @@ struct TargetChecks: Sendable {
             let host = address.contains(":") ? "[\(address)]" : address
             return await unreadable("iscsi://\(host):\(port)/\(iqn)/\(lun)")
         case .block(let path), .file(let path):
-            return exists(path) ? nil : "\(path) is not there: is the shared storage mounted?"
+            return await missing(path)
         case .other(let type, let detail):
             return "a disk of type '\(type)' (\(detail)) cannot be checked from here"
+        }
+    }
+
+    /// Looked up by a program of its own: a file server that is gone would hold a thread of the agent for ever.
+    private func missing(_ path: String) async -> String? {
+        do {
+            try await Command("stat", ["--", path], timeLimit: storageTimeLimit).run()
+            return nil
+        } catch {
+            return "\(path) is not there: is the shared storage mounted? (\(error))"
         }
     }
 
     /// Asks QEMU's own block layer, which is what will open it.
     private func unreadable(_ url: String) async -> String? {
         do {
-            try await Command("qemu-img", ["info", "--force-share", url], timeLimit: .seconds(10)).run()
+            try await Command("qemu-img", ["info", "--force-share", url], timeLimit: storageTimeLimit).run()
             return nil
         } catch {
             return "\(url) cannot be read: \(error)"

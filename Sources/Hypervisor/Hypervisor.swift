@@ -46,8 +46,8 @@ public protocol Hypervisor: Sendable {
     /// Removes what a finished migration left here: a paused copy, and the persistent definition with which the VM could
     /// be started a second time (a hypervisor daemon that dies in the last step leaves one or both).
     ///
-    /// The caller has seen the VM run on the target. An implementation refuses if the VM is active here and not paused
-    /// by a migration, and throws `.noSuchVM` if nothing is left.
+    /// The caller has seen that the VM is the target's: it runs there, or its owner paused it there. An implementation
+    /// refuses if the VM is active here and not paused by a migration, and throws `.noSuchVM` if nothing is left.
     func discardHandedOver(_ vm: VMID) async throws(HypervisorError)
 }
 

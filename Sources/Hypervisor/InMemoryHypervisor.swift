@@ -105,8 +105,7 @@ public struct InMemoryHypervisor: Hypervisor {
     public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "discard the handed-over copy of VM \(vm)"
         _ = try ask(attempt)
-        let elsewhere = world.hostsRunning(vm)
-        let violation = elsewhere.isEmpty ? "it runs nowhere else" : nil
+        let violation = world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
         try change(vm, attempt, in: [.pausedByMigration, .absent], violation: violation) { state in
             state.copies[host]?[vm] = nil
         }

@@ -97,6 +97,15 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
+    /// Whether a host other than this one has the VM as its own: it runs there, or its owner paused it there.
+    func isTaken(_ vm: VMID, elsewhereThan host: HostName) -> Bool {
+        state.withLock { state in
+            state.copies.contains { other, copies in
+                other != host && copies[vm].map { $0.presence.executes || $0.presence == .paused } ?? false
+            }
+        }
+    }
+
     /// Whether a migration of the VM is under way.
     public func isMoving(_ vm: VMID) -> Bool { state.withLock { $0.moves[vm] != nil } }
 

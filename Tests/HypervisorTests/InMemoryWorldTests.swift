@@ -95,6 +95,16 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
+    @Test func aDefinitionIsDiscardedWhenTheVMsOwnerHasPausedItElsewhere() async throws {
+        world.place(vm, on: HostName("h1"), as: .absent)
+        world.place(vm, on: HostName("h2"), as: .pausedByMigration)
+        await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
+        #expect(world.violations.count == 1)
+        world.place(vm, on: HostName("h2"), as: .paused)
+        try await source.discardHandedOver(vm.id)
+        #expect(try await source.domains().isEmpty)
+    }
+
     @Test func theLastCopyCannotBeDiscardedButResumed() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.pausedAtSource)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }

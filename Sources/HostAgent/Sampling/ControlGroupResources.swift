@@ -28,21 +28,22 @@ struct ControlGroupResources: ResourceSource {
             guard let microseconds = try readTable("\(group)/cpu.stat")["usage_usec"], quota.count == 2 else {
                 throw SourceError(description: "\(group)/cpu.stat or cpu.max is not of the form expected")
             }
-            let capacity =
-                if let limit = Double(quota[0]), let period = Double(quota[1]), period > 0 { limit / period } else {
-                    try machine.cpu().capacityCores
-                }
+            let capacity = try capacity(quota: Double(quota[0]), period: Double(quota[1]))
             return CPUCounter(busySeconds: Double(microseconds) / 1e6, capacityCores: capacity)
         }
         let nanoseconds = try readNumber("\(root)/cpuacct/\(path)/cpuacct.usage")
         let group = "\(root)/cpu/\(path)"
         let quota = try readText("\(group)/cpu.cfs_quota_us").filter { !$0.isWhitespace }
         let period = try readNumber("\(group)/cpu.cfs_period_us")
-        let capacity =
-            if let limit = Double(quota), limit > 0, period > 0 { limit / Double(period) } else {
-                try machine.cpu().capacityCores
-            }
+        let capacity = try capacity(quota: Double(quota), period: Double(period))
         return CPUCounter(busySeconds: Double(nanoseconds) / 1e9, capacityCores: capacity)
+    }
+
+    /// The cores that a quota of CPU time per period amounts to; without one, or with more than there are, the machine's.
+    private func capacity(quota: Double?, period: Double?) throws(SourceError) -> Double {
+        let cores = try machine.cpu().capacityCores
+        guard let quota, let period, quota > 0, period > 0 else { return cores }
+        return min(quota / period, cores)
     }
 
     func memory() throws(SourceError) -> MemoryLoad {

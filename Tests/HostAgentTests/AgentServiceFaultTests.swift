@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import Ledger
+import Synchronization
+import Testing
+
+@testable import HostAgent
+
+@Suite(.timeLimit(.minutes(2))) struct AgentServiceFaultTests {
+    private let fleet = TestFleet()
+    private let order = MigrationOrder.sample(at: .byTheWallClock)
+
+    init() { fleet.world.place(.sample(), on: h1) }
+
+    @Test func `a final report waits for a ledger that is out, and is written once`() async throws {
+        fleet.world.script(vm, InMemoryScript(.hang))
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await eventually("the move runs") { fleet.world.isMoving(vm) }
+            fleet.ledger.fail(with: .storageFull(path: "the ledger"))
+            fleet.world.release(vm)
+            try await eventually("the VM has arrived") { fleet.world.hostsRunning(vm) == [h2] }
+            try await eventually("the agents see the outage") {
+                fleet.log.contains("a report waits") && fleet.log.contains("cannot read the ledger")
+            }
+            fleet.ledger.fail(with: nil)
+            #expect(try await fleet.end(of: order).word == "done")
+            try await eventually("the agents see its end") { fleet.log.contains("the ledger is back") }
+        }
+        #expect(try await fleet.steps(of: order).count { $0.isFinal } == 1)
+    }
+
+    @Test func `nothing is begun that the ledger does not show as begun`() async throws {
+        try await fleet.run(through: { UnbegunLedger(inner: $0) }) {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.runsOn == h1)
+            #expect(failure.reason == "the ledger could not be written, so nothing was begun")
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
+    }
+
+    @Test func `a source whose hypervisor is silent refuses in words`() async throws {
+        fleet.world.change(h1) { $0.answers = false }
+        try await fleet.run {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.runsOn == nil)
+            #expect(failure.reason.contains("h1 does not answer"))
+        }
+        fleet.world.change(h1) { $0.answers = true }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `an order begun in an earlier life is not begun again`() async throws {
+        try await begin()
+        try await fleet.run {
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .interrupted)
+            #expect(failure.runsOn == h1)
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
+    }
+
+    @Test func `an order that an earlier life saw through to the hand-over is done`() async throws {
+        try await begin()
+        fleet.world.place(.sample(), on: h1, as: .pausedByMigration)
+        fleet.world.place(.sample(), on: h2)
+        try await fleet.run {
+            guard case .done(let outcome, _) = try await fleet.end(of: order) else {
+                throw Unexpected(description: "it is not done")
+            }
+            #expect(outcome.note?.contains("the agent was restarted during the move") == true)
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h2])
+        #expect(try await fleet.world.hypervisor(of: h1).domains().isEmpty)
+        #expect(fleet.world.violations == [])
+    }
+
+    @Test func `an agent that is stopped in a move cancels it, and its next life says so`() async throws {
+        fleet.world.script(vm, InMemoryScript(.hang))
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await eventually("the move runs") { fleet.world.isMoving(vm) }
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+        #expect(try await fleet.steps(of: order).last?.word == "running")
+        try await fleet.run {
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .interrupted)
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `orders that have ended are history to an agent that starts`() async throws {
+        try await begin()
+        let failure = OrderFailure(kind: .migration, reason: "a test", runsOn: h1)
+        try await fleet.write(.failed(failure: failure), of: order, by: h1)
+        let next = MigrationOrder.sample("o2", at: .byTheWallClock)
+        try await fleet.submit(next)
+        try await fleet.run {
+            let end = try await fleet.end(of: next)
+            #expect(end.word == "done")
+        }
+        #expect(try await fleet.steps(of: order).count == 4)
+        #expect(fleet.world.hostsRunning(vm) == [h2])
+    }
+
+    /// Leaves in the ledger what an agent leaves that dies in a move.
+    private func begin() async throws {
+        try await fleet.submit(order)
+        try await fleet.write(.accepted(requirements: .sample()), of: order, by: h1)
+        try await fleet.write(.prepared, of: order, by: h2)
+        let progress = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+        try await fleet.write(.running(progress: progress), of: order, by: h1)
+    }
+}
+
+/// Refuses, once, the report that a move begins.
+private struct UnbegunLedger: FleetLedger {
+    let inner: InMemoryLedger
+    private let refused = RefusedOnce()
+
+    init(inner: InMemoryLedger) { self.inner = inner }
+
+    func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
+        if let report = entry as? OrderReport, case .running = report.step, refused.isFirst() {
+            throw LedgerError.storageFull(path: "the ledger")
+        }
+        try await inner.append(entry)
+    }
+
+    func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: Cursor?,
+        limit: Int
+    ) async throws -> LedgerBatch<Entry> {
+        try await inner.read(entries, from: cursor, limit: limit)
+    }
+
+    private final class RefusedOnce: Sendable {
+        private let count = Mutex(0)
+        func isFirst() -> Bool {
+            count.withLock { count in
+                count += 1
+                return count == 1
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import Ledger
+import Settings
+import Testing
+
+@testable import HostAgent
+
+@Suite(.timeLimit(.minutes(2))) struct AgentServiceTests {
+    private let fleet = TestFleet()
+    private let order = MigrationOrder.sample(at: .byTheWallClock)
+
+    init() { fleet.world.place(.sample(), on: h1) }
+
+    @Test func `two agents move a VM, and the ledger shows each step`() async throws {
+        try await fleet.run {
+            try await fleet.submit(order)
+            let end = try await fleet.end(of: order)
+            guard case .done(let outcome, let evidence) = end else { throw Unexpected(description: "\(end)") }
+            #expect(outcome.bytesTransferred == 1 << 20)
+            #expect(evidence.verdict == .unprotected)
+            #expect(evidence.bytesByHypervisor == 1 << 20)
+        }
+        var words = try await fleet.steps(of: order).map(\.word)
+        // While it runs, it may say so more than once.
+        words = words.enumerated().filter { $0 == 0 || words[$0 - 1] != $1 }.map(\.element)
+        #expect(words == ["accepted", "prepared", "running", "done"])
+        #expect(fleet.world.hostsRunning(vm) == [h2])
+        #expect(fleet.world.violations == [])
+    }
+
+    @Test func `VMs move at the same time`() async throws {
+        let another = MigrationOrder.sample("o2", vm: VMID("another"), at: .byTheWallClock)
+        fleet.world.place(.sample(another.vm, name: "web2"), on: h1)
+        for vm in [vm, another.vm] { fleet.world.script(vm, InMemoryScript(.hang)) }
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await fleet.submit(another)
+            try await eventually("both move") { fleet.world.isMoving(vm) && fleet.world.isMoving(another.vm) }
+            for vm in [another.vm, vm] { fleet.world.release(vm) }
+            for order in [order, another] {
+                let end = try await fleet.end(of: order)
+                #expect(end.word == "done")
+            }
+        }
+        for vm in [vm, another.vm] { #expect(fleet.world.hostsRunning(vm) == [h2]) }
+    }
+
+    @Test func `a second order for a VM that moves is refused`() async throws {
+        fleet.world.script(vm, InMemoryScript(.hang))
+        let second = MigrationOrder.sample("o2", at: .byTheWallClock)
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await eventually("the move runs") { fleet.world.isMoving(vm) }
+            try await fleet.submit(second)
+            let failure = try await fleet.failure(of: second)
+            #expect(failure.kind == .refused)
+            #expect(failure.reason == "order o1 is moving the VM")
+            fleet.world.release(vm)
+            let end = try await fleet.end(of: order)
+            #expect(end.word == "done")
+        }
+    }
+
+    @Test func `each agent samples its own host, from the second reading on`() async throws {
+        try await fleet.run {
+            try await eventually("both hosts have two samples") {
+                let records = try await fleet.ledger.read(LoadSample.self, from: nil).records
+                return [h1, h2].allSatisfy { host in records.count { $0.writer == .host(host) } >= 2 }
+            }
+        }
+        for record in try await fleet.ledger.read(LoadSample.self, from: nil).records {
+            #expect(record.writer == .host(record.body.host))
+            #expect(record.body.cpu != nil)
+            #expect(record.body.intervalSeconds != nil)
+            #expect(record.body.vms?.map(\.id) == (record.body.host == h1 ? [vm] : []))
+        }
+    }
+
+    @Test func `without a protected path nothing moves`() async throws {
+        let order = MigrationOrder.sample(channel: .ipsec, issuer: .controller, at: .byTheWallClock)
+        try await fleet.run {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .escort)
+            #expect(failure.runsOn == h1)
+            #expect(failure.reason.contains("no protected path to h2, so web1 stays on h1"))
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test(arguments: [(h1, "by the source"), (h2, "by the target")])
+    func `a move in the clear is refused where it is not allowed`(_ strict: HostName, _: String) async throws {
+        try await fleet.run(settings: { .sample(allowPlain: $0 != strict) }) {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.preflight.map(\.check) == [.escort])
+            #expect(failure.preflight.map(\.host) == [strict])
+            #expect(failure.runsOn == h1)
+            #expect(failure.reason.contains("escort.allow_plain"))
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `no controller can ask for a move in the clear`() async throws {
+        let order = MigrationOrder.sample(issuer: .controller, at: .byTheWallClock)
+        try await fleet.run {
+            try await fleet.submit(order)
+            #expect(try await fleet.failure(of: order).kind == .refused)
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `a target that lacks something refuses, and the source does not begin`() async throws {
+        let missing = PreflightFailure(check: .cpu, host: h2, reason: "it has no avx2")
+        fleet.world.change(h2) { $0.unmet = [missing] }
+        try await fleet.run {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.preflight == [missing])
+            #expect(failure.reason == "cpu on h2: it has no avx2")
+        }
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "failed"])
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `a VM that is not here is not offered`() async throws {
+        let order = MigrationOrder.sample(vm: VMID("another"), at: .byTheWallClock)
+        try await fleet.run {
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused)
+            #expect(failure.preflight.map(\.check) == [.state])
+            #expect(failure.runsOn == nil)
+        }
+        #expect(try await fleet.steps(of: order).map(\.word) == ["failed"])
+    }
+
+    @Test func `a running move that is cancelled leaves the VM at the source`() async throws {
+        fleet.world.script(vm, InMemoryScript(.hang))
+        try await fleet.run {
+            try await fleet.submit(order)
+            try await eventually("the move runs") { fleet.world.isMoving(vm) }
+            try await fleet.cancel(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .cancelled)
+            #expect(failure.runsOn == h1)
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `an order cancelled before its target answers is never begun`() async throws {
+        try await fleet.run([h1]) {
+            try await fleet.submit(order)
+            try await eventually("the source has accepted") { try await !fleet.steps(of: order).isEmpty }
+            try await fleet.cancel(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .cancelled)
+            #expect(failure.reason == "cancelled: not now")
+        }
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "failed"])
+    }
+
+    @Test func `a consent in the target's name by another writer counts for nothing`() async throws {
+        let second = MigrationOrder.sample("o2", vm: VMID("another"), at: .byTheWallClock)
+        try await fleet.run([h1]) {
+            try await fleet.submit(order)
+            try await eventually("the source has accepted") { try await !fleet.steps(of: order).isEmpty }
+            let forged = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: .prepared)
+            try await fleet.ledger.writing(as: .host(HostName("h3"))).append(forged)
+            // What answers orders submitted after it has read the forgery: with the first, or before the second of them.
+            try await fleet.submit(second)
+            _ = try await fleet.end(of: second)
+            let third = MigrationOrder.sample("o3", vm: VMID("another"), at: .byTheWallClock)
+            try await fleet.submit(third)
+            _ = try await fleet.end(of: third)
+        }
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared"])
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Hypervisor
+import Testing
+
+@testable import HostAgent
+
+/// What an agent makes of a move whose end it did not see, from where the two hypervisors have the VM.
+@Suite struct ReconciliationTests {
+    /// What a hypervisor has of the VM.
+    enum Standing: CustomTestStringConvertible {
+        case nothing
+        /// Defined, not active.
+        case definition
+        case active(DomainPresence)
+        /// The hypervisor does not answer.
+        case silent
+
+        var testDescription: String {
+            switch self {
+            case .nothing: "nothing"
+            case .definition: "a definition"
+            case .active(let presence): "\(presence)"
+            case .silent: "silence"
+            }
+        }
+    }
+
+    enum Finding: Equatable {
+        case completed
+        /// The VM stays where it is: on this host, or nobody can say where.
+        case notMoved(OrderFailure.Kind, runsOn: HostName?)
+        case undecided
+    }
+
+    struct Case: CustomTestStringConvertible {
+        var here: Standing
+        var there: Standing
+        var finding: Finding
+        /// What this host has of the VM afterwards; `nil`: what it had.
+        var left: Standing?
+
+        init(_ here: Standing, _ there: Standing, _ finding: Finding, left: Standing? = nil) {
+            self.here = here
+            self.there = there
+            self.finding = finding
+            self.left = left
+        }
+
+        var testDescription: String { "\(here.testDescription) here, \(there.testDescription) there" }
+    }
+
+    private static let stayed = Finding.notMoved(.interrupted, runsOn: h1)
+    private static let lost = Finding.notMoved(.inDoubt, runsOn: nil)
+
+    static let cases: [Case] = [
+        // It is at the target: what is left here goes.
+        Case(.nothing, .active(.running), .completed),
+        Case(.definition, .active(.running), .completed, left: .nothing),
+        Case(.active(.pausedByMigration), .active(.running), .completed, left: .nothing),
+        Case(.nothing, .active(.paused), .completed),
+        Case(.definition, .active(.paused), .completed, left: .nothing),
+        // The target has it and is sending it on.
+        Case(.nothing, .active(.migratingOut), .completed),
+        Case(.active(.pausedByMigration), .active(.migratingOut), .completed, left: .nothing),
+
+        // It is here; the target need not be asked.
+        Case(.active(.running), .nothing, stayed),
+        Case(.active(.running), .definition, stayed),
+        Case(.active(.running), .silent, stayed),
+        Case(.active(.paused), .nothing, stayed),
+        Case(.active(.paused), .silent, stayed),
+        // The target has no copy, so the paused one here is the VM.
+        Case(.active(.pausedByMigration), .nothing, stayed, left: .active(.running)),
+        Case(.active(.pausedByMigration), .definition, stayed, left: .active(.running)),
+
+        // Nobody has it: a person must look.
+        Case(.nothing, .nothing, lost),
+        Case(.definition, .definition, lost),
+
+        // Not to be decided yet, so nothing is touched.
+        Case(.active(.migratingOut), .active(.pausedByMigration), .undecided),
+        Case(.active(.pausedByMigration), .active(.pausedByMigration), .undecided),
+        Case(.active(.pausedByMigration), .active(.paused), .undecided),
+        Case(.active(.pausedByMigration), .silent, .undecided),
+        Case(.nothing, .active(.pausedByMigration), .undecided),
+        Case(.nothing, .silent, .undecided),
+        Case(.definition, .silent, .undecided),
+        Case(.silent, .active(.running), .undecided),
+        Case(.silent, .nothing, .undecided),
+    ]
+
+    @Test(arguments: cases)
+    func `what the two hypervisors have decides, and nothing else is touched`(_ each: Case) async throws {
+        let world = InMemoryWorld.sample()
+        place(each.here, on: h1, of: world)
+        place(each.there, on: h2, of: world)
+        let execution = MoveExecution(for: world)
+
+        let reconciliation = await execution.reconcile(.sample(), doubt: "in doubt")
+        #expect(Finding(reconciliation) == each.finding)
+        #expect(world.violations == [])
+
+        for host in [h1, h2] { world.change(host) { $0.answers = true } }
+        if case .silent = each.here { return }
+        #expect(try await standing(on: h1, of: world) == (each.left ?? each.here).testDescription)
+        if case .silent = each.there { return }
+        #expect(try await standing(on: h2, of: world) == each.there.testDescription)
+    }
+
+    @Test func `a move found out about claims nothing of its path`() async throws {
+        let world = InMemoryWorld.sample()
+        world.place(.sample(), on: h2)
+        for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
+            let finding = await MoveExecution(for: world).reconcile(.sample(channel: channel), doubt: "in doubt")
+            guard case .completed(let completion) = finding else {
+                Issue.record("it was \(finding)")
+                continue
+            }
+            #expect(completion.evidence == Evidence(channel: channel, verdict: verdict))
+            #expect(completion.outcome.note == "in doubt; the hypervisors say that web1 runs on h2")
+        }
+    }
+
+    @Test func `a VM that runs here has not moved, whatever became of the target's entry`() async {
+        let world = InMemoryWorld.sample()
+        world.place(.sample(), on: h1)
+        let execution = MoveExecution(for: world, knowsTarget: false)
+        #expect(Finding(await execution.reconcile(.sample(), doubt: "in doubt")) == Self.stayed)
+    }
+
+    @Test func `a VM that is not here is not decided on without the target's entry`() async {
+        let world = InMemoryWorld.sample()
+        world.place(.sample(), on: h1, as: .pausedByMigration)
+        let execution = MoveExecution(for: world, knowsTarget: false)
+        #expect(Finding(await execution.reconcile(.sample(), doubt: "in doubt")) == .undecided)
+        #expect(world.hostsRunning(vm) == [])
+    }
+
+    private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
+        switch standing {
+        case .nothing: break
+        case .definition: world.place(.sample(), on: host, as: .absent)
+        case .active(let presence): world.place(.sample(), on: host, as: presence)
+        case .silent: world.change(host) { $0.answers = false }
+        }
+    }
+
+    private func standing(on host: HostName, of world: InMemoryWorld) async throws -> String {
+        let hypervisor = world.hypervisor(of: host)
+        let presence = try await hypervisor.presence(of: vm)
+        if presence != .absent { return Standing.active(presence).testDescription }
+        let isKnown = try await hypervisor.domains().contains { $0.id == vm }
+        return (isKnown ? Standing.definition : .nothing).testDescription
+    }
+}
+
+extension ReconciliationTests.Finding {
+    init(_ reconciliation: AgentCore.Reconciliation) {
+        switch reconciliation {
+        case .completed: self = .completed
+        case .notMoved(let failure): self = .notMoved(failure.kind, runsOn: failure.runsOn)
+        case .undecided: self = .undecided
+        }
+    }
+}

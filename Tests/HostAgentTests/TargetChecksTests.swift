@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Glibc
+import Hypervisor
+import Testing
+
+@testable import HostAgent
+
+@Suite struct TargetChecksTests {
+    private let tree: FixtureTree
+    private let world = InMemoryWorld.sample(networks: ["default"])
+    private var checks: TargetChecks
+
+    init() throws {
+        tree = try FixtureTree()
+        try tree.write("8000.0\n", to: "class/net/br0/bridge/bridge_id")
+        try tree.write("1500\n", to: "class/net/eth0/mtu")
+        checks = TargetChecks(
+            host: h2,
+            hypervisor: world.hypervisor(of: h2),
+            resources: FixedMemory(load: MemoryLoad(totalBytes: 8 << 30, usedBytes: 4 << 30, availableBytes: 4 << 30)),
+            memoryCeiling: 0.9,
+            sys: tree.path
+        )
+    }
+
+    @Test func `a VM for which everything is there may come`() async throws {
+        try tree.write("a disk", to: "shared/web1.img")
+        let needs = VMRequirements.sample(
+            memory: 1 << 30,
+            disks: [.file(path: "\(tree.path)/shared/web1.img"), .block(path: "/dev/null")],
+            networks: [.bridge(name: "br0"), .network(name: "default")]
+        )
+        #expect(await checks.unmet(needs) == [])
+    }
+
+    @Test func `a VM needs its memory and QEMU's own`() async {
+        let failures = await checks.unmet(.sample(memory: 4 << 30))
+        let reason = "4096 MiB available, 4160 MiB needed with QEMU's own"
+        #expect(failures == [PreflightFailure(check: .memory, host: h2, reason: reason)])
+    }
+
+    @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
+        let failures = await checks.unmet(.sample(memory: 3700 << 20))
+        #expect(failures.map(\.check) == [.memory])
+        #expect(failures.first?.reason == "it would be at 96 %, over policy.memory.upper (90 %)")
+    }
+
+    @Test func `memory beyond any number is refused, not counted wrong`() async {
+        #expect(await checks.unmet(.sample(memory: .max)).map(\.check) == [.memory])
+    }
+
+    @Test mutating func `memory that is not known is not enough`() async {
+        checks = TargetChecks(
+            host: h2,
+            hypervisor: world.hypervisor(of: h2),
+            resources: FixedMemory(load: nil),
+            memoryCeiling: 0.9,
+            sys: tree.path
+        )
+        let failures = await checks.unmet(.sample())
+        #expect(failures.map(\.check) == [.memory])
+        #expect(failures.first?.reason.contains("cannot open /fixture/meminfo") == true)
+    }
+
+    @Test(arguments: ["br1", "eth0"])
+    func `an interface that is no bridge here is named`(name: String) async {
+        let failures = await checks.unmet(.sample(networks: [.bridge(name: name)]))
+        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: "there is no bridge \(name)")])
+    }
+
+    @Test func `a libvirt network is judged by the hypervisor`() async {
+        let failures = await checks.unmet(.sample(networks: [.network(name: "dmz")]))
+        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: "network 'dmz' is not there")])
+    }
+
+    @Test func `a file that is not here is named`() async {
+        let path = "\(tree.path)/nfs/web1.img"
+        let failures = await checks.unmet(.sample(disks: [.file(path: path)]))
+        #expect(failures.map(\.check) == [.storage])
+        #expect(failures.first?.reason.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
+        #expect(failures.first?.reason.contains("No such file or directory") == true)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `an iSCSI address where nobody listens is refused soon`() async throws {
+        let port = try LocalPort()
+        let began = ContinuousClock.now
+        let failures = await checks.unmet(.sample(disks: [.iscsi(at: port.number)]))
+        #expect(ContinuousClock.now - began < .seconds(20))
+        #expect(failures.map(\.check) == [.storage])
+        #expect(failures.first?.reason.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
+    }
+
+    @Test(.timeLimit(.minutes(1))) mutating func `disks that never answer are given up together`() async throws {
+        let port = try LocalPort(listens: true)
+        checks.storageTimeLimit = .seconds(2)
+        let began = ContinuousClock.now
+        let failures = await checks.unmet(.sample(disks: (1...8).map { .iscsi(at: port.number, lun: $0) }))
+        // One after the other they take 16 seconds.
+        #expect(ContinuousClock.now - began < .seconds(12))
+        #expect(failures.map(\.check) == Array(repeating: .storage, count: 8))
+        for (failure, lun) in zip(failures, 1...8) {
+            #expect(failure.reason.contains("iqn.2026-01.test:d/\(lun) cannot be read"))
+            #expect(failure.reason.contains("it took longer than 2.0 seconds"))
+        }
+    }
+
+    @Test func `what cannot be checked from here is refused in words`() async {
+        let needs = VMRequirements.sample(
+            disks: [.other(type: "volume", detail: "pool p")],
+            networks: [.other(type: "hostdev")]
+        )
+        let failures = await checks.unmet(needs)
+        #expect(failures.map(\.check) == [.network, .storage])
+        #expect(failures.first?.reason.contains("'hostdev'") == true)
+        #expect(failures.last?.reason.contains("'volume' (pool p)") == true)
+    }
+
+    @Test func `all that is missing is told at once`() async {
+        let needs = VMRequirements.sample(
+            memory: 16 << 30,
+            disks: [.file(path: "/nowhere/a"), .file(path: "/nowhere/b")],
+            networks: [.bridge(name: "br9"), .network(name: "dmz")]
+        )
+        #expect(await checks.unmet(needs).map(\.check) == [.network, .memory, .network, .storage, .storage])
+    }
+
+    @Test func `a hypervisor that does not answer cannot take a VM`() async {
+        world.change(h2) { $0.answers = false }
+        let failures = await checks.unmet(.sample())
+        #expect(failures.map(\.check) == [.hypervisor])
+        #expect(failures.first?.reason.contains("does not answer") == true)
+    }
+}
+
+extension DiskSource {
+    fileprivate static func iscsi(at port: Int, lun: Int = 1) -> Self {
+        .iscsi(address: "127.0.0.1", port: port, iqn: "iqn.2026-01.test:d", lun: lun)
+    }
+}
+
+/// A TCP port of 127.0.0.1 that is this test's alone: nobody listens there, or somebody who never says a word.
+private final class LocalPort {
+    let number: Int
+    private let descriptor: Int32
+
+    init(listens: Bool = false) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutableBytes(of: &address) { [descriptor] bytes in
+            let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+            return bind(descriptor, pointer, length) | getsockname(descriptor, pointer, &length)
+        }
+        number = Int(UInt16(bigEndian: address.sin_port))
+        try #require(status == 0)
+        if listens { try #require(listen(descriptor, 64) == 0) }
+    }
+
+    deinit { close(descriptor) }
+}

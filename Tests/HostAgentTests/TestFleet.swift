@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Escort
+import Fleet
+import Hypervisor
+import Ledger
+import Logging
+import Settings
+import Synchronization
+import Testing
+
+@testable import HostAgent
+
+/// The agents of h1 and h2 in one process: a ledger and hypervisors in memory, and no tunnels.
+struct TestFleet: Sendable {
+    let world = InMemoryWorld.sample()
+    let ledger = InMemoryLedger(writer: .operator)
+    let log = LogCapture()
+
+    /// Runs the agents while the body runs.
+    func run(
+        _ agents: [HostName] = [h1, h2],
+        settings: @Sendable (HostName) -> Settings = { _ in .sample(allowPlain: true) },
+        through wrap: (InMemoryLedger) -> any FleetLedger = { $0 },
+        body: () async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            for host in agents {
+                let service = AgentService(
+                    settings: settings(host),
+                    host: host.rawValue,
+                    ledger: wrap(ledger.writing(as: .host(host))),
+                    hypervisor: world.hypervisor(of: host),
+                    mesh: .broken(host),
+                    logger: log.logger(host.rawValue)
+                )
+                group.addTask { await service.run() }
+            }
+            try await body()
+        }
+    }
+
+    func submit(_ order: MigrationOrder) async throws { try await ledger.append(OrderRecord.migrate(order: order)) }
+
+    func cancel(_ order: MigrationOrder) async throws {
+        try await ledger.append(OrderRecord.cancel(id: order.id, at: .byTheWallClock, reason: "not now"))
+    }
+
+    /// What an agent of an earlier life wrote.
+    func write(_ step: OrderStep, of order: MigrationOrder, by host: HostName) async throws {
+        let report = OrderReport(order: order.id, host: host, at: .byTheWallClock, step: step)
+        try await ledger.writing(as: .host(host)).append(report)
+    }
+
+    /// The steps that the ledger shows of an order, in its order.
+    func steps(of order: MigrationOrder) async throws -> [OrderStep] {
+        try await ledger.read(OrderReport.self, from: nil).records.map(\.body).filter { $0.order == order.id }
+            .map(\.step)
+    }
+
+    /// The last step, once there is one that ends the order.
+    func end(of order: MigrationOrder) async throws -> OrderStep {
+        try await eventually("order \(order.id) has ended") {
+            try await steps(of: order).contains { $0.isFinal }
+        }
+        return try #require(try await steps(of: order).last)
+    }
+
+    /// How the order failed, once it has.
+    func failure(of order: MigrationOrder) async throws -> OrderFailure {
+        let end = try await end(of: order)
+        guard case .failed(let failure) = end else { throw Unexpected(description: "it did not fail: \(end)") }
+        return failure
+    }
+}
+
+struct Unexpected: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// Looks again and again until it is so; after 20 seconds it is an error.
+func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while try await !isSo() {
+        guard ContinuousClock.now < deadline else { throw Unexpected(description: "not within 20 s: \(claim)") }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+extension Mesh {
+    /// A mesh on a host where swanctl, nft and ip fail.
+    static func broken(_ host: HostName) -> Mesh {
+        Mesh(
+            local: host,
+            credentials: NoCredentials(),
+            placement: .alone(folder: "/nonexistent/eka"),
+            runner: CommandRunner { _, _ in CommandResult(exitCode: 1, standardError: "not in this test") }
+        )
+    }
+}
+
+private struct NoCredentials: Credentials {
+    func authentication(local: HostName, peer: HostName) throws -> Authentication {
+        throw Unexpected(description: "no keys in this test")
+    }
+}
+
+extension OrderStep {
+    var word: String {
+        switch self {
+        case .accepted: "accepted"
+        case .prepared: "prepared"
+        case .running: "running"
+        case .done: "done"
+        case .failed: "failed"
+        }
+    }
+}
+
+/// What the agents logged.
+final class LogCapture: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    func contains(_ words: String) -> Bool { lines.withLock { $0.contains { $0.contains(words) } } }
+
+    func logger(_ label: String) -> Logger { Logger(label: label) { _ in Handler(capture: self) } }
+
+    private struct Handler: LogHandler {
+        let capture: LogCapture
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) {
+            capture.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+        }
+    }
+}
