@@ -32,6 +32,12 @@ extension HostHistory {
         }
         guard let latest else { return judge(.unknown, "no sample yet") }
         let age = snapshot.at - latest.at
+        guard age >= .zero - policy.staleAfter else {
+            return judge(
+                .unknown,
+                "its clock is \(seconds(.zero - age)) ahead of the controller's: synchronise the clocks"
+            )
+        }
         guard age <= policy.staleAfter else {
             return judge(
                 .unknown,
@@ -51,8 +57,13 @@ extension HostHistory {
             snapshot.pastMoves
             .filter { ($0.move.source == name || $0.move.target == name) && $0.succeeded }
             .map(\.endedAt).max()
+        // Samples from before a silence of the agent say nothing of what lasts until now.
+        let oldest =
+            latest.at - policy.staleAfter
+            - .milliseconds(Int64((latest.intervalSeconds ?? 0) * 1000)) * policy.overloadWindow
         // A sample's rates reach one interval back, so one that began before the move ended is mixed.
         let window = samples.filter { sample in
+            guard sample.at >= oldest else { return false }
             guard let settledAt else { return true }
             return sample.at - .milliseconds(Int64((sample.intervalSeconds ?? 0) * 1000)) >= settledAt
         }.suffix(policy.overloadWindow)

@@ -97,7 +97,7 @@ private struct Planning {
 
     private mutating func choose(_ vm: VMSample, from source: HostName, excess: Excess) {
         var obstacles: [String] = []
-        for target in targetsFreestFirst(but: source) {
+        for target in targetsFreestFirst(for: vm, from: source) {
             if let obstacle = obstacle(for: vm, from: source, to: target) {
                 obstacles.append("\(target): \(obstacle)")
                 continue
@@ -135,10 +135,17 @@ private struct Planning {
         )
     }
 
-    private func targetsFreestFirst(but source: HostName) -> [HostName] {
-        snapshot.hosts.map(\.name)
-            .filter { $0 != source }
-            .sorted { (loads[$0]?.heaviest ?? 2, $0) < (loads[$1]?.heaviest ?? 2, $1) }
+    /// Hosts to which a move of this VM failed lately come last: another may take it.
+    private func targetsFreestFirst(for vm: VMSample, from source: HostName) -> [HostName] {
+        let failed = Set(
+            snapshot.pastMoves
+                .filter { !$0.succeeded && $0.move.vm == vm.id && snapshot.at - $0.endedAt < policy.noReturn }
+                .map(\.move.target)
+        )
+        func rank(_ host: HostName) -> (Int, Double, HostName) {
+            (failed.contains(host) ? 1 : 0, loads[host]?.heaviest ?? 2, host)
+        }
+        return snapshot.hosts.map(\.name).filter { $0 != source }.sorted { rank($0) < rank($1) }
     }
 
     /// Why a VM may not leave its host now; `nil` when it may.
@@ -146,6 +153,14 @@ private struct Planning {
         guard vm.state == .running else { return "it is not running (\(vm.state.rawValue))" }
         guard vm.cpuCores != nil else { return "its CPU use is not known yet" }
         guard vm.memoryBytes != nil else { return "its memory is not known" }
+        let runningOn = snapshot.hosts.filter { other in
+            verdicts[other.name] != .unknown
+                && other.latest?.vms?.contains { $0.id == vm.id && $0.state == .running } ?? false
+        }
+        guard runningOn.count < 2 else {
+            let names = runningOn.map(\.name.rawValue).joined(separator: " and ")
+            return "it is seen running on \(names): if that lasts, stop one of the two at once"
+        }
         let last = snapshot.pastMoves.filter { $0.move.vm == vm.id }.map(\.endedAt).max()
         if let last, snapshot.at - last < policy.cooldown {
             return
@@ -173,6 +188,11 @@ private struct Planning {
         }
         guard verdict != .overloaded else { return "overloaded itself" }
         if let limit = limitReached(for: target) { return limit }
+        let path = Path(source: source, target: target)
+        guard !snapshot.closedPaths.contains(path) else { return "a move leaked on the way there: the path is closed" }
+        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        let under = snapshot.movesInFlight.map(\.path) + moves.map { Path(source: $0.source, target: $0.target) }
+        guard !under.contains(path) else { return "one move at a time goes through the tunnel to it" }
         for (share, resource) in [(load.cpuShare, Resource.cpu), (load.memoryShare, .memory)] {
             let lower = resource.thresholds(in: policy).lower
             if share > lower {

@@ -5,16 +5,27 @@ public import Fleet
 ///
 /// On the source: accept (read what the VM needs) → wait for the target's consent → migrate → report. On the target:
 /// check what the source says the VM needs → consent or refuse. After a restart, every order of this source that the
-/// ledger shows begun is reconciled with the hypervisor before anything else happens to its VM; none is begun again.
+/// ledger shows running is reconciled with the hypervisor before anything else happens to its VM; none is begun again.
 public struct AgentCore: Sendable {
     public struct Limits: Sendable, Equatable {
         /// How long the source waits for the target's consent.
         public var consent: Duration
         /// Progress is written to the ledger no more often than this.
         public var progressInterval: Duration
-        public init(consent: Duration = .seconds(30), progressInterval: Duration = .seconds(2)) {
+        /// The longest that a migration may take; for those that an earlier life of the agent began.
+        public var migration: Duration
+        /// How long the hypervisors may leave open where a VM is before a person is called.
+        public var doubt: Duration
+        public init(
+            consent: Duration = .seconds(30),
+            progressInterval: Duration = .seconds(2),
+            migration: Duration = .seconds(3600),
+            doubt: Duration = .seconds(600)
+        ) {
             self.consent = consent
             self.progressInterval = progressInterval
+            self.migration = migration
+            self.doubt = doubt
         }
     }
 
@@ -31,6 +42,7 @@ public struct AgentCore: Sendable {
         case progressed(OrderID, MigrationProgress, at: Instant)
         case migrationEnded(OrderID, Result<Completion, OrderFailure>, at: Instant)
         case reconciled(OrderID, Reconciliation, at: Instant)
+        case cancelTried(OrderID)
     }
 
     /// A move that succeeded, and the evidence of its path.
@@ -47,29 +59,38 @@ public struct AgentCore: Sendable {
     public enum Reconciliation: Sendable, Equatable {
         case completed(Completion)
         case notMoved(OrderFailure)
-        /// The migration still runs, or neither hypervisor could be asked: look again later.
-        case undecided
+        /// The migration still runs: look again.
+        case stillMoving
+        /// It cannot be said yet, for this reason: look again.
+        case undecided(reason: String)
     }
 
     public enum Effect: Sendable, Equatable {
         /// Write to the ledger. Effects after it in the same batch wait until it is there.
         case report(OrderReport)
         case readRequirements(MigrationOrder)
-        case checkTarget(MigrationOrder, VMRequirements)
-        case migrate(MigrationOrder, VMRequirements)
+        /// `promisedBytes`: memory that this host has consented to give to other VMs that are not here yet.
+        case checkTarget(MigrationOrder, VMRequirements, promisedBytes: UInt64)
+        case migrate(MigrationOrder)
         case cancelMigration(MigrationOrder)
-        case reconcile(MigrationOrder)
+        case reconcile(MigrationOrder, startedAt: Instant)
     }
 
     public let host: HostName
     public let limits: Limits
     public private(set) var orders: [OrderID: OrderLife] = [:]
+    /// Reports that came before their order.
     private var early: [OrderID: [OrderReport]] = [:]
+    /// Orders that are other hosts' business, until they end.
+    private var foreign: Set<OrderID> = []
+    /// The place of each order in the ledger: which of two is newer is not for clocks to say.
+    private var place: [OrderID: Int] = [:]
     private var isCaughtUp = false
     /// Orders for which an effect is under way in this life of the agent.
     private var busy: Set<OrderID> = []
-    /// Orders begun by an earlier life, still to be reconciled.
-    private var inherited: Set<OrderID> = []
+    private var cancelling: Set<OrderID> = []
+    /// Orders begun by an earlier life, still to be reconciled, and since when that has not been possible.
+    private var inherited: [OrderID: Instant] = [:]
     private var targetChecked: Set<OrderID> = []
     private var progressWritten: [OrderID: Instant] = [:]
 
@@ -93,6 +114,7 @@ public struct AgentCore: Sendable {
             busy.remove(id)
             end(id, result, at: at, effects: &effects)
         case .reconciled(let id, let finding, let at): reconciled(id, finding, at: at, effects: &effects)
+        case .cancelTried(let id): cancelling.remove(id)
         }
         return effects
     }
@@ -104,10 +126,16 @@ extension AgentCore {
     private mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
-            guard order.source == host || order.target == host, orders[order.id] == nil else { return }
+            guard orders[order.id] == nil else { return }
+            let reports = early.removeValue(forKey: order.id) ?? []
+            guard order.source == host || order.target == host else {
+                if !reports.contains(where: { $0.step.isFinal }) { foreign.insert(order.id) }
+                return
+            }
             var life = OrderLife(order)
-            for report in early.removeValue(forKey: order.id) ?? [] { life.apply(report) }
+            for report in reports { life.apply(report) }
             orders[order.id] = life
+            place[order.id] = place.count
             if isCaughtUp { advance(order.id, at: instant, effects: &effects) }
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
@@ -117,7 +145,11 @@ extension AgentCore {
 
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         guard var life = orders[report.order] else {
-            early[report.order, default: []].append(report)
+            if !foreign.contains(report.order) {
+                early[report.order, default: []].append(report)
+            } else if report.step.isFinal {
+                foreign.remove(report.order)
+            }
             return
         }
         guard life.apply(report) else { return }
@@ -127,15 +159,35 @@ extension AgentCore {
 
     private mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
         isCaughtUp = true
-        for life in orders.values where life.order.source == host && !life.stage.isFinal && life.stage > .submitted {
-            inherited.insert(life.order.id)
+        for id in pending {
+            guard let life = orders[id], life.order.source == host, life.stage > .submitted else { continue }
+            if life.stage == .running {
+                inherited[id] = instant
+            } else {
+                // `running` is written before a move begins: this one has not.
+                fail(id, .interrupted, "the agent was restarted before the move began", at: instant, effects: &effects)
+            }
         }
-        for id in orders.keys.sorted() { advance(id, at: instant, effects: &effects) }
+        for id in pending { advance(id, at: instant, effects: &effects) }
     }
 
     private mutating func tick(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
-        for id in orders.keys.sorted() { advance(id, at: instant, effects: &effects) }
+        for id in pending { advance(id, at: instant, effects: &effects) }
+        prune(at: instant)
+    }
+
+    /// Orders that have not ended, in the ledger's order.
+    private var pending: [OrderID] {
+        orders.values.filter { !$0.stage.isFinal }.map(\.order.id).sorted { (place[$0] ?? 0) < (place[$1] ?? 0) }
+    }
+
+    /// Forgets orders that have ended and, read again, would be refused as expired; and reports of orders never seen.
+    private mutating func prune(at instant: Instant) {
+        let hour = Duration.seconds(3600)
+        orders = orders.filter { !$0.value.stage.isFinal || $0.value.order.latestBeginning + hour > instant }
+        targetChecked = targetChecked.filter { orders[$0] != nil }
+        early = early.filter { $0.value.contains { $0.at + hour > instant } }
     }
 }
 
@@ -154,13 +206,18 @@ extension AgentCore {
 
     private mutating func advanceAsSource(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let order = life.order
-        if inherited.contains(order.id) {
-            if busy.insert(order.id).inserted { effects.append(.reconcile(order)) }
+        if inherited[order.id] != nil {
+            let startedAt = life.startedAt ?? order.issuedAt
+            let isTooLong = instant - startedAt > limits.migration
+            if life.cancellation != nil || isTooLong, cancelling.insert(order.id).inserted {
+                effects.append(.cancelMigration(order))
+            }
+            if busy.insert(order.id).inserted { effects.append(.reconcile(order, startedAt: startedAt)) }
             return
         }
         if let reason = life.cancellation {
             if life.stage == .running {
-                effects.append(.cancelMigration(order))
+                if cancelling.insert(order.id).inserted { effects.append(.cancelMigration(order)) }
             } else if !busy.contains(order.id) {
                 fail(order.id, .cancelled, "cancelled: \(reason)", at: instant, effects: &effects)
             }
@@ -181,9 +238,8 @@ extension AgentCore {
                 "the agent of \(order.target) did not answer within \(limits.consent): is evenkeel-agent running there?"
             fail(order.id, .refused, reason, at: instant, effects: &effects)
         case .prepared:
-            guard let requirements = life.requirements else { return }
             // The consent is of a moment long past, if this agent or the ledger stood still in between.
-            guard instant <= order.expires + limits.consent else {
+            guard instant <= order.latestBeginning else {
                 fail(order.id, .expired, "the order expired before the move began", at: instant, effects: &effects)
                 return
             }
@@ -191,7 +247,7 @@ extension AgentCore {
             let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
             report(order.id, .running(progress: begun), at: instant, effects: &effects)
             progressWritten[order.id] = instant
-            effects.append(.migrate(order, requirements))
+            effects.append(.migrate(order))
         case .running, .done, .failed: return
         }
     }
@@ -200,20 +256,31 @@ extension AgentCore {
         guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
             targetChecked.insert(life.order.id).inserted
         else { return }
-        effects.append(.checkTarget(life.order, requirements))
+        let promised = orders.values.filter { other in
+            other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
+                && targetChecked.contains(other.order.id)
+        }
+        let bytes = promised.reduce(0) { $0 + ($1.requirements?.memoryBytes ?? 0) }
+        effects.append(.checkTarget(life.order, requirements, promisedBytes: bytes))
     }
 
     /// Why this source does not take up an order at all.
     private func reasonToRefuse(_ order: MigrationOrder, at instant: Instant) -> (OrderFailure.Kind, String)? {
         if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
         if order.source == order.target { return (.refused, "source and target are the same host") }
-        let others = orders.values.filter { $0.order.vm == order.vm && $0.order.id != order.id }
-        if let other = others.first(where: { !$0.stage.isFinal && $0.stage > .submitted || busy.contains($0.order.id) })
-        {
+        let others = orders.values.filter { $0.order.id != order.id && !$0.stage.isFinal }
+        if let other = others.first(where: { $0.order.vm == order.vm && $0.stage > .submitted }) {
             return (.refused, "order \(other.order.id) is moving the VM")
         }
-        if let newer = others.first(where: { $0.order.issuedAt > order.issuedAt && $0.stage > .submitted }) {
-            return (.refused, "a newer order for the VM, \(newer.order.id), was carried out before this one was seen")
+        let ownPlace = place[order.id] ?? 0
+        if let newer = others.first(where: { $0.order.vm == order.vm && (place[$0.order.id] ?? 0) > ownPlace }) {
+            return (.refused, "a newer order for the VM is there, \(newer.order.id)")
+        }
+        if let other = others.first(where: {
+            $0.move.path == Path(source: host, target: order.target) && $0.stage > .submitted
+        }) {
+            // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+            return (.refused, "order \(other.order.id) is using the tunnel to \(order.target): one move at a time")
         }
         return nil
     }
@@ -293,12 +360,17 @@ extension AgentCore {
     ) {
         busy.remove(id)
         switch finding {
-        case .undecided: return
+        case .stillMoving: inherited[id] = instant
+        case .undecided(let reason):
+            guard let since = inherited[id], instant - since > limits.doubt else { return }
+            inherited[id] = nil
+            let words = "\(reason); this has been so for \(limits.doubt): look on both hosts and run the VM on one"
+            end(id, .failure(OrderFailure(kind: .inDoubt, reason: words, runsOn: nil)), at: instant, effects: &effects)
         case .completed(let completion):
-            inherited.remove(id)
+            inherited[id] = nil
             end(id, .success(completion), at: instant, effects: &effects)
         case .notMoved(let failure):
-            inherited.remove(id)
+            inherited[id] = nil
             end(id, .failure(failure), at: instant, effects: &effects)
         }
     }
@@ -310,7 +382,9 @@ extension AgentCore {
         at instant: Instant,
         effects: inout [Effect]
     ) {
-        let failure = OrderFailure(kind: kind, reason: reason, runsOn: orders[id]?.order.source)
+        // Where the VM runs was seen when the order was accepted, not before.
+        let wasSeen = orders[id].map { $0.stage > .submitted } ?? false
+        let failure = OrderFailure(kind: kind, reason: reason, runsOn: wasSeen ? orders[id]?.order.source : nil)
         report(id, .failed(failure: failure), at: instant, effects: &effects)
     }
 

@@ -23,7 +23,7 @@ public struct ControllerCore: Sendable {
 
     /// A sentence for people about a host or a VM.
     public struct Announcement: Sendable, Equatable {
-        public enum Kind: String, Sendable { case judgement, refusal, move, ended }
+        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak }
         public var kind: Kind
         public var text: String
         public init(kind: Kind, text: String) {
@@ -66,16 +66,29 @@ public struct ControllerCore: Sendable {
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
             pastMoves: inOrder.filter { $0.stage.isFinal }.map {
                 PastMove(move: $0.move, endedAt: $0.changedAt, succeeded: $0.stage == .done)
-            }
+            },
+            closedPaths: Set(inOrder.filter { $0.evidence?.verdict == .leak }.map(\.move.path))
         )
     }
 
     /// Whether an order may still move its VM.
     ///
-    /// One that nobody began before it expired never will: agents refuse it.
+    /// One that nobody began in time never will: agents refuse it. One whose source has fallen silent holds up nobody
+    /// else: its source counts as unknown, and so takes no part, as long as it is silent.
     private func isInFlight(_ life: OrderLife, at instant: Instant) -> Bool {
         guard !life.stage.isFinal else { return false }
-        return life.stage == .running || instant <= life.order.expires + policy.staleAfter
+        guard life.stage == .running else { return instant <= life.order.latestBeginning + policy.staleAfter }
+        let heard = max(hosts[life.order.source]?.latest?.at ?? life.changedAt, life.changedAt)
+        return instant - heard <= policy.staleAfter * 4
+    }
+
+    /// Forgets what can no longer matter: ended orders older than every window, and reports of orders never seen.
+    private mutating func prune(at instant: Instant) {
+        let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(3600)
+        orders = orders.filter {
+            !$0.value.stage.isFinal || $0.value.evidence?.verdict == .leak || $0.value.changedAt > horizon
+        }
+        early = early.filter { $0.value.contains { $0.at > horizon } }
     }
 
     private mutating func take(_ sample: LoadSample) {
@@ -107,7 +120,13 @@ public struct ControllerCore: Sendable {
         orders[report.order] = life
         let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
         switch life.stage {
-        case .done: effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
+        case .done:
+            effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
+            if life.evidence?.verdict == .leak {
+                let text =
+                    "LEAK: moving \(move), less passed the tunnel than was sent; nothing more is planned on this path"
+                effects.append(.announce(Announcement(kind: .leak, text: text)))
+            }
         case .failed:
             let reason = life.failure?.reason ?? "no reason given"
             effects.append(.announce(Announcement(kind: .ended, text: "did not move \(move): \(reason)")))
@@ -116,6 +135,7 @@ public struct ControllerCore: Sendable {
     }
 
     private mutating func decide(at instant: Instant, identifier: String, effects: inout [Effect]) {
+        prune(at: instant)
         let plan = ThresholdBalancer(policy: policy).plan(for: snapshot(at: instant))
         for judgement in plan.judgements {
             announce(

@@ -18,6 +18,8 @@ public struct OrderLife: Sendable, Equatable {
     public let order: MigrationOrder
     public private(set) var stage = Stage.submitted
     public private(set) var changedAt: Instant
+    /// When the source began to move the VM.
+    public private(set) var startedAt: Instant?
     public private(set) var requirements: VMRequirements?
     public private(set) var progress: MigrationProgress?
     public private(set) var outcome: MigrationOutcome?
@@ -51,7 +53,9 @@ public struct OrderLife: Sendable, Equatable {
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
         case .prepared: break
-        case .running(let progress): self.progress = progress
+        case .running(let progress):
+            startedAt = startedAt ?? report.at
+            self.progress = progress
         case .done(let outcome, let evidence):
             self.outcome = outcome
             self.evidence = evidence

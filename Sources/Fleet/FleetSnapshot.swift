@@ -10,19 +10,23 @@ public struct FleetSnapshot: Sendable, Equatable {
     public var movesInFlight: [Move]
     /// Moves that have ended, by any outcome.
     public var pastMoves: [PastMove]
+    /// Paths on which a move leaked: nothing is planned over them.
+    public var closedPaths: Set<Path>
 
     public init(
         revision: UInt64,
         at: Instant,
         hosts: [HostHistory],
         movesInFlight: [Move] = [],
-        pastMoves: [PastMove] = []
+        pastMoves: [PastMove] = [],
+        closedPaths: Set<Path> = []
     ) {
         self.revision = revision
         self.at = at
         self.hosts = hosts
         self.movesInFlight = movesInFlight
         self.pastMoves = pastMoves
+        self.closedPaths = closedPaths
     }
 }
 
@@ -37,11 +41,22 @@ public struct HostHistory: Sendable, Equatable {
     }
 }
 
+/// The way from one host to another.
+public struct Path: Sendable, Hashable {
+    public var source: HostName
+    public var target: HostName
+    public init(source: HostName, target: HostName) {
+        self.source = source
+        self.target = target
+    }
+}
+
 /// A VM on its way between two hosts.
 public struct Move: Sendable, Equatable {
     public var vm: VMID
     public var source: HostName
     public var target: HostName
+    public var path: Path { Path(source: source, target: target) }
     public init(vm: VMID, source: HostName, target: HostName) {
         self.vm = vm
         self.source = source

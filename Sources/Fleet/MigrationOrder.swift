@@ -23,8 +23,10 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var channel: Channel
     public var technique: Technique
     public var issuedAt: Instant
-    /// After this instant no agent may begin it.
+    /// After this instant no agent may accept it.
     public var expires: Instant
+    /// After this instant, which leaves time for the target's consent, the move itself may not begin any more.
+    public var latestBeginning: Instant { expires + .seconds(30) }
     /// Who asked: `controller` or `operator`.
     public var issuer: Issuer
     /// Why, in words.

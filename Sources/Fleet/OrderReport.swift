@@ -150,7 +150,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
 public enum DiskSource: Codable, Sendable, Equatable {
     case iscsi(address: String, port: Int, iqn: String, lun: Int)
     case file(path: String)
-    case block(path: String)
+    /// `identity` is what the kernel says the device is (WWID, device mapper's uuid or serial), `nil` if nothing.
+    case block(path: String, identity: String?)
     /// A kind whose reachability cannot be checked from another host.
     case other(type: String, detail: String)
 }
