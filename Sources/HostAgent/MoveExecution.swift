@@ -17,12 +17,20 @@ struct MoveExecution: Sendable {
     /// How long the protected path may take to come up before a move is refused.
     static let escortTimeLimit: Duration = .seconds(20)
 
+    /// libvirt's QEMU driver waits 30 s for a VM's job lock.
+    var jobLockTime: Duration = .seconds(35)
+
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         do {
             guard try await hypervisor.presence(of: order.vm) == .running else {
                 return .failure(refusal(.state, "VM \(order.vmName) (\(order.vm)) does not run here"))
             }
-            return .success(try await hypervisor.requirements(of: order.vm))
+            var requirements = try await hypervisor.requirements(of: order.vm)
+            requirements.disks = requirements.disks.map { disk in
+                guard case .block(let path, nil) = disk else { return disk }
+                return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path))
+            }
+            return .success(requirements)
         } catch {
             return .failure(refusal(.state, error.description))
         }
@@ -83,40 +91,54 @@ struct MoveExecution: Sendable {
             return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
         }
         let request = request(for: order, to: target, address: target.innerAddress)
-        let result = await withTaskGroup(of: Void.self) { group in
-            group.addTask { await watch(meter, over: order) }
-            defer { group.cancelAll() }
-            return await attempt(request, progress: progress)
-        }
+        let (result, loss) = await attempt(request, watching: meter, progress: progress)
         switch result {
         case .success(let outcome):
             let evidence = await meter.end(hypervisorBytes: outcome.bytesTransferred)
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
-            return .failure(failure(of: error, evidence: await meter.end(hypervisorBytes: nil)))
+            var failure = failure(of: error, evidence: await meter.end(hypervisorBytes: nil))
+            if let loss, failure.kind == .cancelled {
+                failure.kind = .escort
+                failure.reason = "the protected path was lost, so the move was ended: \(loss)"
+            }
+            return .failure(failure)
         }
     }
 
+    /// The hypervisor's result, and why the path was lost if the move was ended for that.
     private func attempt(
         _ request: MigrationRequest,
+        watching meter: MoveMeter,
         progress: @Sendable @escaping (MigrationProgress) -> Void
-    ) async -> Result<MigrationOutcome, HypervisorError> {
-        do { return .success(try await hypervisor.migrate(request, progress: progress)) } catch {
-            return .failure(error)
+    ) async -> (Result<MigrationOutcome, HypervisorError>, loss: String?) {
+        await withTaskGroup(of: String?.self) { group in
+            group.addTask { await endOnLoss(of: meter, moving: request.vm) }
+            let result: Result<MigrationOutcome, HypervisorError>
+            do { result = .success(try await hypervisor.migrate(request, progress: progress)) } catch {
+                result = .failure(error)
+            }
+            group.cancelAll()
+            return (result, loss: await group.next() ?? nil)
         }
     }
 
     /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone: the bytes cannot leave
-    /// in the clear then, but the VM need not wait for the hypervisor to find out.
-    private func watch(_ meter: MoveMeter, over order: MigrationOrder) async {
+    /// in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or `nil` if it held.
+    private func endOnLoss(of meter: MoveMeter, moving vm: VMID) async -> String? {
         var losses = 0
+        var reason: String?
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
-            guard !Task.isCancelled else { return }
-            losses = await meter.observe().isUp ? 0 : losses + 1
+            guard !Task.isCancelled else { break }
+            let observation = await meter.observe()
+            losses = observation.isUp ? 0 : losses + 1
             // One may be the moment between two SAs while they are rekeyed.
-            if losses >= 3 { try? await hypervisor.cancelMigration(of: order.vm) }
+            guard losses >= 3 else { continue }
+            reason = observation.loss ?? reason
+            try? await hypervisor.cancelMigration(of: vm)
         }
+        return reason
     }
 
     private func request(for order: MigrationOrder, to target: InventoryHost, address: String) -> MigrationRequest {
@@ -157,96 +179,8 @@ extension MoveExecution {
         return OrderFailure(
             kind: kind,
             reason: error.description,
-            runsOn: kind == .inDoubt ? nil : host,
+            runsOn: [.inDoubt, .refused].contains(kind) ? nil : host,
             evidence: evidence
         )
-    }
-}
-
-// MARK: finding out what became of a move
-
-extension MoveExecution {
-    /// What the hypervisors of source and target say of an order's VM; the words of `doubt` go into a failure.
-    ///
-    /// A copy that a broken migration left paused is resumed here only when the target says that it has none, and ended
-    /// here only when the target has it as its own: the VM then executes on exactly one host.
-    func reconcile(_ order: MigrationOrder, doubt: String) async -> AgentCore.Reconciliation {
-        do {
-            let here = try await hypervisor.presence(of: order.vm)
-            switch here {
-            case .migratingOut: return .undecided
-            case .running, .paused:
-                return .notMoved(
-                    OrderFailure(kind: .interrupted, reason: "\(doubt); \(order.vmName) is on \(host)", runsOn: host)
-                )
-            case .pausedByMigration, .absent:
-                guard let target = settings.inventory[order.target] else { return .undecided }
-                let there = try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI)
-                return try await decide(order, here: here, there: there, doubt: doubt)
-            }
-        } catch {
-            return .undecided
-        }
-    }
-
-    private func decide(
-        _ order: MigrationOrder,
-        here: DomainPresence,
-        there: DomainPresence,
-        doubt: String
-    ) async throws(HypervisorError) -> AgentCore.Reconciliation {
-        switch (here, there) {
-        // `.migratingOut`: the target has it and is sending it on.
-        case (_, .running), (_, .migratingOut), (.absent, .paused):
-            try await discardLeftover(of: order.vm)
-            let now = Instant.byTheWallClock
-            let outcome = MigrationOutcome(
-                startedAt: order.issuedAt,
-                endedAt: now,
-                note: "\(doubt); the hypervisors say that \(order.vmName) runs on \(order.target)"
-            )
-            let verdict = order.channel == .plain ? Evidence.Verdict.unprotected : .unknown
-            return .completed(
-                AgentCore.Completion(outcome: outcome, evidence: Evidence(channel: order.channel, verdict: verdict))
-            )
-        case (.pausedByMigration, .absent):
-            try await hypervisor.resume(order.vm)
-            let reason = "\(doubt); \(order.target) has no copy, so \(order.vmName) was resumed on \(host)"
-            return .notMoved(OrderFailure(kind: .interrupted, reason: reason, runsOn: host))
-        case (.absent, .absent):
-            let reason =
-                "\(doubt); neither \(host) nor \(order.target) runs \(order.vmName): look for it and start it by hand"
-            return .notMoved(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
-        default:
-            // The target still has an incoming copy: its hypervisor has not made up its mind yet.
-            return .undecided
-        }
-    }
-
-    /// Removes what a move whose last step was not confirmed leaves here: a paused copy, or a definition that could be
-    /// started a second time.
-    private func discardLeftover(of vm: VMID) async throws(HypervisorError) {
-        do { try await hypervisor.discardHandedOver(vm) } catch {
-            // Nothing was left: the usual case.
-            guard error.kind == .noSuchVM else { throw error }
-        }
-    }
-
-    /// Asks again until the hypervisors agree, since a VM in doubt must not be left so; gives up only when cancelled.
-    private func settle(
-        _ order: MigrationOrder,
-        doubt: OrderFailure
-    ) async -> Result<AgentCore.Completion, OrderFailure> {
-        while !Task.isCancelled {
-            switch await reconcile(order, doubt: doubt.reason) {
-            case .completed(let completion): return .success(completion)
-            case .notMoved(var failure):
-                if failure.kind == .interrupted { failure.kind = .migration }
-                failure.evidence = doubt.evidence
-                return .failure(failure)
-            case .undecided: try? await Task.sleep(for: .seconds(1))
-            }
-        }
-        return .failure(doubt)
     }
 }

@@ -89,8 +89,8 @@ struct TargetChecks: Sendable {
         case .iscsi(let address, let port, let iqn, let lun):
             let host = address.contains(":") ? "[\(address)]" : address
             return await unreadable("iscsi://\(host):\(port)/\(iqn)/\(lun)")
-        case .block(let path), .file(let path):
-            return await missing(path)
+        case .file(let path): return await missing(path)
+        case .block(let path, let identity): return await otherDevice(path, identity: identity)
         case .other(let type, let detail):
             return "a disk of type '\(type)' (\(detail)) cannot be checked from here"
         }
@@ -104,6 +104,16 @@ struct TargetChecks: Sendable {
         } catch {
             return "\(path) is not there: is the shared storage mounted? (\(error))"
         }
+    }
+
+    /// A path such as /dev/sdb exists on every host; only the device's identity tells whether it is the same disk.
+    private func otherDevice(_ path: String, identity: String?) async -> String? {
+        if let reason = await missing(path) { return reason }
+        guard let identity else {
+            return "\(path) has no identity at the source (device mapper uuid, WWID or serial) to be compared with"
+        }
+        let own = BlockDevice.identity(ofDeviceAt: path, sys: sys)
+        return own == identity ? nil : "\(path) is another device here (\(own ?? "no identity"), not \(identity))"
     }
 
     /// Asks QEMU's own block layer, which is what will open it.
