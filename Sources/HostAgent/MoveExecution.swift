@@ -173,7 +173,7 @@ extension MoveExecution {
                 return .notMoved(
                     OrderFailure(kind: .interrupted, reason: "\(doubt); \(order.vmName) is on \(host)", runsOn: host)
                 )
-            case .pausedByMigration, .absent:
+            case .pausedByMigration, .absent, .inactive:
                 let there = try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI)
                 return try await decide(order, here: here, there: there, doubt: doubt)
             }
@@ -189,7 +189,7 @@ extension MoveExecution {
         doubt: String
     ) async throws(HypervisorError) -> AgentCore.Reconciliation {
         switch (here, there) {
-        case (_, .running), (.absent, .paused):
+        case (_, .running), (.absent, .paused), (.inactive, .paused):
             try await discardLeftover(of: order.vm)
             let now = Instant.byTheWallClock
             let outcome = MigrationOutcome(
@@ -205,7 +205,7 @@ extension MoveExecution {
             try await hypervisor.resume(order.vm)
             let reason = "\(doubt); \(order.target) has no copy, so \(order.vmName) was resumed on \(host)"
             return .notMoved(OrderFailure(kind: .interrupted, reason: reason, runsOn: host))
-        case (.absent, .absent):
+        case (.absent, .absent), (.absent, .inactive), (.inactive, .absent), (.inactive, .inactive):
             let reason =
                 "\(doubt); neither \(host) nor \(order.target) runs \(order.vmName): look for it and start it by hand"
             return .notMoved(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))

@@ -95,6 +95,26 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
+    @Test func aVMThatWasShutDownAtTheTargetIsNotResumedFromItsOldMemory() async throws {
+        world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .inactive)
+        let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
+        #expect(error?.kind == .refused)
+        #expect(world.violations.count == 1)
+    }
+
+    @Test func aTransientVMIsNotResumedBecauseItLeavesNoTraceWhereItRan() async throws {
+        world.place(vm, on: HostName("h1"), isTransient: true)
+        world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .absent)
+        let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
+        #expect(error?.kind == .refused)
+        #expect(error?.detail.contains("transient") == true)
+        #expect(world.violations.isEmpty)
+    }
+
     @Test func theLastCopyCannotBeDiscardedButResumed() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.pausedAtSource)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
