@@ -16,7 +16,6 @@ public struct LedgerFeed: Sendable {
     public struct News: Sendable {
         public var effects: [ControllerCore.Effect] = []
         public var samples: [LoadSample] = []
-        public var reports: [OrderReport] = []
         /// Lines that were passed over and records that were gone, in words.
         public var warnings: [String] = []
     }
@@ -28,19 +27,9 @@ public struct LedgerFeed: Sendable {
             news.effects += core.handle(.order(record.body))
         }
         for record in try await drain(OrderReport.self, \.reports, &news) {
-            // A step counts only for the host that took it.
-            guard record.writer == .host(record.body.host) else {
-                news.warnings.append("a report of \(record.body.host) was written by \(record.writer): not counted")
-                continue
-            }
-            news.reports.append(record.body)
             news.effects += core.handle(.report(record.body))
         }
         for record in try await drain(LoadSample.self, \.load, &news) {
-            guard record.writer == .host(record.body.host) else {
-                news.warnings.append("a sample of \(record.body.host) was written by \(record.writer): not counted")
-                continue
-            }
             news.samples.append(record.body)
             news.effects += core.handle(.sample(record.body))
         }
@@ -52,14 +41,9 @@ public struct LedgerFeed: Sendable {
         _ cursor: WritableKeyPath<LedgerFeed, Cursor?>,
         _ news: inout News
     ) async throws -> [LedgerRecord<Entry>] {
-        var records: [LedgerRecord<Entry>] = []
-        while true {
-            let batch = try await ledger.read(entries, from: self[keyPath: cursor])
-            records += batch.records
-            news.warnings += batch.skipped.map { "\(Entry.stream): \($0)" }
-            if let gap = batch.gap { news.warnings.append("\(Entry.stream): \(gap)") }
-            self[keyPath: cursor] = batch.next
-            if !batch.hasMore { return records }
-        }
+        let new = try await ledger.readAll(entries, from: self[keyPath: cursor])
+        self[keyPath: cursor] = new.next
+        news.warnings += new.warnings
+        return new.records
     }
 }

@@ -260,7 +260,11 @@ extension AgentCore {
             other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
                 && targetChecked.contains(other.order.id)
         }
-        let bytes = promised.reduce(0) { $0 + ($1.requirements?.memoryBytes ?? 0) }
+        let bytes = promised.reduce(UInt64(0)) { sum, other in
+            // The figures are other hosts': none may end this agent.
+            let (next, isBeyondCounting) = sum.addingReportingOverflow(other.requirements?.memoryBytes ?? 0)
+            return isBeyondCounting ? .max : next
+        }
         effects.append(.checkTarget(life.order, requirements, promisedBytes: bytes))
     }
 
@@ -269,17 +273,18 @@ extension AgentCore {
         if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
         if order.source == order.target { return (.refused, "source and target are the same host") }
         let others = orders.values.filter { $0.order.id != order.id && !$0.stage.isFinal }
-        if let other = others.first(where: { $0.order.vm == order.vm && $0.stage > .submitted }) {
+        let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }
+        if let other = begun.first(where: { $0.order.vm == order.vm }) {
             return (.refused, "order \(other.order.id) is moving the VM")
         }
         let ownPlace = place[order.id] ?? 0
         if let newer = others.first(where: { $0.order.vm == order.vm && (place[$0.order.id] ?? 0) > ownPlace }) {
             return (.refused, "a newer order for the VM is there, \(newer.order.id)")
         }
-        if let other = others.first(where: {
-            $0.move.path == Path(source: host, target: order.target) && $0.stage > .submitted
-        }) {
-            // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        if order.channel != .plain,
+            let other = begun.first(where: { $0.move.path == Path(source: host, target: order.target) })
+        {
             return (.refused, "order \(other.order.id) is using the tunnel to \(order.target): one move at a time")
         }
         return nil

@@ -16,9 +16,12 @@ public struct AgentService: Sendable {
     private let mesh: Mesh
     private let resources: any ResourceSource
     private let logger: Logger
+    /// Shorter in tests, whose hypervisors have no job lock.
+    var jobLockTime = MoveExecution.jobLockTime
 
     /// How often the mesh and the gates are made sure of.
     private static let upkeepInterval: Duration = .seconds(10)
+    private static let reconcileInterval: Duration = .seconds(2)
 
     public init(
         settings: Settings,
@@ -44,7 +47,7 @@ public struct AgentService: Sendable {
             group.addTask { await keepSampling() }
             group.addTask { await keepMesh() }
             group.addTask { await follow(post) }
-            var core = AgentCore(host: host)
+            var core = AgentCore(host: host, limits: .init(migration: settings.migration.timeLimit))
             var outbox = Outbox(ledger: ledger, logger: logger)
             for await event in events {
                 if case .tick = event { await outbox.flush() }
@@ -52,11 +55,11 @@ public struct AgentService: Sendable {
                 while let effect = pending.popFirst() {
                     switch effect {
                     case .report(let report): await outbox.write(report)
-                    case .migrate(let order, _) where !outbox.isEmpty:
+                    case .migrate(let order) where !outbox.isEmpty || Instant.byTheWallClock > order.latestBeginning:
                         // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
                         let failure = OrderFailure(
                             kind: .refused,
-                            reason: "the ledger could not be written, so nothing was begun",
+                            reason: "the ledger could not be written in time, so nothing was begun",
                             runsOn: host
                         )
                         pending += core.handle(.migrationEnded(order.id, .failure(failure), at: .byTheWallClock))
@@ -73,7 +76,7 @@ public struct AgentService: Sendable {
 
 extension AgentService {
     private var execution: MoveExecution {
-        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh)
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh, jobLockTime: jobLockTime)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
@@ -83,10 +86,10 @@ extension AgentService {
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
             let result = await execution.requirements(for: order)
             post.yield(.requirementsRead(order.id, result, at: .byTheWallClock))
-        case .checkTarget(let order, let requirements):
-            let failures = await unmet(requirements, for: order)
+        case .checkTarget(let order, let requirements, let promisedBytes):
+            let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
-        case .migrate(let order, _):
+        case .migrate(let order):
             let result = await execution.migrate(order) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
             }
@@ -96,15 +99,29 @@ extension AgentService {
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
             }
-        case .reconcile(let order):
-            let finding = await execution.reconcile(order, doubt: "the agent was restarted during the move")
-            if finding == .undecided { try? await Task.sleep(for: .seconds(1)) }
+            post.yield(.cancelTried(order.id))
+        case .reconcile(let order, let startedAt):
+            let finding = await execution.reconcileAfterRestart(order, startedAt: startedAt)
+            switch finding {
+            case .undecided(let reason):
+                logger.warning(
+                    "order \(order.id): it is not known yet where \(order.vmName) is",
+                    metadata: ["reason": "\(reason)"]
+                )
+                try? await Task.sleep(for: Self.reconcileInterval)
+            case .stillMoving: try? await Task.sleep(for: Self.reconcileInterval)
+            case .completed, .notMoved: break
+            }
             post.yield(.reconciled(order.id, finding, at: .byTheWallClock))
         }
     }
 
-    private func unmet(_ requirements: VMRequirements, for order: MigrationOrder) async -> [PreflightFailure] {
-        if order.channel == .plain, !settings.escort.allowPlain {
+    private func unmet(
+        _ requirements: VMRequirements,
+        for order: MigrationOrder,
+        promisedBytes: UInt64
+    ) async -> [PreflightFailure] {
+        if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
@@ -112,7 +129,8 @@ extension AgentService {
             host: host,
             hypervisor: hypervisor,
             resources: resources,
-            memoryCeiling: settings.policy.memory.upper
+            memoryCeiling: settings.policy.memory.upper,
+            promisedBytes: promisedBytes
         )
         return await checks.unmet(requirements)
     }
@@ -186,12 +204,10 @@ extension AgentService {
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                try await drain(OrderRecord.self, from: &orders) { record in
+                for record in try await drain(OrderRecord.self, from: &orders) {
                     post.yield(.order(record.body, at: .byTheWallClock))
                 }
-                try await drain(OrderReport.self, from: &reports) { record in
-                    // A step counts only for the host that took it; this agent's own are known unless they are history.
-                    guard record.writer == .host(record.body.host) else { return }
+                for record in try await drain(OrderReport.self, from: &reports) {
                     post.yield(.report(record.body, at: .byTheWallClock))
                 }
                 if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
@@ -210,20 +226,14 @@ extension AgentService {
         post.finish()
     }
 
+    /// What is new in one stream; what cannot count is logged.
     private func drain<Entry: LedgerEntry>(
         _ entries: Entry.Type,
-        from cursor: inout Cursor?,
-        take: (LedgerRecord<Entry>) -> Void
-    ) async throws {
-        while true {
-            let batch = try await ledger.read(entries, from: cursor)
-            for skipped in batch.skipped {
-                logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(skipped)"])
-            }
-            if let gap = batch.gap { logger.warning("ledger", metadata: ["reason": "\(Entry.stream): \(gap)"]) }
-            for record in batch.records { take(record) }
-            cursor = batch.next
-            if !batch.hasMore { return }
-        }
+        from cursor: inout Cursor?
+    ) async throws -> [LedgerRecord<Entry>] {
+        let news = try await ledger.readAll(entries, from: cursor)
+        cursor = news.next
+        for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
+        return news.records
     }
 }

@@ -8,7 +8,10 @@ enum BlockDevice {
     static func identity(ofDeviceAt path: String, sys: String = "/sys") -> String? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
-        let (major, minor) = (gnu_dev_major(status.st_rdev), gnu_dev_minor(status.st_rdev))
+        // As gnu_dev_major and gnu_dev_minor, which are macros.
+        let device = UInt64(status.st_rdev)
+        let major = (device >> 8) & 0xfff | (device >> 32) & ~0xfff
+        let minor = device & 0xff | (device >> 12) & ~0xff
         let folder = "\(sys)/dev/block/\(major):\(minor)"
         for file in ["dm/uuid", "wwid", "device/wwid", "serial", "device/serial"] {
             guard let text = try? readText("\(folder)/\(file)") else { continue }

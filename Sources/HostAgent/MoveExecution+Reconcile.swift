@@ -3,6 +3,7 @@ import Coordination
 import Fleet
 import Hypervisor
 import Ledger
+import Settings
 
 /// Finding out from both hypervisors what became of a move.
 ///
@@ -89,7 +90,10 @@ extension MoveExecution {
         let (order, doubt) = (seen.order, seen.doubt)
         switch (seen.here, there) {
         case (.running, .running):
-            return inDoubt(seen, "\(order.vmName) RUNS ON BOTH \(host) and \(order.target): stop one of the two at once")
+            return inDoubt(
+                seen,
+                "\(order.vmName) RUNS ON BOTH \(host) and \(order.target): stop one of the two at once"
+            )
         case (.running, _), (.paused, _): return stayed(seen)
         // `.migratingOut`: the target has it and is sending it on.
         case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused):
@@ -99,8 +103,11 @@ extension MoveExecution {
         case (.pausedByMigration, .absent):
             do {
                 try await hypervisor.resume(order.vm)
-            } catch where error.kind == .refused {
-                return inDoubt(seen, "\(order.vmName) is paused on \(host) and not known to \(order.target): \(error.detail)")
+            } catch  where error.kind == .refused {
+                return inDoubt(
+                    seen,
+                    "\(order.vmName) is paused on \(host) and not known to \(order.target): \(error.detail)"
+                )
             }
             return stayed(seen, "\(order.target) has no copy, so it was resumed")
         case (.pausedByMigration, .inactive):
@@ -111,7 +118,10 @@ extension MoveExecution {
                     + "start it there and 'virsh destroy' it here; else 'virsh resume' it here"
             )
         case (.inactive, .absent), (.absent, .absent), (.inactive, .inactive):
-            return inDoubt(seen, "neither \(host) nor \(order.target) runs \(order.vmName): if it was not shut down, look for it")
+            return inDoubt(
+                seen,
+                "neither \(host) nor \(order.target) runs \(order.vmName): if it was not shut down, look for it"
+            )
         default:
             return .undecided(reason: "\(doubt); \(host) has it \(seen.here), \(order.target) has it \(there)")
         }

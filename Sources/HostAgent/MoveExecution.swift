@@ -13,12 +13,13 @@ struct MoveExecution: Sendable {
     let settings: Settings
     let hypervisor: any Hypervisor
     let mesh: Mesh
+    var jobLockTime = Self.jobLockTime
 
     /// How long the protected path may take to come up before a move is refused.
     static let escortTimeLimit: Duration = .seconds(20)
 
     /// libvirt's QEMU driver waits 30 s for a VM's job lock.
-    var jobLockTime: Duration = .seconds(35)
+    static let jobLockTime: Duration = .seconds(35)
 
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         do {
@@ -115,7 +116,9 @@ struct MoveExecution: Sendable {
         await withTaskGroup(of: String?.self) { group in
             group.addTask { await endOnLoss(of: meter, moving: request.vm) }
             let result: Result<MigrationOutcome, HypervisorError>
-            do { result = .success(try await hypervisor.migrate(request, progress: progress)) } catch {
+            do throws(HypervisorError) {
+                result = .success(try await hypervisor.migrate(request, progress: progress))
+            } catch {
                 result = .failure(error)
             }
             group.cancelAll()

@@ -17,6 +17,10 @@ struct Outbox {
     var isEmpty: Bool { waiting.isEmpty }
 
     mutating func write(_ report: OrderReport) async {
+        // In an outage only the newest progress of a move is worth the wait.
+        if case .running = report.step {
+            waiting.removeAll { $0.order == report.order && $0.step.isProgress }
+        }
         waiting.append(report)
         await flush()
     }
@@ -27,10 +31,37 @@ struct Outbox {
             do {
                 try await ledger.append(report)
                 waiting.removeFirst()
+            } catch let error as LedgerError where error.isPermanent {
+                logger.critical(
+                    "a report cannot be written",
+                    metadata: ["order": "\(report.order)", "reason": "\(error)"]
+                )
+                waiting.removeFirst()
+                if let short = Self.shortened(report, because: error) { waiting.insert(short, at: 0) }
             } catch {
                 logger.error("a report waits", metadata: ["order": "\(report.order)", "reason": "\(error)"])
                 return
             }
         }
     }
+
+    /// What can be written in place of a report that never can: everything asked for ends in a report.
+    private static func shortened(_ report: OrderReport, because error: LedgerError) -> OrderReport? {
+        guard report.step != tooShort, !report.step.isProgress else { return nil }
+        var short = report
+        short.step = tooShort
+        return short
+    }
+
+    private static let tooShort = OrderStep.failed(
+        failure: OrderFailure(
+            kind: .inDoubt,
+            reason: "the agent's report did not fit into the ledger; the agent's own log has it",
+            runsOn: nil
+        )
+    )
+}
+
+extension OrderStep {
+    fileprivate var isProgress: Bool { if case .running = self { true } else { false } }
 }

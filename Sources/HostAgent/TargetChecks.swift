@@ -10,6 +10,8 @@ struct TargetChecks: Sendable {
     let resources: any ResourceSource
     /// Share of the host's memory that must stay unused.
     let memoryCeiling: Double
+    /// Memory that was promised to VMs that are on their way here.
+    var promisedBytes: UInt64 = 0
     var sys = "/sys"
     /// How long one disk may take to be found.
     var storageTimeLimit: Duration = .seconds(10)
@@ -48,20 +50,23 @@ struct TargetChecks: Sendable {
     }
 
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
-        // What a VM needs was written by another host: no figure in it may end this agent.
-        let (sum, isBeyondCounting) = requirements.memoryBytes.addingReportingOverflow(Self.overheadBytes)
-        let needed = isBeyondCounting ? .max : sum
+        // What VMs need was written by other hosts: no figure in it may end this agent.
+        let needed = [requirements.memoryBytes, Self.overheadBytes, promisedBytes].reduce(UInt64(0)) { sum, bytes in
+            let (next, isBeyondCounting) = sum.addingReportingOverflow(bytes)
+            return isBeyondCounting ? .max : next
+        }
+        let promised = promisedBytes > 0 ? " and with \(promisedBytes >> 20) MiB promised to others" : ""
         do {
             let memory = try resources.memory()
             if needed > memory.availableBytes {
                 let words = "\(memory.availableBytes >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own"
-                return [failure(.memory, words)]
+                return [failure(.memory, words + promised)]
             }
             let after = memory.usedBytes + needed
             if Double(after) > memoryCeiling * Double(memory.totalBytes) {
                 let share = Int((Double(after) / Double(memory.totalBytes) * 100).rounded())
                 let words = "it would be at \(share) %, over policy.memory.upper (\(Int(memoryCeiling * 100)) %)"
-                return [failure(.memory, words)]
+                return [failure(.memory, words + promised)]
             }
             return []
         } catch {

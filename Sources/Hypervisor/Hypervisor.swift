@@ -40,7 +40,11 @@ public protocol Hypervisor: Sendable {
     /// Where the VM stands on a peer, asked of the peer's hypervisor directly.
     func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence
 
-    /// Resumes a VM that a failed migration left paused here. The caller has made sure that no other host runs it.
+    /// Resumes a VM that a failed migration left paused here.
+    ///
+    /// The caller has made sure that the target does not know the VM (`.absent`): one that is `.inactive` there may
+    /// have run and written to its disks, and this memory is older. For the same reason an implementation throws
+    /// `.refused` for a transient VM, which leaves no trace where it has run.
     func resume(_ vm: VMID) async throws(HypervisorError)
 
     /// Removes what a finished migration left here: a paused copy, and the persistent definition with which the VM could
@@ -79,8 +83,13 @@ public struct DomainStatus: Sendable, Equatable {
 
 /// Where a VM stands on one host.
 public enum DomainPresence: Sendable, Equatable {
-    /// Not known here, or defined but not active.
+    /// The hypervisor does not know it.
+    ///
+    /// Of a persistent VM this proves that it has not run there either: a VM that arrives brings its definition, which
+    /// stays when it is shut down. Of a transient one it proves nothing.
     case absent
+    /// Known, but with no active domain: a definition, or what is left of a crash. It may have run there.
+    case inactive
     case running
     /// An outgoing migration is under way; the VM is still this host's.
     case migratingOut

@@ -16,7 +16,7 @@ public struct InMemoryHypervisor: Hypervisor {
                 id: copy.needs.id,
                 name: copy.needs.name,
                 state: copy.presence.state,
-                cpuTimeNanoseconds: copy.presence == .absent ? nil : copy.cpuTimeNanoseconds,
+                cpuTimeNanoseconds: copy.presence == .inactive ? nil : copy.cpuTimeNanoseconds,
                 vcpus: copy.needs.vcpus,
                 memoryBytes: copy.needs.memoryBytes
             )
@@ -56,7 +56,7 @@ public struct InMemoryHypervisor: Hypervisor {
         }
         for copy in copies().values {
             let isSame = copy.needs.id == requirements.id
-            if isSame, copy.presence != .absent { fail(.uuid, "it is already active here") }
+            if isSame, copy.presence != .inactive { fail(.uuid, "it is already active here") }
             if !isSame, copy.needs.name == requirements.name { fail(.name, "\(copy.needs.id) has its name") }
         }
         return found
@@ -95,8 +95,12 @@ public struct InMemoryHypervisor: Hypervisor {
     public func resume(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "resume VM \(vm)"
         _ = try ask(attempt)
-        let elsewhere = world.hostsRunning(vm)
-        let violation = elsewhere.isEmpty ? nil : "it runs on \(elsewhere)"
+        guard copies()[vm]?.isTransient != true else {
+            let detail = "it is transient, so that nothing shows whether it has run elsewhere; look and resume by hand"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        let elsewhere = world.hostsThatRunOrRan(vm)
+        let violation = elsewhere.isEmpty ? nil : "it runs, or has run since, on \(elsewhere)"
         try change(vm, attempt, in: [.pausedByMigration], violation: violation) { state in
             state.copies[host]?[vm]?.presence = .running
         }
@@ -106,7 +110,7 @@ public struct InMemoryHypervisor: Hypervisor {
         let attempt = "discard the handed-over copy of VM \(vm)"
         _ = try ask(attempt)
         let violation = world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
-        try change(vm, attempt, in: [.pausedByMigration, .absent], violation: violation) { state in
+        try change(vm, attempt, in: [.pausedByMigration, .inactive], violation: violation) { state in
             state.copies[host]?[vm] = nil
         }
     }
@@ -149,7 +153,7 @@ public struct InMemoryHypervisor: Hypervisor {
 extension DomainPresence {
     fileprivate var state: VMState {
         switch self {
-        case .absent: .shutOff
+        case .absent, .inactive: .shutOff
         case .running, .migratingOut: .running
         case .pausedByMigration: .migrating
         case .paused: .paused

@@ -21,6 +21,8 @@ public struct InMemoryScript: Sendable, Equatable {
         case arrived
         /// The VM runs at the target, and the source still has the paused copy it handed over.
         case handedOver
+        /// The VM ran at the target and was shut down there, and the source still has the paused copy it handed over.
+        case shutOffAtTarget
         /// The VM is paused at the source, and the target has nothing.
         case pausedAtSource
         /// The hypervisors go on by themselves until the world ends it.

@@ -63,7 +63,7 @@ extension InMemoryWorld {
             guard target.answers else {
                 throw HypervisorError(.failed, attempt: attempt(request), detail: "\(target.name) does not answer")
             }
-            if let there = state.copies[target.name]?[vm], there.presence != .absent {
+            if let there = state.copies[target.name]?[vm] {
                 throw refusal(request, "\(target.name) has it already: \(there.presence)")
             }
             let free = target.memoryBytes - min(target.memoryBytes, state.memoryTaken(on: target.name))
@@ -73,7 +73,11 @@ extension InMemoryWorld {
             }
             state.copies[source]?[vm]?.presence = .migratingOut
             // The target counts the CPU time of its own copy only.
-            state.copies[target.name]?[vm] = Copy(needs: copy.needs, presence: .pausedByMigration)
+            state.copies[target.name]?[vm] = Copy(
+                needs: copy.needs,
+                presence: .pausedByMigration,
+                isTransient: copy.isTransient
+            )
             let nothing = MigrationProgress(
                 elapsedSeconds: 0,
                 bytesTransferred: 0,

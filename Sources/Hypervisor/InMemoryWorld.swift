@@ -11,6 +11,7 @@ public final class InMemoryWorld: Sendable {
     struct Copy {
         var needs: VMRequirements
         var presence: DomainPresence
+        var isTransient = false
         var cpuTimeNanoseconds: UInt64 = 0
     }
 
@@ -55,9 +56,18 @@ public final class InMemoryWorld: Sendable {
     /// The hypervisor of one host, as its agent sees it.
     public func hypervisor(of host: HostName) -> InMemoryHypervisor { InMemoryHypervisor(world: self, host: host) }
 
-    /// Starts a VM on a host, or puts it there in another state.
-    public func place(_ vm: VMRequirements, on host: HostName, as presence: DomainPresence = .running) {
-        state.withLock { $0.copies[host, default: [:]][vm.id] = Copy(needs: vm, presence: presence) }
+    /// Starts a VM on a host, or puts it there in another state; `.absent` takes it away.
+    ///
+    /// A transient VM has no definition and is forgotten where it is shut off.
+    public func place(
+        _ vm: VMRequirements,
+        on host: HostName,
+        as presence: DomainPresence = .running,
+        isTransient: Bool = false
+    ) {
+        let isKnown = presence != .absent && !(isTransient && presence == .inactive)
+        let copy = isKnown ? Copy(needs: vm, presence: presence, isTransient: isTransient) : nil
+        state.withLock { $0.copies[host, default: [:]][vm.id] = copy }
     }
 
     /// Sets how the next migration of the VM goes.
@@ -106,6 +116,15 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
+    /// The hosts on which the VM runs or on which it is shut off.
+    func hostsThatRunOrRan(_ vm: VMID) -> [HostName] {
+        state.withLock { state in
+            state.copies.filter { _, copies in
+                copies[vm].map { $0.presence.executes || $0.presence == .inactive } ?? false
+            }.keys.sorted()
+        }
+    }
+
     /// Whether a migration of the VM is under way.
     public func isMoving(_ vm: VMID) -> Bool { state.withLock { $0.moves[vm] != nil } }
 
@@ -128,7 +147,7 @@ public final class InMemoryWorld: Sendable {
 extension InMemoryWorld.State {
     /// Memory of all VMs that take some on the host, incoming ones too.
     func memoryTaken(on host: HostName) -> UInt64 {
-        (copies[host] ?? [:]).values.filter { $0.presence != .absent }.reduce(0) { $0 + $1.needs.memoryBytes }
+        (copies[host] ?? [:]).values.filter { $0.presence != .inactive }.reduce(0) { $0 + $1.needs.memoryBytes }
     }
 
     /// Puts both hosts into the state that a migration with this end leaves.
@@ -143,6 +162,10 @@ extension InMemoryWorld.State {
         case .handedOver:
             copies[move.source]?[vm]?.presence = .pausedByMigration
             copies[move.target]?[vm]?.presence = .running
+        case .shutOffAtTarget:
+            copies[move.source]?[vm]?.presence = .pausedByMigration
+            let isTransient = copies[move.target]?[vm]?.isTransient ?? false
+            if isTransient { copies[move.target]?[vm] = nil } else { copies[move.target]?[vm]?.presence = .inactive }
         case .pausedAtSource:
             copies[move.source]?[vm]?.presence = .pausedByMigration
             copies[move.target]?[vm] = nil

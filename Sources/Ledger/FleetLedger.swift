@@ -26,39 +26,4 @@ extension FleetLedger {
     {
         try await read(entries, from: cursor, limit: 1000)
     }
-
-    /// The batches that come after `cursor`, as they come: looks every `interval` and passes on what is not empty.
-    public func follow<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        from cursor: Cursor? = nil,
-        every interval: Duration
-    ) -> LedgerFollower<Entry> {
-        LedgerFollower(ledger: self, cursor: cursor, interval: interval)
-    }
-}
-
-/// The batches of one stream as they come; ends by cancellation or by an error of the ledger.
-///
-/// After an error the caller makes a new one from the last batch's `next`.
-public struct LedgerFollower<Entry: LedgerEntry>: AsyncSequence, Sendable {
-    let ledger: any FleetLedger
-    let cursor: Cursor?
-    let interval: Duration
-
-    public func makeAsyncIterator() -> Iterator { Iterator(follower: self, cursor: cursor) }
-
-    public struct Iterator: AsyncIteratorProtocol {
-        let follower: LedgerFollower
-        var cursor: Cursor?
-
-        public mutating func next() async throws -> LedgerBatch<Entry>? {
-            while true {
-                try Task.checkCancellation()
-                let batch = try await follower.ledger.read(Entry.self, from: cursor)
-                cursor = batch.next
-                if !batch.isEmpty { return batch }
-                try await Task.sleep(for: follower.interval)
-            }
-        }
-    }
 }

@@ -28,6 +28,14 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether the same record can never be written.
+    public var isPermanent: Bool {
+        switch self {
+        case .recordTooLarge, .unencodable: true
+        default: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .notALedger(let path, let reason):

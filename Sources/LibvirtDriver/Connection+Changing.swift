@@ -15,7 +15,18 @@ extension Connection {
     }
 
     func resume(_ vm: VMID) throws {
-        let domain = try pausedByMigration(vm, attempt: "resume VM \(vm)")
+        let attempt = "resume VM \(vm)"
+        let domain = try pausedByMigration(vm, attempt: attempt)
+        let isPersistent = virDomainIsPersistent(domain.pointer)
+        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
+        // A persistent VM brings its definition to where it runs. A transient one may have run there, written to its
+        // disks and gone without a trace; with this older memory on top the disks would be corrupted.
+        guard isPersistent == 1 else {
+            let detail =
+                "it is transient, so that nothing shows whether it has run at the target since; make sure that it has "
+                + "not, then resume it by hand (virsh resume)"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 

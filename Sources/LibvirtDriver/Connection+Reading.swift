@@ -103,7 +103,7 @@ extension Connection {
         do {
             let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
             let state = try DomainState.of(domain)
-            guard state.isActive else { return .absent }
+            guard state.isActive else { return try inactivePresence(of: domain, state) }
             let job = try JobStatistics.of(domain)
             // Read again: the move may have ended between the two questions, and the older state with the newer
             // (missing) job would say that a copy is left over which libvirt is just clearing away.
@@ -112,6 +112,17 @@ extension Connection {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
             return .absent
         }
+    }
+
+    /// A transient domain that is off is on its way out, and only its definition could stay behind.
+    private func inactivePresence(
+        of domain: borrowing DomainHandle,
+        _ state: DomainState
+    ) throws(LibvirtError) -> DomainPresence {
+        if state.isCrashed { return .inactive }
+        let isPersistent = virDomainIsPersistent(domain.pointer)
+        guard isPersistent >= 0 else { throw .last(in: "virDomainIsPersistent") }
+        return isPersistent == 1 ? .inactive : .absent
     }
 
     /// The outgoing migration of the VM; `nil` when none runs, or the VM is not here.

@@ -78,7 +78,7 @@ struct DomainDefinition {
         case "file":
             return source.attribute("file").map { .file(path: $0) }
         case "block":
-            return source.attribute("dev").map { .block(path: $0) }
+            return source.attribute("dev").map { .block(path: $0, identity: nil) }
         case "network" where source.attribute("protocol") == "iscsi":
             return iscsi(source)
         case "network":

@@ -20,7 +20,9 @@ struct DomainState: Equatable {
     private func isFor(_ other: virDomainPausedReason) -> Bool { reason == Int32(other.rawValue) }
 
     /// Neither off nor gone: it takes memory here.
-    var isActive: Bool { !isIn(VIR_DOMAIN_SHUTOFF) && !isIn(VIR_DOMAIN_CRASHED) }
+    var isActive: Bool { !isIn(VIR_DOMAIN_SHUTOFF) && !isCrashed }
+
+    var isCrashed: Bool { isIn(VIR_DOMAIN_CRASHED) }
 
     /// It executes.
     ///
@@ -43,14 +45,14 @@ struct DomainState: Equatable {
         if isRunning { return .running }
         if isPaused { return isPausedByMigration ? .migrating : .paused }
         if isIn(VIR_DOMAIN_PMSUSPENDED) { return .suspended }
-        if isIn(VIR_DOMAIN_CRASHED) { return .crashed }
+        if isCrashed { return .crashed }
         // A guest that is shutting down still executes.
         return isIn(VIR_DOMAIN_SHUTDOWN) ? .running : .shutOff
     }
 
     /// Where the VM stands, given whether a migration of it is under way here.
     func presence(job: JobStatistics?) -> DomainPresence {
-        guard isActive else { return .absent }
+        guard isActive else { return .inactive }
         if let job, job.isOutgoing { return .migratingOut }
         if isPausedByMigration { return .pausedByMigration }
         return isPaused || isIn(VIR_DOMAIN_PMSUSPENDED) ? .paused : .running

@@ -43,9 +43,12 @@ extension LibvirtHypervisor {
             let detail = "the target cannot be asked: \(error.detail); nothing was touched"
             throw HypervisorError(.failed, attempt: attempt, detail: detail)
         }
-        guard there == .absent else {
-            let detail = "the VM is already active at the target (\(there)); nothing was touched"
-            throw HypervisorError(.refused, attempt: attempt, detail: detail)
-        }
+        if there == .absent { return }
+        let detail =
+            there == .inactive
+            ? "the VM is already defined at the target; remove that definition there (virsh undefine --keep-nvram "
+                + "--keep-tpm \(request.vm)); nothing was touched"
+            : "the VM is already active at the target (\(there)); nothing was touched"
+        throw HypervisorError(.refused, attempt: attempt, detail: detail)
     }
 }

@@ -48,7 +48,7 @@ extension MigrationRun {
         var last: DomainPresence?
         while true {
             let now = try? connector.use(attempt) { try $0.presence(of: request.vm) }
-            if let now, now == last, now == .running || now == .paused || now == .absent { return now }
+            if let now, now == last, now != .migratingOut, now != .pausedByMigration { return now }
             last = now
             guard ContinuousClock.now < deadline else { return last }
             Thread.sleep(forTimeInterval: 1)

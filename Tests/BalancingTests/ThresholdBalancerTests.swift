@@ -148,6 +148,53 @@ struct ThresholdBalancerTests {
         #expect(plan.refusals.contains { $0.reason.contains("policy.moves_in_all") })
     }
 
+    @Test func aHostWhoseClockIsAheadIsUnknown() {
+        var ahead = steady("h1", cpu: 3.8, vms: busy)
+        ahead.samples = ahead.samples.map { old in
+            var sample = old
+            sample.at = old.at + .seconds(3600)
+            return sample
+        }
+        let judgement = balancer.plan(for: snapshot([ahead, steady("h2", cpu: 1)])).judgements.first
+        #expect(judgement?.verdict == .unknown && judgement?.reason.contains("its clock is 3599 s ahead") == true)
+    }
+
+    @Test func samplesFromBeforeASilenceDoNotMakeOverloadLast() {
+        var host = steady("h1", cpu: 3.8, vms: busy)
+        for index in 0..<3 { host.samples[index].at = host.samples[index].at - .seconds(3600) }
+        #expect(balancer.plan(for: snapshot([host, steady("h2", cpu: 1)])).moves.isEmpty)
+    }
+
+    @Test func aHostThatRefusedTheVMIsTriedLast() throws {
+        let failed = PastMove(move: move("lean", "h1", "h2"), endedAt: .second(-300), succeeded: false)
+        let fleet = [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 0.5), steady("h3", cpu: 1)]
+        #expect(try #require(balancer.plan(for: snapshot(fleet, past: [failed])).moves.first).target == HostName("h3"))
+        #expect(balancer.plan(for: snapshot(Array(fleet.prefix(2)), past: [failed])).moves.count == 1)
+    }
+
+    @Test func oneMoveAtATimeGoesThroughATunnel() {
+        let full = (1...8).map { vm("vm\($0)", cores: 0.5) }
+        let policy = Policy(cpu: Thresholds(upper: 0.3, lower: 0.25), movesPerHost: 9, movesInAll: 9)
+        let fleet = [steady("h1", cpu: 4, vms: full), steady("h2", cpu: 0.1), steady("h3", cpu: 0.1)]
+        let moves = ThresholdBalancer(policy: policy).plan(for: snapshot(fleet)).moves
+        #expect(moves.map(\.target).sorted() == [HostName("h2"), HostName("h3")])
+    }
+
+    @Test func nothingIsPlannedOnAPathThatLeaked() {
+        var fleet = snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)])
+        fleet.closedPaths = [Path(source: HostName("h1"), target: HostName("h2"))]
+        let plan = balancer.plan(for: fleet)
+        #expect(plan.moves.isEmpty && plan.refusals.contains { $0.reason.contains("the path is closed") })
+    }
+
+    @Test func aVMSeenOnTwoHostsIsLeftToAPerson() {
+        let twin = vm("lean", cores: 0.7)
+        let plan = balancer.plan(
+            for: snapshot([steady("h1", cpu: 3.8, vms: [twin]), steady("h2", cpu: 1, vms: [twin])])
+        )
+        #expect(plan.moves.isEmpty && plan.refusals.contains { $0.reason.contains("running on h1 and h2") })
+    }
+
     @Test func aVMThatTakesNothingAlongIsNotMoved() {
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [vm("idle", cores: 0.001)]), steady("h2", cpu: 1)])

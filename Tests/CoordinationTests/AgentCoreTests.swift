@@ -12,7 +12,7 @@ struct AgentCoreTests {
         #expect(core.handle(.tick(at: .second(3))).isEmpty)
         let begun = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
         #expect(begun.count == 2, "the ledger shows the move as begun before it begins")
-        #expect(begun.last == .migrate(order, requirements))
+        #expect(begun.last == .migrate(order))
         #expect(core.handle(.tick(at: .second(5))).isEmpty)
         #expect(core.handle(.order(.migrate(order: order), at: .second(5))).isEmpty, "an order is used once")
         #expect(core.handle(.report(report("h2", 3, .prepared), at: .second(5))).isEmpty)
@@ -26,7 +26,7 @@ struct AgentCoreTests {
             var core = caughtUp("h2")
             #expect(core.handle(.order(.migrate(order: order), at: .second(1))).isEmpty)
             let check = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
-            #expect(check == [.checkTarget(order, requirements)])
+            #expect(check == [.checkTarget(order, requirements, promisedBytes: 0)])
             let effects = core.handle(.targetChecked(order.id, failures, at: .second(3)))
             guard case .report(let report) = effects.first else {
                 Issue.record("no report")
@@ -73,19 +73,46 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.reason.contains("order o1 is moving the VM"))
     }
 
-    @Test func anOrderOlderThanOneCarriedOutIsRefused() throws {
-        var core = caughtUp("h1")
+    @Test func anOrderWithANewerOneBehindItIsRefused() throws {
+        var core = AgentCore(host: h1)
         var newer = order
-        newer.id = OrderID("o2")
-        newer.issuedAt = .second(1)
+        newer.id = OrderID("a newer one")
+        // Which is newer the ledger says, not the issuers' clocks.
+        newer.issuedAt = .second(-100)
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.order(.migrate(order: newer), at: .second(1)))
-        _ = core.handle(.requirementsRead(newer.id, .success(requirements), at: .second(2)))
-        var consent = report("h2", 3, .prepared)
-        consent.order = newer.id
-        _ = core.handle(.report(consent, at: .second(3)))
-        _ = core.handle(.migrationEnded(newer.id, .success(completion), at: .second(4)))
-        let failure = try failure(in: core.handle(.order(.migrate(order: order), at: .second(5))))
-        #expect(failure.reason.contains("newer order"))
+        let effects = core.handle(.caughtUp(at: .second(2)))
+        #expect(effects.contains(.readRequirements(newer)))
+        #expect(!effects.contains(.readRequirements(order)))
+        let failure = try failure(in: effects.filter { if case .report = $0 { true } else { false } })
+        #expect(failure.kind == .refused && failure.reason.contains("a newer order"))
+    }
+
+    @Test func oneMoveAtATimeUsesATunnel() throws {
+        var core = migrating()
+        var other = order
+        other.id = OrderID("o2")
+        other.vm = VMID("uuid-2")
+        let failure = try failure(in: core.handle(.order(.migrate(order: other), at: .second(5))))
+        #expect(failure.reason.contains("one move at a time"))
+        other.id = OrderID("o3")
+        other.target = HostName("h3")
+        #expect(core.handle(.order(.migrate(order: other), at: .second(5))) == [.readRequirements(other)])
+    }
+
+    @Test func aTargetCountsTheMemoryItHasPromised() {
+        var core = caughtUp("h2")
+        var other = order
+        other.id = OrderID("o2")
+        other.vm = VMID("uuid-2")
+        other.source = HostName("h3")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.order(.migrate(order: other), at: .second(1)))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
+        var accepted = report("h3", 1, .accepted(requirements: requirements))
+        accepted.order = other.id
+        let check = core.handle(.report(accepted, at: .second(2)))
+        #expect(check == [.checkTarget(other, requirements, promisedBytes: requirements.memoryBytes)])
     }
 
     @Test func aTargetThatDoesNotAnswerEndsTheOrder() throws {
@@ -124,13 +151,64 @@ struct AgentCoreTests {
         #expect(core.handle(.order(.migrate(order: order), at: .second(20))).isEmpty)
         for step in history { #expect(core.handle(.report(report("h1", 2, step), at: .second(20))).isEmpty) }
         #expect(core.handle(.report(report("h2", 2, .prepared), at: .second(20))).isEmpty)
-        #expect(core.handle(.caughtUp(at: .second(20))) == [.reconcile(order)])
+        let look = AgentCore.Effect.reconcile(order, startedAt: .second(2))
+        #expect(core.handle(.caughtUp(at: .second(20))) == [look])
         #expect(core.handle(.tick(at: .second(21))).isEmpty, "one look at a time")
-        #expect(core.handle(.reconciled(order.id, .undecided, at: .second(22))).isEmpty)
-        #expect(core.handle(.tick(at: .second(23))) == [.reconcile(order)])
+        #expect(core.handle(.reconciled(order.id, .undecided(reason: "?"), at: .second(22))).isEmpty)
+        #expect(core.handle(.tick(at: .second(23))) == [look])
         let ended = core.handle(.reconciled(order.id, .completed(completion), at: .second(24)))
         #expect(ended.count == 1)
         #expect(core.handle(.tick(at: .second(25))).isEmpty)
+    }
+
+    @Test func anOrderThatWasNotBegunBeforeARestartEndsWithIt() throws {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order), at: .second(20)))
+        _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements)), at: .second(20)))
+        _ = core.handle(.report(report("h2", 2, .prepared), at: .second(20)))
+        let failure = try failure(in: core.handle(.caughtUp(at: .second(20))))
+        #expect(failure.kind == .interrupted)
+    }
+
+    @Test func anInheritedMoveCanBeCancelledAndIsLimitedInTime() {
+        for isTooLong in [false, true] {
+            var core = inheriting()
+            if !isTooLong {
+                _ = core.handle(.order(.cancel(id: order.id, at: .second(21), reason: "lunch"), at: .second(21)))
+            }
+            let cancelled = core.handle(.tick(at: .second(isTooLong ? 4000 : 22)))
+            #expect(cancelled.isEmpty == !isTooLong)
+            #expect(core.handle(.tick(at: .second(4001))).isEmpty, "one try at a time")
+            _ = core.handle(.cancelTried(order.id))
+            #expect(core.handle(.tick(at: .second(4002))) == [.cancelMigration(order)])
+        }
+    }
+
+    @Test func doubtThatLastsCallsAPerson() throws {
+        var core = inheriting()
+        _ = core.handle(.reconciled(order.id, .stillMoving, at: .second(1000)))
+        #expect(core.handle(.reconciled(order.id, .undecided(reason: "h2 is silent"), at: .second(1500))).isEmpty)
+        let failure = try failure(
+            in: core.handle(.reconciled(order.id, .undecided(reason: "h2 is silent"), at: .second(1601)))
+        )
+        #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("h2 is silent"))
+    }
+
+    @Test func otherHostsOrdersAreNotKept() {
+        var core = caughtUp("h9")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        for second in 0..<100 {
+            #expect(core.handle(.report(report("h1", second, .running(progress: progress)), at: .second(2))).isEmpty)
+        }
+        #expect(core.orders.isEmpty)
+    }
+
+    private func inheriting() -> AgentCore {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order), at: .second(20)))
+        _ = core.handle(.report(report("h1", 2, .running(progress: progress)), at: .second(20)))
+        #expect(core.handle(.caughtUp(at: .second(20))).count == 1)
+        return core
     }
 
     @Test func historyThatHasEndedIsLeftAlone() {

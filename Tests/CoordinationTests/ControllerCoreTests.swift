@@ -35,16 +35,19 @@ struct ControllerCoreTests {
         var core = ControllerCore(policy: Policy())
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.snapshot(at: .second(100)).movesInFlight.count == 1)
-        #expect(core.snapshot(at: .second(151)).movesInFlight.isEmpty)
+        #expect(core.snapshot(at: order.latestBeginning + .seconds(1)).movesInFlight.count == 1, "it may yet begin")
+        #expect(core.snapshot(at: order.latestBeginning + .seconds(31)).movesInFlight.isEmpty)
     }
 
-    @Test func aRunningMoveIsNeverForgotten() {
+    @Test func aRunningMoveCountsAsLongAsItsSourceIsHeard() {
         var core = ControllerCore(policy: Policy())
         _ = core.handle(.order(.migrate(order: order)))
         for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
             _ = core.handle(.report(report("h1", 2, step)))
         }
+        feed(&core, at: 99_990)
         #expect(core.snapshot(at: .second(100_000)).movesInFlight.count == 1)
+        #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "a dead source holds up nobody")
     }
 
     @Test func anOrderThatCouldNotBeWrittenIsNoMove() throws {

@@ -37,7 +37,7 @@ import Testing
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
             #expect(failure.runsOn == h1)
-            #expect(failure.reason == "the ledger could not be written, so nothing was begun")
+            #expect(failure.reason == "the ledger could not be written in time, so nothing was begun")
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])

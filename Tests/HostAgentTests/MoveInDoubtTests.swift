@@ -80,5 +80,6 @@ extension MoveExecution {
         var settings = Settings.sample(allowPlain: true)
         if !knowsTarget { settings.inventory.hosts.removeAll { $0.name == h2 } }
         self.init(host: h1, settings: settings, hypervisor: world.hypervisor(of: h1), mesh: .broken(h1))
+        jobLockTime = .zero
     }
 }

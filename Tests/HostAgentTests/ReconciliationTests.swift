@@ -31,8 +31,11 @@ import Testing
         case completed
         /// The VM stays where it is: on this host, or nobody can say where.
         case notMoved(OrderFailure.Kind, runsOn: HostName?)
+        case stillMoving
         case undecided
     }
+
+    private let begun = Instant(milliseconds: 5000)
 
     struct Case: CustomTestStringConvertible {
         var here: Standing
@@ -73,14 +76,18 @@ import Testing
         Case(.active(.paused), .silent, stayed),
         // The target has no copy, so the paused one here is the VM.
         Case(.active(.pausedByMigration), .nothing, stayed, left: .active(.running)),
-        Case(.active(.pausedByMigration), .definition, stayed, left: .active(.running)),
+        // The target does not have it any more: moved, and shut off since.
+        Case(.nothing, .definition, .completed),
 
-        // Nobody has it: a person must look.
+        // A person must look: nobody runs it, it may have run at the target since, or there are two.
         Case(.nothing, .nothing, lost),
+        Case(.definition, .nothing, lost),
         Case(.definition, .definition, lost),
+        Case(.active(.pausedByMigration), .definition, lost),
+        Case(.active(.running), .active(.running), lost),
 
         // Not to be decided yet, so nothing is touched.
-        Case(.active(.migratingOut), .active(.pausedByMigration), .undecided),
+        Case(.active(.migratingOut), .active(.pausedByMigration), .stillMoving),
         Case(.active(.pausedByMigration), .active(.pausedByMigration), .undecided),
         Case(.active(.pausedByMigration), .active(.paused), .undecided),
         Case(.active(.pausedByMigration), .silent, .undecided),
@@ -98,7 +105,7 @@ import Testing
         place(each.there, on: h2, of: world)
         let execution = MoveExecution(for: world)
 
-        let reconciliation = await execution.reconcile(.sample(), doubt: "in doubt")
+        let reconciliation = await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")
         #expect(Finding(reconciliation) == each.finding)
         #expect(world.violations == [])
 
@@ -113,13 +120,18 @@ import Testing
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h2)
         for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
-            let finding = await MoveExecution(for: world).reconcile(.sample(channel: channel), doubt: "in doubt")
+            let finding = await MoveExecution(for: world).reconcile(
+                .sample(channel: channel),
+                startedAt: begun,
+                doubt: "in doubt"
+            )
             guard case .completed(let completion) = finding else {
                 Issue.record("it was \(finding)")
                 continue
             }
             #expect(completion.evidence == Evidence(channel: channel, verdict: verdict))
-            #expect(completion.outcome.note == "in doubt; the hypervisors say that web1 runs on h2")
+            #expect(completion.outcome.note == "in doubt; web1 is on h2")
+            #expect(completion.outcome.startedAt == begun)
         }
     }
 
@@ -127,32 +139,32 @@ import Testing
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h1)
         let execution = MoveExecution(for: world, knowsTarget: false)
-        #expect(Finding(await execution.reconcile(.sample(), doubt: "in doubt")) == Self.stayed)
+        #expect(Finding(await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")) == Self.stayed)
     }
 
     @Test func `a VM that is not here is not decided on without the target's entry`() async {
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h1, as: .pausedByMigration)
         let execution = MoveExecution(for: world, knowsTarget: false)
-        #expect(Finding(await execution.reconcile(.sample(), doubt: "in doubt")) == .undecided)
+        #expect(Finding(await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")) == .undecided)
         #expect(world.hostsRunning(vm) == [])
     }
 
     private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
         switch standing {
         case .nothing: break
-        case .definition: world.place(.sample(), on: host, as: .absent)
+        case .definition: world.place(.sample(), on: host, as: .inactive)
         case .active(let presence): world.place(.sample(), on: host, as: presence)
         case .silent: world.change(host) { $0.answers = false }
         }
     }
 
     private func standing(on host: HostName, of world: InMemoryWorld) async throws -> String {
-        let hypervisor = world.hypervisor(of: host)
-        let presence = try await hypervisor.presence(of: vm)
-        if presence != .absent { return Standing.active(presence).testDescription }
-        let isKnown = try await hypervisor.domains().contains { $0.id == vm }
-        return (isKnown ? Standing.definition : .nothing).testDescription
+        switch try await world.hypervisor(of: host).presence(of: vm) {
+        case .absent: return Standing.nothing.testDescription
+        case .inactive: return Standing.definition.testDescription
+        case let presence: return Standing.active(presence).testDescription
+        }
     }
 }
 
@@ -161,6 +173,7 @@ extension ReconciliationTests.Finding {
         switch reconciliation {
         case .completed: self = .completed
         case .notMoved(let failure): self = .notMoved(failure.kind, runsOn: failure.runsOn)
+        case .stillMoving: self = .stillMoving
         case .undecided: self = .undecided
         }
     }

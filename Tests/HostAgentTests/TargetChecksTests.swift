@@ -28,10 +28,29 @@ import Testing
         try tree.write("a disk", to: "shared/web1.img")
         let needs = VMRequirements.sample(
             memory: 1 << 30,
-            disks: [.file(path: "\(tree.path)/shared/web1.img"), .block(path: "/dev/null")],
+            disks: [.file(path: "\(tree.path)/shared/web1.img")],
             networks: [.bridge(name: "br0"), .network(name: "default")]
         )
         #expect(await checks.unmet(needs) == [])
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "making a device node needs root"))
+    func `a block device is the same only if the kernel says so`() async throws {
+        let path = "\(tree.path)/disk"
+        #expect(mknod(path, S_IFBLK | 0o600, 253 << 8 | 7) == 0)
+        try tree.write("  QEMU  42 \n", to: "dev/block/253:7/serial")
+        let disks: [(String?, Bool)] = [("serial QEMU 42", true), ("serial QEMU 43", false), (nil, false)]
+        for (identity, isSame) in disks {
+            let failures = await checks.unmet(.sample(disks: [.block(path: path, identity: identity)]))
+            #expect(failures.map(\.check) == (isSame ? [] : [.storage]), "\(failures)")
+        }
+    }
+
+    @Test mutating func `memory promised to others is not there`() async {
+        checks.promisedBytes = 3 << 30
+        let failures = await checks.unmet(.sample(memory: 1 << 30))
+        #expect(failures.map(\.check) == [.memory])
+        #expect(failures.first?.reason.contains("3072 MiB promised to others") == true)
     }
 
     @Test func `a VM needs its memory and QEMU's own`() async {

@@ -27,7 +27,7 @@ struct TestFleet: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             for host in agents {
-                let service = AgentService(
+                var service = AgentService(
                     settings: settings(host),
                     host: host.rawValue,
                     ledger: wrap(ledger.writing(as: .host(host))),
@@ -35,13 +35,17 @@ struct TestFleet: Sendable {
                     mesh: .broken(host),
                     logger: log.logger(host.rawValue)
                 )
-                group.addTask { await service.run() }
+                service.jobLockTime = .zero
+                group.addTask { [service] in await service.run() }
             }
             try await body()
         }
     }
 
-    func submit(_ order: MigrationOrder) async throws { try await ledger.append(OrderRecord.migrate(order: order)) }
+    func submit(_ order: MigrationOrder) async throws {
+        let issuer = ledger.writing(as: order.issuer == .controller ? .controller : .operator)
+        try await issuer.append(OrderRecord.migrate(order: order))
+    }
 
     func cancel(_ order: MigrationOrder) async throws {
         try await ledger.append(OrderRecord.cancel(id: order.id, at: .byTheWallClock, reason: "not now"))

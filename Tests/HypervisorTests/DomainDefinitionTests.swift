@@ -66,7 +66,7 @@ import Testing
                 .iscsi(address: "10.0.0.9", port: 3260, iqn: "iqn.2026-01.org.example:d0", lun: 1),
                 .other(type: "network", detail: "rbd pool/image"),
                 .file(path: "/srv/a.qcow2"), .file(path: "/srv/base.qcow2"),
-                .block(path: "/dev/disk/by-id/x"),
+                .block(path: "/dev/disk/by-id/x", identity: nil),
             ]
         )
     }

@@ -96,13 +96,33 @@ import Testing
     }
 
     @Test func aDefinitionIsDiscardedWhenTheVMsOwnerHasPausedItElsewhere() async throws {
-        world.place(vm, on: HostName("h1"), as: .absent)
+        world.place(vm, on: HostName("h1"), as: .inactive)
         world.place(vm, on: HostName("h2"), as: .pausedByMigration)
         await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
         #expect(world.violations.count == 1)
         world.place(vm, on: HostName("h2"), as: .paused)
         try await source.discardHandedOver(vm.id)
         #expect(try await source.domains().isEmpty)
+    }
+
+    @Test func aVMThatWasShutDownAtTheTargetIsNotResumedFromItsOldMemory() async throws {
+        world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .inactive)
+        let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
+        #expect(error?.kind == .refused)
+        #expect(world.violations.count == 1)
+    }
+
+    @Test func aTransientVMIsNotResumedBecauseItLeavesNoTraceWhereItRan() async throws {
+        world.place(vm, on: HostName("h1"), isTransient: true)
+        world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
+        await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .absent)
+        let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
+        #expect(error?.kind == .refused)
+        #expect(error?.detail.contains("transient") == true)
+        #expect(world.violations.isEmpty)
     }
 
     @Test func theLastCopyCannotBeDiscardedButResumed() async throws {

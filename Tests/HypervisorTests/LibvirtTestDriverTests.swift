@@ -38,6 +38,12 @@ import Testing
         #expect(try await hypervisor.migrationProgress(of: absent) == nil)
     }
 
+    @Test func aVMThatIsDefinedButOffIsInactive() async throws {
+        let node = try await TestNode(state: 5)
+        #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
+        #expect(try await node.hypervisor.domains().map(\.state) == [.shutOff])
+    }
+
     @Test func requirementsAreReadFromTheLiveDefinition() async throws {
         let needs = try await hypervisor.requirements(of: test().id)
         #expect(needs.name == "test")

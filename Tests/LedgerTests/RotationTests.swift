@@ -37,16 +37,7 @@ struct RotationTests {
     func aReaderThatFollowsSurvivesRotation() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             let reader = SharedLog(folder: log.folder, writer: .controller)
-            @Sendable func follow() async throws -> [Int] {
-                var seen: [Int] = []
-                for try await batch in reader.follow(LoadSample.self, every: .milliseconds(1)) {
-                    #expect(batch.gap == nil && batch.skipped.isEmpty)
-                    seen += batch.records.map(\.body.number)
-                    if seen.count >= 500 { break }
-                }
-                return seen
-            }
-            async let read = follow()
+            async let read = numbers(in: reader, upTo: 500)
             for number in 1...500 { try await log.append(sample(number)) }
             let seen = try await read
             #expect(seen == Array(1...500))
