@@ -56,7 +56,7 @@ public struct InMemoryHypervisor: Hypervisor {
         }
         for copy in copies().values {
             let isSame = copy.needs.id == requirements.id
-            if isSame, copy.presence != .inactive { fail(.uuid, "it is already active here") }
+            if isSame { fail(.uuid, "it is already \(copy.presence == .inactive ? "defined" : "active") here") }
             if !isSame, copy.needs.name == requirements.name { fail(.name, "\(copy.needs.id) has its name") }
         }
         return found

@@ -152,16 +152,16 @@ extension Connection {
             let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
-        return VMRequirements(
+        return try VMRequirements(
             id: vm,
             name: definition.name,
             domainType: definition.domainType,
-            hypervisor: try facts(),
+            hypervisor: facts(),
             emulator: definition.emulator,
             machine: definition.machine,
             architecture: definition.architecture,
-            vcpus: definition.vcpus,
-            memoryBytes: definition.memoryBytes,
+            vcpus: definition.vcpus(),
+            memoryBytes: definition.memoryBytes(),
             cpuXML: definition.cpuXML,
             disks: definition.disks,
             networks: definition.networks

@@ -25,13 +25,30 @@ struct DomainDefinition {
     var emulator: String? { root.child("devices")?.text("emulator") }
     var machine: String { root.child("os")?.child("type")?.attribute("machine") ?? "" }
     var architecture: String { root.child("os")?.child("type")?.attribute("arch") ?? "" }
-    var vcpus: Int { root.text("vcpu").flatMap { Int($0) } ?? 0 }
     var cpuXML: String? { root.child("cpu")?.xmlString }
 
-    /// The most memory the guest may take, in bytes.
-    var memoryBytes: UInt64 {
-        guard let memory = root.child("memory"), let amount = memory.content.flatMap({ UInt64($0) }) else { return 0 }
-        return amount * Self.unit(memory.attribute("unit") ?? "KiB")
+    /// The most virtual CPUs the guest may take; throws when that cannot be read.
+    func vcpus() throws(HypervisorError) -> Int {
+        let text = root.text("vcpu")
+        guard let count = text.flatMap({ Int($0) }), count > 0 else { throw Self.unreadable("vcpu", text) }
+        return count
+    }
+
+    /// The most memory the guest may take, in bytes; throws when that cannot be read.
+    func memoryBytes() throws(HypervisorError) -> UInt64 {
+        let memory = root.child("memory")
+        let unit = memory?.attribute("unit") ?? "KiB"
+        guard let amount = memory?.content.flatMap({ UInt64($0) }), amount > 0, let factor = Self.bytes(in: unit) else {
+            throw Self.unreadable("memory", memory?.xmlString)
+        }
+        let (bytes, overflow) = amount.multipliedReportingOverflow(by: factor)
+        guard !overflow else { throw Self.unreadable("memory", memory?.xmlString) }
+        return bytes
+    }
+
+    private static func unreadable(_ element: String, _ found: String?) -> HypervisorError {
+        let detail = "its <\(element)> element is \(found.map { "unreadable: '\($0)'" } ?? "missing")"
+        return HypervisorError(.failed, attempt: "read a domain definition", detail: detail)
     }
 
     /// Sources of all disks and of their backing chains; drives without a medium have none.
@@ -106,8 +123,8 @@ struct DomainDefinition {
         )
     }
 
-    /// Bytes in a unit of libvirt's, in which `KB` is 1000 and `KiB` and `k` are 1024.
-    private static func unit(_ name: String) -> UInt64 {
+    /// Bytes in a unit of libvirt's, in which `KB` is 1000 and `KiB` and `k` are 1024; `nil` for an unknown one.
+    private static func bytes(in name: String) -> UInt64? {
         switch name {
         case "b", "bytes": 1
         case "KB": 1000
@@ -117,7 +134,8 @@ struct DomainDefinition {
         case "M", "MiB": 1 << 20
         case "G", "GiB": 1 << 30
         case "T", "TiB": 1 << 40
-        default: 1 << 10
+        case "k", "KiB": 1 << 10
+        default: nil
         }
     }
 }

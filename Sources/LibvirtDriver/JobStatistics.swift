@@ -14,6 +14,8 @@ struct JobStatistics: Equatable {
     var iteration: UInt64?
     var dirtyPagesPerSecond: UInt64?
 
+    init() {}
+
     init(_ parameters: TypedParameters) {
         let operation = parameters.int(VIR_DOMAIN_JOB_OPERATION) ?? 0
         isOutgoing = operation == Int32(VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT.rawValue)
@@ -47,12 +49,14 @@ struct JobStatistics: Equatable {
         return Self(TypedParameters(pointer: pointer, count: count))
     }
 
-    var progress: MigrationProgress {
-        MigrationProgress(
-            elapsedSeconds: Double(elapsedMilliseconds ?? 0) / 1000,
-            bytesTransferred: memoryProcessed ?? 0,
-            bytesRemaining: memoryRemaining ?? 0,
-            bytesTotal: memoryTotal ?? 0,
+    /// How far it is; `nil` as long as libvirt has not given a figure for each of elapsed time and bytes.
+    var progress: MigrationProgress? {
+        guard let elapsedMilliseconds, let memoryProcessed, let memoryRemaining, let memoryTotal else { return nil }
+        return MigrationProgress(
+            elapsedSeconds: Double(elapsedMilliseconds) / 1000,
+            bytesTransferred: memoryProcessed,
+            bytesRemaining: memoryRemaining,
+            bytesTotal: memoryTotal,
             iteration: iteration.map(Int.init(clamping:)),
             dirtyPagesPerSecond: dirtyPagesPerSecond
         )

@@ -14,17 +14,19 @@ extension LibvirtHypervisor {
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async throws(HypervisorError) -> MigrationOutcome {
-        let run = MigrationRun(request, connector: connector, limits: limits, report: progress)
+        let attempt = MigrationRun.attempt(request)
+        let calls = LibvirtMigrationCalls(request, uri: connector.uri, attempt: attempt)
+        let run = MigrationRun(request, calls: calls, limits: limits, report: progress)
         let isFirst = runs.withLock { runs in
             guard runs[request.vm] == nil else { return false }
             runs[request.vm] = run
             return true
         }
         guard isFirst else {
-            throw HypervisorError(.refused, attempt: run.attempt, detail: "a migration of this VM is already under way")
+            throw HypervisorError(.refused, attempt: attempt, detail: "a migration of this VM is already under way")
         }
         defer { runs.withLock { $0[request.vm] = nil } }
-        try await checkTarget(request, attempt: run.attempt)
+        try await checkTarget(request, attempt: attempt)
         let result = await withTaskCancellationHandler {
             await BlockingCall.unbounded { run.carryOut() }
         } onCancel: {

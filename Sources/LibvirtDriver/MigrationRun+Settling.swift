@@ -16,15 +16,16 @@ extension MigrationRun {
             return HypervisorError(.failed, attempt: attempt, detail: "\(error)")
         }
         guard state.withLock({ $0.isUnderWay }) else { return HypervisorError(error, attempt: attempt) }
+        let cause = (ending == nil ? "" : "\(reason(ending)): ") + error.detail
         switch whereabouts() {
         case .running:
-            return HypervisorError(kind(of: error, ending), attempt: attempt, detail: words(error, ending, "runs on"))
+            return stayed(kind(of: error, ending), "\(cause); the VM runs on at the source")
         case .paused:
-            let place = "is here, paused for another reason than the migration,"
-            return HypervisorError(kind(of: error, ending), attempt: attempt, detail: words(error, ending, place))
+            let place = "the VM is at the source, paused for another reason than the migration"
+            return stayed(kind(of: error, ending), "\(cause); \(place)")
         case let seen:
-            let place = seen.map { "is \($0) here" } ?? "could not be asked about, libvirt does not answer,"
-            return HypervisorError(.inDoubt, attempt: attempt, detail: words(error, ending, place))
+            let place = seen.map { "is \($0)" } ?? "could not be asked about, libvirt does not answer,"
+            return HypervisorError(.inDoubt, attempt: attempt, detail: "\(cause); the VM \(place) at the source")
         }
     }
 
@@ -39,33 +40,71 @@ extension MigrationRun {
         return HypervisorError(.inDoubt, attempt: attempt, detail: detail)
     }
 
-    /// Where the VM stands, once the answer is stable; the last answer, or `nil`, if it does not become so in time.
+    /// The error of a migration after which the VM was seen active at the source, after a look at the target.
+    ///
+    /// When the reply to its last question is lost, libvirt lets the VM go on at the source, and does not know that the
+    /// target runs it too.
+    private func stayed(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        let there = presenceAtTarget()
+        let also: String
+        switch there {
+        case .absent: return HypervisorError(kind, attempt: attempt, detail: detail)
+        case nil: also = "the target could not be asked whether it has the VM too"
+        case .running, .migratingOut:
+            let words =
+                "the target RUNS IT TOO: the VM is on BOTH hosts and both write to its disks; stop one of them at once "
+                + "(virsh destroy \(request.vm))"
+            return HypervisorError(.inDoubt, attempt: attempt, detail: "\(detail), but \(words)")
+        case .paused, .pausedByMigration: also = "a paused copy of it is left at the target, which must not be resumed"
+        case .inactive: also = "a definition of it is left at the target, which must not be started"
+        }
+        return HypervisorError(kind, attempt: attempt, detail: "\(detail); \(also)")
+    }
+
+    /// What the target says; `nil` if it did not answer within the limit for a peer.
+    ///
+    /// A copy that waits there is asked about again, since the target may just be ending it or letting it run.
+    private func presenceAtTarget() -> DomainPresence? {
+        lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
+    }
+
+    /// Where the VM stands at the source, once the answer is stable; the last answer, or `nil`, if it does not become
+    /// so in time.
     ///
     /// libvirt resumes a VM at the source a moment after the call has failed, and a restarted libvirtd first looks
     /// after the migrations it finds: an answer counts when it is given twice, a second apart.
     private func whereabouts() -> DomainPresence? {
-        let deadline = ContinuousClock.now + limits.settle
-        var last: DomainPresence?
-        while true {
-            let now = try? connector.use(attempt) { try $0.presence(of: request.vm) }
-            if let now, now == last, now != .migratingOut, now != .pausedByMigration { return now }
-            last = now
-            guard ContinuousClock.now < deadline else { return last }
-            Thread.sleep(forTimeInterval: 1)
+        lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
+            now == former && now != .migratingOut && now != .pausedByMigration
         }
     }
 
+    /// Asks once a second until an answer, given the one before, will do; the last answer when the limit has passed.
+    private func lastAnswer(
+        within limit: Duration,
+        _ question: @Sendable @escaping () throws -> DomainPresence,
+        until suffices: (DomainPresence, DomainPresence?) -> Bool
+    ) -> DomainPresence? {
+        let clock = ContinuousClock()
+        let deadline = clock.now + limit
+        let errand = Errand()
+        var former: DomainPresence?
+        while true {
+            let now = errand.run(within: deadline - clock.now, question)
+            if let now, suffices(now, former) { return now }
+            former = now
+            guard clock.now < deadline else { return former }
+            Thread.sleep(forTimeInterval: min(1, (deadline - clock.now).inSeconds))
+        }
+    }
+
+    /// The kind of an error of a migration that had begun, of which `.refused` would be untrue.
     private func kind(of error: LibvirtError, _ ending: Ending?) -> HypervisorError.Kind {
         switch ending {
         case .cancelled: .cancelled
         case .tookTooLong, .stalled: .timedOut
-        case nil: error.kind == .noSuchVM ? .failed : error.kind
+        case nil: error.kind == .noSuchVM || error.kind == .refused ? .failed : error.kind
         }
-    }
-
-    private func words(_ error: LibvirtError, _ ending: Ending?, _ place: String) -> String {
-        let cause = ending == nil ? "" : "\(reason(ending)): "
-        return "\(cause)\(error.detail); the VM \(place) at the source"
     }
 
     private func reason(_ ending: Ending?) -> String {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CLibvirt
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
@@ -11,6 +10,10 @@ internal import Synchronization
 ///         │             │ cancel, time or stall limit: abort the job, again each second, until the call returns
 ///         │             └──▶ (call does not return within the abort limit) in doubt
 ///         └──▶ ended before it began: nothing was touched
+///
+/// The supervisor makes no call itself: each is an errand that it waits for a second at most. So it acts on every limit
+/// and returns, even when libvirt answers nothing at all, at the latest after the request's time limit and the limits
+/// for the abort, the settling and the peer.
 final class MigrationRun: Sendable {
     /// Why the supervisor ends a migration.
     enum Ending: Equatable {
@@ -27,23 +30,25 @@ final class MigrationRun: Sendable {
     }
 
     let request: MigrationRequest
-    let connector: Connector
+    let calls: any MigrationCalls
     let limits: LibvirtHypervisor.Limits
     private let report: @Sendable (MigrationProgress) -> Void
-    private let events = MigrationEvents()
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
+    private let statistics = Errand()
+    private let aborts = Errand()
 
-    var attempt: String { "migrate VM \(request.vm) to \(request.peerURI)" }
+    static func attempt(_ request: MigrationRequest) -> String { "migrate VM \(request.vm) to \(request.peerURI)" }
+    var attempt: String { Self.attempt(request) }
 
     init(
         _ request: MigrationRequest,
-        connector: Connector,
+        calls: any MigrationCalls,
         limits: LibvirtHypervisor.Limits,
         report: @Sendable @escaping (MigrationProgress) -> Void
     ) {
         self.request = request
-        self.connector = connector
+        self.calls = calls
         self.limits = limits
         self.report = report
     }
@@ -58,8 +63,7 @@ final class MigrationRun: Sendable {
     func carryOut() -> Result<MigrationOutcome, HypervisorError> {
         let startedAt = Self.wallClock()
         BlockingCall.detach { [self] in
-            let call = MigrationCall(request: request, events: events)
-            let result = Result { try call.run(on: connector.uri, attempt: attempt, mayBegin: mayBegin) }
+            let result = Result { try calls.migrate(mayBegin: mayBegin) }
             state.withLock { $0.returned = result }
             wake.signal()
         }
@@ -94,15 +98,15 @@ final class MigrationRun: Sendable {
         while true {
             _ = wake.wait(timeout: .now() + (endingSince == nil ? 1 : 0.3))
             if let returned = state.withLock({ $0.returned }) { return returned }
-            let now = clock.now
             let isUnderWay = state.withLock { $0.isUnderWay }
-            if isUnderWay, let progress = progress() {
-                if progress.bytesTransferred > mostSent {
-                    mostSent = progress.bytesTransferred
-                    lastGain = now
-                }
+            let job = isUnderWay ? statistics.run(within: .seconds(1)) { [calls] in try calls.job() } ?? nil : nil
+            let now = clock.now
+            if let job {
+                // A driver that does not count the bytes gives nothing to judge a stall by; the time limit holds.
+                if job.memoryProcessed.map({ $0 > mostSent }) ?? true { lastGain = now }
+                mostSent = max(mostSent, job.memoryProcessed ?? 0)
                 // While it winds down libvirt gives zeros, which would look like a move that starts anew.
-                if progress.bytesTotal > 0, endingSince == nil { report(progress) }
+                if endingSince == nil, let progress = progress(job) { report(progress) }
             }
             if now - began >= request.timeLimit { end(.tookTooLong) }
             if now - lastGain >= request.stallLimit { end(.stalled) }
@@ -113,7 +117,7 @@ final class MigrationRun: Sendable {
             endingSince = endingSince ?? now
             // "No job is active" just before the job starts, a lost connection, a domain whose state cannot change in
             // its last phase: each may be over in a moment, so it is tried until the call returns.
-            try? connector.use(attempt) { try $0.abortMigration(of: request.vm) }
+            aborts.run(within: .seconds(1)) { [calls] in try calls.abort() }
         }
     }
 
@@ -121,11 +125,10 @@ final class MigrationRun: Sendable {
         state.withLock { if $0.ending == nil { $0.ending = ending } }
     }
 
-    private func progress() -> MigrationProgress? {
-        guard let job = try? connector.use(attempt, { try $0.migrationJob(of: request.vm) }) else { return nil }
-        var progress = job.progress
+    private func progress(_ job: JobStatistics) -> MigrationProgress? {
+        guard var progress = job.progress, progress.bytesTotal > 0 else { return nil }
         // The statistics count a finished iteration later than the event does.
-        progress.iteration = [progress.iteration, events.iteration].compactMap { $0 }.max()
+        progress.iteration = [progress.iteration, calls.events.iteration].compactMap { $0 }.max()
         return progress
     }
 
@@ -135,10 +138,10 @@ final class MigrationRun: Sendable {
 
     private func outcome(since startedAt: Instant, startsWithHost: Bool) -> MigrationOutcome {
         let endedAt = Self.wallClock()
-        let job = events.completed(within: .zero) ?? askTarget { try? JobStatistics.of($0, completed: true) }
+        let job = calls.events.completed(within: .zero) ?? completedJob()
         var notes: [String] = []
         if job == nil { notes.append("libvirt gave no statistics of the completed migration") }
-        if startsWithHost, askTarget({ virDomainSetAutostart($0.pointer, 1) == 0 }) != true {
+        if startsWithHost, !setAutostart() {
             notes.append("the VM started with its host at the source and could not be set to do so at the target")
         }
         return MigrationOutcome(
@@ -147,28 +150,16 @@ final class MigrationRun: Sendable {
             totalSeconds: job?.elapsedMilliseconds.map { Double($0) / 1000 },
             downtimeSeconds: job?.downtimeMilliseconds.map { Double($0) / 1000 },
             bytesTransferred: job?.memoryProcessed,
-            iterations: [job?.iteration.map(Int.init(clamping:)), events.iteration].compactMap { $0 }.max(),
+            iterations: [job?.iteration.map(Int.init(clamping:)), calls.events.iteration].compactMap { $0 }.max(),
             note: notes.isEmpty ? nil : notes.joined(separator: "; ")
         )
     }
 
-    /// Asks something of the VM at the target, after the move; `nil` without an answer in time.
-    private func askTarget<R: Sendable>(_ question: @Sendable @escaping (borrowing DomainHandle) -> R?) -> R? {
-        let answer = Answer<R>()
-        BlockingCall.detach { [request] in
-            defer { answer.arrival.signal() }
-            guard let peer = try? Connection(opening: request.peerURI),
-                let domain = try? DomainHandle(uuid: request.vm.rawValue, on: peer.handle)
-            else { return }
-            let given = question(domain)
-            answer.given.withLock { $0 = given }
-        }
-        _ = answer.arrival.wait(timeout: .now() + limits.peer.inSeconds)
-        return answer.given.withLock { $0 }
+    private func completedJob() -> JobStatistics? {
+        Errand().run(within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
     }
 
-    private final class Answer<R: Sendable>: Sendable {
-        let given = Mutex<R?>(nil)
-        let arrival = DispatchSemaphore(value: 0)
+    private func setAutostart() -> Bool {
+        Errand().run(within: limits.peer) { [calls] in try calls.setAutostartAtTarget() } != nil
     }
 }

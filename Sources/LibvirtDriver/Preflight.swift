@@ -123,8 +123,11 @@ struct Preflight {
         }
     }
 
-    /// An inactive definition with the same uuid and name is a leftover that the migration replaces; anything else
-    /// with the uuid libvirt would reject, and an active one would be a second instance.
+    /// Nothing may have the uuid here.
+    ///
+    /// An active domain would be a second instance. libvirt would replace a mere definition, but until then the VM
+    /// could be started from it while it runs at the source; and if the move then ends in doubt, it would hide whether
+    /// the VM has been here.
     private func sameIdentity() throws(LibvirtError) -> PreflightFailure? {
         do {
             let domain = try DomainHandle(uuid: requirements.id.rawValue, on: connection.handle)
@@ -133,15 +136,15 @@ struct Preflight {
                 return failure(.uuid, "a VM with uuid \(requirements.id) is already active here: \(state.words)")
             }
             let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
-            guard name == requirements.name else {
-                return failure(.uuid, "uuid \(requirements.id) is defined here under another name, '\(name)'")
-            }
-            // A saved image would be restored at the VM's next start here: old memory over newer disks.
-            guard virDomainHasManagedSaveImage(domain.pointer, 0) != 1 else {
-                let reason = "a managed save image of '\(name)' is left here; remove it (virsh managedsave-remove)"
-                return failure(.state, reason)
-            }
-            return nil
+            var remedy = state.isCrashed ? "virsh destroy \(requirements.id); " : ""
+            remedy += "virsh undefine --keep-nvram --keep-tpm"
+            // libvirt refuses to undefine a VM whose saved image it would leave behind.
+            if virDomainHasManagedSaveImage(domain.pointer, 0) == 1 { remedy += " --managed-save" }
+            let what = "uuid \(requirements.id) is already defined here, as '\(name)' (\(state.vmState.rawValue))"
+            return failure(
+                .uuid,
+                "\(what); make sure that it is the VM's leftover and remove it: \(remedy) \(requirements.id)"
+            )
         } catch {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
             return nil

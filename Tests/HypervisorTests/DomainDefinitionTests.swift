@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Hypervisor
 import Testing
 
 @testable import LibvirtDriver
@@ -7,7 +8,8 @@ import Testing
 @Suite struct DomainDefinitionTests {
     private func definition(
         devices: String = "",
-        memory: String = "<memory unit='KiB'>262144</memory>"
+        memory: String = "<memory unit='KiB'>262144</memory>",
+        vcpu: String = "<vcpu placement='static' current='1'>2</vcpu>"
     ) throws
         -> DomainDefinition
     {
@@ -17,7 +19,7 @@ import Testing
                   <name>web1</name>
                   <uuid>AAAAAAAA-0000-4000-8000-000000000001</uuid>
                   \(memory)
-                  <vcpu placement='static' current='1'>2</vcpu>
+                  \(vcpu)
                   <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
                   <cpu mode='custom' match='exact' check='full'><model fallback='forbid'>Nehalem</model></cpu>
                   <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>\(devices)</devices>
@@ -34,8 +36,8 @@ import Testing
         #expect(definition.machine == "pc-q35-7.2")
         #expect(definition.architecture == "x86_64")
         #expect(definition.emulator == "/usr/bin/qemu-system-x86_64")
-        #expect(definition.vcpus == 2)
-        #expect(definition.memoryBytes == 256 << 20)
+        #expect(try definition.vcpus() == 2)
+        #expect(try definition.memoryBytes() == 256 << 20)
         #expect(definition.cpuXML?.contains("<model fallback=\"forbid\">Nehalem</model>") == true)
     }
 
@@ -44,7 +46,24 @@ import Testing
         ("<memory unit='GB'>2</memory>", 2_000_000_000), ("<memory unit='b'>4096</memory>", 4096),
     ])
     func memoryIsInBytesWhateverTheUnit(xml: String, bytes: UInt64) throws {
-        #expect(try definition(memory: xml).memoryBytes == bytes)
+        #expect(try definition(memory: xml).memoryBytes() == bytes)
+    }
+
+    @Test(arguments: [
+        "", "<memory>much</memory>", "<memory unit='furlong'>3</memory>", "<memory unit='TiB'>99999999999999</memory>",
+        "<memory>0</memory>",
+    ])
+    func memoryThatCannotBeReadIsAnErrorAndNotZero(xml: String) throws {
+        let definition = try definition(memory: xml)
+        let error = #expect(throws: HypervisorError.self) { try definition.memoryBytes() }
+        #expect(error?.detail.contains("<memory>") == true)
+    }
+
+    @Test(arguments: ["", "<vcpu>some</vcpu>", "<vcpu>0</vcpu>"])
+    func vcpusThatCannotBeReadAreAnErrorAndNotZero(xml: String) throws {
+        let definition = try definition(vcpu: xml)
+        let error = #expect(throws: HypervisorError.self) { try definition.vcpus() }
+        #expect(error?.detail.contains("<vcpu>") == true)
     }
 
     @Test func disksOfEveryKindAreNamedAndEmptyDrivesAreNot() throws {

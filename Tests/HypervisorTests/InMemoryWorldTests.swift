@@ -144,6 +144,13 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
+    @Test func aHostThatHasTheVMOffDoesNotGetItASecondTime() async throws {
+        world.place(vm, on: HostName("h2"), as: .inactive)
+        #expect(try await target.unmet(vm, on: HostName("h2")).map(\.check) == [.uuid])
+        let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
+        #expect(error?.kind == .refused)
+    }
+
     @Test func aSilentHostAnswersNobody() async {
         world.change(HostName("h2")) { $0.answers = false }
         let own = await #expect(throws: HypervisorError.self) { try await target.domains() }

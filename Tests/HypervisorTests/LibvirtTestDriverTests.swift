@@ -65,6 +65,14 @@ import Testing
         #expect(found.contains { $0.check == .uuid && $0.reason.contains("already active") })
     }
 
+    @Test func aDefinitionOfTheVMOnTheTargetIsAClashWithARemedy() async throws {
+        let node = try await TestNode(state: 5)
+        let needs = VMRequirements.sample(id: node.vm.rawValue, name: "web1")
+        let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }
+        #expect(found.count == 1)
+        #expect(found.first?.reason.contains("virsh undefine --keep-nvram --keep-tpm \(node.vm)") == true)
+    }
+
     @Test func anotherVMWithTheNameIsAClash() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.id = absent

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import Synchronization
+import Testing
+
+@testable import LibvirtDriver
+
+/// The supervisor of a migration against calls that fail, lie idle or never return.
+@Suite(.timeLimit(.minutes(1))) struct MigrationRunTests {
+    private func error(of result: Result<MigrationOutcome, HypervisorError>) -> HypervisorError? {
+        guard case .failure(let error) = result else { return nil }
+        return error
+    }
+
+    @Test func whenLibvirtAnswersNothingAtAllTheTimeLimitStillActs() async {
+        let gate = Gate()
+        defer { gate.open() }
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            _ = mayBegin()
+            gate.pass()
+            return false
+        }
+        calls.statistics = {
+            gate.pass()
+            return nil
+        }
+        calls.abortion = { gate.pass() }
+        calls.source = {
+            gate.pass()
+            return .running
+        }
+        let began = ContinuousClock.now
+        let error = error(of: await calls.run(timeLimit: .seconds(1)))
+        #expect(error?.kind == .inDoubt)
+        #expect(error?.detail.contains("longer than the limit") == true)
+        // The time limit, the abort limit, and a second each for statistics and abort.
+        #expect(ContinuousClock.now - began < .seconds(10))
+    }
+
+    @Test(arguments: [true, false])
+    func whileStatisticsHangACancelAndTheStallLimitAbortTheMove(isCancelled: Bool) async {
+        let gate = Gate()
+        let aborted = Gate()
+        defer { gate.open() }
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            guard mayBegin() else { return false }
+            aborted.pass()
+            throw LibvirtError.operationAborted
+        }
+        calls.statistics = {
+            gate.pass()
+            return nil
+        }
+        calls.abortion = { aborted.open() }
+        let result = await calls.run(stallLimit: isCancelled ? .seconds(20) : .seconds(1), isCancelled: isCancelled)
+        #expect(error(of: result)?.kind == (isCancelled ? .cancelled : .timedOut))
+    }
+
+    @Test func whenNobodySaysWhereTheVMIsAfterAFailureItIsInDoubtInBoundedTime() async {
+        let gate = Gate()
+        defer { gate.open() }
+        var calls = ScriptedCalls.failing(.operationFailed)
+        calls.source = {
+            gate.pass()
+            return .running
+        }
+        let began = ContinuousClock.now
+        #expect(error(of: await calls.run())?.kind == .inDoubt)
+        #expect(ContinuousClock.now - began < .seconds(10))
+    }
+
+    @Test func aRefusalIsSaidOnlyOfWhatWasNotTouched() async {
+        var calls = ScriptedCalls.failing(.operationInvalid)
+        #expect(error(of: await calls.run())?.kind == .failed)
+        calls.migration = { _ in throw LibvirtError.operationInvalid }
+        #expect(error(of: await calls.run())?.kind == .refused)
+    }
+
+    @Test(arguments: [DomainPresence.running, .paused])
+    func aVMThatTheTargetRunsTooIsInDoubtAndSaidToBeOnBoth(here: DomainPresence) async {
+        var calls = ScriptedCalls.failing(.operationFailed)
+        calls.source = { here }
+        calls.target = { .running }
+        let error = error(of: await calls.run())
+        #expect(error?.kind == .inDoubt)
+        #expect(error?.detail.contains("on BOTH hosts") == true)
+    }
+
+    @Test func aCopyThatTheTargetIsJustLettingRunIsSeen() async {
+        let answers = Mutex([DomainPresence.running, .pausedByMigration])
+        var calls = ScriptedCalls.failing(.operationFailed)
+        calls.target = { answers.withLock { $0.popLast() } ?? .running }
+        let error = error(of: await calls.run(peer: .seconds(5)))
+        #expect(error?.kind == .inDoubt)
+    }
+
+    @Test(arguments: [true, false])
+    func aTargetThatCannotBeAskedIsSaidAndTheKindIsKept(hangs: Bool) async {
+        let gate = Gate()
+        defer { gate.open() }
+        var calls = ScriptedCalls.failing(.operationFailed)
+        calls.target = {
+            if hangs { gate.pass() }
+            throw LibvirtError.operationFailed
+        }
+        let error = error(of: await calls.run())
+        #expect(error?.kind == .failed)
+        #expect(error?.detail.contains("the target could not be asked") == true)
+    }
+
+    @Test func progressIsReportedOnlyOnceEveryFigureIsThere() async throws {
+        var complete = JobStatistics()
+        complete.elapsedMilliseconds = 1500
+        complete.memoryTotal = 100
+        complete.memoryProcessed = 40
+        complete.memoryRemaining = 60
+        var partial = complete
+        partial.memoryRemaining = nil
+        let answers = Mutex([complete, partial])
+        let seen = Mutex<[MigrationProgress]>([])
+        let done = Gate()
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            guard mayBegin() else { return false }
+            done.pass()
+            return false
+        }
+        calls.statistics = {
+            let next = answers.withLock { $0.popLast() }
+            if next == nil { done.open() }
+            return next
+        }
+        let result = await calls.run { progress in seen.withLock { $0.append(progress) } }
+        #expect(error(of: result) == nil)
+        #expect(seen.withLock { $0 }.map(\.bytesTransferred) == [40])
+    }
+
+    @Test func aDriverThatCountsNoBytesIsHeldToTheTimeLimitAlone() async {
+        let aborted = Gate()
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            guard mayBegin() else { return false }
+            aborted.pass()
+            throw LibvirtError.operationAborted
+        }
+        calls.statistics = { JobStatistics() }
+        calls.abortion = { aborted.open() }
+        let error = error(of: await calls.run(timeLimit: .seconds(4), stallLimit: .seconds(2)))
+        #expect(error?.kind == .timedOut)
+        #expect(error?.detail.contains("longer than the limit") == true)
+    }
+}
+
+extension ScriptedCalls {
+    /// A migration that begins and then fails.
+    fileprivate static func failing(_ error: LibvirtError) -> Self {
+        var calls = Self()
+        calls.migration = { mayBegin in
+            guard mayBegin() else { return false }
+            throw error
+        }
+        return calls
+    }
+}
