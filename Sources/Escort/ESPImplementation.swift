@@ -31,7 +31,7 @@ extension ESPImplementation {
         try await runner(kernelProbe).succeeded ? .kernel : .userSpace
     }
 
-    static let kernelProbe = Command(
+    private static let kernelProbe = Command(
         "unshare",
         [
             "--net", "ip", "xfrm", "state", "add", "src", "127.0.0.1", "dst", "127.0.0.1", "proto", "esp",

@@ -27,6 +27,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
     case noTrafficThroughTunnel(HostName, reason: String)
+    /// A move to this peer is under way.
+    case inUse(HostName)
 
     public var description: String {
         switch self {
@@ -50,6 +52,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
+        case .inUse(let peer):
+            "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }
     }
 }

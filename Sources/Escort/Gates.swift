@@ -123,4 +123,17 @@ public struct GateCounters: Sendable, Equatable, Codable {
     public var outbound: Count
     /// Inner addresses that others tried to pass through this host.
     public var forwarded: Count
+
+    /// All of them.
+    var packets: UInt64 { inbound.packets + outbound.packets + forwarded.packets }
+
+    /// `nil` when one is missing.
+    init?(named counters: [String: Count]) {
+        guard let inbound = counters["dropped_in"], let outbound = counters["dropped_out"],
+            let forwarded = counters["dropped_forwarded"]
+        else { return nil }
+        self.inbound = inbound
+        self.outbound = outbound
+        self.forwarded = forwarded
+    }
 }

@@ -11,7 +11,6 @@ struct IKEAssociation: Sendable, Equatable {
     var spis: String
     var version: String
     var suite: Suite
-    var activeTasks: [String]
     var children: [Child]
 
     /// One pair of ESP SAs.
@@ -84,7 +83,6 @@ struct IKEAssociation: Sendable, Equatable {
         spis = (reply.values["initiator-spi"] ?? "") + "-" + (reply.values["responder-spi"] ?? "")
         version = reply.values["version"] ?? ""
         suite = Suite(reply)
-        activeTasks = reply.lists["tasks-active"] ?? []
         children = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
     }
 }

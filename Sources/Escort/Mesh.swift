@@ -38,11 +38,10 @@ public actor Mesh {
     private var implementation: ESPImplementation?
     private var loadedText: String?
     private var ownsAddress = false
-    private var meters: [WeakMeter] = []
+    private var uses: [HostName: WeakUse] = [:]
 
-    private struct WeakMeter {
-        let peer: HostName
-        weak var meter: MoveMeter?
+    private struct WeakUse {
+        weak var use: TunnelUse?
     }
 
     /// The mesh of `local`, not yet applied.
@@ -96,11 +95,10 @@ public actor Mesh {
 
     /// What the gates dropped so far.
     public func gateCounters() async throws -> GateCounters {
-        let counters = try await hostGates.counters()
-        guard let inbound = counters["dropped_in"], let outbound = counters["dropped_out"],
-            let forwarded = counters["dropped_forwarded"]
-        else { throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing") }
-        return GateCounters(inbound: inbound, outbound: outbound, forwarded: forwarded)
+        guard let counters = GateCounters(named: try await hostGates.counters()) else {
+            throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
+        }
+        return counters
     }
 
     /// Undoes everything this instance made on the host: tunnels, address, routes, rules, file.
@@ -119,19 +117,23 @@ public actor Mesh {
     }
 
     /// Begins the evidence of one move; call it right before the migration starts.
+    ///
+    /// One move to a peer at a time, since the tunnel's counters are those of all: `EscortError.inUse` until the meter
+    /// of the one before was ended or released.
     public func beginMove(_ peer: HostName) async throws -> MoveMeter {
         let (plan, implementation) = try ready()
         let member = try plan.peer(peer)
-        let meter = try await MoveMeter(peer: peer, implementation: implementation) { [self] in
+        guard !isInUse(peer) else { throw EscortError.inUse(peer) }
+        // Taken before the first wait, so that of two calls at the same time only one goes on.
+        let use = TunnelUse()
+        uses[peer] = WeakUse(use: use)
+        return try await MoveMeter(peer: peer, implementation: implementation, use: use) { [self] in
             try await reading(of: member)
         }
-        meters.removeAll { $0.meter == nil }
-        meters.append(WeakMeter(peer: peer, meter: meter))
-        return meter
     }
 
     /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
-    func isInUse(_ peer: HostName) -> Bool { meters.contains { $0.peer == peer && $0.meter != nil } }
+    func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }
 
     func ready() throws(EscortError) -> (MeshPlan, ESPImplementation) {
         guard let plan, let implementation else { throw .notApplied }
@@ -140,10 +142,13 @@ public actor Mesh {
 
     nonisolated private func reading(of member: MeshPlan.Member) async throws -> TunnelReading {
         let associations = try await charon.associations(member.connection)
-        let gate = try? await hostGates.counters()[Gates.tunnelCounter(member)]
+        let counters = (try? await hostGates.counters()) ?? [:]
+        // Half a reading is none.
+        try Task.checkCancellation()
         return TunnelReading(
             associations: associations,
-            gate: gate.map { TrafficCounters(bytes: $0.bytes, packets: $0.packets) }
+            gate: counters[Gates.tunnelCounter(member)].map { .init(bytes: $0.bytes, packets: $0.packets) },
+            dropped: GateCounters(named: counters)?.packets
         )
     }
 

@@ -3,7 +3,7 @@ public import Fleet
 
 /// Gathers the evidence of one move: begun before the first byte, observed about once a second, ended after the last.
 ///
-/// Moves to the same peer at the same time share its tunnel: each sees the bytes of all.
+/// The tunnel is this move's alone until `end` returns or the meter is released. One call at a time.
 public actor MoveMeter {
     /// What one look showed.
     public struct Observation: Sendable, Equatable {
@@ -22,71 +22,98 @@ public actor MoveMeter {
     private let peer: HostName
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
-    private let before: TrafficCounters?
+    private let opening: TunnelReading
+    /// The last one; `nil` when it failed.
+    private var latest: TunnelReading?
     private var account: TrafficAccount
-    private var association: SecurityAssociation?
-    private var missed = false
+    /// The newest that was seen.
+    private var association: SecurityAssociation
+    private var use: TunnelUse?
 
     init(
         peer: HostName,
         implementation: ESPImplementation,
+        use: TunnelUse,
         read: @escaping @Sendable () async throws -> TunnelReading
     ) async throws {
         self.peer = peer
         self.implementation = implementation
         self.read = read
-        let opening = try await read()
-        account = TrafficAccount(opening: opening)
+        self.use = use
+        opening = try await read()
         guard let live = opening.live else {
             throw EscortError.peerDoesNotAnswer(peer, reason: "there is no SA with it")
         }
-        before = live.child.outbound
+        guard live.child.outbound != nil else {
+            throw EscortError.refused(step: "reading the SA's counters", reason: "charon gave none for \(peer)")
+        }
+        account = TrafficAccount(opening: opening)
         association = SecurityAssociation(live.association, live.child, implementation)
     }
 
     /// Reads the counters and tells whether the path still holds.
     ///
-    /// charon that does not answer counts as a loss: nobody could prove the rest of the move.
+    /// charon that does not answer counts as a loss: nobody could prove the rest of the move. A look that was cancelled
+    /// says nothing. Neither spoils the evidence, as the counters go on: only the last look must succeed.
     public func observe() async -> Observation {
+        latest = nil
+        let reading: TunnelReading
         do {
-            let reading = try await read()
-            account.record(reading)
-            guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
-            association = SecurityAssociation(live.association, live.child, implementation)
-            if let weakness = Strength.weakness(of: live.association, live.child) {
-                return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
-            }
-            let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0
-            if account.awaitsAnswer, silence >= Self.silenceLimit {
-                return observation(loss: "nothing came back from \(peer) through the tunnel for \(silence) s")
-            }
+            reading = try await read()
+        } catch is CancellationError {
             return observation(loss: nil)
         } catch {
-            missed = true
             return observation(loss: "the tunnel could not be observed: \(error)")
         }
+        latest = reading
+        account.record(reading)
+        guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
+        association = SecurityAssociation(live.association, live.child, implementation)
+        if let weakness = Strength.weakness(of: live.association, live.child) {
+            return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
+        }
+        let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0
+        if account.awaitsAnswer, silence >= Self.silenceLimit {
+            return observation(loss: "nothing came back from \(peer) through the tunnel for \(silence) s")
+        }
+        return observation(loss: nil)
     }
 
-    /// Reads the counters a last time and judges.
+    /// Reads the counters a last time, frees the tunnel, and judges.
     ///
     /// `hypervisorBytes` is what the hypervisor says it sent, `nil` when it did not say. Tunnel bytes are those of the
     /// packets before encryption, headers and retransmissions included, so they are never fewer than what was sent.
     public func end(hypervisorBytes: UInt64?) async -> Evidence {
         _ = await observe()
-        let total = account.total
+        use = nil
+        let total = account.total.bytes
         return Evidence(
             channel: .ipsec,
             association: association,
             before: before,
-            after: before.map { .init(bytes: $0.bytes + total.bytes, packets: $0.packets + total.packets) },
-            bytesThroughTunnel: total.bytes,
+            after: latest?.child(outboundSPI: association.outboundSPI)?.outbound,
+            bytesThroughTunnel: total,
             bytesByHypervisor: hypervisorBytes,
+            droppedAtGates: droppedAtGates,
             verdict: Self.verdict(
-                tunnel: total.bytes,
+                tunnel: total,
                 hypervisor: hypervisorBytes,
-                isComplete: before != nil && !missed && !account.isIncomplete
+                isComplete: latest != nil && !account.isIncomplete
             )
         )
+    }
+
+    /// What the counters of `association` said when the move began: an SA that came later began at zero.
+    private var before: TrafficCounters? {
+        guard let child = opening.child(outboundSPI: association.outboundSPI) else {
+            return TrafficCounters(bytes: 0, packets: 0)
+        }
+        return child.outbound
+    }
+
+    private var droppedAtGates: UInt64? {
+        guard let before = opening.dropped, let after = latest?.dropped, after >= before else { return nil }
+        return after - before
     }
 
     private func observation(loss: String?) -> Observation { Observation(bytes: account.total.bytes, loss: loss) }
@@ -99,21 +126,5 @@ public actor MoveMeter {
     }
 }
 
-/// The least a tunnel must be.
-enum Strength {
-    /// What is wrong with an association; `nil` when nothing is.
-    static func weakness(of association: IKEAssociation, _ child: IKEAssociation.Child) -> String? {
-        if association.version != "2" { return "IKEv\(association.version) was negotiated, not IKEv2" }
-        if !association.suite.isStrong || association.suite.pseudoRandom.isEmpty {
-            return "its IKE suite is \(association.suite.description), not AES_GCM_16-256 with CURVE_25519"
-        }
-        if !child.suite.isStrong {
-            return "its ESP suite is \(child.suite.description), not AES_GCM_16-256 with CURVE_25519"
-        }
-        if child.securityProtocol != "ESP" {
-            return "its protocol is \(child.securityProtocol), which does not encrypt"
-        }
-        if child.mode != "TUNNEL" { return "its mode is \(child.mode), not TUNNEL" }
-        return nil
-    }
-}
+/// Whoever holds it has the tunnel to a peer for a move of its own.
+final class TunnelUse: Sendable {}

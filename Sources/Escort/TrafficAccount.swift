@@ -6,53 +6,67 @@ internal import Fleet
 /// charon reads the counters of an SA only while it is in use: what the old SA carried between the last reading and its
 /// replacement is lost in charon's list. The gate's counter of what went into the tunnel does not depend on SAs, so in
 /// an interval in which an SA was replaced the larger of both counts.
-struct TrafficAccount: Sendable, Equatable {
+struct TrafficAccount: Sendable {
     /// Bytes and packets towards the peer since the account was opened.
     private(set) var total = TrafficCounters(bytes: 0, packets: 0)
-    /// An SA was replaced or lost and there was no gate counter to fill the gap.
-    private(set) var isIncomplete = false
+    /// A figure is missing: of an SA that is there, or of one that was replaced and the gate did not fill the gap.
+    var isIncomplete: Bool { lacksFigures || hasGap || isLost }
     /// Packets went out since the last one came in.
     private(set) var awaitsAnswer = false
 
     private var outbound: [String: TrafficCounters] = [:]
-    private var live: Set<String> = []
-    private var gate: TrafficCounters?
     private var inbound: [String: UInt64] = [:]
+    private var live: Set<String> = []
+    /// The last reading of the gate, and the total then.
+    private var mark: (gate: TrafficCounters, total: TrafficCounters)?
+    /// charon gave no figures for one of the children it listed last.
+    private var lacksFigures = false
+    /// An SA was replaced since `mark`.
+    private var hasGap = false
+    /// There was a gap that no later reading can fill.
+    private var isLost = false
 
     init(opening reading: TunnelReading) {
         record(reading)
         total = TrafficCounters(bytes: 0, packets: 0)
-        isIncomplete = false
+        mark = reading.gate.map { ($0, total) }
         awaitsAnswer = false
+        for child in reading.associations.flatMap(\.children) where child.outbound == nil {
+            // What it carried before the move must not count: its first figure will be its beginning.
+            outbound[child.outboundSPI] = TrafficCounters(bytes: .max, packets: .max)
+            isLost = true
+        }
     }
 
     mutating func record(_ reading: TunnelReading) {
         let children = reading.associations.flatMap(\.children)
-        var passed = TrafficCounters(bytes: 0, packets: 0)
+        let before = total
+        lacksFigures = children.contains { $0.outbound == nil }
         for child in children {
-            guard let counters = child.outbound else {
-                isIncomplete = true
-                continue
-            }
-            let before = outbound[child.outboundSPI] ?? TrafficCounters(bytes: 0, packets: 0)
-            passed.bytes += counters.bytes - min(before.bytes, counters.bytes)
-            passed.packets += counters.packets - min(before.packets, counters.packets)
+            guard let counters = child.outbound else { continue }
+            let seen = outbound[child.outboundSPI] ?? TrafficCounters(bytes: 0, packets: 0)
+            total.bytes += counters.bytes - min(seen.bytes, counters.bytes)
+            total.packets += counters.packets - min(seen.packets, counters.packets)
             outbound[child.outboundSPI] = counters
         }
         let nowLive = Set(children.filter { $0.state != "DELETED" }.map(\.outboundSPI))
-        if !live.isSubset(of: nowLive) {
-            if let gate, let now = reading.gate, now.bytes >= gate.bytes, now.packets >= gate.packets {
-                passed.bytes = max(passed.bytes, now.bytes - gate.bytes)
-                passed.packets = max(passed.packets, now.packets - gate.packets)
-            } else {
-                isIncomplete = true
-            }
-        }
+        if !live.isSubset(of: nowLive) { hasGap = true }
         live = nowLive
-        gate = reading.gate
-        total.bytes += passed.bytes
-        total.packets += passed.packets
-        recordInbound(children, sent: passed.packets > 0)
+        if let gate = reading.gate { recordGate(gate) }
+        recordInbound(children, sent: total.packets > before.packets)
+    }
+
+    private mutating func recordGate(_ gate: TrafficCounters) {
+        if hasGap {
+            if let mark, gate.bytes >= mark.gate.bytes, gate.packets >= mark.gate.packets {
+                total.bytes = max(total.bytes, mark.total.bytes + gate.bytes - mark.gate.bytes)
+                total.packets = max(total.packets, mark.total.packets + gate.packets - mark.gate.packets)
+            } else {
+                isLost = true
+            }
+            hasGap = false
+        }
+        mark = (gate, total)
     }
 
     private mutating func recordInbound(_ children: [IKEAssociation.Child], sent: Bool) {
@@ -63,26 +77,5 @@ struct TrafficAccount: Sendable, Equatable {
             inbound[child.inboundSPI] = packets
         }
         awaitsAnswer = arrived ? false : awaitsAnswer || sent
-    }
-}
-
-/// One look at the tunnel to one peer.
-struct TunnelReading: Sendable, Equatable {
-    var associations: [IKEAssociation]
-    /// What the gate saw go into the tunnel; `nil` when it could not be read.
-    var gate: TrafficCounters?
-
-    /// The association that carries traffic now, with its child.
-    var live: (association: IKEAssociation, child: IKEAssociation.Child)? { live { _ in true } }
-
-    /// The same among those that satisfy the condition.
-    ///
-    /// Should there be several, charon sends through the one installed last.
-    func live(
-        where condition: (IKEAssociation) -> Bool
-    ) -> (association: IKEAssociation, child: IKEAssociation.Child)? {
-        associations.filter(condition)
-            .compactMap { association in association.liveChild.map { (association, $0) } }
-            .min { ($0.1.age ?? .max) < ($1.1.age ?? .max) }
     }
 }

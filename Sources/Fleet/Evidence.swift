@@ -5,13 +5,17 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var channel: Channel
     /// The security association that carried it, as the source saw it; `nil` for `plain`.
     public var association: SecurityAssociation?
-    /// Bytes and packets through the SA towards the target, before the first byte moved and after the last.
+    /// What the counters of `association` towards the target said before the first byte moved and after the last.
+    ///
+    /// Zero and its last figure for one that replaced another in the meantime; `nil` when it could not be read.
     public var before: TrafficCounters?
     public var after: TrafficCounters?
     /// Bytes that passed the tunnel during the move, summed over every SA that served it (rekeying included).
     public var bytesThroughTunnel: UInt64?
     /// Memory bytes the hypervisor says it sent.
     public var bytesByHypervisor: UInt64?
+    /// Packets of whatever origin dropped at the source's gates during the move; `nil` when it could not be read.
+    public var droppedAtGates: UInt64?
     public var verdict: Verdict
 
     public enum Verdict: String, Codable, Sendable {
@@ -32,6 +36,7 @@ public struct Evidence: Codable, Sendable, Equatable {
         after: TrafficCounters? = nil,
         bytesThroughTunnel: UInt64? = nil,
         bytesByHypervisor: UInt64? = nil,
+        droppedAtGates: UInt64? = nil,
         verdict: Verdict
     ) {
         self.channel = channel
@@ -40,6 +45,7 @@ public struct Evidence: Codable, Sendable, Equatable {
         self.after = after
         self.bytesThroughTunnel = bytesThroughTunnel
         self.bytesByHypervisor = bytesByHypervisor
+        self.droppedAtGates = droppedAtGates
         self.verdict = verdict
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Commands
+internal import Escort
 internal import Fleet
 
 /// The lab's namespaces and the wires between them.
@@ -37,16 +38,8 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set \(LabSite.bridge) up")
     }
 
-    /// Whether this kernel does ESP itself, tried in a namespace of the lab.
-    func kernelHasESP() async throws -> Bool {
-        let key = "0x" + String(repeating: "11", count: 20)
-        let state = "xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 0x1001 mode tunnel aead"
-        let arguments = state.split(separator: " ").map(String.init) + ["rfc4106(gcm(aes))", key, "128"]
-        let added = try await Command("ip", ["-n", site.lanNamespace] + arguments).result()
-        guard added.succeeded else { return false }
-        try await ip(site.lanNamespace, "xfrm state flush")
-        return true
-    }
+    /// Whether this kernel does ESP itself; all namespaces share that.
+    func kernelHasESP() async throws -> Bool { try await ESPImplementation.availableOnThisMachine() == .kernel }
 
     /// The lab's namespaces that exist.
     func namespaces() -> [String] {

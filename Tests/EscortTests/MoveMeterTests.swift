@@ -5,22 +5,25 @@ import Testing
 @testable import Escort
 
 @Suite struct MoveMeterTests {
-    /// Plays readings one after the other; the last one stays.
+    /// Plays readings and failures one after the other; the last one stays.
     actor Script {
-        private var readings: [TunnelReading]
-        init(_ readings: [TunnelReading]) { self.readings = readings }
+        private var steps: [Result<TunnelReading, any Error>]
+        init(_ steps: [Result<TunnelReading, any Error>]) { self.steps = steps }
         func next() throws -> TunnelReading {
-            guard let first = readings.first else { throw EscortError.notApplied }
-            if readings.count > 1 { readings.removeFirst() }
-            return first
+            guard let first = steps.first else { throw EscortError.notApplied }
+            if steps.count > 1 { steps.removeFirst() }
+            return try first.get()
         }
     }
+
+    static let noAnswer = EscortError.charonNotRunning(socket: "test", reason: "no answer within 5.0 seconds")
 
     /// A reading with one or more children: SPI, state, bytes out, packets in.
     func reading(
         _ children: (String, String, UInt64, UInt64)...,
         gate: UInt64?,
-        silence: Int = 0
+        silence: Int = 0,
+        dropped: UInt64? = nil
     ) throws -> TunnelReading {
         var association = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
         let template = try #require(association.liveChild)
@@ -34,13 +37,20 @@ import Testing
         }
         return TunnelReading(
             associations: [association],
-            gate: gate.map { TrafficCounters(bytes: $0, packets: $0 / 1000) }
+            gate: gate.map { TrafficCounters(bytes: $0, packets: $0 / 1000) },
+            dropped: dropped
         )
     }
 
     func meter(_ readings: TunnelReading...) async throws -> MoveMeter {
-        let script = Script(readings)
-        return try await MoveMeter(peer: "h2", implementation: .userSpace) { try await script.next() }
+        try await meter(steps: readings.map { .success($0) })
+    }
+
+    func meter(steps: [Result<TunnelReading, any Error>]) async throws -> MoveMeter {
+        let script = Script(steps)
+        return try await MoveMeter(peer: "h2", implementation: .userSpace, use: TunnelUse()) {
+            try await script.next()
+        }
     }
 
     @Test func `bytes of one SA are counted from the beginning of the move`() async throws {
@@ -67,6 +77,82 @@ import Testing
         let evidence = await meter.end(hypervisorBytes: 22000)
         #expect(evidence.bytesThroughTunnel == 22000 && evidence.verdict == .covered)
         #expect(evidence.association?.outboundSPI == "b")
+    }
+
+    @Test func `the counters before and after are those of the SA that is named`() async throws {
+        let meter = try await meter(
+            reading(("a", "INSTALLED", 70000, 1), gate: 0),
+            reading(("a", "DELETED", 80000, 2), ("b", "INSTALLED", 3000, 3), gate: 13000)
+        )
+        let evidence = await meter.end(hypervisorBytes: 13000)
+        #expect(evidence.association?.outboundSPI == "b" && evidence.bytesThroughTunnel == 13000)
+        #expect(evidence.before == TrafficCounters(bytes: 0, packets: 0))
+        #expect(evidence.after == TrafficCounters(bytes: 3000, packets: 3))
+    }
+
+    @Test(arguments: [noAnswer, CancellationError()] as [any Error])
+    func `a look that failed in the middle takes nothing from the evidence`(failure: any Error) async throws {
+        let meter = try await meter(steps: [
+            .success(reading(("a", "INSTALLED", 0, 1), gate: 0)),
+            .failure(failure),
+            .success(reading(("a", "INSTALLED", 3000, 2), gate: 3000)),
+        ])
+        #expect(await meter.observe().isUp == (failure is CancellationError))
+        let evidence = await meter.end(hypervisorBytes: 4000)
+        #expect(evidence.verdict == .leak && evidence.after?.bytes == 3000)
+    }
+
+    @Test(arguments: [noAnswer, CancellationError()] as [any Error])
+    func `a last look that failed leaves the verdict open`(failure: any Error) async throws {
+        let meter = try await meter(steps: [
+            .success(reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: 0)),
+            .success(reading(("a", "INSTALLED", 3000, 2), gate: 3000, dropped: 0)),
+            .failure(failure),
+        ])
+        #expect(await meter.observe().isUp)
+        let evidence = await meter.end(hypervisorBytes: 4000)
+        #expect(evidence.verdict == .unknown && evidence.association?.outboundSPI == "a")
+        #expect(evidence.bytesThroughTunnel == 3000 && evidence.after == nil && evidence.droppedAtGates == nil)
+    }
+
+    @Test func `a gate that was unreadable for a moment still fills the gap`() async throws {
+        let meter = try await meter(
+            reading(("a", "INSTALLED", 0, 1), gate: 0),
+            reading(("b", "INSTALLED", 2000, 2), gate: nil),
+            reading(("b", "INSTALLED", 3000, 3), gate: 10000)
+        )
+        #expect(await meter.observe() == .init(bytes: 2000, loss: nil))
+        let evidence = await meter.end(hypervisorBytes: 20000)
+        #expect(evidence.bytesThroughTunnel == 10000 && evidence.verdict == .leak)
+    }
+
+    @Test(
+        arguments: [(7, 9, 2), (7, 7, 0), (7, 3, nil), (nil, 3, nil), (3, nil, nil)] as [(UInt64?, UInt64?, UInt64?)]
+    )
+    func `drops at the gates are those during the move`(before: UInt64?, after: UInt64?, told: UInt64?) async throws {
+        let meter = try await meter(
+            reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: before),
+            reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: after)
+        )
+        #expect(await meter.end(hypervisorBytes: 0).droppedAtGates == told)
+    }
+
+    @Test func `an SA without figures is no beginning`() async throws {
+        var blind = try reading(("a", "INSTALLED", 0, 1), gate: 0)
+        blind.associations[0].children[0].outbound = nil
+        let opening = blind
+        await #expect(throws: EscortError.self) { try await meter(opening) }
+    }
+
+    @Test func `what an SA carried before the move never counts, though its figures come late`() async throws {
+        var opening = try reading(("old", "REKEYED", 0, 1), ("a", "INSTALLED", 0, 1), gate: 0)
+        opening.associations[0].children[0].outbound = nil
+        let meter = try await meter(
+            opening,
+            reading(("old", "DELETED", 90000, 1), ("a", "INSTALLED", 3000, 2), gate: 3000)
+        )
+        let evidence = await meter.end(hypervisorBytes: 4000)
+        #expect(evidence.bytesThroughTunnel == 3000 && evidence.verdict == .unknown)
     }
 
     @Test func `the gate's counter does not count while the SA stays: only what was encrypted does`() async throws {

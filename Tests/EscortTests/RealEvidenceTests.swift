@@ -40,18 +40,62 @@ extension RealMeshTests {
             // Headers are 4 %; the rest is TCP's own repetition, as user-space ESP drops packets when the CPUs are full.
             #expect(tunnel < size * 2)
             #expect(evidence.association?.outboundSPI != first.outboundSPI)
+            #expect(evidence.before == TrafficCounters(bytes: 0, packets: 0))
+            let after = try #require(evidence.after)
+            #expect(after.bytes > 0 && after.bytes < tunnel)
+            #expect(evidence.droppedAtGates == 0)
         }
     }
 
-    @Test func `what went past the tunnel is called a leak`() async throws {
-        try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes()
-            _ = try await meshes[0].establish(with: "h2")
-            let meter = try await meshes[0].beginMove("h2")
+    @Test func `what went past the tunnel is called a leak, and what the gates dropped is told`() async throws {
+        try await Hosts.with(3) { hosts in
+            let mesh = try hosts.mesh(1)
+            for each in [mesh, try hosts.mesh(2)] { try await each.apply(hosts.inventory([1, 2])) }
+            _ = try await mesh.establish(with: "h2")
+            let meter = try await mesh.beginMove("h2")
             let transfer = try await Transfer.start(hosts, to: hosts.address(2))
             try await hosts.on(1, "head -c 1000000 /dev/zero > /dev/tcp/\(hosts.address(2))/\(Transfer.port)")
             #expect(try await transfer.received() == 1_000_000)
-            #expect(await meter.end(hypervisorBytes: 1_000_000).verdict == .leak)
+
+            try await hosts.on(3, "ip route add \(hosts.inner(1)) via \(hosts.address(1))")
+            let knock = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
+            await #expect(throws: (any Error).self) { try await hosts.on(3, knock, timeLimit: .seconds(2)) }
+
+            // The watcher of a move is cancelled in the middle of a look when the migration ends.
+            await withTaskGroup(of: MoveMeter.Observation.self) { group in
+                group.addTask { await meter.observe() }
+                group.cancelAll()
+                for await look in group { #expect(look.isUp, "\(look)") }
+            }
+            let evidence = await meter.end(hypervisorBytes: 1_000_000)
+            #expect(evidence.verdict == .leak)
+            #expect(evidence.droppedAtGates.map { $0 > 0 } == true)
+        }
+    }
+
+    @Test func `a tunnel serves one move at a time, and is free after its end`() async throws {
+        try await Hosts.with(2) { hosts in
+            let mesh = try await hosts.meshes()[0]
+            _ = try await mesh.establish(with: "h2")
+            let begun = await withTaskGroup(of: Result<MoveMeter, any Error>.self) { group in
+                for _ in 1...3 {
+                    group.addTask {
+                        do { return .success(try await mesh.beginMove("h2")) } catch { return .failure(error) }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            let meters = begun.compactMap { try? $0.get() }
+            #expect(meters.count == 1)
+            for case .failure(let error) in begun { #expect(error as? EscortError == .inUse("h2")) }
+            let meter = try #require(meters.first)
+
+            await #expect(throws: EscortError.inUse("h2")) { try await mesh.beginMove("h2") }
+            _ = await meter.end(hypervisorBytes: nil)
+            // The ended one still exists; this one is never ended, but nobody holds it.
+            _ = try await mesh.beginMove("h2")
+            withExtendedLifetime(meters) {}
+            _ = try await mesh.beginMove("h2")
         }
     }
 
