@@ -67,16 +67,16 @@ extension HostHistory {
             guard let settledAt else { return true }
             return sample.at - .milliseconds(Int64((sample.intervalSeconds ?? 0) * 1000)) >= settledAt
         }.suffix(policy.overloadWindow)
+        var notYet = ""
         for resource in Resource.allCases {
             let upper = resource.thresholds(in: policy).upper
             let above = window.filter { (resource.share(of: $0) ?? 0) > upper }.count
+            guard above > 0 else { continue }
+            let seen = "\(resource.rawValue) above \(percent(upper)) in \(above) of the last \(window.count) samples"
             if above >= policy.overloadSamples {
-                let share = resource.share(of: latest) ?? 0
-                return judge(
-                    .overloaded,
-                    "\(resource.rawValue) above \(percent(upper)) in \(above) of the last \(window.count) samples, now \(percent(share))"
-                )
+                return judge(.overloaded, "\(seen), now \(percent(resource.share(of: latest) ?? 0))")
             }
+            notYet += "; \(seen), \(policy.overloadSamples) make it overloaded"
         }
         guard !window.isEmpty else { return judge(.settling, "no sample since its last move ended") }
         let shares = Resource.allCases.map { "\($0.rawValue) \(percent($0.share(of: latest) ?? 0))" }
@@ -84,6 +84,6 @@ extension HostHistory {
         let isLight = Resource.allCases.allSatisfy {
             ($0.share(of: latest) ?? 1) <= $0.thresholds(in: policy).lower
         }
-        return judge(isLight ? .light : .calm, shares)
+        return judge(isLight ? .light : .calm, shares + notYet)
     }
 }

@@ -22,3 +22,8 @@ public func cancellingOnShutdownSignals<Value: Sendable>(
         throw CancellationError()
     }
 }
+
+/// Returns when this process is asked to stop.
+public func shutdownSignal() async {
+    for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { return }
+}

@@ -75,8 +75,8 @@ public struct ControllerService: Sendable {
         }
     }
 
-    /// A short name for one decision, unique in the ledger: its time and 32 random bits.
-    static func newIdentifier() -> String {
+    /// A short name for a decision or an order, unique in the ledger: its time and 32 random bits.
+    public static func newIdentifier() -> String {
         let time = Instant.byTheWallClock.milliseconds
         return String(time, radix: 36) + String(UInt32.random(in: .min ... .max), radix: 36)
     }

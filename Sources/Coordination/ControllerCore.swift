@@ -141,8 +141,8 @@ public struct ControllerCore: Sendable {
             announce(
                 .judgement,
                 about: "host \(judgement.host)",
-                // Figures change with each sample; it is news when the verdict does.
-                ifChanged: judgement.verdict.rawValue,
+                // Figures change with each sample, and a host goes to and fro between light and calm: no news.
+                ifChanged: judgement.verdict.isAtEase ? "at ease" : judgement.verdict.rawValue,
                 text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
                 effects: &effects
             )

@@ -59,6 +59,9 @@ public struct Judgement: Sendable, Equatable {
         case settling
         /// No fresh sample, or one without the figures needed.
         case unknown
+
+        /// Whether the host neither needs relief nor leaves open whether it does.
+        public var isAtEase: Bool { self == .calm || self == .light }
     }
     public var host: HostName
     public var verdict: Verdict

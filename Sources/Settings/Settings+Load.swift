@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+internal import Foundation
 internal import Yams
 
 extension Settings {
@@ -167,11 +168,29 @@ extension Settings {
         guard policy.staleAfter >= sampling.interval else {
             throw refuse("policy.stale_after", "it is below sampling.interval: every host would be stale")
         }
+        for host in inventory.hosts where host.libvirtURI.contains("+tcp://") {
+            // TCP carries definitions with their secrets and asks nobody who he is: only inside the tunnel.
+            guard host.libvirtURI.hasPrefixAfterScheme(host.innerAddress) else {
+                throw refuse(
+                    "hosts.libvirt_uri",
+                    "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address"
+                )
+            }
+        }
         var seen: Set<String> = []
         for host in inventory.hosts {
             for value in [host.name.rawValue, host.address, host.innerAddress] where !seen.insert(value).inserted {
                 throw refuse("hosts", "'\(value)' is there twice")
             }
         }
+    }
+}
+
+extension String {
+    /// Whether what follows `://` is this host, alone or with a port or path behind it.
+    fileprivate func hasPrefixAfterScheme(_ host: String) -> Bool {
+        guard let scheme = range(of: "://") else { return false }
+        let rest = self[scheme.upperBound...]
+        return [host, "[\(host)]"].contains { rest == $0 || rest.hasPrefix("\($0)/") || rest.hasPrefix("\($0):") }
     }
 }

@@ -2,9 +2,11 @@
 import Foundation
 
 /// A line on standard output, there at once also in a pipe.
-func printLine(_ line: String) {
-    FileHandle.standardOutput.write(Data((line + "\n").utf8))
-}
+///
+/// A pipe whose reader has gone is no reason to stop: a lab must still be taken down.
+func printLine(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
+
+func printError(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8)) }
 
 /// Whether a person watches.
 var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
@@ -31,7 +33,7 @@ struct LiveView {
     private mutating func erase() {
         guard isOn, lastLines > 0 else { return }
         // Up by the lines drawn, then clear to the end of the screen.
-        FileHandle.standardOutput.write(Data("\u{1b}[\(lastLines)A\u{1b}[J".utf8))
+        try? FileHandle.standardOutput.write(contentsOf: Data("\u{1b}[\(lastLines)A\u{1b}[J".utf8))
         lastLines = 0
     }
 }

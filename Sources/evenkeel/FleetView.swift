@@ -56,7 +56,9 @@ struct FleetView: Encodable, Sendable {
             .map { life in
                 Move(
                     order: life.order,
-                    stage: "\(life.stage)",
+                    // Nobody will begin it any more, and nobody may be there to say so.
+                    stage: life.stage < .running && instant > life.order.latestBeginning + core.policy.staleAfter
+                        ? "expired" : "\(life.stage)",
                     changedAt: life.changedAt,
                     progress: life.progress,
                     outcome: life.outcome,

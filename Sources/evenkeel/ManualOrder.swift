@@ -9,9 +9,11 @@ import Settings
 enum ManualOrderError: Error, CustomStringConvertible {
     case unknownHost(HostName, known: [HostName])
     case unknownVM(String)
-    case ambiguous(String, hosts: [HostName])
+    case ambiguous(String, uuids: [VMID])
     case alreadyThere(String, HostName)
     case notTakenUp(HostName)
+    case sourceSilent(HostName, OrderID, stage: String)
+    case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
 
@@ -21,10 +23,13 @@ enum ManualOrderError: Error, CustomStringConvertible {
             "no agent of a host '\(host)' writes to the ledger; known are: "
                 + known.map(\.rawValue).joined(separator: ", ")
         case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
-        case .ambiguous(let vm, let hosts):
-            "'\(vm)' is active on \(hosts.map(\.rawValue).joined(separator: " and ")): name it by its uuid, or look there"
+        case .ambiguous(let vm, let uuids):
+            "several VMs are called '\(vm)': name one by its uuid: \(uuids.map(\.rawValue).joined(separator: ", "))"
         case .alreadyThere(let vm, let host): "\(vm) is on \(host) already"
         case .notTakenUp(let host): "the agent of \(host) did not take up the order: is evenkeel-agent running there?"
+        case .sourceSilent(let host, let order, let stage):
+            "nothing more is heard of order \(order) (\(stage)): the agent of \(host) is silent; once it is back it reports"
+        case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason
         }
@@ -43,17 +48,20 @@ enum ManualOrder {
         guard view.hosts.contains(where: { $0.name == target }) else {
             throw .unknownHost(target, known: view.hosts.map(\.name))
         }
+        // Just after a move two hosts' samples show the VM, and a dead host's last one for ever: the newest counts.
         let here = view.hosts.flatMap { host in
             (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
-                .map { (host.name, $0) }
+                .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
-        guard let (source, found) = here.first else { throw .unknownVM(vm) }
-        guard here.count == 1 else { throw .ambiguous(vm, hosts: here.map(\.0)) }
+        guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
+        guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
+            throw .ambiguous(vm, uuids: here.map(\.vm.id))
+        }
+        let (source, found) = (newest.host, newest.vm)
         guard source != target else { throw .alreadyThere(found.name, target) }
         let now = Instant.byTheWallClock
-        let unique = String(now.milliseconds, radix: 36) + String(UInt16.random(in: .min ... .max), radix: 36)
         return MigrationOrder(
-            id: OrderID("by-hand-\(unique)"),
+            id: OrderID("by-hand-\(ControllerService.newIdentifier())"),
             vm: found.id,
             vmName: found.name,
             source: source,
@@ -86,8 +94,10 @@ enum ManualOrder {
             if line != last { say(line) }
             last = line
             if move.stage == "done" || move.stage == "failed" { return move }
-            if move.stage == "submitted", now > order.expires + .seconds(5) {
-                throw ManualOrderError.notTakenUp(order.source)
+            if move.stage == "expired" { throw ManualOrderError.notTakenUp(order.source) }
+            let heard = max(core.hosts[order.source]?.latest?.at ?? order.issuedAt, move.changedAt)
+            if now - heard > settings.policy.staleAfter * 2 {
+                throw ManualOrderError.sourceSilent(order.source, order.id, stage: move.stage)
             }
             try await Task.sleep(for: settings.ledger.pollInterval)
         }

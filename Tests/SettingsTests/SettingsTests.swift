@@ -71,6 +71,17 @@ struct SettingsTests {
         }
     }
 
+    @Test(arguments: [
+        ("qemu+tcp://10.0.0.1/system", false), ("qemu+tcp://10.9.0.1/system", true),
+        ("qemu+tcp://10.9.0.1:16509/system", true),
+        ("qemu+tcp://10.9.0.11/system", false), ("xen+tcp://h1/system", false), ("qemu+tls://h1/system", true),
+    ])
+    func refusesLibvirtInTheClear(uri: String, isFine: Bool) {
+        let text = "hosts:\n  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1, libvirt_uri: '\(uri)'}"
+        let settings = try? Settings.load(file: ("f.yaml", text))
+        #expect((settings != nil) == isFine)
+    }
+
     @Test func refusesTheSameHostTwice() {
         let text =
             "hosts:\n" + String(repeating: "  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1}\n", count: 2)

@@ -17,7 +17,10 @@ struct ControllerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let lock = try ControllerLock(folder: settings.ledger.folder)
+        let lock = try ProcessLock(
+            path: "\(settings.ledger.folder)/controller.lock",
+            purpose: "controller on this ledger"
+        )
         let service = ControllerService(
             settings: settings,
             ledger: options.openLedger(settings, as: .controller),

@@ -114,12 +114,13 @@ struct LabCommand: AsyncParsableCommand {
     }
 }
 
-/// Runs work that makes a lab, and takes it down itself when Ctrl-C comes.
+/// Runs work that, when Ctrl-C cancels it, takes down the lab that it makes; exits with 130 then, as shells expect.
 func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws -> Value) async throws -> Value {
     do {
         return try await cancellingOnShutdownSignals(work)
     } catch is CancellationError {
-        throw CleanExit.message("Interrupted; the lab was taken down.")
+        printError("Interrupted.")
+        throw ExitCode(130)
     }
 }
 
@@ -127,6 +128,6 @@ func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws 
 func takeDown() async {
     // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
     if case .failure(let error) = await Task(operation: { try await HostLab.down() }).result {
-        printLine("\(error)")
+        printError("\(error)")
     }
 }

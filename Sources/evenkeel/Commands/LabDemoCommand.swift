@@ -2,6 +2,7 @@
 import ArgumentParser
 import Commands
 import Fleet
+import Glibc
 import Lab
 
 struct LabDemoCommand: AsyncParsableCommand {
@@ -34,7 +35,9 @@ struct LabDemoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, guests, keep, limit) = (report, guests, keep, timeLimit)
-        let succeeded = try await interruptible {
+        // With the reader of a pipe gone, writing fails instead of ending the process with the lab still up.
+        signal(SIGPIPE, SIG_IGN)
+        let report = try await interruptible {
             let lab = try await HostLab.up(.allOnFirst(hosts: 3, guests: guests)) { printLine("lab: \($0)") }
             var demo = Demo(lab: lab, balanceLimit: .seconds(limit))
             let failure: (any Error)?
@@ -45,15 +48,13 @@ struct LabDemoCommand: AsyncParsableCommand {
                 failure = error
             }
             let report = await demo.report(failure: failure)
-            try report.write(to: folder)
-            if keep {
-                printLine("The lab stays up; 'evenkeel lab down' removes it.")
-            } else {
-                await takeDown()
-            }
-            printLine("\n\(report.screenText)\n\nThe report: \(folder)/report.md, report.json, load.svg, work.svg")
-            return report.succeeded
+            if !keep { await takeDown() }
+            return report
         }
-        if !succeeded { throw ExitCode.failure }
+        if keep { printLine("The lab stays up; 'evenkeel lab down' removes it.") }
+        printLine("\n\(report.screenText)")
+        try report.write(to: folder)
+        printLine("\nThe report: \(folder)/report.md, report.json, load.svg, work.svg")
+        if !report.succeeded { throw ExitCode.failure }
     }
 }

@@ -55,16 +55,21 @@ struct MigrateCommand: AsyncParsableCommand {
             view: view
         )
         try await ledger.append(OrderRecord.migrate(order: order))
-        if !json || noWait { print("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)") }
+        if !json || noWait { printLine("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)") }
         if noWait { return }
         let quiet = json
-        let move = try await cancellingOnShutdownSignals {
-            try await ManualOrder.follow(order, in: ledger, settings: settings) { if !quiet { printLine($0) } }
+        let move: FleetView.Move
+        do {
+            move = try await cancellingOnShutdownSignals {
+                try await ManualOrder.follow(order, in: ledger, settings: settings) { if !quiet { printLine($0) } }
+            }
+        } catch is CancellationError {
+            throw ManualOrderError.interrupted(order.id)
         }
-        if json { print(try evenkeel.json(move)) }
+        if json { printLine(try evenkeel.json(move)) }
         guard move.stage == "done" else {
             throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
         }
-        if !quiet { print(ManualOrder.summary(move)) }
+        if !quiet { printLine(ManualOrder.summary(move)) }
     }
 }

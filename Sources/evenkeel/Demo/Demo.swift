@@ -124,7 +124,7 @@ struct Demo {
         let snapshot = core.snapshot(at: now)
         return snapshot.movesInFlight.isEmpty && core.orders.values.contains { $0.stage == .done }
             && snapshot.hosts.allSatisfy {
-                [.calm, .light].contains($0.judgement(in: snapshot, policy: core.policy).verdict)
+                $0.judgement(in: snapshot, policy: core.policy).verdict.isAtEase
             }
     }
 
@@ -167,7 +167,12 @@ struct Demo {
         samples += news.samples
         let view = FleetView(core, at: .byTheWallClock)
         for host in view.hosts {
-            say("\(host.name) is \(host.verdict): \(host.reason)", about: host.name.rawValue, host.verdict)
+            let isAtEase = host.verdict == "calm" || host.verdict == "light"
+            say(
+                "\(host.name) is \(host.verdict): \(host.reason)",
+                about: host.name.rawValue,
+                isAtEase ? "at ease" : host.verdict
+            )
         }
         for move in view.moves {
             let what = "\(move.order.vmName) from \(move.order.source) to \(move.order.target)"

@@ -62,6 +62,9 @@ extension DemoReport {
             )
             lines.append("  - IKE \(sa.ikeSuite)")
         }
+        if let dropped = evidence.droppedAtGates {
+            lines.append("  - dropped at the source's gates meanwhile: \(dropped) packets")
+        }
         if let before = evidence.before, let after = evidence.after {
             lines.append(
                 "  - SA counters \(before.bytes) → \(after.bytes) bytes, \(before.packets) → \(after.packets) packets"

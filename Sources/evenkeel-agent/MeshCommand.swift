@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Escort
+import Fleet
+import Foundation
+import Settings
+
+struct MeshCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mesh",
+        abstract: "Show this host's tunnels and what its gates dropped, or remove both.",
+        discussion: "Without --remove it also makes sure of them, as the running agent does."
+    )
+
+    @OptionGroup var options: AgentOptions
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "Remove tunnels, gates, routes and inner address from this host; stop the agent first.")
+    var remove = false
+
+    private struct View: Encodable {
+        var peers: [PeerStatus]
+        var gates: GateCounters
+    }
+
+    func run() async throws {
+        let (settings, host) = try options.settings()
+        let mesh = try options.mesh(settings, of: host)
+        try await mesh.apply(settings.inventory)
+        guard !remove else {
+            try await mesh.remove()
+            print("The mesh of \(host) is removed: moves to and from it are refused.")
+            return
+        }
+        let view = View(peers: try await mesh.meshStatus(), gates: try await mesh.gateCounters())
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            print(String(decoding: try encoder.encode(view), as: UTF8.self))
+        } else {
+            for peer in view.peers { print(Self.line(peer)) }
+            let gates = view.gates
+            print(
+                "dropped at the gates: \(gates.inbound.packets) packets in, \(gates.outbound.packets) out, "
+                    + "\(gates.forwarded.packets) forwarded"
+            )
+        }
+    }
+
+    private static func line(_ peer: PeerStatus) -> String {
+        guard peer.isUp, let sa = peer.association else {
+            return "\(peer.peer): down\(peer.trouble.map { ", \($0)" } ?? "")"
+        }
+        let age = peer.ageSeconds.map { ", \($0) s old" } ?? ""
+        let bytes = "\(peer.inbound?.bytes ?? 0) bytes in, \(peer.outbound?.bytes ?? 0) out"
+        return "\(peer.peer): up, \(sa.suite), \(sa.mode), ESP in \(sa.implementation)\(age), \(bytes)"
+    }
+}

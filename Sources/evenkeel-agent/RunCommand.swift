@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Commands
+import Escort
+import Fleet
+import Glibc
+import HostAgent
+import Ledger
+import LibvirtDriver
+import Logging
+import Settings
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run the agent until SIGINT or SIGTERM (the default).",
+        discussion: """
+            Stopping it cuts nothing: a migration under way goes on in libvirt, and the agent, started again, finds out \
+            what became of it. Tunnels and gates stay as they are.
+            """
+    )
+
+    @OptionGroup var options: AgentOptions
+
+    func run() async throws {
+        let (settings, host) = try options.settings()
+        let lock = try ProcessLock(path: "/run/evenkeel-agent.lock", purpose: "agent")
+        var log = SharedLog.Options()
+        log.lockWait = settings.ledger.lockTimeout
+        log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let service = AgentService(
+            settings: settings,
+            host: host.rawValue,
+            ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
+            hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
+            mesh: try options.mesh(settings, of: host),
+            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
+        )
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await service.run() }
+            group.addTask {
+                await shutdownSignal()
+                // At once, and not by cancelling: that would end the migrations this host is carrying out.
+                Glibc.exit(EXIT_SUCCESS)
+            }
+        }
+        withExtendedLifetime(lock) {}
+    }
+}
