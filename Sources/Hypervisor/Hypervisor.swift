@@ -34,9 +34,6 @@ public protocol Hypervisor: Sendable {
     /// Asks a running migration of the VM to stop; `migrate` then fails with `.cancelled`.
     func cancelMigration(of vm: VMID) async throws(HypervisorError)
 
-    /// Progress of a migration this process did not start; `nil` when none runs.
-    func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress?
-
     /// Where the VM stands on a peer, asked of the peer's hypervisor directly.
     func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence
 

@@ -81,12 +81,6 @@ public final class LibvirtHypervisor: Hypervisor {
         try await perform("cancel the migration of VM \(vm)") { try $0.abortMigration(of: vm) }
     }
 
-    public func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
-        try await perform("read the migration progress of VM \(vm)") { connection in
-            try connection.migrationJob(of: vm)?.progress
-        }
-    }
-
     public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {
         let attempt = "find VM \(vm) on peer \(uri)"
         return try await BlockingCall.run(attempt, limit: limits.peer) { () throws(HypervisorError) -> DomainPresence in
