@@ -11,6 +11,9 @@ internal import Synchronization
 /// (5 by default) never keeps a cancel or a sample waiting behind a move.
 public final class LibvirtHypervisor: Hypervisor {
     /// Bounds on what the driver waits for.
+    ///
+    /// A migration returns, a few seconds more or less, at the latest after its own time limit and the sum of
+    /// `abort`, `settle` and three times `peer`.
     public struct Limits: Sendable {
         /// One call that only reads or changes state.
         public var call: Duration = .seconds(35)
