@@ -34,9 +34,6 @@ public protocol Hypervisor: Sendable {
     /// Asks a running migration of the VM to stop; `migrate` then fails with `.cancelled`.
     func cancelMigration(of vm: VMID) async throws(HypervisorError)
 
-    /// Progress of a migration this process did not start; `nil` when none runs.
-    func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress?
-
     /// Where the VM stands on a peer, asked of the peer's hypervisor directly.
     func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence
 
@@ -52,6 +49,9 @@ public protocol Hypervisor: Sendable {
     ///
     /// The caller has seen that the VM is the target's: it runs there, or its owner paused it there. An implementation
     /// refuses if the VM is active here and not paused by a migration, and throws `.noSuchVM` if nothing is left.
+    ///
+    /// It hands nothing on: whether the VM starts with its host, which `migrate` sets at the target at its end, is lost
+    /// with the definition, and a person has to set it there.
     func discardHandedOver(_ vm: VMID) async throws(HypervisorError)
 }
 
@@ -137,10 +137,11 @@ public struct HypervisorError: Error, Sendable, Equatable, CustomStringConvertib
     public enum Kind: Sendable, Equatable {
         case notConnected
         case noSuchVM
+        /// A condition is not met; nothing was touched. Never of a migration that had begun.
         case refused
         case cancelled
         case timedOut
-        /// The call ended and it is not known whether the VM runs here or at the target.
+        /// The call ended and it is not known whether the VM runs here or at the target, or it was seen on both.
         case inDoubt
         case failed
     }

@@ -79,11 +79,6 @@ public struct InMemoryHypervisor: Hypervisor {
         world.signal(vm, .cancel)
     }
 
-    public func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
-        _ = try ask("read the migration progress of VM \(vm)")
-        return world.state.withLock { $0.moves[vm].flatMap { $0.source == host ? $0.progress : nil } }
-    }
-
     public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {
         let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
         guard let peer, peer.answers else {

@@ -18,19 +18,16 @@ extension InMemoryWorld {
             if Task.isCancelled { throw give(up: request, .cancelled, "the task was cancelled") }
             if state.withLock({ $0.moves[vm]?.signal }) == .cancel { throw give(up: request, .cancelled, "cancelled") }
             guard index < script.steps else { break }
-            let progress = state.withLock { state in
-                let sent = step * UInt64(index + 1)
-                let now = MigrationProgress(
+            let sent = step * UInt64(index + 1)
+            report(
+                MigrationProgress(
                     elapsedSeconds: Double(index + 1),
                     bytesTransferred: sent,
                     bytesRemaining: memory - min(sent, memory),
                     bytesTotal: memory,
                     iteration: 1
                 )
-                state.moves[vm]?.progress = now
-                return now
-            }
-            report(progress)
+            )
             await Task.yield()
         }
         finish(vm, .arrived)
@@ -78,13 +75,7 @@ extension InMemoryWorld {
                 presence: .pausedByMigration,
                 isTransient: copy.isTransient
             )
-            let nothing = MigrationProgress(
-                elapsedSeconds: 0,
-                bytesTransferred: 0,
-                bytesRemaining: copy.needs.memoryBytes,
-                bytesTotal: copy.needs.memoryBytes
-            )
-            state.moves[vm] = Move(source: source, target: target.name, progress: nothing)
+            state.moves[vm] = Move(source: source, target: target.name)
             return (state.scripts.removeValue(forKey: vm) ?? InMemoryScript(), copy.needs.memoryBytes)
         }
     }

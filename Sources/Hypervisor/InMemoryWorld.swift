@@ -19,7 +19,6 @@ public final class InMemoryWorld: Sendable {
     struct Move {
         var source: HostName
         var target: HostName
-        var progress: MigrationProgress
         var signal: Signal?
         var waiter: CheckedContinuation<Signal, Never>?
     }

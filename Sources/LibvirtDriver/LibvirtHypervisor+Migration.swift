@@ -9,7 +9,7 @@ extension LibvirtHypervisor {
     ///
     /// Cancelling the task aborts the job and then waits, bounded, for libvirt's word on what became of it. A VM that
     /// is transient here stays transient there. A peer-to-peer migration is libvirtd's own: if this process dies, it
-    /// goes on, and `migrationProgress(of:)` and `presence(of:)` tell of it.
+    /// goes on, and `presence(of:)` tells of it.
     public func migrate(
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void

@@ -11,6 +11,9 @@ internal import Synchronization
 /// (5 by default) never keeps a cancel or a sample waiting behind a move.
 public final class LibvirtHypervisor: Hypervisor {
     /// Bounds on what the driver waits for.
+    ///
+    /// A migration returns, a few seconds more or less, at the latest after its own time limit and the sum of
+    /// `abort`, `settle` and three times `peer`.
     public struct Limits: Sendable {
         /// One call that only reads or changes state.
         public var call: Duration = .seconds(35)
@@ -79,12 +82,6 @@ public final class LibvirtHypervisor: Hypervisor {
             return
         }
         try await perform("cancel the migration of VM \(vm)") { try $0.abortMigration(of: vm) }
-    }
-
-    public func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
-        try await perform("read the migration progress of VM \(vm)") { connection in
-            try connection.migrationJob(of: vm)?.progress
-        }
     }
 
     public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {

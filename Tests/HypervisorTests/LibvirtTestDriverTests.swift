@@ -35,7 +35,6 @@ import Testing
     @Test func aRunningVMIsPresentAndAnUnknownOneIsAbsent() async throws {
         #expect(try await hypervisor.presence(of: test().id) == .running)
         #expect(try await hypervisor.presence(of: absent) == .absent)
-        #expect(try await hypervisor.migrationProgress(of: absent) == nil)
     }
 
     @Test func aVMThatIsDefinedButOffIsInactive() async throws {

@@ -55,7 +55,9 @@ struct MigrateCommand: AsyncParsableCommand {
             view: view
         )
         try await ledger.append(OrderRecord.migrate(order: order))
-        if !json || noWait { printLine("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)") }
+        if !json || noWait {
+            printLine("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)")
+        }
         if noWait { return }
         let quiet = json
         let move: FleetView.Move
