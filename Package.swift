@@ -65,7 +65,11 @@ let package = Package(
         module("Ledger", ["Fleet"]),
         module("HostAgent", ["Fleet", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]),
         module("Controller", ["Fleet", "Balancing", "Coordination", "Ledger", "Settings", log]),
-        module("Lab", ["Fleet", "Ledger", "Escort", "Settings", "Commands"], resources: [.embedInCode("Resources/guest.c")]),
+        module(
+            "Lab",
+            ["Fleet", "Ledger", "Escort", "Settings", "Commands"],
+            resources: [.embedInCode("Resources/guest.c")]
+        ),
 
         .executableTarget(
             name: "evenkeel",

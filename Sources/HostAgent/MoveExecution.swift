@@ -126,8 +126,10 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone: the bytes cannot leave
-    /// in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or `nil` if it held.
+    /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone.
+    ///
+    /// The bytes cannot leave in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or
+    /// `nil` if it held.
     private func endOnLoss(of meter: MoveMeter, moving vm: VMID) async -> String? {
         var losses = 0
         var reason: String?

@@ -4,7 +4,9 @@ import Lab
 import Ledger
 import Testing
 
-/// The main job on real hosts: libvirt, QEMU, strongSwan, iSCSI. Each test has a lab of its own.
+/// The main job on real hosts: libvirt, QEMU, strongSwan, iSCSI.
+///
+/// Each test has a lab of its own.
 @Suite(
     .serialized,
     .enabled(if: TestLab.obstacles.isEmpty, "these tests need \(TestLab.obstacles.joined(separator: ", "))")
@@ -119,6 +121,36 @@ struct MainJobTests {
             let again = try await world.order("vm1", from: "h1", to: "h2")
             guard case .done = try await world.end(of: again) else { throw TestLab.Unexpected("no move afterwards") }
             try await world.expect("vm1", on: "h2")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(6)), arguments: ["h1", "h2"])
+    func aTunnelLostMidMoveEndsTheMove(host: String) async throws {
+        try await TestLab.with(Self.quiet) { world in
+            let order = try await world.beginSlowMove()
+            try await world.host(host).killCharon()
+            let failure = try await world.failure(of: order)
+            #expect(failure.kind == .escort && failure.runsOn == HostName("h1"), "\(failure.reason)")
+            try await world.expect("vm1", on: "h1")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(6)))
+    func anAgentThatIsStoppedCutsNothing() async throws {
+        try await TestLab.with(Self.quiet) { world in
+            let order = try await world.beginSlowMove()
+            let host = try world.host("h1")
+            try await host.killAgent(signal: .terminate)
+            try await world.speedUp()
+            try await world.poll("libvirt to finish the move", within: .seconds(90)) {
+                try await world.lab.runsOn(world.guest("vm1")) == [HostName("h2")]
+            }
+            try await world.lab.startAgent(on: host, world.programs, settings: world.settings)
+            guard case .done(let outcome, _) = try await world.end(of: order) else {
+                throw TestLab.Unexpected("the move that libvirt finished was not reported as done")
+            }
+            #expect(outcome.note?.contains("restarted") == true)
+            #expect(try await world.beginnings(of: order) == 1, "no order runs twice")
         }
     }
 

@@ -134,8 +134,9 @@ struct TestLab {
     /// How often the order was begun, by anybody: more than once is forbidden.
     func beginnings(of id: OrderID) async throws -> Int {
         try await steps().count { report in
-            guard report.order == id, case .accepted = report.step else { return false }
-            return true
+            // A move's first report is written before it begins, and is the only one without figures.
+            guard report.order == id, case .running(let progress) = report.step else { return false }
+            return progress.bytesTotal == 0
         }
     }
 
