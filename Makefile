@@ -21,7 +21,7 @@ check: lint test
 
 test: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	$(SWIFT) test --skip-build --no-parallel
+	stdbuf -oL $(SWIFT) test --skip-build --no-parallel
 
 # make build  both programs, in .build/debug
 build: packages

@@ -17,76 +17,57 @@ extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
     public static let all: [SettingKey] = general + escort + policy
 
+    /// A key whose value has a field of its own.
+    private static func key<Value>(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, Value> & Sendable,
+        parse: @escaping @Sendable (String) throws(ValueError) -> Value,
+        show: @escaping @Sendable (Value) -> String?
+    ) -> SettingKey {
+        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
+            settings[keyPath: field] = try parse(text)
+        } show: {
+            show($0[keyPath: field])
+        }
+    }
+
     private static func duration(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Duration> & Sendable
-    ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parseDuration(text)
-        } show: {
-            format($0[keyPath: field])
-        }
-    }
+    ) -> SettingKey { key(path, meaning, field, parse: parseDuration, show: format(_:)) }
 
     private static func share(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Double> & Sendable
-    ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parseShare(text)
-        } show: {
-            format(share: $0[keyPath: field])
-        }
-    }
+    ) -> SettingKey { key(path, meaning, field, parse: parseShare, show: format(share:)) }
 
     private static func flag(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Bool> & Sendable
-    ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parseBool(text)
-        } show: {
-            String($0[keyPath: field])
-        }
-    }
+    ) -> SettingKey { key(path, meaning, field, parse: parseBool, show: { String($0) }) }
 
     private static func count(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Int> & Sendable
-    ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parseCount(text)
-        } show: {
-            String($0[keyPath: field])
-        }
-    }
+    ) -> SettingKey { key(path, meaning, field, parse: parseCount, show: { String($0) }) }
 
     private static func path(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, String> & Sendable
-    ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parsePath(text)
-        } show: {
-            $0[keyPath: field]
-        }
-    }
+    ) -> SettingKey { key(path, meaning, field, parse: parsePath, show: { $0 }) }
 
     private static func optionalText(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, String?> & Sendable
     ) -> SettingKey {
-        SettingKey(path: path, meaning: meaning) { settings, text throws(ValueError) in
-            settings[keyPath: field] = try parseText(text)
-        } show: {
-            $0[keyPath: field]
-        }
+        key(path, meaning, field, parse: { text throws(ValueError) in try parseText(text) }, show: { $0 })
     }
 
     private static let general: [SettingKey] = [
@@ -97,16 +78,13 @@ extension SettingKey {
             \.ledger.folder
         ),
         duration("ledger.lock_timeout", "How long an append waits for the file's lock.", \.ledger.lockTimeout),
-        SettingKey(
-            path: "ledger.segment_size",
-            meaning: "A file of the ledger that has grown to this is followed by a new one."
-        ) {
-            settings,
-            text throws(ValueError) in
-            settings.ledger.segmentBytes = try parseSize(text)
-        } show: {
-            format(size: $0.ledger.segmentBytes)
-        },
+        key(
+            "ledger.segment_size",
+            "A file of the ledger that has grown to this is followed by a new one.",
+            \.ledger.segmentBytes,
+            parse: parseSize,
+            show: format(size:)
+        ),
         duration(
             "ledger.poll_interval",
             "How often agents and controller look for new records.",
@@ -118,13 +96,13 @@ extension SettingKey {
             "The control group that bounds this host's CPU and memory, where it is not the whole machine.",
             \.sampling.cgroup
         ),
-        SettingKey(path: "hypervisor.uri", meaning: "The libvirt URI of this host's hypervisor.") {
-            settings,
-            text throws(ValueError) in
-            settings.hypervisorURI = try parseText(text)
-        } show: {
-            $0.hypervisorURI
-        },
+        key(
+            "hypervisor.uri",
+            "The libvirt URI of this host's hypervisor.",
+            \.hypervisorURI,
+            parse: parseText,
+            show: { $0 }
+        ),
         duration("migration.time_limit", "The longest that a migration may take.", \.migration.timeLimit),
         duration("migration.stall_limit", "The longest that a migration may send nothing.", \.migration.stallLimit),
         duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),

@@ -17,12 +17,6 @@ struct TestLab {
     /// Own names: a lab that a person has up is not in the way, and is not touched.
     static let site = LabSite(name: "evenkeel-test", shortName: "ekt")
 
-    /// Empty when this machine can run these tests; else what is missing, which the skipped tests print.
-    static let obstacles: [String] = {
-        guard geteuid() == 0 else { return ["root"] }
-        return []
-    }()
-
     static func with(
         _ plan: LabPlan,
         change: (inout Settings) -> Void = { _ in },
