@@ -89,13 +89,14 @@ extension MigrationRun {
         let deadline = clock.now + limit
         let errand = Errand()
         var former: DomainPresence?
-        while true {
-            let now = errand.run(within: deadline - clock.now, question)
+        repeat {
+            // The last question gets its time too: an answer that was cut short would hide the one before.
+            let now = errand.run(within: max(.seconds(1), deadline - clock.now), question)
             if let now, suffices(now, former) { return now }
             former = now
-            guard clock.now < deadline else { return former }
-            Thread.sleep(forTimeInterval: min(1, (deadline - clock.now).inSeconds))
-        }
+            Thread.sleep(forTimeInterval: max(0, min(1, (deadline - clock.now).inSeconds)))
+        } while clock.now < deadline
+        return former
     }
 
     /// The kind of an error of a migration that had begun, of which `.refused` would be untrue.

@@ -72,6 +72,14 @@ import Testing
         #expect(ContinuousClock.now - began < .seconds(10))
     }
 
+    @Test func aVMThatStaysPausedByTheMigrationIsInDoubtAndSaidToBeSo() async {
+        var calls = ScriptedCalls.failing(.operationFailed)
+        calls.source = { .pausedByMigration }
+        let error = error(of: await calls.run())
+        #expect(error?.kind == .inDoubt)
+        #expect(error?.detail.contains("is pausedByMigration at the source") == true)
+    }
+
     @Test func aRefusalIsSaidOnlyOfWhatWasNotTouched() async {
         var calls = ScriptedCalls.failing(.operationInvalid)
         #expect(error(of: await calls.run())?.kind == .failed)
