@@ -9,7 +9,7 @@ import Settings
 ///
 /// | here | at the target | so |
 /// |---|---|---|
-/// | runs | runs | in doubt: a person must stop one |
+/// | runs | runs | the copy here is paused at once; in doubt: a person must judge the disks |
 /// | runs | anything else, or silent | it stayed |
 /// | paused by the migration, or not active | runs, or is paused by its owner | it moved; what is left here is removed |
 /// | paused by the migration | unknown | it stayed: resumed here |
@@ -89,11 +89,7 @@ extension MoveExecution {
     private func decide(_ seen: Seen, there: DomainPresence) async throws(HypervisorError) -> AgentCore.Reconciliation {
         let (order, doubt) = (seen.order, seen.doubt)
         switch (seen.here, there) {
-        case (.running, .running):
-            return inDoubt(
-                seen,
-                "\(order.vmName) RUNS ON BOTH \(host) and \(order.target): stop one of the two at once"
-            )
+        case (.running, .running): return try await pauseTwin(seen)
         case (.running, _), (.paused, _): return stayed(seen)
         // `.migratingOut`: the target has it and is sending it on.
         case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused):
@@ -125,6 +121,24 @@ extension MoveExecution {
         default:
             return .undecided(reason: "\(doubt); \(host) has it \(seen.here), \(order.target) has it \(there)")
         }
+    }
+
+    /// libvirt resumes the source when the answer to its last step is lost, though the target has taken over: two copies
+    /// then write to the same disks, and one must stop at once.
+    private func pauseTwin(_ seen: Seen) async throws(HypervisorError) -> AgentCore.Reconciliation {
+        let order = seen.order
+        do {
+            try await hypervisor.suspend(order.vm)
+        } catch {
+            return inDoubt(
+                seen,
+                "\(order.vmName) RUNS ON BOTH \(host) and \(order.target): stop one of the two at once (\(error))"
+            )
+        }
+        let reason =
+            "\(seen.doubt); \(order.vmName) ran on both \(host) and \(order.target), so the copy on \(host) was paused: "
+            + "check the VM's disks, then 'virsh destroy' the copy that is to go"
+        return .notMoved(OrderFailure(kind: .inDoubt, reason: reason, runsOn: order.target))
     }
 
     private func stayed(_ seen: Seen, _ words: String? = nil) -> AgentCore.Reconciliation {

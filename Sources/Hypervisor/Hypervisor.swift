@@ -44,6 +44,12 @@ public protocol Hypervisor: Sendable {
     /// `.refused` for a transient VM, which leaves no trace where it has run.
     func resume(_ vm: VMID) async throws(HypervisorError)
 
+    /// Pauses a VM that runs here.
+    ///
+    /// For one that was seen to run on two hosts: libvirt resumes the source's copy when the answer to its last step is
+    /// lost, though the target may have taken over; each moment that both write to the disks does harm.
+    func suspend(_ vm: VMID) async throws(HypervisorError)
+
     /// Removes what a finished migration left here: a paused copy, and the persistent definition with which the VM could
     /// be started a second time (a hypervisor daemon that dies in the last step leaves one or both).
     ///

@@ -101,6 +101,14 @@ public struct InMemoryHypervisor: Hypervisor {
         }
     }
 
+    public func suspend(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "suspend VM \(vm)"
+        _ = try ask(attempt)
+        try change(vm, attempt, in: [.running], violation: nil) { state in
+            state.copies[host]?[vm]?.presence = .paused
+        }
+    }
+
     public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "discard the handed-over copy of VM \(vm)"
         _ = try ask(attempt)

@@ -30,6 +30,11 @@ extension Connection {
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 
+    func suspend(_ vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard virDomainSuspend(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainSuspend") }
+    }
+
     /// Ends the paused copy, if there is one, and removes the persistent definition, as the last step of the migration
     /// would have done: with the definition left, the VM could be started here while it runs on the target.
     ///

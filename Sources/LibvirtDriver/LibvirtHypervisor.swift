@@ -99,6 +99,10 @@ public final class LibvirtHypervisor: Hypervisor {
         try await perform("resume VM \(vm)") { try $0.resume(vm) }
     }
 
+    public func suspend(_ vm: VMID) async throws(HypervisorError) {
+        try await perform("suspend VM \(vm)") { try $0.suspend(vm) }
+    }
+
     public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
         try await perform("discard the handed-over copy of VM \(vm)") { try $0.discardHandedOver(vm) }
     }

@@ -84,7 +84,13 @@ import Testing
         Case(.definition, .nothing, lost),
         Case(.definition, .definition, lost),
         Case(.active(.pausedByMigration), .definition, lost),
-        Case(.active(.running), .active(.running), lost),
+        // Two of it: this one stops at once.
+        Case(
+            .active(.running),
+            .active(.running),
+            .notMoved(.inDoubt, runsOn: h2),
+            left: .active(.paused)
+        ),
 
         // Not to be decided yet, so nothing is touched.
         Case(.active(.migratingOut), .active(.pausedByMigration), .stillMoving),
