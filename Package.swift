@@ -64,7 +64,7 @@ let package = Package(
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet"]),
         module("HostAgent", ["Fleet", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]),
-        module("Controller", ["Fleet", "Balancing", "Coordination", "Ledger", "Settings", log]),
+        module("Controller", ["Fleet", "Coordination", "Ledger", "Settings", log]),
         module(
             "Lab",
             ["Fleet", "Ledger", "Escort", "Settings", "Commands"],
@@ -74,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "Balancing", "Coordination", "Ledger", "Escort", "Settings", "Controller", "Lab", "Commands",
+                "Fleet", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab", "Commands",
                 argumentParser, log,
             ],
             swiftSettings: strict
@@ -82,7 +82,7 @@ let package = Package(
         .executableTarget(
             name: "evenkeel-agent",
             dependencies: [
-                "Fleet", "HostAgent", "LibvirtDriver", "Hypervisor", "Escort", "Ledger", "Settings", argumentParser,
+                "Fleet", "HostAgent", "LibvirtDriver", "Escort", "Ledger", "Settings", "Commands", argumentParser,
                 log,
             ],
             swiftSettings: strict
@@ -93,7 +93,7 @@ let package = Package(
 
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
-        tests("CoordinationTests", ["Coordination", "Fleet", "Balancing"]),
+        tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),

@@ -31,6 +31,7 @@ private struct Planning {
     let snapshot: FleetSnapshot
     let policy: Policy
     let verdicts: [HostName: Judgement.Verdict]
+    let twice: [RunningTwice]
     var loads: [HostName: PredictedLoad] = [:]
     var moves: [PlannedMove] = []
     var refusals: [Refusal] = []
@@ -38,6 +39,7 @@ private struct Planning {
     init(snapshot: FleetSnapshot, judgements: [Judgement], policy: Policy) {
         self.snapshot = snapshot
         self.policy = policy
+        twice = snapshot.runningTwice(policy: policy)
         verdicts = Dictionary(judgements.map { ($0.host, $0.verdict) }, uniquingKeysWith: { first, _ in first })
         for host in snapshot.hosts {
             guard verdicts[host.name] != .unknown, let latest = host.latest else { continue }
@@ -153,14 +155,7 @@ private struct Planning {
         guard vm.state == .running else { return "it is not running (\(vm.state.rawValue))" }
         guard vm.cpuCores != nil else { return "its CPU use is not known yet" }
         guard vm.memoryBytes != nil else { return "its memory is not known" }
-        let runningOn = snapshot.hosts.filter { other in
-            verdicts[other.name] != .unknown
-                && other.latest?.vms?.contains { $0.id == vm.id && $0.state == .running } ?? false
-        }
-        guard runningOn.count < 2 else {
-            let names = runningOn.map(\.name.rawValue).joined(separator: " and ")
-            return "it is seen running on \(names): if that lasts, stop one of the two at once"
-        }
+        if let twice = twice.first(where: { $0.vm == vm.id }) { return twice.words }
         let last = snapshot.pastMoves.filter { $0.move.vm == vm.id }.map(\.endedAt).max()
         if let last, snapshot.at - last < policy.cooldown {
             return

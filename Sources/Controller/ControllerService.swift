@@ -20,7 +20,7 @@ public struct ControllerService: Sendable {
     /// Runs until it is cancelled.
     ///
     /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll.
-    public func run() async throws {
+    public func run() async {
         var core = ControllerCore(policy: settings.policy)
         var feed = LedgerFeed(ledger: ledger)
         var isCaughtUp = false
@@ -60,7 +60,12 @@ public struct ControllerService: Sendable {
         for effect in effects {
             switch effect {
             case .announce(let announcement):
-                logger.notice("\(announcement.text)", metadata: ["kind": "\(announcement.kind.rawValue)"])
+                let isGrave = announcement.kind == .leak || announcement.kind == .twice
+                logger.log(
+                    level: isGrave ? .critical : .notice,
+                    "\(announcement.text)",
+                    metadata: ["kind": "\(announcement.kind.rawValue)"]
+                )
             case .submit(let order):
                 do {
                     try await ledger.append(OrderRecord.migrate(order: order))

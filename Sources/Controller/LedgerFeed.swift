@@ -23,27 +23,16 @@ public struct LedgerFeed: Sendable {
     /// Everything that has come since the last pull; orders first, so that each report finds its order.
     public mutating func pull(into core: inout ControllerCore) async throws -> News {
         var news = News()
-        for record in try await drain(OrderRecord.self, \.orders, &news) {
-            news.effects += core.handle(.order(record.body))
+        news.warnings += try await ledger.readOn(OrderRecord.self, from: &orders) {
+            news.effects += core.handle(.order($0))
         }
-        for record in try await drain(OrderReport.self, \.reports, &news) {
-            news.effects += core.handle(.report(record.body))
+        news.warnings += try await ledger.readOn(OrderReport.self, from: &reports) {
+            news.effects += core.handle(.report($0))
         }
-        for record in try await drain(LoadSample.self, \.load, &news) {
-            news.samples.append(record.body)
-            news.effects += core.handle(.sample(record.body))
+        news.warnings += try await ledger.readOn(LoadSample.self, from: &load) {
+            news.samples.append($0)
+            news.effects += core.handle(.sample($0))
         }
         return news
-    }
-
-    private mutating func drain<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        _ cursor: WritableKeyPath<LedgerFeed, Cursor?>,
-        _ news: inout News
-    ) async throws -> [LedgerRecord<Entry>] {
-        let new = try await ledger.readAll(entries, from: self[keyPath: cursor])
-        self[keyPath: cursor] = new.next
-        news.warnings += new.warnings
-        return new.records
     }
 }

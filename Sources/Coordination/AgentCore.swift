@@ -16,16 +16,20 @@ public struct AgentCore: Sendable {
         public var migration: Duration
         /// How long the hypervisors may leave open where a VM is before a person is called.
         public var doubt: Duration
+        /// How long after the latest beginning of an order its target waits for a word of its source.
+        public var silence: Duration
         public init(
             consent: Duration = .seconds(30),
             progressInterval: Duration = .seconds(2),
             migration: Duration = .seconds(3600),
-            doubt: Duration = .seconds(600)
+            doubt: Duration = .seconds(600),
+            silence: Duration = .seconds(300)
         ) {
             self.consent = consent
             self.progressInterval = progressInterval
             self.migration = migration
             self.doubt = doubt
+            self.silence = silence
         }
     }
 
@@ -200,7 +204,7 @@ extension AgentCore {
         if life.order.source == host {
             advanceAsSource(life, at: instant, effects: &effects)
         } else if life.order.target == host {
-            advanceAsTarget(life, effects: &effects)
+            advanceAsTarget(life, at: instant, effects: &effects)
         }
     }
 
@@ -252,13 +256,19 @@ extension AgentCore {
         }
     }
 
-    private mutating func advanceAsTarget(_ life: OrderLife, effects: inout [Effect]) {
+    private mutating func advanceAsTarget(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        // Its source has fallen silent before it began, and would refuse it by now: here it must not count for ever.
+        if life.stage < .running, instant > life.order.latestBeginning + limits.silence {
+            let reason = "its source, \(life.order.source), was not heard of again; the order can no longer begin"
+            fail(life.order.id, .expired, reason, at: instant, effects: &effects)
+            return
+        }
         guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
             targetChecked.insert(life.order.id).inserted
         else { return }
         let promised = orders.values.filter { other in
             other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
-                && targetChecked.contains(other.order.id)
+                && (other.stage > .accepted || targetChecked.contains(other.order.id))
         }
         let bytes = promised.reduce(UInt64(0)) { sum, other in
             // The figures are other hosts': none may end this agent.
@@ -282,9 +292,9 @@ extension AgentCore {
             return (.refused, "a newer order for the VM is there, \(newer.order.id)")
         }
         // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
-        if order.channel != .plain,
-            let other = begun.first(where: { $0.move.path == Path(source: host, target: order.target) })
-        {
+        let path = Path(source: host, target: order.target)
+        let sharing = begun.first { $0.move.path == path && $0.order.channel != .plain }
+        if order.channel != .plain, let other = sharing {
             return (.refused, "order \(other.order.id) is using the tunnel to \(order.target): one move at a time")
         }
         return nil

@@ -23,7 +23,7 @@ public struct ControllerCore: Sendable {
 
     /// A sentence for people about a host or a VM.
     public struct Announcement: Sendable, Equatable {
-        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak }
+        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak, twice }
         public var kind: Kind
         public var text: String
         public init(kind: Kind, text: String) {
@@ -136,7 +136,16 @@ public struct ControllerCore: Sendable {
 
     private mutating func decide(at instant: Instant, identifier: String, effects: inout [Effect]) {
         prune(at: instant)
-        let plan = ThresholdBalancer(policy: policy).plan(for: snapshot(at: instant))
+        let snapshot = snapshot(at: instant)
+        let twice = snapshot.runningTwice(policy: policy)
+        for one in twice {
+            announce(.twice, about: "two of \(one.vm)", ifChanged: one.words, text: one.words, effects: &effects)
+        }
+        for subject in announced.keys
+        where subject.hasPrefix("two of ") && !twice.contains(where: { subject == "two of \($0.vm)" }) {
+            announced[subject] = nil
+        }
+        let plan = ThresholdBalancer(policy: policy).plan(for: snapshot)
         for judgement in plan.judgements {
             announce(
                 .judgement,

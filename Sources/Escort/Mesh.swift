@@ -93,6 +93,12 @@ public actor Mesh {
         try await tend(wanted, configuration, isNew: isNew)
     }
 
+    /// Takes the inventory and charon as they are, to look and change nothing.
+    public func observe(_ inventory: Inventory) async throws {
+        plan = try MeshPlan(inventory: inventory, local: local)
+        implementation = try await charon.implementation()
+    }
+
     /// What the gates dropped so far.
     public func gateCounters() async throws -> GateCounters {
         guard let counters = GateCounters(named: try await hostGates.counters()) else {

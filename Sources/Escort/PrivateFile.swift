@@ -7,7 +7,7 @@ enum PrivateFile {
     static func write(_ text: String, to path: String) async throws {
         try await offPool(path) {
             // Not *.conf, so that no include pattern picks up the unfinished file.
-            let draft = path + ".new"
+            let draft = "\(path).\(getpid()).new"
             unlink(draft)
             let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
             guard descriptor >= 0 else { return false }

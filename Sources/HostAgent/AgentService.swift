@@ -95,6 +95,7 @@ extension AgentService {
             }
             log(result, of: order)
             post.yield(.migrationEnded(order.id, result, at: .byTheWallClock))
+            if case .failure(let failure) = result, failure.kind != .refused { await watchForTwin(of: order) }
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
@@ -113,7 +114,13 @@ extension AgentService {
             case .completed, .notMoved: break
             }
             post.yield(.reconciled(order.id, finding, at: .byTheWallClock))
+            if case .notMoved = finding { await watchForTwin(of: order) }
         }
+    }
+
+    private func watchForTwin(of order: MigrationOrder) async {
+        guard let twin = await execution.endTwin(of: order) else { return }
+        logger.critical("order \(order.id): two copies of \(order.vmName)", metadata: ["reason": "\(twin.reason)"])
     }
 
     private func unmet(
@@ -204,12 +211,14 @@ extension AgentService {
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                for record in try await drain(OrderRecord.self, from: &orders) {
-                    post.yield(.order(record.body, at: .byTheWallClock))
-                }
-                for record in try await drain(OrderReport.self, from: &reports) {
-                    post.yield(.report(record.body, at: .byTheWallClock))
-                }
+                let skipped =
+                    try await ledger.readOn(OrderRecord.self, from: &orders) {
+                        post.yield(.order($0, at: .byTheWallClock))
+                    }
+                    + (try await ledger.readOn(OrderReport.self, from: &reports) {
+                        post.yield(.report($0, at: .byTheWallClock))
+                    })
+                for reason in skipped { logger.warning("ledger", metadata: ["reason": "\(reason)"]) }
                 if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
                 isCaughtUp = true
                 if ledgerIsOut { logger.notice("the ledger is back") }
@@ -224,16 +233,5 @@ extension AgentService {
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
         post.finish()
-    }
-
-    /// What is new in one stream; what cannot count is logged.
-    private func drain<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        from cursor: inout Cursor?
-    ) async throws -> [LedgerRecord<Entry>] {
-        let news = try await ledger.readAll(entries, from: cursor)
-        cursor = news.next
-        for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
-        return news.records
     }
 }

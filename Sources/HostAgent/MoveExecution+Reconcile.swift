@@ -11,11 +11,14 @@ import Settings
 /// |---|---|---|
 /// | runs | runs | the copy here is paused at once; in doubt: a person must judge the disks |
 /// | runs | anything else, or silent | it stayed |
-/// | paused by the migration, or not active | runs, or is paused by its owner | it moved; what is left here is removed |
-/// | paused by the migration | unknown | it stayed: resumed here |
+/// | paused by the migration, or not active | runs | it moved; what is left here is removed |
+/// | not active | paused by its owner | it moved; what is left here is removed |
+/// | unknown | defined, not active | it moved, and was shut down since |
+/// | paused by the migration | unknown, as to every other host | it stayed: resumed here |
 /// | paused by the migration | defined, not active | in doubt: it may have run and stopped there since |
-/// | not active | not active | in doubt, or it was shut down meanwhile |
-/// | anything | silent, or not decided yet | look again |
+/// | defined, not active | not active | in doubt: shut down, or lost |
+/// | unknown | unknown | in doubt: lost |
+/// | anything else | silent, or anything else | look again |
 extension MoveExecution {
     /// What the hypervisors of source and target say of an order's VM; the words of `doubt` go into a failure.
     func reconcile(
@@ -62,7 +65,7 @@ extension MoveExecution {
     /// Asks again until the hypervisors agree, since a VM in doubt must not be left so; a person is called when they do
     /// not for as long as `AgentCore.Limits.doubt`.
     func settle(_ order: MigrationOrder, doubt: OrderFailure) async -> Result<AgentCore.Completion, OrderFailure> {
-        let deadline = ContinuousClock.now + AgentCore.Limits().doubt
+        var deadline = ContinuousClock.now + AgentCore.Limits().doubt
         var last = doubt
         while !Task.isCancelled, ContinuousClock.now < deadline {
             switch await reconcile(order, startedAt: order.issuedAt, doubt: doubt.reason) {
@@ -71,7 +74,10 @@ extension MoveExecution {
                 if failure.kind == .interrupted { failure.kind = .migration }
                 failure.evidence = doubt.evidence
                 return .failure(failure)
-            case .stillMoving: break
+            case .stillMoving:
+                // The driver has given it up; its limits hold all the same.
+                try? await hypervisor.cancelMigration(of: order.vm)
+                deadline = ContinuousClock.now + AgentCore.Limits().doubt
             case .undecided(let reason): last.reason = reason
             }
             try? await Task.sleep(for: .seconds(1))
@@ -97,6 +103,12 @@ extension MoveExecution {
             return moved(seen, "\(order.vmName) is on \(order.target)")
         case (.absent, .inactive): return moved(seen, "\(order.target) has \(order.vmName), shut off since")
         case (.pausedByMigration, .absent):
+            if let other = try await otherHost(with: order) {
+                return inDoubt(
+                    seen,
+                    "\(order.vmName) is paused on \(host), and \(other) has it too: look which is the newer"
+                )
+            }
             do {
                 try await hypervisor.resume(order.vm)
             } catch  where error.kind == .refused {
@@ -123,10 +135,40 @@ extension MoveExecution {
         }
     }
 
+    /// A host, neither source nor target, that knows the VM: somebody may have sent it on from the target by hand.
+    private func otherHost(with order: MigrationOrder) async throws(HypervisorError) -> HostName? {
+        for other in settings.inventory.hosts where other.name != host && other.name != order.target {
+            if try await hypervisor.presence(of: order.vm, atPeer: other.libvirtURI) != .absent { return other.name }
+        }
+        return nil
+    }
+
+    /// Ends the copy here if the target runs the VM, too, and returns what was found and done.
+    ///
+    /// For a move that ended with the VM seen here: as long as the target does not answer, nobody knows that it does
+    /// not run it, so it is asked until it does, or for as long as `AgentCore.Limits.doubt`.
+    func endTwin(of order: MigrationOrder) async -> OrderFailure? {
+        guard let target = settings.inventory[order.target] else { return nil }
+        let deadline = ContinuousClock.now + AgentCore.Limits().doubt
+        while !Task.isCancelled, ContinuousClock.now < deadline {
+            if let there = try? await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) {
+                guard there == .running, (try? await hypervisor.presence(of: order.vm)) == .running else { return nil }
+                let seen = Seen(order: order, startedAt: order.issuedAt, doubt: "the move had failed", here: .running)
+                if case .notMoved(let failure)? = try? await pauseTwin(seen) { return failure }
+            }
+            try? await Task.sleep(for: .seconds(5))
+        }
+        return nil
+    }
+
     /// libvirt resumes the source when the answer to its last step is lost, though the target has taken over: two copies
     /// then write to the same disks, and one must stop at once.
     private func pauseTwin(_ seen: Seen) async throws(HypervisorError) -> AgentCore.Reconciliation {
         let order = seen.order
+        // The target was asked after this host: the VM may have left since, or be on its way.
+        guard try await hypervisor.presence(of: order.vm) == .running else {
+            return .undecided(reason: "\(seen.doubt); \(order.vmName) is changing hosts")
+        }
         do {
             try await hypervisor.suspend(order.vm)
         } catch {

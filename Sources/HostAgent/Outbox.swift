@@ -8,6 +8,9 @@ struct Outbox {
     let ledger: any FleetLedger
     let logger: Logger
     private var waiting: [OrderReport] = []
+    /// A ledger that is out can hold each try for half a minute, and orders to cancel wait behind it.
+    private var nextTry: ContinuousClock.Instant?
+    private static let pause: Duration = .seconds(2)
 
     init(ledger: any FleetLedger, logger: Logger) {
         self.ledger = ledger
@@ -27,6 +30,8 @@ struct Outbox {
 
     /// Tries to write all that waits.
     mutating func flush() async {
+        if let nextTry, ContinuousClock.now < nextTry { return }
+        nextTry = nil
         while let report = waiting.first {
             do {
                 try await ledger.append(report)
@@ -40,6 +45,7 @@ struct Outbox {
                 if let short = Self.shortened(report, because: error) { waiting.insert(short, at: 0) }
             } catch {
                 logger.error("a report waits", metadata: ["order": "\(report.order)", "reason": "\(error)"])
+                nextTry = ContinuousClock.now + Self.pause
                 return
             }
         }

@@ -68,13 +68,13 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     /// How much memory it rewrites, in MiB per second.
     public var dirtyMiBPerSecond: Double
 
-    /// At 5 million rounds a unit takes 12 to 17 ms under software emulation on a core of 2020s x86, so that the guest
-    /// wants 0.12 to 0.17 of a core.
+    /// At 5.5 million rounds a unit takes 13 to 18 ms under software emulation on a core of 2020s x86, so that the guest
+    /// wants 0.13 to 0.18 of a core: two of them are at ease on half a core, three are not.
     public init(
         number: Int,
         host: HostName,
         memoryMiB: Int = 96,
-        roundsPerUnit: Int = 5_000_000,
+        roundsPerUnit: Int = 5_500_000,
         dirtyMiBPerSecond: Double = 0.5
     ) {
         self.number = number

@@ -89,14 +89,16 @@ extension MigrationRun {
         let deadline = clock.now + limit
         let errand = Errand()
         var former: DomainPresence?
+        var last: DomainPresence?
         repeat {
             // The last question gets its time too: an answer that was cut short would hide the one before.
             let now = errand.run(within: max(.seconds(1), deadline - clock.now), question)
             if let now, suffices(now, former) { return now }
             former = now
+            last = now ?? last
             Thread.sleep(forTimeInterval: max(0, min(1, (deadline - clock.now).inSeconds)))
         } while clock.now < deadline
-        return former
+        return last
     }
 
     /// The kind of an error of a migration that had begun, of which `.refused` would be untrue.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Commands
 import Escort
 import Fleet
 import Foundation
@@ -9,7 +10,7 @@ struct MeshCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh",
         abstract: "Show this host's tunnels and what its gates dropped, or remove both.",
-        discussion: "Without --remove it also makes sure of them, as the running agent does."
+        discussion: "The agent makes them when it starts, and makes sure of them while it runs."
     )
 
     @OptionGroup var options: AgentOptions
@@ -28,12 +29,16 @@ struct MeshCommand: AsyncParsableCommand {
     func run() async throws {
         let (settings, host) = try options.settings()
         let mesh = try options.mesh(settings, of: host)
-        try await mesh.apply(settings.inventory)
         guard !remove else {
+            let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
+            // What it finds there it takes for its own, to remove it.
+            do { try await mesh.apply(settings.inventory) } catch EscortError.charonNotRunning {}
             try await mesh.remove()
+            withExtendedLifetime(lock) {}
             print("The mesh of \(host) is removed: moves to and from it are refused.")
             return
         }
+        try await mesh.observe(settings.inventory)
         let view = View(peers: try await mesh.meshStatus(), gates: try await mesh.gateCounters())
         if json {
             let encoder = JSONEncoder()

@@ -22,9 +22,11 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var options: AgentOptions
 
+    static let lockPath = "/run/evenkeel-agent.lock"
+
     func run() async throws {
         let (settings, host) = try options.settings()
-        let lock = try ProcessLock(path: "/run/evenkeel-agent.lock", purpose: "agent")
+        let lock = try ProcessLock(path: Self.lockPath, purpose: "agent")
         var log = SharedLog.Options()
         log.lockWait = settings.ledger.lockTimeout
         log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
@@ -40,8 +42,9 @@ struct RunCommand: AsyncParsableCommand {
             group.addTask { await service.run() }
             group.addTask {
                 await shutdownSignal()
-                // At once, and not by cancelling: that would end the migrations this host is carrying out.
-                Glibc.exit(EXIT_SUCCESS)
+                // At once, and not by cancelling: that would end the migrations this host is carrying out. Without exit
+                // handlers: libvirt's and OpenSSL's would run beside threads that use them.
+                _exit(EXIT_SUCCESS)
             }
         }
         withExtendedLifetime(lock) {}

@@ -40,8 +40,8 @@ struct FleetView: Encodable, Sendable {
 
     init(_ core: ControllerCore, at instant: Instant, warnings: [String] = []) {
         at = instant
-        self.warnings = warnings
         let snapshot = core.snapshot(at: instant)
+        self.warnings = warnings + snapshot.runningTwice(policy: core.policy).map(\.words)
         hosts = snapshot.hosts.map { host in
             let judgement = host.judgement(in: snapshot, policy: core.policy)
             return Host(

@@ -193,6 +193,12 @@ struct ThresholdBalancerTests {
             for: snapshot([steady("h1", cpu: 3.8, vms: [twin]), steady("h2", cpu: 1, vms: [twin])])
         )
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.reason.contains("running on h1 and h2") })
+        let fleet = [steady("h1", cpu: 1, vms: [twin]), steady("h2", cpu: 1, vms: [twin])]
+        #expect(snapshot(fleet).runningTwice(policy: Policy()).map(\.hosts) == [[HostName("h1"), HostName("h2")]])
+        let moving = [move("lean", "h1", "h2")]
+        #expect(snapshot(fleet, inFlight: moving).runningTwice(policy: Policy()).isEmpty)
+        let justMoved = PastMove(move: moving[0], endedAt: .second(97), succeeded: true)
+        #expect(snapshot(fleet, past: [justMoved]).runningTwice(policy: Policy()).isEmpty)
     }
 
     @Test func aVMThatTakesNothingAlongIsNotMoved() {

@@ -161,6 +161,33 @@ struct AgentCoreTests {
         #expect(core.handle(.tick(at: .second(25))).isEmpty)
     }
 
+    @Test func aTargetThatRestartsRemembersWhatItPromised() {
+        var core = AgentCore(host: h2)
+        var other = order
+        other.id = OrderID("o2")
+        other.vm = VMID("uuid-2")
+        other.source = HostName("h3")
+        _ = core.handle(.order(.migrate(order: order), at: .second(5)))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(5)))
+        _ = core.handle(.report(report("h1", 2, .running(progress: progress)), at: .second(5)))
+        _ = core.handle(.caughtUp(at: .second(5)))
+        _ = core.handle(.order(.migrate(order: other), at: .second(6)))
+        var accepted = report("h3", 6, .accepted(requirements: requirements))
+        accepted.order = other.id
+        let check = core.handle(.report(accepted, at: .second(6)))
+        #expect(check == [.checkTarget(other, requirements, promisedBytes: requirements.memoryBytes)])
+    }
+
+    @Test func aTargetDoesNotWaitForEverForASilentSource() throws {
+        var core = caughtUp("h2")
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
+        _ = core.handle(.targetChecked(order.id, [], at: .second(3)))
+        #expect(core.handle(.tick(at: order.latestBeginning + .seconds(299))).isEmpty)
+        let failure = try failure(in: core.handle(.tick(at: order.latestBeginning + .seconds(301))))
+        #expect(failure.kind == .expired)
+    }
+
     @Test func anOrderThatWasNotBegunBeforeARestartEndsWithIt() throws {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order), at: .second(20)))

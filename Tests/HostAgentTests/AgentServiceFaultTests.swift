@@ -82,7 +82,7 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
-    @Test func `an agent that is stopped in a move cancels it, and its next life says so`() async throws {
+    @Test func `a service whose task is cancelled in a move cancels it, and its next life says so`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
         try await fleet.run {
             try await fleet.submit(order)

@@ -156,6 +156,17 @@ import Testing
         #expect(world.hostsRunning(vm) == [])
     }
 
+    @Test func `a copy that runs here while the target runs the VM is paused`() async throws {
+        let world = InMemoryWorld.sample()
+        world.place(.sample(), on: h1)
+        #expect(await MoveExecution(for: world).endTwin(of: .sample()) == nil, "there is no other copy")
+        #expect(world.hostsRunning(vm) == [h1])
+        world.place(.sample(), on: h2)
+        let twin = await MoveExecution(for: world).endTwin(of: .sample())
+        #expect(twin?.kind == .inDoubt && twin?.runsOn == h2)
+        #expect(world.hostsRunning(vm) == [h2])
+    }
+
     private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
         switch standing {
         case .nothing: break

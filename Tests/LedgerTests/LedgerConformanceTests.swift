@@ -180,9 +180,10 @@ struct LedgerConformanceTests {
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.host(HostName("another"))).append(sample(2))
             try await open(.operator).append(sample(3))
-            let news = try await open(.controller).readAll(LoadSample.self, from: nil)
-            #expect(news.records.map(\.body.number) == [1])
-            #expect(news.warnings.count == 2)
+            var cursor: Cursor?
+            var seen: [Int] = []
+            let warnings = try await open(.controller).readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+            #expect(seen == [1] && warnings.count == 2)
         }
     }
 }
@@ -193,10 +194,8 @@ func numbers(in ledger: any FleetLedger, upTo last: Int) async throws -> [Int] {
     var seen: [Int] = []
     var cursor: Cursor?
     while seen.last != last, ContinuousClock.now < deadline {
-        let news = try await ledger.readAll(LoadSample.self, from: cursor)
-        #expect(news.warnings.isEmpty)
-        seen += news.records.map(\.body.number)
-        cursor = news.next
+        let warnings = try await ledger.readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+        #expect(warnings.isEmpty)
         try await Task.sleep(for: .milliseconds(1))
     }
     return seen

@@ -4,6 +4,7 @@ import Settings
 import Ledger
 import Commands
 import Controller
+import Fleet
 import Logging
 
 struct ControllerCommand: AsyncParsableCommand {
@@ -17,16 +18,15 @@ struct ControllerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let lock = try ProcessLock(
-            path: "\(settings.ledger.folder)/controller.lock",
-            purpose: "controller on this ledger"
-        )
-        let service = ControllerService(
-            settings: settings,
-            ledger: options.openLedger(settings, as: .controller),
-            logger: Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
-        )
-        _ = try? await cancellingOnShutdownSignals { try await service.run() }
+        let ledger = options.openLedger(settings, as: .controller)
+        // Before the lock: below a mount point whose storage is missing it would exclude nobody.
+        _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
+        let path = "\(settings.ledger.folder)/controller.lock"
+        let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
+        let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
+        let service = ControllerService(settings: settings, ledger: ledger, logger: logger)
+        // Cancelled is how it is meant to end.
+        _ = try? await cancellingOnShutdownSignals { await service.run() }
         withExtendedLifetime(lock) {}
     }
 }

@@ -61,10 +61,7 @@ struct Demo {
         let capture = try await lab.capture(to: capturePath)
         controlledAt = .byTheWallClock
         try await lab.startController(programs)
-        try await waitForBalance()
-
-        live.keep("\n== 3. In balance: the same guests, now with room ==")
-        try await watch(for: Self.watchTime)
+        try await reachLastingBalance()
         autonomousEnd = .byTheWallClock
         try await lab.killController(signal: .terminate)
         let dropped = try await capture.stop()
@@ -98,8 +95,26 @@ struct Demo {
         while ContinuousClock.now < end { try await look() }
     }
 
-    private mutating func waitForBalance() async throws {
+    /// Balance that still holds after it was watched for a while; gives up when the limit has passed, and then waits
+    /// for the moves under way.
+    private mutating func reachLastingBalance() async throws {
         let deadline = ContinuousClock.now + balanceLimit
+        repeat {
+            try await waitForBalance(until: deadline)
+            guard balancedAt != nil else { break }
+            live.keep("\n== 3. In balance: the same guests, now with room ==")
+            try await watch(for: Self.watchTime)
+            if isCalm { return }
+            live.keep("\nNot yet for good: on it goes.")
+            balancedAt = nil
+        } while ContinuousClock.now < deadline
+        let patience = ContinuousClock.now + settings.migration.timeLimit
+        while !core.snapshot(at: .byTheWallClock).movesInFlight.isEmpty, ContinuousClock.now < patience {
+            try await look()
+        }
+    }
+
+    private mutating func waitForBalance(until deadline: ContinuousClock.Instant) async throws {
         // So many samples in a row must show every host calm: as many as it takes to call one overloaded.
         let lasting = settings.sampling.interval * settings.policy.overloadWindow
         var calmSince: ContinuousClock.Instant?

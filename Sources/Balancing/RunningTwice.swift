@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// A VM that is seen running on more than one host: a person must look at once.
+public struct RunningTwice: Sendable, Equatable {
+    public var vm: VMID
+    public var vmName: String
+    public var hosts: [HostName]
+
+    public var words: String {
+        "\(vmName) (\(vm)) is seen running on \(hosts.map(\.rawValue).joined(separator: " and ")): stop all but one at once"
+    }
+}
+
+extension FleetSnapshot {
+    /// Every VM that fresh samples show running on more than one host, in the order of their uuids.
+    ///
+    /// One that is moving is left out, and a sample that began before its last move ended does not count: two samples
+    /// are never of the same moment.
+    public func runningTwice(policy: Policy) -> [RunningTwice] {
+        var seen: [VMID: RunningTwice] = [:]
+        let moving = Set(movesInFlight.map(\.vm))
+        var lastMove: [VMID: Instant] = [:]
+        for past in pastMoves { lastMove[past.move.vm] = max(past.endedAt, lastMove[past.move.vm] ?? past.endedAt) }
+        for host in hosts where host.judgement(in: self, policy: policy).verdict != .unknown {
+            guard let latest = host.latest else { continue }
+            let began = latest.at - .milliseconds(Int64((latest.intervalSeconds ?? 0) * 1000))
+            for vm in latest.vms ?? [] where vm.state == .running && !moving.contains(vm.id) {
+                if let moved = lastMove[vm.id], began < moved { continue }
+                seen[vm.id, default: RunningTwice(vm: vm.id, vmName: vm.name, hosts: [])].hosts.append(host.name)
+            }
+        }
+        return seen.values.filter { $0.hosts.count > 1 }.sorted { $0.vm < $1.vm }
+    }
+}
