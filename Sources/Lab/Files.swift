@@ -4,8 +4,9 @@ internal import Glibc
 
 /// Small files: state, configuration, cgroup and /proc entries.
 ///
-/// They are in memory (tmpfs, sysfs, procfs), so reading and writing them does not block; images and captures are
-/// handled elsewhere.
+/// Everything here blocks. A cgroup or /proc entry is in memory, and a file of a few KiB that the lab itself has just
+/// written is in the page cache and is never synced, so those are handled where they are needed; what is larger (what
+/// guests boot, images, captures, copies of programs, whole folders) goes through `offPool`.
 enum Files {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
@@ -36,6 +37,10 @@ enum Files {
             guard count > 0 else { throw LabError.file(path: path, reason: "cannot be written (\(reason()))") }
             written += count
         }
+    }
+
+    static func copy(_ path: String, to copy: String, mode: mode_t = 0o644) throws {
+        try write(try read(path), to: copy, mode: mode)
     }
 
     /// Replaces the file in one step, so that a reader sees the old or the new text.

@@ -102,14 +102,16 @@ struct GuestBoot: Sendable {
             ["-O2", "-Wall", "-static", "-pthread", "-o", program, "\(program).c"],
             timeLimit: .seconds(60)
         ).run()
-        var archive = CpioArchive()
-        archive.addFile("init", try Files.read(program), executable: true)
-        archive.addFolder("modules")
-        for module in modules {
-            let file = module.split(separator: "/").last.map(String.init) ?? module
-            archive.addFile("modules/\(file).ko", try Files.read("\(folder)/modules/\(module).ko"))
+        try await offPool {
+            var archive = CpioArchive()
+            archive.addFile("init", try Files.read(program), executable: true)
+            archive.addFolder("modules")
+            for module in modules {
+                let file = module.split(separator: "/").last.map(String.init) ?? module
+                archive.addFile("modules/\(file).ko", try Files.read("\(folder)/modules/\(module).ko"))
+            }
+            try Files.write(archive.finished(), to: "\(initramfs).new")
         }
-        try Files.write(archive.finished(), to: "\(initramfs).new")
         try await Command("mv", ["\(initramfs).new", initramfs]).run()
     }
 

@@ -25,7 +25,7 @@ struct HostFiles: Sendable {
     ]
 
     func write(kernelHasESP: Bool) throws {
-        for path in ["logs", "cgroup", "run/\(site.name)", "run/netns", "run/libvirt"] + Self.privateFolders {
+        for path in ["logs", "cgroup", "run/netns", "run/libvirt"] + Self.privateFolders {
             try Files.makeFolder("\(folder)/\(path)")
         }
         try Files.write(libvirtdConf, to: "\(folder)/etc/libvirt/libvirtd.conf")
@@ -54,9 +54,8 @@ struct HostFiles: Sendable {
             mount -t sysfs sysfs /sys
             mount --rbind \(folder)/cgroup /sys/fs/cgroup
             \(binds.joined(separator: "\n"))
-            # A /run of its own, with the lab's folder in it: pid files and sockets of two hosts must not meet.
-            mount --rbind \(site.stateFolder) \(folder)/run/\(site.name)
-            mount --rbind \(folder)/run /run
+            # A /run of its own: pid files and sockets of two hosts must not meet.
+            mount --bind \(folder)/run /run
             hostname \(name)
             echo $$ > \(holderPIDFile)
             exec sleep infinity

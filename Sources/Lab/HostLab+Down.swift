@@ -10,9 +10,8 @@ extension HostLab {
         try await cgroups.killAll()
         try await LabNetwork(site: site).removeAll()
         try await cgroups.removeAll()
-        try Files.remove(site.imageFolder)
-        // Last: as long as it is there, no other lab can begin at this site.
-        try Files.remove(site.stateFolder)
+        // Last: as long as it is there, no other lab can begin at this site. Many and large files: it takes time.
+        try await offPool { try Files.remove(site.stateFolder) }
         let left = try leftovers(site: site)
         guard left.isEmpty else { throw LabError.left(left) }
     }
@@ -23,7 +22,7 @@ extension HostLab {
         var left = cgroups.processes().map { "process \($0)" }
         left += LabNetwork(site: site).namespaces().map { "network namespace \($0)" }
         left += cgroups.layout.roots.map { cgroups.folder($0, "") }.filter(Files.exists).map { "cgroup \($0)" }
-        left += [site.stateFolder, site.imageFolder].filter(Files.exists).map { "folder \($0)" }
+        left += [site.stateFolder].filter(Files.exists).map { "folder \($0)" }
         left += try Files.text("/proc/self/mounts").split(separator: "\n").map { $0.split(separator: " ") }
             .filter { $0.count > 1 && $0[1].hasPrefix("\(site.stateFolder)/") }.map { "mount \($0[1])" }
         return left

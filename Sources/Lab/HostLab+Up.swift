@@ -36,8 +36,10 @@ extension HostLab {
         ] { try Files.makeFolder(folder) }
         let boot = try await GuestBoot.prepare(cache: site.cacheFolder, progress: progress)
         let domainType = try await boot.domainType(cache: site.cacheFolder)
-        try Files.write(try Files.read(boot.kernel), to: "\(site.bootFolder)/vmlinuz")
-        try Files.write(try Files.read(boot.initramfs), to: "\(site.bootFolder)/initramfs.img")
+        try await offPool {
+            try Files.copy(boot.kernel, to: "\(site.bootFolder)/vmlinuz")
+            try Files.copy(boot.initramfs, to: "\(site.bootFolder)/initramfs.img")
+        }
 
         let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
         try cgroups.makeTop()

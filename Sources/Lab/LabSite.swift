@@ -4,7 +4,7 @@
 ///
 /// Two sites with different names share nothing but the cache; two labs of one site cannot exist.
 public struct LabSite: Sendable, Codable, Equatable {
-    /// Names the folders under /run and /var/lib and the cgroup.
+    /// Names the folder under /var/lib and the cgroup.
     public var name: String
     /// Begins the names of the network namespaces.
     public var shortName: String
@@ -14,10 +14,13 @@ public struct LabSite: Sendable, Codable, Equatable {
         self.shortName = shortName
     }
 
-    /// State, sockets, logs and the hosts' private folders.
-    public var stateFolder: String { "/run/\(name)" }
+    /// State, sockets, logs, disk images, captures and the hosts' private folders.
+    ///
+    /// Not below /run: a booted machine mounts that without exec and small, and here are programs and large files. It
+    /// survives the machine's restart, as a lab that `down` has still to remove.
+    public var stateFolder: String { "/var/lib/\(name)" }
     /// Disk images.
-    public var imageFolder: String { "/var/lib/\(name)" }
+    public var imageFolder: String { "\(stateFolder)/images" }
     /// The unpacked kernel and what was built from it; survives `down`.
     public var cacheFolder: String { "/var/cache/evenkeel-lab" }
     /// The shared log: visible on all hosts under this very path.

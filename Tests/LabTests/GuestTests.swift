@@ -13,7 +13,7 @@ struct GuestTests {
         #expect(xml.contains("<uuid>5eaf00d0-0000-4000-8000-000000000003</uuid>"))
         #expect(xml.contains("<source protocol='iscsi' name='iqn.2026-01.lab.evenkeel:disks/3'>"))
         #expect(xml.contains("<driver name='qemu' type='raw' cache='none'/>"))
-        #expect(xml.contains("<source path='/run/evenkeel-lab/consoles/vm3.log' append='on'/>"))
+        #expect(xml.contains("<source path='/var/lib/evenkeel-lab/consoles/vm3.log' append='on'/>"))
         #expect(xml.contains("<mac address='52:54:00:77:00:03'/>"))
         #expect(xml.contains("ek.address=10.77.0.103 ek.rounds=5000000 ek.dirty=0.5</cmdline>"))
         #expect(xml.contains("<tb-cache unit='MiB'>32</tb-cache>"))
