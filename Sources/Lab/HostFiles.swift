@@ -70,6 +70,9 @@ struct HostFiles: Sendable {
         set -e
         read -r holder < \(holderPIDFile)
         \(joinSystemGroup)
+        # The lab's copies first: the agent calls swanctl by its name.
+        PATH=\(site.programFolder):$PATH
+        export PATH
         exec nsenter -t "$holder" -m -u -n -- "$@"
 
         """

@@ -43,8 +43,8 @@ extension HostLab {
             [
                 "nsenter", "--net=\(LabNetwork.namespaceFile(site.lanNamespace))",
                 // A large buffer: user-space ESP comes in bursts of small packets.
-                "tcpdump", "-i", LabSite.bridge, "-n", "-U", "-B", "65536", "-Z", "root", "-w", path,
-                "not", "host", LabSite.storageAddress,
+                "\(site.programFolder)/tcpdump", "-i", LabSite.bridge, "-n", "-U", "-B", "65536",
+                "-Z", "root", "-w", path, "not", "host", LabSite.storageAddress,
             ],
             log: log
         )

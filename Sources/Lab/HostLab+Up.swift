@@ -41,6 +41,8 @@ extension HostLab {
             try Files.copy(boot.initramfs, to: "\(site.bootFolder)/initramfs.img")
         }
 
+        try await ProgramCopies.make(site)
+
         let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
         try cgroups.makeTop()
         try Files.write(EmulatorScript(cgroups: cgroups).text, to: site.emulator, mode: 0o755)

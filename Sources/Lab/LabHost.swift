@@ -55,7 +55,10 @@ public struct LabHost: Sendable {
     // MARK: daemons
 
     public func startLibvirtd() async throws {
-        try await daemon.start([files.enter, "libvirtd", "--listen"], log: logPath(of: "libvirtd"))
+        try await daemon.start(
+            [files.enter, "\(files.site.programFolder)/libvirtd", "--listen"],
+            log: logPath(of: "libvirtd")
+        )
         try await waitUntil("libvirtd on \(name)", within: .seconds(60), log: logPath(of: "libvirtd")) {
             try await inside(Command("virsh", ["--quiet", "list"], timeLimit: .seconds(30))).result().succeeded
         }
@@ -68,7 +71,7 @@ public struct LabHost: Sendable {
     public func startCharon() async throws {
         let environment = ["STRONGSWAN_CONF": files.strongswanConf]
         try await daemon.start(
-            [files.enter, "/usr/lib/ipsec/charon"],
+            [files.enter, "\(files.site.programFolder)/charon"],
             log: logPath(of: "charon"),
             environment: environment
         )

@@ -29,6 +29,8 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var consoleFolder: String { "\(stateFolder)/consoles" }
     /// What the guests boot, on a path all hosts share.
     public var bootFolder: String { "\(stateFolder)/boot" }
+    /// Programs that must not run from their usual paths; see `ProgramCopies`.
+    var programFolder: String { "\(stateFolder)/bin" }
     /// What the guests' definitions name as their emulator: it moves itself into its host's cgroup, then becomes QEMU.
     public var emulator: String { "\(stateFolder)/qemu-system-x86_64" }
     var stateFile: String { "\(stateFolder)/state.json" }

@@ -37,7 +37,7 @@ enum Requirements {
             missing.append("/dev/net/tun, for the guests' network and user-space IPsec (modprobe tun)")
         }
         var packages: Set<String> = []
-        for (program, package) in programs where !isInstalled(program) { packages.insert(package) }
+        for (program, package) in programs where path(of: program) == nil { packages.insert(package) }
         for (file, package) in files where !Files.exists(file) { packages.insert(package) }
         if !packages.isEmpty {
             missing.append(
@@ -50,8 +50,10 @@ enum Requirements {
         return missing
     }
 
-    private static func isInstalled(_ program: String) -> Bool {
-        ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"].contains { Files.exists("\($0)/\(program)") }
+    /// Where the program is; `nil` when it is not installed.
+    static func path(of program: String) -> String? {
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin", "/usr/lib/ipsec"].map { "\($0)/\(program)" }
+            .first(where: Files.exists)
     }
 
     /// Tries in a namespace that ends with the command: a veth pair, a bridge, and a mount.

@@ -75,8 +75,17 @@ struct Hosts: Sendable {
             credentials: try PreSharedKeys(text: key ?? self.key, path: "test"),
             placement: .alone(folder: hostFolder(host)),
             socket: socket(host),
-            runner: .namespace(namespace(host))
+            runner: runner(host)
         )
+    }
+
+    /// Runs the escort's commands in a host's network, with the copies of programs first.
+    func runner(_ host: Int) -> CommandRunner {
+        CommandRunner { command, input in
+            var command = command
+            command.environment["PATH"] = path
+            return try await CommandRunner.namespace(namespace(host))(command, input: input)
+        }
     }
 
     /// A mesh on every host, applied.
@@ -97,8 +106,11 @@ struct Hosts: Sendable {
 
     @discardableResult
     func shell(_ script: String, timeLimit: Duration = .seconds(30)) async throws -> String {
-        try await Command("bash", ["-c", script], timeLimit: timeLimit).run()
+        try await Command("bash", ["-c", script], environment: ["PATH": path], timeLimit: timeLimit).run()
     }
+
+    /// The folder of copies first.
+    private var path: String { "\(folder)/bin:" + (getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin") }
 
     func swanctl(_ host: Int, _ arguments: String) async throws -> String {
         try await shell("swanctl \(arguments) --uri \(socket(host))")
@@ -108,7 +120,10 @@ struct Hosts: Sendable {
         await Self.sweep()
         try await shell(
             """
-            set -e; mkdir -m 700 \(folder); ip netns add \(lan)
+            set -e; mkdir -m 700 \(folder); mkdir \(folder)/bin
+            # Debian's AppArmor profiles attach by path and allow no other configuration and sockets than the usual.
+            cp /usr/lib/ipsec/charon $(command -v swanctl tcpdump) \(folder)/bin
+            ip netns add \(lan)
             ip -n \(lan) link add br0 type bridge; ip -n \(lan) link set br0 up
             """
         )
@@ -147,7 +162,7 @@ struct Hosts: Sendable {
             END
             rm -f \(folder)/charon.vici
             STRONGSWAN_CONF=\(folder)/strongswan.conf setsid ip netns exec \(namespace(host)) unshare -m sh -c \
-            'mount --make-rprivate / && mount --bind \(folder)/run /run && exec /usr/lib/ipsec/charon' \
+            'mount --make-rprivate / && mount --bind \(folder)/run /run && exec \(self.folder)/bin/charon' \
             > \(folder)/charon.log 2>&1 < /dev/null &
             echo $! > \(folder)/pid
             """

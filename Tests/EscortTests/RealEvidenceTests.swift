@@ -158,7 +158,7 @@ extension RealMeshTests {
                 runner: CommandRunner { command, input in
                     var command = command
                     command.environment["SWANCTL_DIR"] = folder
-                    return try await CommandRunner.namespace(hosts.namespace(1))(command, input: input)
+                    return try await hosts.runner(1)(command, input: input)
                 }
             )
             try await mesh.apply(hosts.inventory())
