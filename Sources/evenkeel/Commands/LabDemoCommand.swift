@@ -47,7 +47,9 @@ struct LabDemoCommand: AsyncParsableCommand {
             } catch {
                 failure = error
             }
-            let report = await demo.report(failure: failure)
+            let played = demo
+            // A task of its own: after Ctrl-C the lab is still asked where each VM is.
+            let report = await Task { await played.report(failure: failure) }.value
             if !keep { await takeDown() }
             return report
         }
