@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// What an order's life asks of this host now.
+extension AgentCore {
+    /// Does what the order's life asks of this host now; nothing when an effect of it is under way.
+    mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
+        guard let life = orders[id], !life.stage.isFinal else { return }
+        if life.order.source == host {
+            advanceAsSource(life, at: instant, effects: &effects)
+        } else if life.order.target == host {
+            advanceAsTarget(life, at: instant, effects: &effects)
+        }
+    }
+
+    private mutating func advanceAsSource(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        let order = life.order
+        if inherited[order.id] != nil {
+            let startedAt = life.startedAt ?? order.issuedAt
+            let isTooLong = instant - startedAt > limits.migration
+            if life.cancellation != nil || isTooLong, cancelling.insert(order.id).inserted {
+                effects.append(.cancelMigration(order))
+            }
+            if busy.insert(order.id).inserted { effects.append(.reconcile(order, startedAt: startedAt)) }
+            return
+        }
+        if let reason = life.cancellation {
+            if life.stage == .running {
+                if cancelling.insert(order.id).inserted { effects.append(.cancelMigration(order)) }
+            } else if !busy.contains(order.id) {
+                fail(order.id, .cancelled, "cancelled: \(reason)", at: instant, effects: &effects)
+            }
+            return
+        }
+        guard !busy.contains(order.id) else { return }
+        switch life.stage {
+        case .submitted:
+            if let (kind, reason) = reasonToRefuse(order, at: instant) {
+                fail(order.id, kind, reason, at: instant, effects: &effects)
+            } else {
+                busy.insert(order.id)
+                effects.append(.readRequirements(order))
+            }
+        case .accepted:
+            guard instant - life.changedAt > limits.consent else { return }
+            let reason =
+                "the agent of \(order.target) did not answer within \(limits.consent): is evenkeel-agent running there?"
+            fail(order.id, .refused, reason, at: instant, effects: &effects)
+        case .prepared:
+            // The consent is of a moment long past, if this agent or the ledger stood still in between.
+            guard instant <= order.latestBeginning else {
+                fail(order.id, .expired, "the order expired before the move began", at: instant, effects: &effects)
+                return
+            }
+            busy.insert(order.id)
+            let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+            report(order.id, .running(progress: begun), at: instant, effects: &effects)
+            progressWritten[order.id] = instant
+            effects.append(.migrate(order))
+        case .running, .done, .failed: return
+        }
+    }
+
+    private mutating func advanceAsTarget(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        // Its source has fallen silent before it began, and would refuse it by now: here it must not count for ever.
+        if life.stage < .running, instant > life.order.latestBeginning + limits.silence {
+            let reason = "its source, \(life.order.source), was not heard of again; the order can no longer begin"
+            fail(life.order.id, .expired, reason, at: instant, effects: &effects)
+            return
+        }
+        guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
+            targetChecked.insert(life.order.id).inserted
+        else { return }
+        let promised = orders.values.filter { other in
+            other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
+                && (other.stage > .accepted || targetChecked.contains(other.order.id))
+        }
+        let bytes = promised.reduce(UInt64(0)) { sum, other in
+            // The figures are other hosts': none may end this agent.
+            let (next, isBeyondCounting) = sum.addingReportingOverflow(other.requirements?.memoryBytes ?? 0)
+            return isBeyondCounting ? .max : next
+        }
+        effects.append(.checkTarget(life.order, requirements, promisedBytes: bytes))
+    }
+
+    /// Why this source does not take up an order at all.
+    private func reasonToRefuse(_ order: MigrationOrder, at instant: Instant) -> (OrderFailure.Kind, String)? {
+        if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
+        if order.source == order.target { return (.refused, "source and target are the same host") }
+        let others = orders.values.filter { $0.order.id != order.id && !$0.stage.isFinal }
+        let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }
+        if let other = begun.first(where: { $0.order.vm == order.vm }) {
+            return (.refused, "order \(other.order.id) is moving the VM")
+        }
+        let ownPlace = place[order.id] ?? 0
+        if let newer = others.first(where: { $0.order.vm == order.vm && (place[$0.order.id] ?? 0) > ownPlace }) {
+            return (.refused, "a newer order for the VM is there, \(newer.order.id)")
+        }
+        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        let path = Path(source: host, target: order.target)
+        let sharing = begun.first { $0.move.path == path && $0.order.channel != .plain }
+        if order.channel != .plain, let other = sharing {
+            return (.refused, "order \(other.order.id) is using the tunnel to \(order.target): one move at a time")
+        }
+        return nil
+    }
+}
