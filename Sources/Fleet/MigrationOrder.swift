@@ -84,11 +84,4 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     case migrate(order: MigrationOrder)
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
-
-    public var orderID: OrderID {
-        switch self {
-        case .migrate(let order): order.id
-        case .cancel(let id, _, _): id
-        }
-    }
 }

@@ -53,7 +53,7 @@ public struct PlannedMove: Sendable, Equatable {
 
 /// What a host is to the balancer, with the reason in words.
 public struct Judgement: Sendable, Equatable {
-    public enum Verdict: String, Sendable {
+    public enum Verdict: String, Codable, Sendable {
         case overloaded, calm, light
         /// A move is under way or has just ended: its figures do not count yet.
         case settling

@@ -99,6 +99,8 @@ extension AgentService {
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
+                // It is tried again at once after this.
+                try? await Task.sleep(for: Self.reconcileInterval)
             }
             post.yield(.cancelTried(order.id))
         case .reconcile(let order, let startedAt):

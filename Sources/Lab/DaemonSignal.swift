@@ -6,5 +6,4 @@ public enum DaemonSignal: Int32, Sendable {
     case kill = 9
     /// As its service manager would stop it.
     case terminate = 15
-    case interrupt = 2
 }

@@ -14,7 +14,6 @@ public struct LabHost: Sendable {
     public var address: String { LabSite.lanAddress(ofHost: plan.number) }
     /// Inside the tunnels; the lab puts it on `lo`, so that libvirtd can listen there before there is a tunnel.
     public var innerAddress: String { LabSite.innerAddress(ofHost: plan.number) }
-    public var networkNamespace: String { files.namespace }
     /// Private to the host by convention, visible to all under this path.
     public var folder: String { files.folder }
     /// For `swanctl --uri`.

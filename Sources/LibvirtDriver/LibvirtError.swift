@@ -23,7 +23,7 @@ struct LibvirtError: Error, Equatable {
 
     func `is`(_ number: virErrorNumber) -> Bool { code == Int32(number.rawValue) }
 
-    /// The call is not implemented by this hypervisor's driver, or not for this kind of domain.
+    /// This hypervisor's driver does not have the call, or not for this kind of domain.
     var isUnsupported: Bool {
         self.is(VIR_ERR_NO_SUPPORT) || self.is(VIR_ERR_OPERATION_UNSUPPORTED) || self.is(VIR_ERR_CONFIG_UNSUPPORTED)
             || self.is(VIR_ERR_ARGUMENT_UNSUPPORTED)

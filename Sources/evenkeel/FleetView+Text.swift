@@ -17,7 +17,7 @@ extension FleetView {
             hosts.map { host in
                 [
                     host.name.rawValue,
-                    host.verdict,
+                    host.verdict.rawValue,
                     host.sample?.cpu.map { Self.percent($0.share) } ?? "?",
                     host.sample?.memory.map { Self.percent($0.share) } ?? "?",
                     host.sample?.vms.map { String($0.filter { $0.state.isActive }.count) } ?? "?",
@@ -56,7 +56,7 @@ extension FleetView {
                     move.order.vmName,
                     move.order.source.rawValue,
                     move.order.target.rawValue,
-                    move.stage,
+                    move.stage.rawValue,
                     move.outcome?.totalSeconds.map(Self.seconds) ?? "-",
                     move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",

@@ -10,19 +10,41 @@ import Settings
 struct FleetView: Encodable, Sendable {
     struct Host: Encodable, Sendable {
         var name: HostName
-        var verdict: String
+        var verdict: Judgement.Verdict
         var reason: String
         var sample: LoadSample?
     }
 
     struct Move: Encodable, Sendable {
         var order: MigrationOrder
-        var stage: String
+        var stage: Stage
         var changedAt: Instant
         var progress: MigrationProgress?
         var outcome: MigrationOutcome?
         var failure: OrderFailure?
         var evidence: Evidence?
+    }
+
+    /// How far an order has come, as people are told.
+    enum Stage: String, Encodable, Sendable {
+        case submitted, accepted, prepared, running, done, failed
+        /// Nobody will begin it any more, and nobody may be there to say so.
+        case expired
+
+        var hasEnded: Bool { self == .done || self == .failed || self == .expired }
+
+        init(of life: OrderLife, at instant: Instant, policy: Policy) {
+            let isTooLate = instant > life.order.latestBeginning + policy.staleAfter
+            self =
+                switch life.stage {
+                case .submitted: isTooLate ? .expired : .submitted
+                case .accepted: isTooLate ? .expired : .accepted
+                case .prepared: isTooLate ? .expired : .prepared
+                case .running: .running
+                case .done: .done
+                case .failed: .failed
+                }
+        }
     }
 
     var at: Instant
@@ -46,7 +68,7 @@ struct FleetView: Encodable, Sendable {
             let judgement = host.judgement(in: snapshot, policy: core.policy)
             return Host(
                 name: host.name,
-                verdict: judgement.verdict.rawValue,
+                verdict: judgement.verdict,
                 reason: judgement.reason,
                 sample: host.latest
             )
@@ -56,9 +78,7 @@ struct FleetView: Encodable, Sendable {
             .map { life in
                 Move(
                     order: life.order,
-                    // Nobody will begin it any more, and nobody may be there to say so.
-                    stage: life.stage < .running && instant > life.order.latestBeginning + core.policy.staleAfter
-                        ? "expired" : "\(life.stage)",
+                    stage: Stage(of: life, at: instant, policy: core.policy),
                     changedAt: life.changedAt,
                     progress: life.progress,
                     outcome: life.outcome,

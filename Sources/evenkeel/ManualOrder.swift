@@ -12,7 +12,7 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case ambiguous(String, uuids: [VMID])
     case alreadyThere(String, HostName)
     case notTakenUp(HostName)
-    case sourceSilent(HostName, OrderID, stage: String)
+    case sourceSilent(HostName, OrderID, stage: FleetView.Stage)
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
@@ -93,8 +93,8 @@ enum ManualOrder {
             let line = describe(move)
             if line != last { say(line) }
             last = line
-            if move.stage == "done" || move.stage == "failed" { return move }
-            if move.stage == "expired" { throw ManualOrderError.notTakenUp(order.source) }
+            if move.stage == .expired { throw ManualOrderError.notTakenUp(order.source) }
+            if move.stage.hasEnded { return move }
             let heard = max(core.hosts[order.source]?.latest?.at ?? order.issuedAt, move.changedAt)
             if now - heard > settings.policy.staleAfter * 2 {
                 throw ManualOrderError.sourceSilent(order.source, order.id, stage: move.stage)
@@ -104,7 +104,9 @@ enum ManualOrder {
     }
 
     static func describe(_ move: FleetView.Move) -> String {
-        guard move.stage == "running", let progress = move.progress, progress.bytesTotal > 0 else { return move.stage }
+        guard move.stage == .running, let progress = move.progress, progress.bytesTotal > 0 else {
+            return move.stage.rawValue
+        }
         return "running: \(progress.bytesTransferred >> 20) MiB sent, \(progress.bytesRemaining >> 20) MiB to go"
     }
 

@@ -25,7 +25,7 @@ struct CancelCommand: AsyncParsableCommand {
         guard let move = view.moves.first(where: { $0.order.id.rawValue == order }) else {
             throw ValidationError("The ledger has no order '\(order)'.")
         }
-        guard !["done", "failed", "expired"].contains(move.stage) else {
+        guard !move.stage.hasEnded else {
             throw ValidationError("Order '\(order)' has ended (\(move.stage)).")
         }
         try await ledger.append(OrderRecord.cancel(id: OrderID(order), at: .byTheWallClock, reason: reason))

@@ -69,7 +69,7 @@ struct MigrateCommand: AsyncParsableCommand {
             throw ManualOrderError.interrupted(order.id)
         }
         if json { printLine(try evenkeel.json(move)) }
-        guard move.stage == "done" else {
+        guard move.stage == .done else {
             throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
         }
         if !quiet { printLine(ManualOrder.summary(move)) }

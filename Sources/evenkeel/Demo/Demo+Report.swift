@@ -97,7 +97,7 @@ extension Demo {
             let last = host.points.last { $0.at <= snapshot.at }
             return "\(host.host) \(last?.cpu.map(FleetView.percent) ?? "?") CPU with \(last?.vms ?? 0) VMs"
         }
-        let done = moves.count { $0.stage == "done" }
+        let done = moves.count { $0.stage == .done }
         let time = controlledAt.flatMap { start in
             balancedAt.map { " in \(FleetView.seconds(($0 - start).inSeconds))" }
         }
@@ -169,7 +169,7 @@ extension Demo {
     private func secrecy(_ moves: [FleetView.Move]) -> [DemoReport.Check] {
         let escorted = escortedWire
         let plain = plainWire
-        let done = moves.filter { $0.stage == "done" }
+        let done = moves.filter { $0.stage == .done }
         let covered = done.count { $0.evidence?.verdict == .covered }
         return [
             DemoReport.Check(

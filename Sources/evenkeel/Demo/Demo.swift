@@ -169,7 +169,7 @@ struct Demo {
         plainMove = move
         // The hosts' load during this move belongs in the plot, too.
         try await look()
-        guard move.stage == "done" else {
+        guard move.stage == .done else {
             throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
         }
     }
@@ -182,22 +182,25 @@ struct Demo {
         samples += news.samples
         let view = FleetView(core, at: .byTheWallClock)
         for host in view.hosts {
-            let isAtEase = host.verdict == "calm" || host.verdict == "light"
             say(
                 "\(host.name) is \(host.verdict): \(host.reason)",
                 about: host.name.rawValue,
-                isAtEase ? "at ease" : host.verdict
+                host.verdict.isAtEase ? "at ease" : host.verdict.rawValue
             )
         }
         for move in view.moves {
             let what = "\(move.order.vmName) from \(move.order.source) to \(move.order.target)"
             say("order: move \(what): \(move.order.reason)", about: "order \(move.order.id)", "")
             switch move.stage {
-            case "submitted": break
-            case "done": say("done: \(ManualOrder.summary(move))", about: move.order.id.rawValue, move.stage)
-            case "failed":
-                say("failed: \(what): \(move.failure?.reason ?? "?")", about: move.order.id.rawValue, move.stage)
-            default: say("\(move.stage): \(what)", about: move.order.id.rawValue, move.stage)
+            case .submitted: break
+            case .done: say("done: \(ManualOrder.summary(move))", about: move.order.id.rawValue, move.stage.rawValue)
+            case .failed:
+                say(
+                    "failed: \(what): \(move.failure?.reason ?? "?")",
+                    about: move.order.id.rawValue,
+                    move.stage.rawValue
+                )
+            default: say("\(move.stage): \(what)", about: move.order.id.rawValue, move.stage.rawValue)
             }
         }
         if standardOutputIsTerminal {

@@ -22,7 +22,7 @@ extension DemoReport {
             (moves + [plainMove].compactMap(\.self)).map { move in
                 [
                     move.order.vmName, move.order.source.rawValue, move.order.target.rawValue,
-                    move.order.channel.rawValue, move.stage,
+                    move.order.channel.rawValue, move.stage.rawValue,
                     move.outcome?.totalSeconds.map(FleetView.seconds) ?? "-",
                     move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
                     move.outcome?.bytesTransferred.map { "\($0)" } ?? "-",

@@ -13,11 +13,12 @@ struct DemoView {
             let share = host.sample?.cpu?.share
             let names = (host.sample?.vms ?? []).filter(\.state.isActive).map(\.name).sorted().joined(separator: " ")
             let figure = share.map(FleetView.percent) ?? "?"
-            return "\(host.name)  CPU \(bar(share ?? 0)) \(padded(figure, 5))  \(padded(host.verdict, 10))  \(names)"
+            return
+                "\(host.name)  CPU \(bar(share ?? 0)) \(padded(figure, 5))  \(padded(host.verdict.rawValue, 10))  \(names)"
         }
         let work = rates.map { "\($0.vm) \($0.rate.map { FleetView.decimals($0, 1) } ?? "?")" }.joined(separator: "  ")
         lines.append("work, units/s of \(FleetView.decimals(GuestPlan.fullRate, 0)):  \(work)")
-        for move in view.moves where !["done", "failed", "submitted"].contains(move.stage) {
+        for move in view.moves where !move.stage.hasEnded && move.stage != .submitted {
             lines.append(
                 "\(move.order.vmName) \(move.order.source) → \(move.order.target)  \(ManualOrder.describe(move))"
             )
