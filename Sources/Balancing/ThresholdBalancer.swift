@@ -19,9 +19,12 @@ public struct ThresholdBalancer: Sendable {
         return Plan(
             snapshotRevision: snapshot.revision,
             at: snapshot.at,
+            strategy: .threshold,
             moves: planning.moves,
             judgements: judgements,
-            refusals: planning.refusals
+            refusals: planning.refusals,
+            before: FleetScore(),
+            after: FleetScore()
         )
     }
 }
@@ -132,7 +135,9 @@ private struct Planning {
                 source: source,
                 target: target,
                 reason: reason,
-                prediction: prediction
+                prediction: prediction,
+                memoryBytes: vm.memoryBytes ?? 0,
+                seconds: 0
             )
         )
     }
