@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// One figure for each resource, in the lanes of `Lane`.
+typealias Vector = SIMD8<Double>
+
+/// The lanes of a `Vector`.
+enum Lane {
+    static let cpu = 0
+    static let memory = 1
+    static let network = 2
+    static let disk = 3
+    static let vcpus = 4
+    /// CPU as it is forecast to be at most.
+    static let peak = 5
+}
+
+/// A fleet as the search needs it: hosts and units by number, figures as vectors, rules as tables.
+///
+/// Does not change during a search; `Placement` says which unit is where.
+struct PlacementSpace: Sendable {
+    /// VMs that move together: one VM, or all of a whole `together` rule.
+    struct Unit: Sendable {
+        /// Numbers in `FleetModel.vms`.
+        var members: [Int]
+        var home: Int
+        var demand: Vector
+        var memoryBytes: Double
+        /// What its move costs, in seconds of migration.
+        var seconds: Double
+        /// Which of `allowed` holds for it.
+        var placementClass: Int
+        /// Numbers of the `apart` rules it is under.
+        var apart: [Int]
+        /// Why it must not move; `nil`: it may.
+        var staysBecause: String?
+        var avoids: [Int: String]
+        var preferredHosts: Set<Int>?
+        /// Whether its home breaks a rule or is to be emptied.
+        var mustLeave: Bool
+    }
+
+    let model: FleetModel
+    let policy: Policy
+    let planning: PlanningPolicy
+    let hostNumbers: [HostName: Int]
+    /// The unit of each VM.
+    let unitOfVM: [Int]
+    let units: [Unit]
+    /// What each host uses beside the units.
+    let own: [Vector]
+    /// 1 / capacity; 0 where there is none.
+    let inverse: [Vector]
+    /// No more than this may be used; infinite where the resource may be contended.
+    let limit: [Vector]
+    /// Whether the host counts in the balance, and may take VMs.
+    let isActive: [Bool]
+    let classes: [PlacementClass]
+    /// For each placement class, whether the host may take its units.
+    let allowed: [[Bool]]
+    /// Closed paths: target's number in the upper half, source's in the lower.
+    let closed: Set<Int>
+    let weights: Vector
+    let activeCount: Int
+
+    init(_ model: FleetModel, policy: Policy, planning: PlanningPolicy) {
+        self.model = model
+        self.policy = policy
+        self.planning = planning
+        let numbers = Dictionary(
+            model.hosts.enumerated().map { ($1.name, $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
+        hostNumbers = numbers
+        own = model.hosts.map { Vector($0.own, vcpus: 0, peak: $0.own.cpuCores) }
+        inverse = model.hosts.map(Self.inverseCapacity)
+        limit = model.hosts.map { Self.limit(of: $0, planning: planning) }
+        isActive = model.hosts.map { $0.mode == .active }
+        activeCount = isActive.count { $0 }
+        closed = Set(
+            model.closedPaths.compactMap { path in
+                guard let source = numbers[path.source], let target = numbers[path.target] else { return nil }
+                return target << 32 | source
+            }
+        )
+        let weight = planning.weights
+        weights = Vector(weight.cpu, weight.memory, weight.network, weight.disk, weight.vcpus, 0, 0, 0)
+        var units = UnitBuilder(model: model, planning: planning, hostNumbers: numbers)
+        units.build()
+        self.units = units.units
+        unitOfVM = units.unitOfVM
+        classes = units.classes
+        allowed = units.classes.map { key in
+            model.hosts.indices.map { key.obstacle(on: model.hosts[$0], number: $0) == nil }
+        }
+    }
+
+    private static func inverseCapacity(of host: Host) -> Vector {
+        func inverse(_ capacity: Double) -> Double { capacity > 0 ? 1 / capacity : 0 }
+        let cpu = inverse(host.capacity.cpuCores)
+        return Vector(
+            cpu,
+            inverse(Double(host.capacity.memoryBytes)),
+            inverse(host.capacity.networkBytesPerSecond),
+            inverse(host.capacity.diskBytesPerSecond),
+            inverse(Double(host.cpus)),
+            cpu,
+            0,
+            0
+        )
+    }
+
+    private static func limit(of host: Host, planning: PlanningPolicy) -> Vector {
+        var limit = Vector(repeating: .infinity)
+        limit[Lane.memory] = Double(host.capacity.memoryBytes) * planning.memoryLimit
+        if let ratio = planning.vcpusPerCPU { limit[Lane.vcpus] = Double(host.cpus) * ratio }
+        return limit
+    }
+}
+
+extension SIMD8<Double> {
+    init(_ resources: Resources, vcpus: Double, peak: Double) {
+        self.init(
+            resources.cpuCores,
+            Double(resources.memoryBytes),
+            resources.networkBytesPerSecond,
+            resources.diskBytesPerSecond,
+            vcpus,
+            peak,
+            0,
+            0
+        )
+    }
+}
