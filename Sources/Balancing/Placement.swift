@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Which unit is on which host, and what follows from it: loads and running sums, kept up with each move.
+/// Which unit is on which host, and what follows from it, kept up with each move.
 struct Placement: Sendable {
     let space: PlacementSpace
     private(set) var hostOf: [Int]
     private(set) var unitsOn: [[Int]]
     /// What is used on each host, its own use included.
     private(set) var used: [Vector]
-    /// Sums over the active hosts of used / capacity, and of its square.
-    private(set) var sum = Vector()
-    private(set) var squares = Vector()
     /// For each `apart` rule, how many of its units each host has.
     private(set) var apartCount: [[Int: Int]]
     private(set) var movedSeconds = 0.0
@@ -27,18 +24,6 @@ struct Placement: Sendable {
             used[unit.home] += unit.demand
             for rule in unit.apart { apartCount[rule][unit.home, default: 0] += 1 }
         }
-        recount()
-    }
-
-    /// Takes the sums anew, so that rounding errors do not pile up over many moves.
-    mutating func recount() {
-        sum = Vector()
-        squares = Vector()
-        for host in used.indices where space.isActive[host] {
-            let share = used[host] * space.inverse[host]
-            sum += share
-            squares += share * share
-        }
     }
 
     /// Moves a unit; whether it may is the caller's question.
@@ -46,8 +31,8 @@ struct Placement: Sendable {
         let source = hostOf[unit]
         guard source != target else { return }
         let demand = space.units[unit].demand
-        change(source, by: -demand)
-        change(target, by: demand)
+        used[source] -= demand
+        used[target] += demand
         if let index = unitsOn[source].firstIndex(of: unit) { unitsOn[source].remove(at: index) }
         unitsOn[target].append(unit)
         hostOf[unit] = target
@@ -65,23 +50,43 @@ struct Placement: Sendable {
         }
     }
 
-    private mutating func change(_ host: Int, by demand: Vector) {
-        if space.isActive[host] {
-            let before = used[host] * space.inverse[host]
-            let after = (used[host] + demand) * space.inverse[host]
-            sum += after - before
-            squares += after * after - before * before
-        }
-        used[host] += demand
+    /// Takes room for a unit on its target, which it reaches later; its source is released separately.
+    mutating func claim(_ unit: Int, on target: Int) {
+        let source = hostOf[unit]
+        if let index = unitsOn[source].firstIndex(of: unit) { unitsOn[source].remove(at: index) }
+        unitsOn[target].append(unit)
+        hostOf[unit] = target
+        used[target] += space.units[unit].demand
+        for rule in space.units[unit].apart { apartCount[rule][target, default: 0] += 1 }
     }
+
+    /// Gives back what a VM of a claimed unit held on its source; the last one takes the unit's rules along.
+    mutating func release(_ demand: Vector, of unit: Int, on source: Int, isLast: Bool) {
+        used[source] -= demand
+        guard isLast else { return }
+        for rule in space.units[unit].apart { apartCount[rule][source, default: 0] -= 1 }
+    }
+
+    /// Whether a host may take the unit now, coming from where it is.
+    func admitsHop(_ unit: Int, to host: Int) -> Bool {
+        let one = space.units[unit]
+        return (host == one.home || space.allowed[one.placementClass][host])
+            && all(used[host] + one.demand .<= space.limit[host])
+            && one.avoids[host] == nil
+            && !one.apart.contains { (apartCount[$0][host] ?? 0) > 0 }
+            && !space.closed.contains(host << 32 | hostOf[unit])
+    }
+
+    /// Used / capacity of a host.
+    func share(of host: Int) -> Vector { used[host] * space.inverse[host] }
 
     /// Standard deviation over the active hosts of used / capacity.
     var deviation: Vector {
-        guard space.activeCount > 0 else { return Vector() }
-        let count = Double(space.activeCount)
-        let mean = sum / count
-        let variance = squares / count - mean * mean
-        return variance.replacing(with: 0, where: variance .< 0).squareRoot()
+        let hosts = used.indices.filter { space.isActive[$0] }
+        guard !hosts.isEmpty else { return Vector() }
+        let mean = hosts.reduce(into: Vector()) { $0 += share(of: $1) } / Double(hosts.count)
+        let squares = hosts.reduce(into: Vector()) { $0 += (share(of: $1) - mean) * (share(of: $1) - mean) }
+        return (squares / Double(hosts.count)).squareRoot()
     }
 
     /// Whether a unit's stay where it is breaks a rule or keeps a host from being emptied.
@@ -99,6 +104,24 @@ struct Placement: Sendable {
         if !one.apart.isEmpty, one.apart.contains(where: { (apartCount[$0][host] ?? 0) > 0 }) { return false }
         if !space.closed.isEmpty, space.closed.contains(host << 32 | one.home) { return false }
         return true
+    }
+
+    /// Whether two units may change places, each being admitted where the other leaves.
+    func admitsSwap(_ unit: Int, _ other: Int) -> Bool {
+        var after = self.used[hostOf[other]]
+        let (host, partner) = (hostOf[unit], hostOf[other])
+        let (one, two) = (space.units[unit], space.units[other])
+        guard partner == one.home || space.allowed[one.placementClass][partner],
+            host == two.home || space.allowed[two.placementClass][host],
+            one.avoids[partner] == nil, two.avoids[host] == nil
+        else { return false }
+        after += one.demand - two.demand
+        guard all(after .<= space.limit[partner]) else { return false }
+        guard all(used[host] - one.demand + two.demand .<= space.limit[host]) else { return false }
+        if one.apart.contains(where: { (apartCount[$0][partner] ?? 0) > 0 }) { return false }
+        if two.apart.contains(where: { (apartCount[$0][host] ?? 0) > 0 }) { return false }
+        guard !space.closed.isEmpty else { return true }
+        return !space.closed.contains(partner << 32 | one.home) && !space.closed.contains(host << 32 | two.home)
     }
 
     /// Why the host may not take the unit now; `nil` when it may.

@@ -72,7 +72,9 @@ struct PlacementSpace: Sendable {
             uniquingKeysWith: { first, _ in first }
         )
         hostNumbers = numbers
-        own = model.hosts.map { Vector($0.own, vcpus: 0, peak: $0.own.cpuCores) }
+        var own = model.hosts.map { Vector($0.own, vcpus: 0, peak: $0.own.cpuCores) }
+        Self.book(model.movesInFlight, of: model, numbers: numbers, in: &own)
+        self.own = own
         inverse = model.hosts.map(Self.inverseCapacity)
         limit = model.hosts.map { Self.limit(of: $0, planning: planning) }
         isActive = model.hosts.map { $0.mode == .active }
@@ -94,6 +96,30 @@ struct PlacementSpace: Sendable {
             model.hosts.indices.map { key.obstacle(on: model.hosts[$0], number: $0) == nil }
         }
     }
+
+    /// Counts each VM on its way as loading its target, and as taking room on both hosts.
+    private static func book(
+        _ moves: [Move],
+        of model: FleetModel,
+        numbers: [HostName: Int],
+        in own: inout [Vector]
+    ) {
+        guard !moves.isEmpty else { return }
+        let vms = Dictionary(model.vms.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for move in moves {
+            guard let vm = vms[move.vm], let source = numbers[vm.host], let target = numbers[move.target],
+                source != target
+            else { continue }
+            var demand = Vector(vm)
+            own[target] += demand
+            demand[Lane.memory] = 0
+            demand[Lane.vcpus] = 0
+            own[source] -= demand
+        }
+    }
+
+    /// What one VM needs.
+    func demand(ofVM number: Int) -> Vector { Vector(model.vms[number]) }
 
     private static func inverseCapacity(of host: Host) -> Vector {
         func inverse(_ capacity: Double) -> Double { capacity > 0 ? 1 / capacity : 0 }
@@ -119,6 +145,10 @@ struct PlacementSpace: Sendable {
 }
 
 extension SIMD8<Double> {
+    init(_ vm: VirtualMachine) {
+        self.init(vm.demand, vcpus: Double(vm.vcpus), peak: vm.peakCores)
+    }
+
     init(_ resources: Resources, vcpus: Double, peak: Double) {
         self.init(
             resources.cpuCores,

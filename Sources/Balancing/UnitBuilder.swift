@@ -114,7 +114,7 @@ struct UnitBuilder {
     private mutating func add(_ members: [Int], home: Int, rules: Rules) {
         let vms = members.map { model.vms[$0] }
         var demand = Vector()
-        for vm in vms { demand += Vector(vm.demand, vcpus: Double(vm.vcpus), peak: vm.peakCores) }
+        for vm in vms { demand += Vector(vm) }
         var avoids: [Int: String] = [:]
         for vm in vms {
             for (host, reason) in vm.avoids { if let number = hostNumbers[host] { avoids[number] = reason } }
@@ -138,7 +138,9 @@ struct UnitBuilder {
                 home: home,
                 demand: demand,
                 memoryBytes: demand[Lane.memory],
-                seconds: vms.reduce(0) { $0 + migrationSeconds($1, bandwidth: planning.bandwidth) },
+                seconds: vms.reduce(0) {
+                    $0 + MigrationCost.seconds($1, bandwidth: planning.bandwidth) + MigrationCost.overhead
+                },
                 placementClass: placementClass,
                 apart: rules.apart,
                 staysBecause: vms.compactMap { reasonToStay($0, on: host) }.first,
@@ -166,14 +168,4 @@ struct UnitBuilder {
         numbers[key] = classes.count - 1
         return classes.count - 1
     }
-}
-
-/// How long a pre-copy migration takes, in seconds.
-///
-/// Each round sends what was dirtied in the round before, so the rounds are a geometric series: memory / bandwidth /
-/// (1 - dirty rate / bandwidth). At a dirty rate near the bandwidth it does not converge; QEMU then slows the guest
-/// (auto-converge), which is taken as five times the memory. Source: Akoush et al., MASCOTS 2010, for the series.
-func migrationSeconds(_ vm: VirtualMachine, bandwidth: Double) -> Double {
-    let ratio = min((vm.dirtyBytesPerSecond ?? 0) / bandwidth, 0.8)
-    return Double(vm.demand.memoryBytes) / bandwidth / (1 - ratio)
 }

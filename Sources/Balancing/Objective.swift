@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// What a placement is worth: the smaller, the better.
+///
+/// In host units, so that it means the same for ten hosts and for ten thousand; a sum over hosts and units, so that
+/// what a candidate changes is found from the two hosts it concerns:
+///
+///     Σ hosts  [ Σ resources  weight × (share - target)² / (2 × tolerance)  +  contention × (excess + excess²) ]
+///   + Σ units  [ violation, if it must leave its host  +  preference, if a rule would have it elsewhere
+///              + price × seconds of migration, if it is not at home ]
+///
+/// `share` is used / capacity, `target` the fleet's used / the fleet's capacity, `excess` the share above the upper
+/// threshold. The quadratic form is the weighted sum of standard deviations with its slope taken at the tolerance:
+/// with the slope at the deviation of the moment, a move would be worth the less the worse the fleet is.
+struct Objective: Sendable {
+    let target: Vector
+    let slope: Vector
+    /// Above it a host is contended.
+    let upper: Vector
+    let contention: Vector
+    /// Host units that one second of migration costs.
+    let price: Double
+
+    /// More than any balance that one host can gain.
+    static let violation = 10_000.0
+    static let preference = 0.5
+    /// One per cent of a host's CPU or memory lacking weighs as much as a host well off balance.
+    static let contention = 100.0
+    /// A gain below is rounding.
+    static let leastGain = 1e-7
+
+    /// Spreads that count as even: 2 % of CPU, 1.5 % of memory, 0.5 % of network and disk, 0.04 VCPUs per CPU.
+    ///
+    /// About what single VMs leave when a fleet of some twenty VMs a host is balanced as well as can be.
+    static let tolerance = Vector(0.02, 0.015, 0.005, 0.005, 0.04, 1, 1, 1)
+
+    /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour:
+    /// a host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
+    static let pricePerSecond = 0.001
+
+    init(_ space: PlacementSpace) {
+        let planning = space.planning
+        let level = Level(planning.aggressiveness)
+        slope = level.balances ? space.weights / (2 * Self.tolerance) : Vector()
+        var upper = Vector(repeating: .infinity)
+        upper[Lane.peak] = space.policy.cpu.upper
+        upper[Lane.memory] = space.policy.memory.upper
+        self.upper = upper
+        var contention = Vector()
+        if level.relieves {
+            contention[Lane.peak] = Self.contention
+            contention[Lane.memory] = Self.contention
+        }
+        self.contention = contention
+        price = Self.pricePerSecond * level.priceFactor * 3600 / max(planning.horizon.inSeconds, 1)
+        target = Self.target(space)
+    }
+
+    /// What the levels of aggressiveness mean.
+    private struct Level {
+        let balances: Bool
+        let relieves: Bool
+        let priceFactor: Double
+
+        init(_ aggressiveness: Int) {
+            balances = aggressiveness >= 3
+            relieves = aggressiveness >= 2
+            priceFactor =
+                switch aggressiveness {
+                case ..<4: 1
+                case 4: 0.25
+                default: 0.05
+                }
+        }
+    }
+
+    /// The share that every active host would have if all were even: it does not depend on who is where.
+    private static func target(_ space: PlacementSpace) -> Vector {
+        var used = Vector()
+        var capacity = Vector()
+        for host in space.own.indices where space.isActive[host] {
+            used += space.own[host]
+            let inverse = space.inverse[host]
+            capacity += (1 / inverse).replacing(with: 0, where: inverse .== 0)
+        }
+        for unit in space.units where space.isActive[unit.home] || unit.mustLeave { used += unit.demand }
+        return (used / capacity).replacing(with: 0, where: capacity .== 0)
+    }
+
+    /// What an active host adds at a load, its units' own terms apart.
+    @inline(__always)
+    func energy(_ share: Vector) -> Double {
+        let off = share - target
+        let over = share - upper
+        let excess = over.replacing(with: 0, where: over .< 0)
+        return (slope * off * off + contention * (excess + excess * excess)).sum()
+    }
+
+    /// What a unit adds on a host.
+    @inline(__always)
+    func term(_ unit: PlacementSpace.Unit, on host: Int) -> Double {
+        var term = 0.0
+        if host == unit.home {
+            if unit.mustLeave { term += Self.violation }
+        } else {
+            term += price * unit.seconds
+        }
+        if let preferred = unit.preferredHosts, !preferred.contains(host) { term += Self.preference }
+        return term
+    }
+
+    /// The whole.
+    func value(of placement: Placement) -> Double {
+        let space = placement.space
+        var total = 0.0
+        for host in space.isActive.indices where space.isActive[host] { total += energy(placement.share(of: host)) }
+        for (number, unit) in space.units.enumerated() { total += term(unit, on: placement.hostOf[number]) }
+        for counts in placement.apartCount {
+            total += Self.violation * Double(counts.values.reduce(0) { $0 + max(0, $1 - 1) })
+        }
+        return total
+    }
+}

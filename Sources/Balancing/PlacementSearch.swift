@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Local search for a better placement: single moves, swaps, restarts.
+///
+/// Evaluating a candidate takes the same time however large the fleet is. `effort` bounds how many are evaluated, so
+/// that the result depends on the input and the seed alone; `shouldStop` may end it earlier.
+struct PlacementSearch {
+    private(set) var placement: Placement
+    let space: PlacementSpace
+    let objective: Objective
+    var effort: Int
+    let shouldStop: () -> Bool
+    /// Whether `shouldStop` said so.
+    private(set) var wasCutShort = false
+    private(set) var share: [Vector]
+    private var energy: [Double]
+    /// Units by their home.
+    let homeUnits: [[Int]]
+
+    init(_ placement: Placement, objective: Objective, effort: Int, shouldStop: @escaping () -> Bool) {
+        self.placement = placement
+        self.objective = objective
+        self.effort = effort
+        self.shouldStop = shouldStop
+        space = placement.space
+        share = placement.used.indices.map { placement.share(of: $0) }
+        energy = share.indices.map { placement.space.isActive[$0] ? objective.energy(placement.share(of: $0)) : 0 }
+        var homeUnits = [[Int]](repeating: [], count: placement.used.count)
+        for (number, unit) in placement.space.units.enumerated() { homeUnits[unit.home].append(number) }
+        self.homeUnits = homeUnits
+    }
+
+    mutating func isOver() -> Bool {
+        if effort <= 0 { return true }
+        if !wasCutShort, shouldStop() { wasCutShort = true }
+        return wasCutShort
+    }
+
+    func isMovable(_ unit: Int) -> Bool { space.units[unit].staysBecause == nil }
+
+    /// What a unit adds where it is, over what would be without it: the most that its move can gain, but for what an
+    /// empty target gains by it.
+    func cost(of unit: Int) -> Double {
+        let host = placement.hostOf[unit]
+        let one = space.units[unit]
+        var cost = objective.term(one, on: host) + brokenApart(unit)
+        if space.isActive[host] {
+            cost += energy[host] - objective.energy(share[host] - one.demand * space.inverse[host])
+        }
+        return cost
+    }
+
+    /// What its neighbours by `apart` rules cost while it is where it is.
+    private func brokenApart(_ unit: Int) -> Double {
+        let one = space.units[unit]
+        guard !one.apart.isEmpty else { return 0 }
+        let host = placement.hostOf[unit]
+        return Objective.violation * Double(one.apart.count { (placement.apartCount[$0][host] ?? 0) > 1 })
+    }
+
+    /// What a unit would add on another host.
+    @inline(__always)
+    func cost(of unit: Int, on host: Int) -> Double {
+        objective.energy(share[host] + space.units[unit].demand * space.inverse[host]) - energy[host]
+            + objective.term(space.units[unit], on: host)
+    }
+
+    /// The best host for a unit among some, and the gain of its move there; `nil` when no move gains anything.
+    mutating func best(for unit: Int, among hosts: some Sequence<Int>) -> (host: Int, gain: Double)? {
+        let here = placement.hostOf[unit]
+        let costHere = cost(of: unit)
+        var best: Int?
+        var bestGain = Objective.leastGain
+        for host in hosts where host != here {
+            effort -= 1
+            let gain = costHere - cost(of: unit, on: host)
+            if gain > bestGain, placement.admits(unit, on: host) {
+                bestGain = gain
+                best = host
+            }
+        }
+        return best.map { ($0, bestGain) }
+    }
+
+    /// What two units gain by changing places.
+    @inline(__always)
+    mutating func swapGain(_ unit: Int, _ other: Int) -> Double {
+        effort -= 1
+        let (host, partner) = (placement.hostOf[unit], placement.hostOf[other])
+        let (one, two) = (space.units[unit], space.units[other])
+        let difference = two.demand - one.demand
+        return energy[host] - objective.energy(share[host] + difference * space.inverse[host])
+            + energy[partner] - objective.energy(share[partner] - difference * space.inverse[partner])
+            + objective.term(one, on: host) - objective.term(one, on: partner)
+            + objective.term(two, on: partner) - objective.term(two, on: host)
+    }
+
+    mutating func apply(_ unit: Int, to host: Int) {
+        let source = placement.hostOf[unit]
+        placement.move(unit, to: host)
+        for changed in [source, host] {
+            share[changed] = placement.share(of: changed)
+            if space.isActive[changed] { energy[changed] = objective.energy(share[changed]) }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Puts a schedule into words and figures.
+struct PlanWriter {
+    let start: Placement
+    let schedule: WaveSchedule
+    let objective: Objective
+    private var space: PlacementSpace { start.space }
+
+    init(start: Placement, schedule: WaveSchedule, objective: Objective) {
+        self.start = start
+        self.schedule = schedule
+        self.objective = objective
+    }
+
+    func plan(strategy: Strategy, wasCutShort: Bool) -> Plan {
+        Plan(
+            snapshotRevision: space.model.revision,
+            at: space.model.at,
+            strategy: strategy,
+            moves: moves(),
+            judgements: space.model.hosts.indices.map(judgement).sorted { $0.host < $1.host },
+            refusals: refusals(),
+            shortage: Shortage(of: space),
+            before: FleetScore(start),
+            after: FleetScore(schedule.placement),
+            wasCutShort: wasCutShort
+        )
+    }
+
+    // MARK: moves
+
+    private func moves() -> [PlannedMove] {
+        var used = start.used
+        return schedule.moves.map { move in
+            let vm = space.model.vms[move.member]
+            let demand = space.demand(ofVM: move.member)
+            func shares() -> (source: Double, target: Double) {
+                (
+                    used[move.source][Lane.cpu] * space.inverse[move.source][Lane.cpu],
+                    used[move.target][Lane.cpu] * space.inverse[move.target][Lane.cpu]
+                )
+            }
+            let before = shares()
+            used[move.source] -= demand
+            used[move.target] += demand
+            let after = shares()
+            let prediction = Prediction(
+                sourceBefore: before.source,
+                sourceAfter: after.source,
+                targetBefore: before.target,
+                targetAfter: after.target
+            )
+            let seconds = MigrationCost.seconds(vm, bandwidth: space.planning.bandwidth)
+            let purpose = purpose(of: move)
+            return PlannedMove(
+                vm: vm.id,
+                vmName: vm.name,
+                source: space.model.hosts[move.source].name,
+                target: space.model.hosts[move.target].name,
+                wave: move.wave,
+                purpose: purpose,
+                reason: reason(move, vm: vm, purpose: purpose, prediction: prediction, seconds: seconds),
+                prediction: prediction,
+                memoryBytes: vm.demand.memoryBytes,
+                seconds: seconds
+            )
+        }
+    }
+
+    private func purpose(of move: ScheduledMove) -> PlannedMove.Purpose {
+        if move.isDetour { return .room }
+        let unit = space.units[move.unit]
+        if space.model.hosts[unit.home].mode == .maintenance { return .drain }
+        if unit.mustLeave { return .rule }
+        if unit.apart.contains(where: { (start.apartCount[$0][unit.home] ?? 0) > 1 }) { return .rule }
+        if contention(of: start, on: unit.home) != nil { return .contention }
+        if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
+            return .rule
+        }
+        // Beside a contended or full host, a move that loads its target more than it helps makes room for another.
+        return objective.energy(start.share(of: unit.home)) < objective.energy(start.share(of: move.target))
+            ? .room : .balance
+    }
+
+    private func reason(
+        _ move: ScheduledMove,
+        vm: VirtualMachine,
+        purpose: PlannedMove.Purpose,
+        prediction: Prediction,
+        seconds: Double
+    ) -> String {
+        let source = space.model.hosts[move.source].name
+        let target = space.model.hosts[move.target].name
+        let why =
+            switch purpose {
+            case .drain: "\(source) is in maintenance and is to be emptied"
+            case .rule: "a rule does not allow, or like, it on \(source)"
+            case .contention: "\(source) is overloaded (\(contention(of: start, on: move.source) ?? "it was before"))"
+            case .balance: "\(source) carries more than its part (\(loads(start, on: move.source)))"
+            case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
+            case .room: "it makes room on \(source) for a VM that fits better there"
+            }
+        return "\(why); \(vm.name) uses \(cores(vm.demand.cpuCores)) and \(mebibytes(vm.demand.memoryBytes)); "
+            + "\(source) goes from \(percent(prediction.sourceBefore)) to \(percent(prediction.sourceAfter)) CPU, "
+            + "\(target) from \(percent(prediction.targetBefore)) to \(percent(prediction.targetAfter)); "
+            + "\(gain(of: move)) for about \(Int(seconds.rounded(.up))) s of migration"
+    }
+
+    /// What the move gains: what would be lost if it alone were left out.
+    private func gain(of move: ScheduledMove) -> String {
+        var without = schedule.placement
+        without.move(move.unit, to: space.units[move.unit].home)
+        let hosts = [space.units[move.unit].home, schedule.placement.hostOf[move.unit]]
+        let gain = hosts.filter { space.isActive[$0] }.reduce(0) {
+            $0 + objective.energy(without.share(of: $1)) - objective.energy(schedule.placement.share(of: $1))
+        }
+        return "it gains \((gain * 100).rounded() / 100) host units"
+    }
+
+    // MARK: hosts
+
+    private func loads(_ placement: Placement, on host: Int) -> String {
+        let share = placement.share(of: host)
+        return "CPU \(percent(share[Lane.cpu])), memory \(percent(share[Lane.memory])), fleet "
+            + "\(percent(objective.target[Lane.cpu])) and \(percent(objective.target[Lane.memory]))"
+    }
+
+    /// What an active host has too much of; `nil`: nothing.
+    private func contention(of placement: Placement, on host: Int) -> String? {
+        guard space.isActive[host] else { return nil }
+        let share = placement.share(of: host)
+        var words: [String] = []
+        if share[Lane.peak] > objective.upper[Lane.peak] {
+            words.append("CPU \(percent(share[Lane.peak])) forecast, \(percent(objective.upper[Lane.peak])) allowed")
+        }
+        if share[Lane.memory] > objective.upper[Lane.memory] {
+            words.append("memory \(percent(share[Lane.memory])), \(percent(objective.upper[Lane.memory])) allowed")
+        }
+        return words.isEmpty ? nil : words.joined(separator: "; ")
+    }
+
+    private func judgement(_ host: Int) -> Judgement {
+        let its = space.model.hosts[host]
+        if let judgement = its.judgement { return judgement }
+        func judge(_ verdict: Judgement.Verdict, _ reason: String) -> Judgement {
+            Judgement(host: its.name, verdict: verdict, reason: reason)
+        }
+        switch its.mode {
+        case .stale: return judge(.unknown, "no fresh figures")
+        case .failed: return judge(.unknown, "failed")
+        case .active, .maintenance: break
+        }
+        if let contention = contention(of: start, on: host) { return judge(.overloaded, contention) }
+        let share = start.share(of: host)
+        let isLight =
+            share[Lane.cpu] <= space.policy.cpu.lower && share[Lane.memory] <= space.policy.memory.lower
+        return judge(isLight ? .light : .calm, "CPU \(percent(share[Lane.cpu])), memory \(percent(share[Lane.memory]))")
+    }
+
+    // MARK: what is not done
+
+    /// For each VM that was dropped, and each VM of a host that stays hot or is not emptied: why it stays.
+    private func refusals() -> [Refusal] {
+        var refusals: [Refusal] = []
+        let after = schedule.placement
+        for host in space.model.hosts.indices {
+            let isHot = contention(of: after, on: host) != nil
+            let isLeft = space.model.hosts[host].mode == .maintenance
+            guard isHot || isLeft else { continue }
+            if after.unitsOn[host].isEmpty, isHot {
+                let reason = "no VM is here that could move: the load is not of VMs"
+                refusals.append(Refusal(host: space.model.hosts[host].name, reason: reason))
+            }
+            for unit in after.unitsOn[host].sorted() {
+                append(Obstacles(unit, in: after, objective: objective).words, of: unit, on: host, to: &refusals)
+            }
+        }
+        for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
+            append(reason, of: unit, on: after.hostOf[unit], to: &refusals)
+        }
+        return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
+    }
+
+    private func append(_ reason: String, of unit: Int, on host: Int, to refusals: inout [Refusal]) {
+        for member in space.units[unit].members {
+            let vm = space.model.vms[member]
+            refusals.append(
+                Refusal(host: space.model.hosts[host].name, vm: vm.id, vmName: vm.name, reason: reason)
+            )
+        }
+    }
+}

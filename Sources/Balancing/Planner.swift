@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// From a fleet in figures to an ordered, executable plan, with reasons.
+///
+/// Pure and deterministic: the same model, policy and seed give the same plan, unless `shouldStop` cuts it short.
+public struct Planner: Sendable {
+    public var policy: Policy
+    public var planning: PlanningPolicy
+
+    public init(policy: Policy = Policy(), planning: PlanningPolicy = PlanningPolicy()) {
+        self.policy = policy
+        self.planning = planning
+    }
+
+    /// Candidates evaluated while a plan is improved: about a second on a 2020s core.
+    static let improvement = 25_000_000
+    /// Beyond so many hosts an improvement would be a drop in the ocean.
+    static let hostsImproved = 1500
+    /// Up to so many units, every pair of them is tried as a swap at the end.
+    static let unitsPaired = 4000
+
+    /// The plan for a fleet.
+    ///
+    /// `shouldStop` is asked now and then; when it says so, the best plan found so far is given, marked as cut short.
+    public func plan(for model: FleetModel, seed: UInt64 = 0, shouldStop: () -> Bool = { false }) -> Plan {
+        withoutActuallyEscaping(shouldStop) { shouldStop in
+            let space = PlacementSpace(model, policy: policy, planning: planning)
+            let start = Placement(space)
+            let objective = Objective(space)
+            let found = search(start, objective: objective, seed: seed, shouldStop: shouldStop)
+            let wanted = limited(found.placement, from: start, objective: objective)
+            let gains = space.units.indices.map { unit in
+                wanted[unit] == start.hostOf[unit] ? 0 : found.gain(of: unit, from: start)
+            }
+            let schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
+            return PlanWriter(start: start, schedule: schedule, objective: objective)
+                .plan(strategy: planning.strategy, wasCutShort: found.wasCutShort)
+        }
+    }
+
+    private func search(
+        _ start: Placement,
+        objective: Objective,
+        seed: UInt64,
+        shouldStop: @escaping () -> Bool
+    ) -> PlacementSearch {
+        var random = SplitMix64(seed: seed)
+        var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
+        search.descend()
+        let canPair = start.space.units.count <= Self.unitsPaired
+        if canPair { search.settleAll(using: &random) }
+        // Where no single move or swap gains anything, the fleet is as good as it needs to be: chance finds are not
+        // worth a migration, and a plan that was carried out is not followed by another.
+        guard search.placement.movedCount > 0, start.space.activeCount <= Self.hostsImproved else { return search }
+        search.effort = Self.improvement
+        search.improve(using: &random)
+        search.effort = .max
+        if canPair { search.settleAll(using: &random) }
+        return search
+    }
+
+    /// Where each unit is to go when there may be only so many moves: those that gain most first.
+    private func limited(_ found: Placement, from start: Placement, objective: Objective) -> [Int] {
+        guard let most = planning.maxMoves, found.movedCount > most else { return found.hostOf }
+        var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: { false })
+        var left = found.hostOf.indices.filter { found.hostOf[$0] != start.hostOf[$0] }
+        while true {
+            let room = most - search.placement.movedCount
+            var best: (unit: Int, gain: Double)?
+            for unit in left where found.space.units[unit].members.count <= room {
+                guard let move = search.best(for: unit, among: CollectionOfOne(found.hostOf[unit])) else { continue }
+                if move.gain > best?.gain ?? 0 { best = (unit, move.gain) }
+            }
+            guard let best else { return search.placement.hostOf }
+            search.apply(best.unit, to: found.hostOf[best.unit])
+            left.removeAll { $0 == best.unit }
+        }
+    }
+}
+
+extension PlacementSearch {
+    /// What a unit's move, taken back alone, would lose.
+    func gain(of unit: Int, from start: Placement) -> Double {
+        cost(of: unit, on: start.hostOf[unit]) - cost(of: unit)
+    }
+}

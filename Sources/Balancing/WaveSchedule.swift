@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// One move of one VM in the order of its execution.
+struct ScheduledMove: Sendable, Equatable {
+    var unit: Int
+    /// Its number in `FleetModel.vms`.
+    var member: Int
+    var source: Int
+    var target: Int
+    var wave: Int
+    /// Whether the target is only a stop on the way, which breaks a cycle.
+    var isDetour: Bool
+}
+
+/// The order in which a placement is reached, in waves: the moves of one run side by side, the next begins when all of
+/// it have ended.
+///
+/// A VM on its way takes room on both hosts until its wave has ended. The VMs of a `together` rule follow each other in
+/// consecutive waves, room for all of them held from the first one on; only meanwhile are they apart.
+///
+/// Ends always: each wave begins a move, or drops one; a unit takes at most one detour.
+struct WaveSchedule: Sendable {
+    private(set) var moves: [ScheduledMove] = []
+    /// Units that do not get where they were wanted, and why.
+    private(set) var dropped: [Int: String] = [:]
+    /// Who is where in the end.
+    private(set) var placement: Placement
+
+    private let wanted: [Int]
+    /// Units whose first member has not moved yet, most important first.
+    private var pending: [Int]
+    /// Units of which some members have moved.
+    private var underWay: [(unit: Int, source: Int, target: Int, left: [Int])] = []
+    private var detoured: Set<Int> = []
+    private var wave = 0
+    private var limits: WaveLimits
+    /// Moved in this wave: they take room at their source until its end.
+    private var leaving: [(unit: Int, source: Int, demand: Vector)] = []
+
+    init(from start: Placement, wanted: [Int], priority: [Double]) {
+        placement = start
+        self.wanted = wanted
+        limits = WaveLimits(start.space)
+        pending = wanted.indices.filter { wanted[$0] != start.hostOf[$0] }
+            .sorted { (priority[$0], $1) > (priority[$1], $0) }
+        while !pending.isEmpty || !underWay.isEmpty { makeWave() }
+    }
+
+    private mutating func makeWave() {
+        let before = moves.count
+        continueUnitsUnderWay()
+        beginUnits()
+        if moves.count == before, !(wave == 0 && limits.countsMovesInFlight) { breakDeadlock() }
+        for one in leaving {
+            let isLast = !underWay.contains { $0.unit == one.unit }
+            placement.release(one.demand, of: one.unit, on: one.source, isLast: isLast)
+        }
+        leaving = []
+        limits.beginWave()
+        wave += 1
+    }
+
+    private mutating func continueUnitsUnderWay() {
+        var left: [(unit: Int, source: Int, target: Int, left: [Int])] = []
+        for var one in underWay {
+            if let member = one.left.first, limits.admit(one.source, one.target) {
+                one.left.removeFirst()
+                append(
+                    one.unit,
+                    member: member,
+                    from: one.source,
+                    to: one.target,
+                    isDetour: wanted[one.unit] != one.target
+                )
+            }
+            if !one.left.isEmpty { left.append(one) }
+        }
+        underWay = left
+    }
+
+    private mutating func beginUnits() {
+        var left: [Int] = []
+        left.reserveCapacity(pending.count)
+        for (index, unit) in pending.enumerated() {
+            guard !limits.isFull else {
+                left += pending[index...]
+                break
+            }
+            let source = placement.hostOf[unit]
+            if underWay.contains(where: { $0.unit == unit }) || leaving.contains(where: { $0.unit == unit })
+                || !placement.admitsHop(unit, to: wanted[unit]) || !limits.admit(source, wanted[unit])
+            {
+                left.append(unit)
+                continue
+            }
+            begin(unit, to: wanted[unit], isDetour: false)
+        }
+        pending = left
+    }
+
+    private mutating func begin(_ unit: Int, to target: Int, isDetour: Bool) {
+        let source = placement.hostOf[unit]
+        let members = placement.space.units[unit].members
+        placement.claim(unit, on: target)
+        append(unit, member: members[0], from: source, to: target, isDetour: isDetour)
+        if members.count > 1 {
+            underWay.append((unit, source, target, Array(members.dropFirst())))
+        }
+    }
+
+    private mutating func append(_ unit: Int, member: Int, from source: Int, to target: Int, isDetour: Bool) {
+        let move = ScheduledMove(
+            unit: unit,
+            member: member,
+            source: source,
+            target: target,
+            wave: wave,
+            isDetour: isDetour
+        )
+        moves.append(move)
+        leaving.append((unit, source, placement.space.demand(ofVM: member)))
+    }
+
+    /// Every pending unit waits for room that another one holds: one takes a detour, or is given up.
+    private mutating func breakDeadlock() {
+        let bySize = pending.sorted {
+            (placement.space.units[$0].memoryBytes, $0) < (placement.space.units[$1].memoryBytes, $1)
+        }
+        for unit in bySize where !detoured.contains(unit) {
+            guard let stop = detour(for: unit) else { continue }
+            detoured.insert(unit)
+            _ = limits.admit(placement.hostOf[unit], stop)
+            begin(unit, to: stop, isDetour: true)
+            return
+        }
+        guard let last = pending.popLast() else { return }
+        let target = placement.space.model.hosts[wanted[last]].name
+        dropped[last] =
+            "the room it needs on \(target) is taken by a VM that waits for other room, and no third host can take "
+            + "either meanwhile"
+    }
+
+    /// The emptiest host that can take the unit for a while, and from which it can go on.
+    private func detour(for unit: Int) -> Int? {
+        let space = placement.space
+        let final = space.model.hosts[wanted[unit]]
+        let candidates = space.own.indices.filter { host in
+            guard host != placement.hostOf[unit], host != wanted[unit], space.isActive[host] else { return false }
+            if let here = space.model.hosts[host].hypervisor, let there = final.hypervisor,
+                PlacementClass.Hypervisor(here).obstacle(on: there) != nil
+            {
+                return false
+            }
+            guard !space.closed.contains(wanted[unit] << 32 | host) else { return false }
+            return placement.admitsHop(unit, to: host)
+        }
+        return candidates.min {
+            (placement.share(of: $0)[Lane.memory], $0) < (placement.share(of: $1)[Lane.memory], $1)
+        }
+    }
+}
+
+/// How many moves may run side by side.
+private struct WaveLimits: Sendable {
+    private let perHost: Int
+    private let inAll: Int
+    private var total = 0
+    private var onHost: [Int: Int] = [:]
+    private var paths: Set<Int> = []
+    private(set) var countsMovesInFlight = false
+
+    init(_ space: PlacementSpace) {
+        perHost = max(1, space.policy.movesPerHost)
+        inAll = max(1, space.policy.movesInAll)
+        for move in space.model.movesInFlight {
+            countsMovesInFlight = true
+            total += 1
+            guard let source = space.hostNumbers[move.source], let target = space.hostNumbers[move.target] else {
+                continue
+            }
+            onHost[source, default: 0] += 1
+            onHost[target, default: 0] += 1
+            paths.insert(source << 32 | target)
+        }
+    }
+
+    var isFull: Bool { total >= inAll }
+
+    /// Counts a move if it may run beside the others.
+    mutating func admit(_ source: Int, _ target: Int) -> Bool {
+        guard !isFull, onHost[source, default: 0] < perHost, onHost[target, default: 0] < perHost else { return false }
+        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        guard paths.insert(source << 32 | target).inserted else { return false }
+        total += 1
+        onHost[source, default: 0] += 1
+        onHost[target, default: 0] += 1
+        return true
+    }
+
+    mutating func beginWave() {
+        total = 0
+        onHost = [:]
+        paths = []
+        countsMovesInFlight = false
+    }
+}
