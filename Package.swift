@@ -53,6 +53,9 @@ let package = Package(
         module("Balancing", ["Fleet"]),
         module("Coordination", ["Fleet", "Balancing"]),
 
+        // Fleets in files: Foundation's JSON, and the text format of Ganeti's htools.
+        module("FleetFiles", ["Fleet"]),
+
         // External programs with a time limit, and how this one is ended.
         module("Commands", [subprocess, systemPackage, unixSignals]),
         // The configuration file.
@@ -74,7 +77,7 @@ let package = Package(
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab", "Commands",
+                "Fleet", "FleetFiles", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab", "Commands",
                 argumentParser, log,
             ],
             swiftSettings: strict
@@ -93,6 +96,7 @@ let package = Package(
 
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
+        tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),

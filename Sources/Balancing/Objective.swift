@@ -35,8 +35,9 @@ struct Objective: Sendable {
     /// About what single VMs leave when a fleet of some twenty VMs a host is balanced as well as can be.
     static let tolerance = Vector(0.02, 0.015, 0.005, 0.005, 0.04, 1, 1, 1)
 
-    /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour:
-    /// a host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
+    /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.
+    ///
+    /// A host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
     static let pricePerSecond = 0.001
 
     init(_ space: PlacementSpace) {

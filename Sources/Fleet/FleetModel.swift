@@ -5,7 +5,9 @@
 /// The planner's input. It is made from the ledger's histories, or read from a file; a figure is an estimate for the
 /// time the plan is made for, not a single sample.
 public struct FleetModel: Sendable, Equatable {
-    /// Counts up with everything that was read; a plan carries it. 0 for a file.
+    /// Counts up with everything that was read; a plan carries it.
+    ///
+    /// 0 for a file.
     public var revision: UInt64
     public var at: Instant
     /// In the order of their names, each name once.
@@ -62,7 +64,9 @@ public struct Resources: Codable, Sendable, Equatable {
 /// A hypervisor host as the planner sees it.
 public struct Host: Sendable, Equatable {
     public var name: HostName
-    /// What the host has. A capacity of 0 means: not known, not balanced and no limit (network and disk alone).
+    /// What the host has.
+    ///
+    /// A capacity of 0 means: not known, not balanced and no limit (network and disk alone).
     public var capacity: Resources
     /// What the host itself uses beside its VMs; it does not move.
     public var own: Resources
@@ -191,5 +195,14 @@ public struct PlacementRule: Codable, Sendable, Equatable {
         self.kind = kind
         self.vms = vms
         self.hosts = hosts
+    }
+
+    /// `hosts` may be left out where it is empty.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        kind = try container.decode(Kind.self, forKey: .kind)
+        vms = try container.decode([VMID].self, forKey: .vms)
+        hosts = try container.decodeIfPresent([HostName].self, forKey: .hosts) ?? []
     }
 }

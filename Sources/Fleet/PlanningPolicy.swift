@@ -5,7 +5,9 @@ public struct PlanningPolicy: Sendable, Equatable {
     public var strategy: Strategy
     /// 1 (only what must be) to 5 (everything that helps), like vSphere's migration threshold.
     public var aggressiveness: Int
-    /// No host's VMs and own use may take more than this share of its memory together. Above 1: overcommitted.
+    /// No host's VMs and own use may take more than this share of its memory together.
+    ///
+    /// Above 1: overcommitted.
     public var memoryLimit: Double
     /// VCPUs per physical CPU that a host may be given; `nil`: any number.
     public var vcpusPerCPU: Double?

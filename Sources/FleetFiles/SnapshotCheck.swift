@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+
+/// Checks what a snapshot file says before a fleet is made of it.
+struct SnapshotCheck {
+    let content: SnapshotContent
+    let file: String
+    let lines: SnapshotLines
+
+    private func refuse(_ array: String, _ index: Int, _ key: String? = nil, _ reason: String) -> FleetFileError {
+        FleetFileError(file: file, line: lines.line(array, index, key: key), reason: reason)
+    }
+
+    mutating func model() throws(FleetFileError) -> FleetModel {
+        guard content.format == SnapshotFile.format else {
+            throw FleetFileError(
+                file: file,
+                line: 1,
+                reason: "its format is '\(content.format)', no snapshot of a fleet"
+            )
+        }
+        guard content.version == SnapshotFile.version else {
+            throw FleetFileError(file: file, line: 1, reason: "version \(content.version) is not known, only 1 is")
+        }
+        try checkKeys()
+        try checkHosts()
+        try checkVMs()
+        try checkRules()
+        return FleetModel(
+            at: content.at ?? Instant(milliseconds: 0),
+            hosts: content.hosts.map(\.host),
+            vms: content.vms.map(\.virtualMachine),
+            rules: content.rules ?? []
+        )
+    }
+
+    /// A key that nobody reads is a typing error that would go unseen.
+    private func checkKeys() throws(FleetFileError) {
+        let known: [String: Set<String>] = [
+            "": ["format", "version", "at", "hosts", "vms", "rules"],
+            "hosts": [
+                "name", "cores", "cpus", "memoryBytes", "networkBytesPerSecond", "diskBytesPerSecond", "ownCores",
+                "ownMemoryBytes", "mode", "group", "hypervisor", "storages", "networks",
+            ],
+            "vms": [
+                "id", "name", "host", "cores", "peakCores", "memoryBytes", "vcpus", "networkBytesPerSecond",
+                "diskBytesPerSecond", "dirtyBytesPerSecond", "state", "storages", "networks", "staysBecause",
+                "avoids",
+            ],
+            "rules": ["name", "kind", "vms", "hosts"],
+        ]
+        for key in lines.keys {
+            guard let keys = known[key.array], !keys.contains(key.key) else { continue }
+            let place = key.array.isEmpty ? "the top level" : "\(key.array)[\(key.index)]"
+            let reason = "\(place) has a key '\(key.key)', which means nothing; there are "
+            throw FleetFileError(file: file, line: key.line, reason: reason + keys.sorted().joined(separator: ", "))
+        }
+    }
+
+    private func checkHosts() throws(FleetFileError) {
+        var names: Set<HostName> = []
+        for (index, host) in content.hosts.enumerated() {
+            guard names.insert(host.name).inserted else {
+                throw refuse("hosts", index, "name", "host \(host.name) is there twice")
+            }
+            let figures = [
+                ("cores", host.cores), ("networkBytesPerSecond", host.networkBytesPerSecond ?? 0),
+                ("diskBytesPerSecond", host.diskBytesPerSecond ?? 0), ("ownCores", host.ownCores ?? 0),
+            ]
+            for (key, value) in figures { try check(value, "hosts", index, key, of: host.name.rawValue) }
+            try check(host.memoryBytes, "hosts", index, "memoryBytes", of: host.name.rawValue)
+            try check(host.ownMemoryBytes ?? 0, "hosts", index, "ownMemoryBytes", of: host.name.rawValue)
+            guard host.cores > 0, host.memoryBytes > 0, host.cpus ?? 1 > 0 else {
+                throw refuse("hosts", index, nil, "host \(host.name) has no CPU or no memory")
+            }
+        }
+    }
+
+    private func checkVMs() throws(FleetFileError) {
+        let hosts = Set(content.hosts.map(\.name))
+        var ids: Set<VMID> = []
+        for (index, vm) in content.vms.enumerated() {
+            guard ids.insert(vm.id).inserted else { throw refuse("vms", index, "id", "VM \(vm.id) is there twice") }
+            guard hosts.contains(vm.host) else {
+                throw refuse("vms", index, "host", "VM \(vm.id) is on \(vm.host), which is no host of this file")
+            }
+            for host in (vm.avoids ?? [:]).keys where !hosts.contains(HostName(host)) {
+                throw refuse("vms", index, "avoids", "VM \(vm.id) avoids \(host), which is no host of this file")
+            }
+            let figures = [
+                ("cores", vm.cores), ("peakCores", vm.peakCores ?? 0),
+                ("networkBytesPerSecond", vm.networkBytesPerSecond ?? 0),
+                ("diskBytesPerSecond", vm.diskBytesPerSecond ?? 0),
+                ("dirtyBytesPerSecond", vm.dirtyBytesPerSecond ?? 0), ("vcpus", Double(vm.vcpus)),
+            ]
+            for (key, value) in figures { try check(value, "vms", index, key, of: vm.id.rawValue) }
+            try check(vm.memoryBytes, "vms", index, "memoryBytes", of: vm.id.rawValue)
+        }
+    }
+
+    private func checkRules() throws(FleetFileError) {
+        let hosts = Set(content.hosts.map(\.name))
+        let vms = Set(content.vms.map(\.id))
+        for (index, rule) in (content.rules ?? []).enumerated() {
+            if let vm = rule.vms.first(where: { !vms.contains($0) }) {
+                throw refuse("rules", index, "vms", "rule \(rule.name) names VM \(vm), which is not in this file")
+            }
+            if let host = rule.hosts.first(where: { !hosts.contains($0) }) {
+                throw refuse("rules", index, "hosts", "rule \(rule.name) names host \(host), which is not in this file")
+            }
+            let isBetweenVMs = rule.kind == .together || rule.kind == .apart
+            guard isBetweenVMs == rule.hosts.isEmpty else {
+                let reason = isBetweenVMs ? "takes no hosts" : "needs at least one host"
+                throw refuse("rules", index, "hosts", "rule \(rule.name) of kind \(rule.kind.rawValue) \(reason)")
+            }
+        }
+    }
+
+    private func check(
+        _ value: Double,
+        _ array: String,
+        _ index: Int,
+        _ key: String,
+        of subject: String
+    ) throws(FleetFileError) {
+        guard value >= 0 else { throw refuse(array, index, key, "\(key) of \(subject) is negative: \(value)") }
+        guard value < 1e15 else { throw refuse(array, index, key, "\(key) of \(subject) is beyond belief: \(value)") }
+    }
+
+    /// Within what sums of many cannot overflow.
+    private func check(
+        _ value: UInt64,
+        _ array: String,
+        _ index: Int,
+        _ key: String,
+        of subject: String
+    ) throws(FleetFileError) {
+        guard value < 1 << 50 else {
+            throw refuse(array, index, key, "\(key) of \(subject) is beyond belief: \(value)")
+        }
+    }
+}
