@@ -81,11 +81,15 @@ struct Placement: Sendable {
     func share(of host: Int) -> Vector { used[host] * space.inverse[host] }
 
     /// Standard deviation over the active hosts of used / capacity.
-    var deviation: Vector {
+    var deviation: Vector { deviation(adding: Vector(), to: 0) }
+
+    /// The same with something more on one host.
+    func deviation(adding demand: Vector, to changed: Int) -> Vector {
         let hosts = used.indices.filter { space.isActive[$0] }
         guard !hosts.isEmpty else { return Vector() }
-        let mean = hosts.reduce(into: Vector()) { $0 += share(of: $1) } / Double(hosts.count)
-        let squares = hosts.reduce(into: Vector()) { $0 += (share(of: $1) - mean) * (share(of: $1) - mean) }
+        let shares = hosts.map { share(of: $0) + ($0 == changed ? demand * space.inverse[$0] : Vector()) }
+        let mean = shares.reduce(into: Vector()) { $0 += $1 } / Double(hosts.count)
+        let squares = shares.reduce(into: Vector()) { $0 += ($1 - mean) * ($1 - mean) }
         return (squares / Double(hosts.count)).squareRoot()
     }
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// How a host is loaded, in shares of what it has.
+public struct HostLoad: Codable, Sendable, Equatable {
+    public var name: HostName
+    public var mode: HostMode
+    public var vms: Int
+    public var cpu: Double
+    public var memory: Double
+    /// `nil`: the capacity is not known.
+    public var network: Double?
+    public var disk: Double?
+    public var vcpusPerCPU: Double
+}
+
+/// A host for a new VM, or why it is none.
+public struct HostChoice: Codable, Sendable, Equatable {
+    public var host: HostName
+    /// Why it cannot take the VM; `nil`: it can.
+    public var obstacle: String?
+    /// The fleet's imbalance with the VM there.
+    public var imbalance: Double?
+    /// The host's shares with the VM there.
+    public var cpu: Double?
+    public var memory: Double?
+}
+
+extension Planner {
+    /// Where each VM is once the plan has been carried out.
+    public func placement(after plan: Plan, of model: FleetModel) -> [VMID: HostName] {
+        var placement = Dictionary(model.vms.map { ($0.id, $0.host) }, uniquingKeysWith: { first, _ in first })
+        for move in plan.moves { placement[move.vm] = move.target }
+        return placement
+    }
+
+    /// Each host's load with the VMs where `placement` has them, in the order of the hosts' names.
+    public func hostLoads(of model: FleetModel, placing placement: [VMID: HostName]) -> [HostLoad] {
+        var placed = model
+        for index in placed.vms.indices {
+            if let host = placement[placed.vms[index].id] { placed.vms[index].host = host }
+        }
+        let state = Placement(PlacementSpace(placed, policy: policy, planning: planning))
+        return placed.hosts.indices.map { number in
+            let host = placed.hosts[number]
+            let share = state.share(of: number)
+            return HostLoad(
+                name: host.name,
+                mode: host.mode,
+                vms: state.unitsOn[number].reduce(0) { $0 + state.space.units[$1].members.count },
+                cpu: share[Lane.cpu],
+                memory: share[Lane.memory],
+                network: host.capacity.networkBytesPerSecond > 0 ? share[Lane.network] : nil,
+                disk: host.capacity.diskBytesPerSecond > 0 ? share[Lane.disk] : nil,
+                vcpusPerCPU: share[Lane.vcpus]
+            )
+        }
+    }
+
+    /// Every host for a new VM, the best first, those that cannot take it last.
+    ///
+    /// The VM's own `host` does not count.
+    public func bestHosts(for vm: VirtualMachine, in model: FleetModel) -> [HostChoice] {
+        let state = Placement(PlacementSpace(model, policy: policy, planning: planning))
+        let space = state.space
+        let objective = Objective(space)
+        let demand = Vector(vm)
+        var ranked: [(cost: Double, choice: HostChoice)] = []
+        for number in model.hosts.indices {
+            let host = model.hosts[number]
+            let key = PlacementClass(
+                storages: vm.storages,
+                networks: vm.networks,
+                group: host.group,
+                home: nil,
+                only: nil,
+                never: []
+            )
+            var obstacle = key.obstacle(on: host, number: number)
+            let used = state.used[number] + demand
+            if obstacle == nil, used[Lane.memory] > space.limit[number][Lane.memory] {
+                let free = max(0, space.limit[number][Lane.memory] - state.used[number][Lane.memory])
+                obstacle = "\(mebibytes(UInt64(free))) of memory free, \(mebibytes(vm.demand.memoryBytes)) needed"
+            }
+            if obstacle == nil, used[Lane.vcpus] > space.limit[number][Lane.vcpus] {
+                obstacle = "\(Int(used[Lane.vcpus])) VCPUs would be on \(host.cpus) CPUs, over the ratio allowed"
+            }
+            guard obstacle == nil else {
+                ranked.append((.infinity, HostChoice(host: host.name, obstacle: obstacle)))
+                continue
+            }
+            let share = used * space.inverse[number]
+            let cost = objective.energy(share) - objective.energy(state.share(of: number))
+            let choice = HostChoice(
+                host: host.name,
+                imbalance: (space.weights * state.deviation(adding: demand, to: number)).sum(),
+                cpu: share[Lane.cpu],
+                memory: share[Lane.memory]
+            )
+            ranked.append((cost, choice))
+        }
+        return ranked.sorted { ($0.cost, $0.choice.host) < ($1.cost, $1.choice.host) }.map(\.choice)
+    }
+
+    /// Why a VM moves or stays, in sentences; empty when the model does not have it.
+    public func explain(vm id: VMID, in model: FleetModel, plan: Plan) -> [String] {
+        guard let number = model.vms.firstIndex(where: { $0.id == id }) else { return [] }
+        let vm = model.vms[number]
+        var words = [
+            "\(vm.name) is on \(vm.host), uses \(cores(vm.demand.cpuCores)) (forecast \(cores(vm.peakCores))) and "
+                + "\(mebibytes(vm.demand.memoryBytes)) of memory"
+        ]
+        let moves = plan.moves.filter { $0.vm == id }
+        for move in moves {
+            words.append(
+                "it moves to \(move.target) in wave \(move.wave + 1) (\(move.purpose.rawValue)): \(move.reason)"
+            )
+        }
+        if moves.isEmpty {
+            let space = PlacementSpace(model, policy: policy, planning: planning)
+            let unit = space.unitOfVM[number]
+            let obstacles = Obstacles(unit, in: Placement(space), objective: Objective(space))
+            words.append("it stays: \(obstacles.words)")
+        }
+        for rule in model.rules where rule.vms.contains(id) {
+            words.append("rule \(rule.name) (\(rule.kind.rawValue)) holds for it")
+        }
+        return words
+    }
+
+    /// How a host stands, what leaves it, what comes, and why the rest stays; empty when the model does not have it.
+    public func explain(host name: HostName, in model: FleetModel, plan: Plan) -> [String] {
+        guard model.hosts.contains(where: { $0.name == name }) else { return [] }
+        var words = plan.judgements.filter { $0.host == name }.map { "\(name) is \($0.verdict.rawValue): \($0.reason)" }
+        for move in plan.moves where move.source == name {
+            words.append("\(move.vmName) leaves it for \(move.target): \(move.reason)")
+        }
+        for move in plan.moves where move.target == name {
+            words.append("\(move.vmName) comes to it from \(move.source): \(move.reason)")
+        }
+        for refusal in plan.refusals where refusal.host == name {
+            words.append("\(refusal.vmName.map { "\($0) stays" } ?? "it is not relieved"): \(refusal.reason)")
+        }
+        if plan.moves.allSatisfy({ $0.source != name && $0.target != name }), words.count == 1 {
+            words.append("no move from it or to it would gain more than it costs")
+        }
+        return words
+    }
+}
