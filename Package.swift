@@ -77,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "FleetFiles", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab", "Commands",
+                "Fleet", "FleetFiles", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab",
+                "Commands",
                 argumentParser, log,
             ],
             swiftSettings: strict

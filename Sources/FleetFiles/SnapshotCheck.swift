@@ -130,12 +130,13 @@ struct SnapshotCheck {
 
     /// Within what sums of many cannot overflow.
     private func check(
-        _ value: UInt64,
+        _ value: Int64,
         _ array: String,
         _ index: Int,
         _ key: String,
         of subject: String
     ) throws(FleetFileError) {
+        guard value >= 0 else { throw refuse(array, index, key, "\(key) of \(subject) is negative: \(value)") }
         guard value < 1 << 50 else {
             throw refuse(array, index, key, "\(key) of \(subject) is beyond belief: \(value)")
         }

@@ -16,11 +16,12 @@ struct SnapshotContent: Codable {
         var name: HostName
         var cores: Double
         var cpus: Int?
-        var memoryBytes: UInt64
+        /// Signed, so that a negative one is seen as such.
+        var memoryBytes: Int64
         var networkBytesPerSecond: Double?
         var diskBytesPerSecond: Double?
         var ownCores: Double?
-        var ownMemoryBytes: UInt64?
+        var ownMemoryBytes: Int64?
         var mode: HostMode?
         var group: String?
         var hypervisor: HypervisorFacts?
@@ -34,7 +35,8 @@ struct SnapshotContent: Codable {
         var host: HostName
         var cores: Double
         var peakCores: Double?
-        var memoryBytes: UInt64
+        /// Signed, so that a negative one is seen as such.
+        var memoryBytes: Int64
         var vcpus: Int
         var networkBytesPerSecond: Double?
         var diskBytesPerSecond: Double?
@@ -63,11 +65,11 @@ extension SnapshotContent.HostEntry {
         name = host.name
         cores = host.capacity.cpuCores
         cpus = host.cpus
-        memoryBytes = host.capacity.memoryBytes
+        memoryBytes = Int64(clamping: host.capacity.memoryBytes)
         networkBytesPerSecond = host.capacity.networkBytesPerSecond
         diskBytesPerSecond = host.capacity.diskBytesPerSecond
         ownCores = host.own.cpuCores
-        ownMemoryBytes = host.own.memoryBytes
+        ownMemoryBytes = Int64(clamping: host.own.memoryBytes)
         mode = host.mode
         group = host.group
         hypervisor = host.hypervisor
@@ -80,11 +82,11 @@ extension SnapshotContent.HostEntry {
             name: name,
             capacity: Resources(
                 cpuCores: cores,
-                memoryBytes: memoryBytes,
+                memoryBytes: UInt64(clamping: memoryBytes),
                 networkBytesPerSecond: networkBytesPerSecond ?? 0,
                 diskBytesPerSecond: diskBytesPerSecond ?? 0
             ),
-            own: Resources(cpuCores: ownCores ?? 0, memoryBytes: ownMemoryBytes ?? 0),
+            own: Resources(cpuCores: ownCores ?? 0, memoryBytes: UInt64(clamping: ownMemoryBytes ?? 0)),
             cpus: cpus ?? max(1, Int(cores.rounded())),
             mode: mode ?? .active,
             hypervisor: hypervisor,
@@ -102,7 +104,7 @@ extension SnapshotContent.VMEntry {
         host = vm.host
         cores = vm.demand.cpuCores
         peakCores = vm.peakCores
-        memoryBytes = vm.demand.memoryBytes
+        memoryBytes = Int64(clamping: vm.demand.memoryBytes)
         vcpus = vm.vcpus
         networkBytesPerSecond = vm.demand.networkBytesPerSecond
         diskBytesPerSecond = vm.demand.diskBytesPerSecond
@@ -123,7 +125,7 @@ extension SnapshotContent.VMEntry {
             host: host,
             demand: Resources(
                 cpuCores: cores,
-                memoryBytes: memoryBytes,
+                memoryBytes: UInt64(clamping: memoryBytes),
                 networkBytesPerSecond: networkBytesPerSecond ?? 0,
                 diskBytesPerSecond: diskBytesPerSecond ?? 0
             ),

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Balancing
+
+/// What holds for every plan of every fleet; a failure names the seed.
+struct PlannerPropertyTests {
+    static let seeds = 1...150
+
+    private func planner(_ seed: Int) -> Planner {
+        var planning = PlanningPolicy(aggressiveness: 1 + seed % 5)
+        if seed.isMultiple(of: 3) { planning.vcpusPerCPU = 3 }
+        return Planner(planning: planning, improvement: 3000)
+    }
+
+    @Test(arguments: seeds) func noHardConstraintIsBrokenAtAnyInstant(seed: Int) {
+        var fleet = RandomFleet(seed: UInt64(seed))
+        let model = fleet.model()
+        let planner = planner(seed)
+        let plan = planner.plan(for: model, seed: UInt64(seed))
+        var check = PlanCheck(plan, of: model, policy: planner.policy, planning: planner.planning)
+        check.checkEnd()
+        #expect(check.faults.isEmpty, "seed \(seed)")
+        let after = planner.placement(after: plan, of: model)
+        #expect(check.hostOf == after, "seed \(seed): what is said to come out is not what comes out")
+    }
+
+    @Test(arguments: seeds) func aPlanNeverMakesTheObjectiveWorse(seed: Int) {
+        var fleet = RandomFleet(seed: UInt64(seed))
+        let model = fleet.model()
+        let planner = planner(seed)
+        let plan = planner.plan(for: model, seed: UInt64(seed))
+        let before = objective(of: model, planner)
+        let after = objective(of: model.placed(planner.placement(after: plan, of: model)), planner)
+        #expect(after <= before + 1e-6, "seed \(seed): \(before) became \(after)")
+        #expect(plan.moves.isEmpty || after < before, "seed \(seed): moves for nothing")
+        #expect(plan.after.violations <= plan.before.violations, "seed \(seed)")
+    }
+
+    private func objective(of model: FleetModel, _ planner: Planner) -> Double {
+        let space = PlacementSpace(model, policy: planner.policy, planning: planner.planning)
+        return Objective(space).value(of: Placement(space))
+    }
+
+    @Test(arguments: seeds) func aPlanThatWasCarriedOutIsFollowedByNone(seed: Int) {
+        var fleet = RandomFleet(seed: UInt64(seed))
+        let model = fleet.model(rules: false, modes: false)
+        let planner = planner(seed)
+        let plan = planner.plan(for: model, seed: UInt64(seed))
+        guard !plan.refusals.contains(where: { $0.reason.contains("waits for other room") }) else { return }
+        let again = planner.plan(for: model.placed(planner.placement(after: plan, of: model)), seed: UInt64(seed))
+        #expect(again.moves.isEmpty, "seed \(seed): \(again.moves.map(\.reason))")
+    }
+
+    @Test(arguments: seeds) func namesOfHostsChangeNothing(seed: Int) {
+        var fleet = RandomFleet(seed: UInt64(seed))
+        let model = fleet.model()
+        let names = model.hosts.map(\.name)
+        let shuffled = names.shuffled(using: &fleet.random).map { HostName("other-\($0)") }
+        let renaming = Dictionary(uniqueKeysWithValues: zip(names, shuffled))
+        let planner = planner(seed)
+        let plan = planner.plan(for: model, seed: 1)
+        let other = planner.plan(for: model.renaming(renaming), seed: 1)
+        #expect(
+            plan.moves.map { [$0.vm.rawValue, renaming[$0.source]?.rawValue, renaming[$0.target]?.rawValue] }
+                == other.moves.map { [$0.vm.rawValue, $0.source.rawValue, $0.target.rawValue] },
+            "seed \(seed)"
+        )
+    }
+
+    @Test func theSameSeedGivesTheSamePlan() {
+        var fleet = RandomFleet(seed: 7)
+        let model = fleet.model()
+        #expect(planner(3).plan(for: model, seed: 5) == planner(3).plan(for: model, seed: 5))
+    }
+
+    @Test func aBalancedFleetIsLeftAlone() {
+        let hosts = (0..<6).map { number in
+            Host(name: HostName("h\(number)"), capacity: Resources(cpuCores: 16, memoryBytes: 64 << 30), cpus: 16)
+        }
+        let vms = (0..<36).map { number in
+            VirtualMachine(
+                id: VMID("vm\(number)"),
+                name: "vm\(number)",
+                host: HostName("h\(number % 6)"),
+                demand: Resources(cpuCores: 1, memoryBytes: 4 << 30),
+                vcpus: 2
+            )
+        }
+        for aggressiveness in 1...5 {
+            let planner = Planner(planning: PlanningPolicy(aggressiveness: aggressiveness), improvement: 100_000)
+            let plan = planner.plan(for: FleetModel(at: .second(0), hosts: hosts, vms: vms))
+            #expect(plan.moves.isEmpty && plan.refusals.isEmpty && plan.shortage == nil)
+        }
+    }
+}
+
+extension FleetModel {
+    func placed(_ placement: [VMID: HostName]) -> FleetModel {
+        var model = self
+        for index in model.vms.indices {
+            model.vms[index].host = placement[model.vms[index].id] ?? model.vms[index].host
+        }
+        return model
+    }
+
+    func renaming(_ names: [HostName: HostName]) -> FleetModel {
+        func new(_ name: HostName) -> HostName { names[name] ?? name }
+        var hosts = hosts
+        for index in hosts.indices { hosts[index].name = new(hosts[index].name) }
+        var vms = vms
+        for index in vms.indices { vms[index].host = new(vms[index].host) }
+        let rules = rules.map {
+            PlacementRule(name: $0.name, kind: $0.kind, vms: $0.vms, hosts: $0.hosts.map(new))
+        }
+        return FleetModel(at: at, hosts: hosts, vms: vms, rules: rules)
+    }
+}
