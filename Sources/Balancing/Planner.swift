@@ -55,8 +55,22 @@ public struct Planner: Sendable {
         seed: UInt64,
         shouldStop: @escaping () -> Bool
     ) -> PlacementSearch {
+        func found(_ placement: Placement) -> PlacementSearch {
+            PlacementSearch(placement, objective: objective, effort: .max, shouldStop: shouldStop)
+        }
+        switch planning.strategy {
+        case .balance: break
+        case .threshold, .push, .pull, .pushPull:
+            var rule = RuleSearch(start)
+            rule.run(planning.strategy)
+            return found(rule.placement)
+        case .consolidate:
+            var consolidation = Consolidation(start)
+            consolidation.run()
+            return found(consolidation.placement)
+        }
         var random = SplitMix64(seed: seed)
-        var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
+        var search = found(start)
         search.descend()
         let canPair = start.space.units.count <= Self.unitsPaired
         if canPair { search.settleAll(using: &random) }
@@ -73,6 +87,17 @@ public struct Planner: Sendable {
     /// Where each unit is to go when there may be only so many moves: those that gain most first.
     private func limited(_ found: Placement, from start: Placement, objective: Objective) -> [Int] {
         guard let most = planning.maxMoves, found.movedCount > most else { return found.hostOf }
+        guard planning.strategy == .balance else {
+            // The rules know no gain: the first ones are as good as any.
+            var wanted = start.hostOf
+            var room = most
+            for unit in wanted.indices where found.hostOf[unit] != wanted[unit] {
+                guard found.space.units[unit].members.count <= room else { continue }
+                room -= found.space.units[unit].members.count
+                wanted[unit] = found.hostOf[unit]
+            }
+            return wanted
+        }
         var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: { false })
         var left = found.hostOf.indices.filter { found.hostOf[$0] != start.hostOf[$0] }
         while true {
