@@ -7,7 +7,7 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
 	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev
 
-.PHONY: demo test check build packages lint format lab-down clean help
+.PHONY: demo test check build packages lint format bench-planner lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -38,6 +38,11 @@ lint:
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+# make bench-planner  plans fleets of 20 to 10,000 hosts, beside hbal where Debian's ganeti-htools is installed
+bench-planner:
+	$(SWIFT) build -c release --product planner-bench
+	stdbuf -oL .build/release/planner-bench $(BENCH)
 
 # make lab-down  takes down whatever a lab left behind
 lab-down:

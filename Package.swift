@@ -95,6 +95,13 @@ let package = Package(
         // The other processes in the ledger's tests, and its benchmark; not shipped.
         .executableTarget(name: "ledger-writer", dependencies: ["Fleet", "Ledger"], swiftSettings: strict),
 
+        // The planner's benchmark beside hbal (`make bench-planner`); not shipped.
+        .executableTarget(
+            name: "planner-bench",
+            dependencies: ["Fleet", "FleetFiles", "Balancing", "Commands", argumentParser],
+            swiftSettings: strict
+        ),
+
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
