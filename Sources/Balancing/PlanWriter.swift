@@ -79,9 +79,9 @@ struct PlanWriter {
         if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
             return .rule
         }
-        // Beside a contended or full host, a move that loads its target more than it helps makes room for another.
-        return objective.energy(start.share(of: unit.home)) < objective.energy(start.share(of: move.target))
-            ? .room : .balance
+        // From a host that carries less than its target, a move can only be a part of an exchange.
+        func burden(_ host: Int) -> Double { (space.weights * start.share(of: host)).sum() }
+        return burden(unit.home) < burden(move.target) ? .room : .balance
     }
 
     private func reason(

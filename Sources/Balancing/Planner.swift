@@ -25,10 +25,11 @@ public struct Planner: Sendable {
 
     /// For each unit and host, so many candidates: beyond, an improvement is rarely found.
     static let improvementPerPair = 3000
+    static let unitsImprovedInFull = 2000.0
     /// Beyond so many hosts an improvement would be a drop in the ocean.
     static let hostsImproved = 1500
     /// Up to so many units, every pair of them is tried as a swap at the end.
-    static let unitsPaired = 4000
+    static let unitsPaired = 1000
 
     /// The plan for a fleet.
     ///
@@ -77,9 +78,17 @@ public struct Planner: Sendable {
         // Where no single move or swap gains anything, the fleet is as good as it needs to be: chance finds are not
         // worth a migration, and a plan that was carried out is not followed by another.
         guard search.placement.movedCount > 0, start.space.activeCount <= Self.hostsImproved else { return search }
-        search.effort = min(improvement, Self.improvementPerPair * start.space.units.count * start.space.own.count)
+        let units = max(start.space.units.count, 1)
+        // In a large fleet, chance finds less, and each find matters less.
+        let share = min(1, Self.unitsImprovedInFull / Double(units))
+        search.effort = min(
+            Int(Double(improvement) * share),
+            Self.improvementPerPair * units * start.space.own.count
+        )
         search.improve(using: &random)
         search.effort = .max
+        // Nothing single must be left that gains, or it would be the next plan.
+        search.descend()
         if canPair { search.settleAll(using: &random) }
         return search
     }

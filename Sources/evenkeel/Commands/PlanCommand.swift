@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Balancing
+import Fleet
+import FleetFiles
+
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Show which VMs would move where, in which order, why, and what it brings.",
+        discussion: """
+            Plans for the running fleet as the ledger tells it, or for one in a file. Nothing is moved and nothing is \
+            written to the ledger. docs/planning.md describes the keys of --json.
+            """
+    )
+
+    @OptionGroup var input: FleetInputOptions
+    @OptionGroup var planning: PlanningOptions
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "Show all hosts, however many there are.")
+    var allHosts = false
+
+    @Flag(help: "Show all moves, however many there are.")
+    var allMoves = false
+
+    @Option(
+        help: ArgumentHelp("Write the placement after the plan in Ganeti's text format.", valueName: "file")
+    )
+    var writeGaneti: String?
+
+    @Option(help: ArgumentHelp("Write the placement after the plan as a snapshot file.", valueName: "file"))
+    var writeSnapshot: String?
+
+    func validate() throws {
+        if writeGaneti != nil, input.ganeti == nil {
+            throw ValidationError("--write-ganeti writes what --ganeti has read: give --ganeti too.")
+        }
+        if json, allHosts || allMoves {
+            throw ValidationError("--json has all hosts and moves: --all-hosts and --all-moves go without it.")
+        }
+    }
+
+    func run() async throws {
+        let fleet = try await FleetInput.read(input)
+        let search = PlanSearch(fleet, planning)
+        let plan = search.plan(for: fleet.model)
+        let placement = search.planner.placement(after: plan, of: fleet.model)
+        if let writeGaneti, let ganeti = fleet.ganeti {
+            try FleetInput.write(ganeti.text(placing: placement), to: writeGaneti)
+        }
+        if let writeSnapshot {
+            var after = fleet.model
+            for index in after.vms.indices {
+                after.vms[index].host = placement[after.vms[index].id] ?? after.vms[index].host
+            }
+            try FleetInput.write(
+                String(decoding: SnapshotFile(model: after).encoded(), as: UTF8.self),
+                to: writeSnapshot
+            )
+        }
+        let view = PlanView(plan, of: fleet, planner: search.planner, seed: planning.seed)
+        printLine(
+            json ? try evenkeel.json(view) : view.text(PlanView.Extent(allHosts: allHosts, allMoves: allMoves))
+        )
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Controller
+import Coordination
+import Fleet
+import FleetFiles
+import Foundation
+import Ledger
+import Settings
+
+/// A fleet to plan for, and the policies that hold for it.
+struct FleetInput {
+    /// The file's name, or the ledger's folder.
+    var name: String
+    var model: FleetModel
+    /// What was read with `--ganeti`: the placement after a plan is written in its format.
+    var ganeti: GanetiCluster?
+    var policy: Policy
+    var planning: PlanningPolicy
+    /// What the ledger had that could not be used.
+    var warnings: [String] = []
+
+    static func read(_ options: FleetInputOptions) async throws -> FleetInput {
+        let settings = try options.configuration.settings()
+        var planning = PlanningPolicy()
+        if let limit = options.memoryLimit { planning.memoryLimit = limit }
+        var input: FleetInput
+        if let file = options.snapshot {
+            let model = try SnapshotFile.read(Data(try text(of: file).utf8), name: file).model
+            input = FleetInput(name: file, model: model, policy: settings.policy, planning: planning)
+        } else if let file = options.ganeti {
+            let cluster = try GanetiCluster(
+                text: try text(of: file),
+                name: file,
+                utilisation: try options.utilisation.map(text(of:)),
+                utilisationName: options.utilisation ?? ""
+            )
+            input = FleetInput(name: file, model: cluster.model, policy: settings.policy, planning: planning)
+            input.ganeti = cluster
+        } else {
+            input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings, planning)
+        }
+        for host in options.drain { try input.drain(host) }
+        return input
+    }
+
+    private static func ofTheLedger(
+        _ ledger: any FleetLedger,
+        _ settings: Settings,
+        _ planning: PlanningPolicy
+    ) async throws -> FleetInput {
+        var core = ControllerCore(policy: settings.policy)
+        var feed = LedgerFeed(ledger: ledger)
+        let news = try await feed.pull(into: &core)
+        let snapshot = core.snapshot(at: .byTheWallClock)
+        return FleetInput(
+            name: settings.ledger.folder,
+            model: FleetModel(snapshot, policy: settings.policy),
+            policy: settings.policy,
+            planning: planning,
+            warnings: news.warnings
+        )
+    }
+
+    private mutating func drain(_ name: String) throws {
+        let names = model.hosts.map(\.name.rawValue)
+        guard let index = names.firstIndex(of: name) else {
+            throw FleetNameError.unknown("host", name, near: FleetNames.near(name, among: names))
+        }
+        model.hosts[index].mode = .maintenance
+    }
+
+    static func text(of file: String) throws -> String {
+        do {
+            return try String(contentsOfFile: file, encoding: .utf8)
+        } catch {
+            throw FleetInputError(file: file, problem: "cannot be read: \(error.localizedDescription)")
+        }
+    }
+
+    static func write(_ text: String, to file: String) throws {
+        do {
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+        } catch {
+            throw FleetInputError(file: file, problem: "cannot be written: \(error.localizedDescription)")
+        }
+    }
+}
+
+/// A file that cannot be read or written.
+struct FleetInputError: Error, CustomStringConvertible {
+    var file: String
+    var problem: String
+    var description: String { "\(file): \(problem)" }
+}

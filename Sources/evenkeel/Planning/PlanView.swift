@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Fleet
+
+/// A plan with all that belongs to it, for people and, encoded, for machines; docs/planning.md describes the keys.
+struct PlanView: Encodable {
+    struct HostChange: Encodable {
+        var name: HostName
+        var mode: HostMode
+        var verdict: Judgement.Verdict?
+        var reason: String?
+        var before: Load
+        var after: Load
+
+        /// How much of its CPU or memory is used more or less, whichever is more.
+        var change: Double { max(abs(after.cpu - before.cpu), abs(after.memory - before.memory)) }
+        var load: Double { max(after.cpu, after.memory) }
+    }
+
+    /// Shares of the host's capacity; `nil` where the capacity is not known.
+    struct Load: Encodable {
+        var vms: Int
+        var cpu: Double
+        var memory: Double
+        var network: Double?
+        var disk: Double?
+        var vcpusPerCPU: Double
+    }
+
+    struct Move: Encodable {
+        var vm: VMID
+        var vmName: String
+        var source: HostName
+        var target: HostName
+        var wave: Int
+        var purpose: PlannedMove.Purpose
+        var reason: String
+        var memoryBytes: UInt64
+        var seconds: Double
+        var prediction: Prediction
+    }
+
+    struct Wave: Encodable {
+        var wave: Int
+        var moves: Int
+        var memoryBytes: UInt64
+        /// As long as its longest move.
+        var seconds: Double
+    }
+
+    struct Totals: Encodable {
+        var moves: Int
+        var waves: Int
+        var memoryBytes: UInt64
+        var seconds: Double
+    }
+
+    struct NotMoved: Encodable {
+        var host: HostName
+        var vm: VMID?
+        var vmName: String?
+        var reason: String
+    }
+
+    struct Lack: Encodable {
+        var hosts: Int
+        var hostCores: Double
+        var hostMemoryBytes: UInt64
+        var reason: String
+    }
+
+    var input: String
+    var at: Instant
+    var snapshotRevision: UInt64
+    var strategy: Strategy
+    var aggressiveness: Int
+    var seed: UInt64
+    var wasCutShort: Bool
+    var before: FleetScore
+    var after: FleetScore
+    var totals: Totals
+    var waves: [Wave]
+    var moves: [Move]
+    var hosts: [HostChange]
+    var refusals: [NotMoved]
+    var shortage: Lack?
+    var warnings: [String]
+    /// Why there is no move; `nil`: there is one.
+    var emptyBecause: String?
+
+    init(_ plan: Plan, of input: FleetInput, planner: Planner, seed: UInt64) {
+        self.input = input.name
+        at = plan.at
+        snapshotRevision = plan.snapshotRevision
+        strategy = plan.strategy
+        aggressiveness = planner.planning.aggressiveness
+        self.seed = seed
+        wasCutShort = plan.wasCutShort
+        before = plan.before
+        after = plan.after
+        moves = plan.moves.map(Move.init)
+        waves = Self.waves(of: plan)
+        totals = Totals(
+            moves: plan.moves.count,
+            waves: plan.waves,
+            memoryBytes: plan.memoryBytes,
+            seconds: waves.reduce(0) { $0 + $1.seconds }
+        )
+        hosts = Self.hosts(of: plan, model: input.model, planner: planner)
+        refusals = plan.refusals.map { NotMoved(host: $0.host, vm: $0.vm, vmName: $0.vmName, reason: $0.reason) }
+        shortage = plan.shortage.map {
+            Lack(hosts: $0.hosts, hostCores: $0.hostCores, hostMemoryBytes: $0.hostMemoryBytes, reason: $0.reason)
+        }
+        warnings = input.warnings
+        emptyBecause = plan.moves.isEmpty ? Self.whyEmpty(plan, input.model, planner.planning) : nil
+    }
+
+    private static func waves(of plan: Plan) -> [Wave] {
+        var waves = (0..<plan.waves).map { Wave(wave: $0, moves: 0, memoryBytes: 0, seconds: 0) }
+        for move in plan.moves where waves.indices.contains(move.wave) {
+            waves[move.wave].moves += 1
+            waves[move.wave].memoryBytes += move.memoryBytes
+            waves[move.wave].seconds = max(waves[move.wave].seconds, move.seconds)
+        }
+        return waves
+    }
+
+    private static func hosts(of plan: Plan, model: FleetModel, planner: Planner) -> [HostChange] {
+        let judgements = Dictionary(plan.judgements.map { ($0.host, $0) }) { first, _ in first }
+        let before = planner.hostLoads(of: model, placing: [:])
+        let after = planner.hostLoads(of: model, placing: planner.placement(after: plan, of: model))
+        let capacities = Dictionary(model.hosts.map { ($0.name, $0.capacity) }) { first, _ in first }
+        return zip(before, after).map { old, new in
+            let capacity = capacities[old.name] ?? Resources()
+            return HostChange(
+                name: old.name,
+                mode: old.mode,
+                verdict: judgements[old.name]?.verdict,
+                reason: judgements[old.name]?.reason,
+                before: Load(old, capacity: capacity),
+                after: Load(new, capacity: capacity)
+            )
+        }
+    }
+
+    private static func whyEmpty(_ plan: Plan, _ model: FleetModel, _ planning: PlanningPolicy) -> String {
+        let active = model.hosts.count { $0.mode == .active }
+        if model.vms.isEmpty { return "there is no VM" }
+        if active == 0 { return "no host is active: there is nowhere to go" }
+        if active == 1, model.hosts.count == 1 { return "there is one host alone" }
+        if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
+            let lacks = "what is wrong cannot be helped by moves"
+            return plan.refusals.isEmpty ? lacks : "\(lacks); the reasons are below"
+        }
+        if plan.wasCutShort { return "the time budget was over before a move was found: give more with --time-budget" }
+        let known: [Judgement.Verdict] = [.settling, .unknown]
+        if plan.judgements.contains(where: { known.contains($0.verdict) }) {
+            return "no host lacks anything as far as the figures tell; some hosts' figures do not count yet"
+        }
+        switch planning.strategy {
+        case .threshold, .push, .pull, .pushPull: return "no host is overloaded"
+        case .consolidate: return "no host can be emptied within the thresholds"
+        case .balance:
+            let more = planning.aggressiveness < 5 ? " at aggressiveness \(planning.aggressiveness)" : ""
+            return "no host lacks anything, and no move gains what it costs\(more)"
+        }
+    }
+}
+
+extension PlanView.Load {
+    init(_ load: HostLoad, capacity: Resources) {
+        vms = load.vms
+        cpu = load.cpu
+        memory = load.memory
+        network = capacity.networkBytesPerSecond > 0 ? load.network : nil
+        disk = capacity.diskBytesPerSecond > 0 ? load.disk : nil
+        vcpusPerCPU = load.vcpusPerCPU
+    }
+}
+
+extension PlanView.Move {
+    init(_ move: PlannedMove) {
+        vm = move.vm
+        vmName = move.vmName
+        source = move.source
+        target = move.target
+        wave = move.wave
+        purpose = move.purpose
+        reason = move.reason
+        memoryBytes = move.memoryBytes
+        seconds = move.seconds
+        prediction = move.prediction
+    }
+}
