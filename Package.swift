@@ -104,6 +104,7 @@ let package = Package(
 
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
+        tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),

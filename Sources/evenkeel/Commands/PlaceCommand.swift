@@ -37,15 +37,6 @@ struct PlaceCommand: AsyncParsableCommand {
         guard top >= 1 else { throw ValidationError("--top must be at least 1.") }
     }
 
-    /// One host for machines.
-    struct Choice: Encodable {
-        var host: HostName
-        /// The fleet's imbalance with the VM on it.
-        var imbalance: Double?
-        /// Why it cannot take the VM; `nil`: it can.
-        var obstacle: String?
-    }
-
     func run() async throws {
         let fleet = try await FleetInput.read(input)
         let vm = VirtualMachine(
@@ -55,22 +46,27 @@ struct PlaceCommand: AsyncParsableCommand {
             demand: Resources(cpuCores: cores, memoryBytes: memory),
             vcpus: vcpus ?? max(1, Int(cores.rounded(.up)))
         )
-        let choices = Planner(policy: fleet.policy, planning: fleet.planning).bestHosts(for: vm, in: fleet.model)
-            .map { Choice(host: $0.host, imbalance: $0.imbalance, obstacle: $0.obstacle) }
+        let choices = Planner(policy: fleet.policy, planning: fleet.planning)
+            .bestHosts(for: vm, in: fleet.model)
         let possible = choices.filter { $0.obstacle == nil }
         let shown = Array((possible.isEmpty ? choices : possible).prefix(top))
         printLine(json ? try evenkeel.json(shown) : Self.text(shown, possible: possible.count, of: choices.count))
         if possible.isEmpty { throw ExitCode.failure }
     }
 
-    static func text(_ shown: [Choice], possible: Int, of hosts: Int) -> String {
+    static func text(_ shown: [HostChoice], possible: Int, of hosts: Int) -> String {
         if possible == 0 {
             let reasons = shown.map { "  \($0.host): \($0.obstacle ?? "")" }
             return (["None of \(hosts) hosts can take it:"] + reasons).joined(separator: "\n")
         }
         let table = TextTable(
-            ["HOST", "IMBALANCE WITH IT"],
-            shown.map { [$0.host.rawValue, $0.imbalance.map { PlanView.number($0) } ?? ""] },
+            ["HOST", "CPU WITH IT", "MEMORY", "IMBALANCE OF THE FLEET"],
+            shown.map { choice in
+                [
+                    choice.host.rawValue, choice.cpu.map(FleetView.percent) ?? "?",
+                    choice.memory.map(FleetView.percent) ?? "?", choice.imbalance.map(PlanView.number) ?? "?",
+                ]
+            },
             empty: ""
         )
         return table.text + "\n\n\(possible) of \(hosts) hosts can take it; the best are first."

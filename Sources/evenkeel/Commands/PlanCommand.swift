@@ -3,6 +3,7 @@ import ArgumentParser
 import Balancing
 import Fleet
 import FleetFiles
+import Foundation
 
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,17 +50,14 @@ struct PlanCommand: AsyncParsableCommand {
         let plan = search.plan(for: fleet.model)
         let placement = search.planner.placement(after: plan, of: fleet.model)
         if let writeGaneti, let ganeti = fleet.ganeti {
-            try FleetInput.write(ganeti.text(placing: placement), to: writeGaneti)
+            try FleetInput.write(Data(ganeti.text(placing: placement).utf8), to: writeGaneti)
         }
         if let writeSnapshot {
             var after = fleet.model
             for index in after.vms.indices {
                 after.vms[index].host = placement[after.vms[index].id] ?? after.vms[index].host
             }
-            try FleetInput.write(
-                String(decoding: SnapshotFile(model: after).encoded(), as: UTF8.self),
-                to: writeSnapshot
-            )
+            try FleetInput.write(try SnapshotFile(model: after).encoded(), to: writeSnapshot)
         }
         let view = PlanView(plan, of: fleet, planner: search.planner, seed: planning.seed)
         printLine(

@@ -26,14 +26,14 @@ struct FleetInput {
         if let limit = options.memoryLimit { planning.memoryLimit = limit }
         var input: FleetInput
         if let file = options.snapshot {
-            let model = try SnapshotFile.read(Data(try text(of: file).utf8), name: file).model
+            let model = try SnapshotFile.read(try bytes(of: file), name: file).model
             input = FleetInput(name: file, model: model, policy: settings.policy, planning: planning)
         } else if let file = options.ganeti {
             let cluster = try GanetiCluster(
                 text: try text(of: file),
                 name: file,
                 utilisation: try options.utilisation.map(text(of:)),
-                utilisationName: options.utilisation ?? ""
+                utilisationName: options.utilisation ?? "utilisation"
             )
             input = FleetInput(name: file, model: cluster.model, policy: settings.policy, planning: planning)
             input.ganeti = cluster
@@ -70,17 +70,24 @@ struct FleetInput {
         model.hosts[index].mode = .maintenance
     }
 
-    static func text(of file: String) throws -> String {
+    private static func text(of file: String) throws -> String {
+        guard let text = String(bytes: try bytes(of: file), encoding: .utf8) else {
+            throw FleetInputError(file: file, problem: "is not UTF-8 text")
+        }
+        return text
+    }
+
+    private static func bytes(of file: String) throws -> Data {
         do {
-            return try String(contentsOfFile: file, encoding: .utf8)
+            return try Data(contentsOf: URL(fileURLWithPath: file))
         } catch {
             throw FleetInputError(file: file, problem: "cannot be read: \(error.localizedDescription)")
         }
     }
 
-    static func write(_ text: String, to file: String) throws {
+    static func write(_ bytes: Data, to file: String) throws {
         do {
-            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            try bytes.write(to: URL(fileURLWithPath: file), options: .atomic)
         } catch {
             throw FleetInputError(file: file, problem: "cannot be written: \(error.localizedDescription)")
         }

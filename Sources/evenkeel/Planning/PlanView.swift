@@ -129,16 +129,14 @@ struct PlanView: Encodable {
         let judgements = Dictionary(plan.judgements.map { ($0.host, $0) }) { first, _ in first }
         let before = planner.hostLoads(of: model, placing: [:])
         let after = planner.hostLoads(of: model, placing: planner.placement(after: plan, of: model))
-        let capacities = Dictionary(model.hosts.map { ($0.name, $0.capacity) }) { first, _ in first }
         return zip(before, after).map { old, new in
-            let capacity = capacities[old.name] ?? Resources()
-            return HostChange(
+            HostChange(
                 name: old.name,
                 mode: old.mode,
                 verdict: judgements[old.name]?.verdict,
                 reason: judgements[old.name]?.reason,
-                before: Load(old, capacity: capacity),
-                after: Load(new, capacity: capacity)
+                before: Load(old),
+                after: Load(new)
             )
         }
     }
@@ -168,12 +166,12 @@ struct PlanView: Encodable {
 }
 
 extension PlanView.Load {
-    init(_ load: HostLoad, capacity: Resources) {
+    init(_ load: HostLoad) {
         vms = load.vms
         cpu = load.cpu
         memory = load.memory
-        network = capacity.networkBytesPerSecond > 0 ? load.network : nil
-        disk = capacity.diskBytesPerSecond > 0 ? load.disk : nil
+        network = load.network
+        disk = load.disk
         vcpusPerCPU = load.vcpusPerCPU
     }
 }
