@@ -5,11 +5,15 @@ extension PlacementSearch {
     /// Up to so many hosts, every host is looked at as a target; beyond, the emptiest ones.
     static var hostsLookedAt: Int { 256 }
 
+    static var unitsSteepest: Int { 5000 }
+
     /// Moves unit after unit, those that gain most first, until nothing gains any more.
     ///
     /// The gains are taken for all, then used from the largest down as long as they still hold: nearly steepest descent
     /// at a fraction of its cost.
     mutating func descend() {
+        // Closer to steepest descent where rounds are cheap.
+        let steepness = space.units.count <= Self.unitsSteepest ? 0.5 : 0.02
         while !isOver() {
             let hosts = emptiestHosts()
             var candidates = gains(of: Array(space.units.indices), among: hosts)
@@ -18,7 +22,7 @@ extension PlacementSearch {
             }
             guard let most = candidates.first?.gain else { return }
             var applied = 0
-            for candidate in candidates where candidate.gain >= most * 0.5 {
+            for candidate in candidates where candidate.gain >= most * steepness {
                 guard !isOver() else { return }
                 guard let best = best(for: candidate.unit, among: hosts + [candidate.host]) else { continue }
                 // What others did meanwhile may have made it a poor move: the next round sees it anew.

@@ -110,11 +110,13 @@ struct PlanWriter {
 
     /// What the move gains: what would be lost if it alone were left out.
     private func gain(of move: ScheduledMove) -> String {
-        var without = schedule.placement
-        without.move(move.unit, to: space.units[move.unit].home)
-        let hosts = [space.units[move.unit].home, schedule.placement.hostOf[move.unit]]
-        let gain = hosts.filter { space.isActive[$0] }.reduce(0) {
-            $0 + objective.energy(without.share(of: $1)) - objective.energy(schedule.placement.share(of: $1))
+        let after = schedule.placement
+        let unit = space.units[move.unit]
+        let changes = [(unit.home, unit.demand), (after.hostOf[move.unit], -unit.demand)]
+        let gain = changes.filter { space.isActive[$0.0] }.reduce(0.0) { gain, change in
+            let (host, demand) = change
+            let without = objective.energy((after.used[host] + demand) * space.inverse[host])
+            return gain + without - objective.energy(after.share(of: host))
         }
         return "it gains \((gain * 100).rounded() / 100) host units"
     }

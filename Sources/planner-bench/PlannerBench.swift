@@ -61,7 +61,7 @@ struct PlannerBench: AsyncParsableCommand {
         for level in [3, 5] {
             let result = try await child("\(source)|\(level)", folder: folder)
             hosts = result.hosts
-            let score = hosts <= 1000 ? try await hbal.score(folder, "after.data") : nil
+            let score = hosts <= 200 ? try await hbal.score(folder, "after.data") : nil
             print(
                 Self.row([
                     name, "\(hosts)", "\(result.vms)", "aggressiveness \(level)", Self.short(result.seconds),
