@@ -2,29 +2,30 @@
 import Fleet
 
 extension PlacementSearch {
-    /// Up to so many hosts, every host is looked at as a target; beyond, the emptiest ones.
-    static var hostsLookedAt: Int { 256 }
-
+    /// Up to so many units the steepest descent is affordable.
     static var unitsSteepest: Int { 5000 }
 
-    /// Moves unit after unit, those that gain most first, until nothing gains any more.
+    /// Moves unit after unit until no single move gains any more.
+    mutating func descend() {
+        if space.units.count <= Self.unitsSteepest {
+            descendSteepest()
+        } else {
+            descendHostByHost()
+        }
+    }
+
+    /// Those that gain most first.
     ///
     /// The gains are taken for all, then used from the largest down as long as they still hold: nearly steepest descent
     /// at a fraction of its cost.
-    mutating func descend() {
-        // Closer to steepest descent where rounds are cheap.
-        let steepness = space.units.count <= Self.unitsSteepest ? 0.5 : 0.02
+    private mutating func descendSteepest() {
         while !isOver() {
-            let hosts = emptiestHosts()
-            var candidates = gains(of: Array(space.units.indices), among: hosts)
-            if candidates.isEmpty, hosts.count < space.activeCount {
-                candidates = gains(of: heaviestHosts().flatMap { placement.unitsOn[$0] }, among: Array(share.indices))
-            }
+            let candidates = gains()
             guard let most = candidates.first?.gain else { return }
             var applied = 0
-            for candidate in candidates where candidate.gain >= most * steepness {
+            for candidate in candidates where candidate.gain >= most * 0.5 {
                 guard !isOver() else { return }
-                guard let best = best(for: candidate.unit, among: hosts + [candidate.host]) else { continue }
+                guard let best = bestMove(of: candidate.unit) else { continue }
                 // What others did meanwhile may have made it a poor move: the next round sees it anew.
                 guard best.gain >= candidate.gain * 0.9 else { continue }
                 apply(candidate.unit, to: best.host)
@@ -41,33 +42,68 @@ extension PlacementSearch {
     }
 
     /// Every unit's best move, the largest gain first.
-    private mutating func gains(of units: [Int], among hosts: [Int]) -> [Candidate] {
+    private mutating func gains() -> [Candidate] {
         var candidates: [Candidate] = []
-        for unit in units where isMovable(unit) {
+        for unit in space.units.indices where isMovable(unit) {
             if unit & 0xff == 0, isOver() { break }
-            guard let best = best(for: unit, among: hosts) else { continue }
+            guard let best = bestMove(of: unit) else { continue }
             candidates.append(Candidate(unit: unit, host: best.host, gain: best.gain))
         }
         return candidates.sorted { ($0.gain, $1.unit) > ($1.gain, $0.unit) }
     }
 
-    /// The hosts on which a mean unit would cost least.
-    private func emptiestHosts() -> [Int] {
-        let active = share.indices.filter { space.isActive[$0] }
-        guard active.count > Self.hostsLookedAt, !space.units.isEmpty else { return active }
-        let mean = space.units.reduce(into: Vector()) { $0 += $1.demand } / Double(space.units.count)
-        return sorted(active) { host in
-            objective.energy(share[host] + mean * space.inverse[host]) - objective.energy(share[host])
+    /// Relieves host after host, the most burdened first, until a look at all of them finds nothing.
+    private mutating func descendHostByHost() {
+        while !isOver() {
+            shortlists.forget()
+            var applied = 0
+            for host in hostsMostBurdenedFirst() {
+                while !isOver(), let best = bestMove(from: host) {
+                    apply(best.unit, to: best.host)
+                    applied += 1
+                }
+            }
+            guard applied > 0 else { return }
         }
     }
 
-    /// The active hosts that add most.
-    private func heaviestHosts() -> [Int] {
-        sorted(share.indices.filter { space.isActive[$0] }) { -objective.energy(share[$0]) }
+    private mutating func bestMove(from host: Int) -> Candidate? {
+        var best: Candidate?
+        for unit in placement.unitsOn[host] where isMovable(unit) {
+            guard let move = bestMove(of: unit), move.gain > best?.gain ?? 0 else { continue }
+            best = Candidate(unit: unit, host: move.host, gain: move.gain)
+        }
+        return best
     }
 
-    private func sorted(_ hosts: [Int], by key: (Int) -> Double) -> [Int] {
-        let keys = hosts.map { (key: key($0), host: $0) }
-        return keys.sorted { ($0.key, $0.host) < ($1.key, $1.host) }.prefix(Self.hostsLookedAt).map(\.host)
+    /// Hosts to be emptied come first.
+    private func hostsMostBurdenedFirst() -> [Int] {
+        share.indices.filter { !placement.unitsOn[$0].isEmpty }
+            .map { (host: $0, burden: space.isActive[$0] ? objective.energy(share[$0]) : .infinity) }
+            .sorted { ($0.burden, $1.host) > ($1.burden, $0.host) }
+            .map(\.host)
+    }
+
+    /// The best host for a unit among those that look best for its like.
+    ///
+    /// Where none is better and the unit, or its host, is in trouble, every host is looked at.
+    private mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
+        let one = space.units[unit]
+        let list = shortlists.list(one.placementClass, share: share, space: space, objective: objective)
+        let leastTerm = placement.hostOf[unit] == one.home ? objective.price * one.seconds : 0
+        if cost(of: unit) - list.leastCost(of: one.demand, objective) - leastTerm > Objective.leastGain,
+            let best = best(for: unit, among: list.hosts)
+        {
+            return best
+        }
+        guard !list.isComplete, isInTrouble(unit) else { return nil }
+        return best(for: unit, among: share.indices)
+    }
+
+    private func isInTrouble(_ unit: Int) -> Bool {
+        let host = placement.hostOf[unit]
+        return space.isActive[host] && any(share[host] .> objective.upper) && any(objective.contention .> 0)
+            || objective.term(space.units[unit], on: host) >= Objective.preference
+            || space.units[unit].apart.contains { (placement.apartCount[$0][host] ?? 0) > 1 }
     }
 }

@@ -17,6 +17,7 @@ struct PlacementSearch {
     private var energy: [Double]
     /// Units by their home.
     let homeUnits: [[Int]]
+    var shortlists: Shortlists
 
     init(_ placement: Placement, objective: Objective, effort: Int, shouldStop: @escaping () -> Bool) {
         self.placement = placement
@@ -29,6 +30,7 @@ struct PlacementSearch {
         var homeUnits = [[Int]](repeating: [], count: placement.used.count)
         for (number, unit) in placement.space.units.enumerated() { homeUnits[unit.home].append(number) }
         self.homeUnits = homeUnits
+        shortlists = Shortlists(space)
     }
 
     mutating func isOver() -> Bool {
@@ -70,11 +72,15 @@ struct PlacementSearch {
     mutating func best(for unit: Int, among hosts: some Sequence<Int>) -> (host: Int, gain: Double)? {
         let here = placement.hostOf[unit]
         let costHere = cost(of: unit)
+        let one = space.units[unit]
+        let away = one.preferredHosts == nil ? objective.price * one.seconds : nil
         var best: Int?
         var bestGain = Objective.leastGain
         for host in hosts where host != here {
             effort -= 1
-            let gain = costHere - cost(of: unit, on: host)
+            let change = objective.energy(share[host] + one.demand * space.inverse[host]) - energy[host]
+            let term = host == one.home ? nil : away
+            let gain = costHere - change - (term ?? objective.term(one, on: host))
             if gain > bestGain, placement.admits(unit, on: host) {
                 bestGain = gain
                 best = host
@@ -99,6 +105,7 @@ struct PlacementSearch {
     mutating func apply(_ unit: Int, to host: Int) {
         let source = placement.hostOf[unit]
         placement.move(unit, to: host)
+        shortlists.countMove(from: placement.share(of: source), objective)
         for changed in [source, host] {
             share[changed] = placement.share(of: changed)
             if space.isActive[changed] { energy[changed] = objective.energy(share[changed]) }
