@@ -98,6 +98,9 @@ struct Objective: Sendable {
         return (slope * off * off + contention * (excess + excess * excess)).sum()
     }
 
+    /// How fast the balance term grows with each share.
+    func gradient(_ share: Vector) -> Vector { 2 * slope * (share - target) }
+
     /// What a unit adds on a host.
     @inline(__always)
     func term(_ unit: PlacementSpace.Unit, on host: Int) -> Double {

@@ -15,6 +15,9 @@ struct PlacementSearch {
     private(set) var wasCutShort = false
     private(set) var share: [Vector]
     private var energy: [Double]
+    /// The slope of each host's balance term per unit of demand, and its constant second derivative, halved.
+    private var gradient: [Vector]
+    private let curvature: [Vector]
     /// Units by their home.
     let homeUnits: [[Int]]
     var shortlists: Shortlists
@@ -27,6 +30,8 @@ struct PlacementSearch {
         space = placement.space
         share = placement.used.indices.map { placement.share(of: $0) }
         energy = share.indices.map { placement.space.isActive[$0] ? objective.energy(placement.share(of: $0)) : 0 }
+        gradient = share.indices.map { objective.gradient(placement.share(of: $0)) * placement.space.inverse[$0] }
+        curvature = share.indices.map { objective.slope * placement.space.inverse[$0] * placement.space.inverse[$0] }
         var homeUnits = [[Int]](repeating: [], count: placement.used.count)
         for (number, unit) in placement.space.units.enumerated() { homeUnits[unit.home].append(number) }
         self.homeUnits = homeUnits
@@ -78,9 +83,12 @@ struct PlacementSearch {
         var bestGain = Objective.leastGain
         for host in hosts where host != here {
             effort -= 1
-            let change = objective.energy(share[host] + one.demand * space.inverse[host]) - energy[host]
             let term = host == one.home ? nil : away
-            let gain = costHere - change - (term ?? objective.term(one, on: host))
+            let most = costHere - (term ?? objective.term(one, on: host))
+            // The balance alone is most of the cost and little of the work; what lacks can only add to it.
+            let balance = ((gradient[host] + curvature[host] * one.demand) * one.demand).sum()
+            guard most - balance > bestGain else { continue }
+            let gain = most + energy[host] - objective.energy(share[host] + one.demand * space.inverse[host])
             if gain > bestGain, placement.admits(unit, on: host) {
                 bestGain = gain
                 best = host
@@ -108,6 +116,7 @@ struct PlacementSearch {
         shortlists.countMove(from: placement.share(of: source), objective)
         for changed in [source, host] {
             share[changed] = placement.share(of: changed)
+            gradient[changed] = objective.gradient(share[changed]) * space.inverse[changed]
             if space.isActive[changed] { energy[changed] = objective.energy(share[changed]) }
         }
     }
