@@ -4,7 +4,7 @@ import Fleet
 extension FleetScore {
     init(_ placement: Placement) {
         let space = placement.space
-        let deviation = placement.deviation
+        let deviation = placement.spread.deviation
         self.init(
             violations: Self.violations(placement),
             spread: Spread(

@@ -80,17 +80,11 @@ struct Placement: Sendable {
     /// Used / capacity of a host.
     func share(of host: Int) -> Vector { used[host] * space.inverse[host] }
 
-    /// Standard deviation over the active hosts of used / capacity.
-    var deviation: Vector { deviation(adding: Vector(), to: 0) }
-
-    /// The same with something more on one host.
-    func deviation(adding demand: Vector, to changed: Int) -> Vector {
-        let hosts = used.indices.filter { space.isActive[$0] }
-        guard !hosts.isEmpty else { return Vector() }
-        let shares = hosts.map { share(of: $0) + ($0 == changed ? demand * space.inverse[$0] : Vector()) }
-        let mean = shares.reduce(into: Vector()) { $0 += $1 } / Double(hosts.count)
-        let squares = shares.reduce(into: Vector()) { $0 += ($1 - mean) * ($1 - mean) }
-        return (squares / Double(hosts.count)).squareRoot()
+    /// The spread of used / capacity over the active hosts.
+    var spread: Spread {
+        var spread = Spread()
+        for host in used.indices where space.isActive[host] { spread.add(share(of: host)) }
+        return spread
     }
 
     /// Whether a unit's stay where it is breaks a rule or keeps a host from being emptied.
@@ -128,24 +122,45 @@ struct Placement: Sendable {
         return !space.closed.contains(partner << 32 | one.home) && !space.closed.contains(host << 32 | two.home)
     }
 
-    /// Why the host may not take the unit now; `nil` when it may.
-    func obstacle(_ unit: Int, on host: Int) -> String? {
+    /// Why the host may not take the unit, however much room it has; `nil` when it may.
+    func prohibition(_ unit: Int, on host: Int) -> String? {
         let one = space.units[unit]
-        let its = space.model.hosts[host]
-        if let obstacle = space.classes[one.placementClass].obstacle(on: its, number: host) { return obstacle }
+        if host != one.home, !space.allowed[one.placementClass][host] {
+            return space.classes[one.placementClass].obstacle(on: space.model.hosts[host], number: host)
+        }
         if let reason = one.avoids[host] { return reason }
         if space.closed.contains(host << 32 | one.home) { return "a move leaked on the way there: the path is closed" }
-        let after = used[host] + one.demand
-        if after[Lane.memory] > space.limit[host][Lane.memory] {
-            let free = max(0, space.limit[host][Lane.memory] - used[host][Lane.memory])
-            return "\(mebibytes(UInt64(free))) of memory free, \(mebibytes(UInt64(one.memoryBytes))) needed"
-        }
-        if after[Lane.vcpus] > space.limit[host][Lane.vcpus] {
-            return "\(Int(after[Lane.vcpus])) VCPUs would be on \(its.cpus) CPUs, over the ratio allowed"
-        }
-        if let rule = one.apart.first(where: { (apartCount[$0][host] ?? 0) > 0 }) {
-            return "rule \(space.model.rules[rule].name) keeps it apart from a VM there"
-        }
         return nil
+    }
+}
+
+/// The standard deviation of shares, kept up as they change.
+struct Spread: Sendable {
+    private var count = 0.0
+    /// The first share: sums are of distances from it, so that squares of what is alike do not cancel.
+    private var origin = Vector()
+    private var sum = Vector()
+    private var squares = Vector()
+
+    mutating func add(_ share: Vector) {
+        if count == 0 { origin = share }
+        count += 1
+        sum += share - origin
+        squares += (share - origin) * (share - origin)
+    }
+
+    /// The deviation with one share replaced by another.
+    func deviation(replacing old: Vector, with new: Vector) -> Vector {
+        var changed = self
+        changed.sum += new - old
+        changed.squares += (new - origin) * (new - origin) - (old - origin) * (old - origin)
+        return changed.deviation
+    }
+
+    var deviation: Vector {
+        guard count > 0 else { return Vector() }
+        let mean = sum / count
+        let variance = squares / count - mean * mean
+        return variance.replacing(with: 0, where: variance .< 0).squareRoot()
     }
 }

@@ -75,7 +75,7 @@ struct PlanWriter {
         if space.model.hosts[unit.home].mode == .maintenance { return .drain }
         if unit.mustLeave { return .rule }
         if unit.apart.contains(where: { (start.apartCount[$0][unit.home] ?? 0) > 1 }) { return .rule }
-        if contention(of: start, on: unit.home) != nil { return .contention }
+        if objective.contention(on: unit.home, of: start) != nil { return .contention }
         if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
             return .rule
         }
@@ -97,7 +97,8 @@ struct PlanWriter {
             switch purpose {
             case .drain: "\(source) is in maintenance and is to be emptied"
             case .rule: "a rule does not allow, or like, it on \(source)"
-            case .contention: "\(source) is overloaded (\(contention(of: start, on: move.source) ?? "it was before"))"
+            case .contention:
+                "\(source) is overloaded (\(objective.contention(on: move.source, of: start) ?? "it was before"))"
             case .balance: "\(source) carries more than its part (\(loads(start, on: move.source)))"
             case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
             case .room: "it makes room on \(source) for a VM that fits better there"
@@ -129,20 +130,6 @@ struct PlanWriter {
             + "\(percent(objective.target[Lane.cpu])) and \(percent(objective.target[Lane.memory]))"
     }
 
-    /// What an active host has too much of; `nil`: nothing.
-    private func contention(of placement: Placement, on host: Int) -> String? {
-        guard space.isActive[host] else { return nil }
-        let share = placement.share(of: host)
-        var words: [String] = []
-        if share[Lane.peak] > objective.upper[Lane.peak] {
-            words.append("CPU \(percent(share[Lane.peak])) forecast, \(percent(objective.upper[Lane.peak])) allowed")
-        }
-        if share[Lane.memory] > objective.upper[Lane.memory] {
-            words.append("memory \(percent(share[Lane.memory])), \(percent(objective.upper[Lane.memory])) allowed")
-        }
-        return words.isEmpty ? nil : words.joined(separator: "; ")
-    }
-
     private func judgement(_ host: Int) -> Judgement {
         let its = space.model.hosts[host]
         if let judgement = its.judgement { return judgement }
@@ -154,7 +141,7 @@ struct PlanWriter {
         case .failed: return judge(.unknown, "failed")
         case .active, .maintenance: break
         }
-        if let contention = contention(of: start, on: host) { return judge(.overloaded, contention) }
+        if let contention = objective.contention(on: host, of: start) { return judge(.overloaded, contention) }
         let share = start.share(of: host)
         let isLight =
             share[Lane.cpu] <= space.policy.cpu.lower && share[Lane.memory] <= space.policy.memory.lower
@@ -164,33 +151,22 @@ struct PlanWriter {
     // MARK: what is not done
 
     /// For each VM that was dropped, and each VM of a host that stays hot or is not emptied: why it stays.
+    ///
+    /// Where very many hosts stay hot, the least burdened of them get one sentence each.
     private func refusals() -> [Refusal] {
-        var refusals: [Refusal] = []
         let after = schedule.placement
-        for host in space.model.hosts.indices {
-            let isHot = contention(of: after, on: host) != nil
-            let isLeft = space.model.hosts[host].mode == .maintenance
-            guard isHot || isLeft else { continue }
-            if after.unitsOn[host].isEmpty, isHot {
-                let reason = "no VM is here that could move: the load is not of VMs"
-                refusals.append(Refusal(host: space.model.hosts[host].name, reason: reason))
-            }
-            for unit in after.unitsOn[host].sorted() {
-                append(Obstacles(unit, in: after, objective: objective).words, of: unit, on: host, to: &refusals)
-            }
+        let hosts = space.model.hosts.indices.filter { Refusal.isWanted(of: $0, in: after, objective) }
+            .sorted { (objective.energy(after.share(of: $1)), $0) < (objective.energy(after.share(of: $0)), $1) }
+        var refusals = hosts.prefix(Self.hostsExplained).flatMap { Refusal.all(of: $0, in: after, objective) }
+        for host in hosts.dropFirst(Self.hostsExplained) {
+            let name = space.model.hosts[host].name
+            refusals.append(Refusal(host: name, reason: "evenkeel explain \(name) says why each of its VMs stays"))
         }
         for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
-            append(reason, of: unit, on: after.hostOf[unit], to: &refusals)
+            refusals += Refusal.each(of: unit, in: after, reason: reason)
         }
         return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
     }
 
-    private func append(_ reason: String, of unit: Int, on host: Int, to refusals: inout [Refusal]) {
-        for member in space.units[unit].members {
-            let vm = space.model.vms[member]
-            refusals.append(
-                Refusal(host: space.model.hosts[host].name, vm: vm.id, vmName: vm.name, reason: reason)
-            )
-        }
-    }
+    private static let hostsExplained = 100
 }

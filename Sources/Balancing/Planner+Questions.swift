@@ -65,6 +65,7 @@ extension Planner {
         let space = state.space
         let objective = Objective(space)
         let demand = Vector(vm)
+        let spread = state.spread
         var ranked: [(cost: Double, choice: HostChoice)] = []
         for number in model.hosts.indices {
             let host = model.hosts[number]
@@ -93,7 +94,7 @@ extension Planner {
             let cost = objective.energy(share) - objective.energy(state.share(of: number))
             let choice = HostChoice(
                 host: host.name,
-                imbalance: (space.weights * state.deviation(adding: demand, to: number)).sum(),
+                imbalance: (space.weights * spread.deviation(replacing: state.share(of: number), with: share)).sum(),
                 cpu: share[Lane.cpu],
                 memory: share[Lane.memory]
             )
@@ -138,12 +139,30 @@ extension Planner {
         for move in plan.moves where move.target == name {
             words.append("\(move.vmName) comes to it from \(move.source): \(move.reason)")
         }
-        for refusal in plan.refusals where refusal.host == name {
+        for refusal in refusals(of: name, in: model, plan: plan) {
             words.append("\(refusal.vmName.map { "\($0) stays" } ?? "it is not relieved"): \(refusal.reason)")
         }
         if plan.moves.allSatisfy({ $0.source != name && $0.target != name }), words.count == 1 {
             words.append("no move from it or to it would gain more than it costs")
         }
         return words
+    }
+
+    /// Why the host's VMs stay; of a host for which the plan has but one sentence, in full.
+    private func refusals(of name: HostName, in model: FleetModel, plan: Plan) -> [Refusal] {
+        let told = plan.refusals.filter { $0.host == name }
+        guard !told.isEmpty, told.allSatisfy({ $0.vm == nil }) else { return told }
+        let space = PlacementSpace(model, policy: policy, planning: planning)
+        var after = Placement(space)
+        let numbers = Dictionary(
+            model.vms.enumerated().map { ($1.id, $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
+        for move in plan.moves {
+            guard let vm = numbers[move.vm], let target = space.hostNumbers[move.target] else { continue }
+            after.move(space.unitOfVM[vm], to: target)
+        }
+        guard let host = space.hostNumbers[name] else { return told }
+        return Refusal.all(of: host, in: after, Objective(space))
     }
 }

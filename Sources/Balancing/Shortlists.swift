@@ -88,6 +88,8 @@ struct Shortlists {
 
     /// The hosts with the least keys.
     private static func least(_ hosts: [Int], _ count: Int, by key: (Int) -> Double) -> [Int] {
-        hosts.map { (key: key($0), host: $0) }.sorted { ($0.key, $0.host) < ($1.key, $1.host) }.prefix(count).map(\.host)
+        hosts.map { (key: key($0), host: $0) }.sorted { ($0.key, $0.host) < ($1.key, $1.host) }.prefix(count).map(
+            \.host
+        )
     }
 }

@@ -10,11 +10,13 @@ struct UnitBuilder {
     private(set) var unitOfVM: [Int] = []
     private(set) var classes: [PlacementClass] = []
     private var numbers: [PlacementClass: Int] = [:]
+    private let moving: Set<VMID>
 
     init(model: FleetModel, planning: PlanningPolicy, hostNumbers: [HostName: Int]) {
         self.model = model
         self.planning = planning
         self.hostNumbers = hostNumbers
+        moving = Set(model.movesInFlight.map(\.vm))
     }
 
     /// What the rules say of one VM.
@@ -158,7 +160,7 @@ struct UnitBuilder {
         case .failed: return "\(host.name) has failed: nothing can be moved from it"
         case .active, .maintenance: break
         }
-        if model.movesInFlight.contains(where: { $0.vm == vm.id }) { return "it is on the move already" }
+        if moving.contains(vm.id) { return "it is on the move already" }
         return vm.state == .running ? nil : "it is not running (\(vm.state.rawValue))"
     }
 
