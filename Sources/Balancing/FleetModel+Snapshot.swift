@@ -2,87 +2,118 @@
 public import Fleet
 
 extension FleetModel {
-    /// The fleet in figures as its latest samples tell it.
+    /// The fleet in figures as its histories tell it.
     ///
-    /// A host that cannot be judged is stale. What a host uses beside its VMs is its own. Capacities of network and disk
-    /// are not sampled, so these are not balanced.
-    public init(_ snapshot: FleetSnapshot, policy: Policy) {
-        let twice = Set(snapshot.runningTwice(policy: policy).map(\.vm))
-        var vms: [VMID: VirtualMachine] = [:]
+    /// A host that cannot be judged is stale; one that a move has just changed settles. What a host uses beside its VMs
+    /// is its own. Capacities of network and disk are not sampled, so these are not balanced.
+    public init(_ snapshot: FleetSnapshot, policy: Policy, over part: HistoryWindow = .both) {
+        let index = MoveIndex(snapshot, policy: policy, twice: snapshot.runningTwice(policy: policy))
+        var homes: [VMID: HostName] = [:]
+        // A VM is where it runs; one that runs nowhere, where it was seen first.
+        for runs in [true, false] {
+            for host in snapshot.hosts {
+                for vm in host.latest?.vms ?? [] where vm.state.isActive && (vm.state == .running) == runs {
+                    homes[vm.id] = homes[vm.id] ?? host.name
+                }
+            }
+        }
+        var vms: [VirtualMachine] = []
         var hosts: [Host] = []
         for history in snapshot.hosts {
-            let judgement = history.judgement(in: snapshot, policy: policy)
-            let sample = history.latest
-            let active = (sample?.vms ?? []).filter(\.state.isActive)
-            for vm in active where vms[vm.id] == nil || vm.state == .running {
-                vms[vm.id] = VirtualMachine(
-                    id: vm.id,
-                    name: vm.name,
-                    host: history.name,
-                    demand: Resources(cpuCores: vm.cpuCores ?? 0, memoryBytes: vm.memoryBytes ?? 0),
-                    vcpus: vm.vcpus ?? 0,
-                    state: vm.state,
-                    staysBecause: Self.reasonToStay(vm, twice: twice, snapshot: snapshot, policy: policy),
-                    avoids: Self.avoided(by: vm.id, snapshot: snapshot, policy: policy)
-                )
-            }
-            let cpu = active.reduce(0) { $0 + ($1.cpuCores ?? 0) }
-            let memory = active.reduce(UInt64(0)) { $0 + ($1.memoryBytes ?? 0) }
-            let total = sample?.memory?.totalBytes ?? 0
-            let used = total - min(sample?.memory?.availableBytes ?? 0, total)
-            let capacity = sample?.cpu?.capacityCores ?? 0
-            hosts.append(
-                Host(
-                    name: history.name,
-                    capacity: Resources(cpuCores: capacity, memoryBytes: total),
-                    own: Resources(
-                        cpuCores: max(0, (sample?.cpu?.busyCores ?? 0) - cpu),
-                        memoryBytes: used - min(memory, used)
-                    ),
-                    cpus: max(1, Int(capacity.rounded())),
-                    mode: judgement.verdict == .unknown ? .stale : .active,
-                    hypervisor: sample?.hypervisor,
-                    judgement: judgement
-                )
-            )
+            let (host, its) = Self.host(history, homes: homes, index: index, policy: policy, over: part)
+            hosts.append(host)
+            vms += its
         }
         self.init(
             revision: snapshot.revision,
             at: snapshot.at,
             hosts: hosts,
-            vms: Array(vms.values),
+            vms: vms,
             movesInFlight: snapshot.movesInFlight,
             closedPaths: snapshot.closedPaths
         )
+        rules = policy.rules.map { resolved($0) }
     }
 
-    private static func reasonToStay(
-        _ vm: VMSample,
-        twice: Set<VMID>,
-        snapshot: FleetSnapshot,
-        policy: Policy
-    ) -> String? {
-        if vm.cpuCores == nil { return "its CPU use is not known yet" }
-        if vm.memoryBytes == nil { return "its memory is not known" }
-        if twice.contains(vm.id) { return "it is seen running on more than one host" }
-        guard let last = snapshot.pastMoves.filter({ $0.move.vm == vm.id }).map(\.endedAt).max() else { return nil }
-        let age = snapshot.at - last
-        guard age < policy.cooldown else { return nil }
-        return "its last move ended \(seconds(age)) ago; it stays put for \(seconds(policy.cooldown))"
-    }
-
-    /// Hosts that it left lately, or to which a move of it failed lately.
-    private static func avoided(by vm: VMID, snapshot: FleetSnapshot, policy: Policy) -> [HostName: String] {
-        var avoided: [HostName: String] = [:]
-        for past in snapshot.pastMoves where past.move.vm == vm && snapshot.at - past.endedAt < policy.noReturn {
-            let ago = seconds(snapshot.at - past.endedAt)
-            if past.succeeded {
-                avoided[past.move.source] =
-                    "the VM left it \(ago) ago and does not return within \(seconds(policy.noReturn))"
-            } else {
-                avoided[past.move.target] = "a move of the VM to it failed \(ago) ago"
+    private static func host(
+        _ history: HostHistory,
+        homes: [VMID: HostName],
+        index: MoveIndex,
+        policy: Policy,
+        over part: HistoryWindow
+    ) -> (host: Host, vms: [VirtualMachine]) {
+        let judgement = history.judgement(moves: index)
+        let window = history.settledWindow(since: index.settledAt[history.name], policy: policy)
+        let estimate = DemandEstimate(window, over: part, policy: policy)
+        let sample = history.latest
+        var vms: [VirtualMachine] = []
+        // Copies of VMs that are elsewhere take room here; that of a move under way is booked as such.
+        var copies = Resources()
+        var cpu = 0.0
+        var memory: UInt64 = 0
+        for (number, vm) in (sample?.vms ?? []).enumerated() where vm.state.isActive {
+            let demand = number < estimate.vms.count ? estimate.vms[number] : nil
+            let needs = Resources(
+                cpuCores: demand?.cores ?? finite(vm.cpuCores) ?? 0,
+                memoryBytes: vm.memoryBytes ?? 0
+            )
+            cpu += needs.cpuCores
+            memory += needs.memoryBytes
+            guard homes[vm.id] == history.name else {
+                guard index.inFlight[vm.id] == nil else { continue }
+                copies.cpuCores += needs.cpuCores
+                copies.memoryBytes += needs.memoryBytes
+                continue
             }
+            vms.append(
+                VirtualMachine(
+                    id: vm.id,
+                    name: vm.name,
+                    host: history.name,
+                    demand: needs,
+                    peakCores: demand?.peakCores,
+                    vcpus: vm.vcpus ?? 0,
+                    state: vm.state,
+                    staysBecause: index.reasonToStay(vm),
+                    avoids: index.avoids(vm.id)
+                )
+            )
         }
-        return avoided
+        let total = sample?.memory?.totalBytes ?? 0
+        let used = total - min(sample?.memory?.availableBytes ?? 0, total)
+        let capacity = finite(sample?.cpu?.capacityCores) ?? 0
+        // While a host settles there is no window yet: its latest sample is all there is.
+        let own = window.samples.isEmpty ? max(0, (finite(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
+        let host = Host(
+            name: history.name,
+            capacity: Resources(cpuCores: capacity, memoryBytes: total),
+            own: Resources(
+                cpuCores: own + copies.cpuCores,
+                memoryBytes: used - min(memory, used) + copies.memoryBytes
+            ),
+            cpus: max(1, Int(min(capacity, 1e6).rounded())),
+            mode: mode(judgement, policy: policy),
+            hypervisor: sample?.hypervisor,
+            judgement: judgement
+        )
+        return (host, vms)
+    }
+
+    private static func mode(_ judgement: Judgement, policy: Policy) -> HostMode {
+        switch judgement.verdict {
+        case .unknown: .stale
+        case _ where policy.maintenance.contains(judgement.host): .maintenance
+        case .settling: .settling
+        case .overloaded, .calm, .light: .active
+        }
+    }
+
+    /// The rule with its VMs' names replaced by their uuids; what is not there is left out.
+    private func resolved(_ rule: PlacementRule) -> PlacementRule {
+        var rule = rule
+        rule.vms = rule.vms.flatMap { wanted in
+            vms.filter { $0.id == wanted || $0.name == wanted.rawValue }.map(\.id)
+        }
+        return rule
     }
 }

@@ -36,6 +36,7 @@ struct Obstacles {
         case apart(rule: Int)
         case cpuContention
         case memoryContention
+        case tooHeavy
         case noGain
 
         init(_ unit: Int, on host: Int, _ placement: Placement, _ objective: Objective) {
@@ -55,6 +56,13 @@ struct Obstacles {
                 self = .cpuContention
             } else if share[Lane.memory] > objective.upper[Lane.memory] {
                 self = .memoryContention
+            } else if Strategy.onlyLight.contains(space.planning.strategy),
+                !space.policy.isLight(
+                    cpu: placement.share(of: host)[Lane.cpu],
+                    memory: placement.share(of: host)[Lane.memory]
+                )
+            {
+                self = .tooHeavy
             } else {
                 self = .noGain
             }
@@ -82,8 +90,22 @@ struct Obstacles {
             case .apart(let rule): "rule \(space.model.rules[rule].name) keeps it apart from a VM there"
             case .cpuContention: "its CPU would be overloaded in turn (\(atLeast)\(least(Lane.peak)))"
             case .memoryContention: "its memory would be overloaded in turn (\(atLeast)\(least(Lane.memory)))"
-            case .noGain: "the move would gain less than it costs"
+            case .tooHeavy:
+                "it takes VMs only up to \(percent(space.policy.cpu.lower)) CPU and "
+                    + "\(percent(space.policy.memory.lower)) memory"
+            case .noGain where space.planning.strategy == .balance: "the move would gain less than it costs"
+            case .noGain: "the strategy \(space.planning.strategy.rawValue) sees no reason to move it"
             }
         return "\(who): \(reason)"
     }
+}
+
+extension Strategy {
+    /// Those by which only light hosts take VMs.
+    static let onlyLight: [Strategy] = [.threshold, .pull]
+}
+
+extension Policy {
+    /// Whether a host with these shares is light.
+    func isLight(cpu: Double, memory: Double) -> Bool { cpu <= self.cpu.lower && memory <= self.memory.lower }
 }

@@ -31,6 +31,7 @@ struct PlacementClass: Hashable, Sendable {
         switch host.mode {
         case .active: break
         case .maintenance: return "it is in maintenance"
+        case .settling: return "a move that changes it has not settled yet"
         case .stale: return "it has no fresh figures"
         case .failed: return "it has failed"
         }

@@ -137,14 +137,14 @@ struct PlanWriter {
             Judgement(host: its.name, verdict: verdict, reason: reason)
         }
         switch its.mode {
+        case .settling: return judge(.settling, "a move that changes it has not settled yet")
         case .stale: return judge(.unknown, "no fresh figures")
         case .failed: return judge(.unknown, "failed")
         case .active, .maintenance: break
         }
         if let contention = objective.contention(on: host, of: start) { return judge(.overloaded, contention) }
         let share = start.share(of: host)
-        let isLight =
-            share[Lane.cpu] <= space.policy.cpu.lower && share[Lane.memory] <= space.policy.memory.lower
+        let isLight = space.policy.isLight(cpu: share[Lane.cpu], memory: share[Lane.memory])
         return judge(isLight ? .light : .calm, "CPU \(percent(share[Lane.cpu])), memory \(percent(share[Lane.memory]))")
     }
 

@@ -13,13 +13,10 @@ public struct Planner: Sendable {
     /// The default takes less than a second on one core of 2020.
     public var improvement: Int
 
-    public init(
-        policy: Policy = Policy(),
-        planning: PlanningPolicy = PlanningPolicy(),
-        improvement: Int = 25_000_000
-    ) {
+    /// `planning` goes before the policy's own.
+    public init(policy: Policy = Policy(), planning: PlanningPolicy? = nil, improvement: Int = 25_000_000) {
         self.policy = policy
-        self.planning = planning
+        self.planning = planning ?? policy.planning
         self.improvement = improvement
     }
 
@@ -44,7 +41,13 @@ public struct Planner: Sendable {
             let gains = space.units.indices.map { unit in
                 wanted[unit] == start.hostOf[unit] ? 0 : found.gain(of: unit, from: start)
             }
-            let schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
+            var schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
+            if !schedule.dropped.isEmpty, planning.strategy == .balance,
+                objective.value(of: schedule.placement) > objective.value(of: start)
+            {
+                // What could be ordered of it is worse than nothing.
+                schedule = WaveSchedule(from: start, wanted: start.hostOf, priority: gains)
+            }
             return PlanWriter(start: start, schedule: schedule, objective: objective)
                 .plan(strategy: planning.strategy, wasCutShort: found.wasCutShort)
         }

@@ -49,7 +49,7 @@ struct RuleSearch {
 
     private func isLight(_ host: Int) -> Bool {
         let share = placement.share(of: host)
-        return space.isActive[host] && share[Lane.cpu] <= policy.cpu.lower && share[Lane.memory] <= policy.memory.lower
+        return space.isActive[host] && policy.isLight(cpu: share[Lane.cpu], memory: share[Lane.memory])
     }
 
     private func sorted(_ hosts: [Int], by key: (Int) -> Double) -> [Int] {

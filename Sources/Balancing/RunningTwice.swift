@@ -22,11 +22,10 @@ extension FleetSnapshot {
         let moving = Set(movesInFlight.map(\.vm))
         var lastMove: [VMID: Instant] = [:]
         for past in pastMoves { lastMove[past.move.vm] = max(past.endedAt, lastMove[past.move.vm] ?? past.endedAt) }
-        for host in hosts where host.judgement(in: self, policy: policy).verdict != .unknown {
+        for host in hosts where host.reasonUnknown(at: at, policy: policy) == nil {
             guard let latest = host.latest else { continue }
-            let began = latest.at - .milliseconds(Int64((latest.intervalSeconds ?? 0) * 1000))
             for vm in latest.vms ?? [] where vm.state == .running && !moving.contains(vm.id) {
-                if let moved = lastMove[vm.id], began < moved { continue }
+                if let moved = lastMove[vm.id], latest.began < moved { continue }
                 seen[vm.id, default: RunningTwice(vm: vm.id, vmName: vm.name, hosts: [])].hosts.append(host.name)
             }
         }

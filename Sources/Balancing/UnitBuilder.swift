@@ -156,6 +156,7 @@ struct UnitBuilder {
     private func reasonToStay(_ vm: VirtualMachine, on host: Host) -> String? {
         if let reason = vm.staysBecause { return reason }
         switch host.mode {
+        case .settling: return "a move that changes \(host.name) has not settled yet"
         case .stale: return "\(host.name) has no fresh figures"
         case .failed: return "\(host.name) has failed: nothing can be moved from it"
         case .active, .maintenance: break

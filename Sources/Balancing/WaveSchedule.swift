@@ -39,6 +39,20 @@ struct WaveSchedule: Sendable {
     private var leaving: [(unit: Int, source: Int, demand: Vector)] = []
 
     init(from start: Placement, wanted: [Int], priority: [Double]) {
+        var wanted = wanted
+        var reasons: [Int: String] = [:]
+        while true {
+            self.init(once: start, wanted: wanted, priority: priority)
+            // A unit that gets no further than its stop on the way had better stayed at home.
+            let stranded = detoured.intersection(dropped.keys)
+            reasons.merge(dropped.filter { stranded.contains($0.key) }) { first, _ in first }
+            guard !stranded.isEmpty else { break }
+            for unit in stranded { wanted[unit] = start.hostOf[unit] }
+        }
+        dropped.merge(reasons) { first, _ in first }
+    }
+
+    private init(once start: Placement, wanted: [Int], priority: [Double]) {
         placement = start
         self.wanted = wanted
         limits = WaveLimits(start.space)

@@ -93,9 +93,7 @@ public struct ControllerCore: Sendable {
 
     private mutating func take(_ sample: LoadSample) {
         var history = hosts[sample.host] ?? HostHistory(name: sample.host, samples: [])
-        if let latest = history.latest, latest.at >= sample.at { return }
-        history.samples.append(sample)
-        history.samples = Array(history.samples.suffix(policy.overloadWindow))
+        history.append(sample, policy: policy)
         hosts[sample.host] = history
     }
 
@@ -145,17 +143,12 @@ public struct ControllerCore: Sendable {
         where subject.hasPrefix("two of ") && !twice.contains(where: { subject == "two of \($0.vm)" }) {
             announced[subject] = nil
         }
-        let plan = ThresholdBalancer(policy: policy).plan(for: snapshot)
-        for judgement in plan.judgements {
-            announce(
-                .judgement,
-                about: "host \(judgement.host)",
-                // Figures change with each sample, and a host goes to and fro between light and calm: no news.
-                ifChanged: judgement.verdict.isAtEase ? "at ease" : judgement.verdict.rawValue,
-                text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
-                effects: &effects
-            )
+        guard policy.mode != .off else {
+            tell(snapshot.judgements(policy: policy), effects: &effects)
+            return
         }
+        let plan = SteadyPlanner(policy: policy).plan(for: snapshot, seed: 0)
+        tell(plan.judgements, effects: &effects)
         for refusal in plan.refusals {
             let what =
                 refusal.vmName.map { "\($0) stays on \(refusal.host)" } ?? "\(refusal.host) is not relieved further"
@@ -167,7 +160,13 @@ public struct ControllerCore: Sendable {
                 effects: &effects
             )
         }
-        for (index, move) in plan.moves.enumerated() {
+        // Later waves are planned again from what really happened.
+        let moves = plan.moves.filter { $0.wave == 0 }
+        guard policy.mode == .automatic else {
+            recommend(moves, effects: &effects)
+            return
+        }
+        for (index, move) in moves.enumerated() {
             let order = MigrationOrder(
                 id: OrderID("\(identifier)-\(index + 1)"),
                 vm: move.vm,
@@ -184,15 +183,43 @@ public struct ControllerCore: Sendable {
             // Known from now on, so that the next decision counts it even before the ledger shows it.
             orders[order.id] = OrderLife(order)
             effects.append(.submit(order))
-            effects.append(
-                .announce(
-                    Announcement(
-                        kind: .move,
-                        text: "move \(move.vmName) from \(move.source) to \(move.target): \(move.reason)"
-                    )
-                )
+            effects.append(.announce(Announcement(kind: .move, text: "move \(Self.words(move))")))
+        }
+    }
+
+    private mutating func tell(_ judgements: [Judgement], effects: inout [Effect]) {
+        for judgement in judgements {
+            announce(
+                .judgement,
+                about: "host \(judgement.host)",
+                // Figures change with each sample, and a host goes to and fro between light and calm: no news.
+                ifChanged: judgement.verdict.isAtEase ? "at ease" : judgement.verdict.rawValue,
+                text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
+                effects: &effects
             )
         }
+    }
+
+    /// Says what would be moved, once for as long as it stays the same.
+    private mutating func recommend(_ moves: [PlannedMove], effects: inout [Effect]) {
+        let subjects = Set(moves.map { "move of \($0.vm)" })
+        for subject in announced.keys where subject.hasPrefix("move of ") && !subjects.contains(subject) {
+            announced[subject] = nil
+        }
+        let verb = policy.mode == .manual ? "recommended: move" : "would move"
+        for move in moves {
+            announce(
+                .move,
+                about: "move of \(move.vm)",
+                ifChanged: move.target.rawValue,
+                text: "\(verb) \(Self.words(move))",
+                effects: &effects
+            )
+        }
+    }
+
+    private static func words(_ move: PlannedMove) -> String {
+        "\(move.vmName) from \(move.source) to \(move.target): \(move.reason)"
     }
 
     private mutating func announce(

@@ -114,6 +114,8 @@ public enum HostMode: String, Codable, Sendable, CaseIterable {
     case active
     /// To be emptied: takes nothing, every VM that can leaves.
     case maintenance
+    /// A move has just changed it, or is about to: neither source nor target until its figures are of after it.
+    case settling
     /// Its figures are not fresh: neither source nor target.
     case stale
     /// Down: nothing can be moved from it or to it.

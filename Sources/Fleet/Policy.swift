@@ -8,6 +8,18 @@ public struct Policy: Sendable, Equatable {
     /// threshold.
     public var overloadSamples: Int
     public var overloadWindow: Int
+    /// Two windows must agree that a host is overloaded: its mean over the short one is above the upper threshold, and
+    /// so were its samples for `lastingShare` of the long one.
+    ///
+    /// What is known since the host's last move counts, if that is less.
+    public var shortWindow: Duration
+    public var longWindow: Duration
+    /// A share of time, 0 to 1.
+    public var lastingShare: Double
+    /// An overloaded host stays so until its samples are below the upper threshold by this share.
+    public var hysteresis: Double
+    /// How far ahead a trend in the long window is carried on.
+    public var forecast: Duration
     /// A host without a sample for this long is neither source nor target.
     public var staleAfter: Duration
     /// A VM that was moved, or whose move failed, stays put for this long.
@@ -19,29 +31,53 @@ public struct Policy: Sendable, Equatable {
     public var movesInAll: Int
     /// An order that no agent has begun within this time is void.
     public var orderLifetime: Duration
+    public var mode: OperatingMode
+    public var planning: PlanningPolicy
+    /// Their VMs are named by uuid or by name.
+    public var rules: [PlacementRule]
+    /// Hosts to be emptied.
+    public var maintenance: Set<HostName>
 
     public init(
         cpu: Thresholds = Thresholds(upper: 0.80, lower: 0.60),
         memory: Thresholds = Thresholds(upper: 0.90, lower: 0.75),
         overloadSamples: Int = 3,
         overloadWindow: Int = 4,
+        shortWindow: Duration = .seconds(60),
+        longWindow: Duration = .seconds(1800),
+        lastingShare: Double = 0.1,
+        hysteresis: Double = 0.05,
+        forecast: Duration = .seconds(600),
         staleAfter: Duration = .seconds(30),
         cooldown: Duration = .seconds(300),
         noReturn: Duration = .seconds(1800),
         movesPerHost: Int = 2,
         movesInAll: Int = 4,
-        orderLifetime: Duration = .seconds(120)
+        orderLifetime: Duration = .seconds(120),
+        mode: OperatingMode = .automatic,
+        planning: PlanningPolicy = PlanningPolicy(),
+        rules: [PlacementRule] = [],
+        maintenance: Set<HostName> = []
     ) {
         self.cpu = cpu
         self.memory = memory
         self.overloadSamples = overloadSamples
         self.overloadWindow = overloadWindow
+        self.shortWindow = shortWindow
+        self.longWindow = longWindow
+        self.lastingShare = lastingShare
+        self.hysteresis = hysteresis
+        self.forecast = forecast
         self.staleAfter = staleAfter
         self.cooldown = cooldown
         self.noReturn = noReturn
         self.movesPerHost = movesPerHost
         self.movesInAll = movesInAll
         self.orderLifetime = orderLifetime
+        self.mode = mode
+        self.planning = planning
+        self.rules = rules
+        self.maintenance = maintenance
     }
 }
 

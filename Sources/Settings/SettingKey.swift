@@ -15,7 +15,7 @@ public struct SettingKey: Sendable {
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
-    public static let all: [SettingKey] = general + escort + policy
+    public static let all: [SettingKey] = general + escort + policy + planning
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -137,13 +137,21 @@ extension SettingKey {
     ]
 
     private static let policy: [SettingKey] = [
+        key(
+            "policy.mode",
+            "off: no plans; advise: it is said what would move; manual: moves are recommended, evenkeel plan --apply "
+                + "makes them; automatic: they are made.",
+            \.policy.mode,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
         duration("policy.decision_interval", "How often the controller decides.", \.decisionInterval),
         share("policy.cpu.upper", "A host above this share of its CPU is overloaded.", \.policy.cpu.upper),
-        share("policy.cpu.lower", "A host takes VMs only at or below this share of its CPU.", \.policy.cpu.lower),
+        share("policy.cpu.lower", "A host at or below this share of its CPU is light.", \.policy.cpu.lower),
         share("policy.memory.upper", "A host above this share of its memory is overloaded.", \.policy.memory.upper),
         share(
             "policy.memory.lower",
-            "A host takes VMs only at or below this share of its memory.",
+            "A host at or below this share of its memory is light; the strategies threshold and pull fill no other.",
             \.policy.memory.lower
         ),
         count(
@@ -152,6 +160,23 @@ extension SettingKey {
             \.policy.overloadSamples
         ),
         count("policy.overload_window", "So many of the last samples are looked at.", \.policy.overloadWindow),
+        duration(
+            "policy.short_window",
+            "A host is overloaded only if its mean over this time is above a threshold, and",
+            \.policy.shortWindow
+        ),
+        duration(
+            "policy.long_window",
+            "in this time, or since its last move, it was above for at least lasting_share.",
+            \.policy.longWindow
+        ),
+        share("policy.lasting_share", "See long_window.", \.policy.lastingShare),
+        share(
+            "policy.hysteresis",
+            "An overloaded host stays so until it is below the threshold by this share.",
+            \.policy.hysteresis
+        ),
+        duration("policy.forecast", "A trend of the long window is carried on for this time.", \.policy.forecast),
         duration("policy.stale_after", "A host without a sample for this long is left out.", \.policy.staleAfter),
         duration(
             "policy.cooldown",
@@ -171,4 +196,79 @@ extension SettingKey {
             \.policy.orderLifetime
         ),
     ]
+
+    private static let planning: [SettingKey] = [
+        key(
+            "policy.strategy",
+            "How plans are found: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")).",
+            \.policy.planning.strategy,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
+            "policy.aggressiveness",
+            "1: only what rules and maintenance ask for; 2: overload too; 3 to 5: balance, ever smaller gains.",
+            \.policy.planning.aggressiveness,
+            parse: parseLevel,
+            show: { String($0) }
+        ),
+        key(
+            "policy.max_moves",
+            "At most so many moves in one plan; by default any number.",
+            \.policy.planning.maxMoves,
+            parse: { text throws(ValueError) in try parseCount(text) },
+            show: { $0.map { String($0) } }
+        ),
+        key(
+            "policy.memory_limit",
+            "No plan fills a host's memory above this; above 1 it is overcommitted.",
+            \.policy.planning.memoryLimit,
+            parse: parseRatio,
+            show: format(number:)
+        ),
+        key(
+            "policy.vcpus_per_cpu",
+            "No plan gives a host more VCPUs for each of its CPUs; by default any number.",
+            \.policy.planning.vcpusPerCPU,
+            parse: { text throws(ValueError) in try parseRatio(text) },
+            show: { $0.map { format(number: $0) } }
+        ),
+        key(
+            "policy.reserve_hosts",
+            "So many hosts may fail and their VMs still find room.",
+            \.policy.planning.reserveHosts,
+            parse: parseNumber,
+            show: { String($0) }
+        ),
+        key(
+            "policy.bandwidth",
+            "What a migration gets between two hosts under its escort.",
+            \.policy.planning.bandwidth,
+            parse: parseBandwidth,
+            show: format(bandwidth:)
+        ),
+        duration(
+            "policy.horizon",
+            "How long a balance is expected to last: what a move gains, it gains over this time.",
+            \.policy.planning.horizon
+        ),
+        weight("cpu", \.policy.planning.weights.cpu),
+        weight("memory", \.policy.planning.weights.memory),
+        weight("network", \.policy.planning.weights.network),
+        weight("disk", \.policy.planning.weights.disk),
+        weight("vcpus", \.policy.planning.weights.vcpus),
+    ]
+
+    private static func weight(
+        _ resource: String,
+        _ field: any WritableKeyPath<Settings, Double> & Sendable
+    ) -> SettingKey {
+        key(
+            "policy.weights.\(resource)",
+            "How much the spread of \(resource) over the hosts counts.",
+            field,
+            parse: parseWeight,
+            show: format(number:)
+        )
+    }
 }

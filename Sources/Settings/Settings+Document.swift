@@ -25,13 +25,26 @@ extension Settings {
         lines.append(
             "\n# The hosts of the fleet: name, address on the LAN, inner address (exists only inside the tunnels),"
         )
-        lines.append("# and the libvirt URI under which the others reach it.")
+        lines.append("# the libvirt URI under which the others reach it; mode: maintenance empties it.")
         lines.append("hosts:\(inventory.hosts.isEmpty ? " []" : "")")
         for host in inventory.hosts {
             lines.append("  - name: \(host.name)")
             lines.append("    address: \(host.address)")
             lines.append("    inner_address: \(host.innerAddress)")
             lines.append("    libvirt_uri: \(host.libvirtURI)")
+            if policy.maintenance.contains(host.name) { lines.append("    mode: maintenance") }
+        }
+        lines.append(
+            "\n# Rules on where VMs, named by uuid or name, may be: together, apart (of each other); onlyOn, neverOn,"
+        )
+        lines.append("# preferably (hosts). For example:")
+        lines.append("#   - {name: web, kind: apart, vms: [web-1, web-2]}")
+        lines.append("#   - {name: licence, kind: onlyOn, vms: [db], hosts: [h1, h2]}")
+        lines.append("rules:\(policy.rules.isEmpty ? " []" : "")")
+        for rule in policy.rules {
+            let hosts = rule.hosts.isEmpty ? "" : ", hosts: [\(rule.hosts.map(\.rawValue).joined(separator: ", "))]"
+            let vms = rule.vms.map(\.rawValue).joined(separator: ", ")
+            lines.append("  - {name: \(rule.name), kind: \(rule.kind.rawValue), vms: [\(vms)]\(hosts)}")
         }
         return lines.joined(separator: "\n") + "\n"
     }

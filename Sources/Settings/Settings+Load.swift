@@ -83,9 +83,10 @@ extension Settings {
             try set(key, to: scalar.string, origin: origin)
             return
         }
-        if path == "hosts" {
-            try applyHosts(node, file: file)
-            return
+        switch path {
+        case "hosts": return try applyHosts(node, file: file)
+        case "rules": return try applyRules(node, file: file)
+        default: break
         }
         let isSection = path.isEmpty || SettingKey.all.contains { $0.path.hasPrefix(path + ".") }
         guard isSection else { throw SettingsError(origin: origin, key: path, reason: Self.unknown(path)) }
@@ -101,54 +102,6 @@ extension Settings {
             try apply(value, path: path.isEmpty ? name : "\(path).\(name)", file: file)
         }
     }
-
-    private mutating func applyHosts(_ node: Node, file: String) throws(SettingsError) {
-        guard case .sequence(let list) = node else {
-            let origin = "\(file):\(node.mark?.line ?? 0)"
-            throw SettingsError(origin: origin, key: "hosts", reason: "a list of hosts is wanted here")
-        }
-        inventory.hosts = []
-        for (index, entry) in list.enumerated() {
-            inventory.hosts.append(try Self.host(entry, key: "hosts[\(index)]", file: file))
-        }
-    }
-
-    private static func host(_ node: Node, key: String, file: String) throws(SettingsError) -> InventoryHost {
-        let origin = "\(file):\(node.mark?.line ?? 0)"
-        guard case .mapping(let mapping) = node else {
-            throw SettingsError(origin: origin, key: key, reason: "a mapping with name and addresses is wanted here")
-        }
-        var values: [String: String] = [:]
-        for (name, value) in mapping {
-            let origin = "\(file):\(name.mark?.line ?? 0)"
-            guard let name = name.string, let text = value.scalar?.string else {
-                throw SettingsError(origin: origin, key: key, reason: "one value is wanted for each key")
-            }
-            guard hostKeys.contains(name) else {
-                throw SettingsError(
-                    origin: origin,
-                    key: "\(key).\(name)",
-                    reason: "unknown key; a host has \(hostKeys.joined(separator: ", "))"
-                )
-            }
-            values[name] = text
-        }
-        func required(_ name: String) throws(SettingsError) -> String {
-            guard let value = values[name], !value.isEmpty else {
-                throw SettingsError(origin: origin, key: "\(key).\(name)", reason: "it is missing")
-            }
-            return value
-        }
-        let name = try required("name")
-        return InventoryHost(
-            name: HostName(name),
-            address: try required("address"),
-            innerAddress: try required("inner_address"),
-            libvirtURI: values["libvirt_uri"] ?? "qemu+tls://\(name)/system"
-        )
-    }
-
-    static let hostKeys = ["name", "address", "inner_address", "libvirt_uri"]
 }
 
 // MARK: values that must go together
@@ -175,6 +128,12 @@ extension Settings {
                     "hosts.libvirt_uri",
                     "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address"
                 )
+            }
+        }
+        let known = Set(inventory.hosts.map(\.name))
+        for rule in policy.rules {
+            if let host = rule.hosts.first(where: { !known.contains($0) }) {
+                throw refuse("rules", "rule \(rule.name) names host \(host), which is not in hosts")
             }
         }
         var seen: Set<String> = []

@@ -62,6 +62,64 @@ func parseCount(_ text: String) throws(ValueError) -> Int {
     return number
 }
 
+/// A whole number from 0 on.
+func parseNumber(_ text: String) throws(ValueError) -> Int {
+    guard let number = Int(text), number >= 0, number <= 1_000_000 else {
+        throw ValueError(reason: "'\(text)' is no whole number from 0 on")
+    }
+    return number
+}
+
+func parseLevel(_ text: String) throws(ValueError) -> Int {
+    guard let level = Int(text), (1...5).contains(level) else {
+        throw ValueError(reason: "'\(text)' is no level from 1 to 5")
+    }
+    return level
+}
+
+/// `1`, `1.5` or `150%`: a ratio above 0 and at most 100.
+func parseRatio(_ text: String) throws(ValueError) -> Double {
+    let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
+    guard let number, number > 0, number <= 100 else {
+        throw ValueError(reason: "'\(text)' is no ratio above 0, such as 1, 1.5 or 150%")
+    }
+    return number
+}
+
+func parseWeight(_ text: String) throws(ValueError) -> Double {
+    guard let number = Double(text), number >= 0, number <= 1000 else {
+        throw ValueError(reason: "'\(text)' is no weight from 0 to 1000")
+    }
+    return number
+}
+
+/// The shortest decimal form: `2`, `1.5`.
+func format(number: Double) -> String {
+    number == number.rounded() && abs(number) < 1e9 ? String(Int(number)) : String(number)
+}
+
+/// `1Gbit`, `500Mbit`: a bandwidth in bits per second, given back in bytes per second.
+func parseBandwidth(_ text: String) throws(ValueError) -> Double {
+    for (unit, factor) in [("Gbit", 1e9), ("Mbit", 1e6)] where text.hasSuffix(unit) {
+        guard let number = Double(text.dropLast(unit.count)), number > 0, number <= 1e6 else { break }
+        return number * factor / 8
+    }
+    throw ValueError(reason: "'\(text)' is no bandwidth such as 1Gbit or 500Mbit")
+}
+
+func format(bandwidth: Double) -> String {
+    let bits = bandwidth * 8
+    return bits >= 1e9 ? "\(format(number: bits / 1e9))Gbit" : "\(format(number: bits / 1e6))Mbit"
+}
+
+/// One of the names of an enumeration.
+func parseName<Names: RawRepresentable<String> & CaseIterable>(_ text: String) throws(ValueError) -> Names {
+    guard let value = Names(rawValue: text) else {
+        throw ValueError(reason: "'\(text)' is none of \(Names.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+}
+
 func parseBool(_ text: String) throws(ValueError) -> Bool {
     switch text {
     case "true": return true

@@ -4,8 +4,14 @@ import Fleet
 let mebibyte: UInt64 = 1 << 20
 
 /// Builders of small fleets: hosts of 4 cores and 16 GiB unless said otherwise.
-func vm(_ name: String, cores: Double?, mebibytes: UInt64 = 1024, state: VMState = .running) -> VMSample {
-    VMSample(id: VMID(name), name: name, state: state, cpuCores: cores, vcpus: 2, memoryBytes: mebibytes * mebibyte)
+func vm(
+    _ name: String,
+    cores: Double?,
+    mebibytes: UInt64 = 1024,
+    vcpus: Int = 2,
+    state: VMState = .running
+) -> VMSample {
+    VMSample(id: VMID(name), name: name, state: state, cpuCores: cores, vcpus: vcpus, memoryBytes: mebibytes * mebibyte)
 }
 
 func sample(

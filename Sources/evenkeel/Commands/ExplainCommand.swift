@@ -37,10 +37,10 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let fleet = try await FleetInput.read(input)
+        var fleet = try await FleetInput.read(input)
         let meaning = try FleetNames.meaning(of: name, in: fleet.model, kind: vm ? .vm : host ? .host : nil)
         let search = PlanSearch(fleet, planning)
-        let plan = search.plan(for: fleet.model)
+        let plan = search.plan(for: &fleet)
         let answer: Answer
         switch meaning {
         case .vm(let id):

@@ -46,7 +46,7 @@ struct PlaceCommand: AsyncParsableCommand {
             demand: Resources(cpuCores: cores, memoryBytes: memory),
             vcpus: vcpus ?? max(1, Int(cores.rounded(.up)))
         )
-        let choices = Planner(policy: fleet.policy, planning: fleet.planning)
+        let choices = Planner(policy: fleet.policy)
             .bestHosts(for: vm, in: fleet.model)
         let possible = choices.filter { $0.obstacle == nil }
         let shown = Array((possible.isEmpty ? choices : possible).prefix(top))

@@ -45,9 +45,9 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let fleet = try await FleetInput.read(input)
+        var fleet = try await FleetInput.read(input)
         let search = PlanSearch(fleet, planning)
-        let plan = search.plan(for: fleet.model)
+        let plan = search.plan(for: &fleet)
         let placement = search.planner.placement(after: plan, of: fleet.model)
         if let writeGaneti, let ganeti = fleet.ganeti {
             try FleetInput.write(Data(ganeti.text(placing: placement).utf8), to: writeGaneti)

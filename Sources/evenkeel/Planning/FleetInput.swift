@@ -15,19 +15,19 @@ struct FleetInput {
     var model: FleetModel
     /// What was read with `--ganeti`: the placement after a plan is written in its format.
     var ganeti: GanetiCluster?
+    /// The running fleet's history; `nil` for a file.
+    var snapshot: FleetSnapshot?
     var policy: Policy
-    var planning: PlanningPolicy
     /// What the ledger had that could not be used.
     var warnings: [String] = []
 
     static func read(_ options: FleetInputOptions) async throws -> FleetInput {
-        let settings = try options.configuration.settings()
-        var planning = PlanningPolicy()
-        if let limit = options.memoryLimit { planning.memoryLimit = limit }
+        var settings = try options.configuration.settings()
+        if let limit = options.memoryLimit { settings.policy.planning.memoryLimit = limit }
         var input: FleetInput
         if let file = options.snapshot {
             let model = try SnapshotFile.read(try bytes(of: file), name: file).model
-            input = FleetInput(name: file, model: model, policy: settings.policy, planning: planning)
+            input = FleetInput(name: file, model: model, policy: settings.policy)
         } else if let file = options.ganeti {
             let cluster = try GanetiCluster(
                 text: try text(of: file),
@@ -35,10 +35,10 @@ struct FleetInput {
                 utilisation: try options.utilisation.map(text(of:)),
                 utilisationName: options.utilisation ?? "utilisation"
             )
-            input = FleetInput(name: file, model: cluster.model, policy: settings.policy, planning: planning)
+            input = FleetInput(name: file, model: cluster.model, policy: settings.policy)
             input.ganeti = cluster
         } else {
-            input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings, planning)
+            input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings)
         }
         for host in options.drain { try input.drain(host) }
         return input
@@ -46,8 +46,7 @@ struct FleetInput {
 
     private static func ofTheLedger(
         _ ledger: any FleetLedger,
-        _ settings: Settings,
-        _ planning: PlanningPolicy
+        _ settings: Settings
     ) async throws -> FleetInput {
         var core = ControllerCore(policy: settings.policy)
         var feed = LedgerFeed(ledger: ledger)
@@ -56,8 +55,8 @@ struct FleetInput {
         return FleetInput(
             name: settings.ledger.folder,
             model: FleetModel(snapshot, policy: settings.policy),
+            snapshot: snapshot,
             policy: settings.policy,
-            planning: planning,
             warnings: news.warnings
         )
     }

@@ -5,28 +5,40 @@ import Foundation
 
 /// Lets the planner search until the time budget is over, with the time shown where a person watches.
 struct PlanSearch {
-    var planner: Planner
+    let planner: Planner
+    private let policy: Policy
     var timeBudget: Duration
     var seed: UInt64
 
     init(_ input: FleetInput, _ options: PlanningOptions) {
-        planner = Planner(policy: input.policy, planning: options.applied(to: input.planning))
+        var policy = input.policy
+        policy.planning = options.applied(to: policy.planning)
+        self.policy = policy
+        planner = Planner(policy: policy)
         timeBudget = options.timeBudget
         seed = options.seed
     }
 
-    func plan(for model: FleetModel) -> Plan {
+    /// The plan; what the history of a running fleet does not bear out stays, in the model too.
+    func plan(for input: inout FleetInput) -> Plan {
         let clock = ContinuousClock()
         let start = clock.now
         let isWatched = isatty(STDERR_FILENO) == 1
         var shown = Duration.zero
-        let plan = planner.plan(for: model, seed: seed) {
+        let shouldStop = {
             let elapsed = clock.now - start
             if isWatched, elapsed - shown >= .milliseconds(500) {
                 shown = elapsed
                 show("searching: \(FleetView.seconds(elapsed.inSeconds)) of \(FleetView.seconds(timeBudget.inSeconds))")
             }
             return elapsed >= timeBudget
+        }
+        let plan: Plan
+        if let snapshot = input.snapshot {
+            (plan, input.model) = SteadyPlanner(policy: policy)
+                .steady(input.model, snapshot: snapshot, seed: seed, shouldStop: shouldStop)
+        } else {
+            plan = planner.plan(for: input.model, seed: seed, shouldStop: shouldStop)
         }
         if shown > .zero { show("") }
         return plan

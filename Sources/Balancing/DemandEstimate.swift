@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Which part of a host's history a fleet's figures are taken from.
+public enum HistoryWindow: Sendable, CaseIterable {
+    case short
+    case long
+    /// The larger of the two: a rise is believed within a minute, a fall only when it lasts.
+    case both
+
+    func choose(_ short: Double, _ long: Double) -> Double {
+        switch self {
+        case .short: short
+        case .long: long
+        case .both: max(short, long)
+        }
+    }
+}
+
+/// What the VMs of a host, and the host beside them, need of its CPU: more than they use where they wait for it.
+struct DemandEstimate {
+    struct VM {
+        var cores: Double
+        /// The most that is expected within the policy's forecast.
+        var peakCores: Double
+    }
+    /// In the order of the latest sample's VMs; `nil` where nothing is known of one.
+    private(set) var vms: [VM?] = []
+    private(set) var ownCores = 0.0
+
+    init(_ window: SampleWindow, over part: HistoryWindow, policy: Policy) {
+        guard let latest = window.samples.last, let listed = latest.vms else { return }
+        var series = [CPUSeries](repeating: CPUSeries(), count: listed.count)
+        let shortest = latest.at - policy.shortWindow
+        let longest = latest.at - policy.longWindow
+        for (index, sample) in window.samples.enumerated() where sample.at >= longest {
+            guard let known = sample.vms else { continue }
+            let time = (sample.at - latest.at).inSeconds
+            for (number, vm) in listed.enumerated() {
+                // A host's VMs are nearly always listed in the same order.
+                let same = number < known.count && known[number].id == vm.id
+                let seen = same ? known[number] : known.first { $0.id == vm.id }
+                guard let cores = finite(seen?.cpuCores) else { continue }
+                let isShort = sample.at >= shortest
+                series[number].add(cores, at: time, weight: window.weights[index], isShort: isShort)
+            }
+        }
+        let factor = Self.hiddenDemand(window, policy: policy)
+        var used = 0.0
+        vms = zip(listed, series).map { vm, series in
+            guard let short = series.shortMean, let long = series.mean else { return nil }
+            let cores = part.choose(short, long)
+            used += cores
+            let most = vm.vcpus.map { Double($0) } ?? .infinity
+            let demand = max(cores, min(cores * factor, most))
+            let rise = max(0, series.trend) * policy.forecast.inSeconds
+            return VM(cores: demand, peakCores: max(demand, min(demand + rise, most)))
+        }
+        let busy: (LoadSample) -> Double? = { finite($0.cpu?.busyCores) }
+        let long = window.mean(over: policy.longWindow, of: busy) ?? 0
+        ownCores = max(0, part.choose(window.mean(over: policy.shortWindow, of: busy) ?? long, long) - used)
+    }
+
+    /// By how much more than they use the VMs of a host would use if they had not to wait; 1 where CPU is free.
+    ///
+    /// In a share p of the time some task waited for a CPU (pressure stall information, `some`), so that what ran is
+    /// at most 1 - p of what wanted to. Where the kernel does not tell, a fifth of the time is reckoned with.
+    private static func hiddenDemand(_ window: SampleWindow, policy: Policy) -> Double {
+        guard let share = window.mean(over: policy.shortWindow, of: { $0.cpu?.share }) else { return 1 }
+        if let pressure = window.mean(over: policy.shortWindow, of: { $0.pressure?.cpu }) {
+            return share < busy ? 1 : 1 / (1 - min(pressure / 100, mostWaiting))
+        }
+        return share < saturated ? 1 : 1 / (1 - waitingUntold)
+    }
+
+    /// Above this share of its CPU a host's pressure is that of VMs that wait for it.
+    private static let busy = 0.9
+    /// Above this share of its CPU a host has no more to give.
+    private static let saturated = 0.97
+    private static let waitingUntold = 0.2
+    /// `some` counts one waiting task as much as ten: it says little above a half.
+    private static let mostWaiting = 0.5
+}
+
+/// The CPU use of one VM over time: its mean over the windows and its trend.
+private struct CPUSeries {
+    private var short = (weight: 0.0, sum: 0.0)
+    private var weight = 0.0
+    private var sum = 0.0
+    private var squares = 0.0
+    private var time = 0.0
+    private var timeSquares = 0.0
+    private var product = 0.0
+    private var oldest = 0.0
+
+    /// `time` in seconds before the latest sample, at most 0.
+    mutating func add(_ cores: Double, at time: Double, weight: Double, isShort: Bool) {
+        if isShort {
+            short.weight += weight
+            short.sum += weight * cores
+        }
+        self.weight += weight
+        sum += weight * cores
+        squares += weight * cores * cores
+        self.time += weight * time
+        timeSquares += weight * time * time
+        product += weight * time * cores
+        oldest = min(oldest, time)
+    }
+
+    var mean: Double? { weight > 0 ? sum / weight : nil }
+    var shortMean: Double? { short.weight > 0 ? short.sum / short.weight : mean }
+
+    /// Cores per second by which the use grows or falls; 0 where that cannot be told from chance.
+    ///
+    /// Least squares over at least ten minutes, each minute counted as one observation; a slope below four times its
+    /// standard error is chance.
+    var trend: Double {
+        guard weight > 0, oldest <= -600 else { return 0 }
+        let timeVariance = timeSquares / weight - (time / weight) * (time / weight)
+        let variance = squares / weight - (sum / weight) * (sum / weight)
+        guard timeVariance > 0 else { return 0 }
+        let slope = (product / weight - time / weight * sum / weight) / timeVariance
+        let residual = max(0, variance - slope * slope * timeVariance)
+        let error = (residual / timeVariance / max(1, weight / 60 - 2)).squareRoot()
+        return abs(slope) > 4 * error ? slope : 0
+    }
+}

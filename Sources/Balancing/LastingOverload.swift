@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// What a window of samples says of one resource.
+enum Overload {
+    case lasting(String)
+    /// Some samples are above the threshold, but that is not enough.
+    case notYet(String)
+    case none
+}
+
+extension SampleWindow {
+    /// Whether the overload of a resource lasts.
+    ///
+    /// It begins when `overloadSamples` of the last `overloadWindow` samples are above the upper threshold, and the mean
+    /// over the short window, and the samples of `lastingShare` of the long window. It ends when as many samples are
+    /// below it by the hysteresis. The state is read off the history each time, so a controller that restarts judges
+    /// as the one before it.
+    func overload(of resource: Resource, policy: Policy) -> Overload {
+        let thresholds = resource.thresholds(in: policy)
+        let upper = thresholds.upper
+        let release = max(thresholds.lower, upper - policy.hysteresis)
+        let shares = samples.map { resource.share(of: $0) ?? 0 }
+        guard let last = shares.indices.last, shares.contains(where: { $0 > upper }) else { return .none }
+        func recent(_ end: Int) -> ArraySlice<Double> { shares[...end].suffix(policy.overloadWindow) }
+        func above(_ end: Int) -> Int { recent(end).count { $0 > upper } }
+        func windows(_ end: Int) -> (mean: Double, lasting: Double) {
+            (
+                self.mean(over: policy.shortWindow, before: end) { resource.share(of: $0) } ?? 0,
+                self.mean(over: policy.longWindow, before: end) { (resource.share(of: $0) ?? 0) > upper ? 1 : 0 } ?? 0
+            )
+        }
+        var isOverloaded = false
+        for end in shares.indices {
+            if isOverloaded {
+                isOverloaded = recent(end).count { $0 < release } < policy.overloadSamples
+            } else if shares[end] > upper || end == last, above(end) >= policy.overloadSamples {
+                let (mean, lasting) = windows(end)
+                isOverloaded = mean > upper && lasting >= policy.lastingShare
+            }
+        }
+        let seen =
+            "\(resource.rawValue) above \(percent(upper)) in \(above(last)) of the last \(recent(last).count) samples"
+        if isOverloaded {
+            return above(last) >= policy.overloadSamples
+                ? .lasting("\(seen), now \(percent(shares[last]))")
+                : .lasting(
+                    "\(resource.rawValue) was above \(percent(upper)) and has not been below \(percent(release)) in "
+                        + "\(policy.overloadSamples) of the last \(recent(last).count) samples, now \(percent(shares[last]))"
+                )
+        }
+        guard above(last) > 0 else { return .none }
+        guard above(last) >= policy.overloadSamples else {
+            return .notYet("\(seen), \(policy.overloadSamples) make it overloaded")
+        }
+        let (mean, lasting) = windows(last)
+        return .notYet(
+            "\(seen), on average \(percent(mean)) over \(seconds(policy.shortWindow)), and above for "
+                + "\(percent(lasting)) of the last \(seconds(policy.longWindow)): more than \(percent(upper)) and at "
+                + "least \(percent(policy.lastingShare)) make it overloaded"
+        )
+    }
+}

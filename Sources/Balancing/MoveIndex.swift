@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// The moves of a snapshot by host and by VM, and what follows from them for who stays where.
+struct MoveIndex: Sendable {
+    let at: Instant
+    let policy: Policy
+    /// When the last successful move from or to each host ended.
+    private(set) var settledAt: [HostName: Instant] = [:]
+    /// A move under way from or to each host.
+    private(set) var underWay: [HostName: Move] = [:]
+    private(set) var inFlight: [VMID: Move] = [:]
+    private(set) var past: [VMID: [PastMove]] = [:]
+    private(set) var twice: [VMID: RunningTwice] = [:]
+
+    init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
+        at = snapshot.at
+        self.policy = policy
+        for move in snapshot.movesInFlight {
+            inFlight[move.vm] = move
+            for host in [move.source, move.target] where underWay[host] == nil { underWay[host] = move }
+        }
+        for ended in snapshot.pastMoves {
+            past[ended.move.vm, default: []].append(ended)
+            guard ended.succeeded else { continue }
+            for host in [ended.move.source, ended.move.target] {
+                settledAt[host] = max(ended.endedAt, settledAt[host] ?? ended.endedAt)
+            }
+        }
+        self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Why a VM may not leave its host now; `nil` when it may.
+    func reasonToStay(_ vm: VMSample) -> String? {
+        guard vm.state == .running else { return "it is not running (\(vm.state.rawValue))" }
+        guard vm.cpuCores != nil else { return "its CPU use is not known yet" }
+        guard vm.memoryBytes != nil else { return "its memory is not known" }
+        if let twice = twice[vm.id] { return twice.words }
+        if let last = past[vm.id]?.map(\.endedAt).max(), at - last < policy.cooldown {
+            return "its last move ended \(seconds(at - last)) ago; it stays put for \(seconds(policy.cooldown))"
+        }
+        return nil
+    }
+
+    /// Hosts that a VM must not go to now, and why: those that it left, and those to which its move failed.
+    func avoids(_ vm: VMID) -> [HostName: String] {
+        var avoids: [HostName: String] = [:]
+        for ended in (past[vm] ?? []).sorted(by: { $0.endedAt < $1.endedAt }) {
+            let age = at - ended.endedAt
+            if ended.succeeded, age < policy.noReturn {
+                avoids[ended.move.source] =
+                    "the VM left it \(seconds(age)) ago and does not return within \(seconds(policy.noReturn))"
+            } else if !ended.succeeded, age < policy.cooldown * 2 {
+                avoids[ended.move.target] =
+                    "the VM's move there failed \(seconds(age)) ago and is not tried again within "
+                    + seconds(policy.cooldown * 2)
+            }
+        }
+        return avoids
+    }
+}
