@@ -30,7 +30,9 @@ extension FleetScore {
     private static func violations(_ placement: Placement) -> Int {
         let misplaced = placement.space.units.indices.filter { placement.isMisplaced($0) }
             .reduce(0) { $0 + placement.space.units[$1].members.count }
-        return placement.apartCount.reduce(misplaced) { $0 + $1.values.reduce(0) { $0 + max(0, $1 - 1) } }
+        let homeless = FailureReserve(placement).homeless
+        let members = homeless.reduce(0) { $0 + placement.space.units[$1.unit].members.count }
+        return placement.apartCount.reduce(misplaced + members) { $0 + $1.values.reduce(0) { $0 + max(0, $1 - 1) } }
     }
 }
 

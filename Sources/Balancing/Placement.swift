@@ -10,6 +10,8 @@ struct Placement: Sendable {
     private(set) var used: [Vector]
     /// For each `apart` rule, how many of its units each host has.
     private(set) var apartCount: [[Int: Int]]
+    /// What may be used of each host: the space's limits, less what is kept for failures.
+    private(set) var limit: [Vector]
     private(set) var movedSeconds = 0.0
     private(set) var movedCount = 0
 
@@ -18,12 +20,19 @@ struct Placement: Sendable {
         hostOf = space.units.map(\.home)
         unitsOn = Array(repeating: [], count: space.own.count)
         used = space.own
+        limit = space.limit
         apartCount = Array(repeating: [:], count: space.model.rules.count)
         for (number, unit) in space.units.enumerated() {
             unitsOn[unit.home].append(number)
             used[unit.home] += unit.demand
             for rule in unit.apart { apartCount[rule][unit.home, default: 0] += 1 }
         }
+    }
+
+    /// Keeps so many bytes of each host's memory free, instead of what was kept before.
+    mutating func keep(_ bytes: [Double]) {
+        limit = space.limit
+        for host in bytes.indices { limit[host][Lane.memory] -= bytes[host] }
     }
 
     /// Moves a unit; whether it may is the caller's question.
@@ -97,7 +106,7 @@ struct Placement: Sendable {
     func admits(_ unit: Int, on host: Int) -> Bool {
         let one = space.units[unit]
         guard host == one.home || space.allowed[one.placementClass][host] else { return false }
-        guard all(used[host] + one.demand .<= space.limit[host]) else { return false }
+        guard all(used[host] + one.demand .<= limit[host]) else { return false }
         if !one.avoids.isEmpty, one.avoids[host] != nil { return false }
         if !one.apart.isEmpty, one.apart.contains(where: { (apartCount[$0][host] ?? 0) > 0 }) { return false }
         if !space.closed.isEmpty, space.closed.contains(host << 32 | one.home) { return false }
@@ -114,8 +123,8 @@ struct Placement: Sendable {
             one.avoids[partner] == nil, two.avoids[host] == nil
         else { return false }
         after += one.demand - two.demand
-        guard all(after .<= space.limit[partner]) else { return false }
-        guard all(used[host] - one.demand + two.demand .<= space.limit[host]) else { return false }
+        guard all(after .<= limit[partner]) else { return false }
+        guard all(used[host] - one.demand + two.demand .<= limit[host]) else { return false }
         if one.apart.contains(where: { (apartCount[$0][partner] ?? 0) > 0 }) { return false }
         if two.apart.contains(where: { (apartCount[$0][host] ?? 0) > 0 }) { return false }
         guard !space.closed.isEmpty else { return true }

@@ -6,7 +6,7 @@ import Fleet
 /// Evaluating a candidate takes the same time however large the fleet is. `effort` bounds how many are evaluated, so
 /// that the result depends on the input and the seed alone; `shouldStop` may end it earlier.
 struct PlacementSearch {
-    private(set) var placement: Placement
+    var placement: Placement
     let space: PlacementSpace
     let objective: Objective
     var effort: Int
@@ -21,6 +21,8 @@ struct PlacementSearch {
     /// Units by their home.
     let homeUnits: [[Int]]
     var shortlists: Shortlists
+    /// Units that were moved to make room for the failure of a host.
+    var madeRoom: Set<Int> = []
 
     init(_ placement: Placement, objective: Objective, effort: Int, shouldStop: @escaping () -> Bool) {
         self.placement = placement

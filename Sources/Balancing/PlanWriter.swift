@@ -6,13 +6,9 @@ struct PlanWriter {
     let start: Placement
     let schedule: WaveSchedule
     let objective: Objective
+    /// Units that were moved to make room for the failure of a host.
+    let madeRoom: Set<Int>
     private var space: PlacementSpace { start.space }
-
-    init(start: Placement, schedule: WaveSchedule, objective: Objective) {
-        self.start = start
-        self.schedule = schedule
-        self.objective = objective
-    }
 
     func plan(strategy: Strategy, wasCutShort: Bool) -> Plan {
         Plan(
@@ -79,6 +75,7 @@ struct PlanWriter {
         if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
             return .rule
         }
+        if madeRoom.contains(move.unit) { return .reserve }
         // From a host that carries less than its target, a move can only be a part of an exchange.
         func burden(_ host: Int) -> Double { (space.weights * start.share(of: host)).sum() }
         return burden(unit.home) < burden(move.target) ? .room : .balance
@@ -99,6 +96,7 @@ struct PlanWriter {
             case .rule: "a rule does not allow, or like, it on \(source)"
             case .contention:
                 "\(source) is overloaded (\(objective.contention(on: move.source, of: start) ?? "it was before"))"
+            case .reserve: "room is to be kept for the VMs of a host that fails, and there is none yet"
             case .balance: "\(source) carries more than its part (\(loads(start, on: move.source)))"
             case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
             case .room: "it makes room on \(source) for a VM that fits better there"
@@ -155,6 +153,9 @@ struct PlanWriter {
     /// Where very many hosts stay hot, the least burdened of them get one sentence each.
     private func refusals() -> [Refusal] {
         let after = schedule.placement
+        let homeless = FailureReserve(after).homeless.map { unit, _ in
+            Refusal.each(of: unit, in: after, reason: "if its host failed, it would find no room on another")
+        }
         let hosts = space.model.hosts.indices.filter { Refusal.isWanted(of: $0, in: after, objective) }
             .sorted { (objective.energy(after.share(of: $1)), $0) < (objective.energy(after.share(of: $0)), $1) }
         var refusals = hosts.prefix(Self.hostsExplained).flatMap { Refusal.all(of: $0, in: after, objective) }
@@ -165,6 +166,7 @@ struct PlanWriter {
         for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
             refusals += Refusal.each(of: unit, in: after, reason: reason)
         }
+        refusals += homeless.flatMap(\.self)
         return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
     }
 

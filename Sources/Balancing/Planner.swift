@@ -36,10 +36,18 @@ public struct Planner: Sendable {
             let space = PlacementSpace(model.inCanonicalOrder, policy: policy, planning: planning)
             let start = Placement(space)
             let objective = Objective(space)
-            let found = search(start, objective: objective, seed: seed, shouldStop: shouldStop)
-            let wanted = limited(found.placement, from: start, objective: objective)
-            let gains = space.units.indices.map { unit in
-                wanted[unit] == start.hostOf[unit] ? 0 : found.gain(of: unit, from: start)
+            var found = search(start, objective: objective, seed: seed, shouldStop: shouldStop)
+            if planning.reserveHosts > 0,
+                FailureReserve(found.placement).homeless.count > FailureReserve(start).homeless.count
+            {
+                // No balance is worth the room for a failure.
+                found = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
+            }
+            let wanted = limited(found, from: start, objective: objective)
+            let gains: [Double] = space.units.indices.map { unit in
+                if wanted[unit] == start.hostOf[unit] { return 0 }
+                return found.gain(of: unit, from: start)
+                    + (found.madeRoom.contains(unit) ? Objective.violation : 0)
             }
             var schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
             if !schedule.dropped.isEmpty, planning.strategy == .balance,
@@ -48,7 +56,7 @@ public struct Planner: Sendable {
                 // What could be ordered of it is worse than nothing.
                 schedule = WaveSchedule(from: start, wanted: start.hostOf, priority: gains)
             }
-            return PlanWriter(start: start, schedule: schedule, objective: objective)
+            return PlanWriter(start: start, schedule: schedule, objective: objective, madeRoom: found.madeRoom)
                 .plan(strategy: planning.strategy, wasCutShort: found.wasCutShort)
         }
     }
@@ -75,9 +83,7 @@ public struct Planner: Sendable {
         }
         var random = SplitMix64(seed: seed)
         var search = found(start)
-        search.descend()
-        let canPair = start.space.units.count <= Self.unitsPaired
-        if canPair { search.settleAll(using: &random) }
+        settle(&search, using: &random)
         // Where no single move or swap gains anything, the fleet is as good as it needs to be: chance finds are not
         // worth a migration, and a plan that was carried out is not followed by another.
         guard search.placement.movedCount > 0, start.space.activeCount <= Self.hostsImproved else { return search }
@@ -91,13 +97,28 @@ public struct Planner: Sendable {
         search.improve(using: &random)
         search.effort = .max
         // Nothing single must be left that gains, or it would be the next plan.
-        search.descend()
-        if canPair { search.settleAll(using: &random) }
+        settle(&search, using: &random)
         return search
     }
 
+    /// Takes the search to where no single change gains anything and the reserve holds.
+    private func settle(_ search: inout PlacementSearch, using random: inout SplitMix64) {
+        for _ in 0..<Self.reserveRounds {
+            search.keepReserve()
+            let placed = search.placement.hostOf
+            search.descend()
+            if search.space.units.count <= Self.unitsPaired { search.settleAll(using: &random) }
+            guard planning.reserveHosts > 0, search.placement.hostOf != placed else { return }
+        }
+        search.keepReserve()
+    }
+
+    /// What is gained may cost the reserve, and the reserve what was gained: so often it is tried to have both.
+    private static let reserveRounds = 8
+
     /// Where each unit is to go when there may be only so many moves: those that gain most first.
-    private func limited(_ found: Placement, from start: Placement, objective: Objective) -> [Int] {
+    private func limited(_ result: PlacementSearch, from start: Placement, objective: Objective) -> [Int] {
+        let found = result.placement
         guard let most = planning.maxMoves, found.movedCount > most else { return found.hostOf }
         guard planning.strategy == .balance else {
             // The rules know no gain: the first ones are as good as any.
@@ -112,6 +133,13 @@ public struct Planner: Sendable {
         }
         var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: { false })
         var left = found.hostOf.indices.filter { found.hostOf[$0] != start.hostOf[$0] }
+        for unit in result.madeRoom.sorted() where left.contains(unit) {
+            let room = most - search.placement.movedCount
+            guard found.space.units[unit].members.count <= room, search.placement.admits(unit, on: found.hostOf[unit])
+            else { continue }
+            search.apply(unit, to: found.hostOf[unit])
+            left.removeAll { $0 == unit }
+        }
         while true {
             let room = most - search.placement.movedCount
             var best: (unit: Int, gain: Double)?

@@ -86,7 +86,7 @@ extension Plan {
         let verdicts = Dictionary(judgements.map { ($0.host, $0.verdict) }, uniquingKeysWith: { first, _ in first })
         func isOptional(_ move: PlannedMove) -> Bool {
             switch move.purpose {
-            case .drain, .rule: false
+            case .drain, .rule, .reserve: false
             case .contention: verdicts[move.source] != .overloaded
             case .balance, .room: true
             }

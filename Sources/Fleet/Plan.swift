@@ -57,6 +57,8 @@ public struct PlannedMove: Sendable, Equatable {
         case drain
         /// A rule is broken.
         case rule
+        /// Were a host to fail, a VM of it could be started where this one was.
+        case reserve
         /// It makes room for another move: a part of a swap, or a stop on the way that breaks a cycle.
         case room
     }
@@ -99,7 +101,8 @@ public struct PlannedMove: Sendable, Equatable {
 
 /// How a fleet stands: the smaller, the better, in the order of the fields.
 public struct FleetScore: Codable, Sendable, Equatable {
-    /// VMs that must leave (host in maintenance, broken rule) and have not.
+    /// VMs that must leave (host in maintenance, broken rule) and have not, and VMs that would find no room if their
+    /// host failed, where the policy keeps hosts in reserve.
     public var violations: Int
     /// Cores of demand or forecast demand above the hosts' upper threshold, summed over the hosts.
     public var coresLacking: Double

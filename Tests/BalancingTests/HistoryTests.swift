@@ -83,7 +83,9 @@ struct HistoryTests {
     @Test func aMoveThatOneWindowDoesNotConfirmIsNotMade() {
         /// h1's VMs use so much in the last minute and a half, and before; h2 has 1.2 cores of its own.
         func moves(before: Double, now: Double) -> [PlannedMove] {
-            var hosts = [HostHistory(name: HostName("h1"), samples: []), HostHistory(name: HostName("h2"), samples: [])]
+            var hosts = [
+                HostHistory(name: HostName("h1"), samples: []), HostHistory(name: HostName("h2"), samples: []),
+            ]
             for second in stride(from: 1800, through: 3600, by: 30) {
                 let cores = second > 3500 ? now : before
                 let vms = (1...4).map { vm("vm\($0)", cores: cores / 4, mebibytes: 512, vcpus: 1) }

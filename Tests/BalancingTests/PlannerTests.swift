@@ -138,6 +138,23 @@ struct PlannerTests {
         #expect(move.vm == VMID("small"))
     }
 
+    @Test func makesRoomForTheFailureOfAHost() throws {
+        // 24 GiB are free on each of two hosts: the VM of 32 GiB would find room on neither.
+        var vms = [vm("large", on: "h1", gibibytes: 32)]
+        for (host, number) in [("h2", 1), ("h2", 2), ("h2", 3), ("h2", 4), ("h2", 5), ("h3", 6), ("h3", 7), ("h3", 8)] {
+            vms.append(vm("vm\(number)", on: host, cores: 0.5, gibibytes: 8))
+        }
+        vms += [9, 10].map { vm("vm\($0)", on: "h3", cores: 0.5, gibibytes: 8) }
+        let fleet = model([host("h1"), host("h2"), host("h3")], vms)
+        let plan = plan(fleet, PlanningPolicy(aggressiveness: 1, reserveHosts: 1))
+        #expect(plan.before.violations == 1 && plan.after.violations == 0)
+        #expect(plan.moves.count == 1 && plan.moves.first?.purpose == .reserve)
+        #expect(plan.moves.first?.memoryBytes == 8 << 30)
+        #expect(self.plan(fleet, PlanningPolicy(aggressiveness: 1)).moves.isEmpty, "nothing is kept in reserve")
+        let hopeless = self.plan(fleet, PlanningPolicy(aggressiveness: 1, reserveHosts: 2))
+        #expect(hopeless.refusals.contains { $0.reason.contains("if its host failed") } && hopeless.shortage != nil)
+    }
+
     @Test func saysHowManyHostsAreMissing() throws {
         let vms = (1...20).map { vm("v\($0)", on: "h\($0 % 2 + 1)", cores: 2, gibibytes: 2) }
         let plan = plan(model([host("h1"), host("h2")], vms))
