@@ -63,7 +63,7 @@ extension Shortage {
         let hosts = max(lackingCores / hostCores, lackingMemory / hostMemory).rounded(.up)
         var words: [String] = []
         if lackingCores > 0 { words.append("\(cores(lackingCores)) of CPU") }
-        if lackingMemory > 0 { words.append("\(mebibytes(UInt64(lackingMemory))) of memory") }
+        if lackingMemory > 0 { words.append("\(bytesInWords(UInt64(lackingMemory))) of memory") }
         let kept = reserve > 0 ? ", with \(reserve) hosts kept in reserve" : ""
         self.init(
             hosts: Int(hosts),

@@ -84,8 +84,8 @@ struct Obstacles {
             switch kind {
             case .forbidden(let reason): reason
             case .memoryLimit:
-                "\(mebibytes(UInt64(max(0, largest { space.limit[$0][Lane.memory] - placement.used[$0][Lane.memory] })))) "
-                    + "of memory free\(most), \(mebibytes(UInt64(one.memoryBytes))) needed"
+                "\(bytesInWords(UInt64(max(0, largest { space.limit[$0][Lane.memory] - placement.used[$0][Lane.memory] })))) "
+                    + "of memory free\(most), \(bytesInWords(UInt64(one.memoryBytes))) needed"
             case .vcpuLimit: "the VCPUs there would be over the ratio allowed"
             case .apart(let rule): "rule \(space.model.rules[rule].name) keeps it apart from a VM there"
             case .cpuContention: "its CPU would be overloaded in turn (\(atLeast)\(least(Lane.peak)))"

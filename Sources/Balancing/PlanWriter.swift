@@ -32,21 +32,15 @@ struct PlanWriter {
         return schedule.moves.map { move in
             let vm = space.model.vms[move.member]
             let demand = space.demand(ofVM: move.member)
-            func shares() -> (source: Double, target: Double) {
-                (
-                    used[move.source][Lane.cpu] * space.inverse[move.source][Lane.cpu],
-                    used[move.target][Lane.cpu] * space.inverse[move.target][Lane.cpu]
-                )
-            }
-            let before = shares()
+            let before = Shares(move, used, space)
             used[move.source] -= demand
             used[move.target] += demand
-            let after = shares()
+            let after = Shares(move, used, space)
             let prediction = Prediction(
-                sourceBefore: before.source,
-                sourceAfter: after.source,
-                targetBefore: before.target,
-                targetAfter: after.target
+                sourceBefore: before.source[Lane.cpu],
+                sourceAfter: after.source[Lane.cpu],
+                targetBefore: before.target[Lane.cpu],
+                targetAfter: after.target[Lane.cpu]
             )
             let seconds = MigrationCost.seconds(vm, bandwidth: space.planning.bandwidth)
             let purpose = purpose(of: move)
@@ -57,11 +51,21 @@ struct PlanWriter {
                 target: space.model.hosts[move.target].name,
                 wave: move.wave,
                 purpose: purpose,
-                reason: reason(move, vm: vm, purpose: purpose, prediction: prediction, seconds: seconds),
+                reason: reason(move, vm: vm, purpose: purpose, shares: (before, after), seconds: seconds),
                 prediction: prediction,
                 memoryBytes: vm.demand.memoryBytes,
                 seconds: seconds
             )
+        }
+    }
+
+    /// Used / capacity of a move's hosts.
+    private struct Shares {
+        let source: Vector
+        let target: Vector
+        init(_ move: ScheduledMove, _ used: [Vector], _ space: PlacementSpace) {
+            source = used[move.source] * space.inverse[move.source]
+            target = used[move.target] * space.inverse[move.target]
         }
     }
 
@@ -85,15 +89,18 @@ struct PlanWriter {
         _ move: ScheduledMove,
         vm: VirtualMachine,
         purpose: PlannedMove.Purpose,
-        prediction: Prediction,
+        shares: (before: Shares, after: Shares),
         seconds: Double
     ) -> String {
+        func change(_ host: KeyPath<Shares, Vector>, _ lane: Int) -> String {
+            "from \(percent(shares.before[keyPath: host][lane])) to \(percent(shares.after[keyPath: host][lane]))"
+        }
         let source = space.model.hosts[move.source].name
         let target = space.model.hosts[move.target].name
         let why =
             switch purpose {
             case .drain: "\(source) is in maintenance and is to be emptied"
-            case .rule: "a rule does not allow, or like, it on \(source)"
+            case .rule: "\(rules(of: move.unit)) would have it elsewhere than on \(source)"
             case .contention:
                 "\(source) is overloaded (\(objective.contention(on: move.source, of: start) ?? "it was before"))"
             case .reserve: "room is to be kept for the VMs of a host that fails, and there is none yet"
@@ -101,23 +108,45 @@ struct PlanWriter {
             case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
             case .room: "it makes room on \(source) for a VM that fits better there"
             }
-        return "\(why); \(vm.name) uses \(cores(vm.demand.cpuCores)) and \(mebibytes(vm.demand.memoryBytes)); "
-            + "\(source) goes from \(percent(prediction.sourceBefore)) to \(percent(prediction.sourceAfter)) CPU, "
-            + "\(target) from \(percent(prediction.targetBefore)) to \(percent(prediction.targetAfter)); "
-            + "\(gain(of: move)) for about \(Int(seconds.rounded(.up))) s of migration"
+        return "\(why); \(vm.name) needs \(cores(vm.demand.cpuCores)) and \(bytesInWords(vm.demand.memoryBytes)); "
+            + "\(source) goes \(change(\.source, Lane.cpu)) CPU and \(change(\.source, Lane.memory)) memory, "
+            + "\(target) \(change(\.target, Lane.cpu)) and \(change(\.target, Lane.memory)); "
+            + "\(worth(of: move)) (about \(Int(seconds.rounded(.up))) s of migration)"
     }
 
-    /// What the move gains: what would be lost if it alone were left out.
-    private func gain(of move: ScheduledMove) -> String {
+    /// What the move gains, in what it costs; left out alone, so much would be lost.
+    private func worth(of move: ScheduledMove) -> String {
         let after = schedule.placement
         let unit = space.units[move.unit]
         let changes = [(unit.home, unit.demand), (after.hostOf[move.unit], -unit.demand)]
-        let gain = changes.filter { space.isActive[$0.0] }.reduce(0.0) { gain, change in
+        var gain = changes.filter { space.isActive[$0.0] }.reduce(0.0) { gain, change in
             let (host, demand) = change
             let without = objective.energy((after.used[host] + demand) * space.inverse[host])
             return gain + without - objective.energy(after.share(of: host))
         }
-        return "it gains \((gain * 100).rounded() / 100) host units"
+        gain += objective.term(unit, on: unit.home)
+        let times = gain / max(objective.price * unit.seconds, .leastNormalMagnitude)
+        guard times >= 1 else { return "other moves gain by what it costs" }
+        if times >= 1000 { return "it gains over 1000 times what it costs" }
+        let words = times < 10 ? "\((times * 10).rounded() / 10)" : "\(Int(times.rounded()))"
+        return "it gains \(words) times what it costs"
+    }
+
+    /// The names of the rules that a unit's home breaks.
+    private func rules(of unit: Int) -> String {
+        let one = space.units[unit]
+        let home = space.model.hosts[one.home].name
+        let members = Set(one.members.map { space.model.vms[$0].id })
+        let broken = space.model.rules.filter { rule in
+            guard !members.isDisjoint(with: rule.vms) else { return false }
+            switch rule.kind {
+            case .onlyOn, .preferably: return !rule.hosts.contains(home)
+            case .neverOn: return rule.hosts.contains(home)
+            case .together, .apart: return true
+            }
+        }
+        let names = broken.map(\.name).sorted()
+        return "\(names.count == 1 ? "rule" : "rules") \(names.joined(separator: ", "))"
     }
 
     // MARK: hosts

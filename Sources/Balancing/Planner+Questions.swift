@@ -81,7 +81,7 @@ extension Planner {
             let used = state.used[number] + demand
             if obstacle == nil, used[Lane.memory] > space.limit[number][Lane.memory] {
                 let free = max(0, space.limit[number][Lane.memory] - state.used[number][Lane.memory])
-                obstacle = "\(mebibytes(UInt64(free))) of memory free, \(mebibytes(vm.demand.memoryBytes)) needed"
+                obstacle = "\(bytesInWords(UInt64(free))) of memory free, \(bytesInWords(vm.demand.memoryBytes)) needed"
             }
             if obstacle == nil, used[Lane.vcpus] > space.limit[number][Lane.vcpus] {
                 obstacle = "\(Int(used[Lane.vcpus])) VCPUs would be on \(host.cpus) CPUs, over the ratio allowed"
@@ -108,8 +108,8 @@ extension Planner {
         guard let number = model.vms.firstIndex(where: { $0.id == id }) else { return [] }
         let vm = model.vms[number]
         var words = [
-            "\(vm.name) is on \(vm.host), uses \(cores(vm.demand.cpuCores)) (forecast \(cores(vm.peakCores))) and "
-                + "\(mebibytes(vm.demand.memoryBytes)) of memory"
+            "\(vm.name) is on \(vm.host), needs \(cores(vm.demand.cpuCores)) (at most \(cores(vm.peakCores)) by the forecast) and "
+                + "\(bytesInWords(vm.demand.memoryBytes)) of memory"
         ]
         let moves = plan.moves.filter { $0.vm == id }
         for move in moves {

@@ -4,8 +4,12 @@ import Fleet
 /// A share as a whole percentage: `87 %`.
 func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 
-/// Bytes in MiB: `128 MiB`.
-func mebibytes(_ bytes: UInt64) -> String { "\(bytes >> 20) MiB" }
+/// Bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
+func bytesInWords(_ bytes: UInt64) -> String {
+    guard bytes >= 1 << 30 else { return "\(bytes >> 20) MiB" }
+    let tenths = (bytes * 10 + (1 << 29)) >> 30
+    return tenths % 10 == 0 ? "\(tenths / 10) GiB" : "\(tenths / 10).\(tenths % 10) GiB"
+}
 
 /// Cores with two decimals: `0.15 cores`.
 func cores(_ value: Double) -> String {

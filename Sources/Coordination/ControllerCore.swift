@@ -168,17 +168,11 @@ public struct ControllerCore: Sendable {
         }
         for (index, move) in moves.enumerated() {
             let order = MigrationOrder(
+                move,
                 id: OrderID("\(identifier)-\(index + 1)"),
-                vm: move.vm,
-                vmName: move.vmName,
-                source: move.source,
-                target: move.target,
-                channel: .ipsec,
                 issuedAt: instant,
-                expires: instant + policy.orderLifetime,
-                issuer: .controller,
-                reason: move.reason,
-                prediction: move.prediction
+                lifetime: policy.orderLifetime,
+                issuer: .controller
             )
             // Known from now on, so that the next decision counts it even before the ledger shows it.
             orders[order.id] = OrderLife(order)

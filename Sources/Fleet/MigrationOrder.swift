@@ -85,3 +85,22 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
 }
+
+extension MigrationOrder {
+    /// The order that carries out a planned move.
+    public init(_ move: PlannedMove, id: OrderID, issuedAt: Instant, lifetime: Duration, issuer: Issuer) {
+        self.init(
+            id: id,
+            vm: move.vm,
+            vmName: move.vmName,
+            source: move.source,
+            target: move.target,
+            channel: .ipsec,
+            issuedAt: issuedAt,
+            expires: issuedAt + lifetime,
+            issuer: issuer,
+            reason: move.reason,
+            prediction: move.prediction
+        )
+    }
+}

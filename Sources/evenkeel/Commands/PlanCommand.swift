@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Balancing
+import Commands
 import Fleet
 import FleetFiles
 import Foundation
+import Ledger
 
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Show which VMs would move where, in which order, why, and what it brings.",
         discussion: """
-            Plans for the running fleet as the ledger tells it, or for one in a file. Nothing is moved and nothing is \
-            written to the ledger. docs/planning.md describes the keys of --json.
+            Plans for the running fleet as the ledger tells it, or for one in a file. Without --apply nothing is moved \
+            and nothing is written to the ledger. docs/planning.md describes the keys of --json.
             """
     )
 
@@ -20,6 +22,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @Flag(help: "Print JSON.")
     var json = false
+
+    @Flag(help: "Order the moves of the first wave and follow them; in the mode manual (policy.mode).")
+    var apply = false
 
     @Flag(help: "Show all hosts, however many there are.")
     var allHosts = false
@@ -39,12 +44,18 @@ struct PlanCommand: AsyncParsableCommand {
         if writeGaneti != nil, input.ganeti == nil {
             throw ValidationError("--write-ganeti writes what --ganeti has read: give --ganeti too.")
         }
+        if apply, input.snapshot != nil || input.ganeti != nil {
+            throw ValidationError("--apply moves VMs of the running fleet: it does not go with a file.")
+        }
+        if apply, json { throw ValidationError("--apply tells what it does as it goes: it does not go with --json.") }
         if json, allHosts || allMoves {
             throw ValidationError("--json has all hosts and moves: --all-hosts and --all-moves go without it.")
         }
     }
 
     func run() async throws {
+        let settings = try input.configuration.settings()
+        if apply { try PlanApplication.check(settings) }
         var fleet = try await FleetInput.read(input)
         let search = PlanSearch(fleet, planning)
         let plan = search.plan(for: &fleet)
@@ -63,5 +74,11 @@ struct PlanCommand: AsyncParsableCommand {
         printLine(
             json ? try evenkeel.json(view) : view.text(PlanView.Extent(allHosts: allHosts, allMoves: allMoves))
         )
+        guard apply, !plan.moves.isEmpty else { return }
+        printLine("")
+        let ledger = input.configuration.openLedger(settings, as: .operator)
+        try await cancellingOnShutdownSignals {
+            try await PlanApplication(plan: plan, settings: settings, ledger: ledger).run { printLine($0) }
+        }
     }
 }

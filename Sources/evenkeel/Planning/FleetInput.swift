@@ -37,6 +37,9 @@ struct FleetInput {
             )
             input = FleetInput(name: file, model: cluster.model, policy: settings.policy)
             input.ganeti = cluster
+            if options.utilisation == nil {
+                input.warnings.append("no --utilisation: memory and VCPUs alone are known and balanced")
+            }
         } else {
             input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings)
         }

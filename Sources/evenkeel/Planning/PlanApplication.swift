@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Controller
+import Fleet
+import Ledger
+import Settings
+
+/// Carries out a plan's first wave by hand; the rest is planned again from what came of it.
+struct PlanApplication {
+    var plan: Plan
+    var settings: Settings
+    var ledger: any FleetLedger
+
+    enum Refused: Error, CustomStringConvertible {
+        case mode(OperatingMode)
+        case failed(Int, of: Int)
+
+        var description: String {
+            switch self {
+            case .mode(.automatic): "policy.mode is automatic: the controller carries plans out by itself"
+            case .mode(let mode): "policy.mode is \(mode.rawValue): plans are carried out in the mode manual"
+            case .failed(let failed, let all): "\(failed) of \(all) moves did not succeed"
+            }
+        }
+    }
+
+    /// Refuses where the mode is not `manual`.
+    static func check(_ settings: Settings) throws(Refused) {
+        guard settings.policy.mode == .manual else { throw .mode(settings.policy.mode) }
+    }
+
+    func run(say: (String) -> Void) async throws {
+        let moves = plan.moves.filter { $0.wave == 0 }
+        var orders: [MigrationOrder] = []
+        for move in moves {
+            let order = MigrationOrder(
+                move,
+                id: OrderID("by-hand-\(ControllerService.newIdentifier())"),
+                issuedAt: .byTheWallClock,
+                lifetime: settings.policy.orderLifetime,
+                issuer: .operator
+            )
+            try await ledger.append(OrderRecord.migrate(order: order))
+            say("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)")
+            orders.append(order)
+        }
+        var failed = 0
+        for order in orders {
+            do {
+                let move = try await ManualOrder.follow(order, in: ledger, settings: settings) { _ in }
+                guard move.stage == .done else {
+                    throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
+                }
+                say(ManualOrder.summary(move))
+            } catch let error as ManualOrderError {
+                failed += 1
+                say("\(order.vmName): \(error)")
+            }
+        }
+        guard failed == 0 else { throw Refused.failed(failed, of: orders.count) }
+        if plan.waves > 1 { say("This was the first of \(plan.waves) waves: run it again for the next.") }
+    }
+}
