@@ -118,6 +118,9 @@ extension Settings {
         guard policy.overloadSamples <= policy.overloadWindow else {
             throw refuse("policy.overload_samples", "it is above policy.overload_window")
         }
+        guard policy.shortWindow <= policy.longWindow else {
+            throw refuse("policy.short_window", "it is above policy.long_window")
+        }
         guard policy.staleAfter >= sampling.interval else {
             throw refuse("policy.stale_after", "it is below sampling.interval: every host would be stale")
         }

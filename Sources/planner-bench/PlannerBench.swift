@@ -23,6 +23,9 @@ struct PlannerBench: AsyncParsableCommand {
     @Option(help: "hbal is run on fleets of up to so many hosts; it takes minutes from 100 on.")
     var hbalHosts = 40
 
+    @Flag(help: "Print a JSON object per row instead of a table.")
+    var json = false
+
     @Option(help: .hidden)
     var onlyCase: String?
 
@@ -36,13 +39,9 @@ struct PlannerBench: AsyncParsableCommand {
             return
         }
         let hbal = Hbal()
-        if !hbal.isInstalled { print("hbal is not installed (Debian: ganeti-htools): no peer to compare with") }
-        print(
-            Self.row([
-                "fleet", "hosts", "VMs", "planner", "seconds", "peak MiB", "moves", "GiB", "imbalance", "hbal's score",
-                "replan s (moves)",
-            ])
-        )
+        if !json { print(Self.machine) }
+        if !hbal.isInstalled, !json { print("hbal is not installed (Debian: ganeti-htools): no peer to compare with") }
+        if !json { print(Row.header) }
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: clusters)) ?? []
         for file in folders.sorted() where file.hasSuffix(".data") {
             let name = String(file.dropLast(5))
@@ -61,24 +60,47 @@ struct PlannerBench: AsyncParsableCommand {
         for level in [3, 5] {
             let result = try await child("\(source)|\(level)", folder: folder)
             hosts = result.hosts
-            let score = hosts <= 200 ? try await hbal.score(folder, "after.data") : nil
-            print(
-                Self.row([
-                    name, "\(hosts)", "\(result.vms)", "aggressiveness \(level)", Self.short(result.seconds),
-                    "\(result.peakMebibytes)", "\(result.moves)", Self.short(result.gibibytes),
-                    "\(Self.precise(result.before.imbalance)) -> \(Self.precise(result.after.imbalance))",
-                    score.map(Self.precise) ?? "-",
-                    result.replanSeconds.map { "\(Self.short($0)) (\(result.replanMoves ?? 0))" } ?? "-",
-                ])
-            )
+            let score = hosts <= Self.hostsJudged ? try await hbal.score(folder, "after.data") : nil
+            try show(Row(fleet: name, planner: "aggressiveness \(level)", result, score: score))
         }
         guard hosts <= hbalHosts, let peer = try await hbal.balance(folder) else { return }
-        print(
-            Self.row([
-                name, "\(hosts)", "", "hbal", Self.short(peer.seconds), "", "\(peer.moves)", Self.short(peer.gibibytes),
-                "", "\(Self.precise(peer.before)) -> \(Self.precise(peer.after))", "",
-            ])
+        try show(
+            Row(
+                fleet: name,
+                hosts: hosts,
+                planner: "hbal",
+                seconds: peer.seconds,
+                moves: peer.moves,
+                gibibytes: peer.gibibytes,
+                scoreOfHbal: peer.after
+            )
         )
+    }
+
+    /// On larger fleets hbal takes minutes to judge a placement.
+    private static let hostsJudged = 200
+
+    private func show(_ row: Row) throws {
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            print(String(decoding: try encoder.encode(row), as: UTF8.self))
+        } else {
+            print(row.text)
+        }
+    }
+
+    /// What the figures were taken on; planning takes one core.
+    private static var machine: String {
+        let cpus = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let model = cpus.split(separator: "\n").first { $0.hasPrefix("model name") }?
+            .split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
+        #if DEBUG
+        let build = "a debug build: the times mean nothing"
+        #else
+        let build = "a release build"
+        #endif
+        return "\(model ?? "unknown CPU"), \(ProcessInfo.processInfo.activeProcessorCount) CPUs, \(build)"
     }
 
     private func child(_ source: String, folder: String) async throws -> Case.Result {
@@ -110,14 +132,4 @@ struct PlannerBench: AsyncParsableCommand {
             folder: folder
         )
     }
-
-    static func row(_ cells: [String]) -> String {
-        let widths = [10, 6, 7, 17, 8, 9, 6, 7, 18, 18, 16]
-        return zip(cells, widths).map { cell, width in
-            cell + String(repeating: " ", count: max(0, width - cell.count))
-        }.joined(separator: " ")
-    }
-
-    static func short(_ value: Double) -> String { String(format: value < 10 ? "%.2f" : "%.0f", value) }
-    static func precise(_ value: Double) -> String { String(format: "%.4f", value) }
 }

@@ -67,6 +67,25 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(3)).pastMoves.map(\.succeeded) == [false])
     }
 
+    @Test(arguments: OperatingMode.allCases) func onlyTheModeAutomaticMovesVMs(mode: OperatingMode) {
+        var core = ControllerCore(policy: Policy(mode: mode))
+        var effects: [ControllerCore.Effect] = []
+        for second in stride(from: 5, through: 30, by: 5) {
+            feed(&core, at: second)
+            effects += core.handle(.decide(at: .second(second), identifier: "d\(second)"))
+        }
+        let spoken = effects.compactMap { if case .announce(let one) = $0 { one } else { nil } }
+        let moves = spoken.filter { $0.kind == .move }.map { String($0.text.prefix(20)) }
+        switch mode {
+        case .off: #expect(moves.isEmpty)
+        case .advise: #expect(moves == ["would move vm1 from "], "once, not with every decision")
+        case .manual: #expect(moves == ["recommended: move vm"])
+        case .automatic: #expect(moves == ["move vm1 from h1 to "])
+        }
+        #expect(submitted(effects).count == (mode == .automatic ? 1 : 0))
+        #expect(spoken.contains { $0.text.hasPrefix("h1 is overloaded") }, "hosts are judged in every mode")
+    }
+
     @Test func aVerdictIsAnnouncedOnceAndARefusalOnce() {
         var core = ControllerCore(policy: Policy())
         var spoken: [String] = []

@@ -21,6 +21,13 @@ struct SettingsTests {
             address: 10.0.0.2
             inner_address: 10.9.0.2
             libvirt_uri: qemu+ssh://h2/system
+            mode: maintenance
+        rules:
+          - {name: web, kind: apart, vms: [web-1, web-2]}
+          - name: licence
+            kind: onlyOn
+            vms: [db]
+            hosts: [h1]
         """
 
     @Test func readsAFileWithComments() throws {
@@ -28,7 +35,30 @@ struct SettingsTests {
         #expect(settings.ledger.folder == "/mnt/log")
         #expect(settings.policy.cpu == Thresholds(upper: 0.7, lower: 0.5))
         #expect(settings.policy.cooldown == .seconds(600))
+        #expect(settings.policy.maintenance == [HostName("h2")])
+        #expect(
+            settings.policy.rules == [
+                PlacementRule(name: "web", kind: .apart, vms: [VMID("web-1"), VMID("web-2")]),
+                PlacementRule(name: "licence", kind: .onlyOn, vms: [VMID("db")], hosts: [HostName("h1")]),
+            ]
+        )
         #expect(settings.inventory.hosts.map(\.libvirtURI) == ["qemu+tls://h1/system", "qemu+ssh://h2/system"])
+    }
+
+    @Test func readsWhatPlansAreToBeLike() throws {
+        let settings = try Settings.load(
+            file: nil,
+            flags: [
+                "policy.mode=advise", "policy.strategy=push-pull", "policy.aggressiveness=5",
+                "policy.memory_limit=150%", "policy.vcpus_per_cpu=4", "policy.reserve_hosts=0",
+                "policy.bandwidth=2.5Gbit", "policy.max_moves=7", "policy.weights.disk=0",
+            ]
+        )
+        let planning = settings.policy.planning
+        #expect(settings.policy.mode == .advise && planning.strategy == .pushPull && planning.aggressiveness == 5)
+        #expect(planning.memoryLimit == 1.5 && planning.vcpusPerCPU == 4 && planning.reserveHosts == 0)
+        #expect(planning.bandwidth == 312_500_000 && planning.maxMoves == 7 && planning.weights.disk == 0)
+        #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
     }
 
     @Test func flagsGoOverEnvironmentOverFile() throws {
@@ -59,6 +89,16 @@ struct SettingsTests {
         ("policy:\n  cpu:\n    upper: 50%", "f.yaml", "policy.cpu.lower", "above policy.cpu.upper"),
         ("policy:\n  overload_samples: 9", "f.yaml", "policy.overload_samples", "above policy.overload_window"),
         ("policy:\n  stale_after: 1s", "f.yaml", "policy.stale_after", "every host would be stale"),
+        ("policy:\n  mode: auto", "f.yaml:2", "policy.mode", "none of off, advise, manual, automatic"),
+        ("policy:\n  aggressiveness: 6", "f.yaml:2", "policy.aggressiveness", "no level"),
+        ("policy:\n  bandwidth: 1000", "f.yaml:2", "policy.bandwidth", "no bandwidth"),
+        ("policy:\n  short_window: 2h", "f.yaml", "policy.short_window", "above policy.long_window"),
+        ("rules:\n  - {name: a, kind: near, vms: [x, y]}", "f.yaml:2", "rules[0].kind", "none of together"),
+        ("rules:\n  - {name: a, kind: apart, vms: [x]}", "f.yaml:2", "rules[0].vms", "two VMs"),
+        ("rules:\n  - {name: a, kind: onlyOn, vms: [x]}", "f.yaml:2", "rules[0].hosts", "a host at least"),
+        ("rules:\n  - {name: a, kind: apart, vms: [x, {y: 1}]}", "f.yaml:2", "rules[0].vms", "a list of texts"),
+        ("rules:\n  - {name: a, kind: neverOn, vms: [x], hosts: [h9]}", "f.yaml", "rules", "h9, which is not in hosts"),
+        ("hosts:\n  - {name: h1, address: a, inner_address: b, mode: down}", "f.yaml:2", "hosts[0].mode", "neither"),
         ("a: b: c", "f.yaml", "", "not valid YAML"),
     ])
     func refusesWithFileKeyAndReason(text: String, origin: String, key: String, reason: String) {
