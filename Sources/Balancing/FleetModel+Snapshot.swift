@@ -30,7 +30,8 @@ extension FleetModel {
             hosts: hosts,
             vms: vms,
             movesInFlight: snapshot.movesInFlight,
-            closedPaths: snapshot.closedPaths
+            closedPaths: snapshot.closedPaths,
+            bandwidths: index.bandwidths
         )
         rules = policy.rules.map { resolved($0) }
     }
@@ -74,6 +75,7 @@ extension FleetModel {
                     peakCores: demand?.peakCores,
                     vcpus: vm.vcpus ?? 0,
                     state: vm.state,
+                    dirtyBytesPerSecond: index.dirtyRate(of: vm.id),
                     staysBecause: index.reasonToStay(vm),
                     avoids: index.avoids(vm.id)
                 )

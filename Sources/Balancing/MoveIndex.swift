@@ -30,6 +30,25 @@ struct MoveIndex: Sendable {
         self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The mean of what migrations got on each path.
+    var bandwidths: [Path: Double] {
+        var sums: [Path: (sum: Double, count: Double)] = [:]
+        // In one order, so that sums of the same numbers are the same.
+        for vm in past.keys.sorted() {
+            for ended in past[vm] ?? [] where ended.succeeded {
+                guard let speed = finite(ended.bytesPerSecond), speed > 0 else { continue }
+                let known = sums[ended.move.path] ?? (0, 0)
+                sums[ended.move.path] = (known.sum + speed, known.count + 1)
+            }
+        }
+        return sums.mapValues { $0.sum / $0.count }
+    }
+
+    /// How fast a VM's guest dirtied memory during its last move.
+    func dirtyRate(of vm: VMID) -> Double? {
+        finite(past[vm]?.max { $0.endedAt < $1.endedAt }?.dirtyBytesPerSecond)
+    }
+
     /// Why a VM may not leave its host now; `nil` when it may.
     func reasonToStay(_ vm: VMSample) -> String? {
         guard vm.state == .running else { return "it is not running (\(vm.state.rawValue))" }

@@ -21,6 +21,7 @@ struct Objective: Sendable {
     let contention: Vector
     /// Host units that one second of migration costs.
     let price: Double
+    private let space: PlacementSpace
 
     /// More than any balance that one host can gain.
     static let violation = 10_000.0
@@ -56,6 +57,7 @@ struct Objective: Sendable {
         self.contention = contention
         price = Self.pricePerSecond * level.priceFactor * 3600 / max(planning.horizon.inSeconds, 1)
         target = Self.target(space)
+        self.space = space
     }
 
     /// What the levels of aggressiveness mean.
@@ -108,7 +110,7 @@ struct Objective: Sendable {
         if host == unit.home {
             if unit.mustLeave { term += Self.violation }
         } else {
-            term += price * unit.seconds
+            term += price * space.seconds(unit, to: host)
         }
         if let preferred = unit.preferredHosts, !preferred.contains(host) { term += Self.preference }
         return term

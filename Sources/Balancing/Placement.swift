@@ -12,7 +12,6 @@ struct Placement: Sendable {
     private(set) var apartCount: [[Int: Int]]
     /// What may be used of each host: the space's limits, less what is kept for failures.
     private(set) var limit: [Vector]
-    private(set) var movedSeconds = 0.0
     private(set) var movedCount = 0
 
     init(_ space: PlacementSpace) {
@@ -47,10 +46,8 @@ struct Placement: Sendable {
         hostOf[unit] = target
         let home = space.units[unit].home
         if source == home {
-            movedSeconds += space.units[unit].seconds
             movedCount += space.units[unit].members.count
         } else if target == home {
-            movedSeconds -= space.units[unit].seconds
             movedCount -= space.units[unit].members.count
         }
         for rule in space.units[unit].apart {

@@ -90,7 +90,8 @@ extension PlacementSearch {
     private mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
         let one = space.units[unit]
         let list = shortlists.list(one.placementClass, share: share, space: space, objective: objective)
-        let leastTerm = placement.hostOf[unit] == one.home ? objective.price * one.seconds : 0
+        let isPriced = placement.hostOf[unit] == one.home && space.bandwidths.isEmpty
+        let leastTerm = isPriced ? objective.price * one.seconds : 0
         if cost(of: unit) - list.leastCost(of: one.demand, objective) - leastTerm > Objective.leastGain,
             let best = best(for: unit, among: list.hosts)
         {

@@ -80,7 +80,7 @@ struct PlacementSearch {
         let here = placement.hostOf[unit]
         let costHere = cost(of: unit)
         let one = space.units[unit]
-        let away = one.preferredHosts == nil ? objective.price * one.seconds : nil
+        let away = one.preferredHosts == nil && space.bandwidths.isEmpty ? objective.price * one.seconds : nil
         var best: Int?
         var bestGain = Objective.leastGain
         for host in hosts where host != here {

@@ -26,7 +26,7 @@ struct PlacementSpace: Sendable {
         var home: Int
         var demand: Vector
         var memoryBytes: Double
-        /// What its move costs, in seconds of migration.
+        /// What its move costs, in seconds of migration, on a path that was not measured.
         var seconds: Double
         /// Which of `allowed` holds for it.
         var placementClass: Int
@@ -60,6 +60,8 @@ struct PlacementSpace: Sendable {
     let allowed: [[Bool]]
     /// Closed paths: target's number in the upper half, source's in the lower.
     let closed: Set<Int>
+    /// Measured bandwidths of paths, numbered alike.
+    let bandwidths: [Int: Double]
     let weights: Vector
     let activeCount: Int
 
@@ -85,6 +87,12 @@ struct PlacementSpace: Sendable {
                 return target << 32 | source
             }
         )
+        var bandwidths: [Int: Double] = [:]
+        for (path, bandwidth) in model.bandwidths {
+            guard let source = numbers[path.source], let target = numbers[path.target], bandwidth > 0 else { continue }
+            bandwidths[target << 32 | source] = bandwidth
+        }
+        self.bandwidths = bandwidths
         let weight = planning.weights
         weights = Vector(weight.cpu, weight.memory, weight.network, weight.disk, weight.vcpus, 0, 0, 0)
         var units = UnitBuilder(model: model, planning: planning, hostNumbers: numbers)
@@ -116,6 +124,21 @@ struct PlacementSpace: Sendable {
             demand[Lane.vcpus] = 0
             own[source] -= demand
         }
+    }
+
+    /// What a unit's move from its home to a host costs, in seconds of migration.
+    @inline(__always)
+    func seconds(_ unit: Unit, to host: Int) -> Double {
+        if bandwidths.isEmpty { return unit.seconds }
+        return unit.members.reduce(0) {
+            $0 + seconds(ofVM: $1, from: unit.home, to: host) + MigrationCost.overhead
+        }
+    }
+
+    /// How long the transfer of a VM takes between two hosts.
+    func seconds(ofVM vm: Int, from source: Int, to target: Int) -> Double {
+        let bandwidth = bandwidths[target << 32 | source] ?? planning.bandwidth
+        return MigrationCost.seconds(model.vms[vm], bandwidth: bandwidth)
     }
 
     /// What one VM needs.

@@ -42,7 +42,7 @@ struct PlanWriter {
                 targetBefore: before.target[Lane.cpu],
                 targetAfter: after.target[Lane.cpu]
             )
-            let seconds = MigrationCost.seconds(vm, bandwidth: space.planning.bandwidth)
+            let seconds = space.seconds(ofVM: move.member, from: move.source, to: move.target)
             let purpose = purpose(of: move)
             return PlannedMove(
                 vm: vm.id,
@@ -125,7 +125,7 @@ struct PlanWriter {
             return gain + without - objective.energy(after.share(of: host))
         }
         gain += objective.term(unit, on: unit.home)
-        let times = gain / max(objective.price * unit.seconds, .leastNormalMagnitude)
+        let times = gain / max(objective.price * space.seconds(unit, to: move.target), .leastNormalMagnitude)
         guard times >= 1 else { return "other moves gain by what it costs" }
         if times >= 1000 { return "it gains over 1000 times what it costs" }
         let words = times < 10 ? "\((times * 10).rounded() / 10)" : "\(Int(times.rounded()))"

@@ -5,7 +5,9 @@ import Fleet
 struct SampleWindow: Sendable {
     /// Oldest first.
     let samples: [LoadSample]
-    /// The time in seconds that each sample stands for: since the one before it. History is thinned, and without
+    /// The time in seconds that each sample stands for: since the one before it.
+    ///
+    /// History is thinned, and without
     /// weights the last two minutes would outvote the half hour.
     let weights: [Double]
 

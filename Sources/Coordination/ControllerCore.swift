@@ -64,9 +64,7 @@ public struct ControllerCore: Sendable {
             at: instant,
             hosts: hosts.values.sorted { $0.name < $1.name },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
-            pastMoves: inOrder.filter { $0.stage.isFinal }.map {
-                PastMove(move: $0.move, endedAt: $0.changedAt, succeeded: $0.stage == .done)
-            },
+            pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
             closedPaths: Set(inOrder.filter { $0.evidence?.verdict == .leak }.map(\.move.path))
         )
     }

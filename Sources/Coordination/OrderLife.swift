@@ -35,6 +35,21 @@ public struct OrderLife: Sendable, Equatable {
 
     public var move: Move { Move(vm: order.vm, source: order.source, target: order.target) }
 
+    /// The move as one that has ended.
+    var pastMove: PastMove {
+        var speed: Double?
+        if let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
+            speed = Double(sent) / time
+        }
+        return PastMove(
+            move: move,
+            endedAt: changedAt,
+            succeeded: stage == .done,
+            bytesPerSecond: speed,
+            dirtyBytesPerSecond: progress?.dirtyPagesPerSecond.map { Double($0) * 4096 }
+        )
+    }
+
     /// Takes in one report; returns whether it changed anything.
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {

@@ -18,6 +18,8 @@ public struct FleetModel: Sendable, Equatable {
     public var movesInFlight: [Move]
     /// Paths over which nothing is planned.
     public var closedPaths: Set<Path>
+    /// What migrations got on a path under its escort, in bytes per second, where that was measured.
+    public var bandwidths: [Path: Double]
 
     public init(
         revision: UInt64 = 0,
@@ -26,7 +28,8 @@ public struct FleetModel: Sendable, Equatable {
         vms: [VirtualMachine],
         rules: [PlacementRule] = [],
         movesInFlight: [Move] = [],
-        closedPaths: Set<Path> = []
+        closedPaths: Set<Path> = [],
+        bandwidths: [Path: Double] = [:]
     ) {
         self.revision = revision
         self.at = at
@@ -35,6 +38,7 @@ public struct FleetModel: Sendable, Equatable {
         self.rules = rules
         self.movesInFlight = movesInFlight
         self.closedPaths = closedPaths
+        self.bandwidths = bandwidths
     }
 }
 

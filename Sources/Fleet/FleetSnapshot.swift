@@ -69,9 +69,21 @@ public struct PastMove: Sendable, Equatable {
     public var move: Move
     public var endedAt: Instant
     public var succeeded: Bool
-    public init(move: Move, endedAt: Instant, succeeded: Bool) {
+    /// What the migration got under its escort; `nil`: not known.
+    public var bytesPerSecond: Double?
+    /// How fast the guest dirtied memory when that was last told; `nil`: not known.
+    public var dirtyBytesPerSecond: Double?
+    public init(
+        move: Move,
+        endedAt: Instant,
+        succeeded: Bool,
+        bytesPerSecond: Double? = nil,
+        dirtyBytesPerSecond: Double? = nil
+    ) {
         self.move = move
         self.endedAt = endedAt
         self.succeeded = succeeded
+        self.bytesPerSecond = bytesPerSecond
+        self.dirtyBytesPerSecond = dirtyBytesPerSecond
     }
 }

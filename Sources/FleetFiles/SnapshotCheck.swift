@@ -27,18 +27,24 @@ struct SnapshotCheck {
         try checkHosts()
         try checkVMs()
         try checkRules()
+        try checkPaths()
         return FleetModel(
             at: content.at ?? Instant(milliseconds: 0),
             hosts: content.hosts.map(\.host),
             vms: content.vms.map(\.virtualMachine),
-            rules: content.rules ?? []
+            rules: content.rules ?? [],
+            closedPaths: Set((content.paths ?? []).filter { $0.closed == true }.map(\.path)),
+            bandwidths: Dictionary(
+                (content.paths ?? []).compactMap { entry in entry.bytesPerSecond.map { (entry.path, $0) } },
+                uniquingKeysWith: { first, _ in first }
+            )
         )
     }
 
     /// A key that nobody reads is a typing error that would go unseen.
     private func checkKeys() throws(FleetFileError) {
         let known: [String: Set<String>] = [
-            "": ["format", "version", "at", "hosts", "vms", "rules"],
+            "": ["format", "version", "at", "hosts", "vms", "rules", "paths"],
             "hosts": [
                 "name", "cores", "cpus", "memoryBytes", "networkBytesPerSecond", "diskBytesPerSecond", "ownCores",
                 "ownMemoryBytes", "mode", "group", "hypervisor", "storages", "networks",
@@ -49,6 +55,7 @@ struct SnapshotCheck {
                 "avoids",
             ],
             "rules": ["name", "kind", "vms", "hosts"],
+            "paths": ["source", "target", "bytesPerSecond", "closed"],
         ]
         for key in lines.keys {
             guard let keys = known[key.array], !keys.contains(key.key) else { continue }
@@ -114,6 +121,25 @@ struct SnapshotCheck {
                 let reason = isBetweenVMs ? "takes no hosts" : "needs at least one host"
                 throw refuse("rules", index, "hosts", "rule \(rule.name) of kind \(rule.kind.rawValue) \(reason)")
             }
+        }
+    }
+
+    private func checkPaths() throws(FleetFileError) {
+        let hosts = Set(content.hosts.map(\.name))
+        var seen: Set<Path> = []
+        for (index, entry) in (content.paths ?? []).enumerated() {
+            for (key, host) in [("source", entry.source), ("target", entry.target)] where !hosts.contains(host) {
+                throw refuse("paths", index, key, "a path names host \(host), which is not in this file")
+            }
+            guard seen.insert(entry.path).inserted else {
+                throw refuse(
+                    "paths",
+                    index,
+                    "source",
+                    "the path from \(entry.source) to \(entry.target) is there twice"
+                )
+            }
+            try check(entry.bytesPerSecond ?? 0, "paths", index, "bytesPerSecond", of: "\(entry.source)")
         }
     }
 

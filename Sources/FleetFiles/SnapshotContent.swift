@@ -11,6 +11,7 @@ struct SnapshotContent: Codable {
     var hosts: [HostEntry]
     var vms: [VMEntry]
     var rules: [PlacementRule]?
+    var paths: [PathEntry]?
 
     struct HostEntry: Codable {
         var name: HostName
@@ -27,6 +28,14 @@ struct SnapshotContent: Codable {
         var hypervisor: HypervisorFacts?
         var storages: Set<String>?
         var networks: Set<String>?
+    }
+
+    struct PathEntry: Codable {
+        var source: HostName
+        var target: HostName
+        var bytesPerSecond: Double?
+        var closed: Bool?
+        var path: Path { Path(source: source, target: target) }
     }
 
     struct VMEntry: Codable {
@@ -57,6 +66,18 @@ extension SnapshotContent {
         hosts = model.hosts.map(HostEntry.init)
         vms = model.vms.map(VMEntry.init)
         rules = model.rules.isEmpty ? nil : model.rules
+        let paths = model.closedPaths.union(model.bandwidths.keys).sorted {
+            ($0.source, $0.target) < ($1.source, $1.target)
+        }
+        let entries = paths.map { path in
+            PathEntry(
+                source: path.source,
+                target: path.target,
+                bytesPerSecond: model.bandwidths[path],
+                closed: model.closedPaths.contains(path) ? true : nil
+            )
+        }
+        self.paths = entries.isEmpty ? nil : entries
     }
 }
 

@@ -101,6 +101,18 @@ struct HistoryTests {
         #expect(moves(before: 2.8, now: 1).map(\.reason) == [], "it was so, and is no more")
     }
 
+    @Test func whatMovesGotAndDirtiedIsReckonedWith() throws {
+        var moves = [100.0, 300].map { speed in
+            PastMove(move: move("a", "h2", "h1"), endedAt: .second(10), succeeded: true, bytesPerSecond: speed * 1e6)
+        }
+        moves[1].dirtyBytesPerSecond = 5e6
+        moves[1].endedAt = .second(20)
+        let hosts = [steady("h1", cpu: 1, vms: [vm("a", cores: 0.4)]), steady("h2", cpu: 1)]
+        let model = FleetModel(snapshot(hosts, past: moves), policy: Policy())
+        #expect(model.bandwidths == [Path(source: HostName("h2"), target: HostName("h1")): 2e8])
+        #expect(model.vms.first?.dirtyBytesPerSecond == 5e6)
+    }
+
     @Test func rulesAndMaintenanceOfThePolicyHoldForTheRunningFleet() {
         let hosts = [
             steady("h1", cpu: 1, vms: [vm("a", cores: 0.4), vm("b", cores: 0.4)]), steady("h2", cpu: 0.5),

@@ -70,7 +70,7 @@ struct PlannerTests {
         )
         #expect(plan.moves.isEmpty && plan.after.violations == 1)
         let refusal = try #require(plan.refusals.first { $0.vm == VMID("big") })
-        #expect(refusal.reason.contains("of memory free, 16384 MiB needed"))
+        #expect(refusal.reason.contains("of memory free, 16 GiB needed"))
     }
 
     @Test func swapsBetweenFullHostsByWayOfAThird() throws {
@@ -136,6 +136,20 @@ struct PlannerTests {
         let planning = PlanningPolicy(aggressiveness: 2)
         let move = try #require(plan(model([host("h1"), host("h2")], vms), planning).moves.first)
         #expect(move.vm == VMID("small"))
+    }
+
+    @Test func prefersTheFasterOfTwoPaths() throws {
+        let vms = (1...10).map { vm("vm\($0)", on: "h1", cores: 1.4, gibibytes: 4) }
+        for fast in ["h2", "h3"] {
+            var fleet = model([host("h1"), host("h2"), host("h3")], vms)
+            for target in ["h2", "h3"] {
+                let path = Path(source: HostName("h1"), target: HostName(target))
+                fleet.bandwidths[path] = target == fast ? 1e9 : 1e7
+            }
+            let move = try #require(plan(fleet, PlanningPolicy(maxMoves: 1)).moves.first)
+            #expect(move.target == HostName(fast))
+            #expect(abs(move.seconds - Double(4 << 30) / 1e9) < 0.01)
+        }
     }
 
     @Test func makesRoomForTheFailureOfAHost() throws {

@@ -21,6 +21,9 @@ struct SnapshotFileTests {
           ],
           "rules": [
             {"name": "r", "kind": "apart", "vms": ["a", "b"]}
+          ],
+          "paths": [
+            {"source": "h1", "target": "h2", "bytesPerSecond": 1e8, "closed": true}
           ]
         }
         """
@@ -30,6 +33,8 @@ struct SnapshotFileTests {
         #expect(file.model.hosts.map(\.mode) == [.active, .maintenance] && file.model.hosts[0].cpus == 16)
         #expect(file.model.vms[0].peakCores == 3 && file.model.vms[1].avoids == [HostName("h2"): "left it"])
         #expect(file.model.rules.first?.kind == .apart)
+        let path = Path(source: HostName("h1"), target: HostName("h2"))
+        #expect(file.model.bandwidths == [path: 1e8] && file.model.closedPaths == [path])
         #expect(try SnapshotFile.read(file.encoded(), name: "g").model == file.model)
     }
 
@@ -47,6 +52,8 @@ struct SnapshotFileTests {
         ("\"kind\": \"apart\"", "\"kind\": \"asunder\"", 15, "asunder"),
         ("\"avoids\": {\"h2\"", "\"avoids\": {\"h7\"", 12, "no host"),
         ("\"version\": 1", "\"version\": 2", 1, "version 2"),
+        ("\"target\": \"h2\"", "\"target\": \"h3\"", 18, "h3, which is not in this file"),
+        ("\"bytesPerSecond\": 1e8", "\"bytesPerSecond\": -1", 18, "negative"),
         ("\"cores\": 16, \"cpus\"", "\"cores\": 0, \"cpus\"", 7, "no CPU"),
     ]) func refusesWithTheLine(old: String, new: String, line: Int, reason: String) {
         let text = Self.text.replacing(old, with: new)
