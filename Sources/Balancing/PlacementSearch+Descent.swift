@@ -88,15 +88,22 @@ extension PlacementSearch {
     ///
     /// Where none is better and the unit, or its host, is in trouble, every host is looked at.
     private mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
-        let one = space.units[unit]
-        let list = shortlists.list(one.placementClass, share: share, space: space, objective: objective)
-        let isPriced = placement.hostOf[unit] == one.home && space.bandwidths.isEmpty
-        let leastTerm = isPriced ? objective.price * one.seconds : 0
-        if cost(of: unit) - list.leastCost(of: one.demand, objective) - leastTerm > Objective.leastGain,
-            let best = best(for: unit, among: list.hosts)
-        {
-            return best
+        let number = space.units[unit].placementClass
+        let list =
+            shortlists.list(number)
+            ?? shortlists.make(number, share: share, space: space, objective: objective)
+        let isPriced = placement.hostOf[unit] == space.units[unit].home && space.bandwidths.isEmpty
+        let leastTerm = isPriced ? objective.price * space.units[unit].seconds : 0
+        let most = cost(of: unit) - leastTerm
+        let demand = space.units[unit].demand
+        let slope = objective.slope
+        var found: (host: Int, gain: Double)?
+        for part in list.parts {
+            let gain = found?.gain ?? Objective.leastGain
+            guard most - part.leastCost(of: demand, slope: slope) > gain else { continue }
+            if let move = self.best(for: unit, among: part.hosts), move.gain > gain { found = move }
         }
+        if let found { return found }
         guard !list.isComplete, isInTrouble(unit) else { return nil }
         return best(for: unit, among: share.indices)
     }

@@ -52,20 +52,19 @@ struct PlacementSearch {
     /// empty target gains by it.
     func cost(of unit: Int) -> Double {
         let host = placement.hostOf[unit]
-        let one = space.units[unit]
-        var cost = objective.term(one, on: host) + brokenApart(unit)
+        var cost = objective.term(space.units[unit], on: host) + brokenApart(unit)
         if space.isActive[host] {
-            cost += energy[host] - objective.energy(share[host] - one.demand * space.inverse[host])
+            let demand = space.units[unit].demand
+            cost += energy[host] - objective.energy(share[host] - demand * space.inverse[host])
         }
         return cost
     }
 
     /// What its neighbours by `apart` rules cost while it is where it is.
     private func brokenApart(_ unit: Int) -> Double {
-        let one = space.units[unit]
-        guard !one.apart.isEmpty else { return 0 }
+        guard !space.units[unit].apart.isEmpty else { return 0 }
         let host = placement.hostOf[unit]
-        return Objective.violation * Double(one.apart.count { (placement.apartCount[$0][host] ?? 0) > 1 })
+        return Objective.violation * Double(space.units[unit].apart.count { (placement.apartCount[$0][host] ?? 0) > 1 })
     }
 
     /// What a unit would add on another host.
@@ -79,18 +78,20 @@ struct PlacementSearch {
     mutating func best(for unit: Int, among hosts: some Sequence<Int>) -> (host: Int, gain: Double)? {
         let here = placement.hostOf[unit]
         let costHere = cost(of: unit)
-        let one = space.units[unit]
-        let away = one.preferredHosts == nil && space.bandwidths.isEmpty ? objective.price * one.seconds : nil
+        let demand = space.units[unit].demand
+        let home = space.units[unit].home
+        let isPlain = space.units[unit].preferredHosts == nil && space.bandwidths.isEmpty
+        let away = isPlain ? objective.price * space.units[unit].seconds : nil
         var best: Int?
         var bestGain = Objective.leastGain
         for host in hosts where host != here {
             effort -= 1
-            let term = host == one.home ? nil : away
-            let most = costHere - (term ?? objective.term(one, on: host))
+            let term = host == home ? nil : away
+            let most = costHere - (term ?? objective.term(space.units[unit], on: host))
             // The balance alone is most of the cost and little of the work; what lacks can only add to it.
-            let balance = ((gradient[host] + curvature[host] * one.demand) * one.demand).sum()
+            let balance = ((gradient[host] + curvature[host] * demand) * demand).sum()
             guard most - balance > bestGain else { continue }
-            let gain = most + energy[host] - objective.energy(share[host] + one.demand * space.inverse[host])
+            let gain = most + energy[host] - objective.energy(share[host] + demand * space.inverse[host])
             if gain > bestGain, placement.admits(unit, on: host) {
                 bestGain = gain
                 best = host
@@ -115,7 +116,7 @@ struct PlacementSearch {
     mutating func apply(_ unit: Int, to host: Int) {
         let source = placement.hostOf[unit]
         placement.move(unit, to: host)
-        shortlists.countMove(from: placement.share(of: source), objective)
+        shortlists.countMove(from: source, share: placement.share(of: source), objective)
         for changed in [source, host] {
             share[changed] = placement.share(of: changed)
             gradient[changed] = objective.gradient(share[changed]) * space.inverse[changed]

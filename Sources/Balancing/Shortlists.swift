@@ -6,32 +6,52 @@ import Fleet
 struct Shortlists {
     /// Up to so many allowed hosts, all of them are on the list.
     static let mostHosts = 256
-    /// Of these, so many are the best in one resource; the others are the best for a mean unit.
-    static let perResource = 24
+    /// The best in one resource make a part each; then come the best for a mean unit.
+    static let hostsPerPart = 24
     /// After so many moves a list is made anew.
     static let movesUntilStale = 64
 
     struct List {
-        var hosts: [Int]
+        /// Hosts that are alike in what makes them good, so that a part can be passed over at once.
+        var parts: [Part]
         /// Whether every allowed host is on the list.
         var isComplete: Bool
-        /// In each lane the least that any host of the list is above its target, or was since.
-        var lowest: Vector
-        /// The bounds of 1 / capacity on the list.
-        var inverse: (least: Vector, most: Vector)
         fileprivate var madeAt: Int
+    }
 
-        /// No host of the list costs less for one more unit; the unit's own terms apart.
+    struct Part {
+        let hosts: [Int]
+        /// In each lane the least that any of the hosts is above its target, or was since.
+        private(set) var lowest = Vector(repeating: .infinity)
+        /// The bounds of 1 / capacity.
+        private let inverse: (least: Vector, most: Vector)
+
+        init(_ hosts: [Int], share: [Vector], space: PlacementSpace, objective: Objective) {
+            self.hosts = hosts
+            var inverse = (least: Vector(repeating: .infinity), most: Vector())
+            for host in hosts {
+                let its = space.inverse[host]
+                inverse.least.replace(with: its, where: its .< inverse.least)
+                inverse.most.replace(with: its, where: its .> inverse.most)
+            }
+            self.inverse = inverse
+            for host in hosts { lower(to: share[host] - objective.target) }
+        }
+
+        mutating func lower(to off: Vector) { lowest.replace(with: off, where: off .< lowest) }
+
+        /// No host of the part costs less for one more unit; the unit's own terms apart.
         ///
         /// Of Σ slope × ((off + d)² - off²) = Σ slope × d × (2 off + d), each factor at its least. Contention only
         /// ever grows.
-        func leastCost(of demand: Vector, _ objective: Objective) -> Double {
+        func leastCost(of demand: Vector, slope: Vector) -> Double {
             let falling = lowest.replacing(with: 0, where: lowest .> 0) * inverse.most
             let rising = lowest.replacing(with: 0, where: lowest .< 0) * inverse.least
             let own = demand * inverse.least * inverse.least
-            return (objective.slope * demand * (2 * (falling + rising) + own)).sum()
+            return (slope * demand * (2 * (falling + rising) + own)).sum()
         }
     }
+
     private var lists: [List?]
     private let mean: Vector
     private var moves = 0
@@ -42,54 +62,77 @@ struct Shortlists {
     }
 
     /// To be told of each move: its source is freer now.
-    mutating func countMove(from share: Vector, _ objective: Objective) {
+    mutating func countMove(from source: Int, share: Vector, _ objective: Objective) {
         moves += 1
         let off = share - objective.target
+        // With very many lists, looking the host up takes longer than what a lower bound on all of them costs.
+        let isLookedUp = lists.count <= Self.listsLookedUp
         for index in lists.indices {
-            guard let lowest = lists[index]?.lowest else { continue }
-            lists[index]?.lowest = lowest.replacing(with: off, where: off .< lowest)
+            for part in lists[index]?.parts.indices ?? 0..<0 {
+                if isLookedUp, lists[index]?.parts[part].hosts.contains(source) == false { continue }
+                lists[index]?.parts[part].lower(to: off)
+            }
         }
     }
+
+    private static let listsLookedUp = 64
 
     /// Lists are made anew when they are next wanted.
     mutating func forget() { for index in lists.indices { lists[index] = nil } }
 
-    mutating func list(_ number: Int, share: [Vector], space: PlacementSpace, objective: Objective) -> List {
-        if let list = lists[number], moves - list.madeAt < Self.movesUntilStale { return list }
+    /// The list of a class; `nil` where there is none, or none that is new enough.
+    @inline(__always)
+    func list(_ number: Int) -> List? {
+        guard let list = lists[number], moves - list.madeAt < Self.movesUntilStale else { return nil }
+        return list
+    }
+
+    mutating func make(_ number: Int, share: [Vector], space: PlacementSpace, objective: Objective) -> List {
         let allowed = share.indices.filter { space.allowed[number][$0] }
         let isComplete = allowed.count <= Self.mostHosts
         let hosts = isComplete ? allowed : shortened(allowed, share: share, space: space, objective: objective)
-        var lowest = Vector(repeating: .infinity)
-        var inverse = (least: Vector(repeating: .infinity), most: Vector())
-        for host in hosts {
-            let (off, its) = (share[host] - objective.target, space.inverse[host])
-            lowest.replace(with: off, where: off .< lowest)
-            inverse.least.replace(with: its, where: its .< inverse.least)
-            inverse.most.replace(with: its, where: its .> inverse.most)
+        let parts = stride(from: 0, to: hosts.count, by: Self.hostsPerPart).map { first in
+            let part = Array(hosts[first..<min(first + Self.hostsPerPart, hosts.count)])
+            return Part(part, share: share, space: space, objective: objective)
         }
-        let list = List(hosts: hosts, isComplete: isComplete, lowest: lowest, inverse: inverse, madeAt: moves)
+        let list = List(parts: parts, isComplete: isComplete, madeAt: moves)
         lists[number] = list
         return list
     }
 
     private func shortened(_ hosts: [Int], share: [Vector], space: PlacementSpace, objective: Objective) -> [Int] {
-        var chosen: Set<Int> = []
-        for lane in [Lane.cpu, Lane.memory, Lane.network, Lane.disk, Lane.vcpus] where objective.slope[lane] > 0 {
-            chosen.formUnion(Self.least(hosts, Self.perResource) { share[$0][lane] })
+        var chosen: [Int] = []
+        var isChosen = [Bool](repeating: false, count: share.count)
+        func choose(_ count: Int, by key: (Int) -> Double) {
+            let best = Self.least(hosts, count) { isChosen[$0] ? .infinity : key($0) }
+            chosen += best
+            for host in best { isChosen[host] = true }
         }
-        let rest = hosts.filter { !chosen.contains($0) }
-        chosen.formUnion(
-            Self.least(rest, Self.mostHosts - chosen.count) {
-                objective.energy(share[$0] + mean * space.inverse[$0]) - objective.energy(share[$0])
-            }
-        )
-        return chosen.sorted()
+        for lane in [Lane.cpu, Lane.memory, Lane.network, Lane.disk, Lane.vcpus] where objective.slope[lane] > 0 {
+            choose(Self.hostsPerPart) { share[$0][lane] }
+        }
+        choose(Self.mostHosts - chosen.count) {
+            objective.energy(share[$0] + mean * space.inverse[$0]) - objective.energy(share[$0])
+        }
+        return chosen
     }
 
-    /// The hosts with the least keys.
+    /// The hosts with the least keys, the least first.
     private static func least(_ hosts: [Int], _ count: Int, by key: (Int) -> Double) -> [Int] {
-        hosts.map { (key: key($0), host: $0) }.sorted { ($0.key, $0.host) < ($1.key, $1.host) }.prefix(count).map(
-            \.host
-        )
+        var best: [(key: Double, host: Int)] = []
+        best.reserveCapacity(count + 1)
+        for host in hosts {
+            let key = key(host)
+            if best.count == count, let last = best.last, last.key <= key { continue }
+            // Few hosts get as far as this: the list is short, and most keys are above it.
+            var (low, high) = (0, best.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if best[middle].key <= key { low = middle + 1 } else { high = middle }
+            }
+            best.insert((key, host), at: low)
+            if best.count > count { best.removeLast() }
+        }
+        return best.map(\.host)
     }
 }
