@@ -5,7 +5,7 @@ import Fleet
 enum MigrationCost {
     /// What each migration is reckoned to cost beside its transfer, in seconds of transfer: checks, escort, downtime,
     /// and the risk that every move is.
-    static let overhead = 70.0
+    static let overhead = 75.0
 
     /// How long the transfer of a pre-copy migration takes, in seconds.
     ///

@@ -40,6 +40,9 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write the placement after the plan as a snapshot file.", valueName: "file"))
     var writeSnapshot: String?
 
+    @Option(help: ArgumentHelp("Draw the hosts' CPU and memory before and after as an SVG.", valueName: "file"))
+    var plot: String?
+
     func validate() throws {
         if writeGaneti != nil, input.ganeti == nil {
             throw ValidationError("--write-ganeti writes what --ganeti has read: give --ganeti too.")
@@ -71,6 +74,10 @@ struct PlanCommand: AsyncParsableCommand {
             try FleetInput.write(try SnapshotFile(model: after).encoded(), to: writeSnapshot)
         }
         let view = PlanView(plan, of: fleet, planner: search.planner, seed: planning.seed)
+        if let plot {
+            let svg = PlanPlot(hosts: view.hosts, policy: fleet.policy).svg
+            try FleetInput.write(Data(svg.utf8), to: plot)
+        }
         printLine(
             json ? try evenkeel.json(view) : view.text(PlanView.Extent(allHosts: allHosts, allMoves: allMoves))
         )

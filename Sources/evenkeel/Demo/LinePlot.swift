@@ -78,7 +78,7 @@ struct LinePlot {
         return """
             <rect x="\(n(x(span.from)))" y="\(n(Self.top))" width="\(n(width))" \
             height="\(n(Self.height - Self.top - Self.bottom))" fill="#f0e442" fill-opacity="0.35">\
-            <title>\(escaped(span.name))</title></rect>
+            <title>\(Self.escaped(span.name))</title></rect>
             """
     }
 
@@ -100,7 +100,7 @@ struct LinePlot {
         parts.append(
             """
             <text x="14" y="\(n(Self.height / 2))" text-anchor="middle" \
-            transform="rotate(-90 14 \(n(Self.height / 2)))">\(escaped(yLabel))</text>
+            transform="rotate(-90 14 \(n(Self.height / 2)))">\(Self.escaped(yLabel))</text>
             """
         )
         return parts
@@ -120,13 +120,13 @@ struct LinePlot {
         colour: String = "#222"
     ) -> String {
         """
-        <text x="\(n(x))" y="\(n(y))" font-size="\(size)" text-anchor="\(anchor)" fill="\(colour)">\(escaped(content))</text>
+        <text x="\(n(x))" y="\(n(y))" font-size="\(size)" text-anchor="\(anchor)" fill="\(colour)">\(Self.escaped(content))</text>
         """
     }
 
     private func n(_ value: Double) -> String { FleetView.decimals(value, 1) }
 
-    private func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
     }
 }
