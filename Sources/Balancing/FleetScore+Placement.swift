@@ -69,7 +69,7 @@ extension Shortage {
             hosts: Int(hosts),
             hostCores: space.model.hosts[active[0]].capacity.cpuCores,
             hostMemoryBytes: space.model.hosts[active[0]].capacity.memoryBytes,
-            reason: "the fleet is full: \(words.joined(separator: " and ")) is missing under the thresholds\(kept)"
+            reason: "the fleet is full: \(words.joined(separator: " and ")) are missing under the thresholds\(kept)"
         )
     }
 }

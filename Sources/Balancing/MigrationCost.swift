@@ -14,7 +14,14 @@ enum MigrationCost {
     /// guest down (auto-converge), which is taken as five times the memory. Source of the series: Akoush et al.,
     /// "Predicting the Performance of Virtual Machine Migration", MASCOTS 2010.
     static func seconds(_ vm: VirtualMachine, bandwidth: Double) -> Double {
-        let ratio = min((vm.dirtyBytesPerSecond ?? 0) / bandwidth, 0.8)
+        let ratio = dirtyRatio(vm, bandwidth: bandwidth)
         return Double(vm.demand.memoryBytes) / bandwidth / (1 - ratio)
     }
+
+    /// How much of the bandwidth the guest's dirtying takes, at most `mostDirty`.
+    static func dirtyRatio(_ vm: VirtualMachine, bandwidth: Double) -> Double {
+        min((vm.dirtyBytesPerSecond ?? 0) / bandwidth, mostDirty)
+    }
+
+    static let mostDirty = 0.8
 }

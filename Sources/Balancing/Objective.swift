@@ -36,15 +36,19 @@ struct Objective: Sendable {
     /// About what single VMs leave when a fleet of some twenty VMs a host is balanced as well as can be.
     static let tolerance = Vector(0.02, 0.015, 0.005, 0.005, 0.04, 1, 1, 1)
 
+    /// Where balance is not asked for, it still decides between targets; too little to pay for any move.
+    static let preferenceOfTheEven = 1e-4
+
     /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.
     ///
     /// A host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
     static let pricePerSecond = 0.001
 
-    init(_ space: PlacementSpace) {
+    /// `level` goes before the policy's aggressiveness.
+    init(_ space: PlacementSpace, level: Int? = nil) {
         let planning = space.planning
-        let level = Level(planning.aggressiveness)
-        slope = level.balances ? space.weights / (2 * Self.tolerance) : Vector()
+        let level = Level(level ?? planning.aggressiveness)
+        slope = space.weights / (2 * Self.tolerance) * (level.balances ? 1 : Self.preferenceOfTheEven)
         var upper = Vector(repeating: .infinity)
         upper[Lane.peak] = space.policy.cpu.upper
         upper[Lane.memory] = space.policy.memory.upper

@@ -93,6 +93,8 @@ struct Obstacles {
             case .tooHeavy:
                 "it takes VMs only up to \(percent(space.policy.cpu.lower)) CPU and "
                     + "\(percent(space.policy.memory.lower)) memory"
+            case .noGain where space.planning.strategy == .balance && space.planning.aggressiveness == 1:
+                "aggressiveness 1 moves only for rules and maintenance"
             case .noGain where space.planning.strategy == .balance: "the move would gain less than it costs"
             case .noGain: "the strategy \(space.planning.strategy.rawValue) sees no reason to move it"
             }

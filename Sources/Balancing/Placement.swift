@@ -28,6 +28,19 @@ struct Placement: Sendable {
         }
     }
 
+    /// Who is where once a plan is carried out.
+    init(_ space: PlacementSpace, after plan: Plan) {
+        self.init(space)
+        let numbers = Dictionary(
+            space.model.vms.enumerated().map { ($1.id, $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
+        for move in plan.moves {
+            guard let vm = numbers[move.vm], let target = space.hostNumbers[move.target] else { continue }
+            self.move(space.unitOfVM[vm], to: target)
+        }
+    }
+
     /// Keeps so many bytes of each host's memory free, instead of what was kept before.
     mutating func keep(_ bytes: [Double]) {
         limit = space.limit

@@ -137,8 +137,12 @@ struct PlacementSpace: Sendable {
 
     /// How long the transfer of a VM takes between two hosts.
     func seconds(ofVM vm: Int, from source: Int, to target: Int) -> Double {
-        let bandwidth = bandwidths[target << 32 | source] ?? planning.bandwidth
-        return MigrationCost.seconds(model.vms[vm], bandwidth: bandwidth)
+        MigrationCost.seconds(model.vms[vm], bandwidth: bandwidth(from: source, to: target))
+    }
+
+    /// In bytes per second, as measured or as the policy says.
+    func bandwidth(from source: Int, to target: Int) -> Double {
+        bandwidths[target << 32 | source] ?? planning.bandwidth
     }
 
     /// What one VM needs.
@@ -168,7 +172,12 @@ struct PlacementSpace: Sendable {
 }
 
 extension SIMD8<Double> {
+    /// What a VM needs; one that is shut off needs nothing.
     init(_ vm: VirtualMachine) {
+        guard vm.state.isActive else {
+            self.init()
+            return
+        }
         self.init(vm.demand, vcpus: Double(vm.vcpus), peak: vm.peakCores)
     }
 

@@ -29,6 +29,8 @@ struct PlanWriter {
 
     private func moves() -> [PlannedMove] {
         var used = start.used
+        // For each host, how many VMs of an `apart` rule are still on it.
+        var apart = start.apartCount
         return schedule.moves.map { move in
             let vm = space.model.vms[move.member]
             let demand = space.demand(ofVM: move.member)
@@ -43,7 +45,9 @@ struct PlanWriter {
                 targetAfter: after.target[Lane.cpu]
             )
             let seconds = space.seconds(ofVM: move.member, from: move.source, to: move.target)
-            let purpose = purpose(of: move)
+            let broken = space.units[move.unit].apart.filter { (apart[$0][move.source] ?? 0) > 1 }
+            for rule in space.units[move.unit].apart { apart[rule][move.source, default: 0] -= 1 }
+            let purpose = purpose(of: move, breaksApart: !broken.isEmpty)
             return PlannedMove(
                 vm: vm.id,
                 vmName: vm.name,
@@ -69,12 +73,14 @@ struct PlanWriter {
         }
     }
 
-    private func purpose(of move: ScheduledMove) -> PlannedMove.Purpose {
+    private func purpose(of move: ScheduledMove, breaksApart: Bool) -> PlannedMove.Purpose {
         if move.isDetour { return .room }
         let unit = space.units[move.unit]
         if space.model.hosts[unit.home].mode == .maintenance { return .drain }
-        if unit.mustLeave { return .rule }
-        if unit.apart.contains(where: { (start.apartCount[$0][unit.home] ?? 0) > 1 }) { return .rule }
+        if unit.mustLeave || breaksApart { return .rule }
+        if space.planning.strategy == .consolidate, schedule.placement.unitsOn[unit.home].isEmpty {
+            return .consolidate
+        }
         if objective.contention(on: unit.home, of: start) != nil { return .contention }
         if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
             return .rule
@@ -83,6 +89,28 @@ struct PlanWriter {
         // From a host that carries less than its target, a move can only be a part of an exchange.
         func burden(_ host: Int) -> Double { (space.weights * start.share(of: host)).sum() }
         return burden(unit.home) < burden(move.target) ? .room : .balance
+    }
+
+    /// What a move evens out most, in words.
+    private func evened(_ move: ScheduledMove) -> String {
+        func off(_ placement: Placement) -> Vector {
+            let source = placement.share(of: move.source) - objective.target
+            let target = placement.share(of: move.target) - objective.target
+            return objective.slope * (source * source + target * target)
+        }
+        let gain = off(start) - off(schedule.placement)
+        let names = [
+            (Lane.cpu, "CPU"), (Lane.memory, "memory"), (Lane.network, "network"), (Lane.disk, "disk"),
+            (Lane.vcpus, "VCPUs per CPU"),
+        ]
+        let most = names.max { (gain[$0.0], $1.0) < (gain[$1.0], $0.0) } ?? names[1]
+        func share(_ value: Vector) -> String {
+            most.0 == Lane.vcpus ? "\((value[most.0] * 100).rounded() / 100)" : percent(value[most.0])
+        }
+        let (source, target) = (start.share(of: move.source), start.share(of: move.target))
+        return
+            "it evens out \(most.1) (\(share(source)) on \(space.model.hosts[move.source].name), \(share(target)) on "
+            + "\(space.model.hosts[move.target].name), \(share(objective.target)) in the fleet)"
     }
 
     private func reason(
@@ -104,14 +132,20 @@ struct PlanWriter {
             case .contention:
                 "\(source) is overloaded (\(objective.contention(on: move.source, of: start) ?? "it was before"))"
             case .reserve: "room is to be kept for the VMs of a host that fails, and there is none yet"
-            case .balance: "\(source) carries more than its part (\(loads(start, on: move.source)))"
+            case .balance: evened(move)
+            case .consolidate: "\(source) is emptied so that it can be powered off"
             case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
             case .room: "it makes room on \(source) for a VM that fits better there"
             }
+        let ratio = MigrationCost.dirtyRatio(vm, bandwidth: space.bandwidth(from: move.source, to: move.target))
+        let slow =
+            ratio >= MigrationCost.mostDirty
+            ? ", and its guest dirties memory nearly as fast as the path carries it, or faster: it will be slowed down"
+            : ""
         return "\(why); \(vm.name) needs \(cores(vm.demand.cpuCores)) and \(bytesInWords(vm.demand.memoryBytes)); "
             + "\(source) goes \(change(\.source, Lane.cpu)) CPU and \(change(\.source, Lane.memory)) memory, "
             + "\(target) \(change(\.target, Lane.cpu)) and \(change(\.target, Lane.memory)); "
-            + "\(worth(of: move)) (about \(Int(seconds.rounded(.up))) s of migration)"
+            + "\(worth(of: move)) (about \(Int(min(seconds, 1e9).rounded(.up))) s of migration\(slow))"
     }
 
     /// What the move gains, in what it costs; left out alone, so much would be lost.
@@ -151,12 +185,6 @@ struct PlanWriter {
 
     // MARK: hosts
 
-    private func loads(_ placement: Placement, on host: Int) -> String {
-        let share = placement.share(of: host)
-        return "CPU \(percent(share[Lane.cpu])), memory \(percent(share[Lane.memory])), fleet "
-            + "\(percent(objective.target[Lane.cpu])) and \(percent(objective.target[Lane.memory]))"
-    }
-
     private func judgement(_ host: Int) -> Judgement {
         let its = space.model.hosts[host]
         if let judgement = its.judgement { return judgement }
@@ -195,7 +223,7 @@ struct PlanWriter {
         for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
             refusals += Refusal.each(of: unit, in: after, reason: reason)
         }
-        refusals += homeless.flatMap(\.self)
+        refusals += homeless.flatMap(\.self) + Refusal.ofBrokenRules(in: after, objective)
         return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
     }
 

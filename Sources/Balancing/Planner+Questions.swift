@@ -19,6 +19,8 @@ public struct HostChoice: Codable, Sendable, Equatable {
     public var host: HostName
     /// Why it cannot take the VM; `nil`: it can.
     public var obstacle: String?
+    /// Whether it would be above its thresholds with the VM.
+    public var isOverloaded = false
     /// The fleet's imbalance with the VM there.
     public var imbalance: Double?
     /// The host's shares with the VM there.
@@ -94,6 +96,7 @@ extension Planner {
             let cost = objective.energy(share) - objective.energy(state.share(of: number))
             let choice = HostChoice(
                 host: host.name,
+                isOverloaded: any(share .> objective.upper),
                 imbalance: (space.weights * spread.deviation(replacing: state.share(of: number), with: share)).sum(),
                 cpu: share[Lane.cpu],
                 memory: share[Lane.memory]
@@ -117,14 +120,18 @@ extension Planner {
                 "it moves to \(move.target) in wave \(move.wave + 1) (\(move.purpose.rawValue)): \(move.reason)"
             )
         }
+        let after = placed(model, after: plan)
+        let unit = after.space.unitOfVM[number]
         if moves.isEmpty {
-            let space = PlacementSpace(model, policy: policy, planning: planning)
-            let unit = space.unitOfVM[number]
-            let obstacles = Obstacles(unit, in: Placement(space), objective: Objective(space))
-            words.append("it stays: \(obstacles.words)")
+            let obstacles = Obstacles(unit, in: after, objective: Objective(after.space))
+            let when = plan.moves.isEmpty ? "" : " (once the plan is carried out)"
+            words.append("it stays\(when): \(obstacles.words)")
         }
+        let broken = after.brokenRules(of: unit).map(\.name)
         for rule in model.rules where rule.vms.contains(id) {
-            words.append("rule \(rule.name) (\(rule.kind.rawValue)) holds for it")
+            let host = after.space.model.hosts[after.hostOf[unit]].name
+            let isMet = !broken.contains(rule.name) && (rule.kind != .preferably || rule.hosts.contains(host))
+            words.append("rule \(rule.name) (\(rule.kind.rawValue)) is for it, and will \(isMet ? "" : "not ")be met")
         }
         return words
     }
@@ -132,7 +139,15 @@ extension Planner {
     /// How a host stands, what leaves it, what comes, and why the rest stays; empty when the model does not have it.
     public func explain(host name: HostName, in model: FleetModel, plan: Plan) -> [String] {
         guard model.hosts.contains(where: { $0.name == name }) else { return [] }
-        var words = plan.judgements.filter { $0.host == name }.map { "\(name) is \($0.verdict.rawValue): \($0.reason)" }
+        var words: [String] = []
+        switch model.hosts.first(where: { $0.name == name })?.mode {
+        case .maintenance:
+            let count = model.vms.count { $0.host == name && $0.state.isActive }
+            words.append("\(name) is in maintenance: its \(count) VMs are to leave")
+        case .failed: words.append("\(name) has failed")
+        case .active, .settling, .stale, nil: break
+        }
+        words += plan.judgements.filter { $0.host == name }.map { "\(name) is \($0.verdict.rawValue): \($0.reason)" }
         for move in plan.moves where move.source == name {
             words.append("\(move.vmName) leaves it for \(move.target): \(move.reason)")
         }
@@ -142,7 +157,7 @@ extension Planner {
         for refusal in refusals(of: name, in: model, plan: plan) {
             words.append("\(refusal.vmName.map { "\($0) stays" } ?? "it is not relieved"): \(refusal.reason)")
         }
-        if plan.moves.allSatisfy({ $0.source != name && $0.target != name }), words.count == 1 {
+        if words.count == 1, model.hosts.contains(where: { $0.name == name && $0.mode == .active }) {
             words.append("no move from it or to it would gain more than it costs")
         }
         return words
@@ -152,17 +167,13 @@ extension Planner {
     private func refusals(of name: HostName, in model: FleetModel, plan: Plan) -> [Refusal] {
         let told = plan.refusals.filter { $0.host == name }
         guard !told.isEmpty, told.allSatisfy({ $0.vm == nil }) else { return told }
-        let space = PlacementSpace(model, policy: policy, planning: planning)
-        var after = Placement(space)
-        let numbers = Dictionary(
-            model.vms.enumerated().map { ($1.id, $0) },
-            uniquingKeysWith: { first, _ in first }
-        )
-        for move in plan.moves {
-            guard let vm = numbers[move.vm], let target = space.hostNumbers[move.target] else { continue }
-            after.move(space.unitOfVM[vm], to: target)
-        }
-        guard let host = space.hostNumbers[name] else { return told }
-        return Refusal.all(of: host, in: after, Objective(space))
+        let after = placed(model, after: plan)
+        guard let host = after.space.hostNumbers[name] else { return told }
+        return Refusal.all(of: host, in: after, Objective(after.space))
+    }
+
+    /// Who is where once the plan is carried out.
+    private func placed(_ model: FleetModel, after plan: Plan) -> Placement {
+        Placement(PlacementSpace(model, policy: policy, planning: planning), after: plan)
     }
 }

@@ -73,11 +73,11 @@ public struct Planner: Sendable {
         switch planning.strategy {
         case .balance: break
         case .threshold, .push, .pull, .pushPull:
-            var rule = RuleSearch(start)
+            var rule = RuleSearch(necessary(start, level: 1, shouldStop: shouldStop))
             rule.run(planning.strategy)
             return found(rule.placement)
         case .consolidate:
-            var consolidation = Consolidation(start)
+            var consolidation = Consolidation(necessary(start, level: 2, shouldStop: shouldStop))
             consolidation.run()
             return found(consolidation.placement)
         }
@@ -99,6 +99,15 @@ public struct Planner: Sendable {
         // Nothing single must be left that gains, or it would be the next plan.
         settle(&search, using: &random)
         return search
+    }
+
+    /// What rules and maintenance ask for, and from level 2 on overload too: strategies other than `balance` begin there.
+    private func necessary(_ start: Placement, level: Int, shouldStop: @escaping () -> Bool) -> Placement {
+        let objective = Objective(start.space, level: level)
+        var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
+        search.keepReserve()
+        search.descend()
+        return search.placement
     }
 
     /// Takes the search to where no single change gains anything and the reserve holds.

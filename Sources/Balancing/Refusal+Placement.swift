@@ -4,8 +4,8 @@ import Fleet
 extension Refusal {
     /// Whether it has to be said of a host why its VMs stay: it is hot, or is to be emptied.
     static func isWanted(of host: Int, in placement: Placement, _ objective: Objective) -> Bool {
-        objective.contention(on: host, of: placement) != nil
-            || placement.space.model.hosts[host].mode == .maintenance
+        let mode = placement.space.model.hosts[host].mode
+        return objective.contention(on: host, of: placement) != nil || mode == .maintenance || mode == .failed
     }
 
     /// Why each VM stays on such a host; nothing for others.
@@ -13,11 +13,25 @@ extension Refusal {
         guard isWanted(of: host, in: placement, objective) else { return [] }
         guard !placement.unitsOn[host].isEmpty else {
             let its = placement.space.model.hosts[host]
-            guard its.mode != .maintenance else { return [] }
+            guard its.mode == .active else { return [] }
             return [Refusal(host: its.name, reason: "no VM is here that could move: the load is not of VMs")]
         }
         return placement.unitsOn[host].sorted().flatMap { unit in
             each(of: unit, in: placement, reason: Obstacles(unit, in: placement, objective: objective).words)
+        }
+    }
+
+    /// For each VM that breaks a rule where it is: which rule, and why it stays.
+    static func ofBrokenRules(in placement: Placement, _ objective: Objective) -> [Refusal] {
+        let space = placement.space
+        return space.units.indices.flatMap { unit -> [Refusal] in
+            let host = placement.hostOf[unit]
+            guard !isWanted(of: host, in: placement, objective) else { return [] }
+            let rules = placement.brokenRules(of: unit)
+            guard !rules.isEmpty else { return [] }
+            let names = rules.map { "\($0.name) (\($0.kind.rawValue))" }.joined(separator: ", ")
+            let words = Obstacles(unit, in: placement, objective: objective).words
+            return each(of: unit, in: placement, reason: "it breaks \(names); \(words)")
         }
     }
 
@@ -39,11 +53,38 @@ extension Objective {
         let share = placement.share(of: host)
         var words: [String] = []
         if share[Lane.peak] > upper[Lane.peak] {
-            words.append("CPU \(percent(share[Lane.peak])) forecast, \(percent(upper[Lane.peak])) allowed")
+            let isForecast = percent(share[Lane.peak]) != percent(share[Lane.cpu])
+            words.append(
+                "CPU \(percent(share[Lane.peak]))\(isForecast ? " by the forecast" : ""), "
+                    + "\(percent(upper[Lane.peak])) allowed"
+            )
         }
         if share[Lane.memory] > upper[Lane.memory] {
             words.append("memory \(percent(share[Lane.memory])), \(percent(upper[Lane.memory])) allowed")
         }
-        return words.isEmpty ? nil : words.joined(separator: "; ")
+        return words.isEmpty ? nil : words.joined(separator: ", ")
+    }
+}
+
+extension Placement {
+    /// The rules that a unit breaks where it is.
+    func brokenRules(of unit: Int) -> [PlacementRule] {
+        let one = space.units[unit]
+        guard one.mustLeave || !one.apart.isEmpty else {
+            return []
+        }
+        let host = space.model.hosts[hostOf[unit]].name
+        let members = Set(one.members.map { space.model.vms[$0].id })
+        return space.model.rules.indices.filter { number in
+            let rule = space.model.rules[number]
+            guard !members.isDisjoint(with: rule.vms) else { return false }
+            switch rule.kind {
+            case .onlyOn: return !rule.hosts.contains(host)
+            case .neverOn: return rule.hosts.contains(host)
+            case .apart: return (apartCount[number][hostOf[unit]] ?? 0) > 1
+            case .together: return false
+            case .preferably: return false
+            }
+        }.map { space.model.rules[$0] }
     }
 }

@@ -98,7 +98,8 @@ struct RuleSearch {
             let one = space.units[unit]
             guard one.staysBecause == nil, one.home == host else { continue }
             let after = excess((placement.used[host] - one.demand) * space.inverse[host])
-            guard before - after > Self.leastRelief else { continue }
+            // Of a host that is hardly above its threshold, no VM can take more than that away.
+            guard before - after >= min(Self.leastRelief, before / 2) else { continue }
             ranked.append(((before - after) / max(one.memoryBytes, 1), unit))
         }
         return ranked.sorted { ($1.worth, $0.unit) < ($0.worth, $1.unit) }.map(\.unit)

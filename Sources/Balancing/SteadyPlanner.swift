@@ -84,11 +84,13 @@ extension Plan {
     /// The moves that no rule, maintenance or lasting overload asks for.
     var optionalMoves: [PlannedMove] {
         let verdicts = Dictionary(judgements.map { ($0.host, $0.verdict) }, uniquingKeysWith: { first, _ in first })
+        // After a stop on the way a VM still moves for the sake of the host that it began on.
+        let homes = Dictionary(moves.map { ($0.vm, $0.source) }, uniquingKeysWith: { first, _ in first })
         func isOptional(_ move: PlannedMove) -> Bool {
             switch move.purpose {
             case .drain, .rule, .reserve: false
-            case .contention: verdicts[move.source] != .overloaded
-            case .balance, .room: true
+            case .contention: verdicts[homes[move.vm] ?? move.source] != .overloaded
+            case .balance, .room, .consolidate: true
             }
         }
         // A stop on the way is as necessary as the way.
@@ -104,12 +106,8 @@ extension Planner {
         guard !optional.isEmpty else { return [] }
         let space = PlacementSpace(model, policy: policy, planning: planning)
         let start = Placement(space)
-        var after = start
+        let after = Placement(space, after: plan)
         let numbers = Dictionary(model.vms.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        for move in plan.moves {
-            guard let vm = numbers[move.vm], let target = space.hostNumbers[move.target] else { continue }
-            after.move(space.unitOfVM[vm], to: target)
-        }
         let search = PlacementSearch(after, objective: Objective(space), effort: .max, shouldStop: { false })
         return optional.map(\.vm).filter { id in
             guard let vm = numbers[id] else { return true }

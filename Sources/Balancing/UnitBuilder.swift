@@ -148,7 +148,8 @@ struct UnitBuilder {
                 staysBecause: vms.compactMap { reasonToStay($0, on: host) }.first,
                 avoids: avoids,
                 preferredHosts: rules.preferred,
-                mustLeave: breaksRule || host.mode == .maintenance
+                mustLeave: vms.contains { $0.state.isActive }
+                    && (breaksRule || host.mode == .maintenance || host.mode == .failed)
             )
         )
     }
@@ -158,11 +159,16 @@ struct UnitBuilder {
         switch host.mode {
         case .settling: return "a move that changes \(host.name) has not settled yet"
         case .stale: return "\(host.name) has no fresh figures"
-        case .failed: return "\(host.name) has failed: nothing can be moved from it"
+        case .failed: return "\(host.name) has failed, nothing can be moved from it: start the VM elsewhere"
         case .active, .maintenance: break
         }
         if moving.contains(vm.id) { return "it is on the move already" }
-        return vm.state == .running ? nil : "it is not running (\(vm.state.rawValue))"
+        switch vm.state {
+        case .running: return nil
+        case .paused: return "it is paused"
+        case .migrating: return "it is being migrated already"
+        case .shutOff, .crashed, .suspended: return "it is not running (\(vm.state.rawValue))"
+        }
     }
 
     private mutating func classNumber(_ key: PlacementClass) -> Int {

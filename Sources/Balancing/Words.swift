@@ -2,7 +2,12 @@
 import Fleet
 
 /// A share as a whole percentage: `87 %`.
-func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+///
+/// What is absurd is shown as more than a million.
+func percent(_ share: Double) -> String {
+    let value = (share * 100).rounded()
+    return value.isFinite && abs(value) <= 1e6 ? "\(Int(value)) %" : "over 1000000 %"
+}
 
 /// Bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
 func bytesInWords(_ bytes: UInt64) -> String {
@@ -13,6 +18,7 @@ func bytesInWords(_ bytes: UInt64) -> String {
 
 /// Cores with two decimals: `0.15 cores`.
 func cores(_ value: Double) -> String {
+    guard value.isFinite, abs(value) <= 1e12 else { return "over 1000000000000 cores" }
     let hundredths = Int((value * 100).rounded())
     let fraction = hundredths % 100
     return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) cores"

@@ -154,7 +154,7 @@ public struct VMSample: Codable, Sendable, Equatable {
 }
 
 /// The state of a VM on one host.
-public enum VMState: String, Codable, Sendable {
+public enum VMState: String, Codable, Sendable, CaseIterable {
     case running
     case paused
     /// Paused by a migration: an incoming copy that has not started, or an outgoing one that has handed over.

@@ -59,6 +59,8 @@ public struct PlannedMove: Sendable, Equatable {
         case rule
         /// Were a host to fail, a VM of it could be started where this one was.
         case reserve
+        /// The source is emptied so that it can be powered off.
+        case consolidate
         /// It makes room for another move: a part of a swap, or a stop on the way that breaks a cycle.
         case room
     }

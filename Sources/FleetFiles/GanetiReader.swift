@@ -43,7 +43,8 @@ struct GanetiReader {
     init(text: String, name: String) {
         self.name = name
         // Each as it is, so that what is written again differs in nothing but the placement.
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
+            .map(String.init)
     }
 
     private func refuse(_ line: Int?, _ reason: String) -> FleetFileError {
@@ -54,8 +55,7 @@ struct GanetiReader {
 
     mutating func readSections() throws(FleetFileError) {
         var section = 0
-        for (number, text) in lines.enumerated() {
-            let line = text.hasSuffix("\r") ? String(text.dropLast()) : text
+        for (number, line) in lines.enumerated() {
             guard !line.isEmpty else {
                 // What follows the last newline is no line.
                 if number < lines.count - 1 { section += 1 }

@@ -23,6 +23,7 @@ struct SnapshotCheck {
         guard content.version == SnapshotFile.version else {
             throw FleetFileError(file: file, line: 1, reason: "version \(content.version) is not known, only 1 is")
         }
+        guard !content.hosts.isEmpty else { throw FleetFileError(file: file, line: 1, reason: "there is no host") }
         try checkKeys()
         try checkHosts()
         try checkVMs()
@@ -78,8 +79,20 @@ struct SnapshotCheck {
             for (key, value) in figures { try check(value, "hosts", index, key, of: host.name.rawValue) }
             try check(host.memoryBytes, "hosts", index, "memoryBytes", of: host.name.rawValue)
             try check(host.ownMemoryBytes ?? 0, "hosts", index, "ownMemoryBytes", of: host.name.rawValue)
-            guard host.cores > 0, host.memoryBytes > 0, host.cpus ?? 1 > 0 else {
-                throw refuse("hosts", index, nil, "host \(host.name) has no CPU or no memory")
+            try check(host.name.rawValue, "hosts", index, "name")
+            guard host.cores >= 0.001, host.memoryBytes >= 1 << 20, (1...1_000_000).contains(host.cpus ?? 1) else {
+                throw refuse(
+                    "hosts",
+                    index,
+                    nil,
+                    "host \(host.name) has no CPU or no memory to speak of, or an absurd number of CPUs"
+                )
+            }
+            for (key, value) in figures.dropFirst().prefix(2) where value > 0 && value < 1 {
+                throw refuse("hosts", index, key, "\(key) of \(host.name) is below one byte per second")
+            }
+            guard host.ownMemoryBytes ?? 0 <= host.memoryBytes else {
+                throw refuse("hosts", index, "ownMemoryBytes", "host \(host.name) itself uses more memory than it has")
             }
         }
     }
@@ -87,6 +100,7 @@ struct SnapshotCheck {
     private func checkVMs() throws(FleetFileError) {
         let hosts = Set(content.hosts.map(\.name))
         var ids: Set<VMID> = []
+        let largest = content.hosts.map(\.memoryBytes).max() ?? 0
         for (index, vm) in content.vms.enumerated() {
             guard ids.insert(vm.id).inserted else { throw refuse("vms", index, "id", "VM \(vm.id) is there twice") }
             guard hosts.contains(vm.host) else {
@@ -103,13 +117,31 @@ struct SnapshotCheck {
             ]
             for (key, value) in figures { try check(value, "vms", index, key, of: vm.id.rawValue) }
             try check(vm.memoryBytes, "vms", index, "memoryBytes", of: vm.id.rawValue)
+            try check(vm.id.rawValue, "vms", index, "id")
+            try check(vm.name ?? vm.id.rawValue, "vms", index, "name")
+            guard vm.vcpus <= 100_000 else {
+                throw refuse("vms", index, "vcpus", "VM \(vm.id) has an absurd number of VCPUs")
+            }
+            guard vm.peakCores ?? vm.cores >= vm.cores else {
+                throw refuse("vms", index, "peakCores", "peakCores of \(vm.id) is below its cores")
+            }
+            guard vm.memoryBytes / 4 <= largest else {
+                throw refuse("vms", index, "memoryBytes", "VM \(vm.id) has over four times the largest host's memory")
+            }
         }
     }
 
     private func checkRules() throws(FleetFileError) {
         let hosts = Set(content.hosts.map(\.name))
         let vms = Set(content.vms.map(\.id))
+        var names: Set<String> = []
         for (index, rule) in (content.rules ?? []).enumerated() {
+            guard names.insert(rule.name).inserted else {
+                throw refuse("rules", index, "name", "rule \(rule.name) is there twice")
+            }
+            guard !rule.vms.isEmpty, Set(rule.vms).count == rule.vms.count else {
+                throw refuse("rules", index, "vms", "rule \(rule.name) names no VM, or one twice")
+            }
             if let vm = rule.vms.first(where: { !vms.contains($0) }) {
                 throw refuse("rules", index, "vms", "rule \(rule.name) names VM \(vm), which is not in this file")
             }
@@ -140,6 +172,13 @@ struct SnapshotCheck {
                 )
             }
             try check(entry.bytesPerSecond ?? 0, "paths", index, "bytesPerSecond", of: "\(entry.source)")
+        }
+    }
+
+    /// A name goes to terminals and tables.
+    private func check(_ name: String, _ array: String, _ index: Int, _ key: String) throws(FleetFileError) {
+        guard !name.isEmpty, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+            throw refuse(array, index, key, "a name must not be empty or have control characters")
         }
     }
 

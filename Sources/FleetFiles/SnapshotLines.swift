@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Fleet
 import Foundation
 
 /// On which line of a JSON text the elements of its top level's arrays begin, and with which keys.
@@ -7,6 +8,10 @@ struct SnapshotLines {
     private(set) var elements: [String: [Int]] = [:]
     /// The keys of each object, by the path of the array it is in (`hosts`) or `""` for the top level.
     private(set) var keys: [(array: String, index: Int, key: String, line: Int)] = []
+
+    /// Where the text ends, and how many brackets are open there.
+    private let lastLine: Int
+    private let openBrackets: Int
 
     init(_ bytes: Data) {
         var line = 1
@@ -52,6 +57,8 @@ struct SnapshotLines {
             default: break
             }
         }
+        lastLine = line
+        openBrackets = max(0, depth)
     }
 
     /// The line of an element; of its key, if that is there.
@@ -70,19 +77,38 @@ struct SnapshotLines {
         case .keyNotFound(let key, let context):
             return at(context.codingPath, file, "\(Self.path(context.codingPath)) lacks '\(key.stringValue)'")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(context.debugDescription)")
+            return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
         case .dataCorrupted(let context):
             guard context.codingPath.isEmpty else {
-                return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(context.debugDescription)")
+                return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
             }
             let detail = context.underlyingError.map { " (\($0))" } ?? ""
+            let reason =
+                openBrackets > 0
+                ? "it is truncated: it ends on line \(lastLine) with \(openBrackets) brackets open"
+                : "it is no JSON, or a figure in it is out of range or not whole where it must be"
             return FleetFileError(
                 file: file,
-                line: Self.line(in: detail),
-                reason: "it is no JSON, or it is truncated\(detail)"
+                line: Self.line(in: detail) ?? (openBrackets > 0 ? lastLine : nil),
+                reason: reason + detail
             )
         @unknown default: return FleetFileError(file: file, reason: "\(error)")
         }
+    }
+
+    /// What the decoder says, for people.
+    private static func words(_ context: DecodingError.Context) -> String {
+        let known: [String: [String]] = [
+            "kind": PlacementRule.Kind.allCases.map(\.rawValue), "mode": HostMode.allCases.map(\.rawValue),
+            "state": VMState.allCases.map(\.rawValue),
+        ]
+        let said = context.debugDescription
+        if let key = context.codingPath.last?.stringValue, let values = known[key] {
+            return "it must be one of \(values.joined(separator: ", "))"
+        }
+        if said.contains("Int") { return "it must be a whole number" }
+        if said.contains("Double") { return "it must be a number" }
+        return said
     }
 
     /// The line that Foundation names: "... around line 3, column 5."

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Foundation
 import Ledger
 import Settings
 
@@ -27,7 +28,9 @@ struct ConfigurationOptions: ParsableArguments {
     var ledger: String?
 
     func settings() throws -> Settings {
-        try Settings.ofThisProcess(file: config, flags: set + (ledger.map { ["ledger.folder=\($0)"] } ?? []))
+        // Relative to where it was typed, as with every other path on a command line.
+        let folder = ledger.map { URL(fileURLWithPath: $0).path }
+        return try Settings.ofThisProcess(file: config, flags: set + (folder.map { ["ledger.folder=\($0)"] } ?? []))
     }
 
     func openLedger(_ settings: Settings, as writer: LedgerWriter) -> SharedLog {

@@ -49,7 +49,7 @@ struct SnapshotFileTests {
         ),
         ("\"peakCores\"", "\"peekCores\"", 10, "means nothing"),
         ("\"vms\": [\"a\", \"b\"]", "\"vms\": [\"a\", \"x\"]", 15, "not in this file"),
-        ("\"kind\": \"apart\"", "\"kind\": \"asunder\"", 15, "asunder"),
+        ("\"kind\": \"apart\"", "\"kind\": \"asunder\"", 15, "one of together"),
         ("\"avoids\": {\"h2\"", "\"avoids\": {\"h7\"", 12, "no host"),
         ("\"version\": 1", "\"version\": 2", 1, "version 2"),
         ("\"target\": \"h2\"", "\"target\": \"h3\"", 18, "h3, which is not in this file"),

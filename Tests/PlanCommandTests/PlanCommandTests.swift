@@ -38,7 +38,7 @@ struct PlanCommandTests {
     @Test func plansASnapshot() async throws {
         let result = try await evenkeel(["plan", "--snapshot", "FILE"])
         #expect(result.succeeded, "\(result.standardError)")
-        #expect(result.standardOutput.contains("h1 is overloaded (CPU 88 % forecast, 80 % allowed)"))
+        #expect(result.standardOutput.contains("h1 is overloaded (CPU 88 %, 80 % allowed)"))
         #expect(result.standardOutput.contains("88 % -> 44 %"))
     }
 

@@ -60,15 +60,18 @@ struct PlaceCommand: AsyncParsableCommand {
             return (["None of \(hosts) hosts can take it:"] + reasons).joined(separator: "\n")
         }
         let table = TextTable(
-            ["HOST", "CPU WITH IT", "MEMORY", "IMBALANCE OF THE FLEET"],
+            ["HOST", "CPU WITH IT", "MEMORY", "IMBALANCE OF THE FLEET", ""],
             shown.map { choice in
                 [
                     choice.host.rawValue, choice.cpu.map(FleetView.percent) ?? "?",
                     choice.memory.map(FleetView.percent) ?? "?", choice.imbalance.map(PlanView.number) ?? "?",
+                    choice.isOverloaded ? "would be overloaded" : "",
                 ]
             },
             empty: ""
         )
-        return table.text + "\n\n\(possible) of \(hosts) hosts can take it; the best are first."
+        let best = "those first that suffer least by it"
+        let warning = shown.first?.isOverloaded == true ? "\nwarning: every host would be overloaded with it" : ""
+        return table.text + "\n\n\(possible) of \(hosts) hosts have room for it, \(best).\(warning)"
     }
 }

@@ -80,6 +80,10 @@ struct FleetInput {
     }
 
     private static func bytes(of file: String) throws -> Data {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
+            throw FleetInputError(file: file, problem: "is a folder")
+        }
         do {
             return try Data(contentsOf: URL(fileURLWithPath: file))
         } catch {

@@ -44,7 +44,10 @@ struct FleetInputOptions: ParsableArguments {
 /// How the plan is searched for.
 struct PlanningOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("How: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "name"),
+        help: ArgumentHelp(
+            "How: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")) (default: policy.strategy).",
+            valueName: "name"
+        ),
         transform: { name in
             guard let strategy = Strategy(rawValue: name) else {
                 let known = Strategy.allCases.map(\.rawValue).joined(separator: ", ")
@@ -55,14 +58,19 @@ struct PlanningOptions: ParsableArguments {
     )
     var strategy: Strategy?
 
-    @Option(help: ArgumentHelp("1 (only what must be) to 5 (everything that helps).", valueName: "level"))
+    @Option(
+        help: ArgumentHelp(
+            "1 (only what must be) to 5 (everything that helps) (default: policy.aggressiveness).",
+            valueName: "level"
+        )
+    )
     var aggressiveness: Int?
 
-    @Option(help: ArgumentHelp("At most so many moves.", valueName: "count"))
+    @Option(help: ArgumentHelp("At most so many moves (default: policy.max_moves).", valueName: "count"))
     var maxMoves: Int?
 
     @Option(
-        help: ArgumentHelp("When it is over, the best plan so far is given.", valueName: "time"),
+        help: ArgumentHelp("When it is over, the best plan so far is given (default: 10s).", valueName: "time"),
         transform: Quantity.duration
     )
     var timeBudget: Duration = .seconds(10)

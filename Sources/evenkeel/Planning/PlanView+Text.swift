@@ -18,7 +18,8 @@ extension PlanView {
         if !refusals.isEmpty { parts.append(refusalTable(all: extent.allMoves)) }
         if let shortage {
             let host = "\(Self.number(shortage.hostCores)) cores and \(Self.gibibytes(shortage.hostMemoryBytes))"
-            parts.append("Shortage: \(shortage.hosts) hosts of \(host) are missing: \(shortage.reason)")
+            let hosts = Self.count(shortage.hosts, "more host")
+            parts.append("Shortage: \(shortage.reason); \(hosts) of \(host) would do.")
         }
         if wasCutShort { parts.append("The time budget ended the search: with more, the plan may be better.") }
         if !warnings.isEmpty { parts.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
@@ -40,7 +41,7 @@ extension PlanView {
     private func hostTable(all: Bool) -> String {
         let shown = shownHosts(all: all)
         let table = TextTable(
-            ["HOST", "STATE", "CPU", "MEMORY", "NETWORK", "DISK", "VCPU/CPU", "VMS", "CPU: # AFTER, | BEFORE"],
+            ["HOST", "BEFORE", "CPU", "MEMORY", "NETWORK", "DISK", "VCPU/CPU", "VMS", "CPU: # AFTER, | BEFORE"],
             shown.map { host in
                 [
                     host.name.rawValue,
@@ -90,21 +91,36 @@ extension PlanView {
             ["spread of network"] + spread(\.network),
             ["spread of disk"] + spread(\.disk),
             ["spread of VCPU/CPU"] + spread(\.vcpus),
-            ["imbalance", Self.number(before.imbalance), Self.number(after.imbalance)],
-            ["hosts contended", String(before.contendedHosts), String(after.contendedHosts)],
-            ["cores lacking", Self.number(before.coresLacking), Self.number(after.coresLacking)],
-            ["memory lacking", Self.gibibytes(before.bytesLacking), Self.gibibytes(after.bytesLacking)],
+            ["imbalance (hbal's score)", Self.number(before.imbalance), Self.number(after.imbalance)],
+            ["overloaded hosts", String(before.contendedHosts), String(after.contendedHosts)],
+            ["cores above the limit", Self.number(before.coresLacking), Self.number(after.coresLacking)],
+            ["memory above the limit", Self.gibibytes(before.bytesLacking), Self.gibibytes(after.bytesLacking)],
         ]
         if before.violations > 0 || after.violations > 0 {
-            rows.append(["rules broken, VMs to leave", String(before.violations), String(after.violations)])
+            rows.append(["VMs that may not be where they are", String(before.violations), String(after.violations)])
         }
         let table = TextTable(["", "BEFORE", "AFTER"], rows, empty: "")
         return table.text
             + """
-            \n\n\(totals.moves) moves of \(Self.gibibytes(totals.memoryBytes)) in \(totals.waves) waves, \
-            about \(Self.time(totals.seconds)); strategy \(strategy.rawValue), aggressiveness \(aggressiveness)
+            \n\n\(summary)strategy \(strategy.rawValue), aggressiveness \(aggressiveness)
             """
     }
+
+    private var summary: String {
+        guard !moves.isEmpty else { return "" }
+        var text =
+            "\(Self.count(totals.moves, "move")) of \(Self.gibibytes(totals.memoryBytes)) in "
+            + "\(Self.count(totals.waves, "wave")), about \(Self.time(totals.seconds)) at \(bandwidth)"
+        if isLimited { text += "; policy.max_moves (--max-moves) allows no more" }
+        if !emptied.isEmpty {
+            text += "; \(Self.count(emptied.count, "host")) will be empty: "
+            text += emptied.prefix(Extent.hostsChosen).map(\.rawValue).joined(separator: ", ")
+            if emptied.count > Extent.hostsChosen { text += ", …" }
+        }
+        return text + "; "
+    }
+
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     // MARK: moves
 
@@ -115,7 +131,9 @@ extension PlanView {
             shown.map { move in
                 [
                     String(move.wave + 1), move.vmName, move.source.rawValue, move.target.rawValue,
-                    Self.gibibytes(move.memoryBytes), Self.time(move.seconds), move.purpose.rawValue, move.reason,
+                    Self.gibibytes(move.memoryBytes), Self.time(move.seconds), move.purpose.rawValue,
+                    // The rest is in the columns before, and in --json and explain.
+                    String(move.reason.prefix { $0 != ";" }),
                 ]
             },
             empty: ""
@@ -125,10 +143,25 @@ extension PlanView {
     }
 
     private func refusalTable(all: Bool) -> String {
-        let shown = all ? refusals[...] : refusals.prefix(Extent.movesShown)
-        let lines = shown.map { "  \($0.host)\($0.vmName.map { ", \($0)" } ?? ""): \($0.reason)" }
-        let rest = refusals.count - shown.count
-        return (["What stays as it is:"] + lines + (rest > 0 ? ["  and \(rest) more; --all-moves shows all."] : []))
+        // The VMs of a host mostly stay for the same reason: it is said once for all of them.
+        var groups: [(host: HostName, reason: String, vms: [String])] = []
+        for refusal in refusals {
+            let vm = refusal.vmName.map { [$0] } ?? []
+            if let index = groups.lastIndex(where: { $0.host == refusal.host && $0.reason == refusal.reason }) {
+                groups[index].vms += vm
+            } else {
+                groups.append((refusal.host, refusal.reason, vm))
+            }
+        }
+        let shown = all ? groups[...] : groups.prefix(Extent.movesShown)
+        let lines = shown.map { group in
+            let vms = group.vms.count <= 5 ? group.vms.joined(separator: ", ") : "\(group.vms.count) VMs"
+            return "  \(group.host)\(vms.isEmpty ? "" : ", \(vms)"): \(group.reason)"
+        }
+        let rest = groups.count - shown.count
+        return
+            (["What stays as it is once the plan is carried out:"] + lines
+            + (rest > 0 ? ["  and \(rest) more; --all-moves shows all."] : []))
             .joined(separator: "\n")
     }
 

@@ -85,6 +85,12 @@ struct PlanView: Encodable {
     var refusals: [NotMoved]
     var shortage: Lack?
     var warnings: [String]
+    /// Hosts that have VMs before, and none after.
+    var emptied: [HostName]
+    /// Whether `maxMoves` left nothing over.
+    var isLimited: Bool
+    /// What migrations are reckoned to get where nothing was measured.
+    var bandwidth: String
     /// Why there is no move; `nil`: there is one.
     var emptyBecause: String?
 
@@ -112,6 +118,10 @@ struct PlanView: Encodable {
             Lack(hosts: $0.hosts, hostCores: $0.hostCores, hostMemoryBytes: $0.hostMemoryBytes, reason: $0.reason)
         }
         warnings = input.warnings
+        emptied = hosts.filter { $0.before.vms > 0 && $0.after.vms == 0 }.map(\.name)
+        isLimited = planner.planning.maxMoves.map { plan.moves.count >= $0 } ?? false
+        let megabits = planner.planning.bandwidth * 8 / 1e6
+        bandwidth = megabits >= 1000 ? "\(Self.number(megabits / 1000)) Gbit/s" : "\(Self.number(megabits)) Mbit/s"
         emptyBecause = plan.moves.isEmpty ? Self.whyEmpty(plan, input.model, planner.planning) : nil
     }
 
@@ -146,11 +156,13 @@ struct PlanView: Encodable {
         if model.vms.isEmpty { return "there is no VM" }
         if active == 0 { return "no host is active: there is nowhere to go" }
         if active == 1, model.hosts.count == 1 { return "there is one host alone" }
-        if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
-            let lacks = "what is wrong cannot be helped by moves"
-            return plan.refusals.isEmpty ? lacks : "\(lacks); the reasons are below"
-        }
         if plan.wasCutShort { return "the time budget was over before a move was found: give more with --time-budget" }
+        if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
+            let isHandsOff = planning.strategy == .balance && planning.aggressiveness == 1
+            if isHandsOff, plan.before.violations == 0 { return "aggressiveness 1 leaves overload as it is" }
+            let lacks = "strategy \(planning.strategy.rawValue) finds no move that helps"
+            return plan.refusals.isEmpty ? lacks : "\(lacks); refusals say why each VM stays"
+        }
         let known: [Judgement.Verdict] = [.settling, .unknown]
         if plan.judgements.contains(where: { known.contains($0.verdict) }) {
             return "no host lacks anything as far as the figures tell; some hosts' figures do not count yet"
