@@ -8,6 +8,8 @@ public import Fleet
 public struct GanetiCluster: Sendable {
     /// The fleet that the files describe; VMs are identified by their names.
     public private(set) var model: FleetModel
+    /// Running VMs that the utilisation file does not name: they count as idle.
+    public let withoutUtilisation: [VMID]
     /// The file as it was read, line by line.
     private let lines: [String]
     private let nodeLines: [Int: HostName]
@@ -28,6 +30,7 @@ public struct GanetiCluster: Sendable {
         try reader.readSections()
         if let utilisation { try reader.read(utilisation: utilisation, name: utilisationName) }
         model = try reader.model()
+        withoutUtilisation = reader.withoutUtilisation
         lines = reader.lines
         nodeLines = reader.nodeLines
         instanceLines = reader.instanceLines

@@ -128,11 +128,21 @@ struct GanetiReader {
 
     private mutating func readInstance(_ fields: [String], line: Int) throws(FleetFileError) {
         guard fields.count >= 10 else {
-            throw refuse(line, "an instance has at least 10 fields, this has \(fields.count): is the line cut off?")
+            throw refuse(
+                line,
+                "an instance has at least 10 fields, this has \(fields.count): is the line cut off, or a blank line "
+                    + "among the nodes?"
+            )
         }
         guard !fields[0].isEmpty else { throw refuse(line, "an instance without a name") }
         guard let node = numbers[fields[6]] else {
             throw refuse(line, "instance \(fields[0]) is on \(fields[6]), which is no node of this file")
+        }
+        guard Self.running.contains(fields[4]) || Self.down.contains(fields[4]) else {
+            throw refuse(line, "the status \(fields[4]) of instance \(fields[0]) is unknown to Ganeti")
+        }
+        guard Self.local.union(Self.shared).union(["drbd"]).contains(fields[8]) else {
+            throw refuse(line, "the disk template \(fields[8]) of instance \(fields[0]) is unknown to Ganeti")
         }
         instanceLines[line] = VMID(fields[0])
         instances.append(
@@ -149,13 +159,17 @@ struct GanetiReader {
         )
     }
 
+    private static let running: Set = [
+        "running", "ERROR_up", "ERROR_nodedown", "ERROR_nodeoffline", "ERROR_wrongnode",
+    ]
+    private static let down: Set = ["USER_down", "ADMIN_down", "ADMIN_offline", "ERROR_down"]
+    private static let local: Set = ["plain", "file"]
+    private static let shared: Set = ["diskless", "sharedfile", "blockdev", "rbd", "ext", "gluster"]
+
     private static func reasonToStay(template: String, autoBalance: String, secondary: String) -> String? {
         if autoBalance == "N" { return "its auto balance is off" }
-        switch template {
-        case "drbd": return "its disks are mirrored to \(secondary) alone (drbd)"
-        case "plain", "file": return "its disks are local (\(template))"
-        default: return nil
-        }
+        if template == "drbd" { return "its disks are mirrored to \(secondary) alone (drbd)" }
+        return local.contains(template) ? "its disks are local (\(template))" : nil
     }
 
     // MARK: figures
@@ -204,6 +218,13 @@ struct GanetiReader {
         utilisation = loads
     }
 
+    /// The instances that are running and not in the utilisation file, if there is one.
+    var withoutUtilisation: [VMID] {
+        guard let utilisation else { return [] }
+        return instances.filter { Self.running.contains($0.status) && utilisation[$0.name] == nil }
+            .map { VMID($0.name) }
+    }
+
     // MARK: the fleet
 
     func model() throws(FleetFileError) -> FleetModel {
@@ -213,7 +234,9 @@ struct GanetiReader {
         }
         let cores = Double(nodes.map(\.cpus).max() ?? 0)
         var memory = [UInt64](repeating: 0, count: nodes.count)
-        for instance in instances where Self.isRunning(instance.status) { memory[instance.node] += instance.mebibytes }
+        for instance in instances where Self.running.contains(instance.status) {
+            memory[instance.node] += instance.mebibytes
+        }
         var hosts: [Host] = []
         for (number, node) in nodes.enumerated() {
             guard memory[number] <= node.totalMebibytes - node.freeMebibytes else {
@@ -244,11 +267,9 @@ struct GanetiReader {
         return FleetModel(at: Instant(milliseconds: 0), hosts: hosts, vms: vms, rules: rules())
     }
 
-    private static func isRunning(_ status: String) -> Bool { !status.hasPrefix("ADMIN_") && status != "ERROR_down" }
-
     private func virtualMachine(_ instance: Instance, cores: Double) -> VirtualMachine {
         let load = utilisation?[instance.name] ?? [0, 0, 0, 0]
-        let isRunning = Self.isRunning(instance.status)
+        let isRunning = Self.running.contains(instance.status)
         return VirtualMachine(
             id: VMID(instance.name),
             name: instance.name,

@@ -59,6 +59,8 @@ struct GanetiClusterTests {
         ("node-a|65536|1024|32768", "node-a|65536|1024|60000", 3, "instances"),
         ("vm-1|16384|0|4|running|Y|node-a||ext|web:1|1", "vm-1|16384|0|4", 7, "cut off"),
         ("vm-1|16384", "vm-1|99999999999999999999", 7, "no whole number"),
+        ("vm-2|8192|0|2|running", "vm-2|8192|0|2|sleeping", 8, "status sleeping"),
+        ("node-a||ext|web:1", "node-a||paper|web:1", 7, "template paper"),
     ]) func refusesWithTheLine(old: String, new: String, line: Int, reason: String) throws {
         let text = Self.data.replacing(old, with: new)
         try #require(text != Self.data)
@@ -75,6 +77,15 @@ struct GanetiClusterTests {
         }
         #expect(error?.file == "u" && error?.line == line)
         #expect(error?.reason.contains(reason) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func tellsWhichRunningVMsHaveNoUtilisation() throws {
+        let cluster = try GanetiCluster(text: Self.data, name: "c", utilisation: "vm-1 0.1 0.1 0 0\n")
+        let named: Set = [VMID("vm-1")]
+        let running = cluster.model.vms.filter { $0.state == .running }.map(\.id)
+        #expect(Set(cluster.withoutUtilisation) == Set(running).subtracting(named))
+        #expect(!cluster.withoutUtilisation.isEmpty)
+        #expect(try GanetiCluster(text: Self.data, name: "c").withoutUtilisation.isEmpty)
     }
 
     @Test func refusesATruncatedFile() throws {

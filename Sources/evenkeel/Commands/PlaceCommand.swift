@@ -18,6 +18,12 @@ struct PlaceCommand: AsyncParsableCommand {
     @Option(help: "Its VCPUs (default: its cores, rounded up).")
     var vcpus: Int?
 
+    @Option(help: ArgumentHelp("A storage that its host must reach. May be repeated.", valueName: "name"))
+    var storage: [String] = []
+
+    @Option(help: ArgumentHelp("A network that its host must reach. May be repeated.", valueName: "name"))
+    var network: [String] = []
+
     @Option(help: "How many hosts to show.")
     var top = 5
 
@@ -39,13 +45,15 @@ struct PlaceCommand: AsyncParsableCommand {
 
     func run() async throws {
         let fleet = try await FleetInput.read(input)
-        let vm = VirtualMachine(
+        var vm = VirtualMachine(
             id: VMID("00000000-0000-0000-0000-000000000000"),
             name: "new VM",
             host: HostName(""),
             demand: Resources(cpuCores: cores, memoryBytes: memory),
             vcpus: vcpus ?? max(1, Int(cores.rounded(.up)))
         )
+        vm.storages = Set(storage)
+        vm.networks = Set(network)
         let choices = Planner(policy: fleet.policy)
             .bestHosts(for: vm, in: fleet.model)
         let possible = choices.filter { $0.obstacle == nil }

@@ -40,6 +40,11 @@ struct FleetInput {
             if options.utilisation == nil {
                 input.warnings.append("no --utilisation: memory and VCPUs alone are known and balanced")
             }
+            if let first = cluster.withoutUtilisation.first, let file = options.utilisation {
+                let count = cluster.withoutUtilisation.count
+                let others = count > 1 ? " and \(count - 1) more" : ""
+                input.warnings.append("\(first)\(others): not in \(file), taken to be idle")
+            }
         } else {
             input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings)
         }
@@ -79,7 +84,9 @@ struct FleetInput {
         return text
     }
 
+    /// A file's bytes, or with `-` what standard input has.
     private static func bytes(of file: String) throws -> Data {
+        if file == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
             throw FleetInputError(file: file, problem: "is a folder")

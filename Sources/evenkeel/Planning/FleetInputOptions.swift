@@ -5,7 +5,12 @@ import FleetFiles
 
 /// Which fleet is looked at: the running one, as the ledger tells it, or one in a file.
 struct FleetInputOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Read the fleet from a snapshot file instead of the ledger.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Read the fleet from a snapshot file (-: standard input) instead of the ledger.",
+            valueName: "file"
+        )
+    )
     var snapshot: String?
 
     @Option(help: ArgumentHelp("Read the fleet from a cluster in the text format of Ganeti.", valueName: "file"))
