@@ -21,10 +21,18 @@ extension PlanView {
             let hosts = Self.count(shortage.hosts, "more host")
             parts.append("Shortage: \(shortage.reason); \(hosts) of \(host) would do.")
         }
-        if wasCutShort { parts.append("The time budget ended the search: with more, the plan may be better.") }
+        if wasCutShort {
+            parts.append("The time budget ended the search: with more, the plan may be better.\(Self.pace)")
+        }
         if !warnings.isEmpty { parts.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
         return parts.joined(separator: "\n\n")
     }
+
+    #if DEBUG
+    private static let pace = " (A debug build searches many times slower than one made with 'swift build -c release'.)"
+    #else
+    private static let pace = ""
+    #endif
 
     // MARK: hosts
 
