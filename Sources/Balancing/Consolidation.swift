@@ -14,12 +14,12 @@ struct Consolidation {
         space = start.space
     }
 
-    mutating func run() {
+    mutating func run(shouldStop: () -> Bool) {
         let hosts = space.own.indices.filter { space.isActive[$0] && !placement.unitsOn[$0].isEmpty }
         var open = Set(space.own.indices.filter { space.isActive[$0] })
         let order = hosts.map { (key: heaviest($0), host: $0) }
             .sorted { ($0.key, $0.host) < ($1.key, $1.host) }.map(\.host)
-        for host in order {
+        for host in order where !shouldStop() {
             open.remove(host)
             // Hosts that are empty already stay as they are: only a host with VMs is a target, or it is not power saved.
             let targets = open.filter { !placement.unitsOn[$0].isEmpty }

@@ -56,7 +56,7 @@ extension FleetModel {
             let demand = number < estimate.vms.count ? estimate.vms[number] : nil
             let needs = Resources(
                 cpuCores: demand?.cores ?? finite(vm.cpuCores) ?? 0,
-                memoryBytes: vm.memoryBytes ?? 0
+                memoryBytes: believable(vm.memoryBytes)
             )
             cpu += needs.cpuCores
             memory += needs.memoryBytes
@@ -73,7 +73,7 @@ extension FleetModel {
                     host: history.name,
                     demand: needs,
                     peakCores: demand?.peakCores,
-                    vcpus: vm.vcpus ?? 0,
+                    vcpus: min(max(0, vm.vcpus ?? 0), 1 << 16),
                     state: vm.state,
                     dirtyBytesPerSecond: index.dirtyRate(of: vm.id),
                     staysBecause: index.reasonToStay(vm),
@@ -81,8 +81,8 @@ extension FleetModel {
                 )
             )
         }
-        let total = sample?.memory?.totalBytes ?? 0
-        let used = total - min(sample?.memory?.availableBytes ?? 0, total)
+        let total = believable(sample?.memory?.totalBytes)
+        let used = total - min(believable(sample?.memory?.availableBytes), total)
         let capacity = finite(sample?.cpu?.capacityCores) ?? 0
         // While a host settles there is no window yet: its latest sample is all there is.
         let own = window.samples.isEmpty ? max(0, (finite(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
@@ -100,6 +100,9 @@ extension FleetModel {
         )
         return (host, vms)
     }
+
+    /// Bytes that can be summed over a fleet; an agent that tells more is not to end the controller.
+    private static func believable(_ bytes: UInt64?) -> UInt64 { min(bytes ?? 0, 1 << 46) }
 
     private static func mode(_ judgement: Judgement, policy: Policy) -> HostMode {
         switch judgement.verdict {

@@ -87,7 +87,7 @@ extension PlacementSearch {
     /// The best host for a unit among those that look best for its like.
     ///
     /// Where none is better and the unit, or its host, is in trouble, every host is looked at.
-    private mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
+    mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
         let number = space.units[unit].placementClass
         let list =
             shortlists.list(number)

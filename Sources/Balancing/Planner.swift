@@ -50,6 +50,12 @@ public struct Planner: Sendable {
                     + (found.madeRoom.contains(unit) ? Objective.violation : 0)
             }
             var schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
+            if !schedule.dropped.isEmpty, planning.maxMoves != nil, planning.strategy == .balance {
+                // There are no moves to spare for stops on the way: then only what can go one after the other.
+                let direct = onlySo(many: planning.maxMoves ?? 0, of: found, from: start, objective: objective)
+                let other = WaveSchedule(from: start, wanted: direct, priority: gains)
+                if objective.value(of: other.placement) < objective.value(of: schedule.placement) { schedule = other }
+            }
             if !schedule.dropped.isEmpty, planning.strategy == .balance,
                 objective.value(of: schedule.placement) > objective.value(of: start)
             {
@@ -70,16 +76,22 @@ public struct Planner: Sendable {
         func found(_ placement: Placement) -> PlacementSearch {
             PlacementSearch(placement, objective: objective, effort: .max, shouldStop: shouldStop)
         }
+        func ended(_ placement: Placement) -> PlacementSearch {
+            var search = found(placement)
+            // Says whether the time was over before the rule had done its work.
+            _ = search.isOver()
+            return search
+        }
         switch planning.strategy {
         case .balance: break
         case .threshold, .push, .pull, .pushPull:
             var rule = RuleSearch(necessary(start, level: 1, shouldStop: shouldStop))
-            rule.run(planning.strategy)
-            return found(rule.placement)
+            rule.run(planning.strategy, shouldStop: shouldStop)
+            return ended(rule.placement)
         case .consolidate:
             var consolidation = Consolidation(necessary(start, level: 2, shouldStop: shouldStop))
-            consolidation.run()
-            return found(consolidation.placement)
+            consolidation.run(shouldStop: shouldStop)
+            return ended(consolidation.placement)
         }
         var random = SplitMix64(seed: seed)
         var search = found(start)
@@ -140,6 +152,18 @@ public struct Planner: Sendable {
             }
             return wanted
         }
+        return onlySo(many: most, of: result, from: start, objective: objective)
+    }
+
+    /// The moves of a search that gain most, one after the other and each possible when it is made; where one is not,
+    /// its unit may go elsewhere.
+    private func onlySo(
+        many most: Int,
+        of result: PlacementSearch,
+        from start: Placement,
+        objective: Objective
+    ) -> [Int] {
+        let found = result.placement
         var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: { false })
         var left = found.hostOf.indices.filter { found.hostOf[$0] != start.hostOf[$0] }
         for unit in result.madeRoom.sorted() where left.contains(unit) {
@@ -151,14 +175,21 @@ public struct Planner: Sendable {
         }
         while true {
             let room = most - search.placement.movedCount
-            var best: (unit: Int, gain: Double)?
-            for unit in left where found.space.units[unit].members.count <= room {
-                guard let move = search.best(for: unit, among: CollectionOfOne(found.hostOf[unit])) else { continue }
-                if move.gain > best?.gain ?? 0 { best = (unit, move.gain) }
+            let fitting = left.filter { found.space.units[$0].members.count <= room }
+            func best(_ move: (Int) -> (host: Int, gain: Double)?) -> (unit: Int, host: Int)? {
+                var best: (unit: Int, host: Int, gain: Double)?
+                for unit in fitting {
+                    guard let move = move(unit), move.gain > best?.gain ?? 0 else { continue }
+                    best = (unit, move.host, move.gain)
+                }
+                return best.map { ($0.unit, $0.host) }
             }
-            guard let best else { return search.placement.hostOf }
-            search.apply(best.unit, to: found.hostOf[best.unit])
-            left.removeAll { $0 == best.unit }
+            let move =
+                best { search.best(for: $0, among: CollectionOfOne(found.hostOf[$0])) }
+                ?? best { search.bestMove(of: $0) }
+            guard let move else { return search.placement.hostOf }
+            search.apply(move.unit, to: move.host)
+            left.removeAll { $0 == move.unit }
         }
     }
 }

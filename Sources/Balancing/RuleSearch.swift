@@ -18,9 +18,9 @@ struct RuleSearch {
         policy = start.space.policy
     }
 
-    mutating func run(_ strategy: Strategy) {
+    mutating func run(_ strategy: Strategy, shouldStop: () -> Bool) {
         // Each turn moves a unit away from home for good, so there are no more turns than units.
-        for _ in space.units.indices {
+        for _ in space.units.indices where !shouldStop() {
             let moved =
                 switch strategy {
                 case .threshold: push(toLightOnly: true)

@@ -7,8 +7,7 @@ struct SampleWindow: Sendable {
     let samples: [LoadSample]
     /// The time in seconds that each sample stands for: since the one before it.
     ///
-    /// History is thinned, and without
-    /// weights the last two minutes would outvote the half hour.
+    /// History is thinned, and without weights the last two minutes would outvote the half hour.
     let weights: [Double]
 
     init(_ samples: [LoadSample]) {
@@ -53,9 +52,10 @@ struct SampleWindow: Sendable {
     }
 }
 
-/// A figure that can be reckoned with; samples come from outside.
+/// A figure that can be reckoned with; samples come from outside, and what is not to be believed is not known.
 func finite(_ value: Double?) -> Double? {
-    guard let value, value.isFinite, value >= 0 else { return nil }
+    // More bytes per second than any machine moves, and sums and squares of it are still numbers.
+    guard let value, value >= 0, value <= 1e15 else { return nil }
     return value
 }
 

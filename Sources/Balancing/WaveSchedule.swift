@@ -28,6 +28,8 @@ struct WaveSchedule: Sendable {
     private(set) var placement: Placement
 
     private let wanted: [Int]
+    /// At most so many moves, stops on the way counted.
+    private let most: Int
     /// Units whose first member has not moved yet, most important first.
     private var pending: [Int]
     /// Units of which some members have moved.
@@ -38,6 +40,7 @@ struct WaveSchedule: Sendable {
     /// Moved in this wave: they take room at their source until its end.
     private var leaving: [(unit: Int, source: Int, demand: Vector)] = []
 
+    /// `wanted`: where each unit is to go, no more moves than the policy allows; `priority`: who goes first.
     init(from start: Placement, wanted: [Int], priority: [Double]) {
         var wanted = wanted
         var reasons: [Int: String] = [:]
@@ -55,6 +58,7 @@ struct WaveSchedule: Sendable {
     private init(once start: Placement, wanted: [Int], priority: [Double]) {
         placement = start
         self.wanted = wanted
+        most = start.space.planning.maxMoves ?? .max
         limits = WaveLimits(start.space)
         pending = wanted.indices.filter { wanted[$0] != start.hostOf[$0] }
             .sorted { (priority[$0], $1) > (priority[$1], $0) }
@@ -141,7 +145,11 @@ struct WaveSchedule: Sendable {
         let bySize = pending.sorted {
             (placement.space.units[$0].memoryBytes, $0) < (placement.space.units[$1].memoryBytes, $1)
         }
+        let outstanding =
+            underWay.reduce(0) { $0 + $1.left.count }
+            + pending.reduce(0) { $0 + placement.space.units[$1].members.count }
         for unit in bySize where !detoured.contains(unit) {
+            guard most - moves.count - outstanding >= placement.space.units[unit].members.count else { continue }
             guard let stop = detour(for: unit) else { continue }
             detoured.insert(unit)
             _ = limits.admit(placement.hostOf[unit], stop)
@@ -152,7 +160,7 @@ struct WaveSchedule: Sendable {
         let target = placement.space.model.hosts[wanted[last]].name
         dropped[last] =
             "the room it needs on \(target) is taken by a VM that waits for other room, and no third host can take "
-            + "either meanwhile"
+            + "either meanwhile" + (most < .max ? ", or that would be a move too many" : "")
     }
 
     /// The emptiest host that can take the unit for a while, and from which it can go on.

@@ -8,9 +8,17 @@ public struct Instant: Hashable, Sendable, Comparable, Codable {
 
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// Times come from other hosts: one that reckoning with could overflow is refused.
     public init(from decoder: any Decoder) throws {
-        milliseconds = try decoder.singleValueContainer().decode(Int64.self)
+        let container = try decoder.singleValueContainer()
+        milliseconds = try container.decode(Int64.self)
+        guard milliseconds.magnitude <= Self.farthest else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no time: \(milliseconds)")
+        }
     }
+
+    /// Some 140,000 years.
+    private static let farthest: UInt64 = 1 << 52
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()

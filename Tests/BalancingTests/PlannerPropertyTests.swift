@@ -27,6 +27,21 @@ struct PlannerPropertyTests {
         #expect(check.hostOf == after, "seed \(seed): what is said to come out is not what comes out")
     }
 
+    @Test(arguments: seeds) func noMoreMovesThanAllowed(seed: Int) {
+        var fleet = RandomFleet(seed: UInt64(seed))
+        let model = fleet.model()
+        var planner = planner(seed)
+        let most = 1 + seed % 6
+        planner.planning.maxMoves = most
+        planner.planning.strategy = Strategy.allCases[seed / 6 % Strategy.allCases.count]
+        let plan = planner.plan(for: model, seed: UInt64(seed))
+        #expect(plan.moves.count <= most, "seed \(seed)")
+        var check = PlanCheck(plan, of: model, policy: planner.policy, planning: planner.planning)
+        check.checkEnd()
+        #expect(check.faults.isEmpty, "seed \(seed)")
+        #expect(plan.after.violations <= plan.before.violations, "seed \(seed)")
+    }
+
     @Test(arguments: seeds) func aPlanNeverMakesTheObjectiveWorse(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()

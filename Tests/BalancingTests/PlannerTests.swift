@@ -129,6 +129,31 @@ struct PlannerTests {
         }
     }
 
+    @Test func aStopOnTheWayIsOneOfTheMovesAllowed() {
+        // Each of the two fits only where the other is, and a third host takes either for a while.
+        let hosts = [host("h1"), host("h2"), host("h3")]
+        let vms = [vm("a", on: "h1", gibibytes: 40), vm("b", on: "h2", gibibytes: 40)]
+        var fleet = model(hosts, vms)
+        fleet.rules = [
+            PlacementRule(name: "a", kind: .onlyOn, vms: [VMID("a")], hosts: [HostName("h2"), HostName("h3")]),
+            PlacementRule(name: "b", kind: .onlyOn, vms: [VMID("b")], hosts: [HostName("h1"), HostName("h3")]),
+            PlacementRule(name: "a there", kind: .preferably, vms: [VMID("a")], hosts: [HostName("h2")]),
+            PlacementRule(name: "b there", kind: .preferably, vms: [VMID("b")], hosts: [HostName("h1")]),
+        ]
+        for most in 0...4 {
+            let moves = plan(fleet, PlanningPolicy(maxMoves: most)).moves
+            #expect(moves.count == min(most, 3), "\(most): \(moves.map(\.reason))")
+        }
+    }
+
+    @Test(arguments: Strategy.allCases) func noTimeIsNoPlanAndSaysSo(strategy: Strategy) {
+        let vms = (1...12).map { vm("v\($0)", on: "h1") }
+        let fleet = model([host("h1"), host("h2"), host("h3")], vms)
+        let planner = Planner(planning: PlanningPolicy(strategy: strategy))
+        let plan = planner.plan(for: fleet, shouldStop: { true })
+        #expect(plan.moves.isEmpty && plan.wasCutShort)
+    }
+
     @Test func movesTheSmallerOfTwoVMsThatHelpAsMuch() throws {
         let vms =
             [vm("large", on: "h1", cores: 6, gibibytes: 16), vm("small", on: "h1", cores: 6, gibibytes: 2)]

@@ -20,6 +20,37 @@ struct ControllerCoreTests {
         #expect(submitted(core.handle(.decide(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
     }
 
+    @Test func figuresBeyondBeliefEndNothing() {
+        var core = ControllerCore(policy: Policy())
+        for second in [5, 10, 15] {
+            feed(&core, at: second)
+            var vms: [VMSample] = []
+            for number in 1...3 {
+                vms.append(
+                    VMSample(
+                        id: VMID("liar-\(number)"),
+                        name: "liar-\(number)",
+                        state: .running,
+                        cpuCores: .greatestFiniteMagnitude,
+                        vcpus: .max,
+                        memoryBytes: .max
+                    )
+                )
+            }
+            let sample = LoadSample(
+                host: HostName("h3"),
+                at: .second(second),
+                intervalSeconds: -.infinity,
+                cpu: CPULoad(capacityCores: .greatestFiniteMagnitude, busyCores: .infinity),
+                memory: MemoryLoad(totalBytes: .max, usedBytes: .max, availableBytes: 0),
+                vms: vms
+            )
+            _ = core.handle(.sample(sample))
+        }
+        let orders = submitted(core.handle(.decide(at: .second(15), identifier: "d")))
+        #expect(orders.count == 1 && orders.first?.target == h2)
+    }
+
     @Test func aControllerThatRestartsKnowsWhatIsUnderWay() throws {
         var first = ControllerCore(policy: Policy())
         for second in [5, 10, 15] { feed(&first, at: second) }

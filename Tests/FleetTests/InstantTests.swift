@@ -12,6 +12,13 @@ struct InstantTests {
         #expect(Duration.microseconds(1999).wholeMilliseconds == 1)
     }
 
+    @Test func timesThatCannotBeReckonedWithAreRefused() throws {
+        for far in [Int64.max, .min, 1 << 53] {
+            #expect(throws: DecodingError.self) { try JSONDecoder().decode(Instant.self, from: Data("\(far)".utf8)) }
+        }
+        #expect(try JSONDecoder().decode(Instant.self, from: Data("-1".utf8)).milliseconds == -1)
+    }
+
     @Test func recordsSurviveJSON() throws {
         let failure = OrderFailure(kind: .refused, reason: "no room", runsOn: HostName("h1"))
         let report = OrderReport(
