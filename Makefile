@@ -34,7 +34,7 @@ packages:
 # make lint   formatting, and no Foundation, Glibc or clock in the pure targets
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
-	@Scripts/check-purity Sources/Fleet Sources/Balancing Sources/Coordination
+	@Scripts/check-purity Sources/Fleet Sources/Balancing Sources/Coordination Sources/Simulation
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift

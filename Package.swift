@@ -52,6 +52,7 @@ let package = Package(
         module("Fleet"),
         module("Balancing", ["Fleet"]),
         module("Coordination", ["Fleet", "Balancing"]),
+        module("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
         // Fleets in files: Foundation's JSON, and the text format of Ganeti's htools.
         module("FleetFiles", ["Fleet"]),
@@ -77,7 +78,7 @@ let package = Package(
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "FleetFiles", "Balancing", "Coordination", "Ledger", "Settings", "Controller", "Lab",
+                "Fleet", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings", "Controller", "Lab",
                 "Commands",
                 argumentParser, log,
             ],
@@ -107,6 +108,7 @@ let package = Package(
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
+        tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),

@@ -42,17 +42,26 @@ struct DemandEstimate {
                 let seen = same ? known[number] : known.first { $0.id == vm.id }
                 guard let cores = finite(seen?.cpuCores) else { continue }
                 let isShort = sample.at >= shortest
-                series[number].add(cores, at: time, weight: window.weights[index], isShort: isShort)
+                let waiting = finite(seen?.waitingCores) ?? 0
+                series[number].add(cores, waiting, at: time, weight: window.weights[index], isShort: isShort)
             }
         }
         let factor = Self.hiddenDemand(window, policy: policy)
         var used = 0.0
+        // A kernel that tells how long VCPUs wait tells more than the host's pressure. Where a limit on the host's group
+        // is what holds them up, it may count nothing.
+        let waited = series.reduce(0) { $0 + part.choose($1.shortWaiting, $1.waiting) }
+        let total = series.reduce(0) { $0 + part.choose($1.shortMean ?? 0, $1.mean ?? 0) }
+        let isTold = waited > total * (factor - 1) * Self.leastToldWaiting
         vms = zip(listed, series).map { vm, series in
             guard let short = series.shortMean, let long = series.mean else { return nil }
             let cores = part.choose(short, long)
             used += cores
             let most = vm.vcpus.map { Double($0) } ?? .infinity
-            let demand = max(cores, min(cores * factor, most))
+            // Window by window: what it waited for on one host it may have got on another.
+            let wanted =
+                isTold ? part.choose(short + series.shortWaiting, long + series.waiting) : cores * factor
+            let demand = max(cores, min(wanted, most))
             let rise = max(0, series.trend) * policy.forecast.inSeconds
             return VM(cores: demand, peakCores: max(demand, min(demand + rise, most)))
         }
@@ -73,6 +82,8 @@ struct DemandEstimate {
         return share < saturated ? 1 : 1 / (1 - waitingUntold)
     }
 
+    /// Where less than this share of what the host's pressure speaks of is told as waiting, it is not told.
+    private static let leastToldWaiting = 0.1
     /// Above this share of its CPU a host's pressure is that of VMs that wait for it.
     private static let busy = 0.9
     /// Above this share of its CPU a host has no more to give.
@@ -84,7 +95,8 @@ struct DemandEstimate {
 
 /// The CPU use of one VM over time: its mean over the windows and its trend.
 private struct CPUSeries {
-    private var short = (weight: 0.0, sum: 0.0)
+    private var short = (weight: 0.0, sum: 0.0, waiting: 0.0)
+    private var waitingSum = 0.0
     private var weight = 0.0
     private var sum = 0.0
     private var squares = 0.0
@@ -94,11 +106,13 @@ private struct CPUSeries {
     private var oldest = 0.0
 
     /// `time` in seconds before the latest sample, at most 0.
-    mutating func add(_ cores: Double, at time: Double, weight: Double, isShort: Bool) {
+    mutating func add(_ cores: Double, _ waiting: Double, at time: Double, weight: Double, isShort: Bool) {
         if isShort {
             short.weight += weight
             short.sum += weight * cores
+            short.waiting += weight * waiting
         }
+        waitingSum += weight * waiting
         self.weight += weight
         sum += weight * cores
         squares += weight * cores * cores
@@ -110,6 +124,9 @@ private struct CPUSeries {
 
     var mean: Double? { weight > 0 ? sum / weight : nil }
     var shortMean: Double? { short.weight > 0 ? short.sum / short.weight : mean }
+    /// Means of what was waited for, in cores.
+    var waiting: Double { weight > 0 ? waitingSum / weight : 0 }
+    var shortWaiting: Double { short.weight > 0 ? short.waiting / short.weight : waiting }
 
     /// Cores per second by which the use grows or falls; 0 where that cannot be told from chance.
     ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Fleet
 
 extension PlacementSearch {
     /// Iterated local search: a part of the fleet is sent home, searched again, and put back if that was no better.
@@ -136,21 +137,4 @@ extension PlacementSearch {
         }
         return best
     }
-}
-
-/// SplitMix64, Steele et al., OOPSLA 2014: a seeded generator that gives the same numbers everywhere.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    /// A number from 0 to `count` - 1.
-    mutating func below(_ count: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(count)).high) }
 }

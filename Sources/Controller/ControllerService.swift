@@ -21,37 +21,26 @@ public struct ControllerService: Sendable {
     ///
     /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll.
     public func run() async {
-        var core = ControllerCore(policy: settings.policy)
+        var core = ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         var feed = LedgerFeed(ledger: ledger)
-        var isCaughtUp = false
-        var nextDecision = ContinuousClock.now
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
                 let news = try await feed.pull(into: &core)
                 for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
-                // What history says was announced when it happened.
-                if isCaughtUp { await perform(news.effects, core: &core) }
-                if !isCaughtUp {
-                    logger.info(
-                        "in control",
-                        metadata: ["hosts": "\(core.hosts.count)", "orders": "\(core.orders.count)"]
-                    )
-                }
-                isCaughtUp = true
+                await perform(news.effects, core: &core)
+                await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
                 if ledgerIsOut { logger.notice("the ledger is back") }
                 ledgerIsOut = false
-                if ContinuousClock.now >= nextDecision {
-                    nextDecision = ContinuousClock.now + settings.decisionInterval
-                    let event = ControllerCore.Event.decide(at: .byTheWallClock, identifier: Self.newIdentifier())
-                    await perform(core.handle(event), core: &core)
-                }
             } catch is CancellationError {
                 return
             } catch {
                 if !ledgerIsOut { logger.error("cannot read the ledger", metadata: ["reason": "\(error)"]) }
                 ledgerIsOut = true
+                await perform(core.handle(.ledgerLost), core: &core)
             }
+            let tick = ControllerCore.Event.tick(at: .byTheWallClock, identifier: Self.newIdentifier())
+            await perform(core.handle(tick), core: &core)
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
     }
@@ -67,16 +56,18 @@ public struct ControllerService: Sendable {
                     metadata: ["kind": "\(announcement.kind.rawValue)"]
                 )
             case .submit(let order):
-                do {
-                    try await ledger.append(OrderRecord.migrate(order: order))
-                } catch {
-                    logger.error("cannot write order \(order.id)", metadata: ["reason": "\(error)"])
-                    // If it may be there after all, the core goes on believing in it until it expires.
-                    if (error as? LedgerError)?.mayBeWritten != true {
-                        _ = core.handle(.submissionFailed(order.id))
-                    }
-                }
+                _ = core.handle(.submitted(order.id, await submit(order)))
             }
+        }
+    }
+
+    private func submit(_ order: MigrationOrder) async -> ControllerCore.Submission {
+        do {
+            try await ledger.append(OrderRecord.migrate(order: order))
+            return .written
+        } catch {
+            logger.error("cannot write order \(order.id)", metadata: ["reason": "\(error)"])
+            return (error as? LedgerError)?.mayBeWritten == true ? .unknown : .failed
         }
     }
 

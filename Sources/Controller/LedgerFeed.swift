@@ -27,11 +27,11 @@ public struct LedgerFeed: Sendable {
             news.effects += core.handle(.order($0))
         }
         news.warnings += try await ledger.readOn(OrderReport.self, from: &reports) {
-            news.effects += core.handle(.report($0))
+            news.effects += core.handle(.report($0, at: .byTheWallClock))
         }
         news.warnings += try await ledger.readOn(LoadSample.self, from: &load) {
             news.samples.append($0)
-            news.effects += core.handle(.sample($0))
+            news.effects += core.handle(.sample($0, at: .byTheWallClock))
         }
         return news
     }

@@ -15,20 +15,19 @@ extension AgentCore {
 
     private mutating func advanceAsSource(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let order = life.order
-        if inherited[order.id] != nil {
-            let startedAt = life.startedAt ?? order.issuedAt
-            let isTooLong = instant - startedAt > limits.migration
+        if inquiries[order.id] != nil {
+            let isTooLong = instant - (life.startedAt ?? order.issuedAt) > limits.migration
             if life.cancellation != nil || isTooLong, cancelling.insert(order.id).inserted {
                 effects.append(.cancelMigration(order))
             }
-            if busy.insert(order.id).inserted { effects.append(.reconcile(order, startedAt: startedAt)) }
+            inquire(order.id, at: instant, effects: &effects)
             return
         }
         if let reason = life.cancellation {
-            if life.stage == .running {
+            if life.stage == .running, !beginning.contains(order.id) {
                 if cancelling.insert(order.id).inserted { effects.append(.cancelMigration(order)) }
             } else if !busy.contains(order.id) {
-                fail(order.id, .cancelled, "cancelled: \(reason)", at: instant, effects: &effects)
+                fail(order.id, .cancelled, "cancelled: \(reason)", at: instant)
             }
             return
         }
@@ -36,28 +35,54 @@ extension AgentCore {
         switch life.stage {
         case .submitted:
             if let (kind, reason) = reasonToRefuse(order, at: instant) {
-                fail(order.id, kind, reason, at: instant, effects: &effects)
+                fail(order.id, kind, reason, at: instant)
             } else {
                 busy.insert(order.id)
                 effects.append(.readRequirements(order))
             }
         case .accepted:
-            guard instant - life.changedAt > limits.consent else { return }
+            guard instant - (acceptedAt[order.id] ?? life.changedAt) > limits.consent else { return }
             let reason =
                 "the agent of \(order.target) did not answer within \(limits.consent): is evenkeel-agent running there?"
-            fail(order.id, .refused, reason, at: instant, effects: &effects)
+            fail(order.id, .refused, reason, at: instant)
         case .prepared:
             // The consent is of a moment long past, if this agent or the ledger stood still in between.
             guard instant <= order.latestBeginning else {
-                fail(order.id, .expired, "the order expired before the move began", at: instant, effects: &effects)
+                fail(order.id, .expired, "the order expired before the move began", at: instant)
                 return
             }
             busy.insert(order.id)
-            let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
-            report(order.id, .running(progress: begun), at: instant, effects: &effects)
+            beginning.insert(order.id)
             progressWritten[order.id] = instant
-            effects.append(.migrate(order))
+            let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+            report(order.id, .running(progress: begun), at: instant)
         case .running, .done, .failed: return
+        }
+    }
+
+    /// Takes in what became of the report that was being written, and begins what it says has begun.
+    mutating func appended(_ result: Appended, at instant: Instant, effects: inout [Effect]) {
+        let said = outbox.waiting.first
+        let written = outbox.ended(result, at: instant)
+        if case .refused = result { effects.append(.say("a report cannot be written to the ledger", isGrave: true)) }
+        guard let said, beginning.contains(said.order), let life = orders[said.order] else { return }
+        // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
+        guard written == nil || life.cancellation != nil || instant > life.order.latestBeginning else {
+            if written?.step.isProgress == true {
+                beginning.remove(said.order)
+                effects.append(.migrate(life.order))
+            }
+            return
+        }
+        beginning.remove(said.order)
+        busy.remove(said.order)
+        outbox.dropProgress(of: said.order)
+        progressWritten[said.order] = nil
+        if let reason = life.cancellation {
+            fail(said.order, .cancelled, "cancelled: \(reason)", at: instant)
+        } else {
+            let reason = "the ledger could not be written in time, so nothing was begun"
+            fail(said.order, .refused, reason, at: instant)
         }
     }
 
@@ -65,7 +90,7 @@ extension AgentCore {
         // Its source has fallen silent before it began, and would refuse it by now: here it must not count for ever.
         if life.stage < .running, instant > life.order.latestBeginning + limits.silence {
             let reason = "its source, \(life.order.source), was not heard of again; the order can no longer begin"
-            fail(life.order.id, .expired, reason, at: instant, effects: &effects)
+            fail(life.order.id, .expired, reason, at: instant)
             return
         }
         guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
@@ -87,7 +112,7 @@ extension AgentCore {
     private func reasonToRefuse(_ order: MigrationOrder, at instant: Instant) -> (OrderFailure.Kind, String)? {
         if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
         if order.source == order.target { return (.refused, "source and target are the same host") }
-        let others = orders.values.filter { $0.order.id != order.id && !$0.stage.isFinal }
+        let others = pending.filter { $0 != order.id }.compactMap { orders[$0] }
         let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }
         if let other = begun.first(where: { $0.order.vm == order.vm }) {
             return (.refused, "order \(other.order.id) is moving the VM")

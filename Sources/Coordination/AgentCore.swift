@@ -4,8 +4,9 @@ public import Fleet
 /// What an agent does about orders, without any I/O: events in, effects out.
 ///
 /// On the source: accept (read what the VM needs) → wait for the target's consent → migrate → report. On the target:
-/// check what the source says the VM needs → consent or refuse. After a restart, every order of this source that the
-/// ledger shows running is reconciled with the hypervisor before anything else happens to its VM; none is begun again.
+/// check what the source says the VM needs → consent or refuse. A move begins only when the ledger shows that it does;
+/// after a restart, every order of this source that the ledger shows running is an inquiry (see `Inquiry`) before
+/// anything else happens to its VM, and none is begun again.
 public struct AgentCore: Sendable {
     public struct Limits: Sendable, Equatable {
         /// How long the source waits for the target's consent.
@@ -18,18 +19,24 @@ public struct AgentCore: Sendable {
         public var doubt: Duration
         /// How long after the latest beginning of an order its target waits for a word of its source.
         public var silence: Duration
+        /// How long a hypervisor may still begin what an earlier life of this agent asked of it.
+        ///
+        /// libvirt's QEMU driver waits 30 s for a VM's job lock.
+        public var jobLock: Duration
         public init(
             consent: Duration = .seconds(30),
             progressInterval: Duration = .seconds(2),
             migration: Duration = .seconds(3600),
             doubt: Duration = .seconds(600),
-            silence: Duration = .seconds(300)
+            silence: Duration = .seconds(300),
+            jobLock: Duration = .seconds(35)
         ) {
             self.consent = consent
             self.progressInterval = progressInterval
             self.migration = migration
             self.doubt = doubt
             self.silence = silence
+            self.jobLock = jobLock
         }
     }
 
@@ -39,14 +46,26 @@ public struct AgentCore: Sendable {
         case report(OrderReport, at: Instant)
         /// Everything that was in the ledger at the start has been read.
         case caughtUp(at: Instant)
+        /// Time has passed: wanted about once a second while `needsTicks`.
         case tick(at: Instant)
         // Results of effects.
+        case appended(Appended, at: Instant)
         case requirementsRead(OrderID, Result<VMRequirements, OrderFailure>, at: Instant)
         case targetChecked(OrderID, [PreflightFailure], at: Instant)
         case progressed(OrderID, MigrationProgress, at: Instant)
         case migrationEnded(OrderID, Result<Completion, OrderFailure>, at: Instant)
-        case reconciled(OrderID, Reconciliation, at: Instant)
-        case cancelTried(OrderID)
+        case looked(OrderID, Sighting, at: Instant)
+        case applied(OrderID, Remedy.Result, at: Instant)
+        case cancelTried(OrderID, at: Instant)
+
+        var at: Instant {
+            switch self {
+            case .order(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at), .appended(_, let at),
+                .requirementsRead(_, _, let at), .targetChecked(_, _, let at), .progressed(_, _, let at),
+                .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at):
+                at
+            }
+        }
     }
 
     /// A move that succeeded, and the evidence of its path.
@@ -59,25 +78,28 @@ public struct AgentCore: Sendable {
         }
     }
 
-    /// What the hypervisors say of a VM whose order was begun by an earlier life of this agent.
-    public enum Reconciliation: Sendable, Equatable {
-        case completed(Completion)
-        case notMoved(OrderFailure)
-        /// The migration still runs: look again.
-        case stillMoving
-        /// It cannot be said yet, for this reason: look again.
-        case undecided(reason: String)
+    /// What became of a report that was to be written to the ledger.
+    public enum Appended: Sendable, Equatable {
+        case written
+        /// It never can be written.
+        case refused
+        /// It may be written later, or may be there already.
+        case failed
     }
 
     public enum Effect: Sendable, Equatable {
-        /// Write to the ledger. Effects after it in the same batch wait until it is there.
-        case report(OrderReport)
+        /// Write to the ledger; one at a time, and `.appended` tells what became of it.
+        case append(OrderReport)
         case readRequirements(MigrationOrder)
         /// `promisedBytes`: memory that this host has consented to give to other VMs that are not here yet.
         case checkTarget(MigrationOrder, VMRequirements, promisedBytes: UInt64)
         case migrate(MigrationOrder)
         case cancelMigration(MigrationOrder)
-        case reconcile(MigrationOrder, startedAt: Instant)
+        /// See how the order's VM stands on source and target.
+        case look(MigrationOrder)
+        case apply(Remedy, MigrationOrder)
+        /// Tell the people who watch; `isGrave`: somebody must look.
+        case say(String, isGrave: Bool)
     }
 
     public let host: HostName
@@ -93,35 +115,59 @@ public struct AgentCore: Sendable {
     var isCaughtUp = false
     /// Orders for which an effect is under way in this life of the agent.
     var busy: Set<OrderID> = []
+    /// Orders whose beginning is on its way to the ledger.
+    var beginning: Set<OrderID> = []
     var cancelling: Set<OrderID> = []
-    /// Orders begun by an earlier life, still to be reconciled, and since when that has not been possible.
-    var inherited: [OrderID: Instant] = [:]
+    var inquiries: [OrderID: Inquiry] = [:]
     var targetChecked: Set<OrderID> = []
+    var acceptedAt: [OrderID: Instant] = [:]
     var progressWritten: [OrderID: Instant] = [:]
+    var outbox = Outbox()
+    var latest: Instant?
+    /// Breaks a promise on purpose, so that the simulator's checks can be seen to fail.
+    package var mutations: Set<Mutation> = []
 
     public init(host: HostName, limits: Limits = Limits()) {
         self.host = host
         self.limits = limits
     }
 
+    /// Whether time alone may change anything.
+    public var needsTicks: Bool {
+        !outbox.isEmpty || !inquiries.isEmpty || orders.values.contains { !$0.stage.isFinal }
+    }
+
     /// Takes in one event.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
+        heed(event.at)
         switch event {
         case .order(let record, let at): take(record, at: at, effects: &effects)
         case .report(let report, let at): take(report, at: at, effects: &effects)
         case .caughtUp(let at): catchUp(at: at, effects: &effects)
         case .tick(let at): tick(at: at, effects: &effects)
-        case .requirementsRead(let id, let result, let at): accept(id, result, at: at, effects: &effects)
-        case .targetChecked(let id, let failures, let at): consent(id, failures, at: at, effects: &effects)
-        case .progressed(let id, let progress, let at): progressed(id, progress, at: at, effects: &effects)
-        case .migrationEnded(let id, let result, let at):
-            busy.remove(id)
-            end(id, result, at: at, effects: &effects)
-        case .reconciled(let id, let finding, let at): reconciled(id, finding, at: at, effects: &effects)
-        case .cancelTried(let id): cancelling.remove(id)
+        case .appended(let result, let at): appended(result, at: at, effects: &effects)
+        case .requirementsRead(let id, let result, let at): accept(id, result, at: at)
+        case .targetChecked(let id, let failures, let at): consent(id, failures, at: at)
+        case .progressed(let id, let progress, let at): progressed(id, progress, at: at)
+        case .migrationEnded(let id, let result, let at): migrationEnded(id, result, at: at, effects: &effects)
+        case .looked(let id, let sighting, let at): looked(id, sighting, at: at, effects: &effects)
+        case .applied(let id, let result, let at): applied(id, result, at: at, effects: &effects)
+        case .cancelTried(let id, _): cancelling.remove(id)
         }
+        if let report = outbox.next(at: event.at) { effects.append(.append(report)) }
         return effects
+    }
+
+    /// A clock that was set back must not stretch what is being waited for.
+    private mutating func heed(_ instant: Instant) {
+        if let latest, instant < latest - .seconds(1) {
+            let step = instant - latest
+            acceptedAt = acceptedAt.mapValues { $0 + step }
+            progressWritten = progressWritten.mapValues { $0 + step }
+            inquiries = inquiries.mapValues { $0.shifted(by: step) }
+        }
+        latest = instant
     }
 }
 
@@ -131,7 +177,7 @@ extension AgentCore {
     private mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
-            guard orders[order.id] == nil else { return }
+            guard orders[order.id] == nil || mutations.contains(.forgetsOrders) else { return }
             let reports = early.removeValue(forKey: order.id) ?? []
             guard order.source == host || order.target == host else {
                 if !reports.contains(where: { $0.step.isFinal }) { foreign.insert(order.id) }
@@ -164,35 +210,59 @@ extension AgentCore {
     }
 
     private mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
+        guard !isCaughtUp else { return }
         isCaughtUp = true
-        for id in pending {
-            guard let life = orders[id], life.order.source == host, life.stage > .submitted else { continue }
-            if life.stage == .running {
-                inherited[id] = instant
-            } else {
-                // `running` is written before a move begins: this one has not.
-                fail(id, .interrupted, "the agent was restarted before the move began", at: instant, effects: &effects)
-            }
+        for life in orders.values.sorted(by: { (place[$0.order.id] ?? 0) < (place[$1.order.id] ?? 0) })
+        where life.order.source == host {
+            inherit(life, at: instant, effects: &effects)
         }
         for id in pending { advance(id, at: instant, effects: &effects) }
+    }
+
+    /// Takes over an order from an earlier life of this agent.
+    private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        let id = life.order.id
+        switch life.stage {
+        case .submitted, .done: break
+        case .accepted, .prepared:
+            // `running` is written before a move begins: this one has not.
+            fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+        case .running:
+            if mutations.contains(.beginsAgain) {
+                busy.insert(id)
+                effects.append(.migrate(life.order))
+            } else {
+                inquiries[id] = Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock)
+            }
+        case .failed:
+            // The earlier life may not have lived to see whether the target had a copy, too.
+            guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
+            inquiries[id] = Inquiry(.failed, of: life, at: instant)
+        }
     }
 
     private mutating func tick(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
         for id in pending { advance(id, at: instant, effects: &effects) }
+        for id in inquiries.keys.sorted() where orders[id]?.stage.isFinal != false {
+            inquire(id, at: instant, effects: &effects)
+        }
         prune(at: instant)
     }
 
     /// Orders that have not ended, in the ledger's order.
-    private var pending: [OrderID] {
+    var pending: [OrderID] {
         orders.values.filter { !$0.stage.isFinal }.map(\.order.id).sorted { (place[$0] ?? 0) < (place[$1] ?? 0) }
     }
 
     /// Forgets orders that have ended and, read again, would be refused as expired; and reports of orders never seen.
     private mutating func prune(at instant: Instant) {
         let hour = Duration.seconds(3600)
-        orders = orders.filter { !$0.value.stage.isFinal || $0.value.order.latestBeginning + hour > instant }
+        orders = orders.filter {
+            !$0.value.stage.isFinal || $0.value.order.latestBeginning + hour > instant || inquiries[$0.key] != nil
+        }
         targetChecked = targetChecked.filter { orders[$0] != nil }
+        acceptedAt = acceptedAt.filter { orders[$0.key] != nil }
         place = place.filter { orders[$0.key] != nil }
         early = early.filter { $0.value.contains { $0.at + hour > instant } }
     }

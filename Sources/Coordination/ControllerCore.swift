@@ -3,15 +3,30 @@ internal import Balancing
 public import Fleet
 
 /// What the controller decides, without any I/O: events in, effects out.
+///
+/// `at` is the controller's own clock at the event, by which what other hosts' clocks say is bounded.
 public struct ControllerCore: Sendable {
     public enum Event: Sendable {
-        case sample(LoadSample)
+        case sample(LoadSample, at: Instant)
         case order(OrderRecord)
-        case report(OrderReport)
-        /// An order could not be written to the ledger: nobody will ever see it.
-        case submissionFailed(OrderID)
-        /// It is time to decide. `identifier` is unique to this decision; orders are named after it.
-        case decide(at: Instant, identifier: String)
+        case report(OrderReport, at: Instant)
+        /// Everything that was in the ledger has been read: before it, all is history, and nothing is decided.
+        case caughtUp(at: Instant)
+        /// The ledger cannot be read; nothing is decided until the next `caughtUp`.
+        case ledgerLost
+        /// What became of an order that was to be written to the ledger.
+        case submitted(OrderID, Submission)
+        /// Time has passed. If it is time to decide, orders are named after `identifier`, which is used once.
+        case tick(at: Instant, identifier: String)
+    }
+
+    /// What became of an order that was to be written.
+    public enum Submission: Sendable, Equatable {
+        case written
+        /// Nobody will ever see it.
+        case failed
+        /// It may be there: it counts until it expires.
+        case unknown
     }
 
     public enum Effect: Sendable, Equatable {
@@ -23,7 +38,7 @@ public struct ControllerCore: Sendable {
 
     /// A sentence for people about a host or a VM.
     public struct Announcement: Sendable, Equatable {
-        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak, twice }
+        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak, twice, control }
         public var kind: Kind
         public var text: String
         public init(kind: Kind, text: String) {
@@ -32,7 +47,15 @@ public struct ControllerCore: Sendable {
         }
     }
 
-    public private(set) var policy: Policy
+    /// What is to be done about a snapshot.
+    public typealias Planning = @Sendable (FleetSnapshot) -> Plan
+
+    public let policy: Policy
+    private let decisionInterval: Duration
+    private let planning: Planning
+    private var isCurrent = false
+    private var wasCurrent = false
+    private var lastDecision: Instant?
     public private(set) var revision: UInt64 = 0
     public private(set) var hosts: [HostName: HostHistory] = [:]
     public private(set) var orders: [OrderID: OrderLife] = [:]
@@ -40,20 +63,46 @@ public struct ControllerCore: Sendable {
     private var early: [OrderID: [OrderReport]] = [:]
     private var announced: [String: String] = [:]
 
-    public init(policy: Policy) { self.policy = policy }
+    /// `planning`: by default that of `SteadyPlanner`.
+    public init(policy: Policy, decisionInterval: Duration = .zero, planning: Planning? = nil) {
+        self.policy = policy
+        self.decisionInterval = decisionInterval
+        let planner = SteadyPlanner(policy: policy)
+        self.planning = planning ?? { planner.plan(for: $0, seed: 0) }
+    }
 
     /// Takes in one event.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
         revision += 1
         switch event {
-        case .sample(let sample): take(sample)
+        case .sample(let sample, let at): take(sample, at: at)
         case .order(let record): take(record)
-        case .report(let report): take(report, effects: &effects)
-        case .submissionFailed(let id): orders[id] = nil
-        case .decide(let at, let identifier): decide(at: at, identifier: identifier, effects: &effects)
+        case .report(let report, let at): take(report, at: at, effects: &effects)
+        case .submitted(let id, let result): if result == .failed { orders[id] = nil }
+        case .caughtUp: takeControl(effects: &effects)
+        case .ledgerLost: isCurrent = false
+        case .tick(let at, let identifier):
+            guard isCurrent, isTimeToDecide(at) else { break }
+            lastDecision = at
+            decide(at: at, identifier: identifier, effects: &effects)
         }
         return effects
+    }
+
+    private mutating func takeControl(effects: inout [Effect]) {
+        if !wasCurrent {
+            let text = "in control: \(hosts.count) hosts and \(orders.count) orders are in the ledger"
+            effects.append(.announce(Announcement(kind: .control, text: text)))
+        }
+        isCurrent = true
+        wasCurrent = true
+    }
+
+    private func isTimeToDecide(_ instant: Instant) -> Bool {
+        guard let lastDecision else { return true }
+        // A clock that was set back must not hold up decisions.
+        return instant - lastDecision >= decisionInterval || instant < lastDecision
     }
 
     /// The fleet as it is known at an instant.
@@ -81,16 +130,22 @@ public struct ControllerCore: Sendable {
     }
 
     /// Forgets what can no longer matter: ended orders older than every window, and reports of orders never seen.
+    ///
+    /// What a VM's last move told of its dirty rate and of the path is kept for a day: a plan must not change because
+    /// that was forgotten.
     private mutating func prune(at instant: Instant) {
-        let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(3600)
+        let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
         orders = orders.filter {
             !$0.value.stage.isFinal || $0.value.evidence?.verdict == .leak || $0.value.changedAt > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
     }
 
-    private mutating func take(_ sample: LoadSample) {
-        var history = hosts[sample.host] ?? HostHistory(name: sample.host, samples: [])
+    private mutating func take(_ sample: LoadSample, at instant: Instant) {
+        let horizon = instant + policy.staleAfter
+        var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
+        // The host's clock was ahead and is right again: what it said then would hide everything it says now.
+        if let latest = history.latest, latest.at > horizon, sample.at <= horizon { history.samples = [] }
         history.append(sample, policy: policy)
         hosts[sample.host] = history
     }
@@ -100,20 +155,28 @@ public struct ControllerCore: Sendable {
         case .migrate(let order):
             guard orders[order.id] == nil else { return }
             var life = OrderLife(order)
-            for report in early.removeValue(forKey: order.id) ?? [] { life.apply(report) }
+            for report in early.removeValue(forKey: order.id) ?? [] {
+                life.apply(report.noEarlier(than: order.issuedAt))
+            }
             orders[order.id] = life
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
         }
     }
 
-    private mutating func take(_ report: OrderReport, effects: inout [Effect]) {
+    /// An order cannot have ended before it was issued, nor after now: a clock that is wrong must not void the windows
+    /// that count from a move's end, nor stretch them.
+    private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
+        var report = report
+        report.at = min(report.at, instant)
         guard var life = orders[report.order] else {
             early[report.order, default: []].append(report)
             return
         }
-        guard life.apply(report) else { return }
+        guard life.apply(report.noEarlier(than: life.order.issuedAt)) else { return }
         orders[report.order] = life
+        // What history says was announced when it happened.
+        guard wasCurrent else { return }
         let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
         switch life.stage {
         case .done:
@@ -145,7 +208,7 @@ public struct ControllerCore: Sendable {
             tell(snapshot.judgements(policy: policy), effects: &effects)
             return
         }
-        let plan = SteadyPlanner(policy: policy).plan(for: snapshot, seed: 0)
+        let plan = planning(snapshot)
         tell(plan.judgements, effects: &effects)
         for refusal in plan.refusals {
             let what =
@@ -224,5 +287,13 @@ public struct ControllerCore: Sendable {
         guard announced[subject] != key else { return }
         announced[subject] = key
         effects.append(.announce(Announcement(kind: kind, text: text)))
+    }
+}
+
+extension OrderReport {
+    fileprivate func noEarlier(than instant: Instant) -> OrderReport {
+        var report = self
+        report.at = max(report.at, instant)
+        return report
     }
 }

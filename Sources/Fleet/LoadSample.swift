@@ -133,6 +133,9 @@ public struct VMSample: Codable, Sendable, Equatable {
     public var state: VMState
     /// CPU time used per second over the interval, in cores; `nil` in the first sample of a VM.
     public var cpuCores: Double?
+    /// Time in which its VCPUs were ready to run and had to wait for a CPU, per second over the interval, in cores;
+    /// `nil` where the hypervisor does not tell.
+    public var waitingCores: Double?
     public var vcpus: Int?
     /// Memory the guest holds now (balloon), in bytes.
     public var memoryBytes: UInt64?
@@ -141,6 +144,7 @@ public struct VMSample: Codable, Sendable, Equatable {
         name: String,
         state: VMState,
         cpuCores: Double? = nil,
+        waitingCores: Double? = nil,
         vcpus: Int? = nil,
         memoryBytes: UInt64? = nil
     ) {
@@ -148,6 +152,7 @@ public struct VMSample: Codable, Sendable, Equatable {
         self.name = name
         self.state = state
         self.cpuCores = cpuCores
+        self.waitingCores = waitingCores
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
     }

@@ -17,11 +17,11 @@ public struct AgentService: Sendable {
     private let resources: any ResourceSource
     private let logger: Logger
     /// Shorter in tests, whose hypervisors have no job lock.
-    var jobLockTime = MoveExecution.jobLockTime
+    var limits = AgentCore.Limits()
 
     /// How often the mesh and the gates are made sure of.
     private static let upkeepInterval: Duration = .seconds(10)
-    private static let reconcileInterval: Duration = .seconds(2)
+    private static let retryInterval: Duration = .seconds(2)
 
     public init(
         settings: Settings,
@@ -47,25 +47,11 @@ public struct AgentService: Sendable {
             group.addTask { await keepSampling() }
             group.addTask { await keepMesh() }
             group.addTask { await follow(post) }
-            var core = AgentCore(host: host, limits: .init(migration: settings.migration.timeLimit))
-            var outbox = Outbox(ledger: ledger, logger: logger)
+            var limits = limits
+            limits.migration = settings.migration.timeLimit
+            var core = AgentCore(host: host, limits: limits)
             for await event in events {
-                if case .tick = event { await outbox.flush() }
-                var pending = core.handle(event)[...]
-                while let effect = pending.popFirst() {
-                    switch effect {
-                    case .report(let report): await outbox.write(report)
-                    case .migrate(let order) where !outbox.isEmpty || Instant.byTheWallClock > order.latestBeginning:
-                        // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
-                        let failure = OrderFailure(
-                            kind: .refused,
-                            reason: "the ledger could not be written in time, so nothing was begun",
-                            runsOn: host
-                        )
-                        pending += core.handle(.migrationEnded(order.id, .failure(failure), at: .byTheWallClock))
-                    default: group.addTask { await carryOut(effect, post) }
-                    }
-                }
+                for effect in core.handle(event) { group.addTask { await carryOut(effect, post) } }
             }
             group.cancelAll()
         }
@@ -76,12 +62,14 @@ public struct AgentService: Sendable {
 
 extension AgentService {
     private var execution: MoveExecution {
-        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh, jobLockTime: jobLockTime)
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
         switch effect {
-        case .report: break
+        case .append(let report):
+            let result = await append(report)
+            post.yield(.appended(result, at: .byTheWallClock))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
             let result = await execution.requirements(for: order)
@@ -95,34 +83,42 @@ extension AgentService {
             }
             log(result, of: order)
             post.yield(.migrationEnded(order.id, result, at: .byTheWallClock))
-            if case .failure(let failure) = result, failure.kind != .refused { await watchForTwin(of: order) }
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
                 // It is tried again at once after this.
-                try? await Task.sleep(for: Self.reconcileInterval)
+                try? await Task.sleep(for: Self.retryInterval)
             }
-            post.yield(.cancelTried(order.id))
-        case .reconcile(let order, let startedAt):
-            let finding = await execution.reconcileAfterRestart(order, startedAt: startedAt)
-            switch finding {
-            case .undecided(let reason):
-                logger.warning(
-                    "order \(order.id): it is not known yet where \(order.vmName) is",
-                    metadata: ["reason": "\(reason)"]
-                )
-                try? await Task.sleep(for: Self.reconcileInterval)
-            case .stillMoving: try? await Task.sleep(for: Self.reconcileInterval)
-            case .completed, .notMoved: break
-            }
-            post.yield(.reconciled(order.id, finding, at: .byTheWallClock))
-            if case .notMoved = finding { await watchForTwin(of: order) }
+            post.yield(.cancelTried(order.id, at: .byTheWallClock))
+        case .look(let order):
+            let sighting = await execution.look(for: order)
+            logger.info(
+                "order \(order.id): where is \(order.vmName)?",
+                metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
+            )
+            post.yield(.looked(order.id, sighting, at: .byTheWallClock))
+        case .apply(let remedy, let order):
+            let result = await execution.apply(remedy, to: order.vm)
+            logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
+            post.yield(.applied(order.id, result, at: .byTheWallClock))
+        case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
         }
     }
 
-    private func watchForTwin(of order: MigrationOrder) async {
-        guard let twin = await execution.endTwin(of: order) else { return }
-        logger.critical("order \(order.id): two copies of \(order.vmName)", metadata: ["reason": "\(twin.reason)"])
+    private func append(_ report: OrderReport) async -> AgentCore.Appended {
+        do {
+            try await ledger.append(report)
+            return .written
+        } catch let error as LedgerError where error.isPermanent {
+            logger.critical(
+                "a report cannot be written",
+                metadata: ["order": "\(report.order)", "reason": "\(error)"]
+            )
+            return .refused
+        } catch {
+            logger.error("a report waits", metadata: ["order": "\(report.order)", "reason": "\(error)"])
+            return .failed
+        }
     }
 
     private func unmet(

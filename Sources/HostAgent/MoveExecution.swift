@@ -6,20 +6,15 @@ import Hypervisor
 import Ledger
 import Settings
 
-/// Carries out what an order asks of its source: what the VM needs, the move under escort, and, after a restart,
-/// finding out what became of it.
+/// Carries out what an order asks of its source: what the VM needs, the move under escort, and what `AgentCore` wants
+/// seen and done where it is not known what became of a move.
 struct MoveExecution: Sendable {
     let host: HostName
     let settings: Settings
     let hypervisor: any Hypervisor
     let mesh: Mesh
-    var jobLockTime = Self.jobLockTime
-
     /// How long the protected path may take to come up before a move is refused.
     static let escortTimeLimit: Duration = .seconds(20)
-
-    /// libvirt's QEMU driver waits 30 s for a VM's job lock.
-    static let jobLockTime: Duration = .seconds(35)
 
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         do {
@@ -46,13 +41,10 @@ struct MoveExecution: Sendable {
             let reason = "host \(order.target) is not in this agent's configuration (hosts)"
             return .failure(refusal(.escort, runsOn: host, reason))
         }
-        let result =
-            switch order.channel {
-            case .plain: await migrateInTheClear(order, to: target, progress: progress)
-            case .ipsec: await migrateUnderEscort(order, to: target, progress: progress)
-            }
-        guard case .failure(let failure) = result, failure.kind == .inDoubt else { return result }
-        return await settle(order, doubt: failure)
+        return switch order.channel {
+        case .plain: await migrateInTheClear(order, to: target, progress: progress)
+        case .ipsec: await migrateUnderEscort(order, to: target, progress: progress)
+        }
     }
 
     private func migrateInTheClear(

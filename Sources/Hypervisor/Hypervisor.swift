@@ -68,6 +68,8 @@ public struct DomainStatus: Sendable, Equatable {
     public var state: VMState
     /// CPU time used since its start, in nanoseconds.
     public var cpuTimeNanoseconds: UInt64?
+    /// Time since its start in which its VCPUs were ready to run and had to wait for a CPU, in nanoseconds.
+    public var waitTimeNanoseconds: UInt64?
     public var vcpus: Int?
     public var memoryBytes: UInt64?
     public init(
@@ -75,6 +77,7 @@ public struct DomainStatus: Sendable, Equatable {
         name: String,
         state: VMState,
         cpuTimeNanoseconds: UInt64?,
+        waitTimeNanoseconds: UInt64? = nil,
         vcpus: Int?,
         memoryBytes: UInt64?
     ) {
@@ -82,27 +85,10 @@ public struct DomainStatus: Sendable, Equatable {
         self.name = name
         self.state = state
         self.cpuTimeNanoseconds = cpuTimeNanoseconds
+        self.waitTimeNanoseconds = waitTimeNanoseconds
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
     }
-}
-
-/// Where a VM stands on one host.
-public enum DomainPresence: Sendable, Equatable {
-    /// The hypervisor does not know it.
-    ///
-    /// Of a persistent VM this proves that it has not run there either: a VM that arrives brings its definition, which
-    /// stays when it is shut down. Of a transient one it proves nothing.
-    case absent
-    /// Known, but with no active domain: a definition, or what is left of a crash. It may have run there.
-    case inactive
-    case running
-    /// An outgoing migration is under way; the VM is still this host's.
-    case migratingOut
-    /// Paused by a migration: an incoming copy, or an outgoing one whose end is not known.
-    case pausedByMigration
-    /// Paused for another reason, for instance by its owner.
-    case paused
 }
 
 /// One migration as the hypervisor is asked to do it: pre-copy, live, peer to peer.

@@ -62,10 +62,22 @@ extension Connection {
             // What libvirt still gives for an inactive domain is left over from nothing the VM did.
             cpuTimeNanoseconds: state.isActive
                 ? figures.unsignedLong("cpu.time") ?? (isKnown ? info.cpuTime : nil) : nil,
+            waitTimeNanoseconds: state.isActive ? waitTime(figures) : nil,
             vcpus: figures.unsigned("vcpu.current").map(Int.init) ?? (isKnown ? Int(info.nrVirtCpu) : nil),
             memoryBytes: figures.unsignedLong("balloon.current").map { $0 * 1024 }
                 ?? (isKnown ? UInt64(info.memory) * 1024 : nil)
         )
+    }
+
+    /// What the kernel's scheduler says of the threads of all VCPUs (`/proc/PID/task/TID/schedstat`).
+    private static func waitTime(_ figures: TypedParameters) -> UInt64? {
+        var sum: UInt64?
+        // VCPUs that are not online have no figure; there may be gaps between them.
+        for number in 0..<(figures.unsigned("vcpu.maximum") ?? 0) {
+            guard let delay = figures.unsignedLong("vcpu.\(number).delay") else { continue }
+            sum = (sum ?? 0) &+ delay
+        }
+        return sum
     }
 
     /// For drivers without bulk statistics.

@@ -8,16 +8,18 @@ struct AgentCoreTests {
         var core = caughtUp("h1")
         #expect(core.handle(.order(.migrate(order: order), at: .second(1))) == [.readRequirements(order)])
         let accepted = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
-        #expect(accepted == [.report(report("h1", 2, .accepted(requirements: requirements)))])
+        #expect(accepted == [.append(report("h1", 2, .accepted(requirements: requirements)))])
         #expect(core.handle(.tick(at: .second(3))).isEmpty)
+        #expect(core.handle(.appended(.written, at: .second(3))).isEmpty)
         let begun = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
-        #expect(begun.count == 2, "the ledger shows the move as begun before it begins")
-        #expect(begun.last == .migrate(order))
+        #expect(begun == [.append(report("h1", 4, .running(progress: begin)))])
+        #expect(core.handle(.tick(at: .second(4))).isEmpty, "the ledger shows the move as begun before it begins")
+        #expect(core.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         #expect(core.handle(.tick(at: .second(5))).isEmpty)
         #expect(core.handle(.order(.migrate(order: order), at: .second(5))).isEmpty, "an order is used once")
         #expect(core.handle(.report(report("h2", 3, .prepared), at: .second(5))).isEmpty)
         let done = core.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
-        #expect(done == [.report(report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)))])
+        #expect(done == [.append(report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)))])
         #expect(core.handle(.tick(at: .second(10))).isEmpty)
     }
 
@@ -28,7 +30,7 @@ struct AgentCoreTests {
             let check = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
             #expect(check == [.checkTarget(order, requirements, promisedBytes: 0)])
             let effects = core.handle(.targetChecked(order.id, failures, at: .second(3)))
-            guard case .report(let report) = effects.first else {
+            guard case .append(let report) = effects.first else {
                 Issue.record("no report")
                 continue
             }
@@ -59,6 +61,7 @@ struct AgentCoreTests {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = core.handle(.appended(.written, at: .second(2)))
         let failure = try failure(in: core.handle(.report(report("h2", 3, .prepared), at: .second(200))))
         #expect(failure.kind == .expired && failure.runsOn == h1)
     }
@@ -84,7 +87,7 @@ struct AgentCoreTests {
         let effects = core.handle(.caughtUp(at: .second(2)))
         #expect(effects.contains(.readRequirements(newer)))
         #expect(!effects.contains(.readRequirements(order)))
-        let failure = try failure(in: effects.filter { if case .report = $0 { true } else { false } })
+        let failure = try failure(in: effects.filter { if case .append = $0 { true } else { false } })
         #expect(failure.kind == .refused && failure.reason.contains("a newer order"))
     }
 
@@ -119,6 +122,7 @@ struct AgentCoreTests {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = core.handle(.appended(.written, at: .second(2)))
         #expect(core.handle(.tick(at: .second(30))).isEmpty)
         let failure = try failure(in: core.handle(.tick(at: .second(40))))
         #expect(failure.runsOn == h1 && failure.reason.contains("the agent of h2 did not answer"))
@@ -128,21 +132,16 @@ struct AgentCoreTests {
         var waiting = caughtUp("h1")
         _ = waiting.handle(.order(.migrate(order: order), at: .second(1)))
         _ = waiting.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = waiting.handle(.appended(.written, at: .second(2)))
         let cancel = OrderRecord.cancel(id: order.id, at: .second(3), reason: "lunch")
         let failure = try failure(in: waiting.handle(.order(cancel, at: .second(3))))
         #expect(failure.kind == .cancelled && failure.reason.contains("lunch"))
 
         var running = migrating()
         #expect(running.handle(.order(cancel, at: .second(5))) == [.cancelMigration(order)])
-        let ended = running.handle(
-            .migrationEnded(
-                order.id,
-                .failure(OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1)),
-                at: .second(6)
-            )
-        )
-        #expect(ended.count == 1)
-        #expect(running.handle(.tick(at: .second(7))).isEmpty)
+        let lunch = OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1)
+        let ended = running.handle(.migrationEnded(order.id, .failure(lunch), at: .second(6)))
+        #expect(ended == [.append(report("h1", 6, .failed(failure: lunch)))])
     }
 
     @Test func anAgentThatRestartsReconcilesAndNeverBeginsAgain() throws {
@@ -151,14 +150,21 @@ struct AgentCoreTests {
         #expect(core.handle(.order(.migrate(order: order), at: .second(20))).isEmpty)
         for step in history { #expect(core.handle(.report(report("h1", 2, step), at: .second(20))).isEmpty) }
         #expect(core.handle(.report(report("h2", 2, .prepared), at: .second(20))).isEmpty)
-        let look = AgentCore.Effect.reconcile(order, startedAt: .second(2))
-        #expect(core.handle(.caughtUp(at: .second(20))) == [look])
-        #expect(core.handle(.tick(at: .second(21))).isEmpty, "one look at a time")
-        #expect(core.handle(.reconciled(order.id, .undecided(reason: "?"), at: .second(22))).isEmpty)
-        #expect(core.handle(.tick(at: .second(23))) == [look])
-        let ended = core.handle(.reconciled(order.id, .completed(completion), at: .second(24)))
-        #expect(ended.count == 1)
-        #expect(core.handle(.tick(at: .second(25))).isEmpty)
+        #expect(core.handle(.caughtUp(at: .second(20))) == [.look(order)])
+        #expect(core.handle(.tick(at: .second(23))).isEmpty, "one look at a time")
+        let open = Sighting(here: .seen(.pausedByMigration), there: .silent("?"))
+        #expect(core.handle(.looked(order.id, open, at: .second(23))).isEmpty)
+        #expect(core.handle(.tick(at: .second(23))) == [.look(order)])
+        let there = Sighting(here: .seen(.pausedByMigration), there: .seen(.running))
+        #expect(core.handle(.looked(order.id, there, at: .second(24))) == [.apply(.discard, order)])
+        let ended = core.handle(.applied(order.id, .done, at: .second(25)))
+        guard case .append(let report)? = ended.first, case .done(let outcome, _) = report.step else {
+            Issue.record("not done: \(ended)")
+            return
+        }
+        #expect(outcome.note == "the agent was restarted during the move; vm1 is on h2")
+        #expect(outcome.startedAt == .second(2))
+        #expect(core.handle(.tick(at: .second(26))).isEmpty)
     }
 
     @Test func aTargetThatRestartsRemembersWhatItPromised() {
@@ -183,6 +189,7 @@ struct AgentCoreTests {
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
         _ = core.handle(.targetChecked(order.id, [], at: .second(3)))
+        _ = core.handle(.appended(.written, at: .second(3)))
         #expect(core.handle(.tick(at: order.latestBeginning + .seconds(299))).isEmpty)
         let failure = try failure(in: core.handle(.tick(at: order.latestBeginning + .seconds(301))))
         #expect(failure.kind == .expired)
@@ -206,18 +213,18 @@ struct AgentCoreTests {
             let cancelled = core.handle(.tick(at: .second(isTooLong ? 4000 : 22)))
             #expect(cancelled.isEmpty == !isTooLong)
             #expect(core.handle(.tick(at: .second(4001))).isEmpty, "one try at a time")
-            _ = core.handle(.cancelTried(order.id))
+            _ = core.handle(.cancelTried(order.id, at: .second(4001)))
             #expect(core.handle(.tick(at: .second(4002))) == [.cancelMigration(order)])
         }
     }
 
     @Test func doubtThatLastsCallsAPerson() throws {
         var core = inheriting()
-        _ = core.handle(.reconciled(order.id, .stillMoving, at: .second(1000)))
-        #expect(core.handle(.reconciled(order.id, .undecided(reason: "h2 is silent"), at: .second(1500))).isEmpty)
-        let failure = try failure(
-            in: core.handle(.reconciled(order.id, .undecided(reason: "h2 is silent"), at: .second(1601)))
-        )
+        let moving = Sighting(here: .seen(.migratingOut), there: .silent("not asked"))
+        let silent = Sighting(here: .seen(.absent), there: .silent("h2 is silent"))
+        _ = core.handle(.looked(order.id, moving, at: .second(1000)))
+        #expect(core.handle(.looked(order.id, silent, at: .second(1500))).isEmpty)
+        let failure = try failure(in: core.handle(.looked(order.id, silent, at: .second(1601))))
         #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("h2 is silent"))
     }
 
@@ -250,6 +257,7 @@ struct AgentCoreTests {
         var core = migrating()
         #expect(core.handle(.progressed(order.id, progress, at: .second(5))).isEmpty, "the beginning was just written")
         #expect(core.handle(.progressed(order.id, progress, at: .second(7))).count == 1)
+        _ = core.handle(.appended(.written, at: .second(7)))
         #expect(core.handle(.progressed(order.id, progress, at: .second(8))).isEmpty)
     }
 
@@ -257,7 +265,9 @@ struct AgentCoreTests {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = core.handle(.appended(.written, at: .second(2)))
         _ = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        #expect(core.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         return core
     }
 
@@ -268,7 +278,7 @@ struct AgentCoreTests {
     }
 
     private func failure(in effects: [AgentCore.Effect]) throws -> OrderFailure {
-        guard effects.count == 1, case .report(let report) = effects.first, case .failed(let failure) = report.step
+        guard effects.count == 1, case .append(let report) = effects.first, case .failed(let failure) = report.step
         else {
             throw NoFailure(effects: "\(effects)")
         }

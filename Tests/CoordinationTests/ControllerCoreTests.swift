@@ -5,23 +5,23 @@ import Testing
 
 struct ControllerCoreTests {
     @Test func overloadThatLastsLeadsToOneOrder() throws {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         for second in [5, 10] {
             feed(&core, at: second)
-            #expect(submitted(core.handle(.decide(at: .second(second), identifier: "d\(second)"))).isEmpty)
+            #expect(submitted(core.handle(.tick(at: .second(second), identifier: "d\(second)"))).isEmpty)
         }
         feed(&core, at: 15)
-        let orders = submitted(core.handle(.decide(at: .second(15), identifier: "d15")))
+        let orders = submitted(core.handle(.tick(at: .second(15), identifier: "d15")))
         let order = try #require(orders.first)
         #expect(orders.count == 1)
         #expect(order.id == OrderID("d15-1") && order.source == h1 && order.target == h2 && order.channel == .ipsec)
         #expect(order.issuer == .controller && order.expires == .second(15) + Policy().orderLifetime)
         feed(&core, at: 20)
-        #expect(submitted(core.handle(.decide(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
+        #expect(submitted(core.handle(.tick(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
     }
 
     @Test func figuresBeyondBeliefEndNothing() {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         for second in [5, 10, 15] {
             feed(&core, at: second)
             var vms: [VMSample] = []
@@ -45,25 +45,25 @@ struct ControllerCoreTests {
                 memory: MemoryLoad(totalBytes: .max, usedBytes: .max, availableBytes: 0),
                 vms: vms
             )
-            _ = core.handle(.sample(sample))
+            _ = core.handle(.sample(sample, at: .second(second)))
         }
-        let orders = submitted(core.handle(.decide(at: .second(15), identifier: "d")))
+        let orders = submitted(core.handle(.tick(at: .second(15), identifier: "d")))
         #expect(orders.count == 1 && orders.first?.target == h2)
     }
 
     @Test func aControllerThatRestartsKnowsWhatIsUnderWay() throws {
-        var first = ControllerCore(policy: Policy())
+        var first = inControl(Policy())
         for second in [5, 10, 15] { feed(&first, at: second) }
-        let order = try #require(submitted(first.handle(.decide(at: .second(15), identifier: "d"))).first)
-        var second = ControllerCore(policy: Policy())
+        let order = try #require(submitted(first.handle(.tick(at: .second(15), identifier: "d"))).first)
+        var second = inControl(Policy())
         _ = second.handle(.order(.migrate(order: order)))
         for time in [5, 10, 15, 20] { feed(&second, at: time) }
-        #expect(submitted(second.handle(.decide(at: .second(20), identifier: "e"))).isEmpty)
+        #expect(submitted(second.handle(.tick(at: .second(20), identifier: "e"))).isEmpty)
         #expect(second.snapshot(at: .second(20)).movesInFlight.map(\.vm) == [order.vm])
     }
 
     @Test func anOrderNobodyTookUpIsForgottenAfterItExpires() {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.snapshot(at: .second(100)).movesInFlight.count == 1)
         #expect(core.snapshot(at: order.latestBeginning + .seconds(1)).movesInFlight.count == 1, "it may yet begin")
@@ -71,10 +71,10 @@ struct ControllerCoreTests {
     }
 
     @Test func aRunningMoveCountsAsLongAsItsSourceIsHeard() {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
-            _ = core.handle(.report(report("h1", 2, step)))
+            _ = core.handle(.report(report("h1", 2, step), at: .second(9)))
         }
         feed(&core, at: 99_990)
         #expect(core.snapshot(at: .second(100_000)).movesInFlight.count == 1)
@@ -82,28 +82,28 @@ struct ControllerCoreTests {
     }
 
     @Test func anOrderThatCouldNotBeWrittenIsNoMove() throws {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         for second in [5, 10, 15] { feed(&core, at: second) }
-        let order = try #require(submitted(core.handle(.decide(at: .second(15), identifier: "d"))).first)
-        _ = core.handle(.submissionFailed(order.id))
+        let order = try #require(submitted(core.handle(.tick(at: .second(15), identifier: "d"))).first)
+        _ = core.handle(.submitted(order.id, .failed))
         #expect(core.snapshot(at: .second(15)).movesInFlight.isEmpty)
     }
 
     @Test func reportsBeforeTheirOrderCount() {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
-        _ = core.handle(.report(report("h2", 2, step)))
+        _ = core.handle(.report(report("h2", 2, step), at: .second(9)))
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.orders[order.id]?.stage == .failed)
         #expect(core.snapshot(at: .second(3)).pastMoves.map(\.succeeded) == [false])
     }
 
     @Test(arguments: OperatingMode.allCases) func onlyTheModeAutomaticMovesVMs(mode: OperatingMode) {
-        var core = ControllerCore(policy: Policy(mode: mode))
+        var core = inControl(Policy(mode: mode))
         var effects: [ControllerCore.Effect] = []
         for second in stride(from: 5, through: 30, by: 5) {
             feed(&core, at: second)
-            effects += core.handle(.decide(at: .second(second), identifier: "d\(second)"))
+            effects += core.handle(.tick(at: .second(second), identifier: "d\(second)"))
         }
         let spoken = effects.compactMap { if case .announce(let one) = $0 { one } else { nil } }
         let moves = spoken.filter { $0.kind == .move }.map { String($0.text.prefix(20)) }
@@ -118,11 +118,11 @@ struct ControllerCoreTests {
     }
 
     @Test func aVerdictIsAnnouncedOnceAndARefusalOnce() {
-        var core = ControllerCore(policy: Policy())
+        var core = inControl(Policy())
         var spoken: [String] = []
         for second in stride(from: 5, through: 60, by: 5) {
             feed(&core, at: second, targetCPU: 3)
-            for effect in core.handle(.decide(at: .second(second), identifier: "d\(second)")) {
+            for effect in core.handle(.tick(at: .second(second), identifier: "d\(second)")) {
                 if case .announce(let announcement) = effect { spoken.append(announcement.text) }
             }
         }
@@ -141,7 +141,7 @@ struct ControllerCoreTests {
                 memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
                 vms: vms
             )
-            _ = core.handle(.sample(sample))
+            _ = core.handle(.sample(sample, at: .second(second)))
         }
     }
 

@@ -41,6 +41,8 @@ let requirements = VMRequirements(
 
 let progress = MigrationProgress(elapsedSeconds: 1, bytesTransferred: 5, bytesRemaining: 5, bytesTotal: 10)
 
+let begin = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+
 let completion = AgentCore.Completion(
     outcome: MigrationOutcome(startedAt: .second(4), endedAt: .second(9), totalSeconds: 5),
     evidence: Evidence(channel: .ipsec, verdict: .covered)
@@ -52,4 +54,11 @@ func report(_ host: String, _ second: Int, _ step: OrderStep) -> OrderReport {
 
 extension Instant {
     static func second(_ second: Int) -> Instant { Instant(milliseconds: Int64(second) * 1000) }
+}
+
+/// A controller that has read an empty ledger.
+func inControl(_ policy: Policy) -> ControllerCore {
+    var core = ControllerCore(policy: policy)
+    _ = core.handle(.caughtUp(at: .second(0)))
+    return core
 }

@@ -20,7 +20,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [InMemoryScript.Aftermath.arrived, .handedOver])
     func `a VM that arrived is done, and runs once`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
-        let completion = try await execution.migrate(.sample()) { _ in }.get()
+        let completion = try await execution.carriedOut(.sample()).get()
         #expect(completion.evidence.verdict == .unprotected)
         #expect(world.hostsRunning(vm) == [h2])
         #expect(try await world.hypervisor(of: h1).domains().isEmpty)
@@ -31,7 +31,7 @@ import Testing
     func `a VM that did not arrive runs on at the source`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
         let failure = await #expect(throws: OrderFailure.self) {
-            try await execution.migrate(.sample()) { _ in }.get()
+            try await execution.carriedOut(.sample()).get()
         }
         #expect(failure?.kind == .migration)
         #expect(failure?.runsOn == h1)
@@ -43,7 +43,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [true, false])
     func `a move that goes on by itself is waited for`(arrives: Bool) async throws {
         world.script(vm, InMemoryScript(.loseTouch(.goesOn)))
-        async let result = execution.migrate(.sample()) { _ in }
+        async let result = execution.carriedOut(.sample())
         try await eventually("the move has begun") { world.isMoving(vm) }
         world.end(vm, arrived: arrives)
         let ended = await result
@@ -53,7 +53,7 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func `a target that cannot be asked is asked again until it answers`() async throws {
         world.script(vm, InMemoryScript(.loseTouch(.pausedAtSource)))
-        async let result = execution.migrate(.sample()) { _ in world.change(h2) { $0.answers = false } }
+        async let result = execution.carriedOut(.sample()) { _ in world.change(h2) { $0.answers = false } }
         try await eventually("the call has ended") {
             try await world.hypervisor(of: h1).presence(of: vm) == .pausedByMigration
         }
@@ -67,7 +67,7 @@ import Testing
 
     @Test func `a target that is not configured is refused by name`() async {
         let execution = MoveExecution(for: world, knowsTarget: false)
-        let failure = await #expect(throws: OrderFailure.self) { try await execution.migrate(.sample()) { _ in }.get() }
+        let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.sample()).get() }
         #expect(failure?.kind == .refused)
         #expect(failure?.reason.contains("host h2 is not in this agent's configuration") == true)
         #expect(world.hostsRunning(vm) == [h1])
@@ -80,6 +80,55 @@ extension MoveExecution {
         var settings = Settings.sample(allowPlain: true)
         if !knowsTarget { settings.inventory.hosts.removeAll { $0.name == h2 } }
         self.init(host: h1, settings: settings, hypervisor: world.hypervisor(of: h1), mesh: .broken(h1))
-        jobLockTime = .zero
+    }
+
+    /// Drives a core that has begun the move, or that finds it begun by an earlier life, until it has an end.
+    ///
+    /// Time runs ten times as fast as it should, so that looks follow one another quickly.
+    func carriedOut(
+        _ order: MigrationOrder,
+        isInherited: Bool = false,
+        startedAt: Instant? = nil,
+        progress: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
+    ) async -> Result<AgentCore.Completion, OrderFailure> {
+        let startedAt = startedAt ?? order.issuedAt
+        var clock = startedAt
+        var core = AgentCore(host: host, limits: AgentCore.Limits(jobLock: .zero))
+        let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+        let running = OrderReport(order: order.id, host: host, at: startedAt, step: .running(progress: begun))
+        _ = core.handle(.order(.migrate(order: order), at: clock))
+        if !isInherited { _ = core.handle(.caughtUp(at: clock)) }
+        _ = core.handle(.report(running, at: clock))
+        var effects = isInherited ? core.handle(.caughtUp(at: clock)) : [.migrate(order)]
+        while !Task.isCancelled {
+            clock = clock + .milliseconds(100)
+            if effects.isEmpty {
+                try? await Task.sleep(for: .milliseconds(10))
+                effects = core.handle(.tick(at: clock))
+                continue
+            }
+            switch effects.removeFirst() {
+            case .migrate(let order):
+                let result = await migrate(order, progress: progress)
+                effects += core.handle(.migrationEnded(order.id, result, at: clock))
+            case .look(let order):
+                let sighting = await look(for: order)
+                effects += core.handle(.looked(order.id, sighting, at: clock))
+            case .apply(let remedy, let order):
+                effects += core.handle(.applied(order.id, await apply(remedy, to: order.vm), at: clock))
+            case .cancelMigration(let order):
+                try? await hypervisor.cancelMigration(of: order.vm)
+                effects += core.handle(.cancelTried(order.id, at: clock))
+            case .append(let report):
+                switch report.step {
+                case .done(let outcome, let evidence):
+                    return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
+                case .failed(let failure): return .failure(failure)
+                default: effects += core.handle(.appended(.written, at: clock))
+                }
+            default: break
+            }
+        }
+        return .failure(OrderFailure(kind: .interrupted, reason: "the test was cancelled", runsOn: nil))
     }
 }

@@ -111,8 +111,7 @@ import Testing
         place(each.there, on: h2, of: world)
         let execution = MoveExecution(for: world)
 
-        let reconciliation = await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")
-        #expect(Finding(reconciliation) == each.finding)
+        #expect(await finding(by: execution) == each.finding)
         #expect(world.violations == [])
 
         for host in [h1, h2] { world.change(host) { $0.answers = true } }
@@ -126,17 +125,11 @@ import Testing
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h2)
         for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
-            let finding = await MoveExecution(for: world).reconcile(
-                .sample(channel: channel),
-                startedAt: begun,
-                doubt: "in doubt"
-            )
-            guard case .completed(let completion) = finding else {
-                Issue.record("it was \(finding)")
-                continue
-            }
+            let execution = MoveExecution(for: world)
+            let order = MigrationOrder.sample(channel: channel)
+            let completion = try await execution.carriedOut(order, isInherited: true, startedAt: begun).get()
             #expect(completion.evidence == Evidence(channel: channel, verdict: verdict))
-            #expect(completion.outcome.note == "in doubt; web1 is on h2")
+            #expect(completion.outcome.note == "the agent was restarted during the move; web1 is on h2")
             #expect(completion.outcome.startedAt == begun)
         }
     }
@@ -145,26 +138,46 @@ import Testing
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h1)
         let execution = MoveExecution(for: world, knowsTarget: false)
-        #expect(Finding(await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")) == Self.stayed)
+        #expect(await finding(by: execution) == Self.stayed)
     }
 
     @Test func `a VM that is not here is not decided on without the target's entry`() async {
         let world = InMemoryWorld.sample()
         world.place(.sample(), on: h1, as: .pausedByMigration)
         let execution = MoveExecution(for: world, knowsTarget: false)
-        #expect(Finding(await execution.reconcile(.sample(), startedAt: begun, doubt: "in doubt")) == .undecided)
+        #expect(await finding(by: execution) == .undecided)
         #expect(world.hostsRunning(vm) == [])
     }
 
-    @Test func `a copy that runs here while the target runs the VM is paused`() async throws {
-        let world = InMemoryWorld.sample()
-        world.place(.sample(), on: h1)
-        #expect(await MoveExecution(for: world).endTwin(of: .sample()) == nil, "there is no other copy")
-        #expect(world.hostsRunning(vm) == [h1])
-        world.place(.sample(), on: h2)
-        let twin = await MoveExecution(for: world).endTwin(of: .sample())
-        #expect(twin?.kind == .inDoubt && twin?.runsOn == h2)
-        #expect(world.hostsRunning(vm) == [h2])
+    /// What one look, and the remedy it asks for, come to.
+    private func finding(by execution: MoveExecution) async -> Finding {
+        var core = AgentCore(host: h1, limits: AgentCore.Limits(jobLock: .zero))
+        let order = MigrationOrder.sample()
+        _ = core.handle(.order(.migrate(order: order), at: begun))
+        let running = OrderStep.running(
+            progress: MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+        )
+        _ = core.handle(.report(OrderReport(order: order.id, host: h1, at: begun, step: running), at: begun))
+        var effects = core.handle(.caughtUp(at: begun))
+        while let effect = effects.first {
+            effects.removeFirst()
+            switch effect {
+            case .look(let order):
+                let sighting = await execution.look(for: order)
+                if sighting.here == .seen(.migratingOut) { return .stillMoving }
+                effects += core.handle(.looked(order.id, sighting, at: begun))
+            case .apply(let remedy, let order):
+                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm), at: begun))
+            case .append(let report):
+                switch report.step {
+                case .done: return .completed
+                case .failed(let failure): return .notMoved(failure.kind, runsOn: failure.runsOn)
+                default: break
+                }
+            default: break
+            }
+        }
+        return .undecided
     }
 
     private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
@@ -181,17 +194,6 @@ import Testing
         case .absent: return Standing.nothing.testDescription
         case .inactive: return Standing.definition.testDescription
         case let presence: return Standing.active(presence).testDescription
-        }
-    }
-}
-
-extension ReconciliationTests.Finding {
-    init(_ reconciliation: AgentCore.Reconciliation) {
-        switch reconciliation {
-        case .completed: self = .completed
-        case .notMoved(let failure): self = .notMoved(failure.kind, runsOn: failure.runsOn)
-        case .stillMoving: self = .stillMoving
-        case .undecided: self = .undecided
         }
     }
 }

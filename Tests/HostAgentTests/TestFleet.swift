@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Commands
+import Coordination
 import Escort
 import Fleet
 import Hypervisor
@@ -35,7 +36,7 @@ struct TestFleet: Sendable {
                     mesh: .broken(host),
                     logger: log.logger(host.rawValue)
                 )
-                service.jobLockTime = .zero
+                service.limits.jobLock = .zero
                 group.addTask { [service] in await service.run() }
             }
             try await body()

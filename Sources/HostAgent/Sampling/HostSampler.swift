@@ -20,6 +20,7 @@ struct HostSampler {
         var busySeconds: Double?
         var network: NetworkCounter?
         var cpuTimes: [VMID: UInt64]
+        var waitTimes: [VMID: UInt64]
     }
 
     /// A sample of now; `uptime` is a clock that never jumps, for the rates.
@@ -53,6 +54,10 @@ struct HostSampler {
             cpuTimes: Dictionary(
                 (domains ?? []).compactMap { domain in domain.cpuTimeNanoseconds.map { (domain.id, $0) } },
                 uniquingKeysWith: { first, _ in first }
+            ),
+            waitTimes: Dictionary(
+                (domains ?? []).compactMap { domain in domain.waitTimeNanoseconds.map { (domain.id, $0) } },
+                uniquingKeysWith: { first, _ in first }
             )
         )
         defer { last = reading }
@@ -78,11 +83,14 @@ struct HostSampler {
     private func sample(of domain: DomainStatus, over interval: Double?) -> VMSample {
         let used = domain.cpuTimeNanoseconds.map { Double($0) / 1e9 }
         let before = last?.cpuTimes[domain.id].map { Double($0) / 1e9 }
+        let waited = domain.waitTimeNanoseconds.map { Double($0) / 1e9 }
+        let waitedBefore = last?.waitTimes[domain.id].map { Double($0) / 1e9 }
         return VMSample(
             id: domain.id,
             name: domain.name,
             state: domain.state,
             cpuCores: used.flatMap { rate($0, before, over: interval) },
+            waitingCores: waited.flatMap { rate($0, waitedBefore, over: interval) },
             vcpus: domain.vcpus,
             memoryBytes: domain.memoryBytes
         )

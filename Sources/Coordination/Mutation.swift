@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A promise that a core breaks on purpose; each shows that the simulator's checks can fail.
+///
+/// Only this package can ask for one: tests, and the simulator when it is told to.
+package enum Mutation: String, CaseIterable, Sendable {
+    /// The agent carries out an order as often as the ledger shows it.
+    case forgetsOrders = "forgets-orders"
+    /// The agent begins again what an earlier life of it had begun.
+    case beginsAgain = "begins-again"
+    /// The agent does not say how an order ended.
+    case keepsQuiet = "keeps-quiet"
+    /// The agent resumes a copy here although the target runs the VM.
+    case resumesBlindly = "resumes-blindly"
+    /// The agent leaves two running copies as they are.
+    case sparesTwins = "spares-twins"
+    /// The controller heeds no limits on moves at the same time.
+    case ignoresLimits = "ignores-limits"
+    /// The controller forgets where a VM came from.
+    case forgetsMoves = "forgets-moves"
+    /// The controller moves VMs to and fro for ever.
+    case neverSettles = "never-settles"
+}

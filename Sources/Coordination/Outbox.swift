@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Reports on their way to the ledger, in order and one at a time; one that cannot be written waits for the next try.
+struct Outbox: Sendable {
+    private(set) var waiting: [OrderReport] = []
+    /// Whether the first of them is being written.
+    private(set) var isWriting = false
+    private var nextTry: Instant?
+    /// Between two tries while the ledger is out.
+    static let pause: Duration = .seconds(2)
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    mutating func put(_ report: OrderReport) {
+        // In an outage only the newest progress of a move is worth the wait.
+        if report.step.isProgress {
+            let kept = isWriting ? 1 : 0
+            let older = waiting.dropFirst(kept).filter { !($0.order == report.order && $0.step.isProgress) }
+            waiting = waiting.prefix(kept) + older
+        }
+        waiting.append(report)
+    }
+
+    /// The report to be written now, if any.
+    mutating func next(at instant: Instant) -> OrderReport? {
+        guard !isWriting, let first = waiting.first else { return nil }
+        // A clock that was set back must not hold it up for longer than the pause.
+        if let nextTry, instant < nextTry, nextTry - instant <= Self.pause { return nil }
+        nextTry = nil
+        isWriting = true
+        return first
+    }
+
+    /// Takes in what became of the report being written; returns it if it is in the ledger now.
+    mutating func ended(_ result: AgentCore.Appended, at instant: Instant) -> OrderReport? {
+        guard isWriting, let first = waiting.first else { return nil }
+        isWriting = false
+        switch result {
+        case .written:
+            waiting.removeFirst()
+            return first
+        case .refused:
+            waiting.removeFirst()
+            if let short = Self.shortened(first) { waiting.insert(short, at: 0) }
+        case .failed: nextTry = instant + Self.pause
+        }
+        return nil
+    }
+
+    /// Takes back what has not been written of an order that was said to have begun.
+    mutating func dropProgress(of id: OrderID) {
+        let kept = isWriting ? 1 : 0
+        waiting =
+            waiting.prefix(kept) + waiting.dropFirst(kept).filter { !($0.order == id && $0.step.isProgress) }
+    }
+
+    /// What can be written in place of a report that never can: everything asked for ends in a report.
+    private static func shortened(_ report: OrderReport) -> OrderReport? {
+        guard report.step != tooShort, !report.step.isProgress else { return nil }
+        var short = report
+        short.step = tooShort
+        return short
+    }
+
+    private static let tooShort = OrderStep.failed(
+        failure: OrderFailure(
+            kind: .inDoubt,
+            reason: "the agent's report did not fit into the ledger; the agent's own log has it",
+            runsOn: nil
+        )
+    )
+}
+
+extension OrderStep {
+    var isProgress: Bool { if case .running = self { true } else { false } }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Hypervisor
+import Settings
+
+/// Seeing how a VM stands whose move's end was not seen, and putting this host's copy right.
+extension MoveExecution {
+    /// How the order's VM stands here and, asked after that, at the target.
+    func look(for order: MigrationOrder) async -> Sighting {
+        let here = await standing { try await hypervisor.presence(of: order.vm) }
+        // The target need not be asked, and may not answer while it takes the VM.
+        guard here != .seen(.migratingOut) else { return Sighting(here: here, there: .silent("not asked")) }
+        guard let target = settings.inventory[order.target] else { return Sighting(here: here, there: .notConfigured) }
+        let there = await standing { try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) }
+        var sighting = Sighting(here: here, there: there)
+        if here == .seen(.pausedByMigration), there == .seen(.absent) {
+            sighting.elsewhere = await elsewhere(order)
+        }
+        return sighting
+    }
+
+    private func standing(_ ask: () async throws -> DomainPresence) async -> Sighting.Standing {
+        do { return .seen(try await ask()) } catch { return .silent((error as? HypervisorError)?.detail ?? "\(error)") }
+    }
+
+    /// A host, neither source nor target, that knows the VM: somebody may have sent it on from the target by hand.
+    private func elsewhere(_ order: MigrationOrder) async -> Sighting.Elsewhere {
+        for other in settings.inventory.hosts where other.name != host && other.name != order.target {
+            do {
+                if try await hypervisor.presence(of: order.vm, atPeer: other.libvirtURI) != .absent {
+                    return .on(other.name)
+                }
+            } catch { return .unknown("\(other.name) could not be asked (\(error.detail))") }
+        }
+        return .nowhere
+    }
+
+    func apply(_ remedy: Remedy, to vm: VMID) async -> Remedy.Result {
+        do {
+            switch remedy {
+            case .discard: try await hypervisor.discardHandedOver(vm)
+            case .resume: try await hypervisor.resume(vm)
+            case .pause:
+                // The target was asked after this host: the VM may have left since, or be on its way.
+                guard try await hypervisor.presence(of: vm) == .running else { return .notSo("it is changing hosts") }
+                do { try await hypervisor.suspend(vm) } catch { return .refused(error.description) }
+            }
+            return .done
+        } catch  where remedy == .discard && error.kind == .noSuchVM {
+            // Nothing was left: the usual case.
+            return .done
+        } catch {
+            return error.kind == .refused ? .refused(error.detail) : .failed(error.description)
+        }
+    }
+}

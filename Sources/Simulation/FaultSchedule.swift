@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// How much goes wrong in a run.
+public enum FaultLevel: String, Sendable, CaseIterable {
+    case none
+    /// About one fault a day for each host.
+    case light
+    /// About one fault an hour for each host.
+    case heavy
+    /// A fault every half minute, whatever the fleet's size.
+    case torture
+
+    /// Between two faults, on average, in seconds.
+    func seconds(hosts: Int) -> Double? {
+        switch self {
+        case .none: nil
+        case .light: 86400 / Double(max(1, hosts))
+        case .heavy: 3600 / Double(max(1, hosts))
+        case .torture: 30
+        }
+    }
+}
+
+extension ScheduledFault {
+    /// Faults of every kind in any order, all over before `end`.
+    public static func schedule(
+        _ level: FaultLevel,
+        hosts: Int,
+        until end: Duration,
+        seed: UInt64
+    ) -> [ScheduledFault] {
+        guard let mean = level.seconds(hosts: hosts), hosts > 0 else { return [] }
+        var random = SplitMix64(seed: seed ^ 0x5eed)
+        var faults: [ScheduledFault] = []
+        let last = end.wholeMilliseconds
+        var at = Int64(0)
+        while true {
+            at += Int64(random.below(Int(2000 * mean)) + 1)
+            guard at < last else { return faults }
+            let lasts = Int64(random.below(random.below(4) == 0 ? 120_000 : 20_000) + 1)
+            faults.append(
+                ScheduledFault(
+                    at: .milliseconds(at),
+                    lasts: .milliseconds(min(lasts, last - at)),
+                    fault: Fault.any(hosts: hosts, random: &random)
+                )
+            )
+        }
+    }
+}
+
+extension Fault {
+    static func any(hosts: Int, random: inout SplitMix64) -> Fault {
+        let host = random.below(hosts)
+        let phase = MigrationPhase.allCases[random.below(MigrationPhase.allCases.count)]
+        switch random.below(24) {
+        case 0, 1: return .agentCrash(host: host)
+        case 2, 3: return .controllerCrash
+        case 4, 5: return .libvirtCrash(host: host)
+        case 6: return .hostCrash(host: host)
+        case 7, 8:
+            return .partition(.host(host), hosts > 1 ? .host((host + 1 + random.below(hosts - 1)) % hosts) : .ledger)
+        case 9: return .partition(.host(host), .ledger)
+        case 10: return .partition(.controller, .ledger)
+        case 11: return .ledgerOut
+        case 12: return .ledgerFull
+        case 13: return .ledgerSlow(milliseconds: 20_000)
+        case 14: return .ledgerDuplicates
+        case 15: return .ledgerUnsure
+        case 16: return .ledgerLoss
+        case 17:
+            let size = Int64(random.below(random.below(4) == 0 ? 3_600_000 : 20_000))
+            let party: Party = random.below(4) == 0 ? .controller : .host(host)
+            return .clockJump(party, milliseconds: random.below(2) == 0 ? size : -size)
+        case 18, 19: return .migrationFails(host: host, phase: phase)
+        case 20: return .migrationHangs(host: host)
+        case 21: return .answerLost(host: host, resumes: random.below(2) == 0)
+        case 22: return .forgery(host: host)
+        default: return .lie(host: host)
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Fleet
+
+/// A promise that was broken.
+public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Promise: String, Sendable, CaseIterable {
+        /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
+        case runsOnce = "each VM runs on exactly one host"
+        case carriedOutOnce = "no order is carried out twice"
+        case limits = "limits hold"
+        case noReturn = "no VM moves back within its window"
+        case ends = "everything asked for ends in a report"
+        case settles = "the fleet settles after faults, and stays"
+    }
+    public var promise: Promise
+    /// Milliseconds since the beginning of the run.
+    public var at: Int64
+    public var detail: String
+
+    public var description: String {
+        "broken after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
+    }
+}
+
+/// What must hold whatever goes wrong; checked at each event that could break it.
+struct Invariants {
+    private(set) var violation: Violation?
+    /// Every order that was written to the ledger.
+    var asked: [OrderID: MigrationOrder] = [:]
+    private var submittedAt: [OrderID: Int64] = [:]
+    private var lastOrderAt: Int64?
+    private var ended: Set<OrderID> = []
+    private var begun: Set<OrderID> = []
+    /// The time at which a VM last left a host.
+    private var left: [Int: [Int: Int64]] = [:]
+    /// On how many hosts each VM executes.
+    var runners: [Int: Int] = [:]
+    /// VMs of which libvirt itself started a second copy.
+    private var excused: Set<Int> = []
+    /// How long VMs have not run exactly once while nothing kept the fleet from putting it right, in seconds.
+    private var abnormal: [Int: Int] = [:]
+
+    private let policy: Policy
+    private let memory: [UInt64]
+    private let hosts: [HostName]
+    private let patience: Int
+    private let slack: Int64
+    private let faultsEndAt: Int64
+    private let settleBy: Int64
+    /// As long a fleet must give no order to be settled.
+    private let quiet: Int64
+    private let expects: Bool
+    /// A rival is measured, not judged.
+    private let isJudged: Bool
+
+    init(_ settings: SimulationSettings) {
+        policy = settings.policy
+        memory = settings.hosts.map(\.memoryBytes)
+        hosts = settings.hosts.map(\.name)
+        // What is in doubt calls a person after `doubt`, who comes within a minute.
+        patience = Int(settings.limits.doubt.inSeconds) + 180
+        isJudged = settings.rival == nil
+        expects = !settings.faults.isEmpty
+        var skew: Int64 = 0
+        for fault in settings.faults {
+            if case .clockJump(_, let milliseconds) = fault.fault { skew += abs(milliseconds) }
+        }
+        slack = skew + 2000
+        faultsEndAt = World.epoch + (settings.faults.map(\.end).max() ?? .zero).wholeMilliseconds
+        settleBy = faultsEndAt + Self.settlingTime(policy).wholeMilliseconds
+        quiet = (policy.noReturn * 2 + policy.longWindow).wholeMilliseconds
+    }
+
+    /// The fleet settles within this time after the last fault.
+    ///
+    /// A balance is reached in waves, and a VM rests after each of its moves. On 300 fleets, some of them asked for more
+    /// CPU than they had, the longest took 5.5 times the window in which no VM returns.
+    static func settlingTime(_ policy: Policy) -> Duration { policy.noReturn * 8 }
+
+    /// Whether nothing has been ordered for so long that nothing will be.
+    func isSettled(at now: Int64) -> Bool {
+        expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
+    }
+
+    private mutating func broken(_ promise: Violation.Promise, _ detail: String, at: Int64) {
+        guard violation == nil, isJudged else { return }
+        violation = Violation(promise: promise, at: at - World.epoch, detail: detail)
+    }
+
+    // MARK: VMs
+
+    mutating func excuse(_ vm: Int) { excused.insert(vm) }
+
+    mutating func forget(_ vm: Int) {
+        runners[vm] = nil
+        abnormal[vm] = nil
+        excused.remove(vm)
+    }
+
+    mutating func runs(_ vm: Int, _ change: Int, name: String, on host: HostName, byAgent: Bool, at: Int64) {
+        let count = (runners[vm] ?? 0) + change
+        runners[vm] = count
+        if count == 1 {
+            excused.remove(vm)
+            abnormal[vm] = nil
+        } else if abnormal[vm] == nil {
+            abnormal[vm] = 0
+        }
+        if count > 1, byAgent || !excused.contains(vm) {
+            broken(.runsOnce, "\(name) began to run on \(host) while it ran elsewhere", at: at)
+        }
+    }
+
+    func isAbnormal(_ vm: Int) -> Bool { (runners[vm] ?? 1) != 1 }
+    var anyAbnormal: Bool { !abnormal.isEmpty }
+
+    mutating func watch(isHealthy: Bool, names: (Int) -> String, at: Int64) {
+        guard isHealthy else { return }
+        for vm in abnormal.keys.sorted() {
+            abnormal[vm, default: 0] += 1
+            guard abnormal[vm, default: 0] > patience else { continue }
+            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, for \(patience) s now", at: at)
+        }
+    }
+
+    // MARK: orders
+
+    mutating func submitted(_ order: MigrationOrder, at: Int64) {
+        submittedAt[order.id] = at
+        lastOrderAt = at
+        if expects, at > settleBy {
+            broken(.settles, "order \(order.id) still moves \(order.vmName): \(order.reason)", at: at)
+        }
+    }
+
+    mutating func begun(
+        _ order: MigrationOrder,
+        vm: Int,
+        source: Int,
+        target: Int,
+        running: [Migration],
+        at: Int64
+    ) {
+        if !begun.insert(order.id).inserted {
+            broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) is begun again", at: at)
+        }
+        if running.count >= policy.movesInAll {
+            broken(.limits, "order \(order.id) begins while \(running.count) moves run", at: at)
+        }
+        for host in [source, target] {
+            let count = running.count { $0.source == host || $0.target == host }
+            if count >= policy.movesPerHost {
+                broken(.limits, "order \(order.id) begins while \(hosts[host]) takes part in \(count) moves", at: at)
+            }
+        }
+        if let since = left[vm]?[target], at - since < policy.noReturn.wholeMilliseconds - slack {
+            let time = Duration.milliseconds(at - since).inSecondsText
+            broken(.noReturn, "\(order.vmName) goes back to \(hosts[target]), which it left \(time) ago", at: at)
+        }
+    }
+
+    mutating func moved(_ vm: Int, from host: Int, at: Int64) { left[vm, default: [:]][host] = at }
+
+    mutating func arrived(on host: Int, uses bytes: UInt64, at: Int64) {
+        guard bytes > memory[host] else { return }
+        broken(.limits, "\(hosts[host]) has given away \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
+    }
+
+    mutating func reported(_ report: OrderReport, at: Int64) {
+        guard report.step.isFinal, let order = asked[report.order] else { return }
+        if report.host == order.source || report.host == order.target { ended.insert(report.order) }
+    }
+
+    mutating func checkTheEnd(at: Int64) {
+        guard expects else { return }
+        let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()
+        if let first = open.first, let order = asked[first] {
+            broken(.ends, "order \(first) (\(order.vmName), \(order.source) to \(order.target)) has no end", at: at)
+        }
+        if let vm = abnormal.keys.sorted().first {
+            broken(.runsOnce, "VM \(vm) runs on \(runners[vm] ?? 0) hosts at the end", at: at)
+        }
+    }
+
+    /// How long after the last fault the last order was given, in seconds; 0 where none was.
+    var settledAfter: Double { max(0, Double((lastOrderAt ?? faultsEndAt) - faultsEndAt) / 1000) }
+    var orders: Int { asked.count }
+    var begunOrders: Int { begun.count }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Fleet
+
+/// A rival in the controller's place: what it asks for is ordered as Evenkeel's own moves are, within the same limits on
+/// moves at a time.
+struct RivalPlanning: Sendable {
+    let rival: any Rival
+    let policy: Policy
+    let seed: UInt64
+    /// Whether the policy's windows hold for it, too: VMs that were just moved stay, and none returns.
+    var heedsHistory = false
+
+    @Sendable func plan(for snapshot: FleetSnapshot) -> Plan {
+        let fleet = view(of: snapshot)
+        var random = SplitMix64(seed: seed ^ UInt64(bitPattern: snapshot.at.milliseconds))
+        let wanted = rival.moves(in: fleet, random: &random)
+        return Plan(
+            snapshotRevision: snapshot.revision,
+            at: snapshot.at,
+            strategy: .balance,
+            moves: admitted(wanted, in: fleet, snapshot: snapshot),
+            judgements: [],
+            refusals: [],
+            before: FleetScore(),
+            after: FleetScore()
+        )
+    }
+
+    /// As many of them, in their order, as may run at a time.
+    ///
+    /// Limits are not a rival's own business: without them its moves would only get into each other's way. One move
+    /// uses a tunnel at a time.
+    private func admitted(_ moves: [RivalMove], in fleet: RivalFleet, snapshot: FleetSnapshot) -> [PlannedMove] {
+        var inAll = snapshot.movesInFlight.count
+        var byHost: [HostName: Int] = [:]
+        var paths: Set<Path> = []
+        for move in snapshot.movesInFlight {
+            byHost[move.source, default: 0] += 1
+            byHost[move.target, default: 0] += 1
+            paths.insert(move.path)
+        }
+        var planned: [PlannedMove] = []
+        for move in moves where inAll < policy.movesInAll {
+            let vm = fleet.vms[move.vm]
+            let (source, target) = (fleet.hosts[vm.host].name, fleet.hosts[move.target].name)
+            guard vm.mayMove, source != target, byHost[source, default: 0] < policy.movesPerHost,
+                byHost[target, default: 0] < policy.movesPerHost,
+                paths.insert(Path(source: source, target: target)).inserted
+            else { continue }
+            byHost[source, default: 0] += 1
+            byHost[target, default: 0] += 1
+            inAll += 1
+            planned.append(
+                PlannedMove(
+                    vm: vm.id,
+                    vmName: vm.name,
+                    source: source,
+                    target: target,
+                    reason: rival.name,
+                    prediction: Prediction(sourceBefore: 0, sourceAfter: 0, targetBefore: 0, targetAfter: 0),
+                    memoryBytes: vm.memoryBytes,
+                    seconds: 0
+                )
+            )
+        }
+        return planned
+    }
+
+    /// The fleet by its newest samples.
+    private func view(of snapshot: FleetSnapshot) -> RivalFleet {
+        let moving = Set(snapshot.movesInFlight.map(\.vm))
+        var hosts: [RivalFleet.Host] = []
+        var vms: [RivalFleet.VM] = []
+        var seen: Set<VMID> = []
+        for (number, history) in snapshot.hosts.enumerated() {
+            let latest = history.latest
+            let age = latest.map { snapshot.at - $0.at } ?? .seconds(1 << 30)
+            let active = (latest?.vms ?? []).filter(\.state.isActive)
+            var cores = 0.0
+            var memory: UInt64 = 0
+            for vm in active where seen.insert(vm.id).inserted {
+                cores += vm.cpuCores ?? 0
+                memory += vm.memoryBytes ?? 0
+                vms.append(
+                    RivalFleet.VM(
+                        id: vm.id,
+                        name: vm.name,
+                        host: number,
+                        cores: vm.cpuCores ?? 0,
+                        memoryBytes: vm.memoryBytes ?? 0,
+                        vcpus: vm.vcpus ?? 1,
+                        mayMove: vm.state == .running && vm.cpuCores != nil && !moving.contains(vm.id)
+                            && !(heedsHistory && isResting(vm.id, snapshot))
+                    )
+                )
+            }
+            hosts.append(
+                RivalFleet.Host(
+                    name: history.name,
+                    cores: latest?.cpu?.capacityCores ?? 0,
+                    memoryBytes: latest?.memory?.totalBytes ?? 0,
+                    ownCores: max(0, (latest?.cpu?.busyCores ?? 0) - cores),
+                    ownMemoryBytes: 0,
+                    cpuHistory: history.samples.compactMap { $0.cpu?.share },
+                    isUsable: age <= policy.staleAfter && latest?.cpu != nil && latest?.vms != nil
+                )
+            )
+        }
+        // What is on its way takes room where it goes.
+        for move in snapshot.movesInFlight {
+            guard let host = snapshot.hosts.firstIndex(where: { $0.name == move.target }),
+                let vm = vms.first(where: { $0.id == move.vm })
+            else { continue }
+            hosts[host].ownMemoryBytes += vm.memoryBytes
+        }
+        return RivalFleet(hosts: hosts, vms: vms)
+    }
+
+    private func isResting(_ vm: VMID, _ snapshot: FleetSnapshot) -> Bool {
+        snapshot.pastMoves.contains { $0.move.vm == vm && snapshot.at - $0.endedAt < policy.noReturn }
+    }
+}

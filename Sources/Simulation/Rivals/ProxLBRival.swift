@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// ProxLB, the load balancer for Proxmox VE: from the fullest node to the emptiest until they are near each other.
+///
+/// From gyptazy/ProxLB, proxlb/models/calculations.py (get_balanciness, relocate_guests, get_most_free_node,
+/// validate_node_resources, commit 9966fbb1), and the table of options in its README:
+///
+/// - it acts while the fullest node is more than `balanciness` (10) points above the emptiest;
+/// - guests in order of the memory they use, the smaller first (`balance_larger_guests_first` is off by default); each
+///   is passed over unless its node is the fullest just then, or its memory does not fit;
+/// - it goes to the node with the smallest share in use.
+///
+/// Its default method is memory, which pays no heed to CPU; compared by CPU it runs with method cpu, mode used.
+/// Its tests demand that no node ends above the fullest at the start; a guest that would do that is passed over.
+public struct ProxLBRival: Rival {
+    public enum Method: Sendable { case cpu, memory }
+
+    public let name = "proxlb"
+    public let summary = "fullest node to emptiest until 10 points apart, smaller guests first (ProxLB, method cpu)"
+    public let usualInterval: Duration? = .seconds(12 * 3600)
+    private let method: Method
+    private let balanciness: Double
+
+    public init(method: Method = .cpu, balanciness: Double = 0.10) {
+        self.method = method
+        self.balanciness = balanciness
+    }
+
+    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        let active = fleet.activeHosts
+        var plan = RivalPlan(fleet)
+        guard var ends = ends(of: active, in: fleet) else { return [] }
+        let highestAtStart = share(ends.fullest, in: fleet)
+        for vm in guests(of: fleet) {
+            guard share(ends.fullest, in: plan.fleet) - share(ends.emptiest, in: plan.fleet) > balanciness else {
+                break
+            }
+            guard plan.fleet.vms[vm].host == ends.fullest, plan.mayMove(vm), plan.fleet.takes(vm, ends.emptiest),
+                share(ends.emptiest, in: plan.fleet) + weight(of: vm, on: ends.emptiest, in: fleet) <= highestAtStart
+            else { continue }
+            plan.move(vm, to: ends.emptiest)
+            guard let now = self.ends(of: active, in: plan.fleet) else { break }
+            ends = now
+        }
+        return plan.moves
+    }
+
+    private func guests(of fleet: RivalFleet) -> [Int] {
+        fleet.vms.indices.sorted { left, right in
+            (fleet.vms[left].memoryBytes, left) < (fleet.vms[right].memoryBytes, right)
+        }
+    }
+
+    private func share(_ host: Int, in fleet: RivalFleet) -> Double {
+        method == .cpu ? fleet.cpuShare(of: host) : fleet.memoryShare(of: host)
+    }
+
+    private func weight(of vm: Int, on host: Int, in fleet: RivalFleet) -> Double {
+        method == .cpu
+            ? fleet.vms[vm].cores / fleet.hosts[host].cores
+            : Double(fleet.vms[vm].memoryBytes) / Double(fleet.hosts[host].memoryBytes)
+    }
+
+    private func ends(of active: [Int], in fleet: RivalFleet) -> (fullest: Int, emptiest: Int)? {
+        guard var fullest = active.first, var emptiest = active.first else { return nil }
+        for host in active.dropFirst() {
+            if share(host, in: fleet) > share(fullest, in: fleet) { fullest = host }
+            if share(host, in: fleet) < share(emptiest, in: fleet) { emptiest = host }
+        }
+        return (fullest, emptiest)
+    }
+}

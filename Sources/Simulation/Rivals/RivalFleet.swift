@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Hosts and VMs as a rival sees them, with the sums that all rivals need.
+///
+/// Odd figures do no harm: what is not a number or is below zero counts as zero, a VM on a host that is not there stays
+/// where it is, and sums of bytes wrap.
+public struct RivalFleet: Sendable {
+    public struct Host: Sendable {
+        public var name: HostName
+        public var cores: Double
+        public var memoryBytes: UInt64
+        /// What the host uses for itself, besides its VMs.
+        public var ownCores: Double
+        public var ownMemoryBytes: UInt64
+        /// The share of its CPU in use in its latest samples, oldest first.
+        public var cpuHistory: [Double]
+        /// Its figures are fresh and no move is under way: it may be source and target.
+        public var isUsable: Bool
+
+        public init(
+            name: HostName,
+            cores: Double,
+            memoryBytes: UInt64,
+            ownCores: Double = 0,
+            ownMemoryBytes: UInt64 = 0,
+            cpuHistory: [Double] = [],
+            isUsable: Bool = true
+        ) {
+            self.name = name
+            self.cores = cores
+            self.memoryBytes = memoryBytes
+            self.ownCores = ownCores
+            self.ownMemoryBytes = ownMemoryBytes
+            self.cpuHistory = cpuHistory
+            self.isUsable = isUsable
+        }
+    }
+
+    public struct VM: Sendable {
+        public var id: VMID
+        public var name: String
+        /// Where it is, as an index into the hosts.
+        public var host: Int
+        /// The CPU that it used by the newest sample.
+        public var cores: Double
+        public var memoryBytes: UInt64
+        public var vcpus: Int
+        public var mayMove: Bool
+
+        public init(
+            id: VMID,
+            name: String,
+            host: Int,
+            cores: Double,
+            memoryBytes: UInt64,
+            vcpus: Int = 1,
+            mayMove: Bool = true
+        ) {
+            self.id = id
+            self.name = name
+            self.host = host
+            self.cores = cores
+            self.memoryBytes = memoryBytes
+            self.vcpus = vcpus
+            self.mayMove = mayMove
+        }
+    }
+
+    public private(set) var hosts: [Host]
+    public private(set) var vms: [VM]
+    /// CPU in use on each host, its own and that of its VMs.
+    public private(set) var usedCores: [Double]
+    /// Memory given away on each host, its own and that of its VMs.
+    public private(set) var usedMemory: [UInt64]
+    /// VCPUs of the VMs on each host.
+    public private(set) var usedVCPUs: [Double]
+    /// The VMs on each host; those that came by ``move(_:to:)`` last.
+    public private(set) var vmsOn: [[Int]]
+
+    public init(hosts: [Host], vms: [VM]) {
+        self.hosts = hosts
+        self.vms = vms
+        for index in hosts.indices {
+            self.hosts[index].cores = Self.sound(hosts[index].cores)
+            self.hosts[index].ownCores = Self.sound(hosts[index].ownCores)
+            for sample in hosts[index].cpuHistory.indices {
+                self.hosts[index].cpuHistory[sample] = Self.sound(hosts[index].cpuHistory[sample])
+            }
+        }
+        usedCores = self.hosts.map(\.ownCores)
+        usedMemory = self.hosts.map(\.ownMemoryBytes)
+        usedVCPUs = hosts.map { _ in 0 }
+        vmsOn = hosts.map { _ in [] }
+        for index in vms.indices {
+            self.vms[index].cores = Self.sound(vms[index].cores)
+            self.vms[index].vcpus = max(0, vms[index].vcpus)
+            guard hosts.indices.contains(vms[index].host) else { continue }
+            arrive(index)
+        }
+    }
+
+    private static func sound(_ figure: Double) -> Double { figure.isFinite && figure > 0 ? figure : 0 }
+
+    private mutating func arrive(_ index: Int) {
+        let vm = vms[index]
+        usedCores[vm.host] += vm.cores
+        usedMemory[vm.host] &+= vm.memoryBytes
+        usedVCPUs[vm.host] += Double(vm.vcpus)
+        vmsOn[vm.host].append(index)
+    }
+
+    /// Puts a VM on another host, whether or not that host takes it.
+    public mutating func move(_ index: Int, to target: Int) {
+        guard vms.indices.contains(index), hosts.indices.contains(target) else { return }
+        let vm = vms[index]
+        guard vm.host != target else { return }
+        if hosts.indices.contains(vm.host) {
+            usedCores[vm.host] -= vm.cores
+            usedMemory[vm.host] &-= vm.memoryBytes
+            usedVCPUs[vm.host] -= Double(vm.vcpus)
+            vmsOn[vm.host].removeAll { $0 == index }
+        }
+        vms[index].host = target
+        arrive(index)
+    }
+
+    /// The share of a host's CPU in use; of a host without CPU, none.
+    public func cpuShare(of host: Int) -> Double {
+        hosts[host].cores > 0 ? usedCores[host] / hosts[host].cores : 0
+    }
+
+    /// The share of a host's memory given away; of a host without memory, none.
+    public func memoryShare(of host: Int) -> Double {
+        hosts[host].memoryBytes > 0 ? Double(usedMemory[host]) / Double(hosts[host].memoryBytes) : 0
+    }
+
+    public func freeMemory(of host: Int) -> UInt64 {
+        let capacity = hosts[host].memoryBytes
+        return usedMemory[host] < capacity ? capacity - usedMemory[host] : 0
+    }
+
+    /// Whether a host can be asked to take a VM: usable, another than its own, and the VM's memory fits.
+    public func takes(_ vm: Int, _ host: Int) -> Bool {
+        isActive(host) && vms[vm].host != host && vms[vm].memoryBytes <= freeMemory(of: host)
+    }
+
+    /// Usable, and with CPU and memory to speak of.
+    public func isActive(_ host: Int) -> Bool {
+        hosts[host].isUsable && hosts[host].cores > 0 && hosts[host].memoryBytes > 0
+    }
+
+    /// Whether a VM may be moved, and its host may be a source.
+    public func mayLeave(_ vm: Int) -> Bool {
+        vms[vm].mayMove && hosts.indices.contains(vms[vm].host) && isActive(vms[vm].host)
+    }
+
+    /// The hosts that may be source and target.
+    public var activeHosts: [Int] { hosts.indices.filter(isActive) }
+}
+
+/// A fleet with the moves decided so far applied; no VM moves twice.
+struct RivalPlan {
+    private(set) var fleet: RivalFleet
+    private(set) var moves: [RivalMove] = []
+    private var isMoved: [Bool]
+
+    init(_ fleet: RivalFleet) {
+        self.fleet = fleet
+        isMoved = fleet.vms.map { _ in false }
+    }
+
+    func mayMove(_ vm: Int) -> Bool { !isMoved[vm] && fleet.mayLeave(vm) }
+
+    /// The VMs of a host that may still move.
+    func movable(on host: Int) -> [Int] { fleet.vmsOn[host].filter(mayMove) }
+
+    mutating func move(_ vm: Int, to target: Int) {
+        isMoved[vm] = true
+        fleet.move(vm, to: target)
+        moves.append(RivalMove(vm: vm, target: target))
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the rivals that lower a standard deviation have in common: shares in use, and their running sums.
+///
+/// Sum and sum of squares give every deviation, and a move changes them by four terms; a candidate costs the same
+/// however many hosts there are.
+struct Spread {
+    /// Per lane: CPU in use, memory given away, VCPUs per core, nothing.
+    typealias Lanes = SIMD4<Double>
+
+    static let cpu = 0
+    static let memory = 1
+    static let vcpus = 2
+
+    /// Sums over hosts, per lane.
+    struct Moments {
+        var sum = Lanes()
+        var squares = Lanes()
+        var count = 0.0
+
+        func mean(of lane: Int) -> Double { count > 0 ? sum[lane] / count : 0 }
+
+        /// The standard deviation of the whole population, as all these projects take it.
+        func deviation(of lane: Int) -> Double {
+            guard count > 0 else { return 0 }
+            let mean = sum[lane] / count
+            return max(0, squares[lane] / count - mean * mean).squareRoot()
+        }
+    }
+
+    struct Candidate {
+        var vm: Int
+        var target: Int
+        /// What the search was to lower.
+        var value: Double
+    }
+
+    private(set) var plan: RivalPlan
+    private(set) var moments = Moments()
+    private(set) var share: [Lanes]
+    private let demand: [Lanes]
+    private let inverse: [Lanes]
+    /// The active hosts, those of the same size side by side.
+    let hosts: [Int]
+    /// One where a lane matters for the choice of a target, else zero.
+    private let mask: Lanes
+
+    /// Looks at the lanes given; memory always matters, for it must fit.
+    init(_ fleet: RivalFleet, lanes: [Int]) {
+        plan = RivalPlan(fleet)
+        demand = fleet.vms.map { Lanes($0.cores, Double($0.memoryBytes), Double($0.vcpus), 0) }
+        inverse = fleet.hosts.indices.map { host in
+            guard fleet.isActive(host) else { return Lanes() }
+            let one = fleet.hosts[host]
+            return Lanes(1 / one.cores, 1 / Double(one.memoryBytes), 1 / one.cores, 0)
+        }
+        let inverse = inverse
+        share = fleet.hosts.indices.map { host in
+            Lanes(fleet.usedCores[host], Double(fleet.usedMemory[host]), fleet.usedVCPUs[host], 0) * inverse[host]
+        }
+        hosts = fleet.activeHosts.sorted { left, right in
+            let (one, other) = (fleet.hosts[left], fleet.hosts[right])
+            return (one.cores, one.memoryBytes, left) < (other.cores, other.memoryBytes, right)
+        }
+        var mask = Lanes()
+        for lane in lanes + [Self.memory] { mask[lane] = 1 }
+        self.mask = mask
+        for host in hosts {
+            moments.sum += share[host]
+            moments.squares += share[host] * share[host]
+            moments.count += 1
+        }
+    }
+
+    /// The sums as they would be after a move.
+    func moments(moving vm: Int, to target: Int) -> Moments {
+        let source = plan.fleet.vms[vm].host
+        let leaves = demand[vm] * inverse[source]
+        let comes = demand[vm] * inverse[target]
+        var after = moments
+        after.sum += comes - leaves
+        after.squares += leaves * (leaves - 2 * share[source]) + comes * (comes + 2 * share[target])
+        return after
+    }
+
+    mutating func move(_ vm: Int, to target: Int) {
+        let source = plan.fleet.vms[vm].host
+        moments = moments(moving: vm, to: target)
+        share[source] -= demand[vm] * inverse[source]
+        share[target] += demand[vm] * inverse[target]
+        plan.move(vm, to: target)
+    }
+
+    /// The hosts worth trying as a target.
+    ///
+    /// Of two hosts of the same size, the one with less in use in every lane is the better target for any VM; so a host
+    /// with two better ones is none (two, since one of them may be where the VM already is). No best move is missed.
+    func targets() -> [Int] {
+        var found: [Int] = []
+        var start = hosts.startIndex
+        while start < hosts.endIndex {
+            let first = plan.fleet.hosts[hosts[start]]
+            var end = start
+            while end < hosts.endIndex, plan.fleet.hosts[hosts[end]].cores == first.cores,
+                plan.fleet.hosts[hosts[end]].memoryBytes == first.memoryBytes
+            {
+                end += 1
+            }
+            found += leastUsed(hosts[start..<end])
+            start = end
+        }
+        return found.sorted()
+    }
+
+    private func leastUsed(_ alike: ArraySlice<Int>) -> [Int] {
+        var ranked = alike.map { (key: (share[$0] * mask).sum(), host: $0) }
+        ranked.sort { $0.key != $1.key ? $0.key < $1.key : $0.host < $1.host }
+        var found: [(lanes: Lanes, host: Int)] = []
+        for (_, host) in ranked {
+            let lanes = share[host] * mask
+            var better = 0
+            for one in found where all(one.lanes .<= lanes) {
+                better += 1
+                if better == 2 { break }
+            }
+            if better < 2 { found.append((lanes, host)) }
+        }
+        return found.map(\.host)
+    }
+
+    /// The move after which `value` is least and below `limit`, the first of several, among those accepted.
+    func best(
+        of vms: some Sequence<Int>,
+        below limit: Double,
+        value: (Moments) -> Double,
+        accepting isAccepted: (_ vm: Int, _ target: Int) -> Bool = { _, _ in true }
+    ) -> Candidate? {
+        let targets = targets()
+        var best: Candidate?
+        var least = limit
+        for vm in vms where plan.mayMove(vm) {
+            for target in targets where plan.fleet.takes(vm, target) {
+                let value = value(moments(moving: vm, to: target))
+                guard value < least, isAccepted(vm, target) else { continue }
+                least = value
+                best = Candidate(vm: vm, target: target, value: value)
+            }
+        }
+        return best
+    }
+}

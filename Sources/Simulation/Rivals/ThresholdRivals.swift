@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// What the two threshold rules share: a host's load is its CPU or its memory, whichever is fuller.
+private struct Load {
+    /// Above it a host is heavy.
+    let upper: Double
+
+    func load(_ host: Int, in fleet: RivalFleet) -> Double {
+        max(fleet.cpuShare(of: host), fleet.memoryShare(of: host))
+    }
+
+    /// The VMs of a host that may move, those first that use most of what the host is short of.
+    func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
+        let fleet = plan.fleet
+        let byCPU = fleet.cpuShare(of: host) >= fleet.memoryShare(of: host)
+        let ranked = plan.movable(on: host).map { vm in
+            (key: byCPU ? fleet.vms[vm].cores : Double(fleet.vms[vm].memoryBytes), vm: vm)
+        }
+        return ranked.filter { $0.key > 0 }.sorted { ($1.key, $0.vm) < ($0.key, $1.vm) }.map(\.vm)
+    }
+
+    /// Whether a host can take a VM without becoming heavy itself.
+    func isLightEnough(_ target: Int, for vm: Int, in fleet: RivalFleet) -> Bool {
+        guard fleet.takes(vm, target) else { return false }
+        let cpu = fleet.cpuShare(of: target) + fleet.vms[vm].cores / fleet.hosts[target].cores
+        let memory =
+            fleet.memoryShare(of: target) + Double(fleet.vms[vm].memoryBytes) / Double(fleet.hosts[target].memoryBytes)
+        return max(cpu, memory) <= upper
+    }
+
+    func heaviestFirst(_ hosts: [Int], in fleet: RivalFleet) -> [Int] {
+        hosts.map { (key: load($0, in: fleet), host: $0) }.sorted { ($1.key, $0.host) < ($0.key, $1.host) }.map(\.host)
+    }
+}
+
+/// Tamrakar's rule: whoever is above the upper threshold gives to the lightest host below the lower one.
+///
+/// From *Security in Live Migration of Virtual Machine with Automated Load Balancing*, IJERT 3(12), 2014: agents log
+/// loads, a server orders moves from heavy to light hosts. One VM per heavy host and decision. The paper leaves open
+/// which VM goes; here it is the largest one (in CPU or memory, whichever the host is short of) that does not make the
+/// target heavy. The two thresholds are set as this project sets its own.
+public struct ThresholdRival: Rival {
+    public let name = "threshold"
+    public let summary = "heavy hosts give one VM each to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
+    public let usualInterval: Duration? = nil
+    private let upper: Double
+    private let lower: Double
+
+    public init(upper: Double = 0.80, lower: Double = 0.60) {
+        self.upper = upper
+        self.lower = lower
+    }
+
+    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        let rule = Load(upper: upper)
+        let active = fleet.activeHosts
+        var plan = RivalPlan(fleet)
+        let heavy = active.filter { rule.load($0, in: fleet) > upper }
+        for source in rule.heaviestFirst(heavy, in: fleet) {
+            var lightest: (load: Double, host: Int)?
+            for host in active where host != source {
+                let load = rule.load(host, in: plan.fleet)
+                if load < lower, load < lightest?.load ?? .infinity { lightest = (load, host) }
+            }
+            guard let target = lightest?.host else { break }
+            let vm = rule.candidates(on: source, in: plan)
+                .first { rule.isLightEnough(target, for: $0, in: plan.fleet) }
+            if let vm { plan.move(vm, to: target) }
+        }
+        return plan.moves
+    }
+}
+
+/// Receiver-initiated sharing: a host with room takes a VM from the most loaded one.
+///
+/// From Eager, Lazowska and Zahorjan, *A Comparison of Receiver-Initiated and Sender-Initiated Adaptive Load Sharing*,
+/// Performance Evaluation 6, 1986. There a receiver probes a few hosts at random and waits for work to end; here loads
+/// are known, so it asks the most loaded host, and running VMs move. Each light host takes one VM per decision.
+public struct PullRival: Rival {
+    public let name = "pull"
+    public let summary = "light hosts take from the most loaded one (Eager, Lazowska, Zahorjan, 1986)"
+    public let usualInterval: Duration? = nil
+    private let upper: Double
+    private let lower: Double
+
+    public init(upper: Double = 0.80, lower: Double = 0.60) {
+        self.upper = upper
+        self.lower = lower
+    }
+
+    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        let rule = Load(upper: upper)
+        let active = fleet.activeHosts
+        var plan = RivalPlan(fleet)
+        let light = active.filter { rule.load($0, in: fleet) < lower }
+        for target in rule.heaviestFirst(light, in: fleet).reversed() {
+            var heaviest: (load: Double, host: Int)?
+            for host in active where host != target {
+                let load = rule.load(host, in: plan.fleet)
+                if load > upper, load > heaviest?.load ?? 0 { heaviest = (load, host) }
+            }
+            guard let source = heaviest?.host else { break }
+            let vm = rule.candidates(on: source, in: plan)
+                .first { rule.isLightEnough(target, for: $0, in: plan.fleet) }
+            if let vm { plan.move(vm, to: target) }
+        }
+        return plan.moves
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// OpenStack Watcher's strategy workload_stabilization: act when the deviation of the host loads is above a threshold.
+///
+/// From openstack/watcher, watcher/decision_engine/strategy/strategies/workload_stabilization.py (check_threshold,
+/// simulate_migrations, do_execute, commit b4a02a6d):
+///
+/// - nothing below the threshold of the standard deviation: 0.1 there, 0.2 in its first release (commit 019fc498);
+/// - for each instance the destinations, each noted that lowers the deviation further than those before it, all tried
+///   on the loads as they are now;
+/// - these migrations in order of the deviation they promise; one that still lowers it is taken;
+/// - until the deviation is below the threshold.
+///
+/// The metric is instance_cpu_usage alone, its default, so the weights (1.0) do not matter. `host_choice` is
+/// fullsearch: the default, retry, tries one host at random for each instance. An instance already moved is passed over
+/// (Watcher would move it again, from where it no longer is). Watcher averages ten minutes; here the newest sample counts.
+public struct WatcherRival: Rival {
+    public let name = "watcher"
+    public let summary = "best migration per VM when host loads deviate by 0.1 (Watcher, workload_stabilization)"
+    public let usualInterval: Duration? = nil
+    private let threshold: Double
+
+    public init(threshold: Double = 0.1) { self.threshold = threshold }
+
+    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        var spread = Spread(fleet, lanes: [Spread.cpu])
+        var deviation = spread.moments.deviation(of: Spread.cpu)
+        guard deviation > threshold else { return [] }
+        for one in cases(in: fleet, spread) {
+            guard spread.plan.mayMove(one.vm), spread.plan.fleet.takes(one.vm, one.target) else { continue }
+            let after = spread.moments(moving: one.vm, to: one.target).deviation(of: Spread.cpu)
+            guard after < deviation else { continue }
+            spread.move(one.vm, to: one.target)
+            deviation = after
+            if deviation < threshold { break }
+        }
+        return spread.plan.moves
+    }
+
+    /// For each VM the hosts in turn, each noted that lowers the variance further than all before it; the best first.
+    private func cases(in fleet: RivalFleet, _ spread: Spread) -> [Spread.Candidate] {
+        let count = spread.moments.count
+        let sum = spread.moments.sum[Spread.cpu]
+        let targets = fleet.activeHosts.map { host in
+            (host: host, share: spread.share[host][Spread.cpu], inverse: 1 / fleet.hosts[host].cores)
+        }
+        var cases: [Spread.Candidate] = []
+        for vm in fleet.vms.indices where fleet.mayLeave(vm) {
+            let one = fleet.vms[vm]
+            let leaves = one.cores / fleet.hosts[one.host].cores
+            let atSource = leaves * (leaves - 2 * spread.share[one.host][Spread.cpu])
+            var least = -sum * sum / count
+            for target in targets {
+                let comes = one.cores * target.inverse
+                let sumAfter = sum + comes - leaves
+                let value = atSource + comes * (comes + 2 * target.share) - sumAfter * sumAfter / count
+                guard value < least, fleet.takes(vm, target.host) else { continue }
+                least = value
+                cases.append(Spread.Candidate(vm: vm, target: target.host, value: value + sum * sum / count))
+            }
+        }
+        return cases.sorted { ($0.value, $0.vm, $0.target) < ($1.value, $1.vm, $1.target) }
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Xen Orchestra's load balancer, performance mode: hosts above a threshold give to the least loaded that stay below.
+///
+/// From vatesfr/xen-orchestra, packages/xo-server-load-balancer/src/performance-plan.mts and plan.mts (commit 3945d05f):
+///
+/// - critical thresholds 90 % of CPU and 1000 MB of free memory; high is 0.85 of the first and 1.2 of the second, low
+///   0.65 and 1.5;
+/// - a host is exceeded when it is above high both now and with the last 30 minutes mixed in, 0.75 to 0.25;
+/// - exceeded hosts from the worst; their VMs by CPU, but by memory where the CPU of two is alike (within a factor of
+///   4); each to the best of the other hosts if that stays below low, until the source is below low itself;
+/// - submode preventive: where none is exceeded, the hosts at 1.5 times the average CPU of the pool and above 25 % are
+///   treated so too, with 1.5 and 1.25 times the average as high and low.
+///
+/// Conservative, without the last step, is its default; preventive is the one that balances, and the one taken here. A
+/// sample stands for its minute. It takes a VM's share of its host's CPU for its share of the target's; here that is
+/// scaled, which only matters where hosts differ.
+public struct XenOrchestraRival: Rival {
+    public let name = "xen-orchestra"
+    public let summary = "exceeded hosts give to the least loaded (Xen Orchestra, performance mode, preventive)"
+    public let usualInterval: Duration? = .seconds(60)
+    private let isPreventive: Bool
+
+    public init(isPreventive: Bool = true) { self.isPreventive = isPreventive }
+
+    private struct Thresholds {
+        var highCPU: Double
+        var lowCPU: Double
+        var highFreeMemory = 1.2 * criticalMemory
+        var lowFreeMemory = 1.5 * criticalMemory
+
+        static let criticalMemory = 1000.0 * 1024 * 1024
+        static let critical = Thresholds(highCPU: 0.85 * 0.90, lowCPU: 0.65 * 0.90)
+    }
+
+    private struct Averages {
+        var cpu: Double
+        var freeMemory: Double
+    }
+
+    private static let historySamples = 30
+    private static let weightOfNow = 0.75
+    private static let aggressiveness = 1.5
+    private static let aggressivenessLow = 1.25
+    private static let significance = 0.25
+
+    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        let active = fleet.activeHosts
+        let now = fleet.hosts.indices.map {
+            Averages(cpu: fleet.cpuShare(of: $0), freeMemory: Double(fleet.freeMemory(of: $0)))
+        }
+        let mixed = fleet.hosts.indices.map { mix(now[$0], with: fleet.hosts[$0].cpuHistory) }
+        let critical = Thresholds.critical
+        let exceeded = active.filter { isExceeded(now[$0], critical) && isExceeded(mixed[$0], critical) }
+        if !exceeded.isEmpty { return relieve(exceeded, of: active, in: fleet, averages: mixed, critical) }
+        guard isPreventive else { return [] }
+
+        func isFarAbove(_ one: Averages, _ average: Double) -> Bool {
+            one.cpu >= Self.significance && one.cpu >= average * Self.aggressiveness
+        }
+        let averageNow = meanCPU(now, of: active, in: fleet)
+        let average = meanCPU(mixed, of: active, in: fleet)
+        let uneven = active.filter { isFarAbove(now[$0], averageNow) && isFarAbove(mixed[$0], average) }
+        let around = Thresholds(highCPU: average * Self.aggressiveness, lowCPU: average * Self.aggressivenessLow)
+        return relieve(uneven, of: active, in: fleet, averages: mixed, around)
+    }
+
+    private func mix(_ now: Averages, with history: [Double]) -> Averages {
+        let past = history.suffix(Self.historySamples)
+        guard !past.isEmpty else { return now }
+        let before = past.reduce(0, +) / Double(past.count)
+        return Averages(
+            cpu: Self.weightOfNow * now.cpu + (1 - Self.weightOfNow) * before,
+            freeMemory: now.freeMemory
+        )
+    }
+
+    /// The average CPU of a pool, every core counting the same.
+    private func meanCPU(_ averages: [Averages], of hosts: [Int], in fleet: RivalFleet) -> Double {
+        var used = 0.0
+        var cores = 0.0
+        for host in hosts {
+            used += averages[host].cpu * fleet.hosts[host].cores
+            cores += fleet.hosts[host].cores
+        }
+        return cores > 0 ? used / cores : 0
+    }
+
+    private func isExceeded(_ one: Averages, _ limits: Thresholds) -> Bool {
+        one.cpu >= limits.highCPU || one.freeMemory <= limits.highFreeMemory
+    }
+
+    private func alike(_ one: Double, _ other: Double, within share: Double) -> Bool {
+        abs(one - other) <= min(one, other) * share
+    }
+
+    /// Whether one host is the better target: fewer limits reached, then less CPU, then more free memory.
+    private func isBetter(_ one: Averages, than other: Averages, _ limits: Thresholds) -> Bool {
+        let state = (cpu: one.cpu >= limits.highCPU, memory: one.freeMemory <= limits.highFreeMemory)
+        let theirs = (cpu: other.cpu >= limits.highCPU, memory: other.freeMemory <= limits.highFreeMemory)
+        if state == theirs {
+            if alike(one.cpu, other.cpu, within: 0.001) { return one.freeMemory > other.freeMemory }
+            return one.cpu < other.cpu
+        }
+        if (!state.cpu && !state.memory) || (theirs.cpu && theirs.memory) { return true }
+        if (!theirs.cpu && !theirs.memory) || (state.cpu && state.memory) { return false }
+        return !state.cpu
+    }
+
+    /// The VMs of a host from the largest.
+    ///
+    /// Their order is no order in the strict sense (alike is not transitive), so each is inserted in front of the last
+    /// one before it that it does not beat.
+    private func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
+        let vms = plan.fleet.vms
+        var sorted: [Int] = []
+        for vm in plan.movable(on: host) {
+            var place = sorted.endIndex
+            while place > 0 {
+                let (one, other) = (vms[vm], vms[sorted[place - 1]])
+                let isFirst =
+                    alike(one.cores, other.cores, within: 3)
+                    ? one.memoryBytes > other.memoryBytes : one.cores > other.cores
+                guard isFirst else { break }
+                place -= 1
+            }
+            sorted.insert(vm, at: place)
+        }
+        return sorted
+    }
+
+    private func relieve(
+        _ exceeded: [Int],
+        of active: [Int],
+        in fleet: RivalFleet,
+        averages: [Averages],
+        _ limits: Thresholds
+    ) -> [RivalMove] {
+        var plan = RivalPlan(fleet)
+        var averages = averages
+        // The worst host first. A sort needs a strict order, so the hosts whose CPU is alike go by their index.
+        let worstFirst = exceeded.sorted { left, right in
+            let (one, other) = (averages[left], averages[right])
+            let reached = (limitsReached(one, limits), limitsReached(other, limits))
+            return (reached.1, other.cpu, left) < (reached.0, one.cpu, right)
+        }
+        for source in worstFirst {
+            for vm in candidates(on: source, in: plan) {
+                if averages[source].cpu <= limits.lowCPU, averages[source].freeMemory >= limits.lowFreeMemory { break }
+                var best: Int?
+                for host in active where host != source {
+                    if let one = best, !isBetter(averages[host], than: averages[one], limits) { continue }
+                    best = host
+                }
+                guard let target = best, plan.fleet.takes(vm, target) else { continue }
+                let one = fleet.vms[vm]
+                let left = Averages(
+                    cpu: averages[source].cpu - one.cores / fleet.hosts[source].cores,
+                    freeMemory: averages[source].freeMemory + Double(one.memoryBytes)
+                )
+                let filled = Averages(
+                    cpu: averages[target].cpu + one.cores / fleet.hosts[target].cores,
+                    freeMemory: averages[target].freeMemory - Double(one.memoryBytes)
+                )
+                let isTurned = left.cpu < filled.cpu || left.freeMemory > filled.freeMemory
+                guard filled.cpu < limits.lowCPU, filled.freeMemory > limits.highFreeMemory,
+                    isExceeded(averages[source], limits) || !isTurned
+                else { continue }
+                averages[source] = left
+                averages[target] = filled
+                plan.move(vm, to: target)
+            }
+        }
+        return plan.moves
+    }
+
+    private func limitsReached(_ one: Averages, _ limits: Thresholds) -> Int {
+        // Of one limit, CPU is the worse.
+        (one.cpu >= limits.highCPU ? 2 : 0) + (one.freeMemory <= limits.highFreeMemory ? 1 : 0)
+    }
+}

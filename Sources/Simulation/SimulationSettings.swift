@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Coordination
+public import Fleet
+
+/// A world to be simulated: hosts, VMs and their load, the policy, and what goes wrong.
+///
+/// Together with the code it says everything about a run: two runs with the same settings have the same events.
+public struct SimulationSettings: Sendable {
+    public struct Host: Sendable, Equatable {
+        public var name: HostName
+        public var cores: Double
+        public var memoryBytes: UInt64
+        /// What a migration gets under its escort if it has the link for itself, in bytes per second.
+        public var bytesPerSecond: Double
+        /// VMs move only between hosts of one compatibility class.
+        public var compatibility: String
+        public init(
+            name: HostName,
+            cores: Double,
+            memoryBytes: UInt64,
+            bytesPerSecond: Double = 500_000_000,
+            compatibility: String = "x86-64"
+        ) {
+            self.name = name
+            self.cores = cores
+            self.memoryBytes = memoryBytes
+            self.bytesPerSecond = bytesPerSecond
+            self.compatibility = compatibility
+        }
+    }
+
+    /// What migrations and the ledger take.
+    public struct Physics: Sendable, Equatable {
+        /// Cores that an escorted migration takes at each end while memory is sent.
+        public var migrationCores = 1.0
+        /// The downtime aimed at: memory is sent again until what is left takes no longer.
+        public var maxDowntime: Duration = .milliseconds(300)
+        public var migrationLimit: Duration = .seconds(3600)
+        /// Without progress for this long a migration is given up.
+        public var stallLimit: Duration = .seconds(60)
+        /// Between a record's being written and its being read, at least and at most.
+        public var ledgerDelay: ClosedRange<Int64> = 50...1500
+        /// Records older than this are not in the ledger any more.
+        public var retention: Duration = .seconds(7200)
+        public var bootTime: Duration = .seconds(60)
+        public init() {}
+    }
+
+    public var policy: Policy
+    public var hosts: [Host]
+    public var workload: Workload
+    /// The number of the host on which each VM is at the beginning.
+    public var placement: [Int]
+    public var duration: Duration
+    public var sampleInterval: Duration
+    public var decisionInterval: Duration
+    public var seed: UInt64
+    public var faults: [ScheduledFault] = []
+    public var physics = Physics()
+    public var limits = AgentCore.Limits()
+    /// What the planner may spend on improving a plan (`Planner.improvement`); `nil`: as in production.
+    public var improvement: Int?
+    /// Who decides; `nil`: Evenkeel.
+    public var rival: (any Rival)?
+    /// Promises to be broken on purpose.
+    package var mutations: Set<Mutation> = []
+
+    public init(
+        policy: Policy,
+        hosts: [Host],
+        workload: Workload,
+        placement: [Int],
+        duration: Duration,
+        sampleInterval: Duration = .seconds(5),
+        decisionInterval: Duration = .seconds(10),
+        seed: UInt64
+    ) {
+        self.policy = policy
+        self.hosts = hosts
+        self.workload = workload
+        self.placement = placement
+        self.duration = duration
+        self.sampleInterval = sampleInterval
+        self.decisionInterval = decisionInterval
+        self.seed = seed
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Balancing
+package import Coordination
+internal import Fleet
+
+/// Small fleets with random load and random faults in random order, each run held against every promise.
+///
+/// A seed says all about a run. Windows are shorter than in production, so that half an hour shows what takes a day
+/// there; nothing else differs.
+public struct Torture: Sendable {
+    public var level: FaultLevel
+    package var mutations: Set<Mutation> = []
+
+    public init(level: FaultLevel = .torture) { self.level = level }
+
+    package init(level: FaultLevel = .torture, mutations: Set<Mutation>) {
+        self.level = level
+        self.mutations = mutations
+    }
+
+    /// What a run came to.
+    public struct Outcome: Sendable, Equatable {
+        public var faults: Int
+        public var orders: Int
+        public var begun: Int
+        public var migrations: Int
+        public var simulatedSeconds: Double
+        /// How long after the last fault the last order was given, in seconds.
+        public var settledAfter: Double
+    }
+
+    /// A broken promise, with the fewest faults that still break it.
+    public struct Failure: Error, Sendable, CustomStringConvertible {
+        public var seed: UInt64
+        public var violation: Violation
+        /// Of the seed's faults, by their numbers, those that are needed.
+        public var needed: [Int]
+        public var faults: [ScheduledFault]
+        /// What happened until then.
+        public var trace: [String]
+
+        public var description: String {
+            let list = zip(needed, faults).map { "  \($0): \($1)" }
+            return """
+                seed \(seed): \(violation)
+                faults needed (\(needed.count)):
+                \(list.isEmpty ? "  none" : list.joined(separator: "\n"))
+                """
+        }
+    }
+
+    private static let faultTime: Duration = .seconds(300)
+
+    /// The policy of all runs: production's, with shorter windows.
+    static var policy: Policy {
+        Policy(
+            overloadSamples: 2,
+            overloadWindow: 3,
+            shortWindow: .seconds(15),
+            longWindow: .seconds(120),
+            forecast: .seconds(60),
+            staleAfter: .seconds(20),
+            cooldown: .seconds(60),
+            noReturn: .seconds(240),
+            movesPerHost: 2,
+            movesInAll: 3,
+            orderLifetime: .seconds(30)
+        )
+    }
+
+    static var limits: AgentCore.Limits {
+        AgentCore.Limits(
+            consent: .seconds(15),
+            migration: .seconds(600),
+            doubt: .seconds(60),
+            silence: .seconds(30),
+            jobLock: .seconds(35)
+        )
+    }
+
+    /// The world that a seed stands for.
+    public func settings(seed: UInt64) -> SimulationSettings {
+        var random = SplitMix64(seed: seed)
+        let hostCount = 3 + random.below(3)
+        let vmCount = hostCount * (2 + random.below(3))
+        let isMixed = random.below(4) == 0
+        let hosts = (0..<hostCount).map { number in
+            SimulationSettings.Host(
+                name: HostName("h\(number + 1)"),
+                cores: 8,
+                memoryBytes: 32 << 30,
+                bytesPerSecond: random.below(3) == 0 ? 200_000_000 : 500_000_000,
+                compatibility: isMixed && number == hostCount - 1 ? "arm64" : "x86-64"
+            )
+        }
+        let steps = Int(Self.faultTime.inSeconds / 60) + 1
+        let vms = (0..<vmCount).map { number in
+            let memory = UInt64(1 + random.below(4)) << 30
+            var level = 0.1 + Double(random.below(60)) / 100
+            return VMLoad(
+                name: "vm\(number + 1)",
+                vcpus: 2 + random.below(3),
+                memoryBytes: memory,
+                dirtyBytesPerSecond: Double(1 + random.below(120)) * 1e6,
+                workingSetBytes: memory / UInt64(4 + random.below(16)),
+                demand: (0..<steps).map { _ in
+                    if random.below(5) == 0 { level = Double(random.below(100)) / 100 }
+                    return Float(level)
+                }
+            )
+        }
+        // Most VMs begin on few hosts.
+        let placement = (0..<vmCount).map { _ in min(random.below(hostCount), random.below(hostCount)) }
+        var settings = SimulationSettings(
+            policy: Self.policy,
+            hosts: hosts,
+            workload: Workload(step: .seconds(60), vms: vms),
+            placement: placement,
+            duration: Self.faultTime,
+            seed: seed
+        )
+        settings.limits = Self.limits
+        settings.improvement = 2000
+        settings.physics.retention = .seconds(1500)
+        settings.physics.migrationLimit = Self.limits.migration
+        settings.faults = ScheduledFault.schedule(level, hosts: hostCount, until: Self.faultTime, seed: seed)
+        settings.mutations = mutations
+        settings.duration = Self.faultTime + Invariants.settlingTime(Self.policy) + .seconds(700)
+        return settings
+    }
+
+    /// Runs a seed, with all of its faults or only some; throws the violation as it came.
+    public func run(
+        seed: UInt64,
+        only needed: [Int]? = nil,
+        log: ((String) -> Void)? = nil
+    ) throws(Violation) -> Outcome {
+        var settings = settings(seed: seed)
+        if let needed {
+            settings.faults = needed.compactMap { settings.faults.indices.contains($0) ? settings.faults[$0] : nil }
+        }
+        let world = World(settings)
+        world.log = log
+        try world.run()
+        return Outcome(
+            faults: settings.faults.count,
+            orders: world.invariants.orders,
+            begun: world.invariants.begunOrders,
+            migrations: world.measures.migrations,
+            simulatedSeconds: world.simulatedSeconds,
+            settledAfter: world.invariants.settledAfter
+        )
+    }
+
+    /// Runs a seed; a violation is thrown with the fewest faults and the log that lead to it.
+    public func check(seed: UInt64) throws(Failure) -> Outcome {
+        do { return try run(seed: seed) } catch { throw shrunk(seed: seed, violation: error) }
+    }
+
+    /// Leaves out faults as long as the same promise breaks.
+    func shrunk(seed: UInt64, violation: Violation) -> Failure {
+        let all = settings(seed: seed).faults
+        var needed = Array(all.indices)
+        var last = violation
+        func breaks(_ candidate: [Int]) -> Violation? {
+            do {
+                _ = try run(seed: seed, only: candidate)
+                return nil
+            } catch { return error.promise == violation.promise ? error : nil }
+        }
+        // Halves, quarters and so on, and at last one by one (delta debugging, Zeller and Hildebrandt, 2002).
+        var size = max(1, needed.count / 2)
+        while true {
+            var removed = false
+            var start = 0
+            while start < needed.count {
+                let candidate = Array(needed[..<start]) + needed[min(start + size, needed.count)...]
+                if let found = breaks(candidate) {
+                    needed = candidate
+                    last = found
+                    removed = true
+                } else {
+                    start += size
+                }
+            }
+            if size == 1, !removed { break }
+            if !removed { size = max(1, size / 2) }
+        }
+        var trace: [String] = []
+        _ = try? run(seed: seed, only: needed) { trace.append($0) }
+        return Failure(
+            seed: seed,
+            violation: last,
+            needed: needed,
+            faults: needed.map { all[$0] },
+            trace: trace
+        )
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is to happen, in the order of time; of two at the same time, the one that was put in first.
+struct EventQueue<Event> {
+    private struct Entry {
+        var at: Int64
+        var number: UInt64
+        var event: Event
+
+        func isBefore(_ other: Entry) -> Bool { at != other.at ? at < other.at : number < other.number }
+    }
+    private var heap: [Entry] = []
+    private var count: UInt64 = 0
+
+    /// `at` in milliseconds of virtual time.
+    mutating func put(_ event: Event, at: Int64) {
+        heap.append(Entry(at: at, number: count, event: event))
+        count += 1
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child].isBefore(heap[parent]) else { break }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    mutating func next(until end: Int64) -> (at: Int64, event: Event)? {
+        guard let first = heap.first, first.at <= end else { return nil }
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        var parent = 0
+        while true {
+            let left = 2 * parent + 1
+            guard left < heap.count else { break }
+            let right = left + 1
+            let least = right < heap.count && heap[right].isBefore(heap[left]) ? right : left
+            guard heap[least].isBefore(heap[parent]) else { break }
+            heap.swapAt(least, parent)
+            parent = least
+        }
+        return (first.at, first.event)
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// What is written down, by whom and when; reading it takes time, and may go wrong in every way that a log on shared
+/// storage can.
+struct SimulatedLedger {
+    enum Entry {
+        case order(OrderRecord)
+        case report(OrderReport)
+        case sample(LoadSample)
+    }
+
+    struct Record {
+        var at: Int64
+        var writer: World.Node
+        var entry: Entry
+        /// Whether the signature is that of the writer.
+        var isGenuine = true
+    }
+
+    /// Orders and reports, in the order in which they were written.
+    private(set) var records: [Record] = []
+    /// The latest samples of each host.
+    private(set) var samples: [[Record]]
+    private let samplesKept: Int
+    private(set) var refused = 0
+
+    init(hosts: Int, samplesKept: Int) {
+        samples = Array(repeating: [], count: hosts)
+        self.samplesKept = samplesKept
+    }
+
+    mutating func append(_ record: Record) {
+        guard case .sample = record.entry, case .agent(let host) = record.writer else {
+            records.append(record)
+            return
+        }
+        guard samplesKept > 0 else { return }
+        samples[host].append(record)
+        if samples[host].count > 2 * samplesKept { samples[host].removeFirst(samplesKept) }
+    }
+
+    /// Lets go of what is older.
+    mutating func rotate(keepingSince oldest: Int64) {
+        guard let first = records.first, first.at < oldest else { return }
+        records.removeAll { $0.at < oldest }
+    }
+
+    /// Whether a reader believes a record: an order only of a controller, a report and a sample only of its own host.
+    ///
+    /// In production this is the ledger's, which checks signatures.
+    mutating func admits(_ record: Record, hosts: [HostName]) -> Bool {
+        let isRight =
+            switch (record.entry, record.writer) {
+            case (.order, .controller): true
+            case (.report(let report), .agent(let host)): report.host == hosts[host]
+            case (.sample(let sample), .agent(let host)): sample.host == hosts[host]
+            default: false
+            }
+        guard record.isGenuine, isRight else {
+            refused += 1
+            return false
+        }
+        return true
+    }
+}

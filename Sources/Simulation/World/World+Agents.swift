@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// The shell of an agent, in virtual time.
+extension World {
+    func start(_ node: Node) {
+        switch node {
+        case .agent(let host):
+            guard hosts[host].isUp, agents[host].core == nil, !isDown(node) else { return }
+            agents[host].life += 1
+            agents[host].isTicking = false
+            var core = AgentCore(host: hostNames[host], limits: settings.limits)
+            core.mutations = settings.mutations
+            agents[host].core = core
+            note("agent of \(hostNames[host]) starts")
+            readAgain(.agent(host))
+        case .controller:
+            guard controller == nil, !isDown(node) else { return }
+            controllerLife += 1
+            controller = ControllerCore(
+                policy: settings.policy,
+                decisionInterval: settings.decisionInterval,
+                planning: planning
+            )
+            note("controller starts")
+            readAgain(.controller)
+            queue.put(.decide(life: controllerLife), at: now + settings.decisionInterval.wholeMilliseconds)
+        }
+    }
+
+    /// Gives an event to an agent's core and carries out what it asks for.
+    func feed(_ host: Int, _ event: (Instant) -> AgentCore.Event) {
+        guard agents[host].core != nil else { return }
+        let event = event(clock(.agent(host)))
+        // In place: a copy of the core would be a copy of its orders.
+        let effects = agents[host].core?.handle(event) ?? []
+        for effect in effects { carryOut(effect, on: host) }
+        guard !agents[host].isTicking, agents[host].core?.needsTicks == true else { return }
+        agents[host].isTicking = true
+        queue.put(.tick(host: host, life: agents[host].life), at: now + 1000)
+    }
+
+    private func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event) {
+        queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
+    }
+
+    private func carryOut(_ effect: AgentCore.Effect, on host: Int) {
+        let life = agents[host].life
+        switch effect {
+        case .append(let report):
+            queue.put(.append(host: host, life: life, report), at: now + draw(5...40))
+        case .readRequirements(let order):
+            let result = requirements(for: order, on: host)
+            answer(host, after: 20) { .requirementsRead(order.id, result, at: $0) }
+        case .checkTarget(let order, let requirements, let promisedBytes):
+            let failures = unmet(requirements, on: host, promisedBytes: promisedBytes)
+            answer(host, after: 30) { .targetChecked(order.id, failures, at: $0) }
+        case .migrate(let order): beginMigration(order, from: host)
+        case .cancelMigration(let order):
+            if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
+                migrations[number]?.isCancelled = true
+            }
+            answer(host, after: 100) { .cancelTried(order.id, at: $0) }
+        case .look(let order): queue.put(.look(host: host, life: life, order), at: now + 50)
+        case .apply(let remedy, let order):
+            queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
+        case .say(let text, let isGrave):
+            note("\(hostNames[host]) says: \(text)")
+            if isGrave { for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) } }
+        }
+    }
+
+    // MARK: what the hypervisor is asked
+
+    func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
+        queue.put(.agent(host: host, life: life) { .migrationEnded(order, result, at: $0) }, at: now + 20)
+    }
+
+    private func requirements(for order: MigrationOrder, on host: Int) -> Result<VMRequirements, OrderFailure> {
+        func refusal(_ reason: String) -> Result<VMRequirements, OrderFailure> {
+            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: reason)
+            return .failure(
+                OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
+            )
+        }
+        guard hosts[host].libvirtIsUp else { return refusal("libvirt does not answer") }
+        guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == .running else {
+            return refusal("VM \(order.vmName) does not run here")
+        }
+        return .success(
+            VMRequirements(
+                id: order.vm,
+                name: order.vmName,
+                domainType: "kvm",
+                hypervisor: facts(host),
+                emulator: nil,
+                machine: "q35",
+                architecture: hosts[host].spec.compatibility,
+                vcpus: settings.workload.vms[vm].vcpus,
+                memoryBytes: memory[vm],
+                cpuXML: nil,
+                disks: [],
+                networks: []
+            )
+        )
+    }
+
+    private func unmet(_ needs: VMRequirements, on host: Int, promisedBytes: UInt64) -> [PreflightFailure] {
+        func failure(_ check: PreflightFailure.Check, _ reason: String) -> [PreflightFailure] {
+            [PreflightFailure(check: check, host: hostNames[host], reason: reason)]
+        }
+        guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
+        guard needs.architecture == hosts[host].spec.compatibility else {
+            return failure(.cpu, "\(needs.architecture) is wanted, this is \(hosts[host].spec.compatibility)")
+        }
+        let used = hosts[host].memoryInUse(memory) + promisedBytes
+        guard used <= hosts[host].spec.memoryBytes, hosts[host].spec.memoryBytes - used >= needs.memoryBytes else {
+            return failure(.memory, "\(needs.memoryBytes) bytes are wanted, \(used) are used or promised")
+        }
+        if let vm = vmNumbers[needs.id], hosts[host].copy(of: vm) != nil {
+            return failure(.uuid, "a VM with this uuid is here")
+        }
+        return []
+    }
+
+    func look(_ host: Int, _ order: MigrationOrder) {
+        guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
+        guard hosts[host].libvirtIsUp else {
+            let silent = Sighting(here: .silent("libvirt does not answer"), there: .silent("not asked"))
+            answer(host, after: 50) { .looked(order.id, silent, at: $0) }
+            return
+        }
+        let here = presence(of: vm, on: host)
+        guard here != .migratingOut else {
+            let moving = Sighting(here: .seen(here), there: .silent("not asked"))
+            answer(host, after: 50) { .looked(order.id, moving, at: $0) }
+            return
+        }
+        var sighting = Sighting(here: .seen(here), there: .silent("\(order.target) does not answer"))
+        var delay: Int64 = 5000
+        if canReachLibvirt(from: host, of: target) {
+            delay = 100
+            sighting.there = .seen(presence(of: vm, on: target))
+        }
+        if here == .pausedByMigration, sighting.there == .seen(.absent) {
+            for other in hosts.indices where other != host && other != target {
+                guard sighting.elsewhere == .nowhere else { break }
+                if !canReachLibvirt(from: host, of: other) {
+                    sighting.elsewhere = .unknown("\(hostNames[other]) does not answer")
+                } else if presence(of: vm, on: other) != .absent {
+                    sighting.elsewhere = .on(hostNames[other])
+                }
+            }
+        }
+        let seen = sighting
+        answer(host, after: delay) { .looked(order.id, seen, at: $0) }
+    }
+
+    func apply(_ remedy: Remedy, _ order: MigrationOrder, on host: Int) {
+        guard let vm = vmNumbers[order.vm] else { return }
+        let result: Remedy.Result
+        let copy = hosts[host].copy(of: vm)
+        if !hosts[host].libvirtIsUp {
+            result = .failed("libvirt does not answer")
+        } else {
+            switch (remedy, copy?.state) {
+            case (.discard, nil): result = .done
+            case (.discard, .inactive), (.discard, .pausedByMigration):
+                set(vm, on: host, nil)
+                result = .done
+            case (.resume, .pausedByMigration) where copy?.isIncoming == false:
+                set(vm, on: host, .running, byAgent: true)
+                result = .done
+            case (.pause, .running):
+                set(vm, on: host, .paused)
+                result = .done
+            case (.pause, _): result = .notSo("it is changing hosts")
+            case (_, let state): result = .refused("it is \(state.map { "\($0)" } ?? "not here")")
+            }
+        }
+        note("\(hostNames[host]): \(remedy) \(order.vmName): \(result)")
+        answer(host, after: 50) { .applied(order.id, result, at: $0) }
+    }
+
+    func presence(of vm: Int, on host: Int) -> DomainPresence { hosts[host].copy(of: vm)?.state ?? .absent }
+
+    func canReachLibvirt(from host: Int, of other: Int) -> Bool {
+        hosts[other].isUp && hosts[other].libvirtIsUp && canTalk(.host(host), .host(other))
+    }
+
+    func facts(_ host: Int) -> HypervisorFacts {
+        HypervisorFacts(
+            type: "qemu",
+            version: 7_002_000,
+            libvirtVersion: 9_000_000,
+            architecture: hosts[host].spec.compatibility,
+            cpuModel: nil
+        )
+    }
+}

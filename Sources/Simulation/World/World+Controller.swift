@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Balancing
+internal import Coordination
+import Fleet
+
+/// The shell of the controller, in virtual time.
+extension World {
+    func feedController(_ event: (Instant) -> ControllerCore.Event) {
+        guard controller != nil else { return }
+        let event = event(clock(.controller))
+        // In place: a copy of the core would be a copy of the fleet's history.
+        let effects = controller?.handle(event) ?? []
+        var delay: Int64 = 0
+        for effect in effects {
+            switch effect {
+            case .announce(let announcement):
+                if log != nil, announcement.kind != .judgement, announcement.kind != .refusal {
+                    note("controller: \(announcement.text)")
+                }
+            case .submit(let order):
+                // One after the other, so that it can die in between.
+                delay += 10
+                queue.put(.submit(life: controllerLife, order), at: now + delay)
+            }
+        }
+    }
+
+    func decide(life: Int) {
+        guard life == controllerLife, controller != nil else { return }
+        queue.put(.decide(life: life), at: now + settings.decisionInterval.wholeMilliseconds)
+        let name = "d" + String(now - Self.epoch, radix: 36)
+        feedController { .tick(at: $0, identifier: name) }
+    }
+
+    func submit(_ order: MigrationOrder, life: Int) {
+        guard life == controllerLife, controller != nil else { return }
+        let isNew = invariants.asked[order.id] == nil
+        invariants.asked[order.id] = order
+        let result = write(.order(.migrate(order: order)), by: .controller)
+        let written = reachesLedger(.controller) && !activeFaults.values.contains(.ledgerFull)
+        if written, isNew {
+            invariants.submitted(order, at: now)
+        } else if isNew {
+            invariants.asked[order.id] = nil
+        }
+        let submission: ControllerCore.Submission =
+            switch result {
+            case .written: .written
+            case .failed: written ? .unknown : .failed
+            case .refused: .failed
+            }
+        feedController { _ in .submitted(order.id, submission) }
+    }
+
+    // MARK: who decides
+
+    /// Evenkeel's planner, a rival's, or one with a flaw.
+    var planning: ControllerCore.Planning {
+        let policy = settings.policy
+        if let rival = settings.rival { return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan }
+        let planner = SteadyPlanner(policy: policy, improvement: settings.improvement)
+        let mutations = settings.mutations
+        if mutations.contains(.neverSettles) {
+            let rival = ToAndFro()
+            return RivalPlanning(rival: rival, policy: policy, seed: settings.seed, heedsHistory: true).plan
+        }
+        if mutations.contains(.ignoresLimits) {
+            var unlimited = policy
+            unlimited.movesPerHost = 1000
+            unlimited.movesInAll = 1000
+            let planner = SteadyPlanner(policy: unlimited, improvement: settings.improvement)
+            return { planner.plan(for: $0) }
+        }
+        if mutations.contains(.forgetsMoves) {
+            let rival = ToAndFro()
+            return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan
+        }
+        return { planner.plan(for: $0) }
+    }
+}
+
+/// Moves some VM to the host that has the fewest, whether that helps or not.
+private struct ToAndFro: Rival {
+    let name = "to-and-fro"
+    let summary = "moves VMs for ever"
+    let usualInterval: Duration? = nil
+    func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+        let movable = fleet.vms.indices.filter { fleet.vms[$0].mayMove && fleet.hosts[fleet.vms[$0].host].isUsable }
+        guard !movable.isEmpty else { return [] }
+        let vm = movable[random.below(movable.count)]
+        let targets = fleet.hosts.indices.filter { $0 != fleet.vms[vm].host && fleet.hosts[$0].isUsable }
+        guard !targets.isEmpty else { return [] }
+        return [RivalMove(vm: vm, target: targets[random.below(targets.count)])]
+    }
+}

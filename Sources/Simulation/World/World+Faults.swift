@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// What goes wrong, and how it is put right.
+extension World {
+    func canTalk(_ one: Fault.Party, _ other: Fault.Party) -> Bool {
+        !cuts.contains { ($0.0 == one && $0.1 == other) || ($0.0 == other && $0.1 == one) }
+    }
+
+    /// Whether a fault keeps a process from being started.
+    func isDown(_ node: Node) -> Bool {
+        activeFaults.values.contains { fault in
+            switch (node, fault) {
+            case (.controller, .controllerCrash): true
+            case (.agent(let host), .agentCrash(let other)), (.agent(let host), .hostCrash(let other)): host == other
+            default: false
+            }
+        }
+    }
+
+    func begin(_ number: Int) {
+        let fault = settings.faults[number].fault
+        note("fault: \(fault)")
+        activeFaults[number] = fault
+        switch fault {
+        case .agentCrash(let host): stopAgent(host)
+        case .controllerCrash: stopController()
+        case .libvirtCrash(let host): stopLibvirt(host)
+        case .hostCrash(let host): crash(host)
+        case .partition(let one, let other): cuts.append((one, other))
+        case .ledgerOut: feedController { _ in .ledgerLost }
+        case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
+        case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _):
+            armed[host, default: []].append(fault)
+        case .forgery: queue.put(.forgery(number), at: now)
+        case .lie(let host): hosts[host].isLying = true
+        case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss: break
+        }
+        if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
+    }
+
+    func end(_ number: Int) {
+        guard let fault = activeFaults.removeValue(forKey: number) else { return }
+        note("fault ends: \(fault)")
+        switch fault {
+        case .agentCrash(let host): start(.agent(host))
+        case .controllerCrash: start(.controller)
+        case .libvirtCrash(let host): startLibvirt(host)
+        case .hostCrash(let host): queue.put(.boot(host: host), at: now + settings.physics.bootTime.wholeMilliseconds)
+        case .partition(let one, let other):
+            if let index = cuts.firstIndex(where: { $0.0 == one && $0.1 == other }) { cuts.remove(at: index) }
+        case .clockJump(let party, let milliseconds): shift(party, by: -milliseconds)
+        case .migrationFails(let host, _), .answerLost(let host, _): armed[host]?.removeAll { $0 == fault }
+        case .migrationHangs(let host):
+            armed[host]?.removeAll { $0 == fault }
+            for number in migrations.keys where migrations[number]?.hangsUntil == .max {
+                migrations[number]?.hangsUntil = now
+            }
+        case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
+        case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery: break
+        }
+        release()
+        if reachesLedger(.controller) { feedController { .caughtUp(at: $0) } }
+    }
+
+    private func shift(_ party: Fault.Party, by milliseconds: Int64) {
+        switch party {
+        case .host(let host): agents[host].clockOffset += milliseconds
+        case .controller: controllerClockOffset += milliseconds
+        case .ledger: break
+        }
+    }
+
+    // MARK: processes
+
+    private func stopAgent(_ host: Int) {
+        agents[host].core = nil
+        agents[host].life += 1
+        held[.agent(host)] = nil
+    }
+
+    private func stopController() {
+        controller = nil
+        controllerLife += 1
+        held[.controller] = nil
+    }
+
+    /// Guests run on; what the daemon had under way is over.
+    private func stopLibvirt(_ host: Int) {
+        guard hosts[host].libvirtIsUp else { return }
+        hosts[host].libvirtIsUp = false
+        hosts[host].libvirtLife += 1
+        for number in migrations.keys.sorted() {
+            guard let migration = migrations[number] else { continue }
+            if migration.source == host {
+                loseSource(of: number)
+            } else if migration.target == host, migration.phase == .prepare || migration.phase == .memory {
+                abort(number, "the target's libvirt is gone")
+            }
+        }
+    }
+
+    /// The source's daemon is gone: its agent's call fails, and nobody tells the target to take over.
+    private func loseSource(of number: Int) {
+        guard let migration = migrations[number] else { return }
+        if migration.phase == .confirm {
+            migrations[number] = nil
+            let failure = OrderFailure(kind: .inDoubt, reason: "libvirt was lost", runsOn: nil)
+            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+        } else {
+            abort(number, "the source's libvirt is gone")
+        }
+    }
+
+    /// A daemon that starts finds its VMs: outgoing migrations are cancelled, copies that never ran are ended.
+    private func startLibvirt(_ host: Int) {
+        guard hosts[host].isUp, !hosts[host].libvirtIsUp, !isLibvirtDown(host) else { return }
+        hosts[host].libvirtIsUp = true
+        for copy in hosts[host].copies {
+            if copy.state == .migratingOut { set(copy.vm, on: host, .running) }
+            let isMoving = migrations.values.contains { $0.vm == copy.vm && $0.target == host }
+            if copy.isIncoming, !isMoving { set(copy.vm, on: host, nil) }
+        }
+    }
+
+    private func isLibvirtDown(_ host: Int) -> Bool {
+        activeFaults.values.contains { $0 == .libvirtCrash(host: host) || $0 == .hostCrash(host: host) }
+    }
+
+    // MARK: hosts
+
+    private func crash(_ host: Int) {
+        guard hosts[host].isUp else { return }
+        stopAgent(host)
+        stopLibvirt(host)
+        // One that has handed over is confirmed by its source: the VM is the target's, and comes back with it.
+        for number in migrations.keys.sorted()
+        where migrations[number]?.target == host && migrations[number]?.phase != .confirm {
+            abort(number, "the target is gone")
+        }
+        for copy in hosts[host].copies {
+            if copy.isIncoming {
+                set(copy.vm, on: host, nil)
+            } else {
+                let wasActive = copy.takesMemory && copy.state != .paused
+                set(copy.vm, on: host, .inactive)
+                if wasActive, var copy = hosts[host].copy(of: copy.vm) {
+                    copy.startsAtBoot = true
+                    hosts[host].put(copy)
+                }
+            }
+        }
+        advance(host)
+        hosts[host].isUp = false
+        hosts[host].transfers = 0
+    }
+
+    func boot(_ host: Int) {
+        guard !hosts[host].isUp, !isDown(.agent(host)) || !isLibvirtDown(host) else { return }
+        guard !activeFaults.values.contains(.hostCrash(host: host)) else { return }
+        advance(host)
+        hosts[host].isUp = true
+        note("\(hostNames[host]) is up again")
+        startLibvirt(host)
+        // What libvirt starts at boot it starts without asking anybody.
+        for copy in hosts[host].copies where copy.startsAtBoot {
+            if (invariants.runners[copy.vm] ?? 0) > 0 { invariants.excuse(copy.vm) }
+            set(copy.vm, on: host, .running)
+        }
+        queue.put(.start(.agent(host)), at: now + 2000)
+    }
+
+    // MARK: forgery
+
+    /// Orders and reports of somebody without the key of a controller, or with the key of a host they are not about.
+    func forge(_ number: Int) {
+        guard case .forgery(let host)? = activeFaults[number] else { return }
+        queue.put(.forgery(number), at: now + 5000)
+        let vm = forgeryRandom.below(max(1, vmIDs.count))
+        let (from, to) = (forgeryRandom.below(hosts.count), forgeryRandom.below(hosts.count))
+        guard vmIDs.indices.contains(vm) else { return }
+        let instant = Instant(milliseconds: now)
+        let order = MigrationOrder(
+            id: OrderID("forged-\(String(now - Self.epoch, radix: 36))"),
+            vm: vmIDs[vm],
+            vmName: name(vm),
+            source: hostNames[from],
+            target: hostNames[to],
+            channel: .ipsec,
+            issuedAt: instant,
+            expires: instant + .seconds(120),
+            issuer: .controller,
+            reason: "forged"
+        )
+        // One with no right key, one with a host's.
+        publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
+        publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
+        guard let victim = invariants.asked.keys.sorted().last else { return }
+        let done = OrderStep.done(
+            outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
+            evidence: Evidence(channel: .ipsec, verdict: .covered)
+        )
+        let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "forged", runsOn: nil))
+        for step in [OrderStep.prepared, done, failed] {
+            let report = OrderReport(order: victim, host: hostNames[host], at: instant, step: step)
+            let isParty = invariants.asked[victim].map { [$0.source, $0.target].contains(report.host) } ?? false
+            // A host may lie about its own part: that is not forgery.
+            guard !isParty else { continue }
+            publishForged(.report(report), by: .agent(host), isGenuine: true)
+        }
+        let other = (host + 1) % hosts.count
+        let report = OrderReport(order: victim, host: hostNames[other], at: instant, step: failed)
+        publishForged(.report(report), by: .agent(host), isGenuine: true)
+    }
+
+    private func publishForged(_ entry: SimulatedLedger.Entry, by node: Node, isGenuine: Bool) {
+        publish(SimulatedLedger.Record(at: now, writer: node, entry: entry, isGenuine: isGenuine))
+    }
+
+    // MARK: people
+
+    /// Somebody is called to look after a VM.
+    func call(_ vm: Int) {
+        guard callsOut.insert(vm).inserted else { return }
+        note("a person is called to \(name(vm))")
+        queue.put(.person(vm: vm), at: now + 60_000)
+    }
+
+    /// Makes the VM run once, as the messages say: what runs stays, of two the one that is not paused, and where none
+    /// runs, one is started.
+    func bringPerson(to vm: Int) {
+        let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
+        guard all, !migrations.values.contains(where: { $0.vm == vm }) else {
+            queue.put(.person(vm: vm), at: now + 10_000)
+            return
+        }
+        callsOut.remove(vm)
+        let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
+        let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
+        guard let chosen = running.first ?? places.first else { return }
+        note("a person has \(name(vm)) run on \(hostNames[chosen])")
+        for host in places where host != chosen { set(vm, on: host, nil) }
+        if running.isEmpty { set(vm, on: chosen, .running) }
+    }
+
+    // MARK: watching
+
+    /// Counts how long VMs have been in a state that they should leave, as long as nothing keeps the fleet from it.
+    func watch() {
+        let isHealthy =
+            activeFaults.isEmpty && hosts.allSatisfy { $0.isUp && $0.libvirtIsUp }
+            && agents.allSatisfy { $0.core != nil }
+        invariants.watch(isHealthy: isHealthy, names: name, at: now)
+        isWatching = invariants.anyAbnormal
+        if isWatching { queue.put(.watch, at: now + 1000) }
+    }
+
+    func checkTheEnd() {
+        guard !settings.faults.isEmpty || settings.rival == nil else { return }
+        invariants.checkTheEnd(at: now)
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// Writing the ledger, and reading it with everything that can go wrong.
+extension World {
+    func party(_ node: Node) -> Fault.Party {
+        switch node {
+        case .controller: .controller
+        case .agent(let host): .host(host)
+        }
+    }
+
+    func reachesLedger(_ node: Node) -> Bool {
+        !activeFaults.values.contains(.ledgerOut) && canTalk(party(node), .ledger)
+    }
+
+    /// Whether a record could be written, and whether its writer is told so.
+    func write(_ entry: SimulatedLedger.Entry, by node: Node) -> AgentCore.Appended {
+        guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
+        let record = SimulatedLedger.Record(at: now, writer: node, entry: entry)
+        if isLost(entry) {
+            note("a record is lost")
+            return .written
+        }
+        publish(record)
+        if activeFaults.values.contains(.ledgerUnsure), random.below(3) == 0 { return .failed }
+        return .written
+    }
+
+    /// Puts a record into the ledger, on its way to everyone whom it concerns.
+    func publish(_ record: SimulatedLedger.Record) {
+        ledger.append(record)
+        if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
+            note("\(report.host): order \(report.order) \(Self.words(report.step))")
+            invariants.reported(report, at: now)
+            if case .failed(let failure) = report.step, failure.kind == .inDoubt,
+                let vm = invariants.asked[report.order].flatMap({ vmNumbers[$0.vm] })
+            {
+                call(vm)
+            }
+        }
+        for reader in readers(of: record.entry) { send(record, to: reader) }
+    }
+
+    private func isLost(_ entry: SimulatedLedger.Entry) -> Bool {
+        guard activeFaults.values.contains(.ledgerLoss) else { return false }
+        switch entry {
+        case .order: return false
+        case .report(let report): if report.step.isFinal { return false }
+        case .sample: break
+        }
+        return random.below(8) == 0
+    }
+
+    private func readers(of entry: SimulatedLedger.Entry) -> [Node] {
+        switch entry {
+        case .sample: return [.controller]
+        case .order(.migrate(let order)): return [.controller] + concerned(order)
+        case .order(.cancel(let id, _, _)): return [.controller] + (orders[id].map(concerned) ?? [])
+        case .report(let report): return [.controller] + (orders[report.order].map(concerned) ?? [])
+        }
+    }
+
+    private var orders: [OrderID: MigrationOrder] { invariants.asked }
+
+    /// The agents who read of an order.
+    ///
+    /// In a large fleet only those of its source and target: the others' cores would forget it at once.
+    private func concerned(_ order: MigrationOrder) -> [Node] {
+        guard hosts.count > 16 else { return hosts.indices.map { .agent($0) } }
+        return [order.source, order.target].compactMap { hostNumbers[$0] }.map { .agent($0) }
+    }
+
+    private func send(_ record: SimulatedLedger.Record, to reader: Node) {
+        var slowness: Int64 = 0
+        var copies = 1
+        for fault in activeFaults.values {
+            if case .ledgerSlow(let milliseconds) = fault { slowness = max(slowness, milliseconds) }
+            if fault == .ledgerDuplicates { copies = 2 }
+        }
+        for _ in 0..<copies {
+            let delay = draw(settings.physics.ledgerDelay) + (slowness > 0 ? draw(0...slowness) : 0)
+            let last = lastDelivery[reader]?[record.writer] ?? 0
+            let at = max(now + delay, last)
+            lastDelivery[reader, default: [:]][record.writer] = at
+            queue.put(.deliver(to: reader, life: life(reader), record), at: at)
+        }
+    }
+
+    private func life(_ node: Node) -> Int {
+        switch node {
+        case .controller: controllerLife
+        case .agent(let host): agents[host].life
+        }
+    }
+
+    func deliver(_ record: SimulatedLedger.Record, to node: Node, life expected: Int) {
+        // Who has started since has read it then.
+        guard life(node) == expected else { return }
+        guard reachesLedger(node), held[node] == nil else {
+            held[node, default: []].append(record)
+            return
+        }
+        read(record, by: node)
+    }
+
+    /// What was held back reaches those who can read again.
+    func release() {
+        for node in held.keys.sorted(by: { order($0) < order($1) }) where reachesLedger(node) {
+            if waiting.contains(node) {
+                readAgain(node)
+                continue
+            }
+            for record in held.removeValue(forKey: node) ?? [] { read(record, by: node) }
+            if node == .controller { feedController { .caughtUp(at: $0) } }
+        }
+    }
+
+    func number(of host: HostName) -> Int { hostNumbers[host] ?? -1 }
+
+    private func order(_ node: Node) -> Int {
+        switch node {
+        case .controller: -1
+        case .agent(let host): host
+        }
+    }
+
+    /// Reads everything from the beginning, as who has just started does.
+    func readAgain(_ node: Node) {
+        held[node] = nil
+        lastDelivery[node] = nil
+        guard reachesLedger(node) else {
+            held[node] = []
+            waiting.insert(node)
+            return
+        }
+        waiting.remove(node)
+        ledger.rotate(keepingSince: now - settings.physics.retention.wholeMilliseconds)
+        for record in ledger.records { read(record, by: node) }
+        if node == .controller {
+            for samples in ledger.samples { for record in samples { read(record, by: node) } }
+            feedController { .caughtUp(at: $0) }
+        } else if case .agent(let host) = node {
+            feed(host) { .caughtUp(at: $0) }
+        }
+    }
+
+    private func read(_ record: SimulatedLedger.Record, by node: Node) {
+        guard ledger.admits(record, hosts: hostNames) else { return }
+        switch (node, record.entry) {
+        case (.agent(let host), .order(let order)): feed(host) { .order(order, at: $0) }
+        case (.agent(let host), .report(let report)): feed(host) { .report(report, at: $0) }
+        case (.controller, .order(let order)): feedController { _ in .order(order) }
+        case (.controller, .report(let report)): feedController { .report(report, at: $0) }
+        case (.controller, .sample(let sample)): feedController { .sample(sample, at: $0) }
+        case (.agent, .sample): break
+        }
+    }
+
+    func append(_ report: OrderReport, from host: Int) {
+        let result = write(.report(report), by: .agent(host))
+        feed(host) { .appended(result, at: $0) }
+    }
+
+    static func words(_ step: OrderStep) -> String {
+        switch step {
+        case .accepted: "accepted"
+        case .prepared: "prepared"
+        case .running(let progress): "running, \(progress.bytesTransferred >> 20) MiB sent"
+        case .done: "done"
+        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.reason)"
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// What VMs want over time, what they get, and what the agents tell of it.
+extension World {
+    /// A step of the workload: from now on each VM wants something else; some come, some go.
+    func takeStep(_ step: Int) {
+        let length = settings.workload.step.wholeMilliseconds
+        for host in hosts.indices { advance(host) }
+        measures.point(at: now, shares: hosts.map { share(of: $0) })
+        // After the faults the load stays as it is, so that the fleet can be seen to settle.
+        let isFrozen = !settings.faults.isEmpty && now >= faultsEndAt
+        if !isFrozen {
+            for (vm, load) in settings.workload.vms.enumerated() {
+                wanted[vm] = load.cores(atStep: step)
+                if load.existsFrom == step, step > 0 { create(vm) }
+                if load.existsUntil == step { destroy(vm) }
+            }
+        }
+        if now + length < endAt { queue.put(.step(step + 1), at: now + length) }
+    }
+
+    func share(of host: SimulatedHost) -> Double {
+        host.demand(wanted, overhead: settings.physics.migrationCores) / max(0.001, host.spec.cores)
+    }
+
+    /// Lets a host's VMs work until now.
+    func advance(_ host: Int) {
+        let stretch = hosts[host].advance(to: now, cores: wanted, overhead: settings.physics.migrationCores)
+        measures.add(stretch, host: host, at: now)
+    }
+
+    /// A VM is born where most memory is free, as a scheduler that knows no load would place it.
+    private func create(_ vm: Int) {
+        let free = hosts.indices.filter { hosts[$0].isUp && hosts[$0].libvirtIsUp }.map { host in
+            (host, hosts[host].spec.memoryBytes - min(hosts[host].memoryInUse(memory), hosts[host].spec.memoryBytes))
+        }
+        guard let best = free.max(by: { $0.1 < $1.1 }), best.1 >= memory[vm] else {
+            measures.notPlaced += 1
+            return
+        }
+        set(vm, on: best.0, .running)
+    }
+
+    private func destroy(_ vm: Int) {
+        for number in migrations.values.filter({ $0.vm == vm }).map(\.number).sorted() {
+            abort(number, "it was shut off")
+        }
+        for host in hosts.indices where hosts[host].copy(of: vm) != nil { set(vm, on: host, nil) }
+        invariants.forget(vm)
+    }
+
+    // MARK: samples
+
+    func takeSample(_ host: Int) {
+        let interval = settings.sampleInterval.wholeMilliseconds
+        if now + interval <= endAt { queue.put(.sample(host: host), at: now + interval) }
+        guard hosts[host].isUp, agents[host].core != nil else {
+            hosts[host].lastSample = nil
+            return
+        }
+        advance(host)
+        let state = hosts[host]
+        let base = state.lastSample
+        hosts[host].lastSample = SimulatedHost.SampleBase(
+            at: now,
+            busySeconds: state.busySeconds,
+            waitedSeconds: state.waitedSeconds,
+            vms: state.copies.map { ($0.vm, $0.cpuSeconds, $0.waitedSeconds) }
+        )
+        // The first reading gives no rates: it only starts the count.
+        guard let base, now > base.at else { return }
+        let seconds = Double(now - base.at) / 1000
+        let used = state.memoryInUse(memory)
+        var sample = LoadSample(
+            host: hostNames[host],
+            at: clock(.agent(host)),
+            intervalSeconds: seconds,
+            cpu: CPULoad(
+                capacityCores: state.spec.cores,
+                busyCores: (state.busySeconds - base.busySeconds) / seconds
+            ),
+            memory: MemoryLoad(
+                totalBytes: state.spec.memoryBytes,
+                usedBytes: min(used, state.spec.memoryBytes),
+                availableBytes: state.spec.memoryBytes - min(used, state.spec.memoryBytes)
+            ),
+            pressure: Pressure(
+                cpu: 100 * (state.waitedSeconds - base.waitedSeconds) / seconds,
+                memory: 0,
+                io: 0
+            ),
+            hypervisor: facts(host)
+        )
+        if state.libvirtIsUp {
+            sample.vms = vmSamples(state, base: base, seconds: seconds)
+        } else {
+            sample.failures = [SourceFailure(source: "libvirt", reason: "it does not answer")]
+        }
+        if state.isLying {
+            sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
+            sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
+        }
+        // A sample that cannot be written is lost: the next one says more.
+        _ = write(.sample(sample), by: .agent(host))
+    }
+
+    private func vmSamples(
+        _ state: SimulatedHost,
+        base: SimulatedHost.SampleBase,
+        seconds: Double
+    ) -> [VMSample] {
+        var before = base.vms[...]
+        return state.copies.map { copy in
+            while let first = before.first, first.vm < copy.vm { before = before.dropFirst() }
+            let earlier = before.first.flatMap { $0.vm == copy.vm ? $0 : nil }
+            return VMSample(
+                id: vmIDs[copy.vm],
+                name: settings.workload.vms[copy.vm].name,
+                state: Self.vmState(copy.state),
+                cpuCores: earlier.map { max(0, copy.cpuSeconds - $0.cpuSeconds) / seconds },
+                waitingCores: earlier.map { max(0, copy.waitedSeconds - $0.waitedSeconds) / seconds },
+                vcpus: settings.workload.vms[copy.vm].vcpus,
+                memoryBytes: memory[copy.vm]
+            )
+        }
+    }
+
+    private static func vmState(_ presence: DomainPresence) -> VMState {
+        switch presence {
+        case .running, .migratingOut: .running
+        case .pausedByMigration: .migrating
+        case .paused: .paused
+        case .inactive, .absent: .shutOff
+        }
+    }
+
+    // MARK: copies
+
+    /// Changes what a host has of a VM.
+    func set(
+        _ vm: Int,
+        on host: Int,
+        _ state: DomainPresence?,
+        isIncoming: Bool = false,
+        byAgent: Bool = false
+    ) {
+        advance(host)
+        let before = hosts[host].copy(of: vm)
+        if let state {
+            var copy = before ?? VMCopy(vm: vm, state: state)
+            copy.state = state
+            copy.isIncoming = isIncoming
+            copy.startsAtBoot = false
+            hosts[host].put(copy)
+        } else {
+            hosts[host].remove(vm)
+        }
+        let executed = before?.executes == true
+        let executes = hosts[host].copy(of: vm)?.executes == true
+        guard executed != executes else { return }
+        invariants.runs(vm, executes ? 1 : -1, name: name(vm), on: hostNames[host], byAgent: byAgent, at: now)
+        if invariants.isAbnormal(vm), !isWatching {
+            isWatching = true
+            queue.put(.watch, at: now + 1000)
+        }
+    }
+}

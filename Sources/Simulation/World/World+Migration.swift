@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// The two libvirts that carry out a migration, with everything that can go wrong in it.
+///
+/// prepare (the target gets an empty copy) → memory (sent again and again while the guest dirties it) → stop (what is
+/// left) → finish (the target's copy runs) → confirm (the source's copy goes).
+extension World {
+    func beginMigration(_ order: MigrationOrder, from host: Int) {
+        let life = agents[host].life
+        func refuse(_ reason: String) {
+            end(
+                order.id,
+                on: host,
+                life: life,
+                .failure(OrderFailure(kind: .migration, reason: reason, runsOn: hostNames[host]))
+            )
+        }
+        guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target], hosts[host].libvirtIsUp,
+            hosts[host].copy(of: vm)?.state == .running
+        else { return refuse("libvirt cannot begin it") }
+        guard canTalk(.host(host), .host(target)) else {
+            let failure = OrderFailure(kind: .escort, reason: "no protected path", runsOn: hostNames[host])
+            end(order.id, on: host, life: life, .failure(failure))
+            return
+        }
+        invariants.begun(order, vm: vm, source: host, target: target, running: migrations.values.map { $0 }, at: now)
+        var migration = Migration(
+            number: migrationCount,
+            order: order,
+            vm: vm,
+            source: host,
+            target: target,
+            startedAt: now,
+            agentLife: life,
+            sourceLibvirt: hosts[host].libvirtLife,
+            targetLibvirt: hosts[target].libvirtLife,
+            lastProgressAt: now
+        )
+        migrationCount += 1
+        for fault in armed.removeValue(forKey: host) ?? [] {
+            switch fault {
+            case .migrationFails(_, let phase): migration.failsIn = phase
+            case .migrationHangs:
+                migration.hangsUntil = activeFaults.values.contains(fault) ? .max : now
+            case .answerLost(_, let resumes): migration.losesAnswer = resumes
+            default: break
+            }
+        }
+        set(vm, on: host, .migratingOut)
+        migrations[migration.number] = migration
+        schedule(migration.number, after: 200)
+    }
+
+    private func schedule(_ number: Int, after milliseconds: Int64) {
+        migrations[number]?.turn += 1
+        queue.put(.migration(number, turn: migrations[number]?.turn ?? 0), at: now + max(1, milliseconds))
+    }
+
+    /// The next step of a migration.
+    func proceed(_ number: Int, turn: Int) {
+        guard let migration = migrations[number], migration.turn == turn else { return }
+        switch migration.phase {
+        case .prepare, .memory:
+            if let reason = obstacle(migration) {
+                abort(number, reason)
+            } else if migration.phase == .prepare {
+                prepare(number)
+            } else {
+                endIteration(number)
+            }
+        case .stop: stop(number)
+        case .finish: finish(number)
+        case .confirm: confirm(number)
+        }
+    }
+
+    /// Why a migration cannot go on.
+    private func obstacle(_ migration: Migration) -> String? {
+        if migration.isCancelled { return "cancelled" }
+        if migration.failsIn == migration.phase { return "qemu failed in phase \(migration.phase)" }
+        if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
+            || !hosts[migration.target].isUp
+        {
+            return "the target's libvirt is gone"
+        }
+        guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is gone" }
+        if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds { return "it took too long" }
+        return nil
+    }
+
+    private func prepare(_ number: Int) {
+        guard let migration = migrations[number] else { return }
+        let target = hosts[migration.target]
+        guard target.copy(of: migration.vm) == nil else { return abort(number, "the target has the VM") }
+        guard target.spec.compatibility == hosts[migration.source].spec.compatibility else {
+            return abort(number, "the target's CPU cannot run it")
+        }
+        set(migration.vm, on: migration.target, .pausedByMigration, isIncoming: true)
+        invariants.arrived(on: migration.target, uses: hosts[migration.target].memoryInUse(memory), at: now)
+        for host in [migration.source, migration.target] {
+            advance(host)
+            hosts[host].transfers += 1
+        }
+        migrations[number]?.isTransferring = true
+        migrations[number]?.phase = .memory
+        migrations[number]?.remainingBytes = Double(memory[migration.vm])
+        beginIteration(number)
+    }
+
+    /// Links are shared evenly by those who use them when an iteration begins.
+    private func beginIteration(_ number: Int) {
+        guard let migration = migrations[number] else { return }
+        let (source, target) = (hosts[migration.source], hosts[migration.target])
+        let rate = min(
+            source.spec.bytesPerSecond / Double(max(1, source.transfers)),
+            target.spec.bytesPerSecond / Double(max(1, target.transfers))
+        )
+        migrations[number]?.bytesPerSecond = max(1, rate)
+        schedule(number, after: Int64(migration.remainingBytes / max(1, rate) * 1000))
+    }
+
+    private func endIteration(_ number: Int) {
+        guard var migration = migrations[number] else { return }
+        if let until = migration.hangsUntil, until > now {
+            let stalled = migration.lastProgressAt + settings.physics.stallLimit.wholeMilliseconds
+            if now >= stalled { return abort(number, "no progress for \(settings.physics.stallLimit)") }
+            return schedule(number, after: min(until - now, stalled - now))
+        }
+        let seconds = migration.remainingBytes / migration.bytesPerSecond
+        let load = settings.workload.vms[migration.vm]
+        let busy = load.vcpus > 0 ? min(1, wanted[migration.vm] / Double(load.vcpus)) : 0
+        migration.sentBytes += migration.remainingBytes
+        migration.iteration += 1
+        migration.lastProgressAt = now
+        let rate = load.dirtyBytesPerSecond * busy * (1 - migration.throttle)
+        let dirtied = min(Double(load.workingSetBytes), rate * seconds)
+        if dirtied > migration.remainingBytes / 2, migration.iteration > 1 {
+            // QEMU's auto-converge (cpu-throttle-initial 20, cpu-throttle-increment 10): a guest that dirties more than
+            // half of what was sent is slowed down.
+            migration.throttle = min(0.99, migration.throttle == 0 ? 0.2 : migration.throttle + 0.1)
+        }
+        migration.remainingBytes = dirtied
+        let progress = MigrationProgress(
+            elapsedSeconds: Double(now - migration.startedAt) / 1000,
+            bytesTransferred: UInt64(migration.sentBytes),
+            bytesRemaining: UInt64(dirtied),
+            bytesTotal: memory[migration.vm],
+            iteration: migration.iteration,
+            dirtyPagesPerSecond: UInt64(rate / 4096)
+        )
+        migrations[number] = migration
+        queue.put(
+            .agent(host: migration.source, life: migration.agentLife) {
+                .progressed(migration.order.id, progress, at: $0)
+            },
+            at: now + 1
+        )
+        guard dirtied / migration.bytesPerSecond > settings.physics.maxDowntime.inSeconds else {
+            migrations[number]?.phase = .stop
+            return schedule(number, after: 1)
+        }
+        beginIteration(number)
+    }
+
+    private func stop(_ number: Int) {
+        guard let migration = migrations[number] else { return }
+        if let reason = obstacle(migration) { return abort(number, reason) }
+        set(migration.vm, on: migration.source, .pausedByMigration)
+        migrations[number]?.stoppedAt = now
+        migrations[number]?.sentBytes += migration.remainingBytes
+        migrations[number]?.phase = .finish
+        schedule(number, after: Int64(migration.remainingBytes / migration.bytesPerSecond * 1000) + 30)
+    }
+
+    private func finish(_ number: Int) {
+        guard let migration = migrations[number] else { return }
+        let reason = obstacle(migration)
+        endTransfer(number)
+        if reason != nil, !migration.isCancelled {
+            // The target was never asked to take over; the source's libvirt resumes its copy.
+            return abort(number, reason ?? "")
+        }
+        set(migration.vm, on: migration.target, .running)
+        measures.lost(
+            wanted[migration.vm] * Double(now - (migration.stoppedAt ?? now)) / 1000
+        )
+        if let resumes = migration.losesAnswer {
+            migrations[number] = nil
+            note("the answer of \(hostNames[migration.target]) to the last step is lost")
+            if resumes {
+                invariants.excuse(migration.vm)
+                set(migration.vm, on: migration.source, .running)
+            }
+            let failure = OrderFailure(
+                kind: resumes ? .migration : .inDoubt,
+                reason: "the answer to the last step was lost",
+                runsOn: resumes ? hostNames[migration.source] : nil
+            )
+            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+            return
+        }
+        migrations[number]?.phase = .confirm
+        schedule(number, after: 50)
+    }
+
+    private func confirm(_ number: Int) {
+        guard let migration = migrations.removeValue(forKey: number) else { return }
+        if migration.failsIn == .confirm {
+            let failure = OrderFailure(kind: .inDoubt, reason: "the confirmation failed", runsOn: nil)
+            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+            return
+        }
+        set(migration.vm, on: migration.source, nil)
+        let seconds = Double(now - migration.startedAt) / 1000
+        let outcome = MigrationOutcome(
+            startedAt: Instant(milliseconds: migration.startedAt + agents[migration.source].clockOffset),
+            endedAt: clock(.agent(migration.source)),
+            totalSeconds: seconds,
+            downtimeSeconds: Double(now - (migration.stoppedAt ?? now)) / 1000,
+            bytesTransferred: UInt64(migration.sentBytes),
+            iterations: migration.iteration
+        )
+        let evidence = Evidence(
+            channel: .ipsec,
+            bytesThroughTunnel: UInt64(migration.sentBytes * 1.04),
+            bytesByHypervisor: UInt64(migration.sentBytes),
+            verdict: .covered
+        )
+        invariants.moved(migration.vm, from: migration.source, at: now)
+        measures.moved(
+            migration.vm,
+            from: migration.source,
+            to: migration.target,
+            bytes: migration.sentBytes,
+            at: now
+        )
+        end(
+            migration.order.id,
+            on: migration.source,
+            life: migration.agentLife,
+            .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
+        )
+    }
+
+    private func endTransfer(_ number: Int) {
+        guard let migration = migrations[number], migration.isTransferring else { return }
+        migrations[number]?.isTransferring = false
+        for host in [migration.source, migration.target] {
+            advance(host)
+            hosts[host].transfers = max(0, hosts[host].transfers - 1)
+        }
+    }
+
+    /// Ends a migration that has not handed over: the source's libvirt resumes its copy, if it lives.
+    func abort(_ number: Int, _ reason: String) {
+        endTransfer(number)
+        guard let migration = migrations.removeValue(forKey: number) else { return }
+        note("migration of \(name(migration.vm)) from \(hostNames[migration.source]) ends: \(reason)")
+        measures.failed()
+        queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
+        if let stopped = migration.stoppedAt { measures.lost(wanted[migration.vm] * Double(now - stopped) / 1000) }
+        let sourceLives =
+            hosts[migration.source].libvirtIsUp && hosts[migration.source].libvirtLife == migration.sourceLibvirt
+        let failure: OrderFailure
+        if sourceLives {
+            if hosts[migration.source].copy(of: migration.vm) != nil {
+                set(migration.vm, on: migration.source, .running)
+            }
+            failure = OrderFailure(
+                kind: migration.isCancelled ? .cancelled : .migration,
+                reason: reason,
+                runsOn: hostNames[migration.source]
+            )
+        } else {
+            failure = OrderFailure(kind: .inDoubt, reason: "libvirt was lost: \(reason)", runsOn: nil)
+        }
+        end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+    }
+
+    /// The target's libvirt sees that its peer is gone, and ends the copy that never ran.
+    func dropIncoming(_ vm: Int, on host: Int) {
+        guard let copy = hosts[host].copy(of: vm), copy.isIncoming,
+            !migrations.values.contains(where: { $0.vm == vm && $0.target == host })
+        else { return }
+        guard hosts[host].libvirtIsUp else {
+            queue.put(.dropIncoming(host: host, vm: vm), at: now + 1000)
+            return
+        }
+        set(vm, on: host, nil)
+    }
+}

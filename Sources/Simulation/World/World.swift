@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Balancing
+internal import Coordination
+internal import Fleet
+
+/// A fleet in virtual time: the cores that run in production, and around them hosts, hypervisors, a ledger and faults.
+///
+/// One thread, no clock, no I/O: what happens follows from the settings alone.
+public final class World {
+    /// Who reads and writes the ledger.
+    enum Node: Hashable {
+        case controller
+        case agent(Int)
+    }
+
+    enum Event {
+        case step(Int)
+        case sample(host: Int)
+        case tick(host: Int, life: Int)
+        case agent(host: Int, life: Int, (Instant) -> AgentCore.Event)
+        case append(host: Int, life: Int, OrderReport)
+        case look(host: Int, life: Int, MigrationOrder)
+        case remedy(host: Int, life: Int, Remedy, MigrationOrder)
+        case decide(life: Int)
+        case submit(life: Int, MigrationOrder)
+        case deliver(to: Node, life: Int, SimulatedLedger.Record)
+        case migration(Int, turn: Int)
+        case dropIncoming(host: Int, vm: Int)
+        case fault(Int, begins: Bool)
+        case forgery(Int)
+        case boot(host: Int)
+        case start(Node)
+        case person(vm: Int)
+        case watch
+    }
+
+    struct Agent {
+        var core: AgentCore?
+        var life = 0
+        var clockOffset: Int64 = 0
+        var isTicking = false
+    }
+
+    let settings: SimulationSettings
+    let hostNames: [HostName]
+    let vmIDs: [VMID]
+    let vmNumbers: [VMID: Int]
+    let hostNumbers: [HostName: Int]
+    let memory: [UInt64]
+    let endAt: Int64
+    /// The policy's numbers in the core, and what the simulation itself draws, must not disturb each other.
+    var random: SplitMix64
+    var forgeryRandom: SplitMix64
+
+    var queue = EventQueue<Event>()
+    var now: Int64
+    /// What each VM wants now, in cores.
+    var wanted: [Double]
+    var hosts: [SimulatedHost]
+    var agents: [Agent]
+    var controller: ControllerCore?
+    var controllerLife = 0
+    var controllerClockOffset: Int64 = 0
+    var ledger: SimulatedLedger
+    /// The time of the last delivery from each writer to each reader: a writer's records are read in their order.
+    var lastDelivery: [Node: [Node: Int64]] = [:]
+    /// Deliveries to those who cannot read the ledger now.
+    var held: [Node: [SimulatedLedger.Record]] = [:]
+    var migrations: [Int: Migration] = [:]
+    var migrationCount = 0
+
+    // Faults that last.
+    var activeFaults: [Int: Fault] = [:]
+    var cuts: [(Fault.Party, Fault.Party)] = []
+    /// Faults that wait for the next migration from a host.
+    var armed: [Int: [Fault]] = [:]
+    var faultsEndAt: Int64
+    var isWatching = false
+    var callsOut: Set<Int> = []
+    /// Those who have started but could not read the ledger yet.
+    var waiting: Set<Node> = []
+
+    var invariants: Invariants
+    public internal(set) var measures: Measures
+    /// What happened, line by line, if somebody wants to know.
+    public var log: ((String) -> Void)?
+
+    public init(_ settings: SimulationSettings) {
+        self.settings = settings
+        now = Self.epoch
+        endAt = Self.epoch + settings.duration.wholeMilliseconds
+        hostNames = settings.hosts.map(\.name)
+        vmIDs = settings.workload.vms.indices.map { VMID("vm-\(Self.padded($0))") }
+        vmNumbers = Dictionary(uniqueKeysWithValues: vmIDs.enumerated().map { ($1, $0) })
+        hostNumbers = Dictionary(hostNames.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        memory = settings.workload.vms.map(\.memoryBytes)
+        random = SplitMix64(seed: settings.seed)
+        forgeryRandom = SplitMix64(seed: settings.seed ^ 0xf0f0)
+        wanted = settings.workload.vms.map { $0.cores(atStep: 0) }
+        hosts = settings.hosts.map { SimulatedHost($0, at: Self.epoch) }
+        agents = settings.hosts.map { _ in Agent() }
+        let windows = max(settings.policy.longWindow, HostSampleHistory.least)
+        let kept = Int(windows.inSeconds / max(0.001, settings.sampleInterval.inSeconds)) + 4
+        ledger = SimulatedLedger(hosts: settings.hosts.count, samplesKept: settings.faults.isEmpty ? 0 : kept)
+        faultsEndAt = Self.epoch + (settings.faults.map(\.end).max() ?? .zero).wholeMilliseconds
+        invariants = Invariants(settings)
+        measures = Measures(hosts: settings.hosts.count)
+        for (vm, host) in settings.placement.enumerated() where settings.workload.vms[vm].existsFrom == 0 {
+            hosts[host].put(VMCopy(vm: vm, state: .running))
+            invariants.runners[vm] = 1
+        }
+    }
+
+    /// When virtual time begins, in milliseconds: any day is as good as another.
+    static let epoch: Int64 = 1_700_000_000_000
+
+    static func padded(_ number: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+    }
+
+    public var simulatedSeconds: Double { Double(now - Self.epoch) / 1000 }
+
+    // MARK: running
+
+    /// Puts what is known from the beginning into the queue.
+    private func prepare() {
+        for host in agents.indices { start(.agent(host)) }
+        start(.controller)
+        let interval = max(1, settings.sampleInterval.wholeMilliseconds)
+        for host in hosts.indices {
+            // Agents are not started at the same moment.
+            queue.put(.sample(host: host), at: now + Int64(host) * interval / Int64(max(1, hosts.count)))
+        }
+        queue.put(.step(0), at: now)
+        for (number, fault) in settings.faults.enumerated() {
+            queue.put(.fault(number, begins: true), at: now + fault.at.wholeMilliseconds)
+            queue.put(.fault(number, begins: false), at: now + fault.end.wholeMilliseconds)
+        }
+    }
+
+    private var isPrepared = false
+
+    /// Goes on for a time, or to the end; returns whether there is more. Ends at a broken invariant.
+    @discardableResult
+    public func run(for time: Duration? = nil) throws(Violation) -> Bool {
+        if !isPrepared {
+            isPrepared = true
+            prepare()
+        }
+        let until = min(endAt, time.map { now + $0.wholeMilliseconds } ?? endAt)
+        while let (at, event) = queue.next(until: until) {
+            now = at
+            handle(event)
+            if let violation = invariants.violation { throw violation }
+            if case .step = event, migrations.isEmpty, invariants.isSettled(at: now) { return try finish() }
+        }
+        now = until
+        guard now >= endAt else { return true }
+        return try finish()
+    }
+
+    private func finish() throws(Violation) -> Bool {
+        for host in hosts.indices { advance(host) }
+        checkTheEnd()
+        if let violation = invariants.violation { throw violation }
+        return false
+    }
+
+    private func handle(_ event: Event) {
+        switch event {
+        case .step(let step): takeStep(step)
+        case .sample(let host): takeSample(host)
+        case .tick(let host, let life):
+            guard agents[host].life == life else { return }
+            agents[host].isTicking = false
+            feed(host) { .tick(at: $0) }
+        case .agent(let host, let life, let event):
+            guard agents[host].life == life else { return }
+            feed(host, event)
+        case .append(let host, let life, let report):
+            guard agents[host].life == life else { return }
+            append(report, from: host)
+        case .look(let host, let life, let order):
+            guard agents[host].life == life else { return }
+            look(host, order)
+        case .remedy(let host, let life, let remedy, let order):
+            guard agents[host].life == life else { return }
+            apply(remedy, order, on: host)
+        case .decide(let life): decide(life: life)
+        case .submit(let life, let order): submit(order, life: life)
+        case .deliver(let node, let life, let record): deliver(record, to: node, life: life)
+        case .migration(let number, let turn): proceed(number, turn: turn)
+        case .dropIncoming(let host, let vm): dropIncoming(vm, on: host)
+        case .fault(let number, let begins): begins ? begin(number) : end(number)
+        case .forgery(let number): forge(number)
+        case .boot(let host): boot(host)
+        case .start(let node): start(node)
+        case .person(let vm): bringPerson(to: vm)
+        case .watch: watch()
+        }
+    }
+
+    func note(_ text: @autoclosure () -> String) {
+        guard let log else { return }
+        log("\(Duration.milliseconds(now - Self.epoch).inSecondsText) \(text())")
+    }
+
+    func clock(_ node: Node) -> Instant {
+        switch node {
+        case .controller: Instant(milliseconds: now + controllerClockOffset)
+        case .agent(let host): Instant(milliseconds: now + agents[host].clockOffset)
+        }
+    }
+
+    func draw(_ range: ClosedRange<Int64>) -> Int64 {
+        range.lowerBound + Int64(random.below(Int(range.upperBound - range.lowerBound) + 1))
+    }
+
+    func name(_ vm: Int) -> String { settings.workload.vms[vm].name }
+}
+
+/// How much of a host's history the controller reads again when it starts.
+enum HostSampleHistory {
+    static let least: Duration = .seconds(120)
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Simulation
+
+/// Many torture seeds on every core of the machine.
+struct TortureRuns {
+    var first: UInt64
+    var runs: Int
+    var torture: Torture
+    var workers: Int
+
+    struct Summary: Codable {
+        var runs = 0
+        var faults = 0
+        var orders = 0
+        var migrations = 0
+        var simulatedHours = 0.0
+        /// The longest time between the last fault of a run and its last order, in seconds.
+        var longestSettling = 0.0
+        var broken: [Broken] = []
+
+        struct Broken: Codable {
+            var seed: UInt64
+            var promise: String
+            var detail: String
+            var faultsNeeded: [Int]
+            var faults: [String]
+        }
+    }
+
+    /// Runs them until `failuresWanted` have broken a promise; `progress` is told how many are done.
+    func run(
+        failuresWanted: Int,
+        progress: @escaping @Sendable (Summary) async -> Void
+    ) async -> (summary: Summary, failures: [Torture.Failure]) {
+        var summary = Summary()
+        var failures: [Torture.Failure] = []
+        await withTaskGroup(of: Result<Torture.Outcome, Torture.Failure>.self) { group in
+            var next = 0
+            func add() {
+                guard next < runs, failures.count < failuresWanted else { return }
+                let seed = first &+ UInt64(next)
+                next += 1
+                group.addTask { [torture] in
+                    do throws(Torture.Failure) { return .success(try torture.check(seed: seed)) } catch {
+                        return .failure(error)
+                    }
+                }
+            }
+            for _ in 0..<workers { add() }
+            for await result in group {
+                summary.runs += 1
+                switch result {
+                case .success(let outcome):
+                    summary.faults += outcome.faults
+                    summary.orders += outcome.orders
+                    summary.migrations += outcome.migrations
+                    summary.longestSettling = max(summary.longestSettling, outcome.settledAfter)
+                    summary.simulatedHours += outcome.simulatedSeconds / 3600
+                case .failure(let failure): failures.append(failure)
+                }
+                add()
+                await progress(summary)
+            }
+        }
+        failures.sort { $0.seed < $1.seed }
+        summary.broken = failures.map {
+            Summary.Broken(
+                seed: $0.seed,
+                promise: $0.violation.promise.rawValue,
+                detail: $0.violation.description,
+                faultsNeeded: $0.needed,
+                faults: $0.faults.map(\.description)
+            )
+        }
+        return (summary, failures)
+    }
+}
