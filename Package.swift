@@ -78,7 +78,8 @@ let package = Package(
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings", "Controller", "Lab",
+                "Fleet", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings", "Controller",
+                "Lab",
                 "Commands",
                 argumentParser, log,
             ],

@@ -48,7 +48,7 @@ public enum Remedy: String, Sendable, Equatable {
     }
 }
 
-/// Where is the VM of an order whose end this agent did not see?
+/// The search for the VM of an order whose end this agent did not see.
 ///
 /// libvirt alone knows where a VM runs, so both hypervisors are asked until they agree:
 ///

@@ -81,3 +81,12 @@ extension Fault {
         }
     }
 }
+
+extension SimulationSettings {
+    /// Adds faults until the end, and after it the time in which the fleet has to settle.
+    public mutating func add(_ level: FaultLevel) {
+        faults = ScheduledFault.schedule(level, hosts: hosts.count, until: duration, seed: seed)
+        guard !faults.isEmpty else { return }
+        duration += Invariants.settlingTime(policy) + Invariants.quiet(policy) + .seconds(60)
+    }
+}

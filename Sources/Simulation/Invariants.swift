@@ -48,7 +48,6 @@ struct Invariants {
     private let slack: Int64
     private let faultsEndAt: Int64
     private let settleBy: Int64
-    /// As long a fleet must give no order to be settled.
     private let quiet: Int64
     private let expects: Bool
     /// A rival is measured, not judged.
@@ -69,7 +68,7 @@ struct Invariants {
         slack = skew + 2000
         faultsEndAt = World.epoch + (settings.faults.map(\.end).max() ?? .zero).wholeMilliseconds
         settleBy = faultsEndAt + Self.settlingTime(policy).wholeMilliseconds
-        quiet = (policy.noReturn * 2 + policy.longWindow).wholeMilliseconds
+        quiet = Self.quiet(policy).wholeMilliseconds
     }
 
     /// The fleet settles within this time after the last fault.
@@ -77,6 +76,9 @@ struct Invariants {
     /// A balance is reached in waves, and a VM rests after each of its moves. On 300 fleets, some of them asked for more
     /// CPU than they had, the longest took 5.5 times the window in which no VM returns.
     static func settlingTime(_ policy: Policy) -> Duration { policy.noReturn * 8 }
+
+    /// A fleet that gives no order for as long has settled.
+    static func quiet(_ policy: Policy) -> Duration { policy.noReturn * 2 + policy.longWindow }
 
     /// Whether nothing has been ordered for so long that nothing will be.
     func isSettled(at now: Int64) -> Bool {

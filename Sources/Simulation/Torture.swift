@@ -29,26 +29,6 @@ public struct Torture: Sendable {
         public var settledAfter: Double
     }
 
-    /// A broken promise, with the fewest faults that still break it.
-    public struct Failure: Error, Sendable, CustomStringConvertible {
-        public var seed: UInt64
-        public var violation: Violation
-        /// Of the seed's faults, by their numbers, those that are needed.
-        public var needed: [Int]
-        public var faults: [ScheduledFault]
-        /// What happened until then.
-        public var trace: [String]
-
-        public var description: String {
-            let list = zip(needed, faults).map { "  \($0): \($1)" }
-            return """
-                seed \(seed): \(violation)
-                faults needed (\(needed.count)):
-                \(list.isEmpty ? "  none" : list.joined(separator: "\n"))
-                """
-        }
-    }
-
     private static let faultTime: Duration = .seconds(300)
 
     /// The policy of all runs: production's, with shorter windows.
@@ -123,9 +103,8 @@ public struct Torture: Sendable {
         settings.improvement = 2000
         settings.physics.retention = .seconds(1500)
         settings.physics.migrationLimit = Self.limits.migration
-        settings.faults = ScheduledFault.schedule(level, hosts: hostCount, until: Self.faultTime, seed: seed)
         settings.mutations = mutations
-        settings.duration = Self.faultTime + Invariants.settlingTime(Self.policy) + .seconds(700)
+        settings.add(level)
         return settings
     }
 
@@ -136,9 +115,7 @@ public struct Torture: Sendable {
         log: ((String) -> Void)? = nil
     ) throws(Violation) -> Outcome {
         var settings = settings(seed: seed)
-        if let needed {
-            settings.faults = needed.compactMap { settings.faults.indices.contains($0) ? settings.faults[$0] : nil }
-        }
+        if let needed { settings = settings.with(onlyFaults: needed) }
         let world = World(settings)
         world.log = log
         try world.run()
@@ -153,47 +130,7 @@ public struct Torture: Sendable {
     }
 
     /// Runs a seed; a violation is thrown with the fewest faults and the log that lead to it.
-    public func check(seed: UInt64) throws(Failure) -> Outcome {
-        do { return try run(seed: seed) } catch { throw shrunk(seed: seed, violation: error) }
-    }
-
-    /// Leaves out faults as long as the same promise breaks.
-    func shrunk(seed: UInt64, violation: Violation) -> Failure {
-        let all = settings(seed: seed).faults
-        var needed = Array(all.indices)
-        var last = violation
-        func breaks(_ candidate: [Int]) -> Violation? {
-            do {
-                _ = try run(seed: seed, only: candidate)
-                return nil
-            } catch { return error.promise == violation.promise ? error : nil }
-        }
-        // Halves, quarters and so on, and at last one by one (delta debugging, Zeller and Hildebrandt, 2002).
-        var size = max(1, needed.count / 2)
-        while true {
-            var removed = false
-            var start = 0
-            while start < needed.count {
-                let candidate = Array(needed[..<start]) + needed[min(start + size, needed.count)...]
-                if let found = breaks(candidate) {
-                    needed = candidate
-                    last = found
-                    removed = true
-                } else {
-                    start += size
-                }
-            }
-            if size == 1, !removed { break }
-            if !removed { size = max(1, size / 2) }
-        }
-        var trace: [String] = []
-        _ = try? run(seed: seed, only: needed) { trace.append($0) }
-        return Failure(
-            seed: seed,
-            violation: last,
-            needed: needed,
-            faults: needed.map { all[$0] },
-            trace: trace
-        )
+    public func check(seed: UInt64) throws(BrokenRun) -> Outcome {
+        do { return try run(seed: seed) } catch { throw settings(seed: seed).shrunk(error) }
     }
 }

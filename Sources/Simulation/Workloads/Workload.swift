@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// What every VM of a simulated fleet asks for over time.
 public struct Workload: Sendable, Equatable {
@@ -9,18 +10,52 @@ public struct Workload: Sendable, Equatable {
         self.step = step
         self.vms = vms
     }
+
+    /// Steps of the longest VM.
+    public var steps: Int { vms.map(\.demand.count).max() ?? 0 }
+
+    /// What all VMs together want on average over the steps, in cores.
+    public func meanCores(over steps: Int) -> Double {
+        guard steps > 0 else { return 0 }
+        var sum = 0.0
+        for vm in vms { for step in 0..<steps { sum += vm.cores(atStep: step) } }
+        return sum / Double(steps)
+    }
+
+    /// The same load for another number of VMs.
+    ///
+    /// Fewer: drawn by the seed. More: each trace is used again, from another time of its day on.
+    public func scaled(to count: Int, seed: UInt64) -> Workload {
+        guard !vms.isEmpty else { return self }
+        var random = SplitMix64(seed: seed)
+        let shuffled = vms.shuffled(using: &random)
+        let scaled = (0..<max(0, count)).map { number in
+            var vm = shuffled[number % shuffled.count]
+            guard number >= shuffled.count else { return vm }
+            vm.name += "-\(number / shuffled.count + 1)"
+            let shift = vm.demand.isEmpty ? 0 : random.below(vm.demand.count)
+            vm.demand = Array(vm.demand[shift...] + vm.demand[..<shift])
+            return vm
+        }
+        return Workload(step: step, vms: scaled)
+    }
 }
 
+/// What one VM asks for.
 public struct VMLoad: Sendable, Equatable {
     public var name: String
     public var vcpus: Int
     public var memoryBytes: UInt64
+    /// How fast its guest dirties memory when all its VCPUs are busy; less in proportion when they are not.
     public var dirtyBytesPerSecond: Double
+    /// Memory that the guest dirties again and again: no iteration of a migration sends more, but for the first.
     public var workingSetBytes: UInt64
-    /// Share of its VCPUs that it wants, 0 to 1, for each step.
+    /// Share of its VCPUs that it wants in each step, 0 to 1; after its last step it begins again.
     public var demand: [Float]
+    /// It is born at this step, and is gone from the other on.
     public var existsFrom: Int
     public var existsUntil: Int?
+
     public init(
         name: String,
         vcpus: Int,
@@ -41,9 +76,31 @@ public struct VMLoad: Sendable, Equatable {
         self.existsUntil = existsUntil
     }
 
-    /// Cores that it wants in a step.
+    /// A VM of a drawn size: 1, 2 or 4 VCPUs (3, 5 and 2 of 10), 2 GiB for each; a guest that dirties 2 to 60 MB/s, most
+    /// of them little, in a working set of 5 to 25 % of its memory.
+    init(name: String, demand: [Float], random: inout SplitMix64, vcpus: Int? = nil, memoryBytes: UInt64? = nil) {
+        let size = random.below(10)
+        let vcpus = vcpus ?? (size < 3 ? 1 : size < 8 ? 2 : 4)
+        let memory = memoryBytes ?? UInt64(vcpus) << 31
+        let draw = random.unit
+        self.init(
+            name: name,
+            vcpus: vcpus,
+            memoryBytes: memory,
+            dirtyBytesPerSecond: 2e6 + 58e6 * draw * draw,
+            workingSetBytes: UInt64(Double(memory) * (0.05 + 0.2 * random.unit)),
+            demand: demand
+        )
+    }
+
+    /// Cores that it wants in a step; 0 outside its life.
     public func cores(atStep step: Int) -> Double {
         guard step >= existsFrom, existsUntil.map({ step < $0 }) ?? true, !demand.isEmpty else { return 0 }
         return Double(demand[step % demand.count]) * Double(vcpus)
     }
+}
+
+extension SplitMix64 {
+    /// A number from 0 to below 1.
+    var unit: Double { mutating get { Double(next() >> 11) / Double(1 << 53) } }
 }

@@ -141,7 +141,7 @@ public final class World {
 
     private var isPrepared = false
 
-    /// Goes on for a time, or to the end; returns whether there is more. Ends at a broken invariant.
+    /// Goes on for a time, or to the end, and returns whether there is more; ends at a broken invariant.
     @discardableResult
     public func run(for time: Duration? = nil) throws(Violation) -> Bool {
         if !isPrepared {

@@ -17,11 +17,15 @@ struct LinePlot {
     /// A horizontal line, such as a threshold.
     var level: (name: String, y: Double)?
     var formatY: (Double) -> String = { FleetView.decimals($0, 0) }
+    var xLabel = "seconds since the start"
+    /// Distances between two labels of the x axis: the first that gives at most ten is taken.
+    var xSteps = [5.0, 10, 20, 30, 60, 120, 300, 600]
+    /// Room for the names of the lines.
+    var right = 90.0
 
     private static let width = 860.0
     private static let height = 320.0
     private static let left = 60.0
-    private static let right = 90.0
     private static let top = 40.0
     private static let bottom = 46.0
     /// Colours that people with the common kinds of colour blindness can tell apart (Okabe and Ito, 2008).
@@ -30,7 +34,7 @@ struct LinePlot {
     private var xMaximum: Double { max(1, (lines.flatMap(\.points).map(\.x) + spans.map(\.to)).max() ?? 1) }
 
     private func x(_ value: Double) -> Double {
-        Self.left + value / xMaximum * (Self.width - Self.left - Self.right)
+        Self.left + value / xMaximum * (Self.width - Self.left - right)
     }
 
     private func y(_ value: Double) -> Double {
@@ -51,7 +55,7 @@ struct LinePlot {
         parts += grid
         if let level {
             let height = y(level.y)
-            parts.append(stroke("M\(n(Self.left)) \(n(height))H\(n(Self.width - Self.right))", "#888", dash: "6 4"))
+            parts.append(stroke("M\(n(Self.left)) \(n(height))H\(n(Self.width - right))", "#888", dash: "6 4"))
             parts.append(text(level.name, x: Self.left + 6, y: height - 5, colour: "#666"))
         }
         for (index, line) in lines.enumerated() { parts += drawn(line, index) }
@@ -60,15 +64,16 @@ struct LinePlot {
 
     private func drawn(_ line: Line, _ index: Int) -> [String] {
         let colour = Self.colours[index % Self.colours.count]
+        let dash = index < Self.colours.count ? nil : "5 3"
         let path = line.points.enumerated().map {
             "\($0.offset == 0 ? "M" : "L")\(n(x($0.element.x))) \(n(y($0.element.y)))"
         }
         .joined()
         let legendY = Self.top + 14 + Double(index) * 18
-        let legendX = Self.width - Self.right + 8
+        let legendX = Self.width - right + 8
         return [
-            stroke(path, colour, width: 2),
-            stroke("M\(n(legendX)) \(n(legendY - 4))h18", colour, width: 3),
+            stroke(path, colour, width: 2, dash: dash),
+            stroke("M\(n(legendX)) \(n(legendY - 4))h18", colour, width: 3, dash: dash),
             text(line.name, x: legendX + 24, y: legendY),
         ]
     }
@@ -86,17 +91,17 @@ struct LinePlot {
         var parts: [String] = []
         for step in 0...5 {
             let value = yMaximum * Double(step) / 5
-            parts.append(stroke("M\(n(Self.left)) \(n(y(value)))H\(n(Self.width - Self.right))", "#ddd"))
+            parts.append(stroke("M\(n(Self.left)) \(n(y(value)))H\(n(Self.width - right))", "#ddd"))
             parts.append(text(formatY(value), x: Self.left - 8, y: y(value) + 4, anchor: "end"))
         }
-        let step = [5.0, 10, 20, 30, 60, 120, 300].first { xMaximum / $0 <= 10 } ?? 600
+        let step = xSteps.first { xMaximum / $0 <= 10 } ?? xMaximum / 10
         for tick in stride(from: 0, through: xMaximum, by: step) {
             parts.append(
                 text(FleetView.decimals(tick, 0), x: x(tick), y: Self.height - Self.bottom + 18, anchor: "middle")
             )
         }
-        let middle = (Self.left + Self.width - Self.right) / 2
-        parts.append(text("seconds since the start", x: middle, y: Self.height - 8, anchor: "middle"))
+        let middle = (Self.left + Self.width - right) / 2
+        parts.append(text(xLabel, x: middle, y: Self.height - 8, anchor: "middle"))
         parts.append(
             """
             <text x="14" y="\(n(Self.height / 2))" text-anchor="middle" \

@@ -28,21 +28,20 @@ struct TortureRuns {
         }
     }
 
-    /// Runs them until `failuresWanted` have broken a promise; `progress` is told how many are done.
+    /// Runs them until one has broken a promise; `progress` is told how many are done.
     func run(
-        failuresWanted: Int,
         progress: @escaping @Sendable (Summary) async -> Void
-    ) async -> (summary: Summary, failures: [Torture.Failure]) {
+    ) async -> (summary: Summary, failures: [BrokenRun]) {
         var summary = Summary()
-        var failures: [Torture.Failure] = []
-        await withTaskGroup(of: Result<Torture.Outcome, Torture.Failure>.self) { group in
+        var failures: [BrokenRun] = []
+        await withTaskGroup(of: Result<Torture.Outcome, BrokenRun>.self) { group in
             var next = 0
             func add() {
-                guard next < runs, failures.count < failuresWanted else { return }
+                guard next < runs, failures.isEmpty, !Task.isCancelled else { return }
                 let seed = first &+ UInt64(next)
                 next += 1
                 group.addTask { [torture] in
-                    do throws(Torture.Failure) { return .success(try torture.check(seed: seed)) } catch {
+                    do throws(BrokenRun) { return .success(try torture.check(seed: seed)) } catch {
                         return .failure(error)
                     }
                 }
@@ -74,5 +73,17 @@ struct TortureRuns {
             )
         }
         return (summary, failures)
+    }
+}
+
+extension TortureRuns.Summary {
+    /// What came of it, and a last line that machines count.
+    func text(first: UInt64) -> String {
+        """
+        \(runs) seeds from \(first) on: \(faults) faults, \(orders) orders, \(migrations) migrations in \
+        \(FleetView.decimals(simulatedHours, 0)) virtual hours; the last fleet to settle after its faults took \
+        \(FleetView.seconds(longestSettling)).
+        \(runs - broken.count) passed, \(broken.count) failed
+        """
     }
 }

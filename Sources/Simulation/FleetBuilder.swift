@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Hosts for a load.
+public struct FleetBuilder: Sendable {
+    /// Number of hosts.
+    public var hosts: Int
+    /// The share of all CPU that the load takes on average.
+    public var meanCPU: Double
+    /// The share of all memory that the VMs take.
+    public var meanMemory: Double
+    public var sampleInterval: Duration
+    public var decisionInterval: Duration
+    public var seed: UInt64
+
+    public init(
+        hosts: Int,
+        meanCPU: Double = 0.55,
+        meanMemory: Double = 0.65,
+        sampleInterval: Duration,
+        decisionInterval: Duration,
+        seed: UInt64
+    ) {
+        self.hosts = max(1, hosts)
+        self.meanCPU = meanCPU
+        self.meanMemory = meanMemory
+        self.sampleInterval = sampleInterval
+        self.decisionInterval = decisionInterval
+        self.seed = seed
+    }
+
+    /// A fleet of equal hosts, sized so that the load takes `meanCPU` of it over the run; VMs are placed as a scheduler
+    /// does that knows their memory and not their load.
+    public func settings(for workload: Workload, policy: Policy, duration: Duration) -> SimulationSettings {
+        let steps = max(1, Int((duration.inSeconds / workload.step.inSeconds).rounded(.up)))
+        let cores = workload.meanCores(over: steps) / meanCPU / Double(hosts)
+        let memory = workload.vms.reduce(0) { $0 + Double($1.memoryBytes) } / meanMemory / Double(hosts)
+        let largest = Double(workload.vms.map(\.memoryBytes).max() ?? 0)
+        let width = String(hosts).count
+        let specs = (0..<hosts).map { number in
+            let digits = String(number + 1)
+            return SimulationSettings.Host(
+                name: HostName("h" + String(repeating: "0", count: width - digits.count) + digits),
+                cores: max(1, (cores * 100).rounded() / 100),
+                memoryBytes: UInt64(max(memory, 2 * largest))
+            )
+        }
+        var settings = SimulationSettings(
+            policy: policy.scaled(toSamplesEvery: sampleInterval, hosts: hosts),
+            hosts: specs,
+            workload: workload,
+            placement: placement(of: workload.vms, on: specs),
+            duration: duration,
+            sampleInterval: sampleInterval,
+            decisionInterval: decisionInterval,
+            seed: seed
+        )
+        // A log that is read every few seconds is as fast as samples that come every minute need.
+        settings.physics.ledgerDelay = 50...2500
+        return settings
+    }
+
+    private func placement(of vms: [VMLoad], on hosts: [SimulationSettings.Host]) -> [Int] {
+        var random = SplitMix64(seed: seed ^ 0x91ace)
+        var free = hosts.map { Double($0.memoryBytes) }
+        return vms.map { vm in
+            // Of two drawn hosts the one with more free memory, which is nearly as even as looking at all.
+            let (one, other) = (random.below(hosts.count), random.below(hosts.count))
+            var best = free[one] >= free[other] ? one : other
+            if free[best] < Double(vm.memoryBytes), let emptiest = free.indices.max(by: { free[$0] < free[$1] }) {
+                best = emptiest
+            }
+            free[best] -= Double(vm.memoryBytes)
+            return best
+        }
+    }
+}
+
+extension Policy {
+    /// The same policy where samples come less often than in production, or for a fleet of many hosts.
+    ///
+    /// Windows are at least as long as two samples; what production reads from several samples in a quarter of a minute
+    /// is in one that was taken over a minute. Moves at a time: at least one for each ten hosts.
+    public func scaled(toSamplesEvery interval: Duration, hosts: Int) -> Policy {
+        var policy = self
+        policy.staleAfter = max(staleAfter, interval * 3)
+        policy.shortWindow = max(shortWindow, interval)
+        policy.longWindow = max(longWindow, interval * 2)
+        let samples = max(1, Int((15 / max(0.001, interval.inSeconds)).rounded(.up)))
+        policy.overloadSamples = min(overloadSamples, samples)
+        policy.overloadWindow = max(policy.overloadSamples, min(overloadWindow, samples))
+        policy.orderLifetime = max(orderLifetime, interval)
+        policy.movesInAll = max(movesInAll, hosts / 10)
+        return policy
+    }
+}

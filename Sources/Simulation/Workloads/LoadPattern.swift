@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// Loads made up by a seed; the mean demand of each is 25 to 45 % of the VCPUs.
+public enum LoadPattern: String, CaseIterable, Sendable {
+    /// Each VM follows a day, most of them the same one, with noise.
+    case diurnal
+    /// Each VM is either nearly idle or nearly busy, for half an hour to hours.
+    case bursty
+    /// Once, a third of the VMs is called upon all at once; it takes hours to fade.
+    case flashCrowd = "flash-crowd"
+    /// Most are calm; a few use all they can get for hours.
+    case noisyNeighbour = "noisy-neighbour"
+    /// VMs come and go.
+    case churn
+    /// A fifth of each.
+    case mixed
+}
+
+extension Workload {
+    /// A load that was made up: `steps` values for each VM, of five minutes each.
+    public static func generated(_ pattern: LoadPattern, vms count: Int, steps: Int, seed: UInt64) -> Workload {
+        var random = SplitMix64(seed: seed ^ 0x10ad)
+        let simple = LoadPattern.allCases.filter { $0 != .mixed }
+        let crowdAt = steps > 0 ? steps / 4 + random.below(max(1, steps / 4)) : 0
+        let vms = (0..<max(0, count)).map { number in
+            let own = pattern == .mixed ? simple[number % simple.count] : pattern
+            var vm = VMLoad(
+                name: "\(own.rawValue)-\(number + 1)",
+                demand: own.demand(steps: steps, crowdAt: crowdAt, random: &random),
+                random: &random
+            )
+            if own == .churn { vm.live(steps: steps, random: &random) }
+            return vm
+        }
+        return Workload(step: Trace.step, vms: vms)
+    }
+}
+
+extension VMLoad {
+    /// Half of the VMs are there from the beginning; a life lasts a third of the run on average.
+    fileprivate mutating func live(steps: Int, random: inout SplitMix64) {
+        guard steps > 2 else { return }
+        if random.below(2) == 0 { existsFrom = 1 + random.below(steps - 1) }
+        let life = 1 + random.below(max(1, 2 * steps / 3))
+        if existsFrom + life < steps { existsUntil = existsFrom + life }
+    }
+}
+
+extension LoadPattern {
+    fileprivate func demand(steps: Int, crowdAt: Int, random: inout SplitMix64) -> [Float] {
+        let noise = 0.03 + 0.05 * random.unit
+        func noisy(_ level: Double, _ random: inout SplitMix64) -> Float {
+            Float(min(1, max(0, level + noise * (random.unit + random.unit - 1))))
+        }
+        let base = 0.1 + 0.3 * random.unit
+        switch self {
+        case .diurnal:
+            // Nine of ten follow the same day, give or take an hour.
+            let shift = random.below(10) == 0 ? random.unit : 0.04 * random.unit
+            let height = 0.1 + 0.4 * random.unit
+            return (0..<steps).map { step in
+                let day = Double(step) / 288 + shift
+                return noisy(base + height * Self.wave(day - day.rounded(.down)), &random)
+            }
+        case .bursty:
+            var isBusy = random.below(3) == 0
+            return (0..<steps).map { _ in
+                // A burst lasts two hours on average, the calm after it four.
+                if random.below(isBusy ? 24 : 48) == 0 { isBusy.toggle() }
+                return noisy(isBusy ? 0.9 : 0.1, &random)
+            }
+        case .flashCrowd:
+            let isCalled = random.below(3) == 0
+            return (0..<steps).map { step in
+                let since = step - crowdAt
+                // It halves every hour and a half.
+                let crowd = isCalled && since >= 0 ? 0.7 / (1 + Double(since) / 18) : 0
+                return noisy(base + crowd, &random)
+            }
+        case .noisyNeighbour:
+            let isNoisy = random.below(12) == 0
+            var isLoud = false
+            return (0..<steps).map { _ in
+                if isNoisy, random.below(36) == 0 { isLoud.toggle() }
+                return noisy(isLoud ? 1 : base, &random)
+            }
+        case .churn:
+            let level = 0.1 + 0.6 * random.unit
+            return (0..<steps).map { _ in noisy(level, &random) }
+        case .mixed: return (0..<steps).map { _ in noisy(base, &random) }
+        }
+    }
+
+    /// A day's course from 0 to 1, lowest at its beginning: two parabolas, which are within 0.06 of a sine.
+    private static func wave(_ time: Double) -> Double {
+        let x = 4 * time - 1
+        return x < 1 ? 0.5 + 0.5 * x * (2 - abs(x)) : 0.5 - 0.5 * (x - 2) * (2 - abs(x - 2))
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Fleet
+import Settings
+import Simulation
+
+/// The options that describe a simulated fleet.
+struct SimulatedFleetOptions: ParsableArguments {
+    @Option(help: "How many hosts (default: one for ten VMs).")
+    var hosts: Int?
+
+    @Option(help: "How many VMs (default: one for each trace, or ten for each host).")
+    var vms: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Load from traces, one for each VM: a folder, a .tar.gz or a file, in PlanetLab's format or Bitbrains' CSV.",
+            valueName: "path"
+        )
+    )
+    var traces: String?
+
+    @Option(
+        help: "Load that is made up: \(LoadPattern.allCases.map(\.rawValue).joined(separator: ", ")).",
+        transform: word
+    )
+    var load: LoadPattern?
+
+    @Option(help: ArgumentHelp("Evenkeel's policy, from this configuration file.", valueName: "file"))
+    var policy: String?
+
+    @Option(help: ArgumentHelp("Set one key over the file; may be repeated.", valueName: "key=value"))
+    var set: [String] = []
+
+    @Option(help: "How long, in hours of virtual time.")
+    var hours = 24.0
+
+    @Option(
+        help: "The share of all CPU that the load takes on average; the hosts are sized for it.",
+        transform: Quantity.share
+    )
+    var meanCpu = 0.55
+
+    @Option(help: "The share of all memory that the VMs take.", transform: Quantity.share)
+    var meanMemory = 0.65
+
+    @Option(help: "How often agents sample.", transform: Quantity.duration)
+    var sampleInterval: Duration = .seconds(60)
+
+    @Option(help: "How often is decided.", transform: Quantity.duration)
+    var decisionInterval: Duration = .seconds(60)
+
+    func validate() throws {
+        if let hosts, !(1...100_000).contains(hosts) { throw ValidationError("--hosts must be 1 to 100000.") }
+        if let vms, !(1...1_000_000).contains(vms) { throw ValidationError("--vms must be 1 to 1000000.") }
+        guard hours > 0, hours <= 24 * 366 else {
+            throw ValidationError("--hours must be above 0, and at most a year.")
+        }
+        guard meanCpu <= 2, meanMemory < 1 else {
+            throw ValidationError("--mean-cpu must be at most 2, --mean-memory below 1.")
+        }
+        if traces != nil, load != nil { throw ValidationError("The load is from --traces or from --load, not both.") }
+        guard sampleInterval >= .milliseconds(100), decisionInterval >= .milliseconds(100) else {
+            throw ValidationError("--sample-interval and --decision-interval must be at least 100ms.")
+        }
+    }
+
+    /// The world to be simulated, and how much of it is measured.
+    func scene(
+        seed: UInt64,
+        faults: FaultLevel
+    ) async throws -> (scene: SimulationOutcome.Scene, settings: SimulationSettings, measured: Duration) {
+        let policy = try Settings.ofThisProcess(file: policy, flags: set).policy
+        let measured = Duration.milliseconds(Int64(hours * 3_600_000))
+        let load = try await workload(seed: seed, measured: measured)
+        let builder = FleetBuilder(
+            hosts: hosts ?? max(2, (load.workload.vms.count + 9) / 10),
+            meanCPU: meanCpu,
+            meanMemory: meanMemory,
+            sampleInterval: sampleInterval,
+            decisionInterval: decisionInterval,
+            seed: seed
+        )
+        var settings = builder.settings(for: load.workload, policy: policy, duration: measured)
+        settings.add(faults)
+        let steps = max(1, Int((measured.inSeconds / load.workload.step.inSeconds).rounded(.up)))
+        let scene = SimulationOutcome.Scene(
+            load: load.name,
+            hosts: settings.hosts.count,
+            coresPerHost: settings.hosts.first?.cores ?? 0,
+            memoryPerHostGiB: Double(settings.hosts.first?.memoryBytes ?? 0) / 0x1p30,
+            vms: settings.workload.vms.count,
+            hours: hours,
+            meanCPU: load.workload.meanCores(over: steps) / settings.hosts.reduce(0) { $0 + $1.cores },
+            sampleIntervalSeconds: sampleInterval.inSeconds,
+            decisionIntervalSeconds: decisionInterval.inSeconds,
+            seed: seed,
+            faultLevel: faults.rawValue,
+            faults: settings.faults.count
+        )
+        return (scene, settings, measured)
+    }
+
+    private func workload(seed: UInt64, measured: Duration) async throws -> (name: String, workload: Workload) {
+        if let traces {
+            let workload = Workload(try await TraceFiles.read(traces), seed: seed)
+            let name = traces.split(separator: "/").last.map(String.init) ?? traces
+            return (name, vms.map { workload.scaled(to: $0, seed: seed) } ?? workload)
+        }
+        let pattern = load ?? .mixed
+        let steps = Int((measured.inSeconds / Trace.step.inSeconds).rounded(.up)) + 1
+        let count = vms ?? 10 * (hosts ?? 20)
+        return (pattern.rawValue, .generated(pattern, vms: count, steps: steps, seed: seed))
+    }
+}

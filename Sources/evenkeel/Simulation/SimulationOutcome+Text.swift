@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+extension SimulationOutcome {
+    var text: String {
+        var parts = [scene.text, table.text]
+        if let comparison { parts.append(comparison) }
+        return parts.joined(separator: "\n\n")
+    }
+
+    /// The columns that are shown, on the screen and in the report.
+    static let columns = [
+        "POLICY", "UNSERVED", "CORE HOURS", "OVERLOADED", "SPREAD", "MOVES", "FAILED", "GIB MOVED", "PING-PONG",
+        "LONGEST", "TOOK",
+    ]
+
+    static let legend = """
+        UNSERVED: share of the CPU wanted that VMs did not get, downtime included. OVERLOADED: host-minutes short of CPU.
+        SPREAD: standard deviation of the hosts' CPU, over time. PING-PONG: back within an hour. LONGEST: a host short of CPU.
+        """
+
+    static func cells(_ row: Row) -> [String] {
+        [
+            row.policy, share(row.unservedShare), FleetView.decimals(row.unservedCoreHours, 1),
+            "\(Int(row.overloadedHostMinutes.rounded())) min", share(row.meanSpread), "\(row.migrations)",
+            "\(row.failedMigrations)", FleetView.decimals(row.migratedGiB, 0), "\(row.pingPong)",
+            "\(Int(row.longestOverloadMinutes.rounded())) min", "\(FleetView.decimals(row.seconds, 1)) s",
+        ]
+    }
+
+    static func share(_ share: Double) -> String { "\(FleetView.decimals(share * 100, 3)) %" }
+
+    private var table: TextTable { TextTable(Self.columns, rows.map(Self.cells), empty: "") }
+
+    /// Evenkeel beside the rival that served best.
+    var comparison: String? {
+        guard let own = rows.first, let best, best.unservedCoreHours > 0 else { return nil }
+        let ratio = own.unservedCoreHours / best.unservedCoreHours
+        return """
+            \(best.policy) served best of the rivals. Evenkeel left \(FleetView.decimals(ratio, 2)) times as much \
+            unserved, with \(own.migrations) moves to its \(best.migrations).
+            """
+    }
+}
+
+extension SimulationOutcome.Scene {
+    var text: String {
+        var text =
+            "\(load): \(vms) VMs on \(hosts) hosts of \(FleetView.decimals(coresPerHost, 1)) cores and "
+            + "\(FleetView.decimals(memoryPerHostGiB, 0)) GiB, \(FleetView.percent(meanCPU)) CPU on average, "
+            + "\(FleetView.decimals(hours, hours == hours.rounded() ? 0 : 1)) h, samples every "
+            + "\(FleetView.decimals(sampleIntervalSeconds, 0)) s, decisions every "
+            + "\(FleetView.decimals(decisionIntervalSeconds, 0)) s, seed \(seed)"
+        if faults > 0 { text += ", \(faults) faults (\(faultLevel))" }
+        return text
+    }
+}
