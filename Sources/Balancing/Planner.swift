@@ -22,6 +22,8 @@ public struct Planner: Sendable {
 
     /// For each unit and host, so many candidates: beyond, an improvement is rarely found.
     static let improvementPerPair = 3000
+    /// For each move: a plan of few moves is near what is best, and a running fleet is planned again and again.
+    static let improvementPerMove = 1_000_000
     static let unitsImprovedInFull = 2000.0
     /// Beyond so many hosts an improvement would be a drop in the ocean.
     static let hostsImproved = 1500
@@ -104,7 +106,8 @@ public struct Planner: Sendable {
         let share = min(1, Self.unitsImprovedInFull / Double(units))
         search.effort = min(
             Int(Double(improvement) * share),
-            Self.improvementPerPair * units * start.space.own.count
+            Self.improvementPerPair * units * start.space.own.count,
+            Self.improvementPerMove * search.placement.movedCount
         )
         search.improve(using: &random)
         search.effort = .max

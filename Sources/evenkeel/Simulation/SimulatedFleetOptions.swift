@@ -50,7 +50,16 @@ struct SimulatedFleetOptions: ParsableArguments {
     @Option(help: "How often is decided.", transform: Quantity.duration)
     var decisionInterval: Duration = .seconds(60)
 
+    @Option(
+        help: ArgumentHelp(
+            "Candidates that the planner may try to improve a plan (default: as in production).",
+            valueName: "number"
+        )
+    )
+    var plannerEffort: Int?
+
     func validate() throws {
+        if let plannerEffort, plannerEffort < 0 { throw ValidationError("--planner-effort must be at least 0.") }
         if let hosts, !(1...100_000).contains(hosts) { throw ValidationError("--hosts must be 1 to 100000.") }
         if let vms, !(1...1_000_000).contains(vms) { throw ValidationError("--vms must be 1 to 1000000.") }
         guard hours > 0, hours <= 24 * 366 else {
@@ -82,6 +91,7 @@ struct SimulatedFleetOptions: ParsableArguments {
             seed: seed
         )
         var settings = builder.settings(for: load.workload, policy: policy, duration: measured)
+        settings.improvement = plannerEffort
         settings.add(faults)
         let steps = max(1, Int((measured.inSeconds / load.workload.step.inSeconds).rounded(.up)))
         let scene = SimulationOutcome.Scene(
