@@ -71,26 +71,14 @@ struct DemandEstimate {
     }
 
     /// By how much more than they use the VMs of a host would use if they had not to wait; 1 where CPU is free.
-    ///
-    /// In a share p of the time some task waited for a CPU (pressure stall information, `some`), so that what ran is
-    /// at most 1 - p of what wanted to. Where the kernel does not tell, a fifth of the time is reckoned with.
     private static func hiddenDemand(_ window: SampleWindow, policy: Policy) -> Double {
         guard let share = window.mean(over: policy.shortWindow, of: { $0.cpu?.share }) else { return 1 }
-        if let pressure = window.mean(over: policy.shortWindow, of: { $0.pressure?.cpu }) {
-            return share < busy ? 1 : 1 / (1 - min(pressure / 100, mostWaiting))
-        }
-        return share < saturated ? 1 : 1 / (1 - waitingUntold)
+        let pressure = window.mean(over: policy.shortWindow, of: { $0.pressure?.cpu })
+        return LoadSample.hiddenDemand(share: share, pressure: pressure)
     }
 
     /// Where less than this share of what the host's pressure speaks of is told as waiting, it is not told.
     private static let leastToldWaiting = 0.1
-    /// Above this share of its CPU a host's pressure is that of VMs that wait for it.
-    private static let busy = 0.9
-    /// Above this share of its CPU a host has no more to give.
-    private static let saturated = 0.97
-    private static let waitingUntold = 0.2
-    /// `some` counts one waiting task as much as ten: it says little above a half.
-    private static let mostWaiting = 0.5
 }
 
 /// The CPU use of one VM over time: its mean over the windows and its trend.

@@ -6,19 +6,27 @@ import Fleet
 /// In host units, so that it means the same for ten hosts and for ten thousand; a sum over hosts and units, so that
 /// what a candidate changes is found from the two hosts it concerns:
 ///
-///     Σ hosts  [ Σ resources  weight × (share - target)² / (2 × tolerance)  +  contention × (excess + excess²) ]
+///     Σ hosts  [ Σ resources  weight × (share - target)² / (2 × tolerance)  +  contention × (excess + excess²)
+///                +  contention × lack ]
 ///   + Σ units  [ violation, if it must leave its host  +  preference, if a rule would have it elsewhere
 ///              + price × seconds of migration, if it is not at home ]
 ///
-/// `share` is used / capacity, `target` the fleet's used / the fleet's capacity, `excess` the share above the upper
-/// threshold. The quadratic form is the weighted sum of standard deviations with its slope taken at the tolerance:
-/// with the slope at the deviation of the moment, a move would be worth the less the worse the fleet is.
+/// `share` is used / capacity, `target` the fleet's used / the fleet's capacity. `excess` is the share above the
+/// upper threshold. `lack`, where loads are known from their history, is the share of its CPU that a host will not have:
+/// what is expected of loads that vary (`ExpectedExcess`), and what is missing now, for as much of the horizon as it
+/// lasts. The quadratic form is the weighted sum of standard deviations with its slope taken at the tolerance: with the
+/// slope at the deviation of the moment, a move would be worth the less the worse the fleet is.
 struct Objective: Sendable {
     let target: Vector
     let slope: Vector
     /// Above it a host is contended.
     let upper: Vector
     let contention: Vector
+    private let persistence: Double
+    private let expected: ExpectedExcess?
+    /// What VMs are expected to want above this share of a host's CPU counts as lacking: half-way from the threshold to
+    /// the whole.
+    private let lacking: Double
     /// Host units that one second of migration costs.
     let price: Double
     private let space: PlacementSpace
@@ -39,6 +47,10 @@ struct Objective: Sendable {
     /// Where balance is not asked for, it still decides between targets; too little to pay for any move.
     static let preferenceOfTheEven = 1e-4
 
+    /// What evenness still counts where the loads are known from their history: what may lack is reckoned with then, and
+    /// being even for its own sake moved five times as many VMs, which gained nothing.
+    static let evennessForeseen = 0.02
+
     /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.
     ///
     /// A host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
@@ -48,7 +60,12 @@ struct Objective: Sendable {
     init(_ space: PlacementSpace, level: Int? = nil) {
         let planning = space.planning
         let level = Level(level ?? planning.aggressiveness)
-        slope = space.weights / (2 * Self.tolerance) * (level.balances ? 1 : Self.preferenceOfTheEven)
+        var slope = space.weights / (2 * Self.tolerance) * (level.balances ? 1 : Self.preferenceOfTheEven)
+        if space.model.persistence > 0 {
+            slope *= Self.evennessForeseen
+            slope[Lane.vcpus] *= Self.preferenceOfTheEven
+        }
+        self.slope = slope
         var upper = Vector(repeating: .infinity)
         upper[Lane.peak] = space.policy.cpu.upper
         upper[Lane.memory] = space.policy.memory.upper
@@ -59,6 +76,9 @@ struct Objective: Sendable {
             contention[Lane.memory] = Self.contention
         }
         self.contention = contention
+        persistence = space.model.persistence
+        lacking = (1 + min(1, space.policy.cpu.upper)) / 2
+        expected = persistence > 0 ? ExpectedExcess() : nil
         price = Self.pricePerSecond * level.priceFactor * 3600 / max(planning.horizon.inSeconds, 1)
         target = Self.target(space)
         self.space = space
@@ -101,8 +121,22 @@ struct Objective: Sendable {
         let off = share - target
         let over = share - upper
         let excess = over.replacing(with: 0, where: over .< 0)
-        return (slope * off * off + contention * (excess + excess * excess)).sum()
+        var energy = (slope * off * off + contention * (excess + excess * excess)).sum()
+        if let expected { energy += contention[Lane.peak] * lack(share, expected) }
+        return energy
     }
+
+    /// The share of its CPU that a host is expected to lack on average over the horizon.
+    @inline(__always)
+    private func lack(_ share: Vector, _ expected: ExpectedExcess) -> Double {
+        let variance = share[Lane.variance]
+        let later = share[Lane.peak] - lacking
+        return (variance > 0 ? expected.mean(above: later, variance: variance) : max(0, later))
+            + persistence * max(0, share[Lane.present] - 1)
+    }
+
+    /// Whether a lack of CPU just now is more than chance.
+    var lackCounts: Bool { persistence > 0 && contention[Lane.peak] > 0 }
 
     /// How fast the balance term grows with each share.
     func gradient(_ share: Vector) -> Vector { 2 * slope * (share - target) }

@@ -13,6 +13,10 @@ enum Lane {
     static let vcpus = 4
     /// CPU as it is forecast to be at most.
     static let peak = 5
+    /// The variance of CPU: of VMs whose loads have nothing to do with each other, variances add up.
+    static let variance = 6
+    /// CPU wanted just now.
+    static let present = 7
 }
 
 /// A fleet as the search needs it: hosts and units by number, figures as vectors, rules as tables.
@@ -74,7 +78,9 @@ struct PlacementSpace: Sendable {
             uniquingKeysWith: { first, _ in first }
         )
         hostNumbers = numbers
-        var own = model.hosts.map { Vector($0.own, vcpus: 0, peak: $0.own.cpuCores) }
+        var own = model.hosts.map {
+            Vector($0.own, vcpus: 0, peak: $0.own.cpuCores, variance: 0, present: $0.own.cpuCores)
+        }
         Self.book(model.movesInFlight, of: model, numbers: numbers, in: &own)
         self.own = own
         inverse = model.hosts.map(Self.inverseCapacity)
@@ -158,8 +164,8 @@ struct PlacementSpace: Sendable {
             inverse(host.capacity.diskBytesPerSecond),
             inverse(Double(host.cpus)),
             cpu,
-            0,
-            0
+            cpu * cpu,
+            cpu
         )
     }
 
@@ -178,10 +184,16 @@ extension SIMD8<Double> {
             self.init()
             return
         }
-        self.init(vm.demand, vcpus: Double(vm.vcpus), peak: vm.peakCores)
+        self.init(
+            vm.demand,
+            vcpus: Double(vm.vcpus),
+            peak: vm.peakCores,
+            variance: vm.cpuVariance,
+            present: vm.presentCores
+        )
     }
 
-    init(_ resources: Resources, vcpus: Double, peak: Double) {
+    init(_ resources: Resources, vcpus: Double, peak: Double, variance: Double, present: Double) {
         self.init(
             resources.cpuCores,
             Double(resources.memoryBytes),
@@ -189,8 +201,8 @@ extension SIMD8<Double> {
             resources.diskBytesPerSecond,
             vcpus,
             peak,
-            0,
-            0
+            variance,
+            present
         )
     }
 }

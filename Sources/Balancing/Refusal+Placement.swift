@@ -59,6 +59,9 @@ extension Objective {
                     + "\(percent(upper[Lane.peak])) allowed"
             )
         }
+        if words.isEmpty, share[Lane.present] > 1, lackCounts {
+            words.append("CPU \(percent(share[Lane.present])) just now")
+        }
         if share[Lane.memory] > upper[Lane.memory] {
             words.append("memory \(percent(share[Lane.memory])), \(percent(upper[Lane.memory])) allowed")
         }

@@ -1,41 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Plans for the running fleet from its history, and only what the history bears out.
+/// Plans for the running fleet from its history.
 ///
-/// A move that neither relieves a host that is judged overloaded nor is asked for by a rule or maintenance must be a
-/// gain by the figures of both windows, each taken alone, and the hosts must have been watched for a short window since
-/// their last move: what is not confirmed stays where it is.
+/// What VMs will want is expected from all that is known of them (`LoadForecast`). A move that no rule, maintenance or
+/// lasting overload asks for waits until its hosts have been watched for a short window since their last move.
 public struct SteadyPlanner: Sendable {
     public let policy: Policy
     private let planner: Planner
 
-    /// `improvement` as in `Planner`.
-    public init(policy: Policy, improvement: Int? = nil) {
+    /// `improvement` as in `Planner`; less than there, since the fleet is planned again before the second wave.
+    public init(policy: Policy, improvement: Int = 250_000) {
         self.policy = policy
-        planner = improvement.map { Planner(policy: policy, improvement: $0) } ?? Planner(policy: policy)
+        planner = Planner(policy: policy, improvement: improvement)
     }
 
     public func plan(for snapshot: FleetSnapshot, seed: UInt64 = 0, shouldStop: () -> Bool = { false }) -> Plan {
-        steady(FleetModel(snapshot, policy: policy), snapshot: snapshot, seed: seed, shouldStop: shouldStop).plan
+        let isBalance = policy.planning.strategy == .balance
+        let model = FleetModel(snapshot, policy: policy, over: isBalance ? .short : .both)
+        return steady(model, present: model, snapshot: snapshot, seed: seed, shouldStop: shouldStop).plan
     }
 
-    /// The plan, and the model in which what the windows did not confirm stays.
+    /// The plan, and the model it was made for, in which what has to wait stays.
     public func steady(
         _ model: FleetModel,
         snapshot: FleetSnapshot,
         seed: UInt64 = 0,
         shouldStop: () -> Bool = { false }
     ) -> (plan: Plan, model: FleetModel) {
-        var model = model
+        let present = FleetModel(snapshot, policy: policy, over: .short)
+        return steady(model, present: present, snapshot: snapshot, seed: seed, shouldStop: shouldStop)
+    }
+
+    private func steady(
+        _ model: FleetModel,
+        present: FleetModel,
+        snapshot: FleetSnapshot,
+        seed: UInt64,
+        shouldStop: () -> Bool
+    ) -> (plan: Plan, model: FleetModel) {
         guard policy.planning.strategy == .balance else {
             return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
         }
+        var model = model.expecting(present, snapshot, policy: policy)
         let unknown = hostsHardlyKnown(snapshot)
         var plan = planner.plan(for: model, seed: seed, shouldStop: shouldStop)
-        let windows = [(HistoryWindow.short, policy.shortWindow), (.long, policy.longWindow)].map { window, length in
-            (model: FleetModel(snapshot, policy: policy, over: window), length: length)
-        }
         for round in 1...Self.rounds {
             var refused: [VMID: String] = [:]
             for move in plan.optionalMoves {
@@ -44,17 +53,12 @@ public struct SteadyPlanner: Sendable {
                     "\(host) has been watched for \(seconds(unknown[host] ?? .zero)) since its last change, and "
                     + "\(seconds(policy.shortWindow)) are wanted before a move that is not needed"
             }
-            for window in windows {
-                for vm in planner.unconfirmed(plan, in: window.model) {
-                    refused[vm] = "by the figures of the last \(seconds(window.length)) alone its move gains too little"
-                }
-            }
             guard !refused.isEmpty else { break }
             if round == Self.rounds {
                 // Each round has new candidates: then only what must be is done.
                 let overloaded = Set(plan.judgements.filter { $0.verdict == .overloaded }.map(\.host))
                 for vm in model.vms where !overloaded.contains(vm.host) {
-                    refused[vm.id] = "the short and the long window do not agree on what is better"
+                    refused[vm.id] = "too many hosts have changed just now for a move that is not needed"
                 }
             }
             for index in model.vms.indices where model.vms[index].staysBecause == nil {
@@ -65,7 +69,7 @@ public struct SteadyPlanner: Sendable {
         return (plan, model)
     }
 
-    private static let rounds = 4
+    private static let rounds = 3
 
     /// Hosts whose history since their last change is shorter than the short window, and how long it is.
     private func hostsHardlyKnown(_ snapshot: FleetSnapshot) -> [HostName: Duration] {
@@ -96,22 +100,5 @@ extension Plan {
         // A stop on the way is as necessary as the way.
         let necessary = Set(moves.filter { !isOptional($0) }.map(\.vm))
         return moves.filter { !necessary.contains($0.vm) }
-    }
-}
-
-extension Planner {
-    /// The VMs of optional moves that are, by this model's figures, no gain within the plan.
-    func unconfirmed(_ plan: Plan, in model: FleetModel) -> [VMID] {
-        let optional = plan.optionalMoves
-        guard !optional.isEmpty else { return [] }
-        let space = PlacementSpace(model, policy: policy, planning: planning)
-        let start = Placement(space)
-        let after = Placement(space, after: plan)
-        let numbers = Dictionary(model.vms.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        let search = PlacementSearch(after, objective: Objective(space), effort: .max, shouldStop: { false })
-        return optional.map(\.vm).filter { id in
-            guard let vm = numbers[id] else { return true }
-            return search.gain(of: space.unitOfVM[vm], from: start) < Objective.leastGain
-        }
     }
 }

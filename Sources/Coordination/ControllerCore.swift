@@ -59,6 +59,8 @@ public struct ControllerCore: Sendable {
     public private(set) var revision: UInt64 = 0
     public private(set) var hosts: [HostName: HostHistory] = [:]
     public private(set) var orders: [OrderID: OrderLife] = [:]
+    /// What is known of the VMs' load beyond the histories of the hosts.
+    private var statistics = LoadStatistics()
     /// Reports that came before their order (the ledger's files are read one after the other).
     private var early: [OrderID: [OrderReport]] = [:]
     private var announced: [String: String] = [:]
@@ -114,7 +116,8 @@ public struct ControllerCore: Sendable {
             hosts: hosts.values.sorted { $0.name < $1.name },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
             pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
-            closedPaths: Set(inOrder.filter { $0.evidence?.verdict == .leak }.map(\.move.path))
+            closedPaths: Set(inOrder.filter { $0.evidence?.verdict == .leak }.map(\.move.path)),
+            statistics: statistics
         )
     }
 
@@ -139,6 +142,7 @@ public struct ControllerCore: Sendable {
             !$0.value.stage.isFinal || $0.value.evidence?.verdict == .leak || $0.value.changedAt > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
+        statistics.forget(notSeenSince: horizon)
     }
 
     private mutating func take(_ sample: LoadSample, at instant: Instant) {
@@ -146,6 +150,7 @@ public struct ControllerCore: Sendable {
         var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
         // The host's clock was ahead and is right again: what it said then would hide everything it says now.
         if let latest = history.latest, latest.at > horizon, sample.at <= horizon { history.samples = [] }
+        if history.latest.map({ $0.at < sample.at }) ?? true { statistics.add(sample) }
         history.append(sample, policy: policy)
         hosts[sample.host] = history
     }

@@ -20,6 +20,10 @@ public struct FleetModel: Sendable, Equatable {
     public var closedPaths: Set<Path>
     /// What migrations got on a path under its escort, in bytes per second, where that was measured.
     public var bandwidths: [Path: Double]
+    /// How much of the planning horizon a load that is off its mean stays so, 0 to 1.
+    ///
+    /// 0 for a file: its figures are means.
+    public var persistence = 0.0
 
     public init(
         revision: UInt64 = 0,
@@ -135,6 +139,10 @@ public struct VirtualMachine: Sendable, Equatable {
     public var demand: Resources
     /// The most CPU that it is expected to need within the forecast, in cores; at least `demand.cpuCores`.
     public var peakCores: Double
+    /// How far its CPU use is off `demand.cpuCores` in the square mean, in cores²; 0 where it is not known to vary.
+    public var cpuVariance = 0.0
+    /// What it wants just now, in cores, whether that lasts or not.
+    public var presentCores: Double
     public var vcpus: Int
     public var state: VMState
     /// How fast its guest dirties memory, in bytes per second; `nil`: not known.
@@ -166,6 +174,7 @@ public struct VirtualMachine: Sendable, Equatable {
         self.host = host
         self.demand = demand
         self.peakCores = max(peakCores ?? demand.cpuCores, demand.cpuCores)
+        presentCores = demand.cpuCores
         self.vcpus = vcpus
         self.state = state
         self.dirtyBytesPerSecond = dirtyBytesPerSecond

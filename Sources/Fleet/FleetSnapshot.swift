@@ -12,14 +12,18 @@ public struct FleetSnapshot: Sendable, Equatable {
     public var pastMoves: [PastMove]
     /// Paths on which a move leaked: nothing is planned over them.
     public var closedPaths: Set<Path>
+    /// What is known of the VMs' load beyond the windows of the histories.
+    public var statistics: LoadStatistics
 
+    /// `statistics`: by default those of the histories.
     public init(
         revision: UInt64,
         at: Instant,
         hosts: [HostHistory],
         movesInFlight: [Move] = [],
         pastMoves: [PastMove] = [],
-        closedPaths: Set<Path> = []
+        closedPaths: Set<Path> = [],
+        statistics: LoadStatistics? = nil
     ) {
         self.revision = revision
         self.at = at
@@ -27,6 +31,7 @@ public struct FleetSnapshot: Sendable, Equatable {
         self.movesInFlight = movesInFlight
         self.pastMoves = pastMoves
         self.closedPaths = closedPaths
+        self.statistics = statistics ?? LoadStatistics(hosts)
     }
 }
 

@@ -54,11 +54,15 @@ extension World {
 
     // MARK: who decides
 
+    private func steady(_ policy: Policy) -> SteadyPlanner {
+        settings.improvement.map { SteadyPlanner(policy: policy, improvement: $0) } ?? SteadyPlanner(policy: policy)
+    }
+
     /// Evenkeel's planner, a rival's, or one with a flaw.
     var planning: ControllerCore.Planning {
         let policy = settings.policy
         if let rival = settings.rival { return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan }
-        let planner = SteadyPlanner(policy: policy, improvement: settings.improvement)
+        let planner = steady(policy)
         let mutations = settings.mutations
         if mutations.contains(.neverSettles) {
             let rival = ToAndFro()
@@ -68,7 +72,7 @@ extension World {
             var unlimited = policy
             unlimited.movesPerHost = 1000
             unlimited.movesInAll = 1000
-            let planner = SteadyPlanner(policy: unlimited, improvement: settings.improvement)
+            let planner = steady(unlimited)
             return { planner.plan(for: $0) }
         }
         if mutations.contains(.forgetsMoves) {

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the VMs of a fleet have wanted of CPU so far: of each its mean and its variance, and of all how long a deviation
+/// from the mean lasts.
+///
+/// A VM keeps what is known of it when it moves. Old observations fade with a time constant of six hours.
+public struct LoadStatistics: Sendable, Equatable {
+    /// What is known of one VM, in cores.
+    public struct VM: Sendable, Equatable {
+        public fileprivate(set) var mean = 0.0
+        fileprivate var meanSquare = 0.0
+        /// How long it has been watched, in seconds.
+        public fileprivate(set) var seconds = 0.0
+        fileprivate var lastSeen: Instant
+        fileprivate var slot = Slot()
+        /// The deviation of the slot before, if there was one.
+        fileprivate var deviation: Double?
+        // Over pairs of slots that follow each other: the products of their deviations, and the squares.
+        fileprivate var products = 0.0
+        fileprivate var squares = 0.0
+        fileprivate var slots = 0.0
+
+        public var variance: Double { max(0, meanSquare - mean * mean) }
+    }
+
+    /// The mean over one of the spans into which time is cut to see what follows on what.
+    fileprivate struct Slot: Sendable, Equatable {
+        var number: Int64 = .min
+        var sum = 0.0
+        var seconds = 0.0
+    }
+
+    public private(set) var vms: [VMID: VM] = [:]
+
+    public init() {}
+
+    /// The statistics of what some histories still hold.
+    public init(_ hosts: [HostHistory]) {
+        for sample in hosts.flatMap(\.samples).sorted(by: { ($0.at, $0.host) < ($1.at, $1.host) }) { add(sample) }
+    }
+
+    private static let timeConstant = 6.0 * 3600
+    private static let slotLength: Int64 = 300_000
+    private static let longestInterval = 300.0
+
+    /// Takes in a sample that is newer than all before it of its host.
+    public mutating func add(_ sample: LoadSample) {
+        guard let interval = sample.intervalSeconds, interval > 0, interval.isFinite else { return }
+        let seconds = min(interval, Self.longestInterval)
+        let number = sample.at.milliseconds / Self.slotLength
+        let factor = sample.hiddenDemand
+        for vm in sample.vms ?? [] where vm.state == .running {
+            guard let cores = vm.demand(hidden: factor) else { continue }
+            vms[vm.id, default: VM(lastSeen: sample.at)].add(cores, seconds: seconds, slot: number, at: sample.at)
+        }
+    }
+
+    /// Forgets VMs that were not seen since.
+    public mutating func forget(notSeenSince oldest: Instant) {
+        vms = vms.filter { $0.value.lastSeen >= oldest }
+    }
+
+    /// The correlation of a VM's load in one five minutes with that in the next, over all VMs; between 0 and 1.
+    ///
+    /// As long as little is known, one half is taken.
+    public var correlation: Double {
+        var products = 0.0
+        var squares = 0.0
+        var slots = 0.0
+        // In one order, so that sums of the same numbers are the same.
+        for id in vms.keys.sorted() {
+            guard let vm = vms[id] else { continue }
+            products += vm.products
+            squares += vm.squares
+            slots += vm.slots
+        }
+        let known = slots / Double(max(1, vms.count))
+        let seen = squares > 0 ? max(0, min(1, products / squares)) : 0.5
+        return (known * seen + Self.slotsUntilKnown * 0.5) / (known + Self.slotsUntilKnown)
+    }
+
+    private static let slotsUntilKnown = 6.0
+
+    /// How long a deviation from the mean lasts, in seconds: the integral of its autocorrelation, if that falls
+    /// geometrically.
+    public var persistence: Double {
+        let correlation = correlation
+        return Double(Self.slotLength) / 2000 * (1 + correlation) / max(1 - correlation, 1e-3)
+    }
+}
+
+extension LoadStatistics.VM {
+    fileprivate mutating func add(_ cores: Double, seconds: Double, slot number: Int64, at: Instant) {
+        lastSeen = max(lastSeen, at)
+        self.seconds += seconds
+        // At first a plain mean, later one that fades.
+        let weight = max(seconds / self.seconds, min(1, seconds / LoadStatistics.timeConstant))
+        mean += weight * (cores - mean)
+        meanSquare += weight * (cores * cores - meanSquare)
+        if number != slot.number {
+            close(before: number)
+            slot.number = number
+        }
+        slot.sum += cores * seconds
+        slot.seconds += seconds
+    }
+
+    /// Ends a slot; it and the one before it are a pair.
+    private mutating func close(before next: Int64) {
+        defer { slot = LoadStatistics.Slot() }
+        guard slot.seconds > 0 else { return }
+        let own = slot.sum / slot.seconds - mean
+        if let deviation {
+            let fading = 1 - Double(LoadStatistics.slotLength) / 1000 / LoadStatistics.timeConstant
+            products = products * fading + own * deviation
+            squares = squares * fading + (own * own + deviation * deviation) / 2
+            slots = slots * fading + 1
+        }
+        deviation = next == slot.number + 1 ? own : nil
+    }
+}
+
+extension VMSample {
+    /// What the VM wanted, in cores; `nil` when it is not known.
+    ///
+    /// Where its waiting is told that is what it did not get; else `factor` says how much more it may have wanted.
+    func demand(hidden factor: Double) -> Double? {
+        guard let cpuCores, cpuCores.isFinite, cpuCores >= 0, cpuCores < 1e6 else { return nil }
+        let waiting = waitingCores.flatMap { $0.isFinite && $0 >= 0 && $0 < 1e6 ? $0 : nil } ?? 0
+        let wanted = waiting > cpuCores * (factor - 1) * 0.1 ? cpuCores + waiting : cpuCores * factor
+        return max(cpuCores, min(wanted, vcpus.map { Double($0) } ?? wanted))
+    }
+}
+
+extension LoadSample {
+    /// By how much more than they use the host's VMs would use if they had not to wait; 1 where CPU is free.
+    public var hiddenDemand: Double {
+        cpu.map { Self.hiddenDemand(share: $0.share, pressure: pressure?.cpu) } ?? 1
+    }
+
+    /// By how much more than they use VMs would use that share a host with this share of its CPU in use.
+    ///
+    /// In a share p of the time some task waited for a CPU (pressure stall information, `some`, in percent), so that
+    /// what ran is at most 1 - p of what wanted to. Where the kernel does not tell, a fifth of the time is reckoned with.
+    public static func hiddenDemand(share: Double, pressure: Double?) -> Double {
+        guard let pressure, pressure.isFinite, pressure >= 0 else {
+            return share < saturated ? 1 : 1 / (1 - waitingUntold)
+        }
+        return share < busy ? 1 : 1 / (1 - min(pressure / 100, mostWaiting))
+    }
+
+    /// Above this share of its CPU a host's pressure is that of VMs that wait for it.
+    private static let busy = 0.9
+    /// Above this share of its CPU a host has no more to give.
+    private static let saturated = 0.97
+    private static let waitingUntold = 0.2
+    /// `some` counts one waiting task as much as ten: it says little above a half.
+    private static let mostWaiting = 0.5
+}
