@@ -43,8 +43,8 @@ extension FleetModel {
         policy: Policy,
         over part: HistoryWindow
     ) -> (host: Host, vms: [VirtualMachine]) {
-        let judgement = history.judgement(moves: index)
         let window = history.settledWindow(since: index.settledAt[history.name], policy: policy)
+        let judgement = history.judgement(moves: index, window: window)
         let estimate = DemandEstimate(window, over: part, policy: policy)
         let sample = history.latest
         var vms: [VirtualMachine] = []

@@ -58,6 +58,11 @@ extension HostHistory {
     }
 
     func judgement(moves: MoveIndex) -> Judgement {
+        judgement(moves: moves, window: settledWindow(since: moves.settledAt[name], policy: moves.policy))
+    }
+
+    /// `window`: the samples since the host's last move.
+    func judgement(moves: MoveIndex, window: SampleWindow) -> Judgement {
         let policy = moves.policy
         func judge(_ verdict: Judgement.Verdict, _ reason: String) -> Judgement {
             Judgement(host: name, verdict: verdict, reason: reason)
@@ -67,7 +72,6 @@ extension HostHistory {
         if let move = moves.underWay[name] {
             return judge(.settling, "a move from \(move.source) to \(move.target) is under way")
         }
-        let window = settledWindow(since: moves.settledAt[name], policy: policy)
         guard !window.samples.isEmpty else { return judge(.settling, "no sample since its last move ended") }
         var notYet = ""
         for resource in Resource.allCases {

@@ -92,8 +92,8 @@ extension PlacementSearch {
         let list =
             shortlists.list(number)
             ?? shortlists.make(number, share: share, space: space, objective: objective)
-        let isPriced = placement.hostOf[unit] == space.units[unit].home && space.bandwidths.isEmpty
-        let leastTerm = isPriced ? objective.price * space.units[unit].seconds : 0
+        let isAtHome = placement.hostOf[unit] == space.units[unit].home
+        let leastTerm = isAtHome ? objective.price * space.leastSeconds(space.units[unit]) : 0
         let most = cost(of: unit) - leastTerm
         let demand = space.units[unit].demand
         let slope = objective.slope

@@ -66,6 +66,8 @@ struct PlacementSpace: Sendable {
     let closed: Set<Int>
     /// Measured bandwidths of paths, numbered alike.
     let bandwidths: [Int: Double]
+    /// The fastest of them: no unit moves in less than its time on it.
+    private let fastest: Double
     let weights: Vector
     let activeCount: Int
 
@@ -99,6 +101,7 @@ struct PlacementSpace: Sendable {
             bandwidths[target << 32 | source] = bandwidth
         }
         self.bandwidths = bandwidths
+        fastest = max(planning.bandwidth, bandwidths.values.max() ?? 0)
         let weight = planning.weights
         weights = Vector(weight.cpu, weight.memory, weight.network, weight.disk, weight.vcpus, 0, 0, 0)
         var units = UnitBuilder(model: model, planning: planning, hostNumbers: numbers)
@@ -138,6 +141,14 @@ struct PlacementSpace: Sendable {
         if bandwidths.isEmpty { return unit.seconds }
         return unit.members.reduce(0) {
             $0 + seconds(ofVM: $1, from: unit.home, to: host) + MigrationCost.overhead
+        }
+    }
+
+    /// What a unit's move from its home costs at least, in seconds of migration.
+    func leastSeconds(_ unit: Unit) -> Double {
+        if bandwidths.isEmpty { return unit.seconds }
+        return unit.members.reduce(0) {
+            $0 + MigrationCost.seconds(model.vms[$1], bandwidth: fastest) + MigrationCost.overhead
         }
     }
 

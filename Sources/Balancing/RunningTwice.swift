@@ -18,17 +18,22 @@ extension FleetSnapshot {
     /// One that is moving is left out, and a sample that began before its last move ended does not count: two samples
     /// are never of the same moment.
     public func runningTwice(policy: Policy) -> [RunningTwice] {
-        var seen: [VMID: RunningTwice] = [:]
+        // Nearly every VM is seen once, so that is all that is noted of it at first.
+        var seen: [VMID: Int] = [:]
+        seen.reserveCapacity(hosts.reduce(0) { $0 + ($1.latest?.vms?.count ?? 0) })
+        var twice: [VMID: RunningTwice] = [:]
         let moving = Set(movesInFlight.map(\.vm))
         var lastMove: [VMID: Instant] = [:]
         for past in pastMoves { lastMove[past.move.vm] = max(past.endedAt, lastMove[past.move.vm] ?? past.endedAt) }
-        for host in hosts where host.reasonUnknown(at: at, policy: policy) == nil {
+        for (number, host) in hosts.enumerated() where host.reasonUnknown(at: at, policy: policy) == nil {
             guard let latest = host.latest else { continue }
             for vm in latest.vms ?? [] where vm.state == .running && !moving.contains(vm.id) {
                 if let moved = lastMove[vm.id], latest.began < moved { continue }
-                seen[vm.id, default: RunningTwice(vm: vm.id, vmName: vm.name, hosts: [])].hosts.append(host.name)
+                guard let first = seen.updateValue(number, forKey: vm.id) else { continue }
+                let known = RunningTwice(vm: vm.id, vmName: vm.name, hosts: [hosts[first].name])
+                twice[vm.id, default: known].hosts.append(host.name)
             }
         }
-        return seen.values.filter { $0.hosts.count > 1 }.sorted { $0.vm < $1.vm }
+        return twice.values.sorted { $0.vm < $1.vm }
     }
 }

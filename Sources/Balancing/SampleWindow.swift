@@ -65,7 +65,12 @@ extension HostHistory {
     /// A sample's rates reach one interval back, so one that began before a move ended is mixed. Samples from before a
     /// silence say nothing of what lasts until now; in the thinned part a minute between two is no silence.
     func settledWindow(since settledAt: Instant?, policy: Policy) -> SampleWindow {
-        guard let latest else { return SampleWindow([]) }
+        SampleWindow(Array(samples[settledPart(since: settledAt, policy: policy)]))
+    }
+
+    /// Which of the samples that are.
+    func settledPart(since settledAt: Instant?, policy: Policy) -> Range<Int> {
+        guard let latest else { return 0..<0 }
         let detailed = latest.at - Self.fullDetail
         var first = samples.count
         while first > 0 {
@@ -78,7 +83,7 @@ extension HostHistory {
             }
             first -= 1
         }
-        return SampleWindow(Array(samples[first...]))
+        return first..<samples.count
     }
 }
 

@@ -76,8 +76,9 @@ public struct SteadyPlanner: Sendable {
         let index = MoveIndex(snapshot, policy: policy)
         var unknown: [HostName: Duration] = [:]
         for host in snapshot.hosts {
-            let samples = host.settledWindow(since: index.settledAt[host.name], policy: policy).samples
-            let length = samples.first.flatMap { first in samples.last.map { $0.at - first.began } } ?? .zero
+            let part = host.settledPart(since: index.settledAt[host.name], policy: policy)
+            let length =
+                part.isEmpty ? .zero : host.samples[part.upperBound - 1].at - host.samples[part.lowerBound].began
             if length < policy.shortWindow { unknown[host.name] = length }
         }
         return unknown

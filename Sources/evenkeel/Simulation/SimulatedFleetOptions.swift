@@ -44,11 +44,17 @@ struct SimulatedFleetOptions: ParsableArguments {
     @Option(help: "The share of all memory that the VMs take.", transform: Quantity.share)
     var meanMemory = 0.65
 
-    @Option(help: "How often agents sample.", transform: Quantity.duration)
-    var sampleInterval: Duration = .seconds(60)
+    @Option(
+        help: "How often agents sample (default: 1min; with more than \(Self.manyHosts) hosts 5min).",
+        transform: Quantity.duration
+    )
+    var sampleInterval: Duration?
 
-    @Option(help: "How often is decided.", transform: Quantity.duration)
-    var decisionInterval: Duration = .seconds(60)
+    @Option(help: "How often is decided (default: after each sample).", transform: Quantity.duration)
+    var decisionInterval: Duration?
+
+    /// Beyond, a minute's samples of all hosts take longer to reckon with than most people would wait.
+    private static let manyHosts = 250
 
     @Option(
         help: ArgumentHelp(
@@ -69,7 +75,7 @@ struct SimulatedFleetOptions: ParsableArguments {
             throw ValidationError("--mean-cpu must be at most 2, --mean-memory below 1.")
         }
         if traces != nil, load != nil { throw ValidationError("The load is from --traces or from --load, not both.") }
-        guard sampleInterval >= .milliseconds(100), decisionInterval >= .milliseconds(100) else {
+        guard [sampleInterval, decisionInterval].allSatisfy({ $0.map { $0 >= .milliseconds(100) } ?? true }) else {
             throw ValidationError("--sample-interval and --decision-interval must be at least 100ms.")
         }
     }
@@ -82,8 +88,11 @@ struct SimulatedFleetOptions: ParsableArguments {
         let policy = try Settings.ofThisProcess(file: policy, flags: set).policy
         let measured = Duration.milliseconds(Int64(hours * 3_600_000))
         let load = try await workload(seed: seed, measured: measured)
+        let hosts = hosts ?? max(2, (load.workload.vms.count + 9) / 10)
+        let sampleInterval = sampleInterval ?? .seconds(hosts > Self.manyHosts ? 300 : 60)
+        let decisionInterval = decisionInterval ?? sampleInterval
         let builder = FleetBuilder(
-            hosts: hosts ?? max(2, (load.workload.vms.count + 9) / 10),
+            hosts: hosts,
             meanCPU: meanCpu,
             meanMemory: meanMemory,
             sampleInterval: sampleInterval,
