@@ -53,7 +53,9 @@ struct RecordingSummary: Encodable, Sendable {
                 : "\(Self.count(orders.count, "move")) begun, \(Self.count(reports, "report")), "
                     + "\(Self.count(announcements, "announcement"))."
         )
-        if isTorn { lines.append("Its last line is torn, as a killed process leaves it, and was left out.") }
+        if isTorn {
+            lines.append("Its last line is torn, as a killed process or a full disk leaves it, and was left out.")
+        }
         return lines.joined(separator: "\n")
     }
 
