@@ -54,8 +54,8 @@ let package = Package(
         module("Coordination", ["Fleet", "Balancing"]),
         module("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
-        // Fleets in files: Foundation's JSON, and the text format of Ganeti's htools.
-        module("FleetFiles", ["Fleet"]),
+        // Fleets and recordings in files: Foundation's JSON, and the text format of Ganeti's htools.
+        module("FleetFiles", ["Fleet", "Coordination"]),
 
         // External programs with a time limit, and how this one is ended.
         module("Commands", [subprocess, systemPackage, unixSignals]),
@@ -67,8 +67,11 @@ let package = Package(
         module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet"]),
-        module("HostAgent", ["Fleet", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]),
-        module("Controller", ["Fleet", "Coordination", "Ledger", "Settings", log]),
+        module(
+            "HostAgent",
+            ["Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]
+        ),
+        module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", log]),
         module(
             "Lab",
             ["Fleet", "Ledger", "Escort", "Settings", "Commands"],
@@ -109,6 +112,10 @@ let package = Package(
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
+        tests(
+            "RecordingTests",
+            ["Controller", "FleetFiles", "Coordination", "Ledger", "Settings", "Fleet", "Commands", "evenkeel", log]
+        ),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
@@ -116,7 +123,10 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests(
             "HostAgentTests",
-            ["HostAgent", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands", "Coordination", "Settings", log]
+            [
+                "HostAgent", "FleetFiles", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands", "Coordination",
+                "Settings", log,
+            ]
         ),
         tests("LabTests", ["Lab", "Fleet", "Commands"]),
         tests("IntegrationTests", ["Lab", "Ledger", "Settings", "Fleet", "Commands"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
 internal import Fleet
+internal import FleetFiles
 public import Ledger
 public import Logging
 public import Settings
@@ -10,18 +11,23 @@ public struct ControllerService: Sendable {
     private let settings: Settings
     private let ledger: any FleetLedger
     private let logger: Logger
+    private let record: String?
 
-    public init(settings: Settings, ledger: any FleetLedger, logger: Logger) {
+    /// `record`: the file to which what the core is told and what it decides is recorded.
+    public init(settings: Settings, ledger: any FleetLedger, logger: Logger, record: String? = nil) {
         self.settings = settings
         self.ledger = ledger
         self.logger = logger
+        self.record = record
     }
 
     /// Runs until it is cancelled.
     ///
     /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll.
     public func run() async {
-        var core = ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
+        var core = recorded(
+            ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
+        )
         var feed = LedgerFeed(ledger: ledger)
         var ledgerIsOut = false
         while !Task.isCancelled {
@@ -45,7 +51,16 @@ public struct ControllerService: Sendable {
         }
     }
 
-    private func perform(_ effects: [ControllerCore.Effect], core: inout ControllerCore) async {
+    private func recorded(_ core: ControllerCore) -> RecordedCore<ControllerCore> {
+        var core = RecordedCore(core) { [logger] in
+            logger.error("nothing more is recorded", metadata: ["reason": "\($0)"])
+        }
+        let header = RecordingHeader(controller: settings.documentedFile())
+        if let record, let path = core.record(to: record, header) { logger.notice("recording to \(path)") }
+        return core
+    }
+
+    private func perform(_ effects: [ControllerCore.Effect], core: inout RecordedCore<ControllerCore>) async {
         for effect in effects {
             switch effect {
             case .announce(let announcement):

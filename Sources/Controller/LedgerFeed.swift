@@ -21,7 +21,9 @@ public struct LedgerFeed: Sendable {
     }
 
     /// Everything that has come since the last pull; orders first, so that each report finds its order.
-    public mutating func pull(into core: inout ControllerCore) async throws -> News {
+    public mutating func pull(
+        into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
+    ) async throws -> News {
         var news = News()
         news.warnings += try await ledger.readOn(OrderRecord.self, from: &orders) {
             news.effects += core.handle(.order($0))

@@ -5,7 +5,7 @@ import Fleet
 extension AgentCore {
     mutating func accept(
         _ id: OrderID,
-        _ result: Result<VMRequirements, OrderFailure>,
+        _ result: Answer<VMRequirements>,
         at instant: Instant
     ) {
         busy.remove(id)
@@ -46,7 +46,7 @@ extension AgentCore {
 
     mutating func migrationEnded(
         _ id: OrderID,
-        _ result: Result<Completion, OrderFailure>,
+        _ result: Answer<Completion>,
         at instant: Instant,
         effects: inout [Effect]
     ) {
@@ -67,7 +67,7 @@ extension AgentCore {
     }
 
     /// Reports how an order ended.
-    mutating func end(_ id: OrderID, _ result: Result<Completion, OrderFailure>, at instant: Instant) {
+    mutating func end(_ id: OrderID, _ result: Answer<Completion>, at instant: Instant) {
         progressWritten[id] = nil
         inquiries[id] = nil
         switch result {

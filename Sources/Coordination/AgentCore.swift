@@ -40,7 +40,7 @@ public struct AgentCore: Sendable {
         }
     }
 
-    public enum Event: Sendable {
+    public enum Event: Codable, Sendable {
         /// The ledger's records, in its order; before `.caughtUp` they are history.
         case order(OrderRecord, at: Instant)
         case report(OrderReport, at: Instant)
@@ -50,10 +50,10 @@ public struct AgentCore: Sendable {
         case tick(at: Instant)
         // Results of effects.
         case appended(Appended, at: Instant)
-        case requirementsRead(OrderID, Result<VMRequirements, OrderFailure>, at: Instant)
+        case requirementsRead(OrderID, Answer<VMRequirements>, at: Instant)
         case targetChecked(OrderID, [PreflightFailure], at: Instant)
         case progressed(OrderID, MigrationProgress, at: Instant)
-        case migrationEnded(OrderID, Result<Completion, OrderFailure>, at: Instant)
+        case migrationEnded(OrderID, Answer<Completion>, at: Instant)
         case looked(OrderID, Sighting, at: Instant)
         case applied(OrderID, Remedy.Result, at: Instant)
         case cancelTried(OrderID, at: Instant)
@@ -68,8 +68,21 @@ public struct AgentCore: Sendable {
         }
     }
 
+    /// What an effect brought: a value, or why there is none; a `Result` that can be recorded.
+    public enum Answer<Value: Codable & Sendable>: Codable, Sendable {
+        case success(Value)
+        case failure(OrderFailure)
+
+        public init(_ result: Result<Value, OrderFailure>) {
+            switch result {
+            case .success(let value): self = .success(value)
+            case .failure(let failure): self = .failure(failure)
+            }
+        }
+    }
+
     /// A move that succeeded, and the evidence of its path.
-    public struct Completion: Sendable, Equatable {
+    public struct Completion: Codable, Sendable, Equatable {
         public var outcome: MigrationOutcome
         public var evidence: Evidence
         public init(outcome: MigrationOutcome, evidence: Evidence) {
@@ -79,7 +92,7 @@ public struct AgentCore: Sendable {
     }
 
     /// What became of a report that was to be written to the ledger.
-    public enum Appended: Sendable, Equatable {
+    public enum Appended: Codable, Sendable, Equatable {
         case written
         /// It never can be written.
         case refused
@@ -87,7 +100,7 @@ public struct AgentCore: Sendable {
         case failed
     }
 
-    public enum Effect: Sendable, Equatable {
+    public enum Effect: Codable, Sendable, Equatable {
         /// Write to the ledger; one at a time, and `.appended` tells what became of it.
         case append(OrderReport)
         case readRequirements(MigrationOrder)

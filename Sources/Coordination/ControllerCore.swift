@@ -6,7 +6,7 @@ public import Fleet
 ///
 /// `at` is the controller's own clock at the event, by which what other hosts' clocks say is bounded.
 public struct ControllerCore: Sendable {
-    public enum Event: Sendable {
+    public enum Event: Codable, Sendable {
         case sample(LoadSample, at: Instant)
         case order(OrderRecord)
         case report(OrderReport, at: Instant)
@@ -21,7 +21,7 @@ public struct ControllerCore: Sendable {
     }
 
     /// What became of an order that was to be written.
-    public enum Submission: Sendable, Equatable {
+    public enum Submission: Codable, Sendable, Equatable {
         case written
         /// Nobody will ever see it.
         case failed
@@ -29,7 +29,7 @@ public struct ControllerCore: Sendable {
         case unknown
     }
 
-    public enum Effect: Sendable, Equatable {
+    public enum Effect: Codable, Sendable, Equatable {
         /// Write the order to the ledger.
         case submit(MigrationOrder)
         /// Tell the people who watch: a decision or a refusal that is new.
@@ -37,8 +37,8 @@ public struct ControllerCore: Sendable {
     }
 
     /// A sentence for people about a host or a VM.
-    public struct Announcement: Sendable, Equatable {
-        public enum Kind: String, Sendable { case judgement, refusal, move, ended, leak, twice, control }
+    public struct Announcement: Codable, Sendable, Equatable {
+        public enum Kind: String, Codable, Sendable { case judgement, refusal, move, ended, leak, twice, control }
         public var kind: Kind
         public var text: String
         public init(kind: Kind, text: String) {

@@ -2,8 +2,8 @@
 public import Fleet
 
 /// How an order's VM stands on the two hosts, as their hypervisors say.
-public struct Sighting: Sendable, Equatable {
-    public enum Standing: Sendable, Equatable {
+public struct Sighting: Codable, Sendable, Equatable {
+    public enum Standing: Codable, Sendable, Equatable {
         case seen(DomainPresence)
         /// The hypervisor could not be asked, for this reason.
         case silent(String)
@@ -11,7 +11,7 @@ public struct Sighting: Sendable, Equatable {
         case notConfigured
     }
     /// A third host that has the VM: looked for only where it is paused by a migration here and absent there.
-    public enum Elsewhere: Sendable, Equatable {
+    public enum Elsewhere: Codable, Sendable, Equatable {
         case nowhere
         case on(HostName)
         case unknown(String)
@@ -28,7 +28,7 @@ public struct Sighting: Sendable, Equatable {
 }
 
 /// What an agent does to its own copy of a VM, once it is known where the VM belongs.
-public enum Remedy: String, Sendable, Equatable {
+public enum Remedy: String, Codable, Sendable, Equatable {
     /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
     /// started a second time.
     case discard
@@ -37,7 +37,7 @@ public enum Remedy: String, Sendable, Equatable {
     /// Pause the copy here, if it still runs: the target runs the VM, too.
     case pause
 
-    public enum Result: Sendable, Equatable {
+    public enum Result: Codable, Sendable, Equatable {
         case done
         /// It is not as it was seen: look again.
         case notSo(String)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where a VM stands on one host.
-public enum DomainPresence: Sendable, Equatable {
+public enum DomainPresence: Codable, Sendable, Equatable {
     /// The hypervisor does not know it.
     ///
     /// Of a persistent VM this proves that it has not run there either: a VM that arrives brings its definition, which

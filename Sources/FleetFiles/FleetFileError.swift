@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a file is not a fleet: where, and what is wrong there.
+/// Why a file is not a fleet, or no recording: where, and what is wrong there.
 public struct FleetFileError: Error, Sendable, Equatable, CustomStringConvertible {
     public var file: String
     /// From 1; `nil` where the fault is the file's as a whole.

@@ -2,6 +2,7 @@
 internal import Coordination
 public import Escort
 internal import Fleet
+internal import FleetFiles
 public import Hypervisor
 public import Ledger
 public import Logging
@@ -16,6 +17,7 @@ public struct AgentService: Sendable {
     private let mesh: Mesh
     private let resources: any ResourceSource
     private let logger: Logger
+    private let record: String?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -23,13 +25,15 @@ public struct AgentService: Sendable {
     private static let upkeepInterval: Duration = .seconds(10)
     private static let retryInterval: Duration = .seconds(2)
 
+    /// `record`: the file to which what the core is told and what it decides is recorded.
     public init(
         settings: Settings,
         host: String,
         ledger: any FleetLedger,
         hypervisor: any Hypervisor,
         mesh: Mesh,
-        logger: Logger
+        logger: Logger,
+        record: String? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -37,6 +41,7 @@ public struct AgentService: Sendable {
         self.hypervisor = hypervisor
         self.mesh = mesh
         self.logger = logger
+        self.record = record
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -49,12 +54,23 @@ public struct AgentService: Sendable {
             group.addTask { await follow(post) }
             var limits = limits
             limits.migration = settings.migration.timeLimit
-            var core = AgentCore(host: host, limits: limits)
+            var core = recorded(AgentCore(host: host, limits: limits))
             for await event in events {
                 for effect in core.handle(event) { group.addTask { await carryOut(effect, post) } }
             }
             group.cancelAll()
         }
+    }
+}
+
+extension AgentService {
+    private func recorded(_ core: AgentCore) -> RecordedCore<AgentCore> {
+        let header = RecordingHeader(agent: core, configuration: settings.documentedFile())
+        var core = RecordedCore(core) { [logger] in
+            logger.error("nothing more is recorded", metadata: ["reason": "\($0)"])
+        }
+        if let record, let path = core.record(to: record, header) { logger.notice("recording to \(path)") }
+        return core
     }
 }
 
@@ -73,7 +89,7 @@ extension AgentService {
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
             let result = await execution.requirements(for: order)
-            post.yield(.requirementsRead(order.id, result, at: .byTheWallClock))
+            post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
@@ -82,7 +98,7 @@ extension AgentService {
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
             }
             log(result, of: order)
-            post.yield(.migrationEnded(order.id, result, at: .byTheWallClock))
+            post.yield(.migrationEnded(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])

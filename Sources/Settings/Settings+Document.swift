@@ -19,7 +19,7 @@ extension Settings {
             section = Array(parents)
             let indent = Self.indent(parents.count)
             lines.append("\(indent)# \(key.meaning) [\(key.variable)]")
-            let value = key.show(self)
+            let value = key.show(self).map(Self.yaml)
             lines.append("\(indent)\(value == nil ? "# " : "")\(parts.last ?? ""): \(value ?? "…")")
         }
         lines.append(
@@ -28,10 +28,10 @@ extension Settings {
         lines.append("# the libvirt URI under which the others reach it; mode: maintenance empties it.")
         lines.append("hosts:\(inventory.hosts.isEmpty ? " []" : "")")
         for host in inventory.hosts {
-            lines.append("  - name: \(host.name)")
-            lines.append("    address: \(host.address)")
-            lines.append("    inner_address: \(host.innerAddress)")
-            lines.append("    libvirt_uri: \(host.libvirtURI)")
+            lines.append("  - name: \(Self.yaml(host.name.rawValue))")
+            lines.append("    address: \(Self.yaml(host.address))")
+            lines.append("    inner_address: \(Self.yaml(host.innerAddress))")
+            lines.append("    libvirt_uri: \(Self.yaml(host.libvirtURI))")
             if policy.maintenance.contains(host.name) { lines.append("    mode: maintenance") }
         }
         lines.append(
@@ -42,12 +42,34 @@ extension Settings {
         lines.append("#   - {name: licence, kind: onlyOn, vms: [db], hosts: [h1, h2]}")
         lines.append("rules:\(policy.rules.isEmpty ? " []" : "")")
         for rule in policy.rules {
-            let hosts = rule.hosts.isEmpty ? "" : ", hosts: [\(rule.hosts.map(\.rawValue).joined(separator: ", "))]"
-            let vms = rule.vms.map(\.rawValue).joined(separator: ", ")
-            lines.append("  - {name: \(rule.name), kind: \(rule.kind.rawValue), vms: [\(vms)]\(hosts)}")
+            let hosts = rule.hosts.isEmpty ? "" : ", hosts: \(Self.yaml(rule.hosts.map(\.rawValue)))"
+            let vms = Self.yaml(rule.vms.map(\.rawValue))
+            lines.append("  - {name: \(Self.yaml(rule.name)), kind: \(rule.kind.rawValue), vms: \(vms)\(hosts)}")
         }
         return lines.joined(separator: "\n") + "\n"
     }
+
+    private static func yaml(_ texts: [String]) -> String { "[\(texts.map(yaml).joined(separator: ", "))]" }
+
+    /// A text as it is read back to itself: in quotes, unless nothing in it could mean anything else to YAML.
+    private static func yaml(_ text: String) -> String {
+        let isPlain = text.allSatisfy { $0.isLetter || "0123456789-._/+%".contains($0) }
+        let beginsPlain = text.first.map { $0.isLetter || "0123456789/".contains($0) }
+        return isPlain && beginsPlain == true ? text : quoted(text)
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let escaped = text.unicodeScalars.map { scalar -> String in
+            switch scalar {
+            case "\"", "\\": "\\\(scalar)"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f: "\\x" + hexadecimal(scalar.value)
+            default: String(scalar)
+            }
+        }
+        return "\"\(escaped.joined())\""
+    }
+
+    private static func hexadecimal(_ value: UInt32) -> String { (value < 16 ? "0" : "") + String(value, radix: 16) }
 
     private static func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
 }

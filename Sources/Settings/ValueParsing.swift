@@ -53,7 +53,11 @@ func parseShare(_ text: String) throws(ValueError) -> Double {
     return number
 }
 
-func format(share: Double) -> String { "\(Int((share * 100).rounded()))%" }
+/// In whole percent where that says it exactly: what is printed is read back to the same value.
+func format(share: Double) -> String {
+    let percent = (share * 100).rounded()
+    return percent / 100 == share ? "\(Int(percent))%" : String(share)
+}
 
 func parseCount(_ text: String) throws(ValueError) -> Int {
     guard let number = Int(text), number > 0, number <= 1_000_000 else {
@@ -107,9 +111,13 @@ func parseBandwidth(_ text: String) throws(ValueError) -> Double {
     throw ValueError(reason: "'\(text)' is no bandwidth such as 1Gbit or 500Mbit")
 }
 
+/// What is read back to the same value: the shortest of the numbers around, as each step of reckoning is rounded.
 func format(bandwidth: Double) -> String {
-    let bits = bandwidth * 8
-    return bits >= 1e9 ? "\(format(number: bits / 1e9))Gbit" : "\(format(number: bits / 1e6))Mbit"
+    let (unit, factor) = bandwidth * 8 >= 1e9 ? ("Gbit", 1e9) : ("Mbit", 1e6)
+    let number = bandwidth * 8 / factor
+    let near = (-4...4).map { number + Double($0) * number.ulp }.filter { $0 * factor / 8 == bandwidth }
+    let shortest = near.map(format(number:)).min { ($0.count, $0) < ($1.count, $1) }
+    return (shortest ?? format(number: number)) + unit
 }
 
 /// One of the names of an enumeration.

@@ -22,6 +22,15 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var options: AgentOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "Record what the agent is told and what it does, for 'evenkeel replay'. Where the file is there, FILE.2 "
+                + "and so on is written. What cannot be written ends the recording, not the agent.",
+            valueName: "file"
+        )
+    )
+    var record: String?
+
     static let lockPath = "/run/evenkeel-agent.lock"
 
     func run() async throws {
@@ -36,7 +45,8 @@ struct RunCommand: AsyncParsableCommand {
             ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
             mesh: try options.mesh(settings, of: host),
-            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
+            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) }),
+            record: record
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }

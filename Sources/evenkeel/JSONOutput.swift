@@ -2,8 +2,9 @@
 import Foundation
 
 /// A value as JSON for machines: sorted keys, so that outputs can be compared.
-func json(_ value: some Encodable) throws -> String {
+func json(_ value: some Encodable, isPretty: Bool = true) throws -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if isPretty { encoder.outputFormatting.insert(.prettyPrinted) }
     return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -110,7 +110,7 @@ extension MoveExecution {
             switch effects.removeFirst() {
             case .migrate(let order):
                 let result = await migrate(order, progress: progress)
-                effects += core.handle(.migrationEnded(order.id, result, at: clock))
+                effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result), at: clock))
             case .look(let order):
                 let sighting = await look(for: order)
                 effects += core.handle(.looked(order.id, sighting, at: clock))

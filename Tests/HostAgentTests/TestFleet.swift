@@ -23,6 +23,7 @@ struct TestFleet: Sendable {
         _ agents: [HostName] = [h1, h2],
         settings: @Sendable (HostName) -> Settings = { _ in .sample(allowPlain: true) },
         through wrap: (InMemoryLedger) -> any FleetLedger = { $0 },
+        record: (HostName) -> String? = { _ in nil },
         body: () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -34,7 +35,8 @@ struct TestFleet: Sendable {
                     ledger: wrap(ledger.writing(as: .host(host))),
                     hypervisor: world.hypervisor(of: host),
                     mesh: .broken(host),
-                    logger: log.logger(host.rawValue)
+                    logger: log.logger(host.rawValue),
+                    record: record(host)
                 )
                 service.limits.jobLock = .zero
                 group.addTask { [service] in await service.run() }

@@ -142,6 +142,29 @@ struct SettingsTests {
         #expect(defaults == Settings())
     }
 
+    @Test(arguments: [
+        "policy.cpu.upper=80.5%", "policy.cpu.upper=0.8125001", "policy.bandwidth=1.1Gbit", "policy.bandwidth=0.3Mbit",
+        "policy.bandwidth=7.77Gbit", "policy.memory_limit=133.3%", "policy.cooldown=1500ms", "policy.weights.cpu=0.001",
+        "hypervisor.uri=xen:///", "ledger.folder=/a folder: with #signs \"and\" 'quotes'\\\t",
+        "sampling.cgroup=- [x]: {y}",
+    ])
+    func theDocumentedFileSaysEveryValueExactly(flag: String) throws {
+        let settings = try Settings.load(file: nil, flags: [flag])
+        #expect(settings != Settings())
+        #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
+    }
+
+    @Test func theDocumentedFileQuotesNamesThatYAMLWouldMistake() throws {
+        let names = ["a: b", "#1", "x, y", "{z}", "-", "it's", "\"q\"", "é", "1:2", "a://b"]
+        let rules = names.map {
+            "  - {name: '\($0.replacing("'", with: "''"))', kind: apart, vms: ['\(names[0])', '\(names[1])']}"
+        }
+        let text = "rules:\n" + rules.joined(separator: "\n")
+        let settings = try Settings.load(file: ("f.yaml", text))
+        #expect(settings.policy.rules.map(\.name) == names)
+        #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
+    }
+
     @Test func everyKeyIsDocumented() {
         let text = Settings().documentedFile()
         for key in SettingKey.all { #expect(text.contains(key.meaning) && text.contains(key.variable)) }

@@ -52,7 +52,7 @@ extension World {
             queue.put(.append(host: host, life: life, report), at: now + draw(5...40))
         case .readRequirements(let order):
             let result = requirements(for: order, on: host)
-            answer(host, after: 20) { .requirementsRead(order.id, result, at: $0) }
+            answer(host, after: 20) { .requirementsRead(order.id, AgentCore.Answer(result), at: $0) }
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = unmet(requirements, on: host, promisedBytes: promisedBytes)
             answer(host, after: 30) { .targetChecked(order.id, failures, at: $0) }
@@ -74,7 +74,10 @@ extension World {
     // MARK: what the hypervisor is asked
 
     func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
-        queue.put(.agent(host: host, life: life) { .migrationEnded(order, result, at: $0) }, at: now + 20)
+        queue.put(
+            .agent(host: host, life: life) { .migrationEnded(order, AgentCore.Answer(result), at: $0) },
+            at: now + 20
+        )
     }
 
     private func requirements(for order: MigrationOrder, on host: Int) -> Result<VMRequirements, OrderFailure> {

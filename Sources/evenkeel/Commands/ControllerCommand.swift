@@ -16,6 +16,15 @@ struct ControllerCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "Record what the controller is told and what it decides, for 'evenkeel replay'. Where the file is there, "
+                + "FILE.2 and so on is written. What cannot be written ends the recording, not the controller.",
+            valueName: "file"
+        )
+    )
+    var record: String?
+
     func run() async throws {
         let settings = try options.settings()
         let ledger = options.openLedger(settings, as: .controller)
@@ -24,7 +33,7 @@ struct ControllerCommand: AsyncParsableCommand {
         let path = "\(settings.ledger.folder)/controller.lock"
         let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
         let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
-        let service = ControllerService(settings: settings, ledger: ledger, logger: logger)
+        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record)
         // Cancelled is how it is meant to end.
         _ = try? await cancellingOnShutdownSignals { await service.run() }
         withExtendedLifetime(lock) {}

@@ -77,7 +77,7 @@ struct FleetInput {
         model.hosts[index].mode = .maintenance
     }
 
-    private static func text(of file: String) throws -> String {
+    static func text(of file: String) throws -> String {
         guard let text = String(bytes: try bytes(of: file), encoding: .utf8) else {
             throw FleetInputError(file: file, problem: "is not UTF-8 text")
         }
@@ -85,14 +85,14 @@ struct FleetInput {
     }
 
     /// A file's bytes, or with `-` what standard input has.
-    private static func bytes(of file: String) throws -> Data {
+    static func bytes(of file: String) throws -> Data {
         if file == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
             throw FleetInputError(file: file, problem: "is a folder")
         }
         do {
-            return try Data(contentsOf: URL(fileURLWithPath: file))
+            return try Data(contentsOf: URL(fileURLWithPath: file), options: .mappedIfSafe)
         } catch {
             throw FleetInputError(file: file, problem: "cannot be read: \(error.localizedDescription)")
         }

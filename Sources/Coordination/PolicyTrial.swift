@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// A controller of another policy that is told what the recorded one was told, to see which orders it would have given.
+///
+/// After the first order that differs this is hypothetical: the fleet goes on as the recorded controller's orders moved
+/// it. Orders that this one alone gives are taken up by nobody, and expire.
+public struct PolicyTrial: Sendable {
+    /// What a recorded event brought.
+    public struct Outcome: Sendable, Equatable {
+        /// Orders that both give.
+        public var same: [MigrationOrder] = []
+        /// Recorded orders that would not have been given.
+        public var dropped: [MigrationOrder] = []
+        /// Orders that would have been given.
+        public var new: [MigrationOrder] = []
+    }
+
+    private var core: ControllerCore
+    /// This core's order for each recorded one that is the same move, given at the same event.
+    private var own: [OrderID: OrderID] = [:]
+
+    /// `core`: fresh, and of the other policy.
+    public init(_ core: ControllerCore) { self.core = core }
+
+    public mutating func take(_ step: RecordedStep<ControllerCore>) -> Outcome {
+        let recorded = step.effects.compactMap(\.order)
+        var unmatched = core.handle(translated(step.event)).compactMap(\.order)
+        var outcome = Outcome()
+        for order in recorded {
+            if let index = unmatched.firstIndex(where: { $0.move == order.move }) {
+                own[order.id] = unmatched.remove(at: index).id
+                outcome.same.append(order)
+            } else {
+                outcome.dropped.append(order)
+            }
+        }
+        outcome.new = unmatched
+        return outcome
+    }
+
+    /// The event with the recorded orders' identifiers in this core's terms.
+    ///
+    /// Its own orders need identifiers of their own: two different orders of one name would be taken for one, and what
+    /// the fleet did with the recorded one for an answer to the other.
+    private func translated(_ event: ControllerCore.Event) -> ControllerCore.Event {
+        switch event {
+        case .tick(let at, let identifier): return .tick(at: at, identifier: "\(identifier)~")
+        case .order(.migrate(var order)):
+            order.id = own[order.id] ?? order.id
+            return .order(.migrate(order: order))
+        case .order(.cancel(let id, let at, let reason)):
+            return .order(.cancel(id: own[id] ?? id, at: at, reason: reason))
+        case .report(var report, let at):
+            report.order = own[report.order] ?? report.order
+            return .report(report, at: at)
+        case .submitted(let id, let result): return .submitted(own[id] ?? id, result)
+        case .sample, .caughtUp, .ledgerLost: return event
+        }
+    }
+}
+
+extension ControllerCore.Effect {
+    /// The order it writes, if it does.
+    public var order: MigrationOrder? { if case .submit(let order) = self { order } else { nil } }
+}
+
+extension MigrationOrder {
+    fileprivate var move: Move { Move(vm: vm, source: source, target: target) }
+}

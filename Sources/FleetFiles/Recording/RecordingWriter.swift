@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Foundation
+
+/// A recording that is being written: JSON Lines, the header first, then a line for each event.
+///
+/// Each line is with the kernel before the effects of its event are carried out, so what a killed process did is there.
+struct RecordingWriter {
+    let path: String
+    private let file: FileHandle
+    private let encoder = JSONEncoder()
+
+    /// Begins a new file that its owner alone can read.
+    ///
+    /// Where the name is taken, the file's is the first free one of `name.2`, `name.3` and so on: a service that is
+    /// started again must neither write over what was recorded nor stay down for it.
+    init(path wanted: String, _ header: RecordingHeader) throws(FleetFileError) {
+        var (path, number) = (wanted, 1)
+        var descriptor = Self.create(path)
+        while descriptor < 0, errno == EEXIST, number < Self.mostFiles {
+            number += 1
+            path = "\(wanted).\(number)"
+            descriptor = Self.create(path)
+        }
+        guard descriptor >= 0 else { throw Self.error(path, "cannot be made", String(cString: strerror(errno))) }
+        try self.init(FileHandle(fileDescriptor: descriptor, closeOnDealloc: true), path: path, header)
+    }
+
+    /// Begins a recording in a file that is open and empty.
+    init(_ file: FileHandle, path: String, _ header: RecordingHeader) throws(FleetFileError) {
+        self.path = path
+        self.file = file
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        try write(header)
+    }
+
+    func append(_ step: RecordedStep<some Core>) throws(FleetFileError) { try write(step) }
+
+    private func write(_ line: some Encodable) throws(FleetFileError) {
+        do {
+            try file.write(contentsOf: try encoder.encode(line) + Data("\n".utf8))
+        } catch {
+            throw Self.error(path, "cannot be written", error.localizedDescription)
+        }
+    }
+
+    /// So many recordings of one name, and no more: a service that is started for ever must not fill the disk.
+    private static let mostFiles = 100
+
+    private static func create(_ path: String) -> Int32 {
+        open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0o600)
+    }
+
+    private static func error(_ path: String, _ what: String, _ why: String) -> FleetFileError {
+        FleetFileError(file: path, reason: "the recording \(what): \(why)")
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+
+/// An effect of a core, for people.
+protocol EffectInWords {
+    var role: EffectRole { get }
+    var words: String { get }
+}
+
+/// What an effect is to those who look at a recording.
+enum EffectRole {
+    /// A decision: an order that is given, or a move that is begun.
+    case order(MigrationOrder)
+    case announcement
+    case report
+    /// A step towards one of the others.
+    case step
+}
+
+extension ControllerCore.Effect: EffectInWords {
+    var role: EffectRole {
+        switch self {
+        case .submit(let order): .order(order)
+        case .announce: .announcement
+        }
+    }
+
+    var words: String {
+        switch self {
+        case .submit(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .announce(let announcement): "say (\(announcement.kind.rawValue)): \(announcement.text)"
+        }
+    }
+}
+
+extension AgentCore.Effect: EffectInWords {
+    var role: EffectRole {
+        switch self {
+        case .migrate(let order): .order(order)
+        case .say: .announcement
+        case .append: .report
+        case .readRequirements, .checkTarget, .cancelMigration, .look, .apply: .step
+        }
+    }
+
+    var words: String {
+        switch self {
+        case .append(let report): "report \(report.order): \(report.step.inWords)"
+        case .readRequirements(let order): "order \(order.id): read what \(order.vmName) needs"
+        case .checkTarget(let order, _, _): "order \(order.id): check whether \(order.vmName) may come"
+        case .migrate(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
+        case .look(let order): "order \(order.id): look where \(order.vmName) is"
+        case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
+        case .say(let text, _): "say: \(text)"
+        }
+    }
+}
+
+extension MigrationOrder {
+    fileprivate var inWords: String { "\(vmName) from \(source) to \(target)" }
+}
+
+extension OrderStep {
+    fileprivate var inWords: String {
+        switch self {
+        case .accepted: "accepted"
+        case .prepared: "prepared"
+        case .running: "running"
+        case .done: "done"
+        case .failed(let failure): "failed: \(failure.reason)"
+        }
+    }
+}
