@@ -110,6 +110,7 @@ let package = Package(
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
+        tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
