@@ -7,7 +7,11 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
 	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev
 
-.PHONY: demo test check build packages lint format bench-planner lab-down clean help
+# Seeds of `make torture`; SEED is the first.
+RUNS ?= 10000
+SEED ?= 1
+
+.PHONY: demo test check build release packages lint format torture bench-planner lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -19,9 +23,20 @@ demo: build
 # make check  what CI runs: formatting, purity, build with warnings as errors, all tests
 check: lint test
 
-test: packages
+# The release program is there before the tests: they compare its event logs with their own.
+test: packages release
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel
+	@echo "== 2,000 torture seeds, with the release program"
+	.build/release/evenkeel simulate --torture 2000
+
+# make torture  random faults against every promise; a seed that breaks one is told with the faults it needs. Options:
+# make torture RUNS=100000 SEED=1
+torture: release
+	.build/release/evenkeel simulate --torture $(RUNS) --seed $(SEED)
+
+release:
+	$(SWIFT) build -c release --product evenkeel
 
 # make build  both programs, in .build/debug
 build: packages

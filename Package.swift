@@ -117,6 +117,7 @@ let package = Package(
             ["Controller", "FleetFiles", "Coordination", "Ledger", "Settings", "Fleet", "Commands", "evenkeel", log]
         ),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
+        tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),

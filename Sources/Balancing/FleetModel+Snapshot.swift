@@ -17,10 +17,18 @@ extension FleetModel {
                 }
             }
         }
+        // A host that has a copy of a VM, even one that does not run, takes no second.
+        var copies: [VMID: [HostName: String]] = [:]
+        for host in snapshot.hosts {
+            for vm in host.latest?.vms ?? [] {
+                guard let home = homes[vm.id], home != host.name else { continue }
+                copies[vm.id, default: [:]][host.name] = "it has a copy of the VM (\(vm.state.rawValue))"
+            }
+        }
         var vms: [VirtualMachine] = []
         var hosts: [Host] = []
         for history in snapshot.hosts {
-            let (host, its) = Self.host(history, homes: homes, index: index, policy: policy, over: part)
+            let (host, its) = Self.host(history, homes: homes, copies: copies, index: index, policy: policy, over: part)
             hosts.append(host)
             vms += its
         }
@@ -39,6 +47,7 @@ extension FleetModel {
     private static func host(
         _ history: HostHistory,
         homes: [VMID: HostName],
+        copies othersHave: [VMID: [HostName: String]],
         index: MoveIndex,
         policy: Policy,
         over part: HistoryWindow
@@ -77,7 +86,7 @@ extension FleetModel {
                     state: vm.state,
                     dirtyBytesPerSecond: index.dirtyRate(of: vm.id),
                     staysBecause: index.reasonToStay(vm),
-                    avoids: index.avoids(vm.id)
+                    avoids: index.avoids(vm.id).merging(othersHave[vm.id] ?? [:]) { $1 }
                 )
             )
         }

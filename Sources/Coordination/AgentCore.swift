@@ -190,7 +190,10 @@ extension AgentCore {
     private mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
-            guard orders[order.id] == nil || mutations.contains(.forgetsOrders) else { return }
+            if let known = orders[order.id] {
+                guard mutations.contains(.forgetsOrders), known.stage.isFinal else { return }
+                targetChecked.remove(order.id)
+            }
             let reports = early.removeValue(forKey: order.id) ?? []
             guard order.source == host || order.target == host else {
                 if !reports.contains(where: { $0.step.isFinal }) { foreign.insert(order.id) }

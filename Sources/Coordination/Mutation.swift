@@ -4,7 +4,7 @@
 ///
 /// Only this package can ask for one: tests, and the simulator when it is told to.
 package enum Mutation: String, CaseIterable, Sendable {
-    /// The agent carries out an order as often as the ledger shows it.
+    /// The agent forgets an order once it has ended, and carries it out again when the ledger shows it again.
     case forgetsOrders = "forgets-orders"
     /// The agent begins again what an earlier life of it had begun.
     case beginsAgain = "begins-again"

@@ -40,7 +40,8 @@ public enum Fault: Sendable, Equatable {
     ///
     /// libvirt then resumes the source's copy, or leaves it paused.
     case answerLost(host: Int, resumes: Bool)
-    /// Somebody without the right key, or with another host's, writes orders and reports.
+    /// Somebody without the right key, or with another host's, writes orders and reports; and writes the controller's
+    /// latest order again, as it was signed.
     case forgery(host: Int)
     /// The host tells that it has far more CPU than it has, and that it is idle.
     case lie(host: Int)

@@ -79,16 +79,16 @@ public struct FleetBuilder: Sendable {
 extension Policy {
     /// The same policy where samples come less often than in production, or for a fleet of many hosts.
     ///
-    /// Windows are at least as long as two samples; what production reads from several samples in a quarter of a minute
+    /// Windows are at least as long as two samples; what production reads from three of four samples, five seconds each,
     /// is in one that was taken over a minute. Moves at a time: at least one for each ten hosts.
     public func scaled(toSamplesEvery interval: Duration, hosts: Int) -> Policy {
         var policy = self
         policy.staleAfter = max(staleAfter, interval * 3)
         policy.shortWindow = max(shortWindow, interval)
         policy.longWindow = max(longWindow, interval * 2)
-        let samples = max(1, Int((15 / max(0.001, interval.inSeconds)).rounded(.up)))
-        policy.overloadSamples = min(overloadSamples, samples)
-        policy.overloadWindow = max(policy.overloadSamples, min(overloadWindow, samples))
+        func samples(in seconds: Double) -> Int { max(1, Int((seconds / max(0.001, interval.inSeconds)).rounded(.up))) }
+        policy.overloadSamples = min(overloadSamples, samples(in: 15))
+        policy.overloadWindow = max(policy.overloadSamples, min(overloadWindow, samples(in: 20)))
         policy.orderLifetime = max(orderLifetime, interval)
         policy.movesInAll = max(movesInAll, hosts / 10)
         return policy

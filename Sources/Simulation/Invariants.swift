@@ -30,6 +30,7 @@ struct Invariants {
     var asked: [OrderID: MigrationOrder] = [:]
     private var submittedAt: [OrderID: Int64] = [:]
     private var lastOrderAt: Int64?
+    private(set) var lastOrder: MigrationOrder?
     private var ended: Set<OrderID> = []
     private var begun: Set<OrderID> = []
     /// The time at which a VM last left a host.
@@ -131,6 +132,7 @@ struct Invariants {
     mutating func submitted(_ order: MigrationOrder, at: Int64) {
         submittedAt[order.id] = at
         lastOrderAt = at
+        lastOrder = order
         if expects, at > settleBy {
             broken(.settles, "order \(order.id) still moves \(order.vmName): \(order.reason)", at: at)
         }

@@ -55,6 +55,21 @@ struct SteadyPlannerTests {
         #expect(plan.judgements.first?.verdict == .calm)
     }
 
+    @Test func aHostWithACopyOfAVMIsNoTargetForIt() throws {
+        // A move of it there or from there broke, and what is left waits for a person.
+        var copy = vm("lean", cores: 0, mebibytes: 512)
+        copy.state = .paused
+        let plan = balancer.plan(
+            for: snapshot([
+                steady("h1", cpu: 3.8, vms: busy),
+                steady("h2", cpu: 1.0, vms: [copy]),
+                steady("h3", cpu: 1.5),
+            ])
+        )
+        let move = try #require(plan.moves.first)
+        #expect(move.vm == VMID("lean") && move.target == HostName("h3"))
+    }
+
     @Test func aStaleHostIsNeitherSourceNorTarget() {
         var stale = steady("h1", cpu: 3.8, vms: busy)
         stale.samples = stale.samples.map { old in

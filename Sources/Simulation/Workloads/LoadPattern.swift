@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Loads made up by a seed; the mean demand of each is 25 to 45 % of the VCPUs.
+/// Loads made up by a seed; the VMs of each want 25 to 45 % of their VCPUs on average while they live.
 public enum LoadPattern: String, CaseIterable, Sendable {
     /// Each VM follows a day, most of them the same one, with noise.
     case diurnal

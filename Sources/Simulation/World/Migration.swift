@@ -18,8 +18,12 @@ struct Migration {
     var turn = 0
     var iteration = 0
     var sentBytes = 0.0
-    /// What this iteration sends, and how fast.
+    /// What this iteration sends, and since when.
+    var iterationBytes = 0.0
+    var iterationBeganAt: Int64
+    /// What of it was left at a time, and how fast it is sent since.
     var remainingBytes = 0.0
+    var remainedAt: Int64
     var bytesPerSecond = 1.0
     var isTransferring = false
     /// By how much the guest is slowed down so that it dirties less, 0 to 1.

@@ -9,6 +9,8 @@ struct VMCopy {
     var isIncoming = false
     /// It was active when its host went down: the boot starts it again.
     var startsAtBoot = false
+    /// The share of its time for which a migration keeps the guest from executing, so that it dirties less.
+    var throttle = 0.0
     /// CPU time that it got here, in core seconds.
     var cpuSeconds = 0.0
     /// CPU time that it wanted here and did not get, in core seconds.
@@ -16,6 +18,8 @@ struct VMCopy {
 
     /// Whether the guest executes.
     var executes: Bool { state == .running || state == .migratingOut }
+    /// What the guest can ask the host's CPUs for, of what it wants.
+    func asks(_ cores: [Double]) -> Double { executes ? cores[vm] * (1 - throttle) : 0 }
     var takesMemory: Bool { state != .inactive && state != .absent }
 }
 
@@ -74,6 +78,11 @@ struct SimulatedHost {
 
     mutating func remove(_ vm: Int) { copies.removeAll { $0.vm == vm } }
 
+    /// Slows a guest down, until its copy changes.
+    mutating func throttle(_ vm: Int, by share: Double) {
+        if let index = index(of: vm) { copies[index].throttle = share }
+    }
+
     func memoryInUse(_ memory: [UInt64]) -> UInt64 {
         copies.reduce(0) { $0 + ($1.takesMemory ? memory[$1.vm] : 0) }
     }
@@ -92,14 +101,15 @@ struct SimulatedHost {
         let seconds = Double(now - updatedAt) / 1000
         updatedAt = now
         guard seconds > 0, isUp else { return stretch }
-        let total = demand(cores, overhead: overhead)
+        let total = copies.reduce(Double(transfers) * overhead) { $0 + $1.asks(cores) }
         let share = total > spec.cores ? spec.cores / total : 1
         for index in copies.indices where copies[index].executes {
             let wanted = cores[copies[index].vm] * seconds
-            copies[index].cpuSeconds += wanted * share
-            copies[index].waitedSeconds += wanted * (1 - share)
+            let asked = copies[index].asks(cores) * seconds
+            copies[index].cpuSeconds += asked * share
+            copies[index].waitedSeconds += asked * (1 - share)
             stretch.wanted += wanted
-            stretch.unserved += wanted * (1 - share)
+            stretch.unserved += wanted - asked * share
         }
         busySeconds += min(total, spec.cores) * seconds
         waitedSeconds += min(1, Self.waitingPerUnserved * (1 - share)) * seconds

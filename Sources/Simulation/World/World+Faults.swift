@@ -54,9 +54,7 @@ extension World {
         case .migrationFails(let host, _), .answerLost(let host, _): armed[host]?.removeAll { $0 == fault }
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
-            for number in migrations.keys where migrations[number]?.hangsUntil == .max {
-                migrations[number]?.hangsUntil = now
-            }
+            for number in migrations.keys.sorted() where migrations[number]?.source == host { endHang(of: number) }
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery: break
         }
@@ -196,21 +194,23 @@ extension World {
         // One with no right key, one with a host's.
         publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
         publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
-        guard let victim = invariants.asked.keys.sorted().last else { return }
+        guard let genuine = invariants.lastOrder else { return }
+        // A copy of a signed order is as genuine as the order: that it is carried out once is for the agents to see to.
+        publishForged(.order(.migrate(order: genuine)), by: .controller, isGenuine: true)
         let done = OrderStep.done(
             outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
             evidence: Evidence(channel: .ipsec, verdict: .covered)
         )
         let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "forged", runsOn: nil))
         for step in [OrderStep.prepared, done, failed] {
-            let report = OrderReport(order: victim, host: hostNames[host], at: instant, step: step)
-            let isParty = invariants.asked[victim].map { [$0.source, $0.target].contains(report.host) } ?? false
+            let report = OrderReport(order: genuine.id, host: hostNames[host], at: instant, step: step)
+            let isParty = [genuine.source, genuine.target].contains(report.host)
             // A host may lie about its own part: that is not forgery.
             guard !isParty else { continue }
             publishForged(.report(report), by: .agent(host), isGenuine: true)
         }
         let other = (host + 1) % hosts.count
-        let report = OrderReport(order: victim, host: hostNames[other], at: instant, step: failed)
+        let report = OrderReport(order: genuine.id, host: hostNames[other], at: instant, step: failed)
         publishForged(.report(report), by: .agent(host), isGenuine: true)
     }
 

@@ -153,6 +153,7 @@ extension World {
             copy.state = state
             copy.isIncoming = isIncoming
             copy.startsAtBoot = false
+            copy.throttle = 0
             hosts[host].put(copy)
         } else {
             hosts[host].remove(vm)

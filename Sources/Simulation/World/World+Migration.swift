@@ -36,6 +36,8 @@ extension World {
             agentLife: life,
             sourceLibvirt: hosts[host].libvirtLife,
             targetLibvirt: hosts[target].libvirtLife,
+            iterationBeganAt: now,
+            remainedAt: now,
             lastProgressAt: now
         )
         migrationCount += 1
@@ -103,14 +105,22 @@ extension World {
             advance(host)
             hosts[host].transfers += 1
         }
+        shareLinks(of: migration)
         migrations[number]?.isTransferring = true
         migrations[number]?.phase = .memory
         migrations[number]?.remainingBytes = Double(memory[migration.vm])
         beginIteration(number)
     }
 
-    /// Links are shared evenly by those who use them when an iteration begins.
     private func beginIteration(_ number: Int) {
+        guard let migration = migrations[number] else { return }
+        migrations[number]?.iterationBytes = migration.remainingBytes
+        migrations[number]?.iterationBeganAt = now
+        transfer(number)
+    }
+
+    /// Sends what is left of an iteration: a link is shared evenly by those who use it.
+    private func transfer(_ number: Int) {
         guard let migration = migrations[number] else { return }
         let (source, target) = (hosts[migration.source], hosts[migration.target])
         let rate = min(
@@ -118,7 +128,21 @@ extension World {
             target.spec.bytesPerSecond / Double(max(1, target.transfers))
         )
         migrations[number]?.bytesPerSecond = max(1, rate)
+        migrations[number]?.remainedAt = now
         schedule(number, after: Int64(migration.remainingBytes / max(1, rate) * 1000))
+    }
+
+    /// A migration begins or ends to use the links of its hosts: the others on them get less or more from now on.
+    private func shareLinks(of changed: Migration) {
+        let ends = [changed.source, changed.target]
+        for number in migrations.keys.sorted() {
+            guard let migration = migrations[number], migration.isTransferring, migration.phase == .memory,
+                ends.contains(migration.source) || ends.contains(migration.target)
+            else { continue }
+            let sent = Double(now - migration.remainedAt) / 1000 * migration.bytesPerSecond
+            migrations[number]?.remainingBytes = max(0, migration.remainingBytes - sent)
+            transfer(number)
+        }
     }
 
     private func endIteration(_ number: Int) {
@@ -128,18 +152,20 @@ extension World {
             if now >= stalled { return abort(number, "no progress for \(settings.physics.stallLimit)") }
             return schedule(number, after: min(until - now, stalled - now))
         }
-        let seconds = migration.remainingBytes / migration.bytesPerSecond
+        let seconds = Double(now - migration.iterationBeganAt) / 1000
         let load = settings.workload.vms[migration.vm]
         let busy = load.vcpus > 0 ? min(1, wanted[migration.vm] / Double(load.vcpus)) : 0
-        migration.sentBytes += migration.remainingBytes
+        migration.sentBytes += migration.iterationBytes
         migration.iteration += 1
         migration.lastProgressAt = now
         let rate = load.dirtyBytesPerSecond * busy * (1 - migration.throttle)
         let dirtied = min(Double(load.workingSetBytes), rate * seconds)
-        if dirtied > migration.remainingBytes / 2, migration.iteration > 1 {
+        if dirtied > migration.iterationBytes / 2, migration.iteration > 1 {
             // QEMU's auto-converge (cpu-throttle-initial 20, cpu-throttle-increment 10): a guest that dirties more than
             // half of what was sent is slowed down.
             migration.throttle = min(0.99, migration.throttle == 0 ? 0.2 : migration.throttle + 0.1)
+            advance(migration.source)
+            hosts[migration.source].throttle(migration.vm, by: migration.throttle)
         }
         migration.remainingBytes = dirtied
         let progress = MigrationProgress(
@@ -162,6 +188,14 @@ extension World {
             return schedule(number, after: 1)
         }
         beginIteration(number)
+    }
+
+    /// What would have been sent by now has been; it goes on.
+    func endHang(of number: Int) {
+        guard let migration = migrations[number], migration.hangsUntil == .max else { return }
+        migrations[number]?.hangsUntil = now
+        let sentAt = migration.remainedAt + Int64(migration.remainingBytes / migration.bytesPerSecond * 1000)
+        if migration.phase == .memory, sentAt <= now { schedule(number, after: 1) }
     }
 
     private func stop(_ number: Int) {
@@ -251,6 +285,7 @@ extension World {
             advance(host)
             hosts[host].transfers = max(0, hosts[host].transfers - 1)
         }
+        shareLinks(of: migration)
     }
 
     /// Ends a migration that has not handed over: the source's libvirt resumes its copy, if it lives.

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+@testable import Simulation
+
+/// One kind of fault, and what is seen of it in the event log while two VMs move round a ring of three hosts.
+struct OneFault: Sendable, CustomTestStringConvertible {
+    var fault: Fault
+    /// In seconds after the orders.
+    var at: Int64
+    var seen: String
+    /// How many of the two moves are made all the same.
+    var moves: ClosedRange<Int>
+
+    var testDescription: String { "\(fault)" }
+
+    private init(_ fault: Fault, at: Int64, moves: ClosedRange<Int> = 2...2, _ seen: String) {
+        self.fault = fault
+        self.at = at
+        self.seen = seen
+        self.moves = moves
+    }
+
+    /// The moves begin after half a second and send memory until the tenth.
+    static let all: [OneFault] = [
+        OneFault(.agentCrash(host: 0), at: 4, "agent of h1 starts"),
+        OneFault(.controllerCrash, at: 4, "controller: in control: 3 hosts and 2 orders"),
+        OneFault(.libvirtCrash(host: 0), at: 4, moves: 1...1, "from h1 ends: the source's libvirt is gone"),
+        OneFault(.libvirtCrash(host: 2), at: 4, moves: 1...1, "from h2 ends: the target's libvirt is gone"),
+        OneFault(.hostCrash(host: 0), at: 4, moves: 1...1, "h1 is up again"),
+        OneFault(.hostCrash(host: 2), at: 4, moves: 1...1, "from h2 ends: the target's libvirt is gone"),
+        OneFault(.partition(.host(0), .host(1)), at: 4, moves: 1...1, "from h1 ends: the path is gone"),
+        OneFault(.partition(.host(0), .host(1)), at: 0, moves: 1...1, "no protected path"),
+        OneFault(.partition(.host(0), .ledger), at: 4, "h1: order order-1 done"),
+        OneFault(.partition(.controller, .ledger), at: 4, "h1: order order-1 done"),
+        OneFault(.ledgerOut, at: 4, "h1: order order-1 done"),
+        OneFault(.ledgerFull, at: 4, "h1: order order-1 done"),
+        OneFault(.ledgerSlow(milliseconds: 4000), at: 0, "h1: order order-1 done"),
+        OneFault(.ledgerDuplicates, at: 0, "h1: order order-1 done"),
+        OneFault(.ledgerUnsure, at: 0, moves: 0...2, "h1: order order-1"),
+        OneFault(.ledgerLoss, at: 0, moves: 0...2, "a record is lost"),
+        OneFault(.clockJump(.host(0), milliseconds: 3_600_000), at: 4, "h1: order order-1 done"),
+        OneFault(.clockJump(.host(0), milliseconds: -3_600_000), at: 4, "h1: order order-1 done"),
+        OneFault(.clockJump(.controller, milliseconds: 60_000), at: 4, "h1: order order-1 done"),
+        OneFault(.migrationFails(host: 0, phase: .prepare), at: 0, moves: 1...1, "qemu failed in phase prepare"),
+        OneFault(.migrationFails(host: 0, phase: .memory), at: 0, moves: 1...1, "qemu failed in phase memory"),
+        OneFault(.migrationFails(host: 0, phase: .stop), at: 0, moves: 1...1, "qemu failed in phase stop"),
+        OneFault(.migrationFails(host: 0, phase: .finish), at: 0, moves: 1...1, "qemu failed in phase finish"),
+        OneFault(.migrationFails(host: 0, phase: .confirm), at: 0, moves: 1...1, "h1: discard vm1: done"),
+        OneFault(.migrationHangs(host: 0), at: 0, "h1: order order-1 done"),
+        OneFault(.answerLost(host: 0, resumes: false), at: 0, moves: 1...1, "h1: discard vm1: done"),
+        OneFault(.answerLost(host: 0, resumes: true), at: 0, moves: 1...1, "h1: pause vm1: done"),
+        OneFault(.forgery(host: 2), at: 0, "h1: order order-1 done"),
+        OneFault(.lie(host: 2), at: 0, "h1: order order-1 done"),
+    ]
+}
+
+/// Each fault alone, in a world where two moves are under way.
+struct FaultTests {
+    /// Twenty seconds of the fault, then as long as it takes to see that all is well.
+    private func run(_ one: OneFault) throws -> (world: World, lines: [String]) {
+        let fault = ScheduledFault(at: .seconds(1 + one.at), lasts: .seconds(20), fault: one.fault)
+        var world = World(SmallWorld.ring())
+        let lines = try eventLog(SmallWorld.ring(duration: .seconds(3600), faults: [fault])) {
+            world = $0
+            try $0.run(until: 0.9)
+            try $0.order(0, to: 1)
+            try $0.order(1, to: 2)
+            try $0.run()
+        }
+        return (world, lines)
+    }
+
+    @Test(arguments: OneFault.all)
+    func aFaultAloneBreaksNoPromise(_ one: OneFault) throws {
+        let (world, lines) = try run(one)
+        let told = Comment(rawValue: lines.joined(separator: "\n"))
+        #expect(lines.contains { $0.contains("fault: \(one.fault)") }, told)
+        #expect(lines.contains { $0.contains("fault ends: \(one.fault)") }, told)
+        let begins = lines.firstIndex { $0.contains("fault: \(one.fault)") } ?? 0
+        #expect(lines[begins...].contains { $0.contains(one.seen) }, told)
+        #expect(world.controller?.orders.values.filter { $0.stage.isFinal }.count == 2, told)
+        #expect((0..<3).allSatisfy { world.places(of: $0).count == 1 }, told)
+        #expect(one.moves.contains(world.measures.migrations), told)
+        #expect(world.hosts.allSatisfy { $0.transfers == 0 && $0.isUp && $0.libvirtIsUp }, told)
+        #expect(world.simulatedSeconds < 3600, "it settles")
+    }
+}

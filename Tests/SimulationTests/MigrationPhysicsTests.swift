@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+@testable import Simulation
+
+/// What migrations take, worked out by hand: 0.2 s to prepare, then memory at 500 MB/s, 1 ms to stop, 30 ms to hand over
+/// and 50 ms to confirm.
+struct MigrationPhysicsTests {
+    private func world(
+        _ vms: [VMLoad],
+        duration: Duration = .seconds(120),
+        migrationLimit: Duration = .seconds(600)
+    ) -> World {
+        var settings = SmallWorld.settings(
+            hosts: (1...3).map { SmallWorld.host($0) },
+            vms: vms,
+            placement: vms.map { _ in 0 },
+            duration: duration
+        )
+        settings.physics.migrationLimit = migrationLimit
+        return World(settings)
+    }
+
+    @Test func aMoveTakesTheTimeAndBytesOfItsIterations() throws {
+        // Half busy, so 50 MB/s: 4 GB in 8 s leave 400 MB, which in 0.8 s leave 40 MB, which take 80 ms.
+        let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
+        let order = try world.order(0, to: 1)
+        try world.run()
+        let outcome = try #require(world.life(order)?.outcome)
+        #expect(outcome.bytesTransferred == 4_440_000_000)
+        #expect(outcome.iterations == 2)
+        #expect(abs((outcome.totalSeconds ?? 0) - 9.161) < 0.003)
+        #expect(abs((outcome.downtimeSeconds ?? 0) - 0.16) < 0.002)
+        #expect(world.measures.migratedBytes == 4.44e9)
+        #expect(world.measures.migrations == 1)
+        #expect(world.places(of: 0) == [1])
+    }
+
+    @Test func downtimeIsUnservedAndNothingElseIsLost() throws {
+        let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
+        try world.order(0, to: 1)
+        try world.run()
+        // One core, from the source's stop until the target runs: 80 ms to send and 30 ms to hand over.
+        #expect(abs(world.measures.unservedCoreSeconds - 0.11) < 0.002)
+        #expect(abs(world.measures.wantedCoreSeconds - 120) < 0.001, "what it wanted does not depend on where it ran")
+    }
+
+    @Test func anIterationSendsNoMoreThanTheWorkingSet() throws {
+        // 200 MB/s for 8 s would be 1.6 GB; its working set is 100 MB, which takes 0.2 s.
+        let vm = SmallWorld.vm(1, share: 1, dirtyBytesPerSecond: 200e6, workingSetBytes: 100_000_000)
+        let world = world([vm])
+        let order = try world.order(0, to: 1)
+        try world.run()
+        let outcome = try #require(world.life(order)?.outcome)
+        #expect(outcome.bytesTransferred == 4_100_000_000)
+        #expect(outcome.iterations == 1)
+    }
+
+    /// 800 MB/s on a link of 500 MB/s.
+    private let hasty = SmallWorld.vm(1, share: 1, dirtyBytesPerSecond: 800e6, workingSetBytes: 2_000_000_000)
+
+    @Test func aGuestThatDirtiesFasterThanTheLinkConvergesOnlyByBeingSlowedDown() throws {
+        let world = world([hasty])
+        let order = try world.order(0, to: 1)
+        try world.run()
+        var (left, bytes, seconds, throttle, iterations, lost) = (4e9, 0.0, 0.0, 0.0, 0, 0.0)
+        repeat {
+            let time = left / 500e6
+            bytes += left
+            seconds += time
+            lost += 2 * throttle * time
+            iterations += 1
+            let dirtied = min(2e9, 800e6 * (1 - throttle) * time)
+            if iterations > 1, dirtied > left / 2 { throttle = throttle == 0 ? 0.2 : throttle + 0.1 }
+            left = dirtied
+        } while left / 500e6 > 0.3
+        let outcome = try #require(world.life(order)?.outcome)
+        #expect(throttle > 0.5)
+        #expect(outcome.iterations == iterations)
+        #expect(abs(Double(outcome.bytesTransferred ?? 0) - bytes - left) < 0.02e9)
+        #expect(abs((outcome.totalSeconds ?? 0) - seconds - left / 500e6 - 0.281) < 0.05)
+        // Two cores are wanted: what the guest was kept from counts, like its downtime.
+        #expect(abs(world.measures.unservedCoreSeconds - lost - 2 * (left / 500e6 + 0.03)) < 0.1)
+        #expect(world.measures.unservedCoreSeconds > 10)
+        #expect(abs(world.measures.wantedCoreSeconds - 240) < 0.01)
+        #expect(world.hosts[1].copies.map(\.throttle) == [0])
+    }
+
+    @Test func aGuestThatDoesNotConvergeInTimeStays() throws {
+        let world = world([hasty], migrationLimit: .seconds(20))
+        let order = try world.order(0, to: 1)
+        try world.run()
+        let failure = try #require(world.life(order)?.failure)
+        #expect(failure.reason == "it took too long")
+        #expect(failure.runsOn == HostName("h1"))
+        #expect(world.places(of: 0) == [0])
+        #expect(world.measures.failedMigrations == 1)
+        #expect(world.hosts[0].copies.map(\.throttle) == [0])
+        #expect(world.hosts[1].copies.isEmpty, "the target lets go of its copy")
+        #expect(world.hosts.allSatisfy { $0.transfers == 0 })
+    }
+
+    @Test func twoMovesShareTheLinkOfTheirSource() throws {
+        // 6 GB and 3 GB at 250 MB/s each: the second has gone after 12 s, and the first sends its last 3 GB in 6 s.
+        let world = world([
+            SmallWorld.vm(1, memoryBytes: 6_000_000_000), SmallWorld.vm(2, memoryBytes: 3_000_000_000),
+        ])
+        let first = try world.order(0, to: 1)
+        let second = try world.order(1, to: 2)
+        try world.run()
+        let (one, other) = (try #require(world.life(first)?.outcome), try #require(world.life(second)?.outcome))
+        #expect(abs((one.totalSeconds ?? 0) - 18.3) < 0.2)
+        #expect(abs((other.totalSeconds ?? 0) - 12.3) < 0.2)
+        #expect(world.measures.migratedBytes == 9e9)
+    }
+
+    @Test func aMoveBackWithinTheHourIsPingPong() throws {
+        let world = world([SmallWorld.vm(1)], duration: .seconds(600))
+        try world.order(0, to: 1)
+        try world.run(until: 300)
+        try world.order(0, to: 0)
+        try world.run(until: 590)
+        #expect(world.measures.migrations == 2 && world.measures.pingPong == 1)
+        #expect(world.places(of: 0) == [0])
+    }
+
+    @Test func aHungMoveGoesOnWhenItsOwnHangEnds() throws {
+        let faults = [(0, 30), (1, 50)].map { host, seconds in
+            ScheduledFault(at: .zero, lasts: .seconds(seconds), fault: .migrationHangs(host: host))
+        }
+        let world = World(SmallWorld.ring(duration: .seconds(3600), faults: faults))
+        let orders = [try world.order(0, to: 1), try world.order(1, to: 2)]
+        try world.run()
+        let seconds = try orders.map { try #require(world.life($0)?.outcome?.totalSeconds) }
+        #expect((30.0...38).contains(seconds[0]) && (50.0...56).contains(seconds[1]), "\(seconds)")
+    }
+
+    @Test func aMoveThatHangsForTooLongIsGivenUp() throws {
+        let fault = ScheduledFault(at: .zero, lasts: .seconds(100), fault: .migrationHangs(host: 0))
+        let world = World(SmallWorld.ring(duration: .seconds(3600), faults: [fault]))
+        let order = try world.order(0, to: 1)
+        try world.run()
+        #expect(world.life(order)?.failure?.reason.contains("no progress for 60") == true)
+        #expect(world.places(of: 0) == [0])
+    }
+
+    @Test func aSlowTargetSlowsAMoveDown() throws {
+        let settings = SmallWorld.settings(
+            hosts: [SmallWorld.host(1), SmallWorld.host(2, bytesPerSecond: 200_000_000)],
+            vms: [SmallWorld.vm(1)],
+            placement: [0]
+        )
+        let world = World(settings)
+        let order = try world.order(0, to: 1)
+        try world.run()
+        #expect(abs((world.life(order)?.outcome?.totalSeconds ?? 0) - 20.281) < 0.003)
+    }
+}
+
+/// What a target does not take.
+struct AdmissionTests {
+    private func refusal(of target: SimulationSettings.Host, takes other: VMLoad? = nil) throws -> (World, String) {
+        let settings = SmallWorld.settings(
+            hosts: [SmallWorld.host(1), target],
+            vms: [SmallWorld.vm(1)] + (other.map { [$0] } ?? []),
+            placement: [0] + (other.map { _ in [1] } ?? [])
+        )
+        let world = World(settings)
+        let order = try world.order(0, to: 1)
+        try world.run()
+        let failure = try #require(world.life(order)?.failure)
+        #expect(failure.kind == .refused)
+        #expect(failure.runsOn == HostName("h1"))
+        #expect(world.places(of: 0) == [0])
+        #expect(world.measures.migrations == 0 && world.measures.failedMigrations == 0, "nothing began")
+        return (world, failure.reason)
+    }
+
+    @Test func aHostOfAnotherCompatibilityClassRefuses() throws {
+        let (_, reason) = try refusal(of: SmallWorld.host(2, compatibility: "arm64"))
+        #expect(reason.contains("x86-64 is wanted, this is arm64"))
+    }
+
+    @Test func memoryThatDoesNotFitIsRefused() throws {
+        let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 3_999_999_999))
+        #expect(reason.contains("4000000000 bytes are wanted, 0 are used or promised"))
+    }
+
+    @Test func memoryInUseCounts() throws {
+        let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 7_000_000_000), takes: SmallWorld.vm(2))
+        #expect(reason.contains("4000000000 are used or promised"))
+    }
+
+    @Test func memoryPromisedCounts() throws {
+        // Two of 4 GB from two hosts at the same time, for 7 GB.
+        let settings = SmallWorld.settings(
+            hosts: [SmallWorld.host(1), SmallWorld.host(2), SmallWorld.host(3, memoryBytes: 7_000_000_000)],
+            vms: [SmallWorld.vm(1), SmallWorld.vm(2)],
+            placement: [0, 1]
+        )
+        let world = World(settings)
+        let orders = [try world.order(0, to: 2), try world.order(1, to: 2)]
+        try world.run()
+        #expect(orders.count { world.life($0)?.stage == .done } == 1)
+        #expect(orders.compactMap { world.life($0)?.failure?.kind } == [.refused])
+    }
+}
