@@ -15,7 +15,7 @@ struct LoadForecast {
     private let usualVariance: Double
 
     /// A VM that was watched for so long is believed as much as the others, in seconds.
-    private static let untilOwnMean = 120.0
+    private static let untilOwnMean = 30.0
     private static let untilOwnVariance = 900.0
 
     init(_ snapshot: FleetSnapshot, policy: Policy) {

@@ -13,11 +13,20 @@ public struct Planner: Sendable {
     /// The default takes less than a second on one core of 2020.
     public var improvement: Int
 
+    /// Whether in a fleet of up to a thousand VMs every pair of them is tried as a swap at the end.
+    public var triesEverySwap: Bool
+
     /// `planning` goes before the policy's own.
-    public init(policy: Policy = Policy(), planning: PlanningPolicy? = nil, improvement: Int = 25_000_000) {
+    public init(
+        policy: Policy = Policy(),
+        planning: PlanningPolicy? = nil,
+        improvement: Int = 25_000_000,
+        triesEverySwap: Bool = true
+    ) {
         self.policy = policy
         self.planning = planning ?? policy.planning
         self.improvement = improvement
+        self.triesEverySwap = triesEverySwap
     }
 
     /// For each unit and host, so many candidates: beyond, an improvement is rarely found.
@@ -131,7 +140,7 @@ public struct Planner: Sendable {
             search.keepReserve()
             let placed = search.placement.hostOf
             search.descend()
-            if search.space.units.count <= Self.unitsPaired { search.settleAll(using: &random) }
+            if triesEverySwap, search.space.units.count <= Self.unitsPaired { search.settleAll(using: &random) }
             guard planning.reserveHosts > 0, search.placement.hostOf != placed else { return }
         }
         search.keepReserve()

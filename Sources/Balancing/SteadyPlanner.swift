@@ -12,7 +12,7 @@ public struct SteadyPlanner: Sendable {
     /// `improvement` as in `Planner`; less than there, since the fleet is planned again before the second wave.
     public init(policy: Policy, improvement: Int = 250_000) {
         self.policy = policy
-        planner = Planner(policy: policy, improvement: improvement)
+        planner = Planner(policy: policy, improvement: improvement, triesEverySwap: false)
     }
 
     public func plan(for snapshot: FleetSnapshot, seed: UInt64 = 0, shouldStop: () -> Bool = { false }) -> Plan {
