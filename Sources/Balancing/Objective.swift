@@ -66,8 +66,13 @@ struct Objective: Sendable {
             slope[Lane.vcpus] *= Self.preferenceOfTheEven
         }
         self.slope = slope
+        let target = Self.target(space)
         var upper = Vector(repeating: .infinity)
         upper[Lane.peak] = space.policy.cpu.upper
+        if space.model.persistence > 0 {
+            // In a fleet that is as full as that itself, being a little fuller than others is no harm worth a move.
+            upper[Lane.peak] = max(upper[Lane.peak], min(1, (1 + target[Lane.cpu]) / 2))
+        }
         upper[Lane.memory] = space.policy.memory.upper
         self.upper = upper
         var contention = Vector()
@@ -77,10 +82,10 @@ struct Objective: Sendable {
         }
         self.contention = contention
         persistence = space.model.persistence
-        lacking = (1 + min(1, space.policy.cpu.upper)) / 2
+        lacking = (1 + min(1, upper[Lane.peak])) / 2
         expected = persistence > 0 ? ExpectedExcess() : nil
         price = Self.pricePerSecond * level.priceFactor * 3600 / max(planning.horizon.inSeconds, 1)
-        target = Self.target(space)
+        self.target = target
         self.space = space
     }
 
