@@ -3,8 +3,8 @@ public import Fleet
 
 /// Plans for the running fleet from its history.
 ///
-/// What VMs will want is expected from all that is known of them (`LoadForecast`). A move that no rule, maintenance or
-/// lasting overload asks for waits until its hosts have been watched for a short window since their last move.
+/// What VMs will want is expected from all that is known of them (`LoadForecast`). A host that is not overloaded gives
+/// none away until it has been watched for a short window since its last move.
 public struct SteadyPlanner: Sendable {
     public let policy: Policy
     private let planner: Planner
@@ -44,32 +44,16 @@ public struct SteadyPlanner: Sendable {
         }
         var model = model.expecting(present, snapshot, policy: policy)
         let unknown = hostsHardlyKnown(snapshot)
-        var plan = planner.plan(for: model, seed: seed, shouldStop: shouldStop)
-        for round in 1...Self.rounds {
-            var refused: [VMID: String] = [:]
-            for move in plan.optionalMoves {
-                guard let host = [move.source, move.target].first(where: { unknown[$0] != nil }) else { continue }
-                refused[move.vm] =
-                    "\(host) has been watched for \(seconds(unknown[host] ?? .zero)) since its last change, and "
-                    + "\(seconds(policy.shortWindow)) are wanted before a move that is not needed"
-            }
-            guard !refused.isEmpty else { break }
-            if round == Self.rounds {
-                // Each round has new candidates: then only what must be is done.
-                let overloaded = Set(plan.judgements.filter { $0.verdict == .overloaded }.map(\.host))
-                for vm in model.vms where !overloaded.contains(vm.host) {
-                    refused[vm.id] = "too many hosts have changed just now for a move that is not needed"
-                }
-            }
-            for index in model.vms.indices where model.vms[index].staysBecause == nil {
-                model.vms[index].staysBecause = refused[model.vms[index].id]
-            }
-            plan = planner.plan(for: model, seed: seed, shouldStop: shouldStop)
+        let overloaded = Set(model.hosts.filter { $0.judgement?.verdict == .overloaded }.map(\.name))
+        for index in model.vms.indices where model.vms[index].staysBecause == nil {
+            let host = model.vms[index].host
+            guard let length = unknown[host], !overloaded.contains(host) else { continue }
+            model.vms[index].staysBecause =
+                "\(host) has been watched for \(seconds(length)) since its last change, and "
+                + "\(seconds(policy.shortWindow)) are wanted before a move that is not needed"
         }
-        return (plan, model)
+        return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
     }
-
-    private static let rounds = 3
 
     /// Hosts whose history since their last change is shorter than the short window, and how long it is.
     private func hostsHardlyKnown(_ snapshot: FleetSnapshot) -> [HostName: Duration] {
