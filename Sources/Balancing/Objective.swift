@@ -48,7 +48,7 @@ struct Objective: Sendable {
     static let preferenceOfTheEven = 1e-4
 
     /// What evenness still counts where the loads are known from their history: what may lack is reckoned with then, and
-    /// being even for its own sake moved five times as many VMs, which gained nothing.
+    /// being even for its own sake moves many more VMs and leaves more unserved (docs/simulation.md).
     static let evennessForeseen = 0.02
 
     /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.

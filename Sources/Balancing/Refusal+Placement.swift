@@ -4,8 +4,9 @@ import Fleet
 extension Refusal {
     /// Whether it has to be said of a host why its VMs stay: it is hot, or is to be emptied.
     static func isWanted(of host: Int, in placement: Placement, _ objective: Objective) -> Bool {
-        let mode = placement.space.model.hosts[host].mode
-        return objective.contention(on: host, of: placement) != nil || mode == .maintenance || mode == .failed
+        let its = placement.space.model.hosts[host]
+        return objective.contention(on: host, of: placement) != nil || its.judgement?.verdict == .overloaded
+            || its.mode == .maintenance || its.mode == .failed
     }
 
     /// Why each VM stays on such a host; nothing for others.

@@ -4,7 +4,7 @@ public import Fleet
 /// Plans for the running fleet from its history.
 ///
 /// What VMs will want is expected from all that is known of them (`LoadForecast`). A host that is not overloaded gives
-/// none away until it has been watched for a short window since its last move.
+/// none away until it has been watched for a short window since its last move, but for maintenance and rules.
 public struct SteadyPlanner: Sendable {
     public let policy: Policy
     private let planner: Planner
@@ -45,9 +45,12 @@ public struct SteadyPlanner: Sendable {
         var model = model.expecting(present, snapshot, policy: policy)
         let unknown = hostsHardlyKnown(snapshot)
         let overloaded = Set(model.hosts.filter { $0.judgement?.verdict == .overloaded }.map(\.name))
+        let ruled = Set(model.rules.flatMap(\.vms))
         for index in model.vms.indices where model.vms[index].staysBecause == nil {
             let host = model.vms[index].host
-            guard let length = unknown[host], !overloaded.contains(host) else { continue }
+            guard let length = unknown[host], !overloaded.contains(host), !ruled.contains(model.vms[index].id),
+                !policy.maintenance.contains(host)
+            else { continue }
             model.vms[index].staysBecause =
                 "\(host) has been watched for \(seconds(length)) since its last change, and "
                 + "\(seconds(policy.shortWindow)) are wanted before a move that is not needed"
@@ -66,24 +69,5 @@ public struct SteadyPlanner: Sendable {
             if length < policy.shortWindow { unknown[host.name] = length }
         }
         return unknown
-    }
-}
-
-extension Plan {
-    /// The moves that no rule, maintenance or lasting overload asks for.
-    var optionalMoves: [PlannedMove] {
-        let verdicts = Dictionary(judgements.map { ($0.host, $0.verdict) }, uniquingKeysWith: { first, _ in first })
-        // After a stop on the way a VM still moves for the sake of the host that it began on.
-        let homes = Dictionary(moves.map { ($0.vm, $0.source) }, uniquingKeysWith: { first, _ in first })
-        func isOptional(_ move: PlannedMove) -> Bool {
-            switch move.purpose {
-            case .drain, .rule, .reserve: false
-            case .contention: verdicts[homes[move.vm] ?? move.source] != .overloaded
-            case .balance, .room, .consolidate: true
-            }
-        }
-        // A stop on the way is as necessary as the way.
-        let necessary = Set(moves.filter { !isOptional($0) }.map(\.vm))
-        return moves.filter { !necessary.contains($0.vm) }
     }
 }

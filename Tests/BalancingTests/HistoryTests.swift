@@ -80,7 +80,7 @@ struct HistoryTests {
         #expect(window.samples.count == history.samples.count, "a minute between thinned samples is no silence")
     }
 
-    @Test func aMoveThatOneWindowDoesNotConfirmIsNotMade() {
+    @Test func whatLastsCountsAndAMomentDoesNot() {
         /// h1's VMs use so much in the last minute and a half, and before; h2 has 1.2 cores of its own.
         func moves(before: Double, now: Double) -> [PlannedMove] {
             var hosts = [
@@ -96,9 +96,10 @@ struct HistoryTests {
             let policy = Policy(planning: PlanningPolicy(weights: BalanceWeights(vcpus: 0)))
             return SteadyPlanner(policy: policy, improvement: 20_000).plan(for: snapshot).moves
         }
-        #expect(moves(before: 1, now: 2.8).map(\.reason) == [], "by the last half hour h2 carries more")
-        #expect(!moves(before: 2.8, now: 2.8).isEmpty, "where both windows agree, it is made")
-        #expect(moves(before: 2.8, now: 1).map(\.reason) == [], "it was so, and is no more")
+        #expect(moves(before: 1, now: 3.5).map(\.reason) == [], "half an hour of calm says more than a minute")
+        #expect(!moves(before: 3.5, now: 3.5).isEmpty, "what has lasted is expected to last")
+        #expect(!moves(before: 3.5, now: 2.8).isEmpty, "a moment's calm does not end it")
+        #expect(moves(before: 2.8, now: 2.8).map(\.reason) == [], "no VM lacks anything, nor is expected to")
     }
 
     @Test func whatMovesGotAndDirtiedIsReckonedWith() throws {

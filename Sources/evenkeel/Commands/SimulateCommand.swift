@@ -36,6 +36,9 @@ struct SimulateCommand: AsyncParsableCommand {
     )
     var rivals: [String] = []
 
+    @Flag(help: "Rivals decide as often as their projects do by default, instead of as often as Evenkeel.")
+    var usualIntervals = false
+
     @Option(
         help: "What goes wrong: none, light (a fault a day for each host), heavy (an hour) or torture.",
         transform: word
@@ -75,6 +78,8 @@ struct SimulateCommand: AsyncParsableCommand {
                 throw ValidationError("--torture judges Evenkeel alone: --rival and --report do not go with it.")
             }
             _ = try faultNumbers()
+        } else if usualIntervals, rivals.isEmpty {
+            throw ValidationError("--usual-intervals goes with --rival.")
         } else if onlyFaults != nil {
             throw ValidationError("--only-faults goes with --torture 1.")
         }
@@ -101,6 +106,7 @@ struct SimulateCommand: AsyncParsableCommand {
             settings: settings,
             measured: measured,
             contenders: try Contender.named(rivals),
+            usualIntervals: usualIntervals,
             jobs: workers,
             log: try log.map { try LogFile($0) }
         )

@@ -50,7 +50,10 @@ struct SimulatedFleetOptions: ParsableArguments {
     )
     var sampleInterval: Duration?
 
-    @Option(help: "How often is decided (default: after each sample).", transform: Quantity.duration)
+    @Option(
+        help: "How often is decided (default: twice for each sample; with more than \(Self.manyHosts) hosts once).",
+        transform: Quantity.duration
+    )
     var decisionInterval: Duration?
 
     /// Beyond, a minute's samples of all hosts take longer to reckon with than most people would wait.
@@ -90,7 +93,7 @@ struct SimulatedFleetOptions: ParsableArguments {
         let load = try await workload(seed: seed, measured: measured)
         let hosts = hosts ?? max(2, (load.workload.vms.count + 9) / 10)
         let sampleInterval = sampleInterval ?? .seconds(hosts > Self.manyHosts ? 300 : 60)
-        let decisionInterval = decisionInterval ?? sampleInterval
+        let decisionInterval = decisionInterval ?? (hosts > Self.manyHosts ? sampleInterval : sampleInterval / 2)
         let builder = FleetBuilder(
             hosts: hosts,
             meanCPU: meanCpu,

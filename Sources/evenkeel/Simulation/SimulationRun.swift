@@ -9,6 +9,8 @@ struct SimulationRun: Sendable {
     /// What is measured; after faults the world goes on until the fleet has settled, which is judged only.
     var measured: Duration
     var contenders: [Contender]
+    /// Whether a rival decides as often as its project does by default.
+    var usualIntervals = false
     /// How many are simulated at the same time.
     var jobs: Int
     /// Gets every line of Evenkeel's event log.
@@ -46,6 +48,7 @@ struct SimulationRun: Sendable {
     ) async throws -> SimulationOutcome.Row {
         var own = settings
         own.rival = contender.rival
+        if usualIntervals, let usual = contender.rival?.usualInterval { own.decisionInterval = usual }
         let start = ContinuousClock.now
         let world = World(own)
         if contender.rival == nil, let log { world.log = { log.write($0) } }
