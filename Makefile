@@ -11,7 +11,8 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 RUNS ?= 10000
 SEED ?= 1
 
-.PHONY: demo test check build release packages lint format torture bench-planner lab-down clean help
+.PHONY: demo test check build release packages lint format torture compare \
+	bench-simulation bench-planner lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +35,24 @@ test: packages release
 # make torture RUNS=100000 SEED=1
 torture: release
 	.build/release/evenkeel simulate --torture $(RUNS) --seed $(SEED)
+
+# make compare  every rival beside Evenkeel on traces and made-up loads; reports land in simulation-report/. Options:
+# make compare TRACES='a.tar.gz b/' LOADS=bursty
+TRACES ?= $(wildcard ../shared/data/planetlab/*.tar.gz)
+LOADS ?= diurnal bursty flash-crowd noisy-neighbour churn mixed
+compare: release
+	@mkdir -p simulation-report
+	@for traces in $(TRACES); do name=$$(basename "$$traces" .tar.gz); \
+		.build/release/evenkeel simulate --traces "$$traces" --rival all --report "simulation-report/$$name.html" \
+		| tee "simulation-report/$$name.txt" || exit 1; done
+	@for load in $(LOADS); do \
+		.build/release/evenkeel simulate --load "$$load" --hosts 40 --rival all --report "simulation-report/$$load.html" \
+		| tee "simulation-report/$$load.txt" || exit 1; done
+
+# make bench-simulation  time and memory for 1,000 hosts over a day and 10,000 over an hour, beside no policy at all
+bench-simulation: release
+	.build/release/evenkeel simulate --hosts 1000 --hours 24 --rival nothing --jobs 1
+	.build/release/evenkeel simulate --hosts 10000 --hours 1 --rival nothing --jobs 1
 
 release:
 	$(SWIFT) build -c release --product evenkeel

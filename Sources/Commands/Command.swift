@@ -98,7 +98,7 @@ extension Command {
         for (name, value) in environment { updates[Environment.Key(stringLiteral: name)] = value }
         do {
             let finished = try await Subprocess.run(
-                program.hasPrefix("/") ? .path(FilePath(program)) : .name(program),
+                program.contains("/") ? .path(FilePath(program)) : .name(program),
                 arguments: Arguments(arguments),
                 environment: .inherit.updating(updates),
                 platformOptions: options,

@@ -58,7 +58,8 @@ struct LinePlot {
             parts.append(stroke("M\(n(Self.left)) \(n(height))H\(n(Self.width - right))", "#888", dash: "6 4"))
             parts.append(text(level.name, x: Self.left + 6, y: height - 5, colour: "#666"))
         }
-        for (index, line) in lines.enumerated() { parts += drawn(line, index) }
+        // The first is drawn last, above the others.
+        for (index, line) in lines.enumerated().reversed() { parts += drawn(line, index) }
         return (parts + ["</svg>"]).joined(separator: "\n") + "\n"
     }
 

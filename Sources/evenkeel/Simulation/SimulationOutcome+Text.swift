@@ -5,6 +5,7 @@ extension SimulationOutcome {
     var text: String {
         var parts = [scene.text, table.text]
         if let comparison { parts.append(comparison) }
+        parts.append("Peak memory: \(peakMiB) MiB.")
         return parts.joined(separator: "\n\n")
     }
 

@@ -18,10 +18,10 @@ struct SimulationReport {
             <html lang="en"><head><meta charset="utf-8"><title>Evenkeel: simulation</title>
             <meta name="viewport" content="width=device-width">
             <style>
-            body { font: 15px/1.5 sans-serif; color: #222; margin: 2em auto; max-width: 62em; padding: 0 1em }
+            body { font: 15px/1.5 sans-serif; color: #222; margin: 2em auto; max-width: 75em; padding: 0 1em }
             table { border-collapse: collapse; font-variant-numeric: tabular-nums }
             th, td { padding: .3em .7em; text-align: right; border-bottom: 1px solid #ddd }
-            th:first-child, td:first-child { text-align: left }
+            td { white-space: nowrap } th:first-child, td:first-child { text-align: left }
             th { font-weight: 600 } tr.own { background: #eef6fb; font-weight: 600 }
             figure { margin: 1.5em 0 } svg { width: 100%; height: auto } .wide { overflow-x: auto } dt { font-weight: 600 }
             </style></head><body>

@@ -20,7 +20,7 @@ struct TradeOffPlot {
     }
 
     private func y(_ share: Double) -> Double {
-        Self.height - Self.bottom - share / mostUnserved * (Self.height - Self.top - Self.bottom)
+        Self.height - Self.bottom - (share / mostUnserved).squareRoot() * (Self.height - Self.top - Self.bottom)
     }
 
     var svg: String {
@@ -33,7 +33,7 @@ struct TradeOffPlot {
             text("Demand not served, by moves made: better is lower and further left", Self.left, 22, size: 15),
         ]
         for step in 0...5 {
-            let share = mostUnserved * Double(step) / 5
+            let share = mostUnserved * Double(step * step) / 25
             let moves = mostMoves * Double(step * step) / 25
             parts += [
                 line(Self.left, y(share), Self.width - Self.right, y(share)),
@@ -42,7 +42,12 @@ struct TradeOffPlot {
             ]
         }
         parts.append(
-            text("moves (root scale)", (Self.left + Self.width - Self.right) / 2, Self.height - 8, anchor: "middle")
+            text(
+                "moves (both scales are roots)",
+                (Self.left + Self.width - Self.right) / 2,
+                Self.height - 8,
+                anchor: "middle"
+            )
         )
         parts += rows.enumerated().map(point)
         return (parts + ["</svg>"]).joined(separator: "\n")
