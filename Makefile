@@ -44,10 +44,10 @@ compare: release
 	@mkdir -p simulation-report
 	@for traces in $(TRACES); do name=$$(basename "$$traces" .tar.gz); \
 		.build/release/evenkeel simulate --traces "$$traces" --rival all --report "simulation-report/$$name.html" \
-		| tee "simulation-report/$$name.txt" || exit 1; done
+		> "simulation-report/$$name.txt" || exit 1; tail -n +3 "simulation-report/$$name.txt"; done
 	@for load in $(LOADS); do \
 		.build/release/evenkeel simulate --load "$$load" --hosts 40 --rival all --report "simulation-report/$$load.html" \
-		| tee "simulation-report/$$load.txt" || exit 1; done
+		> "simulation-report/$$load.txt" || exit 1; tail -n +3 "simulation-report/$$load.txt"; done
 
 # make bench-simulation  time and memory for 1,000 hosts over a day and 10,000 over an hour, beside no policy at all
 bench-simulation: release

@@ -69,6 +69,9 @@ extension FleetModel {
         let forecast = LoadForecast(snapshot, policy: policy)
         var model = self
         model.persistence = forecast.persistence
+        for index in hosts.indices where index < present.hosts.count && hosts[index].name == present.hosts[index].name {
+            model.hosts[index].own = present.hosts[index].own
+        }
         // Both are in the order of the VMs' ids, of the same snapshot.
         for (index, vm) in present.vms.enumerated() where index < vms.count && vms[index].id == vm.id {
             let expected = forecast.expected(vm)

@@ -19,6 +19,7 @@ public struct LoadStatistics: Sendable, Equatable {
         fileprivate var products = 0.0
         fileprivate var squares = 0.0
         fileprivate var slots = 0.0
+        fileprivate var vcpus = 1.0
 
         public var variance: Double { max(0, meanSquare - mean * mean) }
     }
@@ -42,6 +43,8 @@ public struct LoadStatistics: Sendable, Equatable {
     private static let timeConstant = 6.0 * 3600
     private static let slotLength: Int64 = 300_000
     private static let longestInterval = 300.0
+    /// No host has more; one that says so is not to fill the memory.
+    private static let mostVMs = 4096
 
     /// Takes in a sample that is newer than all before it of its host.
     public mutating func add(_ sample: LoadSample) {
@@ -49,9 +52,10 @@ public struct LoadStatistics: Sendable, Equatable {
         let seconds = min(interval, Self.longestInterval)
         let number = sample.at.milliseconds / Self.slotLength
         let factor = sample.hiddenDemand
-        for vm in sample.vms ?? [] where vm.state == .running {
+        for vm in (sample.vms ?? []).prefix(Self.mostVMs) where vm.state == .running {
             guard let cores = vm.demand(hidden: factor) else { continue }
-            vms[vm.id, default: VM(lastSeen: sample.at)].add(cores, seconds: seconds, slot: number, at: sample.at)
+            vms[vm.id, default: VM(lastSeen: sample.at)]
+                .add(cores, of: vm.vcpus, seconds: seconds, slot: number, at: sample.at)
         }
     }
 
@@ -90,7 +94,14 @@ public struct LoadStatistics: Sendable, Equatable {
 }
 
 extension LoadStatistics.VM {
-    fileprivate mutating func add(_ cores: Double, seconds: Double, slot number: Int64, at: Instant) {
+    fileprivate mutating func add(
+        _ cores: Double,
+        of vcpus: Int?,
+        seconds: Double,
+        slot number: Int64,
+        at: Instant
+    ) {
+        if let vcpus, vcpus > 0 { self.vcpus = Double(vcpus) }
         lastSeen = max(lastSeen, at)
         self.seconds += seconds
         // At first a plain mean, later one that fades.
@@ -109,7 +120,8 @@ extension LoadStatistics.VM {
     private mutating func close(before next: Int64) {
         defer { slot = LoadStatistics.Slot() }
         guard slot.seconds > 0 else { return }
-        let own = slot.sum / slot.seconds - mean
+        // As a share of its VCPUs, so that no VM counts for more than another.
+        let own = (slot.sum / slot.seconds - mean) / max(1, vcpus)
         if let deviation {
             let fading = 1 - Double(LoadStatistics.slotLength) / 1000 / LoadStatistics.timeConstant
             products = products * fading + own * deviation
@@ -125,10 +137,11 @@ extension VMSample {
     ///
     /// Where its waiting is told that is what it did not get; else `factor` says how much more it may have wanted.
     func demand(hidden factor: Double) -> Double? {
-        guard let cpuCores, cpuCores.isFinite, cpuCores >= 0, cpuCores < 1e6 else { return nil }
-        let waiting = waitingCores.flatMap { $0.isFinite && $0 >= 0 && $0 < 1e6 ? $0 : nil } ?? 0
+        guard let cpuCores, cpuCores.isFinite, cpuCores >= 0 else { return nil }
+        let waiting = waitingCores.flatMap { $0.isFinite && $0 >= 0 ? $0 : nil } ?? 0
         let wanted = waiting > cpuCores * (factor - 1) * 0.1 ? cpuCores + waiting : cpuCores * factor
-        return max(cpuCores, min(wanted, vcpus.map { Double($0) } ?? wanted))
+        // No VM uses more than its VCPUs: what is beyond belief counts as all of them.
+        return min(wanted, Double(min(max(1, vcpus ?? 1024), 1024)))
     }
 }
 

@@ -87,6 +87,7 @@ extension SimulationSettings {
     public mutating func add(_ level: FaultLevel) {
         faults = ScheduledFault.schedule(level, hosts: hosts.count, until: duration, seed: seed)
         guard !faults.isEmpty else { return }
+        measured = duration
         duration += Invariants.settlingTime(policy) + Invariants.quiet(policy) + .seconds(60)
     }
 }

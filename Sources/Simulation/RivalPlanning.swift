@@ -73,15 +73,23 @@ struct RivalPlanning: Sendable {
         var hosts: [RivalFleet.Host] = []
         var vms: [RivalFleet.VM] = []
         var seen: Set<VMID> = []
+        // Figures of hosts that a move changes, or changed since their latest sample began, are of another placement.
+        let changing = Set(snapshot.movesInFlight.flatMap { [$0.source, $0.target] })
+        var changedAt: [HostName: Instant] = [:]
+        for past in snapshot.pastMoves where past.succeeded {
+            for host in [past.move.source, past.move.target] {
+                changedAt[host] = max(past.endedAt, changedAt[host] ?? past.endedAt)
+            }
+        }
         for (number, history) in snapshot.hosts.enumerated() {
             let latest = history.latest
             let age = latest.map { snapshot.at - $0.at } ?? .seconds(1 << 30)
             let active = (latest?.vms ?? []).filter(\.state.isActive)
+            let began = latest.map { $0.at - .milliseconds(Int64(1000 * ($0.intervalSeconds ?? 0))) }
+            let isOutdated = changedAt[history.name].map { changed in began.map { $0 < changed } ?? true } ?? false
             var cores = 0.0
-            var memory: UInt64 = 0
             for vm in active where seen.insert(vm.id).inserted {
                 cores += vm.cpuCores ?? 0
-                memory += vm.memoryBytes ?? 0
                 vms.append(
                     RivalFleet.VM(
                         id: vm.id,
@@ -104,6 +112,7 @@ struct RivalPlanning: Sendable {
                     ownMemoryBytes: 0,
                     cpuHistory: history.samples.compactMap { $0.cpu?.share },
                     isUsable: age <= policy.staleAfter && latest?.cpu != nil && latest?.vms != nil
+                        && !changing.contains(history.name) && !isOutdated
                 )
             )
         }

@@ -52,6 +52,8 @@ public struct SimulationSettings: Sendable {
     /// The number of the host on which each VM is at the beginning.
     public var placement: [Int]
     public var duration: Duration
+    /// How much of it is measured: the load changes so long, and after it stays as it is; `nil`: all.
+    public var measured: Duration?
     public var sampleInterval: Duration
     public var decisionInterval: Duration
     public var seed: UInt64
@@ -84,4 +86,7 @@ public struct SimulationSettings: Sendable {
         self.decisionInterval = decisionInterval
         self.seed = seed
     }
+
+    /// When faults and load have come to rest: from then on the fleet has to settle.
+    var settlesAfter: Duration { max(faults.map(\.end).max() ?? .zero, faults.isEmpty ? .zero : measured ?? .zero) }
 }

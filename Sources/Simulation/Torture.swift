@@ -101,7 +101,8 @@ public struct Torture: Sendable {
         )
         settings.limits = Self.limits
         settings.improvement = 2000
-        settings.physics.retention = .seconds(1500)
+        // Longer than any outage: an order that rotates away before its source is back can have no end.
+        settings.physics.retention = .seconds(420)
         settings.physics.migrationLimit = Self.limits.migration
         settings.mutations = mutations
         settings.add(level)

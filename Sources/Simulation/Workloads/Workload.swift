@@ -11,9 +11,6 @@ public struct Workload: Sendable, Equatable {
         self.vms = vms
     }
 
-    /// Steps of the longest VM.
-    public var steps: Int { vms.map(\.demand.count).max() ?? 0 }
-
     /// What all VMs together want on average over the steps, in cores.
     public func meanCores(over steps: Int) -> Double {
         guard steps > 0 else { return 0 }

@@ -49,6 +49,13 @@ extension World {
         }
         for host in hosts.indices where hosts[host].copy(of: vm) != nil { set(vm, on: host, nil) }
         invariants.forget(vm)
+        downSince[vm] = nil
+    }
+
+    /// A VM that runs nowhere gets nothing of what it wants.
+    func countDowntime(of vm: Int) {
+        guard let since = downSince.removeValue(forKey: vm) else { return }
+        measures.lost(wanted[vm] * Double(now - since) / 1000)
     }
 
     // MARK: samples
@@ -162,6 +169,11 @@ extension World {
         let executes = hosts[host].copy(of: vm)?.executes == true
         guard executed != executes else { return }
         invariants.runs(vm, executes ? 1 : -1, name: name(vm), on: hostNames[host], byAgent: byAgent, at: now)
+        switch invariants.runners[vm] {
+        case 0: downSince[vm] = now
+        case 1: countDowntime(of: vm)
+        default: break
+        }
         if invariants.isAbnormal(vm), !isWatching {
             isWatching = true
             queue.put(.watch, at: now + 1000)

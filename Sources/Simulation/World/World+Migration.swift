@@ -78,9 +78,10 @@ extension World {
         }
     }
 
+    private static let cancelled = "cancelled"
+
     /// Why a migration cannot go on.
     private func obstacle(_ migration: Migration) -> String? {
-        if migration.isCancelled { return "cancelled" }
         if migration.failsIn == migration.phase { return "qemu failed in phase \(migration.phase)" }
         if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
             || !hosts[migration.target].isUp
@@ -89,7 +90,7 @@ extension World {
         }
         guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is gone" }
         if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds { return "it took too long" }
-        return nil
+        return migration.isCancelled ? Self.cancelled : nil
     }
 
     private func prepare(_ number: Int) {
@@ -212,14 +213,14 @@ extension World {
         guard let migration = migrations[number] else { return }
         let reason = obstacle(migration)
         endTransfer(number)
-        if reason != nil, !migration.isCancelled {
+        // It is too late to cancel.
+        if let reason, reason != Self.cancelled {
             // The target was never asked to take over; the source's libvirt resumes its copy.
-            return abort(number, reason ?? "")
+            return abort(number, reason)
         }
         set(migration.vm, on: migration.target, .running)
-        measures.lost(
-            wanted[migration.vm] * Double(now - (migration.stoppedAt ?? now)) / 1000
-        )
+        // Where the source's copy runs on, too, it is not a move but a second copy.
+        if migration.losesAnswer != true { countMove(migration) }
         if let resumes = migration.losesAnswer {
             migrations[number] = nil
             note("the answer of \(hostNames[migration.target]) to the last step is lost")
@@ -262,6 +263,15 @@ extension World {
             bytesByHypervisor: UInt64(migration.sentBytes),
             verdict: .covered
         )
+        end(
+            migration.order.id,
+            on: migration.source,
+            life: migration.agentLife,
+            .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
+        )
+    }
+
+    private func countMove(_ migration: Migration) {
         invariants.moved(migration.vm, from: migration.source, at: now)
         measures.moved(
             migration.vm,
@@ -269,12 +279,6 @@ extension World {
             to: migration.target,
             bytes: migration.sentBytes,
             at: now
-        )
-        end(
-            migration.order.id,
-            on: migration.source,
-            life: migration.agentLife,
-            .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         )
     }
 
@@ -295,7 +299,6 @@ extension World {
         note("migration of \(name(migration.vm)) from \(hostNames[migration.source]) ends: \(reason)")
         measures.failed()
         queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
-        if let stopped = migration.stoppedAt { measures.lost(wanted[migration.vm] * Double(now - stopped) / 1000) }
         let sourceLives =
             hosts[migration.source].libvirtIsUp && hosts[migration.source].libvirtLife == migration.sourceLibvirt
         let failure: OrderFailure

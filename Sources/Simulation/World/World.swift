@@ -77,6 +77,8 @@ public final class World {
     var faultsEndAt: Int64
     var isWatching = false
     var callsOut: Set<Int> = []
+    /// VMs that run nowhere, and since when.
+    var downSince: [Int: Int64] = [:]
     /// Those who have started but could not read the ledger yet.
     var waiting: Set<Node> = []
 
@@ -99,10 +101,10 @@ public final class World {
         wanted = settings.workload.vms.map { $0.cores(atStep: 0) }
         hosts = settings.hosts.map { SimulatedHost($0, at: Self.epoch) }
         agents = settings.hosts.map { _ in Agent() }
-        let windows = max(settings.policy.longWindow, HostSampleHistory.least)
+        let windows = max(settings.policy.longWindow, Self.leastHistory)
         let kept = Int(windows.inSeconds / max(0.001, settings.sampleInterval.inSeconds)) + 4
         ledger = SimulatedLedger(hosts: settings.hosts.count, samplesKept: settings.faults.isEmpty ? 0 : kept)
-        faultsEndAt = Self.epoch + (settings.faults.map(\.end).max() ?? .zero).wholeMilliseconds
+        faultsEndAt = Self.epoch + settings.settlesAfter.wholeMilliseconds
         invariants = Invariants(settings)
         measures = Measures(hosts: settings.hosts.count)
         for (vm, host) in settings.placement.enumerated() where settings.workload.vms[vm].existsFrom == 0 {
@@ -110,6 +112,9 @@ public final class World {
             invariants.runners[vm] = 1
         }
     }
+
+    /// A controller that starts finds this much of each host's history at least.
+    private static let leastHistory: Duration = .seconds(120)
 
     /// When virtual time begins, in milliseconds: any day is as good as another.
     static let epoch: Int64 = 1_700_000_000_000
@@ -162,6 +167,7 @@ public final class World {
 
     private func finish() throws(Violation) -> Bool {
         for host in hosts.indices { advance(host) }
+        for vm in downSince.keys.sorted() { countDowntime(of: vm) }
         checkTheEnd()
         if let violation = invariants.violation { throw violation }
         return false
@@ -218,9 +224,4 @@ public final class World {
     }
 
     func name(_ vm: Int) -> String { settings.workload.vms[vm].name }
-}
-
-/// How much of a host's history the controller reads again when it starts.
-enum HostSampleHistory {
-    static let least: Duration = .seconds(120)
 }

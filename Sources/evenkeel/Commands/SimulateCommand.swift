@@ -74,8 +74,11 @@ struct SimulateCommand: AsyncParsableCommand {
             if log != nil || onlyFaults != nil, torture != 1 {
                 throw ValidationError("--log and --only-faults look at one seed: give --torture 1 and --seed.")
             }
-            guard rivals.isEmpty, report == nil else {
+            guard rivals.isEmpty, report == nil, !usualIntervals else {
                 throw ValidationError("--torture judges Evenkeel alone: --rival and --report do not go with it.")
+            }
+            guard fleet.isUntouched else {
+                throw ValidationError("--torture makes fleets of its own: options of the fleet do not go with it.")
             }
             _ = try faultNumbers()
         } else if usualIntervals, rivals.isEmpty {
@@ -137,7 +140,14 @@ struct SimulateCommand: AsyncParsableCommand {
 
     private func tortured(_ count: Int) async throws {
         let torture = Torture(level: faults == .none ? .torture : faults)
-        if let only = try faultNumbers() ?? (log == nil ? nil : Array(torture.settings(seed: seed).faults.indices)) {
+        let all = torture.settings(seed: seed).faults.indices
+        let chosen = try faultNumbers()
+        if let wrong = chosen?.first(where: { !all.contains($0) }) {
+            throw ValidationError(
+                "Seed \(seed) has \(all.count) faults, numbered from 0: there is none with number \(wrong)."
+            )
+        }
+        if let only = chosen ?? (log == nil ? nil : Array(all)) {
             return try examined(torture, only: only)
         }
         let runs = TortureRuns(first: seed, runs: count, torture: torture, workers: workers)
@@ -148,7 +158,7 @@ struct SimulateCommand: AsyncParsableCommand {
         if let first = broken.first {
             let replay =
                 "evenkeel simulate --torture 1 --seed \(first.seed) "
-                + "--only-faults \(first.needed.map(String.init).joined(separator: ","))"
+                + "--only-faults '\(first.needed.map(String.init).joined(separator: ","))'"
             throw failure(first, replay: faults == .none ? replay : "\(replay) --faults \(faults.rawValue)")
         }
     }

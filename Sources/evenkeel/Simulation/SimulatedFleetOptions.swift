@@ -67,6 +67,13 @@ struct SimulatedFleetOptions: ParsableArguments {
     )
     var plannerEffort: Int?
 
+    /// Whether nothing was asked for.
+    var isUntouched: Bool {
+        [hosts, vms, plannerEffort].allSatisfy { $0 == nil } && traces == nil && load == nil && policy == nil
+            && set.isEmpty && sampleInterval == nil && decisionInterval == nil && hours == 24 && meanCpu == 0.55
+            && meanMemory == 0.65
+    }
+
     func validate() throws {
         if let plannerEffort, plannerEffort < 0 { throw ValidationError("--planner-effort must be at least 0.") }
         if let hosts, !(1...100_000).contains(hosts) { throw ValidationError("--hosts must be 1 to 100000.") }
@@ -74,8 +81,8 @@ struct SimulatedFleetOptions: ParsableArguments {
         guard hours > 0, hours <= 24 * 366 else {
             throw ValidationError("--hours must be above 0, and at most a year.")
         }
-        guard meanCpu <= 2, meanMemory < 1 else {
-            throw ValidationError("--mean-cpu must be at most 2, --mean-memory below 1.")
+        guard (0.01...2).contains(meanCpu), meanMemory >= 0.01, meanMemory < 1 else {
+            throw ValidationError("--mean-cpu must be 1% to 200%, --mean-memory 1% to below 100%.")
         }
         if traces != nil, load != nil { throw ValidationError("The load is from --traces or from --load, not both.") }
         guard [sampleInterval, decisionInterval].allSatisfy({ $0.map { $0 >= .milliseconds(100) } ?? true }) else {

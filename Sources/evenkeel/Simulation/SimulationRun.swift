@@ -48,7 +48,12 @@ struct SimulationRun: Sendable {
     ) async throws -> SimulationOutcome.Row {
         var own = settings
         own.rival = contender.rival
-        if usualIntervals, let usual = contender.rival?.usualInterval { own.decisionInterval = usual }
+        if let rival = contender.rival {
+            // Twice by the same samples, most of them would order the same relief twice.
+            own.decisionInterval =
+                usualIntervals
+                ? rival.usualInterval ?? own.sampleInterval : max(own.sampleInterval, own.decisionInterval)
+        }
         let start = ContinuousClock.now
         let world = World(own)
         if contender.rival == nil, let log { world.log = { log.write($0) } }
