@@ -121,6 +121,8 @@ struct SimulationReportTests {
             idle      4.000 %   8.0         62 min      12.345 %  0      1       40         2          7 min    1.2 s
 
             <rival> served best of the rivals. Evenkeel left 0.25 times as much unserved, with 4 moves to its 12.
+
+            Peak memory: \(Self.outcome.peakMiB) MiB.
             """
         #expect(Self.outcome.text == expected, "\(Self.outcome.text)")
     }
