@@ -223,6 +223,7 @@ struct PlanWriter {
         for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
             refusals += Refusal.each(of: unit, in: after, reason: reason)
         }
+        refusals += space.model.hosts.indices.compactMap { Refusal.ofOverload(on: $0, in: after, objective) }
         refusals += homeless.flatMap(\.self) + Refusal.ofBrokenRules(in: after, objective)
         return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
     }

@@ -4,9 +4,8 @@ import Fleet
 extension Refusal {
     /// Whether it has to be said of a host why its VMs stay: it is hot, or is to be emptied.
     static func isWanted(of host: Int, in placement: Placement, _ objective: Objective) -> Bool {
-        let its = placement.space.model.hosts[host]
-        return objective.contention(on: host, of: placement) != nil || its.judgement?.verdict == .overloaded
-            || its.mode == .maintenance || its.mode == .failed
+        let mode = placement.space.model.hosts[host].mode
+        return objective.contention(on: host, of: placement) != nil || mode == .maintenance || mode == .failed
     }
 
     /// Why each VM stays on such a host; nothing for others.
@@ -20,6 +19,15 @@ extension Refusal {
         return placement.unitsOn[host].sorted().flatMap { unit in
             each(of: unit, in: placement, reason: Obstacles(unit, in: placement, objective: objective).words)
         }
+    }
+
+    /// Why a host that is judged overloaded is left as it is, though by what is expected of its VMs it is not hot.
+    static func ofOverload(on host: Int, in placement: Placement, _ objective: Objective) -> Refusal? {
+        let its = placement.space.model.hosts[host]
+        guard its.judgement?.verdict == .overloaded, !isWanted(of: host, in: placement, objective) else { return nil }
+        let reason =
+            "what its VMs are expected to want has room here, or as much as elsewhere: no move gains what it costs"
+        return Refusal(host: its.name, reason: reason)
     }
 
     /// For each VM that breaks a rule where it is: which rule, and why it stays.

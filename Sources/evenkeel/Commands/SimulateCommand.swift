@@ -36,7 +36,7 @@ struct SimulateCommand: AsyncParsableCommand {
     )
     var rivals: [String] = []
 
-    @Flag(help: "Rivals decide as often as their projects do by default, instead of as often as Evenkeel.")
+    @Flag(help: "Rivals decide as often as their projects do by default, instead of after each sample.")
     var usualIntervals = false
 
     @Option(

@@ -36,12 +36,12 @@ struct SimulatedFleetOptions: ParsableArguments {
     var hours = 24.0
 
     @Option(
-        help: "The share of all CPU that the load takes on average; the hosts are sized for it.",
+        help: "The share of all CPU that the load takes on average; the hosts are sized for it (default: 55%).",
         transform: Quantity.share
     )
     var meanCpu = 0.55
 
-    @Option(help: "The share of all memory that the VMs take.", transform: Quantity.share)
+    @Option(help: "The share of all memory that the VMs take (default: 65%).", transform: Quantity.share)
     var meanMemory = 0.65
 
     @Option(
