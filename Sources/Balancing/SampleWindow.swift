@@ -41,15 +41,6 @@ struct SampleWindow: Sendable {
         }
         return weight > 0 ? sum / weight : nil
     }
-
-    /// The larger of the means over the short and the long window: what is reckoned with.
-    ///
-    /// A rise is believed within a minute, a fall only when it lasts: to take a host for freer than it is costs more
-    /// than the reverse.
-    func demand(policy: Policy, of figure: (LoadSample) -> Double?) -> Double? {
-        guard let long = mean(over: policy.longWindow, of: figure) else { return nil }
-        return max(long, mean(over: policy.shortWindow, of: figure) ?? long)
-    }
 }
 
 /// A figure that can be reckoned with; samples come from outside, and what is not to be believed is not known.
