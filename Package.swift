@@ -20,6 +20,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
@@ -37,6 +38,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         // The log interface of the Swift server world; agent and controller log through it.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // ECDSA, SHA-256 and AES-GCM: records are signed, rosters verified, and sealed images encrypted with it.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         // Starts swanctl, nft, ip, qemu-img and the lab's daemons; reaps them and tears them down on cancellation.
         // Its Foundation trait is off: nothing here needs it.
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
@@ -66,7 +69,7 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
         module("Escort", ["Fleet", "Commands"]),
-        module("Ledger", ["Fleet"]),
+        module("Ledger", ["Fleet", crypto]),
         module(
             "HostAgent",
             ["Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]

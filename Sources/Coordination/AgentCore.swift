@@ -208,6 +208,7 @@ extension AgentCore {
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
             if isCaughtUp { advance(id, at: instant, effects: &effects) }
+        case .clear: break
         }
     }
 

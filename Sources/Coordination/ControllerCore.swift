@@ -166,6 +166,7 @@ public struct ControllerCore: Sendable {
             orders[order.id] = life
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
+        case .clear: break
         }
     }
 

@@ -55,7 +55,7 @@ public struct PolicyTrial: Sendable {
             report.order = own[report.order] ?? report.order
             return .report(report, at: at)
         case .submitted(let id, let result): return .submitted(own[id] ?? id, result)
-        case .sample, .caughtUp, .ledgerLost: return event
+        case .order(.clear), .sample, .caughtUp, .ledgerLost: return event
         }
     }
 }

@@ -16,6 +16,12 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var bytesByHypervisor: UInt64?
     /// Packets of whatever origin dropped at the source's gates during the move; `nil` when it could not be read.
     public var droppedAtGates: UInt64?
+    /// The certificate with which the target proved who it is; `nil` where it was a key or nothing.
+    public var peerCertificate: CertificateFacts?
+    /// The TLS session that a handshake with the target brought about just before the move; `nil` for other channels.
+    public var tls: TLSFacts?
+    /// What stood between the target's ports and everybody else before the move.
+    public var probes: [GateProbe]?
     public var verdict: Verdict
 
     public enum Verdict: String, Codable, Sendable {
@@ -37,6 +43,9 @@ public struct Evidence: Codable, Sendable, Equatable {
         bytesThroughTunnel: UInt64? = nil,
         bytesByHypervisor: UInt64? = nil,
         droppedAtGates: UInt64? = nil,
+        peerCertificate: CertificateFacts? = nil,
+        tls: TLSFacts? = nil,
+        probes: [GateProbe]? = nil,
         verdict: Verdict
     ) {
         self.channel = channel
@@ -46,6 +55,9 @@ public struct Evidence: Codable, Sendable, Equatable {
         self.bytesThroughTunnel = bytesThroughTunnel
         self.bytesByHypervisor = bytesByHypervisor
         self.droppedAtGates = droppedAtGates
+        self.peerCertificate = peerCertificate
+        self.tls = tls
+        self.probes = probes
         self.verdict = verdict
     }
 }
@@ -97,5 +109,57 @@ public struct TrafficCounters: Codable, Sendable, Equatable {
     public init(bytes: UInt64, packets: UInt64) {
         self.bytes = bytes
         self.packets = packets
+    }
+}
+
+/// What identifies a certificate; nothing of it is secret.
+public struct CertificateFacts: Codable, Sendable, Equatable {
+    public var subject: String
+    public var issuer: String
+    /// SHA-256 of the certificate, in hexadecimal.
+    public var fingerprint: String
+    public var expires: Instant
+    public init(subject: String, issuer: String, fingerprint: String, expires: Instant) {
+        self.subject = subject
+        self.issuer = issuer
+        self.fingerprint = fingerprint
+        self.expires = expires
+    }
+}
+
+/// What a TLS handshake negotiated.
+public struct TLSFacts: Codable, Sendable, Equatable {
+    /// For example `TLSv1.3`.
+    public var version: String
+    /// For example `TLS_AES_256_GCM_SHA384`.
+    public var suite: String
+    public init(version: String, suite: String) {
+        self.version = version
+        self.suite = suite
+    }
+}
+
+/// One attempt to reach a port of the target that must be shut.
+public struct GateProbe: Codable, Sendable, Equatable {
+    /// The address and port that were tried, from the prober's LAN address.
+    public var address: String
+    public var port: Int
+    public var at: Instant
+    public var outcome: Outcome
+
+    public enum Outcome: String, Codable, Sendable {
+        /// Nothing came back: what was sent was dropped.
+        case shut
+        /// The host's TCP answered, be it with a refusal: nothing stands before the port.
+        case open
+        /// It could not be tried.
+        case unknown
+    }
+
+    public init(address: String, port: Int, at: Instant, outcome: Outcome) {
+        self.address = address
+        self.port = port
+        self.at = at
+        self.outcome = outcome
     }
 }

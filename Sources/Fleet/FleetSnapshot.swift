@@ -47,7 +47,7 @@ public struct HostHistory: Sendable, Equatable {
 }
 
 /// The way from one host to another.
-public struct Path: Sendable, Hashable {
+public struct Path: Codable, Sendable, Hashable {
     public var source: HostName
     public var target: HostName
     public init(source: HostName, target: HostName) {

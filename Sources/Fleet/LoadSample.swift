@@ -16,6 +16,10 @@ public struct LoadSample: Codable, Sendable, Equatable {
     public var hypervisor: HypervisorFacts?
     /// The VMs the hypervisor knows, running or not; `nil` when it could not be asked.
     public var vms: [VMSample]?
+    /// The channels over which this host can send and take VMs now; `nil` when it does not say.
+    public var channels: [Channel]?
+    /// What this host saw of other hosts through their hypervisors.
+    public var sightings: [PeerSighting]?
     public var failures: [SourceFailure]
 
     public init(
@@ -29,6 +33,8 @@ public struct LoadSample: Codable, Sendable, Equatable {
         network: NetworkLoad? = nil,
         hypervisor: HypervisorFacts? = nil,
         vms: [VMSample]? = nil,
+        channels: [Channel]? = nil,
+        sightings: [PeerSighting]? = nil,
         failures: [SourceFailure] = []
     ) {
         self.host = host
@@ -41,7 +47,40 @@ public struct LoadSample: Codable, Sendable, Equatable {
         self.network = network
         self.hypervisor = hypervisor
         self.vms = vms
+        self.channels = channels
+        self.sightings = sightings
         self.failures = failures
+    }
+}
+
+/// What a host's hypervisor showed to another host: a witness to what the host says of itself.
+public struct PeerSighting: Codable, Sendable, Equatable {
+    public var host: HostName
+    public var at: Instant
+    /// CPUs and memory of the machine.
+    public var cpus: Int
+    public var memoryBytes: UInt64
+    /// Memory that new work could take; `nil` where the hypervisor does not tell.
+    public var availableBytes: UInt64?
+    /// The active VMs, and the memory that they hold together.
+    public var activeVMs: [VMID]
+    public var vmMemoryBytes: UInt64
+    public init(
+        host: HostName,
+        at: Instant,
+        cpus: Int,
+        memoryBytes: UInt64,
+        availableBytes: UInt64?,
+        activeVMs: [VMID],
+        vmMemoryBytes: UInt64
+    ) {
+        self.host = host
+        self.at = at
+        self.cpus = cpus
+        self.memoryBytes = memoryBytes
+        self.availableBytes = availableBytes
+        self.activeVMs = activeVMs
+        self.vmMemoryBytes = vmMemoryBytes
     }
 }
 
@@ -139,6 +178,8 @@ public struct VMSample: Codable, Sendable, Equatable {
     public var vcpus: Int?
     /// Memory the guest holds now (balloon), in bytes.
     public var memoryBytes: UInt64?
+    /// SHA-256 of its live definition without what changes by itself, in hexadecimal; `nil` when it was not read.
+    public var definition: String?
     public init(
         id: VMID,
         name: String,
@@ -146,7 +187,8 @@ public struct VMSample: Codable, Sendable, Equatable {
         cpuCores: Double? = nil,
         waitingCores: Double? = nil,
         vcpus: Int? = nil,
-        memoryBytes: UInt64? = nil
+        memoryBytes: UInt64? = nil,
+        definition: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -155,6 +197,7 @@ public struct VMSample: Codable, Sendable, Equatable {
         self.waitingCores = waitingCores
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
+        self.definition = definition
     }
 }
 

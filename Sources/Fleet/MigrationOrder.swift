@@ -4,6 +4,14 @@
 public enum Channel: String, Codable, Sendable, CaseIterable {
     /// Inner addresses that exist only inside IPsec tunnels.
     case ipsec
+    /// QEMU's own TLS between the hosts' LAN addresses, both sides with their certificates.
+    case tls
+    /// The same inside the IPsec tunnels.
+    case ipsecTLS = "ipsec+tls"
+    /// Through libvirt's connection over ssh.
+    case ssh
+    /// Stop-and-copy of an image under authenticated encryption, which needs no path of its own.
+    case sealed
     /// In the clear over the hosts' LAN: for benchmarks, by name, per run; no policy can choose it.
     case plain
 }
@@ -11,6 +19,8 @@ public enum Channel: String, Codable, Sendable, CaseIterable {
 /// How the memory is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy
+    /// The VM is saved, its image carried over, and restored.
+    case stopAndCopy
 }
 
 /// One ordered move of one VM; used once.
@@ -22,7 +32,11 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var target: HostName
     public var channel: Channel
     public var technique: Technique
+    /// The digest of the VM's definition that the order is for (`VMSample.definition`); `nil`: whatever it is.
+    public var definition: String?
     public var issuedAt: Instant
+    /// Before this instant no agent may begin it; `nil`: at once.
+    public var notBefore: Instant?
     /// After this instant no agent may accept it.
     public var expires: Instant
     /// After this instant, which leaves time for the target's consent, the move itself may not begin any more.
@@ -44,7 +58,9 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         target: HostName,
         channel: Channel,
         technique: Technique = .preCopy,
+        definition: String? = nil,
         issuedAt: Instant,
+        notBefore: Instant? = nil,
         expires: Instant,
         issuer: Issuer,
         reason: String,
@@ -57,7 +73,9 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         self.target = target
         self.channel = channel
         self.technique = technique
+        self.definition = definition
         self.issuedAt = issuedAt
+        self.notBefore = notBefore
         self.expires = expires
         self.issuer = issuer
         self.reason = reason
@@ -84,6 +102,8 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     case migrate(order: MigrationOrder)
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
+    /// A person has looked into a leak: the channel may be used between the two hosts again.
+    case clear(path: Path, channel: Channel, at: Instant, reason: String)
 }
 
 extension MigrationOrder {

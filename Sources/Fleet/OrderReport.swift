@@ -116,6 +116,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     public var disks: [DiskSource]
     /// Networks and bridges of its interfaces.
     public var networks: [NetworkSource]
+    /// The digest of its definition (`VMSample.definition`).
+    public var definition: String?
 
     public init(
         id: VMID,
@@ -129,7 +131,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         memoryBytes: UInt64,
         cpuXML: String?,
         disks: [DiskSource],
-        networks: [NetworkSource]
+        networks: [NetworkSource],
+        definition: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -143,6 +146,7 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         self.cpuXML = cpuXML
         self.disks = disks
         self.networks = networks
+        self.definition = definition
     }
 }
 

@@ -37,6 +37,8 @@ public struct Policy: Sendable, Equatable {
     public var rules: [PlacementRule]
     /// Hosts to be emptied.
     public var maintenance: Set<HostName>
+    /// The channels that the controller may choose, the preferred one first; never `plain`.
+    public var channels: [Channel]
 
     public init(
         cpu: Thresholds = Thresholds(upper: 0.80, lower: 0.60),
@@ -57,7 +59,8 @@ public struct Policy: Sendable, Equatable {
         mode: OperatingMode = .automatic,
         planning: PlanningPolicy = PlanningPolicy(),
         rules: [PlacementRule] = [],
-        maintenance: Set<HostName> = []
+        maintenance: Set<HostName> = [],
+        channels: [Channel] = [.ipsec]
     ) {
         self.cpu = cpu
         self.memory = memory
@@ -78,6 +81,7 @@ public struct Policy: Sendable, Equatable {
         self.planning = planning
         self.rules = rules
         self.maintenance = maintenance
+        self.channels = channels
     }
 }
 

@@ -44,6 +44,8 @@ struct MoveExecution: Sendable {
         return switch order.channel {
         case .plain: await migrateInTheClear(order, to: target, progress: progress)
         case .ipsec: await migrateUnderEscort(order, to: target, progress: progress)
+        case .tls, .ipsecTLS, .ssh, .sealed:
+            .failure(refusal(.escort, runsOn: host, "this agent has no channel '\(order.channel.rawValue)'"))
         }
     }
 

@@ -58,6 +58,7 @@ extension World {
         case .sample: return [.controller]
         case .order(.migrate(let order)): return [.controller] + concerned(order)
         case .order(.cancel(let id, _, _)): return [.controller] + (orders[id].map(concerned) ?? [])
+        case .order(.clear): return [.controller] + hosts.indices.map { .agent($0) }
         case .report(let report): return [.controller] + (orders[report.order].map(concerned) ?? [])
         }
     }
