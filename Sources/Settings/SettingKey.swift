@@ -129,6 +129,27 @@ extension SettingKey {
             "Whether charon serves nobody else: the generated file is then all that is loaded.",
             \.escort.ownCharon
         ),
+        key(
+            "escort.channels",
+            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            \.escort.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        ),
+        key(
+            "escort.minimum_suite",
+            "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
+            \.escort.minimumSuite,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
+            "escort.migration_ports",
+            "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
+            \.escort.migrationPorts,
+            parse: parsePorts,
+            show: { "\($0.lowerBound)-\($0.upperBound)" }
+        ),
         flag(
             "escort.allow_plain",
             "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks.",

@@ -40,6 +40,11 @@ public struct EscortSettings: Sendable, Equatable {
     public var folder = "/etc/swanctl/conf.d"
     /// Whether charon serves nobody else, so that the generated file is all it loads.
     public var ownCharon = false
+    /// The channels that this host has been set up for.
+    public var channels: [Channel] = [.ipsec]
+    public var minimumSuite = MinimumSuite.aes256
+    /// Where this host's hypervisor takes migrations, both ends included.
+    public var migrationPorts = 49152...49215
     /// Whether this host takes part in a move that asks by name for the channel `plain`.
     public var allowPlain = false
 }

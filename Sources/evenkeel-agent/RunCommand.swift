@@ -44,7 +44,7 @@ struct RunCommand: AsyncParsableCommand {
             host: host.rawValue,
             ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            mesh: try options.mesh(settings, of: host),
+            channels: try options.channels(settings, of: host),
             logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) }),
             record: record
         )
