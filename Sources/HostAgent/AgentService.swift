@@ -25,6 +25,8 @@ public struct AgentService: Sendable {
     /// How often the mesh and the gates are made sure of.
     private static let upkeepInterval: Duration = .seconds(10)
     private static let retryInterval: Duration = .seconds(2)
+    private static let tunnelsInterval: Duration = .seconds(20)
+    private static let tunnelsPerSample = 64
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
     private static let connectingTime: Duration = .seconds(30)
 
@@ -208,6 +210,7 @@ extension AgentService {
         let start = clock.now
         var next = start
         var isFirst = true
+        var lastTunnels: ContinuousClock.Instant?
         while !Task.isCancelled {
             var sample = await sampler.sample(
                 at: .byTheWallClock,
@@ -215,6 +218,10 @@ extension AgentService {
                 hypervisor: hypervisor
             )
             sample.channels = await channels.offered()
+            if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
+                sample.tunnels = await tunnels()
+                lastTunnels = clock.now
+            }
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {
@@ -225,6 +232,12 @@ extension AgentService {
             next = max(next + settings.sampling.interval, clock.now)
             try? await clock.sleep(until: next)
         }
+    }
+
+    /// The tunnels as charon has them; those in trouble first, as a sample holds only so many.
+    private func tunnels() async -> [TunnelStatus]? {
+        guard let all = try? await channels.mesh.meshStatus() else { return nil }
+        return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))
     }
 
     private func keepMesh() async {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
+import Escort
 import Fleet
 import Hypervisor
 import Settings
