@@ -29,6 +29,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case noTrafficThroughTunnel(HostName, reason: String)
     /// The peer's TLS port does not show a certificate and a suite that are good enough.
     case noTLS(HostName, reason: String)
+    /// The peer does not let this host in over ssh, or is not who it is known to be.
+    case noSSH(HostName, reason: String)
     /// This host is not set up for the channel.
     case channelNotHere(Channel, reason: String)
     /// Something answers where the peer's gates should drop everything.
@@ -61,6 +63,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noTLS(let peer, let reason):
             "\(peer) does not show a good certificate over TLS (\(reason)); check libvirtd's TLS there (port"
                 + " \(TLSHandshake.port)) and both hosts' certificates ('evenkeel certificates')"
+        case .noSSH(let peer, let reason):
+            "\(peer) cannot be reached over ssh (\(reason)); check that root's key is accepted there and its host key known here"
         case .channelNotHere(let channel, let reason): "there is no channel '\(channel.rawValue)' here: \(reason)"
         case .gateOpen(let peer, let address, let port):
             "port \(port) of \(peer) answers at \(address) though no pinhole is open: its gates are not closed; check"

@@ -23,10 +23,13 @@ struct Gates: Sendable {
     let implementation: ESPImplementation?
     /// Where the hypervisors take migrations, both ends included.
     let migrationPorts: ClosedRange<Int>
+    var sshPort = 22
 
     /// Replaces all rules of our table at once and leaves its counters and pinholes as they are.
     var ruleset: String {
-        let counters = GateCounters.names + plan.peers.flatMap { [Self.tunnelCounter($0), Self.lanCounter($0)] }
+        let counters =
+            GateCounters.names
+            + plan.peers.flatMap { [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0)] }
         return """
             table inet \(Self.table) {
             \(counters.map { "  counter \($0) { }" }.joined(separator: "\n"))
@@ -101,6 +104,7 @@ struct Gates: Sendable {
             [
                 through.map { "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))" },
                 "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) counter name \(Self.lanCounter(peer))",
+                "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
             ].compactMap { $0 }
         }
         return counting + [
@@ -114,6 +118,9 @@ struct Gates: Sendable {
     static func tunnelCounter(_ peer: MeshPlan.Member) -> String { "to_" + name(peer) }
     /// Counts what goes to a peer's migration ports outside the tunnel.
     static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
+
+    /// Counts what goes to a peer over ssh.
+    static func sshCounter(_ peer: MeshPlan.Member) -> String { "ssh_" + name(peer) }
 
     /// nft knows no `-` in names; `/` is in no host name.
     private static func name(_ peer: MeshPlan.Member) -> String {

@@ -37,6 +37,8 @@ public actor Mesh {
     let hostGates: HostGates
     let runner: CommandRunner
     let migrationPorts: ClosedRange<Int>
+    /// Where the peers' ssh listens, so that what goes there can be counted.
+    let sshPort: Int
     let minimum: MinimumSuite
 
     private(set) var plan: MeshPlan?
@@ -60,6 +62,7 @@ public actor Mesh {
         socket: String? = nil,
         interface: String = "lo",
         migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
+        sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
         runner: CommandRunner = .local
     ) {
@@ -68,6 +71,7 @@ public actor Mesh {
         self.placement = placement
         self.runner = runner
         self.migrationPorts = migrationPorts
+        self.sshPort = sshPort
         self.minimum = minimum
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
@@ -94,7 +98,12 @@ public actor Mesh {
         }
         plan = wanted
         let labelled = try await hostGates.close(
-            Gates(plan: wanted, implementation: implementation, migrationPorts: migrationPorts)
+            Gates(
+                plan: wanted,
+                implementation: implementation,
+                migrationPorts: migrationPorts,
+                sshPort: sshPort
+            )
         )
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
@@ -159,14 +168,20 @@ public actor Mesh {
     }
 
     /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
-    func beginMoveOnLAN(_ peer: HostName, _ handshake: TLSHandshake.Result) async throws -> TLSPassage {
+    func beginMoveOnLAN(
+        _ peer: HostName,
+        _ channel: Channel,
+        _ route: MigrationRoute,
+        _ proof: CountedPassage.Proof
+    ) async throws -> CountedPassage {
         let member = try self.peer(peer)
         guard !isInUse(peer) else { throw EscortError.inUse(peer) }
         let use = TunnelUse()
         uses[peer] = WeakUse(use: use)
-        return try await TLSPassage(peer: member, handshake: handshake, use: use) { [hostGates] in
+        let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
+        return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
             let counters = try await hostGates.counters()
-            guard let sent = counters[Gates.lanCounter(member)], let gates = GateCounters(named: counters) else {
+            guard let sent = counters[counter], let gates = GateCounters(named: counters) else {
                 throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
             }
             return LANReading(

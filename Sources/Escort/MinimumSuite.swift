@@ -12,7 +12,7 @@ extension MinimumSuite {
     func accepts(keySize: String) -> Bool { sizes.contains { "\($0)" == keySize } }
 
     /// Whether a TLS session is strong enough: 1.3, or 1.2 with an ephemeral exchange, and a cipher of the size.
-    func accepts(_ session: TLSFacts) -> Bool {
+    func accepts(_ session: SessionFacts) -> Bool {
         let suite = session.suite.replacing("-", with: "_")
         let isEphemeral = session.version == "TLSv1.3" || (session.version == "TLSv1.2" && suite.hasPrefix("ECDHE"))
         let isStrong = suite.contains("AES_256_GCM") || suite.contains("AES256_GCM") || suite.contains("CHACHA20")

@@ -145,7 +145,7 @@ struct MoveExecution: Sendable {
         let bracketed = address.contains(":") ? "[\(address)]" : address
         return MigrationRequest(
             vm: order.vm,
-            peerURI: target.libvirtURI,
+            peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
             timeLimit: settings.migration.timeLimit,

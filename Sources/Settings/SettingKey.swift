@@ -144,6 +144,13 @@ extension SettingKey {
             show: { $0.rawValue }
         ),
         key(
+            "escort.ssh_uri",
+            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system ({name}: its name).",
+            \.escort.sshURI,
+            parse: { text throws(ValueError) in try parseSSHURI(text) },
+            show: { $0 }
+        ),
+        key(
             "escort.migration_ports",
             "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
             \.escort.migrationPorts,

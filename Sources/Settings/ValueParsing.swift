@@ -170,3 +170,14 @@ func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
     }
     return ends[0]...ends[1]
 }
+
+/// A libvirt URI over ssh that asks who the peer is.
+func parseSSHURI(_ text: String) throws(ValueError) -> String {
+    guard text.contains("+ssh://"), text.contains("{address}") || text.contains("{name}") else {
+        throw ValueError(reason: "'\(text)' is no URI such as qemu+ssh://root@{address}/system")
+    }
+    guard !text.contains("no_verify=1") else {
+        throw ValueError(reason: "'\(text)' would talk to anybody (no_verify)")
+    }
+    return text
+}

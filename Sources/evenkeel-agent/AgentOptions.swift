@@ -37,7 +37,12 @@ struct AgentOptions: ParsableArguments {
     }
 
     func channels(_ settings: Settings, of host: HostName) throws -> Channels {
-        Channels(mesh: try mesh(settings, of: host), tls: nil, configured: settings.escort.channels)
+        Channels(
+            mesh: try mesh(settings, of: host),
+            tls: nil,
+            ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
+            configured: settings.escort.channels
+        )
     }
 
     func mesh(_ settings: Settings, of host: HostName) throws -> Mesh {
@@ -48,6 +53,7 @@ struct AgentOptions: ParsableArguments {
             placement: settings.escort.ownCharon ? .alone(folder: folder) : .included(folder: folder),
             socket: settings.escort.viciSocket,
             migrationPorts: settings.escort.migrationPorts,
+            sshPort: settings.escort.sshURI.flatMap { SSHAccess(uriTemplate: $0).port } ?? 22,
             minimum: settings.escort.minimumSuite
         )
     }

@@ -6,12 +6,14 @@ public struct Channels: Sendable {
     public let mesh: Mesh
     /// `nil`: this host has no certificate, so no TLS.
     let tls: TLSFiles?
+    let ssh: SSHAccess?
     /// What the host has been set up for.
     let configured: Set<Channel>
 
-    public init(mesh: Mesh, tls: TLSFiles?, configured: [Channel]) {
+    public init(mesh: Mesh, tls: TLSFiles?, ssh: SSHAccess? = nil, configured: [Channel]) {
         self.mesh = mesh
         self.tls = tls
+        self.ssh = ssh
         self.configured = Set(configured)
     }
 
@@ -24,7 +26,8 @@ public struct Channels: Sendable {
             case .ipsec: hasMesh
             case .ipsecTLS: hasMesh && tls != nil
             case .tls: tls != nil
-            case .ssh, .sealed: true
+            case .ssh: ssh != nil
+            case .sealed: true
             case .plain: false
             }
         }
@@ -51,19 +54,36 @@ public struct Channels: Sendable {
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
             return DoublePassage(
                 meter: try await mesh.beginMove(peer),
-                tlsName: try await mesh.peer(peer).inner.description,
+                tlsName: peer.rawValue,
                 handshake: handshake
             )
         case .tls:
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
-            return try await mesh.beginMoveOnLAN(peer, handshake)
+            let address = try await mesh.peer(peer).address.description
+            return try await mesh.beginMoveOnLAN(
+                peer,
+                channel,
+                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue),
+                CountedPassage.Proof(session: handshake.session, certificate: handshake.certificate)
+            )
         case .plain:
             let member = try await mesh.peer(peer)
             try await mesh.permitClear(to: peer, window: window)
             return PlainPassage(route: MigrationRoute(kind: .direct(address: member.address.description))) {
                 try? await mesh.forbidClear(to: peer)
             }
-        case .ssh, .sealed:
+        case .ssh:
+            guard let ssh else { throw EscortError.channelNotHere(channel, reason: "escort.ssh_uri is not set") }
+            let member = try await mesh.peer(peer)
+            let handshake = try await SSHHandshake(runner: mesh.runner, access: ssh)
+                .perform(with: member, minimum: mesh.minimum, within: timeLimit)
+            return try await mesh.beginMoveOnLAN(
+                peer,
+                channel,
+                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member)),
+                CountedPassage.Proof(session: handshake.session, hostKey: handshake.hostKey)
+            )
+        case .sealed:
             throw EscortError.channelNotHere(channel, reason: "this version of the agent does not have it")
         }
     }

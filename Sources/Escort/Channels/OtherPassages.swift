@@ -19,7 +19,7 @@ struct DoublePassage: Passage {
         var evidence = await meter.end(hypervisorBytes: hypervisorBytes)
         evidence.channel = .ipsecTLS
         evidence.peerCertificate = handshake.certificate
-        evidence.tls = handshake.session
+        evidence.session = handshake.session
         return evidence
     }
 }

@@ -29,8 +29,8 @@ public struct MigrationRoute: Sendable, Equatable {
     public var kind: Kind
     /// The name in the target's certificate, where QEMU itself is to encrypt.
     public var tlsName: String?
-    /// Whether libvirt must reach the peer over ssh.
-    public var usesSSH = false
+    /// The URI under which libvirt must reach the peer for it; `nil`: the usual one.
+    public var peerURI: String?
 }
 
 /// What one look at a passage showed.

@@ -31,7 +31,7 @@ struct TLSHandshake: Sendable {
     let files: TLSFiles
 
     struct Result: Sendable, Equatable {
-        var session: TLSFacts
+        var session: SessionFacts
         var certificate: CertificateFacts
     }
 
@@ -89,12 +89,12 @@ struct TLSHandshake: Sendable {
     // MARK: what openssl prints
 
     /// `New, TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384`.
-    static func session(in text: String) -> TLSFacts? {
+    static func session(in text: String) -> SessionFacts? {
         for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix("New, ") {
             let parts = line.dropFirst("New, ".count).split(separator: ",").map(String.init)
             let marker = " Cipher is "
             guard parts.count == 2, parts[1].hasPrefix(marker) else { continue }
-            return TLSFacts(version: parts[0], suite: String(parts[1].dropFirst(marker.count)))
+            return SessionFacts(version: parts[0], suite: String(parts[1].dropFirst(marker.count)))
         }
         return nil
     }
