@@ -57,7 +57,9 @@ final class SaveRun: Sendable {
         switch OutstandingCall({ [calls] in try calls.prepare() }).wait(limits.call) {
         case .success(let saved)?: prepared = saved
         case .failure(let error)?: return .failure(error as? HypervisorError ?? failure(.failed, "\(error)"))
-        case nil: return .failure(failure(.timedOut, "libvirt did not answer; the VM runs on, but may no longer start with its host"))
+        case nil:
+            let detail = "libvirt did not answer; the VM runs on, but may no longer start with its host"
+            return .failure(failure(.timedOut, detail))
         }
         let file = ImageFile(path: prepared.path)
         guard !isCancelled.withLock({ $0 }) else {
