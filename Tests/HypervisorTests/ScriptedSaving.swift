@@ -63,9 +63,9 @@ final class ScriptedSaving: SaveCalls, RestoreCalls {
 
     static var limits: LibvirtHypervisor.Limits {
         var limits = LibvirtHypervisor.Limits()
-        limits.call = .seconds(2)
-        limits.abort = .seconds(2)
-        limits.settle = .seconds(3)
+        limits.call = .seconds(5)
+        limits.abort = .seconds(4)
+        limits.settle = .seconds(4)
         return limits
     }
 }
