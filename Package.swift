@@ -67,7 +67,7 @@ let package = Package(
 
         module("Hypervisor", ["Fleet"]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", crypto]),
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet", crypto]),
         module(

@@ -54,7 +54,14 @@ public struct AgentService: Sendable {
     public func run() async {
         let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
         await withDiscardingTaskGroup { group in
-            group.addTask { await keepSampling() }
+            let sightings = PeerSightings(
+                of: settings.inventory,
+                for: host,
+                hypervisor: hypervisor,
+                logger: logger
+            )
+            group.addTask { await sightings.keep() }
+            group.addTask { await keepSampling(sightings) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(post) }
             var limits = limits
@@ -204,7 +211,7 @@ extension AgentService {
 // MARK: loops
 
 extension AgentService {
-    private func keepSampling() async {
+    private func keepSampling(_ sightings: PeerSightings) async {
         var sampler = HostSampler(host: host, resources: resources)
         let clock = ContinuousClock()
         let start = clock.now
@@ -222,6 +229,7 @@ extension AgentService {
                 sample.tunnels = await tunnels()
                 lastTunnels = clock.now
             }
+            sample.sightings = sightings.recent(at: sample.at)
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {

@@ -148,6 +148,7 @@ struct MoveExecution: Sendable {
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
+            transport: .direct(tls: nil, parallelConnections: nil),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime
