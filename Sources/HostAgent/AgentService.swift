@@ -93,6 +93,8 @@ extension AgentService {
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
+        // The gate is the mesh's: `HostGates` will close it.
+        case .shut: break
         case .migrate(let order):
             let result = await execution.migrate(order) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
