@@ -64,9 +64,8 @@ public struct ControllerService: Sendable {
         for effect in effects {
             switch effect {
             case .announce(let announcement):
-                let isGrave = announcement.kind == .leak || announcement.kind == .twice
                 logger.log(
-                    level: isGrave ? .critical : .notice,
+                    level: announcement.kind.isGrave ? .critical : .notice,
                     "\(announcement.text)",
                     metadata: ["kind": "\(announcement.kind.rawValue)"]
                 )

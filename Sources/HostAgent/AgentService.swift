@@ -106,6 +106,8 @@ extension AgentService {
             var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
+        // The gate is the mesh's: `HostGates` will close it.
+        case .shut: break
         case .migrate(let order):
             let result = await execution.migrate(order, probes: gateWatch.take(order.id)) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))

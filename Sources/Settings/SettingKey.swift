@@ -8,6 +8,9 @@ public struct SettingKey: Sendable {
     let set: @Sendable (inout Settings, String) throws(ValueError) -> Void
     /// The value as it stands in a file; `nil` when unset.
     let show: @Sendable (Settings) -> String?
+    /// Whether the value is a list, which a file may also give as a YAML list; in flags and the environment its parts
+    /// are separated by commas.
+    var isList = false
 
     /// The environment variable of the key: `EVENKEEL_POLICY_CPU_UPPER` for `policy.cpu.upper`.
     public var variable: String { "EVENKEEL_" + path.uppercased().replacing(".", with: "_") }
@@ -216,6 +219,7 @@ extension SettingKey {
             "A VM does not go back within this time to a host that it left.",
             \.policy.noReturn
         ),
+        channels,
         count("policy.moves_per_host", "So many moves at once may one host take part in.", \.policy.movesPerHost),
         count("policy.moves_in_all", "So many moves at once may run in the fleet.", \.policy.movesInAll),
         duration(
@@ -224,6 +228,19 @@ extension SettingKey {
             \.policy.orderLifetime
         ),
     ]
+
+    private static let channels: SettingKey = {
+        var setting = key(
+            "policy.channels",
+            "The channels that the controller may choose, the preferred one first: of these the first that both hosts "
+                + "have, unless another has been half as fast again on the way.",
+            \.policy.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        )
+        setting.isList = true
+        return setting
+    }()
 
     private static let planning: [SettingKey] = [
         key(

@@ -128,6 +128,21 @@ func parseName<Names: RawRepresentable<String> & CaseIterable>(_ text: String) t
     return value
 }
 
+/// `ipsec, tls`: channels that a policy may choose, each once.
+func parseChannels(_ text: String) throws(ValueError) -> [Channel] {
+    var channels: [Channel] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let channel: Channel = try parseName(String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()))
+        // Nothing may fall back to it: it is asked for by name, run by run.
+        guard channel != .plain else {
+            throw ValueError(reason: "'plain' protects nothing, and no policy can choose it ('evenkeel migrate' can)")
+        }
+        guard !channels.contains(channel) else { throw ValueError(reason: "'\(channel.rawValue)' is there twice") }
+        channels.append(channel)
+    }
+    return channels
+}
+
 func parseBool(_ text: String) throws(ValueError) -> Bool {
     switch text {
     case "true": return true

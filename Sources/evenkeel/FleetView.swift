@@ -50,6 +50,8 @@ struct FleetView: Encodable, Sendable {
     var at: Instant
     var hosts: [Host]
     var moves: [Move]
+    /// Channels that leaks have closed.
+    var closed: [ClosedChannels.Closure]
     var warnings: [String]
 
     /// Reads the whole ledger.
@@ -73,6 +75,7 @@ struct FleetView: Encodable, Sendable {
                 sample: host.latest
             )
         }
+        closed = core.closed.closures
         moves = core.orders.values
             .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
             .map { life in
