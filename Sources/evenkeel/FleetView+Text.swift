@@ -7,6 +7,7 @@ extension FleetView {
     func text(lastMoves: Int = 10) -> String {
         var sections = [hostTable.text, vmTable.text]
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
+        if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
         if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
         return sections.joined(separator: "\n\n")
     }

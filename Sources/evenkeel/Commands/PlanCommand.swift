@@ -83,7 +83,7 @@ struct PlanCommand: AsyncParsableCommand {
         )
         guard apply, !plan.moves.isEmpty else { return }
         printLine("")
-        let ledger = input.configuration.openLedger(settings, as: .operator)
+        let ledger = try input.configuration.openOperatorsLedger(settings)
         try await cancellingOnShutdownSignals {
             try await PlanApplication(plan: plan, settings: settings, ledger: ledger).run { printLine($0) }
         }
