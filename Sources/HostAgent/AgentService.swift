@@ -272,18 +272,27 @@ extension AgentService {
     private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
         var orders: Cursor?
         var reports: Cursor?
+        var remarkLog = RemarkLog()
         var isCaughtUp = false
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                let skipped =
-                    try await ledger.readOn(OrderRecord.self, from: &orders) {
-                        post.yield(.order($0, at: .byTheWallClock))
-                    }
-                    + (try await ledger.readOn(OrderReport.self, from: &reports) {
+                var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) {
+                    post.yield(.order($0, at: .byTheWallClock))
+                }
+                remarks.add(
+                    try await ledger.readOn(OrderReport.self, from: &reports) {
                         post.yield(.report($0, at: .byTheWallClock))
-                    })
-                for reason in skipped { logger.warning("ledger", metadata: ["reason": "\(reason)"]) }
+                    }
+                )
+                for remark in remarkLog.due(remarks, at: .byTheWallClock) {
+                    let kind = remark.kind
+                    logger.log(
+                        level: kind.isRefusal ? .error : .warning,
+                        "ledger",
+                        metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
+                    )
+                }
                 if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
                 isCaughtUp = true
                 if ledgerIsOut { logger.notice("the ledger is back") }

@@ -28,6 +28,8 @@ extension HostLab {
     public var settings: Settings {
         var settings = Settings()
         settings.ledger.folder = site.ledgerFolder
+        settings.ledger.unsigned = true
+        settings.ledger.marks = "\(site.stateFolder)/marks-controller.json"
         settings.ledger.pollInterval = .milliseconds(500)
         settings.sampling.interval = .seconds(2)
         settings.decisionInterval = .seconds(2)
@@ -53,7 +55,9 @@ extension HostLab {
     }
 
     /// The ledger of the lab in somebody's name.
-    public func ledger(as writer: LedgerWriter) -> SharedLog { SharedLog(folder: site.ledgerFolder, writer: writer) }
+    public func ledger(as writer: LedgerWriter) -> SharedLog {
+        SharedLog(folder: site.ledgerFolder, writer: writer, security: .unsigned)
+    }
 
     /// Makes the ledger and the mesh's key, and starts an agent on every host.
     public func startAgents(_ programs: Programs, settings: Settings) async throws {
@@ -69,6 +73,7 @@ extension HostLab {
         own.host = host.name.rawValue
         own.sampling.cgroup = "\(site.name)/\(host.name)"
         own.hypervisorURI = "qemu:///system"
+        own.ledger.marks = "\(host.folder)/marks.json"
         own.escort.pskFile = pskFile(of: host)
         own.escort.viciSocket = host.viciURI
         own.escort.folder = host.folder

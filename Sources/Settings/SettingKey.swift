@@ -93,6 +93,23 @@ extension SettingKey {
             "How often agents and controller look for new records.",
             \.ledger.pollInterval
         ),
+        flag(
+            "ledger.unsigned",
+            "Whether records are neither signed nor verified: whoever can write to the folder can then order moves.",
+            \.ledger.unsigned
+        ),
+        optionalText(
+            "ledger.marks",
+            "The local file of how far an agent or controller has seen the ledger; by default "
+                + "/var/lib/evenkeel/marks-WRITER.json.",
+            \.ledger.marks
+        ),
+        path("identity.folder", "The folder with this host's key, certificate and roster.", \.identity.folder),
+        path(
+            "identity.operator_folder",
+            "The folder with the key, certificate and roster of whoever gives orders by hand.",
+            \.identity.operatorFolder
+        ),
         duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
         optionalText(
             "sampling.cgroup",

@@ -6,6 +6,7 @@ public struct Settings: Sendable, Equatable {
     /// The name of the host an agent runs on; `nil`: the system's host name.
     public var host: String?
     public var ledger = LedgerSettings()
+    public var identity = IdentitySettings()
     public var sampling = SamplingSettings()
     public var hypervisorURI = "qemu:///system"
     public var escort = EscortSettings()
@@ -24,6 +25,17 @@ public struct LedgerSettings: Sendable, Equatable {
     public var segmentBytes: UInt64 = 16 << 20
     /// How often agents and controller look for new records.
     public var pollInterval: Duration = .milliseconds(500)
+    /// Whether records are neither signed nor verified.
+    public var unsigned = false
+    /// The file of how far this host has seen the ledger; `nil`: one for each writer in `/var/lib/evenkeel`.
+    public var marks: String?
+}
+
+public struct IdentitySettings: Sendable, Equatable {
+    /// This host's key, certificate and roster.
+    public var folder = "/etc/evenkeel/identity"
+    /// Those of whoever gives orders by hand.
+    public var operatorFolder = "/etc/evenkeel/operator"
 }
 
 public struct SamplingSettings: Sendable, Equatable {

@@ -36,16 +36,17 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let (settings, host) = try options.settings()
         let lock = try ProcessLock(path: Self.lockPath, purpose: "agent")
-        var log = SharedLog.Options()
-        log.lockWait = settings.ledger.lockTimeout
-        log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let logger = Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
         let service = AgentService(
             settings: settings,
             host: host.rawValue,
-            ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
+            ledger: try ledger(settings, of: host),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
             channels: try options.channels(settings, of: host),
-            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) }),
+            logger: logger,
             record: record
         )
         await withTaskGroup(of: Void.self) { group in
@@ -58,5 +59,20 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         withExtendedLifetime(lock) {}
+    }
+
+    private func ledger(_ settings: Settings, of host: HostName) throws -> SharedLog {
+        var options = SharedLog.Options()
+        options.lockWait = settings.ledger.lockTimeout
+        options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let writer = LedgerWriter.host(host)
+        return SharedLog(
+            folder: settings.ledger.folder,
+            writer: writer,
+            security: settings.ledger.unsigned
+                ? .unsigned : try MemberFolder(settings.identity.folder).security(requiringKey: true),
+            marks: LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: writer)),
+            options: options
+        )
     }
 }

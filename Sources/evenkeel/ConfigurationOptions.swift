@@ -33,10 +33,39 @@ struct ConfigurationOptions: ParsableArguments {
         return try Settings.ofThisProcess(file: config, flags: set + (folder.map { ["ledger.folder=\($0)"] } ?? []))
     }
 
-    func openLedger(_ settings: Settings, as writer: LedgerWriter) -> SharedLog {
+    /// The ledger in the controller's hands, who goes by marks and cannot do without a key.
+    func openControllersLedger(_ settings: Settings) throws -> SharedLog {
+        let marks = LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller))
+        let security =
+            try settings.ledger.unsigned
+            ? .unsigned : MemberFolder(settings.identity.folder).security(requiringKey: true)
+        return openLedger(settings, as: .controller, security: security, marks: marks)
+    }
+
+    /// The ledger in an operator's hands; without his key it can be read, which a host's roster is enough for.
+    func openOperatorsLedger(_ settings: Settings) throws -> SharedLog {
+        guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
+        let own = settings.identity.operatorFolder
+        let folder = FileManager.default.fileExists(atPath: own) ? own : settings.identity.folder
+        let security = try MemberFolder(folder).security(requiringKey: false, withKey: folder == own)
+        return openLedger(settings, as: .operator, security: security)
+    }
+
+    private func openLedger(
+        _ settings: Settings,
+        as writer: LedgerWriter,
+        security: LedgerSecurity,
+        marks: LedgerMarks? = nil
+    ) -> SharedLog {
         var options = SharedLog.Options()
         options.lockWait = settings.ledger.lockTimeout
         options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
-        return SharedLog(folder: settings.ledger.folder, writer: writer, options: options)
+        return SharedLog(
+            folder: settings.ledger.folder,
+            writer: writer,
+            security: security,
+            marks: marks,
+            options: options
+        )
     }
 }

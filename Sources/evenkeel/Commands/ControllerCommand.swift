@@ -27,12 +27,15 @@ struct ControllerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = options.openLedger(settings, as: .controller)
+        let ledger = try options.openControllersLedger(settings)
         // Before the lock: below a mount point whose storage is missing it would exclude nobody.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
         let path = "\(settings.ledger.folder)/controller.lock"
         let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
         let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
         let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record)
         // Cancelled is how it is meant to end.
         _ = try? await cancellingOnShutdownSignals { await service.run() }
