@@ -18,6 +18,7 @@ public struct AgentService: Sendable {
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
+    private let identity: IdentityUpkeep?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -25,7 +26,8 @@ public struct AgentService: Sendable {
     private static let upkeepInterval: Duration = .seconds(10)
     private static let retryInterval: Duration = .seconds(2)
 
-    /// `record`: the file to which what the core is told and what it decides is recorded.
+    /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
+    /// host has none, as with pre-shared keys.
     public init(
         settings: Settings,
         host: String,
@@ -33,7 +35,8 @@ public struct AgentService: Sendable {
         hypervisor: any Hypervisor,
         mesh: Mesh,
         logger: Logger,
-        record: String? = nil
+        record: String? = nil,
+        identity: IdentityUpkeep? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -42,6 +45,7 @@ public struct AgentService: Sendable {
         self.mesh = mesh
         self.logger = logger
         self.record = record
+        self.identity = identity
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -203,7 +207,7 @@ extension AgentService {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                try await mesh.apply(settings.inventory)
+                try await mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
                 if lastFailure != nil { logger.notice("the mesh is configured again") }
                 lastFailure = nil
             } catch {
@@ -213,6 +217,7 @@ extension AgentService {
                 }
                 lastFailure = failure
             }
+            await identity?.look(mesh, inventory: settings.inventory)
             try? await Task.sleep(for: Self.upkeepInterval)
         }
     }

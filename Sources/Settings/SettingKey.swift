@@ -15,7 +15,7 @@ public struct SettingKey: Sendable {
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
-    public static let all: [SettingKey] = general + escort + policy + planning
+    public static let all: [SettingKey] = general + identity + escort + policy + planning
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -70,6 +70,29 @@ extension SettingKey {
         key(path, meaning, field, parse: { text throws(ValueError) in try parseText(text) }, show: { $0 })
     }
 
+    private static func optionalPath(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, String?> & Sendable
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parsePath(text) }, show: { $0 })
+    }
+
+    private static let identity: [SettingKey] = [
+        path(
+            "identity.folder",
+            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
+            \.identity.folder
+        ),
+        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
+        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
+        optionalPath(
+            "identity.libvirt_pki",
+            "Where the agent puts the same certificate for libvirt and QEMU, such as /etc/pki; unset: nowhere.",
+            \.identity.libvirtPKI
+        ),
+    ]
+
     private static let general: [SettingKey] = [
         optionalText("host", "The name of the host an agent runs on, as in hosts; by default the system's.", \.host),
         path(
@@ -109,9 +132,9 @@ extension SettingKey {
     ]
 
     private static let escort: [SettingKey] = [
-        path(
+        optionalPath(
             "escort.psk_file",
-            "The file with the mesh's pre-shared key; readable by its owner alone.",
+            "A file with pre-shared keys, used for the mesh in place of certificates. Weaker: see docs/escort.md.",
             \.escort.pskFile
         ),
         optionalText(

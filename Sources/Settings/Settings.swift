@@ -8,6 +8,7 @@ public struct Settings: Sendable, Equatable {
     public var ledger = LedgerSettings()
     public var sampling = SamplingSettings()
     public var hypervisorURI = "qemu:///system"
+    public var identity = IdentitySettings()
     public var escort = EscortSettings()
     public var migration = MigrationSettings()
     /// How often the controller decides.
@@ -32,8 +33,18 @@ public struct SamplingSettings: Sendable, Equatable {
     public var cgroup: String?
 }
 
+public struct IdentitySettings: Sendable, Equatable {
+    /// Where this host's key and certificate are.
+    public var folder = "/etc/evenkeel/identity"
+    public var controller = "/etc/evenkeel/controller"
+    public var `operator` = "/etc/evenkeel/operator"
+    /// The root of the folders in which libvirt and QEMU look for certificates; `nil`: they are no matter of the agent's.
+    public var libvirtPKI: String?
+}
+
 public struct EscortSettings: Sendable, Equatable {
-    public var pskFile = "/etc/evenkeel/psk"
+    /// The file with pre-shared keys; `nil`: the hosts authenticate each other by their certificates.
+    public var pskFile: String?
     /// The vici socket of charon; `nil`: swanctl's default.
     public var viciSocket: String?
     /// Where the agent puts the strongSwan configuration it generates.

@@ -5,6 +5,7 @@ import Escort
 import Fleet
 import Glibc
 import HostAgent
+import Identity
 import Ledger
 import LibvirtDriver
 import Logging
@@ -39,14 +40,25 @@ struct RunCommand: AsyncParsableCommand {
         var log = SharedLog.Options()
         log.lockWait = settings.ledger.lockTimeout
         log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let logger = Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
+        let identity = try await options.identity(settings, of: host)
+        if settings.escort.pskFile != nil {
+            logger.warning(
+                """
+                The mesh goes by pre-shared keys: whoever has the cluster's key can pass for any host, a host cannot be \
+                revoked, and a key never expires. Certificates ('evenkeel host add') have none of these weaknesses.
+                """
+            )
+        }
         let service = AgentService(
             settings: settings,
             host: host.rawValue,
             ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            mesh: try options.mesh(settings, of: host),
-            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) }),
-            record: record
+            mesh: try options.mesh(settings, of: host, identity),
+            logger: logger,
+            record: record,
+            identity: try await upkeep(identity, settings, logger)
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
@@ -58,5 +70,29 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         withExtendedLifetime(lock) {}
+    }
+
+    private func upkeep(
+        _ identity: MemberIdentity?,
+        _ settings: Settings,
+        _ logger: Logger
+    ) async throws -> IdentityUpkeep? {
+        guard let identity else { return nil }
+        let left = Int((identity.facts.expires - .byTheWallClock).inSeconds / 86400)
+        logger.log(
+            level: left < 30 ? .warning : .info,
+            "the certificate expires in \(left) days",
+            metadata: ["roster": "\(identity.roster.number)"]
+        )
+        let pki = settings.identity.libvirtPKI.map { PKIFolders(root: $0) }
+        try await pki?.install(identity)
+        return IdentityUpkeep(
+            folder: IdentityFolder(settings.identity.folder),
+            identity: identity,
+            ledgerFolder: settings.ledger.folder,
+            pki: pki,
+            servesMesh: settings.escort.pskFile == nil,
+            logger: logger
+        )
     }
 }
