@@ -53,7 +53,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .peerDoesNotAnswer(let peer, let reason):
             "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"
         case .authenticationFailed(let peer):
-            "\(peer) and this host do not accept each other's credentials; check that both have the same key"
+            "\(peer) and this host do not accept each other's credentials; check that both have certificates of this"
+                + " cluster, neither expired nor revoked (or the same pre-shared key), and the names of the inventory"
         case .noProposalChosen(let peer):
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"

@@ -17,8 +17,11 @@ extension Mesh {
         let member = try plan.peer(peer)
         let deadline = ContinuousClock.now + timeLimit
         let implementation = try await charon.implementation()
+        // An SA outlives the certificates that it was opened with; the rekeying below does not ask for them again.
+        async let refusal = credentialRefusal(by: member)
         // The side that does not open the path by itself leaves the other a moment to do so.
         try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
+        if let refusal = await refusal { throw refusal }
         let reading = try await liveReading(of: member, deadline: deadline)
         if let weakness = minimum.weakness(of: reading.association, reading.child) {
             throw EscortError.weakAssociation(peer, reason: weakness)

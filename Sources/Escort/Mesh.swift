@@ -22,8 +22,16 @@ public actor Mesh {
             }
         }
         /// What swanctl is told to load; `nil` for its own swanctl.conf.
-        var loadedFile: String? {
-            if case .alone = self { file } else { nil }
+        var loaded: (folder: String, file: String)? {
+            if case .alone(let folder) = self { (folder, file) } else { nil }
+        }
+        /// Where swanctl looks for certificates and keys.
+        var credentials: CredentialFolder {
+            switch self {
+            case .alone(let folder): CredentialFolder(path: folder)
+            case .included(let folder):
+                CredentialFolder(path: "/" + folder.split(separator: "/").dropLast().joined(separator: "/"))
+            }
         }
     }
 
@@ -31,7 +39,7 @@ public actor Mesh {
     public static let defaultMigrationPorts = 49152...49215
 
     let local: HostName
-    let credentials: any Credentials
+    var credentials: any Credentials
     let placement: Placement
     let charon: Charon
     let hostGates: HostGates
@@ -44,6 +52,8 @@ public actor Mesh {
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
+    /// Credentials were written that charon has not loaded yet.
+    private var mustReload = false
     private var ownsAddress = false
     private var uses: [HostName: WeakUse] = [:]
 
@@ -141,6 +151,7 @@ public actor Mesh {
             // Nothing is loaded in a charon that is not there.
         }
         try await PrivateFile.remove(placement.file)
+        _ = try await placement.credentials.put([])
         try await hostGates.open(removing: ownsAddress ? plan.local.inner : nil, family: plan.local.inner.family)
         self.plan = nil
         loadedText = nil
@@ -224,12 +235,15 @@ public actor Mesh {
     private func load(_ configuration: MeshConfiguration) async throws -> Bool {
         let present = try await charon.connectionNames()
         let ours = present.filter { $0.hasPrefix(MeshPlan.prefix) }
-        if configuration.text == loadedText, ours == configuration.connections { return false }
+        let renewed = try await placement.credentials.put(credentials.files)
+        mustReload = mustReload || renewed
+        if !mustReload, configuration.text == loadedText, ours == configuration.connections { return false }
         if case .alone = placement, ours != present {
             throw EscortError.foreignConnections(names: present.subtracting(ours).sorted())
         }
         try await PrivateFile.write(configuration.text, to: placement.file)
-        try await charon.load(file: placement.loadedFile)
+        try await charon.load(placement.loaded, clearing: mustReload)
+        mustReload = false
         let missing = configuration.connections.subtracting(try await charon.connectionNames())
         guard missing.isEmpty else {
             throw EscortError.refused(
@@ -244,22 +258,21 @@ public actor Mesh {
 
     /// Closes what the inventory no longer lists and opens what is missing.
     ///
-    /// Right after loading, strongSwan opens one side by itself; the other side only steps in at a later call, when
-    /// nothing came of that (its charon restarted, say, and the peer still believes in the old SA).
+    /// Right after loading, one side opens what is missing; the other only steps in at a later call, when nothing came
+    /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let present = Set(try await charon.associations().map(\.name))
         for stale in present where stale.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains(stale) {
             try await charon.terminate(stale)
         }
-        guard !isNew else { return }
-        for peer in plan.peers where !present.contains(peer.connection) {
+        for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
             try await charon.beginInitiating(peer.connection)
         }
     }
 
     private func unload() async throws {
         try await PrivateFile.write("# Made by evenkeel-agent; the mesh was removed.\n", to: placement.file)
-        try await charon.load(file: placement.loadedFile)
+        try await charon.load(placement.loaded, clearing: false)
         for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {
             try await charon.terminate(association.name)
         }

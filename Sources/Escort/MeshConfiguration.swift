@@ -20,6 +20,7 @@ struct MeshConfiguration: Sendable {
             connections.append(
                 Self.connection(plan, peer, authentication, implementation, minimum)
             )
+            if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication)) }
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
                 named.name += "-\(peer.connection)" + (index == 0 ? "" : "-\(index)")
@@ -66,6 +67,38 @@ struct MeshConfiguration: Sendable {
         )
     }
 
+    /// Name of the connection that tries credentials; no host's name begins with `_`.
+    static func canary(_ peer: MeshPlan.Member) -> String {
+        MeshPlan.prefix + "_canary-" + peer.connection.dropFirst(MeshPlan.prefix.count)
+    }
+
+    /// A connection between the same two hosts by their inner addresses instead of their names, without a child.
+    private static func canary(
+        _ plan: MeshPlan,
+        _ peer: MeshPlan.Member,
+        _ authentication: Authentication
+    ) -> SwanctlSection {
+        var local = authentication.local
+        local.settings.append(("id", plan.local.inner.description))
+        var remote = authentication.remote
+        remote.settings.append(("id", peer.inner.description))
+        return SwanctlSection(
+            canary(peer),
+            [
+                "version": "2",
+                "local_addrs": plan.local.address.description,
+                "remote_addrs": peer.address.description,
+                "proposals": "aes256gcm16-prfsha256-x25519",
+                "mobike": "no",
+                "childless": "force",
+                "unique": "never",
+                "keyingtries": "1",
+                "dpd_delay": "5s",
+            ],
+            sections: [local, remote]
+        )
+    }
+
     private static func child(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
@@ -73,14 +106,6 @@ struct MeshConfiguration: Sendable {
         _ minimum: MinimumSuite
     ) -> SwanctlSection {
         let initiates = plan.initiates(to: peer)
-        let startAction =
-            switch (implementation, initiates) {
-            case (.kernel, true): "trap|start"
-            case (.kernel, false): "trap"
-            // libipsec has no trap policies before strongSwan 5.9.11.
-            case (.userSpace, true): "start"
-            case (.userSpace, false): "none"
-            }
         return SwanctlSection(
             peer.connection,
             [
@@ -88,7 +113,9 @@ struct MeshConfiguration: Sendable {
                 "mode": "tunnel",
                 "local_ts": plan.local.inner.hostPrefix,
                 "remote_ts": peer.inner.hostPrefix,
-                "start_action": startAction,
+                // Never `start`: charon closes what it started so when the connection is loaded anew, with a renewed
+                // certificate for instance. `Mesh.apply` opens it. libipsec knows no traps before strongSwan 5.9.11.
+                "start_action": implementation == .kernel ? "trap" : "none",
                 "close_action": initiates ? "start" : "none",
                 "dpd_action": initiates ? "restart" : "clear",
                 "rekey_time": "1h",

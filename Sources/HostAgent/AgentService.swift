@@ -15,10 +15,11 @@ public struct AgentService: Sendable {
     private let ledger: any FleetLedger
     private let hypervisor: any Hypervisor
     private let channels: Channels
-    private let gateWatch = GateWatch()
+    private let preparations = Preparations()
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
+    private let identity: IdentityUpkeep?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -30,7 +31,8 @@ public struct AgentService: Sendable {
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
     private static let connectingTime: Duration = .seconds(30)
 
-    /// `record`: the file to which what the core is told and what it decides is recorded.
+    /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
+    /// host has none, as with pre-shared keys.
     public init(
         settings: Settings,
         host: String,
@@ -38,7 +40,8 @@ public struct AgentService: Sendable {
         hypervisor: any Hypervisor,
         channels: Channels,
         logger: Logger,
-        record: String? = nil
+        record: String? = nil,
+        identity: IdentityUpkeep? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -47,6 +50,7 @@ public struct AgentService: Sendable {
         self.channels = channels
         self.logger = logger
         self.record = record
+        self.identity = identity
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -106,10 +110,13 @@ extension AgentService {
             var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
-        // The gate is the mesh's: `HostGates` will close it.
-        case .shut: break
+        case .shut(let order):
+            do { try await channels.mesh.closePinhole(for: order.source, channel: order.channel) } catch {
+                // Its timeout will.
+                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
+            }
         case .migrate(let order):
-            let result = await execution.migrate(order, probes: gateWatch.take(order.id)) { progress in
+            let result = await execution.migrate(order, preparations.take(order.id)) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
             }
             log(result, of: order)
@@ -139,13 +146,16 @@ extension AgentService {
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
     private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         async let requirements = execution.requirements(for: order)
-        do throws(OrderFailure) {
-            await gateWatch.keep(try await execution.probeGates(for: order), for: order.id)
-        } catch {
+        let probes: [GateProbe]
+        do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
             _ = await requirements
             return .failure(error)
         }
-        return await requirements
+        let result = await requirements
+        if case .success(let requirements) = result {
+            await preparations.keep(Preparation(probes: probes, memoryBytes: requirements.memoryBytes), for: order.id)
+        }
+        return result
     }
 
     /// Lets the order's source in, as long as its move may begin; why not, if that failed.
@@ -254,7 +264,7 @@ extension AgentService {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                try await channels.mesh.apply(settings.inventory)
+                try await channels.mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
                 if lastFailure != nil { logger.notice("the mesh is configured again") }
                 lastFailure = nil
             } catch {
@@ -264,6 +274,7 @@ extension AgentService {
                 }
                 lastFailure = failure
             }
+            await identity?.look(channels.mesh, inventory: settings.inventory)
             try? await Task.sleep(for: Self.upkeepInterval)
         }
     }

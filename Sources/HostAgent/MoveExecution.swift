@@ -34,10 +34,10 @@ struct MoveExecution: Sendable {
 
     /// Moves the VM; `progress` is called about once a second.
     ///
-    /// `probes`: what was seen of the target's gates when the order was accepted.
+    /// `preparation`: what was seen when the order was accepted; `nil` where that was an earlier life of this agent.
     func migrate(
         _ order: MigrationOrder,
-        probes: [GateProbe]? = nil,
+        _ preparation: Preparation? = nil,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
@@ -60,15 +60,15 @@ struct MoveExecution: Sendable {
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
             return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
         }
-        let (result, loss) = await attempt(request(for: order, to: target, by: passage.route), passage, progress)
+        let (result, loss) = await attempt(request(for: order, to: target, by: passage.route, preparation), passage, progress)
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
-            evidence.probes = probes
+            evidence.probes = preparation?.probes
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
             var evidence = await passage.end(hypervisorBytes: nil)
-            evidence.probes = probes
+            evidence.probes = preparation?.probes
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
@@ -139,7 +139,8 @@ struct MoveExecution: Sendable {
     private func request(
         for order: MigrationOrder,
         to target: InventoryHost,
-        by route: MigrationRoute
+        by route: MigrationRoute,
+        _ preparation: Preparation?
     ) -> MigrationRequest {
         let address = if case .direct(let address) = route.kind { address } else { target.address }
         let bracketed = address.contains(":") ? "[\(address)]" : address
@@ -148,10 +149,28 @@ struct MoveExecution: Sendable {
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
-            transport: .direct(tls: nil, parallelConnections: nil),
+            transport: transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime
+        )
+    }
+}
+
+extension MoveExecution {
+    /// What one TLS connection of QEMU's may carry: QEMU 7.2 can crash after some 64 GB (QEMU bug 1937).
+    static let singleTLSConnectionBytes: UInt64 = 48_000_000_000
+    /// Pre-copy sends a busy VM's memory about this many times over before it converges.
+    static let expectedCopies: UInt64 = 2
+    static let parallelConnections = 4
+
+    private func transport(by route: MigrationRoute, memoryBytes: UInt64) -> Transport {
+        guard case .direct = route.kind else { return .tunnelled }
+        guard let name = route.tlsName else { return .direct(tls: nil, parallelConnections: nil) }
+        let mayPassLimit = memoryBytes > Self.singleTLSConnectionBytes / Self.expectedCopies
+        return .direct(
+            tls: TLSParameters(targetName: name),
+            parallelConnections: mayPassLimit ? Self.parallelConnections : nil
         )
     }
 }

@@ -36,6 +36,16 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set eth0 master \(LabSite.bridge)")
         try await ip(namespace, "addr add \(LabSite.lanAddress(ofHost: plan.number))/24 dev \(LabSite.bridge)")
         try await ip(namespace, "link set \(LabSite.bridge) up")
+        // libvirtd's plain TCP asks nobody who he is: not on the LAN.
+        let rule = """
+            table inet lab {
+              chain input {
+                type filter hook input priority filter - 20; policy accept;
+                iifname != "lo" ip daddr != \(LabSite.innerAddress(ofHost: plan.number)) tcp dport 16509 drop
+              }
+            }
+            """
+        try await Command("ip", ["netns", "exec", namespace, "nft", "-f", "-"]).run(input: rule)
     }
 
     /// Whether this kernel does ESP itself; all namespaces share that.

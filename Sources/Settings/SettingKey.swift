@@ -18,7 +18,7 @@ public struct SettingKey: Sendable {
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
-    public static let all: [SettingKey] = general + escort + policy + planning
+    public static let all: [SettingKey] = general + identity + escort + policy + planning
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -73,6 +73,29 @@ extension SettingKey {
         key(path, meaning, field, parse: { text throws(ValueError) in try parseText(text) }, show: { $0 })
     }
 
+    private static func optionalPath(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, String?> & Sendable
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parsePath(text) }, show: { $0 })
+    }
+
+    private static let identity: [SettingKey] = [
+        path(
+            "identity.folder",
+            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
+            \.identity.folder
+        ),
+        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
+        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
+        optionalPath(
+            "identity.libvirt_pki",
+            "Where the agent puts the same certificate for libvirt and QEMU, such as /etc/pki; unset: nowhere.",
+            \.identity.libvirtPKI
+        ),
+    ]
+
     private static let general: [SettingKey] = [
         optionalText("host", "The name of the host an agent runs on, as in hosts; by default the system's.", \.host),
         path(
@@ -104,12 +127,6 @@ extension SettingKey {
                 + "/var/lib/evenkeel/marks-WRITER.json.",
             \.ledger.marks
         ),
-        path("identity.folder", "The folder with this host's key, certificate and roster.", \.identity.folder),
-        path(
-            "identity.operator_folder",
-            "The folder with the key, certificate and roster of whoever gives orders by hand.",
-            \.identity.operatorFolder
-        ),
         duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
         optionalText(
             "sampling.cgroup",
@@ -129,9 +146,9 @@ extension SettingKey {
     ]
 
     private static let escort: [SettingKey] = [
-        path(
+        optionalPath(
             "escort.psk_file",
-            "The file with the mesh's pre-shared key; readable by its owner alone.",
+            "A file with pre-shared keys, used for the mesh in place of certificates. Weaker: see docs/escort.md.",
             \.escort.pskFile
         ),
         optionalText(

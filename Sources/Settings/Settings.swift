@@ -31,21 +31,24 @@ public struct LedgerSettings: Sendable, Equatable {
     public var marks: String?
 }
 
-public struct IdentitySettings: Sendable, Equatable {
-    /// This host's key, certificate and roster.
-    public var folder = "/etc/evenkeel/identity"
-    /// Those of whoever gives orders by hand.
-    public var operatorFolder = "/etc/evenkeel/operator"
-}
-
 public struct SamplingSettings: Sendable, Equatable {
     public var interval: Duration = .seconds(5)
     /// Where this host's CPU and memory are bounded by a control group: its path below the hierarchy's root.
     public var cgroup: String?
 }
 
+public struct IdentitySettings: Sendable, Equatable {
+    /// Where this host's key and certificate are.
+    public var folder = "/etc/evenkeel/identity"
+    public var controller = "/etc/evenkeel/controller"
+    public var `operator` = "/etc/evenkeel/operator"
+    /// The root of the folders in which libvirt and QEMU look for certificates; `nil`: they are no matter of the agent's.
+    public var libvirtPKI: String?
+}
+
 public struct EscortSettings: Sendable, Equatable {
-    public var pskFile = "/etc/evenkeel/psk"
+    /// The file with pre-shared keys; `nil`: the hosts authenticate each other by their certificates.
+    public var pskFile: String?
     /// The vici socket of charon; `nil`: swanctl's default.
     public var viciSocket: String?
     /// Where the agent puts the strongSwan configuration it generates.

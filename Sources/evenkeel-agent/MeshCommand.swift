@@ -28,7 +28,7 @@ struct MeshCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (settings, host) = try options.settings()
-        let mesh = try options.mesh(settings, of: host)
+        let mesh = try options.mesh(settings, of: host, try await options.identity(settings, of: host))
         guard !remove else {
             let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
             // What it finds there it takes for its own, to remove it.

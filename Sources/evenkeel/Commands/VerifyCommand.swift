@@ -29,7 +29,7 @@ struct VerifyCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let view = try await VerificationView.read(
-            options.openLedger(settings, as: .operator),
+            options.openOperatorsLedger(settings),
             only: order.map { OrderID($0) }
         )
         if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
