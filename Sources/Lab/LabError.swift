@@ -19,6 +19,8 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
     case wire(interface: String, reason: String)
     /// A move of a demonstration could not be ordered, or nothing was heard of it.
     case move(guest: String, reason: String)
+    /// A bulk transfer between two hosts did not come about.
+    case transfer(String)
     /// Something of the lab outlived `down`.
     case left([String])
 
@@ -37,6 +39,7 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
         case .file(let path, let reason): "\(path): \(reason)"
         case .wire(let interface, let reason): "the wire at \(interface): \(reason)"
         case .move(let guest, let reason): "the move of \(guest): \(reason)"
+        case .transfer(let reason): "a bulk transfer failed: \(reason)"
         case .left(let what): "the lab was taken down, but this is left: \(what.joined(separator: "; "))"
         }
     }

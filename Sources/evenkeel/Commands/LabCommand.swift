@@ -14,7 +14,7 @@ struct LabCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Down.self, Status.self, LabDemoCommand.self, LabSniffCommand.self, LabTamperCommand.self,
-            LabProbeCommand.self, LabWireCommand.self,
+            LabCompareCommand.self, LabProbeCommand.self, LabWireCommand.self, LabStreamCommand.self,
         ]
     )
 

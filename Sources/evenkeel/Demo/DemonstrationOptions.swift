@@ -4,6 +4,7 @@ import Commands
 import Fleet
 import Glibc
 import Lab
+import Settings
 
 /// What the demonstrations by channel have in common: a lab of two hosts with one quiet guest per channel.
 struct DemonstrationOptions: ParsableArguments {
@@ -30,6 +31,7 @@ struct DemonstrationOptions: ParsableArguments {
     /// `change` may alter the plan, which has one guest per channel that there is.
     func inLab<Value: Sendable>(
         _ change: (inout LabPlan) -> Void = { _ in },
+        settings changeSettings: @Sendable @escaping (inout Settings) -> Void = { _ in },
         _ work: @Sendable @escaping (HostLab, Programs, [Channel]) async throws -> Value
     ) async throws -> Value {
         signal(SIGPIPE, SIG_IGN)
@@ -48,8 +50,10 @@ struct DemonstrationOptions: ParsableArguments {
             let lab = try await HostLab.up(plan) { options.say("lab: \($0)") }
             let result: Result<Value, any Error>
             do {
-                try await lab.startAgents(programs, settings: lab.settings)
-                try lab.configure(lab.settings)
+                var settings = lab.settings
+                changeSettings(&settings)
+                try await lab.startAgents(programs, settings: settings)
+                try lab.configure(settings)
                 try await lab.waitForSamples()
                 result = .success(try await work(lab, programs, options.channels(in: lab)))
             } catch {
