@@ -37,8 +37,11 @@ struct EchoTests {
     func aProbeThatIsStoppedReturnsWhatItSaw() async throws {
         let socket = try EchoSocket(to: "127.0.0.1")
         defer { socket.close() }
-        let task = Task { try await EchoProbe(socket: socket, interval: 0.01, duration: nil).run() }
-        try await Task.sleep(for: .milliseconds(500))
+        let (seen, see) = AsyncStream.makeStream(of: Void.self)
+        let probe = EchoProbe(socket: socket, interval: 0.01, duration: nil) { _ in see.yield() }
+        let task = Task { try await probe.run() }
+        // Once it has sent something, however busy the machine is.
+        for await _ in seen { break }
         task.cancel()
         #expect(try await task.value.echoes.count > 0)
     }
