@@ -47,7 +47,7 @@ struct TestLab {
     }
 
     /// Beside this package's tests, where `swift build --build-tests` puts them.
-    private static let builtPrograms: Programs = {
+    static let builtPrograms: Programs = {
         if let folder = ProcessInfo.processInfo.environment["EVENKEEL_TEST_PROGRAMS"] {
             return Programs(folder: folder)
         }
