@@ -161,7 +161,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     }
 
     private mutating func checkTLS(_ evidence: Evidence) {
-        guard let tls = evidence.tls else { return fail("no TLS session is named") }
+        guard let tls = evidence.session else { return fail("no TLS session is named") }
         let suite = tls.suite
         guard ["TLSv1.2", "TLSv1.3"].contains(tls.version),
             suite.contains("AES_256_GCM") || suite.contains("AES256-GCM") || suite.contains("CHACHA20")

@@ -60,7 +60,11 @@ struct MoveExecution: Sendable {
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
             return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
         }
-        let (result, loss) = await attempt(request(for: order, to: target, by: passage.route, preparation), passage, progress)
+        let (result, loss) = await attempt(
+            request(for: order, to: target, by: passage.route, preparation),
+            passage,
+            progress
+        )
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)

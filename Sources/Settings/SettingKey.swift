@@ -166,13 +166,7 @@ extension SettingKey {
             "Whether charon serves nobody else: the generated file is then all that is loaded.",
             \.escort.ownCharon
         ),
-        key(
-            "escort.channels",
-            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
-            \.escort.channels,
-            parse: parseChannels,
-            show: { $0.map(\.rawValue).joined(separator: ", ") }
-        ),
+        hostChannels,
         key(
             "escort.minimum_suite",
             "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
@@ -262,6 +256,18 @@ extension SettingKey {
             \.policy.orderLifetime
         ),
     ]
+
+    private static let hostChannels: SettingKey = {
+        var setting = key(
+            "escort.channels",
+            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            \.escort.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        )
+        setting.isList = true
+        return setting
+    }()
 
     private static let channels: SettingKey = {
         var setting = key(

@@ -93,7 +93,8 @@ struct RunCommand: AsyncParsableCommand {
             throw SettingsError(
                 origin: settings.identity.folder,
                 key: "identity.folder",
-                reason: "without an identity records cannot be signed; 'evenkeel host add' makes one, or ledger.unsigned "
+                reason:
+                    "without an identity records cannot be signed; 'evenkeel host add' makes one, or ledger.unsigned "
                     + "does without on every host"
             )
         }

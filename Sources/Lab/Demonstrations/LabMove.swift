@@ -73,7 +73,7 @@ extension HostLab {
             issuer: .operator,
             reason: "a demonstration"
         )
-        let ledger = ledger(as: .operator)
+        let ledger = try ledger(as: .operator)
         var cursor = try await end(of: OrderReport.self, in: ledger)
         try await ledger.append(OrderRecord.migrate(order: order))
         var reports: [OrderReport] = []
@@ -93,7 +93,7 @@ extension HostLab {
 
     /// Everything of one kind that is in the ledger.
     public func records<Entry: LedgerEntry>(_ type: Entry.Type) async throws -> [Entry] {
-        let ledger = ledger(as: .operator)
+        let ledger = try ledger(as: .operator)
         var all: [Entry] = []
         var cursor: Cursor?
         while true {
