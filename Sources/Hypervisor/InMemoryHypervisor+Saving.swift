@@ -54,7 +54,7 @@ extension InMemoryHypervisor {
         let attempt = "read the image \(path)"
         _ = try ask(attempt)
         let image = try Self.read(path, attempt)
-        return SavedImage(vm: image.needs.id, name: image.needs.name, definition: image.needs.definition)
+        return SavedImage(vm: image.needs.id, name: image.needs.name)
     }
 
     public func restore(

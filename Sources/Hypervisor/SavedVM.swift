@@ -40,15 +40,14 @@ public struct SavedVM: Codable, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// What a complete image says of the VM in it.
+///
+/// Its definition is not to be compared with another: libvirt writes into an image what it leaves out elsewhere.
 public struct SavedImage: Sendable, Equatable {
     public var vm: VMID
     public var name: String
-    /// The digest of the definition with which it will run (`VMSample.definition`).
-    public var definition: String?
-    public init(vm: VMID, name: String, definition: String?) {
+    public init(vm: VMID, name: String) {
         self.vm = vm
         self.name = name
-        self.definition = definition
     }
 }
 

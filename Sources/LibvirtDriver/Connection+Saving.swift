@@ -65,7 +65,7 @@ extension Connection {
     func image(at path: String) throws -> SavedImage {
         let text = virDomainSaveImageGetXMLDesc(handle.pointer, path, 0)
         let definition = try DomainDefinition(xml: takeString(text, from: "virDomainSaveImageGetXMLDesc"))
-        return SavedImage(vm: VMID(definition.uuid), name: definition.name, definition: definition.digest)
+        return SavedImage(vm: VMID(definition.uuid), name: definition.name)
     }
 
     func restorePaused(from path: String) throws {

@@ -9,7 +9,7 @@ import Testing
 
 /// Saving and restoring against calls that fail, are late, or never return.
 @Suite(.timeLimit(.minutes(1))) struct SavingRunTests {
-    private let image = SavedImage(vm: VMID("aaaaaaaa-0000-4000-8000-00000000000a"), name: "web1", definition: nil)
+    private let image = SavedImage(vm: VMID("aaaaaaaa-0000-4000-8000-00000000000a"), name: "web1")
 
     private func save(_ calls: ScriptedSaving, limit: Duration = .seconds(5)) async -> Result<SavedVM, HypervisorError>
     {
@@ -195,7 +195,7 @@ import Testing
 
     @Test func anImageOfAnotherSizeOrVMIsRefused() async throws {
         try await withFolder { folder in
-            let other = SavedImage(vm: VMID("bbbbbbbb-0000-4000-8000-00000000000b"), name: "w", definition: nil)
+            let other = SavedImage(vm: VMID("bbbbbbbb-0000-4000-8000-00000000000b"), name: "w")
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: other)
             try write(calls.saved)
             #expect(error(of: await restore(calls))?.detail.contains("another VM") == true)
