@@ -316,20 +316,26 @@ public struct ControllerCore: Sendable {
         }
     }
 
+    /// Claims that one witness alone contradicts, in words, in the order of the hosts.
+    public var doubts: [(host: HostName, words: String)] {
+        trust.doubts.map {
+            ($0.host, "\($0.host): \($0.words): one of the two is wrong; plans use the lower figure")
+        }
+    }
+
     /// Says whose claims one witness alone contradicts: which of the two lies is for people to find out.
     private mutating func tellDoubts(effects: inout [Effect]) {
-        let doubts = trust.doubts
+        let doubts = doubts
         for subject in announced.keys
         where subject.hasPrefix("claims of ") && !doubts.contains(where: { subject == "claims of \($0.host)" }) {
             announced[subject] = nil
         }
         for doubt in doubts {
-            let text = "\(doubt.host): \(doubt.words): one of the two is wrong; plans use the lower figure"
             announce(
                 .distrust,
                 about: "claims of \(doubt.host)",
-                ifChanged: text.filter { !$0.isNumber },
-                text: text,
+                ifChanged: doubt.words.filter { !$0.isNumber },
+                text: doubt.words,
                 effects: &effects
             )
         }
