@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Coordination
-internal import Fleet
+public import Coordination
+public import Fleet
 internal import FleetFiles
 public import Ledger
 public import Logging
@@ -12,13 +12,24 @@ public struct ControllerService: Sendable {
     private let ledger: any FleetLedger
     private let logger: Logger
     private let record: String?
+    /// What the hosts' machines have, as they were enrolled; asked at every poll.
+    private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
 
     /// `record`: the file to which what the core is told and what it decides is recorded.
-    public init(settings: Settings, ledger: any FleetLedger, logger: Logger, record: String? = nil) {
+    ///
+    /// `hardware`: what is known of the hosts' machines (the roster's members); by default nothing.
+    public init(
+        settings: Settings,
+        ledger: any FleetLedger,
+        logger: Logger,
+        record: String? = nil,
+        hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] }
+    ) {
         self.settings = settings
         self.ledger = ledger
         self.logger = logger
         self.record = record
+        self.hardware = hardware
     }
 
     /// Runs until it is cancelled.
@@ -31,7 +42,11 @@ public struct ControllerService: Sendable {
         var feed = LedgerFeed(ledger: ledger)
         var remarkLog = RemarkLog()
         var ledgerIsOut = false
+        var enrolled: [HostName: EnrolledHardware] = [:]
         while !Task.isCancelled {
+            let known = await hardware()
+            if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }
+            enrolled = known
             do {
                 let news = try await feed.pull(into: &core)
                 for remark in remarkLog.due(news.remarks, at: .byTheWallClock) {

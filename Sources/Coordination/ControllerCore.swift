@@ -70,7 +70,7 @@ public struct ControllerCore: Sendable {
     public private(set) var closed = ClosedChannels()
     /// Which hosts are believed.
     private var trust: Trust
-    /// Where the last order took each VM.
+    /// Where each VM's last move takes or took it.
     private var arrivals: [VMID: HostName] = [:]
     /// What is known of the VMs' load beyond the histories of the hosts.
     private var statistics = LoadStatistics()
@@ -198,10 +198,18 @@ public struct ControllerCore: Sendable {
             }
             orders[order.id] = life
             closed.take(life)
-            if life.stage == .done { arrivals[order.vm] = order.target }
+            noteArrival(life)
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
+        }
+    }
+
+    private mutating func noteArrival(_ life: OrderLife) {
+        switch life.stage {
+        case .running, .done: arrivals[life.order.vm] = life.order.target
+        case .failed where arrivals[life.order.vm] == life.order.target: arrivals[life.order.vm] = nil
+        case .submitted, .accepted, .prepared, .failed: break
         }
     }
 
@@ -217,7 +225,7 @@ public struct ControllerCore: Sendable {
         guard life.apply(report.noEarlier(than: life.order.issuedAt)) else { return }
         orders[report.order] = life
         let isClosing = closed.take(life)
-        if life.stage == .done { arrivals[life.order.vm] = life.order.target }
+        noteArrival(life)
         // What history says was announced when it happened.
         guard wasCurrent else { return }
         let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
@@ -308,20 +316,26 @@ public struct ControllerCore: Sendable {
         }
     }
 
+    /// Claims that one witness alone contradicts, in words, in the order of the hosts.
+    public var doubts: [(host: HostName, words: String)] {
+        trust.doubts.map {
+            ($0.host, "\($0.host): \($0.words): one of the two is wrong; plans use the lower figure")
+        }
+    }
+
     /// Says whose claims one witness alone contradicts: which of the two lies is for people to find out.
     private mutating func tellDoubts(effects: inout [Effect]) {
-        let doubts = trust.doubts
+        let doubts = doubts
         for subject in announced.keys
         where subject.hasPrefix("claims of ") && !doubts.contains(where: { subject == "claims of \($0.host)" }) {
             announced[subject] = nil
         }
         for doubt in doubts {
-            let text = "\(doubt.host): \(doubt.words): one of the two is wrong; plans use the lower figure"
             announce(
                 .distrust,
                 about: "claims of \(doubt.host)",
-                ifChanged: text.filter { !$0.isNumber },
-                text: text,
+                ifChanged: doubt.words.filter { !$0.isNumber },
+                text: doubt.words,
                 effects: &effects
             )
         }

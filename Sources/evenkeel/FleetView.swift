@@ -57,8 +57,15 @@ struct FleetView: Encodable, Sendable {
     var ledger: [LedgerRemarks.Entry]
 
     /// Reads the whole ledger.
-    static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> FleetView {
+    ///
+    /// `hardware`: what is known of the hosts' machines, against which their claims are held.
+    static func read(
+        _ ledger: any FleetLedger,
+        settings: Settings,
+        hardware: [HostName: EnrolledHardware] = [:]
+    ) async throws -> FleetView {
         var core = ControllerCore(policy: settings.policy)
+        _ = core.handle(.enrolled(hardware))
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
         return FleetView(core, at: .byTheWallClock, remarks: news.remarks)
@@ -68,7 +75,7 @@ struct FleetView: Encodable, Sendable {
         at = instant
         let snapshot = core.snapshot(at: instant)
         ledger = remarks.entries
-        warnings = snapshot.runningTwice(policy: core.policy).map(\.words)
+        warnings = snapshot.runningTwice(policy: core.policy).map(\.words) + core.doubts.map(\.words)
         hosts = snapshot.hosts.map { host in
             let judgement = host.judgement(in: snapshot, policy: core.policy)
             return Host(

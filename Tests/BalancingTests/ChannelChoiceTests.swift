@@ -9,7 +9,8 @@ struct ChannelChoiceTests {
     private var path: Path { Path(source: h1, target: h2) }
 
     private func fleet(_ one: [Channel]?, _ other: [Channel]?, past: [PastMove] = []) -> FleetSnapshot {
-        var hosts = [steady("h1", cpu: 3.8, vms: [vm("busy", cores: 3)]), steady("h2", cpu: 0.5)]
+        let busy = [vm("big", cores: 1.8), vm("lean", cores: 0.7), vm("tiny", cores: 0.4)]
+        var hosts = [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 0.5)]
         for (number, channels) in [one, other].enumerated() {
             for index in hosts[number].samples.indices { hosts[number].samples[index].channels = channels }
         }

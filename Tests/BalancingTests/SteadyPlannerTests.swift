@@ -213,6 +213,21 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.reason.contains("the path is closed") })
     }
 
+    @Test func whoIsNotBelievedIsNeitherSourceNorTarget() {
+        let overloaded = steady("h1", cpu: 3.8, vms: busy)
+        #expect(
+            balancer.plan(for: snapshot([overloaded, steady("h2", cpu: 0.5)])).moves.map(\.target.rawValue) == ["h2"]
+        )
+        for host in ["h1", "h2"] {
+            var fleet = snapshot([overloaded, steady("h2", cpu: 0.5)])
+            fleet.distrusted = [HostName(host): "it claims 32 CPU cores; its libvirt showed at most 8"]
+            let plan = balancer.plan(for: fleet)
+            #expect(plan.moves.isEmpty)
+            let judgement = plan.judgements.first { $0.host.rawValue == host }
+            #expect(judgement?.verdict == .distrusted && judgement?.reason.contains("claims 32 CPU cores") == true)
+        }
+    }
+
     @Test func aVMSeenOnTwoHostsIsLeftToAPerson() {
         let twin = vm("lean", cores: 0.7)
         let plan = balancer.plan(

@@ -30,7 +30,7 @@ struct AgentCoreTests {
             let check = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
             #expect(check == [.checkTarget(order, requirements, promisedBytes: 0)])
             let effects = core.handle(.targetChecked(order.id, failures, at: .second(3)))
-            guard case .append(let report) = effects.first else {
+            guard case .append(let report) = effects.last else {
                 Issue.record("no report")
                 continue
             }
@@ -190,7 +190,10 @@ struct AgentCoreTests {
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
         _ = core.handle(.targetChecked(order.id, [], at: .second(3)))
         _ = core.handle(.appended(.written, at: .second(3)))
-        #expect(core.handle(.tick(at: order.latestBeginning + .seconds(299))).isEmpty)
+        #expect(
+            core.handle(.tick(at: order.latestBeginning + .seconds(299))) == [.shut(order)],
+            "its gate does not wait"
+        )
         let failure = try failure(in: core.handle(.tick(at: order.latestBeginning + .seconds(301))))
         #expect(failure.kind == .expired)
     }

@@ -131,15 +131,6 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.count == 1)
     }
 
-    @Test func whoIsNotBelievedIsNeitherSourceNorTarget() {
-        var fleet = ClaimedFleet(hosts: 4)
-        fleet.lie = { $0.cpu?.capacityCores = 32 }
-        fleet.run(120)
-        let snapshot = fleet.core.snapshot(at: .second(120))
-        #expect(snapshot.distrusted.keys.map(\.rawValue) == ["h1"])
-        #expect(fleet.announced.contains { $0.text.hasPrefix("h1 is distrusted") && $0.kind.isGrave })
-    }
-
     @Test func toClaimLessThanLibvirtShowsIsFine() {
         // As a host that a control group bounds does.
         var fleet = ClaimedFleet(hosts: 4)

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Foundation
+import Ledger
+import Testing
+
+/// `clear`, `verify` and `status` on a ledger in which a move has leaked.
+struct LedgerCommandTests {
+    private static let leak = Evidence(
+        channel: .ipsec,
+        bytesThroughTunnel: 1000,
+        bytesByHypervisor: 90_000,
+        verdict: .leak
+    )
+
+    /// A ledger with a move from h1 to h2, and what a command says on it.
+    private func onLedger(
+        _ evidence: Evidence = leak,
+        _ body: (_ evenkeel: ([String]) async throws -> CommandResult) async throws -> Void
+    ) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("clear-\(UUID().uuidString)")
+        try await SharedLog.create(folder: folder.path)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let now = Instant.byTheWallClock
+        let order = MigrationOrder(
+            id: OrderID("o1"),
+            vm: VMID("uuid-1"),
+            vmName: "vm1",
+            source: HostName("h1"),
+            target: HostName("h2"),
+            channel: .ipsec,
+            issuedAt: now,
+            expires: now + .seconds(60),
+            issuer: .operator,
+            reason: "a test"
+        )
+        try await SharedLog(folder: folder.path, writer: .operator).append(OrderRecord.migrate(order: order))
+        let outcome = MigrationOutcome(startedAt: now, endedAt: now, bytesTransferred: evidence.bytesByHypervisor)
+        let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+        for (host, step) in [
+            ("h1", .accepted(requirements: Self.requirements)), ("h2", .prepared), ("h1", .running(progress: begun)),
+            ("h1", .done(outcome: outcome, evidence: evidence)),
+        ] as [(String, OrderStep)] {
+            let report = OrderReport(order: order.id, host: HostName(host), at: now, step: step)
+            try await SharedLog(folder: folder.path, writer: .host(HostName(host))).append(report)
+        }
+        let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        try await body { arguments in
+            try await Command(
+                products.appendingPathComponent("evenkeel").path,
+                arguments + ["--ledger", folder.path],
+                timeLimit: .seconds(60)
+            ).result()
+        }
+    }
+
+    private static let requirements = VMRequirements(
+        id: VMID("uuid-1"),
+        name: "vm1",
+        domainType: "kvm",
+        hypervisor: HypervisorFacts(
+            type: "qemu",
+            version: 7_002_000,
+            libvirtVersion: 9_000_000,
+            architecture: "x86_64",
+            cpuModel: nil
+        ),
+        emulator: nil,
+        machine: "q35",
+        architecture: "x86_64",
+        vcpus: 1,
+        memoryBytes: 1 << 27,
+        cpuXML: nil,
+        disks: [],
+        networks: []
+    )
+
+    @Test func clearOpensWhatALeakClosedOnceAndSaysWhatThatWas() async throws {
+        try await onLedger { evenkeel in
+            let closed = try await evenkeel(["status"])
+            #expect(closed.standardOutput.contains("CLOSED CHANNEL"))
+            #expect(closed.standardOutput.contains("ipsec           h1 and h2"))
+            for wrong in [["h1", "h3"], ["h1", "h2", "--channel", "tls"]] {
+                let refused = try await evenkeel(["clear"] + wrong + ["--reason", "x"])
+                #expect(!refused.succeeded && refused.standardError.contains("closed between"))
+            }
+            let withoutReason = try await evenkeel(["clear", "h1", "h2"])
+            #expect(!withoutReason.succeeded && withoutReason.standardError.contains("--reason"))
+            let cleared = try await evenkeel(["clear", "h2", "h1", "--reason", "a route was wrong"])
+            #expect(
+                cleared.standardOutput == "ipsec between h1 and h2 is open again; it was closed by the leak of o1\n",
+                "\(cleared.standardError)"
+            )
+            #expect(try await !evenkeel(["status"]).standardOutput.contains("CLOSED CHANNEL"))
+            let again = try await evenkeel(["clear", "h1", "h2", "--reason", "again"])
+            #expect(!again.succeeded && again.standardError.contains("No channel is closed between h1 and h2"))
+        }
+    }
+
+    @Test func verifyFailsOnALeakAndNamesIt() async throws {
+        try await onLedger { evenkeel in
+            for order in [[], ["o1"]] {
+                let result = try await evenkeel(["verify"] + order)
+                #expect(result.exitCode == 1, "\(result)")
+                #expect(result.standardOutput.contains("o1: FAILED: LEAK: 1000 of 90000 bytes passed the path"))
+            }
+            let unknown = try await evenkeel(["verify", "o2"])
+            #expect(unknown.exitCode == 64 && unknown.standardError.contains("no order 'o2'"))
+            let json = try await evenkeel(["verify", "--json"])
+            let view = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8)) as? [String: Any]
+            #expect(view?["failed"] as? Bool == true && (view?["moves"] as? [Any])?.count == 1)
+        }
+    }
+
+    @Test func verifyPassesWhatIsSound() async throws {
+        let association = SecurityAssociation(
+            localIdentity: "h1",
+            peerIdentity: "h2",
+            inboundSPI: "1",
+            outboundSPI: "2",
+            suite: "AES_GCM_16-256/CURVE_25519",
+            ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
+            mode: "TUNNEL",
+            implementation: "kernel",
+            encapsulated: false
+        )
+        let sound = Evidence(
+            channel: .ipsec,
+            association: association,
+            bytesThroughTunnel: 100_000,
+            bytesByHypervisor: 90_000,
+            droppedAtGates: 0,
+            verdict: .covered
+        )
+        try await onLedger(sound) { evenkeel in
+            let result = try await evenkeel(["verify"])
+            #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")
+        }
+    }
+}
