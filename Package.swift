@@ -120,7 +120,7 @@ let package = Package(
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
-        tests("ProbeTests", ["evenkeel", "Fleet"]),
+        tests("ChannelToolsTests", ["evenkeel", "Lab", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests(

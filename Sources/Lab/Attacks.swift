@@ -37,6 +37,20 @@ public struct Attacker: Sendable {
         }
     }
 
+    /// Scans the ports again and again for so long, as somebody who means to be there before the source is; returns how
+    /// many connections came about.
+    public func hammer(_ address: String, ports: [UInt16], for duration: Duration) async throws -> Int {
+        let deadline = ContinuousClock.now + duration
+        var reached = 0
+        while ContinuousClock.now < deadline, !Task.isCancelled {
+            let states = try await scan(address, ports: ports, timeLimit: .milliseconds(50))
+            reached += states.values.count { $0 == .open }
+            // Cut short when it is called off; then what was reached is the answer.
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+        return reached
+    }
+
     /// Connects and says nothing, for as long as the connection is kept; `nil` when no connection came about.
     public func hold(
         _ address: String,

@@ -119,6 +119,26 @@ struct DemonstrationTests {
         }
     }
 
+    /// The proof that the attacks work: where nothing stands before the port, being there first ends the move.
+    @Test(.timeLimit(.minutes(8)))
+    func aScanThatNothingStopsEndsAMoveInTheClear() async throws {
+        try await withLab { lab, _ in
+            let (target, guest) = (try lab.host(HostName("h2")), try lab.guest("vm1"))
+            _ = try await target.inside(Command("nft", ["delete", "table", "inet", "evenkeel"])).result()
+            let stranger = try await lab.stranger()
+            let attack = Task { try await stranger.hammer(target.address, ports: [49152, 49153], for: .seconds(60)) }
+            let move = try await lab.move(guest, to: target.name, channel: .plain)
+            attack.cancel()
+            let reached = try await attack.value
+            #expect(reached > 0)
+            let failure = try #require(move.failure)
+            print("a scan ended a move in the clear: \(failure.reason)")
+            #expect(failure.runsOn == HostName("h1"))
+            let state = try await lab.judge(guest)
+            #expect(state.isIntact && state.runsOn == [HostName("h1")], "\(state)")
+        }
+    }
+
     @Test(.timeLimit(.minutes(8)))
     func aWireIsGoneWhenTheLabIsTakenDownUnderIt() async throws {
         try await withLab { lab, programs in

@@ -3,12 +3,13 @@ public import Fleet
 
 /// One move with somebody on the wire who changes the guest's memory in transit: Oberheide's attack (Xensploit, 2008).
 public struct TamperTrial: Sendable, Codable {
-    public var channel: Channel
-    public var guest: String
-    public var wire: WireStatistics
+    public let channel: Channel
+    public let guest: String
+    public let wire: WireStatistics
     /// Why the move failed; `nil` when it was carried out.
-    public var failure: String?
-    public var state: GuestState
+    public let failure: String?
+    public let state: GuestState
+    public let verdict: Verdict
 
     public enum Verdict: String, Sendable, Codable {
         /// The guest's memory was changed, and the move went through as if nothing had been.
@@ -23,11 +24,22 @@ public struct TamperTrial: Sendable, Codable {
         case untouched
     }
 
-    public var verdict: Verdict {
-        if state.memoryIsBroken { return .broken }
-        if !state.isIntact { return .harmed }
-        if wire.framesChanged == 0 { return .untouched }
-        return failure == nil ? .unharmed : .refused
+    init(channel: Channel, guest: String, wire: WireStatistics, failure: String?, state: GuestState) {
+        self.channel = channel
+        self.guest = guest
+        self.wire = wire
+        self.failure = failure
+        self.state = state
+        verdict =
+            if state.memoryIsBroken {
+                .broken
+            } else if !state.isIntact {
+                .harmed
+            } else if wire.framesChanged == 0 {
+                .untouched
+            } else {
+                failure == nil ? .unharmed : .refused
+            }
     }
 }
 

@@ -76,8 +76,6 @@ struct LabCompareCommand: AsyncParsableCommand {
                 if let bulk = try await measurement.bulk(over: channel, bytes: bulk << 20) {
                     figures[index].bulk.append(bulk)
                 }
-                // Once with the guest on either host.
-                if round == 1, index < 2 { try await measurement.measureIdle() }
                 let move = try await measurement.move(over: channel)
                 figures[index].moves.append(move)
                 let words = move.failure ?? move.totalSeconds.map { "\(FleetView.decimals($0)) s" } ?? "?"

@@ -48,9 +48,10 @@ struct ChannelFigures: Codable, Sendable {
 
 /// A run over all channels, and whether the goals were met.
 struct ChannelComparison: Codable, Sendable {
-    var machine: String
-    var guest: String
-    var channels: [ChannelFigures]
+    let machine: String
+    let guest: String
+    let channels: [ChannelFigures]
+    let goals: [Goal]
 
     struct Goal: Codable, Sendable, Equatable {
         var claim: String
@@ -58,6 +59,23 @@ struct ChannelComparison: Codable, Sendable {
         var holds: Bool?
         var seen: String
     }
+
+    init(machine: String, guest: String, channels: [ChannelFigures]) {
+        self.machine = machine
+        self.guest = guest
+        self.channels = channels
+        goals = GoalCheck(channels: channels).goals
+    }
+
+    static func rate(_ bytesPerSecond: Double) -> String {
+        "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
+    }
+}
+
+/// Holds the figures against the goals.
+private struct GoalCheck {
+    typealias Goal = ChannelComparison.Goal
+    let channels: [ChannelFigures]
 
     private func figures(_ channel: Channel) -> ChannelFigures? { channels.first { $0.channel == channel } }
 
@@ -85,7 +103,8 @@ struct ChannelComparison: Codable, Sendable {
         return Goal(
             claim: claim,
             holds: move >= bulk * 0.85,
-            seen: "\(FleetView.percent(move / bulk)): \(Self.rate(move)) of \(Self.rate(bulk))"
+            seen:
+                "\(FleetView.percent(move / bulk)): \(ChannelComparison.rate(move)) of \(ChannelComparison.rate(bulk))"
         )
     }
 
@@ -113,9 +132,5 @@ struct ChannelComparison: Codable, Sendable {
             holds: added.allSatisfy { $0.1 < 0.3 },
             seen: added.map { "\($0.rawValue) \(Int(($1 * 1000).rounded())) ms" }.joined(separator: ", ")
         )
-    }
-
-    static func rate(_ bytesPerSecond: Double) -> String {
-        "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
     }
 }

@@ -10,7 +10,7 @@ struct ChannelMeasurement: Sendable {
     let programs: Programs
     let outsider: Attacker
     /// CPU seconds per second of each host at rest, with the guest and without it.
-    private var idle: [HostName: (withGuest: Double, without: Double)] = [:]
+    private var idle: [HostName: (withGuest: Double?, without: Double?)] = [:]
 
     /// Long enough for the agents' own rhythm.
     private static let idleTime: Duration = .seconds(6)
@@ -31,20 +31,22 @@ struct ChannelMeasurement: Sendable {
         return (try lab.host(here), target)
     }
 
-    /// What the hosts take when nothing moves; to be called once with the guest on either.
-    mutating func measureIdle() async throws {
-        let (source, target) = try await direction()
+    /// What the hosts take when nothing moves, measured once with the guest on either.
+    private mutating func measureIdle(_ source: LabHost, _ target: LabHost) async throws {
+        if idle[source.name]?.withGuest != nil, idle[target.name]?.without != nil { return }
         let before = (try source.capacity.cpuSecondsUsed(), try target.capacity.cpuSecondsUsed())
         let begin = ContinuousClock.now
         try await Task.sleep(for: Self.idleTime)
         let seconds = (ContinuousClock.now - begin) / .seconds(1)
         let after = (try source.capacity.cpuSecondsUsed(), try target.capacity.cpuSecondsUsed())
-        idle[source.name, default: (0, 0)].withGuest = (after.0 - before.0) / seconds
-        idle[target.name, default: (0, 0)].without = (after.1 - before.1) / seconds
+        idle[source.name, default: (nil, nil)].withGuest = (after.0 - before.0) / seconds
+        idle[target.name, default: (nil, nil)].without = (after.1 - before.1) / seconds
     }
 
-    func move(over channel: Channel) async throws -> MoveFigures {
+    mutating func move(over channel: Channel) async throws -> MoveFigures {
         let (source, target) = try await direction()
+        try await measureIdle(source, target)
+        let idle = (idle[source.name]?.withGuest ?? 0, idle[target.name]?.without ?? 0)
         let socket = try EchoSocket(to: guest.address) { try outsider.openSocket($0, $1, $2) }
         defer { socket.close() }
         let probe = EchoProbe(socket: socket, interval: 0.01, duration: nil)
@@ -66,8 +68,8 @@ struct ChannelMeasurement: Sendable {
                 silenceSeconds: ProbeSummary(series).longestSilence,
                 detection: MoveDetection(series).verdict,
                 beginSeconds: move.secondsToBegin,
-                sourceCPUSeconds: after.0 - before.0 - seconds * (idle[source.name]?.withGuest ?? 0),
-                targetCPUSeconds: after.1 - before.1 - seconds * (idle[target.name]?.without ?? 0),
+                sourceCPUSeconds: after.0 - before.0 - seconds * idle.0,
+                targetCPUSeconds: after.1 - before.1 - seconds * idle.1,
                 probes: move.evidence?.probes,
                 verdict: move.evidence?.verdict,
                 failure: move.failure.map { "\($0.kind.rawValue): \($0.reason)" }
