@@ -60,8 +60,10 @@ public actor IdentityUpkeep {
         let change = try await folder.update(fromLedger: ledgerFolder)
         if change.isNew {
             logger.notice("roster \(change.number) is in force", metadata: ["ended": "\(change.ended)"])
+            let before = identity.certificate
             identity = try await folder.load()
-            if change.trustChanged {
+            // Loading replaces a certificate that had expired, or that no anchor vouches for any more.
+            if change.trustChanged || identity.certificate != before {
                 // Without a trial: a peer that could hold up a revocation by not answering would.
                 if servesMesh { try await mesh.use(try CertificateCredentials(identity), trusted(inventory)) }
                 try await pki?.install(identity)
