@@ -12,7 +12,7 @@ RUNS ?= 10000
 SEED ?= 1
 
 .PHONY: demo test check build release packages lint format torture compare \
-	bench-simulation bench-planner lab-down clean help
+	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -77,6 +77,14 @@ format:
 bench-planner:
 	$(SWIFT) build -c release --product planner-bench
 	stdbuf -oL .build/release/planner-bench $(BENCH)
+
+# make bench-channels  every channel beside plain, and beside bulk transfers, in the lab (root); the report lands in
+# channel-report/. Options: make bench-channels MOVES=5
+MOVES ?= 3
+bench-channels: packages
+	$(SWIFT) build -c release --product evenkeel
+	$(SWIFT) build -c release --product evenkeel-agent
+	.build/release/evenkeel lab compare --moves $(MOVES) --report channel-report
 
 # make lab-down  takes down whatever a lab left behind
 lab-down:

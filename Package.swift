@@ -67,7 +67,7 @@ let package = Package(
 
         module("Hypervisor", ["Fleet"]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", crypto]),
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet", crypto]),
         // Keys, certificates (by the openssl command) and the signed roster.
@@ -120,6 +120,7 @@ let package = Package(
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
+        tests("ProbeTests", ["evenkeel", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests(

@@ -8,10 +8,14 @@ extension FleetModel {
     /// is its own. Capacities of network and disk are not sampled, so these are not balanced.
     public init(_ snapshot: FleetSnapshot, policy: Policy, over part: HistoryWindow = .both) {
         let index = MoveIndex(snapshot, policy: policy, twice: snapshot.runningTwice(policy: policy))
+        let choice = ChannelChoice(snapshot, policy: policy, throughputs: index.throughputs)
         var homes: [VMID: HostName] = [:]
-        // A VM is where it runs; one that runs nowhere, where it was seen first.
+        // A VM is where it runs; one that runs nowhere, where it was seen first. Who is not believed is asked last.
+        let byTrust =
+            snapshot.hosts.filter { index.distrusted[$0.name] == nil }
+            + snapshot.hosts.filter { index.distrusted[$0.name] != nil }
         for runs in [true, false] {
-            for host in snapshot.hosts {
+            for host in byTrust {
                 for vm in host.latest?.vms ?? [] where vm.state.isActive && (vm.state == .running) == runs {
                     homes[vm.id] = homes[vm.id] ?? host.name
                 }
@@ -28,7 +32,13 @@ extension FleetModel {
         var vms: [VirtualMachine] = []
         var hosts: [Host] = []
         for history in snapshot.hosts {
-            let (host, its) = Self.host(history, homes: homes, copies: copies, index: index, policy: policy, over: part)
+            var (host, its) = Self.host(history, homes: homes, copies: copies, index: index, policy: policy, over: part)
+            if !choice.hasAny(host.name), host.mode != .stale {
+                host.isClosedBecause = "it has no channel that policy.channels allows"
+                for number in its.indices where its[number].staysBecause == nil {
+                    its[number].staysBecause = "\(host.name) has no channel that policy.channels allows"
+                }
+            }
             hosts.append(host)
             vms += its
         }
@@ -38,8 +48,8 @@ extension FleetModel {
             hosts: hosts,
             vms: vms,
             movesInFlight: snapshot.movesInFlight,
-            closedPaths: snapshot.closedPaths,
-            bandwidths: index.bandwidths
+            closedPaths: choice.closedPaths,
+            bandwidths: choice.bandwidths
         )
         rules = policy.rules.map { resolved($0) }
     }
@@ -116,6 +126,7 @@ extension FleetModel {
     private static func mode(_ judgement: Judgement, policy: Policy) -> HostMode {
         switch judgement.verdict {
         case .unknown: .stale
+        case .distrusted: .distrusted
         case _ where policy.maintenance.contains(judgement.host): .maintenance
         case .settling: .settling
         case .overloaded, .calm, .light: .active

@@ -69,6 +69,7 @@ extension HostHistory {
         }
         if let reason = reasonUnknown(at: moves.at, policy: policy) { return judge(.unknown, reason) }
         guard let latest else { return judge(.unknown, "no sample yet") }
+        if let reason = moves.distrusted[name] { return judge(.distrusted, reason) }
         if let move = moves.underWay[name] {
             return judge(.settling, "a move from \(move.source) to \(move.target) is under way")
         }

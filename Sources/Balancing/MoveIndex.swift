@@ -12,10 +12,13 @@ struct MoveIndex: Sendable {
     private(set) var inFlight: [VMID: Move] = [:]
     private(set) var past: [VMID: [PastMove]] = [:]
     private(set) var twice: [VMID: RunningTwice] = [:]
+    /// Hosts that are not believed, and why.
+    let distrusted: [HostName: String]
 
     init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
         at = snapshot.at
         self.policy = policy
+        distrusted = snapshot.distrusted
         for move in snapshot.movesInFlight {
             inFlight[move.vm] = move
             for host in [move.source, move.target] where underWay[host] == nil { underWay[host] = move }
@@ -30,18 +33,18 @@ struct MoveIndex: Sendable {
         self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The mean of what migrations got on each path.
-    var bandwidths: [Path: Double] {
-        var sums: [Path: (sum: Double, count: Double)] = [:]
+    /// The mean of what migrations got on each path, by channel.
+    var throughputs: [Path: [Channel: Double]] {
+        var sums: [Path: [Channel: (sum: Double, count: Double)]] = [:]
         // In one order, so that sums of the same numbers are the same.
         for vm in past.keys.sorted() {
             for ended in past[vm] ?? [] where ended.succeeded {
                 guard let speed = finite(ended.bytesPerSecond), speed > 0 else { continue }
-                let known = sums[ended.move.path] ?? (0, 0)
-                sums[ended.move.path] = (known.sum + speed, known.count + 1)
+                let known = sums[ended.move.path]?[ended.channel] ?? (0, 0)
+                sums[ended.move.path, default: [:]][ended.channel] = (known.sum + speed, known.count + 1)
             }
         }
-        return sums.mapValues { $0.sum / $0.count }
+        return sums.mapValues { channels in channels.mapValues { $0.sum / $0.count } }
     }
 
     /// How fast a VM's guest dirtied memory during its last move.

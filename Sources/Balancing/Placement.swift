@@ -142,13 +142,16 @@ struct Placement: Sendable {
     }
 
     /// Why the host may not take the unit, however much room it has; `nil` when it may.
+    private static let pathIsClosed =
+        "the path is closed: no channel that policy.channels allows and both hosts have is open between them"
+
     func prohibition(_ unit: Int, on host: Int) -> String? {
         let one = space.units[unit]
         if host != one.home, !space.allowed[one.placementClass][host] {
             return space.classes[one.placementClass].obstacle(on: space.model.hosts[host], number: host)
         }
         if let reason = one.avoids[host] { return reason }
-        if space.closed.contains(host << 32 | one.home) { return "a move leaked on the way there: the path is closed" }
+        if space.closed.contains(host << 32 | one.home) { return Self.pathIsClosed }
         return nil
     }
 }

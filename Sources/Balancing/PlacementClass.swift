@@ -33,8 +33,10 @@ struct PlacementClass: Hashable, Sendable {
         case .maintenance: return "it is in maintenance"
         case .settling: return "a move that changes it has not settled yet"
         case .stale: return "it has no fresh figures"
+        case .distrusted: return "what it claims of itself is not believed"
         case .failed: return "it has failed"
         }
+        if let reason = host.isClosedBecause { return reason }
         if host.group != group { return "it is in another group" }
         if let only, !only.contains(number) { return "a rule keeps the VM on other hosts" }
         if never.contains(number) { return "a rule keeps the VM away from it" }

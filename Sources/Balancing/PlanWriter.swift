@@ -194,6 +194,7 @@ struct PlanWriter {
         switch its.mode {
         case .settling: return judge(.settling, "a move that changes it has not settled yet")
         case .stale: return judge(.unknown, "no fresh figures")
+        case .distrusted: return judge(.distrusted, "its claims are not believed")
         case .failed: return judge(.unknown, "failed")
         case .active, .maintenance: break
         }

@@ -145,7 +145,7 @@ extension Planner {
             let count = model.vms.count { $0.host == name && $0.state.isActive }
             words.append("\(name) is in maintenance: its \(count) VMs are to leave")
         case .failed: words.append("\(name) has failed")
-        case .active, .settling, .stale, nil: break
+        case .active, .settling, .stale, .distrusted, nil: break
         }
         words += plan.judgements.filter { $0.host == name }.map { "\(name) is \($0.verdict.rawValue): \($0.reason)" }
         for move in plan.moves where move.source == name {

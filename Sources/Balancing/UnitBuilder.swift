@@ -159,6 +159,7 @@ struct UnitBuilder {
         switch host.mode {
         case .settling: return "a move that changes \(host.name) has not settled yet"
         case .stale: return "\(host.name) has no fresh figures"
+        case .distrusted: return "what \(host.name) claims of itself is not believed"
         case .failed: return "\(host.name) has failed, nothing can be moved from it: start the VM elsewhere"
         case .active, .maintenance: break
         }

@@ -29,11 +29,19 @@ public struct ControllerService: Sendable {
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
         var feed = LedgerFeed(ledger: ledger)
+        var remarkLog = RemarkLog()
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
                 let news = try await feed.pull(into: &core)
-                for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
+                for remark in remarkLog.due(news.remarks, at: .byTheWallClock) {
+                    let kind = remark.kind
+                    logger.log(
+                        level: kind.isRefusal ? .error : .warning,
+                        "ledger",
+                        metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
+                    )
+                }
                 await perform(news.effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
                 if ledgerIsOut { logger.notice("the ledger is back") }
@@ -64,9 +72,8 @@ public struct ControllerService: Sendable {
         for effect in effects {
             switch effect {
             case .announce(let announcement):
-                let isGrave = announcement.kind == .leak || announcement.kind == .twice
                 logger.log(
-                    level: isGrave ? .critical : .notice,
+                    level: announcement.kind.isGrave ? .critical : .notice,
                     "\(announcement.text)",
                     metadata: ["kind": "\(announcement.kind.rawValue)"]
                 )

@@ -12,6 +12,10 @@ extension AgentCore {
         guard orders[id]?.stage == .submitted else { return }
         switch result {
         case .success(let requirements):
+            if let reason = orders[id]?.order.reasonNotFor(definition: requirements.definition) {
+                fail(id, .refused, reason, at: instant)
+                return
+            }
             acceptedAt[id] = instant
             report(id, .accepted(requirements: requirements), at: instant)
         case .failure(let failure): report(id, .failed(failure: failure), at: instant)
@@ -21,8 +25,11 @@ extension AgentCore {
     mutating func consent(
         _ id: OrderID,
         _ failures: [PreflightFailure],
-        at instant: Instant
+        at instant: Instant,
+        effects: inout [Effect]
     ) {
+        // The order may have ended while its gate was being opened; and what failed may have failed after that.
+        if let order = orders[id]?.order, !failures.isEmpty || !gates.contains(id) { shut(order, effects: &effects) }
         guard let life = orders[id], life.stage == .accepted else { return }
         guard !failures.isEmpty else {
             report(id, .prepared, at: instant)
@@ -93,6 +100,7 @@ extension AgentCore {
     mutating func report(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step)
         orders[id]?.apply(report)
+        if let life = orders[id] { closed.take(life) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)
     }

@@ -34,6 +34,10 @@ extension AgentCore {
         guard !busy.contains(order.id) else { return }
         switch life.stage {
         case .submitted:
+            // Its issuer's clock is a little ahead: it waits.
+            if let notBefore = order.notBefore, instant < notBefore, notBefore - instant <= Self.clockTolerance {
+                return
+            }
             if let (kind, reason) = reasonToRefuse(order, at: instant) {
                 fail(order.id, kind, reason, at: instant)
             } else {
@@ -49,6 +53,11 @@ extension AgentCore {
             // The consent is of a moment long past, if this agent or the ledger stood still in between.
             guard instant <= order.latestBeginning else {
                 fail(order.id, .expired, "the order expired before the move began", at: instant)
+                return
+            }
+            // Another move may have leaked since it was taken up.
+            if let reason = reasonChannelIsClosed(order) {
+                fail(order.id, .refused, reason, at: instant)
                 return
             }
             busy.insert(order.id)
@@ -96,6 +105,11 @@ extension AgentCore {
         guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
             targetChecked.insert(life.order.id).inserted
         else { return }
+        // The source refuses it, too; that both do leaves one that lies nothing to win.
+        if let reason = reasonChannelIsClosed(life.order) {
+            fail(life.order.id, .refused, reason, at: instant)
+            return
+        }
         let promised = orders.values.filter { other in
             other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
                 && (other.stage > .accepted || targetChecked.contains(other.order.id))
@@ -105,12 +119,27 @@ extension AgentCore {
             let (next, isBeyondCounting) = sum.addingReportingOverflow(other.requirements?.memoryBytes ?? 0)
             return isBeyondCounting ? .max : next
         }
+        gates.insert(life.order.id)
         effects.append(.checkTarget(life.order, requirements, promisedBytes: bytes))
+    }
+
+    /// By how much clocks may differ before an order's not-before is taken as meant.
+    static let clockTolerance: Duration = .seconds(60)
+
+    /// Whoever gave the order: a leak binds operators, too.
+    private func reasonChannelIsClosed(_ order: MigrationOrder) -> String? {
+        if mutations.contains(.forgetsLeaks) { return nil }
+        return closed.closure(of: order.channel, on: Path(source: order.source, target: order.target))?.words
     }
 
     /// Why this source does not take up an order at all.
     private func reasonToRefuse(_ order: MigrationOrder, at instant: Instant) -> (OrderFailure.Kind, String)? {
         if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
+        if let notBefore = order.notBefore, notBefore - instant > Self.clockTolerance {
+            let early = notBefore - instant
+            return (.refused, "the order is not to begin for another \(early): are the clocks synchronised?")
+        }
+        if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
         if order.source == order.target { return (.refused, "source and target are the same host") }
         let others = pending.filter { $0 != order.id }.compactMap { orders[$0] }
         let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }
@@ -121,11 +150,12 @@ extension AgentCore {
         if let newer = others.first(where: { $0.order.vm == order.vm && (place[$0.order.id] ?? 0) > ownPlace }) {
             return (.refused, "a newer order for the VM is there, \(newer.order.id)")
         }
-        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
+        // would vouch for each other.
         let path = Path(source: host, target: order.target)
         let sharing = begun.first { $0.move.path == path && $0.order.channel != .plain }
         if order.channel != .plain, let other = sharing {
-            return (.refused, "order \(other.order.id) is using the tunnel to \(order.target): one move at a time")
+            return (.refused, "order \(other.order.id) is using the path to \(order.target): one move at a time")
         }
         return nil
     }

@@ -105,7 +105,11 @@ public struct AgentCore: Sendable {
         case append(OrderReport)
         case readRequirements(MigrationOrder)
         /// `promisedBytes`: memory that this host has consented to give to other VMs that are not here yet.
+        ///
+        /// Where nothing is missing, the gate for the order's source is opened.
         case checkTarget(MigrationOrder, VMRequirements, promisedBytes: UInt64)
+        /// Close the gate that `checkTarget` has opened for the order, if it is open; connections through it go on.
+        case shut(MigrationOrder)
         case migrate(MigrationOrder)
         case cancelMigration(MigrationOrder)
         /// See how the order's VM stands on source and target.
@@ -133,6 +137,10 @@ public struct AgentCore: Sendable {
     var cancelling: Set<OrderID> = []
     var inquiries: [OrderID: Inquiry] = [:]
     var targetChecked: Set<OrderID> = []
+    /// Orders for which this host, as their target, may have a gate open.
+    var gates: Set<OrderID> = []
+    /// What leaks of this host's moves have closed; not forgotten with the orders.
+    public internal(set) var closed = ClosedChannels()
     var acceptedAt: [OrderID: Instant] = [:]
     var progressWritten: [OrderID: Instant] = [:]
     var outbox = Outbox()
@@ -161,13 +169,14 @@ public struct AgentCore: Sendable {
         case .tick(let at): tick(at: at, effects: &effects)
         case .appended(let result, let at): appended(result, at: at, effects: &effects)
         case .requirementsRead(let id, let result, let at): accept(id, result, at: at)
-        case .targetChecked(let id, let failures, let at): consent(id, failures, at: at)
+        case .targetChecked(let id, let failures, let at): consent(id, failures, at: at, effects: &effects)
         case .progressed(let id, let progress, let at): progressed(id, progress, at: at)
         case .migrationEnded(let id, let result, let at): migrationEnded(id, result, at: at, effects: &effects)
         case .looked(let id, let sighting, let at): looked(id, sighting, at: at, effects: &effects)
         case .applied(let id, let result, let at): applied(id, result, at: at, effects: &effects)
         case .cancelTried(let id, _): cancelling.remove(id)
         }
+        shutGates(at: event.at, effects: &effects)
         if let report = outbox.next(at: event.at) { effects.append(.append(report)) }
         return effects
     }
@@ -202,13 +211,14 @@ extension AgentCore {
             var life = OrderLife(order)
             for report in reports { life.apply(report) }
             orders[order.id] = life
+            closed.take(life)
             place[order.id] = nextPlace
             nextPlace += 1
             if isCaughtUp { advance(order.id, at: instant, effects: &effects) }
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
             if isCaughtUp { advance(id, at: instant, effects: &effects) }
-        case .clear: break
+        case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
     }
 
@@ -223,15 +233,19 @@ extension AgentCore {
         }
         guard life.apply(report) else { return }
         orders[report.order] = life
+        closed.take(life)
         if isCaughtUp { advance(report.order, at: instant, effects: &effects) }
     }
 
     private mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
         guard !isCaughtUp else { return }
         isCaughtUp = true
-        for life in orders.values.sorted(by: { (place[$0.order.id] ?? 0) < (place[$1.order.id] ?? 0) })
-        where life.order.source == host {
-            inherit(life, at: instant, effects: &effects)
+        for life in orders.values.sorted(by: { (place[$0.order.id] ?? 0) < (place[$1.order.id] ?? 0) }) {
+            if life.order.source == host {
+                inherit(life, at: instant, effects: &effects)
+            } else {
+                inheritGate(of: life, at: instant, effects: &effects)
+            }
         }
         for id in pending { advance(id, at: instant, effects: &effects) }
     }

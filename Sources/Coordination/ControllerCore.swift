@@ -9,6 +9,8 @@ public struct ControllerCore: Sendable {
     public enum Event: Codable, Sendable {
         case sample(LoadSample, at: Instant)
         case order(OrderRecord)
+        /// What the hosts' machines have, of those for which that is known; in place of what was told before.
+        case enrolled([HostName: EnrolledHardware])
         case report(OrderReport, at: Instant)
         /// Everything that was in the ledger has been read: before it, all is history, and nothing is decided.
         case caughtUp(at: Instant)
@@ -38,7 +40,12 @@ public struct ControllerCore: Sendable {
 
     /// A sentence for people about a host or a VM.
     public struct Announcement: Codable, Sendable, Equatable {
-        public enum Kind: String, Codable, Sendable { case judgement, refusal, move, ended, leak, twice, control }
+        public enum Kind: String, Codable, Sendable {
+            case judgement, refusal, move, ended, leak, twice, distrust, control
+
+            /// Whether somebody must look.
+            public var isGrave: Bool { self == .leak || self == .twice || self == .distrust }
+        }
         public var kind: Kind
         public var text: String
         public init(kind: Kind, text: String) {
@@ -59,16 +66,25 @@ public struct ControllerCore: Sendable {
     public private(set) var revision: UInt64 = 0
     public private(set) var hosts: [HostName: HostHistory] = [:]
     public private(set) var orders: [OrderID: OrderLife] = [:]
+    /// What leaks have closed; not forgotten with the orders.
+    public private(set) var closed = ClosedChannels()
+    /// Which hosts are believed.
+    private var trust: Trust
+    /// Where the last order took each VM.
+    private var arrivals: [VMID: HostName] = [:]
     /// What is known of the VMs' load beyond the histories of the hosts.
     private var statistics = LoadStatistics()
     /// Reports that came before their order (the ledger's files are read one after the other).
     private var early: [OrderID: [OrderReport]] = [:]
     private var announced: [String: String] = [:]
+    /// Breaks a promise on purpose, so that the simulator's checks can be seen to fail.
+    package var mutations: Set<Mutation> = []
 
     /// `planning`: by default that of `SteadyPlanner`.
     public init(policy: Policy, decisionInterval: Duration = .zero, planning: Planning? = nil) {
         self.policy = policy
         self.decisionInterval = decisionInterval
+        trust = Trust(probation: policy.cooldown)
         let planner = SteadyPlanner(policy: policy)
         self.planning = planning ?? { planner.plan(for: $0, seed: 0) }
     }
@@ -80,6 +96,7 @@ public struct ControllerCore: Sendable {
         switch event {
         case .sample(let sample, let at): take(sample, at: at)
         case .order(let record): take(record)
+        case .enrolled(let hardware): trust.hardware = hardware
         case .report(let report, let at): take(report, at: at, effects: &effects)
         case .submitted(let id, let result): if result == .failed { orders[id] = nil }
         case .caughtUp: takeControl(effects: &effects)
@@ -113,10 +130,11 @@ public struct ControllerCore: Sendable {
         return FleetSnapshot(
             revision: revision,
             at: instant,
-            hosts: hosts.values.sorted { $0.name < $1.name },
+            hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.believable($0) },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
             pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
-            closedPaths: Set(inOrder.filter { $0.evidence?.verdict == .leak }.map(\.move.path)),
+            closedChannels: mutations.contains(.forgetsLeaks) ? [] : closed.channels,
+            distrusted: trust.distrusted,
             statistics: statistics
         )
     }
@@ -139,10 +157,11 @@ public struct ControllerCore: Sendable {
     private mutating func prune(at instant: Instant) {
         let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
         orders = orders.filter {
-            !$0.value.stage.isFinal || $0.value.evidence?.verdict == .leak || $0.value.changedAt > horizon
+            !$0.value.stage.isFinal || $0.value.changedAt > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
         statistics.forget(notSeenSince: horizon)
+        arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
     }
 
     private mutating func take(_ sample: LoadSample, at instant: Instant) {
@@ -150,9 +169,23 @@ public struct ControllerCore: Sendable {
         var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
         // The host's clock was ahead and is right again: what it said then would hide everything it says now.
         if let latest = history.latest, latest.at > horizon, sample.at <= horizon { history.samples = [] }
-        if history.latest.map({ $0.at < sample.at }) ?? true { statistics.add(sample) }
+        let isNews = history.latest.map { $0.at < sample.at } ?? true
         history.append(sample, policy: policy)
         hosts[sample.host] = history
+        guard isNews else { return }
+        let known = trust.phantoms(of: sample.host)
+        trust.take(sample, of: history, at: instant)
+        let phantoms = trust.phantoms(of: sample.host)
+        if phantoms != known { statistics.forget(phantoms.subtracting(known), of: sample.host) }
+        guard !trust.isDistrusted(sample.host) else { return }
+        let sample = sample.without(phantoms)
+        let (hosts, arrivals, staleAfter) = (hosts, arrivals, policy.staleAfter)
+        // A VM is said to run by another host as well, and no move says that it left there.
+        statistics.add(sample) { vm, other in
+            guard arrivals[vm] != sample.host, let latest = hosts[other]?.latest, sample.at - latest.at <= staleAfter
+            else { return false }
+            return latest.vms?.contains { $0.id == vm && $0.state == .running } == true
+        }
     }
 
     private mutating func take(_ record: OrderRecord) {
@@ -164,9 +197,11 @@ public struct ControllerCore: Sendable {
                 life.apply(report.noEarlier(than: order.issuedAt))
             }
             orders[order.id] = life
+            closed.take(life)
+            if life.stage == .done { arrivals[order.vm] = order.target }
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
-        case .clear: break
+        case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
     }
 
@@ -181,22 +216,23 @@ public struct ControllerCore: Sendable {
         }
         guard life.apply(report.noEarlier(than: life.order.issuedAt)) else { return }
         orders[report.order] = life
+        let isClosing = closed.take(life)
+        if life.stage == .done { arrivals[life.order.vm] = life.order.target }
         // What history says was announced when it happened.
         guard wasCurrent else { return }
         let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
         switch life.stage {
         case .done:
             effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
-            if life.evidence?.verdict == .leak {
-                let text =
-                    "LEAK: moving \(move), less passed the tunnel than was sent; nothing more is planned on this path"
-                effects.append(.announce(Announcement(kind: .leak, text: text)))
-            }
         case .failed:
             let reason = life.failure?.reason ?? "no reason given"
             effects.append(.announce(Announcement(kind: .ended, text: "did not move \(move): \(reason)")))
         case .submitted, .accepted, .prepared, .running: break
         }
+        guard life.evidence?.verdict == .leak, life.stage.isFinal else { return }
+        let closure = isClosing ? closed.closure(of: life.order.channel, on: life.move.path) : nil
+        let text = "LEAK: moving \(move), less passed the protected path than was sent"
+        effects.append(.announce(Announcement(kind: .leak, text: text + (closure.map { "; \($0.words)" } ?? ""))))
     }
 
     private mutating func decide(at instant: Instant, identifier: String, effects: inout [Effect]) {
@@ -210,6 +246,7 @@ public struct ControllerCore: Sendable {
         where subject.hasPrefix("two of ") && !twice.contains(where: { subject == "two of \($0.vm)" }) {
             announced[subject] = nil
         }
+        tellDoubts(effects: &effects)
         guard policy.mode != .off else {
             tell(snapshot.judgements(policy: policy), effects: &effects)
             return
@@ -233,10 +270,20 @@ public struct ControllerCore: Sendable {
             recommend(moves, effects: &effects)
             return
         }
+        let choice = ChannelChoice(snapshot, policy: policy)
         for (index, move) in moves.enumerated() {
+            let path = Path(source: move.source, target: move.target)
+            guard let channel = choice.channel(on: path) else {
+                let text = "\(move.vmName) stays on \(move.source): \(choice.reasonForNone(on: path))"
+                announce(.refusal, about: "channel for \(move.vm)", ifChanged: text, text: text, effects: &effects)
+                continue
+            }
+            announced["channel for \(move.vm)"] = nil
             let order = MigrationOrder(
                 move,
                 id: OrderID("\(identifier)-\(index + 1)"),
+                channel: channel,
+                definition: snapshot.definition(of: move.vm, on: move.source),
                 issuedAt: instant,
                 lifetime: policy.orderLifetime,
                 issuer: .controller
@@ -251,11 +298,30 @@ public struct ControllerCore: Sendable {
     private mutating func tell(_ judgements: [Judgement], effects: inout [Effect]) {
         for judgement in judgements {
             announce(
-                .judgement,
+                judgement.verdict == .distrusted ? .distrust : .judgement,
                 about: "host \(judgement.host)",
                 // Figures change with each sample, and a host goes to and fro between light and calm: no news.
                 ifChanged: judgement.verdict.isAtEase ? "at ease" : judgement.verdict.rawValue,
                 text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
+                effects: &effects
+            )
+        }
+    }
+
+    /// Says whose claims one witness alone contradicts: which of the two lies is for people to find out.
+    private mutating func tellDoubts(effects: inout [Effect]) {
+        let doubts = trust.doubts
+        for subject in announced.keys
+        where subject.hasPrefix("claims of ") && !doubts.contains(where: { subject == "claims of \($0.host)" }) {
+            announced[subject] = nil
+        }
+        for doubt in doubts {
+            let text = "\(doubt.host): \(doubt.words): one of the two is wrong; plans use the lower figure"
+            announce(
+                .distrust,
+                about: "claims of \(doubt.host)",
+                ifChanged: text.filter { !$0.isNumber },
+                text: text,
                 effects: &effects
             )
         }

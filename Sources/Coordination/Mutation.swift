@@ -14,6 +14,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case resumesBlindly = "resumes-blindly"
     /// The agent leaves two running copies as they are.
     case sparesTwins = "spares-twins"
+    /// The agent does not close the gate that it opened for an order.
+    case leavesGatesOpen = "leaves-gates-open"
+    /// The agent moves over a channel that a leak has closed.
+    case forgetsLeaks = "forgets-leaks"
     /// The controller heeds no limits on moves at the same time.
     case ignoresLimits = "ignores-limits"
     /// The controller forgets where a VM came from.

@@ -43,6 +43,7 @@ public struct OrderLife: Sendable, Equatable {
         }
         return PastMove(
             move: move,
+            channel: order.channel,
             endedAt: changedAt,
             succeeded: stage == .done,
             bytesPerSecond: speed,
@@ -54,14 +55,7 @@ public struct OrderLife: Sendable, Equatable {
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }
-        let next: Stage =
-            switch report.step {
-            case .accepted: .accepted
-            case .prepared: .prepared
-            case .running: .running
-            case .done: .done
-            case .failed: .failed
-            }
+        let next = Stage(report.step)
         guard next > stage || next == .running else { return false }
         stage = next
         changedAt = report.at

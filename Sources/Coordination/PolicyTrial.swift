@@ -55,7 +55,10 @@ public struct PolicyTrial: Sendable {
             report.order = own[report.order] ?? report.order
             return .report(report, at: at)
         case .submitted(let id, let result): return .submitted(own[id] ?? id, result)
-        case .order(.clear), .sample, .caughtUp, .ledgerLost: return event
+        case .order(.clear(let path, let channel, let orders, let at, let reason)):
+            let orders = orders.map { own[$0] ?? $0 }
+            return .order(.clear(path: path, channel: channel, orders: orders, at: at, reason: reason))
+        case .enrolled, .sample, .caughtUp, .ledgerLost: return event
         }
     }
 }

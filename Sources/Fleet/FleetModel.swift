@@ -88,6 +88,8 @@ public struct Host: Sendable, Equatable {
     public var networks: Set<String>?
     /// VMs move only between hosts of the same group.
     public var group: String?
+    /// Why no VM can come here, beside the host's mode; `nil`: it can.
+    public var isClosedBecause: String?
     /// What the host's windows of samples say; `nil` where there is no history, then its figures are judged as they are.
     public var judgement: Judgement?
 
@@ -126,6 +128,8 @@ public enum HostMode: String, Codable, Sendable, CaseIterable {
     case settling
     /// Its figures are not fresh: neither source nor target.
     case stale
+    /// Its figures are not believed: neither source nor target.
+    case distrusted
     /// Down: nothing can be moved from it or to it.
     case failed
 }

@@ -10,8 +10,10 @@ public struct FleetSnapshot: Sendable, Equatable {
     public var movesInFlight: [Move]
     /// Moves that have ended, by any outcome.
     public var pastMoves: [PastMove]
-    /// Paths on which a move leaked: nothing is planned over them.
-    public var closedPaths: Set<Path>
+    /// Channels on which a move leaked and that nobody has cleared since.
+    public var closedChannels: Set<ClosedChannel>
+    /// Hosts whose claims are not believed, and why, in words: neither source nor target of a planned move.
+    public var distrusted: [HostName: String]
     /// What is known of the VMs' load beyond the windows of the histories.
     public var statistics: LoadStatistics
 
@@ -22,7 +24,8 @@ public struct FleetSnapshot: Sendable, Equatable {
         hosts: [HostHistory],
         movesInFlight: [Move] = [],
         pastMoves: [PastMove] = [],
-        closedPaths: Set<Path> = [],
+        closedChannels: Set<ClosedChannel> = [],
+        distrusted: [HostName: String] = [:],
         statistics: LoadStatistics? = nil
     ) {
         self.revision = revision
@@ -30,8 +33,16 @@ public struct FleetSnapshot: Sendable, Equatable {
         self.hosts = hosts
         self.movesInFlight = movesInFlight
         self.pastMoves = pastMoves
-        self.closedPaths = closedPaths
+        self.closedChannels = closedChannels
+        self.distrusted = distrusted
         self.statistics = statistics ?? LoadStatistics(hosts)
+    }
+}
+
+extension FleetSnapshot {
+    /// The digest of a VM's definition by the newest sample of a host; `nil` where that does not tell.
+    public func definition(of vm: VMID, on host: HostName) -> String? {
+        hosts.first { $0.name == host }?.latest?.vms?.first { $0.id == vm }?.definition
     }
 }
 
@@ -72,6 +83,7 @@ public struct Move: Sendable, Equatable {
 /// A move that has ended.
 public struct PastMove: Sendable, Equatable {
     public var move: Move
+    public var channel: Channel
     public var endedAt: Instant
     public var succeeded: Bool
     /// What the migration got under its escort; `nil`: not known.
@@ -80,12 +92,14 @@ public struct PastMove: Sendable, Equatable {
     public var dirtyBytesPerSecond: Double?
     public init(
         move: Move,
+        channel: Channel = .ipsec,
         endedAt: Instant,
         succeeded: Bool,
         bytesPerSecond: Double? = nil,
         dirtyBytesPerSecond: Double? = nil
     ) {
         self.move = move
+        self.channel = channel
         self.endedAt = endedAt
         self.succeeded = succeeded
         self.bytesPerSecond = bytesPerSecond

@@ -12,6 +12,8 @@ public struct LoadStatistics: Sendable, Equatable {
         /// How long it has been watched, in seconds.
         public fileprivate(set) var seconds = 0.0
         fileprivate var lastSeen: Instant
+        /// Who told of it last.
+        fileprivate var host: HostName
         fileprivate var slot = Slot()
         /// The deviation of the slot before, if there was one.
         fileprivate var deviation: Double?
@@ -47,16 +49,28 @@ public struct LoadStatistics: Sendable, Equatable {
     private static let mostVMs = 4096
 
     /// Takes in a sample that is newer than all before it of its host.
-    public mutating func add(_ sample: LoadSample) {
+    ///
+    /// `isContested`: whether a VM that this host says it runs is still said to run by the one that told of it last; it
+    /// is asked only where the two differ, and what is contested does not count.
+    public mutating func add(_ sample: LoadSample, isContested: (VMID, HostName) -> Bool = { _, _ in false }) {
         guard let interval = sample.intervalSeconds, interval > 0, interval.isFinite else { return }
         let seconds = min(interval, Self.longestInterval)
         let number = sample.at.milliseconds / Self.slotLength
         let factor = sample.hiddenDemand
         for vm in (sample.vms ?? []).prefix(Self.mostVMs) where vm.state == .running {
             guard let cores = vm.demand(hidden: factor) else { continue }
-            vms[vm.id, default: VM(lastSeen: sample.at)]
+            if let last = vms[vm.id]?.host, last != sample.host {
+                if isContested(vm.id, last) { continue }
+                vms[vm.id]?.host = sample.host
+            }
+            vms[vm.id, default: VM(lastSeen: sample.at, host: sample.host)]
                 .add(cores, of: vm.vcpus, seconds: seconds, slot: number, at: sample.at)
         }
+    }
+
+    /// Forgets VMs that never were.
+    public mutating func forget(_ ids: Set<VMID>, of host: HostName) {
+        for id in ids where vms[id]?.host == host { vms[id] = nil }
     }
 
     /// Forgets VMs that were not seen since.

@@ -16,11 +16,21 @@ public enum Channel: String, Codable, Sendable, CaseIterable {
     case plain
 }
 
+extension Channel {
+    /// Those that a policy may allow: all but `plain`.
+    public static let protected: [Channel] = allCases.filter { $0 != .plain }
+}
+
 /// How the memory is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy
     /// The VM is saved, its image carried over, and restored.
     case stopAndCopy
+}
+
+extension Channel {
+    /// How memory travels on it.
+    public var technique: Technique { self == .sealed ? .stopAndCopy : .preCopy }
 }
 
 /// One ordered move of one VM; used once.
@@ -102,21 +112,37 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     case migrate(order: MigrationOrder)
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
-    /// A person has looked into a leak: the channel may be used between the two hosts again.
-    case clear(path: Path, channel: Channel, at: Instant, reason: String)
+    /// A person has looked into the leaks of these orders: they no longer close the channel between the two hosts.
+    ///
+    /// Orders are named because they and reports are read from two streams, and clocks of two hosts do not say which
+    /// came first: a leak that is reported later closes the channel again.
+    case clear(path: Path, channel: Channel, orders: [OrderID], at: Instant, reason: String)
 }
 
 extension MigrationOrder {
-    /// The order that carries out a planned move.
-    public init(_ move: PlannedMove, id: OrderID, issuedAt: Instant, lifetime: Duration, issuer: Issuer) {
+    /// The order that carries out a planned move over a channel.
+    ///
+    /// `definition`: the digest of the VM's definition by its newest sample.
+    public init(
+        _ move: PlannedMove,
+        id: OrderID,
+        channel: Channel,
+        definition: String?,
+        issuedAt: Instant,
+        lifetime: Duration,
+        issuer: Issuer
+    ) {
         self.init(
             id: id,
             vm: move.vm,
             vmName: move.vmName,
             source: move.source,
             target: move.target,
-            channel: .ipsec,
+            channel: channel,
+            technique: channel.technique,
+            definition: definition,
             issuedAt: issuedAt,
+            notBefore: issuedAt,
             expires: issuedAt + lifetime,
             issuer: issuer,
             reason: move.reason,

@@ -173,6 +173,8 @@ public struct Judgement: Sendable, Equatable {
         case settling
         /// No fresh sample, or one without the figures needed.
         case unknown
+        /// What it claims of itself is contradicted: it takes no part in planned moves.
+        case distrusted
 
         /// Whether the host neither needs relief nor leaves open whether it does.
         public var isAtEase: Bool { self == .calm || self == .light }

@@ -2,12 +2,15 @@
 public import Escort
 public import Fleet
 public import Identity
+public import Ledger
 public import Logging
 
 /// Keeps what this host proves itself with, and whom it trusts, up with the cluster's roster.
 public actor IdentityUpkeep {
     /// As it was last loaded.
     public private(set) var identity: MemberIdentity
+    /// What others verify records by; set anew with each roster.
+    private let roster: CurrentRoster?
     private let folder: IdentityFolder
     private let ledgerFolder: String
     private let pki: PKIFolders?
@@ -23,6 +26,7 @@ public actor IdentityUpkeep {
     public init(
         folder: IdentityFolder,
         identity: MemberIdentity,
+        roster: CurrentRoster? = nil,
         ledgerFolder: String,
         pki: PKIFolders?,
         servesMesh: Bool,
@@ -30,6 +34,7 @@ public actor IdentityUpkeep {
     ) {
         self.folder = folder
         self.identity = identity
+        self.roster = roster
         self.ledgerFolder = ledgerFolder
         self.pki = pki
         self.servesMesh = servesMesh
@@ -62,6 +67,7 @@ public actor IdentityUpkeep {
             logger.notice("roster \(change.number) is in force", metadata: ["ended": "\(change.ended)"])
             let before = identity.certificate
             identity = try await folder.load()
+            roster?.roster = identity.roster
             // Loading replaces a certificate that had expired, or that no anchor vouches for any more.
             if change.trustChanged || identity.certificate != before {
                 // Without a trial: a peer that could hold up a revocation by not answering would.

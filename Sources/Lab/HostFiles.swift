@@ -60,6 +60,8 @@ struct HostFiles: Sendable {
             # A /run of its own: pid files and sockets of two hosts must not meet.
             mount --bind \(folder)/run /run
             hostname \(name)
+            # libvirtd connects to the target's QEMU itself, and cannot be stopped in it: 15 s, not the kernel's 130.
+            echo 3 > /proc/sys/net/ipv4/tcp_syn_retries || :
             echo $$ > \(holderPIDFile)
             exec sleep infinity
 

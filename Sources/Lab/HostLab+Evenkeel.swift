@@ -28,6 +28,7 @@ extension HostLab {
     public var settings: Settings {
         var settings = Settings()
         settings.ledger.folder = site.ledgerFolder
+        settings.ledger.marks = "\(site.stateFolder)/marks-controller.json"
         settings.ledger.pollInterval = .milliseconds(500)
         settings.sampling.interval = .seconds(2)
         settings.decisionInterval = .seconds(2)
@@ -55,7 +56,11 @@ extension HostLab {
     }
 
     /// The ledger of the lab in somebody's name.
-    public func ledger(as writer: LedgerWriter) -> SharedLog { SharedLog(folder: site.ledgerFolder, writer: writer) }
+    public func ledger(as writer: LedgerWriter) throws -> SharedLog {
+        let folder = writer == .controller ? site.controllerIdentity : site.operatorIdentity
+        let security = try MemberFolder(folder).security(requiringKey: true)
+        return SharedLog(folder: site.ledgerFolder, writer: writer, security: security)
+    }
 
     /// Makes the ledger and starts an agent on every host.
     public func startAgents(_ programs: Programs, settings: Settings) async throws {
@@ -69,6 +74,7 @@ extension HostLab {
         own.host = host.name.rawValue
         own.sampling.cgroup = "\(site.name)/\(host.name)"
         own.hypervisorURI = "qemu:///system"
+        own.ledger.marks = "\(host.folder)/marks.json"
         own.identity.folder = host.identityFolder
         // Private to the host, as everything that its daemons read.
         own.identity.libvirtPKI = "/etc/pki"

@@ -46,11 +46,14 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var lanNamespace: String { "\(shortName)-lan" }
     /// Runs the iSCSI target.
     public var storageNamespace: String { "\(shortName)-store" }
+    /// A machine that is nobody's host: for attacks and probes from outside.
+    public var strangerNamespace: String { "\(shortName)-stranger" }
     func namespace(ofHost number: Int) -> String { "\(shortName)-h\(number)" }
 
     /// The bridge in `lanNamespace`, and the one inside each host.
     public static let bridge = "br0"
     static let storageAddress = "10.77.0.250"
+    static let strangerAddress = "10.77.0.240"
     static let storagePort = 3260
     /// The target that holds all disks.
     public static let targetName = "iqn.2026-01.lab.evenkeel:disks"

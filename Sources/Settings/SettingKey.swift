@@ -8,6 +8,9 @@ public struct SettingKey: Sendable {
     let set: @Sendable (inout Settings, String) throws(ValueError) -> Void
     /// The value as it stands in a file; `nil` when unset.
     let show: @Sendable (Settings) -> String?
+    /// Whether the value is a list, which a file may also give as a YAML list; in flags and the environment its parts
+    /// are separated by commas.
+    var isList = false
 
     /// The environment variable of the key: `EVENKEEL_POLICY_CPU_UPPER` for `policy.cpu.upper`.
     public var variable: String { "EVENKEEL_" + path.uppercased().replacing(".", with: "_") }
@@ -113,6 +116,17 @@ extension SettingKey {
             "How often agents and controller look for new records.",
             \.ledger.pollInterval
         ),
+        flag(
+            "ledger.unsigned",
+            "Whether records are neither signed nor verified: whoever can write to the folder can then order moves.",
+            \.ledger.unsigned
+        ),
+        optionalText(
+            "ledger.marks",
+            "The local file of how far an agent or controller has seen the ledger; by default "
+                + "/var/lib/evenkeel/marks-WRITER.json.",
+            \.ledger.marks
+        ),
         duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
         optionalText(
             "sampling.cgroup",
@@ -151,6 +165,34 @@ extension SettingKey {
             "escort.own_charon",
             "Whether charon serves nobody else: the generated file is then all that is loaded.",
             \.escort.ownCharon
+        ),
+        key(
+            "escort.channels",
+            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            \.escort.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        ),
+        key(
+            "escort.minimum_suite",
+            "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
+            \.escort.minimumSuite,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
+            "escort.ssh_uri",
+            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system ({name}: its name).",
+            \.escort.sshURI,
+            parse: { text throws(ValueError) in try parseSSHURI(text) },
+            show: { $0 }
+        ),
+        key(
+            "escort.migration_ports",
+            "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
+            \.escort.migrationPorts,
+            parse: parsePorts,
+            show: { "\($0.lowerBound)-\($0.upperBound)" }
         ),
         flag(
             "escort.allow_plain",
@@ -211,6 +253,7 @@ extension SettingKey {
             "A VM does not go back within this time to a host that it left.",
             \.policy.noReturn
         ),
+        channels,
         count("policy.moves_per_host", "So many moves at once may one host take part in.", \.policy.movesPerHost),
         count("policy.moves_in_all", "So many moves at once may run in the fleet.", \.policy.movesInAll),
         duration(
@@ -219,6 +262,19 @@ extension SettingKey {
             \.policy.orderLifetime
         ),
     ]
+
+    private static let channels: SettingKey = {
+        var setting = key(
+            "policy.channels",
+            "The channels that the controller may choose, the preferred one first: of these the first that both hosts "
+                + "have, unless another has been half as fast again on the way.",
+            \.policy.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        )
+        setting.isList = true
+        return setting
+    }()
 
     private static let planning: [SettingKey] = [
         key(

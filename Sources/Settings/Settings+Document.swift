@@ -19,7 +19,7 @@ extension Settings {
             section = Array(parents)
             let indent = Self.indent(parents.count)
             lines.append("\(indent)# \(key.meaning) [\(key.variable)]")
-            let value = key.show(self).map(Self.yaml)
+            let value = key.show(self).map { key.isList ? "[\($0)]" : Self.yaml($0) }
             lines.append("\(indent)\(value == nil ? "# " : "")\(parts.last ?? ""): \(value ?? "…")")
         }
         lines.append(

@@ -73,6 +73,14 @@ extension Settings {
     private mutating func apply(_ node: Node, path: String, file: String) throws(SettingsError) {
         let origin = "\(file):\(node.mark?.line ?? 0)"
         if let key = SettingKey.all.first(where: { $0.path == path }) {
+            if key.isList, case .sequence(let list) = node {
+                let parts = list.compactMap(\.scalar?.string)
+                guard parts.count == list.count else {
+                    throw SettingsError(origin: origin, key: path, reason: "a list of texts is wanted here")
+                }
+                try set(key, to: parts.joined(separator: ","), origin: origin)
+                return
+            }
             guard case .scalar(let scalar) = node else {
                 throw SettingsError(
                     origin: origin,

@@ -40,6 +40,10 @@ public enum Fault: Sendable, Equatable {
     ///
     /// libvirt then resumes the source's copy, or leaves it paused.
     case answerLost(host: Int, resumes: Bool)
+    /// The next migration from the host sends memory past its protected path, and its evidence shows it.
+    case leak(host: Int)
+    /// The VMs of the host are defined anew.
+    case redefinition(host: Int)
     /// Somebody without the right key, or with another host's, writes orders and reports; and writes the controller's
     /// latest order again, as it was signed.
     case forgery(host: Int)

@@ -54,7 +54,7 @@ extension Fault {
     static func any(hosts: Int, random: inout SplitMix64) -> Fault {
         let host = random.below(hosts)
         let phase = MigrationPhase.allCases[random.below(MigrationPhase.allCases.count)]
-        switch random.below(24) {
+        switch random.below(27) {
         case 0, 1: return .agentCrash(host: host)
         case 2, 3: return .controllerCrash
         case 4, 5: return .libvirtCrash(host: host)
@@ -77,6 +77,8 @@ extension Fault {
         case 20: return .migrationHangs(host: host)
         case 21: return .answerLost(host: host, resumes: random.below(2) == 0)
         case 22: return .forgery(host: host)
+        case 23, 24: return .leak(host: host)
+        case 25: return .redefinition(host: host)
         default: return .lie(host: host)
         }
     }

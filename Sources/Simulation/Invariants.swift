@@ -11,6 +11,8 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case limits = "limits hold"
         case noReturn = "no VM moves back within its window"
         case ends = "everything asked for ends in a report"
+        case gates = "no gate stays open after its order ended"
+        case closed = "nothing moves over a channel that its source has seen leak, until that is cleared"
         case settles = "the fleet settles after faults, and stays"
     }
     public var promise: Promise
@@ -41,6 +43,12 @@ struct Invariants {
     private var excused: Set<Int> = []
     /// How long VMs have not run exactly once while nothing kept the fleet from putting it right, in seconds.
     private var abnormal: [Int: Int] = [:]
+
+    private var clearedOrders: Set<OrderID> = []
+    /// Leaks that were reported and nobody has cleared.
+    private var closures: [OrderID: ClosedChannels.Closure] = [:]
+    /// For how long a gate has been open after its order's end while its host could have closed it, in milliseconds.
+    private var openGates: [OrderID: Int64] = [:]
 
     private let policy: Policy
     private let memory: [UInt64]
@@ -152,6 +160,13 @@ struct Invariants {
         if !begun.insert(order.id).inserted {
             broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) is begun again", at: at)
         }
+        let pair = HostPair(order.source, order.target)
+        // What the other host has seen may be on its way yet.
+        if let leak = closures.values.first(where: {
+            $0.path.source == order.source && HostPair($0.path) == pair && $0.channel == order.channel
+        }) {
+            broken(.closed, "order \(order.id) (\(order.vmName)) begins; order \(leak.order) leaked before", at: at)
+        }
         if running.count >= policy.movesInAll {
             broken(.limits, "order \(order.id) begins while \(running.count) moves run", at: at)
         }
@@ -175,10 +190,41 @@ struct Invariants {
         broken(.limits, "\(hosts[host]) has given away \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
     }
 
-    mutating func reported(_ report: OrderReport, at: Int64) {
-        guard report.step.isFinal, let order = asked[report.order] else { return }
-        if report.host == order.source || report.host == order.target { ended.insert(report.order) }
+    /// Returns the leak that a person has to look into, if the report tells of one.
+    mutating func reported(_ report: OrderReport, at: Int64) -> ClosedChannels.Closure? {
+        guard report.step.isFinal, let order = asked[report.order] else { return nil }
+        guard report.host == order.source || report.host == order.target else { return nil }
+        ended.insert(report.order)
+        guard case .done(_, let evidence) = report.step, evidence.verdict == .leak, closures[order.id] == nil,
+            !clearedOrders.contains(order.id)
+        else { return nil }
+        let path = Path(source: order.source, target: order.target)
+        let closure = ClosedChannels.Closure(order: order.id, path: path, channel: order.channel, at: report.at)
+        closures[order.id] = closure
+        return closure
     }
+
+    mutating func cleared(_ closure: ClosedChannels.Closure) {
+        closures[closure.order] = nil
+        clearedOrders.insert(closure.order)
+    }
+
+    var anyClosure: ClosedChannels.Closure? { closures.keys.min().flatMap { closures[$0] } }
+
+    // MARK: gates
+
+    /// Counts how long a gate stands open although its order has ended and its host can read that.
+    mutating func gateIsOpen(_ order: OrderID, on host: Int, milliseconds: Int64, at: Int64) {
+        guard ended.contains(order) else { return }
+        // A clock that is wrong by as much as an order is remembered makes its host forget it: the gate closes by itself.
+        guard skew[.host(host), default: 0] < Self.longestSkew else { return }
+        openGates[order, default: 0] += milliseconds
+        guard openGates[order, default: 0] > Self.gatePatience else { return }
+        broken(.gates, "the gate of order \(order) is open on \(hosts[host])", at: at)
+    }
+
+    private static let gatePatience: Int64 = 60_000
+    private static let longestSkew: Int64 = 3_000_000
 
     mutating func checkTheEnd(at: Int64) {
         let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()

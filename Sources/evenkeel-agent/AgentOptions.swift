@@ -39,6 +39,22 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
+    func channels(_ settings: Settings, of host: HostName, _ identity: MemberIdentity?) throws -> Channels {
+        Channels(
+            mesh: try mesh(settings, of: host, identity),
+            tls: identity.map {
+                TLSFiles(
+                    certificate: $0.certificatePath,
+                    key: $0.keyPath,
+                    anchors: $0.anchorsPath,
+                    revocations: $0.revocationsPath
+                )
+            },
+            ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
+            configured: settings.escort.channels
+        )
+    }
+
     /// This host's identity, checked; `nil` where the mesh goes by pre-shared keys and there is none.
     func identity(_ settings: Settings, of host: HostName) async throws -> MemberIdentity? {
         let folder = settings.identity.folder
@@ -70,7 +86,10 @@ struct AgentOptions: ParsableArguments {
             local: host,
             credentials: credentials,
             placement: settings.escort.ownCharon ? .alone(folder: folder) : .included(folder: folder),
-            socket: settings.escort.viciSocket
+            socket: settings.escort.viciSocket,
+            migrationPorts: settings.escort.migrationPorts,
+            sshPort: settings.escort.sshURI.flatMap { SSHAccess(uriTemplate: $0).port } ?? 22,
+            minimum: settings.escort.minimumSuite
         )
     }
 }

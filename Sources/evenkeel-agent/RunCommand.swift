@@ -37,11 +37,12 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let (settings, host) = try options.settings()
         let lock = try ProcessLock(path: Self.lockPath, purpose: "agent")
-        var log = SharedLog.Options()
-        log.lockWait = settings.ledger.lockTimeout
-        log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
         let logger = Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
         let identity = try await options.identity(settings, of: host)
+        let roster = identity.map { CurrentRoster($0.roster) }
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
         if settings.escort.pskFile != nil {
             logger.warning(
                 """
@@ -53,12 +54,12 @@ struct RunCommand: AsyncParsableCommand {
         let service = AgentService(
             settings: settings,
             host: host.rawValue,
-            ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
+            ledger: try ledger(settings, of: host, identity, roster),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            mesh: try options.mesh(settings, of: host, identity),
+            channels: try options.channels(settings, of: host, identity),
             logger: logger,
             record: record,
-            identity: try await upkeep(identity, settings, logger)
+            identity: try await upkeep(identity, roster, settings, logger)
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
@@ -72,8 +73,42 @@ struct RunCommand: AsyncParsableCommand {
         withExtendedLifetime(lock) {}
     }
 
+    /// Records are signed with the identity's key and verified by the roster, which `upkeep` renews.
+    private func ledger(
+        _ settings: Settings,
+        of host: HostName,
+        _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?
+    ) throws -> SharedLog {
+        var options = SharedLog.Options()
+        options.lockWait = settings.ledger.lockTimeout
+        options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let writer = LedgerWriter.host(host)
+        let security: LedgerSecurity
+        if settings.ledger.unsigned {
+            security = .unsigned
+        } else if let identity, let roster {
+            security = .signed(by: identity.signingKey) { roster.roster }
+        } else {
+            throw SettingsError(
+                origin: settings.identity.folder,
+                key: "identity.folder",
+                reason: "without an identity records cannot be signed; 'evenkeel host add' makes one, or ledger.unsigned "
+                    + "does without on every host"
+            )
+        }
+        return SharedLog(
+            folder: settings.ledger.folder,
+            writer: writer,
+            security: security,
+            marks: LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: writer)),
+            options: options
+        )
+    }
+
     private func upkeep(
         _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?,
         _ settings: Settings,
         _ logger: Logger
     ) async throws -> IdentityUpkeep? {
@@ -89,6 +124,7 @@ struct RunCommand: AsyncParsableCommand {
         return IdentityUpkeep(
             folder: IdentityFolder(settings.identity.folder),
             identity: identity,
+            roster: roster,
             ledgerFolder: settings.ledger.folder,
             pki: pki,
             servesMesh: settings.escort.pskFile == nil,

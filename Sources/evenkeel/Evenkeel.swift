@@ -16,9 +16,9 @@ struct Evenkeel: AsyncParsableCommand {
             """,
         subcommands: [
             InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,
-            PlanCommand.self, ExplainCommand.self, PlaceCommand.self,
-            MigrateCommand.self, CancelCommand.self, LedgerCommand.self, SimulateCommand.self,
-            ReplayCommand.self, ConfigurationCommand.self, LabCommand.self,
+            PlanCommand.self, ExplainCommand.self, PlaceCommand.self, MigrateCommand.self, CancelCommand.self,
+            ClearCommand.self, VerifyCommand.self, MeshCommand.self, ProbeCommand.self, LedgerCommand.self,
+            SimulateCommand.self, ReplayCommand.self, ConfigurationCommand.self, LabCommand.self,
         ]
     )
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import Fleet
 import Foundation
 
@@ -7,6 +8,8 @@ extension FleetView {
     func text(lastMoves: Int = 10) -> String {
         var sections = [hostTable.text, vmTable.text]
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
+        if !closed.isEmpty { sections.append(closedTable.text) }
+        if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
         if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
         return sections.joined(separator: "\n\n")
     }
@@ -61,6 +64,18 @@ extension FleetView {
                     move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
                     move.failure?.reason ?? move.order.reason,
+                ]
+            },
+            empty: ""
+        )
+    }
+
+    private var closedTable: TextTable {
+        TextTable(
+            ["CLOSED CHANNEL", "BETWEEN", "ORDER THAT LEAKED", "SINCE"],
+            closed.map { closure in
+                [
+                    closure.channel.rawValue, "\(HostPair(closure.path))", closure.order.rawValue, closure.at.inWords,
                 ]
             },
             empty: ""

@@ -50,20 +50,25 @@ struct FleetView: Encodable, Sendable {
     var at: Instant
     var hosts: [Host]
     var moves: [Move]
+    /// Channels that leaks have closed.
+    var closed: [ClosedChannels.Closure]
     var warnings: [String]
+    /// What was passed over in the ledger, by stream, kind and writer.
+    var ledger: [LedgerRemarks.Entry]
 
     /// Reads the whole ledger.
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> FleetView {
         var core = ControllerCore(policy: settings.policy)
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
-        return FleetView(core, at: .byTheWallClock, warnings: news.warnings)
+        return FleetView(core, at: .byTheWallClock, remarks: news.remarks)
     }
 
-    init(_ core: ControllerCore, at instant: Instant, warnings: [String] = []) {
+    init(_ core: ControllerCore, at instant: Instant, remarks: LedgerRemarks = LedgerRemarks()) {
         at = instant
         let snapshot = core.snapshot(at: instant)
-        self.warnings = warnings + snapshot.runningTwice(policy: core.policy).map(\.words)
+        ledger = remarks.entries
+        warnings = snapshot.runningTwice(policy: core.policy).map(\.words)
         hosts = snapshot.hosts.map { host in
             let judgement = host.judgement(in: snapshot, policy: core.policy)
             return Host(
@@ -73,6 +78,7 @@ struct FleetView: Encodable, Sendable {
                 sample: host.latest
             )
         }
+        closed = core.closed.closures
         moves = core.orders.values
             .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
             .map { life in

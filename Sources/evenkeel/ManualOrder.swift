@@ -67,7 +67,10 @@ enum ManualOrder {
             source: source,
             target: target,
             channel: channel,
+            technique: channel.technique,
+            definition: found.definition,
             issuedAt: now,
+            notBefore: now,
             expires: now + lifetime,
             issuer: .operator,
             reason: "asked for by name"

@@ -208,7 +208,7 @@ struct SteadyPlannerTests {
 
     @Test func nothingIsPlannedOnAPathThatLeaked() {
         var fleet = snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)])
-        fleet.closedPaths = [Path(source: HostName("h1"), target: HostName("h2"))]
+        fleet.closedChannels = [ClosedChannel(HostPair(HostName("h2"), HostName("h1")), .ipsec)]
         let plan = balancer.plan(for: fleet)
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.reason.contains("the path is closed") })
     }

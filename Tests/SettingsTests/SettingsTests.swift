@@ -154,6 +154,24 @@ struct SettingsTests {
         #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
     }
 
+    @Test func channelsAreAListWithoutPlain() throws {
+        func channels(_ file: String, _ flags: [String] = []) throws -> [Channel] {
+            try Settings.load(file: ("f.yaml", file), flags: flags).policy.channels
+        }
+        #expect(try channels("") == [.ipsec])
+        #expect(try channels("policy:\n  channels: [tls, ipsec+tls]") == [.tls, .ipsecTLS])
+        #expect(try channels("policy:\n  channels: ssh") == [.ssh])
+        #expect(try channels("", ["policy.channels=sealed, ipsec"]) == [.sealed, .ipsec])
+        let settings = try Settings.load(file: nil, flags: ["policy.channels=ipsec+tls,tls"])
+        #expect(settings.documentedFile().contains("  channels: [ipsec+tls, tls]"))
+        #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
+        for wrong in ["plain", "ipsec,plain", "ipsec,ipsec", "wire", "", "ipsec,"] {
+            #expect(throws: SettingsError.self) { try channels("", ["policy.channels=\(wrong)"]) }
+        }
+        #expect(throws: SettingsError.self) { try channels("policy:\n  channels: [[ipsec]]") }
+        #expect(throws: SettingsError.self) { try channels("policy:\n  cooldown: [1min]") }
+    }
+
     @Test func theDocumentedFileQuotesNamesThatYAMLWouldMistake() throws {
         let names = ["a: b", "#1", "x, y", "{z}", "-", "it's", "\"q\"", "é", "1:2", "a://b"]
         let rules = names.map {

@@ -52,6 +52,8 @@ struct OneFault: Sendable, CustomTestStringConvertible {
         OneFault(.migrationHangs(host: 0), at: 0, "h1: order order-1 done"),
         OneFault(.answerLost(host: 0, resumes: false), at: 0, "h1: discard vm1: done"),
         OneFault(.answerLost(host: 0, resumes: true), at: 0, moves: 1...1, "h1: pause vm1: done"),
+        OneFault(.leak(host: 0), at: 0, "a person clears ipsec between h1 and h2: order-1 leaked"),
+        OneFault(.redefinition(host: 0), at: 0, "h1: order order-1"),
         OneFault(.forgery(host: 2), at: 0, "h1: order order-1 done"),
         OneFault(.lie(host: 2), at: 0, "h1: order order-1 done"),
     ]

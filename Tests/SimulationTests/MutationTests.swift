@@ -36,6 +36,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .sparesTwins, promise: .runsOnce) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: true))] : []
         },
+        Proof(mutation: .leavesGatesOpen, promise: .gates),
+        Proof(mutation: .forgetsLeaks, promise: .closed) { host, minute in
+            [fault(minute, 0, lasts: 60, .leak(host: host))]
+        },
         Proof(mutation: .ignoresLimits, promise: .limits),
         Proof(mutation: .forgetsMoves, promise: .noReturn),
         Proof(mutation: .neverSettles, promise: .settles),

@@ -95,6 +95,7 @@ extension World {
             source: hostNames[source],
             target: hostNames[target],
             channel: .ipsec,
+            definition: definition(of: vm),
             issuedAt: instant,
             expires: instant + settings.policy.orderLifetime,
             issuer: .controller,

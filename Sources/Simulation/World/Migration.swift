@@ -36,4 +36,6 @@ struct Migration {
     var hangsUntil: Int64?
     /// The answer to the last step is lost; whether libvirt then resumes the source's copy.
     var losesAnswer: Bool?
+    /// Whether memory goes another way than the protected path.
+    var leaks = false
 }

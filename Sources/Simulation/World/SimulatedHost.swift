@@ -35,6 +35,8 @@ struct SimulatedHost {
     /// Migrations that send memory from or to it now.
     var transfers = 0
     var isLying = false
+    /// When the gate that was opened for an order closes by itself.
+    var gates: [OrderID: Int64] = [:]
 
     private(set) var updatedAt: Int64
     /// Core seconds used, and seconds in which something waited for a CPU.

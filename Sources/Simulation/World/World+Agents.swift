@@ -23,9 +23,11 @@ extension World {
                 decisionInterval: settings.decisionInterval,
                 planning: planning
             )
+            controller?.mutations = settings.mutations
             note("controller starts")
             readAgain(.controller)
             queue.put(.decide(life: controllerLife), at: now + settings.decisionInterval.wholeMilliseconds)
+        case .operator: break
         }
     }
 
@@ -55,7 +57,9 @@ extension World {
             answer(host, after: 20) { .requirementsRead(order.id, AgentCore.Answer(result), at: $0) }
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = unmet(requirements, on: host, promisedBytes: promisedBytes)
+            if failures.isEmpty { openGate(for: order, on: host) }
             answer(host, after: 30) { .targetChecked(order.id, failures, at: $0) }
+        case .shut(let order): shutGate(of: order, on: host)
         case .migrate(let order): beginMigration(order, from: host)
         case .cancelMigration(let order):
             if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
@@ -104,7 +108,8 @@ extension World {
                 memoryBytes: memory[vm],
                 cpuXML: nil,
                 disks: [],
-                networks: []
+                networks: [],
+                definition: definition(of: vm)
             )
         )
     }

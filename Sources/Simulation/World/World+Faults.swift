@@ -31,10 +31,11 @@ extension World {
         case .partition(let one, let other): cuts.append((one, other))
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
-        case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _):
+        case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .leak(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
+        case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss: break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
@@ -51,12 +52,15 @@ extension World {
         case .partition(let one, let other):
             if let index = cuts.firstIndex(where: { $0.0 == one && $0.1 == other }) { cuts.remove(at: index) }
         case .clockJump(let party, let milliseconds): shift(party, by: -milliseconds)
-        case .migrationFails(let host, _), .answerLost(let host, _): armed[host]?.removeAll { $0 == fault }
+        case .migrationFails(let host, _), .answerLost(let host, _), .leak(let host):
+            armed[host]?.removeAll { $0 == fault }
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
             for number in migrations.keys.sorted() where migrations[number]?.source == host { endHang(of: number) }
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
-        case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery: break
+        case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
+            .redefinition:
+            break
         }
         release()
         if reachesLedger(.controller) { feedController { .caughtUp(at: $0) } }
@@ -151,6 +155,7 @@ extension World {
         }
         advance(host)
         hosts[host].isUp = false
+        hosts[host].gates = [:]
         hosts[host].transfers = 0
     }
 
@@ -190,6 +195,17 @@ extension World {
             issuer: .controller,
             reason: "forged"
         )
+        // A host that leaked would like to be cleared.
+        if let closure = invariants.anyClosure {
+            let clear = OrderRecord.clear(
+                path: closure.path,
+                channel: closure.channel,
+                orders: [closure.order],
+                at: instant,
+                reason: "forged"
+            )
+            publishForged(.order(clear), by: .agent(host), isGenuine: true)
+        }
         // One with no right key, one with a host's.
         publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
         publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
@@ -224,6 +240,24 @@ extension World {
         guard callsOut.insert(vm).inserted else { return }
         note("a person is called to \(name(vm))")
         queue.put(.person(vm: vm), at: now + 60_000)
+    }
+
+    /// Somebody has looked into a leak and clears it; with the ledger out it is tried again.
+    func clear(_ closure: ClosedChannels.Closure) {
+        guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull) else {
+            queue.put(.clear(closure), at: now + 5000)
+            return
+        }
+        note("a person clears \(closure.channel.rawValue) between \(HostPair(closure.path)): \(closure.order) leaked")
+        let record = OrderRecord.clear(
+            path: closure.path,
+            channel: closure.channel,
+            orders: [closure.order],
+            at: clock(.operator),
+            reason: "looked into"
+        )
+        publish(SimulatedLedger.Record(at: now, writer: .operator, entry: .order(record)))
+        invariants.cleared(closure)
     }
 
     /// Makes the VM run once, as the messages say: what runs stays, of two the one that is not paused, and where none

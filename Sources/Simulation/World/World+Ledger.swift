@@ -8,6 +8,8 @@ extension World {
         switch node {
         case .controller: .controller
         case .agent(let host): .host(host)
+        // At the machine of the controller.
+        case .operator: .controller
         }
     }
 
@@ -33,7 +35,9 @@ extension World {
         ledger.append(record)
         if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
             note("\(report.host): order \(report.order) \(Self.words(report.step))")
-            invariants.reported(report, at: now)
+            if let closure = invariants.reported(report, at: now) {
+                queue.put(.clear(closure), at: now + draw(30_000...90_000))
+            }
             if case .failed(let failure) = report.step, failure.kind == .inDoubt,
                 let vm = invariants.asked[report.order].flatMap({ vmNumbers[$0.vm] })
             {
@@ -93,6 +97,7 @@ extension World {
         switch node {
         case .controller: controllerLife
         case .agent(let host): agents[host].life
+        case .operator: 0
         }
     }
 
@@ -124,6 +129,7 @@ extension World {
         switch node {
         case .controller: -1
         case .agent(let host): host
+        case .operator: -2
         }
     }
 
@@ -155,7 +161,7 @@ extension World {
         case (.controller, .order(let order)): feedController { _ in .order(order) }
         case (.controller, .report(let report)): feedController { .report(report, at: $0) }
         case (.controller, .sample(let sample)): feedController { .sample(sample, at: $0) }
-        case (.agent, .sample): break
+        case (.agent, .sample), (.operator, _): break
         }
     }
 

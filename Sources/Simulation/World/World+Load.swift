@@ -63,6 +63,7 @@ extension World {
     func takeSample(_ host: Int) {
         let interval = settings.sampleInterval.wholeMilliseconds
         if now + interval <= endAt { queue.put(.sample(host: host), at: now + interval) }
+        watchGates(of: host)
         guard hosts[host].isUp, agents[host].core != nil else {
             hosts[host].lastSample = nil
             return
@@ -105,6 +106,7 @@ extension World {
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "it does not answer")]
         }
+        sample.sightings = sightings(by: host)
         if state.isLying {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
@@ -129,10 +131,33 @@ extension World {
                 cpuCores: earlier.map { max(0, copy.cpuSeconds - $0.cpuSeconds) / seconds },
                 waitingCores: earlier.map { max(0, copy.waitedSeconds - $0.waitedSeconds) / seconds },
                 vcpus: settings.workload.vms[copy.vm].vcpus,
-                memoryBytes: memory[copy.vm]
+                memoryBytes: memory[copy.vm],
+                definition: definition(of: copy.vm)
             )
         }
     }
+
+    /// What the others' libvirts show; left out where the fleet is large or nothing goes wrong: nobody needs it there.
+    private func sightings(by host: Int) -> [PeerSighting]? {
+        guard !settings.faults.isEmpty, hosts.count <= 16 else { return nil }
+        return hosts.indices.filter { $0 != host && canReachLibvirt(from: host, of: $0) }.map { other in
+            let spec = hosts[other].spec
+            let active = hosts[other].copies.filter(\.takesMemory)
+            let used = min(hosts[other].memoryInUse(memory), spec.memoryBytes)
+            return PeerSighting(
+                host: hostNames[other],
+                at: clock(.agent(host)),
+                cpus: Int(spec.cores.rounded(.up)),
+                memoryBytes: spec.memoryBytes,
+                availableBytes: spec.memoryBytes - used,
+                activeVMs: active.map { vmIDs[$0.vm] },
+                vmMemoryBytes: used
+            )
+        }
+    }
+
+    /// Stands for the digest of a VM's definition.
+    func definition(of vm: Int) -> String { "\(vmIDs[vm])-\(revisions[vm])" }
 
     private static func vmState(_ presence: DomainPresence) -> VMState {
         switch presence {

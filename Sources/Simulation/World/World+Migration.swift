@@ -47,6 +47,7 @@ extension World {
             case .migrationHangs:
                 migration.hangsUntil = activeFaults.values.contains(fault) ? .max : now
             case .answerLost(_, let resumes): migration.losesAnswer = resumes
+            case .leak: migration.leaks = true
             default: break
             }
         }
@@ -96,6 +97,9 @@ extension World {
     private func prepare(_ number: Int) {
         guard let migration = migrations[number] else { return }
         let target = hosts[migration.target]
+        guard isGateOpen(for: migration.order, on: migration.target) else {
+            return abort(number, "the target's gate is shut")
+        }
         guard target.copy(of: migration.vm) == nil else { return abort(number, "the target has the VM") }
         guard target.spec.compatibility == hosts[migration.source].spec.compatibility else {
             return abort(number, "the target's CPU cannot run it")
@@ -258,10 +262,10 @@ extension World {
             iterations: migration.iteration
         )
         let evidence = Evidence(
-            channel: .ipsec,
-            bytesThroughTunnel: UInt64(migration.sentBytes * 1.04),
+            channel: migration.order.channel,
+            bytesThroughTunnel: UInt64(migration.sentBytes * (migration.leaks ? 0.1 : 1.04)),
             bytesByHypervisor: UInt64(migration.sentBytes),
-            verdict: .covered
+            verdict: migration.leaks ? .leak : .covered
         )
         end(
             migration.order.id,

@@ -11,6 +11,8 @@ public final class World {
     enum Node: Hashable {
         case controller
         case agent(Int)
+        /// A person, who writes orders.
+        case `operator`
     }
 
     enum Event {
@@ -31,6 +33,7 @@ public final class World {
         case boot(host: Int)
         case start(Node)
         case person(vm: Int)
+        case clear(ClosedChannels.Closure)
         case watch
     }
 
@@ -54,6 +57,8 @@ public final class World {
 
     var queue = EventQueue<Event>()
     var now: Int64
+    /// How often each VM has been defined anew.
+    var revisions: [Int]
     /// What each VM wants now, in cores.
     var wanted: [Double]
     var hosts: [SimulatedHost]
@@ -98,6 +103,7 @@ public final class World {
         memory = settings.workload.vms.map(\.memoryBytes)
         random = SplitMix64(seed: settings.seed)
         forgeryRandom = SplitMix64(seed: settings.seed ^ 0xf0f0)
+        revisions = settings.workload.vms.map { _ in 0 }
         wanted = settings.workload.vms.map { $0.cores(atStep: 0) }
         hosts = settings.hosts.map { SimulatedHost($0, at: Self.epoch) }
         agents = settings.hosts.map { _ in Agent() }
@@ -203,6 +209,7 @@ public final class World {
         case .boot(let host): boot(host)
         case .start(let node): start(node)
         case .person(let vm): bringPerson(to: vm)
+        case .clear(let closure): clear(closure)
         case .watch: watch()
         }
     }
@@ -215,6 +222,7 @@ public final class World {
     func clock(_ node: Node) -> Instant {
         switch node {
         case .controller: Instant(milliseconds: now + controllerClockOffset)
+        case .operator: Instant(milliseconds: now)
         case .agent(let host): Instant(milliseconds: now + agents[host].clockOffset)
         }
     }

@@ -23,15 +23,10 @@ struct MigrateCommand: AsyncParsableCommand {
 
     @Option(
         help: """
-            The path: ipsec, or plain for benchmarks: in the clear, and only where both hosts allow it \
-            (escort.allow_plain).
+            The path: ipsec, tls, ipsec+tls, ssh or sealed; or plain for benchmarks: in the clear, and only where both \
+            hosts allow it (escort.allow_plain).
             """,
-        transform: { name in
-            guard let channel = Channel(rawValue: name) else {
-                throw ValidationError("no channel is called '\(name)'; there are ipsec and plain")
-            }
-            return channel
-        }
+        transform: Channel.named
     )
     var channel = Channel.ipsec
 
@@ -45,7 +40,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = options.openLedger(settings, as: .operator)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         let order = try ManualOrder.make(
             moving: vm,

@@ -81,11 +81,13 @@ struct PlanCommand: AsyncParsableCommand {
         printLine(
             json ? try evenkeel.json(view) : view.text(PlanView.Extent(allHosts: allHosts, allMoves: allMoves))
         )
-        guard apply, !plan.moves.isEmpty else { return }
+        guard apply, !plan.moves.isEmpty, let snapshot = fleet.snapshot else { return }
         printLine("")
-        let ledger = input.configuration.openLedger(settings, as: .operator)
+        let ledger = try await input.configuration.openOperatorsLedger(settings)
         try await cancellingOnShutdownSignals {
-            try await PlanApplication(plan: plan, settings: settings, ledger: ledger).run { printLine($0) }
+            try await PlanApplication(plan: plan, snapshot: snapshot, settings: settings, ledger: ledger).run {
+                printLine($0)
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Controller
 import Fleet
 import Ledger
@@ -7,6 +8,8 @@ import Settings
 /// Carries out a plan's first wave by hand; the rest is planned again from what came of it.
 struct PlanApplication {
     var plan: Plan
+    /// The fleet that it was made for.
+    var snapshot: FleetSnapshot
     var settings: Settings
     var ledger: any FleetLedger
 
@@ -31,10 +34,20 @@ struct PlanApplication {
     func run(say: (String) -> Void) async throws {
         let moves = plan.moves.filter { $0.wave == 0 }
         var orders: [MigrationOrder] = []
+        let choice = ChannelChoice(snapshot, policy: settings.policy)
+        var failed = 0
         for move in moves {
+            let path = Path(source: move.source, target: move.target)
+            guard let channel = choice.channel(on: path) else {
+                failed += 1
+                say("\(move.vmName): \(choice.reasonForNone(on: path))")
+                continue
+            }
             let order = MigrationOrder(
                 move,
                 id: OrderID("by-hand-\(ControllerService.newIdentifier())"),
+                channel: channel,
+                definition: snapshot.definition(of: move.vm, on: move.source),
                 issuedAt: .byTheWallClock,
                 lifetime: settings.policy.orderLifetime,
                 issuer: .operator
@@ -43,7 +56,6 @@ struct PlanApplication {
             say("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)")
             orders.append(order)
         }
-        var failed = 0
         for order in orders {
             do {
                 let move = try await ManualOrder.follow(order, in: ledger, settings: settings) { _ in }
@@ -56,7 +68,7 @@ struct PlanApplication {
                 say("\(order.vmName): \(error)")
             }
         }
-        guard failed == 0 else { throw Refused.failed(failed, of: orders.count) }
+        guard failed == 0 else { throw Refused.failed(failed, of: moves.count) }
         if plan.waves > 1 { say("This was the first of \(plan.waves) waves: run it again for the next.") }
     }
 }

@@ -163,7 +163,7 @@ struct PlanView: Encodable {
             let lacks = "strategy \(planning.strategy.rawValue) finds no move that helps"
             return plan.refusals.isEmpty ? lacks : "\(lacks); refusals say why each VM stays"
         }
-        let known: [Judgement.Verdict] = [.settling, .unknown]
+        let known: [Judgement.Verdict] = [.settling, .unknown, .distrusted]
         if plan.judgements.contains(where: { known.contains($0.verdict) }) {
             return "no host lacks anything as far as the figures tell; some hosts' figures do not count yet"
         }

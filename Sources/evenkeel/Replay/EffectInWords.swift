@@ -40,7 +40,7 @@ extension AgentCore.Effect: EffectInWords {
         case .migrate(let order): .order(order)
         case .say: .announcement
         case .append: .report
-        case .readRequirements, .checkTarget, .cancelMigration, .look, .apply: .step
+        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
         }
     }
 
@@ -49,6 +49,7 @@ extension AgentCore.Effect: EffectInWords {
         case .append(let report): "report \(report.order): \(report.step.inWords)"
         case .readRequirements(let order): "order \(order.id): read what \(order.vmName) needs"
         case .checkTarget(let order, _, _): "order \(order.id): check whether \(order.vmName) may come"
+        case .shut(let order): "order \(order.id): close the gate for \(order.source)"
         case .migrate(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): look where \(order.vmName) is"

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// The gates that this host opens as the target of orders: none stays open for longer than its order needs it.
+///
+/// A gate closes by itself after a while (nftables' timeout); this is so that it need not come to that.
+extension AgentCore {
+    /// Closes every gate whose order has ended, runs, or can no longer begin.
+    mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
+        guard isCaughtUp, !gates.isEmpty else { return }
+        for id in gates.sorted() {
+            guard let life = orders[id] else {
+                gates.remove(id)
+                continue
+            }
+            if isGateOver(life, at: instant) { shut(life.order, effects: &effects) }
+        }
+    }
+
+    mutating func shut(_ order: MigrationOrder, effects: inout [Effect]) {
+        gates.remove(order.id)
+        if mutations.contains(.leavesGatesOpen) { return }
+        effects.append(.shut(order))
+    }
+
+    private func isGateOver(_ life: OrderLife, at instant: Instant) -> Bool {
+        switch life.stage {
+        // A source's hypervisor that was asked in time may still wait for the VM's job lock.
+        case .submitted, .accepted, .prepared: instant > life.order.latestBeginning + limits.jobLock
+        // Every connection of a migration is there before its first byte of memory.
+        case .running: (life.progress?.bytesTransferred ?? 0) > 0
+        case .done, .failed: true
+        }
+    }
+
+    /// Closes at start-up what an earlier life of this agent may have opened and may have had no time to close.
+    ///
+    /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
+    /// that its source has not begun by now fails there, and its VM stays. What ended long ago has closed by itself.
+    mutating func inheritGate(of life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        switch life.stage {
+        case .submitted: return
+        case .accepted, .running: gates.insert(life.order.id)
+        case .prepared: shut(life.order, effects: &effects)
+        case .done, .failed:
+            guard instant <= life.order.latestBeginning + limits.silence else { return }
+            shut(life.order, effects: &effects)
+        }
+    }
+}
+
+extension MigrationOrder {
+    /// Why it is not for a VM that is defined like this.
+    func reasonNotFor(definition: String?) -> String? {
+        guard let definition else {
+            return self.definition == nil
+                ? nil : "the digest of \(vmName)'s definition, which the order names, cannot be made here"
+        }
+        guard let wanted = self.definition else {
+            return "the order names no definition of \(vmName): it was given before one was known; give it again"
+        }
+        return wanted == definition
+            ? nil : "\(vmName)'s definition changed since the order was given: look at the change, then order it again"
+    }
+}

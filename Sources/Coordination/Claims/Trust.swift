@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Which hosts' claims are believed, from their samples, their enrolled hardware and what other hosts were shown.
+///
+/// A host that is contradicted is distrusted until it has not been for a while (the policy's cool-down).
+struct Trust: Sendable {
+    var hardware: [HostName: EnrolledHardware] = [:]
+    private var sightings: [HostName: [HostName: [PeerSighting]]] = [:]
+    private var standings: [HostName: Standing] = [:]
+    private let probation: Duration
+
+    /// How a host stands by its latest sample.
+    private struct Standing: Sendable {
+        var result = ClaimCheck.Result()
+        /// When it was last contradicted, by its own samples' clock, and how; `nil`: it is believed.
+        var distrust: (since: Instant, words: String)?
+    }
+
+    /// `probation`: how long a host must go uncontradicted to be believed again.
+    init(probation: Duration) { self.probation = probation }
+
+    /// Takes in the newest sample of a host's history: what it saw of others, and what it says of itself.
+    mutating func take(_ sample: LoadSample, of history: HostHistory, at instant: Instant) {
+        for sighting in (sample.sightings ?? []).prefix(Self.mostSightings) where sighting.host != sample.host {
+            note(sighting, by: sample.host)
+        }
+        let witnesses = (sightings[sample.host] ?? [:]).filter { !isDistrusted($0.key) }
+        let check = ClaimCheck(history, at: sample.at, hardware: hardware[sample.host], sightings: witnesses)
+        guard standings[sample.host] != nil || check.result != ClaimCheck.Result() else { return }
+        var standing = standings[sample.host] ?? Standing()
+        standing.result = check.result
+        if !check.result.contradictions.isEmpty {
+            standing.distrust = (sample.at, check.result.contradictions.joined(separator: "; "))
+        } else if let since = standing.distrust?.since, sample.at - since >= probation || sample.at < since {
+            standing.distrust = nil
+        }
+        standings[sample.host] = standing
+    }
+
+    /// No host tells of more others; one that does is not to fill the memory.
+    private static let mostSightings = 64
+    private static let mostKept = 16
+
+    private mutating func note(_ sighting: PeerSighting, by witness: HostName) {
+        var kept = sightings[sighting.host]?[witness] ?? []
+        guard kept.last.map({ $0.at < sighting.at }) ?? true else {
+            // The same one again, or a clock that was set back.
+            if let last = kept.last, last.at - sighting.at > ClaimCheck.window {
+                sightings[sighting.host]?[witness] = [sighting]
+            }
+            return
+        }
+        kept.append(sighting)
+        kept.removeAll { sighting.at - $0.at > ClaimCheck.window }
+        sightings[sighting.host, default: [:]][witness] = kept.suffix(Self.mostKept)
+    }
+
+    // MARK: what follows
+
+    func isDistrusted(_ host: HostName) -> Bool { standings[host]?.distrust != nil }
+
+    /// Hosts that are not believed, and why.
+    var distrusted: [HostName: String] { standings.compactMapValues { $0.distrust?.words } }
+
+    /// Claims that one witness alone contradicts, in words, in the order of the hosts.
+    var doubts: [(host: HostName, words: String)] {
+        standings.keys.sorted().compactMap { host in
+            guard let doubts = standings[host]?.result.doubts, !doubts.isEmpty, !isDistrusted(host) else { return nil }
+            return (host, doubts.joined(separator: "; "))
+        }
+    }
+
+    /// VMs that a host claims to run and does not.
+    func phantoms(of host: HostName) -> Set<VMID> { standings[host]?.result.phantoms ?? [] }
+
+    /// A host's history with no more in it than others' words leave of its claims.
+    func believable(_ history: HostHistory) -> HostHistory {
+        guard let result = standings[history.name]?.result else { return history }
+        let (ceiling, phantoms) = (result.ceiling, result.phantoms)
+        guard let latest = history.latest, !phantoms.isEmpty || ceiling.isBelow(latest) else { return history }
+        var history = history
+        for index in history.samples.indices {
+            ceiling.apply(to: &history.samples[index])
+            history.samples[index] = history.samples[index].without(phantoms)
+        }
+        return history
+    }
+
+    mutating func forget(allBut hosts: some Sequence<HostName>) {
+        let known = Set(hosts)
+        standings = standings.filter { known.contains($0.key) }
+        sightings = sightings.filter { known.contains($0.key) }
+    }
+}
+
+extension LoadSample {
+    /// The sample as if it had not told of these VMs.
+    func without(_ vms: Set<VMID>) -> LoadSample {
+        guard !vms.isEmpty else { return self }
+        var sample = self
+        sample.vms?.removeAll { vms.contains($0.id) }
+        return sample
+    }
+}
+
+extension ClaimCheck.Ceiling {
+    fileprivate func isBelow(_ sample: LoadSample) -> Bool {
+        var capped = sample
+        apply(to: &capped)
+        return capped.cpu != sample.cpu || capped.memory != sample.memory
+    }
+
+    fileprivate func apply(to sample: inout LoadSample) {
+        if let cores, let claim = sample.cpu?.capacityCores { sample.cpu?.capacityCores = min(claim, cores) }
+        if let totalBytes, let claim = sample.memory?.totalBytes { sample.memory?.totalBytes = min(claim, totalBytes) }
+        if let availableBytes, let claim = sample.memory?.availableBytes, claim > availableBytes {
+            sample.memory?.availableBytes = availableBytes
+        }
+    }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Checks again what the ledger tells of one order: that its steps are in order and of the right hosts, and that the
+/// evidence of its path bears out the verdict.
+///
+/// Who signed the reports is not looked at here: readers refuse a report that its host has not signed.
+public struct EvidenceCheck: Sendable, Equatable {
+    public struct Finding: Codable, Sendable, Equatable {
+        public enum Severity: String, Codable, Sendable {
+            /// Something is not as it must be.
+            case failure
+            /// Something that is not known, or that a person may want to know.
+            case note
+        }
+        public var severity: Severity
+        public var text: String
+        public init(_ severity: Severity, _ text: String) {
+            self.severity = severity
+            self.text = text
+        }
+    }
+
+    public let order: MigrationOrder
+    public private(set) var stage: OrderLife.Stage
+    public private(set) var evidence: Evidence?
+    public private(set) var findings: [Finding] = []
+
+    public var failed: Bool { findings.contains { $0.severity == .failure } }
+
+    /// By how much the clocks of two hosts may differ.
+    static let clockTolerance: Duration = .seconds(60)
+
+    /// `reports`: those of the order, in the ledger's order.
+    public init(_ order: MigrationOrder, reports: [OrderReport]) {
+        self.order = order
+        var life = OrderLife(order)
+        for report in reports { life.apply(report) }
+        stage = life.stage
+        evidence = life.evidence
+        check(reports: reports.filter { $0.order == order.id }, life)
+        if let evidence { check(evidence, life) }
+    }
+
+    private mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
+    private mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
+
+    // MARK: steps
+
+    private mutating func check(reports: [OrderReport], _ life: OrderLife) {
+        var firsts: [OrderLife.Stage: (place: Int, report: OrderReport)] = [:]
+        for (place, report) in reports.enumerated() {
+            let stage = OrderLife.Stage(report.step)
+            if ![order.source, order.target].contains(report.host) {
+                fail("\(report.host) reports '\(stage)', and is neither its source nor its target")
+            } else if let owner = owner(of: stage), report.host != owner {
+                fail("\(report.host) reports '\(stage)', which is for \(owner) to say")
+            } else if firsts[stage] == nil {
+                firsts[stage] = (place, report)
+            } else if stage == .done {
+                fail("it is reported as done twice: an order is used once")
+            }
+        }
+        guard life.stage == .done || life.startedAt != nil else { return }
+        let expected: [OrderLife.Stage] = [.accepted, .prepared, .running]
+        for stage in expected where firsts[stage] == nil {
+            fail(
+                "nobody reported '\(stage)' before the move"
+                    + (stage == .prepared ? ": its target never consented" : "")
+            )
+        }
+        let steps = (expected + [.done]).compactMap { firsts[$0]?.place }
+        if steps != steps.sorted() { fail("its steps are reported in the wrong order") }
+        if let accepted = firsts[.accepted]?.report, accepted.at > order.expires + Self.clockTolerance {
+            fail("it was accepted after it had expired")
+        }
+        if let running = firsts[.running]?.report {
+            if running.at > order.latestBeginning + Self.clockTolerance { fail("it began after its latest beginning") }
+            if running.at + Self.clockTolerance < order.notBefore ?? order.issuedAt { fail("it began before its time") }
+        }
+        if let reason = life.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) { fail(reason) }
+    }
+
+    private func owner(of stage: OrderLife.Stage) -> HostName? {
+        switch stage {
+        case .accepted, .running, .done: order.source
+        case .prepared: order.target
+        case .submitted, .failed: nil
+        }
+    }
+
+    // MARK: evidence
+
+    private mutating func check(_ evidence: Evidence, _ life: OrderLife) {
+        if evidence.channel != order.channel {
+            fail("it went over \(evidence.channel.rawValue); the order says \(order.channel.rawValue)")
+        }
+        checkVerdict(evidence, life)
+        checkBytes(evidence, life)
+        guard order.channel != .plain else { return }
+        if [.ipsec, .ipsecTLS].contains(order.channel) { checkAssociation(evidence) }
+        if [.tls, .ipsecTLS].contains(order.channel) { checkTLS(evidence) }
+        checkCertificate(evidence, life)
+        checkGates(evidence)
+    }
+
+    private mutating func checkVerdict(_ evidence: Evidence, _ life: OrderLife) {
+        let (through, sent) = (evidence.bytesThroughTunnel, evidence.bytesByHypervisor)
+        let verdict = evidence.verdict
+        if order.channel == .plain {
+            if verdict != .unprotected { fail("it went in the clear, and its verdict is '\(verdict.rawValue)'") }
+            note("it went in the clear, as was asked for by name")
+            return
+        }
+        switch verdict {
+        case .covered:
+            guard let through, let sent else {
+                return fail("its verdict is 'covered' without the figures that show it")
+            }
+            if through < sent { fail("its verdict is 'covered', but \(through) of \(sent) bytes passed the path") }
+        case .leak:
+            fail("LEAK: \(through.map { "\($0)" } ?? "?") of \(sent.map { "\($0)" } ?? "?") bytes passed the path")
+        case .unprotected: fail("its verdict is 'unprotected' on the channel \(order.channel.rawValue)")
+        case .unknown:
+            let missing = life.stage == .done ? "nobody saw what passed the path" : "it did not end in a move"
+            note("its verdict is 'unknown': \(missing)")
+        }
+    }
+
+    private mutating func checkBytes(_ evidence: Evidence, _ life: OrderLife) {
+        if let sent = evidence.bytesByHypervisor, let told = life.outcome?.bytesTransferred, sent != told {
+            fail("its evidence says the hypervisor sent \(sent) bytes, its outcome \(told)")
+        }
+        guard let before = evidence.before, let after = evidence.after else { return }
+        guard after.bytes >= before.bytes, after.packets >= before.packets else {
+            return fail("the counters of its SA went backwards")
+        }
+        let (bytes, packets) = (after.bytes - before.bytes, after.packets - before.packets)
+        if let through = evidence.bytesThroughTunnel, bytes > through {
+            fail("one SA counted \(bytes) bytes, all of them together \(through)")
+        }
+        // No packet carries more than 64 KiB.
+        if bytes / 65536 > packets { fail("its SA counted \(bytes) bytes in \(packets) packets") }
+    }
+
+    private mutating func checkAssociation(_ evidence: Evidence) {
+        guard let association = evidence.association else {
+            return fail("no SA is named that carried it")
+        }
+        for (identity, host, whose) in [
+            (association.localIdentity, order.source, "source"), (association.peerIdentity, order.target, "target"),
+        ] where !Self.names(identity, host) {
+            fail("the SA's identity of its \(whose) is '\(identity)', not \(host)")
+        }
+        if !association.ikeSuite.hasPrefix("IKEv2 ") { fail("IKE was '\(association.ikeSuite)', not IKEv2") }
+        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)] where !Self.isStrong(suite) {
+            fail("its \(what) suite is '\(suite)', below AES_GCM_16-256 with CURVE_25519")
+        }
+        if !["TUNNEL", "TRANSPORT"].contains(association.mode) { fail("its SA's mode is '\(association.mode)'") }
+        if association.outboundSPI.isEmpty || association.inboundSPI.isEmpty { fail("its SA has no SPI") }
+    }
+
+    private mutating func checkTLS(_ evidence: Evidence) {
+        guard let tls = evidence.tls else { return fail("no TLS session is named") }
+        let suite = tls.suite
+        guard ["TLSv1.2", "TLSv1.3"].contains(tls.version),
+            suite.contains("AES_256_GCM") || suite.contains("AES256-GCM") || suite.contains("CHACHA20")
+        else {
+            return fail("its TLS session is \(tls.version) with \(suite), below TLSv1.2 with AES-256-GCM")
+        }
+    }
+
+    private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
+        guard let certificate = evidence.peerCertificate else {
+            if [.tls, .ipsecTLS].contains(order.channel) { return fail("the target showed no certificate") }
+            return note("the target proved itself with a key, not with a certificate")
+        }
+        if !Self.names(certificate.subject, order.target) {
+            fail("the target's certificate is of '\(certificate.subject)', not of \(order.target)")
+        }
+        let began = life.startedAt ?? life.changedAt
+        if certificate.expires <= began { fail("the target's certificate had expired when the move began") }
+    }
+
+    private mutating func checkGates(_ evidence: Evidence) {
+        let probes = evidence.probes ?? []
+        if probes.isEmpty { note("no probe tried the target's ports before the move") }
+        for probe in probes {
+            switch probe.outcome {
+            case .shut: break
+            case .open: fail("port \(probe.port) of \(probe.address) was open to everybody before the move")
+            case .unknown: note("port \(probe.port) of \(probe.address) could not be probed")
+            }
+        }
+        switch evidence.droppedAtGates {
+        case nil: note("what the gates dropped was not counted")
+        case 0?: break
+        case let dropped?: note("\(dropped) packets were dropped at the gates during the move")
+        }
+    }
+
+    // MARK: names and suites
+
+    /// Whether an IKE identity or a certificate's subject is of a host: its name, or a distinguished name with it as CN.
+    private static func names(_ identity: String, _ host: HostName) -> Bool {
+        if identity == host.rawValue { return true }
+        var common: [Substring] = []
+        for part in identity.split(whereSeparator: { $0 == "," || $0 == "/" }) {
+            let pair = part.split(separator: "=", maxSplits: 1).map { $0.drop { $0 == " " } }
+            if pair.count == 2, pair[0].prefix(while: { $0 != " " }) == "CN" { common.append(pair[1]) }
+        }
+        return common.count == 1 && String(common[0]) == host.rawValue
+    }
+
+    /// AES-GCM with 256 bits, and a key exchange that is no weaker than X25519.
+    private static func isStrong(_ suite: String) -> Bool {
+        let parts = suite.split(whereSeparator: { $0 == "/" || $0 == " " }).map(String.init)
+        return parts.contains("AES_GCM_16-256") && parts.contains { keyExchanges.contains($0) }
+    }
+
+    private static let keyExchanges: Set<String> = ["CURVE_25519", "CURVE_448", "ECP_384", "ECP_521"]
+}
+
+extension OrderLife.Stage {
+    /// The stage that a step leads to.
+    init(_ step: OrderStep) {
+        self =
+            switch step {
+            case .accepted: .accepted
+            case .prepared: .prepared
+            case .running: .running
+            case .done: .done
+            case .failed: .failed
+            }
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// The gates on hosts' migration ports: without its own, no migration gets in.
+extension World {
+    /// Opens it for the order's time, after which it closes by itself as an nftables element with a timeout does.
+    func openGate(for order: MigrationOrder, on host: Int) {
+        let lifetime = order.latestBeginning - order.issuedAt
+        hosts[host].gates[order.id] = now + lifetime.wholeMilliseconds + Self.gateTimeout
+    }
+
+    func shutGate(of order: MigrationOrder, on host: Int) { hosts[host].gates[order.id] = nil }
+
+    func isGateOpen(for order: MigrationOrder, on host: Int) -> Bool { (hosts[host].gates[order.id] ?? 0) > now }
+
+    private static let gateTimeout: Int64 = 300_000
+
+    /// Looks for gates whose time is over, as often as the host is sampled.
+    func watchGates(of host: Int) {
+        guard !hosts[host].gates.isEmpty else { return }
+        hosts[host].gates = hosts[host].gates.filter { $0.value > now }
+        let node = Node.agent(host)
+        guard agents[host].core != nil, reachesLedger(node), held[node] == nil else { return }
+        for order in hosts[host].gates.keys.sorted() {
+            invariants.gateIsOpen(
+                order,
+                on: host,
+                milliseconds: settings.sampleInterval.wholeMilliseconds,
+                at: now
+            )
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Coordination
+import Fleet
+import Ledger
+import Settings
+
+struct ClearCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clear",
+        abstract: "Open a channel between two hosts again that a leak has closed.",
+        discussion: """
+            A move whose evidence shows a leak closes its channel between the two hosts, both ways, for the controller \
+            and for orders by hand. Find out where the missing bytes went before you clear it: 'evenkeel verify ORDER' \
+            shows the evidence. A leak that is reported later closes the channel again.
+            """
+    )
+
+    @Argument(help: "One of the two hosts.")
+    var source: String
+
+    @Argument(help: "The other.")
+    var target: String
+
+    @Option(
+        help: "Clear this channel alone; by default every one that is closed between them.",
+        transform: Channel.named
+    )
+    var channel: Channel?
+
+    @Option(help: "What was found out, for the record.")
+    var reason: String
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func validate() throws {
+        guard reason.contains(where: { !$0.isWhitespace }) else {
+            throw ValidationError("--reason must say something.")
+        }
+    }
+
+    func run() async throws {
+        let settings = try options.settings()
+        let ledger = try await options.openOperatorsLedger(settings)
+        let view = try await FleetView.read(ledger, settings: settings)
+        let path = Path(source: HostName(source), target: HostName(target))
+        let closures = view.closed.filter { closure in
+            HostPair(closure.path) == HostPair(path) && (channel.map { $0 == closure.channel } ?? true)
+        }
+        guard !closures.isEmpty else {
+            let what = channel.map { "The channel \($0.rawValue) is not" } ?? "No channel is"
+            throw ValidationError("\(what) closed between \(HostPair(path)).")
+        }
+        for channel in Channel.allCases {
+            let leaks = closures.filter { $0.channel == channel }.map(\.order)
+            guard !leaks.isEmpty else { continue }
+            try await ledger.append(
+                OrderRecord.clear(path: path, channel: channel, orders: leaks, at: .byTheWallClock, reason: reason)
+            )
+            let names = leaks.map(\.rawValue).joined(separator: ", ")
+            printLine(
+                "\(channel.rawValue) between \(HostPair(path)) is open again; it was closed by the leak of \(names)"
+            )
+        }
+    }
+}
+
+extension Channel {
+    /// The channel that a person names on the command line.
+    static func named(_ name: String) throws -> Channel {
+        guard let channel = Channel(rawValue: name) else {
+            let known = Channel.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("no channel is called '\(name)'; there are \(known)")
+        }
+        return channel
+    }
+}

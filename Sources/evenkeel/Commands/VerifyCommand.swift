@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Fleet
+import Ledger
+import Settings
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Check the evidence of a move, or of all that the ledger has, again.",
+        discussion: """
+            For each move: that its steps are in order, in time and of the right hosts, that the evidence is of the \
+            ordered channel and of the two hosts, that suite, mode and certificate are good enough, that the probes \
+            found the ports shut, and that the bytes bear out the verdict. Records that the ledger itself refuses are \
+            listed and count as failures, but for a line that a stopped writer left torn.
+
+            Exit code 1 if anything failed.
+            """
+    )
+
+    @Argument(help: "The order, as 'evenkeel status' shows it; by default all.")
+    var order: String?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        let settings = try options.settings()
+        let view = try await VerificationView.read(
+            options.openOperatorsLedger(settings),
+            only: order.map { OrderID($0) }
+        )
+        if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
+        printLine(json ? try evenkeel.json(view) : view.text)
+        if view.failed { throw ExitCode(1) }
+    }
+}

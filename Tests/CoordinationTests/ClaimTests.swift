@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+/// A fleet of hosts with 8 cores and 32 GiB, of which the first says of itself what a test wants.
+struct ClaimedFleet {
+    var core: ControllerCore
+    var second = 0
+    var announced: [ControllerCore.Announcement] = []
+    let names: [HostName]
+    /// What the first host says in place of the truth.
+    var lie: (inout LoadSample) -> Void = { _ in }
+    /// What a witness says it was shown of the first host; `nil`: it saw nothing.
+    var testimony: (HostName, PeerSighting) -> PeerSighting? = { $1 }
+
+    static let total = UInt64(32) << 30
+    static let available = UInt64(24) << 30
+
+    init(hosts: Int) {
+        core = inControl(Policy())
+        names = (1...hosts).map { HostName("h\($0)") }
+    }
+
+    var liar: HostName { names[0] }
+
+    static func vm(_ host: HostName) -> VMSample {
+        VMSample(
+            id: VMID("vm-\(host)"),
+            name: "vm-\(host)",
+            state: .running,
+            cpuCores: 1,
+            vcpus: 2,
+            memoryBytes: 1 << 30
+        )
+    }
+
+    /// Lets so many seconds pass, in which every host writes a sample every five.
+    mutating func run(_ seconds: Int) {
+        for _ in 0..<(seconds / 5) {
+            second += 5
+            for name in names {
+                var sample = LoadSample(
+                    host: name,
+                    at: .second(second),
+                    intervalSeconds: 5,
+                    cpu: CPULoad(capacityCores: 8, busyCores: 2),
+                    memory: MemoryLoad(
+                        totalBytes: Self.total,
+                        usedBytes: Self.total - Self.available,
+                        availableBytes: Self.available
+                    ),
+                    vms: [Self.vm(name)]
+                )
+                sample.sightings = names.filter { $0 != name }.compactMap { other in
+                    let honest = PeerSighting(
+                        host: other,
+                        at: .second(second),
+                        cpus: 8,
+                        memoryBytes: Self.total,
+                        availableBytes: Self.available,
+                        activeVMs: [Self.vm(other).id],
+                        vmMemoryBytes: 1 << 30
+                    )
+                    return other == liar ? testimony(name, honest) : honest
+                }
+                if name == liar { lie(&sample) }
+                _ = core.handle(.sample(sample, at: .second(second)))
+            }
+            for effect in core.handle(.tick(at: .second(second), identifier: "d\(second)")) {
+                if case .announce(let one) = effect { announced.append(one) }
+            }
+        }
+    }
+
+    var verdict: String? { core.snapshot(at: .second(second)).distrusted[liar] }
+    var grave: [String] { announced.filter { $0.kind == .distrust }.map(\.text) }
+    /// The liar's figures as plans have them.
+    var planned: LoadSample? { core.snapshot(at: .second(second)).hosts.first { $0.name == liar }?.latest }
+}
+
+/// A host that claims what it has not, and witnesses who lie themselves.
+struct ClaimTests {
+    struct Lie: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var tell: @Sendable (inout LoadSample) -> Void
+        var words: String
+    }
+
+    static let lies: [Lie] = [
+        Lie(
+            testDescription: "cores",
+            tell: { $0.cpu?.capacityCores = 32 },
+            words: "claims 32.0 CPU cores; its libvirt"
+        ),
+        Lie(
+            testDescription: "memory",
+            tell: {
+                $0.memory?.totalBytes *= 2
+                $0.memory?.usedBytes += ClaimedFleet.total
+            },
+            words: "claims 65536 MiB of memory; its libvirt"
+        ),
+        Lie(
+            testDescription: "memory available",
+            tell: { $0.memory = MemoryLoad(totalBytes: 32 << 30, usedBytes: 2 << 30, availableBytes: 30 << 30) },
+            words: "claims 30720 MiB of memory available; its libvirt"
+        ),
+        Lie(testDescription: "no VM", tell: { $0.vms = [] }, words: "says nothing of VM vm-h1"),
+        Lie(
+            testDescription: "a VM too many",
+            tell: { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) },
+            words: "claims to run 1 VMs, vm-nowhere among them"
+        ),
+    ]
+
+    @Test(arguments: lies)
+    func whatTwoWitnessesContradictIsNotBelievedSaidOnceAndForgivenAfterAWhile(_ lie: Lie) {
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.run(120)
+        #expect(fleet.verdict == nil && fleet.grave.isEmpty)
+        fleet.lie = lie.tell
+        fleet.run(120)
+        #expect(fleet.verdict?.contains(lie.words) == true, "\(fleet.verdict ?? "believed")")
+        #expect(fleet.verdict?.contains("to h2 and h3 and h4") == true)
+        #expect(fleet.grave.count == 1 && fleet.grave[0].hasPrefix("h1 is distrusted: it"), "\(fleet.grave)")
+        fleet.lie = { _ in }
+        fleet.run(240)
+        #expect(fleet.verdict != nil, "not forgiven at once")
+        fleet.run(180)
+        #expect(fleet.verdict == nil && fleet.grave.count == 1)
+    }
+
+    @Test func whoIsNotBelievedIsNeitherSourceNorTarget() {
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.lie = { $0.cpu?.capacityCores = 32 }
+        fleet.run(120)
+        let snapshot = fleet.core.snapshot(at: .second(120))
+        #expect(snapshot.distrusted.keys.map(\.rawValue) == ["h1"])
+        #expect(fleet.announced.contains { $0.text.hasPrefix("h1 is distrusted") && $0.kind.isGrave })
+    }
+
+    @Test func toClaimLessThanLibvirtShowsIsFine() {
+        // As a host that a control group bounds does.
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.lie = {
+            $0.cpu?.capacityCores = 2
+            $0.memory = MemoryLoad(totalBytes: 4 << 30, usedBytes: 3 << 30, availableBytes: 1 << 29)
+        }
+        fleet.run(180)
+        #expect(fleet.verdict == nil && fleet.grave.isEmpty)
+        #expect(fleet.planned?.cpu?.capacityCores == 2)
+    }
+
+    @Test func aLieIsCappedAtOnceAndAHandfulOfMebibytesIsNoLie() {
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.run(120)
+        fleet.lie = { $0.cpu?.capacityCores = 32 }
+        fleet.run(5)
+        #expect(fleet.planned?.cpu?.capacityCores == 8)
+        fleet.lie = { $0.memory?.availableBytes += 1 << 30 }
+        fleet.run(180)
+        #expect(fleet.verdict == nil && fleet.grave.isEmpty, "5 % of 32 GiB and 256 MiB are within the margin")
+    }
+
+    @Test func oneWitnessAloneConvictsNobodyButTheLowerFigureIsPlannedWith() {
+        var fleet = ClaimedFleet(hosts: 2)
+        fleet.lie = { $0.cpu?.capacityCores = 32 }
+        fleet.run(180)
+        #expect(fleet.verdict == nil)
+        #expect(
+            fleet.grave.count == 1 && fleet.grave[0].contains("one of the two is wrong; plans use the lower figure")
+        )
+        #expect(fleet.planned?.cpu?.capacityCores == 8)
+    }
+
+    @Test func oneLyingWitnessAmongHonestOnesChangesNothing() {
+        for hosts in [3, 4] {
+            var fleet = ClaimedFleet(hosts: hosts)
+            fleet.testimony = { witness, seen in
+                guard witness == HostName("h2") else { return seen }
+                var lie = seen
+                (lie.cpus, lie.memoryBytes, lie.availableBytes, lie.activeVMs) = (1, 1 << 30, 0, [VMID("made up")])
+                return lie
+            }
+            fleet.run(180)
+            #expect(fleet.verdict == nil && fleet.grave.isEmpty, "\(fleet.grave)")
+            #expect(fleet.planned?.cpu?.capacityCores == 8 && fleet.planned?.vms?.count == 1)
+        }
+    }
+
+    @Test func oneConfederateDoesNotSaveALiarFromTwoWitnesses() {
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.lie = { $0.cpu?.capacityCores = 32 }
+        fleet.testimony = { witness, seen in
+            var seen = seen
+            if witness == HostName("h2") { seen.cpus = 64 }
+            return seen
+        }
+        fleet.run(120)
+        #expect(fleet.verdict?.contains("to h3 and h4") == true)
+    }
+
+    @Test func whatWasEnrolledConvictsWithoutWitnesses() {
+        var fleet = ClaimedFleet(hosts: 2)
+        fleet.testimony = { _, _ in nil }
+        _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 4, memoryBytes: 64 << 30)]))
+        fleet.run(60)
+        #expect(fleet.verdict == "it claims 8.0 CPU cores; enrolled were 4.0 CPU cores")
+        _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 8, memoryBytes: 64 << 30)]))
+        fleet.run(400)
+        #expect(fleet.verdict == nil)
+    }
+
+    @Test func aHostThatContradictsItselfIsNotBelieved() {
+        for (lie, words) in [
+            (
+                {
+                    $0.cpu = CPULoad(capacityCores: 8, busyCores: 0); $0.vms?[0].cpuCores = 6
+                }, "its VMs alone use 6.0"
+            ),
+            (
+                {
+                    $0.memory?.availableBytes = 31 << 30; $0.memory?.usedBytes = 20 << 30
+                }, "does not add up"
+            ),
+        ] as [((inout LoadSample) -> Void, String)] {
+            var fleet = ClaimedFleet(hosts: 2)
+            fleet.testimony = { _, _ in nil }
+            fleet.lie = lie
+            fleet.run(60)
+            #expect(fleet.verdict?.contains(words) == true)
+        }
+    }
+
+    @Test func aVMThatHasJustComeOrGoneIsNoLie() {
+        var fleet = ClaimedFleet(hosts: 4)
+        fleet.run(120)
+        // It came: the sample shows it, sightings of up to half a minute ago do not.
+        let came = fleet.second
+        fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("new"))) }
+        fleet.testimony = { [fleet] _, seen in
+            var seen = seen
+            if seen.at > .second(came + 30) { seen.activeVMs.append(ClaimedFleet.vm(HostName("new")).id) }
+            _ = fleet
+            return seen
+        }
+        fleet.run(240)
+        #expect(fleet.verdict == nil && fleet.grave.isEmpty)
+        #expect(fleet.planned?.vms?.count == 2)
+    }
+
+    @Test func claimsOfAnothersVMsDoNotDistortItsStatistics() {
+        func statistics(lies: Bool, hasWitnesses: Bool) -> LoadStatistics {
+            var fleet = ClaimedFleet(hosts: 4)
+            if !hasWitnesses { fleet.testimony = { _, _ in nil } }
+            fleet.run(60)
+            if lies {
+                fleet.lie = { sample in
+                    for name in ["h2", "h3", "h4"] {
+                        var stolen = ClaimedFleet.vm(HostName(name))
+                        stolen.cpuCores = 0
+                        sample.vms?.append(stolen)
+                    }
+                }
+            }
+            fleet.run(600)
+            return fleet.core.snapshot(at: .second(660)).statistics
+        }
+        for hasWitnesses in [false, true] {
+            let (honest, lied) = (
+                statistics(lies: false, hasWitnesses: hasWitnesses), statistics(lies: true, hasWitnesses: hasWitnesses)
+            )
+            for name in ["h2", "h3", "h4"] {
+                let id = ClaimedFleet.vm(HostName(name)).id
+                #expect(lied.vms[id]?.mean == honest.vms[id]?.mean && honest.vms[id]?.mean == 1)
+                #expect(lied.vms[id]?.seconds == honest.vms[id]?.seconds)
+            }
+        }
+    }
+
+    @Test func inventedVMsAreNotCountedAmongTheFleets() {
+        var fleet = ClaimedFleet(hosts: 3)
+        fleet.run(60)
+        fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) }
+        fleet.run(120)
+        let snapshot = fleet.core.snapshot(at: .second(180))
+        #expect(snapshot.statistics.vms.keys.map(\.rawValue).sorted() == ["vm-h1", "vm-h2", "vm-h3"])
+        #expect(fleet.planned?.vms?.map(\.name) == ["vm-h1"])
+    }
+}

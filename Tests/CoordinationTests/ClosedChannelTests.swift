@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+/// What a leak closes, for whom, and how it is opened again.
+struct ClosedChannelTests {
+    private let path = Path(source: h1, target: h2)
+    private let leak = OrderStep.done(
+        outcome: completion.outcome,
+        evidence: Evidence(channel: .ipsec, bytesThroughTunnel: 1, bytesByHypervisor: 2, verdict: .leak)
+    )
+
+    private func clear(
+        _ orders: [OrderID] = [order.id],
+        _ channel: Channel = .ipsec,
+        at second: Int = 20
+    ) -> OrderRecord {
+        // The other way round: it is the pair that is cleared.
+        .clear(
+            path: Path(source: h2, target: h1),
+            channel: channel,
+            orders: orders,
+            at: .second(second),
+            reason: "mended"
+        )
+    }
+
+    private func later(
+        _ id: String,
+        from source: HostName,
+        to target: HostName,
+        _ channel: Channel = .ipsec
+    )
+        -> MigrationOrder
+    {
+        var later = order
+        later.id = OrderID(id)
+        later.vm = VMID("uuid-\(id)")
+        (later.source, later.target, later.channel) = (source, target, channel)
+        later.issuer = .operator
+        later.expires = .second(100_000)
+        return later
+    }
+
+    /// An agent of `host` that has read of the leak, in one of the two orders in which it may come.
+    private func agent(_ host: HostName, reportFirst: Bool = false) -> AgentCore {
+        var core = AgentCore(host: host)
+        let report = AgentCore.Event.report(report("h1", 9, leak), at: .second(10))
+        if reportFirst { _ = core.handle(report) }
+        _ = core.handle(.order(.migrate(order: order), at: .second(10)))
+        if !reportFirst { _ = core.handle(report) }
+        _ = core.handle(.caughtUp(at: .second(10)))
+        return core
+    }
+
+    private func refusal(_ effects: [AgentCore.Effect]) -> String? {
+        for case .append(let report) in effects {
+            if case .failed(let failure) = report.step, failure.kind == .refused { return failure.reason }
+        }
+        return nil
+    }
+
+    @Test(arguments: [false, true])
+    func afterALeakBothHostsRefuseEveryOrderOverThatChannelAManualOneToo(reportFirst: Bool) {
+        for (host, other) in [(h1, h2), (h2, h1)] {
+            var core = agent(host, reportFirst: reportFirst)
+            let refused = refusal(
+                core.handle(.order(.migrate(order: later("o2", from: host, to: other)), at: .second(11)))
+            )
+            #expect(refused?.contains("ipsec between h1 and h2 is closed: order o1 leaked") == true)
+        }
+        for open in [later("o3", from: h1, to: h2, .tls), later("o4", from: h1, to: HostName("h3"))] {
+            var core = agent(h1)
+            #expect(core.handle(.order(.migrate(order: open), at: .second(11))) == [.readRequirements(open)])
+        }
+    }
+
+    @Test func theTargetRefusesItAsWellInCaseItsSourceDoesNot() {
+        var core = agent(h2)
+        let next = later("o2", from: h1, to: h2)
+        _ = core.handle(.order(.migrate(order: next), at: .second(11)))
+        var accepted = report("h1", 11, .accepted(requirements: requirements))
+        accepted.order = next.id
+        let effects = core.handle(.report(accepted, at: .second(12)))
+        #expect(refusal(effects)?.contains("leaked") == true)
+        #expect(!effects.contains { if case .checkTarget = $0 { true } else { false } })
+    }
+
+    @Test func aClosedChannelStaysClosedWhenTheOrderIsForgotten() {
+        var core = agent(h1)
+        _ = core.handle(.tick(at: .second(90_000)))
+        #expect(core.orders.isEmpty)
+        #expect(
+            refusal(core.handle(.order(.migrate(order: later("o2", from: h1, to: h2)), at: .second(90_001)))) != nil
+        )
+    }
+
+    @Test func whatALeakDuringTheMoveBeforeItClosesStopsAnOrderThatWasAccepted() {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.caughtUp(at: .second(0)))
+        let back = later("o0", from: h2, to: h1)
+        _ = core.handle(.order(.migrate(order: back), at: .second(1)))
+        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = core.handle(.appended(.written, at: .second(2)))
+        var leaked = report("h2", 3, leak)
+        leaked.order = back.id
+        _ = core.handle(.report(leaked, at: .second(3)))
+        #expect(
+            refusal(core.handle(.report(report("h2", 4, .prepared), at: .second(4))))?.contains("o0 leaked") == true
+        )
+    }
+
+    @Test(arguments: [false, true])
+    func onlyAClearThatNamesTheLeakOpensTheChannelWhicheverIsReadFirst(clearFirst: Bool) {
+        for (record, opens) in [
+            (clear(), true), (clear([OrderID("another")]), false), (clear([order.id], .tls), false),
+        ] {
+            var core = AgentCore(host: h1)
+            if clearFirst { _ = core.handle(.order(record, at: .second(20))) }
+            _ = core.handle(.order(.migrate(order: order), at: .second(20)))
+            _ = core.handle(.report(report("h1", 9, leak), at: .second(20)))
+            if !clearFirst { _ = core.handle(.order(record, at: .second(20))) }
+            _ = core.handle(.caughtUp(at: .second(20)))
+            #expect(core.closed.closures.isEmpty == opens)
+            let next = later("o2", from: h1, to: h2)
+            #expect((refusal(core.handle(.order(.migrate(order: next), at: .second(21)))) == nil) == opens)
+        }
+    }
+
+    @Test func aLeakAfterTheClearClosesTheChannelAgain() {
+        var core = agent(h1)
+        _ = core.handle(.order(clear(), at: .second(20)))
+        let next = later("o2", from: h1, to: h2)
+        _ = core.handle(.order(.migrate(order: next), at: .second(21)))
+        // By a clock that is behind: it is not the times that count.
+        var leaked = report("h1", 5, leak)
+        leaked.order = next.id
+        _ = core.handle(.report(leaked, at: .second(22)))
+        #expect(core.closed.closures.map(\.order) == [next.id])
+    }
+
+    @Test func aHostCannotCloseAnotherChannelByWhatItWritesIntoItsEvidence() {
+        var core = AgentCore(host: h1)
+        var plain = order
+        plain.channel = .tls
+        _ = core.handle(.order(.migrate(order: plain), at: .second(1)))
+        _ = core.handle(.report(report("h1", 9, leak), at: .second(10)))
+        #expect(core.closed.channels == [ClosedChannel(HostPair(path), .tls)])
+    }
+
+    // MARK: the controller
+
+    @Test func theControllerPlansNothingOnAClosedChannelUntilItIsClearedAndSaysSo() {
+        var core = inControl(Policy())
+        _ = core.handle(.order(.migrate(order: order)))
+        let effects = core.handle(.report(report("h1", 9, leak), at: .second(10)))
+        let leaks = effects.compactMap { if case .announce(let one) = $0, one.kind == .leak { one.text } else { nil } }
+        #expect(leaks.count == 1 && leaks[0].contains("'evenkeel clear h1 h2 --channel ipsec' opens it"))
+        _ = core.handle(.tick(at: .second(400_000), identifier: "d"))
+        #expect(core.orders.isEmpty, "the order is forgotten, the leak is not")
+        #expect(core.snapshot(at: .second(400_000)).closedChannels == [ClosedChannel(HostPair(path), .ipsec)])
+        _ = core.handle(.order(clear()))
+        #expect(core.snapshot(at: .second(400_000)).closedChannels.isEmpty)
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+/// An order counts within its time, once, and for the VM as it was when it was given.
+struct OrderValidityTests {
+    private func caughtUp() -> AgentCore {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.caughtUp(at: .second(0)))
+        return core
+    }
+
+    private func failure(in effects: [AgentCore.Effect]) -> OrderFailure? {
+        for case .append(let report) in effects { if case .failed(let failure) = report.step { return failure } }
+        return nil
+    }
+
+    @Test("an expired order is refused") func expired() {
+        var core = caughtUp()
+        #expect(core.handle(.order(.migrate(order: order), at: .second(120))) == [.readRequirements(order)])
+        var late = caughtUp()
+        let effects = late.handle(.order(.migrate(order: order), at: .second(121)))
+        #expect(effects.count == 1 && failure(in: effects)?.kind == .expired)
+    }
+
+    @Test("an order is used once, also across restarts") func once() {
+        var first = caughtUp()
+        _ = first.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = first.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
+        _ = first.handle(.appended(.written, at: .second(2)))
+        _ = first.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        #expect(first.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
+        _ = first.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
+        _ = first.handle(.appended(.written, at: .second(9)))
+        #expect(first.handle(.order(.migrate(order: order), at: .second(10))).isEmpty)
+        // In this life it is forgotten later, and then has expired.
+        _ = first.handle(.tick(at: .second(9_000)))
+        #expect(first.orders.isEmpty)
+        #expect(failure(in: first.handle(.order(.migrate(order: order), at: .second(9_001))))?.kind == .expired)
+
+        var second = AgentCore(host: h1)
+        let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+        _ = second.handle(.order(.migrate(order: order), at: .second(11)))
+        for step in [.accepted(requirements: requirements), .running(progress: begin), done] {
+            _ = second.handle(.report(report("h1", 5, step), at: .second(11)))
+        }
+        #expect(second.handle(.caughtUp(at: .second(11))).isEmpty)
+        #expect(second.handle(.order(.migrate(order: order), at: .second(12))).isEmpty, "replayed after the restart")
+        #expect(second.handle(.tick(at: .second(13))).isEmpty)
+    }
+
+    @Test func anOrderFromALittleAheadWaitsAndOneFromFarAheadIsRefused() {
+        var early = order
+        early.notBefore = .second(30)
+        var core = caughtUp()
+        #expect(core.handle(.order(.migrate(order: early), at: .second(1))).isEmpty)
+        #expect(core.needsTicks)
+        #expect(core.handle(.tick(at: .second(29))).isEmpty)
+        #expect(core.handle(.tick(at: .second(30))) == [.readRequirements(early)])
+        early.notBefore = .second(62)
+        var other = caughtUp()
+        let refused = failure(in: other.handle(.order(.migrate(order: early), at: .second(1))))
+        #expect(refused?.kind == .refused && refused?.reason.contains("not to begin for another 61") == true)
+    }
+
+    @Test func anOrderForAnotherDefinitionOfTheVMOrForNoneIsRefused() {
+        for (ordered, found, isRefused) in [
+            ("d1", "d1", false), (nil, nil, false), ("d1", "d2", true), (nil, "d1", true), ("d1", nil, true),
+        ] as [(String?, String?, Bool)] {
+            var given = order
+            given.definition = ordered
+            var needs = requirements
+            needs.definition = found
+            var core = caughtUp()
+            _ = core.handle(.order(.migrate(order: given), at: .second(1)))
+            let effects = core.handle(.requirementsRead(order.id, .success(needs), at: .second(2)))
+            #expect((failure(in: effects)?.kind == .refused) == isRefused)
+            if isRefused, ordered != nil, found != nil {
+                #expect(failure(in: effects)?.reason.contains("definition changed since the order was given") == true)
+            }
+        }
+    }
+
+    @Test func theControllersOrdersNameTheNewestDefinitionAndTheirBeginning() {
+        var core = inControl(Policy())
+        var orders: [MigrationOrder] = []
+        for second in [5, 10, 15] {
+            let vms = [
+                VMSample(
+                    id: order.vm,
+                    name: "vm1",
+                    state: .running,
+                    cpuCores: 1,
+                    vcpus: 1,
+                    memoryBytes: 1 << 27,
+                    definition: "digest-\(second)"
+                )
+            ]
+            for (host, busy, vms) in [(h1, 3.9, vms), (h2, 0.5, [])] {
+                let sample = LoadSample(
+                    host: host,
+                    at: .second(second),
+                    intervalSeconds: 5,
+                    cpu: CPULoad(capacityCores: 4, busyCores: busy),
+                    memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
+                    vms: vms
+                )
+                _ = core.handle(.sample(sample, at: .second(second)))
+            }
+            orders += core.handle(.tick(at: .second(second), identifier: "d\(second)")).compactMap(\.order)
+        }
+        #expect(orders.map(\.definition) == ["digest-15"] && orders.map(\.notBefore) == [.second(15)])
+    }
+}
