@@ -90,7 +90,7 @@ public actor IdentityUpkeep {
                 case .accepted(let peers, let unasked):
                     logger.notice(
                         "a new certificate is in force",
-                        metadata: ["expires": "\(identity.facts.expires)", "accepted by": "\(peers)"]
+                        metadata: ["days": "\(identity.daysLeft)", "accepted by": "\(peers)"]
                     )
                     for (peer, reason) in unasked.sorted(by: { $0.key < $1.key }) {
                         logger.warning("\(peer) could not be asked about it", metadata: ["reason": "\(reason)"])
