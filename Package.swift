@@ -137,7 +137,8 @@ let package = Package(
         tests(
             "HostAgentTests",
             [
-                "HostAgent", "FleetFiles", "Hypervisor", "Ledger", "Escort", "Fleet", "Commands", "Coordination",
+                "HostAgent", "FleetFiles", "Hypervisor", "Ledger", "Identity", "Escort", "Fleet", "Commands",
+                "Coordination",
                 "Settings", log,
             ]
         ),

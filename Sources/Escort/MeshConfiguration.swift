@@ -20,7 +20,7 @@ struct MeshConfiguration: Sendable {
             connections.append(
                 Self.connection(plan, peer, authentication, implementation, minimum)
             )
-            if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication)) }
+            if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication, minimum)) }
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
                 named.name += "-\(peer.connection)" + (index == 0 ? "" : "-\(index)")
@@ -76,7 +76,8 @@ struct MeshConfiguration: Sendable {
     private static func canary(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
-        _ authentication: Authentication
+        _ authentication: Authentication,
+        _ minimum: MinimumSuite
     ) -> SwanctlSection {
         var local = authentication.local
         local.settings.append(("id", plan.local.inner.description))
@@ -88,7 +89,7 @@ struct MeshConfiguration: Sendable {
                 "version": "2",
                 "local_addrs": plan.local.address.description,
                 "remote_addrs": peer.address.description,
-                "proposals": "aes256gcm16-prfsha256-x25519",
+                "proposals": minimum.ikeProposals,
                 "mobike": "no",
                 "childless": "force",
                 "unique": "never",

@@ -65,9 +65,11 @@ public actor IdentityUpkeep {
         let change = try await folder.update(fromLedger: ledgerFolder)
         if change.isNew {
             logger.notice("roster \(change.number) is in force", metadata: ["ended": "\(change.ended)"])
+            let before = identity.certificate
             identity = try await folder.load()
             roster?.roster = identity.roster
-            if change.trustChanged {
+            // Loading replaces a certificate that had expired, or that no anchor vouches for any more.
+            if change.trustChanged || identity.certificate != before {
                 // Without a trial: a peer that could hold up a revocation by not answering would.
                 if servesMesh { try await mesh.use(try CertificateCredentials(identity), trusted(inventory)) }
                 try await pki?.install(identity)
@@ -88,7 +90,7 @@ public actor IdentityUpkeep {
                 case .accepted(let peers, let unasked):
                     logger.notice(
                         "a new certificate is in force",
-                        metadata: ["expires": "\(identity.facts.expires)", "accepted by": "\(peers)"]
+                        metadata: ["days": "\(identity.daysLeft)", "accepted by": "\(peers)"]
                     )
                     for (peer, reason) in unasked.sorted(by: { $0.key < $1.key }) {
                         logger.warning("\(peer) could not be asked about it", metadata: ["reason": "\(reason)"])

@@ -100,8 +100,8 @@ public actor ClusterAuthority {
 
     /// Signs and writes a changed roster.
     ///
-    /// Anchors that were retired sign too, as long as their keys are here and they have not expired: a member that was
-    /// off during the whole rotation takes up today's roster by them.
+    /// Anchors that were retired sign too, as long as their keys are here: a member that was off during the whole
+    /// rotation takes up today's roster by them.
     func save(_ changed: Roster) throws {
         var next = changed
         next.number = roster.number + 1

@@ -19,8 +19,10 @@ public struct IdentityChange: Sendable, Equatable {
         isNew = true
         trustChanged = before.anchors != after.anchors
         ended = after.members.filter { member in
-            guard let known = before[member.name] else { return false }
-            return known.revocation == nil && (member.revocation != nil || member.keys.first != known.keys.first)
+            let known = before[member.name]
+            // One that this member never heard of before may have opened a tunnel all the same.
+            if member.revocation != nil { return known?.revocation == nil }
+            return known.map { $0.revocation == nil && $0.keys.first != member.keys.first } ?? false
         }.map(\.name)
     }
 

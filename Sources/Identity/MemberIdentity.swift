@@ -32,6 +32,9 @@ public struct MemberIdentity: Sendable {
     public var anchorsPath: String { paths.anchors }
     public var revocationsPath: String { paths.revocations }
 
+    /// Whole days until the certificate expires.
+    public var daysLeft: Int { Int((facts.expires - .byTheWallClock).inSeconds / 86400) }
+
     /// The hosts that the roster no longer counts among the cluster.
     public var revokedHosts: Set<HostName> {
         Set(

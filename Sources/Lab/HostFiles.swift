@@ -123,6 +123,7 @@ struct HostFiles: Sendable {
             charon {
                 load = random nonce x509 revocation constraints pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
             \(esp)kernel-netlink socket-default vici updown
+                cert_cache = no
                 filelog {
                     stderr {
                         default = 1

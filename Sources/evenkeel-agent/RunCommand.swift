@@ -114,7 +114,7 @@ struct RunCommand: AsyncParsableCommand {
         _ logger: Logger
     ) async throws -> IdentityUpkeep? {
         guard let identity else { return nil }
-        let left = Int((identity.facts.expires - .byTheWallClock).inSeconds / 86400)
+        let left = identity.daysLeft
         logger.log(
             level: left < 30 ? .warning : .info,
             "the certificate expires in \(left) days",

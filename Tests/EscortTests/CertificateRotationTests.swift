@@ -53,7 +53,6 @@ extension RealMeshTests {
 
     @Test func `a certificate that a peer does not accept is put back`() async throws {
         try await CertifiedHosts.with(2) { certified in
-            let hosts = certified.hosts
             let meshes = [try await certified.mesh(1), try await certified.mesh(2)]
             let sa = try await meshes[0].establish(with: "h2")
             // Host 2 hears nothing of the new authority.
@@ -70,7 +69,6 @@ extension RealMeshTests {
             try await certified.takeUp(2, meshes[1])
             #expect(try await certified.takeUp(1, meshes[0]) == .accepted(by: ["h2"], unasked: [:]))
             _ = try await meshes[0].establish(with: "h2")
-            _ = hosts
         }
     }
 

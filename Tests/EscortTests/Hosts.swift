@@ -154,6 +154,7 @@ struct Hosts: Sendable {
             charon {
               load = random nonce x509 revocation constraints pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
             \(Self.esp == .userSpace ? "kernel-libipsec " : "")kernel-netlink socket-default vici updown
+              cert_cache = no
               retransmit_tries = 3
               retransmit_timeout = 2
               retransmit_base = 1.4

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Glibc
 import Testing
 
 @testable import Escort
@@ -67,6 +68,64 @@ import Testing
         #expect(text.contains(connection))
         #expect(text.contains("evenkeel-h1 {"))
         #expect(!text.contains("evenkeel-h2 {"))
+    }
+
+    @Test func `with certificates a peer is pinned to the anchors, its own name, and a revocation list`() async throws {
+        let plan = try MeshPlan(inventory: Self.inventory(["h1", "h2"]), local: "h1")
+        let folder = "/tmp/evenkeel-credentials-\(getpid())"
+        mkdir(folder, 0o700)
+        defer { for name in ["c", "k", "a", "r"] { unlink("\(folder)/\(name)") } }
+        func block(_ label: String, _ text: String) -> String {
+            "-----BEGIN \(label)-----\n\(text)\n-----END \(label)-----\n"
+        }
+        let texts = [
+            "c": block("CERTIFICATE", "mine"), "k": block("PRIVATE KEY", "SECRET"),
+            "a": block("CERTIFICATE", "new") + block("CERTIFICATE", "old"),
+            "r": block("X509 CRL", "new") + block("X509 CRL", "old"),
+        ]
+        for (name, text) in texts {
+            try await PrivateFile.write(text, to: "\(folder)/\(name)")
+        }
+        let credentials = try CertificateCredentials(
+            certificate: "\(folder)/c",
+            key: "\(folder)/k",
+            anchors: "\(folder)/a",
+            revocations: "\(folder)/r"
+        )
+        let text = try MeshConfiguration(plan: plan, credentials: credentials, implementation: .userSpace).text
+        for remote in ["@h2", "10.78.0.2"] {
+            #expect(
+                text.contains(
+                    """
+                            remote {
+                                auth = pubkey
+                                cacerts = evenkeel-1.pem, evenkeel-2.pem
+                                revocation = strict
+                                id = \(remote)
+                            }
+                    """
+                )
+            )
+        }
+        #expect(credentials.files.count == 6)
+        #expect(
+            credentials.files.filter { $0.folder == "x509ca" }.map(\.text) == [
+                block("CERTIFICATE", "new"), block("CERTIFICATE", "old"),
+            ]
+        )
+        var dumped = text
+        dump(credentials, to: &dumped)
+        #expect(!dumped.contains("SECRET") && !"\(credentials)".contains("SECRET"))
+        // An anchor without its list: every peer would be refused.
+        try await PrivateFile.write(block("X509 CRL", "new"), to: "\(folder)/r")
+        #expect(throws: EscortError.self) {
+            try CertificateCredentials(
+                certificate: "\(folder)/c",
+                key: "\(folder)/k",
+                anchors: "\(folder)/a",
+                revocations: "\(folder)/r"
+            )
+        }
     }
 
     @Test(arguments: [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Foundation
 import Identity
 import Ledger
 import Settings
@@ -27,6 +28,11 @@ struct InitCommand: AsyncParsableCommand {
         let settings = try options.configuration.settings()
         let controller = controller.map(absolute) ?? settings.identity.controller
         let operatorFolder = self.operator.map(absolute) ?? settings.identity.operator
+        // Before anything is made: half of it would be in the way of the next call.
+        for folder in [controller, operatorFolder] {
+            let key = IdentityPaths(folder: folder).key
+            if FileManager.default.fileExists(atPath: key) { throw IdentityError.exists(path: key) }
+        }
         if let ledger = try options.ledgerFolder() { try await SharedLog.create(folder: ledger) }
         let authority = try await ClusterAuthority.create(folder: options.path)
         try await authority.add(.controller, folder: controller)

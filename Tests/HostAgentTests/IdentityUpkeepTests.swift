@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Glibc
+import Identity
+import Ledger
+import Logging
+import Synchronization
+import Testing
+
+@testable import Escort
+@testable import HostAgent
+
+/// With a real authority and real certificates; charon's part is played: whether it accepts a handshake.
+@Suite struct IdentityUpkeepTests {
+    final class PlayedCharon: Sendable {
+        let refuses = Mutex(false)
+        let loads = Mutex(0)
+        let ended = Mutex<[String]>([])
+
+        var runner: CommandRunner {
+            CommandRunner { [self] command, _ in
+                let arguments = command.arguments
+                if arguments.contains("--load-all") { loads.withLock { $0 += 1 } }
+                if arguments.contains("--terminate") { ended.withLock { $0 += arguments } }
+                if arguments.contains("--initiate"), arguments.contains("--ike"), refuses.withLock({ $0 }) {
+                    let said = "[IKE] received AUTHENTICATION_FAILED notify error"
+                    return CommandResult(exitCode: 1, standardOutput: said)
+                }
+                return CommandResult(exitCode: 0, standardOutput: Self.answer(to: arguments))
+            }
+        }
+
+        private static func answer(to arguments: [String]) -> String {
+            if arguments.contains("--stats") { return "stats reply {\n  plugins = [\n    kernel-netlink\n  ]\n}\n" }
+            let names = ["evenkeel-h2", "evenkeel-_canary-h2"]
+            if arguments.contains("--list-conns") {
+                return names.map { "list-conn event {\n  \($0) {\n  }\n}\n" }.joined()
+            }
+            if arguments.contains("--list-sas") {
+                return "list-sa event {\n  evenkeel-h2 {\n    state = ESTABLISHED\n  }\n}\n"
+            }
+            return ""
+        }
+    }
+
+    struct World: Sendable {
+        let folder: String
+        let authority: ClusterAuthority
+        let charon: PlayedCharon
+        let mesh: Mesh
+        let upkeep: IdentityUpkeep
+        let pki: String
+
+        var inventory: Inventory {
+            Inventory(
+                hosts: ["h1", "h2"].map {
+                    let number = String($0.dropFirst())
+                    return InventoryHost(
+                        name: HostName($0),
+                        address: "10.0.0.\(number)",
+                        innerAddress: "10.1.0.\(number)",
+                        libvirtURI: ""
+                    )
+                }
+            )
+        }
+
+        func look() async { await upkeep.look(mesh, inventory: inventory) }
+        func publish() async throws { try await authority.publish(to: "\(folder)/ledger") }
+        func text(_ path: String) async throws -> String { try await Command("cat", [path]).run() }
+    }
+
+    private func with(_ body: (World) async throws -> Void) async throws {
+        let folder = "/tmp/evenkeel-upkeep-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+        let authority = try await ClusterAuthority.create(folder: "\(folder)/cluster")
+        for number in 1...2 {
+            let host = HostName("h\(number)")
+            let enrollment = try Enrollment.host(host, address: "10.0.0.\(number)", inner: "10.1.0.\(number)")
+            try await authority.add(enrollment, folder: "\(folder)/\(host)")
+        }
+        _ = try await Command("mkdir", ["\(folder)/ledger", "\(folder)/swanctl"]).run()
+        let own = IdentityFolder("\(folder)/h1")
+        let identity = try await own.load()
+        let charon = PlayedCharon()
+        let upkeep = IdentityUpkeep(
+            folder: own,
+            identity: identity,
+            ledgerFolder: "\(folder)/ledger",
+            pki: PKIFolders(root: "\(folder)/pki"),
+            servesMesh: true,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
+        let mesh = Mesh(
+            local: HostName("h1"),
+            credentials: try CertificateCredentials(identity),
+            placement: .alone(folder: "\(folder)/swanctl"),
+            runner: charon.runner
+        )
+        let world = World(
+            folder: folder,
+            authority: authority,
+            charon: charon,
+            mesh: mesh,
+            upkeep: upkeep,
+            pki: "\(folder)/pki"
+        )
+        let result: Result<Void, any Error>
+        do {
+            try await mesh.apply(world.inventory)
+            result = .success(try await body(world))
+        } catch { result = .failure(error) }
+        _ = try await Command("rm", ["-rf", folder]).result()
+        try result.get()
+    }
+
+    @Test func `a renewed certificate that peers accept is in force for IKE, libvirt and QEMU`() async throws {
+        try await with { world in
+            let old = await world.upkeep.identity.certificate.pem
+            try await world.authority.renew()
+            try await world.publish()
+            await world.look()
+            let new = await world.upkeep.identity.certificate.pem
+            #expect(new != old)
+            for file in ["h1/certificate.pem", "swanctl/x509/evenkeel.pem", "pki/libvirt/servercert.pem"]
+                + ["pki/libvirt/clientcert.pem", "pki/qemu/server-cert.pem", "pki/qemu/client-cert.pem"]
+            {
+                #expect(try await world.text("\(world.folder)/\(file)") == new, "\(file)")
+            }
+            let modes = try await Command("find", [world.pki, "-name", "*key.pem", "-printf", "%m "]).run()
+            #expect(modes == "600 600 600 600 ")
+            let loads = world.charon.loads.withLock { $0 }
+            await world.look()
+            #expect(world.charon.loads.withLock { $0 } == loads, "nothing new was loaded again")
+        }
+    }
+
+    @Test func `one that a peer refuses is put back and left alone for a while`() async throws {
+        try await with { world in
+            let old = await world.upkeep.identity.certificate.pem
+            try await world.authority.renew()
+            try await world.publish()
+            // The peer accepts the old certificate, and nothing once the new one is loaded.
+            let runner = world.charon.runner
+            let judging = CommandRunner { [world] command, input in
+                let shown = try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem")
+                world.charon.refuses.withLock { $0 = shown != old }
+                return try await runner(command, input: input)
+            }
+            let mesh = Mesh(
+                local: HostName("h1"),
+                credentials: try CertificateCredentials(await world.upkeep.identity),
+                placement: .alone(folder: "\(world.folder)/swanctl"),
+                runner: judging
+            )
+            try await mesh.apply(world.inventory)
+            for _ in 1...2 {
+                await world.upkeep.look(mesh, inventory: world.inventory)
+                #expect(await world.upkeep.identity.certificate.pem == old)
+                #expect(try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem") == old)
+                #expect(try await world.text("\(world.folder)/h1/certificate.pem") == old)
+            }
+        }
+    }
+
+    @Test func `a removed peer loses its tunnel and its place in the mesh, without a trial`() async throws {
+        try await with { world in
+            try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: [:])
+            try await world.publish()
+            world.charon.refuses.withLock { $0 = true }
+            await world.look()
+            #expect(world.charon.ended.withLock { $0 }.contains("evenkeel-h2"))
+            #expect(await world.upkeep.trusted(world.inventory).hosts.map(\.name) == [HostName("h1")])
+            let roster = await world.authority.roster
+            let list = try await world.text("\(world.folder)/swanctl/x509crl/evenkeel-1.pem")
+            #expect(list == roster.anchors[0].revocations)
+        }
+    }
+}
