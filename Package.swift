@@ -122,6 +122,7 @@ let package = Package(
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
+        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "Commands"]),
         tests("EscortTests", ["Escort", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),

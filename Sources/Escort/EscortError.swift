@@ -27,6 +27,12 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
     case noTrafficThroughTunnel(HostName, reason: String)
+    /// The peer's TLS port does not show a certificate and a suite that are good enough.
+    case noTLS(HostName, reason: String)
+    /// This host is not set up for the channel.
+    case channelNotHere(Channel, reason: String)
+    /// Something answers where the peer's gates should drop everything.
+    case gateOpen(HostName, address: String, port: Int)
     /// A move to this peer is under way.
     case inUse(HostName)
 
@@ -52,6 +58,13 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
+        case .noTLS(let peer, let reason):
+            "\(peer) does not show a good certificate over TLS (\(reason)); check libvirtd's TLS there (port"
+                + " \(TLSHandshake.port)) and both hosts' certificates ('evenkeel certificates')"
+        case .channelNotHere(let channel, let reason): "there is no channel '\(channel.rawValue)' here: \(reason)"
+        case .gateOpen(let peer, let address, let port):
+            "port \(port) of \(peer) answers at \(address) though no pinhole is open: its gates are not closed; check"
+                + " 'nft list table inet evenkeel' there"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }

@@ -27,12 +27,17 @@ public actor Mesh {
         }
     }
 
+    /// libvirt's own range (qemu.conf, `migration_port_min` and `_max`).
+    public static let defaultMigrationPorts = 49152...49215
+
     let local: HostName
     let credentials: any Credentials
     let placement: Placement
     let charon: Charon
     let hostGates: HostGates
     let runner: CommandRunner
+    let migrationPorts: ClosedRange<Int>
+    let minimum: MinimumSuite
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
@@ -54,12 +59,16 @@ public actor Mesh {
         placement: Placement = .included(),
         socket: String? = nil,
         interface: String = "lo",
+        migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
+        minimum: MinimumSuite = .aes256,
         runner: CommandRunner = .local
     ) {
         self.local = local
         self.credentials = credentials
         self.placement = placement
         self.runner = runner
+        self.migrationPorts = migrationPorts
+        self.minimum = minimum
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
     }
@@ -84,11 +93,18 @@ public actor Mesh {
             ownsAddress = false
         }
         plan = wanted
-        let labelled = try await hostGates.close(Gates(plan: wanted, implementation: implementation))
+        let labelled = try await hostGates.close(
+            Gates(plan: wanted, implementation: implementation, migrationPorts: migrationPorts)
+        )
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
-        let configuration = try MeshConfiguration(plan: wanted, credentials: credentials, implementation: found)
+        let configuration = try MeshConfiguration(
+            plan: wanted,
+            credentials: credentials,
+            implementation: found,
+            minimum: minimum
+        )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
     }
@@ -133,10 +149,41 @@ public actor Mesh {
         // Taken before the first wait, so that of two calls at the same time only one goes on.
         let use = TunnelUse()
         uses[peer] = WeakUse(use: use)
-        return try await MoveMeter(peer: peer, implementation: implementation, use: use) { [self] in
-            try await reading(of: member)
+        return try await MoveMeter(
+            peer: peer,
+            route: MigrationRoute(kind: .direct(address: member.inner.description)),
+            minimum: minimum,
+            implementation: implementation,
+            use: use
+        ) { [self] in try await reading(of: member) }
+    }
+
+    /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
+    func beginMoveOnLAN(_ peer: HostName, _ handshake: TLSHandshake.Result) async throws -> TLSPassage {
+        let member = try self.peer(peer)
+        guard !isInUse(peer) else { throw EscortError.inUse(peer) }
+        let use = TunnelUse()
+        uses[peer] = WeakUse(use: use)
+        return try await TLSPassage(peer: member, handshake: handshake, use: use) { [hostGates] in
+            let counters = try await hostGates.counters()
+            guard let sent = counters[Gates.lanCounter(member)], let gates = GateCounters(named: counters) else {
+                throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
+            }
+            return LANReading(
+                sent: TrafficCounters(bytes: sent.bytes, packets: sent.packets),
+                clear: gates.clear.packets,
+                dropped: gates.packets
+            )
         }
     }
+
+    func peer(_ name: HostName) throws -> MeshPlan.Member {
+        guard let plan else { throw EscortError.notApplied }
+        return try plan.peer(name)
+    }
+
+    /// Whether the mesh is configured and charon was there when it last was.
+    var isReady: Bool { plan != nil && implementation != nil }
 
     /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
     func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// The mesh of one host as a swanctl.conf: pure text from checked values.
 struct MeshConfiguration: Sendable {
@@ -6,13 +7,18 @@ struct MeshConfiguration: Sendable {
     /// Names of its connections; each has one child of the same name.
     let connections: Set<String>
 
-    init(plan: MeshPlan, credentials: any Credentials, implementation: ESPImplementation) throws {
+    init(
+        plan: MeshPlan,
+        credentials: any Credentials,
+        implementation: ESPImplementation,
+        minimum: MinimumSuite = .aes256
+    ) throws {
         var connections: [SwanctlSection] = []
         var secrets: [SwanctlSection] = []
         for peer in plan.peers {
             let authentication = try credentials.authentication(local: plan.local.name, peer: peer.name)
             connections.append(
-                Self.connection(plan: plan, peer: peer, authentication: authentication, implementation: implementation)
+                Self.connection(plan, peer, authentication, implementation, minimum)
             )
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
@@ -28,10 +34,11 @@ struct MeshConfiguration: Sendable {
     }
 
     private static func connection(
-        plan: MeshPlan,
-        peer: MeshPlan.Member,
-        authentication: Authentication,
-        implementation: ESPImplementation
+        _ plan: MeshPlan,
+        _ peer: MeshPlan.Member,
+        _ authentication: Authentication,
+        _ implementation: ESPImplementation,
+        _ minimum: MinimumSuite
     ) -> SwanctlSection {
         var local = authentication.local
         local.settings.append(("id", Authentication.identity(plan.local.name)))
@@ -43,7 +50,7 @@ struct MeshConfiguration: Sendable {
                 "version": "2",
                 "local_addrs": plan.local.address.description,
                 "remote_addrs": peer.address.description,
-                "proposals": "aes256gcm16-prfsha256-x25519",
+                "proposals": minimum.ikeProposals,
                 "mobike": "no",
                 // The first child too gets a key exchange of its own.
                 "childless": "force",
@@ -53,14 +60,17 @@ struct MeshConfiguration: Sendable {
                 "dpd_delay": "5s",
                 "rekey_time": "4h",
             ],
-            sections: [local, remote, SwanctlSection("children", sections: [child(plan, peer, implementation)])]
+            sections: [
+                local, remote, SwanctlSection("children", sections: [child(plan, peer, implementation, minimum)]),
+            ]
         )
     }
 
     private static func child(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
-        _ implementation: ESPImplementation
+        _ implementation: ESPImplementation,
+        _ minimum: MinimumSuite
     ) -> SwanctlSection {
         let initiates = plan.initiates(to: peer)
         let startAction =
@@ -74,7 +84,7 @@ struct MeshConfiguration: Sendable {
         return SwanctlSection(
             peer.connection,
             [
-                "esp_proposals": "aes256gcm16-x25519",
+                "esp_proposals": minimum.espProposals,
                 "mode": "tunnel",
                 "local_ts": plan.local.inner.hostPrefix,
                 "remote_ts": peer.inner.hostPrefix,

@@ -14,7 +14,8 @@ public struct AgentService: Sendable {
     private let settings: Settings
     private let ledger: any FleetLedger
     private let hypervisor: any Hypervisor
-    private let mesh: Mesh
+    private let channels: Channels
+    private let gateWatch = GateWatch()
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
@@ -24,6 +25,10 @@ public struct AgentService: Sendable {
     /// How often the mesh and the gates are made sure of.
     private static let upkeepInterval: Duration = .seconds(10)
     private static let retryInterval: Duration = .seconds(2)
+    private static let tunnelsInterval: Duration = .seconds(20)
+    private static let tunnelsPerSample = 64
+    /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
+    private static let connectingTime: Duration = .seconds(30)
 
     /// `record`: the file to which what the core is told and what it decides is recorded.
     public init(
@@ -31,7 +36,7 @@ public struct AgentService: Sendable {
         host: String,
         ledger: any FleetLedger,
         hypervisor: any Hypervisor,
-        mesh: Mesh,
+        channels: Channels,
         logger: Logger,
         record: String? = nil
     ) {
@@ -39,7 +44,7 @@ public struct AgentService: Sendable {
         self.host = HostName(host)
         self.ledger = ledger
         self.hypervisor = hypervisor
-        self.mesh = mesh
+        self.channels = channels
         self.logger = logger
         self.record = record
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
@@ -78,7 +83,7 @@ extension AgentService {
 
 extension AgentService {
     private var execution: MoveExecution {
-        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh)
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
@@ -88,13 +93,14 @@ extension AgentService {
             post.yield(.appended(result, at: .byTheWallClock))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
-            let result = await execution.requirements(for: order)
+            let result = await requirements(for: order)
             post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .checkTarget(let order, let requirements, let promisedBytes):
-            let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+            var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+            if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
         case .migrate(let order):
-            let result = await execution.migrate(order) { progress in
+            let result = await execution.migrate(order, probes: gateWatch.take(order.id)) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
             }
             log(result, of: order)
@@ -118,6 +124,29 @@ extension AgentService {
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
             post.yield(.applied(order.id, result, at: .byTheWallClock))
         case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        }
+    }
+
+    /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
+    private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        async let requirements = execution.requirements(for: order)
+        do throws(OrderFailure) {
+            await gateWatch.keep(try await execution.probeGates(for: order), for: order.id)
+        } catch {
+            _ = await requirements
+            return .failure(error)
+        }
+        return await requirements
+    }
+
+    /// Lets the order's source in, as long as its move may begin; why not, if that failed.
+    private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+        let untilBegun = order.latestBeginning - .byTheWallClock + Self.connectingTime
+        do {
+            try await channels.mesh.openPinhole(for: order.source, channel: order.channel, window: untilBegun)
+            return nil
+        } catch {
+            return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
         }
     }
 
@@ -164,7 +193,7 @@ extension AgentService {
                 metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
             )
             if completion.evidence.verdict == .leak {
-                logger.critical("LEAK: the tunnel to \(order.target) carried less than the hypervisor sent")
+                logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
             }
         case .failure(let failure):
             logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
@@ -181,12 +210,18 @@ extension AgentService {
         let start = clock.now
         var next = start
         var isFirst = true
+        var lastTunnels: ContinuousClock.Instant?
         while !Task.isCancelled {
-            let sample = await sampler.sample(
+            var sample = await sampler.sample(
                 at: .byTheWallClock,
                 uptime: clock.now - start,
                 hypervisor: hypervisor
             )
+            sample.channels = await channels.offered()
+            if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
+                sample.tunnels = await tunnels()
+                lastTunnels = clock.now
+            }
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {
@@ -199,11 +234,17 @@ extension AgentService {
         }
     }
 
+    /// The tunnels as charon has them; those in trouble first, as a sample holds only so many.
+    private func tunnels() async -> [TunnelStatus]? {
+        guard let all = try? await channels.mesh.meshStatus() else { return nil }
+        return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))
+    }
+
     private func keepMesh() async {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                try await mesh.apply(settings.inventory)
+                try await channels.mesh.apply(settings.inventory)
                 if lastFailure != nil { logger.notice("the mesh is configured again") }
                 lastFailure = nil
             } catch {

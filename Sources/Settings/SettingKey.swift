@@ -15,7 +15,7 @@ public struct SettingKey: Sendable {
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
-    public static let all: [SettingKey] = general + escort + policy + planning
+    public static let all: [SettingKey] = general + identity + escort + policy + planning
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -101,12 +101,6 @@ extension SettingKey {
                 + "/var/lib/evenkeel/marks-WRITER.json.",
             \.ledger.marks
         ),
-        path("identity.folder", "The folder with this host's key, certificate and roster.", \.identity.folder),
-        path(
-            "identity.operator_folder",
-            "The folder with the key, certificate and roster of whoever gives orders by hand.",
-            \.identity.operatorFolder
-        ),
         duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
         optionalText(
             "sampling.cgroup",
@@ -123,6 +117,16 @@ extension SettingKey {
         duration("migration.time_limit", "The longest that a migration may take.", \.migration.timeLimit),
         duration("migration.stall_limit", "The longest that a migration may send nothing.", \.migration.stallLimit),
         duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),
+    ]
+
+    private static let identity: [SettingKey] = [
+        path(
+            "identity.folder",
+            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
+            \.identity.folder
+        ),
+        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
+        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
     ]
 
     private static let escort: [SettingKey] = [
@@ -145,6 +149,27 @@ extension SettingKey {
             "escort.own_charon",
             "Whether charon serves nobody else: the generated file is then all that is loaded.",
             \.escort.ownCharon
+        ),
+        key(
+            "escort.channels",
+            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            \.escort.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        ),
+        key(
+            "escort.minimum_suite",
+            "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
+            \.escort.minimumSuite,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
+            "escort.migration_ports",
+            "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
+            \.escort.migrationPorts,
+            parse: parsePorts,
+            show: { "\($0.lowerBound)-\($0.upperBound)" }
         ),
         flag(
             "escort.allow_plain",

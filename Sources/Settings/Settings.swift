@@ -6,9 +6,9 @@ public struct Settings: Sendable, Equatable {
     /// The name of the host an agent runs on; `nil`: the system's host name.
     public var host: String?
     public var ledger = LedgerSettings()
-    public var identity = IdentitySettings()
     public var sampling = SamplingSettings()
     public var hypervisorURI = "qemu:///system"
+    public var identity = IdentitySettings()
     public var escort = EscortSettings()
     public var migration = MigrationSettings()
     /// How often the controller decides.
@@ -31,17 +31,17 @@ public struct LedgerSettings: Sendable, Equatable {
     public var marks: String?
 }
 
-public struct IdentitySettings: Sendable, Equatable {
-    /// This host's key, certificate and roster.
-    public var folder = "/etc/evenkeel/identity"
-    /// Those of whoever gives orders by hand.
-    public var operatorFolder = "/etc/evenkeel/operator"
-}
-
 public struct SamplingSettings: Sendable, Equatable {
     public var interval: Duration = .seconds(5)
     /// Where this host's CPU and memory are bounded by a control group: its path below the hierarchy's root.
     public var cgroup: String?
+}
+
+public struct IdentitySettings: Sendable, Equatable {
+    /// Where this host's key and certificate are.
+    public var folder = "/etc/evenkeel/identity"
+    public var controller = "/etc/evenkeel/controller"
+    public var `operator` = "/etc/evenkeel/operator"
 }
 
 public struct EscortSettings: Sendable, Equatable {
@@ -52,6 +52,11 @@ public struct EscortSettings: Sendable, Equatable {
     public var folder = "/etc/swanctl/conf.d"
     /// Whether charon serves nobody else, so that the generated file is all it loads.
     public var ownCharon = false
+    /// The channels that this host has been set up for.
+    public var channels: [Channel] = [.ipsec]
+    public var minimumSuite = MinimumSuite.aes256
+    /// Where this host's hypervisor takes migrations, both ends included.
+    public var migrationPorts = 49152...49215
     /// Whether this host takes part in a move that asks by name for the channel `plain`.
     public var allowPlain = false
 }

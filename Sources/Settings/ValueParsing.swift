@@ -145,3 +145,28 @@ func parsePath(_ text: String) throws(ValueError) -> String {
     guard text.hasPrefix("/") else { throw ValueError(reason: "'\(text)' is no absolute path") }
     return text
 }
+
+/// `ipsec, tls`: channels that protect, in this order; `plain` is none of them.
+func parseChannels(_ text: String) throws(ValueError) -> [Channel] {
+    var channels: [Channel] = []
+    for word in text.split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init) {
+        guard let channel = Channel(rawValue: word), Channel.protected.contains(channel) else {
+            let known = Channel.protected.map(\.rawValue).joined(separator: ", ")
+            let why = word == Channel.plain.rawValue ? "; it is asked for by name, for one move" : ""
+            throw ValueError(reason: "'\(word)' is none of \(known)\(why)")
+        }
+        guard !channels.contains(channel) else { throw ValueError(reason: "'\(word)' is there twice") }
+        channels.append(channel)
+    }
+    guard !channels.isEmpty else { throw ValueError(reason: "a channel at least is wanted") }
+    return channels
+}
+
+/// `49152-49215`: ports, both ends included.
+func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
+    let ends = text.split(separator: "-").compactMap { Int($0) }
+    guard ends.count == 2, (1024...65535).contains(ends[0]), (ends[0]...65535).contains(ends[1]) else {
+        throw ValueError(reason: "'\(text)' is no range of ports such as 49152-49215")
+    }
+    return ends[0]...ends[1]
+}

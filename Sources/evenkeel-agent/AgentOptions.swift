@@ -36,13 +36,19 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
+    func channels(_ settings: Settings, of host: HostName) throws -> Channels {
+        Channels(mesh: try mesh(settings, of: host), tls: nil, configured: settings.escort.channels)
+    }
+
     func mesh(_ settings: Settings, of host: HostName) throws -> Mesh {
         let folder = settings.escort.folder
         return Mesh(
             local: host,
             credentials: try PreSharedKeys(contentsOf: settings.escort.pskFile),
             placement: settings.escort.ownCharon ? .alone(folder: folder) : .included(folder: folder),
-            socket: settings.escort.viciSocket
+            socket: settings.escort.viciSocket,
+            migrationPorts: settings.escort.migrationPorts,
+            minimum: settings.escort.minimumSuite
         )
     }
 }

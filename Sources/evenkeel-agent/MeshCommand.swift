@@ -22,7 +22,7 @@ struct MeshCommand: AsyncParsableCommand {
     var remove = false
 
     private struct View: Encodable {
-        var peers: [PeerStatus]
+        var peers: [TunnelStatus]
         var gates: GateCounters
     }
 
@@ -54,7 +54,7 @@ struct MeshCommand: AsyncParsableCommand {
         }
     }
 
-    private static func line(_ peer: PeerStatus) -> String {
+    private static func line(_ peer: TunnelStatus) -> String {
         guard peer.isUp, let sa = peer.association else {
             return "\(peer.peer): down\(peer.trouble.map { ", \($0)" } ?? "")"
         }

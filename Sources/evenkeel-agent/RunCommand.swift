@@ -45,7 +45,7 @@ struct RunCommand: AsyncParsableCommand {
             host: host.rawValue,
             ledger: try ledger(settings, of: host),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            mesh: try options.mesh(settings, of: host),
+            channels: try options.channels(settings, of: host),
             logger: logger,
             record: record
         )

@@ -38,16 +38,20 @@ struct ConfigurationOptions: ParsableArguments {
         let marks = LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller))
         let security =
             try settings.ledger.unsigned
-            ? .unsigned : MemberFolder(settings.identity.folder).security(requiringKey: true)
+            ? .unsigned : MemberFolder(settings.identity.controller).security(requiringKey: true)
         return openLedger(settings, as: .controller, security: security, marks: marks)
     }
 
     /// The ledger in an operator's hands; without his key it can be read, which a host's roster is enough for.
     func openOperatorsLedger(_ settings: Settings) throws -> SharedLog {
         guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
-        let own = settings.identity.operatorFolder
-        let folder = FileManager.default.fileExists(atPath: own) ? own : settings.identity.folder
-        let security = try MemberFolder(folder).security(requiringKey: false, withKey: folder == own)
+        let own = settings.identity.operator
+        let others = [settings.identity.controller, settings.identity.folder]
+        let folder = ([own] + others).first { FileManager.default.fileExists(atPath: $0) } ?? own
+        let member = try MemberFolder(folder)
+        // Nobody keeps an operator's roster up to date.
+        member.takeUpRoster(inLedger: settings.ledger.folder)
+        let security = try member.security(requiringKey: false, withKey: folder == own)
         return openLedger(settings, as: .operator, security: security)
     }
 

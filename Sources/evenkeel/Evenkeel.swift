@@ -16,7 +16,7 @@ struct Evenkeel: AsyncParsableCommand {
             """,
         subcommands: [
             ControllerCommand.self, StatusCommand.self, PlanCommand.self, ExplainCommand.self, PlaceCommand.self,
-            MigrateCommand.self, CancelCommand.self, LedgerCommand.self, SimulateCommand.self,
+            MigrateCommand.self, CancelCommand.self, MeshCommand.self, LedgerCommand.self, SimulateCommand.self,
             ReplayCommand.self, ConfigurationCommand.self, LabCommand.self,
         ]
     )

@@ -113,7 +113,7 @@ import Testing
                     host: host.rawValue,
                     ledger: ledger,
                     hypervisor: world.hypervisor(of: host),
-                    mesh: .broken(host),
+                    channels: .withoutTunnels(host),
                     logger: log.logger(host.rawValue)
                 )
                 service.limits.jobLock = .zero

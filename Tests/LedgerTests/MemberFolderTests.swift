@@ -66,6 +66,31 @@ struct MemberFolderTests {
         }
     }
 
+    @Test(
+        arguments: [
+            (8, true, "test", 8), (6, true, "test", 7), (8, false, "test", 7), (8, true, "another", 7),
+        ] as [(UInt64, Bool, String, UInt64)]
+    )
+    func aPublishedRosterCountsIfItIsNewerAndOfAnAuthorityTrustedHere(
+        number: UInt64,
+        isTrusted: Bool,
+        cluster: String,
+        counts: UInt64
+    ) async throws {
+        try await with { folder in
+            let member = try MemberFolder(folder)
+            var next = member.roster.roster
+            next.number = number
+            next.cluster = cluster
+            let ledger = "\(folder)/ledger"
+            try FileManager.default.createDirectory(atPath: ledger, withIntermediateDirectories: false)
+            let signed = try SignedRoster(next, signedBy: [isTrusted ? authority : SigningKey()])
+            try put(try signed.json, into: "\(ledger)/roster.json")
+            member.takeUpRoster(inLedger: ledger)
+            #expect(member.roster.roster.number == counts)
+        }
+    }
+
     @Test func aRosterThatNoneOfItsAuthoritiesSignedIsRefused() async throws {
         try await with(signedBy: SigningKey()) { folder in
             #expect {

@@ -21,6 +21,16 @@ public struct MemberFolder: Sendable {
         self.roster = CurrentRoster(roster)
     }
 
+    /// Goes by the roster that lies in the ledger's folder, if it is newer and an authority trusted here signed it.
+    public func takeUpRoster(inLedger folder: String) {
+        let current = roster.roster
+        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)"),
+            let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
+            published.cluster == current.cluster, published.number > current.number
+        else { return }
+        roster.roster = published
+    }
+
     /// Signs with the folder's key, and verifies by its roster.
     ///
     /// Where the key is not required, a folder without one, or one that this user may not read, is good for reading.
