@@ -70,7 +70,11 @@ struct RunCommand: AsyncParsableCommand {
             folder: settings.ledger.folder,
             writer: writer,
             security: settings.ledger.unsigned
-                ? .unsigned : try MemberFolder(settings.identity.folder).security(requiringKey: true),
+                ? .unsigned
+                : try MemberFolder(settings.identity.folder).security(
+                    inLedger: settings.ledger.folder,
+                    requiringKey: true
+                ),
             marks: LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: writer)),
             options: options
         )

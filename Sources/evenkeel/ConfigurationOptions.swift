@@ -38,7 +38,8 @@ struct ConfigurationOptions: ParsableArguments {
         let marks = LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller))
         let security =
             try settings.ledger.unsigned
-            ? .unsigned : MemberFolder(settings.identity.controller).security(requiringKey: true)
+            ? .unsigned
+            : MemberFolder(settings.identity.controller).security(inLedger: settings.ledger.folder, requiringKey: true)
         return openLedger(settings, as: .controller, security: security, marks: marks)
     }
 
@@ -48,10 +49,11 @@ struct ConfigurationOptions: ParsableArguments {
         let own = settings.identity.operator
         let others = [settings.identity.controller, settings.identity.folder]
         let folder = ([own] + others).first { FileManager.default.fileExists(atPath: $0) } ?? own
-        let member = try MemberFolder(folder)
-        // Nobody keeps an operator's roster up to date.
-        member.takeUpRoster(inLedger: settings.ledger.folder)
-        let security = try member.security(requiringKey: false, withKey: folder == own)
+        let security = try MemberFolder(folder).security(
+            inLedger: settings.ledger.folder,
+            requiringKey: false,
+            withKey: folder == own
+        )
         return openLedger(settings, as: .operator, security: security)
     }
 
