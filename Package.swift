@@ -132,6 +132,7 @@ let package = Package(
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("IdentityTests", ["Identity", "Ledger", "Fleet", "Commands"]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "Commands"]),
+        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests(

@@ -6,9 +6,9 @@ public struct Settings: Sendable, Equatable {
     /// The name of the host an agent runs on; `nil`: the system's host name.
     public var host: String?
     public var ledger = LedgerSettings()
-    public var identity = IdentitySettings()
     public var sampling = SamplingSettings()
     public var hypervisorURI = "qemu:///system"
+    public var identity = IdentitySettings()
     public var escort = EscortSettings()
     public var migration = MigrationSettings()
     /// How often the controller decides.

@@ -40,7 +40,7 @@ struct MemberFolderTests {
         try await with { folder in
             let member = try MemberFolder(folder)
             #expect(member.roster.roster.number == 7)
-            let security = try member.security(requiringKey: true)
+            let security = try member.security(inLedger: folder, requiringKey: true)
             #expect(signer(in: security)?.verification == key.verification)
         }
     }
@@ -50,7 +50,7 @@ struct MemberFolderTests {
             let file = "\(folder)/key.pem"
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
             #expect {
-                try MemberFolder(folder).security(requiringKey: true)
+                try MemberFolder(folder).security(inLedger: folder, requiringKey: true)
             } throws: { error in
                 "\(error)".contains("chmod 600 \(file)")
             }
@@ -61,8 +61,35 @@ struct MemberFolderTests {
         try await with { folder in
             try FileManager.default.removeItem(atPath: "\(folder)/key.pem")
             let member = try MemberFolder(folder)
-            #expect(signer(in: try member.security(requiringKey: false)) == nil)
-            #expect(throws: MemberFolderError.self) { try member.security(requiringKey: true) }
+            #expect(signer(in: try member.security(inLedger: folder, requiringKey: false)) == nil)
+            #expect(throws: MemberFolderError.self) { try member.security(inLedger: folder, requiringKey: true) }
+        }
+    }
+
+    @Test(
+        arguments: [
+            (8, true, "test", 8), (6, true, "test", 7), (8, false, "test", 7), (8, true, "another", 7),
+        ] as [(UInt64, Bool, String, UInt64)]
+    )
+    func aPublishedRosterCountsIfItIsNewerAndOfAnAuthorityTrustedHere(
+        number: UInt64,
+        isTrusted: Bool,
+        cluster: String,
+        counts: UInt64
+    ) async throws {
+        try await with { folder in
+            let member = try MemberFolder(folder)
+            var next = member.roster.roster
+            next.number = number
+            next.cluster = cluster
+            let ledger = "\(folder)/ledger"
+            try FileManager.default.createDirectory(atPath: ledger, withIntermediateDirectories: false)
+            let signed = try SignedRoster(next, signedBy: [isTrusted ? authority : SigningKey()])
+            try put(try signed.json, into: "\(ledger)/roster.json")
+            guard case .signed(_, let roster) = try member.security(inLedger: ledger, requiringKey: true) else {
+                return
+            }
+            #expect(roster().number == counts)
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FoundationEssentials
 internal import Glibc
+internal import Synchronization
 
 /// What a member of the cluster needs to sign and verify records, from its identity folder.
 ///
@@ -9,6 +10,10 @@ internal import Glibc
 public struct MemberFolder: Sendable {
     public let path: String
     public let roster: CurrentRoster
+    private let lookedAt = LookedAt()
+
+    /// A newer roster in the ledger's folder counts within this time.
+    private static let interval: Duration = .seconds(10)
 
     /// Throws `MemberFolderError` where there is no roster, or it does not hold together.
     public init(_ path: String) throws {
@@ -21,14 +26,46 @@ public struct MemberFolder: Sendable {
         self.roster = CurrentRoster(roster)
     }
 
-    /// Signs with the folder's key, and verifies by its roster.
+    /// Goes by the roster that lies in the ledger's folder, if it is newer and an authority trusted here signed it.
+    func takeUpRoster(inLedger folder: String) {
+        let current = roster.roster
+        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)"),
+            let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
+            published.cluster == current.cluster, published.number > current.number
+        else { return }
+        roster.roster = published
+    }
+
+    /// Signs with the folder's key, and verifies by its roster or a newer one that appears in the ledger's folder.
     ///
     /// Where the key is not required, a folder without one, or one that this user may not read, is good for reading.
-    public func security(requiringKey: Bool, withKey: Bool = true) throws -> LedgerSecurity {
+    public func security(
+        inLedger ledger: String,
+        requiringKey: Bool,
+        withKey: Bool = true
+    ) throws -> LedgerSecurity {
         let file = "\(path)/key.pem"
         let isThere = withKey && access(file, R_OK) == 0
         let key = isThere || requiringKey ? try Self.key(in: file) : nil
-        return .signed(by: key) { [roster] in roster.roster }
+        // Read where the log reads and writes anyway, on its own queues.
+        return .signed(by: key) {
+            if lookedAt.isDue(after: Self.interval) { takeUpRoster(inLedger: ledger) }
+            return roster.roster
+        }
+    }
+
+    private final class LookedAt: Sendable {
+        private let instant = Mutex<ContinuousClock.Instant?>(nil)
+
+        /// Whether it is time to look again; then it counts as done.
+        func isDue(after interval: Duration) -> Bool {
+            instant.withLock { last in
+                let now = ContinuousClock.now
+                if let last, now - last < interval { return false }
+                last = now
+                return true
+            }
+        }
     }
 
     private static func key(in file: String) throws -> SigningKey {

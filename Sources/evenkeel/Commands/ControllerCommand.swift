@@ -30,8 +30,7 @@ struct ControllerCommand: AsyncParsableCommand {
         let settings = try options.settings()
         let folder = IdentityFolder(settings.identity.controller)
         if !settings.ledger.unsigned { _ = try await folder.load() }
-        let identity = settings.ledger.unsigned ? nil : try MemberFolder(settings.identity.controller)
-        let ledger = try options.openControllersLedger(settings, identity)
+        let ledger = try options.openControllersLedger(settings)
         // Before the lock: below a mount point whose storage is missing it would exclude nobody.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
         let path = "\(settings.ledger.folder)/controller.lock"
@@ -44,8 +43,8 @@ struct ControllerCommand: AsyncParsableCommand {
         // Cancelled is how it is meant to end.
         _ = try? await cancellingOnShutdownSignals {
             await withDiscardingTaskGroup { group in
-                if let identity {
-                    group.addTask { await Self.keepUp(identity, folder, ledger: settings.ledger.folder, logger) }
+                if !settings.ledger.unsigned {
+                    group.addTask { await Self.keepUp(folder, ledger: settings.ledger.folder, logger) }
                 }
                 await service.run()
                 group.cancelAll()
@@ -54,21 +53,14 @@ struct ControllerCommand: AsyncParsableCommand {
         withExtendedLifetime(lock) {}
     }
 
-    /// Takes up newer rosters: hosts come and go, and certificates are renewed, while it runs.
-    private static func keepUp(
-        _ identity: MemberFolder,
-        _ folder: IdentityFolder,
-        ledger: String,
-        _ logger: Logger
-    ) async {
+    /// Keeps newer rosters: hosts come and go, and certificates are renewed, while it runs, and an older one must not
+    /// count after a restart.
+    private static func keepUp(_ folder: IdentityFolder, ledger: String, _ logger: Logger) async {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
                 let change = try await folder.update(fromLedger: ledger)
-                if change.isNew {
-                    identity.roster.roster = try await folder.load().roster
-                    logger.notice("roster \(change.number) is in force")
-                }
+                if change.isNew { logger.notice("roster \(change.number) is in force") }
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"

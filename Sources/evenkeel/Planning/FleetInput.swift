@@ -46,7 +46,7 @@ struct FleetInput {
                 input.warnings.append("\(first)\(others): not in \(file), taken to be idle")
             }
         } else {
-            input = try await ofTheLedger(try await options.configuration.openOperatorsLedger(settings), settings)
+            input = try await ofTheLedger(try options.configuration.openOperatorsLedger(settings), settings)
         }
         for host in options.drain { try input.drain(host) }
         return input

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Foundation
+import Ledger
+import Testing
+
+/// The commands as people run them, on a signed ledger.
+@Suite(.timeLimit(.minutes(2))) struct LedgerCommandTests {
+    @Test func `a ledger in which every line counts passes, and its records are counted by writer`() async throws {
+        try await with { site in
+            for number in 1...3 { try await site.open(.host(h1)).append(sample(h1, number)) }
+            try await site.open(.host(h2)).append(sample(h2, 1))
+            let result = try await site.run(["ledger", "check"])
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            #expect(result.standardOutput.contains(/load +host:h1 +3/))
+            #expect(result.standardOutput.contains("Every line counts."))
+        }
+    }
+
+    @Test func `what was refused is counted by kind and writer, and is a failure`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            try await site.forged(.host(h1)).append(sample(h1, 2))
+            try await site.forged(.host(h1)).append(sample(h1, 3))
+            try await site.open(.host(h2)).append(sample(h1, 4))
+            let expected: Set = ["load unsigned host:h1 2", "load notForWriter host:h2 1"]
+            let check = try await site.run(["ledger", "check", "--json"])
+            #expect(check.exitCode == 1)
+            #expect(try counts(in: check, "passedOver") == expected)
+            let status = try await site.run(["status", "--json"])
+            #expect(status.exitCode == 0, "\(status.standardError)")
+            #expect(try counts(in: status, "ledger") == expected)
+            let text = try await site.run(["status"])
+            #expect(text.standardOutput.contains(/refused: unsigned +load +host:h1 +2\s/))
+        }
+    }
+
+    @Test func `an operator's cancellation is signed with the operator's key`() async throws {
+        try await with { site in
+            let order = MigrationOrder(
+                id: OrderID("o1"),
+                vm: VMID("11111111-2222-3333-4444-555555555555"),
+                vmName: "web1",
+                source: h1,
+                target: h2,
+                channel: .ipsec,
+                issuedAt: .byTheWallClock,
+                expires: .byTheWallClock + .seconds(60),
+                issuer: .operator,
+                reason: "a test"
+            )
+            try await site.open(.operator).append(OrderRecord.migrate(order: order))
+            let result = try await site.run(["cancel", "o1"])
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            let batch = try await site.open(.host(h1)).read(OrderRecord.self, from: nil)
+            #expect(batch.records.count == 2 && batch.skipped.isEmpty)
+        }
+    }
+
+    @Test func `without the operator's key the ledger can be read and nothing ordered`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            try FileManager.default.removeItem(atPath: "\(site.identity)/key.pem")
+            let check = try await site.run(["ledger", "check"])
+            #expect(check.exitCode == 0, "\(check.standardError)")
+            let migrate = try await site.run(["migrate", "web1", "h2"])
+            #expect(migrate.exitCode != 0)
+        }
+    }
+
+    @Test func `without a roster nothing is believed`() async throws {
+        try await with { site in
+            try FileManager.default.removeItem(atPath: "\(site.identity)/roster.json")
+            let check = try await site.run(["ledger", "check"])
+            #expect(check.exitCode == 1 && check.standardError.contains("\(site.identity)/roster.json"))
+        }
+    }
+
+    @Test func `accepting a log that was set back removes the marks of the writer named`() async throws {
+        try await with { site in
+            let marks = "\(site.folder).marks"
+            let log = SharedLog(
+                folder: site.folder,
+                writer: .host(h1),
+                security: site.security(of: .host(h1)),
+                marks: LedgerMarks(path: marks)
+            )
+            try await log.append(sample(h1, 1))
+            #expect(FileManager.default.fileExists(atPath: marks))
+            let arguments = ["ledger", "accept", "host:h1", "--set", "ledger.marks=\(marks)"]
+            let result = try await site.run(arguments)
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            #expect(!FileManager.default.fileExists(atPath: marks))
+            let again = try await site.run(arguments)
+            #expect(again.exitCode != 0 && again.standardError.contains("has no marks in \(marks)"))
+        }
+    }
+
+    private func counts(in result: CommandResult, _ key: String) throws -> Set<String> {
+        let json = try JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8)) as? [String: Any]
+        let entries = try #require(json?[key] as? [[String: Any]], "\(result.standardOutput)")
+        return Set(
+            entries.map { "\($0["stream"] ?? "?") \($0["kind"] ?? "?") \($0["writer"] ?? "-") \($0["count"] ?? 0)" }
+        )
+    }
+}
