@@ -58,7 +58,7 @@ extension HostLab {
     /// The ledger of the lab in somebody's name.
     public func ledger(as writer: LedgerWriter) throws -> SharedLog {
         let folder = writer == .controller ? site.controllerIdentity : site.operatorIdentity
-        let security = try MemberFolder(folder).security(requiringKey: true)
+        let security = try MemberFolder(folder).security(inLedger: site.ledgerFolder, requiringKey: true)
         return SharedLog(folder: site.ledgerFolder, writer: writer, security: security)
     }
 

@@ -145,16 +145,6 @@ extension SettingKey {
         duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),
     ]
 
-    private static let identity: [SettingKey] = [
-        path(
-            "identity.folder",
-            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
-            \.identity.folder
-        ),
-        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
-        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
-    ]
-
     private static let escort: [SettingKey] = [
         optionalPath(
             "escort.psk_file",
