@@ -19,6 +19,7 @@ public struct AgentService: Sendable {
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
+    private let begunOrders: BegunOrders?
     private let identity: IdentityUpkeep?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
@@ -31,6 +32,8 @@ public struct AgentService: Sendable {
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
     private static let connectingTime: Duration = .seconds(30)
 
+    /// `begunOrders`: the local file that remembers which orders this host has begun; `nil`: the ledger alone does.
+    ///
     /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
     /// host has none, as with pre-shared keys.
     public init(
@@ -41,7 +44,8 @@ public struct AgentService: Sendable {
         channels: Channels,
         logger: Logger,
         record: String? = nil,
-        identity: IdentityUpkeep? = nil
+        identity: IdentityUpkeep? = nil,
+        begunOrders: String? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -51,6 +55,7 @@ public struct AgentService: Sendable {
         self.logger = logger
         self.record = record
         self.identity = identity
+        self.begunOrders = begunOrders.map { BegunOrders(path: $0) }
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -116,9 +121,7 @@ extension AgentService {
                 logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
             }
         case .migrate(let order):
-            let result = await execution.migrate(order, preparations.take(order.id)) { progress in
-                post.yield(.progressed(order.id, progress, at: .byTheWallClock))
-            }
+            let result = await begin(order) { post.yield(.progressed(order.id, $0, at: .byTheWallClock)) }
             log(result, of: order)
             post.yield(.migrationEnded(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .cancelMigration(let order):
@@ -141,6 +144,23 @@ extension AgentService {
             post.yield(.applied(order.id, result, at: .byTheWallClock))
         case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
         }
+    }
+
+    private func begin(
+        _ order: MigrationOrder,
+        progress: @Sendable @escaping (MigrationProgress) -> Void
+    ) async -> Result<AgentCore.Completion, OrderFailure> {
+        do {
+            if let begunOrders, try await !begunOrders.claim(order, at: .byTheWallClock) {
+                let reason =
+                    "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
+                return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil))
+            }
+        } catch {
+            let reason = "it cannot be noted that the order was begun, so it was not: \(error)"
+            return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: host))
+        }
+        return await execution.migrate(order, preparations.take(order.id), progress: progress)
     }
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.

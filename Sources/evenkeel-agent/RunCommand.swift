@@ -59,7 +59,8 @@ struct RunCommand: AsyncParsableCommand {
             channels: try options.channels(settings, of: host, identity),
             logger: logger,
             record: record,
-            identity: try await upkeep(identity, roster, settings, logger)
+            identity: try await upkeep(identity, roster, settings, logger),
+            begunOrders: marksPath(settings, of: host) + ".begun"
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
@@ -71,6 +72,10 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         withExtendedLifetime(lock) {}
+    }
+
+    private func marksPath(_ settings: Settings, of host: HostName) -> String {
+        settings.ledger.marks ?? LedgerMarks.defaultPath(of: .host(host))
     }
 
     /// Records are signed with the identity's key and verified by the roster, which `upkeep` renews.
@@ -102,7 +107,7 @@ struct RunCommand: AsyncParsableCommand {
             folder: settings.ledger.folder,
             writer: writer,
             security: security,
-            marks: LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: writer)),
+            marks: LedgerMarks(path: marksPath(settings, of: host)),
             options: options
         )
     }

@@ -37,6 +37,20 @@ import Testing
         }
     }
 
+    @Test func `a host that remembers what it has begun does not do so again, without marks too`() async throws {
+        try await withOrderBegun { folder in
+            try await run(folder, marked: false, remembers: true) {
+                try await eventually("the source refuses it") {
+                    try await reports(folder).contains { report in
+                        guard case .failed(let failure) = report.step else { return false }
+                        return failure.kind == .refused && failure.reason.contains("has begun order")
+                    }
+                }
+                try await expectNoMove()
+            }
+        }
+    }
+
     @Test func `an agent whose key the roster does not name begins nothing`() async throws {
         world.place(.sample(), on: h1)
         try await withFolder { folder in
@@ -57,7 +71,7 @@ import Testing
         try await withFolder { folder in
             try await open(folder, .operator).append(OrderRecord.migrate(order: order))
             try FileManager.default.copyItem(atPath: folder, toPath: "\(folder).copy")
-            try await run(folder, marked: true) {
+            try await run(folder, marked: true, remembers: true) {
                 try await eventually("the move runs") { world.isMoving(vm) }
             }
             try await eventually("the move has ended with its agents") { !world.isMoving(vm) }
@@ -97,6 +111,7 @@ import Testing
     private func run(
         _ folder: String,
         marked: Bool,
+        remembers: Bool = false,
         security: LedgerSecurity? = nil,
         body: () async throws -> Void
     ) async throws {
@@ -114,7 +129,8 @@ import Testing
                     ledger: ledger,
                     hypervisor: world.hypervisor(of: host),
                     channels: .withoutTunnels(host),
-                    logger: log.logger(host.rawValue)
+                    logger: log.logger(host.rawValue),
+                    begunOrders: remembers ? "\(folder).begun-\(host)" : nil
                 )
                 service.limits.jobLock = .zero
                 group.addTask { [service] in await service.run() }
