@@ -5,14 +5,14 @@ SWIFT ?= swift
 PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev pkg-config \
 	qemu-system-x86 qemu-utils qemu-block-extra strongswan-charon strongswan-swanctl \
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
-	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev
+	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev openssl
 
 # Seeds of `make torture`; SEED is the first.
 RUNS ?= 10000
 SEED ?= 1
 
 .PHONY: demo test check build release packages lint format torture compare \
-	bench-simulation bench-planner lab-down clean help
+	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -77,6 +77,14 @@ format:
 bench-planner:
 	$(SWIFT) build -c release --product planner-bench
 	stdbuf -oL .build/release/planner-bench $(BENCH)
+
+# make bench-channels  every channel beside plain, and beside bulk transfers, in the lab (root); the report lands in
+# channel-report/. Options: make bench-channels MOVES=5
+MOVES ?= 3
+bench-channels: packages
+	$(SWIFT) build -c release --product evenkeel
+	$(SWIFT) build -c release --product evenkeel-agent
+	.build/release/evenkeel lab compare --moves $(MOVES) --report channel-report
 
 # make lab-down  takes down whatever a lab left behind
 lab-down:

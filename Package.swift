@@ -67,24 +67,30 @@ let package = Package(
 
         module("Hypervisor", ["Fleet"]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt"]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", crypto]),
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet", crypto]),
+        // Keys, certificates (by the openssl command) and the signed roster.
+        module("Identity", ["Fleet", "Ledger", "Commands"]),
         module(
             "HostAgent",
-            ["Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Ledger", "Commands", "Settings", log]
+            [
+                "Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Identity", "Ledger", "Commands",
+                "Settings", log,
+            ]
         ),
         module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", log]),
         module(
             "Lab",
-            ["Fleet", "Ledger", "Escort", "Settings", "Commands"],
+            ["Fleet", "Ledger", "Identity", "Escort", "Settings", "Commands"],
             resources: [.embedInCode("Resources/guest.c")]
         ),
 
         .executableTarget(
             name: "evenkeel",
             dependencies: [
-                "Fleet", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings", "Controller",
+                "Fleet", "Identity", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings",
+                "Controller",
                 "Lab",
                 "Commands",
                 argumentParser, log,
@@ -94,7 +100,8 @@ let package = Package(
         .executableTarget(
             name: "evenkeel-agent",
             dependencies: [
-                "Fleet", "HostAgent", "LibvirtDriver", "Escort", "Ledger", "Settings", "Commands", argumentParser,
+                "Fleet", "HostAgent", "LibvirtDriver", "Escort", "Identity", "Ledger", "Settings", "Commands",
+                argumentParser,
                 log,
             ],
             swiftSettings: strict
@@ -113,6 +120,7 @@ let package = Package(
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
+        tests("ProbeTests", ["evenkeel", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests(
@@ -122,7 +130,8 @@ let package = Package(
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
-        tests("EscortTests", ["Escort", "Fleet", "Commands"]),
+        tests("IdentityTests", ["Identity", "Ledger", "Fleet", "Commands"]),
+        tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests(

@@ -40,6 +40,7 @@ public struct ControllerService: Sendable {
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
         var feed = LedgerFeed(ledger: ledger)
+        var remarkLog = RemarkLog()
         var ledgerIsOut = false
         var enrolled: [HostName: EnrolledHardware] = [:]
         while !Task.isCancelled {
@@ -48,7 +49,14 @@ public struct ControllerService: Sendable {
             enrolled = known
             do {
                 let news = try await feed.pull(into: &core)
-                for warning in news.warnings { logger.warning("ledger", metadata: ["reason": "\(warning)"]) }
+                for remark in remarkLog.due(news.remarks, at: .byTheWallClock) {
+                    let kind = remark.kind
+                    logger.log(
+                        level: kind.isRefusal ? .error : .warning,
+                        "ledger",
+                        metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
+                    )
+                }
                 await perform(news.effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
                 if ledgerIsOut { logger.notice("the ledger is back") }

@@ -16,8 +16,8 @@ public struct LedgerFeed: Sendable {
     public struct News: Sendable {
         public var effects: [ControllerCore.Effect] = []
         public var samples: [LoadSample] = []
-        /// Lines that were passed over and records that were gone, in words.
-        public var warnings: [String] = []
+        /// What was passed over in the ledger.
+        public var remarks = LedgerRemarks()
     }
 
     /// Everything that has come since the last pull; orders first, so that each report finds its order.
@@ -25,16 +25,17 @@ public struct LedgerFeed: Sendable {
         into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
     ) async throws -> News {
         var news = News()
-        news.warnings += try await ledger.readOn(OrderRecord.self, from: &orders) {
+        let ofOrders = try await ledger.readOn(OrderRecord.self, from: &orders) {
             news.effects += core.handle(.order($0))
         }
-        news.warnings += try await ledger.readOn(OrderReport.self, from: &reports) {
+        let ofReports = try await ledger.readOn(OrderReport.self, from: &reports) {
             news.effects += core.handle(.report($0, at: .byTheWallClock))
         }
-        news.warnings += try await ledger.readOn(LoadSample.self, from: &load) {
+        let ofLoad = try await ledger.readOn(LoadSample.self, from: &load) {
             news.samples.append($0)
             news.effects += core.handle(.sample($0, at: .byTheWallClock))
         }
+        for remarks in [ofOrders, ofReports, ofLoad] { news.remarks.add(remarks) }
         return news
     }
 }

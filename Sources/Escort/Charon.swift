@@ -36,10 +36,22 @@ struct Charon: Sendable {
         )
     }
 
-    /// Makes charon's connections and secrets those of the file, and of no other; `nil` for the machine's swanctl.conf.
-    func load(file: String?) async throws {
-        let place = file.map { ["--file", $0] } ?? []
-        try await swanctl("loading the mesh", ["--load-all", "--noprompt"] + place, within: .seconds(20))
+    /// Makes charon's connections and secrets those of the file in the folder, and of no other; `nil` for the machine's
+    /// swanctl.conf.
+    ///
+    /// `clearing` makes it forget the certificates it had: with two of one name it may show its peers the old one.
+    func load(_ place: (folder: String, file: String)?, clearing: Bool) async throws {
+        let arguments = ["--load-all", "--noprompt"] + (clearing ? ["--clear"] : [])
+        guard let place else {
+            try await swanctl("loading the mesh", arguments, within: .seconds(20))
+            return
+        }
+        try await swanctl(
+            "loading the mesh",
+            arguments + ["--file", place.file],
+            within: .seconds(20),
+            environment: ["SWANCTL_DIR": place.folder]
+        )
     }
 
     /// Starts opening a connection's child and does not wait for the outcome.
@@ -63,10 +75,17 @@ struct Charon: Sendable {
     }
 
     @discardableResult
-    func swanctl(_ step: String, _ arguments: [String], within limit: Duration = patience) async throws -> String {
+    func swanctl(
+        _ step: String,
+        _ arguments: [String],
+        within limit: Duration = patience,
+        environment: [String: String] = [:]
+    ) async throws -> String {
+        var command = command(arguments, within: limit)
+        command.environment = environment
         let result: CommandResult
         do {
-            result = try await runner(command(arguments, within: limit))
+            result = try await runner(command)
         } catch CommandError.timedOut(_, let limit) {
             throw EscortError.charonNotRunning(socket: socketName, reason: "no answer within \(limit)")
         } catch let error as CommandError {

@@ -8,6 +8,12 @@ public import Fleet
 public protocol Credentials: Sendable {
     /// The authentication between this host and one peer.
     func authentication(local: HostName, peer: HostName) throws -> Authentication
+    /// What swanctl finds in its own folders: certificates, revocation lists, private keys.
+    var files: [CredentialFile] { get }
+}
+
+extension Credentials {
+    public var files: [CredentialFile] { [] }
 }
 
 /// The authentication part of one connection.
@@ -18,11 +24,19 @@ public struct Authentication: Sendable {
     public var remote: SwanctlSection
     /// Sections to go into `secrets`.
     public var secrets: [SwanctlSection]
+    /// Whether each side can prove its inner address as well as its name.
+    public var provesAddresses: Bool
 
-    public init(local: SwanctlSection, remote: SwanctlSection, secrets: [SwanctlSection] = []) {
+    public init(
+        local: SwanctlSection,
+        remote: SwanctlSection,
+        secrets: [SwanctlSection] = [],
+        provesAddresses: Bool = false
+    ) {
         self.local = local
         self.remote = remote
         self.secrets = secrets
+        self.provesAddresses = provesAddresses
     }
 
     /// An IKE identity as swanctl takes it: a host name, never guessed to be an address.

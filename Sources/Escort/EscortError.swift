@@ -27,6 +27,14 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
     case noTrafficThroughTunnel(HostName, reason: String)
+    /// The peer's TLS port does not show a certificate and a suite that are good enough.
+    case noTLS(HostName, reason: String)
+    /// The peer does not let this host in over ssh, or is not who it is known to be.
+    case noSSH(HostName, reason: String)
+    /// This host is not set up for the channel.
+    case channelNotHere(Channel, reason: String)
+    /// Something answers where the peer's gates should drop everything.
+    case gateOpen(HostName, address: String, port: Int)
     /// A move to this peer is under way.
     case inUse(HostName)
 
@@ -45,13 +53,23 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .peerDoesNotAnswer(let peer, let reason):
             "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"
         case .authenticationFailed(let peer):
-            "\(peer) and this host do not accept each other's credentials; check that both have the same key"
+            "\(peer) and this host do not accept each other's credentials; check that both have certificates of this"
+                + " cluster, neither expired nor revoked (or the same pre-shared key), and the names of the inventory"
         case .noProposalChosen(let peer):
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
         case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
+        case .noTLS(let peer, let reason):
+            "\(peer) does not show a good certificate over TLS (\(reason)); check libvirtd's TLS there (port"
+                + " \(TLSHandshake.port)) and both hosts' certificates ('evenkeel certificates')"
+        case .noSSH(let peer, let reason):
+            "\(peer) cannot be reached over ssh (\(reason)); check that root's key is accepted there and its host key known here"
+        case .channelNotHere(let channel, let reason): "there is no channel '\(channel.rawValue)' here: \(reason)"
+        case .gateOpen(let peer, let address, let port):
+            "port \(port) of \(peer) answers at \(address) though no pinhole is open: its gates are not closed; check"
+                + " 'nft list table inet evenkeel' there"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }

@@ -1,35 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Commands
 internal import Fleet
-internal import FoundationEssentials
 
-/// The rules that keep the inner addresses inside the tunnels: pure text, and what their counters say.
+/// The rules that keep migrations inside their channels: pure text.
 ///
-/// They match inner addresses alone, so that no fault of theirs can cut off the LAN.
+/// They match inner addresses and the migration and libvirt ports alone, so that no fault of theirs can cut off the LAN.
 struct Gates: Sendable {
     static let table = "evenkeel"
     /// Marks the routes that are ours; unassigned in iproute2's list.
     static let routeProtocol = "238"
     /// Worse than any route that should win over it.
     static let routeMetric = "4000000000"
+    /// Where libvirt listens without encryption and without asking who comes.
+    static let libvirtPort = 16509
+    /// How QEMU's streams begin in the clear: `QEVM`, and the magic of its parallel connections.
+    ///
+    /// QEMU: `QEMU_VM_FILE_MAGIC` in migration/savevm.h, `MULTIFD_MAGIC` in migration/multifd.h.
+    static let clearBeginnings = "{ 0x5145564d, 0x11223344 }"
 
     let plan: MeshPlan
     /// `nil`: nobody knows yet who encrypts, so nothing passes at all.
     let implementation: ESPImplementation?
+    /// Where the hypervisors take migrations, both ends included.
+    let migrationPorts: ClosedRange<Int>
+    var sshPort = 22
 
-    /// Replaces all rules of our table at once and leaves its counters as they are.
+    /// Replaces all rules of our table at once and leaves its counters and pinholes as they are.
     var ruleset: String {
         let counters =
-            ["dropped_in", "dropped_out", "dropped_forwarded"] + plan.peers.map { Self.tunnelCounter($0) }
+            GateCounters.names
+            + plan.peers.flatMap { [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0)] }
         return """
             table inet \(Self.table) {
             \(counters.map { "  counter \($0) { }" }.joined(separator: "\n"))
+              set \(Pinhole.innerSet) { type \(plan.local.inner.nftType); flags timeout; }
+              set \(Pinhole.lanSet) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.clearSet) { type \(plan.local.address.nftType); flags timeout; }
             }
             flush table inet \(Self.table)
             table inet \(Self.table) {
+              chain migration {
+                \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet) return
+                \(lanKeyword) daddr \(lan) \(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet) return
+                \(beginning) counter name dropped_unplanned drop
+                \(lanKeyword) daddr \(lan) \(lanKeyword) saddr != @\(Pinhole.clearSet) \(inTheClear) drop
+              }
               chain input {
                 type filter hook input priority filter - 10; policy accept;
+                iifname "lo" return
                 \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
+                \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
+                tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
+                tcp dport \(ports) jump migration
               }
               chain forward {
                 type filter hook forward priority filter - 10; policy accept;
@@ -45,16 +67,24 @@ struct Gates: Sendable {
             """
     }
 
+    private var ports: String { "\(migrationPorts.lowerBound)-\(migrationPorts.upperBound)" }
     private var keyword: String { plan.local.inner.nftKeyword }
     private var inner: String { plan.local.inner.description }
+    private var lanKeyword: String { plan.local.address.nftKeyword }
+    private var lan: String { plan.local.address.description }
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
+    private var peerLAN: String { plan.peers.map(\.address.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }
+    /// The first packet of a connection: what follows belongs to one that was let in, or to none.
+    private var beginning: String { "tcp flags & (syn | ack) == syn" }
+    /// A payload that begins as QEMU's streams do when nobody encrypts them.
+    private var inTheClear: String { "@ih,0,32 \(Self.clearBeginnings) counter name dropped_clear" }
 
     private var notThroughTunnelInwards: String {
         switch implementation {
-        case .kernel: "iifname != \"lo\" meta ipsec missing"
-        case .userSpace: "iifname != { \"lo\", \"\(ESPImplementation.userSpaceDevice)\" }"
-        case nil: "iifname != \"lo\""
+        case .kernel: "meta ipsec missing"
+        case .userSpace: "iifname != \"\(ESPImplementation.userSpaceDevice)\""
+        case nil: ""
         }
     }
 
@@ -70,70 +100,33 @@ struct Gates: Sendable {
                 )
             case nil: (nil, "")
             }
-        let counting = plan.peers.compactMap { peer in
-            through.map { "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))" }
+        let counting = plan.peers.flatMap { peer in
+            [
+                through.map { "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))" },
+                "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) counter name \(Self.lanCounter(peer))",
+                "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
+            ].compactMap { $0 }
         }
-        return counting + ["\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"]
+        return counting + [
+            "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop",
+            "\(lanKeyword) daddr { \(peerLAN) } \(lanKeyword) daddr != @\(Pinhole.clearSet) tcp dport \(ports) "
+                + "\(inTheClear) drop",
+        ]
     }
 
     /// Counts what goes into the tunnel to a peer.
-    ///
+    static func tunnelCounter(_ peer: MeshPlan.Member) -> String { "to_" + name(peer) }
+    /// Counts what goes to a peer's migration ports outside the tunnel.
+    static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
+
+    /// Counts what goes to a peer over ssh.
+    static func sshCounter(_ peer: MeshPlan.Member) -> String { "ssh_" + name(peer) }
+
     /// nft knows no `-` in names; `/` is in no host name.
-    static func tunnelCounter(_ peer: MeshPlan.Member) -> String {
-        "to_" + String(peer.name.rawValue.map { $0 == "-" ? "/" : $0 })
+    private static func name(_ peer: MeshPlan.Member) -> String {
+        String(peer.name.rawValue.map { $0 == "-" ? "/" : $0 })
     }
 
-    static let listCounters = Command(
-        "nft",
-        ["-j", "list", "counters", "table", "inet", table],
-        timeLimit: .seconds(10)
-    )
     static let deleteTable = Command("nft", ["delete", "table", "inet", table], timeLimit: .seconds(10))
     static let loadRuleset = Command("nft", ["-f", "-"], timeLimit: .seconds(10))
-
-    /// Every named counter of our table in what `nft -j list counters` printed.
-    static func counters(json: String) throws -> [String: GateCounters.Count] {
-        struct Reply: Decodable {
-            struct Item: Decodable { var counter: Counter? }
-            struct Counter: Decodable {
-                var name: String
-                var packets: UInt64
-                var bytes: UInt64
-            }
-            var nftables: [Item]
-        }
-        let reply = try JSONDecoder().decode(Reply.self, from: Data(json.utf8))
-        var counters: [String: GateCounters.Count] = [:]
-        for counter in reply.nftables.compactMap(\.counter) {
-            counters[counter.name] = .init(packets: counter.packets, bytes: counter.bytes)
-        }
-        return counters
-    }
-}
-
-/// What the gates dropped so far.
-public struct GateCounters: Sendable, Equatable, Codable {
-    public struct Count: Sendable, Equatable, Codable {
-        public var packets: UInt64
-        public var bytes: UInt64
-    }
-    /// Addressed to this host's inner address, but not through the tunnel.
-    public var inbound: Count
-    /// From this host to a peer's inner address, but not through the tunnel.
-    public var outbound: Count
-    /// Inner addresses that others tried to pass through this host.
-    public var forwarded: Count
-
-    /// All of them.
-    var packets: UInt64 { inbound.packets + outbound.packets + forwarded.packets }
-
-    /// `nil` when one is missing.
-    init?(named counters: [String: Count]) {
-        guard let inbound = counters["dropped_in"], let outbound = counters["dropped_out"],
-            let forwarded = counters["dropped_forwarded"]
-        else { return nil }
-        self.inbound = inbound
-        self.outbound = outbound
-        self.forwarded = forwarded
-    }
 }

@@ -30,7 +30,7 @@ struct HostGates: Sendable {
     }
 
     func counters() async throws -> [String: GateCounters.Count] {
-        try Gates.counters(json: try await runner.require("reading the gates' counters", Gates.listCounters))
+        try GateCounters.all(json: try await runner.require("reading the gates' counters", GateCounters.list))
     }
 
     private func setRoutes(to inner: [IPAddress], family: IPAddress.Family) async throws {

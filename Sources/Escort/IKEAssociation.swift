@@ -30,6 +30,8 @@ struct IKEAssociation: Sendable, Equatable {
         var secondsSinceInbound: Int?
         /// Since it was installed, in seconds.
         var age: Int?
+        /// Until charon replaces it, in seconds.
+        var secondsToRekey: Int?
     }
 
     /// Negotiated algorithms; empty where there is none.
@@ -52,10 +54,6 @@ struct IKEAssociation: Sendable, Equatable {
         var description: String {
             let cipher = keySize.isEmpty ? encryption : "\(encryption)-\(keySize)"
             return [cipher, integrity, pseudoRandom, keyExchange].filter { !$0.isEmpty }.joined(separator: "/")
-        }
-
-        var isStrong: Bool {
-            encryption == "AES_GCM_16" && keySize == "256" && keyExchange == "CURVE_25519"
         }
     }
 
@@ -101,6 +99,7 @@ extension IKEAssociation.Child {
         outbound = Self.counters(reply, "out")
         secondsSinceInbound = reply.number("use-in")
         age = reply.number("install-time")
+        secondsToRekey = reply.number("rekey-time")
     }
 
     private static func counters(_ reply: ViciReply, _ direction: String) -> TrafficCounters? {

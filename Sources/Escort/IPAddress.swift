@@ -29,4 +29,6 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     var ipOption: String { family == .v4 ? "-4" : "-6" }
     /// The protocol keyword of nft's address expressions.
     var nftKeyword: String { family == .v4 ? "ip" : "ip6" }
+    /// The type of nft's sets of such addresses.
+    var nftType: String { family == .v4 ? "ipv4_addr" : "ipv6_addr" }
 }

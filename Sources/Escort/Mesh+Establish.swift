@@ -17,10 +17,13 @@ extension Mesh {
         let member = try plan.peer(peer)
         let deadline = ContinuousClock.now + timeLimit
         let implementation = try await charon.implementation()
+        // An SA outlives the certificates that it was opened with; the rekeying below does not ask for them again.
+        async let refusal = credentialRefusal(by: member)
         // The side that does not open the path by itself leaves the other a moment to do so.
         try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
+        if let refusal = await refusal { throw refusal }
         let reading = try await liveReading(of: member, deadline: deadline)
-        if let weakness = Strength.weakness(of: reading.association, reading.child) {
+        if let weakness = minimum.weakness(of: reading.association, reading.child) {
             throw EscortError.weakAssociation(peer, reason: weakness)
         }
         try await checkRoute(to: member, from: plan.local, implementation)
@@ -144,7 +147,7 @@ extension Mesh {
     ) async throws -> Live {
         let answer: CommandResult
         do {
-            answer = try await runner(Self.probe(peer.inner, within: Self.remaining(deadline)))
+            answer = try await runner(Self.probe(peer.inner, port: Self.probePort, within: Self.remaining(deadline)))
         } catch CommandError.timedOut {
             throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.inner) did not answer in time")
         }
@@ -165,10 +168,10 @@ extension Mesh {
 
     static let probePort = 9
 
-    static func probe(_ address: IPAddress, within limit: Duration) -> Command {
+    static func probe(_ address: IPAddress, port: Int, within limit: Duration) -> Command {
         Command(
             "bash",
-            ["-c", "exec 3<>/dev/tcp/\(address)/\(probePort)"],
+            ["-c", "exec 3<>/dev/tcp/\(address)/\(port)"],
             environment: ["LC_ALL": "C"],
             timeLimit: limit
         )

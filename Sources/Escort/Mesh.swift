@@ -22,21 +22,38 @@ public actor Mesh {
             }
         }
         /// What swanctl is told to load; `nil` for its own swanctl.conf.
-        var loadedFile: String? {
-            if case .alone = self { file } else { nil }
+        var loaded: (folder: String, file: String)? {
+            if case .alone(let folder) = self { (folder, file) } else { nil }
+        }
+        /// Where swanctl looks for certificates and keys.
+        var credentials: CredentialFolder {
+            switch self {
+            case .alone(let folder): CredentialFolder(path: folder)
+            case .included(let folder):
+                CredentialFolder(path: "/" + folder.split(separator: "/").dropLast().joined(separator: "/"))
+            }
         }
     }
 
+    /// libvirt's own range (qemu.conf, `migration_port_min` and `_max`).
+    public static let defaultMigrationPorts = 49152...49215
+
     let local: HostName
-    let credentials: any Credentials
+    var credentials: any Credentials
     let placement: Placement
     let charon: Charon
     let hostGates: HostGates
     let runner: CommandRunner
+    let migrationPorts: ClosedRange<Int>
+    /// Where the peers' ssh listens, so that what goes there can be counted.
+    let sshPort: Int
+    let minimum: MinimumSuite
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
+    /// Credentials were written that charon has not loaded yet.
+    private var mustReload = false
     private var ownsAddress = false
     private var uses: [HostName: WeakUse] = [:]
 
@@ -54,12 +71,18 @@ public actor Mesh {
         placement: Placement = .included(),
         socket: String? = nil,
         interface: String = "lo",
+        migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
+        sshPort: Int = 22,
+        minimum: MinimumSuite = .aes256,
         runner: CommandRunner = .local
     ) {
         self.local = local
         self.credentials = credentials
         self.placement = placement
         self.runner = runner
+        self.migrationPorts = migrationPorts
+        self.sshPort = sshPort
+        self.minimum = minimum
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
     }
@@ -84,11 +107,23 @@ public actor Mesh {
             ownsAddress = false
         }
         plan = wanted
-        let labelled = try await hostGates.close(Gates(plan: wanted, implementation: implementation))
+        let labelled = try await hostGates.close(
+            Gates(
+                plan: wanted,
+                implementation: implementation,
+                migrationPorts: migrationPorts,
+                sshPort: sshPort
+            )
+        )
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
-        let configuration = try MeshConfiguration(plan: wanted, credentials: credentials, implementation: found)
+        let configuration = try MeshConfiguration(
+            plan: wanted,
+            credentials: credentials,
+            implementation: found,
+            minimum: minimum
+        )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
     }
@@ -116,6 +151,7 @@ public actor Mesh {
             // Nothing is loaded in a charon that is not there.
         }
         try await PrivateFile.remove(placement.file)
+        _ = try await placement.credentials.put([])
         try await hostGates.open(removing: ownsAddress ? plan.local.inner : nil, family: plan.local.inner.family)
         self.plan = nil
         loadedText = nil
@@ -133,10 +169,47 @@ public actor Mesh {
         // Taken before the first wait, so that of two calls at the same time only one goes on.
         let use = TunnelUse()
         uses[peer] = WeakUse(use: use)
-        return try await MoveMeter(peer: peer, implementation: implementation, use: use) { [self] in
-            try await reading(of: member)
+        return try await MoveMeter(
+            peer: peer,
+            route: MigrationRoute(kind: .direct(address: member.inner.description)),
+            minimum: minimum,
+            implementation: implementation,
+            use: use
+        ) { [self] in try await reading(of: member) }
+    }
+
+    /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
+    func beginMoveOnLAN(
+        _ peer: HostName,
+        _ channel: Channel,
+        _ route: MigrationRoute,
+        _ proof: CountedPassage.Proof
+    ) async throws -> CountedPassage {
+        let member = try self.peer(peer)
+        guard !isInUse(peer) else { throw EscortError.inUse(peer) }
+        let use = TunnelUse()
+        uses[peer] = WeakUse(use: use)
+        let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
+        return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
+            let counters = try await hostGates.counters()
+            guard let sent = counters[counter], let gates = GateCounters(named: counters) else {
+                throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
+            }
+            return LANReading(
+                sent: TrafficCounters(bytes: sent.bytes, packets: sent.packets),
+                clear: gates.clear.packets,
+                dropped: gates.packets
+            )
         }
     }
+
+    func peer(_ name: HostName) throws -> MeshPlan.Member {
+        guard let plan else { throw EscortError.notApplied }
+        return try plan.peer(name)
+    }
+
+    /// Whether the mesh is configured and charon was there when it last was.
+    var isReady: Bool { plan != nil && implementation != nil }
 
     /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
     func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }
@@ -162,12 +235,15 @@ public actor Mesh {
     private func load(_ configuration: MeshConfiguration) async throws -> Bool {
         let present = try await charon.connectionNames()
         let ours = present.filter { $0.hasPrefix(MeshPlan.prefix) }
-        if configuration.text == loadedText, ours == configuration.connections { return false }
+        let renewed = try await placement.credentials.put(credentials.files)
+        mustReload = mustReload || renewed
+        if !mustReload, configuration.text == loadedText, ours == configuration.connections { return false }
         if case .alone = placement, ours != present {
             throw EscortError.foreignConnections(names: present.subtracting(ours).sorted())
         }
         try await PrivateFile.write(configuration.text, to: placement.file)
-        try await charon.load(file: placement.loadedFile)
+        try await charon.load(placement.loaded, clearing: mustReload)
+        mustReload = false
         let missing = configuration.connections.subtracting(try await charon.connectionNames())
         guard missing.isEmpty else {
             throw EscortError.refused(
@@ -182,22 +258,21 @@ public actor Mesh {
 
     /// Closes what the inventory no longer lists and opens what is missing.
     ///
-    /// Right after loading, strongSwan opens one side by itself; the other side only steps in at a later call, when
-    /// nothing came of that (its charon restarted, say, and the peer still believes in the old SA).
+    /// Right after loading, one side opens what is missing; the other only steps in at a later call, when nothing came
+    /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let present = Set(try await charon.associations().map(\.name))
         for stale in present where stale.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains(stale) {
             try await charon.terminate(stale)
         }
-        guard !isNew else { return }
-        for peer in plan.peers where !present.contains(peer.connection) {
+        for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
             try await charon.beginInitiating(peer.connection)
         }
     }
 
     private func unload() async throws {
         try await PrivateFile.write("# Made by evenkeel-agent; the mesh was removed.\n", to: placement.file)
-        try await charon.load(file: placement.loadedFile)
+        try await charon.load(placement.loaded, clearing: false)
         for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {
             try await charon.terminate(association.name)
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// The mesh of one host as a swanctl.conf: pure text from checked values.
 struct MeshConfiguration: Sendable {
@@ -6,14 +7,20 @@ struct MeshConfiguration: Sendable {
     /// Names of its connections; each has one child of the same name.
     let connections: Set<String>
 
-    init(plan: MeshPlan, credentials: any Credentials, implementation: ESPImplementation) throws {
+    init(
+        plan: MeshPlan,
+        credentials: any Credentials,
+        implementation: ESPImplementation,
+        minimum: MinimumSuite = .aes256
+    ) throws {
         var connections: [SwanctlSection] = []
         var secrets: [SwanctlSection] = []
         for peer in plan.peers {
             let authentication = try credentials.authentication(local: plan.local.name, peer: peer.name)
             connections.append(
-                Self.connection(plan: plan, peer: peer, authentication: authentication, implementation: implementation)
+                Self.connection(plan, peer, authentication, implementation, minimum)
             )
+            if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication)) }
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
                 named.name += "-\(peer.connection)" + (index == 0 ? "" : "-\(index)")
@@ -28,10 +35,11 @@ struct MeshConfiguration: Sendable {
     }
 
     private static func connection(
-        plan: MeshPlan,
-        peer: MeshPlan.Member,
-        authentication: Authentication,
-        implementation: ESPImplementation
+        _ plan: MeshPlan,
+        _ peer: MeshPlan.Member,
+        _ authentication: Authentication,
+        _ implementation: ESPImplementation,
+        _ minimum: MinimumSuite
     ) -> SwanctlSection {
         var local = authentication.local
         local.settings.append(("id", Authentication.identity(plan.local.name)))
@@ -43,7 +51,7 @@ struct MeshConfiguration: Sendable {
                 "version": "2",
                 "local_addrs": plan.local.address.description,
                 "remote_addrs": peer.address.description,
-                "proposals": "aes256gcm16-prfsha256-x25519",
+                "proposals": minimum.ikeProposals,
                 "mobike": "no",
                 // The first child too gets a key exchange of its own.
                 "childless": "force",
@@ -53,32 +61,61 @@ struct MeshConfiguration: Sendable {
                 "dpd_delay": "5s",
                 "rekey_time": "4h",
             ],
-            sections: [local, remote, SwanctlSection("children", sections: [child(plan, peer, implementation)])]
+            sections: [
+                local, remote, SwanctlSection("children", sections: [child(plan, peer, implementation, minimum)]),
+            ]
+        )
+    }
+
+    /// Name of the connection that tries credentials; no host's name begins with `_`.
+    static func canary(_ peer: MeshPlan.Member) -> String {
+        MeshPlan.prefix + "_canary-" + peer.connection.dropFirst(MeshPlan.prefix.count)
+    }
+
+    /// A connection between the same two hosts by their inner addresses instead of their names, without a child.
+    private static func canary(
+        _ plan: MeshPlan,
+        _ peer: MeshPlan.Member,
+        _ authentication: Authentication
+    ) -> SwanctlSection {
+        var local = authentication.local
+        local.settings.append(("id", plan.local.inner.description))
+        var remote = authentication.remote
+        remote.settings.append(("id", peer.inner.description))
+        return SwanctlSection(
+            canary(peer),
+            [
+                "version": "2",
+                "local_addrs": plan.local.address.description,
+                "remote_addrs": peer.address.description,
+                "proposals": "aes256gcm16-prfsha256-x25519",
+                "mobike": "no",
+                "childless": "force",
+                "unique": "never",
+                "keyingtries": "1",
+                "dpd_delay": "5s",
+            ],
+            sections: [local, remote]
         )
     }
 
     private static func child(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
-        _ implementation: ESPImplementation
+        _ implementation: ESPImplementation,
+        _ minimum: MinimumSuite
     ) -> SwanctlSection {
         let initiates = plan.initiates(to: peer)
-        let startAction =
-            switch (implementation, initiates) {
-            case (.kernel, true): "trap|start"
-            case (.kernel, false): "trap"
-            // libipsec has no trap policies before strongSwan 5.9.11.
-            case (.userSpace, true): "start"
-            case (.userSpace, false): "none"
-            }
         return SwanctlSection(
             peer.connection,
             [
-                "esp_proposals": "aes256gcm16-x25519",
+                "esp_proposals": minimum.espProposals,
                 "mode": "tunnel",
                 "local_ts": plan.local.inner.hostPrefix,
                 "remote_ts": peer.inner.hostPrefix,
-                "start_action": startAction,
+                // Never `start`: charon closes what it started so when the connection is loaded anew, with a renewed
+                // certificate for instance. `Mesh.apply` opens it. libipsec knows no traps before strongSwan 5.9.11.
+                "start_action": implementation == .kernel ? "trap" : "none",
                 "close_action": initiates ? "start" : "none",
                 "dpd_action": initiates ? "restart" : "clear",
                 "rekey_time": "1h",

@@ -49,6 +49,11 @@ public struct MeshPlan: Sendable, Equatable {
     /// uniqueness check that closes one of them would set off the other's `close_action`, over and over.
     func initiates(to peer: Member) -> Bool { local.name < peer.name }
 
+    /// In strongSwan's settings a dot separates sections.
+    static func connection(of host: HostName) -> String {
+        prefix + String(host.rawValue.map { $0 == "." ? "_" : $0 })
+    }
+
     private static func member(_ host: InventoryHost) throws(EscortError) -> Member {
         let name = host.name.rawValue
         guard name.utf8.count <= 63, name.utf8.first?.isPlainAlphanumeric == true,
@@ -65,9 +70,7 @@ public struct MeshPlan: Sendable, Equatable {
         guard let inner = IPAddress(host.innerAddress) else {
             throw .badInventory(reason: "'\(host.innerAddress)', the inner address of \(name), is not an IP address")
         }
-        // In strongSwan's settings a dot separates sections.
-        let connection = prefix + String(name.map { $0 == "." ? "_" : $0 })
-        return Member(name: host.name, address: address, inner: inner, connection: connection)
+        return Member(name: host.name, address: address, inner: inner, connection: connection(of: host.name))
     }
 
     private static func firstDuplicate<T: Hashable>(_ values: [T]) -> T? {

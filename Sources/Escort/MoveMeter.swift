@@ -4,22 +4,15 @@ public import Fleet
 /// Gathers the evidence of one move: begun before the first byte, observed about once a second, ended after the last.
 ///
 /// The tunnel is this move's alone until `end` returns or the meter is released. One call at a time.
-public actor MoveMeter {
-    /// What one look showed.
-    public struct Observation: Sendable, Equatable {
-        /// Bytes that went through the tunnel since the move began.
-        public var bytes: UInt64
-        /// Why the path no longer holds, so that the migration is to be cancelled; `nil` while it holds.
-        public var loss: String?
-        public var isUp: Bool { loss == nil }
-    }
-
+public actor MoveMeter: Passage {
     /// An answer through the tunnel may take this long, while something is sent, before the path counts as lost.
     ///
     /// TCP acknowledges within milliseconds; a host whose CPUs are all taken may need a second or two.
     static let silenceLimit = 8
 
+    public nonisolated let route: MigrationRoute
     private let peer: HostName
+    private let minimum: MinimumSuite
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
     private let opening: TunnelReading
@@ -32,11 +25,15 @@ public actor MoveMeter {
 
     init(
         peer: HostName,
+        route: MigrationRoute,
+        minimum: MinimumSuite = .aes256,
         implementation: ESPImplementation,
         use: TunnelUse,
         read: @escaping @Sendable () async throws -> TunnelReading
     ) async throws {
         self.peer = peer
+        self.route = route
+        self.minimum = minimum
         self.implementation = implementation
         self.read = read
         self.use = use
@@ -55,7 +52,7 @@ public actor MoveMeter {
     ///
     /// charon that does not answer counts as a loss: nobody could prove the rest of the move. A look that was cancelled
     /// says nothing. Neither spoils the evidence, as the counters go on: only the last look must succeed.
-    public func observe() async -> Observation {
+    public func observe() async -> PassageObservation {
         latest = nil
         let reading: TunnelReading
         do {
@@ -69,7 +66,7 @@ public actor MoveMeter {
         account.record(reading)
         guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
         association = SecurityAssociation(live.association, live.child, implementation)
-        if let weakness = Strength.weakness(of: live.association, live.child) {
+        if let weakness = minimum.weakness(of: live.association, live.child) {
             return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
         }
         let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0
@@ -116,7 +113,9 @@ public actor MoveMeter {
         return after - before
     }
 
-    private func observation(loss: String?) -> Observation { Observation(bytes: account.total.bytes, loss: loss) }
+    private func observation(loss: String?) -> PassageObservation {
+        PassageObservation(bytes: account.total.bytes, loss: loss)
+    }
 
     /// What was seen to pass the tunnel covers or does not; a leak is claimed only when every figure is there.
     static func verdict(tunnel: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {

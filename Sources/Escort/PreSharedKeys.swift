@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
-internal import Glibc
 
 /// Pre-shared keys, as in the paper: one for the cluster, or one for each pair of hosts.
 ///
@@ -17,7 +16,7 @@ public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflect
     ///
     /// Blocks while it reads: call it at start-up.
     public init(contentsOf path: String) throws(EscortError) {
-        try self.init(text: Self.readPrivateFile(path), path: path)
+        try self.init(text: PrivateFile.read(path, secret: true), path: path)
     }
 
     init(text: String, path: String) throws(EscortError) {
@@ -78,30 +77,4 @@ public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflect
     public var description: String { "pre-shared keys (\(cluster == nil ? 0 : 1) cluster, \(pairs.count) pairs)" }
     /// Never the keys, in a dump either.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
-
-    private static func readPrivateFile(_ path: String) throws(EscortError) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard descriptor >= 0 else { throw .badCredentials(path: path, reason: String(cString: strerror(errno))) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw .badCredentials(path: path, reason: "it is not a regular file")
-        }
-        guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
-            throw .badCredentials(
-                path: path,
-                reason: "it is open to others than the user who runs this; 'chown' it and 'chmod 600 \(path)'"
-            )
-        }
-        guard status.st_size <= 1 << 20 else { throw .badCredentials(path: path, reason: "it is larger than 1 MiB") }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes[filled...].withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            filled += count
-        }
-        return String(decoding: bytes.prefix(filled), as: UTF8.self)
-    }
 }

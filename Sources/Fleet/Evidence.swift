@@ -10,7 +10,8 @@ public struct Evidence: Codable, Sendable, Equatable {
     /// Zero and its last figure for one that replaced another in the meantime; `nil` when it could not be read.
     public var before: TrafficCounters?
     public var after: TrafficCounters?
-    /// Bytes that passed the tunnel during the move, summed over every SA that served it (rekeying included).
+    /// Bytes that passed the channel during the move: in a tunnel, summed over every SA that served it (rekeying
+    /// included); else those to the ports that the channel uses.
     public var bytesThroughTunnel: UInt64?
     /// Memory bytes the hypervisor says it sent.
     public var bytesByHypervisor: UInt64?
@@ -18,8 +19,10 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var droppedAtGates: UInt64?
     /// The certificate with which the target proved who it is; `nil` where it was a key or nothing.
     public var peerCertificate: CertificateFacts?
-    /// The TLS session that a handshake with the target brought about just before the move; `nil` for other channels.
-    public var tls: TLSFacts?
+    /// What a handshake with the target negotiated just before the move, over TLS or ssh; `nil` for other channels.
+    public var session: SessionFacts?
+    /// The target's ssh host key; `nil` for other channels.
+    public var hostKey: String?
     /// What stood between the target's ports and everybody else before the move.
     public var probes: [GateProbe]?
     public var verdict: Verdict
@@ -44,7 +47,8 @@ public struct Evidence: Codable, Sendable, Equatable {
         bytesByHypervisor: UInt64? = nil,
         droppedAtGates: UInt64? = nil,
         peerCertificate: CertificateFacts? = nil,
-        tls: TLSFacts? = nil,
+        session: SessionFacts? = nil,
+        hostKey: String? = nil,
         probes: [GateProbe]? = nil,
         verdict: Verdict
     ) {
@@ -56,7 +60,8 @@ public struct Evidence: Codable, Sendable, Equatable {
         self.bytesByHypervisor = bytesByHypervisor
         self.droppedAtGates = droppedAtGates
         self.peerCertificate = peerCertificate
-        self.tls = tls
+        self.session = session
+        self.hostKey = hostKey
         self.probes = probes
         self.verdict = verdict
     }
@@ -127,9 +132,9 @@ public struct CertificateFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// What a TLS handshake negotiated.
-public struct TLSFacts: Codable, Sendable, Equatable {
-    /// For example `TLSv1.3`.
+/// What a handshake of TLS or ssh negotiated.
+public struct SessionFacts: Codable, Sendable, Equatable {
+    /// For example `TLSv1.3` or `SSH-2.0`.
     public var version: String
     /// For example `TLS_AES_256_GCM_SHA384`.
     public var suite: String

@@ -20,6 +20,8 @@ public struct LoadSample: Codable, Sendable, Equatable {
     public var channels: [Channel]?
     /// What this host saw of other hosts through their hypervisors.
     public var sightings: [PeerSighting]?
+    /// Its tunnels, in a sample now and then.
+    public var tunnels: [TunnelStatus]?
     public var failures: [SourceFailure]
 
     public init(
@@ -35,6 +37,7 @@ public struct LoadSample: Codable, Sendable, Equatable {
         vms: [VMSample]? = nil,
         channels: [Channel]? = nil,
         sightings: [PeerSighting]? = nil,
+        tunnels: [TunnelStatus]? = nil,
         failures: [SourceFailure] = []
     ) {
         self.host = host
@@ -49,6 +52,7 @@ public struct LoadSample: Codable, Sendable, Equatable {
         self.vms = vms
         self.channels = channels
         self.sightings = sightings
+        self.tunnels = tunnels
         self.failures = failures
     }
 }

@@ -16,6 +16,11 @@ public enum Channel: String, Codable, Sendable, CaseIterable {
     case plain
 }
 
+extension Channel {
+    /// Those that a policy may allow: all but `plain`.
+    public static let protected: [Channel] = allCases.filter { $0 != .plain }
+}
+
 /// How the memory is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy

@@ -14,34 +14,43 @@ public struct AgentService: Sendable {
     private let settings: Settings
     private let ledger: any FleetLedger
     private let hypervisor: any Hypervisor
-    private let mesh: Mesh
+    private let channels: Channels
+    private let preparations = Preparations()
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
+    private let identity: IdentityUpkeep?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
     /// How often the mesh and the gates are made sure of.
     private static let upkeepInterval: Duration = .seconds(10)
     private static let retryInterval: Duration = .seconds(2)
+    private static let tunnelsInterval: Duration = .seconds(20)
+    private static let tunnelsPerSample = 64
+    /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
+    private static let connectingTime: Duration = .seconds(30)
 
-    /// `record`: the file to which what the core is told and what it decides is recorded.
+    /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
+    /// host has none, as with pre-shared keys.
     public init(
         settings: Settings,
         host: String,
         ledger: any FleetLedger,
         hypervisor: any Hypervisor,
-        mesh: Mesh,
+        channels: Channels,
         logger: Logger,
-        record: String? = nil
+        record: String? = nil,
+        identity: IdentityUpkeep? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
         self.ledger = ledger
         self.hypervisor = hypervisor
-        self.mesh = mesh
+        self.channels = channels
         self.logger = logger
         self.record = record
+        self.identity = identity
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -49,7 +58,14 @@ public struct AgentService: Sendable {
     public func run() async {
         let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
         await withDiscardingTaskGroup { group in
-            group.addTask { await keepSampling() }
+            let sightings = PeerSightings(
+                of: settings.inventory,
+                for: host,
+                hypervisor: hypervisor,
+                logger: logger
+            )
+            group.addTask { await sightings.keep() }
+            group.addTask { await keepSampling(sightings) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(post) }
             var limits = limits
@@ -78,7 +94,7 @@ extension AgentService {
 
 extension AgentService {
     private var execution: MoveExecution {
-        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, mesh: mesh)
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
@@ -88,15 +104,19 @@ extension AgentService {
             post.yield(.appended(result, at: .byTheWallClock))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
-            let result = await execution.requirements(for: order)
+            let result = await requirements(for: order)
             post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .checkTarget(let order, let requirements, let promisedBytes):
-            let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+            var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+            if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
             post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
-        // The gate is the mesh's: `HostGates` will close it.
-        case .shut: break
+        case .shut(let order):
+            do { try await channels.mesh.closePinhole(for: order.source, channel: order.channel) } catch {
+                // Its timeout will.
+                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
+            }
         case .migrate(let order):
-            let result = await execution.migrate(order) { progress in
+            let result = await execution.migrate(order, preparations.take(order.id)) { progress in
                 post.yield(.progressed(order.id, progress, at: .byTheWallClock))
             }
             log(result, of: order)
@@ -120,6 +140,32 @@ extension AgentService {
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
             post.yield(.applied(order.id, result, at: .byTheWallClock))
         case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        }
+    }
+
+    /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
+    private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        async let requirements = execution.requirements(for: order)
+        let probes: [GateProbe]
+        do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
+            _ = await requirements
+            return .failure(error)
+        }
+        let result = await requirements
+        if case .success(let requirements) = result {
+            await preparations.keep(Preparation(probes: probes, memoryBytes: requirements.memoryBytes), for: order.id)
+        }
+        return result
+    }
+
+    /// Lets the order's source in, as long as its move may begin; why not, if that failed.
+    private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+        let untilBegun = order.latestBeginning - .byTheWallClock + Self.connectingTime
+        do {
+            try await channels.mesh.openPinhole(for: order.source, channel: order.channel, window: untilBegun)
+            return nil
+        } catch {
+            return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
         }
     }
 
@@ -166,7 +212,7 @@ extension AgentService {
                 metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
             )
             if completion.evidence.verdict == .leak {
-                logger.critical("LEAK: the tunnel to \(order.target) carried less than the hypervisor sent")
+                logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
             }
         case .failure(let failure):
             logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
@@ -177,18 +223,25 @@ extension AgentService {
 // MARK: loops
 
 extension AgentService {
-    private func keepSampling() async {
+    private func keepSampling(_ sightings: PeerSightings) async {
         var sampler = HostSampler(host: host, resources: resources)
         let clock = ContinuousClock()
         let start = clock.now
         var next = start
         var isFirst = true
+        var lastTunnels: ContinuousClock.Instant?
         while !Task.isCancelled {
-            let sample = await sampler.sample(
+            var sample = await sampler.sample(
                 at: .byTheWallClock,
                 uptime: clock.now - start,
                 hypervisor: hypervisor
             )
+            sample.channels = await channels.offered()
+            if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
+                sample.tunnels = await tunnels()
+                lastTunnels = clock.now
+            }
+            sample.sightings = sightings.recent(at: sample.at)
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {
@@ -201,11 +254,17 @@ extension AgentService {
         }
     }
 
+    /// The tunnels as charon has them; those in trouble first, as a sample holds only so many.
+    private func tunnels() async -> [TunnelStatus]? {
+        guard let all = try? await channels.mesh.meshStatus() else { return nil }
+        return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))
+    }
+
     private func keepMesh() async {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                try await mesh.apply(settings.inventory)
+                try await channels.mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
                 if lastFailure != nil { logger.notice("the mesh is configured again") }
                 lastFailure = nil
             } catch {
@@ -215,6 +274,7 @@ extension AgentService {
                 }
                 lastFailure = failure
             }
+            await identity?.look(channels.mesh, inventory: settings.inventory)
             try? await Task.sleep(for: Self.upkeepInterval)
         }
     }
@@ -223,18 +283,27 @@ extension AgentService {
     private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
         var orders: Cursor?
         var reports: Cursor?
+        var remarkLog = RemarkLog()
         var isCaughtUp = false
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                let skipped =
-                    try await ledger.readOn(OrderRecord.self, from: &orders) {
-                        post.yield(.order($0, at: .byTheWallClock))
-                    }
-                    + (try await ledger.readOn(OrderReport.self, from: &reports) {
+                var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) {
+                    post.yield(.order($0, at: .byTheWallClock))
+                }
+                remarks.add(
+                    try await ledger.readOn(OrderReport.self, from: &reports) {
                         post.yield(.report($0, at: .byTheWallClock))
-                    })
-                for reason in skipped { logger.warning("ledger", metadata: ["reason": "\(reason)"]) }
+                    }
+                )
+                for remark in remarkLog.due(remarks, at: .byTheWallClock) {
+                    let kind = remark.kind
+                    logger.log(
+                        level: kind.isRefusal ? .error : .warning,
+                        "ledger",
+                        metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
+                    )
+                }
                 if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
                 isCaughtUp = true
                 if ledgerIsOut { logger.notice("the ledger is back") }

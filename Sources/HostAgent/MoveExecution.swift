@@ -12,7 +12,7 @@ struct MoveExecution: Sendable {
     let host: HostName
     let settings: Settings
     let hypervisor: any Hypervisor
-    let mesh: Mesh
+    let channels: Channels
     /// How long the protected path may take to come up before a move is refused.
     static let escortTimeLimit: Duration = .seconds(20)
 
@@ -33,66 +33,43 @@ struct MoveExecution: Sendable {
     }
 
     /// Moves the VM; `progress` is called about once a second.
+    ///
+    /// `preparation`: what was seen when the order was accepted; `nil` where that was an earlier life of this agent.
     func migrate(
         _ order: MigrationOrder,
+        _ preparation: Preparation? = nil,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
             let reason = "host \(order.target) is not in this agent's configuration (hosts)"
             return .failure(refusal(.escort, runsOn: host, reason))
         }
-        return switch order.channel {
-        case .plain: await migrateInTheClear(order, to: target, progress: progress)
-        case .ipsec: await migrateUnderEscort(order, to: target, progress: progress)
-        case .tls, .ipsecTLS, .ssh, .sealed:
-            .failure(refusal(.escort, runsOn: host, "this agent has no channel '\(order.channel.rawValue)'"))
-        }
-    }
-
-    private func migrateInTheClear(
-        _ order: MigrationOrder,
-        to target: InventoryHost,
-        progress: @Sendable @escaping (MigrationProgress) -> Void
-    ) async -> Result<AgentCore.Completion, OrderFailure> {
-        guard settings.escort.allowPlain, order.issuer == .operator else {
+        guard order.channel != .plain || (settings.escort.allowPlain && order.issuer == .operator) else {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return .failure(refusal(.escort, runsOn: host, reason))
         }
+        let passage: any Passage
         do {
-            let request = request(for: order, to: target, address: target.address)
-            let outcome = try await hypervisor.migrate(request, progress: progress)
-            let evidence = Evidence(
-                channel: .plain,
-                bytesByHypervisor: outcome.bytesTransferred,
-                verdict: .unprotected
+            passage = try await channels.open(
+                order.channel,
+                to: order.target,
+                timeLimit: Self.escortTimeLimit,
+                window: settings.migration.timeLimit
             )
-            return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
-        } catch {
-            return .failure(failure(of: error, evidence: nil))
-        }
-    }
-
-    private func migrateUnderEscort(
-        _ order: MigrationOrder,
-        to target: InventoryHost,
-        progress: @Sendable @escaping (MigrationProgress) -> Void
-    ) async -> Result<AgentCore.Completion, OrderFailure> {
-        let meter: MoveMeter
-        do {
-            _ = try await mesh.establish(with: order.target, timeLimit: Self.escortTimeLimit)
-            meter = try await mesh.beginMove(order.target)
         } catch {
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
             return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
         }
-        let request = request(for: order, to: target, address: target.innerAddress)
-        let (result, loss) = await attempt(request, watching: meter, progress: progress)
+        let (result, loss) = await attempt(request(for: order, to: target, by: passage.route, preparation), passage, progress)
         switch result {
         case .success(let outcome):
-            let evidence = await meter.end(hypervisorBytes: outcome.bytesTransferred)
+            var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
+            evidence.probes = preparation?.probes
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
-            var failure = failure(of: error, evidence: await meter.end(hypervisorBytes: nil))
+            var evidence = await passage.end(hypervisorBytes: nil)
+            evidence.probes = preparation?.probes
+            var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
                 failure.reason = "the protected path was lost, so the move was ended: \(loss)"
@@ -101,14 +78,33 @@ struct MoveExecution: Sendable {
         }
     }
 
+    /// Knocks at the target's gates from here, where they must be shut; throws if one is open.
+    ///
+    /// A move in the clear has no gates to speak of: what is seen is told, and nothing follows from it.
+    func probeGates(for order: MigrationOrder) async throws(OrderFailure) -> [GateProbe] {
+        let probes: [GateProbe]
+        do {
+            probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
+        } catch {
+            guard order.channel != .plain else { return [] }
+            let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
+            throw OrderFailure(kind: .escort, reason: reason, runsOn: nil)
+        }
+        if order.channel != .plain, let open = probes.first(where: { $0.outcome == .open }) {
+            let error = EscortError.gateOpen(order.target, address: open.address, port: open.port)
+            throw refusal(.escort, error.description)
+        }
+        return probes
+    }
+
     /// The hypervisor's result, and why the path was lost if the move was ended for that.
     private func attempt(
         _ request: MigrationRequest,
-        watching meter: MoveMeter,
-        progress: @Sendable @escaping (MigrationProgress) -> Void
+        _ passage: any Passage,
+        _ progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> (Result<MigrationOutcome, HypervisorError>, loss: String?) {
         await withTaskGroup(of: String?.self) { group in
-            group.addTask { await endOnLoss(of: meter, moving: request.vm) }
+            group.addTask { await endOnLoss(of: passage, moving: request.vm) }
             let result: Result<MigrationOutcome, HypervisorError>
             do throws(HypervisorError) {
                 result = .success(try await hypervisor.migrate(request, progress: progress))
@@ -120,17 +116,17 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// Reads the tunnel's counters once a second, and ends the migration when the tunnel is gone.
+    /// Looks at the passage once a second, and ends the migration when it no longer holds.
     ///
     /// The bytes cannot leave in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or
     /// `nil` if it held.
-    private func endOnLoss(of meter: MoveMeter, moving vm: VMID) async -> String? {
+    private func endOnLoss(of passage: any Passage, moving vm: VMID) async -> String? {
         var losses = 0
         var reason: String?
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             guard !Task.isCancelled else { break }
-            let observation = await meter.observe()
+            let observation = await passage.observe()
             losses = observation.isUp ? 0 : losses + 1
             // One may be the moment between two SAs while they are rekeyed.
             guard losses >= 3 else { continue }
@@ -140,16 +136,41 @@ struct MoveExecution: Sendable {
         return reason
     }
 
-    private func request(for order: MigrationOrder, to target: InventoryHost, address: String) -> MigrationRequest {
+    private func request(
+        for order: MigrationOrder,
+        to target: InventoryHost,
+        by route: MigrationRoute,
+        _ preparation: Preparation?
+    ) -> MigrationRequest {
+        let address = if case .direct(let address) = route.kind { address } else { target.address }
         let bracketed = address.contains(":") ? "[\(address)]" : address
         return MigrationRequest(
             vm: order.vm,
-            peerURI: target.libvirtURI,
+            peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
+            transport: transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime
+        )
+    }
+}
+
+extension MoveExecution {
+    /// What one TLS connection of QEMU's may carry: QEMU 7.2 can crash after some 64 GB (QEMU bug 1937).
+    static let singleTLSConnectionBytes: UInt64 = 48_000_000_000
+    /// Pre-copy sends a busy VM's memory about this many times over before it converges.
+    static let expectedCopies: UInt64 = 2
+    static let parallelConnections = 4
+
+    private func transport(by route: MigrationRoute, memoryBytes: UInt64) -> Transport {
+        guard case .direct = route.kind else { return .tunnelled }
+        guard let name = route.tlsName else { return .direct(tls: nil, parallelConnections: nil) }
+        let mayPassLimit = memoryBytes > Self.singleTLSConnectionBytes / Self.expectedCopies
+        return .direct(
+            tls: TLSParameters(targetName: name),
+            parallelConnections: mayPassLimit ? Self.parallelConnections : nil
         )
     }
 }

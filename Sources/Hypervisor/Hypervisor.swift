@@ -59,6 +59,39 @@ public protocol Hypervisor: Sendable {
     /// It hands nothing on: whether the VM starts with its host, which `migrate` sets at the target at its end, is lost
     /// with the definition, and a person has to set it there.
     func discardHandedOver(_ vm: VMID) async throws(HypervisorError)
+
+    /// Stops a running VM and saves it, memory and devices, in a new file of the folder (stop-and-copy's first half).
+    ///
+    /// When it returns, the VM is off here (`.inactive`, or `.absent` if it is transient) and the image is complete. On
+    /// any error but `.inDoubt` it runs here as before and no file is left. On `.inDoubt` the file, if there is one, may
+    /// be all that is left of the VM's memory: see `presence` and `image(at:)`, and keep it.
+    ///
+    /// The image is the guest's memory in the clear: an implementation throws `.refused` for a folder that is not
+    /// memory (tmpfs), that others may enter, or without room for all the VM's memory. Nothing keeps a person from
+    /// starting the VM from the definition that stays here; that it does not start with its host is seen to.
+    /// When the calling task is cancelled, the save is stopped; it may have been done by then, and return.
+    func save(_ vm: VMID, in folder: String, timeLimit: Duration) async throws(HypervisorError) -> SavedVM
+
+    /// What a saved image holds; throws if it is not complete.
+    func image(at path: String) async throws(HypervisorError) -> SavedImage
+
+    /// Lets a saved VM run on from its image here, and returns when it runs (stop-and-copy's second half): the instant
+    /// from which it does.
+    ///
+    /// On any error but `.inDoubt` it does not run here, and the image is as it was; on `.inDoubt` it may run. After
+    /// success the image is removed: it must not be restored twice.
+    ///
+    /// The caller has made sure that no other host has the VM active, and that none has let it run since it was saved:
+    /// this memory would be older than its disks. It throws `.refused` if the VM is not as `restoration` says.
+    /// Not stopped by cancellation: a VM that is off is waiting for it.
+    func restore(
+        _ saved: SavedVM,
+        _ restoration: Restoration,
+        timeLimit: Duration
+    ) async throws(HypervisorError) -> Instant
+
+    /// What a peer's hypervisor shows of its machine and its active VMs, asked of it directly.
+    func sighting(ofPeer uri: String, named host: HostName) async throws(HypervisorError) -> PeerSighting
 }
 
 /// A VM with the hypervisor's counters.
@@ -72,6 +105,8 @@ public struct DomainStatus: Sendable, Equatable {
     public var waitTimeNanoseconds: UInt64?
     public var vcpus: Int?
     public var memoryBytes: UInt64?
+    /// The digest of its definition (`VMSample.definition`), of an active VM.
+    public var definition: String?
     public init(
         id: VMID,
         name: String,
@@ -79,7 +114,8 @@ public struct DomainStatus: Sendable, Equatable {
         cpuTimeNanoseconds: UInt64?,
         waitTimeNanoseconds: UInt64? = nil,
         vcpus: Int?,
-        memoryBytes: UInt64?
+        memoryBytes: UInt64?,
+        definition: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -88,39 +124,7 @@ public struct DomainStatus: Sendable, Equatable {
         self.waitTimeNanoseconds = waitTimeNanoseconds
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
-    }
-}
-
-/// One migration as the hypervisor is asked to do it: pre-copy, live, peer to peer.
-public struct MigrationRequest: Sendable, Equatable {
-    public var vm: VMID
-    /// The peer hypervisor's URI, over which the two daemons talk.
-    public var peerURI: String
-    /// Where the memory goes, for instance `tcp://10.78.0.2`.
-    public var migrateURI: String
-    /// The address the target listens on.
-    public var listenAddress: String
-    /// The longest it may take in all, and the longest without any progress.
-    public var timeLimit: Duration
-    public var stallLimit: Duration
-    /// The downtime aimed at.
-    public var maxDowntime: Duration
-    public init(
-        vm: VMID,
-        peerURI: String,
-        migrateURI: String,
-        listenAddress: String,
-        timeLimit: Duration,
-        stallLimit: Duration,
-        maxDowntime: Duration
-    ) {
-        self.vm = vm
-        self.peerURI = peerURI
-        self.migrateURI = migrateURI
-        self.listenAddress = listenAddress
-        self.timeLimit = timeLimit
-        self.stallLimit = stallLimit
-        self.maxDowntime = maxDowntime
+        self.definition = definition
     }
 }
 

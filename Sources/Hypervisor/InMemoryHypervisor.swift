@@ -18,7 +18,8 @@ public struct InMemoryHypervisor: Hypervisor {
                 state: copy.presence.state,
                 cpuTimeNanoseconds: copy.presence == .inactive ? nil : copy.cpuTimeNanoseconds,
                 vcpus: copy.needs.vcpus,
-                memoryBytes: copy.needs.memoryBytes
+                memoryBytes: copy.needs.memoryBytes,
+                definition: copy.presence == .inactive ? nil : copy.needs.definition
             )
         }.sorted { $0.id < $1.id }
     }
@@ -118,8 +119,31 @@ public struct InMemoryHypervisor: Hypervisor {
         }
     }
 
+    public func sighting(
+        ofPeer uri: String,
+        named name: HostName
+    ) async throws(HypervisorError) -> PeerSighting {
+        let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
+        guard let peer, peer.answers else {
+            let attempt = "see what \(name) shows at \(uri)"
+            throw HypervisorError(.notConnected, attempt: attempt, detail: "it does not answer")
+        }
+        return world.state.withLock { state in
+            let taken = state.memoryTaken(on: peer.name)
+            return PeerSighting(
+                host: name,
+                at: world.now(),
+                cpus: peer.cpus,
+                memoryBytes: peer.memoryBytes,
+                availableBytes: peer.memoryBytes - min(taken, peer.memoryBytes),
+                activeVMs: (state.copies[peer.name] ?? [:]).filter { $0.value.presence != .inactive }.keys.sorted(),
+                vmMemoryBytes: taken
+            )
+        }
+    }
+
     /// The host, if its hypervisor answers.
-    private func ask(_ attempt: String) throws(HypervisorError) -> InMemoryHost {
+    func ask(_ attempt: String) throws(HypervisorError) -> InMemoryHost {
         guard let here = world.state.withLock({ $0.hosts[host] }), here.answers else {
             throw HypervisorError(.notConnected, attempt: attempt, detail: "\(host) does not answer")
         }

@@ -42,12 +42,21 @@ public struct InMemoryScript: Sendable, Equatable {
     }
 }
 
+/// How the next save or restore of a VM goes in the in-memory world.
+public enum InMemoryTurn: Sendable, Equatable {
+    case succeed
+    case fail(HypervisorError.Kind, detail: String)
+    /// The call ends with `.inDoubt`, and what it was to do was done, or not.
+    case loseTouch(done: Bool)
+}
+
 /// A host of the in-memory world.
 public struct InMemoryHost: Sendable, Equatable {
     public var name: HostName
     /// The URI under which its peers know it.
     public var uri: String
     public var memoryBytes: UInt64
+    public var cpus: Int
     public var facts: HypervisorFacts
     /// The libvirt networks that are active on it.
     public var networks: [String]
@@ -60,6 +69,7 @@ public struct InMemoryHost: Sendable, Equatable {
         name: HostName,
         uri: String,
         memoryBytes: UInt64,
+        cpus: Int = 8,
         facts: HypervisorFacts,
         networks: [String] = [],
         unmet: [PreflightFailure] = [],
@@ -68,6 +78,7 @@ public struct InMemoryHost: Sendable, Equatable {
         self.name = name
         self.uri = uri
         self.memoryBytes = memoryBytes
+        self.cpus = cpus
         self.facts = facts
         self.networks = networks
         self.unmet = unmet

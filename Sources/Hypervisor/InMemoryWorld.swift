@@ -35,6 +35,10 @@ public final class InMemoryWorld: Sendable {
         var copies: [HostName: [VMID: Copy]] = [:]
         var moves: [VMID: Move] = [:]
         var scripts: [VMID: InMemoryScript] = [:]
+        var turns: [VMID: InMemoryTurn] = [:]
+        /// The one image of a saved VM that is as new as its disks.
+        var images: [VMID: Int] = [:]
+        var imagesMade = 0
         var violations: [String] = []
     }
 
@@ -66,11 +70,18 @@ public final class InMemoryWorld: Sendable {
     ) {
         let isKnown = presence != .absent && !(isTransient && presence == .inactive)
         let copy = isKnown ? Copy(needs: vm, presence: presence, isTransient: isTransient) : nil
-        state.withLock { $0.copies[host, default: [:]][vm.id] = copy }
+        state.withLock { state in
+            state.copies[host, default: [:]][vm.id] = copy
+            // It runs on: what was saved before is older than its disks.
+            if presence.executes { state.images[vm.id] = nil }
+        }
     }
 
     /// Sets how the next migration of the VM goes.
     public func script(_ vm: VMID, _ script: InMemoryScript) { state.withLock { $0.scripts[vm] = script } }
+
+    /// Sets how the next save or restore of the VM goes.
+    public func script(_ vm: VMID, _ turn: InMemoryTurn) { state.withLock { $0.turns[vm] = turn } }
 
     /// Changes a host, for instance to make its hypervisor fall silent.
     public func change(_ host: HostName, _ change: (inout InMemoryHost) -> Void) {
@@ -176,5 +187,5 @@ extension InMemoryWorld.State {
 
 extension DomainPresence {
     /// Whether the VM executes there.
-    fileprivate var executes: Bool { self == .running || self == .migratingOut }
+    var executes: Bool { self == .running || self == .migratingOut }
 }

@@ -32,6 +32,11 @@ struct Cgroups: Sendable {
         }
     }
 
+    /// A group without limits beside the others; there already is fine.
+    func makeGroup(_ group: String) throws {
+        for root in layout.roots { try Files.makeFolder(folder(root, group)) }
+    }
+
     /// In version 2 a group's children have only the controllers that it passes on.
     private func enableControllers(in folder: String) throws {
         do {

@@ -21,7 +21,7 @@ struct HostFiles: Sendable {
 
     /// Folders of the machine that the host has for itself.
     private static let privateFolders = [
-        "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/swanctl",
+        "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/swanctl", "/etc/pki",
     ]
 
     func write(kernelHasESP: Bool) throws {
@@ -43,20 +43,25 @@ struct HostFiles: Sendable {
     ///
     /// Started inside the host's network namespace with mount and UTS namespaces of its own.
     private var holdScript: String {
-        let binds = Self.privateFolders.filter(Files.exists).map { "mount --bind \(folder)\($0) \($0)" }
+        let binds = Self.privateFolders.map { "[ ! -d \($0) ] || mount --bind \(folder)\($0) \($0)" }
         return """
             #!/bin/sh
             set -e
             \(joinSystemGroup)
             mount --make-rprivate /
+            # Not on every machine, and empty there.
+            mkdir -p /etc/pki
             # /sys must show this network namespace, and still the cgroup trees.
             mount --rbind /sys/fs/cgroup \(folder)/cgroup
             mount -t sysfs sysfs /sys
             mount --rbind \(folder)/cgroup /sys/fs/cgroup
             \(binds.joined(separator: "\n"))
+            mount --bind \(site.hostsFile) /etc/hosts
             # A /run of its own: pid files and sockets of two hosts must not meet.
             mount --bind \(folder)/run /run
             hostname \(name)
+            # libvirtd connects to the target's QEMU itself, and cannot be stopped in it: 15 s, not the kernel's 130.
+            echo 3 > /proc/sys/net/ipv4/tcp_syn_retries || :
             echo $$ > \(holderPIDFile)
             exec sleep infinity
 
@@ -78,19 +83,25 @@ struct HostFiles: Sendable {
         """
     }
 
-    /// The daemon listens on the inner address alone: peers reach it only through the tunnels.
+    /// Over TLS the daemon serves the cluster's hosts anywhere; plain TCP is open on the inner address alone, by the rule
+    /// in `LabNetwork`, as libvirtd knows one listening address for both.
     private var libvirtdConf: String {
         """
-        listen_tls = 0
+        listen_tls = 1
+        crl_file = "/etc/pki/CA/cacrl.pem"
+        tls_allowed_dn_list = [ \(allowedSubjects) ]
         listen_tcp = 1
         auth_tcp = "none"
         auth_unix_ro = "none"
         auth_unix_rw = "none"
-        listen_addr = "\(LabSite.innerAddress(ofHost: plan.number))"
+        listen_addr = "0.0.0.0"
         host_uuid = "5eaf00d1-0000-4000-8000-\(hexadecimal(UInt64(plan.number), digits: 12))"
 
         """
     }
+
+    /// Of the lab's hosts: neither controller nor operator has any business with libvirt.
+    private var allowedSubjects: String { (1...99).map { "\"CN=h\($0)\"" }.joined(separator: ", ") }
 
     /// What a namespace that is no machine needs; real hosts keep libvirt's defaults.
     private static let qemuConf = """
@@ -101,6 +112,8 @@ struct HostFiles: Sendable {
         namespaces = [ ]
         remember_owner = 0
         stdio_handler = "file"
+        migrate_tls_x509_cert_dir = "/etc/pki/qemu"
+        migrate_tls_x509_verify = 1
 
         """
 
@@ -108,7 +121,7 @@ struct HostFiles: Sendable {
         let esp = kernelHasESP ? "" : "kernel-libipsec "
         return """
             charon {
-                load = random nonce x509 pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
+                load = random nonce x509 revocation constraints pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
             \(esp)kernel-netlink socket-default vici updown
                 filelog {
                     stderr {

@@ -28,6 +28,7 @@ extension HostLab {
     public var settings: Settings {
         var settings = Settings()
         settings.ledger.folder = site.ledgerFolder
+        settings.ledger.marks = "\(site.stateFolder)/marks-controller.json"
         settings.ledger.pollInterval = .milliseconds(500)
         settings.sampling.interval = .seconds(2)
         settings.decisionInterval = .seconds(2)
@@ -48,18 +49,22 @@ extension HostLab {
         settings.migration.timeLimit = .seconds(180)
         settings.migration.stallLimit = .seconds(60)
         settings.migration.maxDowntime = .milliseconds(500)
+        settings.identity.controller = site.controllerIdentity
+        settings.identity.operator = site.operatorIdentity
         settings.inventory = inventory
         return settings
     }
 
     /// The ledger of the lab in somebody's name.
-    public func ledger(as writer: LedgerWriter) -> SharedLog { SharedLog(folder: site.ledgerFolder, writer: writer) }
+    public func ledger(as writer: LedgerWriter) throws -> SharedLog {
+        let folder = writer == .controller ? site.controllerIdentity : site.operatorIdentity
+        let security = try MemberFolder(folder).security(requiringKey: true)
+        return SharedLog(folder: site.ledgerFolder, writer: writer, security: security)
+    }
 
-    /// Makes the ledger and the mesh's key, and starts an agent on every host.
+    /// Makes the ledger and starts an agent on every host.
     public func startAgents(_ programs: Programs, settings: Settings) async throws {
         try await SharedLog.create(folder: site.ledgerFolder)
-        let key = (0..<32).map { _ in hexadecimal(UInt64(UInt8.random(in: .min ... .max)), digits: 2) }.joined()
-        for host in hosts { try Files.write("cluster \(key)\n", to: pskFile(of: host), mode: 0o600) }
         for host in hosts { try await startAgent(on: host, programs, settings: settings) }
     }
 
@@ -69,13 +74,14 @@ extension HostLab {
         own.host = host.name.rawValue
         own.sampling.cgroup = "\(site.name)/\(host.name)"
         own.hypervisorURI = "qemu:///system"
-        own.escort.pskFile = pskFile(of: host)
+        own.ledger.marks = "\(host.folder)/marks.json"
+        own.identity.folder = host.identityFolder
+        // Private to the host, as everything that its daemons read.
+        own.identity.libvirtPKI = "/etc/pki"
         own.escort.viciSocket = host.viciURI
         own.escort.folder = host.folder
         try await host.startAgent(binary: programs.agent, configuration: own.documentedFile())
     }
-
-    private func pskFile(of host: LabHost) -> String { "\(host.folder)/psk" }
 
     private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
     public var controllerLog: String { "\(site.infrastructureLogFolder)/controller.log" }

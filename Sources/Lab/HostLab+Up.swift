@@ -76,6 +76,9 @@ extension HostLab {
     }
 
     private func bringUpHosts(_ network: LabNetwork) async throws {
+        for host in hosts { try Files.makeFolder(host.folder) }
+        try await LabCluster(site: site).make(for: hosts)
+        try Files.write(hostNames, to: site.hostsFile)
         for host in hosts {
             try cgroups.makeHost(host.name.rawValue, memoryBytes: host.plan.memoryBytes)
             try await network.makeHost(host.plan)
@@ -84,5 +87,10 @@ extension HostLab {
             for host in hosts { group.addTask { try await host.bringUp(kernelHasESP: kernelHasESP) } }
             try await group.waitForAll()
         }
+    }
+
+    /// TLS goes by names.
+    private var hostNames: String {
+        "127.0.0.1 localhost\n" + hosts.map { "\($0.address) \($0.name)\n" }.joined()
     }
 }

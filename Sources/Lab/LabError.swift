@@ -15,6 +15,12 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
     case timedOut(what: String, after: Duration, log: String)
     /// A file or folder could not be read, made or written.
     case file(path: String, reason: String)
+    /// An interface of a wire cannot be used.
+    case wire(interface: String, reason: String)
+    /// A move of a demonstration could not be ordered, or nothing was heard of it.
+    case move(guest: String, reason: String)
+    /// A bulk transfer between two hosts did not come about.
+    case transfer(String)
     /// Something of the lab outlived `down`.
     case left([String])
 
@@ -31,6 +37,9 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
         case .timedOut(let what, let limit, let log):
             "\(what) did not come up within \(limit)\(log.isEmpty ? "" : "; the end of its log:\n\(log)")"
         case .file(let path, let reason): "\(path): \(reason)"
+        case .wire(let interface, let reason): "the wire at \(interface): \(reason)"
+        case .move(let guest, let reason): "the move of \(guest): \(reason)"
+        case .transfer(let reason): "a bulk transfer failed: \(reason)"
         case .left(let what): "the lab was taken down, but this is left: \(what.joined(separator: "; "))"
         }
     }

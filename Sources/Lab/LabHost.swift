@@ -20,6 +20,10 @@ public struct LabHost: Sendable {
     public var viciURI: String { "unix://\(files.viciSocket)" }
     /// For peers, through the tunnel.
     public var libvirtURI: String { "qemu+tcp://\(innerAddress)/system" }
+    /// For peers, over the LAN with mutual certificates; hosts know each other's names.
+    public var libvirtTLSURI: String { "qemu+tls://\(name)/system" }
+    /// Key, certificate and roster of the host.
+    public var identityFolder: String { "\(folder)/identity" }
     public var capacity: HostCapacity { HostCapacity(plan: plan, cgroups: files.cgroups) }
     /// The end of a command line typed by a person: `…/h1/enter virsh list`.
     public var enterPath: String { files.enter }

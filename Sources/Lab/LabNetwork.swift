@@ -6,6 +6,7 @@ internal import Fleet
 /// The lab's namespaces and the wires between them.
 ///
 ///     ekl-lan: br0 ─┬─ veth ─ ekl-store: eth0 10.77.0.250
+///                   ├─ veth ─ ekl-stranger: eth0 10.77.0.240, when somebody is to look in from outside
 ///                   └─ veth ─ ekl-hN: eth0 ─ br0 10.77.0.N ─ the guests' taps
 struct LabNetwork: Sendable {
     let site: LabSite
@@ -36,6 +37,24 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set eth0 master \(LabSite.bridge)")
         try await ip(namespace, "addr add \(LabSite.lanAddress(ofHost: plan.number))/24 dev \(LabSite.bridge)")
         try await ip(namespace, "link set \(LabSite.bridge) up")
+        // libvirtd's plain TCP asks nobody who he is: not on the LAN.
+        let rule = """
+            table inet lab {
+              chain input {
+                type filter hook input priority filter - 20; policy accept;
+                iifname != "lo" ip daddr != \(LabSite.innerAddress(ofHost: plan.number)) tcp dport 16509 drop
+              }
+            }
+            """
+        try await Command("ip", ["netns", "exec", namespace, "nft", "-f", "-"]).run(input: rule)
+    }
+
+    /// A machine on the LAN that is in no mesh and runs nothing; there already is fine.
+    func makeStranger() async throws {
+        guard !namespaces().contains(site.strangerNamespace) else { return }
+        try await addNamespace(site.strangerNamespace)
+        try await plug(site.strangerNamespace, port: "stranger")
+        try await ip(site.strangerNamespace, "addr add \(LabSite.strangerAddress)/24 dev eth0")
     }
 
     /// Whether this kernel does ESP itself; all namespaces share that.
@@ -61,7 +80,7 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set eth0 up")
     }
 
-    private func ip(_ namespace: String, _ words: String) async throws {
+    func ip(_ namespace: String, _ words: String) async throws {
         try await Command("ip", ["-n", namespace] + words.split(separator: " ").map(String.init)).run()
     }
 }

@@ -67,6 +67,10 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     public var roundsPerUnit: Int
     /// How much memory it rewrites, in MiB per second.
     public var dirtyMiBPerSecond: Double
+    /// How much of its memory holds data that never change, in MiB: what a move has to send.
+    ///
+    /// `memoryMiB` must leave some 80 MiB beside it.
+    public var fillMiB: Int
 
     /// At 5.5 million rounds a unit takes 13 to 18 ms under software emulation on a core of 2020s x86, so that the guest
     /// wants 0.13 to 0.18 of a core: two of them are at ease on half a core, three are not.
@@ -75,13 +79,15 @@ public struct GuestPlan: Sendable, Codable, Equatable {
         host: HostName,
         memoryMiB: Int = 96,
         roundsPerUnit: Int = 5_500_000,
-        dirtyMiBPerSecond: Double = 0.5
+        dirtyMiBPerSecond: Double = 0.5,
+        fillMiB: Int = 0
     ) {
         self.number = number
         self.host = host
         self.memoryMiB = memoryMiB
         self.roundsPerUnit = roundsPerUnit
         self.dirtyMiBPerSecond = dirtyMiBPerSecond
+        self.fillMiB = fillMiB
     }
 
     public var name: String { "vm\(number)" }

@@ -25,6 +25,10 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var cacheFolder: String { "/var/cache/evenkeel-lab" }
     /// The shared log: visible on all hosts under this very path.
     public var ledgerFolder: String { "\(stateFolder)/ledger" }
+    /// The certificate authority, as `evenkeel init` makes it: for `evenkeel host`, `certificates` and so on.
+    public var clusterFolder: String { "\(stateFolder)/cluster" }
+    public var controllerIdentity: String { "\(stateFolder)/identities/controller" }
+    public var operatorIdentity: String { "\(stateFolder)/identities/operator" }
     /// One console file per guest, on a path all hosts share, so that it goes on after a move.
     public var consoleFolder: String { "\(stateFolder)/consoles" }
     /// What the guests boot, on a path all hosts share.
@@ -33,6 +37,8 @@ public struct LabSite: Sendable, Codable, Equatable {
     var programFolder: String { "\(stateFolder)/bin" }
     /// What the guests' definitions name as their emulator: it moves itself into its host's cgroup, then becomes QEMU.
     public var emulator: String { "\(stateFolder)/qemu-system-x86_64" }
+    /// /etc/hosts of every host.
+    var hostsFile: String { "\(stateFolder)/hosts" }
     var stateFile: String { "\(stateFolder)/state.json" }
     var infrastructureLogFolder: String { "\(stateFolder)/logs" }
 
@@ -40,11 +46,14 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var lanNamespace: String { "\(shortName)-lan" }
     /// Runs the iSCSI target.
     public var storageNamespace: String { "\(shortName)-store" }
+    /// A machine that is nobody's host: for attacks and probes from outside.
+    public var strangerNamespace: String { "\(shortName)-stranger" }
     func namespace(ofHost number: Int) -> String { "\(shortName)-h\(number)" }
 
     /// The bridge in `lanNamespace`, and the one inside each host.
     public static let bridge = "br0"
     static let storageAddress = "10.77.0.250"
+    static let strangerAddress = "10.77.0.240"
     static let storagePort = 3260
     /// The target that holds all disks.
     public static let targetName = "iqn.2026-01.lab.evenkeel:disks"

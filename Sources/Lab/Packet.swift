@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
-internal import Glibc
 
 /// A captured Ethernet frame.
 public struct Packet: Sendable, Equatable {
@@ -23,20 +22,7 @@ public struct Packet: Sendable, Equatable {
 
     /// Where the byte string begins, each time, without overlaps.
     public func offsets(of needle: [UInt8]) -> [Int] {
-        guard let first = needle.first else { return [] }
-        var found: [Int] = []
-        bytes.withUnsafeBytes { haystack in
-            guard let base = haystack.baseAddress else { return }
-            var offset = 0
-            while let at = memchr(base + offset, Int32(first), haystack.count - offset) {
-                let start = UnsafeRawPointer(at) - base
-                guard start + needle.count <= haystack.count else { return }
-                let isHere = memcmp(at, needle, needle.count) == 0
-                if isHere { found.append(start) }
-                offset = start + (isHere ? needle.count : 1)
-            }
-        }
-        return found
+        bytes.withUnsafeBytes { ByteSearch.offsets(of: needle, in: $0) }
     }
 
     /// The frame as Wireshark's bytes pane shows it: offset, 16 bytes in hexadecimal, the same as text.
@@ -67,6 +53,9 @@ public struct Packet: Sendable, Equatable {
         if let spi = ip.spi { parts.append("SPI 0x\(hexadecimal(UInt64(spi), digits: 8))") }
         return (parts + ["\(originalLength) bytes"]).joined(separator: "  ")
     }
+
+    /// The innermost protocol that is known, such as `ESP in UDP`, `IKE` or `ARP`.
+    var protocolName: String { internet?.name ?? link }
 
     /// Encapsulating Security Payload, bare or in UDP.
     public var isESP: Bool { internet?.spi != nil }

@@ -19,6 +19,15 @@ public struct Cursor: Codable, Hashable, Sendable, Comparable, CustomStringConve
 
     public var description: String { "\(segment):\(offset)" }
 
+    /// The place that `description` names.
+    public init?(_ description: String) {
+        let parts = description.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let segment = Int(parts[0]), let offset = Int64(parts[1]) else { return nil }
+        self.init(segment: segment, offset: offset)
+        // Each place has one name.
+        guard self.description == description else { return nil }
+    }
+
     public static func < (left: Self, right: Self) -> Bool {
         (left.segment, left.offset) < (right.segment, right.offset)
     }

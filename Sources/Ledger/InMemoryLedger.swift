@@ -9,30 +9,36 @@ internal import Synchronization
 public struct InMemoryLedger: FleetLedger {
     private let content: Content
     private let writer: LedgerWriter
+    private let security: LedgerSecurity
     private let maximumRecordBytes: Int
     private let now: @Sendable () -> Instant
 
     /// An empty ledger; records longer than `maximumRecordBytes` are refused.
     public init(
         writer: LedgerWriter,
+        security: LedgerSecurity = .unsigned,
         maximumRecordBytes: Int = 1 << 20,
         now: @escaping @Sendable () -> Instant = { .byTheWallClock }
     ) {
         self.content = Content()
         self.writer = writer
+        self.security = security
         self.maximumRecordBytes = maximumRecordBytes
         self.now = now
     }
 
-    private init(_ other: InMemoryLedger, writer: LedgerWriter) {
+    private init(_ other: InMemoryLedger, writer: LedgerWriter, security: LedgerSecurity) {
         self.content = other.content
         self.writer = writer
+        self.security = security
         self.maximumRecordBytes = other.maximumRecordBytes
         self.now = other.now
     }
 
-    /// The same ledger in another writer's hands.
-    public func writing(as writer: LedgerWriter) -> InMemoryLedger { InMemoryLedger(self, writer: writer) }
+    /// The same ledger in another writer's hands, who signs and verifies in his own way if one is given.
+    public func writing(as writer: LedgerWriter, security: LedgerSecurity? = nil) -> InMemoryLedger {
+        InMemoryLedger(self, writer: writer, security: security ?? self.security)
+    }
 
     /// From now on everything done with this content fails with `error`; `nil` ends the outage.
     public func fail(with error: LedgerError?) {
@@ -41,10 +47,12 @@ public struct InMemoryLedger: FleetLedger {
 
     public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
         let record = LedgerRecord(writer: writer, at: now(), body: entry)
-        let line = try LineCodec.encode(record, limit: maximumRecordBytes)
+        let signer = try security.signer(for: writer) { [content] in content.id }
+        let draft = try LineCodec.draft(record, signer: signer, limit: maximumRecordBytes)
         try content.state.withLock { state in
             if let outage = state.outage { throw outage }
-            state.lines[Entry.stream, default: []].append(line.dropLast())
+            let place = Cursor(segment: 1, offset: Int64(state.lines[Entry.stream, default: []].count))
+            state.lines[Entry.stream, default: []].append(try draft.line(at: place).dropLast())
         }
     }
 
@@ -77,7 +85,12 @@ public struct InMemoryLedger: FleetLedger {
                 hasMore: range.upperBound < lines.count
             )
         }
-        return raw.decoded(as: entries)
+        return raw.decoded(as: entries, by: LineReader(verifier: verifier, now: now()))
+    }
+
+    private var verifier: RecordVerifier? {
+        guard case .signed(_, let roster) = security else { return nil }
+        return content.verifiers.verifier(ledger: content.id, roster: roster())
     }
 
     private final class Content: Sendable {
@@ -85,6 +98,8 @@ public struct InMemoryLedger: FleetLedger {
             var lines: [LedgerStream: [ArraySlice<UInt8>]] = [:]
             var outage: LedgerError?
         }
+        let id = LedgerFile.newID()
         let state = Mutex(State())
+        let verifiers = RecordVerifier.Cache()
     }
 }

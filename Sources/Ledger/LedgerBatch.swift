@@ -5,7 +5,7 @@ public struct LedgerBatch<Entry: LedgerEntry>: Sendable {
     public var records: [LedgerRecord<Entry>]
     /// Where the next read goes on.
     public var next: Cursor
-    /// Lines that are no records, or none this version can read.
+    /// Lines that are no records, none this version can read, or records that do not count.
     public var skipped: [SkippedLine]
     /// Set when records were removed before this reader came to them.
     public var gap: LedgerGap?
@@ -35,6 +35,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
     /// Where the line begins.
     public var at: Cursor
     public var bytes: Int
+    /// Whom it names as its writer; `nil` where it names nobody, or no member of the cluster.
+    public var writer: LedgerWriter?
     public var reason: Reason
 
     public enum Reason: Sendable, Equatable, CustomStringConvertible {
@@ -46,25 +48,31 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
         case unknownVersion(Int)
         /// No record of this stream; why, in words.
         case unreadable(String)
+        /// A record that does not count.
+        case refused(RecordRefusal)
 
         public var description: String {
             switch self {
             case .torn: "its writer was stopped in the middle of it"
             case .tooLong: "it is longer than any record can be"
             case .unknownVersion(let version):
-                "its format is version \(version), this program reads up to \(LineCodec.version): update it"
+                "its format is version \(version), this program reads up to \(LineCodec.signedVersion): update it"
             case .unreadable(let reason): reason
+            case .refused(let refusal): refusal.description
             }
         }
     }
 
-    public init(at: Cursor, bytes: Int, reason: Reason) {
+    public init(at: Cursor, bytes: Int, writer: LedgerWriter? = nil, reason: Reason) {
         self.at = at
         self.bytes = bytes
+        self.writer = writer
         self.reason = reason
     }
 
-    public var description: String { "skipped \(bytes) bytes at \(at): \(reason)" }
+    public var description: String {
+        "skipped \(bytes) bytes at \(at)\(writer.map { ", named as \($0)'s" } ?? ""): \(reason)"
+    }
 }
 
 /// Records that a reader never saw, because retention removed them first.

@@ -16,6 +16,12 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
     case unencodable(stream: LedgerStream, reason: String)
     /// The log does not contain the place the reader wants to go on from.
     case cursorNotInLog(path: String, cursor: Cursor, reason: String)
+    /// The log lacks what this host has read in it or written to it.
+    case rolledBack(path: String, reason: String, mayBeWritten: Bool = false)
+    /// Readers would not count what this writer signs.
+    case notAMember(LedgerWriter, reason: String)
+    /// The ledger was made before records were signed.
+    case withoutIdentity(path: String)
     /// The storage itself did not answer.
     case stalled(path: String, waited: Duration, mayBeWritten: Bool)
     case failed(operation: String, path: String, reason: String, mayBeWritten: Bool)
@@ -23,7 +29,9 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whether readers may find the record although the append was not confirmed.
     public var mayBeWritten: Bool {
         switch self {
-        case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten): mayBeWritten
+        case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten),
+            .rolledBack(_, _, let mayBeWritten):
+            mayBeWritten
         default: false
         }
     }
@@ -57,6 +65,15 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .cursorNotInLog(let path, let cursor, let reason):
             "\(path) has no place \(cursor): \(reason); if the ledger was replaced or restored on purpose, read it "
                 + "again from the beginning"
+        case .rolledBack(let path, let reason, _):
+            "\(path) was set back or replaced: \(reason); nothing is done by it, or orders could be carried out twice: "
+                + "find out who did that. If it was meant, cancel what it must not begin again, and with agent or "
+                + "controller stopped say 'evenkeel ledger accept' there"
+        case .notAMember(let writer, let reason):
+            "\(writer) cannot write to this ledger: \(reason)"
+        case .withoutIdentity(let path):
+            "\(path) has no id, so no record can be signed for this ledger alone: create a new ledger, or set "
+                + "ledger.unsigned on every host"
         case .stalled(let path, let waited, let mayBeWritten):
             "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)): check the shared storage"
         case .failed(let operation, let path, let reason, let mayBeWritten):

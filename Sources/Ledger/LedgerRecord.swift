@@ -15,7 +15,7 @@ public struct LedgerRecord<Entry: LedgerEntry>: Sendable, Equatable {
     }
 }
 
-/// Who wrote a record: a claim, until records are signed.
+/// Who wrote a record; in a ledger whose records are not signed, who claims to have.
 ///
 /// In the ledger it is one word: `host:h1`, `controller` or `operator`.
 public enum LedgerWriter: Hashable, Sendable, CustomStringConvertible {

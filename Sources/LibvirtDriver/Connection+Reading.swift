@@ -10,26 +10,31 @@ extension Connection {
     func facts() throws(LibvirtError) -> HypervisorFacts {
         var version: CUnsignedLong = 0
         guard virConnectGetVersion(handle.pointer, &version) == 0 else { throw .last(in: "virConnectGetVersion") }
-        var library: CUnsignedLong = 0
-        guard virConnectGetLibVersion(handle.pointer, &library) == 0 else {
-            throw .last(in: "virConnectGetLibVersion")
-        }
         let capabilities = try takeString(virConnectGetCapabilities(handle.pointer), from: "virConnectGetCapabilities")
         let document = try? XMLDocument(xmlString: capabilities, options: [.nodeLoadExternalEntitiesNever])
         let cpu = document?.rootElement()?.elements(forName: "host").first?.elements(forName: "cpu").first
-        return HypervisorFacts(
+        return try HypervisorFacts(
             type: type,
             version: UInt64(version),
-            libvirtVersion: UInt64(library),
+            libvirtVersion: UInt64(libvirtVersion()),
             architecture: cpu?.elements(forName: "arch").first?.stringValue ?? "unknown",
             cpuModel: cpu?.elements(forName: "model").first?.stringValue
         )
     }
 
-    /// All domains, active or not.
+    /// The daemon's version: 9000000 for 9.0.0.
+    func libvirtVersion() throws(LibvirtError) -> UInt {
+        var version: CUnsignedLong = 0
+        guard virConnectGetLibVersion(handle.pointer, &version) == 0 else {
+            throw .last(in: "virConnectGetLibVersion")
+        }
+        return version
+    }
+
+    /// All domains, active or not; with the digests of the active ones' definitions if asked.
     ///
     /// `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
-    func domains() throws(LibvirtError) -> [DomainStatus] {
+    func domains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
         let wanted =
             VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue
             | VIR_DOMAIN_STATS_VCPU.rawValue
@@ -39,12 +44,14 @@ extension Connection {
         guard count >= 0 else {
             let error = LibvirtError.last(in: "virConnectGetAllDomainStats")
             guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
-            return try domainsOneByOne()
+            return try domainsOneByOne(withDigests: withDigests)
         }
         defer { virDomainStatsRecordListFree(records) }
         return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
             guard let record = record?.pointee, let domain = record.dom else { return nil }
-            return Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
+            var status = Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
+            if withDigests, status?.state.isActive == true { status?.definition = Self.digest(of: domain) }
+            return status
         }
     }
 
@@ -81,7 +88,7 @@ extension Connection {
     }
 
     /// For drivers without bulk statistics.
-    private func domainsOneByOne() throws(LibvirtError) -> [DomainStatus] {
+    private func domainsOneByOne(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
         var domains: UnsafeMutablePointer<virDomainPtr?>?
         let count = virConnectListAllDomains(handle.pointer, &domains, 0)
         guard count >= 0 else { throw .last(in: "virConnectListAllDomains") }
@@ -99,9 +106,19 @@ extension Connection {
                 state: state.vmState,
                 cpuTimeNanoseconds: state.isActive ? info.cpuTime : nil,
                 vcpus: Int(info.nrVirtCpu),
-                memoryBytes: UInt64(info.memory) * 1024
+                memoryBytes: UInt64(info.memory) * 1024,
+                definition: withDigests && state.isActive ? Self.digest(of: domain.pointer) : nil
             )
         }
+    }
+
+    /// The digest of the live definition; `nil` when it cannot be read, as of a domain that has just gone.
+    ///
+    /// libvirt formats the definition from memory, without asking QEMU: a domain in a job does not hold it up.
+    private static func digest(of domain: virDomainPtr) -> String? {
+        let text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
+        guard let xml = try? takeString(text, from: "virDomainGetXMLDesc") else { return nil }
+        return try? DomainDefinition(xml: xml).digest
     }
 
     static func uuid(of domain: virDomainPtr) -> VMID? {
@@ -176,7 +193,8 @@ extension Connection {
             memoryBytes: definition.memoryBytes(),
             cpuXML: definition.cpuXML,
             disks: definition.disks,
-            networks: definition.networks
+            networks: definition.networks,
+            definition: definition.digest
         )
     }
 }

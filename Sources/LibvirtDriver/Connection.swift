@@ -10,8 +10,8 @@ final class Connection: Sendable {
     /// libvirt's driver name in lower case, such as `qemu`, `xen`, `test`.
     let type: String
 
-    init(opening uri: String) throws(LibvirtError) {
-        handle = try ConnectionHandle(opening: uri)
+    init(opening uri: String, readOnly: Bool = false) throws(LibvirtError) {
+        handle = try ConnectionHandle(opening: uri, readOnly: readOnly)
         type = virConnectGetType(handle.pointer).map { String(cString: $0).lowercased() } ?? "unknown"
         // A daemon that hangs or a peer that is gone must not hold a call forever: after about 20 s without an answer
         // libvirt closes the connection. Local drivers refuse keepalive; they have nobody to lose.

@@ -8,7 +8,7 @@ internal import Hypervisor
 struct DomainDefinition {
     /// Kept, because an element does not keep its document.
     private let document: XMLDocument
-    private let root: XMLElement
+    let root: XMLElement
 
     init(xml: String) throws {
         let document = try XMLDocument(xmlString: xml, options: [.nodeLoadExternalEntitiesNever])

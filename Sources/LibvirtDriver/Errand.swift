@@ -30,6 +30,28 @@ final class Errand: Sendable {
         return answer.given.withLock { $0 }
     }
 
+    /// Asks once a second until an answer, given the one before, will do; the last answer when the limit has passed.
+    static func lastAnswer<Answered: Sendable>(
+        within limit: Duration,
+        _ question: @Sendable @escaping () throws -> Answered,
+        until suffices: (Answered, Answered?) -> Bool
+    ) -> Answered? {
+        let clock = ContinuousClock()
+        let deadline = clock.now + limit
+        let errand = Errand()
+        var former: Answered?
+        var last: Answered?
+        repeat {
+            // The last question gets its time too: an answer that was cut short would hide the one before.
+            let now = errand.run(within: max(.seconds(1), deadline - clock.now), question)
+            if let now, suffices(now, former) { return now }
+            former = now
+            last = now ?? last
+            Thread.sleep(forTimeInterval: max(0, min(1, (deadline - clock.now).inSeconds)))
+        } while clock.now < deadline
+        return last
+    }
+
     private final class Answer<R: Sendable>: Sendable {
         let given = Mutex<R?>(nil)
         let arrival = DispatchSemaphore(value: 0)

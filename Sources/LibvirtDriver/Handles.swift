@@ -12,9 +12,12 @@ internal import Glibc
 struct ConnectionHandle: ~Copyable, @unchecked Sendable {
     let pointer: virConnectPtr
 
-    init(opening uri: String) throws(LibvirtError) {
+    init(opening uri: String, readOnly: Bool) throws(LibvirtError) {
         EventLoop.ensureRunning()
-        guard let pointer = virConnectOpen(uri) else { throw .last(in: "virConnectOpen") }
+        let function = readOnly ? "virConnectOpenReadOnly" : "virConnectOpen"
+        guard let pointer = readOnly ? virConnectOpenReadOnly(uri) : virConnectOpen(uri) else {
+            throw .last(in: function)
+        }
         self.pointer = pointer
     }
 

@@ -18,7 +18,7 @@ extension LibvirtHypervisor {
         let calls = LibvirtMigrationCalls(request, uri: connector.uri, attempt: attempt)
         let run = MigrationRun(request, calls: calls, limits: limits, report: progress)
         let isFirst = runs.withLock { runs in
-            guard runs[request.vm] == nil else { return false }
+            guard runs[request.vm] == nil, !saves.withLock({ $0.contains(request.vm) }) else { return false }
             runs[request.vm] = run
             return true
         }

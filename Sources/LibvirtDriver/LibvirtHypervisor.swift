@@ -31,6 +31,8 @@ public final class LibvirtHypervisor: Hypervisor {
     let limits: Limits
     /// The migrations this process runs.
     let runs = Mutex<[VMID: MigrationRun]>([:])
+    /// The VMs that this process saves or restores.
+    let saves = Mutex<Set<VMID>>([])
 
     public init(uri: String, limits: Limits = Limits()) {
         connector = Connector(uri: uri)
@@ -53,7 +55,7 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     public func domains() async throws(HypervisorError) -> [DomainStatus] {
-        try await perform("list the VMs of \(connector.uri)") { try $0.domains() }
+        try await perform("list the VMs of \(connector.uri)") { try $0.domains(withDigests: true) }
     }
 
     public func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence {
@@ -89,6 +91,20 @@ public final class LibvirtHypervisor: Hypervisor {
         return try await BlockingCall.run(attempt, limit: limits.peer) { () throws(HypervisorError) -> DomainPresence in
             do throws(LibvirtError) {
                 return try Connection(opening: uri).presence(of: vm)
+            } catch {
+                throw HypervisorError(.notConnected, attempt: attempt, detail: error.detail)
+            }
+        }
+    }
+
+    public func sighting(
+        ofPeer uri: String,
+        named host: HostName
+    ) async throws(HypervisorError) -> PeerSighting {
+        let attempt = "see what \(host) shows at \(uri)"
+        return try await BlockingCall.run(attempt, limit: limits.peer) { () throws(HypervisorError) -> PeerSighting in
+            do throws(LibvirtError) {
+                return try Connection(opening: uri, readOnly: true).sighting(of: host)
             } catch {
                 throw HypervisorError(.notConnected, attempt: attempt, detail: error.detail)
             }

@@ -17,12 +17,12 @@ struct MigrationCall {
         let isPersistent = try check(domain, attempt: attempt)
         let traits = MigrationTraits.of(connection.type)
         var parameters = OwnedParameters()
-        try parameters.add(VIR_MIGRATE_PARAM_URI, request.migrateURI)
-        if traits.takesListenAddress { try parameters.add(VIR_MIGRATE_PARAM_LISTEN_ADDRESS, request.listenAddress) }
+        let carrying = try traits.flags(for: request.transport, libvirt: connection.libvirtVersion(), attempt: attempt)
+        try add(request.transport, to: &parameters, traits)
         // Both definitions are given, as read here: with one missing libvirt takes the other one's place from what
         // either side has at the time, which may name the source's devices (CVE-2020-17376).
         try parameters.add(VIR_MIGRATE_PARAM_DEST_XML, Self.definition(of: domain))
-        var flags = VIR_MIGRATE_LIVE.rawValue | VIR_MIGRATE_PEER2PEER.rawValue | traits.guards
+        var flags = VIR_MIGRATE_LIVE.rawValue | VIR_MIGRATE_PEER2PEER.rawValue | traits.guards | carrying
         if isPersistent {
             flags |= VIR_MIGRATE_PERSIST_DEST.rawValue | VIR_MIGRATE_UNDEFINE_SOURCE.rawValue
             if traits.takesPersistentXML {
@@ -58,6 +58,22 @@ struct MigrationCall {
         _ = events.completed(within: .seconds(2))
         _ = consume subscription
         return isPersistent && startsWithHost == 1
+    }
+
+    /// Compression of parallel connections stays off, as it is without a parameter: its parsers have had bugs.
+    private func add(
+        _ transport: Transport,
+        to parameters: inout OwnedParameters,
+        _ traits: MigrationTraits
+    ) throws(LibvirtError) {
+        // Tunnelled, libvirt refuses an address of QEMU's.
+        guard case .direct(let tls, let parallelConnections) = transport else { return }
+        try parameters.add(VIR_MIGRATE_PARAM_URI, request.migrateURI)
+        if traits.takesListenAddress { try parameters.add(VIR_MIGRATE_PARAM_LISTEN_ADDRESS, request.listenAddress) }
+        if let tls { try parameters.add(VIR_MIGRATE_PARAM_TLS_DESTINATION, tls.targetName) }
+        if let parallelConnections {
+            try parameters.add(VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, Int32(parallelConnections))
+        }
     }
 
     private static func connect(to uri: String, attempt: String) throws(HypervisorError) -> Connection {

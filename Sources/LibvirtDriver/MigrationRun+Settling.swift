@@ -65,7 +65,7 @@ extension MigrationRun {
     ///
     /// A copy that waits there is asked about again, since the target may just be ending it or letting it run.
     private func presenceAtTarget() -> DomainPresence? {
-        lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
+        Errand.lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
     }
 
     /// Where the VM stands at the source, once the answer is stable; the last answer, or `nil`, if it does not become
@@ -74,31 +74,9 @@ extension MigrationRun {
     /// libvirt resumes a VM at the source a moment after the call has failed, and a restarted libvirtd first looks
     /// after the migrations it finds: an answer counts when it is given twice, a second apart.
     private func whereabouts() -> DomainPresence? {
-        lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
+        Errand.lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
             now == former && now != .migratingOut && now != .pausedByMigration
         }
-    }
-
-    /// Asks once a second until an answer, given the one before, will do; the last answer when the limit has passed.
-    private func lastAnswer(
-        within limit: Duration,
-        _ question: @Sendable @escaping () throws -> DomainPresence,
-        until suffices: (DomainPresence, DomainPresence?) -> Bool
-    ) -> DomainPresence? {
-        let clock = ContinuousClock()
-        let deadline = clock.now + limit
-        let errand = Errand()
-        var former: DomainPresence?
-        var last: DomainPresence?
-        repeat {
-            // The last question gets its time too: an answer that was cut short would hide the one before.
-            let now = errand.run(within: max(.seconds(1), deadline - clock.now), question)
-            if let now, suffices(now, former) { return now }
-            former = now
-            last = now ?? last
-            Thread.sleep(forTimeInterval: max(0, min(1, (deadline - clock.now).inSeconds)))
-        } while clock.now < deadline
-        return last
     }
 
     /// The kind of an error of a migration that had begun, of which `.refused` would be untrue.
@@ -106,6 +84,7 @@ extension MigrationRun {
         switch ending {
         case .cancelled: .cancelled
         case .tookTooLong, .stalled: .timedOut
+        case .tooMuchForTLS: .failed
         case nil: error.kind == .noSuchVM || error.kind == .refused ? .failed : error.kind
         }
     }
@@ -115,6 +94,8 @@ extension MigrationRun {
         case .cancelled: "it was cancelled"
         case .tookTooLong: "it took longer than the limit of \(request.timeLimit)"
         case .stalled: "nothing was sent for \(request.stallLimit)"
+        case .tooMuchForTLS:
+            "it sent \(Self.singleTLSLimit) bytes over one TLS connection, which QEMU may not survive; it needs parallel ones"
         case nil: "it ended"
         }
     }

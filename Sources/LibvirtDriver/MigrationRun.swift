@@ -20,6 +20,8 @@ final class MigrationRun: Sendable {
         case cancelled
         case tookTooLong
         case stalled
+        /// It sent more than one TLS connection can bear.
+        case tooMuchForTLS
     }
 
     struct State {
@@ -37,6 +39,10 @@ final class MigrationRun: Sendable {
     private let wake = DispatchSemaphore(value: 0)
     private let statistics = Errand()
     private let aborts = Errand()
+
+    /// Bytes after which a move over one TLS connection is stopped: QEMU may crash, and with it the VM, after some
+    /// 64 GB (QEMU bug 1937).
+    static let singleTLSLimit: UInt64 = 48_000_000_000
 
     static func attempt(_ request: MigrationRequest) -> String { "migrate VM \(request.vm) to \(request.peerURI)" }
     var attempt: String { Self.attempt(request) }
@@ -110,6 +116,7 @@ final class MigrationRun: Sendable {
             }
             if now - began >= request.timeLimit { end(.tookTooLong) }
             if now - lastGain >= request.stallLimit { end(.stalled) }
+            if mostSent >= Self.singleTLSLimit, request.transport.isSingleTLS { end(.tooMuchForTLS) }
             guard state.withLock({ $0.ending }) != nil else { continue }
             // A call that has not begun asks first, and is told no.
             if !isUnderWay, !state.withLock({ $0.isUnderWay }) { return nil }
@@ -161,5 +168,11 @@ final class MigrationRun: Sendable {
 
     private func setAutostart() -> Bool {
         Errand().run(within: limits.peer) { [calls] in try calls.setAutostartAtTarget() } != nil
+    }
+}
+
+extension Transport {
+    fileprivate var isSingleTLS: Bool {
+        if case .direct(.some, let connections) = self { connections == nil } else { false }
     }
 }

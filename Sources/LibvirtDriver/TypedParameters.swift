@@ -36,5 +36,11 @@ struct OwnedParameters: ~Copyable {
         }
     }
 
+    mutating func add(_ name: String, _ value: Int32) throws(LibvirtError) {
+        guard virTypedParamsAddInt(&pointer, &count, &capacity, name, value) == 0 else {
+            throw .last(in: "virTypedParamsAddInt")
+        }
+    }
+
     deinit { virTypedParamsFree(pointer, count) }
 }

@@ -18,7 +18,7 @@ public struct SettingKey: Sendable {
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
-    public static let all: [SettingKey] = general + escort + policy + planning
+    public static let all: [SettingKey] = general + identity + escort + policy + planning
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -73,6 +73,29 @@ extension SettingKey {
         key(path, meaning, field, parse: { text throws(ValueError) in try parseText(text) }, show: { $0 })
     }
 
+    private static func optionalPath(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, String?> & Sendable
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parsePath(text) }, show: { $0 })
+    }
+
+    private static let identity: [SettingKey] = [
+        path(
+            "identity.folder",
+            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
+            \.identity.folder
+        ),
+        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
+        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
+        optionalPath(
+            "identity.libvirt_pki",
+            "Where the agent puts the same certificate for libvirt and QEMU, such as /etc/pki; unset: nowhere.",
+            \.identity.libvirtPKI
+        ),
+    ]
+
     private static let general: [SettingKey] = [
         optionalText("host", "The name of the host an agent runs on, as in hosts; by default the system's.", \.host),
         path(
@@ -93,6 +116,17 @@ extension SettingKey {
             "How often agents and controller look for new records.",
             \.ledger.pollInterval
         ),
+        flag(
+            "ledger.unsigned",
+            "Whether records are neither signed nor verified: whoever can write to the folder can then order moves.",
+            \.ledger.unsigned
+        ),
+        optionalText(
+            "ledger.marks",
+            "The local file of how far an agent or controller has seen the ledger; by default "
+                + "/var/lib/evenkeel/marks-WRITER.json.",
+            \.ledger.marks
+        ),
         duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
         optionalText(
             "sampling.cgroup",
@@ -112,9 +146,9 @@ extension SettingKey {
     ]
 
     private static let escort: [SettingKey] = [
-        path(
+        optionalPath(
             "escort.psk_file",
-            "The file with the mesh's pre-shared key; readable by its owner alone.",
+            "A file with pre-shared keys, used for the mesh in place of certificates. Weaker: see docs/escort.md.",
             \.escort.pskFile
         ),
         optionalText(
@@ -131,6 +165,28 @@ extension SettingKey {
             "escort.own_charon",
             "Whether charon serves nobody else: the generated file is then all that is loaded.",
             \.escort.ownCharon
+        ),
+        hostChannels,
+        key(
+            "escort.minimum_suite",
+            "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
+            \.escort.minimumSuite,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
+            "escort.ssh_uri",
+            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system ({name}: its name).",
+            \.escort.sshURI,
+            parse: { text throws(ValueError) in try parseSSHURI(text) },
+            show: { $0 }
+        ),
+        key(
+            "escort.migration_ports",
+            "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
+            \.escort.migrationPorts,
+            parse: parsePorts,
+            show: { "\($0.lowerBound)-\($0.upperBound)" }
         ),
         flag(
             "escort.allow_plain",
@@ -200,6 +256,18 @@ extension SettingKey {
             \.policy.orderLifetime
         ),
     ]
+
+    private static let hostChannels: SettingKey = {
+        var setting = key(
+            "escort.channels",
+            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            \.escort.channels,
+            parse: parseChannels,
+            show: { $0.map(\.rawValue).joined(separator: ", ") }
+        )
+        setting.isList = true
+        return setting
+    }()
 
     private static let channels: SettingKey = {
         var setting = key(

@@ -160,3 +160,23 @@ func parsePath(_ text: String) throws(ValueError) -> String {
     guard text.hasPrefix("/") else { throw ValueError(reason: "'\(text)' is no absolute path") }
     return text
 }
+
+/// `49152-49215`: ports, both ends included.
+func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
+    let ends = text.split(separator: "-").compactMap { Int($0) }
+    guard ends.count == 2, (1024...65535).contains(ends[0]), (ends[0]...65535).contains(ends[1]) else {
+        throw ValueError(reason: "'\(text)' is no range of ports such as 49152-49215")
+    }
+    return ends[0]...ends[1]
+}
+
+/// A libvirt URI over ssh that asks who the peer is.
+func parseSSHURI(_ text: String) throws(ValueError) -> String {
+    guard text.contains("+ssh://"), text.contains("{address}") || text.contains("{name}") else {
+        throw ValueError(reason: "'\(text)' is no URI such as qemu+ssh://root@{address}/system")
+    }
+    guard !text.contains("no_verify=1") else {
+        throw ValueError(reason: "'\(text)' would talk to anybody (no_verify)")
+    }
+    return text
+}

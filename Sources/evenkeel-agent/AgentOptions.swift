@@ -3,6 +3,9 @@ import ArgumentParser
 import Escort
 import Fleet
 import Foundation
+import HostAgent
+import Identity
+import Ledger
 import Settings
 
 /// The options that every command of the agent has.
@@ -36,13 +39,57 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
-    func mesh(_ settings: Settings, of host: HostName) throws -> Mesh {
+    func channels(_ settings: Settings, of host: HostName, _ identity: MemberIdentity?) throws -> Channels {
+        Channels(
+            mesh: try mesh(settings, of: host, identity),
+            tls: identity.map {
+                TLSFiles(
+                    certificate: $0.certificatePath,
+                    key: $0.keyPath,
+                    anchors: $0.anchorsPath,
+                    revocations: $0.revocationsPath
+                )
+            },
+            ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
+            configured: settings.escort.channels
+        )
+    }
+
+    /// This host's identity, checked; `nil` where the mesh goes by pre-shared keys and there is none.
+    func identity(_ settings: Settings, of host: HostName) async throws -> MemberIdentity? {
+        let folder = settings.identity.folder
+        if settings.escort.pskFile != nil, !FileManager.default.fileExists(atPath: folder) { return nil }
+        // What fails here is tried again, and told, while the agent runs.
+        _ = try? await IdentityFolder(folder).update(fromLedger: settings.ledger.folder)
+        let identity = try await IdentityFolder(folder).load()
+        guard identity.name == .host(host) else {
+            throw SettingsError(
+                origin: folder,
+                key: "identity.folder",
+                reason: "it is the identity of \(identity.name), not of this host, '\(host)'"
+            )
+        }
+        return identity
+    }
+
+    func mesh(_ settings: Settings, of host: HostName, _ identity: MemberIdentity?) throws -> Mesh {
         let folder = settings.escort.folder
+        let credentials: any Credentials
+        if let keys = settings.escort.pskFile {
+            credentials = try PreSharedKeys(contentsOf: keys)
+        } else if let identity {
+            credentials = try CertificateCredentials(identity)
+        } else {
+            throw SettingsError(origin: folder, key: "identity.folder", reason: "this host has no identity")
+        }
         return Mesh(
             local: host,
-            credentials: try PreSharedKeys(contentsOf: settings.escort.pskFile),
+            credentials: credentials,
             placement: settings.escort.ownCharon ? .alone(folder: folder) : .included(folder: folder),
-            socket: settings.escort.viciSocket
+            socket: settings.escort.viciSocket,
+            migrationPorts: settings.escort.migrationPorts,
+            sshPort: settings.escort.sshURI.flatMap { SSHAccess(uriTemplate: $0).port } ?? 22,
+            minimum: settings.escort.minimumSuite
         )
     }
 }

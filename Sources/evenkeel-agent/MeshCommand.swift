@@ -22,13 +22,13 @@ struct MeshCommand: AsyncParsableCommand {
     var remove = false
 
     private struct View: Encodable {
-        var peers: [PeerStatus]
+        var peers: [TunnelStatus]
         var gates: GateCounters
     }
 
     func run() async throws {
         let (settings, host) = try options.settings()
-        let mesh = try options.mesh(settings, of: host)
+        let mesh = try options.mesh(settings, of: host, try await options.identity(settings, of: host))
         guard !remove else {
             let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
             // What it finds there it takes for its own, to remove it.
@@ -54,7 +54,7 @@ struct MeshCommand: AsyncParsableCommand {
         }
     }
 
-    private static func line(_ peer: PeerStatus) -> String {
+    private static func line(_ peer: TunnelStatus) -> String {
         guard peer.isUp, let sa = peer.association else {
             return "\(peer.peer): down\(peer.trouble.map { ", \($0)" } ?? "")"
         }

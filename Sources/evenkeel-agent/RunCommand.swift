@@ -5,6 +5,7 @@ import Escort
 import Fleet
 import Glibc
 import HostAgent
+import Identity
 import Ledger
 import LibvirtDriver
 import Logging
@@ -36,17 +37,29 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let (settings, host) = try options.settings()
         let lock = try ProcessLock(path: Self.lockPath, purpose: "agent")
-        var log = SharedLog.Options()
-        log.lockWait = settings.ledger.lockTimeout
-        log.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let logger = Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
+        let identity = try await options.identity(settings, of: host)
+        let roster = identity.map { CurrentRoster($0.roster) }
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
+        if settings.escort.pskFile != nil {
+            logger.warning(
+                """
+                The mesh goes by pre-shared keys: whoever has the cluster's key can pass for any host, a host cannot be \
+                revoked, and a key never expires. Certificates ('evenkeel host add') have none of these weaknesses.
+                """
+            )
+        }
         let service = AgentService(
             settings: settings,
             host: host.rawValue,
-            ledger: SharedLog(folder: settings.ledger.folder, writer: .host(host), options: log),
+            ledger: try ledger(settings, of: host, identity, roster),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            mesh: try options.mesh(settings, of: host),
-            logger: Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) }),
-            record: record
+            channels: try options.channels(settings, of: host, identity),
+            logger: logger,
+            record: record,
+            identity: try await upkeep(identity, roster, settings, logger)
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
@@ -58,5 +71,64 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         withExtendedLifetime(lock) {}
+    }
+
+    /// Records are signed with the identity's key and verified by the roster, which `upkeep` renews.
+    private func ledger(
+        _ settings: Settings,
+        of host: HostName,
+        _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?
+    ) throws -> SharedLog {
+        var options = SharedLog.Options()
+        options.lockWait = settings.ledger.lockTimeout
+        options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let writer = LedgerWriter.host(host)
+        let security: LedgerSecurity
+        if settings.ledger.unsigned {
+            security = .unsigned
+        } else if let identity, let roster {
+            security = .signed(by: identity.signingKey) { roster.roster }
+        } else {
+            throw SettingsError(
+                origin: settings.identity.folder,
+                key: "identity.folder",
+                reason: "without an identity records cannot be signed; 'evenkeel host add' makes one, or ledger.unsigned "
+                    + "does without on every host"
+            )
+        }
+        return SharedLog(
+            folder: settings.ledger.folder,
+            writer: writer,
+            security: security,
+            marks: LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: writer)),
+            options: options
+        )
+    }
+
+    private func upkeep(
+        _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?,
+        _ settings: Settings,
+        _ logger: Logger
+    ) async throws -> IdentityUpkeep? {
+        guard let identity else { return nil }
+        let left = Int((identity.facts.expires - .byTheWallClock).inSeconds / 86400)
+        logger.log(
+            level: left < 30 ? .warning : .info,
+            "the certificate expires in \(left) days",
+            metadata: ["roster": "\(identity.roster.number)"]
+        )
+        let pki = settings.identity.libvirtPKI.map { PKIFolders(root: $0) }
+        try await pki?.install(identity)
+        return IdentityUpkeep(
+            folder: IdentityFolder(settings.identity.folder),
+            identity: identity,
+            roster: roster,
+            ledgerFolder: settings.ledger.folder,
+            pki: pki,
+            servesMesh: settings.escort.pskFile == nil,
+            logger: logger
+        )
     }
 }

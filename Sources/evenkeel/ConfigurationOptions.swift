@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Foundation
+import Identity
 import Ledger
 import Settings
 
@@ -33,10 +34,43 @@ struct ConfigurationOptions: ParsableArguments {
         return try Settings.ofThisProcess(file: config, flags: set + (folder.map { ["ledger.folder=\($0)"] } ?? []))
     }
 
-    func openLedger(_ settings: Settings, as writer: LedgerWriter) -> SharedLog {
+    /// The ledger in the controller's hands, who goes by marks and cannot do without a key; `identity` is the
+    /// controller's, `nil` where records are not signed.
+    func openControllersLedger(_ settings: Settings, _ identity: MemberFolder?) throws -> SharedLog {
+        let marks = LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller))
+        let security = try identity?.security(requiringKey: true) ?? .unsigned
+        return openLedger(settings, as: .controller, security: security, marks: marks)
+    }
+
+    /// The ledger in an operator's hands; without his key it can be read, which any member's roster is enough for.
+    func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
+        guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
+        let own = settings.identity.operator
+        let folder =
+            [own, settings.identity.controller, settings.identity.folder].first {
+                FileManager.default.isReadableFile(atPath: "\($0)/\(SignedRoster.fileName)")
+            } ?? own
+        // Who may not write the folder verifies by the roster that is there.
+        _ = try? await IdentityFolder(folder).update(fromLedger: settings.ledger.folder)
+        let security = try MemberFolder(folder).security(requiringKey: false, withKey: folder == own)
+        return openLedger(settings, as: .operator, security: security)
+    }
+
+    private func openLedger(
+        _ settings: Settings,
+        as writer: LedgerWriter,
+        security: LedgerSecurity,
+        marks: LedgerMarks? = nil
+    ) -> SharedLog {
         var options = SharedLog.Options()
         options.lockWait = settings.ledger.lockTimeout
         options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
-        return SharedLog(folder: settings.ledger.folder, writer: writer, options: options)
+        return SharedLog(
+            folder: settings.ledger.folder,
+            writer: writer,
+            security: security,
+            marks: marks,
+            options: options
+        )
     }
 }

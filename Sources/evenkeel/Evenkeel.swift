@@ -15,10 +15,10 @@ struct Evenkeel: AsyncParsableCommand {
             Exit codes: 0 success; 1 failure, with the reason on standard error; 64 wrong usage.
             """,
         subcommands: [
-            ControllerCommand.self, StatusCommand.self, PlanCommand.self, ExplainCommand.self, PlaceCommand.self,
-            MigrateCommand.self, CancelCommand.self, ClearCommand.self, VerifyCommand.self, LedgerCommand.self,
-            SimulateCommand.self,
-            ReplayCommand.self, ConfigurationCommand.self, LabCommand.self,
+            InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,
+            PlanCommand.self, ExplainCommand.self, PlaceCommand.self, MigrateCommand.self, CancelCommand.self,
+            ClearCommand.self, VerifyCommand.self, MeshCommand.self, ProbeCommand.self, LedgerCommand.self,
+            SimulateCommand.self, ReplayCommand.self, ConfigurationCommand.self, LabCommand.self,
         ]
     )
 }

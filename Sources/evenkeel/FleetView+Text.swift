@@ -9,6 +9,7 @@ extension FleetView {
         var sections = [hostTable.text, vmTable.text]
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
         if !closed.isEmpty { sections.append(closedTable.text) }
+        if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
         if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
         return sections.joined(separator: "\n\n")
     }

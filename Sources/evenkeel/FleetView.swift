@@ -53,6 +53,8 @@ struct FleetView: Encodable, Sendable {
     /// Channels that leaks have closed.
     var closed: [ClosedChannels.Closure]
     var warnings: [String]
+    /// What was passed over in the ledger, by stream, kind and writer.
+    var ledger: [LedgerRemarks.Entry]
 
     /// Reads the whole ledger.
     ///
@@ -66,13 +68,14 @@ struct FleetView: Encodable, Sendable {
         _ = core.handle(.enrolled(hardware))
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
-        return FleetView(core, at: .byTheWallClock, warnings: news.warnings)
+        return FleetView(core, at: .byTheWallClock, remarks: news.remarks)
     }
 
-    init(_ core: ControllerCore, at instant: Instant, warnings: [String] = []) {
+    init(_ core: ControllerCore, at instant: Instant, remarks: LedgerRemarks = LedgerRemarks()) {
         at = instant
         let snapshot = core.snapshot(at: instant)
-        self.warnings = warnings + snapshot.runningTwice(policy: core.policy).map(\.words) + core.doubts.map(\.words)
+        ledger = remarks.entries
+        warnings = snapshot.runningTwice(policy: core.policy).map(\.words) + core.doubts.map(\.words)
         hosts = snapshot.hosts.map { host in
             let judgement = host.judgement(in: snapshot, policy: core.policy)
             return Host(

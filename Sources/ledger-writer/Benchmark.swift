@@ -3,15 +3,35 @@ import Fleet
 import Foundation
 import Ledger
 
-/// Appends samples from `writers` processes at once, each synced to the storage, and prints the rate.
-func benchmark(folder: String, writers: Int, appends: Int) async throws {
+/// Measures appending and reading, each record synced to the storage; then, where asked for, the same with signatures.
+func benchmark(folder: String, writers: Int, appends: Int, signedToo: Bool) async throws {
+    let bare = try await measure(folder: folder, writers: writers, appends: appends, keys: nil)
+    guard signedToo else { return }
+    let names = (1...max(1, writers)).map { "h\($0)" }
+    let keys = try Keys.make(in: "\(folder).keys", for: names)
+    let signed = try await measure(folder: "\(folder).signed", writers: writers, appends: appends, keys: keys)
+    say(
+        String(
+            format: "signed takes %.2f times as long to append, %.2f times as long to read",
+            signed.appending / bare.appending,
+            signed.reading / bare.reading
+        )
+    )
+}
+
+private func measure(
+    folder: String,
+    writers: Int,
+    appends: Int,
+    keys: Keys?
+) async throws -> (appending: Double, reading: Double) {
     try await SharedLog.create(folder: folder)
     let clock = ContinuousClock()
     let start = clock.now
     let processes = try (1...max(1, writers)).map { number in
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = ["bench-one", folder, "h\(number)", String(appends)]
+        process.arguments = ["bench-one", folder, "h\(number)", String(appends)] + (keys.map { [$0.folder] } ?? [])
         try process.run()
         return process
     }
@@ -19,24 +39,20 @@ func benchmark(folder: String, writers: Int, appends: Int) async throws {
     let failed = processes.filter { $0.terminationStatus != 0 }.count
     let seconds = (clock.now - start).inSeconds
     let rate = Double((writers - failed) * appends) / seconds
+    let kind = keys == nil ? "unsigned" : "signed"
     say(
-        String(
-            format: "%d writers, %d appends each, %d failed: %.2f s, %.0f appends/s",
-            writers,
-            appends,
-            failed,
-            seconds,
-            rate
-        )
+        "\(kind): \(writers) writers, \(appends) appends each, \(failed) failed: "
+            + String(format: "%.2f s, %.0f appends/s", seconds, rate)
     )
-    try await readBack(folder)
+    return (seconds, try await readBack(folder, keys: keys))
 }
 
-/// Reads all there is, as a controller does when it starts, and prints the rate.
-private func readBack(_ folder: String) async throws {
-    let log = SharedLog(folder: folder, writer: .controller)
+/// Reads all there is, as a controller does when it starts, prints the rate and returns the seconds.
+private func readBack(_ folder: String, keys: Keys?) async throws -> Double {
+    let log = SharedLog(folder: folder, writer: .controller, security: try keys?.security(of: nil) ?? .unsigned)
     let clock = ContinuousClock()
     let start = clock.now
+    let processorStart = processorSeconds()
     var count = 0
     var cursor: Cursor?
     while true {
@@ -46,12 +62,29 @@ private func readBack(_ folder: String) async throws {
         if !batch.hasMore { break }
     }
     let seconds = (clock.now - start).inSeconds
-    say(String(format: "read %d records: %.2f s, %.0f records/s", count, seconds, Double(count) / seconds))
+    let busy = processorSeconds() - processorStart
+    say(
+        String(
+            format: "read %d records: %.2f s, %.0f records/s, %.0f µs of a processor each",
+            count,
+            seconds,
+            Double(count) / seconds,
+            busy / Double(max(1, count)) * 1e6
+        )
+    )
+    return seconds
+}
+
+private func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 /// Appends one writer's share of the benchmark; prints the median and the longest time of one append.
-func append(_ count: Int, to folder: String, as name: String) async throws {
-    let log = SharedLog(folder: folder, writer: .host(HostName(name)))
+func append(_ count: Int, to folder: String, as name: String, keys: Keys?) async throws {
+    let security = try keys?.security(of: name) ?? .unsigned
+    let log = SharedLog(folder: folder, writer: .host(HostName(name)), security: security)
     let clock = ContinuousClock()
     var times: [Duration] = []
     for number in 1...max(1, count) {

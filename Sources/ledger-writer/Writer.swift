@@ -4,8 +4,9 @@ import Fleet
 import Foundation
 import Ledger
 
-/// Appends reports until it is killed, or until standard input ends because whoever started it is gone; says the number of each on standard output after its append has returned.
-func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int) async throws {
+/// Appends reports until it is killed, or until standard input ends because whoever started it is gone; says the
+/// number of each on standard output after its append has returned.
+func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int, keys: Keys?) async throws {
     DispatchQueue(label: "standard input").async {
         while readLine() != nil {}
         exit(0)
@@ -15,7 +16,8 @@ func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int) 
     options.segmentsKept = [.reports: 1_000_000]
     options.lockWait = .seconds(60)
     options.timeLimit = .seconds(90)
-    let log = SharedLog(folder: folder, writer: .host(HostName(writer)), options: options)
+    let security = try keys?.security(of: writer) ?? .unsigned
+    let log = SharedLog(folder: folder, writer: .host(HostName(writer)), security: security, options: options)
     var number = 0
     while true {
         number += 1

@@ -29,7 +29,7 @@ struct EvidenceCheckTests {
             fingerprint: "ab12",
             expires: .second(86400)
         ),
-        tls: TLSFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"),
+        session: SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"),
         probes: [GateProbe(address: "10.0.0.2", port: 49152, at: .second(3), outcome: .shut)],
         verdict: .covered
     )
@@ -104,9 +104,9 @@ struct EvidenceCheckTests {
             $0.association?.ikeSuite = "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048"
         },
         Tampering(testDescription: "mode is 'PASS'") { $0.association?.mode = "PASS" },
-        Tampering(testDescription: "no TLS session") { $0.tls = nil },
-        Tampering(testDescription: "TLSv1.1") { $0.tls?.version = "TLSv1.1" },
-        Tampering(testDescription: "TLS_AES_128_GCM_SHA256") { $0.tls?.suite = "TLS_AES_128_GCM_SHA256" },
+        Tampering(testDescription: "no TLS session") { $0.session = nil },
+        Tampering(testDescription: "TLSv1.1") { $0.session?.version = "TLSv1.1" },
+        Tampering(testDescription: "TLS_AES_128_GCM_SHA256") { $0.session?.suite = "TLS_AES_128_GCM_SHA256" },
         Tampering(testDescription: "certificate is of 'CN=h3'") { $0.peerCertificate?.subject = "CN=h3" },
         Tampering(testDescription: "certificate had expired") { $0.peerCertificate?.expires = .second(2) },
         Tampering(testDescription: "showed no certificate") { $0.peerCertificate = nil },
@@ -168,6 +168,28 @@ struct EvidenceCheckTests {
         let check = EvidenceCheck(plain, reports: Self.steps(evidence))
         #expect(!check.failed && check.findings.map(\.text) == ["it went in the clear, as was asked for by name"])
         #expect(failures(Self.steps(evidence)).contains("it went over plain; the order says ipsec+tls"))
+    }
+
+    @Test func theMinimumSuiteIsThePolicys() {
+        var evidence = Self.evidence
+        evidence.association?.suite = "AES_GCM_16-128/CURVE_25519"
+        evidence.session?.suite = "TLS_AES_128_GCM_SHA256"
+        #expect(failures(Self.steps(evidence)).count == 2)
+        #expect(EvidenceCheck(Self.order, reports: Self.steps(evidence), minimum: .aes128).findings == [])
+    }
+
+    @Test func sshIsHeldToItsHostKeyAndItsCipher() {
+        var ssh = Self.order
+        ssh.channel = .ssh
+        var evidence = Self.evidence
+        evidence.channel = .ssh
+        (evidence.association, evidence.peerCertificate, evidence.before, evidence.after) = (nil, nil, nil, nil)
+        evidence.hostKey = "ssh-ed25519 SHA256:abc"
+        evidence.session = SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com")
+        #expect(failures(Self.steps(evidence), of: ssh) == [])
+        evidence.session?.suite = "aes128-ctr"
+        evidence.hostKey = nil
+        #expect(failures(Self.steps(evidence), of: ssh).count == 2)
     }
 
     @Test func anOrderThatNeverBeganIsNotHeldAgainstAMove() {

@@ -13,7 +13,7 @@ import Testing
         #expect(first.children.map(\.state) == ["DELETED", "INSTALLED"])
         let child = try #require(first.liveChild)
         #expect(child.outbound == TrafficCounters(bytes: 31_747_800, packets: 22677))
-        #expect(Strength.weakness(of: first, child) == nil)
+        #expect(MinimumSuite.aes256.weakness(of: first, child) == nil)
         let shown = SecurityAssociation(first, child, .userSpace)
         #expect(shown.suite == "AES_GCM_16-256/CURVE_25519")
         #expect(shown.ikeSuite == "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519")
@@ -34,7 +34,7 @@ import Testing
         let association = try #require(IKEAssociation.all(in: text).first)
         let child = try #require(association.liveChild)
         #expect(text != Recordings.listSAs)
-        #expect(Strength.weakness(of: association, child) != nil)
+        #expect(MinimumSuite.aes256.weakness(of: association, child) != nil)
     }
 
     @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])

@@ -70,9 +70,13 @@ struct Hosts: Sendable {
     }
 
     func mesh(_ host: Int, key: String? = nil) throws -> Mesh {
+        mesh(host, credentials: try PreSharedKeys(text: key ?? self.key, path: "test"))
+    }
+
+    func mesh(_ host: Int, credentials: any Credentials) -> Mesh {
         Mesh(
             local: name(host),
-            credentials: try PreSharedKeys(text: key ?? self.key, path: "test"),
+            credentials: credentials,
             placement: .alone(folder: hostFolder(host)),
             socket: socket(host),
             runner: runner(host)
@@ -148,7 +152,7 @@ struct Hosts: Sendable {
             """
             cat > \(folder)/strongswan.conf <<'END'
             charon {
-              load = random nonce x509 pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
+              load = random nonce x509 revocation constraints pubkey pem pkcs1 pkcs8 openssl gcm aes sha1 sha2 hmac kdf curve25519 \
             \(Self.esp == .userSpace ? "kernel-libipsec " : "")kernel-netlink socket-default vici updown
               retransmit_tries = 3
               retransmit_timeout = 2

@@ -56,7 +56,7 @@ import Testing
                             mode = tunnel
                             local_ts = 10.78.0.2/32
                             remote_ts = 10.78.0.3/32
-                            start_action = start
+                            start_action = none
                             close_action = start
                             dpd_action = restart
                             rekey_time = 1h
@@ -70,10 +70,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("h1", ESPImplementation.userSpace, ["start"]), ("h3", .userSpace, ["none"]),
-        ("h1", .kernel, ["trap|start"]), ("h3", .kernel, ["trap"]), ("h2", .userSpace, ["none", "start"]),
+        ("h1", ESPImplementation.userSpace, ["none"]), ("h3", .userSpace, ["none"]), ("h1", .kernel, ["trap"]),
+        ("h3", .kernel, ["trap"]),
     ])
-    func `the side with the smaller name initiates, and only the kernel traps`(
+    func `loading starts no child that loading again would close, and only the kernel traps`(
         local: String,
         implementation: ESPImplementation,
         actions: [String]
@@ -111,16 +111,29 @@ import Testing
         #expect(throws: EscortError.self) { try MeshPlan(inventory: Self.inventory(), local: HostName("h9")) }
     }
 
-    @Test func `the gates name inner addresses only`() throws {
+    @Test func `every rule that drops names an inner address, or the migration or libvirt's ports`() throws {
         let plan = try MeshPlan(inventory: Self.inventory(["h-1", "h2"]), local: HostName("h2"))
         for implementation in [ESPImplementation.kernel, .userSpace, nil] {
-            let rules = Gates(plan: plan, implementation: implementation).ruleset
-            #expect(!rules.contains("10.77."))
+            let rules = Gates(plan: plan, implementation: implementation, migrationPorts: Mesh.defaultMigrationPorts)
+                .ruleset
+            #expect(rules.split(separator: "\n").filter { $0.contains("jump migration") }.count == 1)
+            #expect(rules.contains("tcp dport 49152-49215 jump migration"))
             for rule in rules.split(separator: "\n") where rule.contains("drop ") || rule.hasSuffix("drop") {
-                #expect(rule.contains("10.78.0."), "\(rule)")
+                let isOfMigrations = rule.contains("dport 49152-49215") || rule.contains("dport 16509")
+                // The chain `migration` is entered for those ports alone.
+                let isInChain = rule.contains("dropped_unplanned") || rule.contains("saddr != @in_clear")
+                #expect(rule.contains("10.78.0.") || isOfMigrations || isInChain, "\(rule)")
             }
         }
-        #expect(Gates(plan: plan, implementation: .kernel).ruleset.contains("meta ipsec missing"))
-        #expect(Gates(plan: plan, implementation: .userSpace).ruleset.contains("counter name to_h/1"))
+        #expect(
+            Gates(plan: plan, implementation: .kernel, migrationPorts: Mesh.defaultMigrationPorts).ruleset.contains(
+                "meta ipsec missing"
+            )
+        )
+        #expect(
+            Gates(plan: plan, implementation: .userSpace, migrationPorts: Mesh.defaultMigrationPorts).ruleset.contains(
+                "counter name to_h/1"
+            )
+        )
     }
 }

@@ -48,9 +48,12 @@ import Testing
 
     func meter(steps: [Result<TunnelReading, any Error>]) async throws -> MoveMeter {
         let script = Script(steps)
-        return try await MoveMeter(peer: "h2", implementation: .userSpace, use: TunnelUse()) {
-            try await script.next()
-        }
+        return try await MoveMeter(
+            peer: "h2",
+            route: MigrationRoute(kind: .direct(address: "10.78.0.2")),
+            implementation: .userSpace,
+            use: TunnelUse()
+        ) { try await script.next() }
     }
 
     @Test func `bytes of one SA are counted from the beginning of the move`() async throws {

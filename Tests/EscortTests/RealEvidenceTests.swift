@@ -62,7 +62,7 @@ extension RealMeshTests {
             await #expect(throws: (any Error).self) { try await hosts.on(3, knock, timeLimit: .seconds(2)) }
 
             // The watcher of a move is cancelled in the middle of a look when the migration ends.
-            await withTaskGroup(of: MoveMeter.Observation.self) { group in
+            await withTaskGroup(of: PassageObservation.self) { group in
                 group.addTask { await meter.observe() }
                 group.cancelAll()
                 for await look in group { #expect(look.isUp, "\(look)") }

@@ -178,7 +178,9 @@ import Testing
             try await fleet.submit(third)
             _ = try await fleet.end(of: third)
         }
-        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared"])
+        #expect(try await fleet.steps(of: order).map(\.word) == ["accepted"])
+        #expect(try await fleet.ledger.read(OrderReport.self, from: nil).remarks.count(.notForWriter) == 1)
+        #expect(fleet.log.contains("notForWriter"))
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 }

@@ -96,6 +96,13 @@ import Testing
         #expect(await sample(at: .seconds(2)).cpu?.busyCores == 1)
     }
 
+    @Test mutating func `a VM's definition is named in its sample`() async {
+        var needs = VMRequirements.sample()
+        needs.definition = "0a1b"
+        world.place(needs, on: h1)
+        #expect(await sample(at: .zero).vms?.map(\.definition) == ["0a1b"])
+    }
+
     @Test mutating func `a silent hypervisor makes the VMs unknown, not none`() async {
         _ = await sample(at: .zero)
         world.change(h1) { $0.answers = false }

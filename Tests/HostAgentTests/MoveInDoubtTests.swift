@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
+import Escort
 import Fleet
 import Hypervisor
 import Settings
@@ -79,7 +80,7 @@ extension MoveExecution {
     init(for world: InMemoryWorld, knowsTarget: Bool = true) {
         var settings = Settings.sample(allowPlain: true)
         if !knowsTarget { settings.inventory.hosts.removeAll { $0.name == h2 } }
-        self.init(host: h1, settings: settings, hypervisor: world.hypervisor(of: h1), mesh: .broken(h1))
+        self.init(host: h1, settings: settings, hypervisor: world.hypervisor(of: h1), channels: .withoutTunnels(h1))
     }
 
     /// Drives a core that has begun the move, or that finds it begun by an earlier life, until it has an end.
@@ -91,6 +92,8 @@ extension MoveExecution {
         startedAt: Instant? = nil,
         progress: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
     ) async -> Result<AgentCore.Completion, OrderFailure> {
+        // It has no charon to find, but its gates are there from now on.
+        try? await channels.mesh.apply(settings.inventory)
         let startedAt = startedAt ?? order.issuedAt
         var clock = startedAt
         var core = AgentCore(host: host, limits: AgentCore.Limits(jobLock: .zero))

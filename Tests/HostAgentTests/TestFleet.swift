@@ -34,7 +34,7 @@ struct TestFleet: Sendable {
                     host: host.rawValue,
                     ledger: wrap(ledger.writing(as: .host(host))),
                     hypervisor: world.hypervisor(of: host),
-                    mesh: .broken(host),
+                    channels: .withoutTunnels(host),
                     logger: log.logger(host.rawValue),
                     record: record(host)
                 )
@@ -95,15 +95,22 @@ func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
     }
 }
 
-extension Mesh {
-    /// A mesh on a host where swanctl, nft and ip fail.
-    static func broken(_ host: HostName) -> Mesh {
-        Mesh(
+extension Channels {
+    /// Those of a host whose charon is down: the gates can be set, and nothing answers behind those of others.
+    static func withoutTunnels(_ host: HostName) -> Channels {
+        let mesh = Mesh(
             local: host,
             credentials: NoCredentials(),
             placement: .alone(folder: "/nonexistent/eka"),
-            runner: CommandRunner { _, _ in CommandResult(exitCode: 1, standardError: "not in this test") }
+            runner: CommandRunner { command, _ in
+                switch command.program {
+                case "nft", "ip": CommandResult(exitCode: 0)
+                case "bash": throw CommandError.timedOut(command: command.program, limit: command.timeLimit)
+                default: CommandResult(exitCode: 1, standardError: "not in this test")
+                }
+            }
         )
+        return Channels(mesh: mesh, tls: nil, configured: [.ipsec])
     }
 }
 

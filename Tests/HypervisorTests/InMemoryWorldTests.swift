@@ -203,6 +203,7 @@ extension MigrationRequest {
             peerURI: "mem://\(host)",
             migrateURI: "tcp://192.0.2.2",
             listenAddress: "192.0.2.2",
+            transport: .direct(tls: nil, parallelConnections: nil),
             timeLimit: .seconds(60),
             stallLimit: stall,
             maxDowntime: .milliseconds(300)

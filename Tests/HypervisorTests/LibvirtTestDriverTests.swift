@@ -113,6 +113,26 @@ import Testing
         #expect(error?.detail.contains("nothing was touched") == true)
     }
 
+    @Test func anActiveVMHasTheDigestOfItsDefinitionAndAnInactiveOneHasNone() async throws {
+        let test = try await test()
+        let needs = try await hypervisor.requirements(of: test.id)
+        #expect(test.definition?.count == 64 && test.definition == needs.definition)
+        let node = try await TestNode(state: 5)
+        #expect(try await node.hypervisor.domains().map(\.definition) == [nil])
+    }
+
+    @Test func aPeerShowsItsMachineAndItsActiveVMs() async throws {
+        let seen = try await hypervisor.sighting(ofPeer: "test:///default", named: HostName("t"))
+        let test = try await test()
+        #expect(seen.host == HostName("t") && seen.cpus > 0 && seen.memoryBytes > 0)
+        #expect(seen.activeVMs == [test.id] && seen.vmMemoryBytes == test.memoryBytes)
+        let nobody = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+        let error = await #expect(throws: HypervisorError.self) {
+            try await hypervisor.sighting(ofPeer: nobody, named: HostName("t"))
+        }
+        #expect(error?.kind == .notConnected)
+    }
+
     @Test func aHypervisorThatDoesNotAnswerIsNotConnected() async {
         let nobody = LibvirtHypervisor(uri: "qemu+unix:///system?socket=/nonexistent/libvirt-sock")
         let error = await #expect(throws: HypervisorError.self) { try await nobody.domains() }

@@ -146,6 +146,31 @@ import Testing
         #expect(seen.withLock { $0 }.map(\.bytesTransferred) == [40])
     }
 
+    @Test(arguments: [nil, 4])
+    func oneTLSConnectionIsNotAskedToCarryMoreThanItBears(connections: Int?) async {
+        var much = JobStatistics()
+        much.memoryProcessed = MigrationRun.singleTLSLimit
+        let seen = Gate()
+        let aborted = Gate()
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            guard mayBegin() else { return false }
+            // With parallel connections it goes on to its end.
+            if connections != nil { return seen.passed(false) }
+            aborted.pass()
+            throw LibvirtError.operationAborted
+        }
+        calls.statistics = { [much] in
+            defer { seen.open() }
+            return much
+        }
+        calls.abortion = { aborted.open() }
+        let tls = TLSParameters(targetName: "h2")
+        let result = await calls.run(transport: .direct(tls: tls, parallelConnections: connections))
+        #expect((error(of: result)?.kind == .failed) == (connections == nil))
+        if connections == nil { #expect(error(of: result)?.detail.contains("one TLS connection") == true) }
+    }
+
     @Test func aDriverThatCountsNoBytesIsHeldToTheTimeLimitAlone() async {
         let aborted = Gate()
         var calls = ScriptedCalls()

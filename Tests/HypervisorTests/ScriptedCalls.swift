@@ -28,6 +28,7 @@ struct ScriptedCalls: MigrationCalls {
         stallLimit: Duration = .seconds(20),
         peer: Duration = .milliseconds(500),
         isCancelled: Bool = false,
+        transport: Transport = .direct(tls: nil, parallelConnections: nil),
         report: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
     ) async -> Result<MigrationOutcome, HypervisorError> {
         var limits = LibvirtHypervisor.Limits()
@@ -36,6 +37,7 @@ struct ScriptedCalls: MigrationCalls {
         limits.peer = peer
         var request = MigrationRequest.sample(VMID("aaaaaaaa-0000-4000-8000-00000000000a"), stall: stallLimit)
         request.timeLimit = timeLimit
+        request.transport = transport
         let began = Gate()
         var calls = self
         calls.migration = { [migration] mayBegin in
@@ -64,6 +66,11 @@ final class Gate: Sendable {
     func pass() {
         semaphore.wait()
         semaphore.signal()
+    }
+
+    func passed<R>(_ value: R) -> R {
+        pass()
+        return value
     }
 }
 

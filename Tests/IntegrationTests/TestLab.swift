@@ -47,7 +47,7 @@ struct TestLab {
     }
 
     /// Beside this package's tests, where `swift build --build-tests` puts them.
-    private static let builtPrograms: Programs = {
+    static let builtPrograms: Programs = {
         if let folder = ProcessInfo.processInfo.environment["EVENKEEL_TEST_PROGRAMS"] {
             return Programs(folder: folder)
         }
@@ -84,7 +84,7 @@ struct TestLab {
     func steps() async throws -> [OrderReport] {
         var reports: [OrderReport] = []
         var cursor: Cursor?
-        let ledger = lab.ledger(as: .operator)
+        let ledger = try lab.ledger(as: .operator)
         while true {
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body)

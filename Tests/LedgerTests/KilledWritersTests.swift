@@ -12,13 +12,15 @@ struct KilledWritersTests {
     private static let writers = 8
     private static let kills = 80
 
-    @Test
-    func everyConfirmedRecordIsReadOnceInOrderAndNothingTornIsData() async throws {
+    @Test(arguments: [false, true])
+    func everyConfirmedRecordIsReadOnceInOrderAndNothingTornIsData(signed: Bool) async throws {
         var random = SeededGenerator.announced("KilledWriters")
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            let log = SharedLog(folder: folder, writer: .controller)
-            var crew = try Crew(size: Self.writers, folder: folder, segmentBytes: Self.segmentBytes)
+            let keys = signed ? try WriterKeys(folder: "\(folder).keys", hosts: Crew.names(Self.writers) + ["h1"]) : nil
+            let security = keys?.security(of: "h1") ?? .unsigned
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: security)
+            var crew = try Crew(size: Self.writers, folder: folder, segmentBytes: Self.segmentBytes, keys: keys?.folder)
             let live = LiveReader(log: log)
             for _ in 0..<Self.kills {
                 // Time for the writers to write: no step of the test depends on how much they do in it.
@@ -41,7 +43,7 @@ struct KilledWritersTests {
             #expect(segments > 3)
             let confirmed = try check(whole.records.dropLast().map(\.body), against: crew)
             print(
-                "KilledWriters: \(Self.kills) kills, \(confirmed) confirmed, \(whole.records.count - 1) read, "
+                "KilledWriters, \(signed ? "signed" : "unsigned"): \(Self.kills) kills, \(confirmed) confirmed, \(whole.records.count - 1) read, "
                     + "\(whole.skipped.count) torn lines passed over, \(segments) segments"
             )
         }
@@ -83,7 +85,7 @@ struct KilledWritersTests {
     /// A real kill seldom comes at that moment, as one write takes microseconds.
     private static func tearLine(folder: String, using random: inout SeededGenerator) async throws {
         let record = LedgerRecord(writer: .operator, at: writtenAt, body: report(1, text: "torn é"))
-        let line = try LineCodec.encode(record, limit: 1 << 20)
+        let line = try LineCodec.draft(record, signer: nil, limit: 1 << 20).line(at: .origin)
         let part = Array(line[..<Int.random(in: 1..<line.count, using: &random)])
         let files = SegmentFiles(folder: folder, stream: .reports)
         let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: folder, waited: .zero, mayBeWritten: $0) }

@@ -101,12 +101,13 @@ struct LedgerConformanceTests {
     )
     func keepsEveryText(_ kind: Implementation, text: String) async throws {
         try await kind.withLedger { open in
-            let ledger = open(.host(HostName(text + "x")))
-            try await ledger.append(report(1, text: text))
-            try await ledger.append(report(2))
+            let host = HostName(text + "x")
+            let ledger = open(.host(host))
+            try await ledger.append(report(1, host: host, text: text))
+            try await ledger.append(report(2, host: host))
             let batch = try await ledger.all(OrderReport.self)
-            #expect(batch.records.map(\.body) == [report(1, text: text), report(2)])
-            #expect(batch.records.first?.writer == .host(HostName(text + "x")))
+            #expect(batch.records.map(\.body) == [report(1, host: host, text: text), report(2, host: host)])
+            #expect(batch.records.first?.writer == .host(host))
             guard case .failed(let failure) = batch.records.first?.body.step else { return }
             #expect(Array(failure.reason.unicodeScalars) == Array(text.unicodeScalars))
         }
@@ -182,8 +183,9 @@ struct LedgerConformanceTests {
             try await open(.operator).append(sample(3))
             var cursor: Cursor?
             var seen: [Int] = []
-            let warnings = try await open(.controller).readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
-            #expect(seen == [1] && warnings.count == 2)
+            let remarks = try await open(.controller).readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+            #expect(seen == [1] && remarks.count(.notForWriter) == 2 && remarks.refused.count == 2)
+            #expect(remarks.count(.notForWriter, of: .operator) == 1)
         }
     }
 }
@@ -194,8 +196,8 @@ func numbers(in ledger: any FleetLedger, upTo last: Int) async throws -> [Int] {
     var seen: [Int] = []
     var cursor: Cursor?
     while seen.last != last, ContinuousClock.now < deadline {
-        let warnings = try await ledger.readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
-        #expect(warnings.isEmpty)
+        let remarks = try await ledger.readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+        #expect(remarks.isEmpty)
         try await Task.sleep(for: .milliseconds(1))
     }
     return seen

@@ -13,7 +13,7 @@ struct RotationTests {
             var options = SharedLog.Options()
             options.segmentBytes = 1000
             options.segmentsKept = [.load: kept, .reports: 100]
-            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), options: options)
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned, options: options)
             try await body(log, SegmentFiles(folder: folder, stream: .load))
         }
     }
@@ -36,7 +36,7 @@ struct RotationTests {
     @Test
     func aReaderThatFollowsSurvivesRotation() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            let reader = SharedLog(folder: log.folder, writer: .controller)
+            let reader = SharedLog(folder: log.folder, writer: .controller, security: .unsigned)
             async let read = numbers(in: reader, upTo: 500)
             for number in 1...500 { try await log.append(sample(number)) }
             let seen = try await read

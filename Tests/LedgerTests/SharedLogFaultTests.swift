@@ -10,7 +10,7 @@ struct SharedLogFaultTests {
     private func log(_ folder: String, lockWait: Duration = .seconds(10)) -> SharedLog {
         var options = SharedLog.Options()
         options.lockWait = lockWait
-        return SharedLog(folder: folder, writer: .host(HostName("h1")), options: options)
+        return SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned, options: options)
     }
 
     @Test

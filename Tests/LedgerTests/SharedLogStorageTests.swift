@@ -27,7 +27,7 @@ struct SharedLogStorageTests {
         try await withSmallStorage { folder in
             let ballast = "\(folder)/ballast"
             try put([UInt8](repeating: 1, count: 64 << 10), into: ballast)
-            let log = SharedLog(folder: folder, writer: .host(HostName("h1")))
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned)
             let text = String(repeating: "x", count: 10_000)
             var confirmed = 0
             await #expect {
@@ -54,7 +54,7 @@ struct SharedLogStorageTests {
     @Test
     func aFolderThatCannotBeWrittenIsNamedAndCanBeRead() async throws {
         try await withSmallStorage { folder in
-            let log = SharedLog(folder: folder, writer: .host(HostName("h1")))
+            let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned)
             try await log.append(sample(1))
             let mountPoint = (folder as NSString).deletingLastPathComponent
             let readOnly = UInt(MS_REMOUNT | MS_RDONLY)

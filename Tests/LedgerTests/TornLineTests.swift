@@ -10,11 +10,14 @@ struct TornLineTests {
     /// A log with two records, the last of them `last`; gives its files, the file's bytes, and where the last begins.
     private func withTwoRecords(
         last: LoadSample,
+        signed: Bool = false,
         _ body: (SharedLog, SegmentFiles, [UInt8], Int) async throws -> Void
     ) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            let log = SharedLog(folder: folder, writer: .host(HostName("h1")))
+            let writer = LedgerWriter.host(HostName("h1"))
+            let security = signed ? TestCluster().security(of: writer) : .unsigned
+            let log = SharedLog(folder: folder, writer: writer, security: security)
             let files = SegmentFiles(folder: folder, stream: .load)
             try await log.append(sample(1))
             let beginning = try contents(of: files.path(1)).count
@@ -48,9 +51,9 @@ struct TornLineTests {
         }
     }
 
-    @Test
-    func aLineCutAnywhereIsNeverReadAndNeverGluedToTheNext() async throws {
-        try await withTwoRecords(last: sample(2, text: "é")) { log, files, whole, beginning in
+    @Test(arguments: [false, true])
+    func aLineCutAnywhereIsNeverReadAndNeverGluedToTheNext(signed: Bool) async throws {
+        try await withTwoRecords(last: sample(2, text: "é"), signed: signed) { log, files, whole, beginning in
             // Up to the whole line without its newline: complete JSON, but never confirmed.
             for kept in 0..<(whole.count - beginning) {
                 try await check(cutAfter: kept, log: log, files: files, whole: whole, beginning: beginning)
@@ -73,9 +76,9 @@ struct TornLineTests {
         }
     }
 
-    @Test
-    func aWriterKilledWhileClosingATornLineLeavesItTorn() async throws {
-        try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
+    @Test(arguments: [false, true])
+    func aWriterKilledWhileClosingATornLineLeavesItTorn(signed: Bool) async throws {
+        try await withTwoRecords(last: sample(2), signed: signed) { log, files, whole, _ in
             try put(whole.dropLast() + [LineCodec.tornMark], into: files.path(1))
             try await log.append(sample(3))
             let batch = try await log.all(LoadSample.self)

@@ -35,7 +35,9 @@ struct LedgerCommandTests {
             issuer: .operator,
             reason: "a test"
         )
-        try await SharedLog(folder: folder.path, writer: .operator).append(OrderRecord.migrate(order: order))
+        try await SharedLog(folder: folder.path, writer: .operator, security: .unsigned).append(
+            OrderRecord.migrate(order: order)
+        )
         let outcome = MigrationOutcome(startedAt: now, endedAt: now, bytesTransferred: evidence.bytesByHypervisor)
         let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         for (host, step) in [
@@ -43,13 +45,13 @@ struct LedgerCommandTests {
             ("h1", .done(outcome: outcome, evidence: evidence)),
         ] as [(String, OrderStep)] {
             let report = OrderReport(order: order.id, host: HostName(host), at: now, step: step)
-            try await SharedLog(folder: folder.path, writer: .host(HostName(host))).append(report)
+            try await SharedLog(folder: folder.path, writer: .host(HostName(host)), security: .unsigned).append(report)
         }
         let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         try await body { arguments in
             try await Command(
                 products.appendingPathComponent("evenkeel").path,
-                arguments + ["--ledger", folder.path],
+                arguments + ["--ledger", folder.path, "--set", "ledger.unsigned=true"],
                 timeLimit: .seconds(60)
             ).result()
         }

@@ -92,7 +92,8 @@ struct HostSampler {
             cpuCores: used.flatMap { rate($0, before, over: interval) },
             waitingCores: waited.flatMap { rate($0, waitedBefore, over: interval) },
             vcpus: domain.vcpus,
-            memoryBytes: domain.memoryBytes
+            memoryBytes: domain.memoryBytes,
+            definition: domain.definition
         )
     }
 

@@ -45,6 +45,7 @@ enum {
     STATIC_PAGES = 1024,   // 4 MiB with a fixed checksum
     MARKER_PAGES = 512,    // 2 MiB full of the marker
     SECTOR = 512,
+    BALLAST_INDEX = 1 << 20, // pages of the ballast are numbered from here
     RING = 256,            // sectors of the disk that hold the sequence
 };
 
@@ -196,6 +197,8 @@ static void *keep_disk(void *unused) {
 static uint64_t *fixed, fixed_sums[STATIC_PAGES];
 static char *marked;
 static uint64_t *moving, *generations;
+static uint64_t *ballast;      // pages that are no zeros and never change, so that a move has something to send
+static size_t ballast_pages, ballast_next;
 static size_t moving_pages, moving_next, fixed_next;
 static char memory_problem[64];
 
@@ -219,7 +222,7 @@ static void *region(size_t pages) {
     return memory;
 }
 
-static void make_memory(const char *marker, double dirty_mib) {
+static void make_memory(const char *marker, double dirty_mib, size_t fill_mib) {
     uint64_t state = seed;
     fixed = region(STATIC_PAGES);
     for (size_t i = 0; i < STATIC_PAGES * (PAGE / 8); i++) fixed[i] = mix(&state);
@@ -235,6 +238,9 @@ static void make_memory(const char *marker, double dirty_mib) {
     moving = region(moving_pages + 1);
     generations = calloc(moving_pages + 1, sizeof *generations);
     for (size_t i = 0; i < moving_pages; i++) page_fill(moving + i * (PAGE / 8), i, 0);
+    ballast_pages = fill_mib * 256;
+    ballast = region(ballast_pages + 1);
+    for (size_t i = 0; i < ballast_pages; i++) page_fill(ballast + i * (PAGE / 8), BALLAST_INDEX + i, 0);
 }
 
 // One period's share of checking and rewriting: every fixed page is checked once in about 13 s, every moving page each
@@ -245,6 +251,9 @@ static void tend_memory(size_t rewrites) {
         if (sum != fixed_sums[fixed_next] && !memory_problem[0])
             snprintf(memory_problem, sizeof memory_problem, "BAD:fixed:%zu:%016llx", fixed_next, (unsigned long long)sum);
     }
+    for (int i = 0; i < 4 && ballast_pages > 0; i++, ballast_next = (ballast_next + 1) % ballast_pages)
+        if (!page_holds(ballast + ballast_next * (PAGE / 8), BALLAST_INDEX + ballast_next, 0) && !memory_problem[0])
+            snprintf(memory_problem, sizeof memory_problem, "BAD:fill:%zu", ballast_next);
     for (size_t i = 0; i < rewrites && moving_pages > 0; i++, moving_next = (moving_next + 1) % moving_pages) {
         uint64_t *page = moving + moving_next * (PAGE / 8);
         if (!page_holds(page, moving_next, generations[moving_next]) && !memory_problem[0])
@@ -292,7 +301,7 @@ int main(void) {
     uint64_t first = mix(&state), second = mix(&state);
     snprintf(marker, sizeof marker, "EVENKEEL-SECRET-%016llx%016llx", (unsigned long long)first,
              (unsigned long long)second);
-    make_memory(marker, dirty_mib);
+    make_memory(marker, dirty_mib, strtoul(option("fill", "0"), NULL, 10));
     pthread_t disk;
     pthread_create(&disk, NULL, keep_disk, NULL);
     say("EK start seed=%016llx rounds=%llu dirty=%.2f marker=%s", (unsigned long long)seed,

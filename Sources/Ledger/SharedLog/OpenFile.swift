@@ -9,10 +9,14 @@ struct OpenFile: ~Copyable {
     let path: String
 
     /// Opens the file, or returns `nil` when there is none and `flags` do not create it.
-    static func open(_ path: String, flags: Int32) throws(LedgerError) -> OpenFile? {
+    static func open(
+        _ path: String,
+        flags: Int32,
+        mode: mode_t = SharedLog.fileMode
+    ) throws(LedgerError) -> OpenFile? {
         var descriptor: Int32
         repeat {
-            descriptor = Glibc.open(path, flags | O_CLOEXEC, SharedLog.fileMode)
+            descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
         } while descriptor < 0
             && errno == EINTR
         if descriptor < 0 && errno == ENOENT { return nil }

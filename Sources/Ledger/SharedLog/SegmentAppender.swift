@@ -10,14 +10,16 @@ struct SegmentAppender: Sendable {
     let segmentsKept: Int
     let lockWait: Duration
 
-    /// Appends `line`, which ends in a newline, and returns when it is durable.
-    func append(_ line: [UInt8]) throws(LedgerError) {
+    /// Appends the line and returns when it is durable.
+    ///
+    /// It is made here because only the holder of the lock knows the place that it is signed for.
+    func append(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
         let lock = try WriteLock.acquire(in: files, within: lockWait)
         var number = try activeSegment(under: lock)
         // Opened after the lock was taken: a network file system asks its server for the file's state on opening.
         var segment = try open(number)
         var size = try closeTornLine(in: segment)
-        if size > 0 && size + Int64(line.count) > segmentBytes {
+        if size > 0 && size + Int64(draft.maximumBytes) > segmentBytes {
             number += 1
             // First the lock file, then the segment: whoever finds only the first of the two makes the second, whereas
             // a segment that the lock file does not know would be left by readers while writers fill the one before.
@@ -26,10 +28,13 @@ struct SegmentAppender: Sendable {
             size = try closeTornLine(in: segment)
             try files.removeSegments(before: number - segmentsKept + 1)
         }
+        let place = Cursor(segment: number, offset: size)
+        let line = try draft.line(at: place)
         try segment.append(line, after: size)
         try segment.sync()
         // The writer that made the file may have been killed before it had done this.
         if size == 0 { try files.syncFolder() }
+        return LedgerMark(at: place, line: line.dropLast())
     }
 
     /// The number of the segment that takes the next line.

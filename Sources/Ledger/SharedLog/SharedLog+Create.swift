@@ -33,7 +33,7 @@ extension SharedLog {
             throw .notALedger(path: folder, reason: "it was removed a moment ago")
         }
         try file.setMode()
-        try file.overwrite(Array("{\"format\":1}\n".utf8))
+        try file.overwrite(LedgerFile.new.json)
         try file.sync()
         guard rename(draft, marker) == 0 else { throw .system("create", marker, code: errno) }
         try SegmentFiles(folder: folder, stream: .load).syncFolder()

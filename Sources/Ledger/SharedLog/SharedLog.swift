@@ -26,15 +26,19 @@ public final class SharedLog: FleetLedger {
     private let writer: LedgerWriter
     private let options: Options
     private let now: @Sendable () -> Instant
+    private let trust: LedgerTrust
     private let appending = AppendQueues()
     private let reading = BlockingQueue(label: "evenkeel.ledger.read")
 
     /// The log in `folder`, which `create(folder:)` has made, in the hands of `writer`.
     ///
-    /// Touches no file yet: storage that is not mounted shows with the first append or read, and may come later.
+    /// Touches no file yet: storage that is not mounted shows with the first append or read, and may come later. With
+    /// `marks`, a log that was set back since they were made is neither read nor written.
     public init(
         folder: String,
         writer: LedgerWriter,
+        security: LedgerSecurity,
+        marks: LedgerMarks? = nil,
         options: Options = Options(),
         now: @escaping @Sendable () -> Instant = { .byTheWallClock }
     ) {
@@ -42,11 +46,11 @@ public final class SharedLog: FleetLedger {
         self.writer = writer
         self.options = options
         self.now = now
+        trust = LedgerTrust(folder: folder, security: security, marks: marks)
     }
 
     public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
         let record = LedgerRecord(writer: writer, at: now(), body: entry)
-        let line = try LineCodec.encode(record, limit: options.maximumRecordBytes)
         let appender = SegmentAppender(
             files: SegmentFiles(folder: folder, stream: Entry.stream),
             segmentBytes: Int64(options.segmentBytes),
@@ -54,8 +58,10 @@ public final class SharedLog: FleetLedger {
             lockWait: options.lockWait
         )
         try await appending[Entry.stream].run(within: options.timeLimit, stalled: stalled) {
-            () throws(LedgerError) in
-            try appender.append(line)
+            [trust, limit = options.maximumRecordBytes] () throws(LedgerError) in
+            let draft = try LineCodec.draft(record, signer: try trust.signer(for: record.writer), limit: limit)
+            try trust.checkMarks()
+            try trust.noting(Entry.stream) { () throws(LedgerError) in try appender.append(draft) }
         }
     }
 
@@ -65,8 +71,13 @@ public final class SharedLog: FleetLedger {
         limit: Int
     ) async throws -> LedgerBatch<Entry> {
         let reader = SegmentReader(files: SegmentFiles(folder: folder, stream: Entry.stream))
-        return try await reading.run(within: options.timeLimit, stalled: stalled) { () throws(LedgerError) in
-            try reader.read(from: cursor, limit: limit).decoded(as: entries)
+        return try await reading.run(within: options.timeLimit, stalled: stalled) {
+            [trust, now] () throws(LedgerError) in
+            try trust.checkMarks()
+            let lines = try trust.noting(Entry.stream) { () throws(LedgerError) -> RawBatch in
+                try reader.read(from: cursor, limit: limit)
+            }
+            return lines.decoded(as: entries, by: LineReader(verifier: try trust.verifier(), now: now()))
         }
     }
 

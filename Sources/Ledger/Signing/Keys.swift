@@ -20,9 +20,23 @@ public struct VerificationKey: Codable, Sendable, Hashable {
 
     /// Whether the signature (64 bytes, r and s) is this key's under the bytes.
     public func accepts(_ signature: [UInt8], of bytes: [UInt8]) -> Bool {
-        guard let data = Data(base64Encoded: x963), let key = try? P256.Signing.PublicKey(x963Representation: data),
-            let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature)
-        else { return false }
+        PreparedKey(self)?.accepts(signature, of: bytes) ?? false
+    }
+}
+
+/// A public key whose point has been checked to lie on the curve, for many verifications.
+struct PreparedKey: Sendable {
+    private let key: P256.Signing.PublicKey
+
+    /// `nil` where the bytes are no key.
+    init?(_ key: VerificationKey) {
+        guard let data = Data(base64Encoded: key.x963), let key = try? P256.Signing.PublicKey(x963Representation: data)
+        else { return nil }
+        self.key = key
+    }
+
+    func accepts(_ signature: [UInt8], of bytes: [UInt8]) -> Bool {
+        guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
         return key.isValidSignature(signature, for: bytes)
     }
 }
@@ -30,12 +44,17 @@ public struct VerificationKey: Codable, Sendable, Hashable {
 /// A private key of ECDSA on P-256.
 public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: P256.Signing.PrivateKey
-    public var verification: VerificationKey { VerificationKey(key.publicKey) }
+    public let verification: VerificationKey
 
     /// The key in a PEM text, PKCS#8 or SEC1; throws what swift-crypto throws.
-    public init(pem: String) throws { key = try P256.Signing.PrivateKey(pemRepresentation: pem) }
+    public init(pem: String) throws { self.init(try P256.Signing.PrivateKey(pemRepresentation: pem)) }
     /// A new one.
-    public init() { key = P256.Signing.PrivateKey() }
+    public init() { self.init(P256.Signing.PrivateKey()) }
+
+    private init(_ key: P256.Signing.PrivateKey) {
+        self.key = key
+        verification = VerificationKey(key.publicKey)
+    }
 
     public func signature(of bytes: [UInt8]) throws -> [UInt8] {
         Array(try key.signature(for: bytes).rawRepresentation)

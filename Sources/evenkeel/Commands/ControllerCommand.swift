@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Settings
-import Ledger
 import Commands
 import Controller
 import Fleet
+import Identity
+import Ledger
 import Logging
+import Settings
 
 struct ControllerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,15 +28,56 @@ struct ControllerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = options.openLedger(settings, as: .controller)
+        let folder = IdentityFolder(settings.identity.controller)
+        if !settings.ledger.unsigned { _ = try await folder.load() }
+        let identity = settings.ledger.unsigned ? nil : try MemberFolder(settings.identity.controller)
+        let ledger = try options.openControllersLedger(settings, identity)
         // Before the lock: below a mount point whose storage is missing it would exclude nobody.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
         let path = "\(settings.ledger.folder)/controller.lock"
         let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
         let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
-        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record)
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
+        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record) {
+            identity?.roster.roster.enrolledHardware ?? [:]
+        }
         // Cancelled is how it is meant to end.
-        _ = try? await cancellingOnShutdownSignals { await service.run() }
+        _ = try? await cancellingOnShutdownSignals {
+            await withDiscardingTaskGroup { group in
+                if let identity {
+                    group.addTask { await Self.keepUp(identity, folder, ledger: settings.ledger.folder, logger) }
+                }
+                await service.run()
+                group.cancelAll()
+            }
+        }
         withExtendedLifetime(lock) {}
+    }
+
+    /// Takes up newer rosters: hosts come and go, and certificates are renewed, while it runs.
+    private static func keepUp(
+        _ identity: MemberFolder,
+        _ folder: IdentityFolder,
+        ledger: String,
+        _ logger: Logger
+    ) async {
+        var lastFailure: String?
+        while !Task.isCancelled {
+            do {
+                let change = try await folder.update(fromLedger: ledger)
+                if change.isNew {
+                    identity.roster.roster = try await folder.load().roster
+                    logger.notice("roster \(change.number) is in force")
+                }
+                lastFailure = nil
+            } catch {
+                let failure = "\(error)"
+                if failure != lastFailure, !Task.isCancelled { logger.error("the roster is not renewed: \(failure)") }
+                lastFailure = failure
+            }
+            try? await Task.sleep(for: .seconds(5))
+        }
     }
 }

@@ -12,7 +12,10 @@ struct LabCommand: AsyncParsableCommand {
             A host is a set of namespaces with its own libvirtd, strongSwan and evenkeel-agent and a CPU quota. All of it \
             carries the prefix evenkeel-lab; nothing of the machine's own is touched. Needs root.
             """,
-        subcommands: [Up.self, Down.self, Status.self, LabDemoCommand.self]
+        subcommands: [
+            Up.self, Down.self, Status.self, LabDemoCommand.self, LabSniffCommand.self, LabTamperCommand.self,
+            LabCompareCommand.self, LabProbeCommand.self, LabWireCommand.self, LabStreamCommand.self,
+        ]
     )
 
     struct Up: AsyncParsableCommand {

@@ -39,7 +39,7 @@ struct LabDemoCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let report = try await interruptible {
             let lab = try await HostLab.up(.allOnFirst(hosts: 3, guests: guests)) { printLine("lab: \($0)") }
-            var demo = Demo(lab: lab, balanceLimit: .seconds(limit))
+            var demo = try Demo(lab: lab, balanceLimit: .seconds(limit))
             let failure: (any Error)?
             do {
                 try await demo.play()

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Settings
+import Fleet
+import Foundation
 import Ledger
+import Settings
 
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger",
-        abstract: "Set up the ledger.",
-        subcommands: [Create.self]
+        abstract: "Set up and check the ledger.",
+        subcommands: [Create.self, LedgerCheckCommand.self, LedgerAcceptCommand.self]
     )
 
     struct Create: AsyncParsableCommand {

@@ -40,7 +40,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = options.openLedger(settings, as: .operator)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         let order = try ManualOrder.make(
             moving: vm,

@@ -22,7 +22,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let view = try await FleetView.read(options.openLedger(settings, as: .operator), settings: settings)
+        let view = try await FleetView.read(try await options.openOperatorsLedger(settings), settings: settings)
         print(json ? try evenkeel.json(view) : view.text(lastMoves: moves))
     }
 }

@@ -29,8 +29,9 @@ struct VerifyCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let view = try await VerificationView.read(
-            options.openLedger(settings, as: .operator),
-            only: order.map { OrderID($0) }
+            options.openOperatorsLedger(settings),
+            only: order.map { OrderID($0) },
+            minimum: settings.escort.minimumSuite
         )
         if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
         printLine(json ? try evenkeel.json(view) : view.text)

@@ -34,11 +34,11 @@ struct Demo {
     /// Long enough to see the work rate of an overloaded host, and of a balanced one.
     private static let watchTime: Duration = .seconds(12)
 
-    init(lab: HostLab, balanceLimit: Duration) {
+    init(lab: HostLab, balanceLimit: Duration) throws {
         self.lab = lab
         self.balanceLimit = balanceLimit
         settings = lab.settings
-        ledger = lab.ledger(as: .operator)
+        ledger = try lab.ledger(as: .operator)
         core = ControllerCore(policy: lab.settings.policy)
         feed = LedgerFeed(ledger: ledger)
     }

@@ -46,7 +46,7 @@ struct FleetInput {
                 input.warnings.append("\(first)\(others): not in \(file), taken to be idle")
             }
         } else {
-            input = try await ofTheLedger(options.configuration.openLedger(settings, as: .operator), settings)
+            input = try await ofTheLedger(try await options.configuration.openOperatorsLedger(settings), settings)
         }
         for host in options.drain { try input.drain(host) }
         return input
@@ -65,7 +65,7 @@ struct FleetInput {
             model: FleetModel(snapshot, policy: settings.policy),
             snapshot: snapshot,
             policy: settings.policy,
-            warnings: news.warnings
+            warnings: news.remarks.entries.map(\.description)
         )
     }
 

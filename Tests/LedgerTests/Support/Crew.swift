@@ -9,10 +9,15 @@ struct Crew {
     private var processes: [HelperProcess] = []
     private let folder: String
     private let segmentBytes: Int
+    /// The folder of their keys, where they sign.
+    private let keys: String?
 
-    init(size: Int, folder: String, segmentBytes: Int) throws {
+    static func names(_ size: Int) -> [String] { (0..<size).map { "w\($0)" } }
+
+    init(size: Int, folder: String, segmentBytes: Int, keys: String? = nil) throws {
         self.folder = folder
         self.segmentBytes = segmentBytes
+        self.keys = keys
         for index in 0..<size { processes.append(try start(index)) }
     }
 
@@ -31,7 +36,8 @@ struct Crew {
         let run = runs.keys.filter { $0.hasPrefix("\(name)/") }.count + 1
         let output = "\(folder)/\(name).\(run).out"
         runs["\(name)/\(run)"] = output
-        return try HelperProcess(["write", folder, name, String(run), String(segmentBytes)], output: output)
+        let words = ["write", folder, name, String(run), String(segmentBytes)] + (keys.map { [$0] } ?? [])
+        return try HelperProcess(words, output: output)
     }
 
     /// The report that `ledger-writer` makes for a number.

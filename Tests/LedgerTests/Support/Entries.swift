@@ -15,10 +15,10 @@ func cancellation(_ number: Int, text: String = "test") -> OrderRecord {
     .cancel(id: OrderID("order-\(number)"), at: Instant(milliseconds: Int64(number)), reason: text)
 }
 
-func report(_ number: Int, text: String = "test") -> OrderReport {
+func report(_ number: Int, host: HostName = HostName("h1"), text: String = "test") -> OrderReport {
     OrderReport(
         order: OrderID("order-\(number)"),
-        host: HostName("h1"),
+        host: host,
         at: Instant(milliseconds: Int64(number)),
         step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: HostName("h1")))
     )

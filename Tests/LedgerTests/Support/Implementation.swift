@@ -5,8 +5,8 @@ import Testing
 
 /// The ledgers that must pass the conformance suite; a new one is added here and nowhere else.
 enum Implementation: CaseIterable, CustomTestStringConvertible {
-    case sharedLog
-    case inMemory
+    case sharedLog, signedSharedLog
+    case inMemory, signedInMemory
 
     var testDescription: String { String(describing: self) }
 
@@ -14,19 +14,24 @@ enum Implementation: CaseIterable, CustomTestStringConvertible {
 
     /// Runs `body` with a new, empty ledger and removes it afterwards.
     func withLedger(_ body: (OpenLedger) async throws -> Void) async throws {
+        let cluster = TestCluster()
+        let isSigned = self == .signedSharedLog || self == .signedInMemory
+        let security: (LedgerWriter) -> LedgerSecurity = { isSigned ? cluster.security(of: $0) : .unsigned }
         switch self {
-        case .sharedLog:
+        case .sharedLog, .signedSharedLog:
             try await withTemporaryFolder { folder in
                 try await SharedLog.create(folder: folder)
-                try await body { SharedLog(folder: folder, writer: $0, now: { writtenAt }) }
+                try await body {
+                    SharedLog(folder: folder, writer: $0, security: security($0), now: { writtenAt })
+                }
             }
-        case .inMemory:
+        case .inMemory, .signedInMemory:
             let ledger = InMemoryLedger(
                 writer: .controller,
                 maximumRecordBytes: Self.maximumRecordBytes,
                 now: { writtenAt }
             )
-            try await body { ledger.writing(as: $0) }
+            try await body { ledger.writing(as: $0, security: security($0)) }
         }
     }
 }

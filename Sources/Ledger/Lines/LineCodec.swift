@@ -2,16 +2,12 @@
 internal import Fleet
 internal import FoundationEssentials
 
-/// Records to lines and back: the only place that knows what a line looks like.
+/// Records to lines and back; `SignedLine` knows what a signed one looks like.
 ///
 ///     {"v":1,"kind":"load","writer":"host:h1","at":1753182000123,"body":{…}}\n
-///
-/// The fields come in this order, with nothing between them. A signature will be one more field, the last one: the
-/// closing brace gives way to `,"signature":"BASE64"}`. Its length and place are known from the line's end alone, so
-/// a reader cuts it off, puts the brace back, and has the very bytes that were signed; it verifies those and decodes
-/// those, and no JSON has to be written again in the same way. Readers of today pass over the field.
 enum LineCodec {
-    static let version = 1
+    static let unsignedVersion = 1
+    static let signedVersion = 2
     static let newline = UInt8(ascii: "\n")
     /// Ends a line whose writer was stopped in the middle: ASCII CAN, "disregard what came before".
     ///
@@ -19,47 +15,62 @@ enum LineCodec {
     /// its last byte does not turn into a record by being closed.
     static let tornMark: UInt8 = 0x18
 
-    /// The line for one record, newline included.
-    static func encode<Entry: LedgerEntry>(
+    /// The line of one record but for its place; unsigned without a `signer`.
+    static func draft<Entry: LedgerEntry>(
         _ record: LedgerRecord<Entry>,
+        signer: LineSigner?,
         limit: Int
-    ) throws(LedgerError) -> [UInt8] {
+    ) throws(LedgerError) -> LineDraft {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        var line: [UInt8] = Array(#"{"v":\#(version),"kind":"\#(Entry.stream.rawValue)","writer":"#.utf8)
+        let version = signer == nil ? unsignedVersion : signedVersion
+        var head: [UInt8] = Array(#"{"v":\#(version),"kind":"\#(Entry.stream.rawValue)","writer":"#.utf8)
+        let body: [UInt8]
         do {
-            line += try encoder.encode(record.writer)
-            line += Array(#","at":\#(record.at.milliseconds),"body":"#.utf8)
-            line += try encoder.encode(record.body)
+            head += try encoder.encode(record.writer)
+            body = Array(try encoder.encode(record.body))
         } catch {
             throw .unencodable(stream: Entry.stream, reason: Self.reason(error))
         }
-        line += [UInt8(ascii: "}"), newline]
-        guard line.count <= limit else {
-            throw .recordTooLarge(stream: Entry.stream, bytes: line.count, limit: limit)
+        head += Array(#","at":\#(record.at.milliseconds)"#.utf8)
+        let draft = LineDraft(head: head, body: body, signer: signer)
+        guard draft.maximumBytes <= limit else {
+            throw .recordTooLarge(stream: Entry.stream, bytes: draft.maximumBytes, limit: limit)
         }
-        return line
+        return draft
     }
 
-    /// The record in a line without its newline, or why it is none.
-    static func decode<Entry: LedgerEntry>(
-        _ line: some Sequence<UInt8>,
+    /// The record in an unsigned line without its newline.
+    static func unsignedRecord<Entry: LedgerEntry>(
+        _ bytes: [UInt8],
         as entries: Entry.Type
-    ) -> Result<LedgerRecord<Entry>, Unreadable> {
-        let bytes = Data(line)
-        if bytes.last == tornMark { return .failure(Unreadable(reason: .torn)) }
+    ) throws(Unreadable) -> LedgerRecord<Entry> {
+        try decode(Envelope<Entry>.self, from: bytes[...]).record
+    }
+
+    /// What an unsigned line that is not to be read says of itself.
+    static func label(_ bytes: [UInt8]) throws(Unreadable) -> Label { try decode(Label.self, from: bytes[...]) }
+
+    static func decode<Value: Decodable>(
+        _ type: Value.Type,
+        from bytes: ArraySlice<UInt8>
+    ) throws(Unreadable) -> Value {
         do {
-            let envelope = try JSONDecoder().decode(Envelope<Entry>.self, from: bytes)
-            return .success(envelope.record)
+            return try JSONDecoder().decode(type, from: Data(bytes))
         } catch let unreadable as Unreadable {
-            return .failure(unreadable)
+            throw unreadable
         } catch {
-            return .failure(Unreadable(reason: .unreadable(reason(error))))
+            throw Unreadable(reason: .unreadable(reason(error)))
         }
     }
 
     struct Unreadable: Error {
         var reason: SkippedLine.Reason
+    }
+
+    struct Label: Decodable {
+        var v: Int
+        var writer: LedgerWriter?
     }
 
     /// What a coding error says, without its type and without the data.
@@ -80,7 +91,7 @@ enum LineCodec {
     }
 }
 
-/// The outer object of a line.
+/// The outer object of an unsigned line.
 private struct Envelope<Entry: LedgerEntry>: Decodable {
     let record: LedgerRecord<Entry>
 
@@ -89,7 +100,9 @@ private struct Envelope<Entry: LedgerEntry>: Decodable {
     init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Field.self)
         let version = try fields.decode(Int.self, forKey: .v)
-        guard version == LineCodec.version else { throw LineCodec.Unreadable(reason: .unknownVersion(version)) }
+        guard version == LineCodec.unsignedVersion else {
+            throw LineCodec.Unreadable(reason: .unknownVersion(version))
+        }
         let kind = try fields.decode(String.self, forKey: .kind)
         guard kind == Entry.stream.rawValue else {
             throw LineCodec.Unreadable(reason: .unreadable("its kind is '\(kind)', not '\(Entry.stream.rawValue)'"))

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// The channels of one host: which it has, and the way through one of them to a peer.
+public struct Channels: Sendable {
+    public let mesh: Mesh
+    /// `nil`: this host has no certificate, so no TLS.
+    let tls: TLSFiles?
+    let ssh: SSHAccess?
+    /// What the host has been set up for.
+    let configured: Set<Channel>
+
+    public init(mesh: Mesh, tls: TLSFiles?, ssh: SSHAccess? = nil, configured: [Channel]) {
+        self.mesh = mesh
+        self.tls = tls
+        self.ssh = ssh
+        self.configured = Set(configured)
+    }
+
+    /// The channels that this host can use now, as far as it can tell alone.
+    public func offered() async -> [Channel] {
+        let hasMesh = await mesh.isReady
+        return Channel.allCases.filter { channel in
+            guard configured.contains(channel) else { return false }
+            return switch channel {
+            case .ipsec: hasMesh
+            case .ipsecTLS: hasMesh && tls != nil
+            case .tls: tls != nil
+            case .ssh: ssh != nil
+            case .sealed: true
+            case .plain: false
+            }
+        }
+    }
+
+    /// Proves that the way is there, now, and strong enough; else throws an `EscortError`.
+    ///
+    /// `timeLimit` is for the proof, `window` for how long a move in the clear may take to begin.
+    public func open(
+        _ channel: Channel,
+        to peer: HostName,
+        timeLimit: Duration,
+        window: Duration
+    ) async throws -> any Passage {
+        guard channel == .plain || configured.contains(channel) else {
+            throw EscortError.channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
+        }
+        switch channel {
+        case .ipsec:
+            _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
+            return try await mesh.beginMove(peer)
+        case .ipsecTLS:
+            _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
+            let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
+            return DoublePassage(
+                meter: try await mesh.beginMove(peer),
+                tlsName: peer.rawValue,
+                handshake: handshake
+            )
+        case .tls:
+            let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
+            let address = try await mesh.peer(peer).address.description
+            return try await mesh.beginMoveOnLAN(
+                peer,
+                channel,
+                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue),
+                CountedPassage.Proof(session: handshake.session, certificate: handshake.certificate)
+            )
+        case .plain:
+            let member = try await mesh.peer(peer)
+            try await mesh.permitClear(to: peer, window: window)
+            return PlainPassage(route: MigrationRoute(kind: .direct(address: member.address.description))) {
+                try? await mesh.forbidClear(to: peer)
+            }
+        case .ssh:
+            guard let ssh else { throw EscortError.channelNotHere(channel, reason: "escort.ssh_uri is not set") }
+            let member = try await mesh.peer(peer)
+            let handshake = try await SSHHandshake(runner: mesh.runner, access: ssh)
+                .perform(with: member, minimum: mesh.minimum, within: timeLimit)
+            return try await mesh.beginMoveOnLAN(
+                peer,
+                channel,
+                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member)),
+                CountedPassage.Proof(session: handshake.session, hostKey: handshake.hostKey)
+            )
+        case .sealed:
+            throw EscortError.channelNotHere(channel, reason: "this version of the agent does not have it")
+        }
+    }
+
+    /// See `Mesh.probeGates`.
+    public func probeGates(of peer: HostName, at instant: Instant) async throws -> [GateProbe] {
+        try await mesh.probeGates(of: peer, at: instant)
+    }
+
+    private func handshake(
+        with peer: HostName,
+        for channel: Channel,
+        within limit: Duration
+    ) async throws -> TLSHandshake.Result {
+        guard let tls else {
+            throw EscortError.channelNotHere(channel, reason: "this host has no certificate (identity.folder)")
+        }
+        return try await TLSHandshake(runner: mesh.runner, files: tls)
+            .perform(with: mesh.peer(peer), minimum: mesh.minimum, within: limit)
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// The passage of a move over the LAN that QEMU (TLS) or ssh encrypts.
+///
+/// What goes to the peer's ports of the channel is counted at the gate. A stream that begins in the clear is dropped
+/// there: so what the gate counted and let through to the migration ports was TLS.
+actor CountedPassage: Passage {
+    nonisolated let route: MigrationRoute
+    private let channel: Channel
+    private let proof: Proof
+    private let read: @Sendable () async throws -> LANReading
+    private let opening: LANReading
+    /// The last one; `nil` when it failed.
+    private var latest: LANReading?
+    private var use: TunnelUse?
+
+    /// What a handshake with the peer showed just before.
+    struct Proof: Sendable {
+        var session: SessionFacts
+        var certificate: CertificateFacts?
+        var hostKey: String?
+    }
+
+    init(
+        _ channel: Channel,
+        route: MigrationRoute,
+        proof: Proof,
+        use: TunnelUse,
+        read: @escaping @Sendable () async throws -> LANReading
+    ) async throws {
+        self.channel = channel
+        self.route = route
+        self.proof = proof
+        self.read = read
+        self.use = use
+        opening = try await read()
+    }
+
+    /// A look that failed says nothing; only the last must succeed, or the verdict stays open.
+    func observe() async -> PassageObservation {
+        latest = try? await read()
+        let loss =
+            clearPackets > 0 ? "\(clearPackets) packets of a migration in the clear were dropped at the gate" : nil
+        return PassageObservation(bytes: sent, loss: loss)
+    }
+
+    func end(hypervisorBytes: UInt64?) async -> Evidence {
+        let observation = await observe()
+        use = nil
+        return Evidence(
+            channel: channel,
+            before: opening.sent,
+            after: latest?.sent,
+            bytesThroughTunnel: latest == nil ? nil : sent,
+            bytesByHypervisor: hypervisorBytes,
+            droppedAtGates: latest.map { Self.rise(from: opening.dropped, to: $0.dropped) },
+            peerCertificate: proof.certificate,
+            session: proof.session,
+            hostKey: proof.hostKey,
+            verdict: observation.isUp
+                ? MoveMeter.verdict(tunnel: sent, hypervisor: hypervisorBytes, isComplete: latest != nil) : .leak
+        )
+    }
+
+    private var sent: UInt64 { latest.map { Self.rise(from: opening.sent.bytes, to: $0.sent.bytes) } ?? 0 }
+    private var clearPackets: UInt64 { latest.map { Self.rise(from: opening.clear, to: $0.clear) } ?? 0 }
+
+    /// A counter that fell was reset.
+    private static func rise(from before: UInt64, to now: UInt64) -> UInt64 { now - min(before, now) }
+}
+
+/// One look at the gate's counters of what goes to a peer outside the tunnel.
+struct LANReading: Sendable, Equatable {
+    /// To the peer's ports of the channel.
+    var sent: TrafficCounters
+    /// Packets of migrations in the clear that were dropped.
+    var clear: UInt64
+    /// Packets of whatever origin dropped at the gates.
+    var dropped: UInt64
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Fleet
+
+/// How this host reaches its peers' libvirt over ssh.
+public struct SSHAccess: Sendable, Equatable {
+    /// A libvirt URI in which `{address}` and `{name}` stand for the peer's.
+    public var uriTemplate: String
+
+    public init(uriTemplate: String) { self.uriTemplate = uriTemplate }
+
+    /// The user, the port and the key's file, where the URI names them.
+    var user: String? { authority.lastIndex(of: "@").map { String(authority[..<$0]) } }
+    public var port: Int? {
+        guard let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("}") else { return nil }
+        return Int(authority[authority.index(after: colon)...])
+    }
+    var keyFile: String? {
+        guard let query = uriTemplate.split(separator: "?", maxSplits: 1).dropFirst().first else { return nil }
+        return query.split(separator: "&").first { $0.hasPrefix("keyfile=") }.map { String($0.dropFirst(8)) }
+    }
+
+    func uri(of peer: MeshPlan.Member) -> String {
+        let address = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
+        return uriTemplate.replacing("{address}", with: address).replacing("{name}", with: peer.name.rawValue)
+    }
+
+    /// What stands between `://` and the path.
+    private var authority: Substring {
+        guard let start = uriTemplate.firstRange(of: "://")?.upperBound else { return "" }
+        return uriTemplate[start...].prefix { $0 != "/" && $0 != "?" }
+    }
+}
+
+/// A login to a peer over ssh that does nothing: it shows that the peer is who it is known to be, and what is negotiated.
+struct SSHHandshake: Sendable {
+    let runner: CommandRunner
+    let access: SSHAccess
+
+    struct Result: Sendable, Equatable {
+        var session: SessionFacts
+        /// For example `ssh-ed25519 SHA256:…`.
+        var hostKey: String
+    }
+
+    /// Throws unless the peer's host key is known, the login needs nobody, and the cipher is at least the minimum.
+    func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
+        let seconds = max(1, Int(limit.inSeconds))
+        var arguments = ["-v", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+        arguments += ["-o", "ConnectTimeout=\(seconds)"]
+        if let key = access.keyFile { arguments += ["-i", key] }
+        if let port = access.port { arguments += ["-p", "\(port)"] }
+        let destination = (access.user.map { "\($0)@" } ?? "") + peer.address.description
+        let result: CommandResult
+        do {
+            result = try await runner(
+                Command("ssh", arguments + [destination, "true"], environment: ["LC_ALL": "C"], timeLimit: limit)
+            )
+        } catch let error as CommandError {
+            throw EscortError.noSSH(peer.name, reason: error.description)
+        }
+        guard result.succeeded else {
+            let said = result.standardError.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("debug1:") }
+            throw EscortError.noSSH(peer.name, reason: said.suffix(2).joined(separator: "; "))
+        }
+        guard let found = Self.read(result.standardError) else {
+            throw EscortError.noSSH(peer.name, reason: "ssh did not tell what was negotiated")
+        }
+        guard minimum.acceptsSSH(cipher: found.session.suite) else {
+            throw EscortError.noSSH(
+                peer.name,
+                reason: "the cipher \(found.session.suite) is below the minimum suite, \(minimum.rawValue)"
+            )
+        }
+        return found
+    }
+
+    /// What `ssh -v` says of the negotiation.
+    static func read(_ text: String) -> Result? {
+        var cipher: String?
+        var hostKey: String?
+        for line in text.split(whereSeparator: \.isNewline) {
+            if line.hasPrefix("debug1: kex: client->server cipher: ") {
+                cipher = line.dropFirst("debug1: kex: client->server cipher: ".count).split(separator: " ").first
+                    .map(String.init)
+            } else if line.hasPrefix("debug1: Server host key: ") {
+                hostKey = String(line.dropFirst("debug1: Server host key: ".count))
+            }
+        }
+        guard let cipher, let hostKey else { return nil }
+        return Result(session: SessionFacts(version: "SSH-2.0", suite: cipher), hostKey: hostKey)
+    }
+}
+
+extension MinimumSuite {
+    /// Authenticated ciphers of ssh.
+    func acceptsSSH(cipher: String) -> Bool {
+        let strong = ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
+        return strong.contains(cipher) || (self == .aes128 && cipher == "aes128-gcm@openssh.com")
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import Fleet
+internal import FoundationEssentials
+
+/// The files with which a host proves who it is in TLS, and judges others.
+public struct TLSFiles: Sendable, Equatable {
+    public var certificate: String
+    public var key: String
+    /// All certificate authorities that count.
+    public var anchors: String
+    /// Their revocation lists; `nil`: none are asked.
+    public var revocations: String?
+
+    public init(certificate: String, key: String, anchors: String, revocations: String?) {
+        self.certificate = certificate
+        self.key = key
+        self.anchors = anchors
+        self.revocations = revocations
+    }
+}
+
+/// A TLS handshake with a peer's libvirt daemon, which shows the same certificate as its QEMU does.
+///
+/// openssl makes it: this project speaks no TLS itself.
+struct TLSHandshake: Sendable {
+    /// libvirt's port for TLS.
+    static let port = 16514
+
+    let runner: CommandRunner
+    let files: TLSFiles
+
+    struct Result: Sendable, Equatable {
+        var session: SessionFacts
+        var certificate: CertificateFacts
+    }
+
+    /// Throws unless the peer has a certificate of ours, for this very address, that is not revoked, and the suite is
+    /// at least the minimum.
+    func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
+        let host = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
+        var arguments = [
+            "s_client", "-connect", "\(host):\(Self.port)", "-cert", files.certificate, "-key", files.key,
+            "-CAfile", files.anchors, "-verify_ip", peer.address.description, "-verify_return_error", "-verify", "4",
+            "-min_protocol", "TLSv1.2", "-showcerts",
+        ]
+        if let revocations = files.revocations { arguments += ["-CRL", revocations, "-crl_check"] }
+        let result: CommandResult
+        do {
+            result = try await runner(Command("openssl", arguments, timeLimit: limit))
+        } catch let error as CommandError {
+            throw EscortError.noTLS(peer.name, reason: error.description)
+        }
+        guard result.succeeded else {
+            throw EscortError.noTLS(peer.name, reason: Self.complaint(result.standardError))
+        }
+        guard let session = Self.session(in: result.standardOutput),
+            let pem = Self.firstCertificate(in: result.standardOutput)
+        else { throw EscortError.noTLS(peer.name, reason: "openssl did not tell what was negotiated") }
+        guard minimum.accepts(session) else {
+            throw EscortError.noTLS(
+                peer.name,
+                reason: "\(session.version) with \(session.suite) is below the minimum suite, \(minimum.rawValue)"
+            )
+        }
+        return Result(session: session, certificate: try await facts(of: pem, peer.name))
+    }
+
+    /// What identifies a certificate in PEM.
+    private func facts(of pem: String, _ peer: HostName) async throws -> CertificateFacts {
+        let text = try await runner.require(
+            "reading the certificate of \(peer)",
+            Command(
+                "openssl",
+                [
+                    "x509", "-noout", "-subject", "-issuer", "-fingerprint", "-sha256", "-enddate", "-nameopt",
+                    "RFC2253", "-dateopt", "iso_8601",
+                ],
+                timeLimit: .seconds(5)
+            ),
+            input: pem
+        )
+        guard let facts = Self.facts(in: text) else {
+            throw EscortError.noTLS(peer, reason: "its certificate could not be read")
+        }
+        return facts
+    }
+
+    // MARK: what openssl prints
+
+    /// `New, TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384`.
+    static func session(in text: String) -> SessionFacts? {
+        for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix("New, ") {
+            let parts = line.dropFirst("New, ".count).split(separator: ",").map(String.init)
+            let marker = " Cipher is "
+            guard parts.count == 2, parts[1].hasPrefix(marker) else { continue }
+            return SessionFacts(version: parts[0], suite: String(parts[1].dropFirst(marker.count)))
+        }
+        return nil
+    }
+
+    static func firstCertificate(in text: String) -> String? {
+        let lines = text.split(whereSeparator: \.isNewline)
+        guard let start = lines.firstIndex(of: "-----BEGIN CERTIFICATE-----"),
+            let end = lines[start...].firstIndex(of: "-----END CERTIFICATE-----")
+        else { return nil }
+        return lines[start...end].joined(separator: "\n") + "\n"
+    }
+
+    static func facts(in text: String) -> CertificateFacts? {
+        var values: [String: String] = [:]
+        for line in text.split(whereSeparator: \.isNewline) {
+            guard let equals = line.firstIndex(of: "=") else { continue }
+            values[line[..<equals].lowercased()] = String(line[line.index(after: equals)...])
+        }
+        guard let subject = values["subject"], let issuer = values["issuer"],
+            let fingerprint = values["sha256 fingerprint"], let end = values["notafter"],
+            let expires = try? Date(end.split(separator: " ").joined(separator: "T"), strategy: .iso8601)
+        else { return nil }
+        return CertificateFacts(
+            subject: subject,
+            issuer: issuer,
+            fingerprint: fingerprint.filter { $0 != ":" }.lowercased(),
+            expires: Instant(milliseconds: Int64(expires.timeIntervalSince1970 * 1000))
+        )
+    }
+
+    /// The lines that say what was wrong, without openssl's error numbers.
+    private static func complaint(_ text: String) -> String {
+        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        let telling = lines.filter { $0.contains("verify error") || $0.contains("rror:") || $0.contains("connect") }
+        return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).joined(separator: "; ")
+    }
+}

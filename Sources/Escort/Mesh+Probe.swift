@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+
+extension Mesh {
+    /// How long a port may take to answer before it counts as shut; on a LAN an answer takes a millisecond or two.
+    static let probePatience: Duration = .milliseconds(120)
+
+    /// Knocks, from this host's LAN address, at the peer's first and last migration port: both must be shut.
+    ///
+    /// An answer, be it a refusal, shows that nothing stands before the port. That silence is the gate's and not a dead
+    /// network's, the proof of the channel shows, which is made over the same LAN just before the move.
+    public func probeGates(of peer: HostName, at instant: Instant) async throws -> [GateProbe] {
+        let member = try self.peer(peer)
+        async let first = Self.knock(member.address, migrationPorts.lowerBound, at: instant, runner)
+        async let last = Self.knock(member.address, migrationPorts.upperBound, at: instant, runner)
+        return await [first, last]
+    }
+
+    private static func knock(
+        _ address: IPAddress,
+        _ port: Int,
+        at instant: Instant,
+        _ runner: CommandRunner
+    ) async -> GateProbe {
+        let outcome: GateProbe.Outcome
+        do {
+            let answer = try await runner(probe(address, port: port, within: probePatience))
+            let isRefusal = answer.standardError.contains("Connection refused")
+            outcome = answer.succeeded || isRefusal ? .open : .unknown
+        } catch CommandError.timedOut {
+            outcome = .shut
+        } catch {
+            outcome = .unknown
+        }
+        return GateProbe(address: address.description, port: port, at: instant, outcome: outcome)
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+public import Ledger
+
+/// An X.509 certificate and what `openssl` reads in it.
+public struct Certificate: Sendable, Equatable {
+    public var pem: String
+    public var facts: CertificateFacts
+    public var begins: Instant
+    public var key: VerificationKey
+    /// DNS names and addresses that it is good for.
+    public var names: [String]
+
+    /// Reads the first certificate in a PEM text; `path` names it in errors.
+    public init(pem text: String, path: String) async throws {
+        let printed = try await OpenSSL.run(
+            "reading the certificate '\(path)'",
+            [
+                "x509", "-noout", "-subject", "-issuer", "-startdate", "-enddate", "-dateopt", "iso_8601",
+                "-fingerprint", "-sha256", "-pubkey", "-ext", "subjectAltName", "-nameopt", "RFC2253",
+            ],
+            input: text
+        )
+        let lines = printed.split(separator: "\n")
+        func value(_ key: String) -> Substring? {
+            lines.first { $0.lowercased().hasPrefix(key + "=") }?.dropFirst(key.utf8.count + 1)
+        }
+        guard let subject = value("subject"), let issuer = value("issuer"),
+            let fingerprint = value("sha256 fingerprint"), let begins = value("notbefore").flatMap(Dates.parse),
+            let expires = value("notafter").flatMap(Dates.parse)
+        else { throw IdentityError.file(path: path, reason: "openssl does not say what this certificate is") }
+        let keyText = lines.drop { $0 != "-----BEGIN PUBLIC KEY-----" }
+        guard let last = keyText.firstIndex(of: "-----END PUBLIC KEY-----"),
+            let key = try? VerificationKey(pem: keyText[...last].joined(separator: "\n") + "\n")
+        else { throw IdentityError.file(path: path, reason: "its key is not one of ECDSA on P-256") }
+        self.pem = text.hasSuffix("\n") ? text : text + "\n"
+        self.begins = begins
+        self.key = key
+        facts = CertificateFacts(
+            subject: String(subject),
+            issuer: String(issuer),
+            fingerprint: fingerprint.filter { $0 != ":" }.lowercased(),
+            expires: expires
+        )
+        names = lines.filter { $0.contains("DNS:") || $0.contains("IP Address:") }.flatMap { $0.split(separator: ",") }
+            .compactMap { name in
+                let parts = name.split(separator: ":", maxSplits: 1).map { $0.drop { $0 == " " } }
+                return parts.count == 2 && ["DNS", "IP Address"].contains(parts[0]) ? String(parts[1]) : nil
+            }
+    }
+}

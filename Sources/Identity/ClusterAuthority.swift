@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+public import Ledger
+
+/// The administrator's cluster folder: the certificate authorities with their keys, and the roster that they sign.
+///
+/// Only one process at a time can have it open. `roster.json` in it is written last in every change, and says what is:
+/// a change that was cut short before is made again by calling for it again.
+public actor ClusterAuthority {
+    public nonisolated let folder: String
+    private let lock: ProcessLock
+    /// As it was last signed.
+    public private(set) var roster: Roster
+    /// The signed roster, as published.
+    public private(set) var signed: SignedRoster
+    let now: @Sendable () -> Instant
+
+    public static let defaultFolder = "/etc/evenkeel/cluster"
+    static let anchorLifetime: Duration = .seconds(10 * 365 * 86400)
+    /// How long a member's certificate is good for, unless told otherwise.
+    public static let memberLifetime: Duration = .seconds(365 * 86400)
+
+    private init(
+        folder: String,
+        lock: consuming ProcessLock,
+        roster: Roster,
+        signed: SignedRoster,
+        now: @escaping @Sendable () -> Instant
+    ) {
+        self.folder = folder
+        self.lock = lock
+        self.roster = roster
+        self.signed = signed
+        self.now = now
+    }
+
+    /// Makes a new cluster with one authority and no member; refuses a folder that holds one.
+    public static func create(
+        folder: String,
+        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+    ) async throws -> ClusterAuthority {
+        // The path stands in openssl's configuration, where these would mean something.
+        guard folder.hasPrefix("/"), folder.utf8.allSatisfy({ $0 > 0x20 && !"$#\\\"'`;".utf8.contains($0) }) else {
+            throw IdentityError.file(path: folder, reason: "it is no absolute path of plain characters")
+        }
+        guard !IdentityFiles.exists(rosterPath(folder)) else { throw IdentityError.exists(path: rosterPath(folder)) }
+        try IdentityFiles.makeFolder(folder, mode: 0o700)
+        let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
+        for name in ["anchors", "members"] { try IdentityFiles.makeFolder("\(folder)/\(name)", mode: 0o700) }
+        let cluster = String(SigningKey().verification.id)
+        let at = now()
+        let authority = try await Authority.create(
+            in: "\(folder)/anchors",
+            cluster: cluster,
+            from: at,
+            until: at + anchorLifetime
+        )
+        let anchor = try await anchor(of: authority, at: at)
+        let roster = Roster(cluster: cluster, number: 1, issuedAt: at, anchors: [anchor], members: [])
+        let signed = try SignedRoster(roster, signedBy: [try authority.signingKey()])
+        try write(signed, to: rosterPath(folder))
+        return ClusterAuthority(folder: folder, lock: lock, roster: roster, signed: signed, now: now)
+    }
+
+    /// The cluster in the folder.
+    public static func open(
+        folder: String,
+        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+    ) async throws -> ClusterAuthority {
+        let path = rosterPath(folder)
+        guard IdentityFiles.exists(path) else {
+            throw IdentityError.file(path: folder, reason: "it is no cluster folder; 'evenkeel init' makes one")
+        }
+        let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
+        let signed = try SignedRoster(json: Array(IdentityFiles.read(path).utf8))
+        // Only keys in this very folder count: a roster of somebody else's would be signed again otherwise.
+        let keys = try IdentityFiles.entries("\(folder)/anchors").map {
+            try Authority(folder: "\(folder)/anchors/\($0)").signingKey().verification
+        }
+        guard let roster = try signed.verified(by: keys) else { throw IdentityError.foreignRoster(path: path) }
+        return ClusterAuthority(folder: folder, lock: lock, roster: roster, signed: signed, now: now)
+    }
+
+    /// Writes the signed roster into the ledger's folder, where every member finds it.
+    public func publish(to ledgerFolder: String) throws {
+        try Self.write(signed, to: "\(ledgerFolder)/\(SignedRoster.fileName)")
+    }
+
+    // MARK: for the extensions
+
+    func authority(_ key: VerificationKey) -> Authority { Authority(folder: "\(folder)/anchors/\(key.id)") }
+
+    /// The anchor that issues.
+    ///
+    /// While one replaces the other, that is the old one, until all members can have heard of the new one.
+    func issuingAnchor() async throws -> Roster.Anchor {
+        try await isIntroducing() ? roster.anchors[1] : roster.anchors[0]
+    }
+
+    /// Signs and writes a changed roster.
+    ///
+    /// Anchors that were retired sign too, as long as their keys are here and they have not expired: a member that was
+    /// off during the whole rotation takes up today's roster by them.
+    func save(_ changed: Roster) throws {
+        var next = changed
+        next.number = roster.number + 1
+        next.issuedAt = now()
+        var keys = try next.anchors.map { try authority($0.key).signingKey() }
+        for id in IdentityFiles.entries("\(folder)/anchors") where !keys.contains(where: { $0.verification.id == id }) {
+            if let key = try? Authority(folder: "\(folder)/anchors/\(id)").signingKey() { keys.append(key) }
+        }
+        let signed = try SignedRoster(next, signedBy: keys)
+        try Self.write(signed, to: Self.rosterPath(folder))
+        self.signed = signed
+        roster = next
+    }
+
+    static func anchor(of authority: Authority, at now: Instant) async throws -> Roster.Anchor {
+        let certificate = try await authority.certificate()
+        return Roster.Anchor(
+            certificate: certificate.pem,
+            revocations: try await authority.revocationList(at: now, until: certificate.facts.expires),
+            key: certificate.key,
+            expires: certificate.facts.expires
+        )
+    }
+
+    private static func write(_ signed: SignedRoster, to path: String) throws {
+        try IdentityFiles.write(String(decoding: try signed.json, as: UTF8.self), to: path)
+    }
+
+    private static func rosterPath(_ folder: String) -> String { "\(folder)/\(SignedRoster.fileName)" }
+}

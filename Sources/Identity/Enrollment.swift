@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Ledger
+public import Fleet
+internal import Glibc
+
+/// What a certificate is to be made for: the member and the names that peers know it by.
+public struct Enrollment: Sendable, Equatable {
+    public let name: LedgerWriter
+    /// On the LAN and inside the tunnels; none for controller and operator.
+    let addresses: [String]
+
+    public static let controller = Enrollment(name: .controller, addresses: [])
+    public static let `operator` = Enrollment(name: .operator, addresses: [])
+
+    /// A host; its name and addresses go into openssl's texts, so that only plain ones are let through.
+    public static func host(_ name: HostName, address: String, inner: String) throws(IdentityError) -> Enrollment {
+        let text = name.rawValue
+        func isAlphanumeric(_ byte: UInt8) -> Bool {
+            (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+        }
+        guard text.utf8.count <= 63, let first = text.utf8.first, isAlphanumeric(first),
+            text.utf8.allSatisfy({ isAlphanumeric($0) || "-._".utf8.contains($0) })
+        else { throw .badName(text) }
+        for address in [address, inner] {
+            var bytes = in6_addr()
+            guard inet_pton(AF_INET, address, &bytes) == 1 || inet_pton(AF_INET6, address, &bytes) == 1 else {
+                throw .badAddress(address)
+            }
+        }
+        return Enrollment(name: .host(name), addresses: [address, inner])
+    }
+
+    /// The common name: with a blank in it, nothing of controller and operator can pass for a host's.
+    var subject: String { Self.subject(of: name) }
+
+    static func subject(of name: LedgerWriter) -> String {
+        switch name {
+        case .host(let host): host.rawValue
+        case .controller: "evenkeel controller"
+        case .operator: "evenkeel operator"
+        }
+    }
+
+    /// In the form of openssl's `subjectAltName`.
+    var alternativeNames: String {
+        switch name {
+        case .host(let host): (["DNS:\(host.rawValue)"] + addresses.map { "IP:\($0)" }).joined(separator: ",")
+        case .controller: "URI:evenkeel:controller"
+        case .operator: "URI:evenkeel:operator"
+        }
+    }
+
+    /// The name of the member's files in the cluster folder.
+    static func fileName(of name: LedgerWriter) -> String {
+        switch name {
+        case .host(let host): "host-\(host.rawValue)"
+        case .controller: "controller"
+        case .operator: "operator"
+        }
+    }
+
+    /// Makes the request for a certificate of the key in a file.
+    func request(key: String, to path: String, configuration: String) async throws {
+        try await OpenSSL.run(
+            "requesting the certificate of \(subject)",
+            ["req", "-new", "-key", key, "-out", path, "-subj", "/CN=\(subject)", "-config", configuration]
+                + ["-addext", "subjectAltName=\(alternativeNames)"]
+        )
+    }
+}

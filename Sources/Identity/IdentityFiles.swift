@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Small files of identities: read only if nobody else could have written them, replaced as a whole and durably.
+enum IdentityFiles {
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Reads a file of ours that nobody else can write and, where it is `secret`, nobody else can read.
+    static func read(_ path: String, secret: Bool = false) throws(IdentityError) -> String {
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (secret ? O_NOFOLLOW : 0)
+        let descriptor = open(path, flags)
+        guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .file(path: path, reason: "it is not a regular file")
+        }
+        guard status.st_uid == geteuid() || (!secret && status.st_uid == 0) else {
+            throw .file(path: path, reason: "it belongs to another user than the one who runs this; 'chown' it")
+        }
+        guard status.st_mode & (secret ? 0o077 : 0o022) == 0 else {
+            let mode = secret ? "600" : "644"
+            let open = secret ? "it is open to others" : "others can write it"
+            throw .file(path: path, reason: "\(open); 'chmod \(mode) \(path)', and get new keys if others had access")
+        }
+        return String(decoding: try bytes(descriptor, path), as: UTF8.self)
+    }
+
+    /// Reads a file of whoever: what is in it must be proven by other means.
+    static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
+        defer { close(descriptor) }
+        return try bytes(descriptor, path)
+    }
+
+    private static func bytes(_ descriptor: Int32, _ path: String) throws(IdentityError) -> [UInt8] {
+        var result: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .file(path: path, reason: reason()) }
+            if count == 0 { return result }
+            result += chunk.prefix(count)
+            guard result.count <= 32 << 20 else { throw .file(path: path, reason: "it is larger than 32 MiB") }
+        }
+    }
+
+    /// Replaces the file by a durable new one, so that a reader sees the old or the new text and a crash leaves either.
+    static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws(IdentityError) {
+        let draft = "\(path).\(getpid()).new"
+        unlink(draft)
+        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard descriptor >= 0 else { throw .file(path: draft, reason: reason()) }
+        defer { close(descriptor) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw discarded(draft, path) }
+            rest = rest.dropFirst(count)
+        }
+        // Whatever the umask made of it.
+        guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(draft, path) == 0 else {
+            throw discarded(draft, path)
+        }
+        try syncFolder(of: path)
+    }
+
+    private static func discarded(_ draft: String, _ path: String) -> IdentityError {
+        let reason = reason()
+        unlink(draft)
+        return .file(path: path, reason: "it cannot be written (\(reason))")
+    }
+
+    private static func syncFolder(of path: String) throws(IdentityError) {
+        let folder = folder(of: path)
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .file(path: folder, reason: reason()) }
+        defer { close(descriptor) }
+        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw .file(path: folder, reason: reason()) }
+    }
+
+    static func folder(of path: String) -> String {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        return parts.count == 1 ? "/" : parts.joined(separator: "/")
+    }
+
+    /// Makes the folder and its parents; one that is there stays as it is.
+    static func makeFolder(_ path: String, mode: mode_t) throws(IdentityError) {
+        if exists(path) { return }
+        let parent = folder(of: path)
+        if parent != path, !exists(parent) { try makeFolder(parent, mode: 0o755) }
+        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw .file(path: path, reason: reason()) }
+    }
+
+    static func remove(_ path: String) { unlink(path) }
+
+    static func entries(_ folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    private static func reason() -> String { String(cString: strerror(errno)) }
+}

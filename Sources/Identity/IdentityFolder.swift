@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+public import Ledger
+
+/// A member's own folder: its key, its certificate, and the roster that it trusts.
+///
+/// `roster.json` is replaced first and says what is; anchors and revocation lists beside it are copies for other
+/// programs, made again where they differ. The certificate is the member's own matter: a renewed one is installed
+/// apart, so that it can be taken back without taking back revocations.
+public struct IdentityFolder: Sendable {
+    public let paths: IdentityPaths
+    private let now: @Sendable () -> Instant
+
+    public static let defaultFolder = "/etc/evenkeel/identity"
+
+    public init(_ folder: String, now: @escaping @Sendable () -> Instant = { .byTheWallClock }) {
+        paths = IdentityPaths(folder: folder)
+        self.now = now
+    }
+
+    /// Reads the identity and checks all of it: nobody else could read the key or write the rest, key and certificate
+    /// are a pair, an anchor vouches for the certificate, it is valid today, and the roster has this member.
+    public func load() async throws -> MemberIdentity {
+        let roster = try storedRoster()
+        try Self.writeCopies(of: roster, to: paths)
+        return try await identity(under: roster)
+    }
+
+    /// Takes up a published roster, if an anchor of the one here signed it and it is newer.
+    ///
+    /// An older one, another with the same number, or one of strangers is refused. What hangs on the roster alone
+    /// (anchors, revocation lists) changes with it; a renewed certificate waits for `install`.
+    public func update(from published: SignedRoster) async throws -> IdentityChange {
+        let before = try storedRoster()
+        guard let next = try published.verified(by: before.anchors.map(\.key)), next.cluster == before.cluster else {
+            throw IdentityError.foreignRoster(path: SignedRoster.fileName)
+        }
+        guard next.number > before.number else {
+            guard next == before else {
+                throw IdentityError.rolledBack(seen: before.number, published: next.number)
+            }
+            return IdentityChange(number: before.number)
+        }
+        try Self.write(published, next, to: paths)
+        return IdentityChange(from: before, to: next)
+    }
+
+    /// Takes up what is published in the ledger's folder; see `update(from:)`.
+    public func update(fromLedger folder: String) async throws -> IdentityChange {
+        let path = "\(folder)/\(SignedRoster.fileName)"
+        let bytes = try IdentityFiles.readPublished(path)
+        guard let published = try? SignedRoster(json: bytes) else {
+            throw IdentityError.file(path: path, reason: "it is no signed roster")
+        }
+        return try await update(from: published)
+    }
+
+    /// Installs a certificate for the key that is here, after checking it; used for a renewed one and to put back the
+    /// one before.
+    public func install(certificate pem: String) async throws -> MemberIdentity {
+        let roster = try storedRoster()
+        _ = try await candidate(pem, for: try key())
+        try IdentityFiles.write(pem, to: paths.certificate)
+        return try await identity(under: roster)
+    }
+
+    // MARK: parts
+
+    private func identity(under roster: Roster) async throws -> MemberIdentity {
+        let key = try key()
+        let id = key.verification
+        guard let member = roster.members.first(where: { $0.keys.contains(id) }) else {
+            // A certificate that tells whose it was makes the difference between a stranger and one who was replaced.
+            let certificate = try await certificate()
+            let named = roster.members.first { certificate.facts.subject == "CN=\(Enrollment.subject(of: $0.name))" }
+            throw named.map { IdentityError.replaced($0.name) } ?? .notAMember(folder: paths.folder)
+        }
+        if let revocation = member.revocation {
+            throw IdentityError.revoked(member.name, reason: revocation.reason)
+        }
+        let certificate = try await usable(try await certificate(), key: key, listed: member.certificate)
+        return MemberIdentity(
+            name: member.name,
+            signingKey: key,
+            roster: roster,
+            certificate: certificate,
+            paths: paths
+        )
+    }
+
+    /// The installed certificate, or the roster's where that one no longer counts: this host was off for long.
+    private func usable(_ certificate: Certificate, key: SigningKey, listed: String) async throws -> Certificate {
+        do {
+            try await check(certificate, at: paths.certificate, against: key)
+            return certificate
+        } catch let error as IdentityError {
+            switch error {
+            case .expired, .notTrusted: break
+            default: throw error
+            }
+            guard listed != certificate.pem, let renewed = try? await candidate(listed, for: key) else { throw error }
+            try IdentityFiles.write(listed, to: paths.certificate)
+            return renewed
+        }
+    }
+
+    /// Checks a certificate that is not installed yet.
+    private func candidate(_ pem: String, for key: SigningKey) async throws -> Certificate {
+        let draft = "\(paths.certificate).candidate"
+        try IdentityFiles.write(pem, to: draft)
+        defer { IdentityFiles.remove(draft) }
+        let certificate = try await Certificate(pem: pem, path: draft)
+        try await check(certificate, at: draft, against: key)
+        return certificate
+    }
+
+    private func check(_ certificate: Certificate, at path: String, against key: SigningKey) async throws {
+        guard certificate.key == key.verification else {
+            throw IdentityError.keyMismatch(key: paths.key, certificate: path)
+        }
+        let today = now()
+        guard certificate.facts.expires > today else {
+            throw IdentityError.expired(path: path, at: Dates.readable(certificate.facts.expires))
+        }
+        guard certificate.begins <= today else {
+            throw IdentityError.notYetValid(path: path, from: Dates.readable(certificate.begins))
+        }
+        try await OpenSSL.verify(certificate: path, anchors: paths.anchors, revocations: paths.revocations)
+    }
+
+    private func key() throws -> SigningKey {
+        let text = try IdentityFiles.read(paths.key, secret: true)
+        do { return try SigningKey(pem: text) } catch {
+            throw IdentityError.badKey(path: paths.key, reason: "it is not a P-256 key in PEM")
+        }
+    }
+
+    private func certificate() async throws -> Certificate {
+        try await Certificate(pem: IdentityFiles.read(paths.certificate), path: paths.certificate)
+    }
+
+    /// The roster here; nobody else can have written it, and one of its own anchors signed it.
+    private func storedRoster() throws -> Roster {
+        let text = try IdentityFiles.read(paths.roster)
+        guard let signed = try? SignedRoster(json: Array(text.utf8)),
+            let claimed = try? signed.unverified(),
+            let roster = try? signed.verified(by: claimed.anchors.map(\.key))
+        else { throw IdentityError.foreignRoster(path: paths.roster) }
+        return roster
+    }
+
+    static func write(_ signed: SignedRoster, _ roster: Roster, to paths: IdentityPaths) throws {
+        try IdentityFiles.write(String(decoding: try signed.json, as: UTF8.self), to: paths.roster)
+        try writeCopies(of: roster, to: paths)
+    }
+
+    private static func writeCopies(of roster: Roster, to paths: IdentityPaths) throws {
+        let copies = [
+            (paths.anchors, roster.anchors.map(\.certificate).joined()),
+            (paths.revocations, roster.anchors.map(\.revocations).joined()),
+        ]
+        for (path, text) in copies where (try? IdentityFiles.read(path)) != text {
+            try IdentityFiles.write(text, to: path)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+
+/// The `openssl` command: everything that is made or checked of certificates goes through it.
+enum OpenSSL {
+    @discardableResult
+    static func run(_ step: String, _ arguments: [String], input: String = "") async throws -> String {
+        let result = try await result(step, arguments, input: input)
+        guard result.succeeded else { throw IdentityError.openSSL(step: step, reason: complaint(of: result)) }
+        return result.standardOutput
+    }
+
+    /// Checks a chain with the CRLs; throws `notTrusted` with openssl's own words.
+    static func verify(certificate: String, anchors: String, revocations: String) async throws {
+        // Only these anchors: the machine's own authorities say nothing about this cluster.
+        let arguments = [
+            "verify", "-no-CApath", "-no-CAstore", "-CAfile", anchors, "-CRLfile", revocations, "-crl_check",
+            "-x509_strict", certificate,
+        ]
+        let result = try await result("checking '\(certificate)'", arguments)
+        guard result.succeeded else {
+            throw IdentityError.notTrusted(path: certificate, reason: complaint(of: result))
+        }
+    }
+
+    private static func result(_ step: String, _ arguments: [String], input: String = "") async throws -> CommandResult
+    {
+        // No configuration of the machine's, no random state file in somebody's home.
+        let environment = ["LC_ALL": "C", "RANDFILE": "/dev/null"]
+        let command = Command("openssl", arguments, environment: environment, timeLimit: .seconds(20))
+        do {
+            return try await command.result(input: input)
+        } catch CommandError.cannotStart(_, let reason) {
+            throw IdentityError.openSSL(step: step, reason: "the program 'openssl' does not start (\(reason))")
+        } catch CommandError.timedOut(_, let limit) {
+            throw IdentityError.openSSL(step: step, reason: "it took longer than \(limit)")
+        }
+    }
+
+    private static func complaint(of result: CommandResult) -> String {
+        let said = (result.standardError + "\n" + result.standardOutput).split(separator: "\n")
+            .filter {
+                !$0.hasPrefix("Using configuration") && !$0.contains("-----")
+                    && $0 != "Check that the request matches the signature"
+            }
+        return said.isEmpty ? "exit code \(result.exitCode)" : said.prefix(4).joined(separator: "; ")
+    }
+}

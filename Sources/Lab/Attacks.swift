@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Somebody in one of the lab's network namespaces who attacks ports: a stranger on the LAN, or a host of the mesh that
+/// is not the planned source.
+///
+/// Everything here blocks for its time limit at most, off the cooperative pool.
+public struct Attacker: Sendable {
+    /// The namespace's file.
+    public let namespaceFile: String
+
+    /// What a TCP connection attempt finds.
+    public enum PortState: String, Sendable, Codable {
+        /// Somebody accepts connections.
+        case open
+        /// The host's TCP refuses: nobody listens, and nothing stands before the port.
+        case closed
+        /// No answer, or one that the network itself gave.
+        case filtered
+    }
+
+    /// Tries to connect to every port, all at once, and closes each connection at once.
+    public func scan(
+        _ address: String,
+        ports: [UInt16],
+        timeLimit: Duration = .seconds(2)
+    ) async throws -> [UInt16: PortState] {
+        try await offPool {
+            let sockets = try ports.map { try connecting(to: address, port: $0) }
+            let deadline = ContinuousClock.now + timeLimit
+            var states: [UInt16: PortState] = [:]
+            for (port, socket) in zip(ports, sockets) {
+                states[port] = socket.state(until: deadline)
+                socket.close()
+            }
+            return states
+        }
+    }
+
+    /// Connects and says nothing, for as long as the connection is kept; `nil` when no connection came about.
+    public func hold(
+        _ address: String,
+        port: UInt16,
+        timeLimit: Duration = .seconds(2)
+    ) async throws -> HeldConnection? {
+        try await offPool {
+            let socket = try connecting(to: address, port: port)
+            guard socket.state(until: .now + timeLimit) == .open else {
+                socket.close()
+                return nil
+            }
+            return HeldConnection(socket: socket)
+        }
+    }
+
+    /// Connects, sends bytes and closes; returns whether they could be sent.
+    public func send(
+        _ bytes: [UInt8],
+        to address: String,
+        port: UInt16,
+        timeLimit: Duration = .seconds(2)
+    ) async throws -> Bool {
+        guard let connection = try await hold(address, port: port, timeLimit: timeLimit) else { return false }
+        let sent = connection.send(bytes)
+        // Let the peer read before the end of the connection reaches it.
+        try await Task.sleep(for: .milliseconds(200))
+        connection.close()
+        return sent
+    }
+
+    /// Bytes that mean nothing.
+    public static func garbage(_ count: Int = 4096, seed: UInt64 = 1) -> [UInt8] {
+        var state = seed
+        return (0..<count).map { _ in UInt8(truncatingIfNeeded: mix(&state)) }
+    }
+
+    /// The beginning of a migration as QEMU sends it: magic, version 3, the machine's name, and a section of RAM that
+    /// claims a block nobody has.
+    public static let forgedStream: [UInt8] = {
+        func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
+        let machine = Array("pc-q35-7.2".utf8)
+        let configuration = [0x07] + word(UInt32(machine.count)) + machine
+        let name = Array("ram".utf8)
+        let ramSection = [0x01] + word(2) + [UInt8(name.count)] + name + word(0) + word(4)
+        let block = Array("evil".utf8)
+        let ram = [0, 0, 0, 0, 0x10, 0, 0, 0x04] + [UInt8(block.count)] + block + [0, 0, 0, 0, 0x10, 0, 0, 0]
+        return Array("QEVM".utf8) + word(3) + configuration + ramSection + ram
+    }()
+
+    /// A socket in the namespace, or a negative number and `errno` where the kernel refuses it.
+    public func openSocket(_ family: Int32, _ type: Int32, _ number: Int32) throws -> Int32 {
+        try Namespaces.inNamespace(namespaceFile) { socket(family, type, number) }
+    }
+
+    private func connecting(to address: String, port: UInt16) throws -> ConnectingSocket {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        // A socket stays in the namespace in which it was made.
+        let descriptor = try openSocket(AF_INET, type, 0)
+        guard descriptor >= 0 else { throw LabError.file(path: namespaceFile, reason: "no socket (\(Files.reason()))") }
+        var peer = sockaddr_in()
+        peer.sin_family = sa_family_t(AF_INET)
+        peer.sin_port = port.bigEndian
+        guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
+            close(descriptor)
+            throw LabError.file(path: namespaceFile, reason: "'\(address)' is no IPv4 address")
+        }
+        let failed = withUnsafePointer(to: peer) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        return ConnectingSocket(descriptor: descriptor, failure: failed != 0 && errno != EINPROGRESS ? errno : nil)
+    }
+}
+
+/// A TCP connection that is being made.
+struct ConnectingSocket: Sendable {
+    let descriptor: Int32
+    /// What the attempt ended with at once.
+    let failure: Int32?
+
+    func state(until deadline: ContinuousClock.Instant) -> Attacker.PortState {
+        if let failure { return failure == ECONNREFUSED ? .closed : .filtered }
+        let left = max(0, (deadline - .now) / .milliseconds(1))
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        guard poll(&wanted, 1, Int32(left)) > 0 else { return .filtered }
+        var error: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 else { return .filtered }
+        return error == 0 ? .open : error == ECONNREFUSED ? .closed : .filtered
+    }
+
+    func close() { Glibc.close(descriptor) }
+}
+
+/// A connection on which nothing is said until somebody says it.
+public struct HeldConnection: Sendable {
+    let socket: ConnectingSocket
+
+    /// Whether all the bytes were taken.
+    public func send(_ bytes: [UInt8]) -> Bool {
+        Glibc.send(socket.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
+    }
+
+    /// Ends it; to be called once.
+    public func close() { socket.close() }
+}
+
+extension HostLab {
+    /// Somebody on the LAN at 10.77.0.240 who is in no mesh.
+    public func stranger() async throws -> Attacker {
+        try await LabNetwork(site: site).makeStranger()
+        return Attacker(namespaceFile: LabNetwork.namespaceFile(site.strangerNamespace))
+    }
+
+    /// Somebody who has taken over a host of the mesh.
+    public func attacker(on host: LabHost) -> Attacker {
+        Attacker(namespaceFile: LabNetwork.namespaceFile(site.namespace(ofHost: host.plan.number)))
+    }
+
+    /// The ports behind the gates: QEMU's for migrations, libvirt's in the clear and with TLS.
+    public static let gatedPorts: [UInt16] = Array(49152...49215) + [16509, 16514]
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+public import Fleet
+internal import Glibc
+
+/// One bulk transfer over TCP, the yardstick for what a channel lets a migration get: zeros from one end, nothing but
+/// reading at the other.
+public enum BulkTransfer {
+    private static let chunk = 1 << 20
+
+    /// Accepts one connection, reads it to its end, and then closes it.
+    ///
+    /// Blocks. `announce` is called when connections are accepted.
+    public static func receive(on address: String, port: UInt16, announce: () -> Void) throws {
+        let listener = try open(address, port) { bind($0, $1, $2) }
+        defer { close(listener) }
+        guard listen(listener, 1) == 0 else { throw failure("listening on", address, port) }
+        announce()
+        let connection = accept(listener, nil, nil)
+        guard connection >= 0 else { throw failure("accepting on", address, port) }
+        defer { close(connection) }
+        withUnsafeTemporaryAllocation(byteCount: chunk, alignment: 16) { buffer in
+            while recv(connection, buffer.baseAddress, buffer.count, 0) > 0 {}
+        }
+    }
+
+    /// Sends so many bytes and returns the seconds until the other end had read them all.
+    ///
+    /// Blocks.
+    public static func send(to address: String, port: UInt16, bytes: Int) throws -> Double {
+        let connection = try open(address, port) { connect($0, $1, $2) }
+        defer { close(connection) }
+        let zeros = [UInt8](repeating: 0, count: chunk)
+        let begin = ContinuousClock.now
+        var left = bytes
+        while left > 0 {
+            let sent = Glibc.send(connection, zeros, min(left, chunk), Int32(MSG_NOSIGNAL))
+            guard sent > 0 else { throw failure("sending to", address, port) }
+            left -= sent
+        }
+        shutdown(connection, Int32(SHUT_WR))
+        var end: UInt8 = 0
+        // Returns when the other end closes, after its last byte.
+        guard recv(connection, &end, 1, 0) == 0 else { throw failure("the end of sending to", address, port) }
+        return (ContinuousClock.now - begin) / .seconds(1)
+    }
+
+    private static func open(
+        _ address: String,
+        _ port: UInt16,
+        _ attach: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw failure("a socket for", address, port) }
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        var peer = sockaddr_in()
+        peer.sin_family = sa_family_t(AF_INET)
+        peer.sin_port = port.bigEndian
+        guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
+            close(descriptor)
+            throw LabError.transfer("'\(address)' is no IPv4 address")
+        }
+        let failed = withUnsafePointer(to: peer) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                attach(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard failed == 0 else {
+            let error = failure("reaching", address, port)
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    private static func failure(_ what: String, _ address: String, _ port: UInt16) -> LabError {
+        .transfer("\(what) \(address), port \(port): \(Files.reason())")
+    }
+}
+
+extension HostLab {
+    private static let bulkPort: UInt16 = 5201
+    private static let bulkLimit: Duration = .seconds(180)
+    /// Where a host of the lab has its certificate and key.
+    private static let identityFolder = "/etc/evenkeel/identity"
+
+    /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path; `nil` for
+    /// channels whose path cannot be had without a migration.
+    ///
+    /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
+    /// inner ones, with the hosts' own certificates.
+    public func bulkThroughput(
+        from source: LabHost,
+        to target: LabHost,
+        channel: Channel,
+        programs: Programs,
+        bytes: Int
+    ) async throws -> Double? {
+        switch channel {
+        case .plain: try await bulkTCP(from: source, to: target, target.address, programs, bytes)
+        case .ipsec: try await bulkTCP(from: source, to: target, target.innerAddress, programs, bytes)
+        case .tls: try await bulkTLS(from: source, to: target, target.address, bytes)
+        case .ipsecTLS: try await bulkTLS(from: source, to: target, target.innerAddress, bytes)
+        case .ssh, .sealed: nil
+        }
+    }
+
+    private func bulkTCP(
+        from source: LabHost,
+        to target: LabHost,
+        _ address: String,
+        _ programs: Programs,
+        _ bytes: Int
+    ) async throws -> Double {
+        let words = ["lab", "stream", "--address", address, "--port", "\(Self.bulkPort)"]
+        let log = target.logPath(of: "stream")
+        try Files.remove(log)
+        let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
+        try await daemon.start([target.enterPath, programs.evenkeel] + words + ["--listen"], log: log)
+        try await waitUntil("the receiver on \(target.name)", within: .seconds(15), log: log) {
+            ((try? Files.text(log)) ?? "").contains("listening")
+        }
+        let sender = Command(programs.evenkeel, words + ["--bytes", "\(bytes)"], timeLimit: Self.bulkLimit)
+        let output = try await source.run(sender)
+        guard let seconds = Double(output.filter { !$0.isWhitespace }), seconds > 0 else {
+            throw LabError.transfer("the sender on \(source.name) said '\(output)' where it says seconds")
+        }
+        return Double(bytes) / seconds
+    }
+
+    private func bulkTLS(
+        from source: LabHost,
+        to target: LabHost,
+        _ address: String,
+        _ bytes: Int
+    ) async throws -> Double? {
+        let has = Command("test", ["-r", "\(Self.identityFolder)/key.pem"])
+        guard try await source.inside(has).result().succeeded, try await target.inside(has).result().succeeded else {
+            return nil
+        }
+        let identity = [
+            "-cert", "\(Self.identityFolder)/certificate.pem", "-key", "\(Self.identityFolder)/key.pem",
+            "-CAfile", "\(Self.identityFolder)/ca.pem",
+        ]
+        let log = target.logPath(of: "openssl")
+        try Files.remove(log)
+        let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
+        let sink = "exec openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" >/dev/null"
+        try await daemon.start(
+            [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity,
+            log: log
+        )
+        // It says nothing when it listens; its port does.
+        try await waitUntil("openssl on \(target.name)", within: .seconds(15), log: log) {
+            try await target.run(Command("ss", ["-Hltn"])).contains(":\(Self.bulkPort)")
+        }
+        let pour = """
+            head -c "$1" /dev/zero | (shift; exec openssl s_client -quiet -no_ign_eof -verify_return_error "$@")
+            """
+        let begin = ContinuousClock.now
+        try await source.run(
+            Command(
+                "sh",
+                ["-c", pour, "pour", "\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity,
+                timeLimit: Self.bulkLimit
+            )
+        )
+        return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Where a guest is and whether it is whole, seen from outside and by itself.
+public struct GuestState: Sendable, Codable, Equatable {
+    /// The hosts on which it runs, and those that have it at all; right is one and the same.
+    public var runsOn: [HostName]
+    public var active: [HostName]
+    /// How often it booted; right is once.
+    public var starts: Int
+    /// What its own checks of memory and disk and the check of its image found wrong.
+    public var problems: [String]
+    /// Whether it went on working and writing to its disk while it was watched.
+    public var goesOn: Bool
+
+    /// It runs on exactly one host, never started anew, with nothing wrong.
+    public var isIntact: Bool {
+        runsOn.count == 1 && active.count == 1 && starts == 1 && problems.isEmpty && goesOn
+    }
+
+    /// Its check of its memory found something wrong.
+    public var memoryIsBroken: Bool { problems.contains { $0.hasPrefix("mem=") } }
+}
+
+extension HostLab {
+    /// A guest checks each page with a known checksum once in this time when it has the CPU that it wants.
+    private static let checkingTime: Duration = .seconds(16)
+
+    /// Watches a guest until it has had the time to check all its memory, or found it broken.
+    public func judge(_ guest: GuestPlan, within limit: Duration = .seconds(90)) async throws -> GuestState {
+        let before = try console(of: guest).readings.last
+        let deadline = ContinuousClock.now + limit
+        func isJudged() throws -> Bool {
+            guard let now = try self.console(of: guest).readings.last else { return false }
+            return now.memoryProblem != nil || now.uptime >= (before?.uptime ?? .zero) + Self.checkingTime
+        }
+        while ContinuousClock.now < deadline, try !isJudged() { try await Task.sleep(for: .milliseconds(300)) }
+        // A move that has just ended may still show the guest on both hosts.
+        var places = try await placement()[guest.name] ?? GuestPlacement()
+        while places.active.count != 1, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(300))
+            places = try await placement()[guest.name] ?? GuestPlacement()
+        }
+        let console = try self.console(of: guest)
+        let last = console.readings.last
+        let disk = try await disk(of: guest)
+        var problems = console.errors
+        if let memory = last?.memoryProblem { problems.append("mem=\(memory)") }
+        if let sectors = last?.diskProblem { problems.append("disk=\(sectors)") }
+        problems += disk.problems.map { "its disk's image: \($0)" }
+        return GuestState(
+            runsOn: places.running,
+            active: places.active,
+            starts: console.starts,
+            problems: problems,
+            goesOn: (last?.units ?? 0) > (before?.units ?? 0) && (last?.diskSequence ?? 0) > (before?.diskSequence ?? 0)
+        )
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+internal import FoundationEssentials
+public import Ledger
+
+/// One move that was ordered by hand and followed to its end.
+public struct LabMove: Sendable, Codable {
+    public var order: MigrationOrder
+    /// What the agents said of it, in the ledger's order.
+    public var reports: [OrderReport]
+
+    public var outcome: MigrationOutcome? {
+        if case .done(let outcome, _)? = reports.last?.step { outcome } else { nil }
+    }
+    public var failure: OrderFailure? {
+        if case .failed(let failure)? = reports.last?.step { failure } else { nil }
+    }
+    public var evidence: Evidence? {
+        if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
+    }
+    /// From the order to the agent's first word that the move runs: what checks, pinhole and probes take.
+    public var secondsToBegin: Double? {
+        reports.first { if case .running = $0.step { true } else { false } }.map { ($0.at - order.issuedAt).inSeconds }
+    }
+}
+
+extension HostLab {
+    /// The channels that the agents of both hosts offer now, by their latest samples.
+    ///
+    /// A host that does not say has IPsec; `plain` is offered by every lab host and comes last.
+    public func offeredChannels(_ first: HostName, _ second: HostName) async throws -> [Channel] {
+        let samples = try await records(LoadSample.self)
+        let offers = [first, second].map { host in
+            Set(samples.last { $0.host == host }?.channels ?? [.ipsec])
+        }
+        return Channel.allCases.filter { $0 != .plain && offers[0].contains($0) && offers[1].contains($0) } + [.plain]
+    }
+
+    /// Waits until every host has written a sample that knows its load.
+    public func waitForSamples(within limit: Duration = .seconds(60)) async throws {
+        try await waitUntil("a sample of every host", within: limit) {
+            let samples = try await records(LoadSample.self)
+            return hosts.allSatisfy { host in samples.contains { $0.host == host.name && $0.intervalSeconds != nil } }
+        }
+    }
+
+    /// Orders the move of a guest to another host over a channel and follows it to its end.
+    ///
+    /// A move that fails is a result, too; an error means that it was not heard of in time.
+    public func move(
+        _ guest: GuestPlan,
+        to target: HostName,
+        channel: Channel,
+        within limit: Duration = .seconds(240)
+    ) async throws -> LabMove {
+        guard let source = try await runsOn(guest).first, source != target else {
+            throw LabError.move(guest: guest.name, reason: "it runs on no host but \(target)")
+        }
+        let samples = try await records(LoadSample.self)
+        let seen = samples.last { $0.host == source }?.vms?.first { $0.id == guest.uuid }
+        let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
+        let order = MigrationOrder(
+            id: OrderID("lab-\(UUID().uuidString.lowercased())"),
+            vm: guest.uuid,
+            vmName: guest.name,
+            source: source,
+            target: target,
+            channel: channel,
+            technique: channel == .sealed ? .stopAndCopy : .preCopy,
+            definition: seen?.definition,
+            issuedAt: now,
+            expires: now + .seconds(60),
+            issuer: .operator,
+            reason: "a demonstration"
+        )
+        let ledger = try ledger(as: .operator)
+        var cursor = try await end(of: OrderReport.self, in: ledger)
+        try await ledger.append(OrderRecord.migrate(order: order))
+        var reports: [OrderReport] = []
+        let deadline = ContinuousClock.now + limit
+        while reports.last?.step.isFinal != true {
+            guard ContinuousClock.now < deadline else {
+                let last = reports.last.map { "the last word is \($0.step)" } ?? "no agent took it up"
+                throw LabError.move(guest: guest.name, reason: "not ended within \(limit); \(last)")
+            }
+            let batch = try await ledger.read(OrderReport.self, from: cursor)
+            reports += batch.records.map(\.body).filter { $0.order == order.id }
+            cursor = batch.next
+            if !batch.hasMore, reports.last?.step.isFinal != true { try await Task.sleep(for: .milliseconds(100)) }
+        }
+        return LabMove(order: order, reports: reports)
+    }
+
+    /// Everything of one kind that is in the ledger.
+    public func records<Entry: LedgerEntry>(_ type: Entry.Type) async throws -> [Entry] {
+        let ledger = try ledger(as: .operator)
+        var all: [Entry] = []
+        var cursor: Cursor?
+        while true {
+            let batch = try await ledger.read(type, from: cursor)
+            all += batch.records.map(\.body)
+            cursor = batch.next
+            if !batch.hasMore { return all }
+        }
+    }
+
+    private func end<Entry: LedgerEntry>(of type: Entry.Type, in ledger: some FleetLedger) async throws -> Cursor? {
+        var cursor: Cursor?
+        while true {
+            let batch = try await ledger.read(type, from: cursor)
+            cursor = batch.next
+            if !batch.hasMore { return cursor }
+        }
+    }
+}

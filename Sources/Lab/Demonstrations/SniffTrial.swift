@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// One move with somebody who listens on the LAN.
+public struct SniffTrial: Sendable, Codable {
+    public var channel: Channel
+    public var guest: String
+    /// Why the move failed; `nil` when it was carried out.
+    public var failure: String?
+    public var heard: Eavesdropping
+    /// Packets that the capture had to drop: anything but 0 weakens what it says.
+    public var dropped: Int
+    /// The retained capture; `nil` where none was asked for.
+    public var capture: String?
+
+    public var sawMemory: Bool { heard.secrets > 0 || heard.memoryPieces > 0 }
+}
+
+extension HostLab {
+    /// Captures the LAN while the guest moves over the channel, and looks for the guest's secret in it.
+    ///
+    /// The capture, which holds a guest's memory where the channel protects nothing, is deleted, or kept in a folder as a
+    /// file that only its owner can read.
+    public func sniff(
+        _ guest: GuestPlan,
+        movingTo target: HostName,
+        channel: Channel,
+        keepIn folder: String? = nil
+    ) async throws -> SniffTrial {
+        let path = "\(site.stateFolder)/sniff-\(guest.name)-\(channel.rawValue).pcap"
+        let capture = try await capture(to: path)
+        let move = try await self.move(guest, to: target, channel: channel)
+        let dropped = try await capture.stop()
+        let heard = try await PacketCapture(path: path).eavesdrop(secret: guest.marker, memory: guest.checkedMemory())
+        let kept = folder.map { "\($0)/\(guest.name)-\(channel.rawValue).pcap" }
+        if let folder, let kept {
+            try await offPool {
+                try Files.makeFolder(folder)
+                // A file that was there before would keep its mode.
+                try Files.remove(kept)
+                try Files.copy(path, to: kept, mode: 0o600)
+            }
+        }
+        try await offPool { try Files.remove(path) }
+        return SniffTrial(
+            channel: channel,
+            guest: guest.name,
+            failure: move.failure.map { "\($0.kind.rawValue): \($0.reason)" },
+            heard: heard,
+            dropped: dropped,
+            capture: kept
+        )
+    }
+}
+
+extension [SniffTrial] {
+    /// Whether memory was seen in the clear, which proves the listening, and nowhere else, and every move went through.
+    public var showWhatTheyShould: Bool {
+        contains { $0.channel == .plain && $0.heard.secrets > 0 }
+            && contains { $0.channel != .plain }
+            && allSatisfy { $0.failure == nil && ($0.channel == .plain || !$0.sawMemory) }
+    }
+}

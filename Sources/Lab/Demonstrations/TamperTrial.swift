@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// One move with somebody on the wire who changes the guest's memory in transit: Oberheide's attack (Xensploit, 2008).
+public struct TamperTrial: Sendable, Codable {
+    public var channel: Channel
+    public var guest: String
+    public var wire: WireStatistics
+    /// Why the move failed; `nil` when it was carried out.
+    public var failure: String?
+    public var state: GuestState
+
+    public enum Verdict: String, Sendable, Codable {
+        /// The guest's memory was changed, and the move went through as if nothing had been.
+        case broken
+        /// Changed on the wire, yet what arrived is whole.
+        case unharmed
+        /// The move failed, and the guest runs on, whole.
+        case refused
+        /// The guest is harmed in another way: it stands still, is gone, or is there twice.
+        case harmed
+        /// Nothing that the attack could have changed passed the wire.
+        case untouched
+    }
+
+    public var verdict: Verdict {
+        if state.memoryIsBroken { return .broken }
+        if !state.isIntact { return .harmed }
+        if wire.framesChanged == 0 { return .untouched }
+        return failure == nil ? .unharmed : .refused
+    }
+}
+
+extension HostLab {
+    /// Moves the guest over the channel past somebody who flips bits of its memory where it can be read, and of
+    /// encrypted payloads where it cannot.
+    public func tamper(
+        with guest: GuestPlan,
+        movingTo target: HostName,
+        channel: Channel,
+        programs: Programs,
+        seed: UInt64
+    ) async throws -> TamperTrial {
+        guard let source = try await runsOn(guest).first else {
+            throw LabError.move(guest: guest.name, reason: "it runs nowhere")
+        }
+        // In the clear one flipped bit is enough; noise would only bring down what carries the attack.
+        let tampering = Tampering(
+            targets: guest.checkedMemory(),
+            noise: channel == .plain ? 0 : 0.02,
+            seed: seed
+        )
+        let wire = try await insertWire(at: try host(source), programs, tampering: tampering)
+        let move: LabMove
+        let done: WireStatistics
+        do {
+            move = try await self.move(guest, to: target, channel: channel)
+            done = try await wire.remove()
+        } catch {
+            // A task of its own: after Ctrl-C the lab must have its wire back all the same.
+            _ = await Task { try await wire.remove() }.result
+            throw error
+        }
+        return TamperTrial(
+            channel: channel,
+            guest: guest.name,
+            wire: done,
+            failure: move.failure.map { "\($0.kind.rawValue): \($0.reason)" },
+            state: try await judge(guest)
+        )
+    }
+}
+
+extension [TamperTrial] {
+    /// Whether the attack worked in the clear, which proves it, and nowhere else.
+    public var showWhatTheyShould: Bool {
+        contains { $0.channel == .plain && $0.verdict == .broken }
+            && allSatisfy { $0.channel == .plain || ![.broken, .harmed].contains($0.verdict) }
+            && contains { $0.channel != .plain }
+    }
+}

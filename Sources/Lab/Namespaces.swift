@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+enum Namespaces {
+    private static let networkNamespace: Int32 = 0x4000_0000
+
+    /// setns(2), which the headers show only to C programs that ask for GNU's extensions.
+    private static func setNamespace(_ file: Int32) -> Bool {
+        typealias Function = @convention(c) (Int32, Int32) -> Int32
+        guard let symbol = dlsym(nil, "setns") else { return false }
+        return unsafeBitCast(symbol, to: Function.self)(file, networkNamespace) == 0
+    }
+
+    /// Runs something that does not wait in another network namespace; what it opens stays there.
+    ///
+    /// The calling thread is in that namespace meanwhile, and in its own again afterwards.
+    static func inNamespace<Value>(_ file: String, _ body: () -> Value) throws -> Value {
+        let home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+        let there = open(file, O_RDONLY | O_CLOEXEC)
+        defer {
+            if home >= 0 { close(home) }
+            if there >= 0 { close(there) }
+        }
+        guard home >= 0, there >= 0, setNamespace(there) else {
+            throw LabError.file(path: file, reason: "this network namespace cannot be entered (\(Files.reason()))")
+        }
+        defer { _ = setNamespace(home) }
+        return body()
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What was passed over in the ledger, counted by stream, kind and writer.
+///
+/// Of each only the first is kept, so that a flood of forged lines fills neither memory nor a log.
+public struct LedgerRemarks: Sendable, Equatable, Encodable {
+    /// In the order in which each was first met.
+    public private(set) var entries: [Entry] = []
+
+    public struct Entry: Sendable, Equatable, Encodable, CustomStringConvertible {
+        public var stream: LedgerStream
+        public var kind: Kind
+        /// Whom the lines name as their writer, where that is a member of the cluster.
+        public var writer: LedgerWriter?
+        public var count: Int
+        /// The first one, in words.
+        public var example: String
+
+        public var description: String {
+            let others = count > 1 ? " (and \(count - 1) more like it)" : ""
+            return "\(stream): \(example)\(others)"
+        }
+
+        func isLike(_ other: Entry) -> Bool {
+            stream == other.stream && kind == other.kind && writer == other.writer
+        }
+    }
+
+    public enum Kind: String, Sendable, Encodable, CaseIterable {
+        // Faults and mishaps.
+        case torn, tooLong, unknownVersion, unreadable, gap
+        // Refusals.
+        case unsigned, unknownWriter, wrongSigner, altered, wrongPlace, otherLedger, revoked, notForWriter
+        case fromTheFuture
+
+        /// Whether somebody wrote what was not his to write.
+        public var isRefusal: Bool {
+            switch self {
+            case .torn, .tooLong, .unknownVersion, .unreadable, .gap: false
+            default: true
+            }
+        }
+    }
+
+    public init() {}
+
+    public var isEmpty: Bool { entries.isEmpty }
+    /// The refusals alone.
+    public var refused: [Entry] { entries.filter(\.kind.isRefusal) }
+
+    /// How many there were of a kind; in a writer's name where one is given.
+    public func count(_ kind: Kind, of writer: LedgerWriter? = nil) -> Int {
+        entries.filter { $0.kind == kind && (writer == nil || $0.writer == writer) }.reduce(0) { $0 + $1.count }
+    }
+
+    public mutating func add(_ line: SkippedLine, in stream: LedgerStream) {
+        add(Entry(stream: stream, kind: line.reason.kind, writer: line.writer, count: 1, example: line.description))
+    }
+
+    public mutating func add(_ gap: LedgerGap, in stream: LedgerStream) {
+        add(Entry(stream: stream, kind: .gap, count: 1, example: gap.description))
+    }
+
+    public mutating func add(_ other: LedgerRemarks) {
+        for entry in other.entries { add(entry) }
+    }
+
+    mutating func remove(_ some: [Entry]) {
+        entries.removeAll { entry in some.contains { $0.isLike(entry) } }
+    }
+
+    private mutating func add(_ entry: Entry) {
+        if let index = entries.firstIndex(where: { $0.isLike(entry) }) {
+            entries[index].count += entry.count
+        } else {
+            entries.append(entry)
+        }
+    }
+}
+
+extension LedgerBatch {
+    /// What was passed over, counted.
+    public var remarks: LedgerRemarks {
+        var remarks = LedgerRemarks()
+        for line in skipped { remarks.add(line, in: Entry.stream) }
+        if let gap { remarks.add(gap, in: Entry.stream) }
+        return remarks
+    }
+}
+
+extension SkippedLine.Reason {
+    var kind: LedgerRemarks.Kind {
+        switch self {
+        case .torn: .torn
+        case .tooLong: .tooLong
+        case .unknownVersion: .unknownVersion
+        case .unreadable: .unreadable
+        case .refused(let refusal):
+            switch refusal {
+            case .unsigned: .unsigned
+            case .unknownWriter: .unknownWriter
+            case .wrongSigner: .wrongSigner
+            case .altered: .altered
+            case .wrongPlace: .wrongPlace
+            case .otherLedger: .otherLedger
+            case .revoked: .revoked
+            case .notForWriter: .notForWriter
+            case .fromTheFuture: .fromTheFuture
+            }
+        }
+    }
+}

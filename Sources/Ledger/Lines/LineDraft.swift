@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import FoundationEssentials
+
+/// What signs the lines of one writer of one ledger.
+struct LineSigner: Sendable {
+    /// The ledger's id.
+    var ledger: String
+    var key: SigningKey
+}
+
+/// A record on its way into a stream: its line, but for the place, which is known only under the stream's lock.
+struct LineDraft: Sendable {
+    /// The fields before the place.
+    private let head: [UInt8]
+    private let body: [UInt8]
+    private let signer: LineSigner?
+
+    /// The length of the line, newline included, at the place with the longest name.
+    let maximumBytes: Int
+
+    init(head: [UInt8], body: [UInt8], signer: LineSigner?) {
+        self.head = head
+        self.body = body
+        self.signer = signer
+        let last = Cursor(segment: 999_999_999, offset: 99_999_999_999)
+        let signed = signer.map { SignedLine.fields($0, at: last).count + SignedLine.tailBytes } ?? 0
+        maximumBytes = head.count + signed + Self.bodyName.count + body.count + "}\n".utf8.count
+    }
+
+    /// The line for this place, newline included.
+    func line(at place: Cursor) throws(LedgerError) -> [UInt8] {
+        guard let signer else { return head + Self.bodyName + body + Array("}\n".utf8) }
+        let start = head + SignedLine.fields(signer, at: place) + Self.bodyName + body
+        let signature: [UInt8]
+        do {
+            signature = try signer.key.signature(of: SignedLine.signedBytes(start[...]))
+        } catch {
+            throw .failed(
+                operation: "sign a record with",
+                path: "\(signer.key)",
+                reason: "\(error)",
+                mayBeWritten: false
+            )
+        }
+        return start + SignedLine.tail(signature) + [LineCodec.newline]
+    }
+
+    private static let bodyName = Array(#","body":"#.utf8)
+}

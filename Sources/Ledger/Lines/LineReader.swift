@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// Makes records of lines, or says why one does not count.
+struct LineReader: Sendable {
+    /// `nil`: an unsigned ledger, where each writer is taken at its word.
+    var verifier: RecordVerifier?
+    /// By the reader's clock.
+    var now: Instant
+
+    func read<Entry: LedgerEntry>(
+        _ line: RawBatch.Line,
+        as entries: Entry.Type
+    ) -> Result<LedgerRecord<Entry>, NoRecord> {
+        var skipped = SkippedLine(at: line.at, bytes: line.length, reason: .torn)
+        do {
+            return .success(try record(line, as: entries, writer: &skipped.writer))
+        } catch {
+            skipped.reason = error.reason
+            return .failure(NoRecord(line: skipped))
+        }
+    }
+
+    struct NoRecord: Error {
+        var line: SkippedLine
+    }
+
+    private func record<Entry: LedgerEntry>(
+        _ line: RawBatch.Line,
+        as entries: Entry.Type,
+        writer: inout LedgerWriter?
+    ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
+        if let defect = line.defect { throw LineCodec.Unreadable(reason: defect) }
+        if line.bytes.last == LineCodec.tornMark { throw LineCodec.Unreadable(reason: .torn) }
+        let record: LedgerRecord<Entry>
+        if SignedLine.isOne(line.bytes) {
+            record = try signedRecord(line, as: entries, writer: &writer)
+        } else if let verifier {
+            let label = try LineCodec.label(line.bytes)
+            guard label.v == LineCodec.unsignedVersion else {
+                throw LineCodec.Unreadable(reason: .unknownVersion(label.v))
+            }
+            writer = label.writer.flatMap { verifier.knows($0) ? $0 : nil }
+            throw LineCodec.Unreadable(reason: .refused(.unsigned))
+        } else {
+            record = try LineCodec.unsignedRecord(line.bytes, as: entries)
+        }
+        writer = record.writer
+        guard record.body.mayBeWritten(by: record.writer) else {
+            throw LineCodec.Unreadable(reason: .refused(.notForWriter))
+        }
+        return record
+    }
+
+    private func signedRecord<Entry: LedgerEntry>(
+        _ line: RawBatch.Line,
+        as entries: Entry.Type,
+        writer: inout LedgerWriter?
+    ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
+        let signed = try SignedLine(line.bytes)
+        if let verifier {
+            // Names that nobody vouches for are anybody's to make up, as many as they like: they are not counted by.
+            writer = verifier.knows(signed.writer) ? signed.writer : nil
+            if let refusal = verifier.refusal(of: signed, at: line.at, in: Entry.stream, now: now) {
+                throw LineCodec.Unreadable(reason: .refused(refusal))
+            }
+        }
+        guard signed.kind == Entry.stream.rawValue else {
+            throw LineCodec.Unreadable(
+                reason: .unreadable("its kind is '\(signed.kind)', not '\(Entry.stream.rawValue)'")
+            )
+        }
+        return LedgerRecord(
+            writer: signed.writer,
+            at: signed.at,
+            body: try LineCodec.decode(Entry.self, from: signed.body)
+        )
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension SegmentReader {
+    /// So many lines may be damaged at the beginning of a segment that shows that the log went on.
+    private static let looked = 100
+
+    /// Throws `.rolledBack` unless the line is where it was, or retention has removed it since: then a later segment
+    /// has a genuine line.
+    func requireLine(_ mark: LedgerMark, isGenuine: (RawBatch.Line) -> Bool) throws(LedgerError) {
+        let found: RawBatch
+        do {
+            found = try read(from: mark.at, limit: Self.looked)
+        } catch {
+            guard case .cursorNotInLog(let path, _, let reason) = error else { throw error }
+            throw .rolledBack(path: path, reason: "\(seen(mark)); \(reason)")
+        }
+        guard found.gap != nil else {
+            guard let line = found.lines.first, LedgerMark(at: line.at, line: line.bytes) == mark else {
+                throw .rolledBack(path: files.path(mark.at.segment), reason: "\(seen(mark)); it has another there")
+            }
+            return
+        }
+        // Retention removes the oldest segments first: where one before is still there, it was not retention.
+        let oldest = try files.numbers().first ?? 0
+        guard oldest > mark.at.segment else {
+            throw .rolledBack(
+                path: files.path(mark.at.segment),
+                reason: "\(seen(mark)); that segment is gone and segment \(oldest) is not"
+            )
+        }
+        guard found.lines.contains(where: isGenuine) else {
+            throw .rolledBack(
+                path: files.path(oldest),
+                reason: "\(seen(mark)); that segment is gone and this one holds nothing that follows it"
+            )
+        }
+    }
+
+    private func seen(_ mark: LedgerMark) -> String { "a line of \(files.stream) was seen at \(mark.at)" }
+}

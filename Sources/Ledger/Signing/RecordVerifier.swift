@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Synchronization
+
+/// Verifies signed lines of one ledger by a roster.
+struct RecordVerifier: Sendable {
+    /// A record may be this far ahead of the reader's clock.
+    private static let clockTolerance: Duration = .seconds(600)
+
+    private let ledger: String
+    private let roster: Roster
+    private let members: [LedgerWriter: Roster.Member]
+    /// Made ready for use, which takes as long as a good part of a verification.
+    private let keys: [VerificationKey: PreparedKey]
+    private let owners: [String: LedgerWriter]
+
+    init(ledger: String, roster: Roster) {
+        self.ledger = ledger
+        self.roster = roster
+        members = Dictionary(roster.members.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let pairs = roster.members.flatMap { member in member.keys.map { ($0, member.name) } }
+        owners = Dictionary(pairs.map { ($0.id, $1) }, uniquingKeysWith: { first, _ in first })
+        var keys: [VerificationKey: PreparedKey] = [:]
+        for (key, _) in pairs { keys[key] = PreparedKey(key) }
+        self.keys = keys
+    }
+
+    func knows(_ writer: LedgerWriter) -> Bool { members[writer] != nil }
+
+    /// Why the line at `place` does not count; `nil`: it is what its writer wrote, there.
+    func refusal(
+        of line: SignedLine,
+        at place: Cursor,
+        in stream: LedgerStream,
+        now: Instant
+    ) -> RecordRefusal? {
+        guard let member = members[line.writer] else { return .unknownWriter(line.writer) }
+        guard let key = member.keys.first(where: { $0.id == line.key }) else {
+            return .wrongSigner(key: line.key, of: owners[line.key])
+        }
+        guard keys[key]?.accepts(line.signature, of: line.signedBytes) == true else { return .altered }
+        guard line.ledger == ledger else { return .otherLedger(line.ledger) }
+        guard line.kind == stream.rawValue, line.place == place else {
+            return .wrongPlace(stream: line.kind, line.place)
+        }
+        if let revocation = member.revocation {
+            let end = revocation.ends[stream.rawValue]
+            let isAfter = end.map { place >= $0 } ?? (line.at >= revocation.at)
+            if isAfter { return .revoked(reason: revocation.reason) }
+        }
+        if line.at > now + Self.clockTolerance { return .fromTheFuture(ahead: line.at - now) }
+        return nil
+    }
+
+    /// Whether a member wrote the line, there; whether it counts is another question.
+    func isGenuine(_ line: RawBatch.Line, in stream: LedgerStream) -> Bool {
+        guard let signed = try? SignedLine(line.bytes) else { return false }
+        return switch refusal(of: signed, at: line.at, in: stream, now: signed.at) {
+        case nil, .revoked: true
+        default: false
+        }
+    }
+
+    /// Throws unless lines that `key` signs in the writer's name from now on will count.
+    static func requireMember(_ writer: LedgerWriter, with key: SigningKey, in roster: Roster) throws(LedgerError) {
+        guard let member = roster[writer] else {
+            throw .notAMember(writer, reason: "roster \(roster.number) does not name it")
+        }
+        guard member.keys.contains(key.verification) else {
+            throw .notAMember(writer, reason: "key \(key.verification.id) is not its key by roster \(roster.number)")
+        }
+        if let revocation = member.revocation {
+            throw .notAMember(writer, reason: "roster \(roster.number) revokes it: \(revocation.reason)")
+        }
+    }
+
+    /// Keeps the verifier of the roster that counts.
+    final class Cache: Sendable {
+        private let verifier = Mutex<RecordVerifier?>(nil)
+
+        func verifier(ledger: String, roster: Roster) -> RecordVerifier {
+            verifier.withLock { kept in
+                if let kept, kept.ledger == ledger, kept.roster == roster { return kept }
+                let new = RecordVerifier(ledger: ledger, roster: roster)
+                kept = new
+                return new
+            }
+        }
+    }
+}

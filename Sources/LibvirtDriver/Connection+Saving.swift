@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibvirt
+internal import Fleet
+internal import Foundation
+internal import Hypervisor
+
+/// libvirt's calls of stop-and-copy, one by one.
+extension Connection {
+    /// What goes with a VM's image; throws `.refused` if the VM cannot be saved now.
+    ///
+    /// The VM no longer starts with its host from here on: a host that starts anew while the image is on its way must
+    /// not start a second one.
+    func prepareSaving(of vm: VMID, in folder: String, attempt: String) throws -> SavedVM {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        let state = try DomainState.of(domain)
+        guard state.isRunning else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.words)")
+        }
+        if try JobStatistics.of(domain) != nil {
+            let detail = "another job (a migration, save or backup) is under way on the VM"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        let live = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
+        let definition = try DomainDefinition(xml: takeString(live, from: "virDomainGetXMLDesc"))
+        let file = try ImageFile(of: vm, in: folder, memoryBytes: definition.memoryBytes(), attempt: attempt)
+        let isPersistent = virDomainIsPersistent(domain.pointer)
+        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
+        var persistent: String?
+        var startsWithHost: Int32 = 0
+        if isPersistent == 1 {
+            let flags =
+                VIR_DOMAIN_XML_INACTIVE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | VIR_DOMAIN_XML_MIGRATABLE.rawValue
+            persistent = try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
+            _ = virDomainGetAutostart(domain.pointer, &startsWithHost)
+            if startsWithHost == 1, virDomainSetAutostart(domain.pointer, 0) != 0 {
+                throw LibvirtError.last(in: "virDomainSetAutostart")
+            }
+        }
+        return SavedVM(
+            vm: vm,
+            name: definition.name,
+            path: file.path,
+            imageBytes: 0,
+            definition: persistent,
+            startsWithHost: startsWithHost == 1,
+            stoppedAt: .now
+        )
+    }
+
+    func save(_ vm: VMID, to path: String) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        // Not past the page cache: the file system is memory.
+        guard virDomainSaveFlags(domain.pointer, path, nil, 0) == 0 else {
+            throw LibvirtError.last(in: "virDomainSaveFlags")
+        }
+    }
+
+    /// Ends the job that saves the VM; the VM then runs on.
+    func abortSaving(of vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard virDomainAbortJob(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainAbortJob") }
+    }
+
+    /// What the image says of its VM; libvirt refuses one that is not complete.
+    func image(at path: String) throws -> SavedImage {
+        let text = virDomainSaveImageGetXMLDesc(handle.pointer, path, 0)
+        let definition = try DomainDefinition(xml: takeString(text, from: "virDomainSaveImageGetXMLDesc"))
+        return SavedImage(vm: VMID(definition.uuid), name: definition.name, definition: definition.digest)
+    }
+
+    func restorePaused(from path: String) throws {
+        guard virDomainRestoreFlags(handle.pointer, path, nil, VIR_DOMAIN_SAVE_PAUSED.rawValue) == 0 else {
+            throw LibvirtError.last(in: "virDomainRestoreFlags")
+        }
+    }
+
+    func define(_ xml: String) throws {
+        guard let pointer = virDomainDefineXMLFlags(handle.pointer, xml, 0) else {
+            throw LibvirtError.last(in: "virDomainDefineXMLFlags")
+        }
+        _ = DomainHandle(owning: pointer)
+    }
+
+    func start(restored vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
+    }
+
+    func setAutostart(of vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard virDomainSetAutostart(domain.pointer, 1) == 0 else {
+            throw LibvirtError.last(in: "virDomainSetAutostart")
+        }
+    }
+
+    /// Takes back a restore whose VM has not run: ends the paused copy, and removes the definition it came with.
+    func undoRestore(of vm: VMID, isDefinedHere: Bool) throws {
+        let attempt = "take back the restore of VM \(vm)"
+        do {
+            let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+            let state = try DomainState.of(domain)
+            guard !state.isRunning else { throw HypervisorError(.inDoubt, attempt: attempt, detail: "it runs") }
+            if state.isActive, virDomainDestroy(domain.pointer) != 0 { throw LibvirtError.last(in: "virDomainDestroy") }
+            guard !isDefinedHere, virDomainIsPersistent(domain.pointer) == 1 else { return }
+            guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
+        } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {
+            // It was transient, and is gone with its process.
+        }
+    }
+}
+
+extension Instant {
+    /// By the wall clock.
+    static var now: Self { Self(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+public import Hypervisor
+internal import Synchronization
+
+/// Stop-and-copy.
+///
+/// libvirtd opens the image itself, as root and with mode 0600, and hands QEMU the open file: the folder may belong to
+/// root alone, whoever QEMU runs as (dynamic ownership on or off), and the security driver labels that one open file.
+/// `save_image_format` in qemu.conf is better left at `raw`: the image is read once, and encrypted.
+extension LibvirtHypervisor {
+    public func save(
+        _ vm: VMID,
+        in folder: String,
+        timeLimit: Duration
+    ) async throws(HypervisorError) -> SavedVM {
+        let attempt = "save VM \(vm) in \(folder)"
+        let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: attempt, source: Connector(uri: connector.uri))
+        let run = SaveRun(vm, attempt: attempt, calls: calls, limits: limits)
+        try begin(vm, attempt)
+        defer { end(vm) }
+        let result = await withTaskCancellationHandler {
+            await BlockingCall.unbounded { run.carryOut(within: timeLimit) }
+        } onCancel: {
+            run.cancel()
+        }
+        return try result.get()
+    }
+
+    public func image(at path: String) async throws(HypervisorError) -> SavedImage {
+        try await perform("read the image \(path)") { try $0.image(at: path) }
+    }
+
+    public func restore(
+        _ saved: SavedVM,
+        _ restoration: Restoration,
+        timeLimit: Duration
+    ) async throws(HypervisorError) -> Instant {
+        let attempt = "restore VM \(saved.vm) from \(saved.path)"
+        let calls = LibvirtRestoreCalls(vm: saved.vm, attempt: attempt, target: Connector(uri: connector.uri))
+        let run = RestoreRun(saved: saved, restoration: restoration, attempt: attempt, calls: calls, limits: limits)
+        try begin(saved.vm, attempt)
+        defer { end(saved.vm) }
+        return try await BlockingCall.unbounded { run.carryOut(within: timeLimit) }.get()
+    }
+
+    private func begin(_ vm: VMID, _ attempt: String) throws(HypervisorError) {
+        let isMoving = runs.withLock { $0[vm] != nil }
+        guard !isMoving, saves.withLock({ $0.insert(vm).inserted }) else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "a move of this VM is already under way")
+        }
+    }
+
+    private func end(_ vm: VMID) { _ = saves.withLock { $0.remove(vm) } }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Foundation
+internal import Hypervisor
+internal import Synchronization
+
+/// One blocking call on a thread of its own, which can be waited for more than once.
+final class OutstandingCall<R: Sendable>: Sendable {
+    private let returned = Mutex<Result<R, any Error>?>(nil)
+    private let arrival = DispatchSemaphore(value: 0)
+
+    init(_ body: @Sendable @escaping () throws -> R) {
+        BlockingCall.detach { [self] in
+            let result = Result { try body() }
+            returned.withLock { $0 = result }
+            arrival.signal()
+        }
+    }
+
+    /// What it gave, or threw; `nil` if it has not returned in time.
+    func wait(_ limit: Duration) -> Result<R, any Error>? {
+        if let result = returned.withLock({ $0 }) { return result }
+        _ = arrival.wait(timeout: .now() + limit.inSeconds)
+        return returned.withLock { $0 }
+    }
+
+    /// Waits until it has returned or must be ended; then `end`s it, again and again, and waits for `patience`.
+    ///
+    /// `nil` if it has not returned even then; `wasEnded` tells whether `end` was called at all.
+    func wait(
+        within limit: Duration,
+        patience: Duration,
+        unless isUnwanted: () -> Bool = { false },
+        end: @Sendable @escaping () throws -> Void
+    ) -> (result: Result<R, any Error>?, wasEnded: Bool) {
+        let clock = ContinuousClock()
+        let deadline = clock.now + limit
+        while clock.now < deadline, !isUnwanted() {
+            if let result = wait(min(.milliseconds(500), deadline - clock.now)) { return (result, false) }
+        }
+        let lastMoment = clock.now + patience
+        let errand = Errand()
+        while clock.now < lastMoment {
+            errand.run(within: .seconds(1), end)
+            if let result = wait(.milliseconds(300)) { return (result, true) }
+        }
+        return (wait(.zero), true)
+    }
+}

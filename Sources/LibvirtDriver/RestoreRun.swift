@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Foundation
+internal import Hypervisor
+
+/// What restoring one VM asks of libvirt; any of it may block for as long as libvirt likes.
+protocol RestoreCalls: Sendable {
+    func presence() throws -> DomainPresence
+    func image(at path: String) throws -> SavedImage
+    func restorePaused(from path: String) throws
+    func define(_ xml: String) throws
+    func start() throws
+    func setAutostart() throws
+    func undo(isDefinedHere: Bool) throws
+}
+
+/// The calls as libvirt's C API makes them, on a connection of their own.
+struct LibvirtRestoreCalls: RestoreCalls {
+    let vm: VMID
+    let attempt: String
+    let target: Connector
+
+    func presence() throws -> DomainPresence { try target.use(attempt) { try $0.presence(of: vm) } }
+    func image(at path: String) throws -> SavedImage { try target.use(attempt) { try $0.image(at: path) } }
+    func restorePaused(from path: String) throws { try target.use(attempt) { try $0.restorePaused(from: path) } }
+    func define(_ xml: String) throws { try target.use(attempt) { try $0.define(xml) } }
+    func start() throws { try target.use(attempt) { try $0.start(restored: vm) } }
+    func setAutostart() throws { try target.use(attempt) { try $0.setAutostart(of: vm) } }
+    func undo(isDefinedHere: Bool) throws {
+        try target.use(attempt) { try $0.undoRestore(of: vm, isDefinedHere: isDefinedHere) }
+    }
+}
+
+/// Restores one VM: paused, then with its definition, and running only as the last step.
+///
+/// So whatever fails or hangs before that step can be taken back without a trace: the VM has not run, and the image is
+/// as good as before.
+struct RestoreRun: Sendable {
+    let saved: SavedVM
+    let restoration: Restoration
+    let attempt: String
+    let calls: any RestoreCalls
+    let limits: LibvirtHypervisor.Limits
+
+    /// Blocks until the outcome is known or the limits have passed.
+    func carryOut(within limit: Duration) -> Result<Instant, HypervisorError> {
+        do throws(HypervisorError) {
+            try check()
+            try restore(within: limit)
+            if restoration == .arrival, let definition = saved.definition {
+                do throws(HypervisorError) {
+                    try step { [calls] in try calls.define(definition) }
+                } catch { throw takenBack(error.kind, "its definition was not taken: \(error.detail)") }
+            }
+            return .success(try start())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func check() throws(HypervisorError) {
+        let here = try step { [calls] in try calls.presence() }
+        let isAsSaid =
+            here == .absent && (restoration == .arrival || saved.definition == nil)
+            || here == .inactive && restoration == .back && saved.definition != nil
+        guard isAsSaid else {
+            throw failure(.refused, "the VM is \(here) here; nothing was touched")
+        }
+        let file = ImageFile(path: saved.path)
+        guard file.closedSize() == saved.imageBytes else {
+            throw failure(.refused, "\(saved.path) is not a file of \(saved.imageBytes) bytes; nothing was touched")
+        }
+        do throws(HypervisorError) {
+            let image = try step { [calls] in try calls.image(at: saved.path) }
+            guard image.vm == saved.vm else { throw failure(.refused, "\(saved.path) holds another VM, \(image.vm)") }
+        } catch {
+            // A driver that cannot read an image without restoring it finds out when it does.
+            guard error.kind == .refused, error.detail.contains("libvirt error 3,") else { throw error }
+        }
+    }
+
+    private func restore(within limit: Duration) throws(HypervisorError) {
+        let call = OutstandingCall { [calls] in try calls.restorePaused(from: saved.path) }
+        let isDefinedHere = restoration == .back
+        // The VM waits paused until `start`: to end it is to end a process.
+        let (result, wasEnded) = call.wait(within: limit, patience: limits.abort) { [calls] in
+            try calls.undo(isDefinedHere: isDefinedHere)
+        }
+        switch result {
+        case .success? where !wasEnded: return
+        case .failure(let error)? where !wasEnded:
+            let error = error as? HypervisorError
+            throw takenBack(error?.kind ?? .failed, error?.detail ?? "it failed")
+        default: throw takenBack(.timedOut, "it took longer than \(limit)")
+        }
+    }
+
+    private func start() throws(HypervisorError) -> Instant {
+        do throws(HypervisorError) {
+            try step { [calls] in try calls.start() }
+        } catch {
+            // The answer may be lost and the VM run all the same.
+            let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+                now == former
+            }
+            switch seen {
+            case .running: break
+            case .pausedByMigration, .paused: throw takenBack(error.kind, "it did not start: \(error.detail)")
+            default: throw failure(.inDoubt, "\(error.detail); the VM \(seen.map { "is \($0)" } ?? "was not seen")")
+            }
+        }
+        let runningSince = Instant.now
+        ImageFile(path: saved.path).remove()
+        // That the VM does not start with its host is no reason to say that it does not run.
+        if saved.startsWithHost { _ = try? step { [calls] in try calls.setAutostart() } }
+        return runningSince
+    }
+
+    /// The error of a restore of which nothing is left, or else that it is in doubt.
+    private func takenBack(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        let isDefinedHere = restoration == .back
+        let clean: DomainPresence = isDefinedHere && saved.definition != nil ? .inactive : .absent
+        _ = Errand().run(within: limits.call) { [calls] in try calls.undo(isDefinedHere: isDefinedHere) }
+        let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+            now == clean && former == clean
+        }
+        guard seen == clean else {
+            let place = seen.map { "is \($0)" } ?? "could not be asked about"
+            return failure(.inDoubt, "\(detail), and it could not be taken back: the VM \(place) here")
+        }
+        return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is whole")
+    }
+
+    private func step<R: Sendable>(_ body: @Sendable @escaping () throws -> R) throws(HypervisorError) -> R {
+        switch OutstandingCall(body).wait(limits.call) {
+        case .success(let value)?: return value
+        case .failure(let error)?: throw error as? HypervisorError ?? failure(.failed, "\(error)")
+        case nil: throw failure(.timedOut, "libvirt did not answer within \(limits.call)")
+        }
+    }
+
+    private func failure(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        HypervisorError(kind, attempt: attempt, detail: detail)
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Foundation
+internal import Hypervisor
+internal import Synchronization
+
+/// What saving one VM asks of libvirt; any of it may block for as long as libvirt likes.
+protocol SaveCalls: Sendable {
+    func prepare() throws -> SavedVM
+    func save(to path: String) throws
+    func abort() throws
+    func presence() throws -> DomainPresence
+    func image(at path: String) throws -> SavedImage
+    func setAutostart() throws
+}
+
+/// The calls as libvirt's C API makes them, on a connection of their own.
+struct LibvirtSaveCalls: SaveCalls {
+    let vm: VMID
+    let folder: String
+    let attempt: String
+    let source: Connector
+
+    func prepare() throws -> SavedVM {
+        try source.use(attempt) { try $0.prepareSaving(of: vm, in: folder, attempt: attempt) }
+    }
+    func save(to path: String) throws { try source.use(attempt) { try $0.save(vm, to: path) } }
+    func abort() throws { try source.use(attempt) { try $0.abortSaving(of: vm) } }
+    func presence() throws -> DomainPresence { try source.use(attempt) { try $0.presence(of: vm) } }
+    func image(at path: String) throws -> SavedImage { try source.use(attempt) { try $0.image(at: path) } }
+    func setAutostart() throws { try source.use(attempt) { try $0.setAutostart(of: vm) } }
+}
+
+/// Saves one VM, from the first check to a known end.
+///
+/// Whatever the call says, where the VM is decides: if it is off and its image is complete, it is saved; if it runs, it
+/// is not.
+final class SaveRun: Sendable {
+    let vm: VMID
+    let attempt: String
+    let calls: any SaveCalls
+    let limits: LibvirtHypervisor.Limits
+    private let isCancelled = Mutex(false)
+
+    init(_ vm: VMID, attempt: String, calls: any SaveCalls, limits: LibvirtHypervisor.Limits) {
+        self.vm = vm
+        self.attempt = attempt
+        self.calls = calls
+        self.limits = limits
+    }
+
+    func cancel() { isCancelled.withLock { $0 = true } }
+
+    /// Blocks until the outcome is known or the limits have passed.
+    func carryOut(within limit: Duration) -> Result<SavedVM, HypervisorError> {
+        let prepared: SavedVM
+        switch OutstandingCall({ [calls] in try calls.prepare() }).wait(limits.call) {
+        case .success(let saved)?: prepared = saved
+        case .failure(let error)?: return .failure(error as? HypervisorError ?? failure(.failed, "\(error)"))
+        case nil:
+            let detail = "libvirt did not answer; the VM runs on, but may no longer start with its host"
+            return .failure(failure(.timedOut, detail))
+        }
+        let file = ImageFile(path: prepared.path)
+        guard !isCancelled.withLock({ $0 }) else {
+            return .failure(stays(prepared, .cancelled, "cancelled before it had begun; nothing was touched"))
+        }
+        let call = OutstandingCall { [calls] in try calls.save(to: file.path) }
+        let (result, wasEnded) = call.wait(
+            within: limit,
+            patience: limits.abort,
+            unless: { isCancelled.withLock { $0 } },
+            end: { [calls] in try calls.abort() }
+        )
+        let reason = isCancelled.withLock { $0 } ? "it was cancelled" : "it took longer than \(limit)"
+        guard let result else {
+            let detail = "\(reason), but libvirt has not ended it \(limits.abort) after it was asked to"
+            return .failure(failure(.inDoubt, detail))
+        }
+        guard case .failure(let error) = result else { return finished(prepared, file) }
+        let words = (error as? HypervisorError)?.detail ?? "\(error)"
+        return settle(prepared, file, kind(wasEnded), wasEnded ? "\(reason): \(words)" : words)
+    }
+
+    private func kind(_ wasEnded: Bool) -> HypervisorError.Kind {
+        guard wasEnded else { return .failed }
+        return isCancelled.withLock { $0 } ? .cancelled : .timedOut
+    }
+
+    private func settle(
+        _ prepared: SavedVM,
+        _ file: ImageFile,
+        _ kind: HypervisorError.Kind,
+        _ cause: String
+    ) -> Result<SavedVM, HypervisorError> {
+        // libvirt lets the VM run on a moment after the call has failed.
+        let settled: Set<DomainPresence> = [.running, .inactive, .absent]
+        let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+            now == former && settled.contains(now)
+        }
+        switch seen {
+        case .running:
+            file.remove()
+            return .failure(stays(prepared, kind, "\(cause); the VM runs on"))
+        case .inactive, .absent:
+            let image = Errand().run(within: limits.call) { [calls] in try calls.image(at: file.path) }
+            if image?.vm == vm { return finished(prepared, file) }
+            return .failure(failure(.inDoubt, "\(cause); the VM is off and \(file.path) is not known to be complete"))
+        case let other:
+            let place = other.map { "is \($0)" } ?? "could not be asked about"
+            return .failure(failure(.inDoubt, "\(cause); the VM \(place)"))
+        }
+    }
+
+    private func finished(_ prepared: SavedVM, _ file: ImageFile) -> Result<SavedVM, HypervisorError> {
+        guard let size = file.closedSize() else {
+            return .failure(failure(.inDoubt, "it is saved, but \(file.path) cannot be read or closed to others"))
+        }
+        var saved = prepared
+        saved.imageBytes = size
+        return .success(saved)
+    }
+
+    /// The error of a VM that runs on, which starts with its host again if it did.
+    private func stays(_ prepared: SavedVM, _ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        guard prepared.startsWithHost else { return failure(kind, detail) }
+        let isSet: Void? = Errand().run(within: limits.call) { [calls] in try calls.setAutostart() }
+        return failure(kind, isSet == nil ? "\(detail), but no longer starts with its host (virsh autostart)" : detail)
+    }
+
+    private func failure(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        HypervisorError(kind, attempt: attempt, detail: detail)
+    }
+}

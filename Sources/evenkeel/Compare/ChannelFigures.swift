@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Lab
+
+/// What was measured of one move.
+struct MoveFigures: Codable, Sendable {
+    /// As the hypervisor says; `nil` where it did not, or the move failed.
+    var totalSeconds: Double?
+    var downtimeSeconds: Double?
+    var bytes: UInt64?
+    /// The longest time for which an answer to a ping was overdue.
+    var silenceSeconds: Double
+    /// What somebody who pings the VM could tell.
+    var detection: MoveDetection.Verdict
+    /// From the order to the first byte.
+    var beginSeconds: Double?
+    /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), less what they take when nothing moves.
+    var sourceCPUSeconds: Double
+    var targetCPUSeconds: Double
+    /// The path's probes and what they found.
+    var probes: [GateProbe]?
+    var verdict: Evidence.Verdict?
+    var failure: String?
+
+    var bytesPerSecond: Double? {
+        guard let bytes, let totalSeconds, totalSeconds > 0 else { return nil }
+        return Double(bytes) / totalSeconds
+    }
+    private var gibibytes: Double? { bytes.map { Double($0) / 0x1p30 } }
+    var sourceCPUPerGiB: Double? { gibibytes.map { sourceCPUSeconds / $0 } }
+    var targetCPUPerGiB: Double? { gibibytes.map { targetCPUSeconds / $0 } }
+}
+
+/// All that was measured of one channel.
+struct ChannelFigures: Codable, Sendable {
+    var channel: Channel
+    var moves: [MoveFigures] = []
+    /// Bytes per second of bulk transfers through the same path; empty where none can be made.
+    var bulk: [Double] = []
+    /// Of one more move, under the eyes of somebody who listens; `nil` when it failed.
+    var heard: Eavesdropping?
+
+    func median(_ figure: (MoveFigures) -> Double?) -> Double? {
+        moves.filter { $0.failure == nil }.compactMap(figure).sorted().quantile(0.5)
+    }
+    var bulkMedian: Double? { bulk.sorted().quantile(0.5) }
+}
+
+/// A run over all channels, and whether the goals were met.
+struct ChannelComparison: Codable, Sendable {
+    var machine: String
+    var guest: String
+    var channels: [ChannelFigures]
+
+    struct Goal: Codable, Sendable, Equatable {
+        var claim: String
+        /// `nil`: it could not be measured in this run.
+        var holds: Bool?
+        var seen: String
+    }
+
+    private func figures(_ channel: Channel) -> ChannelFigures? { channels.first { $0.channel == channel } }
+
+    var goals: [Goal] { [timeOfTLS, throughputOfIPsec, secrecy, beginning] }
+
+    private var timeOfTLS: Goal {
+        let claim = "tls: total time at most 1.25 times plain's"
+        guard let tls = figures(.tls)?.median(\.totalSeconds), let plain = figures(.plain)?.median(\.totalSeconds)
+        else {
+            return Goal(claim: claim, holds: nil, seen: "not measured: tls or plain is missing")
+        }
+        let words = "\(FleetView.decimals(tls)) s against \(FleetView.decimals(plain)) s"
+        return Goal(
+            claim: claim,
+            holds: tls <= plain * 1.25,
+            seen: "\(FleetView.decimals(tls / plain)) times: \(words)"
+        )
+    }
+
+    private var throughputOfIPsec: Goal {
+        let claim = "ipsec: at least 85 % of a bulk TCP transfer through the same tunnel"
+        guard let ipsec = figures(.ipsec), let move = ipsec.median(\.bytesPerSecond), let bulk = ipsec.bulkMedian else {
+            return Goal(claim: claim, holds: nil, seen: "not measured: ipsec is missing")
+        }
+        return Goal(
+            claim: claim,
+            holds: move >= bulk * 0.85,
+            seen: "\(FleetView.percent(move / bulk)): \(Self.rate(move)) of \(Self.rate(bulk))"
+        )
+    }
+
+    private var secrecy: Goal {
+        let claim = "the secret is on the wire under plain and under nothing else"
+        let heard = channels.map { ($0.channel, $0.heard.map { $0.secrets + $0.memoryPieces }) }
+        let seen = heard.map { "\($0.rawValue) \($1.map { "\($0)" } ?? "not heard")" }.joined(separator: ", ")
+        guard !heard.contains(where: { $0.1 == nil }), heard.count > 1 else {
+            return Goal(claim: claim, holds: nil, seen: seen)
+        }
+        return Goal(claim: claim, holds: heard.allSatisfy { ($0.1 ?? 0 > 0) == ($0.0 == .plain) }, seen: seen)
+    }
+
+    private var beginning: Goal {
+        let claim = "pinhole and probes add less than 300 ms to a move"
+        guard let plain = figures(.plain)?.median(\.beginSeconds) else {
+            return Goal(claim: claim, holds: nil, seen: "not measured: plain is missing")
+        }
+        let added = channels.filter { $0.channel != .plain }.compactMap { figures in
+            figures.median(\.beginSeconds).map { (figures.channel, $0 - plain) }
+        }
+        guard !added.isEmpty else { return Goal(claim: claim, holds: nil, seen: "not measured: no other channel") }
+        return Goal(
+            claim: claim,
+            holds: added.allSatisfy { $0.1 < 0.3 },
+            seen: added.map { "\($0.rawValue) \(Int(($1 * 1000).rounded())) ms" }.joined(separator: ", ")
+        )
+    }
+
+    static func rate(_ bytesPerSecond: Double) -> String {
+        "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+
+/// What a new host gets: its identity folder, its entry in the configuration, and how both are installed.
+struct HostBundle {
+    let folder: String
+    let host: InventoryHost
+
+    var identityFolder: String { "\(folder)/identity" }
+
+    func writeTexts() throws {
+        try Data(configuration.utf8).write(to: URL(fileURLWithPath: "\(folder)/host.yaml"))
+        try Data(readme.utf8).write(to: URL(fileURLWithPath: "\(folder)/README"))
+    }
+
+    private var configuration: String {
+        """
+        # Into 'hosts' of /etc/evenkeel/evenkeel.yaml, which is the same on all hosts and the controller's machine.
+        hosts:
+          - name: "\(host.name)"
+            address: "\(host.address)"
+            inner_address: "\(host.innerAddress)"
+            libvirt_uri: "\(host.libvirtURI)"
+
+        """
+    }
+
+    private var readme: String {
+        """
+        The identity of host \(host.name). identity/key.pem is secret: whoever has it is \(host.name).
+
+        On \(host.name), as root:
+          install -d -m 700 /etc/evenkeel/identity
+          install -m 600 identity/key.pem /etc/evenkeel/identity/
+          install -m 644 identity/*.json identity/c*.pem /etc/evenkeel/identity/
+        Put the entry in host.yaml into 'hosts' of /etc/evenkeel/evenkeel.yaml everywhere, and restart the agents.
+        Then delete this folder.
+
+        """
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Controller
+import Coordination
+import Fleet
+import Ledger
+import Settings
+
+/// The mesh as the agents' samples tell it, and what the last move on each path showed.
+struct MeshView: Encodable, Sendable {
+    struct Pair: Encodable, Sendable {
+        var host: HostName
+        /// When the host wrote it.
+        var at: Instant
+        var tunnel: TunnelStatus
+        var lastMove: LastMove?
+    }
+
+    struct LastMove: Encodable, Sendable {
+        var order: OrderID
+        var at: Instant
+        var evidence: Evidence
+    }
+
+    var at: Instant
+    var pairs: [Pair]
+    /// Hosts of which no sample with tunnels is there, or only an old one.
+    var silent: [HostName]
+
+    /// Whether every host was heard, and every tunnel is up.
+    var isWhole: Bool { silent.isEmpty && pairs.allSatisfy(\.tunnel.isUp) }
+
+    /// Samples tell of tunnels three times a minute: older than this, they tell nothing of now.
+    private static let freshness: Duration = .seconds(90)
+
+    static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
+        var core = ControllerCore(policy: settings.policy)
+        var feed = LedgerFeed(ledger: ledger)
+        let news = try await feed.pull(into: &core)
+        let moves = FleetView(core, at: .byTheWallClock).moves
+        return MeshView(samples: news.samples, moves: moves, hosts: settings.inventory, at: .byTheWallClock)
+    }
+
+    init(samples: [LoadSample], moves: [FleetView.Move], hosts: Inventory, at now: Instant) {
+        at = now
+        var latest: [HostName: (at: Instant, tunnels: [TunnelStatus])] = [:]
+        for sample in samples {
+            guard let tunnels = sample.tunnels, now - sample.at <= Self.freshness,
+                latest[sample.host].map({ $0.at < sample.at }) ?? true
+            else { continue }
+            latest[sample.host] = (sample.at, tunnels)
+        }
+        var last: [Path: LastMove] = [:]
+        for move in moves.sorted(by: { $0.changedAt < $1.changedAt }) {
+            guard let evidence = move.evidence else { continue }
+            last[Path(source: move.order.source, target: move.order.target)] = LastMove(
+                order: move.order.id,
+                at: move.changedAt,
+                evidence: evidence
+            )
+        }
+        pairs = latest.sorted { $0.key < $1.key }.flatMap { host, seen in
+            seen.tunnels.sorted { $0.peer < $1.peer }.map {
+                Pair(host: host, at: seen.at, tunnel: $0, lastMove: last[Path(source: host, target: $0.peer)])
+            }
+        }
+        silent = hosts.hosts.map(\.name).filter { latest[$0] == nil }.sorted()
+    }
+
+    var text: String {
+        let table = TextTable(
+            ["FROM", "TO", "STATE", "SUITE", "MODE", "ESP", "AGE", "REKEY IN", "OUT", "IN", "LAST MOVE", "EVIDENCE"],
+            pairs.map(row),
+            empty: "No host has told of its tunnels within the last \(Int(Self.freshness.inSeconds)) s."
+        )
+        let unheard = silent.map { "\($0): nothing heard of its tunnels; is evenkeel-agent running there?" }
+        return ([table.text] + unheard).joined(separator: "\n")
+    }
+
+    private func row(_ pair: Pair) -> [String] {
+        let tunnel = pair.tunnel
+        func age(_ seconds: Int?) -> String { seconds.map { "\($0) s" } ?? "-" }
+        func size(_ counters: TrafficCounters?) -> String { counters.map { "\($0.bytes >> 10) KiB" } ?? "-" }
+        let evidence = pair.lastMove.map { move in
+            let through = move.evidence.bytesThroughTunnel.map { "\($0 >> 20)" } ?? "?"
+            let sent = move.evidence.bytesByHypervisor.map { "\($0 >> 20)" } ?? "?"
+            return "\(move.evidence.verdict.rawValue) (\(through) of \(sent) MiB)"
+        }
+        return [
+            pair.host.rawValue, tunnel.peer.rawValue,
+            tunnel.isUp ? "up" : "DOWN: \(tunnel.trouble ?? "unknown")",
+            tunnel.association?.suite ?? "-", tunnel.association?.mode ?? "-",
+            tunnel.association?.implementation ?? "-",
+            age(tunnel.ageSeconds), age(tunnel.rekeySeconds), size(tunnel.outbound), size(tunnel.inbound),
+            pair.lastMove.map { "\(FleetView.seconds((at - $0.at).inSeconds)) ago" } ?? "-",
+            evidence ?? "-",
+        ]
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Synchronization
+
+/// Sends echo requests at even distances and notes what comes back, on a thread of its own, until it is told to stop.
+struct EchoProbe: Sendable {
+    let socket: EchoSocket
+    /// In seconds.
+    let interval: Double
+    /// `nil`: until it is stopped.
+    let duration: Double?
+    /// Gets the series a few times a second.
+    var live: @Sendable (ProbeSeries) -> Void = { _ in }
+
+    /// After the last request an answer may still come for so long, in seconds.
+    private static let patience = 1.0
+
+    /// Runs to the end, or until the task is cancelled; either way returns what was seen.
+    func run() async throws -> ProbeSeries {
+        let stopped = Stop()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                DispatchQueue.global(qos: .userInteractive).async {
+                    continuation.resume(with: Result { try runBlocking { stopped.flag.load(ordering: .relaxed) } })
+                }
+            }
+        } onCancel: {
+            stopped.flag.store(true, ordering: .relaxed)
+        }
+    }
+
+    private final class Stop: Sendable {
+        let flag = Atomic(false)
+    }
+
+    private func runBlocking(isStopped: () -> Bool) throws -> ProbeSeries {
+        let begin = ContinuousClock.now
+        func now() -> Double { (ContinuousClock.now - begin) / .seconds(1) }
+        var series = ProbeSeries(interval: interval)
+        var shownAt = 0.0
+        var due = 0.0
+        while !isStopped(), duration.map({ due < $0 }) ?? true {
+            series.echoes.append(.init(sentAt: now(), roundTrip: nil))
+            try socket.send(sequence: UInt16(truncatingIfNeeded: series.echoes.count - 1))
+            // A request that comes late makes none of the later ones late.
+            due = max(due + interval, now())
+            receive(into: &series, until: due, now)
+            if now() - shownAt > 0.25 {
+                shownAt = now()
+                series.ended = shownAt
+                live(series)
+            }
+        }
+        let end = now() + (series.echoes.last?.roundTrip == nil ? Self.patience : 0)
+        while now() < end, series.echoes.last?.roundTrip == nil { receive(into: &series, until: now() + 0.05, now) }
+        series.ended = now()
+        return series
+    }
+
+    private func receive(into series: inout ProbeSeries, until deadline: Double, _ now: () -> Double) {
+        while true {
+            let left = deadline - now()
+            guard left > 0 else { return }
+            guard let sequence = socket.receive(within: left) else { continue }
+            let at = now()
+            // The latest request with this number: after 65,536 requests they come again.
+            let last = series.echoes.count - 1
+            let index = last - Int(UInt16(truncatingIfNeeded: last) &- sequence)
+            guard series.echoes.indices.contains(index), series.echoes[index].roundTrip == nil else { continue }
+            series.echoes[index].roundTrip = at - series.echoes[index].sentAt
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Testing
+
+@testable import Escort
+
+/// What openssl and ssh say is read as it is, and what is too weak is refused.
+@Suite struct HandshakeTests {
+    static let peer = MeshPlan.Member(
+        name: "h2",
+        address: IPAddress("10.77.0.2") ?? .loopback,
+        inner: IPAddress("10.78.0.2") ?? .loopback,
+        connection: "evenkeel-h2"
+    )
+
+    static let shown = """
+        CONNECTED(00000003)
+        ---
+        Certificate chain
+         0 s:CN = h2
+        -----BEGIN CERTIFICATE-----
+        MIIB
+        -----END CERTIFICATE-----
+        ---
+        New, TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384
+        Verify return code: 0 (ok)
+
+        """
+    static let described = """
+        subject=CN=h2,O=c1
+        issuer=CN=Evenkeel CA
+        sha256 Fingerprint=AA:BB:0C
+        notAfter=2027-11-25 12:30:00Z
+
+        """
+
+    /// A runner that answers openssl as it was recorded.
+    static func openssl(_ shown: String) -> CommandRunner {
+        CommandRunner { command, input in
+            if command.arguments.first == "s_client" { return CommandResult(exitCode: 0, standardOutput: shown) }
+            #expect(input.hasPrefix("-----BEGIN CERTIFICATE-----\n"))
+            return CommandResult(exitCode: 0, standardOutput: described)
+        }
+    }
+
+    static let files = TLSFiles(certificate: "/c", key: "/k", anchors: "/a", revocations: "/r")
+
+    @Test func `a handshake tells the session and the certificate`() async throws {
+        let result = try await TLSHandshake(runner: Self.openssl(Self.shown), files: Self.files)
+            .perform(with: Self.peer, minimum: .aes256, within: .seconds(1))
+        #expect(result.session == SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"))
+        #expect(result.certificate.subject == "CN=h2,O=c1" && result.certificate.fingerprint == "aabb0c")
+        #expect(result.certificate.expires == Instant(milliseconds: 1_827_145_800_000))
+    }
+
+    @Test(arguments: ["TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256"])
+    func `a suite below the minimum is refused`(suite: String) async {
+        let weak = Self.shown.replacing("TLS_AES_256_GCM_SHA384", with: suite)
+        let handshake = TLSHandshake(runner: Self.openssl(weak), files: Self.files)
+        let error = await #expect(throws: EscortError.self) {
+            try await handshake.perform(with: Self.peer, minimum: .aes256, within: .seconds(1))
+        }
+        #expect(error.map { "\($0)".contains("below the minimum suite") } == true)
+    }
+
+    @Test func `minimum suites and what they accept`() {
+        func tls(_ version: String, _ suite: String) -> SessionFacts { SessionFacts(version: version, suite: suite) }
+        #expect(MinimumSuite.aes256.accepts(tls("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")))
+        #expect(!MinimumSuite.aes256.accepts(tls("TLSv1.2", "AES256-GCM-SHA384")), "its exchange is not ephemeral")
+        #expect(!MinimumSuite.aes256.accepts(tls("TLSv1.2", "ECDHE-ECDSA-AES256-SHA")), "it is no AEAD")
+        #expect(!MinimumSuite.aes256.accepts(tls("TLSv1.1", "ECDHE-ECDSA-AES256-GCM-SHA384")))
+        #expect(MinimumSuite.aes128.accepts(tls("TLSv1.3", "TLS_AES_128_GCM_SHA256")))
+        #expect(MinimumSuite.aes256.acceptsSSH(cipher: "chacha20-poly1305@openssh.com"))
+        #expect(!MinimumSuite.aes256.acceptsSSH(cipher: "aes256-ctr"), "its integrity is another algorithm's")
+        #expect(
+            MinimumSuite.aes128.ikeProposals.contains("aes256") && MinimumSuite.aes128.ikeProposals.contains("aes128")
+        )
+        #expect(!MinimumSuite.aes256.espProposals.contains("aes128"))
+    }
+
+    @Test func `an ssh login tells cipher and host key, and goes to the port and with the key of the URI`() async throws
+    {
+        let access = SSHAccess(uriTemplate: "qemu+ssh://root@{address}:2222/system?keyfile=/etc/evenkeel/ssh/key")
+        #expect(access.uri(of: Self.peer) == "qemu+ssh://root@10.77.0.2:2222/system?keyfile=/etc/evenkeel/ssh/key")
+        let runner = CommandRunner { command, _ in
+            #expect(command.arguments.contains("StrictHostKeyChecking=yes"))
+            #expect(command.arguments.suffix(2) == ["root@10.77.0.2", "true"])
+            #expect(command.arguments.contains("2222") && command.arguments.contains("/etc/evenkeel/ssh/key"))
+            let said = """
+                debug1: kex: client->server cipher: chacha20-poly1305@openssh.com MAC: <implicit> compression: none
+                debug1: Server host key: ssh-ed25519 SHA256:abc
+                """
+            return CommandResult(exitCode: 0, standardError: said)
+        }
+        let result = try await SSHHandshake(runner: runner, access: access)
+            .perform(with: Self.peer, minimum: .aes256, within: .seconds(2))
+        #expect(result.session.suite == "chacha20-poly1305@openssh.com" && result.hostKey == "ssh-ed25519 SHA256:abc")
+    }
+}
+
+extension IPAddress {
+    fileprivate static var loopback: IPAddress {
+        guard let address = IPAddress("127.0.0.1") else { preconditionFailure("127.0.0.1 is an address") }
+        return address
+    }
+}

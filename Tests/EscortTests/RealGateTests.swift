@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Testing
+
+@testable import Escort
+
+extension RealMeshTests {
+    /// A port of the migration range on host 2 with a listener behind it, as QEMU's while it waits.
+    private static let port = 49152
+
+    @Test func `the migration ports open for the planned peer alone, for the window, and close by themselves`()
+        async throws
+    {
+        try await Hosts.with(3) { hosts in
+            let meshes = try await hosts.meshes()
+            _ = try await meshes[0].establish(with: "h2")
+            // Until it is planned, not even a host of the mesh, through its tunnel, gets through.
+            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
+            #expect(try await meshes[1].gateCounters().unplanned.packets > 0)
+
+            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(4))
+            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            _ = try await meshes[2].establish(with: "h2")
+            #expect(try await hosts.knock(from: 3, hosts.inner(2), Self.port) == .silence)
+            // Nor on the LAN, where the planned peer itself is not expected.
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .silence)
+
+            // Nobody closes it: the agent has died, say.
+            try await hosts.eventually("it closes by itself", within: .seconds(8)) {
+                try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence
+            }
+            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(600))
+            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(300))
+            // What the agent makes sure of periodically leaves it as it is.
+            try await meshes[1].apply(hosts.inventory())
+            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            try await meshes[1].closePinhole(for: "h1", channel: .ipsec)
+            try await meshes[1].closePinhole(for: "h1", channel: .ipsec)
+            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
+        }
+    }
+
+    @Test func `a probe finds the gates shut, and open where there are none`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes()
+            let clock = ContinuousClock.now
+            let probes = try await meshes[0].probeGates(of: "h2", at: Instant(milliseconds: 7))
+            print("probing took \(ContinuousClock.now - clock)")
+            #expect(probes.map(\.outcome) == [.shut, .shut] && probes.map(\.port) == [49152, 49215])
+            #expect(probes.allSatisfy { $0.address == hosts.address(2) && $0.at == Instant(milliseconds: 7) })
+            // Without the gate, and with nothing listening: the host's refusal gives it away.
+            try await hosts.on(2, "nft delete table inet evenkeel")
+            let open = try await meshes[0].probeGates(of: "h2", at: Instant(milliseconds: 7))
+            #expect(open.map(\.outcome) == [.open, .open])
+        }
+    }
+
+    @Test func `a migration in the clear is dropped at either end unless it was asked for by name`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes()
+            // As for a move under TLS, whose stream would begin with a handshake.
+            try await meshes[1].openPinhole(for: "h1", channel: .tls, window: .seconds(60))
+            func received(_ beginning: String) async throws -> String {
+                try await hosts.stream(beginning, from: 1, to: hosts.address(2), Self.port)
+            }
+            #expect(try await received("\\x16\\x03\\x01hello").contains("hello"))
+            #expect(try await received("QEVM-memory") == "")
+            #expect(try await meshes[0].gateCounters().clear.packets > 0)
+            // The source's gate gone, the target's stands.
+            try await hosts.on(1, "nft delete table inet evenkeel")
+            #expect(try await received("QEVM-memory") == "")
+            #expect(try await received("\\x11\\x22\\x33\\x44-parallel") == "")
+            #expect(try await meshes[1].gateCounters().clear.packets > 0)
+            // Asked for by name.
+            try await meshes[0].apply(hosts.inventory())
+            try await meshes[1].openPinhole(for: "h1", channel: .plain, window: .seconds(60))
+            #expect(try await received("QEVM-memory") == "")
+            try await meshes[0].permitClear(to: "h2", window: .seconds(60))
+            #expect(try await received("QEVM-memory").contains("QEVM-memory"))
+            try await meshes[0].forbidClear(to: "h2")
+            #expect(try await received("QEVM-memory") == "")
+        }
+    }
+
+    @Test func `a faulty mesh cuts neither ssh nor anything else off`() async throws {
+        try await Hosts.with(2) { hosts in
+            let mesh = try hosts.mesh(2)
+            try await hosts.killCharon(2)
+            await #expect(throws: EscortError.self) { try await mesh.apply(hosts.inventory()) }
+            for port in [22, 80, 111, 2049, 3260, 16514, 49151, 49216] {
+                #expect(try await hosts.knock(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
+            }
+            // libvirt's port without encryption is shut outside the tunnel.
+            #expect(try await hosts.knock(from: 1, hosts.address(2), 16509) == .silence)
+            #expect(try await mesh.gateCounters().libvirt.packets > 0)
+        }
+    }
+
+    @Test func `while the mesh changes there is no instant in which the migration ports are open`() async throws {
+        try await Hosts.with(3) { hosts in
+            let mesh = try hosts.mesh(2)
+            try await mesh.apply(hosts.inventory([1, 2]))
+            let probe = Task { try await hosts.hammer(from: 1, to: hosts.address(2), Self.port, for: 4) }
+            try await hosts.eventually("the knocking has begun") {
+                try await mesh.gateCounters().unplanned.packets > 20
+            }
+            for round in 1...12 {
+                try await mesh.apply(hosts.inventory(round.isMultiple(of: 2) ? [1, 2] : [1, 2, 3]))
+            }
+            let answers = try await probe.value
+            #expect(answers.tried > 100 && answers.answered == 0, "\(answers)")
+            // The knocking itself works: with the gate gone it is answered.
+            try await hosts.on(2, "nft delete table inet evenkeel")
+            #expect(try await hosts.hammer(from: 1, to: hosts.address(2), Self.port, for: 1).answered > 10)
+        }
+    }
+}
+
+// MARK: strangers
+
+extension Hosts {
+    enum Answer: Equatable { case silence, refusal, connection, other(String) }
+
+    /// What one connection request brings within a third of a second.
+    func knock(from host: Int, _ address: String, _ port: Int) async throws -> Answer {
+        let answer = try await on(
+            host,
+            "timeout 0.35 bash -c \"exec 3<>/dev/tcp/\(address)/\(port)\" 2>&1 && echo connected || echo \"code $?\""
+        )
+        if answer.contains("connected") { return .connection }
+        if answer.contains("refused") { return .refusal }
+        return answer.contains("code 124") ? .silence : .other(answer)
+    }
+
+    /// What a listener on host 2 gets of a connection that sends this (as Perl writes it); empty when nothing came.
+    func stream(_ beginning: String, from host: Int, to address: String, _ port: Int) async throws -> String {
+        let name = "\(folder)/stream"
+        try await shell(
+            """
+            cat > \(name)-in.pl <<'END'
+            use IO::Socket::INET;
+            my $s = IO::Socket::INET->new(LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 1, ReuseAddr => 1);
+            $SIG{ALRM} = sub { exit 0 }; alarm 3; print "ready\\n"; $| = 1; my $c = $s->accept;
+            alarm 1; sysread($c, my $b, 100); print "got $b\\n";
+            END
+            cat > \(name)-out.pl <<'END'
+            use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 1);
+            if ($s) { syswrite($s, "\(beginning)"); sleep 1 }
+            END
+            rm -f \(name).got; ip netns exec \(namespace(2)) perl \(name)-in.pl \(address) \(port) > \(name).got 2>&1 &
+            sleep 0.3; ip netns exec \(namespace(host)) perl \(name)-out.pl \(address) \(port); wait
+            """
+        )
+        let got = try await shell("cat \(name).got")
+        return got.contains("got ") ? String(got.split(separator: "got ", maxSplits: 1).last ?? "").trimmed : ""
+    }
+
+    /// Connection requests one after the other, as fast as they go; a refusal is an answer, too.
+    func hammer(
+        from host: Int,
+        to address: String,
+        _ port: Int,
+        for seconds: Int
+    ) async throws -> (
+        tried: Int, answered: Int
+    ) {
+        let script = folder + "/hammer.pl"
+        try await shell(
+            """
+            cat > \(script) <<'END'
+            use Socket; use IO::Select; use Time::HiRes qw(time); my ($tried, $answered) = (0, 0); my $end = time + $ARGV[2];
+            while (time < $end) {
+                socket(my $s, PF_INET, SOCK_STREAM | 04000, 0); $tried++;
+                connect($s, sockaddr_in($ARGV[1], inet_aton($ARGV[0])));
+                $answered++ if IO::Select->new($s)->can_write(0.02); close($s);
+            }
+            print "$tried $answered";
+            END
+            """
+        )
+        let words = try await shell(
+            "ip netns exec \(namespace(host)) perl \(script) \(address) \(port) \(seconds)"
+        ).split(separator: " ").compactMap { Int($0) }
+        return try (#require(words.first), #require(words.last))
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Hypervisor
+import Testing
+
+/// Stop-and-copy in the in-memory world: never two, never none, and what a caller who breaks that is told.
+@Suite struct InMemorySavingTests {
+    private let world = InMemoryWorld(
+        hosts: ["h1", "h2"].map {
+            InMemoryHost(name: HostName($0), uri: "mem://\($0)", memoryBytes: 1 << 34, facts: .sample)
+        }
+    )
+    private let vm = VMRequirements.sample()
+    private var one: InMemoryHypervisor { world.hypervisor(of: HostName("h1")) }
+    private var two: InMemoryHypervisor { world.hypervisor(of: HostName("h2")) }
+
+    private func saved(_ folder: String) async throws -> SavedVM {
+        world.place(vm, on: HostName("h1"))
+        return try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
+    }
+
+    @Test func aSavedVMIsOffAndItsImageClosedUntilItRunsElsewhere() async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            #expect(try await one.presence(of: vm.id) == .inactive)
+            #expect(world.hostsRunning(vm.id) == [])
+            let mode = try FileManager.default.attributesOfItem(atPath: saved.path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            #expect(try await two.image(at: saved.path).vm == vm.id)
+            _ = try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+            #expect(!FileManager.default.fileExists(atPath: saved.path))
+            try await one.discardHandedOver(vm.id)
+            #expect(try await one.presence(of: vm.id) == .absent)
+            #expect(world.violations == [])
+        }
+    }
+
+    @Test func aRestoreThatFailsLeavesTheImageToGoBackTo() async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            world.script(vm.id, .fail(.failed, detail: "no such bridge"))
+            let error = await #expect(throws: HypervisorError.self) {
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            }
+            #expect(error?.kind == .failed)
+            #expect(try await two.presence(of: vm.id) == .absent)
+            _ = try await one.restore(saved, .back, timeLimit: .seconds(5))
+            #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+            #expect(world.violations == [])
+        }
+    }
+
+    @Test func aSaveThatFailsLeavesTheVMRunningAndNoFile() async throws {
+        try await withFolder { folder in
+            world.place(vm, on: HostName("h1"))
+            world.script(vm.id, .fail(.timedOut, detail: "slow"))
+            let error = await #expect(throws: HypervisorError.self) {
+                try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
+            }
+            #expect(error?.kind == .timedOut)
+            #expect(world.hostsRunning(vm.id) == [HostName("h1")])
+            let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+            #expect(left == [])
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func aRestoreInDoubtIsFoundOutByLooking(done: Bool) async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            world.script(vm.id, .loseTouch(done: done))
+            let error = await #expect(throws: HypervisorError.self) {
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            }
+            #expect(error?.kind == .inDoubt)
+            #expect(try await two.presence(of: vm.id) == (done ? .running : .absent))
+            #expect(FileManager.default.fileExists(atPath: saved.path))
+        }
+    }
+
+    @Test func aVMThatRunsIsNotRestoredASecondTime() async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            world.script(vm.id, .loseTouch(done: true))
+            _ = try? await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            let error = await #expect(throws: HypervisorError.self) {
+                try await one.restore(saved, .back, timeLimit: .seconds(5))
+            }
+            #expect(error?.kind == .refused)
+            #expect(world.hostsRunning(vm.id) == [HostName("h2")])
+            #expect(world.violations.count == 1)
+        }
+    }
+
+    @Test func anImageOlderThanTheDisksIsNotRestored() async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            // Somebody started it from its definition, and stopped it again.
+            world.place(vm, on: HostName("h1"))
+            world.place(vm, on: HostName("h1"), as: .inactive)
+            let error = await #expect(throws: HypervisorError.self) {
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            }
+            #expect(error?.detail.contains("older") == true)
+            #expect(world.violations.count == 1)
+        }
+    }
+
+    @Test func whatTheHostAlreadyKnowsDoesNotArrive() async throws {
+        try await withFolder { folder in
+            let saved = try await saved(folder)
+            world.place(vm, on: HostName("h2"), as: .inactive)
+            let error = await #expect(throws: HypervisorError.self) {
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            }
+            #expect(error?.kind == .refused)
+            #expect(world.violations == [])
+        }
+    }
+
+    @Test func aSightingCountsWhatIsActive() async throws {
+        world.place(vm, on: HostName("h2"))
+        world.place(.sample(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"), on: HostName("h2"), as: .inactive)
+        let seen = try await one.sighting(ofPeer: "mem://h2", named: HostName("h2"))
+        #expect(seen.activeVMs == [vm.id] && seen.vmMemoryBytes == vm.memoryBytes)
+        #expect(seen.memoryBytes == 1 << 34 && seen.availableBytes == (1 << 34) - vm.memoryBytes && seen.cpus == 8)
+        world.change(HostName("h2")) { $0.answers = false }
+        let error = await #expect(throws: HypervisorError.self) {
+            try await one.sighting(ofPeer: "mem://h2", named: HostName("h2"))
+        }
+        #expect(error?.kind == .notConnected)
+    }
+}
+
+/// A folder that only its owner may enter, on a file system in memory, gone afterwards.
+func withFolder<R>(
+    mode: Int = 0o700,
+    in parent: String = "/dev/shm",
+    _ body: (String) async throws -> R
+) async throws -> R {
+    let folder = "\(parent)/evenkeel-test-\(UUID().uuidString)"
+    let attributes: [FileAttributeKey: Any] = [.posixPermissions: mode]
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: attributes)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try await body(folder)
+}

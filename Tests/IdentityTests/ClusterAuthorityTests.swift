@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Ledger
+import Testing
+
+@testable import Identity
+
+@Suite struct ClusterAuthorityTests {
+    @Test func `a host's bundle has a key of its own and one certificate for all its uses`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.authority.add(.controller, folder: cluster.memberFolder("controller"))
+            let folder = try await cluster.add(1)
+            let identity = try await folder.load()
+            #expect(identity.name == .host(HostName("h1")))
+            #expect(identity.facts.subject == "CN=h1")
+            #expect(identity.certificate.names == ["h1", "10.0.0.1", "10.1.0.1"])
+            let left = identity.facts.expires - .byTheWallClock
+            #expect(left > .seconds(364 * 86400) && left <= .seconds(365 * 86400))
+            #expect(identity.roster[identity.name]?.keys == [identity.signingKey.verification])
+            // For a server and a client, by another program's eyes.
+            for purpose in ["sslserver", "sslclient"] {
+                let paths = identity.paths
+                let said = try await cluster.shell(
+                    "openssl verify -purpose \(purpose) -verify_hostname h1 -x509_strict -crl_check"
+                        + " -CAfile \(paths.anchors) -CRLfile \(paths.revocations) \(paths.certificate)"
+                )
+                #expect(said.hasSuffix("OK\n"))
+            }
+            let modes = try await cluster.shell("find \(cluster.folder) -name '*key.pem' -printf '%m '")
+            #expect(modes == "600 600 600 ")
+            let controller = try await cluster.member("controller").load()
+            #expect(controller.name == .controller)
+            #expect(controller.certificate.names.isEmpty)
+        }
+    }
+
+    @Test func `what is there is not made again`() async throws {
+        try await Cluster.with { cluster in
+            await #expect(throws: IdentityError.exists(path: "\(cluster.folder)/cluster/roster.json")) {
+                _ = try await ClusterAuthority.create(folder: "\(cluster.folder)/cluster")
+            }
+            try await cluster.add(1)
+            await #expect(throws: IdentityError.alreadyMember(.host(HostName("h1")))) {
+                try await cluster.add(1, into: "other")
+            }
+            // A second host cannot be written over the first one's keys.
+            await #expect(throws: IdentityError.exists(path: cluster.memberFolder("h1") + "/key.pem")) {
+                try await cluster.add(2, into: "h1")
+            }
+        }
+    }
+
+    @Test func `two commands cannot change the cluster at the same time`() async throws {
+        try await Cluster.with { cluster in
+            await #expect(throws: ProcessLock.Failure.self) {
+                _ = try await ClusterAuthority.open(folder: "\(cluster.folder)/cluster")
+            }
+            withExtendedLifetime(cluster.authority) {}
+        }
+    }
+
+    @Test func `a removed host is revoked, with every certificate it ever had`() async throws {
+        try await Cluster.with { cluster in
+            let first = try await cluster.add(1)
+            try await cluster.add(2)
+            let old = try await first.load().certificate.pem
+            try await cluster.authority.renew()
+            let ends = ["orders": Cursor(segment: 2, offset: 77)]
+            try await cluster.authority.remove(.host(HostName("h1")), reason: "sold", ends: ends)
+            let revocation = await cluster.authority.roster[.host(HostName("h1"))]?.revocation
+            #expect(revocation?.reason == "sold" && revocation?.ends == ends)
+
+            let other = cluster.member("h2")
+            let change = try await other.update(from: await cluster.authority.signed)
+            #expect(change.endedHosts == [HostName("h1")] && change.trustChanged)
+            let paths = try await other.load().paths
+            for pem in [old, await cluster.authority.roster[.host(HostName("h1"))]?.certificate ?? ""] {
+                let file = "\(cluster.folder)/stolen.pem"
+                try IdentityFiles.write(pem, to: file)
+                let said = await #expect(throws: IdentityError.self) {
+                    try await OpenSSL.verify(
+                        certificate: file,
+                        anchors: paths.anchors,
+                        revocations: paths.revocations
+                    )
+                }
+                #expect(said?.description.contains("revoked") == true)
+            }
+            // The host itself learns it from the roster.
+            _ = try await first.update(from: await cluster.authority.signed)
+            await #expect(throws: IdentityError.revoked(.host(HostName("h1")), reason: "sold")) {
+                try await first.load()
+            }
+        }
+    }
+
+    @Test func `new keys after a compromise end the old ones`() async throws {
+        try await Cluster.with { cluster in
+            let stolen = try await cluster.add(1)
+            let old = try await stolen.load()
+            let fresh = try await cluster.add(1, replacing: true, into: "h1-new")
+            let new = try await fresh.load()
+            #expect(new.signingKey.verification != old.signingKey.verification)
+            #expect(new.roster[new.name]?.keys == [new.signingKey.verification])
+            await #expect(throws: IdentityError.self) {
+                try await OpenSSL.verify(
+                    certificate: old.certificatePath,
+                    anchors: new.anchorsPath,
+                    revocations: new.revocationsPath
+                )
+            }
+            let change = try await stolen.update(from: await cluster.authority.signed)
+            #expect(change.endedHosts == [HostName("h1")])
+            await #expect(throws: IdentityError.replaced(.host(HostName("h1")))) { try await stolen.load() }
+        }
+    }
+
+    @Test(arguments: ["h1,URI:evil", "h 1", "", "-h", "h1\n[x]", "h/1", "$ENV::HOME"])
+    func `a name that could say more than a name is refused`(name: String) {
+        #expect(throws: IdentityError.badName(name)) {
+            try Enrollment.host(HostName(name), address: "10.0.0.1", inner: "10.1.0.1")
+        }
+        #expect(throws: IdentityError.badAddress("10.0.0.1,DNS:h2")) {
+            try Enrollment.host(HostName("h1"), address: "10.0.0.1,DNS:h2", inner: "10.1.0.1")
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Ledger
+
+/// Records that whoever can write to the ledger's folder might put there: each is refused and counted, and each counts
+/// where signatures are not looked at, which shows that the attack works.
+@Suite(.timeLimit(.minutes(2)))
+struct ForgedRecordTests {
+    private typealias Kind = LedgerRemarks.Kind
+
+    /// Checks that of what is there only sample 1 counts, that the rest is refused as one of this kind in this writer's
+    /// name, and that without verifying `believed` would count.
+    private func expectRefused(
+        _ ledger: AttackedLedger,
+        _ kind: Kind,
+        of writer: LedgerWriter?,
+        says words: String,
+        believed: [Int] = [1, 2],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let read = try await ledger.verified()
+        #expect(read.numbers == [1], sourceLocation: sourceLocation)
+        let entries = read.remarks.entries
+        #expect(entries.count == 1 && entries.first?.count == 1, "\(entries)", sourceLocation: sourceLocation)
+        #expect(entries.first?.kind == kind && entries.first?.writer == writer, sourceLocation: sourceLocation)
+        #expect(read.remarks.refused == entries, sourceLocation: sourceLocation)
+        let example = entries.first?.example ?? ""
+        #expect(example.contains(words), "\(example)", sourceLocation: sourceLocation)
+        let numbers = try await ledger.believed().numbers
+        #expect(numbers == believed, sourceLocation: sourceLocation)
+    }
+
+    @Test func anUnsignedRecordIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.forge(h1, .unsigned).append(sample(2))
+            try await expectRefused(ledger, .unsigned, of: h1, says: "it is not signed")
+        }
+    }
+
+    @Test func aRecordWhoseSignatureWasCutOffIsRefusedAsUnsigned() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1).append(sample(2))
+            var lines = try ledger.lines()
+            let end = try #require(lines[1].lastRange(of: #","signature":"#)?.lowerBound)
+            lines[1] = lines[1][..<end] + [UInt8(ascii: "}")]
+            try ledger.put(lines)
+            #expect(try await ledger.verified().remarks.count(.unsigned) == 1)
+            let read = try await ledger.verified()
+            #expect(read.numbers == [1])
+        }
+    }
+
+    @Test func aRecordOfAWriterWhomTheRosterDoesNotNameIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            let stranger = LedgerWriter.host(HostName("stranger"))
+            let security = TestCluster.forger(of: stranger, with: SigningKey())
+            try await ledger.forge(stranger, security).append(sample(2, host: HostName("stranger")))
+            try await expectRefused(ledger, .unknownWriter, of: nil, says: "'host:stranger'")
+        }
+    }
+
+    @Test func aRecordThatAnotherMemberSignedInTheWritersNameIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
+            try await ledger.forge(h1, security).append(sample(2))
+            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which is that of host:h2")
+        }
+    }
+
+    @Test func aRecordThatAStrangerSignedInTheWritersNameIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(sample(2))
+            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which is nobody's")
+        }
+    }
+
+    @Test func aCopiedRecordIsRefusedAndItsTruePlaceNamed() async throws {
+        try await AttackedLedger.with { ledger in
+            let line = try ledger.lines()[0]
+            try ledger.put([line, line])
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written as load 1:0", believed: [1, 1])
+        }
+    }
+
+    @Test func theRecordsOfACopiedSegmentAreRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try ledger.put(try ledger.lines(), into: 2)
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written as load 1:0", believed: [1, 1])
+        }
+    }
+
+    @Test func aRecordMovedToAnotherStreamIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try ledger.put(try ledger.lines(), of: .reports)
+            var cursor: Cursor?
+            let remarks = try await ledger.open(.controller).readOn(OrderReport.self, from: &cursor) { _ in
+                Issue.record("a sample was read as a report")
+            }
+            #expect(remarks.count(.wrongPlace, of: h1) == 1)
+        }
+    }
+
+    @Test func aRecordOfAnotherLedgerIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1).append(sample(2))
+            try await AttackedLedger.with(cluster: ledger.cluster) { other in
+                let first = try ledger.lines()[0]
+                #expect(try other.lines()[0].count == first.count)
+                try other.put([try other.lines()[0], try ledger.lines()[1]])
+                let id = try LedgerFile.read(in: ledger.folder).id ?? "none"
+                try await expectRefused(other, .otherLedger, of: h1, says: "another ledger, '\(id)'")
+            }
+        }
+    }
+
+    @Test func aRecordAboutAnotherHostIsRefusedThoughItsWriterSignedIt() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h2).append(sample(2))
+            // Also where nothing is signed a writer speaks for himself alone; there, he can call himself anything.
+            try await expectRefused(ledger, .notForWriter, of: h2, says: "not for its writer to say", believed: [1])
+        }
+    }
+
+    @Test func anOrderFromAnAgentIsRefusedThoughItSignedIt() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h2).append(cancellation(1))
+            var cursor: Cursor?
+            let remarks = try await ledger.open(h1).readOn(OrderRecord.self, from: &cursor) { _ in
+                Issue.record("the order counts")
+            }
+            #expect(remarks.count(.notForWriter, of: h2) == 1)
+        }
+    }
+
+    @Test func aRecordFromTheFutureIsRefused() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1, clock: writtenAt + .seconds(601)).append(sample(2))
+            try await expectRefused(ledger, .fromTheFuture, of: h1, says: "601.0 seconds ahead")
+        }
+    }
+
+    @Test(arguments: [Int64.min, .max, 1 << 53]) func aTimeThatNothingCanBeReckonedWithIsUnreadable(
+        time: Int64
+    ) async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1, clock: Instant(milliseconds: time)).append(sample(2))
+            let read = try await ledger.verified()
+            #expect(read.numbers == [1] && read.remarks.count(.unreadable) == 1)
+        }
+    }
+
+    @Test func clocksMayDifferByTenMinutes() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1, clock: writtenAt + .seconds(600)).append(sample(2))
+            let read = try await ledger.verified()
+            #expect(read.numbers == [1, 2] && read.remarks.isEmpty)
+        }
+    }
+}
+
+extension [UInt8] {
+    /// Where a text is found last.
+    func lastRange(of text: String) -> Range<Int>? {
+        let words = Array(text.utf8)
+        return indices.reversed().first { self[$0...].starts(with: words) }.map { $0..<($0 + words.count) }
+    }
+}

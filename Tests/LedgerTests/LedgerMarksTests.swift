@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Testing
+
+@testable import Ledger
+
+/// A log that is set back or replaced under a reader or writer that has seen more of it.
+@Suite(.timeLimit(.minutes(2)))
+struct LedgerMarksTests {
+    /// A log, and where its one user keeps marks.
+    private struct Marked {
+        let folder: String
+        var marks: String { "\(folder).marks" }
+        let cluster = TestCluster()
+
+        /// Opens it as after a start of the program.
+        func open(marked: Bool = true, segmentBytes: Int = 1 << 20) -> SharedLog {
+            var options = SharedLog.Options()
+            options.segmentBytes = segmentBytes
+            options.segmentsKept = [.reports: 3]
+            return SharedLog(
+                folder: folder,
+                writer: h1,
+                security: cluster.security(of: h1),
+                marks: marked ? LedgerMarks(path: marks) : nil,
+                options: options
+            )
+        }
+
+        func copy() throws { try FileManager.default.copyItem(atPath: folder, toPath: "\(folder).copy") }
+
+        func restore() throws {
+            try FileManager.default.removeItem(atPath: folder)
+            try FileManager.default.copyItem(atPath: "\(folder).copy", toPath: folder)
+        }
+
+        var segments: SegmentFiles { SegmentFiles(folder: folder, stream: .reports) }
+
+        func write(_ numbers: ClosedRange<Int>, to log: SharedLog) async throws {
+            for number in numbers { try await log.append(report(number)) }
+        }
+    }
+
+    private func with(_ body: (Marked) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            try await body(Marked(folder: folder))
+        }
+    }
+
+    /// Checks that the log is neither read nor written by who goes by his marks, and is by who has none.
+    private func expectRefused(
+        _ marked: Marked,
+        says words: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let log = marked.open()
+        for _ in 1...2 {
+            let attempts: [() async throws -> Void] = [
+                { _ = try await log.read(OrderReport.self, from: nil) }, { try await log.append(report(99)) },
+            ]
+            for attempt in attempts {
+                await #expect(sourceLocation: sourceLocation) {
+                    try await attempt()
+                } throws: { error in
+                    guard case .rolledBack(_, let reason, mayBeWritten: false) = error as? LedgerError else {
+                        return false
+                    }
+                    return reason.contains(words) && "\(error)".contains("evenkeel ledger accept")
+                }
+            }
+        }
+        _ = try await marked.open(marked: false).read(OrderReport.self, from: nil)
+    }
+
+    @Test func aLogRestoredFromACopyIsRefusedAfterARestart() async throws {
+        try await with { marked in
+            try await marked.write(1...2, to: marked.open())
+            try marked.copy()
+            try await marked.write(3...3, to: marked.open())
+            try marked.restore()
+            try await expectRefused(marked, says: "a line of reports was seen at 1:")
+            // Removing the marks is how a person accepts it.
+            try FileManager.default.removeItem(atPath: marked.marks)
+            let batch = try await marked.open().all(OrderReport.self)
+            #expect(batch.records.map(\.body) == [report(1), report(2)])
+        }
+    }
+
+    @Test func whatWasOnlyReadIsMissedToo() async throws {
+        try await with { marked in
+            try await marked.write(1...2, to: marked.open(marked: false))
+            try marked.copy()
+            try await marked.write(3...3, to: marked.open(marked: false))
+            _ = try await marked.open().all(OrderReport.self)
+            try marked.restore()
+            try await expectRefused(marked, says: "a line of reports was seen at 1:")
+        }
+    }
+
+    @Test func anotherRecordInTheLastOnesPlaceIsRefused() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            try marked.copy()
+            try await marked.write(2...2, to: marked.open())
+            try marked.restore()
+            // Genuine, of the same length, in the same place, and followed by others.
+            try await marked.write(3...9, to: marked.open(marked: false))
+            try await expectRefused(marked, says: "it has another there")
+        }
+    }
+
+    @Test func anotherLedgerInItsPlaceIsRefused() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            try FileManager.default.removeItem(atPath: marked.folder)
+            try await SharedLog.create(folder: marked.folder)
+            try await expectRefused(marked, says: "its id is ")
+        }
+    }
+
+    @Test func anEmptiedLogIsRefused() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            try FileManager.default.removeItem(atPath: marked.segments.path(1))
+            try await expectRefused(marked, says: "a line of reports was seen at 1:0")
+        }
+    }
+
+    @Test func whatRetentionRemovedIsNotMissed() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            try await marked.write(2...40, to: marked.open(marked: false, segmentBytes: 1500))
+            #expect(try marked.segments.numbers().first ?? 0 > 1)
+            let batch = try await marked.open().all(OrderReport.self)
+            #expect(batch.records.last?.body == report(40))
+        }
+    }
+
+    @Test func aLaterSegmentThatHoldsNothingGenuineExcusesNothing() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            let line = try contents(of: marked.segments.path(1))
+            try FileManager.default.removeItem(atPath: marked.segments.path(1))
+            for content in [[], line] {
+                try put(content, into: marked.segments.path(2))
+                try await expectRefused(marked, says: "holds nothing that follows it")
+            }
+        }
+    }
+
+    @Test func aSegmentThatIsGoneWhileAnEarlierOneIsThereIsMissed() async throws {
+        try await with { marked in
+            // Segment 1 is full when the last line that was seen goes into segment 2, and others into segment 3.
+            try await marked.write(1...1, to: marked.open())
+            try await marked.write(2...2, to: marked.open(segmentBytes: 100))
+            try await marked.write(3...3, to: marked.open(marked: false, segmentBytes: 100))
+            #expect(try marked.segments.numbers() == [1, 2, 3])
+            try FileManager.default.removeItem(atPath: marked.segments.path(2))
+            try await expectRefused(marked, says: "that segment is gone and segment 1 is not")
+        }
+    }
+
+    @Test func aLogSetBackUnderARunningReaderIsRefusedFromThenOn() async throws {
+        try await with { marked in
+            let log = marked.open()
+            try await marked.write(1...2, to: log)
+            try marked.copy()
+            try await marked.write(3...3, to: log)
+            let cursor = try await log.all(OrderReport.self).next
+            try marked.restore()
+            await #expect {
+                try await log.read(OrderReport.self, from: cursor)
+            } throws: { error in
+                guard case .rolledBack = error as? LedgerError else { return false }
+                return true
+            }
+            await #expect(throws: LedgerError.self) { try await log.append(report(4)) }
+            #expect(try await marked.open(marked: false).all(OrderReport.self).records.count == 2)
+        }
+    }
+
+    @Test func anAppendThatLandsBeforeWhatWasSeenIsNotConfirmed() async throws {
+        try await with { marked in
+            let log = marked.open()
+            try await marked.write(1...2, to: log)
+            try marked.copy()
+            try await marked.write(3...9, to: log)
+            try marked.restore()
+            await #expect {
+                try await log.append(report(10))
+            } throws: { error in
+                guard case .rolledBack(_, _, mayBeWritten: true) = error as? LedgerError else { return false }
+                return true
+            }
+        }
+    }
+
+    @Test func theMarksAreOnTheDiskWhenAReportIsConfirmedAndForTheirOwnerAlone() async throws {
+        try await with { marked in
+            let log = marked.open()
+            for number in 1...3 {
+                try await log.append(report(number))
+                let last = try #require(
+                    try contents(of: marked.segments.path(1)).split(separator: LineCodec.newline).last
+                )
+                #expect(
+                    try MarksFile.read(marked.marks)?.marks[.reports]?.digest
+                        == LedgerMark(at: .origin, line: last).digest
+                )
+            }
+            let mode = try FileManager.default.attributesOfItem(atPath: marked.marks)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+        }
+    }
+
+    @Test func aReportIsNotConfirmedWhenItsMarkCannotBeKept() async throws {
+        try await with { marked in
+            try put([], into: "\(marked.folder).no-folder")
+            let marks = LedgerMarks(path: "\(marked.folder).no-folder/marks")
+            let log = SharedLog(
+                folder: marked.folder,
+                writer: h1,
+                security: marked.cluster.security(of: h1),
+                marks: marks
+            )
+            await #expect(throws: LedgerError.self) { try await log.append(report(1)) }
+        }
+    }
+
+    @Test func damagedMarksAreNotTakenForNone() async throws {
+        try await with { marked in
+            try await marked.write(1...1, to: marked.open())
+            try put("{".utf8, into: marked.marks)
+            await #expect {
+                try await marked.open().read(OrderReport.self, from: nil)
+            } throws: { error in
+                "\(error)".contains(marked.marks) && "\(error)".contains("no file of marks")
+            }
+        }
+    }
+
+    @Test func eachWriterHasAFileOfItsOwn() {
+        let writers = [h1, .host(HostName("a/../b")), .host(HostName("a_b")), .controller]
+        let paths = writers.map { LedgerMarks.defaultPath(of: $0) }
+        #expect(paths.first == "/var/lib/evenkeel/marks-host_3ah1.json")
+        #expect(Set(paths).count == 4 && paths.allSatisfy { $0.split(separator: "/").count == 4 })
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+
+@testable import Ledger
+
+let h1 = LedgerWriter.host(HostName("h1"))
+let h2 = LedgerWriter.host(HostName("h2"))
+
+/// A signed ledger with one genuine sample of h1, whose folder somebody else can write to.
+struct AttackedLedger {
+    let folder: String
+    let cluster: TestCluster
+
+    /// Runs `body` with a new one.
+    static func with(cluster: TestCluster = TestCluster(), _ body: (AttackedLedger) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let attacked = AttackedLedger(folder: folder, cluster: cluster)
+            for writer in [h1, h2, .controller, .operator] { _ = cluster.key(of: writer) }
+            try await attacked.open(h1).append(sample(1))
+            try await body(attacked)
+        }
+    }
+
+    /// The ledger in an honest member's hands.
+    func open(_ writer: LedgerWriter, clock: Instant = writtenAt) -> SharedLog {
+        SharedLog(folder: folder, writer: writer, security: cluster.security(of: writer), now: { clock })
+    }
+
+    /// The ledger in the hands of somebody who writes what he likes.
+    func forge(_ writer: LedgerWriter, _ security: LedgerSecurity, clock: Instant = writtenAt) -> SharedLog {
+        SharedLog(folder: folder, writer: writer, security: security, now: { clock })
+    }
+
+    func file(_ number: Int = 1, of stream: LedgerStream = .load) -> String {
+        SegmentFiles(folder: folder, stream: stream).path(number)
+    }
+
+    /// The lines of a segment, without their newlines.
+    func lines(_ number: Int = 1, of stream: LedgerStream = .load) throws -> [[UInt8]] {
+        try contents(of: file(number, of: stream)).split(separator: LineCodec.newline).map { Array($0) }
+    }
+
+    /// Puts lines into a segment, past every lock.
+    func put(_ lines: [[UInt8]], into number: Int = 1, of stream: LedgerStream = .load) throws {
+        try LedgerTests.put(lines.flatMap { $0 + [LineCodec.newline] }, into: file(number, of: stream))
+    }
+
+    /// What agents and controller read, who verify, and what they pass over.
+    func verified() async throws -> (numbers: [Int], remarks: LedgerRemarks) {
+        let reader = SharedLog(
+            folder: folder,
+            writer: .controller,
+            security: cluster.readersSecurity,
+            now: { writtenAt }
+        )
+        return try await Self.read(reader)
+    }
+
+    /// What the same ledger tells who does not verify.
+    func believed() async throws -> (numbers: [Int], remarks: LedgerRemarks) {
+        try await Self.read(SharedLog(folder: folder, writer: .controller, security: .unsigned))
+    }
+
+    private static func read(_ reader: SharedLog) async throws -> ([Int], LedgerRemarks) {
+        var cursor: Cursor?
+        var numbers: [Int] = []
+        let remarks = try await reader.readOn(LoadSample.self, from: &cursor) { numbers.append($0.number) }
+        return (numbers, remarks)
+    }
+}
