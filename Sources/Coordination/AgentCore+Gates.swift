@@ -36,14 +36,15 @@ extension AgentCore {
     /// Closes at start-up what an earlier life of this agent may have opened and may have had no time to close.
     ///
     /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
-    /// that its source has not begun by now fails there, and its VM stays. What ended long ago has closed by itself.
+    /// that its source has not begun by now fails there, and its VM stays. What ended more than an hour ago has closed by
+    /// itself.
     mutating func inheritGate(of life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         switch life.stage {
         case .submitted: return
         case .accepted, .running: gates.insert(life.order.id)
         case .prepared: shut(life.order, effects: &effects)
         case .done, .failed:
-            guard instant <= life.order.latestBeginning + limits.silence else { return }
+            guard instant <= life.order.latestBeginning + Self.remembered else { return }
             shut(life.order, effects: &effects)
         }
     }

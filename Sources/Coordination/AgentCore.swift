@@ -286,9 +286,12 @@ extension AgentCore {
         orders.values.filter { !$0.stage.isFinal }.map(\.order.id).sorted { (place[$0] ?? 0) < (place[$1] ?? 0) }
     }
 
+    /// For so long after its time an order that has ended is remembered.
+    static let remembered: Duration = .seconds(3600)
+
     /// Forgets orders that have ended and, read again, would be refused as expired; and reports of orders never seen.
     private mutating func prune(at instant: Instant) {
-        let hour = Duration.seconds(3600)
+        let hour = Self.remembered
         orders = orders.filter {
             !$0.value.stage.isFinal || $0.value.order.latestBeginning + hour > instant || inquiries[$0.key] != nil
         }

@@ -22,6 +22,8 @@ public struct EvidenceCheck: Sendable, Equatable {
     }
 
     public let order: MigrationOrder
+    /// What is negotiated below it is a failure.
+    public let minimum: MinimumSuite
     public private(set) var stage: OrderLife.Stage
     public private(set) var evidence: Evidence?
     public private(set) var findings: [Finding] = []
@@ -32,8 +34,9 @@ public struct EvidenceCheck: Sendable, Equatable {
     static let clockTolerance: Duration = .seconds(60)
 
     /// `reports`: those of the order, in the ledger's order.
-    public init(_ order: MigrationOrder, reports: [OrderReport]) {
+    public init(_ order: MigrationOrder, reports: [OrderReport], minimum: MinimumSuite = .aes256) {
         self.order = order
+        self.minimum = minimum
         var life = OrderLife(order)
         for report in reports { life.apply(report) }
         stage = life.stage
@@ -100,7 +103,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         guard order.channel != .plain else { return }
         if [.ipsec, .ipsecTLS].contains(order.channel) { checkAssociation(evidence) }
         if [.tls, .ipsecTLS].contains(order.channel) { checkTLS(evidence) }
-        checkCertificate(evidence, life)
+        if order.channel == .ssh { checkSSH(evidence) } else { checkCertificate(evidence, life) }
         checkGates(evidence)
     }
 
@@ -153,22 +156,35 @@ public struct EvidenceCheck: Sendable, Equatable {
             fail("the SA's identity of its \(whose) is '\(identity)', not \(host)")
         }
         if !association.ikeSuite.hasPrefix("IKEv2 ") { fail("IKE was '\(association.ikeSuite)', not IKEv2") }
-        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)] where !Self.isStrong(suite) {
-            fail("its \(what) suite is '\(suite)', below AES_GCM_16-256 with CURVE_25519")
+        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)] where !isStrong(suite) {
+            fail("its \(what) suite is '\(suite)', below \(minimum.rawValue) with X25519")
         }
         if !["TUNNEL", "TRANSPORT"].contains(association.mode) { fail("its SA's mode is '\(association.mode)'") }
         if association.outboundSPI.isEmpty || association.inboundSPI.isEmpty { fail("its SA has no SPI") }
     }
 
     private mutating func checkTLS(_ evidence: Evidence) {
-        guard let tls = evidence.session else { return fail("no TLS session is named") }
-        let suite = tls.suite
-        guard ["TLSv1.2", "TLSv1.3"].contains(tls.version),
-            suite.contains("AES_256_GCM") || suite.contains("AES256-GCM") || suite.contains("CHACHA20")
-        else {
-            return fail("its TLS session is \(tls.version) with \(suite), below TLSv1.2 with AES-256-GCM")
+        guard let session = evidence.session else { return fail("no TLS session is named") }
+        let ciphers = ["AES_256_GCM", "AES256_GCM", "CHACHA20"] + (allowsShort ? ["AES_128_GCM", "AES128_GCM"] : [])
+        let suite = String(session.suite.map { $0 == "-" ? "_" : $0 })
+        let isEphemeral = session.version == "TLSv1.3" || (session.version == "TLSv1.2" && suite.hasPrefix("ECDHE"))
+        guard isEphemeral, ciphers.contains(where: suite.contains) else {
+            return fail("its TLS session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
         }
     }
+
+    private mutating func checkSSH(_ evidence: Evidence) {
+        if evidence.hostKey?.isEmpty ?? true { fail("the target's ssh host key is not named") }
+        guard let session = evidence.session else { return fail("no ssh session is named") }
+        let ciphers =
+            ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
+            + (allowsShort ? ["aes128-gcm@openssh.com"] : [])
+        guard session.version == "SSH-2.0", ciphers.contains(session.suite) else {
+            return fail("its ssh session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
+        }
+    }
+
+    private var allowsShort: Bool { minimum == .aes128 }
 
     private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
         guard let certificate = evidence.peerCertificate else {
@@ -212,10 +228,11 @@ public struct EvidenceCheck: Sendable, Equatable {
         return common.count == 1 && String(common[0]) == host.rawValue
     }
 
-    /// AES-GCM with 256 bits, and a key exchange that is no weaker than X25519.
-    private static func isStrong(_ suite: String) -> Bool {
+    /// AES-GCM of the minimum's size, and a key exchange that is no weaker than X25519.
+    private func isStrong(_ suite: String) -> Bool {
         let parts = suite.split(whereSeparator: { $0 == "/" || $0 == " " }).map(String.init)
-        return parts.contains("AES_GCM_16-256") && parts.contains { keyExchanges.contains($0) }
+        let isLong = parts.contains("AES_GCM_16-256") || (allowsShort && parts.contains("AES_GCM_16-128"))
+        return isLong && parts.contains { Self.keyExchanges.contains($0) }
     }
 
     private static let keyExchanges: Set<String> = ["CURVE_25519", "CURVE_448", "ECP_384", "ECP_521"]

@@ -28,16 +28,21 @@ struct VerificationView: Encodable {
     var failed: Bool
 
     /// `only`: the one order that is asked for; the orders of which nothing is known to have begun are left out else.
-    static func read(_ ledger: any FleetLedger, only wanted: OrderID?) async throws -> VerificationView {
+    static func read(
+        _ ledger: any FleetLedger,
+        only wanted: OrderID?,
+        minimum: MinimumSuite
+    ) async throws -> VerificationView {
         var orders: [MigrationOrder] = []
+        var known: Set<OrderID> = []
         var reports: [OrderID: [OrderReport]] = [:]
         var refusals = try await read(OrderRecord.self, in: ledger) { record in
-            guard case .migrate(let order) = record, !orders.contains(where: { $0.id == order.id }) else { return }
+            guard case .migrate(let order) = record, known.insert(order.id).inserted else { return }
             orders.append(order)
         }
         refusals += try await read(OrderReport.self, in: ledger) { reports[$0.order, default: []].append($0) }
         let checks = orders.filter { wanted == nil || $0.id == wanted }
-            .map { EvidenceCheck($0, reports: reports[$0.id] ?? []) }
+            .map { EvidenceCheck($0, reports: reports[$0.id] ?? [], minimum: minimum) }
             .filter { wanted != nil || $0.stage == .done || $0.evidence != nil || $0.failed }
         let failed = checks.contains(where: \.failed) || (wanted == nil && refusals.contains(where: \.isFailure))
         return VerificationView(moves: checks.map(Move.init), refusals: refusals, failed: failed)

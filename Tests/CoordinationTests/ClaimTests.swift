@@ -14,6 +14,10 @@ struct ClaimedFleet {
     /// What a witness says it was shown of the first host; `nil`: it saw nothing.
     var testimony: (HostName, PeerSighting) -> PeerSighting? = { $1 }
 
+    /// Whether each host looks at one other every half minute, in turns.
+    var looksInTurns = false
+    private var seen: [HostName: [PeerSighting]] = [:]
+
     static let total = UInt64(32) << 30
     static let available = UInt64(24) << 30
 
@@ -52,7 +56,10 @@ struct ClaimedFleet {
                     ),
                     vms: [Self.vm(name)]
                 )
-                sample.sightings = names.filter { $0 != name }.compactMap { other in
+                let others = names.filter { $0 != name }
+                let looksNow = !looksInTurns || second % 30 == 0
+                let looked = looksInTurns ? [others[second / 30 % others.count]] : others
+                let sightings: [PeerSighting] = (looksNow ? looked : []).compactMap { other in
                     let honest = PeerSighting(
                         host: other,
                         at: .second(second),
@@ -64,6 +71,8 @@ struct ClaimedFleet {
                     )
                     return other == liar ? testimony(name, honest) : honest
                 }
+                seen[name] = (seen[name] ?? []).filter { $0.at > .second(second - 300) } + sightings
+                sample.sightings = looksInTurns ? seen[name] : sightings
                 if name == liar { lie(&sample) }
                 _ = core.handle(.sample(sample, at: .second(second)))
             }
@@ -110,7 +119,7 @@ struct ClaimTests {
         Lie(
             testDescription: "a VM too many",
             tell: { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) },
-            words: "claims to run 1 VMs, vm-nowhere among them"
+            words: "claims to run VM vm-nowhere, which its libvirt does not show"
         ),
     ]
 
@@ -190,6 +199,20 @@ struct ClaimTests {
         }
         fleet.run(120)
         #expect(fleet.verdict?.contains("to h3 and h4") == true)
+    }
+
+    /// As agents do it: each asks one other host every half minute, in turns, and repeats what it saw for five minutes.
+    @Test(arguments: lies, [3, 5]) func aLiarIsCaughtByWitnessesThatLookInTurns(_ lie: Lie, hosts: Int) {
+        var fleet = ClaimedFleet(hosts: hosts)
+        fleet.looksInTurns = true
+        fleet.run(600)
+        #expect(fleet.verdict == nil && fleet.grave.isEmpty, "\(fleet.grave)")
+        fleet.lie = lie.tell
+        fleet.run(300)
+        #expect(fleet.verdict?.contains(lie.words) == true, "\(fleet.verdict ?? "believed")")
+        fleet.lie = { _ in }
+        fleet.run(900)
+        #expect(fleet.verdict == nil && fleet.grave.count { $0.hasPrefix("h1 is distrusted") } == 1, "\(fleet.grave)")
     }
 
     @Test func whatWasEnrolledConvictsWithoutWitnesses() {

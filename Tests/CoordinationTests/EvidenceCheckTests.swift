@@ -170,6 +170,28 @@ struct EvidenceCheckTests {
         #expect(failures(Self.steps(evidence)).contains("it went over plain; the order says ipsec+tls"))
     }
 
+    @Test func theMinimumSuiteIsThePolicys() {
+        var evidence = Self.evidence
+        evidence.association?.suite = "AES_GCM_16-128/CURVE_25519"
+        evidence.session?.suite = "TLS_AES_128_GCM_SHA256"
+        #expect(failures(Self.steps(evidence)).count == 2)
+        #expect(EvidenceCheck(Self.order, reports: Self.steps(evidence), minimum: .aes128).findings == [])
+    }
+
+    @Test func sshIsHeldToItsHostKeyAndItsCipher() {
+        var ssh = Self.order
+        ssh.channel = .ssh
+        var evidence = Self.evidence
+        evidence.channel = .ssh
+        (evidence.association, evidence.peerCertificate, evidence.before, evidence.after) = (nil, nil, nil, nil)
+        evidence.hostKey = "ssh-ed25519 SHA256:abc"
+        evidence.session = SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com")
+        #expect(failures(Self.steps(evidence), of: ssh) == [])
+        evidence.session?.suite = "aes128-ctr"
+        evidence.hostKey = nil
+        #expect(failures(Self.steps(evidence), of: ssh).count == 2)
+    }
+
     @Test func anOrderThatNeverBeganIsNotHeldAgainstAMove() {
         let refused = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
         #expect(failures([report("h1", 1, refused)]) == [])

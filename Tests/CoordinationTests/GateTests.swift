@@ -75,6 +75,17 @@ struct GateTests {
         }
     }
 
+    @Test func whatEndedWithinAnHourIsClosedAtStartUpWhatEndedBeforeHasClosedByItself() {
+        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        for (after, expected) in [(Duration.seconds(3600), 1), (.seconds(3601), 0)] {
+            var core = AgentCore(host: h2)
+            let now = order.latestBeginning + after
+            _ = core.handle(.order(.migrate(order: order), at: now))
+            _ = core.handle(.report(report("h1", 5, failed), at: now))
+            #expect(shuts(core.handle(.caughtUp(at: now))) == expected)
+        }
+    }
+
     @Test func onlyATargetClosesGates() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order), at: .second(20)))

@@ -4,8 +4,11 @@ import Fleet
 /// Holds what a host claims of itself in its samples against its hardware as enrolled, against what its libvirt showed
 /// to other hosts, and against itself: a host that advertises more than it has draws VMs to itself.
 ///
-/// Samples and sightings are of different moments, so of a minute's the most favourable ones are taken: a claim is
-/// contradicted only where every sample makes it and nothing that a witness saw allows it. To claim less than libvirt
+/// A witness looks now and then, so what it last saw within five minutes counts. Cores and memory are of hardware, which
+/// does not change. Free memory and VMs do, and samples and sightings are of different moments: a sighting contradicts
+/// only what every sample within a minute of it claims, and is judged when there are samples of half a minute later.
+///
+/// To claim less than libvirt
 /// shows is no contradiction: a control group may bound the host. Memory that VMs hold beyond what is in use is none
 /// either: what a guest has not touched is not there; nor that less than the rest is available: a group's limit may be
 /// above what its machine has left.
@@ -13,8 +16,12 @@ import Fleet
 /// A witness can lie as well. One alone convicts nobody: the lower figure is planned with, and it is said. Two convict,
 /// if they outnumber the witnesses that support the claim; witnesses that are themselves not believed do not count.
 struct ClaimCheck {
-    /// Within so much of each other samples and sightings are taken to be of one moment.
-    static let window: Duration = .seconds(60)
+    /// So long a sighting counts.
+    static let memory: Duration = .seconds(300)
+    /// Samples within so much of a sighting are taken to be of its moment.
+    private static let window: Duration = .seconds(60)
+    /// A sighting is judged when there are samples of so much later.
+    private static let patience: Duration = .seconds(30)
 
     /// What became of one host's claims.
     struct Result: Sendable, Equatable {
@@ -35,96 +42,118 @@ struct ClaimCheck {
         var availableBytes: UInt64?
     }
 
-    let host: HostName
-    let hardware: EnrolledHardware?
-    /// What each witness was shown within the window.
-    let sightings: [HostName: [PeerSighting]]
-    /// The host's samples within the window, oldest first.
-    let samples: ArraySlice<LoadSample>
+    private let hardware: EnrolledHardware?
+    private let samples: [LoadSample]
+    private let newest: LoadSample
+    /// What each witness was shown, within the time that counts; none is empty.
+    private let sightings: [HostName: [PeerSighting]]
     private(set) var result = Result()
 
-    init(
-        _ history: HostHistory,
-        at instant: Instant,
-        hardware: EnrolledHardware?,
-        sightings: [HostName: [PeerSighting]]
-    ) {
-        host = history.name
+    /// `nil` where the host has said nothing yet.
+    init?(_ history: HostHistory, hardware: EnrolledHardware?, sightings: [HostName: [PeerSighting]]) {
+        guard let newest = history.latest else { return nil }
         self.hardware = hardware
-        let recent = history.samples.reversed().prefix { instant - $0.at <= Self.window }.count
-        samples = history.samples.suffix(recent)
+        self.newest = newest
+        samples = history.samples
         self.sightings = sightings.compactMapValues { its in
-            let fresh = its.filter { (instant - $0.at).magnitude <= Self.window }
-            return fresh.isEmpty ? nil : fresh
+            let counted = its.filter { (newest.at - $0.at).magnitude <= Self.memory }
+            return counted.isEmpty ? nil : counted
         }
-        guard let newest = samples.last else { return }
-        checkFigures()
-        if samples.count > 1 {
-            checkVMs(newest)
-            checkAgainstItself()
-        }
+        if hardware != nil || !self.sightings.isEmpty { checkFigures() }
+        if !self.sightings.isEmpty { checkVMs() }
+        checkAgainstItself()
+    }
+
+    /// The samples within a minute of an instant, oldest first.
+    private func samples(around instant: Instant) -> ArraySlice<LoadSample> {
+        let later = samples.reversed().prefix { $0.at - instant > Self.window }.count
+        let known = samples.dropLast(later)
+        return known.suffix(known.reversed().prefix { instant - $0.at <= Self.window }.count)
+    }
+
+    /// A witness's newest sighting that can be judged, with the samples of its moment.
+    private func judged(_ sightings: [PeerSighting]) -> (sighting: PeerSighting, samples: ArraySlice<LoadSample>)? {
+        guard let sighting = sightings.last(where: { newest.at - $0.at >= Self.patience }) else { return nil }
+        let samples = samples(around: sighting.at)
+        guard let first = samples.first, let last = samples.last, first.at <= sighting.at, last.at > sighting.at
+        else { return nil }
+        return (sighting, samples)
     }
 
     // MARK: figures
 
     private mutating func checkFigures() {
-        guard hardware != nil || !sightings.isEmpty else { return }
-        let cores = figures { finite($0.cpu?.capacityCores) }
-        hold(cores, "CPU cores", enrolled: hardware?.cpus.map { Double($0) }, seen: { Double($0.cpus) }) {
-            $0.ceiling.cores = $1
+        hold("CPU cores", enrolled: hardware?.cpus.map { Double($0) }, seen: { Double($0.cpus) }) {
+            finite($0.cpu?.capacityCores)
         }
-        let total = figures { $0.memory.map { Double($0.totalBytes) } }
+        result.ceiling.cores = ceiling(hardware?.cpus.map { Double($0) }) { Double($0.cpus) }
         let enrolled = hardware?.memoryBytes.map { Double($0) }
-        hold(total, "memory", enrolled: enrolled, seen: { Double($0.memoryBytes) }) {
-            $0.ceiling.totalBytes = Self.bytes($1)
+        hold("memory", enrolled: enrolled, seen: { Double($0.memoryBytes) }) {
+            $0.memory.map { Double($0.totalBytes) }
         }
-        // What is free changes all the time, and libvirt and the kernel reckon caches differently.
-        let available = figures { $0.memory.map { Double($0.availableBytes) } }
-        hold(
-            available,
-            "memory available",
-            enrolled: nil,
-            seen: { sighting in
-                sighting.availableBytes.map {
-                    Double($0) + Double(sighting.memoryBytes) * Self.marginShare + Self.marginBytes
-                }
+        result.ceiling.totalBytes = ceiling(enrolled) { Double($0.memoryBytes) }.map(Self.bytes)
+        checkAvailable()
+    }
+
+    /// The most that any sighting, and what was enrolled, allow.
+    private func ceiling(_ enrolled: Double?, _ seen: (PeerSighting) -> Double?) -> Double? {
+        [sightings.values.flatMap(\.self).compactMap(seen).max(), enrolled].compactMap(\.self).min()
+    }
+
+    /// What is free changes all the time, and libvirt and the kernel reckon caches differently.
+    private mutating func checkAvailable() {
+        func allowed(_ sighting: PeerSighting) -> Double? {
+            sighting.availableBytes.map {
+                Double($0) + Double(sighting.memoryBytes) * Self.marginShare + Self.marginBytes
             }
-        ) {
-            $0.ceiling.availableBytes = Self.bytes($1)
         }
+        let fresh = sightings.values.flatMap(\.self).filter { (newest.at - $0.at).magnitude <= Self.window }
+        result.ceiling.availableBytes = fresh.compactMap(allowed).max().map(Self.bytes)
+        var against: [HostName: (claim: Double, most: Double)] = [:]
+        var supporters = 0
+        for (witness, its) in sightings {
+            guard let (sighting, samples) = judged(its), let most = allowed(sighting) else { continue }
+            let claims = samples.compactMap { $0.memory.map { Double($0.availableBytes) } }
+            guard let claim = claims.min(), claims.count == samples.count else { continue }
+            if claim > most { against[witness] = (claim, most) } else if isFresh(sighting) { supporters += 1 }
+        }
+        let claim = against.values.map(\.claim).min() ?? 0
+        let most = against.values.map(\.most).max() ?? 0
+        settle(against: against.keys.sorted(), for: supporters) {
+            "it claims \(Self.mebibytes(claim)) MiB of memory available; its libvirt showed at most "
+                + "\(Self.mebibytes(most)) MiB to \($0), margin included"
+        }
+    }
+
+    /// Who looked long ago says nothing for what is claimed now.
+    private func isFresh(_ sighting: PeerSighting) -> Bool {
+        newest.at - sighting.at <= Self.window + Self.patience
     }
 
     private static let marginShare = 0.05
     private static let marginBytes = 256.0 * 1024 * 1024
 
-    /// A figure of every sample; empty where one lacks it.
-    private func figures(_ figure: (LoadSample) -> Double?) -> [Double] {
-        let figures = samples.compactMap(figure)
-        return figures.count == samples.count ? figures : []
-    }
-
-    /// `seen`: the most that a sighting allows, `nil` where it does not tell.
+    /// Holds what every sample of the last minute claims against hardware as it was seen and enrolled.
     private mutating func hold(
-        _ claims: [Double],
         _ what: String,
         enrolled: Double?,
-        seen: (PeerSighting) -> Double?,
-        cap: (inout Result, Double) -> Void
+        seen: (PeerSighting) -> Double,
+        claim figure: (LoadSample) -> Double?
     ) {
-        let shown = sightings.compactMapValues { $0.compactMap(seen).max() }
-        let most = [shown.values.max(), enrolled].compactMap(\.self).min()
-        if let most { cap(&result, most) }
-        guard let claim = claims.min(), claims.count > 1 else { return }
+        let recent = samples(around: newest.at)
+        let claims = recent.compactMap(figure)
+        guard let claim = claims.min(), claims.count == recent.count, claims.count > 1 else { return }
         func amount(_ figure: Double) -> String {
             what == "CPU cores" ? "\(Self.rounded(figure)) \(what)" : "\(Self.mebibytes(figure)) MiB of \(what)"
         }
         if let enrolled, claim > enrolled {
             result.contradictions.append("it claims \(amount(claim)); enrolled were \(amount(enrolled))")
         }
+        let shown = sightings.compactMapValues { $0.map(seen).max() }
         let against = shown.filter { claim > $0.value }
-        settle(against: against.keys.sorted(), for: shown.count - against.count) { witnesses in
-            let figure = against.values.max() ?? 0
-            return "it claims \(amount(claim)); its libvirt showed at most \(amount(figure)) to \(witnesses)"
+        let most = against.values.max() ?? 0
+        settle(against: against.keys.sorted(), for: shown.count - against.count) {
+            "it claims \(amount(claim)); its libvirt showed at most \(amount(most)) to \($0)"
         }
     }
 
@@ -141,31 +170,33 @@ struct ClaimCheck {
 
     // MARK: VMs
 
-    private mutating func checkVMs(_ newest: LoadSample) {
-        guard !sightings.isEmpty else { return }
-        let lists = samples.compactMap { $0.vms.map { Set($0.filter(\.state.isActive).map(\.id)) } }
-        guard lists.count == samples.count, let first = samples.first else { return }
-        // A sighting of before the first sample may be of before a VM came.
-        let witnesses = sightings.filter { its in its.value.contains { $0.at >= first.at && $0.at <= newest.at } }
-        guard !witnesses.isEmpty else { return }
-        let always = lists.dropFirst().reduce(lists[0]) { $0.intersection($1) }
-        let ever = lists.reduce(into: Set()) { $0.formUnion($1) }
-        let shown = witnesses.mapValues { its in its.reduce(into: Set()) { $0.formUnion($1.activeVMs) } }
-        let seen = shown.values.reduce(into: Set()) { $0.formUnion($1) }
-        let phantoms = always.subtracting(seen)
-        result.phantoms = phantoms
-        if let one = phantoms.min() {
-            let name = newest.vms?.first { $0.id == one }?.name ?? one.rawValue
-            settle(against: shown.keys.sorted(), for: 0) {
-                "it claims to run \(phantoms.count) VMs, \(name) among them, that its libvirt does not show to \($0)"
-            }
+    private mutating func checkVMs() {
+        let shown = sightings.values.flatMap(\.self).reduce(into: Set()) { $0.formUnion($1.activeVMs) }
+        var phantoms: [HostName: Set<VMID>] = [:]
+        var hidden: [HostName: Set<VMID>] = [:]
+        var supporters = 0
+        for (witness, its) in sightings {
+            guard let (sighting, samples) = judged(its) else { continue }
+            let lists = samples.compactMap { $0.vms.map { Set($0.filter(\.state.isActive).map(\.id)) } }
+            guard let first = lists.first, lists.count == samples.count else { continue }
+            let always = lists.dropFirst().reduce(first) { $0.intersection($1) }
+            let ever = lists.reduce(into: Set()) { $0.formUnion($1) }
+            let (more, less) = (always.subtracting(shown), Set(sighting.activeVMs).subtracting(ever))
+            if !more.isEmpty { phantoms[witness] = more }
+            if !less.isEmpty { hidden[witness] = less } else if isFresh(sighting) { supporters += 1 }
         }
-        let hidden = witnesses.mapValues { its in
-            its.dropFirst().reduce(Set(its[0].activeVMs)) { $0.intersection($1.activeVMs) }.subtracting(ever)
+        let claimed = Set((newest.vms ?? []).filter(\.state.isActive).map(\.id))
+        result.phantoms = phantoms.values.reduce(into: Set()) { $0.formUnion($1) }.intersection(claimed)
+        if let one = phantoms.values.flatMap(\.self).min() {
+            let name = newest.vms?.first { $0.id == one }?.name ?? one.rawValue
+            // Nobody supports it: a phantom is what no witness at all was shown.
+            settle(against: phantoms.keys.sorted(), for: 0) {
+                "it claims to run VM \(name), which its libvirt does not show to \($0)"
+            }
         }
         guard let one = hidden.values.flatMap(\.self).min() else { return }
         let against = hidden.filter { $0.value.contains(one) }.keys.sorted()
-        settle(against: against, for: hidden.count - against.count) {
+        settle(against: against, for: supporters + hidden.count - against.count) {
             "it says nothing of VM \(one), which its libvirt shows to \($0)"
         }
     }
@@ -173,7 +204,9 @@ struct ClaimCheck {
     // MARK: itself
 
     private mutating func checkAgainstItself() {
-        func always(_ contradicts: (LoadSample) -> Bool) -> Bool { samples.reversed().allSatisfy(contradicts) }
+        let recent = samples(around: newest.at)
+        guard recent.count > 1 else { return }
+        func always(_ contradicts: (LoadSample) -> Bool) -> Bool { recent.reversed().allSatisfy(contradicts) }
         if always({ sample in
             guard let memory = sample.memory else { return false }
             let (used, available, total) = (
@@ -181,7 +214,7 @@ struct ClaimCheck {
             )
             let margin = total * Self.ownMarginShare + Self.marginBytes
             return available > total || used + available > total + margin
-        }), let memory = samples.last?.memory {
+        }), let memory = newest.memory {
             result.contradictions.append(
                 "it claims \(memory.usedBytes >> 20) MiB used and \(memory.availableBytes >> 20) MiB available of "
                     + "\(memory.totalBytes >> 20) MiB, which does not add up"
@@ -190,10 +223,10 @@ struct ClaimCheck {
         if always({ sample in
             guard let busy = finite(sample.cpu?.busyCores), let vms = sample.vms else { return false }
             return Self.cores(vms) > busy * (1 + Self.ownMarginShare) + 1
-        }), let sample = samples.last {
+        }) {
             result.contradictions.append(
-                "it claims \(Self.rounded(sample.cpu?.busyCores ?? 0)) busy CPU cores; its VMs alone use "
-                    + "\(Self.rounded(Self.cores(sample.vms ?? [])))"
+                "it claims \(Self.rounded(newest.cpu?.busyCores ?? 0)) busy CPU cores; its VMs alone use "
+                    + "\(Self.rounded(Self.cores(newest.vms ?? [])))"
             )
         }
     }

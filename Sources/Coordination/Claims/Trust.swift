@@ -26,8 +26,9 @@ struct Trust: Sendable {
             note(sighting, by: sample.host)
         }
         let witnesses = (sightings[sample.host] ?? [:]).filter { !isDistrusted($0.key) }
-        let check = ClaimCheck(history, at: sample.at, hardware: hardware[sample.host], sightings: witnesses)
-        guard standings[sample.host] != nil || check.result != ClaimCheck.Result() else { return }
+        guard let check = ClaimCheck(history, hardware: hardware[sample.host], sightings: witnesses),
+            standings[sample.host] != nil || check.result != ClaimCheck.Result()
+        else { return }
         var standing = standings[sample.host] ?? Standing()
         standing.result = check.result
         if !check.result.contradictions.isEmpty {
@@ -40,19 +41,19 @@ struct Trust: Sendable {
 
     /// No host tells of more others; one that does is not to fill the memory.
     private static let mostSightings = 64
-    private static let mostKept = 16
+    private static let mostKept = 64
 
     private mutating func note(_ sighting: PeerSighting, by witness: HostName) {
         var kept = sightings[sighting.host]?[witness] ?? []
         guard kept.last.map({ $0.at < sighting.at }) ?? true else {
-            // The same one again, or a clock that was set back.
-            if let last = kept.last, last.at - sighting.at > ClaimCheck.window {
+            // Samples repeat the sightings of some minutes; or a clock that was set back.
+            if let last = kept.last, last.at - sighting.at > ClaimCheck.memory * 2 {
                 sightings[sighting.host]?[witness] = [sighting]
             }
             return
         }
         kept.append(sighting)
-        kept.removeAll { sighting.at - $0.at > ClaimCheck.window }
+        kept.removeAll { sighting.at - $0.at > ClaimCheck.memory }
         sightings[sighting.host, default: [:]][witness] = kept.suffix(Self.mostKept)
     }
 

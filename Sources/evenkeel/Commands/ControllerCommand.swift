@@ -39,7 +39,9 @@ struct ControllerCommand: AsyncParsableCommand {
         if settings.ledger.unsigned {
             logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
         }
-        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record)
+        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record) {
+            identity?.roster.roster.enrolledHardware ?? [:]
+        }
         // Cancelled is how it is meant to end.
         _ = try? await cancellingOnShutdownSignals {
             await withDiscardingTaskGroup { group in

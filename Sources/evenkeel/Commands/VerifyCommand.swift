@@ -30,7 +30,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let settings = try options.settings()
         let view = try await VerificationView.read(
             options.openOperatorsLedger(settings),
-            only: order.map { OrderID($0) }
+            only: order.map { OrderID($0) },
+            minimum: settings.escort.minimumSuite
         )
         if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
         printLine(json ? try evenkeel.json(view) : view.text)
