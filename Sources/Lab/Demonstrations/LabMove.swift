@@ -18,9 +18,12 @@ public struct LabMove: Sendable, Codable {
     public var evidence: Evidence? {
         if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
     }
-    /// From the order to the agent's first word that the move runs: what checks, pinhole and probes take.
+    /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the
+    /// migration: what tunnel, pinhole and probes take.
     public var secondsToBegin: Double? {
-        reports.first { if case .running = $0.step { true } else { false } }.map { ($0.at - order.issuedAt).inSeconds }
+        guard let outcome else { return nil }
+        let first = reports.first { if case .running = $0.step { true } else { false } }
+        return first.map { (outcome.startedAt - $0.at).inSeconds }
     }
 }
 

@@ -12,7 +12,7 @@ struct MoveFigures: Codable, Sendable {
     var silenceSeconds: Double
     /// What somebody who pings the VM could tell.
     var detection: MoveDetection.Verdict
-    /// From the order to the first byte.
+    /// From the agent's word that it begins to the hypervisor's start: tunnel, pinhole and probes.
     var beginSeconds: Double?
     /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), less what they take when nothing moves.
     var sourceCPUSeconds: Double
