@@ -29,7 +29,7 @@ struct ControllerCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let folder = IdentityFolder(settings.identity.controller)
-        if !settings.ledger.unsigned { _ = try await folder.load() }
+        let roster = settings.ledger.unsigned ? nil : CurrentRoster(try await folder.load().roster)
         let ledger = try options.openControllersLedger(settings)
         // Before the lock: below a mount point whose storage is missing it would exclude nobody.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
@@ -40,13 +40,13 @@ struct ControllerCommand: AsyncParsableCommand {
             logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
         }
         let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record) {
-            identity?.roster.roster.enrolledHardware ?? [:]
+            roster?.roster.enrolledHardware ?? [:]
         }
         // Cancelled is how it is meant to end.
         _ = try? await cancellingOnShutdownSignals {
             await withDiscardingTaskGroup { group in
-                if !settings.ledger.unsigned {
-                    group.addTask { await Self.keepUp(folder, ledger: settings.ledger.folder, logger) }
+                if let roster {
+                    group.addTask { await Self.keepUp(roster, folder, ledger: settings.ledger.folder, logger) }
                 }
                 await service.run()
                 group.cancelAll()
@@ -57,12 +57,20 @@ struct ControllerCommand: AsyncParsableCommand {
 
     /// Keeps newer rosters: hosts come and go, and certificates are renewed, while it runs, and an older one must not
     /// count after a restart.
-    private static func keepUp(_ folder: IdentityFolder, ledger: String, _ logger: Logger) async {
+    private static func keepUp(
+        _ roster: CurrentRoster,
+        _ folder: IdentityFolder,
+        ledger: String,
+        _ logger: Logger
+    ) async {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
                 let change = try await folder.update(fromLedger: ledger)
-                if change.isNew { logger.notice("roster \(change.number) is in force") }
+                if change.isNew {
+                    roster.roster = try await folder.load().roster
+                    logger.notice("roster \(change.number) is in force")
+                }
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"
