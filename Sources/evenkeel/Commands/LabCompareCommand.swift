@@ -70,6 +70,11 @@ struct LabCompareCommand: AsyncParsableCommand {
         let guest = try lab.guest("vm1")
         var measurement = try await ChannelMeasurement(lab: lab, guest: guest, programs: programs)
         var figures = channels.map { ChannelFigures(channel: $0) }
+        // The move that is listened to comes first: it brings up what a channel keeps up, such as a tunnel.
+        for index in figures.indices {
+            let trial = try await measurement.listen(to: figures[index].channel)
+            if trial.failure == nil { figures[index].heard = trial.heard }
+        }
         for round in 1...moves {
             for index in figures.indices {
                 let channel = figures[index].channel
@@ -81,10 +86,6 @@ struct LabCompareCommand: AsyncParsableCommand {
                 let words = move.failure ?? move.totalSeconds.map { "\(FleetView.decimals($0)) s" } ?? "?"
                 options.say("round \(round) of \(moves), \(channel.rawValue): \(words)")
             }
-        }
-        for index in figures.indices {
-            let trial = try await measurement.listen(to: figures[index].channel)
-            if trial.failure == nil { figures[index].heard = trial.heard }
         }
         let emulation = lab.domainType == "kvm" ? "KVM" : "software emulation (TCG)"
         let esp = lab.kernelHasESP ? "in the kernel" : "in user space"
