@@ -76,7 +76,7 @@ let package = Package(
             "HostAgent",
             [
                 "Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Identity", "Ledger", "Commands",
-                "Settings", log,
+                "Settings", log, crypto,
             ]
         ),
         module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", log]),

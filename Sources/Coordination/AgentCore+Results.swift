@@ -25,6 +25,7 @@ extension AgentCore {
     mutating func consent(
         _ id: OrderID,
         _ failures: [PreflightFailure],
+        sealingKey: String?,
         at instant: Instant,
         effects: inout [Effect]
     ) {
@@ -32,7 +33,8 @@ extension AgentCore {
         if let order = orders[id]?.order, !failures.isEmpty || !gates.contains(id) { shut(order, effects: &effects) }
         guard let life = orders[id], life.stage == .accepted else { return }
         guard !failures.isEmpty else {
-            report(id, .prepared, at: instant)
+            if life.order.channel == .sealed { sealedDuties[id] = SealedDuty(since: instant) }
+            report(id, .prepared(sealingKey: sealingKey), at: instant)
             return
         }
         let failure = OrderFailure(
@@ -99,7 +101,8 @@ extension AgentCore {
     /// Has a step of this host written, and takes it as said at once, so that nothing is done twice meanwhile.
     mutating func report(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step)
-        orders[id]?.apply(report)
+        // Which of two hosts' came first, the ledger alone says.
+        if !step.isOfHandover { orders[id]?.apply(report) }
         if let life = orders[id] { closed.take(life) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)

@@ -6,7 +6,9 @@ extension AgentCore {
     /// Does what the order's life asks of this host now; nothing when an effect of it is under way.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
         guard let life = orders[id], !life.stage.isFinal else { return }
-        if life.order.source == host {
+        if life.order.channel == .sealed, life.stage == .running, !beginning.contains(id) {
+            advanceSealed(life, at: instant, effects: &effects)
+        } else if life.order.source == host {
             advanceAsSource(life, at: instant, effects: &effects)
         } else if life.order.target == host {
             advanceAsTarget(life, at: instant, effects: &effects)
@@ -60,6 +62,10 @@ extension AgentCore {
                 fail(order.id, .refused, reason, at: instant)
                 return
             }
+            if order.channel == .sealed, life.sealingKey == nil {
+                fail(order.id, .refused, "\(order.target) named no key to encrypt the image for", at: instant)
+                return
+            }
             busy.insert(order.id)
             beginning.insert(order.id)
             progressWritten[order.id] = instant
@@ -79,7 +85,12 @@ extension AgentCore {
         guard written == nil || life.cancellation != nil || instant > life.order.latestBeginning else {
             if written?.step.isProgress == true {
                 beginning.remove(said.order)
-                effects.append(.migrate(life.order))
+                if life.order.channel == .sealed, let key = life.sealingKey {
+                    sealedDuties[said.order] = SealedDuty(since: instant)
+                    effects.append(.seal(life.order, key: key))
+                } else {
+                    effects.append(.migrate(life.order))
+                }
             }
             return
         }
@@ -140,6 +151,11 @@ extension AgentCore {
             return (.refused, "the order is not to begin for another \(early): are the clocks synchronised?")
         }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
+        if order.technique != order.channel.technique {
+            return (
+                .refused, "the channel \(order.channel.rawValue) cannot carry a move by \(order.technique.rawValue)"
+            )
+        }
         if order.source == order.target { return (.refused, "source and target are the same host") }
         let others = pending.filter { $0 != order.id }.compactMap { orders[$0] }
         let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }
@@ -153,10 +169,15 @@ extension AgentCore {
         // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
         // would vouch for each other.
         let path = Path(source: host, target: order.target)
-        let sharing = begun.first { $0.move.path == path && $0.order.channel != .plain }
-        if order.channel != .plain, let other = sharing {
+        let sharing = begun.first { $0.move.path == path && $0.order.channel.isCounted }
+        if order.channel.isCounted, let other = sharing {
             return (.refused, "order \(other.order.id) is using the path to \(order.target): one move at a time")
         }
         return nil
     }
+}
+
+extension Channel {
+    /// Whether its evidence is what was counted between the two hosts meanwhile.
+    fileprivate var isCounted: Bool { self != .plain && self != .sealed }
 }

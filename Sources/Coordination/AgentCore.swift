@@ -6,7 +6,7 @@ public import Fleet
 /// On the source: accept (read what the VM needs) → wait for the target's consent → migrate → report. On the target:
 /// check what the source says the VM needs → consent or refuse. A move begins only when the ledger shows that it does;
 /// after a restart, every order of this source that the ledger shows running is an inquiry (see `Inquiry`) before
-/// anything else happens to its VM, and none is begun again.
+/// anything else happens to its VM, and none is begun again. A sealed move goes by `Handover` while it runs.
 public struct AgentCore: Sendable {
     public struct Limits: Sendable, Equatable {
         /// How long the source waits for the target's consent.
@@ -23,13 +23,16 @@ public struct AgentCore: Sendable {
         ///
         /// libvirt's QEMU driver waits 30 s for a VM's job lock.
         public var jobLock: Duration
+        /// How long the other host of a sealed move may say nothing, beside the time that its image takes.
+        public var handover: Duration
         public init(
             consent: Duration = .seconds(30),
             progressInterval: Duration = .seconds(2),
             migration: Duration = .seconds(3600),
             doubt: Duration = .seconds(600),
             silence: Duration = .seconds(300),
-            jobLock: Duration = .seconds(35)
+            jobLock: Duration = .seconds(35),
+            handover: Duration = .seconds(60)
         ) {
             self.consent = consent
             self.progressInterval = progressInterval
@@ -37,6 +40,7 @@ public struct AgentCore: Sendable {
             self.doubt = doubt
             self.silence = silence
             self.jobLock = jobLock
+            self.handover = handover
         }
     }
 
@@ -51,18 +55,27 @@ public struct AgentCore: Sendable {
         // Results of effects.
         case appended(Appended, at: Instant)
         case requirementsRead(OrderID, Answer<VMRequirements>, at: Instant)
-        case targetChecked(OrderID, [PreflightFailure], at: Instant)
+        case targetChecked(OrderID, [PreflightFailure], sealingKey: String? = nil, at: Instant)
         case progressed(OrderID, MigrationProgress, at: Instant)
         case migrationEnded(OrderID, Answer<Completion>, at: Instant)
         case looked(OrderID, Sighting, at: Instant)
         case applied(OrderID, Remedy.Result, at: Instant)
         case cancelTried(OrderID, at: Instant)
+        /// Of a failure, `runsOn` is this host where the VM was not stopped or runs again.
+        case sealed(OrderID, Answer<SealedImage>, at: Instant)
+        /// `failure`: `nil` where the image is as the source says and lies open here.
+        case unsealed(OrderID, failure: String?, at: Instant)
+        /// What became of `restore` or `takeBack`: the instant from which the VM runs here.
+        ///
+        /// A failure that is not `.inDoubt`: it does not run here, and the image is as it was.
+        case restored(OrderID, Answer<Instant>, at: Instant)
 
         var at: Instant {
             switch self {
             case .order(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at), .appended(_, let at),
-                .requirementsRead(_, _, let at), .targetChecked(_, _, let at), .progressed(_, _, let at),
-                .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at):
+                .requirementsRead(_, _, let at), .targetChecked(_, _, _, let at), .progressed(_, _, let at),
+                .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at),
+                .sealed(_, _, let at), .unsealed(_, _, let at), .restored(_, _, let at):
                 at
             }
         }
@@ -115,6 +128,16 @@ public struct AgentCore: Sendable {
         /// See how the order's VM stands on source and target.
         case look(MigrationOrder)
         case apply(Remedy, MigrationOrder)
+        /// Save the VM, and encrypt its image for the target's key onto the shared storage.
+        case seal(MigrationOrder, key: String)
+        /// Open the image here, with the key that `checkTarget` has made, and see that it is the one described.
+        case unseal(MigrationOrder, SealedImage)
+        /// Let the VM run here, from the image that was opened.
+        case restore(MigrationOrder)
+        /// See that the VM runs here, where it was saved: from its image, if it was stopped.
+        case takeBack(MigrationOrder)
+        /// Remove what is here of a sealed order that is over: its key, its image in the clear, the encrypted file.
+        case forget(MigrationOrder)
         /// Tell the people who watch; `isGrave`: somebody must look.
         case say(String, isGrave: Bool)
     }
@@ -139,6 +162,8 @@ public struct AgentCore: Sendable {
     var targetChecked: Set<OrderID> = []
     /// Orders for which this host, as their target, may have a gate open.
     var gates: Set<OrderID> = []
+    /// What this host has to do with sealed orders.
+    var sealedDuties: [OrderID: SealedDuty] = [:]
     /// What leaks of this host's moves have closed; not forgotten with the orders.
     public internal(set) var closed = ClosedChannels()
     var acceptedAt: [OrderID: Instant] = [:]
@@ -169,13 +194,22 @@ public struct AgentCore: Sendable {
         case .tick(let at): tick(at: at, effects: &effects)
         case .appended(let result, let at): appended(result, at: at, effects: &effects)
         case .requirementsRead(let id, let result, let at): accept(id, result, at: at)
-        case .targetChecked(let id, let failures, let at): consent(id, failures, at: at, effects: &effects)
+        case .targetChecked(let id, let failures, let key, let at):
+            consent(id, failures, sealingKey: key, at: at, effects: &effects)
         case .progressed(let id, let progress, let at): progressed(id, progress, at: at)
         case .migrationEnded(let id, let result, let at): migrationEnded(id, result, at: at, effects: &effects)
-        case .looked(let id, let sighting, let at): looked(id, sighting, at: at, effects: &effects)
-        case .applied(let id, let result, let at): applied(id, result, at: at, effects: &effects)
+        case .looked(let id, let sighting, let at):
+            if inquiries[id] == nil { sealedLooked(id, sighting, at: at, effects: &effects) }
+            looked(id, sighting, at: at, effects: &effects)
+        case .applied(let id, let result, let at):
+            if inquiries[id] == nil { sealedDiscarded(id, result, at: at, effects: &effects) }
+            applied(id, result, at: at, effects: &effects)
         case .cancelTried(let id, _): cancelling.remove(id)
+        case .sealed(let id, let result, let at): sealed(id, result, at: at, effects: &effects)
+        case .unsealed(let id, let failure, let at): unsealed(id, failure, at: at, effects: &effects)
+        case .restored(let id, let result, let at): restored(id, result, at: at, effects: &effects)
         }
+        forgetSealed(effects: &effects)
         shutGates(at: event.at, effects: &effects)
         if let report = outbox.next(at: event.at) { effects.append(.append(report)) }
         return effects
@@ -188,6 +222,7 @@ public struct AgentCore: Sendable {
             acceptedAt = acceptedAt.mapValues { $0 + step }
             progressWritten = progressWritten.mapValues { $0 + step }
             inquiries = inquiries.mapValues { $0.shifted(by: step) }
+            sealedDuties = sealedDuties.mapValues { $0.shifted(by: step) }
         }
         latest = instant
     }
@@ -234,6 +269,7 @@ extension AgentCore {
         guard life.apply(report) else { return }
         orders[report.order] = life
         closed.take(life)
+        if report.step.isOfHandover { sealedDuties[report.order]?.turn(at: instant) }
         if isCaughtUp { advance(report.order, at: instant, effects: &effects) }
     }
 
@@ -245,6 +281,7 @@ extension AgentCore {
                 inherit(life, at: instant, effects: &effects)
             } else {
                 inheritGate(of: life, at: instant, effects: &effects)
+                inheritSealed(life, at: instant)
             }
         }
         for id in pending { advance(id, at: instant, effects: &effects) }
@@ -254,10 +291,12 @@ extension AgentCore {
     private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let id = life.order.id
         switch life.stage {
-        case .submitted, .done: break
+        case .submitted: break
+        case .done: inheritSealed(life, at: instant)
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.
             fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+        case .running where life.order.channel == .sealed: inheritSealed(life, at: instant)
         case .running:
             if mutations.contains(.beginsAgain) {
                 busy.insert(id)
@@ -266,6 +305,7 @@ extension AgentCore {
                 inquiries[id] = Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock)
             }
         case .failed:
+            inheritSealed(life, at: instant)
             // The earlier life may not have lived to see whether the target had a copy, too.
             guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
             inquiries[id] = Inquiry(.failed, of: life, at: instant)

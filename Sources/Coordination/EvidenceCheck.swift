@@ -56,7 +56,7 @@ public struct EvidenceCheck: Sendable, Equatable {
             let stage = OrderLife.Stage(report.step)
             if ![order.source, order.target].contains(report.host) {
                 fail("\(report.host) reports '\(stage)', and is neither its source nor its target")
-            } else if let owner = owner(of: stage), report.host != owner {
+            } else if let owner = owner(of: report.step), report.host != owner {
                 fail("\(report.host) reports '\(stage)', which is for \(owner) to say")
             } else if firsts[stage] == nil {
                 firsts[stage] = (place, report)
@@ -84,11 +84,11 @@ public struct EvidenceCheck: Sendable, Equatable {
         if let reason = life.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) { fail(reason) }
     }
 
-    private func owner(of stage: OrderLife.Stage) -> HostName? {
-        switch stage {
-        case .accepted, .running, .done: order.source
-        case .prepared: order.target
-        case .submitted, .failed: nil
+    private func owner(of step: OrderStep) -> HostName? {
+        switch step {
+        case .accepted, .running, .sealed, .withdrawn, .done: order.source
+        case .prepared, .restoring, .restored, .declined: order.target
+        case .failed: nil
         }
     }
 
@@ -101,6 +101,8 @@ public struct EvidenceCheck: Sendable, Equatable {
         checkVerdict(evidence, life)
         checkBytes(evidence, life)
         guard order.channel != .plain else { return }
+        // Its image goes through the storage: no port, no certificate and no gate has a part in it.
+        if order.channel == .sealed { return checkSealed(evidence, life) }
         if [.ipsec, .ipsecTLS].contains(order.channel) { checkAssociation(evidence) }
         if [.tls, .ipsecTLS].contains(order.channel) { checkTLS(evidence) }
         if order.channel == .ssh { checkSSH(evidence) } else { checkCertificate(evidence, life) }
@@ -184,6 +186,20 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
+    private mutating func checkSealed(_ evidence: Evidence, _ life: OrderLife) {
+        if evidence.session != SealedImage.session {
+            fail("its image was not encrypted with \(SealedImage.session.suite)")
+        }
+        guard life.stage == .done else { return }
+        if life.sealingKey == nil { fail("its target named no key for which the image was to be encrypted") }
+        guard case .arrived(let image, _) = life.handover else {
+            return fail("its target never said that it took over the image and runs the VM")
+        }
+        if evidence.bytesThroughTunnel != image.bytes || evidence.bytesByHypervisor != image.imageBytes {
+            fail("its evidence has other sizes than the image that its source signed for")
+        }
+    }
+
     private var allowsShort: Bool { minimum == .aes128 }
 
     private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
@@ -245,7 +261,7 @@ extension OrderLife.Stage {
             switch step {
             case .accepted: .accepted
             case .prepared: .prepared
-            case .running: .running
+            case .running, .sealed, .restoring, .restored, .declined, .withdrawn: .running
             case .done: .done
             case .failed: .failed
             }

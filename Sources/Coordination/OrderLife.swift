@@ -25,6 +25,10 @@ public struct OrderLife: Sendable, Equatable {
     public private(set) var outcome: MigrationOutcome?
     public private(set) var failure: OrderFailure?
     public private(set) var evidence: Evidence?
+    /// For which the target wants a sealed image encrypted.
+    public private(set) var sealingKey: String?
+    /// Of a sealed move; see there for which reports it may be given.
+    public private(set) var handover = Handover.saving
     /// Why somebody wants it ended before its time.
     public private(set) var cancellation: String?
 
@@ -55,13 +59,19 @@ public struct OrderLife: Sendable, Equatable {
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }
+        if report.step.isOfHandover {
+            guard order.channel == .sealed, stage == .running, handover.apply(report.step) else { return false }
+            changedAt = report.at
+            return true
+        }
         let next = Stage(report.step)
         guard next > stage || next == .running else { return false }
         stage = next
         changedAt = report.at
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
-        case .prepared: break
+        case .prepared(let key): sealingKey = key
+        case .sealed, .restoring, .restored, .declined, .withdrawn: break
         case .running(let progress):
             startedAt = startedAt ?? report.at
             self.progress = progress
@@ -82,8 +92,8 @@ public struct OrderLife: Sendable, Equatable {
     /// Steps are the source's to report, but for the target's consent; once the source runs it, only the source ends it.
     private func isFromTheRightHost(_ report: OrderReport) -> Bool {
         switch report.step {
-        case .accepted, .running, .done: report.host == order.source
-        case .prepared: report.host == order.target
+        case .accepted, .running, .sealed, .withdrawn, .done: report.host == order.source
+        case .prepared, .restoring, .restored, .declined: report.host == order.target
         case .failed: report.host == order.source || (report.host == order.target && stage < .running)
         }
     }

@@ -11,7 +11,7 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var before: TrafficCounters?
     public var after: TrafficCounters?
     /// Bytes that passed the channel during the move: in a tunnel, summed over every SA that served it (rekeying
-    /// included); else those to the ports that the channel uses.
+    /// included); of a sealed move, those of the encrypted image; else those to the ports that the channel uses.
     public var bytesThroughTunnel: UInt64?
     /// Memory bytes the hypervisor says it sent.
     public var bytesByHypervisor: UInt64?
@@ -19,7 +19,8 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var droppedAtGates: UInt64?
     /// The certificate with which the target proved who it is; `nil` where it was a key or nothing.
     public var peerCertificate: CertificateFacts?
-    /// What a handshake with the target negotiated just before the move, over TLS or ssh; `nil` for other channels.
+    /// What a handshake with the target negotiated just before the move, over TLS or ssh, or how the image of a sealed
+    /// move was encrypted; `nil` for other channels.
     public var session: SessionFacts?
     /// The target's ssh host key; `nil` for other channels.
     public var hostKey: String?

@@ -21,13 +21,26 @@ public struct OrderReport: Codable, Sendable, Equatable {
     }
 }
 
+/// A sealed move has steps of its own while it runs: see `Handover`.
 public enum OrderStep: Codable, Sendable, Equatable {
     /// By the source: the VM is here and may move; this is what it needs.
     case accepted(requirements: VMRequirements)
     /// By the target: everything the VM needs is here.
-    case prepared
+    ///
+    /// `sealingKey`: the public key, in base 64, for which the image of a sealed move is to be encrypted.
+    case prepared(sealingKey: String? = nil)
     /// By the source, repeatedly while the migration runs.
     case running(progress: MigrationProgress)
+    /// By the source of a sealed move: the VM is off, and its image is on the shared storage for the target to take.
+    case sealed(image: SealedImage)
+    /// By the target: the image was opened, and the VM is about to run here.
+    case restoring
+    /// By the target: the VM runs here since then.
+    case restored(at: Instant)
+    /// By the target: it does not have the VM running and never will by this order; the source may take it back.
+    case declined(reason: String)
+    /// By the source: it takes the VM back, unless the target has said `restoring` before.
+    case withdrawn(reason: String)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
     /// By source or target: ended; `runsOn` is where the VM was seen to run, `nil` if nobody could say.
@@ -36,7 +49,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
     public var isFinal: Bool {
         switch self {
         case .done, .failed: true
-        case .accepted, .prepared, .running: false
+        case .accepted, .prepared, .running, .sealed, .restoring, .restored, .declined, .withdrawn: false
         }
     }
 }

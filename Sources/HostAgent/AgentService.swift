@@ -16,6 +16,7 @@ public struct AgentService: Sendable {
     private let hypervisor: any Hypervisor
     private let channels: Channels
     private let preparations = Preparations()
+    private let sealedKeys = SealedKeys()
     private let resources: any ResourceSource
     private let logger: Logger
     private let record: String?
@@ -114,7 +115,16 @@ extension AgentService {
         case .checkTarget(let order, let requirements, let promisedBytes):
             var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
-            post.yield(.targetChecked(order.id, failures, at: .byTheWallClock))
+            var sealingKey: String?
+            if order.channel == .sealed, failures.isEmpty {
+                do {
+                    sealingKey = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
+                } catch {
+                    failures = [PreflightFailure(check: .escort, host: host, reason: "\(error)")]
+                }
+            }
+            post.yield(.targetChecked(order.id, failures, sealingKey: sealingKey, at: .byTheWallClock))
+        case .shut(let order) where order.channel == .sealed: break
         case .shut(let order):
             do { try await channels.mesh.closePinhole(for: order.source, channel: order.channel) } catch {
                 // Its timeout will.
@@ -142,29 +152,81 @@ extension AgentService {
             let result = await execution.apply(remedy, to: order.vm)
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
             post.yield(.applied(order.id, result, at: .byTheWallClock))
+        case .seal(let order, let key):
+            let result = await seal(order, key)
+            post.yield(.sealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .unseal(let order, let image):
+            let failure = await sealedMoves.unseal(order, image)
+            if let failure {
+                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure)"])
+            }
+            post.yield(.unsealed(order.id, failure: failure, at: .byTheWallClock))
+        case .restore(let order):
+            let result = await sealedMoves.restore(order)
+            logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
+            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .takeBack(let order):
+            let result = await sealedMoves.takeBack(order)
+            logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
+            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .forget(let order): await sealedMoves.forget(order)
         case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
         }
+    }
+
+    private var sealedMoves: SealedMoves {
+        SealedMoves(host: host, settings: settings, hypervisor: hypervisor, keys: sealedKeys)
     }
 
     private func begin(
         _ order: MigrationOrder,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
+        if let failure = await reasonNotToBegin(order) { return .failure(failure) }
+        return await execution.migrate(order, preparations.take(order.id), progress: progress)
+    }
+
+    private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
+        if let failure = await reasonNotToBegin(order) { return .failure(failure) }
+        let result = await sealedMoves.seal(order, key: key)
+        switch result {
+        case .success(let image):
+            logger.notice(
+                "order \(order.id): \(order.vmName) is stopped and sealed",
+                metadata: ["bytes": "\(image.bytes)"]
+            )
+        case .failure(let failure):
+            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.reason)"])
+        }
+        return result
+    }
+
+    /// Notes that the order is begun; returns why it may not be.
+    private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
         do {
             if let begunOrders, try await !begunOrders.claim(order, at: .byTheWallClock) {
                 let reason =
                     "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
-                return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil))
+                return OrderFailure(kind: .refused, reason: reason, runsOn: nil)
             }
         } catch {
             let reason = "it cannot be noted that the order was begun, so it was not: \(error)"
-            return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: host))
+            return OrderFailure(kind: .refused, reason: reason, runsOn: host)
         }
-        return await execution.migrate(order, preparations.take(order.id), progress: progress)
+        return nil
     }
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
     private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        if order.channel == .sealed {
+            if let failure = await sealedIsMissing() {
+                return .failure(
+                    OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
+                )
+            }
+            // It goes to no port of the target.
+            return await execution.requirements(for: order)
+        }
         async let requirements = execution.requirements(for: order)
         let probes: [GateProbe]
         do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
@@ -180,6 +242,8 @@ extension AgentService {
 
     /// Lets the order's source in, as long as its move may begin; why not, if that failed.
     private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+        // The image of a sealed move goes to no port.
+        guard order.channel != .sealed else { return nil }
         let untilBegun = order.latestBeginning - .byTheWallClock + Self.connectingTime
         do {
             try await channels.mesh.openPinhole(for: order.source, channel: order.channel, window: untilBegun)
@@ -214,14 +278,24 @@ extension AgentService {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
+        if order.channel == .sealed, let failure = await sealedIsMissing() { return [failure] }
+        // The image lies in memory beside the VM that is restored from it.
+        let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
+        let (reserved, isBeyondCounting) = promisedBytes.addingReportingOverflow(imageBytes)
         let checks = TargetChecks(
             host: host,
             hypervisor: hypervisor,
             resources: resources,
             memoryCeiling: settings.policy.memory.upper,
-            promisedBytes: promisedBytes
+            promisedBytes: isBeyondCounting ? .max : reserved
         )
         return await checks.unmet(requirements)
+    }
+
+    private func sealedIsMissing() async -> PreflightFailure? {
+        guard await !channels.offered().contains(.sealed) else { return nil }
+        let reason = "the channel sealed is not among this host's (escort.channels)"
+        return PreflightFailure(check: .escort, host: host, reason: reason)
     }
 
     private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {

@@ -11,6 +11,7 @@ extension MoveExecution {
         let here = await standing { try await hypervisor.presence(of: order.vm) }
         // The target need not be asked, and may not answer while it takes the VM.
         guard here != .seen(.migratingOut) else { return Sighting(here: here, there: .silent("not asked")) }
+        if order.target == host { return Sighting(here: here, there: .silent("this host is the target")) }
         guard let target = settings.inventory[order.target] else { return Sighting(here: here, there: .notConfigured) }
         let there = await standing { try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) }
         var sighting = Sighting(here: here, there: there)

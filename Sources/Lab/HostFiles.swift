@@ -15,6 +15,7 @@ struct HostFiles: Sendable {
     /// Runs its arguments inside the host's namespaces and cgroup.
     var enter: String { "\(folder)/enter" }
     var viciSocket: String { "\(folder)/charon.vici" }
+    var sealedFolder: String { site.memoryFolder(ofHost: name) }
     var strongswanConf: String { "\(folder)/strongswan.conf" }
 
     func log(_ daemon: String) -> String { "\(folder)/logs/\(daemon).log" }

@@ -11,7 +11,7 @@ extension HostLab {
         try await LabNetwork(site: site).removeAll()
         try await cgroups.removeAll()
         // Last: as long as it is there, no other lab can begin at this site. Many and large files: it takes time.
-        try await offPool { try Files.remove(site.stateFolder) }
+        try await offPool { for folder in site.memoryFolders + [site.stateFolder] { try Files.remove(folder) } }
         let left = try leftovers(site: site)
         guard left.isEmpty else { throw LabError.left(left) }
     }
@@ -22,7 +22,7 @@ extension HostLab {
         var left = cgroups.processes().map { "process \($0)" }
         left += LabNetwork(site: site).namespaces().map { "network namespace \($0)" }
         left += cgroups.layout.roots.map { cgroups.folder($0, "") }.filter(Files.exists).map { "cgroup \($0)" }
-        left += [site.stateFolder].filter(Files.exists).map { "folder \($0)" }
+        left += (site.memoryFolders + [site.stateFolder]).filter(Files.exists).map { "folder \($0)" }
         left += try Files.text("/proc/self/mounts").split(separator: "\n").map { $0.split(separator: " ") }
             .filter { $0.count > 1 && $0[1].hasPrefix("\(site.stateFolder)/") }.map { "mount \($0[1])" }
         return left

@@ -34,6 +34,7 @@ extension HostLab {
         settings.decisionInterval = .seconds(2)
         settings.escort.ownCharon = true
         settings.escort.allowPlain = true
+        settings.escort.channels = [.ipsec, .sealed]
         settings.policy = Policy(
             cpu: Thresholds(upper: 0.75, lower: 0.60),
             memory: Thresholds(upper: 0.90, lower: 0.80),
@@ -80,6 +81,7 @@ extension HostLab {
         own.identity.libvirtPKI = "/etc/pki"
         own.escort.viciSocket = host.viciURI
         own.escort.folder = host.folder
+        own.migration.sealedFolder = host.sealedFolder
         try await host.startAgent(binary: programs.agent, configuration: own.documentedFile())
     }
 

@@ -24,6 +24,8 @@ public struct LabHost: Sendable {
     public var libvirtTLSURI: String { "qemu+tls://\(name)/system" }
     /// Key, certificate and roster of the host.
     public var identityFolder: String { "\(folder)/identity" }
+    /// In memory, for images in the clear; /dev/shm is all hosts'.
+    public var sealedFolder: String { files.sealedFolder }
     public var capacity: HostCapacity { HostCapacity(plan: plan, cgroups: files.cgroups) }
     /// The end of a command line typed by a person: `…/h1/enter virsh list`.
     public var enterPath: String { files.enter }

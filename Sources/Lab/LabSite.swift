@@ -48,6 +48,11 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var storageNamespace: String { "\(shortName)-store" }
     /// A machine that is nobody's host: for attacks and probes from outside.
     public var strangerNamespace: String { "\(shortName)-stranger" }
+    /// For a host's images in the clear.
+    func memoryFolder(ofHost host: String) -> String { "/dev/shm/\(name).\(host)" }
+    var memoryFolders: [String] {
+        Files.entries("/dev/shm").filter { $0.hasPrefix("\(name).") }.map { "/dev/shm/\($0)" }
+    }
     func namespace(ofHost number: Int) -> String { "\(shortName)-h\(number)" }
 
     /// The bridge in `lanNamespace`, and the one inside each host.

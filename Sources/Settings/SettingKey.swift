@@ -143,6 +143,16 @@ extension SettingKey {
         duration("migration.time_limit", "The longest that a migration may take.", \.migration.timeLimit),
         duration("migration.stall_limit", "The longest that a migration may send nothing.", \.migration.stallLimit),
         duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),
+        path(
+            "migration.sealed_folder",
+            "A folder in memory (tmpfs), for VMs' images in the clear during sealed moves; it needs room for one.",
+            \.migration.sealedFolder
+        ),
+        optionalPath(
+            "migration.sealed_storage",
+            "A folder on storage that all hosts share, for encrypted images; by default 'sealed' in ledger.folder.",
+            \.migration.sealedStorage
+        ),
     ]
 
     private static let escort: [SettingKey] = [

@@ -70,4 +70,8 @@ public struct MigrationSettings: Sendable, Equatable {
     public var timeLimit: Duration = .seconds(3600)
     public var stallLimit: Duration = .seconds(120)
     public var maxDowntime: Duration = .milliseconds(300)
+    /// Where VMs' images lie in the clear during a sealed move: in memory (tmpfs), for the agent's user alone.
+    public var sealedFolder = "/dev/shm/evenkeel"
+    /// Where sealed images lie, on storage that all hosts share; `nil`: in the ledger's folder.
+    public var sealedStorage: String?
 }

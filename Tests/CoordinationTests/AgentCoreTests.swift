@@ -11,13 +11,13 @@ struct AgentCoreTests {
         #expect(accepted == [.append(report("h1", 2, .accepted(requirements: requirements)))])
         #expect(core.handle(.tick(at: .second(3))).isEmpty)
         #expect(core.handle(.appended(.written, at: .second(3))).isEmpty)
-        let begun = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        let begun = core.handle(.report(report("h2", 3, .prepared()), at: .second(4)))
         #expect(begun == [.append(report("h1", 4, .running(progress: begin)))])
         #expect(core.handle(.tick(at: .second(4))).isEmpty, "the ledger shows the move as begun before it begins")
         #expect(core.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         #expect(core.handle(.tick(at: .second(5))).isEmpty)
         #expect(core.handle(.order(.migrate(order: order), at: .second(5))).isEmpty, "an order is used once")
-        #expect(core.handle(.report(report("h2", 3, .prepared), at: .second(5))).isEmpty)
+        #expect(core.handle(.report(report("h2", 3, .prepared()), at: .second(5))).isEmpty)
         let done = core.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
         #expect(done == [.append(report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)))])
         #expect(core.handle(.tick(at: .second(10))).isEmpty)
@@ -35,7 +35,7 @@ struct AgentCoreTests {
                 continue
             }
             if failures.isEmpty {
-                #expect(report.step == .prepared)
+                #expect(report.step == .prepared())
             } else if case .failed(let failure) = report.step {
                 #expect(failure.kind == .refused && failure.runsOn == h1 && failure.preflight == failures)
                 #expect(failure.reason == "memory on h2: 10 MiB available")
@@ -62,7 +62,7 @@ struct AgentCoreTests {
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
         _ = core.handle(.appended(.written, at: .second(2)))
-        let failure = try failure(in: core.handle(.report(report("h2", 3, .prepared), at: .second(200))))
+        let failure = try failure(in: core.handle(.report(report("h2", 3, .prepared()), at: .second(200))))
         #expect(failure.kind == .expired && failure.runsOn == h1)
     }
 
@@ -149,7 +149,7 @@ struct AgentCoreTests {
         let history: [OrderStep] = [.accepted(requirements: requirements), .running(progress: progress)]
         #expect(core.handle(.order(.migrate(order: order), at: .second(20))).isEmpty)
         for step in history { #expect(core.handle(.report(report("h1", 2, step), at: .second(20))).isEmpty) }
-        #expect(core.handle(.report(report("h2", 2, .prepared), at: .second(20))).isEmpty)
+        #expect(core.handle(.report(report("h2", 2, .prepared()), at: .second(20))).isEmpty)
         #expect(core.handle(.caughtUp(at: .second(20))) == [.look(order)])
         #expect(core.handle(.tick(at: .second(23))).isEmpty, "one look at a time")
         let open = Sighting(here: .seen(.pausedByMigration), there: .silent("?"))
@@ -202,7 +202,7 @@ struct AgentCoreTests {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order), at: .second(20)))
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements)), at: .second(20)))
-        _ = core.handle(.report(report("h2", 2, .prepared), at: .second(20)))
+        _ = core.handle(.report(report("h2", 2, .prepared()), at: .second(20)))
         let failure = try failure(in: core.handle(.caughtUp(at: .second(20))))
         #expect(failure.kind == .interrupted)
     }
@@ -269,7 +269,7 @@ struct AgentCoreTests {
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
         _ = core.handle(.appended(.written, at: .second(2)))
-        _ = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        _ = core.handle(.report(report("h2", 3, .prepared()), at: .second(4)))
         #expect(core.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         return core
     }

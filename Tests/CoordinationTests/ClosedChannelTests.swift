@@ -108,7 +108,7 @@ struct ClosedChannelTests {
         leaked.order = back.id
         _ = core.handle(.report(leaked, at: .second(3)))
         #expect(
-            refusal(core.handle(.report(report("h2", 4, .prepared), at: .second(4))))?.contains("o0 leaked") == true
+            refusal(core.handle(.report(report("h2", 4, .prepared()), at: .second(4))))?.contains("o0 leaked") == true
         )
     }
 

@@ -156,7 +156,7 @@ struct OrderLifeTests {
         let running = OrderStep.running(progress: progress)
         let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "late", runsOn: nil))
         let steps: [(OrderReport, counts: Bool, why: Comment)] = [
-            (report("h1", 1, .prepared), false, "consent is the target's"),
+            (report("h1", 1, .prepared()), false, "consent is the target's"),
             (report("h2", 1, running), false, "running is the source's to say"),
             (report("h1", 2, running), true, "the source says so"),
             (report("h1", 3, .accepted(requirements: requirements)), false, "no step back"),

@@ -51,7 +51,7 @@ struct EvidenceCheckTests {
     private static func steps(_ evidence: Evidence = evidence) -> [OrderReport] {
         let outcome = MigrationOutcome(startedAt: .second(4), endedAt: .second(9), bytesTransferred: 90_000)
         return [
-            report("h1", 1, .accepted(requirements: needs)), report("h2", 3, .prepared),
+            report("h1", 1, .accepted(requirements: needs)), report("h2", 3, .prepared()),
             report("h1", 4, .running(progress: begin)), report("h1", 6, .running(progress: progress)),
             report("h1", 9, .done(outcome: outcome, evidence: evidence)),
         ]

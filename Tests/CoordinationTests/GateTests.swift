@@ -61,10 +61,10 @@ struct GateTests {
     @Test func atStartUpWhatAnEarlierLifeMayHaveLeftOpenIsClosed() {
         let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
         for (steps, expected, why) in [
-            ([("h2", OrderStep.prepared)], 1, "prepared and not begun"),
-            ([("h2", .prepared), ("h1", .running(progress: begin))], 0, "it may be about to connect"),
-            ([("h2", .prepared), ("h1", .running(progress: progress))], 1, "its bytes pass already"),
-            ([("h2", .prepared), ("h1", failed)], 1, "ended while nobody was here"),
+            ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
+            ([("h2", .prepared()), ("h1", .running(progress: begin))], 0, "it may be about to connect"),
+            ([("h2", .prepared()), ("h1", .running(progress: progress))], 1, "its bytes pass already"),
+            ([("h2", .prepared()), ("h1", failed)], 1, "ended while nobody was here"),
             ([("h1", .accepted(requirements: requirements))], 0, "it is checked again"),
         ] as [([(String, OrderStep)], Int, Comment)] {
             var core = AgentCore(host: h2)
@@ -89,7 +89,7 @@ struct GateTests {
     @Test func onlyATargetClosesGates() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order), at: .second(20)))
-        _ = core.handle(.report(report("h2", 5, .prepared), at: .second(20)))
+        _ = core.handle(.report(report("h2", 5, .prepared()), at: .second(20)))
         #expect(shuts(core.handle(.caughtUp(at: .second(20)))) == 0)
     }
 }

@@ -104,7 +104,7 @@ struct InquiryTests {
         _ = core.handle(.order(.migrate(order: order), at: .second(1)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
         _ = core.handle(.appended(.written, at: .second(2)))
-        _ = core.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        _ = core.handle(.report(report("h2", 3, .prepared()), at: .second(4)))
         #expect(core.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         return core
     }

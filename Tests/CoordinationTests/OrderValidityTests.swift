@@ -29,7 +29,7 @@ struct OrderValidityTests {
         _ = first.handle(.order(.migrate(order: order), at: .second(1)))
         _ = first.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
         _ = first.handle(.appended(.written, at: .second(2)))
-        _ = first.handle(.report(report("h2", 3, .prepared), at: .second(4)))
+        _ = first.handle(.report(report("h2", 3, .prepared()), at: .second(4)))
         #expect(first.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
         _ = first.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
         _ = first.handle(.appended(.written, at: .second(9)))

@@ -115,7 +115,7 @@ import Testing
     private func begin() async throws {
         try await fleet.submit(order)
         try await fleet.write(.accepted(requirements: .sample()), of: order, by: h1)
-        try await fleet.write(.prepared, of: order, by: h2)
+        try await fleet.write(.prepared(), of: order, by: h2)
         let progress = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         try await fleet.write(.running(progress: progress), of: order, by: h1)
     }

@@ -169,7 +169,7 @@ import Testing
         try await fleet.run([h1]) {
             try await fleet.submit(order)
             try await eventually("the source has accepted") { try await !fleet.steps(of: order).isEmpty }
-            let forged = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: .prepared)
+            let forged = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: .prepared())
             try await fleet.ledger.writing(as: .host(HostName("h3"))).append(forged)
             // What answers orders submitted after it has read the forgery: with the first, or before the second of them.
             try await fleet.submit(second)

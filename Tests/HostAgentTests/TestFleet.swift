@@ -14,9 +14,15 @@ import Testing
 
 /// The agents of h1 and h2 in one process: a ledger and hypervisors in memory, and no tunnels.
 struct TestFleet: Sendable {
-    let world = InMemoryWorld.sample()
+    let world: InMemoryWorld
     let ledger = InMemoryLedger(writer: .operator)
     let log = LogCapture()
+    let channels: [Channel]
+
+    init(channels: [Channel] = [.ipsec], world: InMemoryWorld = .sample()) {
+        self.world = world
+        self.channels = channels
+    }
 
     /// Runs the agents while the body runs.
     func run(
@@ -24,6 +30,7 @@ struct TestFleet: Sendable {
         settings: @Sendable (HostName) -> Settings = { _ in .sample(allowPlain: true) },
         through wrap: (InMemoryLedger) -> any FleetLedger = { $0 },
         record: (HostName) -> String? = { _ in nil },
+        handover: Duration = .seconds(60),
         body: () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -34,11 +41,12 @@ struct TestFleet: Sendable {
                     host: host.rawValue,
                     ledger: wrap(ledger.writing(as: .host(host))),
                     hypervisor: world.hypervisor(of: host),
-                    channels: .withoutTunnels(host),
+                    channels: .withoutTunnels(host, channels),
                     logger: log.logger(host.rawValue),
                     record: record(host)
                 )
                 service.limits.jobLock = .zero
+                service.limits.handover = handover
                 group.addTask { [service] in await service.run() }
             }
             try await body()
@@ -97,7 +105,7 @@ func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
 
 extension Channels {
     /// Those of a host whose charon is down: the gates can be set, and nothing answers behind those of others.
-    static func withoutTunnels(_ host: HostName) -> Channels {
+    static func withoutTunnels(_ host: HostName, _ configured: [Channel] = [.ipsec]) -> Channels {
         let mesh = Mesh(
             local: host,
             credentials: NoCredentials(),
@@ -110,7 +118,7 @@ extension Channels {
                 }
             }
         )
-        return Channels(mesh: mesh, tls: nil, configured: [.ipsec])
+        return Channels(mesh: mesh, tls: nil, configured: configured)
     }
 }
 
@@ -126,6 +134,11 @@ extension OrderStep {
         case .accepted: "accepted"
         case .prepared: "prepared"
         case .running: "running"
+        case .sealed: "sealed"
+        case .restoring: "restoring"
+        case .restored: "restored"
+        case .declined: "declined"
+        case .withdrawn: "withdrawn"
         case .done: "done"
         case .failed: "failed"
         }

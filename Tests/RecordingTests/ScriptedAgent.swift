@@ -44,7 +44,7 @@ enum ScriptedAgent {
             .caughtUp(at: .second(0)), .order(.migrate(order: order), at: .second(1)),
             .requirementsRead(order.id, .success(requirements(order)), at: .second(1)),
             .appended(.failed, at: .second(1)), .tick(at: .second(4)), .appended(.written, at: .second(4)),
-            .report(report(order, .prepared), at: .second(4)), .appended(.written, at: .second(4)),
+            .report(report(order, .prepared()), at: .second(4)), .appended(.written, at: .second(4)),
             .progressed(order.id, progress, at: .second(7)), .appended(.written, at: .second(7)),
             .migrationEnded(order.id, .success(completion), at: .second(8)), .appended(.written, at: .second(8)),
         ]
@@ -56,7 +56,7 @@ enum ScriptedAgent {
         return [
             .order(.migrate(order: order), at: .second(10)),
             .requirementsRead(order.id, .success(requirements(order)), at: .second(10)),
-            .appended(.written, at: .second(10)), .report(report(order, .prepared), at: .second(11)),
+            .appended(.written, at: .second(10)), .report(report(order, .prepared()), at: .second(11)),
             .appended(.written, at: .second(11)),
             .order(.cancel(id: order.id, at: .second(12), reason: "not now"), at: .second(12)),
             .cancelTried(order.id, at: .second(12)),

@@ -41,7 +41,7 @@ struct VerifyCommandTests {
         let outcome = MigrationOutcome(startedAt: now, endedAt: now, bytesTransferred: evidence.bytesByHypervisor)
         let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         for (host, step) in [
-            ("h1", .accepted(requirements: Self.requirements)), ("h2", .prepared), ("h1", .running(progress: begun)),
+            ("h1", .accepted(requirements: Self.requirements)), ("h2", .prepared()), ("h1", .running(progress: begun)),
             ("h1", .done(outcome: outcome, evidence: evidence)),
         ] as [(String, OrderStep)] {
             let report = OrderReport(order: order.id, host: HostName(host), at: now, step: step)

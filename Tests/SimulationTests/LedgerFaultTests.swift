@@ -49,7 +49,7 @@ struct LedgerFaultTests {
         var ledger = SimulatedLedger(hosts: 2, samplesKept: 0)
         let instant = Instant(milliseconds: 0)
         let report = SimulatedLedger.Entry.report(
-            OrderReport(order: OrderID("o"), host: hosts[0], at: instant, step: .prepared)
+            OrderReport(order: OrderID("o"), host: hosts[0], at: instant, step: .prepared())
         )
         func admits(_ writer: World.Node, _ entry: SimulatedLedger.Entry, isGenuine: Bool = true) -> Bool {
             ledger.admits(

@@ -84,7 +84,7 @@ public struct Channels: Sendable {
                 CountedPassage.Proof(session: handshake.session, hostKey: handshake.hostKey)
             )
         case .sealed:
-            throw EscortError.channelNotHere(channel, reason: "this version of the agent does not have it")
+            throw EscortError.channelNotHere(channel, reason: "a sealed image goes through the storage, not to a port")
         }
     }
 

@@ -56,7 +56,7 @@ extension World {
             let result = requirements(for: order, on: host)
             answer(host, after: 20) { .requirementsRead(order.id, AgentCore.Answer(result), at: $0) }
         case .checkTarget(let order, let requirements, let promisedBytes):
-            let failures = unmet(requirements, on: host, promisedBytes: promisedBytes)
+            let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
             if failures.isEmpty { openGate(for: order, on: host) }
             answer(host, after: 30) { .targetChecked(order.id, failures, at: $0) }
         case .shut(let order): shutGate(of: order, on: host)
@@ -69,6 +69,8 @@ extension World {
         case .look(let order): queue.put(.look(host: host, life: life, order), at: now + 50)
         case .apply(let remedy, let order):
             queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
+        // The target has refused: see `unmet`.
+        case .seal, .unseal, .restore, .takeBack, .forget: break
         case .say(let text, let isGrave):
             note("\(hostNames[host]) says: \(text)")
             if isGrave { for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) } }
@@ -114,11 +116,17 @@ extension World {
         )
     }
 
-    private func unmet(_ needs: VMRequirements, on host: Int, promisedBytes: UInt64) -> [PreflightFailure] {
+    private func unmet(
+        _ needs: VMRequirements,
+        for order: MigrationOrder,
+        on host: Int,
+        promisedBytes: UInt64
+    ) -> [PreflightFailure] {
         func failure(_ check: PreflightFailure.Check, _ reason: String) -> [PreflightFailure] {
             [PreflightFailure(check: check, host: hostNames[host], reason: reason)]
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
+        if order.channel == .sealed { return failure(.escort, "simulated hosts share no storage for images") }
         guard needs.architecture == hosts[host].spec.compatibility else {
             return failure(.cpu, "\(needs.architecture) is wanted, this is \(hosts[host].spec.compatibility)")
         }

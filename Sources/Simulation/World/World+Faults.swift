@@ -217,7 +217,7 @@ extension World {
             evidence: Evidence(channel: .ipsec, verdict: .covered)
         )
         let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "forged", runsOn: nil))
-        for step in [OrderStep.prepared, done, failed] {
+        for step in [OrderStep.prepared(), done, failed] {
             let report = OrderReport(order: genuine.id, host: hostNames[host], at: instant, step: step)
             let isParty = [genuine.source, genuine.target].contains(report.host)
             // A host may lie about its own part: that is not forgery.

@@ -175,6 +175,11 @@ extension World {
         case .accepted: "accepted"
         case .prepared: "prepared"
         case .running(let progress): "running, \(progress.bytesTransferred >> 20) MiB sent"
+        case .sealed: "sealed"
+        case .restoring: "restoring"
+        case .restored: "restored"
+        case .declined(let reason): "declined: \(reason)"
+        case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
         case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.reason)"
         }

@@ -37,10 +37,11 @@ extension ControllerCore.Effect: EffectInWords {
 extension AgentCore.Effect: EffectInWords {
     var role: EffectRole {
         switch self {
-        case .migrate(let order): .order(order)
+        case .migrate(let order), .seal(let order, _): .order(order)
         case .say: .announcement
         case .append: .report
         case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
+        case .unseal, .restore, .takeBack, .forget: .step
         }
     }
 
@@ -54,6 +55,11 @@ extension AgentCore.Effect: EffectInWords {
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): look where \(order.vmName) is"
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
+        case .seal(let order, _): "order \(order.id): save and encrypt \(order.inWords): \(order.reason)"
+        case .unseal(let order, _): "order \(order.id): open the image of \(order.vmName)"
+        case .restore(let order): "order \(order.id): let \(order.vmName) run here"
+        case .takeBack(let order): "order \(order.id): take \(order.vmName) back"
+        case .forget(let order): "order \(order.id): remove what is left of the image of \(order.vmName)"
         case .say(let text, _): "say: \(text)"
         }
     }
@@ -69,6 +75,11 @@ extension OrderStep {
         case .accepted: "accepted"
         case .prepared: "prepared"
         case .running: "running"
+        case .sealed(let image): "sealed: \(image.bytes) bytes"
+        case .restoring: "restoring"
+        case .restored: "restored"
+        case .declined(let reason): "declined: \(reason)"
+        case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
         case .failed(let failure): "failed: \(failure.reason)"
         }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Crypto
+import Fleet
+import Foundation
+import Hypervisor
+import Ledger
+import Settings
+
+/// Carries out what `AgentCore` wants done of a sealed move.
+///
+/// Each order has a folder of its own in memory, for the VM's image in the clear, and a file on the shared storage.
+struct SealedMoves: Sendable {
+    let host: HostName
+    let settings: Settings
+    let hypervisor: any Hypervisor
+    let keys: SealedKeys
+
+    private var storage: String { settings.migration.sealedStorage ?? "\(settings.ledger.folder)/sealed" }
+    private var limit: Duration { settings.migration.timeLimit }
+
+    private func folder(_ order: MigrationOrder) throws -> String {
+        "\(settings.migration.sealedFolder)/\(try SealedFormat.fileName(order.id))"
+    }
+
+    private func file(_ order: MigrationOrder) throws -> SealedFile {
+        SealedFile(path: "\(storage)/\(try SealedFormat.fileName(order.id))", order: order)
+    }
+
+    /// Where the source keeps what it knows of the VM beside its image; it may hold secrets.
+    private static let note = "vm.json"
+
+    // MARK: the target
+
+    /// Makes an order's key, once it is certain that its image can be opened here.
+    func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
+        let folder = try folder(order)
+        try await prepareFolders(folder, roomFor: memoryBytes)
+        return await keys.make(for: order.id)
+    }
+
+    /// Opens the image; returns why not, if that failed.
+    func unseal(_ order: MigrationOrder, _ image: SealedImage) async -> String? {
+        guard let key = await keys.key(for: order.id) else { return "the key of its image is not here" }
+        do {
+            let (file, folder) = (try file(order), try folder(order))
+            let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
+                try PrivateFile.requireMemory(folder, bytes: image.imageBytes)
+                return try file.open(image, with: key, to: "\(folder)/\(order.vm).image")
+            }
+            await keys.keep(saved, for: order.id)
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    func restore(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
+        guard let saved = await keys.take(order.id) else {
+            return .failure(OrderFailure(kind: .migration, reason: "its image does not lie open here", runsOn: nil))
+        }
+        return await restore(saved, .arrival)
+    }
+
+    // MARK: the source
+
+    func seal(_ order: MigrationOrder, key: String) async -> Result<SealedImage, OrderFailure> {
+        let key64 = Data(base64Encoded: key)
+        guard let key = key64.flatMap({ try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: $0) }) else {
+            let reason = "the key that \(order.target) named is none, so \(order.vmName) stays on \(host)"
+            return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: host))
+        }
+        let (folder, file): (String, SealedFile)
+        do {
+            (folder, file) = (try self.folder(order), try self.file(order))
+            try await prepareFolders(folder)
+        } catch { return .failure(OrderFailure(kind: .refused, reason: "\(error)", runsOn: host)) }
+        let saved: SavedVM
+        do { saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) } catch {
+            return .failure(
+                OrderFailure(kind: .migration, reason: "\(error)", runsOn: error.kind == .inDoubt ? nil : host)
+            )
+        }
+        do {
+            return .success(
+                try await BlockingWork.run(within: limit, "encrypting \(order.vmName)") {
+                    let note = try PrivateFile.creating("\(folder)/\(Self.note)")
+                    defer { try? note.close() }
+                    try note.write(contentsOf: JSONEncoder().encode(saved))
+                    return try file.write(saved, for: key)
+                }
+            )
+        } catch {
+            return .failure(
+                OrderFailure(kind: .migration, reason: "its image was not encrypted: \(error)", runsOn: nil)
+            )
+        }
+    }
+
+    /// Sees that the VM runs here: where it was stopped, from its image.
+    func takeBack(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
+        func doubt(_ reason: String) -> Result<Instant, OrderFailure> {
+            .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
+        }
+        do {
+            let presence = try await hypervisor.presence(of: order.vm)
+            switch presence {
+            case .running: return .success(.byTheWallClock)
+            case .inactive, .absent: break
+            // Restored by an agent that died before it let it run.
+            case .pausedByMigration:
+                try await hypervisor.resume(order.vm)
+                return .success(.byTheWallClock)
+            case .migratingOut, .paused: return doubt("\(order.vmName) is \(presence) on \(host)")
+            }
+            let folder = try folder(order)
+            guard let saved = Self.saved(order, in: folder, isDefined: presence == .inactive) else {
+                return doubt("\(order.vmName) is \(presence) on \(host), and \(folder) has no image of it")
+            }
+            return await restore(saved, .back)
+        } catch { return doubt("\(error)") }
+    }
+
+    /// What was saved of an order's VM: as noted, or as the image alone shows if the agent had no time to note it.
+    private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
+        let note = FileManager.default.contents(atPath: "\(folder)/\(note)")
+        if let saved = note.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
+            return saved
+        }
+        let path = "\(folder)/\(order.vm).image"
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        return SavedVM(
+            vm: order.vm,
+            name: order.vmName,
+            path: path,
+            imageBytes: UInt64(status.st_size),
+            // Going back it is not needed, beyond that there is one.
+            definition: isDefined ? "" : nil,
+            startsWithHost: false,
+            stoppedAt: .byTheWallClock
+        )
+    }
+
+    // MARK: both
+
+    private func prepareFolders(_ folder: String, roomFor bytes: UInt64 = 0) async throws {
+        let (storage, parent) = (storage, settings.migration.sealedFolder)
+        try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
+            try PrivateFile.makeFolder(storage, isShared: true)
+            try PrivateFile.makeFolder(parent)
+            try PrivateFile.makeFolder(folder)
+            try PrivateFile.requireMemory(folder, bytes: bytes)
+        }
+    }
+
+    private func restore(_ saved: SavedVM, _ restoration: Restoration) async -> Result<Instant, OrderFailure> {
+        do { return .success(try await hypervisor.restore(saved, restoration, timeLimit: limit)) } catch {
+            let kind: OrderFailure.Kind = error.kind == .inDoubt ? .inDoubt : .migration
+            return .failure(OrderFailure(kind: kind, reason: "\(error)", runsOn: nil))
+        }
+    }
+
+    /// Removes what is left of an order that is over.
+    func forget(_ order: MigrationOrder) async {
+        await keys.forget(order.id)
+        guard let folder = try? folder(order), let file = try? file(order) else { return }
+        let isSource = order.source == host
+        try? await BlockingWork.run(within: .seconds(60), "removing \(file.path)") {
+            try? FileManager.default.removeItem(atPath: folder)
+            if isSource { unlink(file.path) }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Hypervisor
+import Ledger
+import Settings
+import Testing
+
+@testable import HostAgent
+
+/// Sealed moves by two agents: whatever goes wrong, the VM runs on exactly one host.
+@Suite(.timeLimit(.minutes(2))) struct SealedMoveTests {
+    private let fleet = TestFleet(channels: [.ipsec, .sealed])
+    private let order = MigrationOrder.sealed(at: .byTheWallClock)
+
+    init() { fleet.world.place(.sample(), on: h1) }
+
+    /// Folders of this test's own: one for each host's memory, one that both share.
+    private func withFolders(
+        _ body: (_ settings: @escaping @Sendable (HostName) -> Settings, Folders) async throws -> Void
+    )
+        async throws
+    {
+        let folders = Folders(root: "/dev/shm/eka-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(
+            atPath: folders.root,
+            withIntermediateDirectories: false,
+            attributes: [.posixPermissions: 0o700]
+        )
+        defer { try? FileManager.default.removeItem(atPath: folders.root) }
+        try await body(
+            { host in
+                var settings = Settings.sample()
+                settings.migration.sealedFolder = folders.memory(host)
+                settings.migration.sealedStorage = folders.storage
+                return settings
+            },
+            folders
+        )
+    }
+
+    private struct Folders: Sendable {
+        let root: String
+        var storage: String { "\(root)/storage" }
+        func memory(_ host: HostName) -> String { "\(root)/\(host)" }
+        func sealed(_ order: MigrationOrder) -> String { "\(storage)/\(order.id)" }
+
+        /// Files below it, of all hosts.
+        func files() -> [String] {
+            (FileManager.default.subpaths(atPath: root) ?? []).filter { path in
+                var isFolder: ObjCBool = false
+                _ = FileManager.default.fileExists(atPath: "\(root)/\(path)", isDirectory: &isFolder)
+                return !isFolder.boolValue
+            }
+        }
+    }
+
+    private func expectNothingLeft(_ folders: Folders) async throws {
+        try await eventually("no image is left: \(folders.files())") { folders.files() == [] }
+        #expect(fleet.world.violations == [])
+    }
+
+    @Test func aVMIsSealedAndRestoredAndNothingIsLeftOfIt() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run(settings: settings) {
+                try await fleet.submit(order)
+                guard case .done(let outcome, let evidence) = try await fleet.end(of: order) else {
+                    throw Unexpected(description: "\(try await fleet.steps(of: order))")
+                }
+                #expect(evidence.verdict == .covered && evidence.session == SealedImage.session)
+                #expect(evidence.bytesByHypervisor == outcome.bytesTransferred)
+                #expect(try #require(evidence.bytesThroughTunnel) > #require(evidence.bytesByHypervisor))
+                #expect(outcome.downtimeSeconds != nil && outcome.note == nil)
+                try await expectNothingLeft(folders)
+            }
+            #expect(
+                try await fleet.steps(of: order).map(\.word)
+                    == ["accepted", "prepared", "running", "sealed", "restoring", "restored", "done"]
+            )
+            #expect(fleet.world.hostsRunning(vm) == [h2])
+            #expect(try await fleet.world.hypervisor(of: h1).presence(of: vm) == .absent)
+        }
+    }
+
+    @Test func anImageThatWasChangedOnTheStorageIsDeclinedAndTheVMGoesBack() async throws {
+        try await withFolders { settings, folders in
+            // The source alone seals; then somebody changes the file, and the target comes to it.
+            try await fleet.run(
+                settings: settings,
+                through: {
+                    HookedLedger(inner: $0) {
+                        var data = try Data(contentsOf: URL(filePath: folders.sealed(order)))
+                        data[data.count / 2] ^= 1
+                        try data.write(to: URL(filePath: folders.sealed(order)))
+                    }
+                }
+            ) {
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.kind == .migration && failure.runsOn == h1)
+                #expect(failure.reason.contains("was changed") || failure.reason.contains("signed for"))
+                try await expectNothingLeft(folders)
+            }
+            let steps = try await fleet.steps(of: order).map(\.word)
+            #expect(steps == ["accepted", "prepared", "running", "sealed", "declined", "failed"])
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+        }
+    }
+
+    @Test func aTargetThatCannotRestoreDeclinesAndTheVMGoesBack() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run(
+                settings: settings,
+                through: {
+                    HookedLedger(inner: $0) {
+                        fleet.world.script(vm, .fail(.failed, detail: "no such bridge"))
+                    }
+                }
+            ) {
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.runsOn == h1 && failure.reason.contains("no such bridge"))
+                try await expectNothingLeft(folders)
+            }
+            let steps = try await fleet.steps(of: order).map(\.word)
+            #expect(steps == ["accepted", "prepared", "running", "sealed", "restoring", "declined", "failed"])
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func aRestoreInDoubtIsFoundOutByLooking(done: Bool) async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run(
+                settings: settings,
+                through: {
+                    HookedLedger(inner: $0) {
+                        fleet.world.script(vm, .loseTouch(done: done))
+                    }
+                }
+            ) {
+                try await fleet.submit(order)
+                let end = try await fleet.end(of: order)
+                #expect(end.word == (done ? "done" : "failed"))
+                try await expectNothingLeft(folders)
+            }
+            #expect(fleet.world.hostsRunning(vm) == [done ? h2 : h1])
+        }
+    }
+
+    @Test func aTargetWhoseAgentDiesBeforeItRestoresLosesItsTurn() async throws {
+        try await withFolders { settings, folders in
+            // The source alone is there; the target's agent has died with the key.
+            try await fleet.run([h1], settings: settings, handover: .seconds(1)) {
+                try await consent()
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.runsOn == h1 && failure.reason.contains("did not take the image in time"))
+            }
+            let words = try await fleet.steps(of: order).map(\.word)
+            #expect(words.suffix(3) == ["sealed", "withdrawn", "failed"])
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+            try await fleet.run(settings: settings) { try await expectNothingLeft(folders) }
+        }
+    }
+
+    @Test func aTargetWhoseAgentComesBackWithoutTheKeyDeclines() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run([h1], settings: settings) {
+                try await consent()
+                try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
+                #expect(fleet.world.hostsRunning(vm) == [])
+            }
+            try await fleet.run(settings: settings) {
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.runsOn == h1)
+                try await expectNothingLeft(folders)
+            }
+            #expect(try await fleet.steps(of: order).map(\.word).contains("declined"))
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+        }
+    }
+
+    @Test func aSourceThatDiesAfterItHasSavedTakesTheVMBack() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run([h1], settings: settings) {
+                try await consent()
+                try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
+            }
+            // As if the agent had died before it could say so: the note and the image are there, and no step.
+            let other = TestFleet(channels: [.sealed], world: fleet.world)
+            try await other.submit(order)
+            for (step, host) in Self.begun { try await other.write(step, of: order, by: host) }
+            try await other.run([h1], settings: settings) {
+                let failure = try await other.failure(of: order)
+                #expect(failure.runsOn == h1)
+            }
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+            #expect(fleet.world.violations == [])
+            try await expectNothingLeft(folders)
+        }
+    }
+
+    @Test func aChannelThatTheTargetDoesNotHaveIsRefused() async throws {
+        let fleet = TestFleet(channels: [.ipsec])
+        fleet.world.place(.sample(), on: h1)
+        try await withFolders { settings, folders in
+            try await fleet.run(settings: settings) {
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.kind == .refused)
+            }
+            #expect(fleet.world.hostsRunning(vm) == [h1] && folders.files() == [])
+        }
+    }
+
+    private static let begun: [(OrderStep, HostName)] = [
+        (.accepted(requirements: .sample()), h1),
+        (.prepared(sealingKey: Data(1...32).base64EncodedString()), h2),
+        (
+            .running(
+                progress: MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+            ), h1
+        ),
+    ]
+
+    /// Orders the move and consents in the name of a target's agent that is no longer there, with a key that nobody has.
+    private func consent() async throws {
+        try await fleet.submit(order)
+        try await eventually("it is accepted") { try await fleet.steps(of: order).last?.word == "accepted" }
+        try await fleet.write(Self.begun[1].0, of: order, by: h2)
+    }
+}
+
+/// Does something just before the source says that it has sealed an image.
+private struct HookedLedger: FleetLedger {
+    let inner: InMemoryLedger
+    let onSealed: @Sendable () throws -> Void
+
+    func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
+        if let report = entry as? OrderReport, case .sealed = report.step { try onSealed() }
+        try await inner.append(entry)
+    }
+
+    func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: Cursor?,
+        limit: Int
+    ) async throws -> LedgerBatch<Entry> {
+        try await inner.read(entries, from: cursor, limit: limit)
+    }
+}
+
+extension MigrationOrder {
+    static func sealed(at instant: Instant) -> MigrationOrder {
+        var order = MigrationOrder.sample(channel: .sealed, at: instant)
+        order.technique = .stopAndCopy
+        return order
+    }
+}
