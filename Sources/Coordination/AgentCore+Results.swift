@@ -102,7 +102,8 @@ extension AgentCore {
     mutating func report(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step)
         // Which of two hosts' came first, the ledger alone says.
-        if !step.isOfHandover { orders[id]?.apply(report) }
+        let isForLedgerToOrder = step.isOfHandover || (step.isProgress && orders[id]?.order.channel == .sealed)
+        if !isForLedgerToOrder { orders[id]?.apply(report) }
         if let life = orders[id] { closed.take(life) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)

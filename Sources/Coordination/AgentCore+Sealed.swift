@@ -12,14 +12,26 @@ extension AgentCore {
         let isRecent = !life.stage.isFinal || instant <= life.order.latestBeginning + Self.remembered
         guard life.order.channel == .sealed, life.stage > .accepted, isRecent else { return }
         if life.stage == .prepared, life.order.target == host {
-            fail(
-                life.order.id,
-                .interrupted,
-                "the target's agent was restarted, and the image's key is gone",
-                at: instant
-            )
+            // It ends the order only if the ledger has it before the source's beginning.
+            let reason = "the target's agent was restarted, and the image's key is gone"
+            let failure = OrderFailure(kind: .interrupted, reason: reason, runsOn: life.order.source)
+            outbox.put(OrderReport(order: life.order.id, host: host, at: instant, step: .failed(failure: failure)))
         }
         sealedDuties[life.order.id] = SealedDuty(since: instant, isInherited: true)
+    }
+
+    /// Begins, once the ledger shows it: if the target has failed the order before, a later life of this agent would take
+    /// it for one that was never begun, and the VM with it.
+    mutating func beginSealed(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        let id = life.order.id
+        guard life.stage >= .running else { return }
+        sealedDuties[id]?.mayBegin = false
+        if life.stage == .running, life.cancellation == nil, let key = life.sealingKey {
+            effects.append(.seal(life.order, key: key))
+            return
+        }
+        busy.remove(id)
+        if !life.stage.isFinal { fail(id, .cancelled, "cancelled: \(life.cancellation ?? "no key")", at: instant) }
     }
 
     mutating func advanceSealed(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {

@@ -85,9 +85,11 @@ extension AgentCore {
         guard written == nil || life.cancellation != nil || instant > life.order.latestBeginning else {
             if written?.step.isProgress == true {
                 beginning.remove(said.order)
-                if life.order.channel == .sealed, let key = life.sealingKey {
+                if life.order.channel == .sealed {
                     sealedDuties[said.order] = SealedDuty(since: instant)
-                    effects.append(.seal(life.order, key: key))
+                    sealedDuties[said.order]?.mayBegin = true
+                    // It may have been read before its writing was told.
+                    beginSealed(life, at: instant, effects: &effects)
                 } else {
                     effects.append(.migrate(life.order))
                 }

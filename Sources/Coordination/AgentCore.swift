@@ -270,6 +270,7 @@ extension AgentCore {
         orders[report.order] = life
         closed.take(life)
         if report.step.isOfHandover { sealedDuties[report.order]?.turn(at: instant) }
+        if sealedDuties[report.order]?.mayBegin == true { beginSealed(life, at: instant, effects: &effects) }
         if isCaughtUp { advance(report.order, at: instant, effects: &effects) }
     }
 

@@ -7,6 +7,8 @@ struct SealedDuty: Sendable {
     var since: Instant
     /// Whether an earlier life of this agent had begun with it.
     var isInherited = false
+    /// Whether the source's word that it begins is in the ledger, and has not been read there.
+    var mayBegin = false
     /// Whether what follows has been said, and is to be read in the ledger before anything else.
     var hasSaid = false
     /// Whether the image lies open here, as the target, and may be restored once.

@@ -94,7 +94,17 @@ struct SealedTests {
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
         _ = core.handle(.appended(.written, at: .second(5)))
         _ = core.handle(.report(report("h2", 5, .prepared(sealingKey: "key")), at: .second(5)))
-        #expect(core.handle(.appended(.written, at: .second(6))) == [.seal(order, key: "key")])
+        var early = core
+        #expect(early.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6))) == [])
+        #expect(early.handle(.appended(.written, at: .second(6))) == [.seal(order, key: "key")])
+        #expect(core.handle(.appended(.written, at: .second(6))) == [])
+        #expect(core.handle(.tick(at: .second(6))) == [], "it has begun once it is read")
+        var beaten = core
+        let failure = OrderFailure(kind: .interrupted, reason: "the key is gone", runsOn: h1)
+        #expect(beaten.handle(.report(report("h2", 6, .failed(failure: failure)), at: .second(6))) == [.forget(order)])
+        #expect(beaten.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6))) == [])
+        let begun = core.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6)))
+        #expect(begun == [.seal(order, key: "key")])
         #expect(core.handle(.tick(at: .second(7))) == [])
         let offered = core.handle(.sealed(order.id, .success(Self.image), at: .second(8)))
         #expect(steps(offered) == [.sealed(image: Self.image)])
