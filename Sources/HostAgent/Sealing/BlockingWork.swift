@@ -4,8 +4,9 @@ import Synchronization
 
 /// Work that blocks, on a thread of its own.
 enum BlockingWork {
-    /// Returns what the work brings, or throws once the limit has passed: storage that hangs holds its thread, and nobody
-    /// else. What the work does after that counts for nothing.
+    /// Returns what the work brings, or throws once the limit has passed.
+    ///
+    /// Storage that hangs holds that thread, and nobody else. What the work does after the limit counts for nothing.
     static func run<R: Sendable>(
         within limit: Duration,
         _ what: String,
