@@ -41,7 +41,9 @@ public struct ChannelChoice: Sendable {
         let open = open(on: path)
         guard let preferred = open.first else { return nil }
         guard let measured = throughputs[path], let its = measured[preferred] else { return preferred }
-        let fastest = open.max { (measured[$0] ?? 0) < (measured[$1] ?? 0) } ?? preferred
+        // A VM is not stopped for speed's sake.
+        let alike = open.filter { $0.technique == preferred.technique }
+        let fastest = alike.max { (measured[$0] ?? 0) < (measured[$1] ?? 0) } ?? preferred
         return (measured[fastest] ?? 0) >= its * Self.muchFaster ? fastest : preferred
     }
 

@@ -64,6 +64,22 @@ struct ChannelChoiceTests {
         #expect(chosen([past(.ipsec, 50e6), past(.ipsec, 150e6), past(.tls, 149e6)]) == .ipsec, "means are compared")
     }
 
+    @Test func aVMIsNotStoppedForSpeedsSake() {
+        let past = [(Channel.ipsec, 100e6), (.sealed, 900e6)].map { channel, speed in
+            PastMove(
+                move: move("a", "h1", "h2"),
+                channel: channel,
+                endedAt: .second(10),
+                succeeded: true,
+                bytesPerSecond: speed
+            )
+        }
+        let both = fleet([.ipsec, .sealed], [.ipsec, .sealed], past: past)
+        #expect(chosen(both, [.ipsec, .sealed]) == .ipsec)
+        #expect(chosen(both, [.sealed, .ipsec]) == .sealed)
+        #expect(chosen(fleet([.sealed], [.ipsec, .sealed], past: past), [.ipsec, .sealed]) == .sealed)
+    }
+
     @Test func aClosedChannelIsNotChosenEitherWayAndThereIsNoMoveWhereAllAreClosed() {
         var fleet = fleet([.ipsec, .tls], [.ipsec, .tls])
         let policy = Policy(channels: [.ipsec, .tls])
