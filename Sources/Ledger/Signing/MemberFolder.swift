@@ -27,7 +27,7 @@ public struct MemberFolder: Sendable {
     }
 
     /// Goes by the roster that lies in the ledger's folder, if it is newer and an authority trusted here signed it.
-    func takeUpRoster(inLedger folder: String) {
+    public func takeUpRoster(inLedger folder: String) {
         let current = roster.roster
         guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)"),
             let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
