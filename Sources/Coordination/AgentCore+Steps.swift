@@ -153,8 +153,7 @@ extension AgentCore {
         // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
         // would vouch for each other.
         let path = Path(source: host, target: order.target)
-        let sharing = begun.first { $0.move.path == path && $0.order.channel != .plain }
-        if order.channel != .plain, let other = sharing {
+        if let other = begun.first(where: { $0.move.path == path }) {
             return (.refused, "order \(other.order.id) is using the path to \(order.target): one move at a time")
         }
         return nil

@@ -63,12 +63,9 @@ public struct AgentService: Sendable {
     public func run() async {
         let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
         await withDiscardingTaskGroup { group in
-            let sightings = PeerSightings(
-                of: settings.inventory,
-                for: host,
-                hypervisor: hypervisor,
-                logger: logger
-            )
+            let sightings = PeerSightings(for: host, hypervisor: hypervisor, logger: logger) {
+                await identity?.trusted(settings.inventory) ?? settings.inventory
+            }
             group.addTask { await sightings.keep() }
             group.addTask { await keepSampling(sightings) }
             group.addTask { await keepMesh() }
@@ -180,7 +177,7 @@ extension AgentService {
 
     /// Lets the order's source in, as long as its move may begin; why not, if that failed.
     private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
-        let untilBegun = order.latestBeginning - .byTheWallClock + Self.connectingTime
+        let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
         do {
             try await channels.mesh.openPinhole(for: order.source, channel: order.channel, window: untilBegun)
             return nil

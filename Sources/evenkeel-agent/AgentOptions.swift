@@ -39,8 +39,15 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
-    func channels(_ settings: Settings, of host: HostName, _ identity: MemberIdentity?) throws -> Channels {
-        Channels(
+    /// `roster`: what the cluster says of the peers' certificates, as it is renewed.
+    func channels(
+        _ settings: Settings,
+        of host: HostName,
+        _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?
+    ) throws -> Channels {
+        let goesByCertificates = settings.escort.pskFile == nil
+        return Channels(
             mesh: try mesh(settings, of: host, identity),
             tls: identity.map {
                 TLSFiles(
@@ -52,7 +59,10 @@ struct AgentOptions: ParsableArguments {
             },
             ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
             configured: settings.escort.channels
-        )
+        ) { peer in
+            guard goesByCertificates, let pem = roster?.roster[.host(peer)]?.certificate else { return nil }
+            return try? await Certificate(pem: pem, path: "roster: \(peer)").facts
+        }
     }
 
     /// This host's identity, checked; `nil` where the mesh goes by pre-shared keys and there is none.

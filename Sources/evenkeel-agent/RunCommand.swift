@@ -56,7 +56,7 @@ struct RunCommand: AsyncParsableCommand {
             host: host.rawValue,
             ledger: try ledger(settings, of: host, identity, roster),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            channels: try options.channels(settings, of: host, identity),
+            channels: try options.channels(settings, of: host, identity, roster),
             logger: logger,
             record: record,
             identity: try await upkeep(identity, roster, settings, logger),

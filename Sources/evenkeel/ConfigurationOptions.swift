@@ -60,7 +60,9 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// What the roster says of the hosts' machines; nothing where there is none to be read.
     func enrolledHardware(_ settings: Settings) -> [HostName: EnrolledHardware] {
-        guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else { return [:] }
+        guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
+            return [:]
+        }
         folder.takeUpRoster(inLedger: settings.ledger.folder)
         return folder.roster.roster.enrolledHardware
     }

@@ -38,7 +38,7 @@ import Testing
     /// A runner that answers openssl as it was recorded.
     static func openssl(_ shown: String) -> CommandRunner {
         CommandRunner { command, input in
-            if command.arguments.first == "s_client" { return CommandResult(exitCode: 0, standardOutput: shown) }
+            if command.program == "bash" { return CommandResult(exitCode: 0, standardOutput: shown) }
             #expect(input.hasPrefix("-----BEGIN CERTIFICATE-----\n"))
             return CommandResult(exitCode: 0, standardOutput: described)
         }
