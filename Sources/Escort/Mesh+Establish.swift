@@ -21,13 +21,13 @@ extension Mesh {
         async let refusal = credentialRefusal(by: member)
         // The side that does not open the path by itself leaves the other a moment to do so.
         try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
-        if let refusal = await refusal { throw refusal }
         let reading = try await liveReading(of: member, deadline: deadline)
         if let weakness = minimum.weakness(of: reading.association, reading.child) {
             throw EscortError.weakAssociation(peer, reason: weakness)
         }
         try await checkRoute(to: member, from: plan.local, implementation)
         let proven = try await proveTraffic(with: member, before: reading.child, deadline: deadline)
+        if let refusal = await refusal { throw refusal }
         return SecurityAssociation(proven.association, proven.child, implementation)
     }
 

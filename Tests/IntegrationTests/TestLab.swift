@@ -62,7 +62,12 @@ struct TestLab {
 
     // MARK: orders
 
-    func order(_ guest: String, from source: String, to target: String) async throws -> OrderID {
+    func order(
+        _ guest: String,
+        from source: String,
+        to target: String,
+        over channel: Channel = .ipsec
+    ) async throws -> OrderID {
         let plan = try self.guest(guest)
         let now = Instant.byTheWallClock
         let order = MigrationOrder(
@@ -71,7 +76,7 @@ struct TestLab {
             vmName: plan.name,
             source: HostName(source),
             target: HostName(target),
-            channel: .ipsec,
+            channel: channel,
             issuedAt: now,
             expires: now + .seconds(60),
             issuer: .operator,
