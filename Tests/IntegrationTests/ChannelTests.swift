@@ -48,11 +48,12 @@ struct ChannelTests {
         from source: String,
         to target: String
     ) async throws {
-        let order = try await world.order("vm1", from: source, to: target, over: channel)
-        let end = try await world.end(of: order)
-        guard case .done(let outcome, let evidence) = end else {
-            throw TestLab.Unexpected("\(channel.rawValue): \(end)")
+        let guest = try world.guest("vm1")
+        let move = try await world.lab.move(guest, to: HostName(target), channel: channel)
+        guard let outcome = move.outcome, let evidence = move.evidence else {
+            throw TestLab.Unexpected("\(channel.rawValue): \(move.failure?.reason ?? "no end")")
         }
+        #expect(move.order.source == HostName(source))
         print("\(channel.rawValue): \(outcome.bytesTransferred.map(String.init) ?? "?") bytes sent, \(evidence)")
         try await world.expect("vm1", on: target)
         #expect(evidence.channel == channel && evidence.verdict == .covered, "\(channel): \(evidence)")
@@ -80,8 +81,8 @@ struct ChannelTests {
 
     /// The VM stays on h1, and the reason says this.
     private func expectRefusal(_ world: TestLab, over channel: Channel, saying text: String) async throws {
-        let order = try await world.order("vm1", from: "h1", to: "h2", over: channel)
-        let failure = try await world.failure(of: order)
+        let move = try await world.lab.move(world.guest("vm1"), to: HostName("h2"), channel: channel)
+        let failure = try #require(move.failure, "\(channel) was carried out")
         #expect(failure.reason.contains(text), "\(channel): \(failure.reason)")
         #expect(failure.evidence?.bytesByHypervisor == nil)
         try await world.expect("vm1", on: "h1")

@@ -62,12 +62,7 @@ struct TestLab {
 
     // MARK: orders
 
-    func order(
-        _ guest: String,
-        from source: String,
-        to target: String,
-        over channel: Channel = .ipsec
-    ) async throws -> OrderID {
+    func order(_ guest: String, from source: String, to target: String) async throws -> OrderID {
         let plan = try self.guest(guest)
         let now = Instant.byTheWallClock
         let order = MigrationOrder(
@@ -76,7 +71,7 @@ struct TestLab {
             vmName: plan.name,
             source: HostName(source),
             target: HostName(target),
-            channel: channel,
+            channel: .ipsec,
             issuedAt: now,
             expires: now + .seconds(60),
             issuer: .operator,
