@@ -115,21 +115,25 @@ struct ChannelTests {
         try await target.run(Command("nft", ["delete", "table", "inet", "test"]))
     }
 
-    /// h2 has a certificate in its own name, but somebody else's authority made it.
+    /// h2 has a certificate in its own name, but of an authority of its own.
     private func refuseForeignCertificate(_ world: TestLab) async throws {
         let target = try world.host("h2")
-        let (key, certificate) = ("/etc/pki/libvirt/private/serverkey.pem", "/etc/pki/libvirt/servercert.pem")
-        let keep = "for f in \(key) \(certificate); do cp -p $f $f.old; done"
+        let (ca, server) = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/servercert.pem")
+        let key = "/etc/pki/libvirt/private/serverkey.pem"
         let forge = """
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=h2 \
-            -addext subjectAltName=DNS:h2,IP:\(target.address),IP:\(target.innerAddress) \
-            -keyout \(key) -out \(certificate) 2>/dev/null; virt-admin server-update-tls libvirtd
+            cp -a /etc/pki /run/pki; cd /run
+            make="openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+            $make -x509 -days 2 -subj /CN=Other -keyout other.key -out \(ca) 2>&1
+            $make -subj /CN=h2 -keyout \(key) -out h2.csr 2>&1
+            printf 'basicConstraints=critical,CA:FALSE\\nsubjectAltName=DNS:h2,IP:\(target.address)\\n' >h2.ext
+            openssl x509 -req -in h2.csr -CA \(ca) -CAkey other.key -set_serial 1 -days 2 -extfile h2.ext -out \(server) 2>&1
+            virt-admin server-update-tls libvirtd
             """
-        let putBack = "for f in \(key) \(certificate); do mv $f.old $f; done; virt-admin server-update-tls libvirtd"
-        try await target.run(Command("sh", ["-ec", "\(keep); \(forge)"]))
+        try await target.run(Command("sh", ["-ec", forge]))
         for channel in [Channel.tls, .ipsecTLS] {
             try await expectRefusal(world, over: channel, saying: "verify")
         }
+        let putBack = "cp -a /run/pki/. /etc/pki/; virt-admin server-update-tls libvirtd"
         try await target.run(Command("sh", ["-ec", putBack]))
         try await expectMove(world, over: .tls, from: "h1", to: "h2")
         try await expectMove(world, over: .tls, from: "h2", to: "h1")
