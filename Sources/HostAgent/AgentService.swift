@@ -211,6 +211,9 @@ extension AgentService {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
+        do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
+            return [PreflightFailure(check: .escort, host: host, reason: error.description)]
+        }
         let checks = TargetChecks(
             host: host,
             hypervisor: hypervisor,

@@ -42,6 +42,13 @@ public struct Channels: Sendable {
         }
     }
 
+    /// Throws unless this host was set up for the channel; `plain` has rules of its own.
+    public func checkConfigured(_ channel: Channel) throws(EscortError) {
+        guard channel == .plain || configured.contains(channel) else {
+            throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
+        }
+    }
+
     /// Proves that the way is there, now, and strong enough; else throws an `EscortError`.
     ///
     /// `timeLimit` is for the proof, `window` for how long a move in the clear may take to begin.
@@ -51,16 +58,15 @@ public struct Channels: Sendable {
         timeLimit: Duration,
         window: Duration
     ) async throws -> any Passage {
-        guard channel == .plain || configured.contains(channel) else {
-            throw EscortError.channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
-        }
+        try checkConfigured(channel)
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
             return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
         case .ipsecTLS:
+            async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
+            let handshake = try await shown
             return DoublePassage(
                 meter: try await mesh.beginMove(peer),
                 tlsName: peer.rawValue,

@@ -60,7 +60,8 @@ struct SSHHandshake: Sendable {
             throw EscortError.noSSH(peer.name, reason: error.description)
         }
         guard result.succeeded else {
-            let said = result.standardError.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("debug1:") }
+            let said = result.standardError.split(whereSeparator: \.isNewline)
+                .filter { !$0.hasPrefix("debug1:") && !$0.hasPrefix("OpenSSH_") }
             throw EscortError.noSSH(peer.name, reason: said.suffix(2).joined(separator: "; "))
         }
         guard let found = Self.read(result.standardError) else {

@@ -141,10 +141,16 @@ struct TLSHandshake: Sendable {
         )
     }
 
+    /// Of `THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:…` the reason; any other line as it is.
+    private static func reason(in line: String) -> String {
+        let parts = line.split(separator: ":", omittingEmptySubsequences: false)
+        return parts.count > 6 && parts[1] == "error" ? String(parts[5]) : line
+    }
+
     /// The lines that say what was wrong, without openssl's error numbers.
     private static func complaint(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         let telling = lines.filter { $0.contains("verify error") || $0.contains("rror:") || $0.contains("connect") }
-        return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).joined(separator: "; ")
+        return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).map(reason).joined(separator: "; ")
     }
 }

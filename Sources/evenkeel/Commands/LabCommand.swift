@@ -91,11 +91,12 @@ struct LabCommand: AsyncParsableCommand {
                 processes.isEmpty ? "down" : processes.map(String.init).joined(separator: " ")
             }
             let hosts = TextTable(
-                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "AGENT"],
+                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "SSHD", "AGENT"],
                 status.hosts.map {
                     [
                         $0.name.rawValue, $0.address, $0.innerAddress, FleetView.decimals($0.capacity.cores),
-                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.agent),
+                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.sshd),
+                        ids($0.agent),
                     ]
                 },
                 empty: "No host."
