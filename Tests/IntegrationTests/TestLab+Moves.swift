@@ -125,7 +125,10 @@ extension TestLab {
         within limit: Duration = .seconds(150)
     ) async throws -> (outcome: MigrationOutcome, evidence: Evidence) {
         switch try await end(of: id, within: limit) {
-        case .done(let outcome, let evidence): return (outcome, evidence)
+        case .done(let outcome, let evidence):
+            // The other host has to read of it before it takes up the VM's next order: it looks every half second.
+            try await Task.sleep(for: .milliseconds(1500))
+            return (outcome, evidence)
         case .failed(let failure): throw Unexpected("order \(id) failed: \(failure.reason)")
         case let step: throw Unexpected("order \(id): \(step)")
         }

@@ -11,11 +11,11 @@ import Testing
     .serialized,
     .enabled("a lab is not possible on this machine") {
         let missing = await HostLab.missingRequirements()
-        if !missing.isEmpty { print("ForgedOrderTests are skipped: \(missing.joined(separator: "; "))") }
+        if !missing.isEmpty { print("LedgerAttackTests are skipped: \(missing.joined(separator: "; "))") }
         return missing.isEmpty
     }
 )
-struct ForgedOrderTests {
+struct LedgerAttackTests {
     @Test(.timeLimit(.minutes(10)))
     func forgedOrdersMoveNothingAndALeakClosesItsChannelUntilItIsCleared() async throws {
         try await TestLab.with(MainJobTests.quiet) { world in
@@ -85,10 +85,40 @@ struct ForgedOrderTests {
         let bypass = try await world.bypass()
         defer { bypass.cancel() }
         try await world.speedUp("vm2")
-        let step = try await world.end(of: order)
+        let evidence = try await world.done(order).evidence
         bypass.cancel()
-        print("a bypass: \(step)")
-        _ = await bypass.value
+        await bypass.value
+        print("a bypass: \(evidence.bytesThroughTunnel ?? 0) of \(evidence.bytesByHypervisor ?? 0) bytes in the tunnel")
+        #expect(evidence.verdict == .leak)
+        try await world.expect("vm2", on: "h2")
+
+        // Closed, both ways; vm1 is at h2, too.
+        for (guest, source, target) in [("vm1", "h2", "h1"), ("vm2", "h2", "h1")] {
+            let failure = try await world.failure(of: try await world.order(guest, from: source, to: target))
+            #expect(failure.kind == .refused && failure.reason.contains("order \(order) leaked"), "\(failure.reason)")
+        }
+        let verification = try await world.evenkeelResult("verify", order.rawValue)
+        #expect(verification.exitCode == 1 && verification.standardOutput.lowercased().contains("leak"))
+        let cleared = try await world.evenkeel("clear", "h2", "h1", "--reason", "a route was added by hand; it is gone")
+        #expect(cleared.contains(order.rawValue))
+        try await Task.sleep(for: .milliseconds(1500))
+        let next = try await world.order("vm2", from: "h2", to: "h1")
+        #expect(try await world.done(next).evidence.verdict == .covered)
+        try await world.expect("vm2", on: "h1")
+        // History is not cleared with it.
+        #expect(try await world.evenkeelResult("verify", order.rawValue).exitCode == 1)
+        #expect(try await world.evenkeelResult("verify", next.rawValue).exitCode == 0)
+
+        try await world.poll("all pairs to be up", within: .seconds(60)) {
+            try await world.evenkeelResult("mesh", "status").succeeded
+        }
+        struct Mesh: Decodable {
+            struct Pair: Decodable { var host: String }
+            var pairs: [Pair]
+        }
+        let mesh = try await world.evenkeel("mesh", "status", "--json")
+        let pairs = try JSONDecoder().decode(Mesh.self, from: Data(mesh.utf8)).pairs
+        #expect(Set(pairs.map(\.host)) == ["h1", "h2"])
     }
 }
 
