@@ -33,10 +33,10 @@ struct AttackTests {
         let (h1, h2) = (try world.host("h1"), try world.host("h2"))
         let stranger = try await world.strangerWithRoutes()
         let member = world.lab.attacker(on: try world.host("h3"))
-        // What the third host sends does get there, through its tunnels: libvirt is behind no pinhole.
+        // What the third host sends does get there, through its tunnels: libvirt's TLS port is behind no pinhole.
         for host in [h1, h2] {
             try await world.poll("h3's tunnel to \(host.name)", within: .seconds(60)) {
-                try await member.scan(host.innerAddress, ports: [16509])[16509] == .closed
+                try await member.scan(host.innerAddress, ports: [16514])[16514] == .open
             }
         }
         let before = [try await world.dropped("h1"), try await world.dropped("h2")]
@@ -66,16 +66,15 @@ struct AttackTests {
                 }
             }
         }
-        // libvirt's port in the clear is nobody's but the members', through the tunnel.
+        // libvirt's port in the clear is shut, and so is its TLS port on an address that only members have a way to.
         for host in [h1, h2] {
-            for (attacker, address) in [
-                (stranger, host.address), (stranger, host.innerAddress), (member, host.address),
-            ] {
-                #expect(
-                    try await attacker.scan(address, ports: [16509], timeLimit: .milliseconds(300)) == [
-                        16509: .filtered
-                    ]
-                )
+            let shut: [(Attacker, String, UInt16)] = [
+                (stranger, host.address, 16509), (stranger, host.innerAddress, 16509), (member, host.address, 16509),
+                (stranger, host.innerAddress, 16514),
+            ]
+            for (attacker, address, port) in shut {
+                let state = try await attacker.scan(address, ports: [port], timeLimit: .milliseconds(300))[port]
+                #expect(state == .filtered, "\(address):\(port)")
             }
         }
         early.cancel()
@@ -91,7 +90,7 @@ struct AttackTests {
         for (host, before) in zip(["h1", "h2"], before) {
             let after = try await world.dropped(host)
             print("dropped at \(host)'s gates: \(after)")
-            for counter in ["dropped_in", "dropped_unplanned"] {
+            for counter in ["dropped_in", "dropped_unplanned", "dropped_libvirt"] {
                 #expect(after[counter, default: 0] > before[counter, default: 0], "\(counter) on \(host)")
             }
         }
@@ -126,15 +125,15 @@ struct AttackTests {
         let stranger = try await world.strangerWithRoutes()
         func states() async throws -> [[UInt16: Attacker.PortState]] {
             [
-                try await stranger.scan(h2.innerAddress, ports: [16509]),
+                try await stranger.scan(h2.innerAddress, ports: [16514]),
                 try await stranger.scan(h2.address, ports: [49152]),
             ]
         }
-        let shut: [[UInt16: Attacker.PortState]] = [[16509: .filtered], [49152: .filtered]]
+        let shut: [[UInt16: Attacker.PortState]] = [[16514: .filtered], [49152: .filtered]]
         #expect(try await states() == shut)
         try await h2.killAgent()
         try await h2.run(Command("nft", ["delete", "table", "inet", "evenkeel"]))
-        #expect(try await states() == [[16509: .closed], [49152: .closed]])
+        #expect(try await states() == [[16514: .open], [49152: .closed]])
         // The agent puts it back before it does anything else.
         try await world.lab.startAgent(on: h2, world.programs, settings: world.settings)
         try await world.poll("the gates to be shut again", within: .seconds(30)) { try await states() == shut }
