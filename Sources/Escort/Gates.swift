@@ -125,7 +125,8 @@ struct Gates: Sendable {
     static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
 
     /// Counts what was on its way to a peer in the clear, and was dropped.
-    static func clearCounter(_ peer: MeshPlan.Member) -> String { "clear_" + name(peer) }
+    static func clearCounter(_ peer: MeshPlan.Member) -> String { clearPrefix + name(peer) }
+    static let clearPrefix = "clear_"
     /// Counts what goes to a peer over ssh.
     static func sshCounter(_ peer: MeshPlan.Member) -> String { "ssh_" + name(peer) }
 

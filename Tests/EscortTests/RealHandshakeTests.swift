@@ -103,7 +103,7 @@ extension CertifiedHosts {
             """
             cat \(paths.anchors) > \(log).ca
             ip netns exec \(hosts.namespace(2)) openssl s_server -accept \(hosts.address(2)):\(TLSHandshake.port) \
-            -cert \(paths.certificate) -key \(paths.key) -CAfile \(log).ca -Verify 4 \(options) \
+            -cert \(paths.certificate) -key \(paths.key) -CAfile \(log).ca -Verify 4 -rev \(options) \
             > \(log).log 2>&1 < /dev/null &
             echo $! > \(log).pid
             """

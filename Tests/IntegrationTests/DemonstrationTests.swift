@@ -126,7 +126,7 @@ struct DemonstrationTests {
             let (target, guest) = (try lab.host(HostName("h2")), try lab.guest("vm1"))
             // A pinhole of the stranger's own, which the agent leaves alone.
             let pinhole = "{ 10.77.0.240 timeout 600s }"
-            try await target.run(Command("nft", ["add", "element", "inet", "evenkeel", "pinholes_lan", pinhole]))
+            try await target.run(Command("nft", ["add", "element", "inet", "evenkeel", "pinholes_lan_ip", pinhole]))
             let stranger = try await lab.stranger()
             let attack = Task { try await stranger.hammer(target.address, ports: [49152, 49153], for: .seconds(60)) }
             let move = try await lab.move(guest, to: target.name, channel: .plain)

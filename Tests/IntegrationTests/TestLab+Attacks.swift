@@ -90,13 +90,13 @@ extension TestLab {
     func openGate(of host: String, for inner: String) async throws {
         let element = "{ \(inner) timeout 600s }"
         try await self.host(host).run(
-            Command("nft", ["add", "element", "inet", "evenkeel", "pinholes_inner", element])
+            Command("nft", ["add", "element", "inet", "evenkeel", "pinholes_inner_ip", element])
         )
     }
 
     func shutGate(of host: String, for inner: String) async throws {
         try await self.host(host).run(
-            Command("nft", ["delete", "element", "inet", "evenkeel", "pinholes_inner", "{ \(inner) }"])
+            Command("nft", ["delete", "element", "inet", "evenkeel", "pinholes_inner_ip", "{ \(inner) }"])
         )
     }
 }
