@@ -66,7 +66,7 @@ struct ChannelTests {
 
         #expect((evidence.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")
         if let association = evidence.association { #expect(association.suite.contains("AES_GCM_16-256")) }
-        #expect((evidence.peerCertificate != nil) == [.tls, .ipsecTLS].contains(channel), "\(channel)")
+        #expect((evidence.peerCertificate != nil) == (channel != .ssh), "\(channel)")
         if let certificate = evidence.peerCertificate { #expect(certificate.subject == "CN=\(target)", "\(channel)") }
         switch channel {
         case .tls, .ipsecTLS: #expect(evidence.session?.version == "TLSv1.3", "\(channel)")

@@ -46,6 +46,8 @@ struct LabCommand: AsyncParsableCommand {
                 do {
                     try await lab.startAgents(programs, settings: lab.settings)
                     try lab.configure(lab.settings)
+                    // What is to be tried needs the agents' word.
+                    try await lab.waitForSamples()
                     if controls { try await lab.startController(programs) }
                 } catch {
                     await takeDown()
@@ -57,6 +59,8 @@ struct LabCommand: AsyncParsableCommand {
                 """
                 The lab is up. Try:
                   evenkeel status --config \(lab.configurationFile)
+                  evenkeel migrate vm1 h2 --channel tls --config \(lab.configurationFile)
+                  evenkeel certificates --folder \(lab.site.clusterFolder)
                   \(lab.hosts.first?.enterPath ?? "") virsh list
                   evenkeel lab down
                 """
