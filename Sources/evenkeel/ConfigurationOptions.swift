@@ -47,9 +47,13 @@ struct ConfigurationOptions: ParsableArguments {
     }
 
     /// The ledger in an operator's hands; without his key it can be read, which any member's roster is enough for.
-    func openOperatorsLedger(_ settings: Settings) throws -> SharedLog {
+    func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
         guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
         let folder = Self.readersFolder(settings)
+        // The others' folders are for their daemons to bring up to date: those must see what changed.
+        if folder == settings.identity.operator {
+            await RosterUpdate.bring(folder, upTo: settings.ledger.folder) { printError($0) }
+        }
         let security = try MemberFolder(folder).security(
             inLedger: settings.ledger.folder,
             requiringKey: false,
@@ -60,7 +64,9 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// What the roster says of the hosts' machines; nothing where there is none to be read.
     func enrolledHardware(_ settings: Settings) -> [HostName: EnrolledHardware] {
-        guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else { return [:] }
+        guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
+            return [:]
+        }
         folder.takeUpRoster(inLedger: settings.ledger.folder)
         return folder.roster.roster.enrolledHardware
     }
