@@ -89,7 +89,7 @@ public struct ControllerService: Sendable {
             case .announce(let announcement):
                 logger.log(
                     level: announcement.kind.isGrave ? .critical : .notice,
-                    "\(announcement.text)",
+                    "\(announcement.text.plainText())",
                     metadata: ["kind": "\(announcement.kind.rawValue)"]
                 )
             case .submit(let order):

@@ -301,8 +301,8 @@ extension AgentService {
 
     /// Feeds the core with the ledger's orders and reports, and with the time.
     private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
-        var orders: Cursor?
-        var reports: Cursor?
+        var orders = LedgerPlace()
+        var reports = LedgerPlace()
         var remarkLog = RemarkLog()
         var isCaughtUp = false
         var ledgerIsOut = false

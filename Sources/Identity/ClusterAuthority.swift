@@ -83,7 +83,11 @@ public actor ClusterAuthority {
     }
 
     /// Writes the signed roster into the ledger's folder, where every member finds it.
-    public func publish(to ledgerFolder: String) throws {
+    ///
+    /// Where a member was removed without the ledger at hand, how far its streams have come is put in first: until then
+    /// nothing that it ever wrote counts.
+    public func publish(to ledgerFolder: String) async throws {
+        try await fillEnds(from: ledgerFolder)
         try Self.write(signed, to: "\(ledgerFolder)/\(SignedRoster.fileName)")
     }
 

@@ -28,9 +28,13 @@ enum IdentityFiles {
 
     /// Reads a file of whoever: what is in it must be proven by other means.
     static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
         guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
         defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .file(path: path, reason: "it is not a regular file")
+        }
         return try bytes(descriptor, path)
     }
 

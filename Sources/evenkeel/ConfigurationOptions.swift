@@ -47,9 +47,13 @@ struct ConfigurationOptions: ParsableArguments {
     }
 
     /// The ledger in an operator's hands; without his key it can be read, which any member's roster is enough for.
-    func openOperatorsLedger(_ settings: Settings) throws -> SharedLog {
+    func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
         guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
         let folder = Self.readersFolder(settings)
+        // The others' folders are for their daemons to bring up to date: those must see what changed.
+        if folder == settings.identity.operator {
+            await RosterUpdate.bring(folder, upTo: settings.ledger.folder) { printError($0) }
+        }
         let security = try MemberFolder(folder).security(
             inLedger: settings.ledger.folder,
             requiringKey: false,

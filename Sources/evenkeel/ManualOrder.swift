@@ -25,13 +25,13 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
         case .ambiguous(let vm, let uuids):
             "several VMs are called '\(vm)': name one by its uuid: \(uuids.map(\.rawValue).joined(separator: ", "))"
-        case .alreadyThere(let vm, let host): "\(vm) is on \(host) already"
+        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) is on \(host) already"
         case .notTakenUp(let host): "the agent of \(host) did not take up the order: is evenkeel-agent running there?"
         case .sourceSilent(let host, let order, let stage):
             "nothing more is heard of order \(order) (\(stage)): the agent of \(host) is silent; once it is back it reports"
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
-        case .notMoved(let reason): reason
+        case .notMoved(let reason): reason.plainText()
         }
     }
 }
@@ -116,8 +116,8 @@ enum ManualOrder {
     static func summary(_ move: FleetView.Move) -> String {
         var parts = ["\(move.order.vmName) runs on \(move.order.target)"]
         if let total = move.outcome?.totalSeconds { parts.append("total \(FleetView.seconds(total))") }
-        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(Int((down * 1000).rounded())) ms") }
+        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(FleetView.milliseconds(down))") }
         if let evidence = move.evidence { parts.append("path: \(evidence.verdict.rawValue)") }
-        return parts.joined(separator: ", ")
+        return parts.joined(separator: ", ").plainText()
     }
 }

@@ -44,6 +44,11 @@ import Testing
         }
     }
 
+    /// So that a publication has none to look up.
+    private static let ends = Dictionary(
+        uniqueKeysWithValues: LedgerStream.allCases.map { ($0.rawValue, Cursor(segment: 1, offset: 0)) }
+    )
+
     struct World: Sendable {
         let folder: String
         let authority: ClusterAuthority
@@ -165,7 +170,7 @@ import Testing
 
     @Test func `a removed peer loses its tunnel and its place in the mesh, without a trial`() async throws {
         try await with { world in
-            try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: [:])
+            try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: Self.ends)
             try await world.publish()
             world.charon.refuses.withLock { $0 = true }
             await world.look()

@@ -95,6 +95,30 @@ import Testing
         }
     }
 
+    @Test func `a host that was removed offline gets its streams' ends with the first publication`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.add(1)
+            let h1 = LedgerWriter.host(HostName("h1"))
+            try await cluster.authority.remove(h1, reason: "stolen", ends: [:])
+            let number = await cluster.authority.roster.number
+            let ledger = "\(cluster.folder)/ledger"
+            try await SharedLog.create(folder: ledger)
+            try await SharedLog(folder: ledger, writer: .operator, security: .unsigned).append(
+                OrderRecord.cancel(id: OrderID("o1"), at: .byTheWallClock, reason: "a test")
+            )
+            let ends = try await SharedLog.ends(folder: ledger)
+            try await cluster.authority.publish(to: ledger)
+            let roster = await cluster.authority.roster
+            #expect(roster[h1]?.revocation?.ends == ends && ends["orders"].map { $0.offset > 0 } == true)
+            #expect(roster.number == number + 1)
+            let published = try SignedRoster(json: IdentityFiles.readPublished("\(ledger)/roster.json"))
+            #expect(try published.unverified() == roster)
+            // Once is enough: the ends do not move on.
+            try await cluster.authority.publish(to: ledger)
+            #expect(await cluster.authority.roster == roster)
+        }
+    }
+
     @Test func `new keys after a compromise end the old ones`() async throws {
         try await Cluster.with { cluster in
             let stolen = try await cluster.add(1)

@@ -41,7 +41,7 @@ struct ClearCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = try options.openOperatorsLedger(settings)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         let path = Path(source: HostName(source), target: HostName(target))
         let closures = view.closed.filter { closure in

@@ -40,7 +40,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = try options.openOperatorsLedger(settings)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         let order = try ManualOrder.make(
             moving: vm,
@@ -51,7 +51,8 @@ struct MigrateCommand: AsyncParsableCommand {
         )
         try await ledger.append(OrderRecord.migrate(order: order))
         if !json || noWait {
-            printLine("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)")
+            let name = order.vmName.plainText(limit: 80)
+            printLine("order \(order.id): move \(name) from \(order.source) to \(order.target)")
         }
         if noWait { return }
         let quiet = json

@@ -23,7 +23,7 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let view = try await FleetView.read(
-            try options.openOperatorsLedger(settings),
+            try await options.openOperatorsLedger(settings),
             settings: settings,
             hardware: options.enrolledHardware(settings)
         )
