@@ -140,6 +140,12 @@ extension AgentCore {
             return (.refused, "the order is not to begin for another \(early): are the clocks synchronised?")
         }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
+        if order.technique != order.channel.technique {
+            let reason =
+                "it asks for \(order.technique.rawValue), but \(order.channel.rawValue) moves a VM by "
+                + "\(order.channel.technique.rawValue): give the order again"
+            return (.refused, reason)
+        }
         if order.source == order.target { return (.refused, "source and target are the same host") }
         let others = pending.filter { $0 != order.id }.compactMap { orders[$0] }
         let begun = others.filter { $0.stage > .submitted || busy.contains($0.order.id) }

@@ -21,6 +21,7 @@ public struct AgentService: Sendable {
     private let record: String?
     private let begunOrders: BegunOrders?
     private let identity: IdentityUpkeep?
+    private let closures: LocalClosures?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -32,7 +33,8 @@ public struct AgentService: Sendable {
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
     private static let connectingTime: Duration = .seconds(30)
 
-    /// `begunOrders`: the local file that remembers which orders this host has begun; `nil`: the ledger alone does.
+    /// `begunOrders`: the local file that remembers which orders this host has begun; `nil`: the ledger alone does; so
+    /// `closures`, which remembers what leaks have closed.
     ///
     /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
     /// host has none, as with pre-shared keys.
@@ -45,7 +47,8 @@ public struct AgentService: Sendable {
         logger: Logger,
         record: String? = nil,
         identity: IdentityUpkeep? = nil,
-        begunOrders: String? = nil
+        begunOrders: String? = nil,
+        closures: String? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -55,6 +58,7 @@ public struct AgentService: Sendable {
         self.logger = logger
         self.record = record
         self.identity = identity
+        self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.begunOrders = begunOrders.map { BegunOrders(path: $0) }
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
@@ -73,8 +77,12 @@ public struct AgentService: Sendable {
             var limits = limits
             limits.migration = settings.migration.timeLimit
             var core = recorded(AgentCore(host: host, limits: limits))
+            if let known = await closures?.read() { _ = core.handle(.closures(known, at: .byTheWallClock)) }
             for await event in events {
-                for effect in core.handle(event) { group.addTask { await carryOut(effect, post) } }
+                let effects = core.handle(event)
+                // Before what follows from it: a crash in between must not open what is closed.
+                await closures?.keep(core.core.closed.closures)
+                for effect in effects { group.addTask { await carryOut(effect, post) } }
             }
             group.cancelAll()
         }

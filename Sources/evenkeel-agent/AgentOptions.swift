@@ -69,9 +69,14 @@ struct AgentOptions: ParsableArguments {
     func identity(_ settings: Settings, of host: HostName) async throws -> MemberIdentity? {
         let folder = settings.identity.folder
         if settings.escort.pskFile != nil, !FileManager.default.fileExists(atPath: folder) { return nil }
-        // What fails here is tried again, and told, while the agent runs.
-        _ = try? await IdentityFolder(folder).update(fromLedger: settings.ledger.folder)
-        let identity = try await IdentityFolder(folder).load()
+        let own = IdentityFolder(folder)
+        let identity: MemberIdentity
+        // The ledger's storage may be dead, and the gates must not wait for it: a newer roster is taken up by
+        // `IdentityUpkeep`, unless without one there is no identity to begin with.
+        do { identity = try await own.load() } catch {
+            _ = try? await own.update(fromLedger: settings.ledger.folder)
+            identity = try await own.load()
+        }
         guard identity.name == .host(host) else {
             throw SettingsError(
                 origin: folder,

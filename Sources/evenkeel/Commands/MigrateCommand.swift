@@ -41,12 +41,13 @@ struct MigrateCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let ledger = try await options.openOperatorsLedger(settings)
-        let view = try await FleetView.read(ledger, settings: settings)
+        let hardware = options.enrolledHardware(settings)
+        let view = try await FleetView.read(ledger, settings: settings, hardware: hardware)
         let order = try ManualOrder.make(
             moving: vm,
             to: HostName(target),
             channel: channel,
-            lifetime: settings.policy.orderLifetime,
+            policy: settings.policy,
             view: view
         )
         try await ledger.append(OrderRecord.migrate(order: order))
