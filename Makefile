@@ -5,7 +5,7 @@ SWIFT ?= swift
 PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev pkg-config \
 	qemu-system-x86 qemu-utils qemu-block-extra strongswan-charon strongswan-swanctl \
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
-	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev openssl
+	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev openssl openssh-server openssh-client
 
 # Seeds of `make torture`; SEED is the first.
 RUNS ?= 10000

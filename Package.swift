@@ -58,7 +58,7 @@ let package = Package(
         module("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
         // Fleets and recordings in files: Foundation's JSON, and the text format of Ganeti's htools.
-        module("FleetFiles", ["Fleet", "Coordination"]),
+        module("FleetFiles", ["Fleet", "Coordination", log]),
 
         // External programs with a time limit, and how this one is ended.
         module("Commands", [subprocess, systemPackage, unixSignals]),
@@ -121,7 +121,7 @@ let package = Package(
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("ChannelToolsTests", ["evenkeel", "Lab", "Fleet"]),
-        tests("FleetFilesTests", ["FleetFiles", "Fleet"]),
+        tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", log]),
         tests("CoordinationTests", ["Coordination", "Fleet"]),
         tests(
             "RecordingTests",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import Subprocess
 internal import SystemPackage
 
@@ -90,8 +91,14 @@ extension Command {
     }
 
     private static let outputLimit = 16 << 20
+    /// A program that ends before it has read its input must not end this one.
+    private static let brokenPipesAreIgnored: Bool = {
+        signal(SIGPIPE, SIG_IGN)
+        return true
+    }()
 
     private func runToEnd(input: String) async throws -> CommandResult {
+        _ = Self.brokenPipesAreIgnored
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
         var updates: [Environment.Key: String?] = [:]

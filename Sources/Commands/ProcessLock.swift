@@ -18,9 +18,16 @@ public struct ProcessLock: ~Copyable {
     }
 
     /// Takes the lock, or says that another process has it; `purpose` is what both are: `controller`.
+    ///
+    /// The folder may be one that others can write to: a symbolic link, a FIFO or a device there is refused.
     public init(path: String, purpose: String) throws(Failure) {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o640)
         guard descriptor >= 0 else { throw .unusable(path: path, reason: String(cString: strerror(errno))) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw .unusable(path: path, reason: "it is no regular file: find out who put it there, and remove it")
+        }
         // flock is mapped to byte-range locks by NFS and to cluster locks by OCFS2 and GFS2.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno

@@ -12,23 +12,27 @@ public struct ControllerService: Sendable {
     private let ledger: any FleetLedger
     private let logger: Logger
     private let record: String?
+    private let closures: LocalClosures?
     /// What the hosts' machines have, as they were enrolled; asked at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
 
     /// `record`: the file to which what the core is told and what it decides is recorded.
     ///
-    /// `hardware`: what is known of the hosts' machines (the roster's members); by default nothing.
+    /// `closures`: the local file that remembers what leaks have closed; `nil`: the ledger alone does. `hardware`: what
+    /// is known of the hosts' machines (the roster's members); by default nothing.
     public init(
         settings: Settings,
         ledger: any FleetLedger,
         logger: Logger,
         record: String? = nil,
+        closures: String? = nil,
         hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] }
     ) {
         self.settings = settings
         self.ledger = ledger
         self.logger = logger
         self.record = record
+        self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.hardware = hardware
     }
 
@@ -43,6 +47,7 @@ public struct ControllerService: Sendable {
         var remarkLog = RemarkLog()
         var ledgerIsOut = false
         var enrolled: [HostName: EnrolledHardware] = [:]
+        if let known = await closures?.read() { _ = core.handle(.closures(known)) }
         while !Task.isCancelled {
             let known = await hardware()
             if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }
@@ -57,6 +62,7 @@ public struct ControllerService: Sendable {
                         metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
                     )
                 }
+                await closures?.keep(core.core.closed.closures)
                 await perform(news.effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
                 if ledgerIsOut { logger.notice("the ledger is back") }
@@ -89,7 +95,7 @@ public struct ControllerService: Sendable {
             case .announce(let announcement):
                 logger.log(
                     level: announcement.kind.isGrave ? .critical : .notice,
-                    "\(announcement.text)",
+                    "\(announcement.text.plainText())",
                     metadata: ["kind": "\(announcement.kind.rawValue)"]
                 )
             case .submit(let order):

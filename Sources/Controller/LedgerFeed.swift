@@ -6,9 +6,9 @@ public import Ledger
 /// Reads what is new in the ledger's three streams into a controller's core.
 public struct LedgerFeed: Sendable {
     private let ledger: any FleetLedger
-    private var orders: Cursor?
-    private var reports: Cursor?
-    private var load: Cursor?
+    private var orders = LedgerPlace()
+    private var reports = LedgerPlace()
+    private var load = LedgerPlace()
 
     public init(ledger: any FleetLedger) { self.ledger = ledger }
 

@@ -44,8 +44,21 @@ extension AgentCore {
         case .accepted, .running: gates.insert(life.order.id)
         case .prepared: shut(life.order, effects: &effects)
         case .done, .failed:
-            guard instant <= life.order.latestBeginning + Self.remembered else { return }
+            guard instant <= life.order.latestBeginning + Self.remembered, !isGateNeeded(besides: life.order) else {
+                return
+            }
             shut(life.order, effects: &effects)
+        }
+    }
+}
+
+extension AgentCore {
+    /// Whether another order from the same source over the same channel has still to come through: the gate is theirs
+    /// together.
+    private func isGateNeeded(besides order: MigrationOrder) -> Bool {
+        orders.values.contains { other in
+            other.order.id != order.id && other.order.source == order.source && other.order.target == host
+                && other.order.channel == order.channel && [.accepted, .running].contains(other.stage)
         }
     }
 }

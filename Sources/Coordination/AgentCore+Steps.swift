@@ -154,9 +154,10 @@ extension AgentCore {
         }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
         if order.technique != order.channel.technique {
-            return (
-                .refused, "the channel \(order.channel.rawValue) cannot carry a move by \(order.technique.rawValue)"
-            )
+            let reason =
+                "it asks for \(order.technique.rawValue), but \(order.channel.rawValue) moves a VM by "
+                + "\(order.channel.technique.rawValue): give the order again"
+            return (.refused, reason)
         }
         if order.source == order.target { return (.refused, "source and target are the same host") }
         let others = pending.filter { $0 != order.id }.compactMap { orders[$0] }
@@ -171,15 +172,11 @@ extension AgentCore {
         // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
         // would vouch for each other.
         let path = Path(source: host, target: order.target)
-        let sharing = begun.first { $0.move.path == path && $0.order.channel.isCounted }
-        if order.channel.isCounted, let other = sharing {
+        // A sealed move takes no path, so it vouches for none.
+        let sharing = begun.first { $0.move.path == path && $0.order.channel != .sealed }
+        if order.channel != .sealed, let other = sharing {
             return (.refused, "order \(other.order.id) is using the path to \(order.target): one move at a time")
         }
         return nil
     }
-}
-
-extension Channel {
-    /// Whether its evidence is what was counted between the two hosts meanwhile.
-    fileprivate var isCounted: Bool { self != .plain && self != .sealed }
 }

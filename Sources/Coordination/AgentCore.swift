@@ -45,6 +45,8 @@ public struct AgentCore: Sendable {
     }
 
     public enum Event: Codable, Sendable {
+        /// What was closed when an earlier life of this agent ended; comes first.
+        case closures([ClosedChannels.Closure], at: Instant)
         /// The ledger's records, in its order; before `.caughtUp` they are history.
         case order(OrderRecord, at: Instant)
         case report(OrderReport, at: Instant)
@@ -72,7 +74,8 @@ public struct AgentCore: Sendable {
 
         var at: Instant {
             switch self {
-            case .order(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at), .appended(_, let at),
+            case .closures(_, let at), .order(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at),
+                .appended(_, let at),
                 .requirementsRead(_, _, let at), .targetChecked(_, _, _, let at), .progressed(_, _, let at),
                 .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at),
                 .sealed(_, _, let at), .unsealed(_, _, let at), .restored(_, _, let at):
@@ -188,6 +191,7 @@ public struct AgentCore: Sendable {
         var effects: [Effect] = []
         heed(event.at)
         switch event {
+        case .closures(let closures, _): closed.restore(closures)
         case .order(let record, let at): take(record, at: at, effects: &effects)
         case .report(let report, let at): take(report, at: at, effects: &effects)
         case .caughtUp(let at): catchUp(at: at, effects: &effects)
@@ -260,6 +264,9 @@ extension AgentCore {
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         guard var life = orders[report.order] else {
             if !foreign.contains(report.order) {
+                var report = report
+                // One dated ahead would be kept for as long as its writer likes.
+                report.at = min(report.at, instant)
                 early[report.order, default: []].append(report)
             } else if report.step.isFinal {
                 foreign.remove(report.order)

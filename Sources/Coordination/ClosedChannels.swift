@@ -61,6 +61,13 @@ public struct ClosedChannels: Sendable, Equatable {
         return isNew
     }
 
+    /// Takes in what an earlier life knew; the ledger may have forgotten it.
+    mutating func restore(_ closures: [Closure]) {
+        for closure in closures where !cleared.contains(Clearance(order: closure.order, channel: closure.closed)) {
+            leaks[closure.order] = closure
+        }
+    }
+
     /// Takes in a person's word that the leaks of these orders are dealt with.
     mutating func clear(_ path: Path, _ channel: Channel, orders: [OrderID]) {
         let closed = ClosedChannel(HostPair(path), channel)

@@ -7,6 +7,8 @@ public import Fleet
 /// `at` is the controller's own clock at the event, by which what other hosts' clocks say is bounded.
 public struct ControllerCore: Sendable {
     public enum Event: Codable, Sendable {
+        /// What was closed when an earlier life of the controller ended; comes first.
+        case closures([ClosedChannels.Closure])
         case sample(LoadSample, at: Instant)
         case order(OrderRecord)
         /// What the hosts' machines have, of those for which that is known; in place of what was told before.
@@ -94,6 +96,7 @@ public struct ControllerCore: Sendable {
         var effects: [Effect] = []
         revision += 1
         switch event {
+        case .closures(let closures): closed.restore(closures)
         case .sample(let sample, let at): take(sample, at: at)
         case .order(let record): take(record)
         case .enrolled(let hardware): trust.hardware = hardware
@@ -160,6 +163,7 @@ public struct ControllerCore: Sendable {
             !$0.value.stage.isFinal || $0.value.changedAt > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
+        trust.forget(allBut: hosts.keys)
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
     }
@@ -172,9 +176,11 @@ public struct ControllerCore: Sendable {
         let isNews = history.latest.map { $0.at < sample.at } ?? true
         history.append(sample, policy: policy)
         hosts[sample.host] = history
-        guard isNews else { return }
+        // What is dated too far ahead is no claim of now, neither on itself nor on others.
+        guard isNews, sample.at <= horizon else { return }
         let known = trust.phantoms(of: sample.host)
-        trust.take(sample, of: history, at: instant)
+        // History is read all at once, long after: there, its samples' clocks are all there is.
+        trust.take(sample, of: history, at: wasCurrent ? instant : min(sample.at, instant))
         let phantoms = trust.phantoms(of: sample.host)
         if phantoms != known { statistics.forget(phantoms.subtracting(known), of: sample.host) }
         guard !trust.isDistrusted(sample.host) else { return }

@@ -10,6 +10,8 @@ public struct EvidenceCheck: Sendable, Equatable {
         public enum Severity: String, Codable, Sendable {
             /// Something is not as it must be.
             case failure
+            /// Something that a protected move must show, and that nobody saw: no claim can be made for it.
+            case unproven
             /// Something that is not known, or that a person may want to know.
             case note
         }
@@ -29,6 +31,8 @@ public struct EvidenceCheck: Sendable, Equatable {
     public private(set) var findings: [Finding] = []
 
     public var failed: Bool { findings.contains { $0.severity == .failure } }
+    /// Whether a move was made on a protected channel without all that shows that it was protected.
+    public var unproven: Bool { findings.contains { $0.severity == .unproven } }
 
     /// By how much the clocks of two hosts may differ.
     static let clockTolerance: Duration = .seconds(60)
@@ -43,10 +47,12 @@ public struct EvidenceCheck: Sendable, Equatable {
         evidence = life.evidence
         check(reports: reports.filter { $0.order == order.id }, life)
         if let evidence { check(evidence, life) }
+        checkProof(life)
     }
 
     private mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
     private mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
+    private mutating func unproven(_ text: String) { findings.append(Finding(.unproven, text)) }
 
     // MARK: steps
 
@@ -101,6 +107,8 @@ public struct EvidenceCheck: Sendable, Equatable {
         checkVerdict(evidence, life)
         checkBytes(evidence, life)
         guard order.channel != .plain else { return }
+        // What was found out after a restart has nothing but its outcome: it claims nothing.
+        if evidence == Evidence(channel: order.channel, verdict: .unknown) { return }
         // Its image goes through the storage: no port, no certificate and no gate has a part in it.
         if order.channel == .sealed { return checkSealed(evidence, life) }
         if [.ipsec, .ipsecTLS].contains(order.channel) { checkAssociation(evidence) }
@@ -126,10 +134,29 @@ public struct EvidenceCheck: Sendable, Equatable {
         case .leak:
             fail("LEAK: \(through.map { "\($0)" } ?? "?") of \(sent.map { "\($0)" } ?? "?") bytes passed the path")
         case .unprotected: fail("its verdict is 'unprotected' on the channel \(order.channel.rawValue)")
-        case .unknown:
-            let missing = life.stage == .done ? "nobody saw what passed the path" : "it did not end in a move"
-            note("its verdict is 'unknown': \(missing)")
+        case .unknown: if life.stage != .done { note("its verdict is 'unknown': it did not end in a move") }
         }
+    }
+
+    /// What a finished move on a protected channel must show: the bytes on the path, and ports that were shut.
+    private mutating func checkProof(_ life: OrderLife) {
+        guard life.stage == .done, order.channel != .plain else { return }
+        guard let evidence else { return unproven("it is done, and there is no evidence of its path") }
+        // 'covered' without figures is a failure already.
+        if evidence.verdict == .unknown {
+            unproven("its verdict is 'unknown': nobody saw what passed the path")
+        } else if evidence.verdict != .covered, evidence.bytesThroughTunnel == nil || evidence.bytesByHypervisor == nil
+        {
+            unproven("the figures of what was sent and of what passed the path are not complete")
+        }
+        let probes = evidence.probes ?? []
+        if probes.isEmpty {
+            unproven("no probe tried the target's ports before the move")
+        } else if probes.allSatisfy({ $0.outcome == .unknown }) {
+            unproven("none of the target's ports could be probed before the move")
+        }
+        // It was found out after a restart, so nobody watched it to its end.
+        if let note = life.outcome?.note { unproven("its source's agent says: \(note)") }
     }
 
     private mutating func checkBytes(_ evidence: Evidence, _ life: OrderLife) {
@@ -216,7 +243,6 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     private mutating func checkGates(_ evidence: Evidence) {
         let probes = evidence.probes ?? []
-        if probes.isEmpty { note("no probe tried the target's ports before the move") }
         for probe in probes {
             switch probe.outcome {
             case .shut: break

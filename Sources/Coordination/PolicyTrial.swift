@@ -58,7 +58,7 @@ public struct PolicyTrial: Sendable {
         case .order(.clear(let path, let channel, let orders, let at, let reason)):
             let orders = orders.map { own[$0] ?? $0 }
             return .order(.clear(path: path, channel: channel, orders: orders, at: at, reason: reason))
-        case .enrolled, .sample, .caughtUp, .ledgerLost: return event
+        case .closures, .enrolled, .sample, .caughtUp, .ledgerLost: return event
         }
     }
 }

@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Commands
+public import Fleet
 
 /// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).
 public struct CommandRunner: Sendable {
-    private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
+    /// Knocks at a port of an address and waits so long for an answer.
+    public typealias Knock =
+        @Sendable (_ address: String, _ port: Int, _ patience: Duration) async -> GateProbe.Outcome
 
-    public init(_ body: @escaping @Sendable (_ command: Command, _ input: String) async throws -> CommandResult) {
+    private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
+    let knock: Knock
+
+    /// `knock`: where the commands run, if that is not the network of this process.
+    public init(
+        _ knock: Knock? = nil,
+        _ body: @escaping @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
+    ) {
+        self.knock = knock ?? PortKnock.local
         self.body = body
     }
 
     /// In the namespaces of this process.
     public static let local = Self { command, input in try await command.result(input: input) }
-
-    /// In a named network namespace.
-    ///
-    /// Files and Unix sockets stay those of this process.
-    public static func namespace(_ name: String) -> Self {
-        Self { command, input in
-            try await Command(
-                "ip",
-                ["netns", "exec", name, command.program] + command.arguments,
-                environment: command.environment,
-                timeLimit: command.timeLimit
-            ).result(input: input)
-        }
-    }
 
     func callAsFunction(_ command: Command, input: String = "") async throws -> CommandResult {
         try await body(command, input)

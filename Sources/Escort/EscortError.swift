@@ -35,6 +35,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case channelNotHere(Channel, reason: String)
     /// Something answers where the peer's gates should drop everything.
     case gateOpen(HostName, address: String, port: Int)
+    /// Whether the peer's gates are closed cannot be seen from here.
+    case gateUnproven(HostName, address: String, port: Int)
     /// A move to this peer is under way.
     case inUse(HostName)
 
@@ -70,6 +72,9 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .gateOpen(let peer, let address, let port):
             "port \(port) of \(peer) answers at \(address) though no pinhole is open: its gates are not closed; check"
                 + " 'nft list table inet evenkeel' there"
+        case .gateUnproven(let peer, let address, let port):
+            "whether port \(port) of \(peer) is shut at \(address) could not be seen: the network between refuses to say;"
+                + " a firewall that answers in the place of \(peer)'s gates must let them be"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }

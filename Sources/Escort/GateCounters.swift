@@ -38,7 +38,11 @@ public struct GateCounters: Sendable, Equatable, Codable {
         outbound = counts[1]
         forwarded = counts[2]
         unplanned = counts[3]
-        clear = counts[4]
+        // What this host was about to send is counted for each peer.
+        clear = counters.filter { $0.key.hasPrefix(Gates.clearPrefix) }.values.reduce(into: counts[4]) {
+            $0.packets += $1.packets
+            $0.bytes += $1.bytes
+        }
         libvirt = counts[5]
     }
 

@@ -29,24 +29,29 @@ struct Gates: Sendable {
     var ruleset: String {
         let counters =
             GateCounters.names
-            + plan.peers.flatMap { [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0)] }
+            + plan.peers.flatMap {
+                [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0), Self.clearCounter($0)]
+            }
         return """
             table inet \(Self.table) {
             \(counters.map { "  counter \($0) { }" }.joined(separator: "\n"))
-              set \(Pinhole.innerSet) { type \(plan.local.inner.nftType); flags timeout; }
-              set \(Pinhole.lanSet) { type \(plan.local.address.nftType); flags timeout; }
-              set \(Pinhole.clearSet) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.nftType); flags timeout; }
+              set \(Pinhole.lanSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.clearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
             }
             flush table inet \(Self.table)
             table inet \(Self.table) {
               chain migration {
-                \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet) return
-                \(lanKeyword) daddr \(lan) \(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet) return
+                \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet(plan)) return
+                \(lanKeyword) daddr \(lan) \(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet(plan)) return
                 \(beginning) counter name dropped_unplanned drop
-                \(lanKeyword) daddr \(lan) \(lanKeyword) saddr != @\(Pinhole.clearSet) \(inTheClear) drop
+                \(lanKeyword) daddr \(lan) \(lanKeyword) saddr != @\(Pinhole.clearSet(plan)) \
+            @ih,0,32 \(Self.clearBeginnings) counter name dropped_clear drop
               }
               chain input {
                 type filter hook input priority filter - 10; policy accept;
+                iifname "lo" \(keyword) daddr \(inner) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
+                iifname "lo" \(lanKeyword) daddr \(lan) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
                 iifname "lo" return
                 \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
                 \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
@@ -73,12 +78,9 @@ struct Gates: Sendable {
     private var lanKeyword: String { plan.local.address.nftKeyword }
     private var lan: String { plan.local.address.description }
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
-    private var peerLAN: String { plan.peers.map(\.address.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }
     /// The first packet of a connection: what follows belongs to one that was let in, or to none.
     private var beginning: String { "tcp flags & (syn | ack) == syn" }
-    /// A payload that begins as QEMU's streams do when nobody encrypts them.
-    private var inTheClear: String { "@ih,0,32 \(Self.clearBeginnings) counter name dropped_clear" }
 
     private var notThroughTunnelInwards: String {
         switch implementation {
@@ -89,7 +91,6 @@ struct Gates: Sendable {
     }
 
     private var outputRules: [String] {
-        guard !plan.peers.isEmpty else { return [] }
         let (through, past): (String?, String) =
             switch implementation {
             case .kernel: ("rt ipsec exists", "rt ipsec missing ")
@@ -107,11 +108,15 @@ struct Gates: Sendable {
                 "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
             ].compactMap { $0 }
         }
-        return counting + [
-            "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop",
-            "\(lanKeyword) daddr { \(peerLAN) } \(lanKeyword) daddr != @\(Pinhole.clearSet) tcp dport \(ports) "
-                + "\(inTheClear) drop",
-        ]
+        // Who uses the inner address speaks to a peer, or to one that was a peer a moment ago: whoever it is, what does
+        // not enter IPsec stays here.
+        let sealed = ["oifname \"lo\" return", "\(keyword) saddr \(inner) \(past)counter name dropped_out drop"]
+        guard !plan.peers.isEmpty else { return sealed }
+        let clear = plan.peers.map { peer in
+            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.clearSet(plan)) tcp dport \(ports) "
+                + "@ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
+        }
+        return sealed + counting + ["\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"] + clear
     }
 
     /// Counts what goes into the tunnel to a peer.
@@ -119,6 +124,9 @@ struct Gates: Sendable {
     /// Counts what goes to a peer's migration ports outside the tunnel.
     static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
 
+    /// Counts what was on its way to a peer in the clear, and was dropped.
+    static func clearCounter(_ peer: MeshPlan.Member) -> String { clearPrefix + name(peer) }
+    static let clearPrefix = "clear_"
     /// Counts what goes to a peer over ssh.
     static func sshCounter(_ peer: MeshPlan.Member) -> String { "ssh_" + name(peer) }
 

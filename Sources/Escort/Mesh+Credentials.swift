@@ -21,16 +21,27 @@ extension Mesh {
         let (plan, _) = try ready()
         // Who does not take the old ones says nothing about the new.
         let silent = await refusals(of: plan.peers)
-        try await use(new, inventory)
+        do {
+            try await use(new, inventory)
+            try Task.checkCancellation()
+        } catch {
+            await putBack(old, inventory)
+            throw error
+        }
         let refusing = await refusals(of: plan.peers)
         if let (peer, refusal) = refusing.filter({ silent[$0.key] == nil }).min(by: { $0.key < $1.key }) {
-            try await use(old, inventory)
+            await putBack(old, inventory)
             return .putBack(refusedBy: peer, reason: refusal.description)
         }
         return .accepted(
             by: plan.peers.map(\.name).filter { refusing[$0] == nil },
             unasked: refusing.mapValues(\.description)
         )
+    }
+
+    /// Puts the old ones back in force; what charon does not take now, the next `apply` loads.
+    private func putBack(_ old: any Credentials, _ inventory: Inventory) async {
+        try? await use(old, inventory)
     }
 
     /// Puts new credentials in force without asking any peer: for revocations and anchors, which brook no delay.

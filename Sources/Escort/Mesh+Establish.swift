@@ -21,17 +21,32 @@ extension Mesh {
         async let refusal = credentialRefusal(by: member)
         // The side that does not open the path by itself leaves the other a moment to do so.
         try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
-        if let refusal = await refusal { throw refusal }
-        let reading = try await liveReading(of: member, deadline: deadline)
-        if let weakness = minimum.weakness(of: reading.association, reading.child) {
-            throw EscortError.weakAssociation(peer, reason: weakness)
+        let proven: Live
+        do {
+            proven = try await provePath(to: member, from: plan.local, implementation, deadline: deadline)
+        } catch {
+            throw await refusal ?? error
         }
-        try await checkRoute(to: member, from: plan.local, implementation)
-        let proven = try await proveTraffic(with: member, before: reading.child, deadline: deadline)
+        if let refusal = await refusal { throw refusal }
         return SecurityAssociation(proven.association, proven.child, implementation)
     }
 
     private typealias Live = (association: IKEAssociation, child: IKEAssociation.Child)
+
+    /// That the SA is strong enough, that packets are led into it, and that they pass.
+    private func provePath(
+        to peer: MeshPlan.Member,
+        from local: MeshPlan.Member,
+        _ implementation: ESPImplementation,
+        deadline: ContinuousClock.Instant
+    ) async throws -> Live {
+        let reading = try await liveReading(of: peer, deadline: deadline)
+        if let weakness = minimum.weakness(of: reading.association, reading.child) {
+            throw EscortError.weakAssociation(peer.name, reason: weakness)
+        }
+        try await checkRoute(to: peer, from: local, implementation)
+        return try await proveTraffic(with: peer, before: reading.child, deadline: deadline)
+    }
 
     /// Tries until it succeeds, the cause is plain, or time is up: when both sides open the path at once, charon's
     /// uniqueness check may end the one or the other attempt.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
 public import Fleet
 
 extension Mesh {
@@ -23,16 +22,7 @@ extension Mesh {
         at instant: Instant,
         _ runner: CommandRunner
     ) async -> GateProbe {
-        let outcome: GateProbe.Outcome
-        do {
-            let answer = try await runner(probe(address, port: port, within: probePatience))
-            let isRefusal = answer.standardError.contains("Connection refused")
-            outcome = answer.succeeded || isRefusal ? .open : .unknown
-        } catch CommandError.timedOut {
-            outcome = .shut
-        } catch {
-            outcome = .unknown
-        }
+        let outcome = await runner.knock(address.description, port, probePatience)
         return GateProbe(address: address.description, port: port, at: instant, outcome: outcome)
     }
 }

@@ -106,15 +106,19 @@ public actor Mesh {
             try await hostGates.removeAddress(old.local.inner)
             ownsAddress = false
         }
-        plan = wanted
-        let labelled = try await hostGates.close(
-            Gates(
-                plan: wanted,
-                implementation: implementation,
-                migrationPorts: migrationPorts,
-                sshPort: sshPort
-            )
+        let gates = Gates(
+            plan: wanted,
+            implementation: implementation,
+            migrationPorts: migrationPorts,
+            sshPort: sshPort
         )
+        let labelled: Bool
+        do { labelled = try await hostGates.close(gates) } catch {
+            // Without gates nothing is ready.
+            plan = nil
+            throw error
+        }
+        plan = wanted
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
@@ -165,10 +169,7 @@ public actor Mesh {
     public func beginMove(_ peer: HostName) async throws -> MoveMeter {
         let (plan, implementation) = try ready()
         let member = try plan.peer(peer)
-        guard !isInUse(peer) else { throw EscortError.inUse(peer) }
-        // Taken before the first wait, so that of two calls at the same time only one goes on.
-        let use = TunnelUse()
-        uses[peer] = WeakUse(use: use)
+        let use = try claim(peer)
         return try await MoveMeter(
             peer: peer,
             route: MigrationRoute(kind: .direct(address: member.inner.description)),
@@ -186,21 +187,31 @@ public actor Mesh {
         _ proof: CountedPassage.Proof
     ) async throws -> CountedPassage {
         let member = try self.peer(peer)
-        guard !isInUse(peer) else { throw EscortError.inUse(peer) }
-        let use = TunnelUse()
-        uses[peer] = WeakUse(use: use)
+        let use = try claim(peer)
         let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
         return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
             let counters = try await hostGates.counters()
-            guard let sent = counters[counter], let gates = GateCounters(named: counters) else {
+            guard let sent = counters[counter], let clear = counters[Gates.clearCounter(member)],
+                let gates = GateCounters(named: counters)
+            else {
                 throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
             }
             return LANReading(
                 sent: TrafficCounters(bytes: sent.bytes, packets: sent.packets),
-                clear: gates.clear.packets,
+                clear: clear.packets,
                 dropped: gates.packets
             )
         }
+    }
+
+    /// The way to a peer for one move, whatever its channel: two at once would vouch for each other.
+    ///
+    /// Does not wait, so that of two calls at the same time only one goes on.
+    func claim(_ peer: HostName) throws(EscortError) -> TunnelUse {
+        guard !isInUse(peer) else { throw .inUse(peer) }
+        let use = TunnelUse()
+        uses[peer] = WeakUse(use: use)
+        return use
     }
 
     func peer(_ name: HostName) throws -> MeshPlan.Member {

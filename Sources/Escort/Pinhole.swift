@@ -7,20 +7,22 @@ public import Fleet
 /// It is an element of an nft set with a timeout: the kernel closes it, whether the agent lives or not. What was let in
 /// stays connected; only new connections need it.
 struct Pinhole: Sendable, Equatable {
-    static let innerSet = "pinholes_inner"
-    static let lanSet = "pinholes_lan"
+    /// Sets are of one family of addresses: a fleet that changes it gets new ones.
+    static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
+    static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
     /// Peers with whom a migration in the clear was asked for by name.
-    static let clearSet = "in_clear"
+    static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
 
+    let plan: MeshPlan
     let peer: MeshPlan.Member
     let channel: Channel
 
     /// The sets that a channel needs the peer in; none where the memory does not come to the migration ports.
     private var elements: [(set: String, address: IPAddress)] {
         switch channel {
-        case .ipsec, .ipsecTLS: [(Self.innerSet, peer.inner)]
-        case .tls: [(Self.lanSet, peer.address)]
-        case .plain: [(Self.lanSet, peer.address), (Self.clearSet, peer.address)]
+        case .ipsec, .ipsecTLS: [(Self.innerSet(plan), peer.inner)]
+        case .tls: [(Self.lanSet(plan), peer.address)]
+        case .plain: [(Self.lanSet(plan), peer.address), (Self.clearSet(plan), peer.address)]
         case .ssh, .sealed: []
         }
     }
@@ -52,28 +54,30 @@ struct Pinhole: Sendable, Equatable {
 extension Mesh {
     /// Opens this host's migration ports for a peer, for the time in which its move may begin.
     public func openPinhole(for peer: HostName, channel: Channel, window: Duration) async throws {
-        let member = try self.peer(peer)
-        try await load(Pinhole(peer: member, channel: channel).opening(for: window), "opening a pinhole for \(peer)")
-    }
-
-    /// Lets this host send one migration to the peer in the clear: what `plain` needs at its source.
-    public func permitClear(to peer: HostName, window: Duration) async throws {
-        let address = try self.peer(peer).address
-        try await load(
-            Pinhole.adding(address, to: Pinhole.clearSet, for: window),
-            "letting a move to \(peer) go in the clear"
-        )
-    }
-
-    public func forbidClear(to peer: HostName) async throws {
-        let address = try self.peer(peer).address
-        try await load(Pinhole.removing(address, from: Pinhole.clearSet), "closing the way in the clear to \(peer)")
+        try await load(pinhole(peer, channel).opening(for: window), "opening a pinhole for \(peer)")
     }
 
     /// Closes them again: new connections are dropped, the one that was let in stays.
     public func closePinhole(for peer: HostName, channel: Channel) async throws {
-        let member = try self.peer(peer)
-        try await load(Pinhole(peer: member, channel: channel).closing, "closing the pinhole for \(peer)")
+        try await load(pinhole(peer, channel).closing, "closing the pinhole for \(peer)")
+    }
+
+    /// Lets this host send one migration to the peer in the clear: what `plain` needs at its source.
+    func permitClear(to peer: HostName, window: Duration) async throws {
+        let hole = try pinhole(peer, .plain)
+        let change = Pinhole.adding(hole.peer.address, to: Pinhole.clearSet(hole.plan), for: window)
+        try await load(change, "letting a move to \(peer) go in the clear")
+    }
+
+    func forbidClear(to peer: HostName) async throws {
+        let hole = try pinhole(peer, .plain)
+        let change = Pinhole.removing(hole.peer.address, from: Pinhole.clearSet(hole.plan))
+        try await load(change, "closing the way in the clear to \(peer)")
+    }
+
+    private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {
+        guard let plan else { throw EscortError.notApplied }
+        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel)
     }
 
     private func load(_ changes: String, _ step: String) async throws {

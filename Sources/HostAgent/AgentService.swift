@@ -22,6 +22,7 @@ public struct AgentService: Sendable {
     private let record: String?
     private let begunOrders: BegunOrders?
     private let identity: IdentityUpkeep?
+    private let closures: LocalClosures?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -33,7 +34,8 @@ public struct AgentService: Sendable {
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
     private static let connectingTime: Duration = .seconds(30)
 
-    /// `begunOrders`: the local file that remembers which orders this host has begun; `nil`: the ledger alone does.
+    /// `begunOrders`: the local file that remembers which orders this host has begun; `nil`: the ledger alone does; so
+    /// `closures`, which remembers what leaks have closed.
     ///
     /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
     /// host has none, as with pre-shared keys.
@@ -46,7 +48,8 @@ public struct AgentService: Sendable {
         logger: Logger,
         record: String? = nil,
         identity: IdentityUpkeep? = nil,
-        begunOrders: String? = nil
+        begunOrders: String? = nil,
+        closures: String? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -56,6 +59,7 @@ public struct AgentService: Sendable {
         self.logger = logger
         self.record = record
         self.identity = identity
+        self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.begunOrders = begunOrders.map { BegunOrders(path: $0) }
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
@@ -64,12 +68,9 @@ public struct AgentService: Sendable {
     public func run() async {
         let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
         await withDiscardingTaskGroup { group in
-            let sightings = PeerSightings(
-                of: settings.inventory,
-                for: host,
-                hypervisor: hypervisor,
-                logger: logger
-            )
+            let sightings = PeerSightings(for: host, hypervisor: hypervisor, logger: logger) {
+                await identity?.trusted(settings.inventory) ?? settings.inventory
+            }
             group.addTask { await sightings.keep() }
             group.addTask { await keepSampling(sightings) }
             group.addTask { await keepMesh() }
@@ -77,8 +78,12 @@ public struct AgentService: Sendable {
             var limits = limits
             limits.migration = settings.migration.timeLimit
             var core = recorded(AgentCore(host: host, limits: limits))
+            if let known = await closures?.read() { _ = core.handle(.closures(known, at: .byTheWallClock)) }
             for await event in events {
-                for effect in core.handle(event) { group.addTask { await carryOut(effect, post) } }
+                let effects = core.handle(event)
+                // Before what follows from it: a crash in between must not open what is closed.
+                await closures?.keep(core.core.closed.closures)
+                for effect in effects { group.addTask { await carryOut(effect, post) } }
             }
             group.cancelAll()
         }
@@ -244,7 +249,7 @@ extension AgentService {
     private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
         // The image of a sealed move goes to no port.
         guard order.channel != .sealed else { return nil }
-        let untilBegun = order.latestBeginning - .byTheWallClock + Self.connectingTime
+        let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
         do {
             try await channels.mesh.openPinhole(for: order.source, channel: order.channel, window: untilBegun)
             return nil
@@ -278,7 +283,9 @@ extension AgentService {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
-        if order.channel == .sealed, let failure = await sealedIsMissing() { return [failure] }
+        do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
+            return [PreflightFailure(check: .escort, host: host, reason: error.description)]
+        }
         // The image lies in memory beside the VM that is restored from it.
         let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
         let (reserved, isBeyondCounting) = promisedBytes.addingReportingOverflow(imageBytes)
@@ -375,8 +382,8 @@ extension AgentService {
 
     /// Feeds the core with the ledger's orders and reports, and with the time.
     private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
-        var orders: Cursor?
-        var reports: Cursor?
+        var orders = LedgerPlace()
+        var reports = LedgerPlace()
         var remarkLog = RemarkLog()
         var isCaughtUp = false
         var ledgerIsOut = false

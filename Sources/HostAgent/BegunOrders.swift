@@ -33,7 +33,11 @@ actor BegunOrders {
 
     private func read() throws -> [String: Instant] {
         guard FileManager.default.fileExists(atPath: path) else { return [:] }
-        return try JSONDecoder().decode([String: Instant].self, from: Data(contentsOf: URL(filePath: path)))
+        do {
+            return try JSONDecoder().decode([String: Instant].self, from: Data(contentsOf: URL(filePath: path)))
+        } catch {
+            throw BegunOrdersError(path: path, reason: "\(error)")
+        }
     }
 
     private func write(_ orders: [String: Instant]) throws {
@@ -43,12 +47,38 @@ actor BegunOrders {
         let data = try JSONEncoder().encode(orders)
         guard FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
         else {
-            throw CocoaError(.fileWriteUnknown)
+            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: draft])
         }
         let file = try FileHandle(forWritingTo: URL(filePath: draft))
         try file.write(contentsOf: data)
         try file.synchronize()
         try file.close()
-        guard rename(draft, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        guard rename(draft, path) == 0 else { throw Self.failure(path) }
+        try Self.sync(folder: folder)
+    }
+
+    /// Makes the new name durable: without it a power cut could bring the old file back.
+    private static func sync(folder: String) throws {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(folder) }
+        defer { close(descriptor) }
+        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure(folder) }
+    }
+
+    private static func failure(_ path: String) -> CocoaError {
+        let reason = String(cString: strerror(errno))
+        return CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path, NSLocalizedDescriptionKey: reason])
+    }
+}
+
+/// The file of begun orders is there and says nothing that can be read.
+struct BegunOrdersError: Error, CustomStringConvertible {
+    var path: String
+    var reason: String
+
+    var description: String {
+        "\(path) is damaged (\(reason)): which orders this host has begun is not known. With the agent stopped, cancel "
+            + "the orders that must not be begun again ('evenkeel cancel'), remove the file, and start the agent"
     }
 }

@@ -6,8 +6,12 @@ public import Ledger
 public import Logging
 
 /// Keeps what this host proves itself with, and whom it trusts, up with the cluster's roster.
+///
+/// A newer roster counts for records and for whom the mesh leads to at once, before anything that can fail. What else it
+/// asks for is tried, each step on its own, at each look until it succeeds: a revocation must not be lost because charon
+/// was down for a moment.
 public actor IdentityUpkeep {
-    /// As it was last loaded.
+    /// As it was last loaded, under the newest roster.
     public private(set) var identity: MemberIdentity
     /// What others verify records by; set anew with each roster.
     private let roster: CurrentRoster?
@@ -17,8 +21,22 @@ public actor IdentityUpkeep {
     /// Whether the mesh goes by these certificates, and not by pre-shared keys.
     private let servesMesh: Bool
     private let logger: Logger
+    private var outstanding = Outstanding()
     private var heldBack: (certificate: String, until: ContinuousClock.Instant)?
+    private var failures: [String] = []
     private var lastFailure: String?
+
+    /// What is to be done and is not done yet.
+    private struct Outstanding {
+        /// The identity is to be checked under the newest roster.
+        var identity = false
+        /// The mesh is to trust and show what the identity folder has now.
+        var credentials = false
+        /// What these authenticated before is to end.
+        var ended: Set<HostName> = []
+        /// libvirt and QEMU, too; after a start nobody knows whether they do.
+        var pki = true
+    }
 
     /// How long a certificate that a peer refused is left alone.
     private static let pause: Duration = .seconds(300)
@@ -49,34 +67,64 @@ public actor IdentityUpkeep {
 
     /// Looks for a newer roster and takes it up; says what changed and what failed, each once.
     public func look(_ mesh: Mesh, inventory: Inventory) async {
-        do {
-            try await takeUp(mesh, inventory)
-            lastFailure = nil
-        } catch {
-            let failure = "\(error)"
-            if failure != lastFailure, !Task.isCancelled {
-                logger.error("the identity is not brought up to date", metadata: ["reason": "\(failure)"])
+        failures = []
+        await attempt { _ = try await folder.update(fromLedger: ledgerFolder) }
+        await attempt { try enforce() }
+        if outstanding.identity { await attempt { try await reload() } }
+        if servesMesh, outstanding.credentials {
+            // Without a trial: a peer that could hold up a revocation by not answering would.
+            await attempt {
+                try await mesh.use(try CertificateCredentials(identity), trusted(inventory))
+                outstanding.credentials = false
             }
-            lastFailure = failure
         }
+        if servesMesh, !outstanding.ended.isEmpty {
+            await attempt {
+                try await mesh.end(outstanding.ended.sorted())
+                outstanding.ended = []
+            }
+        }
+        if !outstanding.identity, !outstanding.credentials { await attempt { try await renew(mesh, inventory) } }
+        if outstanding.pki {
+            await attempt {
+                try await pki?.install(identity)
+                outstanding.pki = false
+            }
+        }
+        tellFailures()
     }
 
-    private func takeUp(_ mesh: Mesh, _ inventory: Inventory) async throws {
-        let change = try await folder.update(fromLedger: ledgerFolder)
-        if change.isNew {
-            logger.notice("roster \(change.number) is in force", metadata: ["ended": "\(change.ended)"])
-            let before = identity.certificate
-            identity = try await folder.load()
-            roster?.roster = identity.roster
-            // Loading replaces a certificate that had expired, or that no anchor vouches for any more.
-            if change.trustChanged || identity.certificate != before {
-                // Without a trial: a peer that could hold up a revocation by not answering would.
-                if servesMesh { try await mesh.use(try CertificateCredentials(identity), trusted(inventory)) }
-                try await pki?.install(identity)
-            }
-            if servesMesh { try await mesh.end(change.endedHosts) }
+    private func attempt(_ step: () async throws -> Void) async {
+        do { try await step() } catch { failures.append("\(error)") }
+    }
+
+    private func tellFailures() {
+        let failure = failures.isEmpty ? nil : failures.joined(separator: "; ")
+        if let failure, failure != lastFailure, !Task.isCancelled {
+            logger.error("the identity is not brought up to date", metadata: ["reason": "\(failure)"])
         }
-        try await renew(mesh, inventory)
+        lastFailure = failure
+    }
+
+    /// Puts the roster of the identity folder in force, and notes what that asks for.
+    private func enforce() throws {
+        let stored = try folder.storedRoster()
+        guard stored != identity.roster else { return }
+        let change = IdentityChange(from: identity.roster, to: stored)
+        roster?.roster = stored
+        identity = identity.under(stored)
+        logger.notice("roster \(change.number) is in force", metadata: ["ended": "\(change.ended)"])
+        outstanding.identity = true
+        outstanding.ended.formUnion(change.endedHosts)
+        if change.trustChanged { (outstanding.credentials, outstanding.pki) = (true, true) }
+    }
+
+    /// Loading replaces a certificate that had expired, or that no anchor vouches for any more.
+    private func reload() async throws {
+        let before = identity.certificate
+        identity = try await folder.load()
+        outstanding.identity = false
+        if identity.certificate != before { (outstanding.credentials, outstanding.pki) = (true, true) }
     }
 
     private func renew(_ mesh: Mesh, _ inventory: Inventory) async throws {
@@ -84,27 +132,29 @@ public actor IdentityUpkeep {
         if let heldBack, heldBack.certificate == renewal, heldBack.until > .now { return }
         let old = identity.certificate.pem
         identity = try await folder.install(certificate: renewal)
-        if servesMesh {
-            do {
-                switch try await mesh.swap(to: try CertificateCredentials(identity), inventory: trusted(inventory)) {
-                case .accepted(let peers, let unasked):
-                    logger.notice(
-                        "a new certificate is in force",
-                        metadata: ["days": "\(identity.daysLeft)", "accepted by": "\(peers)"]
-                    )
-                    for (peer, reason) in unasked.sorted(by: { $0.key < $1.key }) {
-                        logger.warning("\(peer) could not be asked about it", metadata: ["reason": "\(reason)"])
-                    }
-                case .putBack(let peer, let reason):
-                    throw RenewalRefused(peer: peer, reason: reason)
+        outstanding.pki = true
+        guard servesMesh else { return }
+        do {
+            switch try await mesh.swap(to: try CertificateCredentials(identity), inventory: trusted(inventory)) {
+            case .accepted(let peers, let unasked):
+                logger.notice(
+                    "a new certificate is in force",
+                    metadata: ["days": "\(identity.daysLeft)", "accepted by": "\(peers)"]
+                )
+                for (peer, reason) in unasked.sorted(by: { $0.key < $1.key }) {
+                    logger.warning("\(peer) could not be asked about it", metadata: ["reason": "\(reason)"])
                 }
-            } catch {
-                identity = try await folder.install(certificate: old)
-                heldBack = (renewal, .now + Self.pause)
-                throw error
+            case .putBack(let peer, let reason):
+                throw RenewalRefused(peer: peer, reason: reason)
             }
+        } catch {
+            heldBack = (renewal, .now + Self.pause)
+            do { identity = try await folder.install(certificate: old) } catch {
+                // The old one counts no more: the new one is all there is.
+                outstanding.credentials = true
+            }
+            throw error
         }
-        try await pki?.install(identity)
     }
 }
 

@@ -82,7 +82,7 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// Knocks at the target's gates from here, where they must be shut; throws if one is open.
+    /// Knocks at the target's gates from here, where they must be shut; throws if one is not seen to be.
     ///
     /// A move in the clear has no gates to speak of: what is seen is told, and nothing follows from it.
     func probeGates(for order: MigrationOrder) async throws(OrderFailure) -> [GateProbe] {
@@ -94,8 +94,11 @@ struct MoveExecution: Sendable {
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
             throw OrderFailure(kind: .escort, reason: reason, runsOn: nil)
         }
-        if order.channel != .plain, let open = probes.first(where: { $0.outcome == .open }) {
-            let error = EscortError.gateOpen(order.target, address: open.address, port: open.port)
+        if order.channel != .plain, let open = probes.first(where: { $0.outcome != .shut }) {
+            let error =
+                open.outcome == .open
+                ? EscortError.gateOpen(order.target, address: open.address, port: open.port)
+                : EscortError.gateUnproven(order.target, address: open.address, port: open.port)
             throw refusal(.escort, error.description)
         }
         return probes

@@ -10,13 +10,19 @@ struct Preparation: Sendable, Equatable {
 
 /// The preparations of orders that were accepted and have not begun.
 actor Preparations {
-    private var kept: [OrderID: Preparation] = [:]
+    private var kept: [(order: OrderID, preparation: Preparation)] = []
+
+    /// An order that its target refused leaves an entry behind: the oldest go.
+    private static let most = 256
 
     func keep(_ preparation: Preparation, for order: OrderID) {
-        // An order that its target refused leaves an entry behind.
-        if kept.count >= 64 { kept = [:] }
-        kept[order] = preparation
+        kept.removeAll { $0.order == order }
+        kept.append((order, preparation))
+        if kept.count > Self.most { kept.removeFirst() }
     }
 
-    func take(_ order: OrderID) -> Preparation? { kept.removeValue(forKey: order) }
+    func take(_ order: OrderID) -> Preparation? {
+        guard let index = kept.firstIndex(where: { $0.order == order }) else { return nil }
+        return kept.remove(at: index).preparation
+    }
 }

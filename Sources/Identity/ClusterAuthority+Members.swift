@@ -7,6 +7,8 @@ extension ClusterAuthority {
     ///
     /// A member that is there is refused, unless `replacing`: then it gets new keys, all its certificates are revoked,
     /// and nothing that its old keys signed counts any more. One that was removed before comes back with new keys.
+    ///
+    /// A call that was cut short is made again: if its roster was written, the same folder is completed.
     public func add(
         _ enrollment: Enrollment,
         hardware: Roster.Hardware? = nil,
@@ -15,29 +17,26 @@ extension ClusterAuthority {
         folder target: String
     ) async throws {
         let before = roster[enrollment.name]
+        if let key = try unfinishedKey(of: enrollment.name) {
+            try finish(enrollment.name, key, in: target)
+            return
+        }
         if let before, before.revocation == nil, !replacing { throw IdentityError.alreadyMember(enrollment.name) }
         try requireEmpty(target)
         var next = roster
         if before != nil { try await revokeCertificates(of: enrollment.name, compromised: replacing, in: &next) }
         let key = SigningKey()
-        // The folder first: with the roster the old keys end.
+        // That it can be made is seen first: with the roster the old keys end.
         try IdentityFiles.makeFolder(target, mode: 0o700)
-        let paths = IdentityPaths(folder: target)
-        try IdentityFiles.write(key.pem, to: paths.key, mode: 0o600)
-        let certificate: Certificate
-        do {
-            let anchor = try await issuingAnchor()
-            try await enrollment.request(
-                key: paths.key,
-                to: requestPath(enrollment.name),
-                configuration: authority(anchor.key).configurationPath
-            )
-            certificate = try await issue(for: enrollment.name, lifetime: lifetime, by: anchor)
-        } catch {
-            // So that the same call can be made again.
-            IdentityFiles.remove(paths.key)
-            throw error
-        }
+        let draft = draftPath(enrollment.name)
+        try IdentityFiles.write(key.pem, to: draft, mode: 0o600)
+        let anchor = try await issuingAnchor()
+        try await enrollment.request(
+            key: draft,
+            to: requestPath(enrollment.name),
+            configuration: authority(anchor.key).configurationPath
+        )
+        let certificate = try await issue(for: enrollment.name, lifetime: lifetime, by: anchor)
         next.members.removeAll { $0.name == enrollment.name }
         next.members.append(
             Roster.Member(
@@ -48,9 +47,41 @@ extension ClusterAuthority {
                 hardware: hardware ?? before?.hardware
             )
         )
-        try IdentityFiles.write(certificate.pem, to: paths.certificate)
         try save(next)
+        try finish(enrollment.name, key, in: target)
+    }
+
+    /// Whether the member is missing, or a call of `add` for it was cut short.
+    public func lacks(_ name: LedgerWriter) throws -> Bool { try roster[name] == nil || unfinishedKey(of: name) != nil }
+
+    /// The key of a member that is on the roster and whose identity folder may not be complete.
+    private func unfinishedKey(of name: LedgerWriter) throws -> SigningKey? {
+        let draft = draftPath(name)
+        guard IdentityFiles.exists(draft) else { return nil }
+        // One that never came onto the roster is replaced by the next.
+        guard let key = try? SigningKey(pem: IdentityFiles.read(draft, secret: true)) else { return nil }
+        guard let member = roster[name], member.revocation == nil, member.keys.contains(key.verification) else {
+            return nil
+        }
+        return key
+    }
+
+    private func finish(_ name: LedgerWriter, _ key: SigningKey, in target: String) throws {
+        guard let member = roster[name] else { throw unknown(name) }
+        let paths = IdentityPaths(folder: target)
+        if IdentityFiles.exists(paths.key), try IdentityFiles.read(paths.key, secret: true) != key.pem {
+            throw IdentityError.exists(path: paths.key)
+        }
+        try IdentityFiles.makeFolder(target, mode: 0o700)
+        try IdentityFiles.write(key.pem, to: paths.key, mode: 0o600)
+        try IdentityFiles.write(member.certificate, to: paths.certificate)
         try IdentityFolder.write(signed, roster, to: paths)
+        IdentityFiles.remove(draftPath(name))
+    }
+
+    /// The key of a member that is being added; gone once its own folder has it.
+    private func draftPath(_ name: LedgerWriter) -> String {
+        "\(folder)/members/\(Enrollment.fileName(of: name)).key.new"
     }
 
     /// Takes a member off: its certificates are revoked, and what it writes from `ends` on counts no more.

@@ -35,6 +35,9 @@ public actor ClusterAuthority {
         self.now = now
     }
 
+    /// Whether the folder holds a cluster.
+    public static func exists(folder: String) -> Bool { IdentityFiles.exists(rosterPath(folder)) }
+
     /// Makes a new cluster with one authority and no member; refuses a folder that holds one.
     public static func create(
         folder: String,
@@ -44,7 +47,7 @@ public actor ClusterAuthority {
         guard folder.hasPrefix("/"), folder.utf8.allSatisfy({ $0 > 0x20 && !"$#\\\"'`;".utf8.contains($0) }) else {
             throw IdentityError.file(path: folder, reason: "it is no absolute path of plain characters")
         }
-        guard !IdentityFiles.exists(rosterPath(folder)) else { throw IdentityError.exists(path: rosterPath(folder)) }
+        guard !exists(folder: folder) else { throw IdentityError.exists(path: rosterPath(folder)) }
         try IdentityFiles.makeFolder(folder, mode: 0o700)
         let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
         for name in ["anchors", "members"] { try IdentityFiles.makeFolder("\(folder)/\(name)", mode: 0o700) }
@@ -75,16 +78,39 @@ public actor ClusterAuthority {
         let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
         let signed = try SignedRoster(json: Array(IdentityFiles.read(path).utf8))
         // Only keys in this very folder count: a roster of somebody else's would be signed again otherwise.
-        let keys = try IdentityFiles.entries("\(folder)/anchors").map {
-            try Authority(folder: "\(folder)/anchors/\($0)").signingKey().verification
-        }
+        let keys = try keys(in: folder)
         guard let roster = try signed.verified(by: keys) else { throw IdentityError.foreignRoster(path: path) }
         return ClusterAuthority(folder: folder, lock: lock, roster: roster, signed: signed, now: now)
     }
 
     /// Writes the signed roster into the ledger's folder, where every member finds it.
-    public func publish(to ledgerFolder: String) throws {
-        try Self.write(signed, to: "\(ledgerFolder)/\(SignedRoster.fileName)")
+    ///
+    /// Where a member was removed without the ledger at hand, how far its streams have come is put in first: until then
+    /// nothing that it ever wrote counts.
+    ///
+    /// Refuses a folder that holds no ledger, and one whose roster this cluster's authorities signed and that is newer,
+    /// or another with the same number: members would refuse this one.
+    public func publish(to ledgerFolder: String) async throws {
+        guard IdentityFiles.exists("\(ledgerFolder)/ledger.json") else {
+            let reason = "it is no ledger ('evenkeel ledger create' makes one): is ledger.folder right, is it mounted?"
+            throw IdentityError.file(path: ledgerFolder, reason: reason)
+        }
+        try await fillEnds(from: ledgerFolder)
+        let path = Self.rosterPath(ledgerFolder)
+        let keys = try Self.keys(in: folder)
+        if let bytes = try? IdentityFiles.readPublished(path), let there = try? SignedRoster(json: bytes),
+            let published = try? there.verified(by: keys), published.number >= roster.number, published != roster
+        {
+            throw IdentityError.publishedIsNewer(path: path, published: published.number, own: roster.number)
+        }
+        try Self.write(signed, to: path)
+    }
+
+    /// Those of all authorities here, retired ones too.
+    private static func keys(in folder: String) throws -> [VerificationKey] {
+        try IdentityFiles.entries("\(folder)/anchors").map {
+            try Authority(folder: "\(folder)/anchors/\($0)").signingKey().verification
+        }
     }
 
     // MARK: for the extensions

@@ -14,7 +14,8 @@ public struct IdentityChange: Sendable, Equatable {
 
     init(number: UInt64) { self.number = number }
 
-    init(from before: Roster, to after: Roster) {
+    /// What taking up `after` changes for a member that went by `before`.
+    public init(from before: Roster, to after: Roster) {
         number = after.number
         isNew = true
         trustChanged = before.anchors != after.anchors

@@ -22,6 +22,8 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     case foreignRoster(path: String)
     /// A roster older than one seen before, or another with the same number.
     case rolledBack(seen: UInt64, published: UInt64)
+    /// What is published is newer than what this cluster folder has, or another with the same number.
+    case publishedIsNewer(path: String, published: UInt64, own: UInt64)
     /// The roster does not know the key in this folder.
     case notAMember(folder: String)
     /// The roster lists the member with another key: it was added anew after this folder was made.
@@ -58,6 +60,9 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
         case .rolledBack(let seen, let published):
             "the published roster is number \(published), but number \(seen) was seen: it was rolled back and is not"
                 + " taken up; publish the newest with 'evenkeel certificates publish'"
+        case .publishedIsNewer(let path, let published, let own):
+            "'\(path)' is roster number \(published), signed by this cluster, and the cluster folder here is at \(own): it"
+                + " is an old copy, or two are in use; go on with the newest cluster folder"
         case .notAMember(let folder): "the roster in '\(folder)' has no member with the key there: install its bundle"
         case .replaced(let name): "\(name) was given new keys: install its new bundle in place of this one"
         case .revoked(let name, let reason): "\(name) was removed from the cluster: \(reason)"

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// Small files of identities: read only if nobody else could have written them, replaced as a whole and durably.
 enum IdentityFiles {
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    static func exists(_ path: String) -> Bool { Glibc.access(path, F_OK) == 0 }
 
     /// Reads a file of ours that nobody else can write and, where it is `secret`, nobody else can read.
     static func read(_ path: String, secret: Bool = false) throws(IdentityError) -> String {
@@ -26,12 +26,23 @@ enum IdentityFiles {
         return String(decoding: try bytes(descriptor, path), as: UTF8.self)
     }
 
-    /// Reads a file of whoever: what is in it must be proven by other means.
+    /// Reads a regular file of whoever: what is in it must be proven by other means.
     static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
         guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
         defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .file(path: path, reason: "it is not a regular file")
+        }
         return try bytes(descriptor, path)
+    }
+
+    /// Whose the file is and what its mode says; `nil` where there is none.
+    static func access(_ path: String) -> (owner: uid_t, mode: mode_t)? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        return (status.st_uid, status.st_mode & 0o7777)
     }
 
     private static func bytes(_ descriptor: Int32, _ path: String) throws(IdentityError) -> [UInt8] {

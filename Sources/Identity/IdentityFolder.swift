@@ -10,12 +10,22 @@ public import Ledger
 public struct IdentityFolder: Sendable {
     public let paths: IdentityPaths
     private let now: @Sendable () -> Instant
+    private let storage: StorageReader
 
     public static let defaultFolder = "/etc/evenkeel/identity"
 
     public init(_ folder: String, now: @escaping @Sendable () -> Instant = { .byTheWallClock }) {
+        self.init(folder, now: now, storage: StorageReader())
+    }
+
+    init(
+        _ folder: String,
+        now: @escaping @Sendable () -> Instant = { .byTheWallClock },
+        storage: StorageReader
+    ) {
         paths = IdentityPaths(folder: folder)
         self.now = now
+        self.storage = storage
     }
 
     /// Reads the identity and checks all of it: nobody else could read the key or write the rest, key and certificate
@@ -46,9 +56,11 @@ public struct IdentityFolder: Sendable {
     }
 
     /// Takes up what is published in the ledger's folder; see `update(from:)`.
+    ///
+    /// Storage that does not answer is given up on after some seconds.
     public func update(fromLedger folder: String) async throws -> IdentityChange {
         let path = "\(folder)/\(SignedRoster.fileName)"
-        let bytes = try IdentityFiles.readPublished(path)
+        let bytes = try await storage.read(path)
         guard let published = try? SignedRoster(json: bytes) else {
             throw IdentityError.file(path: path, reason: "it is no signed roster")
         }
@@ -140,7 +152,7 @@ public struct IdentityFolder: Sendable {
     }
 
     /// The roster here; nobody else can have written it, and one of its own anchors signed it.
-    private func storedRoster() throws -> Roster {
+    public func storedRoster() throws -> Roster {
         let text = try IdentityFiles.read(paths.roster)
         guard let signed = try? SignedRoster(json: Array(text.utf8)),
             let claimed = try? signed.unverified(),

@@ -32,6 +32,11 @@ public struct MemberIdentity: Sendable {
     public var anchorsPath: String { paths.anchors }
     public var revocationsPath: String { paths.revocations }
 
+    /// The same member under another roster, whether or not that one still vouches for it.
+    public func under(_ roster: Roster) -> MemberIdentity {
+        MemberIdentity(name: name, signingKey: signingKey, roster: roster, certificate: certificate, paths: paths)
+    }
+
     /// Whole days until the certificate expires.
     public var daysLeft: Int { Int((facts.expires - .byTheWallClock).inSeconds / 86400) }
 

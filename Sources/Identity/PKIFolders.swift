@@ -11,13 +11,34 @@ internal import Ledger
 public struct PKIFolders: Sendable {
     public let root: String
 
-    public init(root: String) { self.root = root }
+    /// There while libvirtd has not read what was written.
+    private var unread: String { "\(root)/libvirt/.evenkeel-unread" }
+    private let reload: Command
+
+    public init(root: String) {
+        // Not a restart, and no open connection suffers.
+        self.init(
+            root: root,
+            reload: Command("virt-admin", ["server-update-tls", "libvirtd"], timeLimit: .seconds(10))
+        )
+    }
+
+    init(root: String, reload: Command) {
+        self.root = root
+        self.reload = reload
+    }
 
     /// Writes what changed and has libvirtd read it again; QEMU reads at the start of each migration.
+    ///
+    /// Throws when libvirtd could not be told: the next call tries again.
     public func install(_ identity: MemberIdentity) async throws {
-        guard try write(identity) else { return }
-        // Not a restart, and no open connection suffers. A libvirtd that is down reads it when it starts.
-        _ = try? await Command("virt-admin", ["server-update-tls", "libvirtd"], timeLimit: .seconds(10)).result()
+        _ = try write(identity)
+        guard IdentityFiles.exists(unread) else { return }
+        do { _ = try await reload.run() } catch {
+            let reason = "libvirtd could not be told to read the certificates again (\(error)); is it running?"
+            throw IdentityError.file(path: root, reason: reason)
+        }
+        IdentityFiles.remove(unread)
     }
 
     /// Tells whether anything changed.
@@ -31,11 +52,24 @@ public struct PKIFolders: Sendable {
         }
         var changed = false
         func put(_ text: String, _ paths: String...) throws {
-            for path in paths.map({ "\(root)/\($0)" })
-            where (try? IdentityFiles.readPublished(path)) != Array(text.utf8) {
-                try IdentityFiles.write(text, to: path, mode: text == key ? 0o600 : 0o644)
-                if text == key, path.hasPrefix("\(root)/qemu/") { Self.giveToEmulator(path) }
+            for path in paths.map({ "\(root)/\($0)" }) {
+                let mode: mode_t = text == key ? 0o600 : 0o644
+                let emulator = text == key && path.hasPrefix("\(root)/qemu/") ? Self.emulator : nil
+                let (owner, group) = emulator ?? (geteuid(), getegid())
+                let access = IdentityFiles.access(path)
+                if access?.mode == mode, access?.owner == owner,
+                    (try? IdentityFiles.readPublished(path)) == Array(text.utf8)
+                {
+                    continue
+                }
+                // First, so that a crash in between forgets nothing.
+                if !changed { try IdentityFiles.write("", to: unread) }
                 changed = true
+                try IdentityFiles.write(text, to: path, mode: mode)
+                guard emulator == nil || chown(path, owner, group) == 0 else {
+                    let reason = "it cannot be given to QEMU's user (\(String(cString: strerror(errno))))"
+                    throw IdentityError.file(path: path, reason: reason)
+                }
             }
         }
         // The keys before the certificates: both are of one pair all the time, as a renewal keeps the key.
@@ -49,12 +83,11 @@ public struct PKIFolders: Sendable {
     }
 
     /// QEMU reads its key as the user that the distribution runs it as; where there is none, it is root's.
-    private static func giveToEmulator(_ path: String) {
+    private static var emulator: (uid_t, gid_t)? {
+        guard geteuid() == 0 else { return nil }
         for name in ["libvirt-qemu", "qemu"] {
-            if let user = getpwnam(name) {
-                chown(path, user.pointee.pw_uid, user.pointee.pw_gid)
-                return
-            }
+            if let user = getpwnam(name) { return (user.pointee.pw_uid, user.pointee.pw_gid) }
         }
+        return nil
     }
 }

@@ -82,14 +82,12 @@ public enum BulkTransfer {
 extension HostLab {
     private static let bulkPort: UInt16 = 5201
     private static let bulkLimit: Duration = .seconds(180)
-    /// Where a host of the lab has its certificate and key.
-    private static let identityFolder = "/etc/evenkeel/identity"
 
     /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path; `nil` for
     /// channels whose path cannot be had without a migration.
     ///
     /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
-    /// inner ones, with the hosts' own certificates.
+    /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target.
     public func bulkThroughput(
         from source: LabHost,
         to target: LabHost,
@@ -102,7 +100,8 @@ extension HostLab {
         case .ipsec: try await bulkTCP(from: source, to: target, target.innerAddress, programs, bytes)
         case .tls: try await bulkTLS(from: source, to: target, target.address, bytes)
         case .ipsecTLS: try await bulkTLS(from: source, to: target, target.innerAddress, bytes)
-        case .ssh, .sealed: nil
+        case .ssh: try await bulkSSH(from: source, to: target, bytes)
+        case .sealed: nil
         }
     }
 
@@ -134,21 +133,17 @@ extension HostLab {
         to target: LabHost,
         _ address: String,
         _ bytes: Int
-    ) async throws -> Double? {
-        let has = Command("test", ["-r", "\(Self.identityFolder)/key.pem"])
-        guard try await source.inside(has).result().succeeded, try await target.inside(has).result().succeeded else {
-            return nil
+    ) async throws -> Double {
+        func identity(_ host: LabHost) -> [String] {
+            let folder = host.identityFolder
+            return ["-cert", "\(folder)/certificate.pem", "-key", "\(folder)/key.pem", "-CAfile", "\(folder)/ca.pem"]
         }
-        let identity = [
-            "-cert", "\(Self.identityFolder)/certificate.pem", "-key", "\(Self.identityFolder)/key.pem",
-            "-CAfile", "\(Self.identityFolder)/ca.pem",
-        ]
         let log = target.logPath(of: "openssl")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
         let sink = "exec openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" >/dev/null"
         try await daemon.start(
-            [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity,
+            [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity(target),
             log: log
         )
         // It says nothing when it listens; its port does.
@@ -158,14 +153,20 @@ extension HostLab {
         let pour = """
             head -c "$1" /dev/zero | (shift; exec openssl s_client -quiet -no_ign_eof -verify_return_error "$@")
             """
+        let words = ["\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity(source)
+        return try await poured(pour, words, from: source, bytes)
+    }
+
+    private func bulkSSH(from source: LabHost, to target: LabHost, _ bytes: Int) async throws -> Double {
+        let pour = "head -c \"$1\" /dev/zero | ssh -T -i \"$2\" \"root@$3\" 'cat >/dev/null'"
+        return try await poured(pour, ["\(bytes)", LabSSH.loginKey, target.address], from: source, bytes)
+    }
+
+    /// Bytes per second of a script that ends when all have arrived.
+    private func poured(_ script: String, _ words: [String], from source: LabHost, _ bytes: Int) async throws -> Double
+    {
         let begin = ContinuousClock.now
-        try await source.run(
-            Command(
-                "sh",
-                ["-c", pour, "pour", "\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity,
-                timeLimit: Self.bulkLimit
-            )
-        )
+        try await source.run(Command("sh", ["-c", script, "pour"] + words, timeLimit: Self.bulkLimit))
         return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))
     }
 }

@@ -23,10 +23,11 @@ struct HostFiles: Sendable {
     /// Folders of the machine that the host has for itself.
     private static let privateFolders = [
         "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/swanctl", "/etc/pki",
+        "/etc/ssh",
     ]
 
     func write(kernelHasESP: Bool) throws {
-        for path in ["logs", "cgroup", "run/netns", "run/libvirt"] + Self.privateFolders {
+        for path in ["logs", "cgroup", "run/netns", "run/libvirt", "run/sshd"] + Self.privateFolders {
             try Files.makeFolder("\(folder)/\(path)")
         }
         try Files.write(libvirtdConf, to: "\(folder)/etc/libvirt/libvirtd.conf")
@@ -58,6 +59,7 @@ struct HostFiles: Sendable {
             mount --rbind \(folder)/cgroup /sys/fs/cgroup
             \(binds.joined(separator: "\n"))
             mount --bind \(site.hostsFile) /etc/hosts
+            mount --bind \(folder)/shadow /etc/shadow
             # A /run of its own: pid files and sockets of two hosts must not meet.
             mount --bind \(folder)/run /run
             hostname \(name)
@@ -84,15 +86,13 @@ struct HostFiles: Sendable {
         """
     }
 
-    /// Over TLS the daemon serves the cluster's hosts anywhere; plain TCP is open on the inner address alone, by the rule
-    /// in `LabNetwork`, as libvirtd knows one listening address for both.
+    /// The daemon serves the cluster's hosts, over TLS with certificates, and nobody without.
     private var libvirtdConf: String {
         """
         listen_tls = 1
         crl_file = "/etc/pki/CA/cacrl.pem"
         tls_allowed_dn_list = [ \(allowedSubjects) ]
-        listen_tcp = 1
-        auth_tcp = "none"
+        listen_tcp = 0
         auth_unix_ro = "none"
         auth_unix_rw = "none"
         listen_addr = "0.0.0.0"

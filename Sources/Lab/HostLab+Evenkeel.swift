@@ -34,7 +34,8 @@ extension HostLab {
         settings.decisionInterval = .seconds(2)
         settings.escort.ownCharon = true
         settings.escort.allowPlain = true
-        settings.escort.channels = [.ipsec, .sealed]
+        settings.escort.channels = [.ipsec, .tls, .ipsecTLS, .ssh, .sealed]
+        settings.escort.sshURI = "qemu+ssh://root@{address}/system?keyfile=\(LabSSH.loginKey)"
         settings.policy = Policy(
             cpu: Thresholds(upper: 0.75, lower: 0.60),
             memory: Thresholds(upper: 0.90, lower: 0.80),

@@ -17,6 +17,7 @@ public struct LabStatus: Sendable, Codable {
         public var cpuSecondsUsed: Double?
         public var libvirtd: [Int32]
         public var charon: [Int32]
+        public var sshd: [Int32]
         public var agent: [Int32]
     }
 
@@ -47,6 +48,7 @@ extension HostLab {
                     cpuSecondsUsed: try? host.capacity.cpuSecondsUsed(),
                     libvirtd: host.processes(of: "libvirtd"),
                     charon: host.processes(of: "charon"),
+                    sshd: host.processes(of: "sshd"),
                     agent: host.processes(of: "agent")
                 )
             },

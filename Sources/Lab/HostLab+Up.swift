@@ -78,6 +78,7 @@ extension HostLab {
     private func bringUpHosts(_ network: LabNetwork) async throws {
         for host in hosts { try Files.makeFolder(host.folder) }
         try await LabCluster(site: site).make(for: hosts)
+        try await LabSSH().make(for: hosts)
         try Files.write(hostNames, to: site.hostsFile)
         for host in hosts {
             try cgroups.makeHost(host.name.rawValue, memoryBytes: host.plan.memoryBytes)

@@ -17,6 +17,7 @@ struct LabCluster: Sendable {
             let hardware = Roster.Hardware(memoryBytes: host.plan.memoryBytes)
             try await authority.add(enrollment, hardware: hardware, folder: host.identityFolder)
         }
+        try await SharedLog.create(folder: site.ledgerFolder)
         try await authority.publish(to: site.ledgerFolder)
         let signed = await authority.signed
         for folder in [site.controllerIdentity, site.operatorIdentity] {

@@ -12,16 +12,16 @@ public struct LabHost: Sendable {
     public var name: HostName { files.plan.name }
     /// On the LAN.
     public var address: String { LabSite.lanAddress(ofHost: plan.number) }
-    /// Inside the tunnels; the lab puts it on `lo`, so that libvirtd can listen there before there is a tunnel.
+    /// Inside the tunnels; the lab puts it on `lo`.
     public var innerAddress: String { LabSite.innerAddress(ofHost: plan.number) }
     /// Private to the host by convention, visible to all under this path.
     public var folder: String { files.folder }
     /// For `swanctl --uri`.
     public var viciURI: String { "unix://\(files.viciSocket)" }
-    /// For peers, through the tunnel.
-    public var libvirtURI: String { "qemu+tcp://\(innerAddress)/system" }
     /// For peers, over the LAN with mutual certificates; hosts know each other's names.
-    public var libvirtTLSURI: String { "qemu+tls://\(name)/system" }
+    ///
+    /// It does not depend on the tunnel: what became of a VM can be asked when that is down.
+    public var libvirtURI: String { "qemu+tls://\(name)/system" }
     /// Key, certificate and roster of the host.
     public var identityFolder: String { "\(folder)/identity" }
     /// In memory, for images in the clear; /dev/shm is all hosts'.
@@ -34,7 +34,7 @@ public struct LabHost: Sendable {
         InventoryHost(name: name, address: address, innerAddress: innerAddress, libvirtURI: libvirtURI)
     }
 
-    /// Where a daemon's output goes: `libvirtd`, `charon` or `agent`.
+    /// Where a daemon's output goes: `libvirtd`, `charon`, `sshd` or `agent`.
     public func logPath(of daemon: String) -> String { files.log(daemon) }
 
     /// The command as it must be started to run inside the host's namespaces and cgroup.
@@ -92,6 +92,22 @@ public struct LabHost: Sendable {
         try await run(Command("rm", ["-f", "/run/charon.pid", files.viciSocket]))
     }
 
+    /// Starts the host's ssh server, which lets in the lab's other hosts by their keys.
+    public func startSSH() async throws {
+        guard let program = Requirements.path(of: "sshd") else {
+            throw LabError.notPossibleHere(["sshd: no such program; it was there a moment ago"])
+        }
+        try await daemon.start([files.enter, program, "-D", "-e"], log: logPath(of: "sshd"))
+        try await waitUntil("sshd on \(name)", within: .seconds(15), log: logPath(of: "sshd")) {
+            try await run(Command("ss", ["-Hltn"])).contains("\(address):22 ")
+        }
+    }
+
+    /// Its sessions end with it.
+    public func killSSH(signal: DaemonSignal = .kill) async throws {
+        try await daemon.end(named: "sshd", signal: signal)
+    }
+
     /// Writes the configuration to `agent.yaml` in the host's folder and starts the agent with the path as its last
     /// argument.
     ///
@@ -120,7 +136,7 @@ public struct LabHost: Sendable {
         try await daemon.end(named: commandName(of: "agent"), signal: signal)
     }
 
-    /// The processes of `libvirtd`, `charon` or `agent`; empty when it does not run.
+    /// The processes of `libvirtd`, `charon`, `sshd` or `agent`; empty when it does not run.
     public func processes(of name: String) -> [Int32] { daemon.processes(named: commandName(of: name)) }
 
     /// The QEMU processes of the guests here, incoming ones included.
@@ -149,5 +165,6 @@ public struct LabHost: Sendable {
         }
         try await startCharon()
         try await startLibvirtd()
+        try await startSSH()
     }
 }

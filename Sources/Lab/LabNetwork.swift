@@ -28,7 +28,7 @@ struct LabNetwork: Sendable {
     func makeHost(_ plan: HostPlan) async throws {
         let namespace = site.namespace(ofHost: plan.number)
         try await addNamespace(namespace)
-        // libvirtd listens on the inner address from its start, the tunnels come later.
+        // There from the start, the tunnels come later.
         try await ip(namespace, "addr add \(LabSite.innerAddress(ofHost: plan.number))/32 dev lo")
         // An address of its own: else the bridge takes one of its ports', and changes it when guests come and go.
         let mac = "52:54:00:78:00:\(hexadecimal(UInt64(plan.number), digits: 2))"
@@ -37,16 +37,6 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set eth0 master \(LabSite.bridge)")
         try await ip(namespace, "addr add \(LabSite.lanAddress(ofHost: plan.number))/24 dev \(LabSite.bridge)")
         try await ip(namespace, "link set \(LabSite.bridge) up")
-        // libvirtd's plain TCP asks nobody who he is: not on the LAN.
-        let rule = """
-            table inet lab {
-              chain input {
-                type filter hook input priority filter - 20; policy accept;
-                iifname != "lo" ip daddr != \(LabSite.innerAddress(ofHost: plan.number)) tcp dport 16509 drop
-              }
-            }
-            """
-        try await Command("ip", ["netns", "exec", namespace, "nft", "-f", "-"]).run(input: rule)
     }
 
     /// A machine on the LAN that is in no mesh and runs nothing; there already is fine.

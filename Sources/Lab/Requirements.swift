@@ -10,7 +10,7 @@ enum Requirements {
         ("tgtd", "tgt"), ("tgtadm", "tgt"), ("libvirtd", "libvirt-daemon-system"), ("virsh", "libvirt-clients"),
         ("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"),
         ("swanctl", "strongswan-swanctl"), ("tcpdump", "tcpdump"), ("nft", "nftables"), ("cc", "gcc"),
-        ("openssl", "openssl"),
+        ("openssl", "openssl"), ("sshd", "openssh-server"), ("ssh", "openssh-client"),
         ("apt-get", "apt"), ("dpkg-deb", "dpkg"),
     ]
 

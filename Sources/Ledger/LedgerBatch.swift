@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// What one read found: records in the order in which they were appended, and all that was left out, with the reason.
 public struct LedgerBatch<Entry: LedgerEntry>: Sendable {
@@ -71,7 +72,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
     }
 
     public var description: String {
-        "skipped \(bytes) bytes at \(at)\(writer.map { ", named as \($0)'s" } ?? ""): \(reason)"
+        // A reason may quote the line, which is in anybody's words.
+        "skipped \(bytes) bytes at \(at)\(writer.map { ", named as \($0)'s" } ?? ""): \(reason)".plainText(limit: 300)
     }
 }
 

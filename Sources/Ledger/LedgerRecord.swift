@@ -48,7 +48,10 @@ extension LedgerWriter: Codable {
         let container = try decoder.singleValueContainer()
         let word = try container.decode(String.self)
         guard let writer = Self(word) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(word)' is no writer")
+            throw DecodingError.dataCorruptedError(
+                in: container,
+                debugDescription: "'\(word.plainText(limit: 80))' is no writer"
+            )
         }
         self = writer
     }

@@ -186,7 +186,7 @@ extension SettingKey {
         ),
         key(
             "escort.ssh_uri",
-            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system ({name}: its name).",
+            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system.",
             \.escort.sshURI,
             parse: { text throws(ValueError) in try parseSSHURI(text) },
             show: { $0 }

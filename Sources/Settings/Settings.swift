@@ -58,7 +58,7 @@ public struct EscortSettings: Sendable, Equatable {
     /// The channels that this host has been set up for.
     public var channels: [Channel] = [.ipsec]
     public var minimumSuite = MinimumSuite.aes256
-    /// Under which libvirt URI peers are reached over ssh, with `{address}` and `{name}` for theirs; `nil`: not at all.
+    /// Under which libvirt URI peers are reached over ssh, with `{address}` for theirs; `nil`: not at all.
     public var sshURI: String?
     /// Where this host's hypervisor takes migrations, both ends included.
     public var migrationPorts = 49152...49215

@@ -172,10 +172,10 @@ func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
 
 /// A libvirt URI over ssh that asks who the peer is.
 func parseSSHURI(_ text: String) throws(ValueError) -> String {
-    guard text.contains("+ssh://"), text.contains("{address}") || text.contains("{name}") else {
+    guard text.contains("+ssh://"), text.contains("{address}") else {
         throw ValueError(reason: "'\(text)' is no URI such as qemu+ssh://root@{address}/system")
     }
-    guard !text.contains("no_verify=1") else {
+    guard !text.contains("no_verify=") else {
         throw ValueError(reason: "'\(text)' would talk to anybody (no_verify)")
     }
     return text

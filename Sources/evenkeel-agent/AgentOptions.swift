@@ -39,8 +39,15 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
-    func channels(_ settings: Settings, of host: HostName, _ identity: MemberIdentity?) throws -> Channels {
-        Channels(
+    /// `roster`: what the cluster says of the peers' certificates, as it is renewed.
+    func channels(
+        _ settings: Settings,
+        of host: HostName,
+        _ identity: MemberIdentity?,
+        _ roster: CurrentRoster?
+    ) throws -> Channels {
+        let goesByCertificates = settings.escort.pskFile == nil
+        return Channels(
             mesh: try mesh(settings, of: host, identity),
             tls: identity.map {
                 TLSFiles(
@@ -52,16 +59,24 @@ struct AgentOptions: ParsableArguments {
             },
             ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
             configured: settings.escort.channels
-        )
+        ) { peer in
+            guard goesByCertificates, let pem = roster?.roster[.host(peer)]?.certificate else { return nil }
+            return try? await Certificate(pem: pem, path: "roster: \(peer)").facts
+        }
     }
 
     /// This host's identity, checked; `nil` where the mesh goes by pre-shared keys and there is none.
     func identity(_ settings: Settings, of host: HostName) async throws -> MemberIdentity? {
         let folder = settings.identity.folder
         if settings.escort.pskFile != nil, !FileManager.default.fileExists(atPath: folder) { return nil }
-        // What fails here is tried again, and told, while the agent runs.
-        _ = try? await IdentityFolder(folder).update(fromLedger: settings.ledger.folder)
-        let identity = try await IdentityFolder(folder).load()
+        let own = IdentityFolder(folder)
+        let identity: MemberIdentity
+        // The ledger's storage may be dead, and the gates must not wait for it: a newer roster is taken up by
+        // `IdentityUpkeep`, unless without one there is no identity to begin with.
+        do { identity = try await own.load() } catch {
+            _ = try? await own.update(fromLedger: settings.ledger.folder)
+            identity = try await own.load()
+        }
         guard identity.name == .host(host) else {
             throw SettingsError(
                 origin: folder,

@@ -56,11 +56,12 @@ struct RunCommand: AsyncParsableCommand {
             host: host.rawValue,
             ledger: try ledger(settings, of: host, identity, roster),
             hypervisor: LibvirtHypervisor(uri: settings.hypervisorURI),
-            channels: try options.channels(settings, of: host, identity),
+            channels: try options.channels(settings, of: host, identity, roster),
             logger: logger,
             record: record,
-            identity: try await upkeep(identity, roster, settings, logger),
-            begunOrders: marksPath(settings, of: host) + ".begun"
+            identity: upkeep(identity, roster, settings, logger),
+            begunOrders: marksPath(settings, of: host) + ".begun",
+            closures: marksPath(settings, of: host) + ".closed"
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
@@ -117,7 +118,7 @@ struct RunCommand: AsyncParsableCommand {
         _ roster: CurrentRoster?,
         _ settings: Settings,
         _ logger: Logger
-    ) async throws -> IdentityUpkeep? {
+    ) -> IdentityUpkeep? {
         guard let identity else { return nil }
         let left = identity.daysLeft
         logger.log(
@@ -126,7 +127,6 @@ struct RunCommand: AsyncParsableCommand {
             metadata: ["roster": "\(identity.roster.number)"]
         )
         let pki = settings.identity.libvirtPKI.map { PKIFolders(root: $0) }
-        try await pki?.install(identity)
         return IdentityUpkeep(
             folder: IdentityFolder(settings.identity.folder),
             identity: identity,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Controller
+import Coordination
+import Fleet
 import Foundation
 import Ledger
 import Settings
@@ -44,17 +47,36 @@ struct ConfigurationOptions: ParsableArguments {
     }
 
     /// The ledger in an operator's hands; without his key it can be read, which any member's roster is enough for.
-    func openOperatorsLedger(_ settings: Settings) throws -> SharedLog {
+    func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
         guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
-        let own = settings.identity.operator
-        let others = [settings.identity.controller, settings.identity.folder]
-        let folder = ([own] + others).first { FileManager.default.fileExists(atPath: $0) } ?? own
+        let folder = Self.readersFolder(settings)
+        // The others' folders are for their daemons to bring up to date: those must see what changed.
+        if folder == settings.identity.operator {
+            await RosterUpdate.bring(folder, upTo: settings.ledger.folder) { printError($0) }
+        }
         let security = try MemberFolder(folder).security(
             inLedger: settings.ledger.folder,
             requiringKey: false,
-            withKey: folder == own
+            withKey: folder == settings.identity.operator
         )
         return openLedger(settings, as: .operator, security: security)
+    }
+
+    /// What the roster says of the hosts' machines; nothing where there is none to be read.
+    func enrolledHardware(_ settings: Settings) -> [HostName: EnrolledHardware] {
+        guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
+            return [:]
+        }
+        folder.takeUpRoster(inLedger: settings.ledger.folder)
+        return folder.roster.roster.enrolledHardware
+    }
+
+    /// The operator's folder, or that of another member on this machine: any roster is good for reading.
+    private static func readersFolder(_ settings: Settings) -> String {
+        let identity = settings.identity
+        return [identity.operator, identity.controller, identity.folder].first {
+            FileManager.default.fileExists(atPath: $0)
+        } ?? identity.operator
     }
 
     private func openLedger(

@@ -10,7 +10,7 @@ extension FleetView {
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
         if !closed.isEmpty { sections.append(closedTable.text) }
         if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
-        if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
+        if !warnings.isEmpty { sections.append(warnings.map { "warning: \($0)".plainText() }.joined(separator: "\n")) }
         return sections.joined(separator: "\n\n")
     }
 
@@ -61,7 +61,7 @@ extension FleetView {
                     move.order.target.rawValue,
                     move.stage.rawValue,
                     move.outcome?.totalSeconds.map(Self.seconds) ?? "-",
-                    move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
+                    move.outcome?.downtimeSeconds.map(Self.milliseconds) ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
                     move.failure?.reason ?? move.order.reason,
                 ]
@@ -82,7 +82,14 @@ extension FleetView {
         )
     }
 
-    static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+    /// What is absurd is shown as more than a million: any member can write any figure.
+    static func percent(_ share: Double) -> String { whole(share * 100, "%") }
+
+    static func milliseconds(_ seconds: Double) -> String { whole(seconds * 1000, "ms") }
+
+    private static func whole(_ value: Double, _ unit: String) -> String {
+        value.isFinite && abs(value) <= 1e6 ? "\(Int(value.rounded())) \(unit)" : "over 1000000 \(unit)"
+    }
 
     static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
 
@@ -91,7 +98,12 @@ extension FleetView {
 }
 
 /// Columns of text, each as wide as its widest cell; the last may run on.
+///
+/// Cells may be in the words of any member: what is not printable is shown, not done, and what is too long is cut.
 struct TextTable {
+    private static let cellLimit = 120
+    private static let lastCellLimit = 1000
+
     var header: [String]
     var rows: [[String]]
     var empty: String
@@ -104,7 +116,11 @@ struct TextTable {
 
     var text: String {
         guard !rows.isEmpty else { return empty }
-        let all = [header] + rows
+        let all =
+            [header]
+            + rows.map { row in
+                row.enumerated().map { $1.plainText(limit: $0 == row.count - 1 ? Self.lastCellLimit : Self.cellLimit) }
+            }
         let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
         return all.map { row in
             row.indices.map { column in

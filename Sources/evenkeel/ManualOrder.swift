@@ -10,6 +10,8 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case unknownHost(HostName, known: [HostName])
     case unknownVM(String)
     case ambiguous(String, uuids: [VMID])
+    /// More than one host says that it runs the VM, and no finished move tells which.
+    case claimedTwice(String, by: [HostName])
     case alreadyThere(String, HostName)
     case notTakenUp(HostName)
     case sourceSilent(HostName, OrderID, stage: FleetView.Stage)
@@ -25,13 +27,16 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
         case .ambiguous(let vm, let uuids):
             "several VMs are called '\(vm)': name one by its uuid: \(uuids.map(\.rawValue).joined(separator: ", "))"
-        case .alreadyThere(let vm, let host): "\(vm) is on \(host) already"
+        case .claimedTwice(let vm, let hosts):
+            "\(hosts.map(\.rawValue).joined(separator: " and ")) both say that they run \(vm.plainText(limit: 80)), and no finished move"
+                + " explains it: nothing is ordered; look there with 'virsh list' which of them does"
+        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) is on \(host) already"
         case .notTakenUp(let host): "the agent of \(host) did not take up the order: is evenkeel-agent running there?"
         case .sourceSilent(let host, let order, let stage):
             "nothing more is heard of order \(order) (\(stage)): the agent of \(host) is silent; once it is back it reports"
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
-        case .notMoved(let reason): reason
+        case .notMoved(let reason): reason.plainText()
         }
     }
 }
@@ -42,22 +47,32 @@ enum ManualOrder {
         moving vm: String,
         to target: HostName,
         channel: Channel,
-        lifetime: Duration,
+        policy: Policy,
         view: FleetView
     ) throws(ManualOrderError) -> MigrationOrder {
         guard view.hosts.contains(where: { $0.name == target }) else {
             throw .unknownHost(target, known: view.hosts.map(\.name))
         }
-        // Just after a move two hosts' samples show the VM, and a dead host's last one for ever: the newest counts.
         let here = view.hosts.flatMap { host in
             (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
                 .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
+        // A dead host's last sample shows it for ever: the newest counts.
         guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
         guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
             throw .ambiguous(vm, uuids: here.map(\.vm.id))
         }
-        let (source, found) = (newest.host, newest.vm)
+        var (source, found) = (newest.host, newest.vm)
+        let fresh = here.filter { view.at - $0.at <= policy.staleAfter }
+        if fresh.count > 1 {
+            // Just after a move both hosts' samples show the VM. Otherwise one of them may lie to have it.
+            let arrivals = view.moves.filter { $0.stage == .done && $0.order.vm == found.id }
+            guard let arrival = arrivals.max(by: { $0.changedAt < $1.changedAt })?.order,
+                let there = fresh.first(where: { $0.host == arrival.target }),
+                fresh.allSatisfy({ $0.host == arrival.target || $0.host == arrival.source })
+            else { throw .claimedTwice(found.name, by: fresh.map(\.host).sorted()) }
+            (source, found) = (there.host, there.vm)
+        }
         guard source != target else { throw .alreadyThere(found.name, target) }
         let now = Instant.byTheWallClock
         return MigrationOrder(
@@ -71,7 +86,7 @@ enum ManualOrder {
             definition: found.definition,
             issuedAt: now,
             notBefore: now,
-            expires: now + lifetime,
+            expires: now + policy.orderLifetime,
             issuer: .operator,
             reason: "asked for by name"
         )
@@ -116,8 +131,8 @@ enum ManualOrder {
     static func summary(_ move: FleetView.Move) -> String {
         var parts = ["\(move.order.vmName) runs on \(move.order.target)"]
         if let total = move.outcome?.totalSeconds { parts.append("total \(FleetView.seconds(total))") }
-        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(Int((down * 1000).rounded())) ms") }
+        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(FleetView.milliseconds(down))") }
         if let evidence = move.evidence { parts.append("path: \(evidence.verdict.rawValue)") }
-        return parts.joined(separator: ", ")
+        return parts.joined(separator: ", ").plainText()
     }
 }

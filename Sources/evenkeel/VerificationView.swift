@@ -16,18 +16,15 @@ struct VerificationView: Encodable {
         var findings: [EvidenceCheck.Finding]
     }
 
-    /// What the ledger has and readers do not count.
-    struct Refusal: Encodable {
-        var text: String
-        /// A line that its writer was stopped in proves nothing.
-        var isFailure: Bool
-    }
-
     var moves: [Move]
-    var refusals: [Refusal]
+    /// What the streams of orders and reports have and readers do not count, each kind once with its number.
+    var refusals: [LedgerRemarks.Entry]
+    /// Whether anything is not as it must be, or not proven.
     var failed: Bool
 
     /// `only`: the one order that is asked for; the orders of which nothing is known to have begun are left out else.
+    ///
+    /// What is refused fails the check of one order as well: any of it may have been a report of that order.
     static func read(
         _ ledger: any FleetLedger,
         only wanted: OrderID?,
@@ -36,41 +33,24 @@ struct VerificationView: Encodable {
         var orders: [MigrationOrder] = []
         var known: Set<OrderID> = []
         var reports: [OrderID: [OrderReport]] = [:]
-        var refusals = try await read(OrderRecord.self, in: ledger) { record in
+        var place = LedgerPlace()
+        var remarks = try await ledger.readOn(OrderRecord.self, from: &place) { record in
             guard case .migrate(let order) = record, known.insert(order.id).inserted else { return }
             orders.append(order)
         }
-        refusals += try await read(OrderReport.self, in: ledger) { reports[$0.order, default: []].append($0) }
+        place = LedgerPlace()
+        remarks.add(
+            try await ledger.readOn(OrderReport.self, from: &place) { reports[$0.order, default: []].append($0) }
+        )
         let checks = orders.filter { wanted == nil || $0.id == wanted }
             .map { EvidenceCheck($0, reports: reports[$0.id] ?? [], minimum: minimum) }
             .filter { wanted != nil || $0.stage == .done || $0.evidence != nil || $0.failed }
-        let failed = checks.contains(where: \.failed) || (wanted == nil && refusals.contains(where: \.isFailure))
-        return VerificationView(moves: checks.map(Move.init), refusals: refusals, failed: failed)
+        let failed = checks.contains { $0.failed || $0.unproven } || remarks.entries.contains(where: isFailure)
+        return VerificationView(moves: checks.map(Move.init), refusals: remarks.entries, failed: failed)
     }
 
-    private static func read<Entry: LedgerEntry>(
-        _ entries: Entry.Type,
-        in ledger: any FleetLedger,
-        take: (Entry) -> Void
-    ) async throws -> [Refusal] {
-        var refusals: [Refusal] = []
-        var cursor: Cursor?
-        while true {
-            let batch = try await ledger.read(entries, from: cursor)
-            for record in batch.records {
-                if record.body.mayBeWritten(by: record.writer) {
-                    take(record.body)
-                } else {
-                    let text = "\(Entry.stream): what \(record.writer) wrote is not for it to say"
-                    refusals.append(Refusal(text: text, isFailure: true))
-                }
-            }
-            refusals += batch.skipped.map { Refusal(text: "\(Entry.stream): \($0)", isFailure: $0.reason != .torn) }
-            if let gap = batch.gap { refusals.append(Refusal(text: "\(Entry.stream): \(gap)", isFailure: false)) }
-            cursor = batch.next
-            if !batch.hasMore { return refusals }
-        }
-    }
+    /// A line that its writer was stopped in proves nothing, and neither does what retention has removed.
+    private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool { entry.kind != .torn && entry.kind != .gap }
 }
 
 extension VerificationView.Move {
@@ -87,7 +67,8 @@ extension VerificationView.Move {
 
     fileprivate var result: String {
         let failures = findings.count { $0.severity == .failure }
-        return failures == 0 ? "ok" : "FAILED (\(failures))"
+        if failures > 0 { return "FAILED (\(failures))" }
+        return findings.contains { $0.severity == .unproven } ? "unproven" : "ok"
     }
 }
 
@@ -106,12 +87,23 @@ extension VerificationView {
             ).text
         ]
         let findings = moves.flatMap { move in
-            move.findings.map { "\(move.order): \($0.severity == .failure ? "FAILED" : "note"): \($0.text)" }
+            move.findings.map { finding in
+                let word =
+                    switch finding.severity {
+                    case .failure: "FAILED"
+                    case .unproven: "UNPROVEN"
+                    case .note: "note"
+                    }
+                // Evidence is in its host's words.
+                return "\(move.order): \(word): \(finding.text)".plainText()
+            }
         }
         if !findings.isEmpty { sections.append(findings.joined(separator: "\n")) }
-        let refused = refusals.map { "ledger: \($0.isFailure ? "REFUSED" : "note"): \($0.text)" }
+        let refused = refusals.map { "ledger: \(Self.isFailure($0) ? "REFUSED" : "note"): \($0)" }
         if !refused.isEmpty { sections.append(refused.joined(separator: "\n")) }
-        sections.append(failed ? "NOT all is as it must be." : "All that is there to check is as it must be.")
+        sections.append(
+            failed ? "NOT all is as it must be, or proven." : "All that is there to check is as it must be."
+        )
         return sections.joined(separator: "\n\n")
     }
 }

@@ -226,6 +226,52 @@ struct ClaimTests {
         #expect(fleet.verdict == nil)
     }
 
+    @Test func aLiarCannotEndItsProbationByItsOwnClock() {
+        for ahead in [Policy().staleAfter - .seconds(1), Policy().cooldown + .seconds(60), .seconds(86400)] {
+            var fleet = ClaimedFleet(hosts: 4)
+            fleet.lie = { $0.cpu?.capacityCores = 32 }
+            fleet.run(180)
+            #expect(fleet.verdict != nil)
+            fleet.lie = { $0.at = $0.at + ahead }
+            fleet.run(20)
+            #expect(fleet.verdict != nil, "dated \(ahead) ahead")
+            fleet.lie = { _ in }
+            fleet.run(1800)
+            #expect(fleet.verdict == nil, "forgiven by the controller's clock")
+        }
+    }
+
+    @Test func whatIsSaidOfHostsThatSayNothingThemselvesIsNotKept() {
+        func verdict(decides: Bool) -> String? {
+            var core = inControl(Policy())
+            let ghost = HostName("ghost")
+            func sample(_ host: HostName, _ second: Int, cores: Double) -> LoadSample {
+                LoadSample(host: host, at: .second(second), cpu: CPULoad(capacityCores: cores, busyCores: 1))
+            }
+            for witness in [h1, h2] {
+                var told = sample(witness, 5, cores: 8)
+                told.sightings = [
+                    PeerSighting(
+                        host: ghost,
+                        at: .second(5),
+                        cpus: 1,
+                        memoryBytes: 1 << 30,
+                        availableBytes: nil,
+                        activeVMs: [],
+                        vmMemoryBytes: 0
+                    )
+                ]
+                _ = core.handle(.sample(told, at: .second(5)))
+            }
+            if decides { _ = core.handle(.tick(at: .second(6), identifier: "d")) }
+            for second in [10, 20, 30] {
+                _ = core.handle(.sample(sample(ghost, second, cores: 8), at: .second(second)))
+            }
+            return core.snapshot(at: .second(30)).distrusted[ghost]
+        }
+        #expect(verdict(decides: false) != nil && verdict(decides: true) == nil)
+    }
+
     @Test func aHostThatContradictsItselfIsNotBelieved() {
         for (lie, words) in [
             (

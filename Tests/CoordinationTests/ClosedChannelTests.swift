@@ -129,6 +129,26 @@ struct ClosedChannelTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func whatAnEarlierLifeKnewClosedStaysSoUntilItIsClearedThoughTheLedgerForgotTheLeak(isCleared: Bool) {
+        let known = agent(h1).closed.closures
+        #expect(known.map(\.order) == [order.id])
+        var core = AgentCore(host: h1)
+        var controller = ControllerCore(policy: Policy())
+        _ = core.handle(.closures(known, at: .second(50)))
+        _ = controller.handle(.closures(known))
+        if isCleared {
+            _ = core.handle(.order(clear(), at: .second(50)))
+            _ = controller.handle(.order(clear()))
+        }
+        _ = core.handle(.caughtUp(at: .second(50)))
+        _ = controller.handle(.caughtUp(at: .second(50)))
+        let next = core.handle(.order(.migrate(order: later("o2", from: h1, to: h2)), at: .second(51)))
+        #expect((refusal(next) == nil) == isCleared)
+        let closed: Set = isCleared ? [] : [ClosedChannel(HostPair(path), .ipsec)]
+        #expect(controller.snapshot(at: .second(51)).closedChannels == closed)
+    }
+
     @Test func aLeakAfterTheClearClosesTheChannelAgain() {
         var core = agent(h1)
         _ = core.handle(.order(clear(), at: .second(20)))

@@ -150,12 +150,46 @@ struct EvidenceCheckTests {
         #expect(failures(Self.steps(), of: other).first?.contains("definition changed") == true)
     }
 
+    private func unproven(_ reports: [OrderReport]) -> [String] {
+        EvidenceCheck(Self.order, reports: reports).findings.filter { $0.severity == .unproven }.map(\.text)
+    }
+
+    @Test func aMoveWithoutFiguresOrProbesIsUnproven() {
+        var evidence = Self.evidence
+        (evidence.verdict, evidence.bytesThroughTunnel) = (.unknown, nil)
+        #expect(unproven(Self.steps(evidence)) == ["its verdict is 'unknown': nobody saw what passed the path"])
+        evidence = Self.evidence
+        evidence.probes = []
+        #expect(unproven(Self.steps(evidence)) == ["no probe tried the target's ports before the move"])
+        evidence.probes = [GateProbe(address: "10.0.0.2", port: 49152, at: .second(3), outcome: .unknown)]
+        #expect(unproven(Self.steps(evidence)) == ["none of the target's ports could be probed before the move"])
+        var steps = Self.steps()
+        steps[4].step = .done(
+            outcome: MigrationOutcome(
+                startedAt: .second(4),
+                endedAt: .second(9),
+                bytesTransferred: 90_000,
+                note: "found out after a restart"
+            ),
+            evidence: Self.evidence
+        )
+        #expect(unproven(steps) == ["its source's agent says: found out after a restart"])
+        steps[4].step = .done(
+            outcome: MigrationOutcome(startedAt: .second(4), endedAt: .second(9), note: "found out after a restart"),
+            evidence: Evidence(channel: .ipsecTLS, verdict: .unknown)
+        )
+        #expect(unproven(steps).count == 3 && failures(steps) == [])
+        #expect(!EvidenceCheck(Self.order, reports: Self.steps()).unproven)
+        // One that is not done proves nothing and claims nothing.
+        #expect(unproven(Array(Self.steps().dropLast())) == [])
+    }
+
     @Test func whatIsNotKnownIsNotedAndClaimsNothing() {
         var evidence = Self.evidence
         (evidence.verdict, evidence.bytesThroughTunnel, evidence.droppedAtGates) = (.unknown, nil, nil)
         evidence.probes = nil
         let check = EvidenceCheck(Self.order, reports: Self.steps(evidence))
-        #expect(!check.failed && check.findings.count == 3, "\(check.findings)")
+        #expect(!check.failed && check.unproven && check.findings.count == 3, "\(check.findings)")
         evidence.droppedAtGates = 7
         let told = EvidenceCheck(Self.order, reports: Self.steps(evidence)).findings.map(\.text)
         #expect(told.contains("7 packets were dropped at the gates during the move"))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Coordination
 import Fleet
 import Testing
+
+@testable import Coordination
 
 /// An order counts within its time, once, and for the VM as it was when it was given.
 struct OrderValidityTests {
@@ -22,6 +23,29 @@ struct OrderValidityTests {
         var late = caughtUp()
         let effects = late.handle(.order(.migrate(order: order), at: .second(121)))
         #expect(effects.count == 1 && failure(in: effects)?.kind == .expired)
+    }
+
+    @Test("an order by another technique than its channel's is refused") func technique() {
+        var core = caughtUp()
+        var other = order
+        other.technique = .stopAndCopy
+        let refused = failure(in: core.handle(.order(.migrate(order: other), at: .second(1))))
+        #expect(refused?.kind == .refused && refused?.reason.contains("ipsec moves a VM by preCopy") == true)
+        other.channel = .sealed
+        var sealed = caughtUp()
+        #expect(sealed.handle(.order(.migrate(order: other), at: .second(1))) == [.readRequirements(other)])
+    }
+
+    @Test("a report of an order never seen is not kept for longer because it is dated ahead") func datedAhead() {
+        var core = caughtUp()
+        var ahead = report("h2", 5_000_000, .prepared())
+        ahead.order = OrderID("made up")
+        _ = core.handle(.report(ahead, at: .second(1)))
+        #expect(core.early.count == 1)
+        _ = core.handle(.tick(at: .second(3_000)))
+        #expect(core.early.count == 1)
+        _ = core.handle(.tick(at: .second(3_602)))
+        #expect(core.early.isEmpty)
     }
 
     @Test("an order is used once, also across restarts") func once() {

@@ -38,7 +38,7 @@ import Testing
     /// A runner that answers openssl as it was recorded.
     static func openssl(_ shown: String) -> CommandRunner {
         CommandRunner { command, input in
-            if command.arguments.first == "s_client" { return CommandResult(exitCode: 0, standardOutput: shown) }
+            if command.program == "bash" { return CommandResult(exitCode: 0, standardOutput: shown) }
             #expect(input.hasPrefix("-----BEGIN CERTIFICATE-----\n"))
             return CommandResult(exitCode: 0, standardOutput: described)
         }
@@ -52,6 +52,22 @@ import Testing
         #expect(result.session == SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"))
         #expect(result.certificate.subject == "CN=h2,O=c1" && result.certificate.fingerprint == "aabb0c")
         #expect(result.certificate.expires == Instant(milliseconds: 1_827_145_800_000))
+    }
+
+    @Test func `what openssl refuses is told by its reason alone`() async throws {
+        let said = """
+            4030D9E3267F0000:error:8000006F:system library:BIO_connect:Connection refused:../crypto/bio/bio_sock2.c:125:x
+            verify error:num=18:self-signed certificate
+            connect:errno=111
+
+            """
+        let refusing = CommandRunner { _, _ in CommandResult(exitCode: 1, standardError: said) }
+        let error = await #expect(throws: EscortError.self) {
+            try await TLSHandshake(runner: refusing, files: Self.files)
+                .perform(with: Self.peer, minimum: .aes256, within: .seconds(1))
+        }
+        let words = try #require(error).description
+        #expect(words.contains("(Connection refused; verify error:num=18:self-signed certificate; "), "\(words)")
     }
 
     @Test(arguments: ["TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256"])

@@ -85,10 +85,22 @@ struct Hosts: Sendable {
 
     /// Runs the escort's commands in a host's network, with the copies of programs first.
     func runner(_ host: Int) -> CommandRunner {
-        CommandRunner { command, input in
-            var command = command
-            command.environment["PATH"] = path
-            return try await CommandRunner.namespace(namespace(host))(command, input: input)
+        CommandRunner { address, port, _ in
+            // Longer than the product waits: here a shell has to start in the meantime.
+            switch try? await knock(from: host, address, port) {
+            case .silence: .shut
+            case .refusal, .connection: .open
+            default: .unknown
+            }
+        } _: { command, input in
+            var environment = command.environment
+            environment["PATH"] = path
+            return try await Command(
+                "ip",
+                ["netns", "exec", namespace(host), command.program] + command.arguments,
+                environment: environment,
+                timeLimit: command.timeLimit
+            ).result(input: input)
         }
     }
 

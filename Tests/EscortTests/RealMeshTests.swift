@@ -179,21 +179,13 @@ struct RealMeshTests {
     /// How often the marker is seen on the LAN while a megabyte of it is sent to host 2.
     private func captured(_ hosts: Hosts, marker: String, to address: String) async throws -> Int {
         let file = hosts.folder + "/\(address).pcap"
-        try await hosts.shell(
-            """
-            ip netns exec \(hosts.lan) tcpdump -i br0 -B 32768 -U -w \(file) 2> \(file).log < /dev/null > /dev/null &
-            echo $! > \(file).pid
-            """
-        )
-        try await hosts.eventually("tcpdump listens") {
-            try await hosts.shell("cat \(file).log").contains("listening on")
-        }
+        try await hosts.startCapture(to: file)
         let transfer = try await Transfer.start(hosts, to: address)
         try await hosts.on(1, "yes \(marker) | head -c 1000000 > /dev/tcp/\(address)/\(Transfer.port)")
         #expect(try await transfer.received() == 1_000_000)
-        try await hosts.shell("kill $(cat \(file).pid); while [ -d /proc/$(cat \(file).pid) ]; do sleep 0.02; done")
+        let hits = try await hosts.endCapture(file, counting: marker)
         let size = try await hosts.shell("stat -c %s \(file)").trimmed
         #expect(Int(size).map { $0 > 900_000 } == true, "the capture saw \(size) bytes")
-        return Int(try await hosts.shell("grep -a -o \(marker) \(file) | wc -l").trimmed) ?? -1
+        return hits
     }
 }

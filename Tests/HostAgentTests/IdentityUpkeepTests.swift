@@ -2,7 +2,6 @@
 import Commands
 import Fleet
 import Glibc
-import Identity
 import Ledger
 import Logging
 import Synchronization
@@ -10,17 +9,22 @@ import Testing
 
 @testable import Escort
 @testable import HostAgent
+@testable import Identity
 
 /// With a real authority and real certificates; charon's part is played: whether it accepts a handshake.
 @Suite struct IdentityUpkeepTests {
     final class PlayedCharon: Sendable {
+        struct Down: Error {}
         let refuses = Mutex(false)
+        /// Commands with this argument fail.
+        let failing = Mutex<String?>(nil)
         let loads = Mutex(0)
         let ended = Mutex<[String]>([])
 
         var runner: CommandRunner {
             CommandRunner { [self] command, _ in
                 let arguments = command.arguments
+                if let failing = failing.withLock({ $0 }), arguments.contains(failing) { throw Down() }
                 if arguments.contains("--load-all") { loads.withLock { $0 += 1 } }
                 if arguments.contains("--terminate") { ended.withLock { $0 += arguments } }
                 if arguments.contains("--initiate"), arguments.contains("--ike"), refuses.withLock({ $0 }) {
@@ -44,12 +48,18 @@ import Testing
         }
     }
 
+    /// So that a publication has none to look up.
+    private static let ends = Dictionary(
+        uniqueKeysWithValues: LedgerStream.allCases.map { ($0.rawValue, Cursor(segment: 1, offset: 0)) }
+    )
+
     struct World: Sendable {
         let folder: String
         let authority: ClusterAuthority
         let charon: PlayedCharon
         let mesh: Mesh
         let upkeep: IdentityUpkeep
+        let roster: CurrentRoster
         let pki: String
 
         var inventory: Inventory {
@@ -79,15 +89,18 @@ import Testing
             let enrollment = try Enrollment.host(host, address: "10.0.0.\(number)", inner: "10.1.0.\(number)")
             try await authority.add(enrollment, folder: "\(folder)/\(host)")
         }
-        _ = try await Command("mkdir", ["\(folder)/ledger", "\(folder)/swanctl"]).run()
+        _ = try await Command("mkdir", ["\(folder)/swanctl"]).run()
+        try await SharedLog.create(folder: "\(folder)/ledger")
         let own = IdentityFolder("\(folder)/h1")
         let identity = try await own.load()
         let charon = PlayedCharon()
+        let roster = CurrentRoster(identity.roster)
         let upkeep = IdentityUpkeep(
             folder: own,
             identity: identity,
+            roster: roster,
             ledgerFolder: "\(folder)/ledger",
-            pki: PKIFolders(root: "\(folder)/pki"),
+            pki: PKIFolders(root: "\(folder)/pki", reload: Command("true")),
             servesMesh: true,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         )
@@ -103,6 +116,7 @@ import Testing
             charon: charon,
             mesh: mesh,
             upkeep: upkeep,
+            roster: roster,
             pki: "\(folder)/pki"
         )
         let result: Result<Void, any Error>
@@ -165,7 +179,7 @@ import Testing
 
     @Test func `a removed peer loses its tunnel and its place in the mesh, without a trial`() async throws {
         try await with { world in
-            try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: [:])
+            try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: Self.ends)
             try await world.publish()
             world.charon.refuses.withLock { $0 = true }
             await world.look()
@@ -174,6 +188,91 @@ import Testing
             let roster = await world.authority.roster
             let list = try await world.text("\(world.folder)/swanctl/x509crl/evenkeel-1.pem")
             #expect(list == roster.anchors[0].revocations)
+        }
+    }
+
+    // MARK: what fails is tried again
+
+    private func remove(_ world: World) async throws {
+        try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: [:])
+        try await world.publish()
+    }
+
+    /// What a look leaves of a revocation, whichever of its steps failed.
+    private func requireRevoked(_ world: World) async throws {
+        let roster = await world.authority.roster
+        #expect(world.roster.roster == roster)
+        #expect(await world.upkeep.trusted(world.inventory).hosts.map(\.name) == [HostName("h1")])
+    }
+
+    private func requireCarriedOut(_ world: World) async throws {
+        let list = await world.authority.roster.anchors[0].revocations
+        #expect(world.charon.ended.withLock { $0 }.contains("evenkeel-h2"))
+        for file in ["swanctl/x509crl/evenkeel-1.pem", "pki/CA/cacrl.pem", "pki/qemu/ca-crl.pem"] {
+            #expect(try await world.text("\(world.folder)/\(file)") == list, "\(file)")
+        }
+    }
+
+    @Test(arguments: ["--stats", "--load-all", "--list-sas", "--terminate"])
+    func `a revocation is carried out once charon is there, and counts before`(failing: String) async throws {
+        try await with { world in
+            await world.look()
+            try await remove(world)
+            world.charon.failing.withLock { $0 = failing }
+            await world.look()
+            try await requireRevoked(world)
+            let list = await world.authority.roster.anchors[0].revocations
+            #expect(try await world.text("\(world.pki)/CA/cacrl.pem") == list, "libvirt does not wait for charon")
+            world.charon.failing.withLock { $0 = nil }
+            await world.look()
+            try await requireCarriedOut(world)
+            let loads = world.charon.loads.withLock { $0 }
+            await world.look()
+            #expect(world.charon.loads.withLock { $0 } == loads, "it was carried out once")
+        }
+    }
+
+    @Test func `a revocation is carried out though the identity cannot be loaded or libvirt be served`() async throws {
+        try await with { world in
+            await world.look()
+            try await remove(world)
+            _ = try await Command("chmod", ["666", "\(world.folder)/h1/certificate.pem"]).run()
+            let qemu = "\(world.pki)/qemu"
+            _ = try await Command("bash", ["-ec", "mv \(qemu) \(qemu).away; touch \(qemu)"]).run()
+            await world.look()
+            try await requireRevoked(world)
+            #expect(world.charon.ended.withLock { $0 }.contains("evenkeel-h2"))
+            _ = try await Command("bash", ["-ec", "rm \(qemu); mv \(qemu).away \(qemu)"]).run()
+            _ = try await Command("chmod", ["644", "\(world.folder)/h1/certificate.pem"]).run()
+            await world.look()
+            try await requireCarriedOut(world)
+        }
+    }
+
+    @Test func `a swap that fails half-way leaves the old certificate in force`() async throws {
+        try await with { world in
+            await world.look()
+            let old = await world.upkeep.identity.certificate.pem
+            try await world.authority.renew()
+            try await world.publish()
+            let runner = world.charon.runner
+            let breaking = CommandRunner { [world] command, input in
+                let shown = try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem")
+                if shown != old, command.arguments.contains("--load-all") { throw PlayedCharon.Down() }
+                return try await runner(command, input: input)
+            }
+            let mesh = Mesh(
+                local: HostName("h1"),
+                credentials: try CertificateCredentials(await world.upkeep.identity),
+                placement: .alone(folder: "\(world.folder)/swanctl"),
+                runner: breaking
+            )
+            try await mesh.apply(world.inventory)
+            await world.upkeep.look(mesh, inventory: world.inventory)
+            #expect(await world.upkeep.identity.certificate.pem == old)
+            try await mesh.apply(world.inventory)
+            #expect(try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem") == old)
+            #expect(try await world.text("\(world.folder)/h1/certificate.pem") == old)
         }
     }
 }

@@ -29,11 +29,10 @@ import Testing
     private func sightings(_ world: InMemoryWorld, _ inventory: Inventory) -> PeerSightings {
         let me = HostName("h1")
         return PeerSightings(
-            of: inventory,
             for: me,
             hypervisor: world.hypervisor(of: me),
             logger: Logger(label: "test")
-        )
+        ) { inventory }
     }
 
     @Test func theNewestOfEveryPeerAreKeptForFiveMinutesAndEightGoIntoASample() async {

@@ -104,18 +104,21 @@ func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
 }
 
 extension Channels {
-    /// Those of a host whose charon is down: the gates can be set, and nothing answers behind those of others.
-    static func withoutTunnels(_ host: HostName, _ configured: [Channel] = [.ipsec]) -> Channels {
+    /// Those of a host whose charon is down: the gates can be set, and a knock at those of others finds `gates`.
+    static func withoutTunnels(
+        _ host: HostName,
+        _ configured: [Channel] = [.ipsec],
+        gates: GateProbe.Outcome = .shut
+    ) -> Channels {
         let mesh = Mesh(
             local: host,
             credentials: NoCredentials(),
             placement: .alone(folder: "/nonexistent/eka"),
-            runner: CommandRunner { command, _ in
-                switch command.program {
-                case "nft", "ip": CommandResult(exitCode: 0)
-                case "bash": throw CommandError.timedOut(command: command.program, limit: command.timeLimit)
-                default: CommandResult(exitCode: 1, standardError: "not in this test")
-                }
+            runner: CommandRunner { _, _, _ in
+                gates
+            } _: { command, _ in
+                let isGate = ["nft", "ip"].contains(command.program)
+                return CommandResult(exitCode: isGate ? 0 : 1, standardError: isGate ? "" : "not in this test")
             }
         )
         return Channels(mesh: mesh, tls: nil, configured: configured)

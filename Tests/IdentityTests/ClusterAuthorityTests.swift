@@ -95,6 +95,30 @@ import Testing
         }
     }
 
+    @Test func `a host that was removed offline gets its streams' ends with the first publication`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.add(1)
+            let h1 = LedgerWriter.host(HostName("h1"))
+            try await cluster.authority.remove(h1, reason: "stolen", ends: [:])
+            let number = await cluster.authority.roster.number
+            let ledger = "\(cluster.folder)/ledger"
+            try await SharedLog.create(folder: ledger)
+            try await SharedLog(folder: ledger, writer: .operator, security: .unsigned).append(
+                OrderRecord.cancel(id: OrderID("o1"), at: .byTheWallClock, reason: "a test")
+            )
+            let ends = try await SharedLog.ends(folder: ledger)
+            try await cluster.authority.publish(to: ledger)
+            let roster = await cluster.authority.roster
+            #expect(roster[h1]?.revocation?.ends == ends && ends["orders"].map { $0.offset > 0 } == true)
+            #expect(roster.number == number + 1)
+            let published = try SignedRoster(json: IdentityFiles.readPublished("\(ledger)/roster.json"))
+            #expect(try published.unverified() == roster)
+            // Once is enough: the ends do not move on.
+            try await cluster.authority.publish(to: ledger)
+            #expect(await cluster.authority.roster == roster)
+        }
+    }
+
     @Test func `new keys after a compromise end the old ones`() async throws {
         try await Cluster.with { cluster in
             let stolen = try await cluster.add(1)
@@ -113,6 +137,68 @@ import Testing
             let change = try await stolen.update(from: await cluster.authority.signed)
             #expect(change.endedHosts == [HostName("h1")])
             await #expect(throws: IdentityError.replaced(.host(HostName("h1")))) { try await stolen.load() }
+        }
+    }
+
+    @Test func `a call that was cut short after the roster was written is completed by the next`() async throws {
+        try await Cluster.with { cluster in
+            let target = cluster.memberFolder("h1")
+            _ = try await cluster.shell("mkdir -p \(target)/ca.pem")
+            await #expect(throws: IdentityError.self) { try await cluster.add(1) }
+            let name = LedgerWriter.host(HostName("h1"))
+            let listed = try #require(await cluster.authority.roster[name]).keys
+            #expect(try await cluster.authority.lacks(name))
+            _ = try await cluster.shell("rmdir \(target)/ca.pem")
+            let identity = try await cluster.add(1).load()
+            #expect([identity.signingKey.verification] == listed)
+            #expect(try await !cluster.authority.lacks(name))
+            #expect(try await cluster.shell("find \(cluster.folder)/cluster -name '*.key.new'") == "")
+            await #expect(throws: IdentityError.alreadyMember(name)) { try await cluster.add(1, into: "other") }
+        }
+    }
+
+    @Test func `a stolen key of the controller is replaced, and nothing it signs counts`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.authority.add(.controller, folder: cluster.memberFolder("controller"))
+            let stolen = cluster.member("controller")
+            let old = try await stolen.load()
+            try await cluster.authority.add(.controller, replacing: true, folder: cluster.memberFolder("fresh"))
+            let new = try await cluster.member("fresh").load()
+            #expect(new.signingKey.verification != old.signingKey.verification)
+            #expect(new.roster[.controller]?.keys == [new.signingKey.verification])
+            _ = try await stolen.update(from: await cluster.authority.signed)
+            await #expect(throws: IdentityError.replaced(.controller)) { try await stolen.load() }
+        }
+    }
+
+    @Test func `a roster is published into a ledger alone, and over none that is newer`() async throws {
+        try await Cluster.with { cluster in
+            let ledger = "\(cluster.folder)/ledger"
+            _ = try await cluster.shell("mkdir \(ledger)")
+            await #expect(throws: IdentityError.self) { try await cluster.authority.publish(to: ledger) }
+            #expect(try await cluster.shell("ls \(ledger)") == "", "an empty mount point stays empty")
+            try await SharedLog.create(folder: ledger)
+            try await cluster.authority.publish(to: ledger)
+            try await cluster.authority.publish(to: ledger)
+            _ = try await cluster.shell("cp -r \(cluster.folder)/cluster \(cluster.folder)/backup")
+            try await cluster.add(1)
+            try await cluster.authority.publish(to: ledger)
+
+            let restored = try await ClusterAuthority.open(folder: "\(cluster.folder)/backup")
+            let path = "\(ledger)/roster.json"
+            let published = try await cluster.shell("cat \(path)")
+            await #expect(throws: IdentityError.publishedIsNewer(path: path, published: 2, own: 1)) {
+                try await restored.publish(to: ledger)
+            }
+            try await restored.add(.operator, folder: cluster.memberFolder("operator"))
+            await #expect(throws: IdentityError.publishedIsNewer(path: path, published: 2, own: 2)) {
+                try await restored.publish(to: ledger)
+            }
+            #expect(try await cluster.shell("cat \(path)") == published)
+            // Of somebody else's making: it is replaced.
+            _ = try await cluster.shell("echo '{}' > \(path)")
+            try await cluster.authority.publish(to: ledger)
+            #expect(try await cluster.shell("cat \(path)") == published)
         }
     }
 

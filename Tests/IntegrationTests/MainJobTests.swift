@@ -200,23 +200,3 @@ struct MainJobTests {
         }
     }
 }
-
-extension TestLab {
-    /// A move that takes long enough for something to happen in the middle of it; returns when memory is being sent.
-    fileprivate func beginSlowMove() async throws -> OrderID {
-        // 1 MiB/s: about a minute for what a guest uses.
-        try await host("h1").virsh(["migrate-setspeed", "vm1", "1"])
-        let order = try await order("vm1", from: "h1", to: "h2")
-        try await waitUntilRunning(order)
-        return order
-    }
-
-    /// Lets a slow move, or the next one, go as fast as it can.
-    fileprivate func speedUp() async throws {
-        for host in lab.hosts {
-            let command = ["migrate-setspeed", "vm1", "1000"]
-            // Only the host that has the VM can.
-            _ = try? await host.virsh(command)
-        }
-    }
-}

@@ -60,26 +60,7 @@ struct TestLab {
 
     func guest(_ name: String) throws -> GuestPlan { try lab.guest(name) }
 
-    // MARK: orders
-
-    func order(_ guest: String, from source: String, to target: String) async throws -> OrderID {
-        let plan = try self.guest(guest)
-        let now = Instant.byTheWallClock
-        let order = MigrationOrder(
-            id: OrderID("test-\(UUID().uuidString.lowercased())"),
-            vm: plan.uuid,
-            vmName: plan.name,
-            source: HostName(source),
-            target: HostName(target),
-            channel: .ipsec,
-            issuedAt: now,
-            expires: now + .seconds(60),
-            issuer: .operator,
-            reason: "a test"
-        )
-        try await lab.ledger(as: .operator).append(OrderRecord.migrate(order: order))
-        return order.id
-    }
+    // MARK: the ledger
 
     func steps() async throws -> [OrderReport] {
         var reports: [OrderReport] = []
@@ -96,42 +77,6 @@ struct TestLab {
     func orders() async throws -> [MigrationOrder] {
         let batch = try await lab.ledger(as: .operator).read(OrderRecord.self, from: nil)
         return batch.records.compactMap { if case .migrate(let order) = $0.body { order } else { nil } }
-    }
-
-    /// Waits until the order has sent some of the memory.
-    func waitUntilRunning(_ id: OrderID, within limit: Duration = .seconds(60)) async throws {
-        try await poll("order \(id) to send memory", within: limit) {
-            try await steps().contains { report in
-                guard report.order == id, case .running(let progress) = report.step else { return false }
-                return progress.bytesTransferred > 0
-            }
-        }
-    }
-
-    /// Waits for the order's end and returns it.
-    func end(of id: OrderID, within limit: Duration = .seconds(150)) async throws -> OrderStep {
-        try await poll("the end of order \(id)", within: limit) {
-            try await steps().contains { $0.order == id && $0.step.isFinal }
-        }
-        let final = try await steps().filter { $0.order == id && $0.step.isFinal }
-        #expect(final.count == 1, "an order ends once")
-        return try #require(final.first).step
-    }
-
-    func failure(of id: OrderID, within limit: Duration = .seconds(150)) async throws -> OrderFailure {
-        guard case .failed(let failure) = try await end(of: id, within: limit) else {
-            throw Unexpected("order \(id) was carried out")
-        }
-        return failure
-    }
-
-    /// How often the order was begun, by anybody: more than once is forbidden.
-    func beginnings(of id: OrderID) async throws -> Int {
-        try await steps().count { report in
-            // A move's first report is written before it begins, and is the only one without figures.
-            guard report.order == id, case .running(let progress) = report.step else { return false }
-            return progress.bytesTotal == 0
-        }
     }
 
     // MARK: the invariant

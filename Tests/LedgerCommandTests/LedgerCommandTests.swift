@@ -36,6 +36,91 @@ import Testing
         }
     }
 
+    @Test func `a VM that two hosts say they run is not ordered away until a finished move explains it`() async throws {
+        try await with { site in
+            let vm = VMSample(
+                id: VMID("uuid-1"),
+                name: "web1",
+                state: .running,
+                cpuCores: 1,
+                vcpus: 1,
+                memoryBytes: 1 << 30
+            )
+            func claim(_ host: HostName) async throws {
+                var claim = sample(host, 1)
+                claim.vms = [vm]
+                try await site.open(.host(host)).append(claim)
+            }
+            try await claim(h1)
+            try await site.open(.host(h2)).append(sample(h2, 1))
+            let honest = try await site.run(["migrate", "web1", "h2", "--no-wait"])
+            #expect(honest.exitCode == 0 && honest.standardOutput.contains("from h1 to h2"), "\(honest.standardError)")
+            // The newest claim is not the truest.
+            try await claim(h2)
+            for target in ["h1", "h2"] {
+                let refused = try await site.run(["migrate", "web1", target, "--no-wait"])
+                #expect(refused.exitCode == 1)
+                #expect(refused.standardError.contains("h1 and h2 both say that they run web1"))
+            }
+            let order = MigrationOrder(
+                id: OrderID("o1"),
+                vm: vm.id,
+                vmName: vm.name,
+                source: h2,
+                target: h1,
+                channel: .ipsec,
+                issuedAt: .byTheWallClock,
+                expires: .byTheWallClock + .seconds(60),
+                issuer: .operator,
+                reason: "a test"
+            )
+            try await site.open(.operator).append(OrderRecord.migrate(order: order))
+            let outcome = MigrationOutcome(startedAt: .byTheWallClock, endedAt: .byTheWallClock, totalSeconds: 1)
+            let done = OrderStep.done(outcome: outcome, evidence: Evidence(channel: .ipsec, verdict: .covered))
+            let report = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: done)
+            try await site.open(.host(h2)).append(report)
+            let back = try await site.run(["migrate", "web1", "h2", "--no-wait"])
+            #expect(back.standardOutput.contains("from h1 to h2"), "\(back.standardError)")
+        }
+    }
+
+    @Test func `a half-done init is finished, and a stolen controller's key replaced`() async throws {
+        try await with { site in
+            let (cluster, parent) = ("\(site.folder)-cluster", "\(site.folder)-members")
+            let own = ["--folder", cluster]
+            func initialise() async throws -> CommandResult {
+                try await site.run(
+                    ["init", "--controller", "\(parent)/controller", "--operator", "\(parent)/operator"] + own
+                )
+            }
+            let files = FileManager.default
+            let inTheWay = "\(parent)/operator/ca.pem"
+            try files.createDirectory(atPath: inTheWay, withIntermediateDirectories: true)
+            #expect(try await initialise().exitCode == 1)
+            try files.removeItem(atPath: inTheWay)
+            let second = try await initialise()
+            #expect(second.exitCode == 0, "\(second.standardError)")
+            for name in ["controller", "operator"] {
+                #expect(files.fileExists(atPath: "\(parent)/\(name)/roster.json"))
+            }
+            let third = try await initialise()
+            #expect(third.exitCode == 1 && third.standardError.contains("is complete and is not made again"))
+
+            let rotate = ["certificates", "rotate", "--replace"]
+            #expect(try await site.run(rotate + ["--member", "host:h1"] + own).exitCode == 64)
+            let replaced = try await site.run(
+                rotate + ["--member", "controller", "--output", "\(parent)/fresh"] + own
+            )
+            #expect(replaced.exitCode == 0, "\(replaced.standardError)")
+            func key(_ name: String) throws -> VerificationKey {
+                try SigningKey(pem: String(contentsOfFile: "\(parent)/\(name)/key.pem", encoding: .utf8)).verification
+            }
+            let published = try Data(contentsOf: URL(fileURLWithPath: "\(site.folder)/roster.json"))
+            let roster = try SignedRoster(json: Array(published)).unverified()
+            #expect(try roster[.controller]?.keys == [key("fresh")] && key("fresh") != key("controller"))
+        }
+    }
+
     @Test func `an operator's cancellation is signed with the operator's key`() async throws {
         try await with { site in
             let order = MigrationOrder(

@@ -16,7 +16,8 @@ struct Site {
     let folder: String
     let identity: String
     private let keys: [LedgerWriter: SigningKey]
-    private let roster: Roster
+    private let authority = SigningKey()
+    let roster: Roster
 
     init(in parent: String) throws {
         folder = "\(parent)/ledger"
@@ -24,7 +25,6 @@ struct Site {
         let writers: [LedgerWriter] = [.host(h1), .host(h2), .operator]
         keys = Dictionary(uniqueKeysWithValues: writers.map { ($0, SigningKey()) })
         let later = Instant.byTheWallClock + .seconds(86_400)
-        let authority = SigningKey()
         roster = Roster(
             cluster: "test",
             number: 1,
@@ -40,6 +40,13 @@ struct Site {
         let file = "\(identity)/key.pem"
         try Data((keys[.operator]?.pem ?? "").utf8).write(to: URL(fileURLWithPath: file))
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
+    }
+
+    /// Signs a roster and puts it into the ledger's folder.
+    func publish(_ roster: Roster) throws {
+        try Data(SignedRoster(roster, signedBy: [authority]).json).write(
+            to: URL(fileURLWithPath: "\(folder)/roster.json")
+        )
     }
 
     func security(of writer: LedgerWriter) -> LedgerSecurity { .signed(by: keys[writer]) { [roster] in roster } }

@@ -61,6 +61,17 @@ struct ForgedRecordTests {
         }
     }
 
+    @Test func theNameOfAnUnknownWriterReachesNoTerminal() async throws {
+        try await AttackedLedger.with { ledger in
+            let name = HostName("\u{1B}[2J" + String(repeating: "x", count: 5000))
+            let security = TestCluster.forger(of: .host(name), with: SigningKey())
+            try await ledger.forge(.host(name), security).append(sample(2, host: name))
+            let example = try #require(try await ledger.verified().remarks.entries.first?.example)
+            #expect(example.contains("host:\\u{1B}[2Jxxx") && !example.contains("\u{1B}"))
+            #expect(example.count <= 300)
+        }
+    }
+
     @Test func aRecordThatAnotherMemberSignedInTheWritersNameIsRefused() async throws {
         try await AttackedLedger.with { ledger in
             let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
@@ -94,7 +105,7 @@ struct ForgedRecordTests {
     @Test func aRecordMovedToAnotherStreamIsRefused() async throws {
         try await AttackedLedger.with { ledger in
             try ledger.put(try ledger.lines(), of: .reports)
-            var cursor: Cursor?
+            var cursor = LedgerPlace()
             let remarks = try await ledger.open(.controller).readOn(OrderReport.self, from: &cursor) { _ in
                 Issue.record("a sample was read as a report")
             }
@@ -126,7 +137,7 @@ struct ForgedRecordTests {
     @Test func anOrderFromAnAgentIsRefusedThoughItSignedIt() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(cancellation(1))
-            var cursor: Cursor?
+            var cursor = LedgerPlace()
             let remarks = try await ledger.open(h1).readOn(OrderRecord.self, from: &cursor) { _ in
                 Issue.record("the order counts")
             }

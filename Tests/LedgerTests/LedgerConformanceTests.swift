@@ -181,7 +181,7 @@ struct LedgerConformanceTests {
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.host(HostName("another"))).append(sample(2))
             try await open(.operator).append(sample(3))
-            var cursor: Cursor?
+            var cursor = LedgerPlace()
             var seen: [Int] = []
             let remarks = try await open(.controller).readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
             #expect(seen == [1] && remarks.count(.notForWriter) == 2 && remarks.refused.count == 2)
@@ -194,7 +194,7 @@ struct LedgerConformanceTests {
 func numbers(in ledger: any FleetLedger, upTo last: Int) async throws -> [Int] {
     let deadline = ContinuousClock.now + .seconds(60)
     var seen: [Int] = []
-    var cursor: Cursor?
+    var cursor = LedgerPlace()
     while seen.last != last, ContinuousClock.now < deadline {
         let remarks = try await ledger.readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
         #expect(remarks.isEmpty)

@@ -229,6 +229,25 @@ struct LedgerMarksTests {
         }
     }
 
+    @Test func anAppendWhoseMarkCannotBeKeptIsSaidToBeWrittenPerhaps() async throws {
+        try await with { marked in
+            let log = marked.open()
+            try await log.append(report(1))
+            // The draft of the marks cannot be made.
+            try FileManager.default.createDirectory(
+                atPath: "\(marked.marks).new",
+                withIntermediateDirectories: false
+            )
+            await #expect {
+                try await log.append(report(2))
+            } throws: { error in
+                guard let error = error as? LedgerError else { return false }
+                return error.mayBeWritten && "\(error)".contains(marked.marks)
+            }
+            #expect(try await marked.open(marked: false).all(OrderReport.self).records.count == 2)
+        }
+    }
+
     @Test func damagedMarksAreNotTakenForNone() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())

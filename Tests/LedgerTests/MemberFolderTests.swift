@@ -57,6 +57,49 @@ struct MemberFolderTests {
         }
     }
 
+    @Test func aRosterThatOthersCouldHaveWrittenIsRefused() async throws {
+        try await with { folder in
+            let file = "\(folder)/roster.json"
+            try FileManager.default.setAttributes([.posixPermissions: 0o664], ofItemAtPath: file)
+            #expect { try MemberFolder(folder) } throws: { "\($0)".contains("chmod 644 \(file)") }
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
+            // Only root can give a file away.
+            guard geteuid() == 0 else { return }
+            #expect(chown(file, 4711, 4711) == 0)
+            #expect { try MemberFolder(folder) } throws: { "\($0)".contains("belongs to another user") }
+        }
+    }
+
+    @Test(arguments: ["roster.json", "key.pem"]) func aLinkInTheFolderIsNotFollowed(name: String) async throws {
+        try await with { folder in
+            let file = "\(folder)/\(name)"
+            try FileManager.default.moveItem(atPath: file, toPath: "\(folder)/elsewhere")
+            try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "\(folder)/elsewhere")
+            #expect {
+                try MemberFolder(folder).security(inLedger: folder, requiringKey: true)
+            } throws: { error in
+                "\(error)".contains("no regular file") && !"\(error)".contains("ledger.unsigned")
+            }
+        }
+    }
+
+    @Test func aRosterInTheLedgersFolderThatIsALinkOrAFIFOIsPassedOver() async throws {
+        try await with { folder in
+            let member = try MemberFolder(folder)
+            let ledger = "\(folder)/ledger"
+            try FileManager.default.createDirectory(atPath: ledger, withIntermediateDirectories: false)
+            #expect(mkfifo("\(ledger)/roster.json", 0o600) == 0)
+            member.takeUpRoster(inLedger: ledger)
+            try FileManager.default.removeItem(atPath: "\(ledger)/roster.json")
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(ledger)/roster.json",
+                withDestinationPath: "/dev/zero"
+            )
+            member.takeUpRoster(inLedger: ledger)
+            #expect(member.roster.roster.number == 7)
+        }
+    }
+
     @Test func aFolderWithoutAKeyIsGoodForReadingAlone() async throws {
         try await with { folder in
             try FileManager.default.removeItem(atPath: "\(folder)/key.pem")

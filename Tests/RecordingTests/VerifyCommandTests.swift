@@ -127,17 +127,25 @@ struct VerifyCommandTests {
             implementation: "kernel",
             encapsulated: false
         )
-        let sound = Evidence(
+        var sound = Evidence(
             channel: .ipsec,
             association: association,
             bytesThroughTunnel: 100_000,
             bytesByHypervisor: 90_000,
             droppedAtGates: 0,
+            probes: [GateProbe(address: "10.0.0.2", port: 49152, at: .byTheWallClock, outcome: .shut)],
             verdict: .covered
         )
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])
             #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")
+        }
+        // The same without a probe is no failure, and no proof.
+        sound.probes = nil
+        try await onLedger(sound) { evenkeel in
+            let result = try await evenkeel(["verify"])
+            #expect(result.exitCode == 1 && result.standardOutput.contains("covered   unproven"), "\(result)")
+            #expect(result.standardOutput.contains("o1: UNPROVEN: no probe tried the target's ports"))
         }
     }
 }

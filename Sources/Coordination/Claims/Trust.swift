@@ -13,7 +13,7 @@ struct Trust: Sendable {
     /// How a host stands by its latest sample.
     private struct Standing: Sendable {
         var result = ClaimCheck.Result()
-        /// When it was last contradicted, by its own samples' clock, and how; `nil`: it is believed.
+        /// When it was last contradicted, and how; `nil`: it is believed.
         var distrust: (since: Instant, words: String)?
     }
 
@@ -21,6 +21,8 @@ struct Trust: Sendable {
     init(probation: Duration) { self.probation = probation }
 
     /// Takes in the newest sample of a host's history: what it saw of others, and what it says of itself.
+    ///
+    /// `instant` is the controller's: by its own clock a host could end its probation whenever it likes.
     mutating func take(_ sample: LoadSample, of history: HostHistory, at instant: Instant) {
         for sighting in (sample.sightings ?? []).prefix(Self.mostSightings) where sighting.host != sample.host {
             note(sighting, by: sample.host)
@@ -32,9 +34,11 @@ struct Trust: Sendable {
         var standing = standings[sample.host] ?? Standing()
         standing.result = check.result
         if !check.result.contradictions.isEmpty {
-            standing.distrust = (sample.at, check.result.contradictions.joined(separator: "; "))
-        } else if let since = standing.distrust?.since, sample.at - since >= probation || sample.at < since {
-            standing.distrust = nil
+            standing.distrust = (instant, check.result.contradictions.joined(separator: "; "))
+        } else if let since = standing.distrust?.since {
+            if instant - since >= probation { standing.distrust = nil }
+            // The controller's clock was set back: the probation begins anew.
+            if instant < since { standing.distrust?.since = instant }
         }
         standings[sample.host] = standing
     }
@@ -88,6 +92,7 @@ struct Trust: Sendable {
         return history
     }
 
+    /// Forgets hosts that say nothing of themselves: a liar can make up as many as it likes.
     mutating func forget(allBut hosts: some Sequence<HostName>) {
         let known = Set(hosts)
         standings = standings.filter { known.contains($0.key) }

@@ -7,10 +7,19 @@ public struct Channels: Sendable {
     /// `nil`: this host has no certificate, so no TLS.
     let tls: TLSFiles?
     let ssh: SSHAccess?
+    private let certificate: @Sendable (HostName) async -> CertificateFacts?
     /// What the host has been set up for.
     let configured: Set<Channel>
 
-    public init(mesh: Mesh, tls: TLSFiles?, ssh: SSHAccess? = nil, configured: [Channel]) {
+    /// `certificate`: the one that the cluster gave a peer, where the mesh goes by certificates.
+    public init(
+        mesh: Mesh,
+        tls: TLSFiles?,
+        ssh: SSHAccess? = nil,
+        configured: [Channel],
+        certificate: @escaping @Sendable (HostName) async -> CertificateFacts? = { _ in nil }
+    ) {
+        self.certificate = certificate
         self.mesh = mesh
         self.tls = tls
         self.ssh = ssh
@@ -33,6 +42,13 @@ public struct Channels: Sendable {
         }
     }
 
+    /// Throws unless this host was set up for the channel; `plain` has rules of its own.
+    public func checkConfigured(_ channel: Channel) throws(EscortError) {
+        guard channel == .plain || configured.contains(channel) else {
+            throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
+        }
+    }
+
     /// Proves that the way is there, now, and strong enough; else throws an `EscortError`.
     ///
     /// `timeLimit` is for the proof, `window` for how long a move in the clear may take to begin.
@@ -42,16 +58,15 @@ public struct Channels: Sendable {
         timeLimit: Duration,
         window: Duration
     ) async throws -> any Passage {
-        guard channel == .plain || configured.contains(channel) else {
-            throw EscortError.channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
-        }
+        try checkConfigured(channel)
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            return try await mesh.beginMove(peer)
+            return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
         case .ipsecTLS:
+            async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
+            let handshake = try await shown
             return DoublePassage(
                 meter: try await mesh.beginMove(peer),
                 tlsName: peer.rawValue,
@@ -68,10 +83,10 @@ public struct Channels: Sendable {
             )
         case .plain:
             let member = try await mesh.peer(peer)
+            let use = try await mesh.claim(peer)
             try await mesh.permitClear(to: peer, window: window)
-            return PlainPassage(route: MigrationRoute(kind: .direct(address: member.address.description))) {
-                try? await mesh.forbidClear(to: peer)
-            }
+            let route = MigrationRoute(kind: .direct(address: member.address.description))
+            return PlainPassage(route: route, use: use) { try? await mesh.forbidClear(to: peer) }
         case .ssh:
             guard let ssh else { throw EscortError.channelNotHere(channel, reason: "escort.ssh_uri is not set") }
             let member = try await mesh.peer(peer)

@@ -13,6 +13,9 @@ actor CountedPassage: Passage {
     private let opening: LANReading
     /// The last one; `nil` when it failed.
     private var latest: LANReading?
+    private var seen: LANReading
+    /// A counter fell: the gates were taken down and put back, and what passed meanwhile was not counted.
+    private var wasReset = false
     private var use: TunnelUse?
 
     /// What a handshake with the peer showed just before.
@@ -35,11 +38,14 @@ actor CountedPassage: Passage {
         self.read = read
         self.use = use
         opening = try await read()
+        seen = opening
     }
 
     /// A look that failed says nothing; only the last must succeed, or the verdict stays open.
     func observe() async -> PassageObservation {
         latest = try? await read()
+        if let latest { wasReset = wasReset || latest.isBehind(seen) }
+        seen = latest ?? seen
         let loss =
             clearPackets > 0 ? "\(clearPackets) packets of a migration in the clear were dropped at the gate" : nil
         return PassageObservation(bytes: sent, loss: loss)
@@ -59,7 +65,8 @@ actor CountedPassage: Passage {
             session: proof.session,
             hostKey: proof.hostKey,
             verdict: observation.isUp
-                ? MoveMeter.verdict(tunnel: sent, hypervisor: hypervisorBytes, isComplete: latest != nil) : .leak
+                ? MoveMeter.verdict(tunnel: sent, hypervisor: hypervisorBytes, isComplete: latest != nil && !wasReset)
+                : .leak
         )
     }
 
@@ -74,8 +81,12 @@ actor CountedPassage: Passage {
 struct LANReading: Sendable, Equatable {
     /// To the peer's ports of the channel.
     var sent: TrafficCounters
-    /// Packets of migrations in the clear that were dropped.
+    /// Packets of a migration in the clear that were on their way to the peer and dropped.
     var clear: UInt64
     /// Packets of whatever origin dropped at the gates.
     var dropped: UInt64
+
+    func isBehind(_ other: Self) -> Bool {
+        sent.bytes < other.sent.bytes || clear < other.clear || dropped < other.dropped
+    }
 }

@@ -4,7 +4,7 @@ internal import Fleet
 
 /// How this host reaches its peers' libvirt over ssh.
 public struct SSHAccess: Sendable, Equatable {
-    /// A libvirt URI in which `{address}` and `{name}` stand for the peer's.
+    /// A libvirt URI in which `{address}` stands for the peer's.
     public var uriTemplate: String
 
     public init(uriTemplate: String) { self.uriTemplate = uriTemplate }
@@ -22,7 +22,7 @@ public struct SSHAccess: Sendable, Equatable {
 
     func uri(of peer: MeshPlan.Member) -> String {
         let address = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
-        return uriTemplate.replacing("{address}", with: address).replacing("{name}", with: peer.name.rawValue)
+        return uriTemplate.replacing("{address}", with: address)
     }
 
     /// What stands between `://` and the path.
@@ -60,7 +60,8 @@ struct SSHHandshake: Sendable {
             throw EscortError.noSSH(peer.name, reason: error.description)
         }
         guard result.succeeded else {
-            let said = result.standardError.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("debug1:") }
+            let said = result.standardError.split(whereSeparator: \.isNewline)
+                .filter { !$0.hasPrefix("debug1:") && !$0.hasPrefix("OpenSSH_") }
             throw EscortError.noSSH(peer.name, reason: said.suffix(2).joined(separator: "; "))
         }
         guard let found = Self.read(result.standardError) else {

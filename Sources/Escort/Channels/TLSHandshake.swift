@@ -40,14 +40,18 @@ struct TLSHandshake: Sendable {
     func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
         let host = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
         var arguments = [
-            "s_client", "-connect", "\(host):\(Self.port)", "-cert", files.certificate, "-key", files.key,
-            "-CAfile", files.anchors, "-verify_ip", peer.address.description, "-verify_return_error", "-verify", "4",
+            "-connect", "\(host):\(Self.port)", "-cert", files.certificate, "-key", files.key, "-verify_ip",
+            peer.address.description, "-verify_return_error", "-verify", "4",
             "-min_protocol", "TLSv1.2", "-showcerts",
         ]
-        if let revocations = files.revocations { arguments += ["-CRL", revocations, "-crl_check"] }
+        var trusted = [files.anchors]
+        if let revocations = files.revocations {
+            trusted.append(revocations)
+            arguments.append("-crl_check")
+        }
         let result: CommandResult
         do {
-            result = try await runner(Command("openssl", arguments, timeLimit: limit))
+            result = try await runner(Self.command(trusting: trusted, arguments, within: limit))
         } catch let error as CommandError {
             throw EscortError.noTLS(peer.name, reason: error.description)
         }
@@ -64,6 +68,18 @@ struct TLSHandshake: Sendable {
             )
         }
         return Result(session: session, certificate: try await facts(of: pem, peer.name))
+    }
+
+    /// openssl reads one revocation list of a `-CRL` file, and there is one for each authority while two overlap; of the
+    /// `-CAfile` it reads all, so both go in there.
+    private static func command(trusting files: [String], _ arguments: [String], within limit: Duration) -> Command {
+        let script = #"n=$1; shift; exec openssl s_client -CAfile <(cat -- "${@:1:n}") "${@:n+1}""#
+        return Command(
+            "bash",
+            ["-c", script, "bash", "\(files.count)"] + files + arguments,
+            environment: ["LC_ALL": "C"],
+            timeLimit: limit
+        )
     }
 
     /// What identifies a certificate in PEM.
@@ -125,10 +141,16 @@ struct TLSHandshake: Sendable {
         )
     }
 
+    /// Of `THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:…` the reason; any other line as it is.
+    private static func reason(in line: String) -> String {
+        let parts = line.split(separator: ":", omittingEmptySubsequences: false)
+        return parts.count > 6 && parts[1] == "error" ? String(parts[5]) : line
+    }
+
     /// The lines that say what was wrong, without openssl's error numbers.
     private static func complaint(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         let telling = lines.filter { $0.contains("verify error") || $0.contains("rror:") || $0.contains("connect") }
-        return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).joined(separator: "; ")
+        return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).map(reason).joined(separator: "; ")
     }
 }

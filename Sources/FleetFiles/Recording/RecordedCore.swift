@@ -5,7 +5,7 @@ public import Coordination
 ///
 /// What cannot be recorded ends the recording and nothing else.
 public struct RecordedCore<Inner: Core>: Core {
-    private var core: Inner
+    public private(set) var core: Inner
     private var writer: RecordingWriter?
     private let hasEnded: @Sendable (FleetFileError) -> Void
 

@@ -13,7 +13,8 @@ final class PeerSightings: Sendable {
         var asked = 0
     }
 
-    private let peers: [InventoryHost]
+    private let host: HostName
+    private let inventory: @Sendable () async -> Inventory
     private let hypervisor: any Hypervisor
     private let logger: Logger
     private let state = Mutex(State())
@@ -23,8 +24,15 @@ final class PeerSightings: Sendable {
     /// So many go into one sample.
     private static let most = 8
 
-    init(of inventory: Inventory, for host: HostName, hypervisor: any Hypervisor, logger: Logger) {
-        peers = inventory.hosts.filter { $0.name != host }
+    /// `inventory`: the hosts that belong to the fleet now.
+    init(
+        for host: HostName,
+        hypervisor: any Hypervisor,
+        logger: Logger,
+        inventory: @escaping @Sendable () async -> Inventory
+    ) {
+        self.host = host
+        self.inventory = inventory
         self.hypervisor = hypervisor
         self.logger = logger
     }
@@ -33,7 +41,6 @@ final class PeerSightings: Sendable {
     ///
     /// The pauses differ, so that the agents of a fleet do not ask one host all at once.
     func keep() async {
-        guard !peers.isEmpty else { return }
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(Int.random(in: 25_000...35_000)))
             guard !Task.isCancelled else { return }
@@ -43,6 +50,7 @@ final class PeerSightings: Sendable {
 
     /// Asks the peer whose turn it is; one that does not answer is passed over.
     func askNext() async {
+        let peers = await inventory().hosts.filter { $0.name != host }
         guard !peers.isEmpty else { return }
         let peer = state.withLock { state in
             defer { state.asked += 1 }

@@ -59,8 +59,9 @@ extension HostLab {
         guard let source = try await runsOn(guest).first, source != target else {
             throw LabError.move(guest: guest.name, reason: "it runs on no host but \(target)")
         }
-        let samples = try await records(LoadSample.self)
-        let seen = samples.last { $0.host == source }?.vms?.first { $0.id == guest.uuid }
+        // Of whatever host: a move does not change it, and the first sample after one may not be there yet.
+        let seen = try await records(LoadSample.self).reversed().lazy
+            .compactMap { $0.vms?.first { $0.id == guest.uuid }?.definition }.first
         let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
         let order = MigrationOrder(
             id: OrderID("lab-\(UUID().uuidString.lowercased())"),
@@ -70,7 +71,7 @@ extension HostLab {
             target: target,
             channel: channel,
             technique: channel == .sealed ? .stopAndCopy : .preCopy,
-            definition: seen?.definition,
+            definition: seen,
             issuedAt: now,
             expires: now + .seconds(60),
             issuer: .operator,

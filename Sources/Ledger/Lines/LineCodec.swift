@@ -105,7 +105,9 @@ private struct Envelope<Entry: LedgerEntry>: Decodable {
         }
         let kind = try fields.decode(String.self, forKey: .kind)
         guard kind == Entry.stream.rawValue else {
-            throw LineCodec.Unreadable(reason: .unreadable("its kind is '\(kind)', not '\(Entry.stream.rawValue)'"))
+            throw LineCodec.Unreadable(
+                reason: .unreadable("its kind is '\(kind.plainText(limit: 80))', not '\(Entry.stream.rawValue)'")
+            )
         }
         record = LedgerRecord(
             writer: try fields.decode(LedgerWriter.self, forKey: .writer),

@@ -67,7 +67,7 @@ struct LineReader: Sendable {
         }
         guard signed.kind == Entry.stream.rawValue else {
             throw LineCodec.Unreadable(
-                reason: .unreadable("its kind is '\(signed.kind)', not '\(Entry.stream.rawValue)'")
+                reason: .unreadable("its kind is '\(signed.kind.plainText(limit: 80))', not '\(Entry.stream.rawValue)'")
             )
         }
         return LedgerRecord(

@@ -97,6 +97,11 @@ final class LedgerTrust: Sendable {
             )
         }
         marks.note(mark, in: stream)
-        if stream == .load { try marks.saveFromTimeToTime() } else { try marks.save() }
+        do throws(LedgerError) {
+            if stream == .load { try marks.saveFromTimeToTime() } else { try marks.save() }
+        } catch {
+            // The line is in the log: only this host's note of it is missing.
+            throw .failed(operation: "note an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
+        }
     }
 }

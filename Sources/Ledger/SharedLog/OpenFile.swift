@@ -9,19 +9,29 @@ struct OpenFile: ~Copyable {
     let path: String
 
     /// Opens the file, or returns `nil` when there is none and `flags` do not create it.
+    ///
+    /// Nothing but a regular file is opened, unless `flags` ask for a folder: whoever can write to the ledger's folder
+    /// could name any file of this host by a symbolic link, or keep the queue waiting at a FIFO.
     static func open(
         _ path: String,
         flags: Int32,
         mode: mode_t = SharedLog.fileMode
     ) throws(LedgerError) -> OpenFile? {
+        let isFolder = flags & O_DIRECTORY != 0
         var descriptor: Int32
         repeat {
-            descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+            descriptor = Glibc.open(path, flags | O_CLOEXEC | (isFolder ? 0 : O_NOFOLLOW | O_NONBLOCK), mode)
         } while descriptor < 0
             && errno == EINTR
         if descriptor < 0 && errno == ENOENT { return nil }
+        // ELOOP: a symbolic link; ENXIO: a FIFO that nobody reads, or a socket.
+        if descriptor < 0, errno == ELOOP || errno == ENXIO { throw notRegular(path) }
         guard descriptor >= 0 else { throw .system("open", path, code: errno) }
-        return OpenFile(descriptor: descriptor, path: path)
+        let file = OpenFile(descriptor: descriptor, path: path)
+        if isFolder { return file }
+        let kind = try file.status().st_mode & S_IFMT
+        guard kind == S_IFREG else { throw notRegular(path) }
+        return file
     }
 
     deinit { close(descriptor) }
@@ -29,6 +39,11 @@ struct OpenFile: ~Copyable {
     private init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
+    }
+
+    private static func notRegular(_ path: String) -> LedgerError {
+        let reason = "it is no regular file (a link, a FIFO or a device): find out who put it there, and remove it"
+        return .failed(operation: "use", path: path, reason: reason, mayBeWritten: false)
     }
 
     func status() throws(LedgerError) -> stat {

@@ -28,8 +28,9 @@ extension SharedLog {
         let marker = "\(folder)/\(markerName)"
         guard access(marker, F_OK) != 0 else { return }
         // Under its name it appears whole, also when two do this at once or one is killed.
-        let draft = "\(marker).\(getpid()).new"
-        guard let file = try OpenFile.open(draft, flags: O_RDWR | O_CREAT | O_TRUNC) else {
+        // A name that nobody can foresee, and a file that was not there before.
+        let draft = "\(marker).\(LedgerFile.newID()).new"
+        guard let file = try OpenFile.open(draft, flags: O_RDWR | O_CREAT | O_EXCL) else {
             throw .notALedger(path: folder, reason: "it was removed a moment ago")
         }
         try file.setMode()

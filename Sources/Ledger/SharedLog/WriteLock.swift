@@ -69,7 +69,7 @@ struct WriteLock: ~Copyable {
     private static func isStillThere(_ file: borrowing OpenFile) throws(LedgerError) -> Bool {
         let opened = try file.status()
         var named = stat()
-        return stat(file.path, &named) == 0 && named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
+        return lstat(file.path, &named) == 0 && named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
     }
 
     private static let digits = 12

@@ -19,7 +19,7 @@ public struct MemberFolder: Sendable {
     public init(_ path: String) throws {
         self.path = path
         let file = "\(path)/\(SignedRoster.fileName)"
-        let bytes = try Self.bytes(of: file)
+        let bytes = try Self.bytes(of: file, whose: .ours)
         guard let signed = try? SignedRoster(json: bytes), let claimed = try? signed.unverified(),
             let roster = try? signed.verified(by: claimed.anchors.map(\.key))
         else { throw MemberFolderError(path: file, reason: "it is no roster that one of its own authorities signed") }
@@ -27,9 +27,12 @@ public struct MemberFolder: Sendable {
     }
 
     /// Goes by the roster that lies in the ledger's folder, if it is newer and an authority trusted here signed it.
-    func takeUpRoster(inLedger folder: String) {
+    ///
+    /// Only as long as this process lives: whoever owns the folder keeps it there (`IdentityFolder.update`), so that an
+    /// older one does not count later.
+    public func takeUpRoster(inLedger folder: String) {
         let current = roster.roster
-        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)"),
+        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)", whose: .anybodys),
             let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
             published.cluster == current.cluster, published.number > current.number
         else { return }
@@ -69,27 +72,57 @@ public struct MemberFolder: Sendable {
     }
 
     private static func key(in file: String) throws -> SigningKey {
-        var status = stat()
-        guard stat(file, &status) == 0 else {
-            throw MemberFolderError(path: file, reason: String(cString: strerror(errno)))
-        }
-        guard status.st_mode & 0o077 == 0 else {
-            throw MemberFolderError(path: file, reason: "others than its owner may read or write it: chmod 600 \(file)")
-        }
-        do {
-            return try SigningKey(pem: String(decoding: try bytes(of: file), as: UTF8.self))
-        } catch let error as MemberFolderError {
-            throw error
-        } catch {
+        let bytes = try bytes(of: file, whose: .secret)
+        do { return try SigningKey(pem: String(decoding: bytes, as: UTF8.self)) } catch {
             throw MemberFolderError(path: file, reason: "it is no P-256 key in PEM")
         }
     }
 
-    private static func bytes(of file: String) throws -> [UInt8] {
+    /// Who may have written a file, or may read it.
+    private enum Owner {
+        /// What is in it must be proven by a signature.
+        case anybodys
+        /// Nobody else can have written it.
+        case ours
+        /// Nobody else can have written or read it.
+        case secret
+    }
+
+    /// A roster is far smaller, and a file that is not is nobody's roster.
+    private static let maximumBytes = 32 << 20
+
+    private static func bytes(of path: String, whose owner: Owner) throws -> [UInt8] {
+        let missing = MemberFolderError(
+            path: path,
+            reason: "it is not there",
+            advice: "'evenkeel init' and 'evenkeel host add' make it, and without identities ledger.unsigned can be "
+                + "set on every host"
+        )
         do {
-            return Array(try Data(contentsOf: URL(filePath: file)))
-        } catch {
-            throw MemberFolderError(path: file, reason: "it is not there, or this user may not read it")
+            guard let file = try OpenFile.open(path, flags: O_RDONLY) else { throw missing }
+            let status = try file.status()
+            if owner != .anybodys {
+                guard status.st_uid == geteuid() || (owner == .ours && status.st_uid == 0) else {
+                    let reason = "it belongs to another user than the one who runs this"
+                    throw MemberFolderError(path: path, reason: reason, advice: "chown it, or run this as that user")
+                }
+                let others: mode_t = owner == .secret ? 0o077 : 0o022
+                guard status.st_mode & others == 0 else {
+                    let reason = "others than its owner may \(owner == .secret ? "read or write" : "write") it"
+                    let mode = owner == .secret ? "600" : "644"
+                    throw MemberFolderError(
+                        path: path,
+                        reason: reason,
+                        advice: "chmod \(mode) \(path), and get new keys if others had access"
+                    )
+                }
+            }
+            guard status.st_size <= maximumBytes else {
+                throw MemberFolderError(path: path, reason: "it is larger than 32 MiB")
+            }
+            return try file.read(at: 0, count: Int(status.st_size))
+        } catch let error as LedgerError {
+            throw MemberFolderError(path: path, reason: "\(error)", advice: "run this as the user who may read it")
         }
     }
 }
@@ -98,9 +131,10 @@ public struct MemberFolder: Sendable {
 public struct MemberFolderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var path: String
     public var reason: String
+    /// What to do.
+    public var advice =
+        "install the member's bundle anew ('evenkeel host add' made it, 'evenkeel init' for the "
+        + "controller and the operator)"
 
-    public var description: String {
-        "\(path): \(reason); 'evenkeel init' and 'evenkeel host add' make it, and without identities "
-            + "ledger.unsigned can be set on every host"
-    }
+    public var description: String { "\(path): \(reason); \(advice)" }
 }

@@ -44,11 +44,12 @@ struct RecordVerifier: Sendable {
             return .wrongPlace(stream: line.kind, line.place)
         }
         if let revocation = member.revocation {
-            let end = revocation.ends[stream.rawValue]
-            let isAfter = end.map { place >= $0 } ?? (line.at >= revocation.at)
-            if isAfter { return .revoked(reason: revocation.reason) }
+            // Without the stream's end nothing tells what came before: the line's time is its writer's to choose.
+            guard let end = revocation.ends[stream.rawValue], place < end else {
+                return .revoked(reason: revocation.reason)
+            }
         }
-        if line.at > now + Self.clockTolerance { return .fromTheFuture(ahead: line.at - now) }
+        if line.at > now + Self.clockTolerance { return .fromTheFuture(ahead: line.at - now, at: line.at) }
         return nil
     }
 

@@ -45,7 +45,10 @@ public struct Roster: Codable, Sendable, Equatable {
         /// The current one, PEM.
         public var certificate: String
         public var expires: Instant
-        /// The current one first; the others are retired and verify what they signed before.
+        /// What its records may be signed with.
+        ///
+        /// `ClusterAuthority` lists one: a renewed certificate keeps its key, and with new keys nothing that the old
+        /// ones signed counts any more.
         public var keys: [VerificationKey]
         /// What the host's machine has, where whoever added it said so: it cannot offer more.
         public var hardware: Hardware?

@@ -20,7 +20,7 @@ struct CancelCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = try options.openOperatorsLedger(settings)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         guard let move = view.moves.first(where: { $0.order.id.rawValue == order }) else {
             throw ValidationError("The ledger has no order '\(order)'.")

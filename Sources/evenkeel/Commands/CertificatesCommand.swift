@@ -41,6 +41,9 @@ struct CertificatesCommand: AsyncParsableCommand {
                 --authority makes one step for each call: 1. a new authority is trusted beside the old one; 2. all \
                 certificates are issued by it; 3. the old one is trusted no more. Between the steps it waits until all \
                 hosts can have taken up the one before. A call that was cut short is simply made again.
+
+                --replace is for a stolen key of the controller or the operator: nothing that it signed counts any \
+                more, orders under way included. 'evenkeel host add --replace' does the same for a host.
                 """
         )
 
@@ -58,12 +61,24 @@ struct CertificatesCommand: AsyncParsableCommand {
         )
         var members: [String] = []
 
+        @Flag(help: "Give the controller or the operator (--member) new keys and revoke the old, after a compromise.")
+        var replace = false
+
+        @Option(
+            help: ArgumentHelp("Where the identity with the new keys goes (default: ./MEMBER).", valueName: "folder")
+        )
+        var output: String?
+
         @Option(help: "For how many days the new certificates are good.")
         var days = 365
 
         func validate() throws {
             guard (1...3650).contains(days) else { throw ValidationError("--days must be 1 to 3650.") }
             guard members.isEmpty || !authority else { throw ValidationError("--authority is for all members.") }
+            guard !replace || members == ["controller"] || members == ["operator"] else {
+                throw ValidationError("--replace goes with --member controller or --member operator.")
+            }
+            guard replace || output == nil else { throw ValidationError("--output goes with --replace.") }
             guard authority || !now else { throw ValidationError("--now goes with --authority.") }
             for member in members where LedgerWriter(member) == nil {
                 throw ValidationError("'\(member)' is none of host:NAME, controller, operator.")
@@ -73,6 +88,15 @@ struct CertificatesCommand: AsyncParsableCommand {
         func run() async throws {
             let cluster = try await options.open()
             let lifetime = Duration.seconds(days * 86400)
+            if replace {
+                let folder = absolute(output ?? members[0])
+                let enrollment: Enrollment = members[0] == "controller" ? .controller : .operator
+                try await cluster.add(enrollment, replacing: true, lifetime: lifetime, folder: folder)
+                try await options.publish(cluster)
+                print("The old keys of the \(members[0]) count no more; those in \(folder) do.")
+                print("Put that folder in place of identity.\(members[0]), and start what uses it again.")
+                return
+            }
             let step: RotationStep
             if authority {
                 step = try await cluster.rotateAuthority(withoutWaiting: now, lifetime: lifetime)

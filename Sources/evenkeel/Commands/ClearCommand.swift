@@ -28,6 +28,13 @@ struct ClearCommand: AsyncParsableCommand {
     )
     var channel: Channel?
 
+    @Option(
+        name: .customLong("order"),
+        help:
+            "A leak's order that a host names in its refusals and the ledger no longer has; repeatable, with --channel."
+    )
+    var orders: [String] = []
+
     @Option(help: "What was found out, for the record.")
     var reason: String
 
@@ -37,22 +44,26 @@ struct ClearCommand: AsyncParsableCommand {
         guard reason.contains(where: { !$0.isWhitespace }) else {
             throw ValidationError("--reason must say something.")
         }
+        guard orders.isEmpty || channel != nil else { throw ValidationError("--order goes with --channel.") }
     }
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = try options.openOperatorsLedger(settings)
+        let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         let path = Path(source: HostName(source), target: HostName(target))
         let closures = view.closed.filter { closure in
             HostPair(closure.path) == HostPair(path) && (channel.map { $0 == closure.channel } ?? true)
         }
-        guard !closures.isEmpty else {
+        guard !closures.isEmpty || !orders.isEmpty else {
             let what = channel.map { "The channel \($0.rawValue) is not" } ?? "No channel is"
-            throw ValidationError("\(what) closed between \(HostPair(path)).")
+            throw ValidationError(
+                "\(what) closed between \(HostPair(path)) in the ledger; --order names a leak that it forgot."
+            )
         }
         for channel in Channel.allCases {
-            let leaks = closures.filter { $0.channel == channel }.map(\.order)
+            let forgotten = channel == self.channel ? orders.map { OrderID($0) } : []
+            let leaks = closures.filter { $0.channel == channel }.map(\.order) + forgotten
             guard !leaks.isEmpty else { continue }
             try await ledger.append(
                 OrderRecord.clear(path: path, channel: channel, orders: leaks, at: .byTheWallClock, reason: reason)

@@ -39,7 +39,14 @@ struct ControllerCommand: AsyncParsableCommand {
         if settings.ledger.unsigned {
             logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
         }
-        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: record) {
+        let marks = settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller)
+        let service = ControllerService(
+            settings: settings,
+            ledger: ledger,
+            logger: logger,
+            record: record,
+            closures: marks + ".closed"
+        ) {
             roster?.roster.enrolledHardware ?? [:]
         }
         // Cancelled is how it is meant to end.
@@ -66,11 +73,7 @@ struct ControllerCommand: AsyncParsableCommand {
         var lastFailure: String?
         while !Task.isCancelled {
             do {
-                let change = try await folder.update(fromLedger: ledger)
-                if change.isNew {
-                    roster.roster = try await folder.load().roster
-                    logger.notice("roster \(change.number) is in force")
-                }
+                try await takeUp(roster, folder, ledger, logger)
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"
@@ -79,5 +82,26 @@ struct ControllerCommand: AsyncParsableCommand {
             }
             try? await Task.sleep(for: .seconds(5))
         }
+    }
+
+    private static func takeUp(
+        _ roster: CurrentRoster,
+        _ folder: IdentityFolder,
+        _ ledger: String,
+        _ logger: Logger
+    ) async throws {
+        let failure: (any Error)?
+        do {
+            _ = try await folder.update(fromLedger: ledger)
+            failure = nil
+        } catch { failure = error }
+        let stored = try folder.storedRoster()
+        if stored != roster.roster {
+            // It counts, even if this controller itself no longer belongs to it, which loading would tell.
+            roster.roster = stored
+            logger.notice("roster \(stored.number) is in force")
+            _ = try await folder.load()
+        }
+        if let failure { throw failure }
     }
 }

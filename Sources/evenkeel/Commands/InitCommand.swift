@@ -11,8 +11,8 @@ struct InitCommand: AsyncParsableCommand {
         abstract: "Make a cluster: its certificate authority, the ledger, and identities of controller and operator.",
         discussion: """
             Once per fleet, on the administrator's machine. The cluster folder holds the key of the certificate \
-            authority: it belongs on no host, and into a backup. Nothing that exists is overwritten. Hosts follow with \
-            'evenkeel host add'. Needs the openssl command.
+            authority: it belongs on no host, and into a backup. Nothing that exists is overwritten; a call that was cut \
+            short is simply made again. Hosts follow with 'evenkeel host add'. Needs the openssl command.
             """
     )
 
@@ -28,15 +28,25 @@ struct InitCommand: AsyncParsableCommand {
         let settings = try options.configuration.settings()
         let controller = controller.map(absolute) ?? settings.identity.controller
         let operatorFolder = self.operator.map(absolute) ?? settings.identity.operator
-        // Before anything is made: half of it would be in the way of the next call.
-        for folder in [controller, operatorFolder] {
-            let key = IdentityPaths(folder: folder).key
-            if FileManager.default.fileExists(atPath: key) { throw IdentityError.exists(path: key) }
+        let members: [(who: Enrollment, folder: String)] = [(.controller, controller), (.operator, operatorFolder)]
+        let authority: ClusterAuthority
+        if ClusterAuthority.exists(folder: options.path) {
+            authority = try await options.open()
+            var isComplete = true
+            for member in members where try await authority.lacks(member.who.name) { isComplete = false }
+            if isComplete { throw AlreadyMade(folder: options.path) }
+        } else {
+            // Before anything is made.
+            for member in members {
+                let key = IdentityPaths(folder: member.folder).key
+                if FileManager.default.fileExists(atPath: key) { throw IdentityError.exists(path: key) }
+            }
+            authority = try await ClusterAuthority.create(folder: options.path)
         }
         if let ledger = try options.ledgerFolder() { try await SharedLog.create(folder: ledger) }
-        let authority = try await ClusterAuthority.create(folder: options.path)
-        try await authority.add(.controller, folder: controller)
-        try await authority.add(.operator, folder: operatorFolder)
+        for member in members where try await authority.lacks(member.who.name) {
+            try await authority.add(member.who, folder: member.folder)
+        }
         try await options.publish(authority)
         print(
             """
@@ -47,5 +57,13 @@ struct InitCommand: AsyncParsableCommand {
             Next: evenkeel host add NAME --address LAN --inner-address INNER
             """
         )
+    }
+}
+
+struct AlreadyMade: Error, CustomStringConvertible {
+    var folder: String
+    var description: String {
+        "the cluster in '\(folder)' is complete and is not made again; 'evenkeel certificates publish' writes its roster"
+            + " into the ledger, 'evenkeel certificates rotate --replace' gives controller or operator new keys"
     }
 }

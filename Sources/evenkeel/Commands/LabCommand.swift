@@ -46,6 +46,8 @@ struct LabCommand: AsyncParsableCommand {
                 do {
                     try await lab.startAgents(programs, settings: lab.settings)
                     try lab.configure(lab.settings)
+                    // What is to be tried needs the agents' word.
+                    try await lab.waitForSamples()
                     if controls { try await lab.startController(programs) }
                 } catch {
                     await takeDown()
@@ -57,6 +59,8 @@ struct LabCommand: AsyncParsableCommand {
                 """
                 The lab is up. Try:
                   evenkeel status --config \(lab.configurationFile)
+                  evenkeel migrate vm1 h2 --channel tls --config \(lab.configurationFile)
+                  evenkeel certificates --folder \(lab.site.clusterFolder)
                   \(lab.hosts.first?.enterPath ?? "") virsh list
                   evenkeel lab down
                 """
@@ -91,11 +95,12 @@ struct LabCommand: AsyncParsableCommand {
                 processes.isEmpty ? "down" : processes.map(String.init).joined(separator: " ")
             }
             let hosts = TextTable(
-                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "AGENT"],
+                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "SSHD", "AGENT"],
                 status.hosts.map {
                     [
                         $0.name.rawValue, $0.address, $0.innerAddress, FleetView.decimals($0.capacity.cores),
-                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.agent),
+                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.sshd),
+                        ids($0.agent),
                     ]
                 },
                 empty: "No host."

@@ -13,7 +13,9 @@ struct LedgerAcceptCommand: AsyncParsableCommand {
             Agent and controller keep marks of how far they have seen the ledger, and do nothing by one that lacks what \
             they have seen. This removes the marks of one of them, on the machine it runs on, so that it begins anew \
             with the ledger as it is. Stop it first. Orders that the ledger shows as not begun and that have not \
-            expired are begun then, also if they were before: 'evenkeel cancel' them.
+            expired may be taken up again: 'evenkeel cancel' those that must not. What a host has begun it notes in a \
+            file of its own beside the marks (FILE.begun), which stays, so that it begins none of them twice; remove \
+            that as well where the file is damaged.
             """
     )
 

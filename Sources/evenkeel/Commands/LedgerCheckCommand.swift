@@ -19,7 +19,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let ledger = try options.openOperatorsLedger(try options.settings())
+        let ledger = try await options.openOperatorsLedger(try options.settings())
         var found = Findings()
         try await found.read(OrderRecord.self, of: ledger)
         try await found.read(OrderReport.self, of: ledger)

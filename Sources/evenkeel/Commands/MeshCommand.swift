@@ -28,7 +28,7 @@ struct MeshCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try options.settings()
-            let ledger = try options.openOperatorsLedger(settings)
+            let ledger = try await options.openOperatorsLedger(settings)
             let view = try await MeshView.read(ledger, settings: settings)
             printLine(json ? try evenkeel.json(view) : view.text)
             if !view.isWhole { throw ExitCode.failure }

@@ -40,18 +40,20 @@ struct MigrateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let ledger = try options.openOperatorsLedger(settings)
-        let view = try await FleetView.read(ledger, settings: settings)
+        let ledger = try await options.openOperatorsLedger(settings)
+        let hardware = options.enrolledHardware(settings)
+        let view = try await FleetView.read(ledger, settings: settings, hardware: hardware)
         let order = try ManualOrder.make(
             moving: vm,
             to: HostName(target),
             channel: channel,
-            lifetime: settings.policy.orderLifetime,
+            policy: settings.policy,
             view: view
         )
         try await ledger.append(OrderRecord.migrate(order: order))
         if !json || noWait {
-            printLine("order \(order.id): move \(order.vmName) from \(order.source) to \(order.target)")
+            let name = order.vmName.plainText(limit: 80)
+            printLine("order \(order.id): move \(name) from \(order.source) to \(order.target)")
         }
         if noWait { return }
         let quiet = json

@@ -83,7 +83,7 @@ struct PlanCommand: AsyncParsableCommand {
         )
         guard apply, !plan.moves.isEmpty, let snapshot = fleet.snapshot else { return }
         printLine("")
-        let ledger = try input.configuration.openOperatorsLedger(settings)
+        let ledger = try await input.configuration.openOperatorsLedger(settings)
         try await cancellingOnShutdownSignals {
             try await PlanApplication(plan: plan, snapshot: snapshot, settings: settings, ledger: ledger).run {
                 printLine($0)

@@ -22,7 +22,11 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.settings()
-        let view = try await FleetView.read(try options.openOperatorsLedger(settings), settings: settings)
+        let view = try await FleetView.read(
+            try await options.openOperatorsLedger(settings),
+            settings: settings,
+            hardware: options.enrolledHardware(settings)
+        )
         print(json ? try evenkeel.json(view) : view.text(lastMoves: moves))
     }
 }

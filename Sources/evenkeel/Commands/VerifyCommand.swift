@@ -11,10 +11,12 @@ struct VerifyCommand: AsyncParsableCommand {
         discussion: """
             For each move: that its steps are in order, in time and of the right hosts, that the evidence is of the \
             ordered channel and of the two hosts, that suite, mode and certificate are good enough, that the probes \
-            found the ports shut, and that the bytes bear out the verdict. Records that the ledger itself refuses are \
-            listed and count as failures, but for a line that a stopped writer left torn.
+            found the ports shut, and that the bytes bear out the verdict. A move on a protected channel that lacks \
+            the figures of its bytes, or probes, or was found out only after a restart, is 'unproven'. Records that \
+            the ledger itself refuses are counted, and fail the check of any order: they may have been about it. A \
+            line that a stopped writer left torn does not.
 
-            Exit code 1 if anything failed.
+            Exit code 1 if anything failed or is unproven.
             """
     )
 

@@ -158,7 +158,7 @@ struct Demo {
             moving: vm.id.rawValue,
             to: target.name,
             channel: .plain,
-            lifetime: settings.policy.orderLifetime,
+            policy: settings.policy,
             view: view
         )
         try await ledger.append(OrderRecord.migrate(order: order))

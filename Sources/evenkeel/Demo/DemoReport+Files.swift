@@ -24,7 +24,7 @@ extension DemoReport {
                     move.order.vmName, move.order.source.rawValue, move.order.target.rawValue,
                     move.order.channel.rawValue, move.stage.rawValue,
                     move.outcome?.totalSeconds.map(FleetView.seconds) ?? "-",
-                    move.outcome?.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "-",
+                    move.outcome?.downtimeSeconds.map(FleetView.milliseconds) ?? "-",
                     move.outcome?.bytesTransferred.map { "\($0)" } ?? "-",
                     move.evidence?.bytesThroughTunnel.map { "\($0)" } ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",

@@ -39,7 +39,7 @@ extension DemoReport {
         if let outcome = move.outcome {
             lines.append(
                 "- took \(outcome.totalSeconds.map(FleetView.seconds) ?? "?"), downtime "
-                    + "\(outcome.downtimeSeconds.map { "\(Int(($0 * 1000).rounded())) ms" } ?? "?"), "
+                    + "\(outcome.downtimeSeconds.map(FleetView.milliseconds) ?? "?"), "
                     + "\(outcome.bytesTransferred.map(mebibytes) ?? "?") sent in \(outcome.iterations.map(String.init) ?? "?") iterations"
             )
             if let note = outcome.note { lines.append("- note: \(note)") }

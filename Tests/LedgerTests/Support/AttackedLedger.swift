@@ -64,7 +64,7 @@ struct AttackedLedger {
     }
 
     private static func read(_ reader: SharedLog) async throws -> ([Int], LedgerRemarks) {
-        var cursor: Cursor?
+        var cursor = LedgerPlace()
         var numbers: [Int] = []
         let remarks = try await reader.readOn(LoadSample.self, from: &cursor) { numbers.append($0.number) }
         return (numbers, remarks)

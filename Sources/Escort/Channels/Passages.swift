@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
+/// Inside the IPsec tunnel.
+struct IPsecPassage: Passage {
+    let meter: MoveMeter
+    /// The cluster's certificate for the name and address that IKE demanded of the peer; `nil` with pre-shared keys.
+    let certificate: CertificateFacts?
+
+    var route: MigrationRoute { meter.route }
+
+    func observe() async -> PassageObservation { await meter.observe() }
+
+    func end(hypervisorBytes: UInt64?) async -> Evidence {
+        var evidence = await meter.end(hypervisorBytes: hypervisorBytes)
+        evidence.peerCertificate = certificate
+        return evidence
+    }
+}
+
 /// QEMU's TLS inside the IPsec tunnel: the tunnel's evidence, and the TLS session beside it.
 struct DoublePassage: Passage {
     let meter: MoveMeter
@@ -27,6 +44,7 @@ struct DoublePassage: Passage {
 /// In the clear: nothing is proven, and the evidence says so.
 struct PlainPassage: Passage {
     let route: MigrationRoute
+    let use: TunnelUse
     let close: @Sendable () async -> Void
 
     func observe() async -> PassageObservation { PassageObservation(bytes: 0, loss: nil) }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Coordination
+internal import Foundation
+internal import Glibc
+
+/// The channels that leaks have closed, in a local file: the ledger forgets old records, and whoever can write to its
+/// storage could remove the leak's.
+///
+/// Only a person's word in the ledger ('evenkeel clear') takes a closure out of it.
+public struct ClosureFile: Sendable {
+    public let path: String
+    private var kept: [ClosedChannels.Closure] = []
+
+    public init(path: String) { self.path = path }
+
+    /// What an earlier life of this process has kept; none where there is no file.
+    public mutating func read() throws(FleetFileError) -> [ClosedChannels.Closure] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        do {
+            let data = try Data(contentsOf: URL(filePath: path))
+            kept = try JSONDecoder().decode([ClosedChannels.Closure].self, from: data)
+            return kept
+        } catch {
+            let reason =
+                "the closed channels of earlier cannot be read (\(error)); look into the file, and remove it once "
+                + "every leak that it names is cleared"
+            throw FleetFileError(file: path, reason: reason)
+        }
+    }
+
+    /// Replaces the file, durably, where it says something else.
+    public mutating func keep(_ closures: [ClosedChannels.Closure]) throws(FleetFileError) {
+        guard closures != kept else { return }
+        do { try write(JSONEncoder().encode(closures)) } catch {
+            throw FleetFileError(file: path, reason: "the closed channels cannot be kept: \(error)")
+        }
+        kept = closures
+    }
+
+    private func write(_ data: Data) throws {
+        let folder = URL(filePath: path).deletingLastPathComponent().path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let draft = "\(path).new"
+        guard FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
+        else { throw CocoaError(.fileWriteUnknown) }
+        let file = try FileHandle(forWritingTo: URL(filePath: draft))
+        try file.write(contentsOf: data)
+        try file.synchronize()
+        try file.close()
+        guard rename(draft, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CocoaError(.fileReadUnknown) }
+        defer { close(descriptor) }
+        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw CocoaError(.fileWriteUnknown) }
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+
+/// ssh between the lab's hosts: each has a host key and a login key of its own, and knows the others' beforehand.
+///
+/// Everything is in the host's private /etc/ssh, so that libvirt's ssh, the agent's and a person's are set up alike.
+struct LabSSH: Sendable {
+    /// In the host.
+    static let loginKey = "/etc/ssh/id_ed25519"
+    private static let hostKey = "/etc/ssh/ssh_host_ed25519_key"
+    /// Of clients and servers: the strong ones that AES instructions make cheap come first.
+    private static let ciphers = "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"
+
+    /// Makes the keys and files of all hosts; their folders exist.
+    func make(for hosts: [LabHost]) async throws {
+        for host in hosts {
+            try Files.makeFolder("\(host.folder)/etc/ssh")
+            for key in [Self.loginKey, Self.hostKey] {
+                try await Command(
+                    "ssh-keygen",
+                    ["-q", "-t", "ed25519", "-N", "", "-C", "\(host.name)", "-f", host.folder + key]
+                ).run()
+            }
+        }
+        let logins = try hosts.map { try Files.text("\($0.folder)\(Self.loginKey).pub") }.joined()
+        let known = try hosts.map { host in
+            "\(host.address),\(host.name) " + (try Files.text("\(host.folder)\(Self.hostKey).pub"))
+        }.joined()
+        for host in hosts {
+            let folder = "\(host.folder)/etc/ssh"
+            try Files.write(logins, to: "\(folder)/authorized_keys", mode: 0o600)
+            try Files.write(known, to: "\(folder)/ssh_known_hosts")
+            try Files.write(Self.client, to: "\(folder)/ssh_config")
+            try Files.write(Self.server(on: host.address), to: "\(folder)/sshd_config")
+            // sshd without PAM refuses an account that is locked, as root's is on some machines.
+            try Files.write("root:*:20000:0:99999:7:::\n", to: "\(host.folder)/shadow", mode: 0o600)
+        }
+    }
+
+    /// What no peer's key file says is unknown: there is nobody to ask.
+    private static let client = """
+        StrictHostKeyChecking yes
+        UserKnownHostsFile none
+        BatchMode yes
+        Ciphers \(ciphers)
+
+        """
+
+    private static func server(on address: String) -> String {
+        """
+        ListenAddress \(address):22
+        HostKey \(hostKey)
+        AuthorizedKeysFile /etc/ssh/authorized_keys
+        PermitRootLogin prohibit-password
+        AllowUsers root
+        PasswordAuthentication no
+        KbdInteractiveAuthentication no
+        UsePAM no
+        UseDNS no
+        PidFile none
+        Ciphers \(ciphers)
+
+        """
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Synchronization
+import Testing
+
+@testable import Escort
+
+/// What the gate counted, judged.
+@Suite struct CountedPassageTests {
+    static func reading(_ sent: UInt64, clear: UInt64 = 0, dropped: UInt64 = 0) -> LANReading {
+        LANReading(sent: TrafficCounters(bytes: sent, packets: sent / 1000), clear: clear, dropped: dropped)
+    }
+
+    /// A passage that sees these readings, one for each look; `nil` fails.
+    func passage(_ readings: LANReading?...) async throws -> CountedPassage {
+        let script = Mutex(readings[...])
+        return try await CountedPassage(
+            .tls,
+            route: MigrationRoute(kind: .direct(address: "10.77.0.2"), tlsName: "h2"),
+            proof: CountedPassage.Proof(session: SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384")),
+            use: TunnelUse()
+        ) {
+            guard let next = script.withLock({ $0.popFirst() }), let reading = next else {
+                throw EscortError.refused(step: "reading", reason: "a test")
+            }
+            return reading
+        }
+    }
+
+    @Test func `bytes are counted from the beginning, and cover what was sent`() async throws {
+        let passage = try await passage(Self.reading(5000), Self.reading(9000), Self.reading(15000, dropped: 3))
+        #expect(await passage.observe() == PassageObservation(bytes: 4000, loss: nil))
+        let evidence = await passage.end(hypervisorBytes: 9900)
+        #expect(evidence.verdict == .covered && evidence.bytesThroughTunnel == 10000)
+        #expect(evidence.channel == .tls && evidence.session?.version == "TLSv1.3" && evidence.droppedAtGates == 3)
+    }
+
+    @Test func `fewer bytes than the hypervisor sent are a leak`() async throws {
+        let passage = try await passage(Self.reading(0), Self.reading(9000))
+        #expect(await passage.end(hypervisorBytes: 9001).verdict == .leak)
+    }
+
+    @Test func `a stream in the clear that this host was about to send is a loss and a leak`() async throws {
+        let passage = try await passage(Self.reading(0), Self.reading(100, clear: 1), Self.reading(100, clear: 4))
+        #expect(await passage.observe().loss?.contains("in the clear") == true)
+        #expect(await passage.end(hypervisorBytes: 50).verdict == .leak)
+    }
+
+    @Test func `packets that others had dropped here say nothing of the move`() async throws {
+        let passage = try await passage(
+            Self.reading(0),
+            Self.reading(9000, dropped: 500),
+            Self.reading(9000, dropped: 900)
+        )
+        #expect(await passage.observe().isUp)
+        #expect(await passage.end(hypervisorBytes: 8000).verdict == .covered)
+    }
+
+    @Test func `counters that were set back leave the verdict open`() async throws {
+        let passage = try await passage(Self.reading(50000), Self.reading(60000), Self.reading(100), Self.reading(200))
+        for _ in 1...2 { #expect(await passage.observe().isUp) }
+        #expect(await passage.end(hypervisorBytes: 90000).verdict == .unknown)
+    }
+
+    @Test func `a last look that fails leaves the verdict open`() async throws {
+        let passage = try await passage(Self.reading(0), Self.reading(9000), nil)
+        _ = await passage.observe()
+        let evidence = await passage.end(hypervisorBytes: 9900)
+        #expect(evidence.verdict == .unknown && evidence.bytesThroughTunnel == nil)
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Identity
+import Ledger
+import Testing
+
+@testable import Escort
+
+extension RealMeshTests {
+    /// A real openssl in the place of h2's libvirtd, with certificates of a real authority.
+    @Test func `a TLS handshake demands a certificate of ours for this very address`() async throws {
+        try await CertifiedHosts.with(2) { certified in
+            let hosts = certified.hosts
+            try await certified.add(3)
+            let rogue = try await ClusterAuthority.create(folder: hosts.folder + "/rogue")
+            let rogueFolder = IdentityPaths(folder: hosts.folder + "/rogue-h2")
+            let asH2 = try Enrollment.host("h2", address: hosts.address(2), inner: hosts.inner(2))
+            try await rogue.add(asH2, folder: rogueFolder.folder)
+
+            let good = try await certified.shakeHands(serverWith: certified.identityFolder(2).paths)
+            #expect(good.certificate.subject.contains("CN=h2") && good.session.version == "TLSv1.3")
+            // Another host of the cluster in its place, and a stranger.
+            await #expect(throws: EscortError.self) {
+                try await certified.shakeHands(serverWith: certified.identityFolder(3).paths)
+            }
+            await #expect(throws: EscortError.self) { try await certified.shakeHands(serverWith: rogueFolder) }
+            await #expect(throws: EscortError.self) {
+                try await certified.shakeHands(serverWith: certified.identityFolder(2).paths, options: "-tls1_1")
+            }
+            let weak = await #expect(throws: EscortError.self) {
+                try await certified.shakeHands(
+                    serverWith: certified.identityFolder(2).paths,
+                    options: "-ciphersuites TLS_AES_128_GCM_SHA256"
+                )
+            }
+            #expect(weak.map { "\($0)".contains("below the minimum suite") } == true)
+        }
+    }
+
+    @Test func `a TLS handshake heeds revocations, and two authorities while one replaces the other`() async throws {
+        try await CertifiedHosts.with(2) { certified in
+            let old = certified.identityFolder(2).paths
+            _ = try await certified.shakeHands(serverWith: old)
+            // Two authorities: h2's certificate is the new one's, h1 trusts both.
+            for _ in 1...2 { _ = try await certified.authority.rotateAuthority(withoutWaiting: true) }
+            for host in 1...2 {
+                _ = try await certified.identityFolder(host).update(from: await certified.authority.signed)
+                if let renewal = try await certified.identityFolder(host).load().renewal {
+                    _ = try await certified.identityFolder(host).install(certificate: renewal)
+                }
+            }
+            #expect(await certified.authority.roster.anchors.count == 2)
+            _ = try await certified.shakeHands(serverWith: certified.identityFolder(2).paths)
+
+            try await certified.authority.remove(.host("h2"), reason: "stolen", ends: [:])
+            _ = try await certified.shakeHands(serverWith: certified.identityFolder(2).paths)
+            _ = try await certified.identityFolder(1).update(from: await certified.authority.signed)
+            await #expect(throws: EscortError.self) {
+                try await certified.shakeHands(serverWith: certified.identityFolder(2).paths)
+            }
+        }
+    }
+
+    @Test func `a host that leaves the mesh in the middle of a stream gets none of it in the clear`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes()
+            _ = try await meshes[0].establish(with: "h2")
+            // Without the tunnel there is a way for it: h2 is the neighbour that would get it.
+            try await hosts.on(1, "ip route add default via \(hosts.address(2))")
+            let marker = "EVENKEEL-MARKER"
+            let capture = hosts.folder + "/leaves.pcap"
+            try await hosts.startCapture(to: capture)
+            _ = try await Transfer.start(hosts, to: hosts.inner(2))
+            try await hosts.shell(
+                """
+                ip netns exec \(hosts.namespace(1)) bash -c \
+                'yes \(marker) > /dev/tcp/\(hosts.inner(2))/\(Transfer.port)' > /dev/null 2>&1 < /dev/null &
+                """
+            )
+            let meter = try await meshes[0].beginMove("h2")
+            try await hosts.eventually("it flows") { await meter.observe().bytes > 1 << 20 }
+            try await meshes[0].apply(hosts.inventory([1]))
+            try await hosts.eventually("what is left of the stream is dropped here") {
+                try await meshes[0].gateCounters().outbound.packets > 0
+            }
+            #expect(try await hosts.endCapture(capture, counting: marker) == 0)
+            // The gate gone, the stream's repetitions do leave in the clear: there was something to hold back.
+            let open = hosts.folder + "/open.pcap"
+            try await hosts.startCapture(to: open)
+            try await hosts.on(1, "nft delete table inet evenkeel")
+            try await hosts.on(1, "sleep 6")
+            #expect(try await hosts.endCapture(open, counting: marker) > 0)
+        }
+    }
+}
+
+extension CertifiedHosts {
+    /// Host 1 asks whoever listens on h2's TLS port, a real openssl with the identity given.
+    @discardableResult
+    func shakeHands(serverWith paths: IdentityPaths, options: String = "") async throws -> TLSHandshake.Result {
+        let log = hosts.folder + "/s_server"
+        try await hosts.shell(
+            """
+            cat \(paths.anchors) > \(log).ca
+            ip netns exec \(hosts.namespace(2)) openssl s_server -accept \(hosts.address(2)):\(TLSHandshake.port) \
+            -cert \(paths.certificate) -key \(paths.key) -CAfile \(log).ca -Verify 4 -rev \(options) \
+            > \(log).log 2>&1 < /dev/null &
+            echo $! > \(log).pid
+            """
+        )
+        try await hosts.eventually("openssl listens") {
+            try await hosts.shell("cat \(log).log").contains("ACCEPT")
+        }
+        let own = identityFolder(1).paths
+        let files = TLSFiles(
+            certificate: own.certificate,
+            key: own.key,
+            anchors: own.anchors,
+            revocations: own.revocations
+        )
+        let peer = try MeshPlan(inventory: hosts.inventory([1, 2]), local: "h1").peer("h2")
+        let result: Result<TLSHandshake.Result, any Error>
+        do {
+            result = .success(
+                try await TLSHandshake(runner: hosts.runner(1), files: files)
+                    .perform(with: peer, minimum: .aes256, within: .seconds(5))
+            )
+        } catch {
+            result = .failure(error)
+        }
+        try await hosts.shell("kill $(cat \(log).pid); while [ -d /proc/$(cat \(log).pid) ]; do sleep 0.02; done")
+        return try result.get()
+    }
+}
+
+extension Hosts {
+    /// Captures the LAN until `endCapture`.
+    func startCapture(to file: String) async throws {
+        try await shell(
+            """
+            ip netns exec \(lan) tcpdump -i br0 -B 32768 -U -w \(file) 2> \(file).log < /dev/null > /dev/null &
+            echo $! > \(file).pid
+            """
+        )
+        try await eventually("tcpdump listens") { try await shell("cat \(file).log").contains("listening on") }
+    }
+
+    /// How often the marker is in the capture, which ends.
+    func endCapture(_ file: String, counting marker: String) async throws -> Int {
+        try await shell("kill $(cat \(file).pid); while [ -d /proc/$(cat \(file).pid) ]; do sleep 0.02; done")
+        return Int(try await shell("grep -a -o \(marker) \(file) | wc -l").trimmed) ?? -1
+    }
+}

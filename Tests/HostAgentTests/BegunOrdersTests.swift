@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Ledger
+import Testing
+
+@testable import HostAgent
+
+/// What a host remembers of the orders that it has begun.
+struct BegunOrdersTests {
+    private let order = MigrationOrder.sample(at: .byTheWallClock)
+
+    private func with(_ body: (String) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-begun-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await body(folder.appendingPathComponent("marks.begun").path)
+    }
+
+    @Test func `an order is claimed once, by a later start as well`() async throws {
+        try await with { path in
+            let begun = BegunOrders(path: path)
+            #expect(try await begun.claim(order, at: .byTheWallClock))
+            #expect(try await !begun.claim(order, at: .byTheWallClock))
+            #expect(try await !BegunOrders(path: path).claim(order, at: .byTheWallClock))
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+        }
+    }
+
+    @Test func `a damaged file begins nothing, and the error says which and what to do`() async throws {
+        try await with { path in
+            _ = try await BegunOrders(path: path).claim(order, at: .byTheWallClock)
+            try Data("{".utf8).write(to: URL(filePath: path))
+            await #expect {
+                try await BegunOrders(path: path).claim(order, at: .byTheWallClock)
+            } throws: { error in
+                "\(error)".contains(path) && "\(error)".contains("remove the file")
+            }
+            #expect(try Data(contentsOf: URL(filePath: path)) == Data("{".utf8))
+        }
+    }
+}

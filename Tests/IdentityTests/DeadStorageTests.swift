@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Ledger
+import Testing
+
+@testable import Identity
+
+@Suite struct DeadStorageTests {
+    @Test func `storage that does not answer is given up on, and read again when it does`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.add(1)
+            let released = DispatchSemaphore(value: 0)
+            let reader = StorageReader(limit: .milliseconds(200)) { path throws(IdentityError) in
+                released.wait()
+                return try IdentityFiles.readPublished(path)
+            }
+            let folder = IdentityFolder(cluster.memberFolder("h1"), storage: reader)
+            try await SharedLog.create(folder: "\(cluster.folder)/ledger")
+            try await cluster.authority.renew()
+            try await cluster.authority.publish(to: "\(cluster.folder)/ledger")
+            func look() async throws -> IdentityChange {
+                try await folder.update(fromLedger: "\(cluster.folder)/ledger")
+            }
+            let began = ContinuousClock.now
+            for words in ["cannot be read within", "still hangs", "still hangs"] {
+                let error = await #expect(throws: IdentityError.self) { _ = try await look() }
+                #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
+            }
+            #expect(ContinuousClock.now - began < .seconds(20), "it waits for nothing longer than the limit")
+            for _ in 1...9 { released.signal() }
+            var change: IdentityChange?
+            for _ in 1...100 where change == nil {
+                change = try? await look()
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            #expect(change?.isNew == true)
+        }
+    }
+
+    @Test(arguments: ["mkfifo roster.json", "ln -s other roster.json", "mkdir roster.json"])
+    func `what lies there in place of a published roster is not followed`(command: String) async throws {
+        try await Cluster.with { cluster in
+            let folder = try await cluster.add(1)
+            let ledger = "\(cluster.folder)/ledger"
+            try await SharedLog.create(folder: ledger)
+            try await cluster.authority.publish(to: ledger)
+            _ = try await cluster.shell("cd \(ledger); mv roster.json other; \(command)")
+            await #expect(throws: IdentityError.self) { _ = try await folder.update(fromLedger: ledger) }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import Commands
+import Fleet
+import Foundation
+import Ledger
+import Testing
+
+/// What the operator trusts, while rosters come and go in the ledger's folder.
+@Suite(.timeLimit(.minutes(2))) struct RosterUpdateTests {
+    /// Roster 2: h1 was removed before it wrote anything.
+    private func withoutH1(_ site: Site) -> Roster {
+        var next = site.roster
+        next.number = 2
+        let ends = Dictionary(
+            uniqueKeysWithValues: LedgerStream.allCases.map { ($0.rawValue, Cursor(segment: 1, offset: 0)) }
+        )
+        for index in next.members.indices where next.members[index].name == .host(h1) {
+            next.members[index].revocation = Roster.Revocation(at: .byTheWallClock, reason: "stolen", ends: ends)
+        }
+        return next
+    }
+
+    @Test func `an old roster that is put back into the ledger's folder is told and does not count`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            try site.publish(withoutH1(site))
+            let first = try await site.run(["ledger", "check"])
+            #expect(first.exitCode == 1 && first.standardOutput.contains("refused: revoked"), "\(first)")
+            try site.publish(site.roster)
+            for command in [["ledger", "check"], ["status"], ["verify"]] {
+                let result = try await site.run(command)
+                #expect(result.standardError.contains("number 1, but number 2 was seen"), "\(result)")
+                if command != ["verify"] { #expect(result.standardOutput.contains("refused: revoked"), "\(result)") }
+            }
+        }
+    }
+
+    @Test func `a roster that was replaced by a link or a FIFO is neither followed nor waited for`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            let path = "\(site.folder)/roster.json"
+            #expect(mkfifo(path, 0o600) == 0)
+            var result = try await site.run(["ledger", "check"])
+            #expect(result.exitCode == 0 && result.standardError.contains("not a regular file"), "\(result)")
+            try FileManager.default.removeItem(atPath: path)
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "/dev/zero")
+            result = try await site.run(["ledger", "check"])
+            #expect(result.exitCode == 0 && result.standardError.contains("warning: "), "\(result)")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Synchronization
+import Testing
+
+@testable import Ledger
+
+/// A reader whose own clock is behind, and right again later.
+@Suite(.timeLimit(.minutes(1)))
+struct LaggingClockTests {
+    private final class Clock: Sendable {
+        private let time: Mutex<Instant>
+        init(_ time: Instant) { self.time = Mutex(time) }
+        var now: Instant { time.withLock { $0 } }
+        func set(_ instant: Instant) { time.withLock { $0 = instant } }
+    }
+
+    private func reader(of ledger: AttackedLedger, _ clock: Clock) -> SharedLog {
+        SharedLog(folder: ledger.folder, writer: .controller, security: ledger.cluster.readersSecurity) { clock.now }
+    }
+
+    @Test func whatWasReadWhileTheClockWasBehindCountsWhenItIsRightAgain() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h2).append(sample(2, host: HostName("h2")))
+            let clock = Clock(writtenAt + .seconds(-1000))
+            let log = reader(of: ledger, clock)
+            var place = LedgerPlace()
+            var numbers: [Int] = []
+            var remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [] && remarks.count(.fromTheFuture) == 2 && place.waitingCount == 2)
+            // They are reported once, not at every look.
+            remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [] && remarks.isEmpty && place.waitingCount == 2)
+            try await ledger.open(h1).append(sample(3))
+            clock.set(writtenAt)
+            remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [1, 2, 3] && remarks.isEmpty && place.waitingCount == 0)
+            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [1, 2, 3])
+        }
+    }
+
+    @Test func aLineFarInTheFutureHoldsUpNoOther() async throws {
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(sample(2, host: HostName("h2")))
+            let clock = Clock(writtenAt + .seconds(-1000))
+            let log = reader(of: ledger, clock)
+            var place = LedgerPlace()
+            var numbers: [Int] = []
+            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            clock.set(writtenAt)
+            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            try await ledger.open(h1).append(sample(3))
+            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [1, 3] && place.waitingCount == 1)
+        }
+    }
+
+    @Test func oneWhoLiesAboutItsTimeFillsNoMemory() throws {
+        var place = LedgerPlace()
+        let reason = SkippedLine.Reason.refused(.fromTheFuture(ahead: .seconds(700), at: writtenAt))
+        for (writer, count) in [(h2, LedgerPlace.waitingPerWriter + 10), (h1, 1)] {
+            place.keep(
+                (0..<count).map {
+                    SkippedLine(at: Cursor(segment: 1, offset: Int64($0)), bytes: 1, writer: writer, reason: reason)
+                }
+            )
+        }
+        #expect(place.waitingCount == LedgerPlace.waitingPerWriter + 1)
+    }
+}
