@@ -141,7 +141,8 @@ extension HostLab {
         let log = target.logPath(of: "openssl")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
-        let sink = "exec openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" >/dev/null"
+        // It hangs up when its standard input ends.
+        let sink = "sleep 180 | openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" | wc -c"
         try await daemon.start(
             [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity(target),
             log: log
@@ -154,7 +155,12 @@ extension HostLab {
             head -c "$1" /dev/zero | (shift; exec openssl s_client -quiet -no_ign_eof -verify_return_error "$@")
             """
         let words = ["\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity(source)
-        return try await poured(pour, words, from: source, bytes)
+        let rate = try await poured(pour, words, from: source, bytes)
+        // A transfer that was cut short is no measurement.
+        try await waitUntil("all \(bytes) bytes on \(target.name)", within: .seconds(5), log: log) {
+            ((try? Files.text(log)) ?? "").split(separator: "\n").contains("\(bytes)")
+        }
+        return rate
     }
 
     private func bulkSSH(from source: LabHost, to target: LabHost, _ bytes: Int) async throws -> Double {
