@@ -30,21 +30,27 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
-    @Test func `VMs move at the same time`() async throws {
-        let another = MigrationOrder.sample("o2", vm: VMID("another"), at: .byTheWallClock)
-        fleet.world.place(.sample(another.vm, name: "web2"), on: h1)
+    @Test func `VMs move at the same time in both directions, and one after the other on one path`() async throws {
+        let another = MigrationOrder.sample("o2", vm: VMID("another"), from: h2, to: h1, at: .byTheWallClock)
+        let third = MigrationOrder.sample("o3", vm: VMID("third"), at: .byTheWallClock)
+        fleet.world.place(.sample(another.vm, name: "web2"), on: h2)
+        fleet.world.place(.sample(third.vm, name: "web3"), on: h1)
         for vm in [vm, another.vm] { fleet.world.script(vm, InMemoryScript(.hang)) }
         try await fleet.run {
             try await fleet.submit(order)
             try await fleet.submit(another)
             try await eventually("both move") { fleet.world.isMoving(vm) && fleet.world.isMoving(another.vm) }
+            // Two on one path would vouch for each other, in the clear too.
+            try await fleet.submit(third)
+            let failure = try await fleet.failure(of: third)
+            #expect(failure.kind == .refused && failure.reason.contains("using the path to h2"))
             for vm in [another.vm, vm] { fleet.world.release(vm) }
             for order in [order, another] {
                 let end = try await fleet.end(of: order)
                 #expect(end.word == "done")
             }
         }
-        for vm in [vm, another.vm] { #expect(fleet.world.hostsRunning(vm) == [h2]) }
+        #expect(fleet.world.hostsRunning(vm) == [h2] && fleet.world.hostsRunning(another.vm) == [h1])
     }
 
     @Test func `a second order for a VM that moves is refused`() async throws {
