@@ -380,6 +380,31 @@ extension AgentService {
         }
     }
 
+    /// Hands over what is new in the ledger.
+    ///
+    /// Reports that were written before an order must be known before it: an order for a VM whose last move has just
+    /// ended would be refused otherwise. So the orders are read first and handed over last; those of history, which
+    /// nobody acts on, come before their reports.
+    private func readNews(
+        from orders: inout LedgerPlace,
+        and reports: inout LedgerPlace,
+        historyFirst isHistory: Bool,
+        _ post: AsyncStream<AgentCore.Event>.Continuation
+    ) async throws -> LedgerRemarks {
+        var news: [OrderRecord] = []
+        var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) { news.append($0) }
+        func hand() {
+            for record in news { post.yield(.order(record, at: .byTheWallClock)) }
+        }
+        if isHistory { hand() }
+        // Also when the reports cannot be read: the place in the orders has moved on.
+        defer { if !isHistory { hand() } }
+        remarks.add(
+            try await ledger.readOn(OrderReport.self, from: &reports) { post.yield(.report($0, at: .byTheWallClock)) }
+        )
+        return remarks
+    }
+
     /// Feeds the core with the ledger's orders and reports, and with the time.
     private func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
         var orders = LedgerPlace()
@@ -389,14 +414,7 @@ extension AgentService {
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) {
-                    post.yield(.order($0, at: .byTheWallClock))
-                }
-                remarks.add(
-                    try await ledger.readOn(OrderReport.self, from: &reports) {
-                        post.yield(.report($0, at: .byTheWallClock))
-                    }
-                )
+                let remarks = try await readNews(from: &orders, and: &reports, historyFirst: !isCaughtUp, post)
                 for remark in remarkLog.due(remarks, at: .byTheWallClock) {
                     let kind = remark.kind
                     logger.log(

@@ -153,8 +153,9 @@ struct AttackTests {
             try await h2.killAgent()
             #expect(try await world.pinholes("h2") == 1)
             try await world.waitUntilRunning(order)
-            // Nobody is there to close it, and it is open for the window only: 15 s, 30 s for consent, 30 s to connect.
-            try await world.poll("the pinhole to close by itself", within: .seconds(80)) {
+            // Nobody is there to close it, and it is open for the window only: 15 s, 30 s for consent, 35 s for libvirt's
+            // job lock, 30 s to connect.
+            try await world.poll("the pinhole to close by itself", within: .seconds(130)) {
                 try await world.pinholes("h2") == 0
             }
             #expect(h2.processes(of: "agent").isEmpty)
