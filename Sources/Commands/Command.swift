@@ -104,30 +104,71 @@ extension Command {
         var updates: [Environment.Key: String?] = [:]
         for (name, value) in environment { updates[Environment.Key(stringLiteral: name)] = value }
         do {
-            let finished = try await Subprocess.run(
-                program.contains("/") ? .path(FilePath(program)) : .name(program),
-                arguments: Arguments(arguments),
-                environment: .inherit.updating(updates),
-                platformOptions: options,
-                input: .string(input),
-                output: .string(limit: Self.outputLimit),
-                error: .string(limit: Self.outputLimit)
-            )
-            try Task.checkCancellation()
-            let exitCode: Int32 =
-                switch finished.terminationStatus {
-                case .exited(let code): code
-                case .signaled(let signal): 128 + signal
-                }
-            return CommandResult(
-                exitCode: exitCode,
-                standardOutput: finished.standardOutput,
-                standardError: finished.standardError
-            )
+            // Never through a pipe: swift-subprocess 1.0.2 ends the whole process when a write to one fails or is
+            // cancelled (its writer is let go of unclosed).
+            let environment = Environment.inherit.updating(updates)
+            return input.isEmpty
+                ? try await finish(options, environment, input: .none)
+                : try await finish(
+                    options,
+                    environment,
+                    input: .fileDescriptor(try Self.file(of: input), closeAfterSpawningProcess: true)
+                )
+        } catch let error as Errno {
+            throw CommandError.cannotStart(command: description, reason: "no file for its input: \(error)")
         } catch let error as SubprocessError {
             try Task.checkCancellation()
             throw CommandError.cannotStart(command: description, reason: String(describing: error))
         }
+    }
+}
+
+extension Command {
+    /// A file without a name, in memory, that holds the text.
+    private static func file(of text: String) throws -> FileDescriptor {
+        let path = "/dev/shm/evenkeel.\(getpid()).\(UInt64.random(in: .min ... .max))"
+        let file = try FileDescriptor.open(
+            FilePath(path),
+            .readWrite,
+            options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: .ownerReadWrite
+        )
+        unlink(path)
+        do {
+            try file.writeAll(Array(text.utf8))
+            _ = try file.seek(offset: 0, from: .start)
+            return file
+        } catch {
+            try? file.close()
+            throw error
+        }
+    }
+
+    private func finish(
+        _ options: PlatformOptions,
+        _ environment: Environment,
+        input: some InputProtocol
+    ) async throws -> CommandResult {
+        let finished = try await Subprocess.run(
+            program.contains("/") ? .path(FilePath(program)) : .name(program),
+            arguments: Arguments(arguments),
+            environment: environment,
+            platformOptions: options,
+            input: input,
+            output: .string(limit: Self.outputLimit),
+            error: .string(limit: Self.outputLimit)
+        )
+        try Task.checkCancellation()
+        let exitCode: Int32 =
+            switch finished.terminationStatus {
+            case .exited(let code): code
+            case .signaled(let signal): 128 + signal
+            }
+        return CommandResult(
+            exitCode: exitCode,
+            standardOutput: finished.standardOutput,
+            standardError: finished.standardError
+        )
     }
 }
 
