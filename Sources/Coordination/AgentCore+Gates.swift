@@ -5,7 +5,7 @@ import Fleet
 ///
 /// A gate closes by itself after a while (nftables' timeout); this is so that it need not come to that.
 extension AgentCore {
-    /// Closes every gate whose order has ended, runs, or can no longer begin.
+    /// Closes every gate whose order has ended, runs, or can no longer begin, once no other order needs it.
     mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !gates.isEmpty else { return }
         for id in gates.sorted() {
@@ -13,7 +13,8 @@ extension AgentCore {
                 gates.remove(id)
                 continue
             }
-            if isGateOver(life, at: instant) { shut(life.order, effects: &effects) }
+            guard isGateOver(life, at: instant), !isGateNeeded(besides: life.order, at: instant) else { continue }
+            shut(life.order, effects: &effects)
         }
     }
 
@@ -44,21 +45,20 @@ extension AgentCore {
         case .accepted, .running: gates.insert(life.order.id)
         case .prepared: shut(life.order, effects: &effects)
         case .done, .failed:
-            guard instant <= life.order.latestBeginning + Self.remembered, !isGateNeeded(besides: life.order) else {
-                return
-            }
-            shut(life.order, effects: &effects)
+            guard instant <= life.order.latestBeginning + Self.remembered else { return }
+            gates.insert(life.order.id)
         }
     }
 }
 
 extension AgentCore {
-    /// Whether another order from the same source over the same channel has still to come through: the gate is theirs
-    /// together.
-    private func isGateNeeded(besides order: MigrationOrder) -> Bool {
-        orders.values.contains { other in
-            other.order.id != order.id && other.order.source == order.source && other.order.target == host
-                && other.order.channel == order.channel && [.accepted, .running].contains(other.stage)
+    /// Whether another order from the same source has still to come through: the gate is theirs together.
+    ///
+    /// `Escort` knows that, too, but not what an earlier life of this agent has opened.
+    private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
+        gates.contains { id in
+            guard id != order.id, let other = orders[id], other.order.source == order.source else { return false }
+            return [.accepted, .prepared, .running].contains(other.stage) && !isGateOver(other, at: instant)
         }
     }
 }

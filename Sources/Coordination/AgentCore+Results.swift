@@ -101,9 +101,7 @@ extension AgentCore {
     /// Has a step of this host written, and takes it as said at once, so that nothing is done twice meanwhile.
     mutating func report(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step)
-        // Which of two hosts' came first, the ledger alone says.
-        let isForLedgerToOrder = step.isOfHandover || (step.isProgress && orders[id]?.order.channel == .sealed)
-        if !isForLedgerToOrder { orders[id]?.apply(report) }
+        orders[id]?.apply(report)
         if let life = orders[id] { closed.take(life) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)

@@ -3,84 +3,110 @@ import Fleet
 
 /// The part of a sealed move between its beginning and its end; who may run the VM, `Handover` says.
 ///
-/// The source saves and offers, the target opens and claims, then restores; the source removes what is left and reports.
-/// Whatever the target cannot do it declines, and the VM goes back. A target that is silent before it claims loses its
-/// turn; one that is silent after it is waited for, since nobody else can say whether it has the VM running.
+/// The source saves and offers, the target opens and asks for it, the source lets go, the target restores; the source
+/// removes what is left and reports. Whatever the target cannot do it declines, and the VM goes back. A target that is
+/// silent before the source has let go loses its turn; one that is silent after it is waited for, since nobody else can
+/// say whether it has the VM running.
 extension AgentCore {
     /// Takes over a sealed order from an earlier life of this agent.
     mutating func inheritSealed(_ life: OrderLife, at instant: Instant) {
-        let isRecent = !life.stage.isFinal || instant <= life.order.latestBeginning + Self.remembered
-        guard life.order.channel == .sealed, life.stage > .accepted, isRecent else { return }
-        if life.stage == .prepared, life.order.target == host {
-            // It ends the order only if the ledger has it before the source's beginning.
-            let reason = "the target's agent was restarted, and the image's key is gone"
-            let failure = OrderFailure(kind: .interrupted, reason: reason, runsOn: life.order.source)
-            outbox.put(OrderReport(order: life.order.id, host: host, at: instant, step: .failed(failure: failure)))
+        // What the source has accepted the target may not have seen before.
+        guard life.order.channel == .sealed, life.stage > (life.order.source == host ? .submitted : .accepted) else {
+            return
         }
         sealedDuties[life.order.id] = SealedDuty(since: instant, isInherited: true)
     }
 
-    /// Begins, once the ledger shows it: if the target has failed the order before, a later life of this agent would take
-    /// it for one that was never begun, and the VM with it.
+    /// Why a sealed order does not begin now.
+    func reasonNotToSeal(_ life: OrderLife) -> String? {
+        guard life.order.channel == .sealed else { return nil }
+        if life.sealingKey == nil { return "\(life.order.target) named no key to encrypt the image for" }
+        if case .returned(let reason) = life.handover.phase { return reason }
+        return nil
+    }
+
     mutating func beginSealed(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
-        let id = life.order.id
-        guard life.stage >= .running else { return }
-        sealedDuties[id]?.mayBegin = false
-        if life.stage == .running, life.cancellation == nil, let key = life.sealingKey {
-            effects.append(.seal(life.order, key: key))
-            return
-        }
-        busy.remove(id)
-        if !life.stage.isFinal { fail(id, .cancelled, "cancelled: \(life.cancellation ?? "no key")", at: instant) }
+        sealedDuties[life.order.id] = SealedDuty(since: instant)
+        if let key = life.sealingKey { effects.append(.seal(life.order, key: key)) }
     }
 
     mutating func advanceSealed(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let id = life.order.id
-        guard !busy.contains(id) else { return }
-        if sealedDuties[id] == nil { sealedDuties[id] = SealedDuty(since: instant, isInherited: true) }
-        if life.order.source == host {
-            advanceSealedSource(life, at: instant, effects: &effects)
+        guard !busy.contains(id), let duty = sealedDuties[id], instant >= duty.nextTry else { return }
+        if duty.mustRecall {
+            attempt(id, .recall(life.order), at: instant, effects: &effects)
+        } else if life.order.source == host {
+            advanceSource(life, duty, at: instant, effects: &effects)
         } else {
-            advanceSealedTarget(life, at: instant, effects: &effects)
+            advanceTarget(life, duty, at: instant, effects: &effects)
         }
     }
 
-    private mutating func advanceSealedSource(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+    private mutating func advanceSource(
+        _ life: OrderLife,
+        _ duty: SealedDuty,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
         let id = life.order.id
-        guard let duty = sealedDuties[id], !duty.hasSaid, instant >= duty.nextTry else { return }
-        switch life.handover {
+        switch life.handover.phase {
         case .saving, .returned: attempt(id, .takeBack(life.order), at: instant, effects: &effects)
-        case .offered(let image):
+        case .offered(let isOpened):
             if let reason = life.cancellation {
-                say(id, .withdrawn(reason: "cancelled: \(reason)"), at: instant)
-            } else if instant - duty.since > patience(image) {
-                say(id, .withdrawn(reason: "\(life.order.target) did not take the image in time"), at: instant)
+                say(id, .withdrawn(reason: "cancelled: \(reason)"), at: instant, effects: &effects)
+            } else if duty.isInherited {
+                // What that life was about to say is not known, so the image is let go by none but the life that sealed.
+                let reason = "the agent of \(host) was restarted before it had let go of the image"
+                say(id, .withdrawn(reason: reason), at: instant, effects: &effects)
+            } else if instant - duty.since > patience(life.handover.image) {
+                let reason = "\(life.order.target) did not take the image in time"
+                say(id, .withdrawn(reason: reason), at: instant, effects: &effects)
+            } else if isOpened {
+                attempt(id, .release(life.order), at: instant, effects: &effects)
             }
-        case .claimed:
+        case .released where mutations.contains(.takesBackReleased):
+            attempt(id, .takeBack(life.order), at: instant, effects: &effects)
+        case .released:
             guard instant - duty.since > limits.handover else { return }
             attempt(id, .look(life.order), at: instant, effects: &effects)
         case .arrived: attempt(id, .apply(.discard, life.order), at: instant, effects: &effects)
         }
     }
 
-    private mutating func advanceSealedTarget(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+    private mutating func advanceTarget(
+        _ life: OrderLife,
+        _ duty: SealedDuty,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
         let id = life.order.id
-        guard let duty = sealedDuties[id], !duty.hasSaid, instant >= duty.nextTry else { return }
-        switch life.handover {
-        case .offered where duty.isInherited:
-            say(id, .declined(reason: "the agent of \(host) was restarted, and the image's key is gone"), at: instant)
-        case .offered(let image): attempt(id, .unseal(life.order, image), at: instant, effects: &effects)
-        case .claimed where duty.hasOpened:
-            sealedDuties[id]?.hasOpened = false
-            attempt(id, .restore(life.order), at: instant, effects: &effects)
-        case .claimed: attempt(id, .look(life.order), at: instant, effects: &effects)
-        case .saving, .arrived, .returned: return
+        switch life.handover.phase {
+        case .arrived, .returned: return
+        case .saving, .offered, .released: break
+        }
+        if let openedAt = duty.openedAt {
+            let isLetGo = life.handover.isReleased || mutations.contains(.restoresUnreleased)
+            if instant - openedAt > limits.handover {
+                // Whoever lets go later reads this, and so does the person who was called meanwhile.
+                let reason = "\(life.order.source) did not let go of the image in time"
+                say(id, .declined(reason: reason), at: instant, effects: &effects)
+            } else if isLetGo {
+                sealedDuties[id]?.openedAt = nil
+                attempt(id, .restore(life.order), at: instant, effects: &effects)
+            }
+        } else if life.handover.isReleased || duty.recollection?.hasStarted == true {
+            attempt(id, .look(life.order), at: instant, effects: &effects)
+        } else if duty.isInherited {
+            let reason = "the agent of \(host) was restarted, and the image's key is gone"
+            say(id, .declined(reason: reason), at: instant, effects: &effects)
+        } else if let image = life.handover.image {
+            attempt(id, .unseal(life.order, image), at: instant, effects: &effects)
         }
     }
 
     /// How long the target may take to open an image: at least 20 MB/s are expected of the storage.
-    private func patience(_ image: SealedImage) -> Duration {
-        limits.handover + .seconds(Int64(min(image.bytes / 20_000_000, 86_400)))
+    private func patience(_ image: SealedImage?) -> Duration {
+        limits.handover + .seconds(Int64(min((image?.bytes ?? 0) / 20_000_000, 86_400)))
     }
 
     /// Between two tries of one effect.
@@ -92,10 +118,13 @@ extension AgentCore {
         effects.append(effect)
     }
 
-    /// Says what follows; nothing more happens before the ledger has it.
-    private mutating func say(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
-        sealedDuties[id]?.hasSaid = true
+    /// Says a word of this host's, which binds it at once, and goes on with what follows from it.
+    private mutating func say(_ id: OrderID, _ step: OrderStep, at instant: Instant, effects: inout [Effect]) {
+        let before = orders[id]?.handover
         report(id, step, at: instant)
+        guard orders[id]?.handover != before else { return }
+        sealedDuties[id]?.turn(at: instant)
+        advance(id, at: instant, effects: &effects)
     }
 
     /// Removes what this host no longer needs of an order; never an image that may be all there is of a VM.
@@ -108,19 +137,29 @@ extension AgentCore {
             }
             guard life.isHandoverOver(for: host) else { continue }
             sealedDuties[id] = nil
-            let isKnown = life.order.target == host || life.stage == .done || life.failure?.runsOn == host
-            if isKnown { effects.append(.forget(life.order)) }
+            if life.isImageUseless(for: host) { effects.append(.forget(life.order)) }
         }
     }
 }
 
 extension OrderLife {
+    var isDeclined: Bool { if case .returned = handover.phase { true } else { false } }
+
     /// Whether a host has no more to do in it.
     fileprivate func isHandoverOver(for host: HostName) -> Bool {
         if stage.isFinal { return true }
-        switch handover {
-        case .arrived, .returned: return order.target == host
-        case .saving, .offered, .claimed: return false
+        return switch handover.phase {
+        case .arrived, .returned: order.target == host
+        case .saving, .offered, .released: false
+        }
+    }
+
+    /// Whether it is known that the VM runs, or that this host's image is not the one that it will run from.
+    fileprivate func isImageUseless(for host: HostName) -> Bool {
+        if stage.isFinal { return failure?.kind != .inDoubt }
+        return switch handover.phase {
+        case .arrived, .returned: order.target == host
+        case .saving, .offered, .released: false
         }
     }
 }
@@ -128,6 +167,36 @@ extension OrderLife {
 // MARK: what the effects brought
 
 extension AgentCore {
+    mutating func recalled(
+        _ id: OrderID,
+        _ result: Answer<Recollection>,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        busy.remove(id)
+        // The shell has told people why; it is asked again.
+        guard case .success(let recollection) = result, let life = orders[id], !life.stage.isFinal else { return }
+        sealedDuties[id]?.mustRecall = false
+        sealedDuties[id]?.recollection = recollection
+        sealedDuties[id]?.nextTry = instant
+        if life.order.source == host {
+            if life.stage < .running {
+                guard recollection.hasBegun else {
+                    sealedDuties[id] = nil
+                    fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+                    return
+                }
+                let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+                report(id, .running(progress: begun), at: instant)
+            }
+            // Where it runs here, letting go had not been noted for certain, and it was taken back.
+            if recollection.hasReleased, !life.handover.isReleased, recollection.presence != .running {
+                report(id, .released, at: instant)
+            }
+        }
+        advance(id, at: instant, effects: &effects)
+    }
+
     mutating func sealed(
         _ id: OrderID,
         _ result: Answer<SealedImage>,
@@ -137,11 +206,14 @@ extension AgentCore {
         busy.remove(id)
         guard let life = orders[id], life.stage == .running else { return }
         switch result {
-        case .success(let image) where life.cancellation == nil: say(id, .sealed(image: image), at: instant)
+        case .success(let image) where life.cancellation == nil:
+            say(id, .sealed(image: image), at: instant, effects: &effects)
         case .failure(let failure) where failure.runsOn == host || failure.kind == .refused:
             end(id, .failure(failure), at: instant)
         case .success: takeBack(life, "cancelled before the image was offered", at: instant, effects: &effects)
-        case .failure(let failure): takeBack(life, failure.reason, at: instant, effects: &effects)
+        case .failure(let failure):
+            sealedDuties[id]?.mayBeSaved = failure.kind == .inDoubt
+            takeBack(life, failure.reason, at: instant, effects: &effects)
         }
     }
 
@@ -156,14 +228,30 @@ extension AgentCore {
         attempt(life.order.id, .takeBack(life.order), at: instant, effects: &effects)
     }
 
-    mutating func unsealed(_ id: OrderID, _ failure: String?, at instant: Instant, effects: inout [Effect]) {
+    mutating func unsealed(
+        _ id: OrderID,
+        _ result: Answer<String>,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
         busy.remove(id)
-        guard let life = orders[id], life.stage == .running, case .offered = life.handover else { return }
+        guard let life = orders[id], !life.stage.isFinal, !life.isDeclined else { return }
+        switch result {
+        case .success(let digest):
+            sealedDuties[id]?.openedAt = instant
+            say(id, .opened(digest: digest), at: instant, effects: &effects)
+        case .failure(let failure): say(id, .declined(reason: failure.reason), at: instant, effects: &effects)
+        }
+    }
+
+    mutating func letGo(_ id: OrderID, _ failure: String?, at instant: Instant, effects: inout [Effect]) {
+        busy.remove(id)
+        guard let life = orders[id], life.stage == .running else { return }
         if let failure {
-            say(id, .declined(reason: failure), at: instant)
+            let reason = "that the image is let go cannot be noted on \(host): \(failure)"
+            say(id, .withdrawn(reason: reason), at: instant, effects: &effects)
         } else {
-            sealedDuties[id]?.hasOpened = true
-            say(id, .restoring, at: instant)
+            say(id, .released, at: instant, effects: &effects)
         }
     }
 
@@ -176,15 +264,17 @@ extension AgentCore {
         }
         switch result {
         case .success(let since):
-            say(id, .restored(at: since), at: instant)
+            say(id, .restored(at: since), at: instant, effects: &effects)
             if life.stage.isFinal {
                 let words = "order \(id) had been given up, and \(life.order.vmName) runs on \(host) all the same"
                 effects.append(.say(words, isGrave: true))
             }
         case .failure(let failure) where failure.kind != .inDoubt:
-            say(id, .declined(reason: failure.reason), at: instant)
+            say(id, .declined(reason: failure.reason), at: instant, effects: &effects)
         // Seen by looking; nothing is restored twice.
-        case .failure: sealedDuties[id]?.turn(at: instant)
+        case .failure:
+            sealedDuties[id]?.mustRecall = true
+            sealedDuties[id]?.turn(at: instant)
         }
     }
 
@@ -192,18 +282,16 @@ extension AgentCore {
         let id = life.order.id
         guard life.stage == .running, let duty = sealedDuties[id] else { return }
         let cause: String
-        if case .returned(let reason) = life.handover {
+        if case .returned(let reason) = life.handover.phase {
             cause = reason
         } else {
             cause = duty.reason ?? "the agent of \(host) was restarted before it had offered the image"
         }
         switch result {
         case .success:
-            // What an earlier life asked of the hypervisor may stop the VM yet.
-            if life.handover == .saving, duty.isInherited, instant - duty.since < limits.jobLock { return }
-            let kind: OrderFailure.Kind = life.cancellation == nil ? .migration : .cancelled
-            let reason = "\(life.order.vmName) is on \(host): \(cause)"
-            end(id, .failure(OrderFailure(kind: kind, reason: reason, runsOn: host)), at: instant)
+            // What was asked of the hypervisor may stop the VM yet.
+            if life.handover.image == nil, duty.mayBeSaved, instant - duty.since < limits.jobLock { return }
+            stayed(life, cause, at: instant)
         case .failure(let failure):
             guard instant - duty.since > limits.doubt else { return }
             let reason = "\(cause); \(life.order.vmName) cannot be taken back: \(failure.reason): look on \(host)"
@@ -211,33 +299,73 @@ extension AgentCore {
         }
     }
 
+    /// Ends an order whose VM runs here.
+    private mutating func stayed(_ life: OrderLife, _ cause: String, at instant: Instant) {
+        let kind: OrderFailure.Kind = life.cancellation == nil ? .migration : .cancelled
+        let reason = "\(life.order.vmName) is on \(host): \(cause)"
+        end(life.order.id, .failure(OrderFailure(kind: kind, reason: reason, runsOn: host)), at: instant)
+        // Its target should not have it, and can be asked.
+        if life.handover.isReleased { seekTwin(of: life.order.id, at: instant) }
+    }
+
     mutating func sealedLooked(_ id: OrderID, _ sighting: Sighting, at instant: Instant, effects: inout [Effect]) {
-        guard let life = orders[id], let duty = sealedDuties[id], busy.remove(id) != nil, !life.stage.isFinal,
-            case .claimed = life.handover
-        else { return }
-        if life.order.target == host {
-            switch sighting.here {
-            case .seen(.running), .seen(.migratingOut): say(id, .restored(at: instant), at: instant)
-            // What was asked of the hypervisor may come yet.
-            case .seen(.absent) where instant - duty.since > limits.jobLock:
-                say(id, .declined(reason: "\(life.order.vmName) was not restored on \(host)"), at: instant)
-            // Restored, and its agent died before it let it run: it goes, and the source has it still.
-            case .seen(.pausedByMigration) where instant - duty.since > limits.jobLock:
-                attempt(id, .apply(.discard, life.order), at: instant, effects: &effects)
-            default: return
-            }
+        guard let life = orders[id], sealedDuties[id] != nil, busy.remove(id) != nil, !life.stage.isFinal else {
             return
         }
-        let (vm, target) = (life.order.vmName, life.order.target)
-        switch sighting.there {
-        case .seen(.running):
+        switch life.handover.phase {
+        case .arrived, .returned: return
+        case .saving, .offered, .released: break
+        }
+        if life.order.target == host {
+            lookedAsTarget(life, sighting.here, at: instant, effects: &effects)
+        } else if life.handover.isReleased {
+            lookedAsSource(life, sighting, at: instant, effects: &effects)
+        }
+    }
+
+    private mutating func lookedAsTarget(
+        _ life: OrderLife,
+        _ here: Sighting.Standing,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        let (id, vm) = (life.order.id, life.order.vmName)
+        guard let duty = sealedDuties[id] else { return }
+        // What was asked of the hypervisor may come yet.
+        let isSettled = instant - duty.since > limits.jobLock
+        switch here {
+        case .seen(.running), .seen(.migratingOut): say(id, .restored(at: instant), at: instant, effects: &effects)
+        case .seen(.absent) where isSettled && duty.recollection?.hasStarted == true && !duty.hasDiscarded:
+            guard !duty.hasWarned else { return }
+            sealedDuties[id]?.hasWarned = true
+            let words = "order \(id): \(vm) was let run on \(host) and is not here any more: was it shut down?"
+            effects.append(.say(words, isGrave: true))
+        case .seen(.absent) where isSettled:
+            say(id, .declined(reason: "\(vm) was not restored on \(host)"), at: instant, effects: &effects)
+        // Restored, and its agent died before it let it run: it goes, and the source has it still.
+        case .seen(.pausedByMigration) where isSettled:
+            attempt(id, .apply(.discard, life.order), at: instant, effects: &effects)
+        default: return
+        }
+    }
+
+    private mutating func lookedAsSource(
+        _ life: OrderLife,
+        _ sighting: Sighting,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        let (id, vm, target) = (life.order.id, life.order.vmName, life.order.target)
+        guard let duty = sealedDuties[id] else { return }
+        if sighting.here == .seen(.running) {
+            stayed(life, "it was taken back, and what \(target) said of it cannot be read", at: instant)
+        } else if sighting.there == .seen(.running) {
             // Its agent cannot decline any more, whatever it says later.
             attempt(id, .apply(.discard, life.order), at: instant, effects: &effects)
-        default:
-            guard instant - duty.since > limits.doubt else { return }
+        } else if instant - duty.since > limits.doubt {
             let reason =
-                "\(target) has claimed \(vm) and not said that it runs there: if it does not, and its agent is stopped "
-                + "there, 'virsh restore' its image on \(host)"
+                "\(vm) was let go to \(target), which has not said that it runs there: if it does not and did not, and its "
+                + "agent is stopped there, 'virsh restore' its image on \(host)"
             end(id, .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil)), at: instant)
         }
     }
@@ -248,11 +376,17 @@ extension AgentCore {
         at instant: Instant,
         effects: inout [Effect]
     ) {
-        guard let life = orders[id], let duty = sealedDuties[id], busy.remove(id) != nil, life.stage == .running,
-            let image = life.handover.image, life.order.source == host
-        else { return }
+        guard let life = orders[id], let duty = sealedDuties[id], busy.remove(id) != nil, !life.stage.isFinal else {
+            return
+        }
+        if life.order.target == host {
+            sealedDuties[id]?.hasDiscarded = result == .done
+            return
+        }
+        guard life.stage == .running else { return }
+        let image = life.handover.image
         var runningSince: Instant?
-        if case .arrived(_, let since) = life.handover { runningSince = since }
+        if case .arrived(let since) = life.handover.phase { runningSince = since }
         var notes = runningSince == nil ? ["\(life.order.target) was seen to run it; its agent did not say so"] : []
         if case .refused(let reason) = result { notes.append("what is left of it here was not removed: \(reason)") }
         if case .failed(let reason) = result {
@@ -265,17 +399,18 @@ extension AgentCore {
             endedAt: instant,
             totalSeconds: (instant - startedAt).inSeconds,
             // By two hosts' clocks.
-            downtimeSeconds: runningSince.map { max(0, ($0 - image.stoppedAt).inSeconds) },
-            bytesTransferred: image.imageBytes,
+            downtimeSeconds: runningSince.flatMap { since in image.map { max(0, (since - $0.stoppedAt).inSeconds) } },
+            bytesTransferred: image?.imageBytes,
             note: notes.isEmpty ? nil : notes.joined(separator: "; ")
         )
-        let evidence = Evidence(
-            channel: .sealed,
-            bytesThroughTunnel: image.bytes,
-            bytesByHypervisor: image.imageBytes,
-            session: SealedImage.session,
-            verdict: image.bytes >= image.imageBytes ? .covered : .leak
-        )
+        var evidence = Evidence(channel: .sealed, verdict: .unknown)
+        if let image {
+            evidence.bytesThroughTunnel = image.bytes
+            evidence.bytesByHypervisor = image.imageBytes
+            evidence.session = SealedImage.session
+            let wasOpened = life.handover.openedDigest == image.digest
+            evidence.verdict = image.bytes < image.imageBytes ? .leak : wasOpened ? .covered : .unknown
+        }
         end(id, .success(Completion(outcome: outcome, evidence: evidence)), at: instant)
     }
 }

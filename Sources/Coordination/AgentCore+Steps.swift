@@ -6,7 +6,7 @@ extension AgentCore {
     /// Does what the order's life asks of this host now; nothing when an effect of it is under way.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
         guard let life = orders[id], !life.stage.isFinal else { return }
-        if life.order.channel == .sealed, life.stage == .running, !beginning.contains(id) {
+        if sealedDuties[id] != nil, !beginning.contains(id), !isUnheardOf(life, at: instant) {
             advanceSealed(life, at: instant, effects: &effects)
         } else if life.order.source == host {
             advanceAsSource(life, at: instant, effects: &effects)
@@ -62,8 +62,8 @@ extension AgentCore {
                 fail(order.id, .refused, reason, at: instant)
                 return
             }
-            if order.channel == .sealed, life.sealingKey == nil {
-                fail(order.id, .refused, "\(order.target) named no key to encrypt the image for", at: instant)
+            if let reason = reasonNotToSeal(life) {
+                fail(order.id, .refused, reason, at: instant)
                 return
             }
             busy.insert(order.id)
@@ -82,17 +82,15 @@ extension AgentCore {
         if case .refused = result { effects.append(.say("a report cannot be written to the ledger", isGrave: true)) }
         guard let said, beginning.contains(said.order), let life = orders[said.order] else { return }
         // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
-        guard written == nil || life.cancellation != nil || instant > life.order.latestBeginning else {
-            if written?.step.isProgress == true {
-                beginning.remove(said.order)
-                if life.order.channel == .sealed {
-                    sealedDuties[said.order] = SealedDuty(since: instant)
-                    sealedDuties[said.order]?.mayBegin = true
-                    // It may have been read before its writing was told.
-                    beginSealed(life, at: instant, effects: &effects)
-                } else {
-                    effects.append(.migrate(life.order))
-                }
+        let obstacle = reasonNotToSeal(life)
+        guard written == nil || life.cancellation != nil || obstacle != nil || instant > life.order.latestBeginning
+        else {
+            guard written?.step.isProgress == true else { return }
+            beginning.remove(said.order)
+            if life.order.channel == .sealed {
+                beginSealed(life, at: instant, effects: &effects)
+            } else {
+                effects.append(.migrate(life.order))
             }
             return
         }
@@ -103,15 +101,25 @@ extension AgentCore {
         if let reason = life.cancellation {
             fail(said.order, .cancelled, "cancelled: \(reason)", at: instant)
         } else {
-            let reason = "the ledger could not be written in time, so nothing was begun"
+            let reason = obstacle ?? "the ledger could not be written in time, so nothing was begun"
             fail(said.order, .refused, reason, at: instant)
         }
     }
 
+    /// Whether a source has fallen silent before it began, and would refuse the order by now: here it must not count for
+    /// ever.
+    private func isUnheardOf(_ life: OrderLife, at instant: Instant) -> Bool {
+        life.order.target == host && life.stage < .running && life.handover == Handover()
+            && instant > life.order.latestBeginning + limits.silence
+    }
+
     private mutating func advanceAsTarget(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
-        // Its source has fallen silent before it began, and would refuse it by now: here it must not count for ever.
-        if life.stage < .running, instant > life.order.latestBeginning + limits.silence {
+        if isUnheardOf(life, at: instant) {
             let reason = "its source, \(life.order.source), was not heard of again; the order can no longer begin"
+            if sealedDuties[life.order.id] != nil {
+                report(life.order.id, .declined(reason: reason), at: instant)
+                return
+            }
             fail(life.order.id, .expired, reason, at: instant)
             return
         }
@@ -125,7 +133,7 @@ extension AgentCore {
         }
         let promised = orders.values.filter { other in
             other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
-                && (other.stage > .accepted || targetChecked.contains(other.order.id))
+                && (other.stage > .accepted || targetChecked.contains(other.order.id)) && !other.isDeclined
         }
         let bytes = promised.reduce(UInt64(0)) { sum, other in
             // The figures are other hosts': none may end this agent.

@@ -65,8 +65,11 @@ public struct AgentCore: Sendable {
         case cancelTried(OrderID, at: Instant)
         /// Of a failure, `runsOn` is this host where the VM was not stopped or runs again.
         case sealed(OrderID, Answer<SealedImage>, at: Instant)
-        /// `failure`: `nil` where the image is as the source says and lies open here.
-        case unsealed(OrderID, failure: String?, at: Instant)
+        /// The digest of the file, where the image is as the source says and lies open here.
+        case unsealed(OrderID, Answer<String>, at: Instant)
+        /// `failure`: `nil` where it is on this host's disk that the image was let go.
+        case letGo(OrderID, failure: String?, at: Instant)
+        case recalled(OrderID, Answer<Recollection>, at: Instant)
         /// What became of `restore` or `takeBack`: the instant from which the VM runs here.
         ///
         /// A failure that is not `.inDoubt`: it does not run here, and the image is as it was.
@@ -78,7 +81,8 @@ public struct AgentCore: Sendable {
                 .appended(_, let at),
                 .requirementsRead(_, _, let at), .targetChecked(_, _, _, let at), .progressed(_, _, let at),
                 .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at),
-                .sealed(_, _, let at), .unsealed(_, _, let at), .restored(_, _, let at):
+                .sealed(_, _, let at), .unsealed(_, _, let at), .letGo(_, _, let at), .recalled(_, _, let at),
+                .restored(_, _, let at):
                 at
             }
         }
@@ -135,7 +139,11 @@ public struct AgentCore: Sendable {
         case seal(MigrationOrder, key: String)
         /// Open the image here, with the key that `checkTarget` has made, and see that it is the one described.
         case unseal(MigrationOrder, SealedImage)
-        /// Let the VM run here, from the image that was opened.
+        /// Note on this host's disk that the image is let go: the source does not take the VM back any more.
+        case release(MigrationOrder)
+        /// Look up what an earlier life of this agent has noted of the order.
+        case recall(MigrationOrder)
+        /// Let the VM run here, from the image that was opened; that it is let run is noted before it is.
         case restore(MigrationOrder)
         /// See that the VM runs here, where it was saved: from its image, if it was stopped.
         case takeBack(MigrationOrder)
@@ -210,7 +218,9 @@ public struct AgentCore: Sendable {
             applied(id, result, at: at, effects: &effects)
         case .cancelTried(let id, _): cancelling.remove(id)
         case .sealed(let id, let result, let at): sealed(id, result, at: at, effects: &effects)
-        case .unsealed(let id, let failure, let at): unsealed(id, failure, at: at, effects: &effects)
+        case .unsealed(let id, let result, let at): unsealed(id, result, at: at, effects: &effects)
+        case .letGo(let id, let failure, let at): letGo(id, failure, at: at, effects: &effects)
+        case .recalled(let id, let result, let at): recalled(id, result, at: at, effects: &effects)
         case .restored(let id, let result, let at): restored(id, result, at: at, effects: &effects)
         }
         forgetSealed(effects: &effects)
@@ -277,7 +287,6 @@ extension AgentCore {
         orders[report.order] = life
         closed.take(life)
         if report.step.isOfHandover { sealedDuties[report.order]?.turn(at: instant) }
-        if sealedDuties[report.order]?.mayBegin == true { beginSealed(life, at: instant, effects: &effects) }
         if isCaughtUp { advance(report.order, at: instant, effects: &effects) }
     }
 
@@ -298,13 +307,16 @@ extension AgentCore {
     /// Takes over an order from an earlier life of this agent.
     private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let id = life.order.id
+        inheritSealed(life, at: instant)
         switch life.stage {
-        case .submitted: break
-        case .done: inheritSealed(life, at: instant)
+        case .submitted, .done: break
+        // What the ledger does not show this host's own disk may.
+        case .accepted where sealedDuties[id] != nil, .prepared where sealedDuties[id] != nil,
+            .running where sealedDuties[id] != nil:
+            break
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.
             fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
-        case .running where life.order.channel == .sealed: inheritSealed(life, at: instant)
         case .running:
             if mutations.contains(.beginsAgain) {
                 busy.insert(id)
@@ -313,7 +325,6 @@ extension AgentCore {
                 inquiries[id] = Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock)
             }
         case .failed:
-            inheritSealed(life, at: instant)
             // The earlier life may not have lived to see whether the target had a copy, too.
             guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
             inquiries[id] = Inquiry(.failed, of: life, at: instant)

@@ -95,8 +95,8 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     private func owner(of step: OrderStep) -> HostName? {
         switch step {
-        case .accepted, .running, .sealed, .withdrawn, .done: order.source
-        case .prepared, .restoring, .restored, .declined: order.target
+        case .accepted, .running, .sealed, .released, .withdrawn, .done: order.source
+        case .prepared, .opened, .restored, .declined: order.target
         case .failed: nil
         }
     }
@@ -153,7 +153,9 @@ public struct EvidenceCheck: Sendable, Equatable {
             unproven("the figures of what was sent and of what passed the path are not complete")
         }
         let probes = evidence.probes ?? []
-        if probes.isEmpty {
+        if order.channel == .sealed {
+            // It goes to no port.
+        } else if probes.isEmpty {
             unproven("no probe tried the target's ports before the move")
         } else if probes.allSatisfy({ $0.outcome == .unknown }) {
             unproven("none of the target's ports could be probed before the move")
@@ -222,8 +224,11 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
         guard life.stage == .done else { return }
         if life.sealingKey == nil { fail("its target named no key for which the image was to be encrypted") }
-        guard case .arrived(let image, _) = life.handover else {
+        guard case .arrived = life.handover.phase, let image = life.handover.image else {
             return fail("its target never said that it took over the image and runs the VM")
+        }
+        if life.handover.openedDigest != image.digest {
+            fail("its target did not open the image that its source signed for")
         }
         if evidence.bytesThroughTunnel != image.bytes || evidence.bytesByHypervisor != image.imageBytes {
             fail("its evidence has other sizes than the image that its source signed for")
@@ -290,7 +295,7 @@ extension OrderLife.Stage {
             switch step {
             case .accepted: .accepted
             case .prepared: .prepared
-            case .running, .sealed, .restoring, .restored, .declined, .withdrawn: .running
+            case .running, .sealed, .opened, .released, .withdrawn, .restored, .declined: .running
             case .done: .done
             case .failed: .failed
             }

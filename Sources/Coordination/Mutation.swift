@@ -18,6 +18,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.
     case forgetsLeaks = "forgets-leaks"
+    /// The agent restores a sealed image that its source has not let go.
+    case restoresUnreleased = "restores-unreleased"
+    /// The agent takes back the VM of a sealed image that it has let go.
+    case takesBackReleased = "takes-back-released"
     /// The controller heeds no limits on moves at the same time.
     case ignoresLimits = "ignores-limits"
     /// The controller forgets where a VM came from.

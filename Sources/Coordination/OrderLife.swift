@@ -27,8 +27,8 @@ public struct OrderLife: Sendable, Equatable {
     public private(set) var evidence: Evidence?
     /// For which the target wants a sealed image encrypted.
     public private(set) var sealingKey: String?
-    /// Of a sealed move; see there for which reports it may be given.
-    public private(set) var handover = Handover.saving
+    /// Of a sealed move.
+    public private(set) var handover = Handover()
     /// Why somebody wants it ended before its time.
     public private(set) var cancellation: String?
 
@@ -60,7 +60,7 @@ public struct OrderLife: Sendable, Equatable {
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }
         if report.step.isOfHandover {
-            guard order.channel == .sealed, stage == .running, handover.apply(report.step) else { return false }
+            guard order.channel == .sealed, handover.apply(report.step) else { return false }
             changedAt = report.at
             return true
         }
@@ -71,7 +71,7 @@ public struct OrderLife: Sendable, Equatable {
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
         case .prepared(let key): sealingKey = key
-        case .sealed, .restoring, .restored, .declined, .withdrawn: break
+        case .sealed, .opened, .released, .withdrawn, .restored, .declined: break
         case .running(let progress):
             startedAt = startedAt ?? report.at
             self.progress = progress
@@ -90,11 +90,16 @@ public struct OrderLife: Sendable, Equatable {
     }
 
     /// Steps are the source's to report, but for the target's consent; once the source runs it, only the source ends it.
+    ///
+    /// A sealed one only the source ends from the consent on: what the target says while the source begins must not hide
+    /// that it has begun. The target declines.
     private func isFromTheRightHost(_ report: OrderReport) -> Bool {
         switch report.step {
-        case .accepted, .running, .sealed, .withdrawn, .done: report.host == order.source
-        case .prepared, .restoring, .restored, .declined: report.host == order.target
-        case .failed: report.host == order.source || (report.host == order.target && stage < .running)
+        case .accepted, .running, .sealed, .released, .withdrawn, .done: report.host == order.source
+        case .prepared, .opened, .restored, .declined: report.host == order.target
+        case .failed:
+            report.host == order.source
+                || (report.host == order.target && stage < (order.channel == .sealed ? .prepared : .running))
         }
     }
 }

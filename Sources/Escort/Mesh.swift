@@ -43,6 +43,7 @@ public actor Mesh {
     let placement: Placement
     let charon: Charon
     let hostGates: HostGates
+    let pinholes: Pinholes
     let runner: CommandRunner
     let migrationPorts: ClosedRange<Int>
     /// Where the peers' ssh listens, so that what goes there can be counted.
@@ -85,6 +86,7 @@ public actor Mesh {
         self.minimum = minimum
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
+        pinholes = Pinholes(runner: runner)
     }
 
     /// Makes this host's gates and tunnels those of the inventory: gates first, then charon.

@@ -17,23 +17,22 @@ struct Pinhole: Sendable, Equatable {
     let peer: MeshPlan.Member
     let channel: Channel
 
+    struct Element: Sendable, Hashable {
+        var set: String
+        var address: IPAddress
+    }
+
     /// The sets that a channel needs the peer in; none where the memory does not come to the migration ports.
-    private var elements: [(set: String, address: IPAddress)] {
-        switch channel {
-        case .ipsec, .ipsecTLS: [(Self.innerSet(plan), peer.inner)]
-        case .tls: [(Self.lanSet(plan), peer.address)]
-        case .plain: [(Self.lanSet(plan), peer.address), (Self.clearSet(plan), peer.address)]
+    var elements: [Element] {
+        let inner = Element(set: Self.innerSet(plan), address: peer.inner)
+        let lan = Element(set: Self.lanSet(plan), address: peer.address)
+        return switch channel {
+        case .ipsec, .ipsecTLS: [inner]
+        case .tls: [lan]
+        case .plain: [lan, Element(set: Self.clearSet(plan), address: peer.address)]
         case .ssh, .sealed: []
         }
     }
-
-    /// Opens it for so long from now on, also if it is open.
-    func opening(for window: Duration) -> String {
-        elements.map { Self.adding($0.address, to: $0.set, for: window) }.joined()
-    }
-
-    /// Closes it; it need not be open.
-    var closing: String { elements.map { Self.removing($0.address, from: $0.set) }.joined() }
 
     static func adding(_ address: IPAddress, to set: String, for window: Duration) -> String {
         let seconds = max(1, Int(window.inSeconds.rounded(.up)))
@@ -52,36 +51,32 @@ struct Pinhole: Sendable, Equatable {
 }
 
 extension Mesh {
-    /// Opens this host's migration ports for a peer, for the time in which its move may begin.
-    public func openPinhole(for peer: HostName, channel: Channel, window: Duration) async throws {
-        try await load(pinhole(peer, channel).opening(for: window), "opening a pinhole for \(peer)")
+    /// Opens this host's migration ports for an order's source, for the time in which its move may begin.
+    public func openPinhole(for order: OrderID, from peer: HostName, channel: Channel, window: Duration) async throws {
+        try await pinholes.open(pinhole(peer, channel), for: order, window: window)
     }
 
-    /// Closes them again: new connections are dropped, the one that was let in stays.
-    public func closePinhole(for peer: HostName, channel: Channel) async throws {
-        try await load(pinhole(peer, channel).closing, "closing the pinhole for \(peer)")
+    /// Closes what is open for an order, unless another order needs it: new connections are dropped, the one that was
+    /// let in stays.
+    public func closePinhole(of order: OrderID, from peer: HostName, channel: Channel) async throws {
+        try await pinholes.close(pinhole(peer, channel), of: order)
     }
 
     /// Lets this host send one migration to the peer in the clear: what `plain` needs at its source.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.adding(hole.peer.address, to: Pinhole.clearSet(hole.plan), for: window)
-        try await load(change, "letting a move to \(peer) go in the clear")
+        try await runner.require("letting a move to \(peer) go in the clear", Gates.loadRuleset, input: change)
     }
 
     func forbidClear(to peer: HostName) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.removing(hole.peer.address, from: Pinhole.clearSet(hole.plan))
-        try await load(change, "closing the way in the clear to \(peer)")
+        try await runner.require("closing the way in the clear to \(peer)", Gates.loadRuleset, input: change)
     }
 
     private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {
         guard let plan else { throw EscortError.notApplied }
         return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel)
-    }
-
-    private func load(_ changes: String, _ step: String) async throws {
-        guard !changes.isEmpty else { return }
-        try await runner.require(step, Gates.loadRuleset, input: changes)
     }
 }

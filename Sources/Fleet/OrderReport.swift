@@ -33,14 +33,16 @@ public enum OrderStep: Codable, Sendable, Equatable {
     case running(progress: MigrationProgress)
     /// By the source of a sealed move: the VM is off, and its image is on the shared storage for the target to take.
     case sealed(image: SealedImage)
-    /// By the target: the image was opened, and the VM is about to run here.
-    case restoring
-    /// By the target: the VM runs here since then.
+    /// By the target: the image, a file with this SHA-256, lies open here, and the VM can run from it.
+    case opened(digest: String)
+    /// By the source: the VM is the target's to run; never after `withdrawn`.
+    case released
+    /// By the source: it takes the VM back; never after `released`.
+    case withdrawn(reason: String)
+    /// By the target, after `released`: the VM runs here since then.
     case restored(at: Instant)
     /// By the target: it does not have the VM running and never will by this order; the source may take it back.
     case declined(reason: String)
-    /// By the source: it takes the VM back, unless the target has said `restoring` before.
-    case withdrawn(reason: String)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
     /// By source or target: ended; `runsOn` is where the VM was seen to run, `nil` if nobody could say.
@@ -49,7 +51,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
     public var isFinal: Bool {
         switch self {
         case .done, .failed: true
-        case .accepted, .prepared, .running, .sealed, .restoring, .restored, .declined, .withdrawn: false
+        case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined: false
         }
     }
 }

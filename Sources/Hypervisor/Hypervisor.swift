@@ -83,11 +83,14 @@ public protocol Hypervisor: Sendable {
     ///
     /// The caller has made sure that no other host has the VM active, and that none has let it run since it was saved:
     /// this memory would be older than its disks. It throws `.refused` if the VM is not as `restoration` says.
+    /// `beforeStart` is called, on a thread that may block, when nothing is left to do but to let the VM run; if it
+    /// throws, the VM does not run.
     /// Not stopped by cancellation: a VM that is off is waiting for it.
     func restore(
         _ saved: SavedVM,
         _ restoration: Restoration,
-        timeLimit: Duration
+        timeLimit: Duration,
+        beforeStart: @Sendable @escaping () throws -> Void
     ) async throws(HypervisorError) -> Instant
 
     /// What a peer's hypervisor shows of its machine and its active VMs, asked of it directly.

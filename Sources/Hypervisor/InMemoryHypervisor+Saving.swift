@@ -60,7 +60,8 @@ extension InMemoryHypervisor {
     public func restore(
         _ saved: SavedVM,
         _ restoration: Restoration,
-        timeLimit: Duration
+        timeLimit: Duration,
+        beforeStart: @Sendable @escaping () throws -> Void
     ) async throws(HypervisorError) -> Instant {
         let attempt = "restore VM \(saved.vm) from \(saved.path)"
         _ = try ask(attempt)
@@ -68,12 +69,17 @@ extension InMemoryHypervisor {
         try world.state.withLock { state throws(HypervisorError) in
             let turn = state.turns.removeValue(forKey: saved.vm) ?? .succeed
             try check(saved, restoration, image, state, attempt)
+            if case .fail(let kind, let detail) = turn {
+                throw HypervisorError(kind, attempt: attempt, detail: detail)
+            }
+            if turn != .loseTouch(done: false) {
+                do { try beforeStart() } catch {
+                    throw HypervisorError(.failed, attempt: attempt, detail: "it was not let run: \(error)")
+                }
+            }
             if let violation = state.violation(of: saved.vm, image: image.number) {
                 state.violations.append("\(attempt) on \(host): \(violation)")
                 throw HypervisorError(.refused, attempt: attempt, detail: violation)
-            }
-            if case .fail(let kind, let detail) = turn {
-                throw HypervisorError(kind, attempt: attempt, detail: detail)
             }
             if turn != .loseTouch(done: false) {
                 state.copies[host]?[saved.vm] = InMemoryWorld.Copy(

@@ -35,7 +35,6 @@ extension HostLab {
         settings.escort.ownCharon = true
         settings.escort.allowPlain = true
         settings.escort.channels = [.ipsec, .tls, .ipsecTLS, .ssh, .sealed]
-        settings.escort.trySealed = true
         settings.escort.sshURI = "qemu+ssh://root@{address}/system?keyfile=\(LabSSH.loginKey)"
         settings.policy = Policy(
             cpu: Thresholds(upper: 0.75, lower: 0.60),

@@ -34,11 +34,19 @@ extension LibvirtHypervisor {
     public func restore(
         _ saved: SavedVM,
         _ restoration: Restoration,
-        timeLimit: Duration
+        timeLimit: Duration,
+        beforeStart: @Sendable @escaping () throws -> Void
     ) async throws(HypervisorError) -> Instant {
         let attempt = "restore VM \(saved.vm) from \(saved.path)"
         let calls = LibvirtRestoreCalls(vm: saved.vm, attempt: attempt, target: Connector(uri: connector.uri))
-        let run = RestoreRun(saved: saved, restoration: restoration, attempt: attempt, calls: calls, limits: limits)
+        let run = RestoreRun(
+            saved: saved,
+            restoration: restoration,
+            attempt: attempt,
+            calls: calls,
+            limits: limits,
+            beforeStart: beforeStart
+        )
         try begin(saved.vm, attempt)
         defer { end(saved.vm) }
         return try await BlockingCall.unbounded { run.carryOut(within: timeLimit) }.get()

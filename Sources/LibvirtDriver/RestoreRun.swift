@@ -41,6 +41,7 @@ struct RestoreRun: Sendable {
     let attempt: String
     let calls: any RestoreCalls
     let limits: LibvirtHypervisor.Limits
+    let beforeStart: @Sendable () throws -> Void
 
     /// Blocks until the outcome is known or the limits have passed.
     func carryOut(within limit: Duration) -> Result<Instant, HypervisorError> {
@@ -96,6 +97,7 @@ struct RestoreRun: Sendable {
     }
 
     private func start() throws(HypervisorError) -> Instant {
+        do { try beforeStart() } catch { throw takenBack(.failed, "it was not let run: \(error)") }
         do throws(HypervisorError) {
             try step { [calls] in try calls.start() }
         } catch {

@@ -199,11 +199,6 @@ extension SettingKey {
             show: { "\($0.lowerBound)-\($0.upperBound)" }
         ),
         flag(
-            "escort.try_sealed",
-            "Whether this host takes part in sealed moves, which are for trials: see docs/escort.md.",
-            \.escort.trySealed
-        ),
-        flag(
             "escort.allow_plain",
             "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks.",
             \.escort.allowPlain

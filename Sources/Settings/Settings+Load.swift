@@ -123,9 +123,6 @@ extension Settings {
         where thresholds.lower > thresholds.upper {
             throw refuse("policy.\(name).lower", "it is above policy.\(name).upper")
         }
-        guard escort.trySealed || !escort.channels.contains(.sealed) else {
-            throw refuse("escort.channels", "sealed moves are for trials (docs/escort.md): escort.try_sealed says so")
-        }
         guard policy.overloadSamples <= policy.overloadWindow else {
             throw refuse("policy.overload_samples", "it is above policy.overload_window")
         }

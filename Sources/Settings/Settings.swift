@@ -62,9 +62,6 @@ public struct EscortSettings: Sendable, Equatable {
     public var sshURI: String?
     /// Where this host's hypervisor takes migrations, both ends included.
     public var migrationPorts = 49152...49215
-    /// Whether this host takes part in sealed moves although their handover is not safe against wrong clocks and whoever
-    /// can write to the storage.
-    public var trySealed = false
     /// Whether this host takes part in a move that asks by name for the channel `plain`.
     public var allowPlain = false
 }

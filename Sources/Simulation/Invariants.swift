@@ -33,7 +33,7 @@ struct Invariants {
     private var submittedAt: [OrderID: Int64] = [:]
     private var lastOrderAt: Int64?
     private(set) var lastOrder: MigrationOrder?
-    private var ended: Set<OrderID> = []
+    private(set) var ended: Set<OrderID> = []
     private var begun: Set<OrderID> = []
     /// The time at which a VM last left a host.
     private var left: [Int: [Int: Int64]] = [:]
@@ -124,6 +124,12 @@ struct Invariants {
         if count > 1, byAgent || !excused.contains(vm) {
             broken(.runsOnce, "\(name) began to run on \(host) while it ran elsewhere", at: at)
         }
+    }
+
+    /// An agent has removed the image of a VM.
+    mutating func imageRemoved(of vm: Int, name: String, at: Int64) {
+        guard (runners[vm] ?? 0) == 0 else { return }
+        broken(.runsOnce, "the image of \(name) was removed, and it runs nowhere", at: at)
     }
 
     func isAbnormal(_ vm: Int) -> Bool { (runners[vm] ?? 1) != 1 }

@@ -29,6 +29,8 @@ public struct Torture: Sendable {
         public var settledAfter: Double
     }
 
+    /// One of so many seeds moves its VMs sealed.
+    private static let sealedSeeds: UInt64 = 5
     private static let faultTime: Duration = .seconds(300)
 
     /// The policy of all runs: production's, with shorter windows.
@@ -100,6 +102,7 @@ public struct Torture: Sendable {
             seed: seed
         )
         settings.limits = Self.limits
+        if seed % Self.sealedSeeds == 0 { settings.policy.channels = [.sealed] }
         settings.improvement = 2000
         // Longer than any outage: an order that rotates away before its source is back can have no end.
         settings.physics.retention = .seconds(420)

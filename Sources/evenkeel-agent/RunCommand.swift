@@ -60,7 +60,7 @@ struct RunCommand: AsyncParsableCommand {
             logger: logger,
             record: record,
             identity: upkeep(identity, roster, settings, logger),
-            begunOrders: marksPath(settings, of: host) + ".begun",
+            journal: marksPath(settings, of: host) + ".orders",
             closures: marksPath(settings, of: host) + ".closed"
         )
         await withTaskGroup(of: Void.self) { group in

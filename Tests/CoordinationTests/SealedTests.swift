@@ -4,7 +4,7 @@ import Testing
 
 @testable import Coordination
 
-/// Sealed moves, step by step: who may run the VM is what the ledger's order says.
+/// Sealed moves, step by step: who may run the VM is what each host has said for itself.
 struct SealedTests {
     static let sealedOrder: MigrationOrder = {
         var made = orderOverIPsec
@@ -18,56 +18,74 @@ struct SealedTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var steps: [(String, OrderStep)]
-        var end: Handover
+        var end: Handover.Phase
     }
 
     private static let sealed = ("h1", OrderStep.sealed(image: image))
-    private static let restoring = ("h2", OrderStep.restoring)
+    private static let opened = ("h2", OrderStep.opened(digest: "d"))
+    private static let released = ("h1", OrderStep.released)
     private static let restored = ("h2", OrderStep.restored(at: .second(9)))
     private static let declined = ("h2", OrderStep.declined(reason: "d"))
     private static let withdrawn = ("h1", OrderStep.withdrawn(reason: "w"))
 
     static let cases: [Case] = [
         Case(testDescription: "nothing yet", steps: [], end: .saving),
-        Case(testDescription: "offered", steps: [sealed], end: .offered(image)),
-        Case(testDescription: "claimed", steps: [sealed, restoring], end: .claimed(image)),
-        Case(testDescription: "withdrawn too late", steps: [sealed, restoring, withdrawn], end: .claimed(image)),
+        Case(testDescription: "offered", steps: [sealed], end: .offered(isOpened: false)),
+        Case(testDescription: "asked for", steps: [sealed, opened], end: .offered(isOpened: true)),
+        Case(testDescription: "let go", steps: [sealed, opened, released], end: .released),
         Case(
-            testDescription: "claimed too late",
-            steps: [sealed, withdrawn, restoring, restored],
-            end: .returned("w")
+            testDescription: "arrived",
+            steps: [sealed, opened, released, restored],
+            end: .arrived(at: .second(9))
         ),
-        Case(testDescription: "declined unopened", steps: [sealed, declined, restoring], end: .returned("d")),
-        Case(testDescription: "declined after the claim", steps: [sealed, restoring, declined], end: .returned("d")),
-        Case(testDescription: "both give up", steps: [sealed, declined, withdrawn], end: .returned("d")),
+        Case(testDescription: "withdrawn", steps: [sealed, opened, withdrawn], end: .returned("w")),
+        Case(testDescription: "declined", steps: [sealed, declined], end: .returned("d")),
         Case(
-            testDescription: "repeated",
-            steps: [sealed, sealed, restoring, restoring, restored, restored],
-            end: .arrived(image, at: .second(9))
+            testDescription: "declined although let go",
+            steps: [sealed, opened, released, declined],
+            end: .returned("d")
         ),
         Case(
-            testDescription: "declined after it was restored",
-            steps: [sealed, restoring, restored, declined, withdrawn],
-            end: .arrived(image, at: .second(9))
+            testDescription: "a source that says both",
+            steps: [sealed, opened, released, withdrawn],
+            end: .released
         ),
-        Case(testDescription: "claimed unoffered", steps: [restoring, restored, withdrawn], end: .saving),
+        Case(
+            testDescription: "a target that says both",
+            steps: [sealed, opened, released, restored, declined],
+            end: .arrived(at: .second(9))
+        ),
+        Case(
+            testDescription: "restored without having been let go",
+            steps: [sealed, opened, restored],
+            end: .offered(isOpened: true)
+        ),
         Case(
             testDescription: "in the other's name",
-            steps: [sealed, ("h1", .restoring), ("h1", .declined(reason: "x")), ("h2", .withdrawn(reason: "x"))],
-            end: .offered(image)
+            steps: [sealed, ("h2", .released), ("h1", .opened(digest: "d")), ("h1", .declined(reason: "x"))],
+            end: .offered(isOpened: false)
         ),
     ]
 
-    @Test(arguments: cases) func theFirstWordDecides(_ one: Case) {
+    @Test(arguments: cases) func whatEachHasSaidDecides(_ one: Case) {
         var life = OrderLife(order)
         for (host, step) in Self.beginning + one.steps { life.apply(report(host, 5, step)) }
-        #expect(life.handover == one.end && life.stage == .running)
-        // Before it has begun, and of another channel, no such step counts.
-        var unbegun = OrderLife(order)
+        #expect(life.handover.phase == one.end && life.stage == .running)
+        // One host's steps are in its order; how they lie between the other's is all the same.
+        for _ in 0..<20 {
+            var mixed = OrderLife(order)
+            var left = [one.steps.filter { $0.0 == "h1" }, one.steps.filter { $0.0 == "h2" }]
+            while !left.allSatisfy(\.isEmpty) {
+                let index = Int.random(in: 0...1)
+                guard !left[index].isEmpty else { continue }
+                let (host, step) = left[index].removeFirst()
+                mixed.apply(report(host, 5, step))
+            }
+            #expect(mixed.handover == life.handover)
+        }
         var other = OrderLife(orderOverIPsec)
-        for (host, step) in one.steps { unbegun.apply(report(host, 5, step)) }
         for (host, step) in Self.beginning + one.steps { other.apply(report(host, 5, step)) }
-        #expect(unbegun.handover == .saving && other.handover == .saving)
+        #expect(other.handover == Handover())
     }
 
     static let beginning: [(String, OrderStep)] = [
@@ -89,28 +107,68 @@ struct SealedTests {
 
     // MARK: what each side does
 
-    @Test func theSourceSealsForTheTargetsKeyAndOffersOnce() {
+    /// A source that has begun, in this life.
+    private func begun() -> AgentCore {
         var core = core("h1")
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
         _ = core.handle(.appended(.written, at: .second(5)))
         _ = core.handle(.report(report("h2", 5, .prepared(sealingKey: "key")), at: .second(5)))
-        var early = core
-        #expect(early.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6))) == [])
-        #expect(early.handle(.appended(.written, at: .second(6))) == [.seal(order, key: "key")])
-        #expect(core.handle(.appended(.written, at: .second(6))) == [])
-        #expect(core.handle(.tick(at: .second(6))) == [], "it has begun once it is read")
-        var beaten = core
-        let failure = OrderFailure(kind: .interrupted, reason: "the key is gone", runsOn: h1)
-        #expect(beaten.handle(.report(report("h2", 6, .failed(failure: failure)), at: .second(6))) == [.forget(order)])
-        #expect(beaten.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6))) == [])
-        let begun = core.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(6)))
-        #expect(begun == [.seal(order, key: "key")])
+        return core
+    }
+
+    @Test func theSourceSealsOffersAndLetsGoOfWhatWasOpened() {
+        var core = begun()
+        #expect(core.handle(.appended(.written, at: .second(6))) == [.seal(order, key: "key")])
         #expect(core.handle(.tick(at: .second(7))) == [])
         let offered = core.handle(.sealed(order.id, .success(Self.image), at: .second(8)))
         #expect(steps(offered) == [.sealed(image: Self.image)])
-        #expect(core.handle(.appended(.written, at: .second(8))) == [])
-        #expect(core.handle(.tick(at: .second(300))) == [], "what it said counts once it is read")
-        #expect(core.handle(.report(report("h1", 8, .sealed(image: Self.image)), at: .second(301))) == [])
+        _ = core.handle(.appended(.written, at: .second(8)))
+        #expect(core.handle(.tick(at: .second(20))) == [])
+        let asked = core.handle(.report(report("h2", 20, .opened(digest: "d")), at: .second(21)))
+        #expect(asked == [.release(order)])
+        #expect(core.handle(.tick(at: .second(22))) == [], "it is said once it is on the disk")
+        var unnoted = core
+        let withdrawn = unnoted.handle(.letGo(order.id, failure: "disk full", at: .second(22)))
+        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
+            Issue.record("not withdrawn: \(withdrawn)")
+            return
+        }
+        #expect(steps(core.handle(.letGo(order.id, failure: nil, at: .second(22)))) == [.released])
+        _ = core.handle(.appended(.written, at: .second(22)))
+        let arrived = core.handle(.report(report("h2", 25, .restored(at: .second(25))), at: .second(25)))
+        #expect(arrived == [.apply(.discard, order)])
+    }
+
+    @Test func aTargetThatHasDeclinedBeforeKeepsTheSourceFromStoppingTheVM() {
+        var core = begun()
+        _ = core.handle(.report(report("h2", 5, .declined(reason: "no key")), at: .second(6)))
+        let effects = core.handle(.appended(.written, at: .second(6)))
+        guard case .failed(let failure)? = steps(effects).first else {
+            Issue.record("not refused: \(effects)")
+            return
+        }
+        #expect(failure.runsOn == h1 && failure.reason == "no key")
+    }
+
+    @Test func whatIsNotOpenedInTimeIsWithdrawnAndThenNeverLetGo() {
+        var core = begun()
+        _ = core.handle(.appended(.written, at: .second(6)))
+        _ = core.handle(.sealed(order.id, .success(Self.image), at: .second(8)))
+        _ = core.handle(.appended(.written, at: .second(8)))
+        #expect(core.handle(.tick(at: .second(60))) == [])
+        let withdrawn = core.handle(.tick(at: .second(75)))
+        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
+            Issue.record("not withdrawn: \(withdrawn)")
+            return
+        }
+        #expect(core.handle(.report(report("h2", 70, .opened(digest: "d")), at: .second(76))) == [])
+        _ = core.handle(.appended(.written, at: .second(76)))
+        let end = core.handle(.restored(order.id, .success(.second(77)), at: .second(77)))
+        guard case .failed(let failure)? = steps(end).first else {
+            Issue.record("not reported: \(end)")
+            return
+        }
+        #expect(failure.runsOn == h1)
     }
 
     @Test func withoutAKeyNothingIsBegun() {
@@ -125,9 +183,22 @@ struct SealedTests {
         #expect(failure.kind == .refused && failure.runsOn == h1)
     }
 
-    @Test func aSealThatFailedIsTakenBackAndReportedThen() {
+    // MARK: later lives
+
+    private func recollection(
+        begun: Bool = false,
+        released: Bool = false,
+        started: Bool = false,
+        _ presence: DomainPresence = .inactive
+    ) -> AgentCore.Answer<Recollection> {
+        .success(Recollection(hasBegun: begun, hasReleased: released, hasStarted: started, presence: presence))
+    }
+
+    @Test func aLaterLifeOfTheSourceTakesBackWhatWasNotLetGoAndWaitsForASaveThatMayCome() {
         var core = core("h1", Self.beginning)
-        // An earlier life's: at once, and again until what that one asked for can no longer come.
+        #expect(core.handle(.tick(at: .second(6))) == [], "its notes are being looked up")
+        #expect(core.handle(.recalled(order.id, recollection(begun: true), at: .second(6))) == [.takeBack(order)])
+        // At once, and again until what that life asked for can no longer come.
         #expect(core.handle(.restored(order.id, .success(.second(6)), at: .second(6))) == [])
         #expect(core.handle(.tick(at: .second(20))) == [.takeBack(order)])
         #expect(core.handle(.restored(order.id, .success(.second(20)), at: .second(20))) == [])
@@ -140,7 +211,58 @@ struct SealedTests {
         #expect(failure.runsOn == h1 && end.first == .forget(order))
     }
 
-    @Test func theTargetClaimsBeforeItRestoresAndRestoresOnce() {
+    /// Whatever the ledger shows: a line of its own may be missing there.
+    @Test(arguments: 1...5) func aLaterLifeOfTheSourceNeverTakesBackWhatWasLetGo(read: Int) {
+        let said = Self.beginning + [Self.sealed, Self.opened]
+        var core = core("h1", Array(said.prefix(read)))
+        let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(6)))
+        #expect(steps(effects).allSatisfy { $0.isProgress || $0 == .released } && !effects.contains(.takeBack(order)))
+        for second in stride(from: 7, to: 500, by: 3) {
+            let effects = core.handle(.tick(at: .second(second)))
+            #expect(!effects.contains(.takeBack(order)))
+            for effect in effects {
+                switch effect {
+                case .append: _ = core.handle(.appended(.written, at: .second(second)))
+                case .look:
+                    let sighting = Sighting(here: .seen(.inactive), there: .seen(.absent))
+                    #expect(core.handle(.looked(order.id, sighting, at: .second(second))) == [])
+                default: Issue.record("unexpected: \(effect)")
+                }
+            }
+        }
+    }
+
+    @Test func aLaterLifeThatWasNotEvenBegunSaysSo() {
+        var core = core("h1", Array(Self.beginning.prefix(2)))
+        let end = core.handle(.recalled(order.id, recollection(.running), at: .second(6)))
+        guard case .failed(let failure)? = steps(end).first else {
+            Issue.record("not reported: \(end)")
+            return
+        }
+        #expect(failure.kind == .interrupted && failure.runsOn == h1)
+    }
+
+    @Test func aTargetThatReadsAnOrderLateHasNotForgottenIt() {
+        var core = core("h2", Array(Self.beginning.prefix(1)))
+        #expect(core.handle(.tick(at: .second(6))) == [])
+        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key", at: .second(6)))
+        #expect(steps(consent) == [.prepared(sealingKey: "key")])
+    }
+
+    @Test func aLaterLifeOfTheTargetDeclinesWithoutTheKey() {
+        for read in 2...5 {
+            var core = core("h2", Array((Self.beginning + [Self.sealed, Self.opened]).prefix(read)))
+            let effects = core.handle(.recalled(order.id, recollection(.absent), at: .second(6)))
+            guard case .declined? = steps(effects).first, effects.first == .forget(order) else {
+                Issue.record("not declined: \(effects)")
+                return
+            }
+        }
+    }
+
+    // MARK: the target
+
+    @Test func theTargetRestoresWhatWasLetGoAndOnce() {
         var core = core("h2")
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements)), at: .second(5)))
         let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key", at: .second(5)))
@@ -149,24 +271,32 @@ struct SealedTests {
         _ = core.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(5)))
         let offered = core.handle(.report(report("h1", 5, .sealed(image: Self.image)), at: .second(6)))
         #expect(offered == [.unseal(order, Self.image)])
-        let opened = core.handle(.unsealed(order.id, failure: nil, at: .second(7)))
-        #expect(steps(opened) == [.restoring])
+        let opened = core.handle(.unsealed(order.id, .success("d"), at: .second(7)))
+        #expect(steps(opened) == [.opened(digest: "d")])
         #expect(core.handle(.appended(.written, at: .second(7))) == [])
-        #expect(core.handle(.tick(at: .second(8))) == [], "the source may have withdrawn before")
-        var beaten = core
-        let withdrawn = beaten.handle(.report(report("h1", 7, .withdrawn(reason: "w")), at: .second(8)))
-        #expect(withdrawn == [.forget(order)])
-        #expect(beaten.handle(.report(report("h2", 7, .restoring), at: .second(8))) == [])
-        #expect(core.handle(.report(report("h2", 7, .restoring), at: .second(8))) == [.restore(order)])
-        #expect(core.handle(.report(report("h1", 7, .withdrawn(reason: "w")), at: .second(8))) == [])
-        let restored = core.handle(.restored(order.id, .success(.second(9)), at: .second(9)))
-        #expect(steps(restored) == [.restored(at: .second(9))])
-        #expect(core.handle(.tick(at: .second(20))) == [])
+        #expect(core.handle(.tick(at: .second(30))) == [], "the source has it still")
+        var withdrawn = core
+        #expect(
+            withdrawn.handle(.report(report("h1", 8, .withdrawn(reason: "w")), at: .second(30))) == [.forget(order)]
+        )
+        var late = core
+        let declined = late.handle(.tick(at: .second(70)))
+        guard case .declined? = steps(declined).first, declined.first == .forget(order) else {
+            Issue.record("not declined: \(declined)")
+            return
+        }
+        #expect(late.handle(.report(report("h1", 60, .released), at: .second(71))) == [], "it has let that go itself")
+        #expect(core.handle(.report(report("h1", 8, .released), at: .second(31))) == [.restore(order)])
+        #expect(core.handle(.report(report("h1", 8, .withdrawn(reason: "w")), at: .second(31))) == [])
+        let restored = core.handle(.restored(order.id, .success(.second(32)), at: .second(32)))
+        #expect(steps(restored) == [.restored(at: .second(32))] && restored.first == .forget(order))
+        #expect(core.handle(.tick(at: .second(50))) == [])
     }
 
-    @Test func aSourceNeverTakesBackWhatTheTargetHasClaimed() {
-        let claimed = Self.beginning + [Self.sealed, Self.restoring]
-        var core = core("h1", claimed)
+    @Test func aSourceNeverTakesBackWhatItHasLetGoUnlessItIsDeclined() {
+        let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
+        var core = core("h1", said)
+        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(5)))
         _ = core.handle(.order(.cancel(id: order.id, at: .second(6), reason: "no"), at: .second(6)))
         for second in stride(from: 6, to: 500, by: 3) {
             let effects = core.handle(.tick(at: .second(second)))
@@ -180,6 +310,10 @@ struct SealedTests {
         #expect(
             declined.handle(.report(report("h2", 500, .declined(reason: "d")), at: .second(500))) == [.takeBack(order)]
         )
+        // Its target should not have it, and is asked.
+        let back = declined.handle(.restored(order.id, .success(.second(501)), at: .second(501)))
+        #expect(steps(back).count == 1)
+        #expect(declined.handle(.tick(at: .second(502))).contains(.look(order)))
         #expect(core.handle(.tick(at: .second(500))) == [.look(order)])
         let there = Sighting(here: .seen(.inactive), there: .seen(.running))
         #expect(core.handle(.looked(order.id, there, at: .second(501))) == [.apply(.discard, order)])
@@ -192,11 +326,14 @@ struct SealedTests {
     }
 
     @Test func whatATargetsEarlierLifeRestoredAndNeverLetRunIsRemovedAndDeclined() {
-        var core = core("h2", Self.beginning + [Self.sealed, Self.restoring])
+        let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
+        var core = core("h2", said)
         func look(_ presence: DomainPresence, _ second: Int) -> [AgentCore.Effect] {
             let sighting = Sighting(here: .seen(presence), there: .silent("not asked"))
             return core.handle(.looked(order.id, sighting, at: .second(second)))
         }
+        let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration), at: .second(5)))
+        #expect(recalled == [.look(order)])
         #expect(look(.pausedByMigration, 6) == [], "what was asked of the hypervisor may let it run yet")
         #expect(core.handle(.tick(at: .second(50))) == [.look(order)])
         #expect(look(.pausedByMigration, 50) == [.apply(.discard, order)])
@@ -206,25 +343,51 @@ struct SealedTests {
             Issue.record("not declined")
             return
         }
-        var other = self.core("h2", Self.beginning + [Self.sealed, Self.restoring])
+    }
+
+    @Test func whatATargetsEarlierLifeLetRunIsNeverDeclined() {
+        let said = Self.beginning + [Self.sealed, Self.opened]
+        var core = core("h2", said)
+        var looks = core.handle(.recalled(order.id, recollection(started: true, .absent), at: .second(5)))
+        var warnings = 0
+        for second in stride(from: 6, to: 300, by: 3) {
+            looks += core.handle(.tick(at: .second(second)))
+            for effect in looks where effect == .look(order) {
+                looks = []
+                let gone = Sighting(here: .seen(.absent), there: .silent("not asked"))
+                let effects = core.handle(.looked(order.id, gone, at: .second(second)))
+                #expect(steps(effects) == [])
+                warnings += effects.count { if case .say(_, isGrave: true) = $0 { true } else { false } }
+            }
+        }
+        #expect(warnings == 1, "it may have run and been shut down since")
+        var other = self.core("h2", said)
+        _ = other.handle(.recalled(order.id, recollection(started: true, .running), at: .second(5)))
         let running = Sighting(here: .seen(.running), there: .silent("not asked"))
         #expect(steps(other.handle(.looked(order.id, running, at: .second(6)))) == [.restored(at: .second(6))])
     }
 
-    @Test func nobodyIsTakenForDeadForEver() {
-        var core = core("h1", Self.beginning + [Self.sealed, Self.restoring])
+    @Test func nobodyIsTakenForDeadForEverAndNoImageIsRemovedInDoubt() {
+        let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
+        var core = core("h1", said)
+        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(5)))
         let silent = Sighting(here: .seen(.inactive), there: .silent("gone"))
-        var end: [OrderStep] = []
+        var end: [AgentCore.Effect] = []
         for second in stride(from: 70, to: 700, by: 5) where end.isEmpty {
             for effect in core.handle(.tick(at: .second(second))) where effect == .look(order) {
-                end = steps(core.handle(.looked(order.id, silent, at: .second(second))))
+                end = core.handle(.looked(order.id, silent, at: .second(second)))
             }
         }
-        guard case .failed(let failure)? = end.first else {
+        guard case .failed(let failure)? = steps(end).first else {
             Issue.record("never given up")
             return
         }
         #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("virsh restore"))
+        #expect(!end.contains(.forget(order)))
+        var target = self.core("h2", said)
+        _ = target.handle(.recalled(order.id, recollection(.absent), at: .second(5)))
+        let effects = target.handle(.report(report("h1", 700, .failed(failure: failure)), at: .second(700)))
+        #expect(!effects.contains(.forget(order)), "it may be all there is of the VM")
     }
 
     @Test func evidenceOfASealedMoveDemandsTheTargetsPart() {
@@ -242,25 +405,33 @@ struct SealedTests {
         let outcome = MigrationOutcome(startedAt: .second(5), endedAt: .second(9), bytesTransferred: 1000)
         let sound: [(String, OrderStep)] =
             [("h1", .accepted(requirements: needs))] + Self.beginning.dropFirst()
-            + [Self.sealed, Self.restoring, Self.restored, ("h1", .done(outcome: outcome, evidence: evidence))]
+            + [
+                Self.sealed, Self.opened, Self.released, Self.restored,
+                ("h1", .done(outcome: outcome, evidence: evidence)),
+            ]
         func failures(_ steps: [(String, OrderStep)]) -> [String] {
             EvidenceCheck(made, reports: steps.map { report($0.0, 5, $0.1) }).findings
                 .filter { $0.severity == .failure }.map(\.text)
         }
         #expect(failures(sound) == [])
-        for missing in 3...5 {
+        for missing in [3, 5, 6] {
             var steps = sound
             steps.remove(at: missing)
             #expect(failures(steps) == ["its target never said that it took over the image and runs the VM"])
         }
+        for other in [("h2", OrderStep.opened(digest: "another")), ("h1", .opened(digest: "d"))] {
+            var steps = sound
+            steps[4] = other
+            #expect(failures(steps).contains("its target did not open the image that its source signed for"))
+        }
         var forged = sound
-        forged[4] = ("h1", .restoring)
+        forged[6] = ("h1", .restored(at: .second(9)))
         #expect(failures(forged).contains { $0.contains("which is for h2 to say") })
         for change in [{ $0.session = nil }, { $0.bytesThroughTunnel = 5000 }] as [(inout Evidence) -> Void] {
             var other = evidence
             change(&other)
             forged = sound
-            forged[6] = ("h1", .done(outcome: outcome, evidence: other))
+            forged[7] = ("h1", .done(outcome: outcome, evidence: other))
             #expect(failures(forged).count == 1)
         }
     }

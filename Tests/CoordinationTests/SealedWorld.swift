@@ -4,17 +4,18 @@ import Fleet
 @testable import Coordination
 
 /// Two agents' cores, a ledger and two hypervisors, for one sealed move: everything happens in an order that a seed
-/// chooses, agents die and stand still, and calls go wrong or end after those who made them.
+/// chooses, agents die and stand still, clocks step, lines are refused by one reader and not by the other, and calls go
+/// wrong or end after those who made them.
 struct SealedWorld {
     let order = SealedTests.sealedOrder
     var random: SplitMix64
     var now = Instant.second(1)
     var ledger: [OrderReport] = []
     var agents: [Agent]
-    var sourceRuns = true
-    var targetRuns = false
     /// The source's image, which is all there is of the VM while neither runs it.
     var image = false
+    /// The VM ran at the target, was shut down there, and being transient left nothing behind.
+    var wasShutDown = false
     /// What an agent that died had asked of a hypervisor, and until when that may come.
     var late: [(effect: AgentCore.Effect, until: Instant)] = []
     var isCalm = false
@@ -22,38 +23,61 @@ struct SealedWorld {
     /// Words cost more than the rest: a run that broke a promise is run again with them.
     var log: [String]?
     var saves = 0
+    let mutations: Set<Mutation>
 
     struct Agent {
         let host: HostName
         var core: AgentCore?
+        var clock: Duration = .zero
         var read = 0
         var pending: [AgentCore.Effect] = []
         var stillUntil = Instant.second(0)
         /// Of this life.
         var key = false
         var opened = false
+        /// On the host's disk.
+        var journal: Set<String> = []
+        /// How the VM stands on the host.
+        var vm: DomainPresence
     }
 
-    init(seed: UInt64, isLogged: Bool = false) {
+    init(seed: UInt64, mutations: Set<Mutation> = [], isLogged: Bool = false) {
         random = SplitMix64(seed: seed)
+        self.mutations = mutations
         log = isLogged ? [] : nil
-        agents = [h1, h2].map { Agent(host: $0) }
+        agents = [Agent(host: h1, vm: .running), Agent(host: h2, vm: .absent)]
         for index in agents.indices { start(index) }
     }
 
     static let limits = AgentCore.Limits(doubt: .seconds(1_000_000))
 
+    var sourceRuns: Bool { agents[0].vm == .running }
+    var targetRuns: Bool { agents[1].vm == .running }
+
     mutating func start(_ index: Int) {
         agents[index].core = AgentCore(host: agents[index].host, limits: Self.limits)
+        agents[index].core?.mutations = mutations
         agents[index].pending = []
         (agents[index].key, agents[index].opened) = (false, false)
-        feed(index, .order(.migrate(order: order), at: now))
-        for report in ledger { feed(index, .report(report, at: now)) }
-        agents[index].read = ledger.count
-        feed(index, .caughtUp(at: now))
+        feed(index) { .order(.migrate(order: SealedTests.sealedOrder), at: $0) }
+        agents[index].read = 0
+        while agents[index].read < ledger.count { readOn(index) }
+        feed(index) { .caughtUp(at: $0) }
     }
 
-    mutating func feed(_ index: Int, _ event: AgentCore.Event) {
+    private mutating func readOn(_ index: Int) {
+        let report = ledger[agents[index].read]
+        agents[index].read += 1
+        // Signed with a key that this host does not know yet, dated ahead, damaged on its way: for this reader alone.
+        if chance(3) {
+            log?.append("\(agents[index].host) refuses \(report.step)")
+        } else {
+            feed(index) { .report(report, at: $0) }
+        }
+    }
+
+    mutating func feed(_ index: Int, _ event: (Instant) -> AgentCore.Event) {
+        let event = event(now + agents[index].clock)
         agents[index].pending += agents[index].core?.handle(event) ?? []
     }
 
@@ -65,7 +89,12 @@ struct SealedWorld {
         late.removeAll { $0.until < now }
         if !late.isEmpty, random.below(4) == 0 {
             let effect = late.remove(at: random.below(late.count)).effect
-            _ = touch(effect)
+            _ = touch(effect, isWatched: false)
+        }
+        if targetRuns, random.below(4) == 0, chance(1) {
+            log?.append("the VM is shut down on h2")
+            agents[1].vm = .absent
+            wasShutDown = true
         }
         let index = random.below(2)
         guard agents[index].core != nil else {
@@ -73,22 +102,30 @@ struct SealedWorld {
             return
         }
         guard now >= agents[index].stillUntil || isCalm else { return }
-        if chance(2) { return die(index) }
+        if random.below(2) == 0, chance(1) { return die(index) }
         if chance(1) {
             agents[index].stillUntil = now + .seconds(random.below(150))
             return
         }
+        if chance(1) {
+            let step = random.below(2400) - 1200
+            agents[index].clock += .seconds(step)
+            return
+        }
         switch random.below(3) {
-        case 0: feed(index, .tick(at: now))
-        case 1 where agents[index].read < ledger.count:
-            let report = ledger[agents[index].read]
-            agents[index].read += 1
-            feed(index, .report(report, at: now))
+        case 0: feed(index) { .tick(at: $0) }
+        case 1 where agents[index].read < ledger.count: readOn(index)
         default:
             guard !agents[index].pending.isEmpty else { return }
             // Effects are carried out side by side.
             carryOut(agents[index].pending.remove(at: random.below(agents[index].pending.count)), index)
         }
+    }
+
+    /// The faults are over: agents start anew, and read everything.
+    mutating func calmDown() {
+        for index in agents.indices where agents[index].core != nil { die(index) }
+        isCalm = true
     }
 
     private mutating func die(_ index: Int) {
@@ -97,10 +134,11 @@ struct SealedWorld {
         for effect in agents[index].pending {
             switch effect {
             case .append(let report): if chance(50) { write(report) }
+            case .release: if chance(50) { agents[index].journal.insert("released") }
             case .seal, .restore, .takeBack:
-                if chance(50), effect != .restore(order) || agents[index].opened {
-                    late.append((effect, now + .seconds(random.below(30))))
-                }
+                guard chance(50), effect != .restore(order) || agents[index].opened else { continue }
+                if case .seal = effect { agents[index].journal.insert("begun") }
+                late.append((effect, now + .seconds(random.below(30))))
             default: break
             }
         }
@@ -113,24 +151,38 @@ struct SealedWorld {
     }
 
     /// What an effect does to the hypervisors; false: nothing.
-    private mutating func touch(_ effect: AgentCore.Effect) -> Bool {
+    ///
+    /// `isWatched`: the agent lives that lets a restored VM run; without it the VM stays paused.
+    private mutating func touch(_ effect: AgentCore.Effect, isWatched: Bool) -> Bool {
         log?.append("touch \("\(effect)".prefix(60))")
         switch effect {
         case .seal:
             guard sourceRuns else { return false }
-            (sourceRuns, image) = (false, true)
+            (agents[0].vm, image) = (.inactive, true)
             saves += 1
         case .restore:
-            guard !targetRuns else { return false }
-            if sourceRuns { violations.append("restored at the target while the source runs it") }
-            targetRuns = true
+            guard agents[1].vm == .absent else { return false }
+            agents[1].vm = .pausedByMigration
+            if isWatched { run(1) }
         case .takeBack:
-            guard !sourceRuns, image else { return sourceRuns }
-            if targetRuns { violations.append("taken back while the target runs it") }
-            (sourceRuns, image) = (true, false)
+            guard agents[0].vm == .inactive, image, !agents[0].journal.contains("started") else { return false }
+            agents[0].vm = .pausedByMigration
+            if isWatched { run(0) }
         default: return false
         }
         return true
+    }
+
+    private mutating func run(_ index: Int) {
+        agents[index].journal.insert("started")
+        agents[index].vm = .running
+        if agents[1 - index].vm == .running {
+            violations.append("let run on \(agents[index].host) while it runs elsewhere")
+        }
+        if index == 0 {
+            if wasShutDown { violations.append("taken back after it had run at the target") }
+            image = false
+        }
     }
 
     private mutating func carryOut(_ effect: AgentCore.Effect, _ index: Int) {
@@ -142,59 +194,101 @@ struct SealedWorld {
         case .append(let report):
             if chance(10) {
                 if chance(50) { write(report) }
-                feed(index, .appended(.failed, at: now))
+                feed(index) { .appended(.failed, at: $0) }
             } else {
                 write(report)
                 // The loop that reads may be faster than the answer.
-                while chance(50), agents[index].read < ledger.count {
-                    agents[index].read += 1
-                    feed(index, .report(ledger[agents[index].read - 1], at: now))
-                }
-                feed(index, .appended(.written, at: now))
+                while chance(50), agents[index].read < ledger.count { readOn(index) }
+                feed(index) { .appended(.written, at: $0) }
             }
-        case .readRequirements: feed(index, .requirementsRead(id, .success(requirements), at: now))
+        case .readRequirements: feed(index) { .requirementsRead(id, .success(requirements), at: $0) }
         case .checkTarget:
             agents[index].key = true
-            feed(index, .targetChecked(id, [], sealingKey: "key", at: now))
+            feed(index) { .targetChecked(id, [], sealingKey: "key", at: $0) }
         case .seal:
-            if chance(10) { return feed(index, .sealed(id, .failure(failure(.migration, runsOn: h1)), at: now)) }
-            guard touch(effect), !chance(10) else {
-                return feed(index, .sealed(id, .failure(failure(.migration)), at: now))
+            agents[index].journal.insert("begun")
+            if chance(10) { return feed(index) { .sealed(id, .failure(failure(.migration, runsOn: h1)), at: $0) } }
+            guard touch(effect, isWatched: true), !chance(10) else {
+                return feed(index) { .sealed(id, .failure(failure(.migration)), at: $0) }
             }
-            feed(index, .sealed(id, .success(SealedTests.image), at: now))
+            feed(index) { .sealed(id, .success(SealedTests.image), at: $0) }
         case .unseal:
             let can = agents[index].key && !chance(15)
             agents[index].opened = can
-            feed(index, .unsealed(id, failure: can ? nil : "a fault", at: now))
-        case .restore:
-            guard agents[index].opened, !chance(15) else {
-                return feed(index, .restored(id, .failure(failure(.migration)), at: now))
-            }
-            agents[index].opened = false
-            if chance(20) {
-                if chance(50) { _ = touch(effect) }
-                return feed(index, .restored(id, .failure(failure(.inDoubt)), at: now))
-            }
-            _ = touch(effect)
-            feed(index, .restored(id, .success(now), at: now))
-        case .takeBack:
-            let runs = !chance(20) && touch(effect)
-            feed(index, .restored(id, runs ? .success(now) : .failure(failure(.inDoubt)), at: now))
+            feed(index) { .unsealed(id, can ? .success("d") : .failure(failure(.migration)), at: $0) }
+        case .release:
+            // Where writing fails, the note may be on the disk all the same.
+            let fails = chance(10)
+            if !fails || chance(50) { agents[index].journal.insert("released") }
+            feed(index) { .letGo(id, failure: fails ? "disk" : nil, at: $0) }
+        case .recall:
+            let (journal, vm) = (agents[index].journal, agents[index].vm)
+            let recollection = Recollection(
+                hasBegun: journal.contains("begun"),
+                hasReleased: journal.contains("released"),
+                hasStarted: journal.contains("started"),
+                presence: vm
+            )
+            let fails = chance(10)
+            feed(index) { .recalled(id, fails ? .failure(failure(.inDoubt)) : .success(recollection), at: $0) }
+        case .restore: restore(effect, index)
+        case .takeBack: takeBack(effect)
         case .look:
-            let there = Sighting.Standing.seen(targetRuns ? .running : .absent)
-            let own: Sighting.Standing = index == 0 ? .seen(sourceRuns ? .running : .inactive) : there
-            feed(index, .looked(id, Sighting(here: own, there: chance(30) ? .silent("gone") : there), at: now))
-        case .apply(.discard, _):
-            if !targetRuns { violations.append("discarded before the target runs it") }
-            image = false
-            feed(index, .applied(id, .done, at: now))
+            let there = Sighting.Standing.seen(agents[1].vm)
+            let seen = chance(30) ? Sighting.Standing.silent("gone") : there
+            let here = index == 0 ? Sighting.Standing.seen(agents[0].vm) : there
+            feed(index) { .looked(id, Sighting(here: here, there: seen), at: $0) }
+        case .apply(.discard, _): discard(index)
+        case .apply(.pause, _): violations.append("two copies are being looked after")
         case .forget:
-            if index == 0 {
-                if !sourceRuns, !targetRuns { violations.append("the only image was removed") }
+            if index == 0, image {
+                if !sourceRuns, !targetRuns, !wasShutDown { violations.append("the only image was removed") }
                 image = false
             }
+            if index == 1 { (agents[1].key, agents[1].opened) = (false, false) }
         case .shut, .say: break
         case .migrate, .cancelMigration, .apply: violations.append("unexpected: \(effect)")
         }
+    }
+
+    private mutating func restore(_ effect: AgentCore.Effect, _ index: Int) {
+        let id = order.id
+        func failed(_ kind: OrderFailure.Kind) -> AgentCore.Answer<Instant> {
+            .failure(OrderFailure(kind: kind, reason: "a fault", runsOn: nil))
+        }
+        guard agents[index].opened, !chance(15) else {
+            return feed(index) { .restored(id, failed(.migration), at: $0) }
+        }
+        agents[index].opened = false
+        if chance(20) {
+            // Not at all, paused, or running: its agent does not know.
+            if chance(70) { _ = touch(effect, isWatched: chance(50)) }
+            return feed(index) { .restored(id, failed(.inDoubt), at: $0) }
+        }
+        let runs = touch(effect, isWatched: true)
+        feed(index) { .restored(id, runs ? .success($0) : failed(.migration), at: $0) }
+    }
+
+    private mutating func takeBack(_ effect: AgentCore.Effect) {
+        let id = order.id
+        let runs: Bool
+        if chance(20) {
+            runs = false
+        } else if agents[0].vm == .pausedByMigration {
+            run(0)
+            runs = true
+        } else {
+            runs = sourceRuns || touch(effect, isWatched: true)
+        }
+        let failure = OrderFailure(kind: .inDoubt, reason: "a fault", runsOn: nil)
+        feed(0) { .restored(id, runs ? .success($0) : .failure(failure), at: $0) }
+    }
+
+    private mutating func discard(_ index: Int) {
+        if index == 0, !targetRuns, !wasShutDown { violations.append("discarded before the target runs it") }
+        let isPossible = agents[index].vm == .pausedByMigration || agents[index].vm == .inactive
+        if isPossible { agents[index].vm = .absent }
+        if index == 0 { image = false }
+        feed(index) { .applied(SealedTests.sealedOrder.id, .done, at: $0) }
     }
 }

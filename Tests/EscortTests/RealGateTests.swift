@@ -19,7 +19,7 @@ extension RealMeshTests {
             #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
             #expect(try await meshes[1].gateCounters().unplanned.packets > 0)
 
-            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(4))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(4))
             #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
             _ = try await meshes[2].establish(with: "h2")
             #expect(try await hosts.knock(from: 3, hosts.inner(2), Self.port) == .silence)
@@ -30,13 +30,17 @@ extension RealMeshTests {
             try await hosts.eventually("it closes by itself", within: .seconds(8)) {
                 try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence
             }
-            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(600))
-            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(300))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(600))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(300))
             // What the agent makes sure of periodically leaves it as it is.
             try await meshes[1].apply(hosts.inventory())
             #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
-            try await meshes[1].closePinhole(for: "h1", channel: .ipsec)
-            try await meshes[1].closePinhole(for: "h1", channel: .ipsec)
+            // The next order's, over a channel that comes the same way: what closes late for the last one leaves it open.
+            try await meshes[1].openPinhole(for: OrderID("o2"), from: "h1", channel: .ipsecTLS, window: .seconds(300))
+            try await meshes[1].closePinhole(of: OrderID("o1"), from: "h1", channel: .ipsec)
+            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            try await meshes[1].closePinhole(of: OrderID("o2"), from: "h1", channel: .ipsecTLS)
+            try await meshes[1].closePinhole(of: OrderID("o2"), from: "h1", channel: .ipsecTLS)
             #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
         }
     }
@@ -60,7 +64,7 @@ extension RealMeshTests {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             // As for a move under TLS, whose stream would begin with a handshake.
-            try await meshes[1].openPinhole(for: "h1", channel: .tls, window: .seconds(60))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(60))
             func received(_ beginning: String) async throws -> String {
                 try await hosts.stream(beginning, from: 1, to: hosts.address(2), Self.port)
             }
@@ -74,7 +78,7 @@ extension RealMeshTests {
             #expect(try await meshes[1].gateCounters().clear.packets > 0)
             // Asked for by name.
             try await meshes[0].apply(hosts.inventory())
-            try await meshes[1].openPinhole(for: "h1", channel: .plain, window: .seconds(60))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .plain, window: .seconds(60))
             #expect(try await received("QEVM-memory") == "")
             try await meshes[0].permitClear(to: "h2", window: .seconds(60))
             #expect(try await received("QEVM-memory").contains("QEVM-memory"))

@@ -130,7 +130,7 @@ import Testing
                     hypervisor: world.hypervisor(of: host),
                     channels: .withoutTunnels(host),
                     logger: log.logger(host.rawValue),
-                    begunOrders: remembers ? "\(folder).begun-\(host)" : nil
+                    journal: remembers ? "\(folder).orders-\(host)" : nil
                 )
                 service.limits.jobLock = .zero
                 group.addTask { [service] in await service.run() }

@@ -42,6 +42,7 @@ import Testing
     private struct Folders: Sendable {
         let root: String
         var storage: String { "\(root)/storage" }
+        @Sendable func journal(_ host: HostName) -> String? { "\(root)/\(host).orders" }
         func memory(_ host: HostName) -> String { "\(root)/\(host)" }
         func sealed(_ order: MigrationOrder) -> String { "\(storage)/\(order.id)" }
 
@@ -50,7 +51,7 @@ import Testing
             (FileManager.default.subpaths(atPath: root) ?? []).filter { path in
                 var isFolder: ObjCBool = false
                 _ = FileManager.default.fileExists(atPath: "\(root)/\(path)", isDirectory: &isFolder)
-                return !isFolder.boolValue
+                return !isFolder.boolValue && !path.hasSuffix(".orders")
             }
         }
     }
@@ -62,7 +63,7 @@ import Testing
 
     @Test func aVMIsSealedAndRestoredAndNothingIsLeftOfIt() async throws {
         try await withFolders { settings, folders in
-            try await fleet.run(settings: settings) {
+            try await fleet.run(settings: settings, journal: folders.journal) {
                 try await fleet.submit(order)
                 guard case .done(let outcome, let evidence) = try await fleet.end(of: order) else {
                     throw Unexpected(description: "\(try await fleet.steps(of: order))")
@@ -75,7 +76,7 @@ import Testing
             }
             #expect(
                 try await fleet.steps(of: order).map(\.word)
-                    == ["accepted", "prepared", "running", "sealed", "restoring", "restored", "done"]
+                    == ["accepted", "prepared", "running", "sealed", "opened", "released", "restored", "done"]
             )
             #expect(fleet.world.hostsRunning(vm) == [h2])
             #expect(try await fleet.world.hypervisor(of: h1).presence(of: vm) == .absent)
@@ -87,6 +88,7 @@ import Testing
             // The source alone seals; then somebody changes the file, and the target comes to it.
             try await fleet.run(
                 settings: settings,
+                journal: folders.journal,
                 through: {
                     HookedLedger(inner: $0) {
                         var data = try Data(contentsOf: URL(filePath: folders.sealed(order)))
@@ -111,6 +113,7 @@ import Testing
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
+                journal: folders.journal,
                 through: {
                     HookedLedger(inner: $0) {
                         fleet.world.script(vm, .fail(.failed, detail: "no such bridge"))
@@ -123,7 +126,7 @@ import Testing
                 try await expectNothingLeft(folders)
             }
             let steps = try await fleet.steps(of: order).map(\.word)
-            #expect(steps == ["accepted", "prepared", "running", "sealed", "restoring", "declined", "failed"])
+            #expect(steps == ["accepted", "prepared", "running", "sealed", "opened", "released", "declined", "failed"])
             #expect(fleet.world.hostsRunning(vm) == [h1])
         }
     }
@@ -133,6 +136,7 @@ import Testing
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
+                journal: folders.journal,
                 through: {
                     HookedLedger(inner: $0) {
                         fleet.world.script(vm, .loseTouch(done: done))
@@ -141,7 +145,7 @@ import Testing
             ) {
                 try await fleet.submit(order)
                 let end = try await fleet.end(of: order)
-                #expect(end.word == (done ? "done" : "failed"))
+                #expect(end.word == (done ? "done" : "failed"), "\(end)")
                 try await expectNothingLeft(folders)
             }
             #expect(fleet.world.hostsRunning(vm) == [done ? h2 : h1])
@@ -151,7 +155,7 @@ import Testing
     @Test func aTargetWhoseAgentDiesBeforeItRestoresLosesItsTurn() async throws {
         try await withFolders { settings, folders in
             // The source alone is there; the target's agent has died with the key.
-            try await fleet.run([h1], settings: settings, handover: .seconds(1)) {
+            try await fleet.run([h1], settings: settings, journal: folders.journal, handover: .seconds(1)) {
                 try await consent()
                 let failure = try await fleet.failure(of: order)
                 #expect(failure.runsOn == h1 && failure.reason.contains("did not take the image in time"))
@@ -159,21 +163,21 @@ import Testing
             let words = try await fleet.steps(of: order).map(\.word)
             #expect(words.suffix(3) == ["sealed", "withdrawn", "failed"])
             #expect(fleet.world.hostsRunning(vm) == [h1])
-            try await fleet.run(settings: settings) { try await expectNothingLeft(folders) }
+            try await fleet.run(settings: settings, journal: folders.journal) { try await expectNothingLeft(folders) }
         }
     }
 
     @Test func aTargetWhoseAgentComesBackWithoutTheKeyDeclines() async throws {
         try await withFolders { settings, folders in
-            try await fleet.run([h1], settings: settings) {
+            try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
                 try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
                 #expect(fleet.world.hostsRunning(vm) == [])
-            }
-            try await fleet.run(settings: settings) {
-                let failure = try await fleet.failure(of: order)
-                #expect(failure.runsOn == h1)
-                try await expectNothingLeft(folders)
+                try await fleet.run([h2], settings: settings, journal: folders.journal) {
+                    let failure = try await fleet.failure(of: order)
+                    #expect(failure.runsOn == h1)
+                    try await expectNothingLeft(folders)
+                }
             }
             #expect(try await fleet.steps(of: order).map(\.word).contains("declined"))
             #expect(fleet.world.hostsRunning(vm) == [h1])
@@ -182,7 +186,7 @@ import Testing
 
     @Test func aSourceThatDiesAfterItHasSavedTakesTheVMBack() async throws {
         try await withFolders { settings, folders in
-            try await fleet.run([h1], settings: settings) {
+            try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
                 try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
             }
@@ -190,7 +194,7 @@ import Testing
             let other = TestFleet(channels: [.sealed], world: fleet.world)
             try await other.submit(order)
             for (step, host) in Self.begun { try await other.write(step, of: order, by: host) }
-            try await other.run([h1], settings: settings) {
+            try await other.run([h1], settings: settings, journal: folders.journal) {
                 let failure = try await other.failure(of: order)
                 #expect(failure.runsOn == h1)
             }
@@ -204,7 +208,7 @@ import Testing
         let fleet = TestFleet(channels: [.ipsec])
         fleet.world.place(.sample(), on: h1)
         try await withFolders { settings, folders in
-            try await fleet.run(settings: settings) {
+            try await fleet.run(settings: settings, journal: folders.journal) {
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
                 #expect(failure.kind == .refused)

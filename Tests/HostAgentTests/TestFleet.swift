@@ -28,6 +28,7 @@ struct TestFleet: Sendable {
     func run(
         _ agents: [HostName] = [h1, h2],
         settings: @Sendable (HostName) -> Settings = { _ in .sample(allowPlain: true) },
+        journal: (HostName) -> String? = { _ in nil },
         through wrap: (InMemoryLedger) -> any FleetLedger = { $0 },
         record: (HostName) -> String? = { _ in nil },
         handover: Duration = .seconds(60),
@@ -43,7 +44,8 @@ struct TestFleet: Sendable {
                     hypervisor: world.hypervisor(of: host),
                     channels: .withoutTunnels(host, channels),
                     logger: log.logger(host.rawValue),
-                    record: record(host)
+                    record: record(host),
+                    journal: journal(host)
                 )
                 service.limits.jobLock = .zero
                 service.limits.handover = handover
@@ -138,7 +140,8 @@ extension OrderStep {
         case .prepared: "prepared"
         case .running: "running"
         case .sealed: "sealed"
-        case .restoring: "restoring"
+        case .opened: "opened"
+        case .released: "released"
         case .restored: "restored"
         case .declined: "declined"
         case .withdrawn: "withdrawn"

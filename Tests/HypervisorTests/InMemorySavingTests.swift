@@ -28,7 +28,7 @@ import Testing
             let mode = try FileManager.default.attributesOfItem(atPath: saved.path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
             #expect(try await two.image(at: saved.path).vm == vm.id)
-            _ = try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            _ = try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             #expect(world.hostsRunning(vm.id) == [HostName("h2")])
             #expect(!FileManager.default.fileExists(atPath: saved.path))
             try await one.discardHandedOver(vm.id)
@@ -42,11 +42,11 @@ import Testing
             let saved = try await saved(folder)
             world.script(vm.id, .fail(.failed, detail: "no such bridge"))
             let error = await #expect(throws: HypervisorError.self) {
-                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.kind == .failed)
             #expect(try await two.presence(of: vm.id) == .absent)
-            _ = try await one.restore(saved, .back, timeLimit: .seconds(5))
+            _ = try await one.restore(saved, .back, timeLimit: .seconds(5), beforeStart: {})
             #expect(world.hostsRunning(vm.id) == [HostName("h1")])
             #expect(world.violations == [])
         }
@@ -72,7 +72,7 @@ import Testing
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: done))
             let error = await #expect(throws: HypervisorError.self) {
-                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.kind == .inDoubt)
             #expect(try await two.presence(of: vm.id) == (done ? .running : .absent))
@@ -84,9 +84,9 @@ import Testing
         try await withFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: true))
-            _ = try? await two.restore(saved, .arrival, timeLimit: .seconds(5))
+            _ = try? await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             let error = await #expect(throws: HypervisorError.self) {
-                try await one.restore(saved, .back, timeLimit: .seconds(5))
+                try await one.restore(saved, .back, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.kind == .refused)
             #expect(world.hostsRunning(vm.id) == [HostName("h2")])
@@ -101,7 +101,7 @@ import Testing
             world.place(vm, on: HostName("h1"))
             world.place(vm, on: HostName("h1"), as: .inactive)
             let error = await #expect(throws: HypervisorError.self) {
-                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.detail.contains("older") == true)
             #expect(world.violations.count == 1)
@@ -113,7 +113,7 @@ import Testing
             let saved = try await saved(folder)
             world.place(vm, on: HostName("h2"), as: .inactive)
             let error = await #expect(throws: HypervisorError.self) {
-                try await two.restore(saved, .arrival, timeLimit: .seconds(5))
+                try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.kind == .refused)
             #expect(world.violations == [])

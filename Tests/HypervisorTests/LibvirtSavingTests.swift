@@ -72,7 +72,8 @@ extension TestNode {
             restoration: restoration,
             attempt: "restore",
             calls: LibvirtRestoreCalls(vm: vm, attempt: "restore", target: hypervisor.connector),
-            limits: hypervisor.limits
+            limits: hypervisor.limits,
+            beforeStart: {}
         )
         return try await BlockingCall.unbounded { run.carryOut(within: .seconds(10)) }.get()
     }

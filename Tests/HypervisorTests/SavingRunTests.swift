@@ -27,7 +27,8 @@ import Testing
             restoration: restoration,
             attempt: "restore",
             calls: calls,
-            limits: ScriptedSaving.limits
+            limits: ScriptedSaving.limits,
+            beforeStart: {}
         )
         return await BlockingCall.unbounded { run.carryOut(within: limit) }
     }

@@ -154,14 +154,6 @@ struct SettingsTests {
         #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
     }
 
-    @Test func `sealed moves are tried only where somebody says so`() throws {
-        func load(_ text: String) throws -> Settings { try Settings.load(file: ("f", text)) }
-        let error = #expect(throws: SettingsError.self) { try load("escort:\n  channels: [ipsec, sealed]") }
-        #expect(error.map { "\($0)".contains("escort.try_sealed") } == true)
-        let tried = try load("escort:\n  channels: [ipsec, sealed]\n  try_sealed: true")
-        #expect(tried.escort.channels == [.ipsec, .sealed])
-    }
-
     @Test func channelsAreAListWithoutPlain() throws {
         func channels(_ file: String, _ flags: [String] = []) throws -> [Channel] {
             try Settings.load(file: ("f.yaml", file), flags: flags).policy.channels

@@ -9,6 +9,7 @@ import Testing
 struct Proof: Sendable, CustomTestStringConvertible {
     var mutation: Mutation
     var promise: Violation.Promise
+    var isSealed = false
     /// In place of the seed's own faults, for each host and each minute; `nil`: the seed's own.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
 
@@ -40,6 +41,11 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .forgetsLeaks, promise: .closed) { host, minute in
             [fault(minute, 0, lasts: 60, .leak(host: host))]
         },
+        Proof(mutation: .restoresUnreleased, promise: .runsOnce, isSealed: true) { host, minute in
+            // The source does not hear that its offer is taken up.
+            minute == 0 && host < 2 ? [fault(0, 27, lasts: 270, .partition(.host(host), .ledger))] : []
+        },
+        Proof(mutation: .takesBackReleased, promise: .runsOnce, isSealed: true),
         Proof(mutation: .ignoresLimits, promise: .limits),
         Proof(mutation: .forgetsMoves, promise: .noReturn),
         Proof(mutation: .neverSettles, promise: .settles),
@@ -52,6 +58,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
     func settings(seed: UInt64, isMutated: Bool) -> SimulationSettings {
         var settings = Torture(mutations: isMutated ? [mutation] : []).settings(seed: seed)
         settings.improvement = 200
+        settings.policy.channels = isSealed ? [.sealed] : [.ipsec]
         guard let faults else { return settings }
         settings.faults = (0..<5).flatMap { minute in
             settings.hosts.indices.flatMap { faults($0, minute) }

@@ -36,6 +36,10 @@ enum PrivateFile {
         guard let kind = fileSystem(of: path), ["tmpfs", "ramfs"].contains(kind) else {
             throw SealingError("\(path) is not in memory: VMs' images in the clear must be (migration.sealed_folder)")
         }
+        try requireRoom(path, bytes: bytes)
+    }
+
+    static func requireRoom(_ path: String, bytes: UInt64) throws {
         var system = statvfs()
         guard statvfs(path, &system) == 0 else { throw SealingError("the room in \(path) is not known") }
         let free = UInt64(system.f_bavail) * UInt64(system.f_frsize)

@@ -15,6 +15,7 @@ struct SealedMoves: Sendable {
     let settings: Settings
     let hypervisor: any Hypervisor
     let keys: SealedKeys
+    let journal: OrderJournal?
 
     private var storage: String { settings.migration.sealedStorage ?? "\(settings.ledger.folder)/sealed" }
     private var limit: Duration { settings.migration.timeLimit }
@@ -35,13 +36,17 @@ struct SealedMoves: Sendable {
     /// Makes an order's key, once it is certain that its image can be opened here.
     func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
         let folder = try folder(order)
-        try await prepareFolders(folder, roomFor: memoryBytes)
+        _ = try requireJournal()
+        try await prepareFolders(folder, imageBytes: memoryBytes, isOpenedHere: true)
         return await keys.make(for: order.id)
     }
 
-    /// Opens the image; returns why not, if that failed.
-    func unseal(_ order: MigrationOrder, _ image: SealedImage) async -> String? {
-        guard let key = await keys.key(for: order.id) else { return "the key of its image is not here" }
+    /// Opens the image, and returns the digest of the file that it was in.
+    func unseal(_ order: MigrationOrder, _ image: SealedImage) async -> Result<String, OrderFailure> {
+        func failure(_ reason: String) -> Result<String, OrderFailure> {
+            .failure(OrderFailure(kind: .migration, reason: reason, runsOn: nil))
+        }
+        guard let key = await keys.key(for: order.id) else { return failure("the key of its image is not here") }
         do {
             let (file, folder) = (try file(order), try folder(order))
             let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
@@ -49,18 +54,27 @@ struct SealedMoves: Sendable {
                 return try file.open(image, with: key, to: "\(folder)/\(order.vm).image")
             }
             await keys.keep(saved, for: order.id)
-            return nil
-        } catch { return "\(error)" }
+            // The file that was opened had this one, or it would not have been taken.
+            return .success(image.digest)
+        } catch { return failure("\(error)") }
     }
 
     func restore(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
         guard let saved = await keys.take(order.id) else {
-            return .failure(OrderFailure(kind: .migration, reason: "its image does not lie open here", runsOn: nil))
+            return failure(.migration, "its image does not lie open here")
         }
-        return await restore(saved, .arrival)
+        return await restore(saved, .arrival, order)
     }
 
     // MARK: the source
+
+    /// Notes that the image is let go; returns why that cannot be noted.
+    func release(_ order: MigrationOrder) -> String? {
+        do {
+            _ = try requireJournal().claim(.released, of: order, at: .byTheWallClock)
+            return nil
+        } catch { return "\(error)" }
+    }
 
     func seal(_ order: MigrationOrder, key: String) async -> Result<SealedImage, OrderFailure> {
         let key64 = Data(base64Encoded: key)
@@ -71,7 +85,8 @@ struct SealedMoves: Sendable {
         let (folder, file): (String, SealedFile)
         do {
             (folder, file) = (try self.folder(order), try self.file(order))
-            try await prepareFolders(folder)
+            let needs = try await hypervisor.requirements(of: order.vm)
+            try await prepareFolders(folder, imageBytes: needs.memoryBytes, isOpenedHere: false)
         } catch { return .failure(OrderFailure(kind: .refused, reason: "\(error)", runsOn: host)) }
         let saved: SavedVM
         do { saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) } catch {
@@ -115,7 +130,7 @@ struct SealedMoves: Sendable {
             guard let saved = Self.saved(order, in: folder, isDefined: presence == .inactive) else {
                 return doubt("\(order.vmName) is \(presence) on \(host), and \(folder) has no image of it")
             }
-            return await restore(saved, .back)
+            return await restore(saved, .back, order)
         } catch { return doubt("\(error)") }
     }
 
@@ -142,21 +157,73 @@ struct SealedMoves: Sendable {
 
     // MARK: both
 
-    private func prepareFolders(_ folder: String, roomFor bytes: UInt64 = 0) async throws {
-        let (storage, parent) = (storage, settings.migration.sealedFolder)
-        try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
-            try PrivateFile.makeFolder(storage, isShared: true)
-            try PrivateFile.makeFolder(parent)
-            try PrivateFile.makeFolder(folder)
-            try PrivateFile.requireMemory(folder, bytes: bytes)
+    /// What this host's disk says of the order, and how its VM stands here.
+    func recall(_ order: MigrationOrder) async -> Result<Recollection, OrderFailure> {
+        do {
+            let journal = try requireJournal()
+            return .success(
+                Recollection(
+                    hasBegun: try journal.has(.begun, of: order),
+                    hasReleased: try journal.has(.released, of: order),
+                    hasStarted: try journal.has(.started, of: order),
+                    presence: try await hypervisor.presence(of: order.vm)
+                )
+            )
+        } catch {
+            let reason = "what was done of order \(order.id) here is not known: \(error)"
+            return .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
         }
     }
 
-    private func restore(_ saved: SavedVM, _ restoration: Restoration) async -> Result<Instant, OrderFailure> {
-        do { return .success(try await hypervisor.restore(saved, restoration, timeLimit: limit)) } catch {
-            let kind: OrderFailure.Kind = error.kind == .inDoubt ? .inDoubt : .migration
-            return .failure(OrderFailure(kind: kind, reason: "\(error)", runsOn: nil))
+    private func requireJournal() throws -> OrderJournal {
+        guard let journal else {
+            throw SealingError("this agent keeps no journal of its orders, which sealed moves need")
         }
+        return journal
+    }
+
+    /// Beside the image: devices, the definition, and what the ledger on the same storage needs meanwhile.
+    private static func needed(for imageBytes: UInt64) -> UInt64 {
+        let (sum, isBeyondCounting) = imageBytes.addingReportingOverflow(imageBytes / 20 + (256 << 20))
+        return isBeyondCounting ? .max : sum
+    }
+
+    private func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {
+        let (storage, parent) = (storage, settings.migration.sealedFolder)
+        try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
+            try PrivateFile.makeFolder(storage, isShared: true)
+            try PrivateFile.requireRoom(storage, bytes: Self.needed(for: imageBytes))
+            try PrivateFile.makeFolder(parent)
+            try PrivateFile.makeFolder(folder)
+            // The source's hypervisor knows how much it is about to write.
+            try PrivateFile.requireMemory(folder, bytes: isOpenedHere ? imageBytes : 0)
+        }
+    }
+
+    private func restore(
+        _ saved: SavedVM,
+        _ restoration: Restoration,
+        _ order: MigrationOrder
+    ) async -> Result<Instant, OrderFailure> {
+        do {
+            let journal = try requireJournal()
+            guard try !journal.has(.started, of: order) else {
+                return failure(.inDoubt, "\(order.vmName) was let run from its image before: was it shut down since?")
+            }
+            let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
+                _ = try journal.claim(.started, of: order, at: .byTheWallClock)
+            }
+            return .success(since)
+        } catch {
+            guard (error as? HypervisorError)?.kind != .inDoubt else { return failure(.inDoubt, "\(error)") }
+            // It is certain that it does not run, so it may be tried again.
+            do { try journal?.strike(.started, of: order) } catch { return failure(.inDoubt, "\(error)") }
+            return failure(.migration, "\(error)")
+        }
+    }
+
+    private func failure(_ kind: OrderFailure.Kind, _ reason: String) -> Result<Instant, OrderFailure> {
+        .failure(OrderFailure(kind: kind, reason: reason, runsOn: nil))
     }
 
     /// Removes what is left of an order that is over.
@@ -168,5 +235,17 @@ struct SealedMoves: Sendable {
             try? FileManager.default.removeItem(atPath: folder)
             if isSource { unlink(file.path) }
         }
+    }
+
+    /// Folders with an image in them that are of none of these orders.
+    func strayImages(besides orders: [OrderID]) -> [String] {
+        let parent = settings.migration.sealedFolder
+        let known = Set(orders.map(\.rawValue))
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        return names.filter { !known.contains($0) }.map { "\(parent)/\($0)" }
+            .filter { folder in
+                let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                return files.contains { $0.hasSuffix(".image") }
+            }
     }
 }

@@ -43,7 +43,7 @@ extension World {
         queue.put(.tick(host: host, life: agents[host].life), at: now + 1000)
     }
 
-    private func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event) {
+    func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event) {
         queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
     }
 
@@ -58,7 +58,9 @@ extension World {
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
             if failures.isEmpty { openGate(for: order, on: host) }
-            answer(host, after: 30) { .targetChecked(order.id, failures, at: $0) }
+            let key = order.channel == .sealed && failures.isEmpty ? "key" : nil
+            if key != nil { sealed.keys[host, default: []].insert(order.id) }
+            answer(host, after: 30) { .targetChecked(order.id, failures, sealingKey: key, at: $0) }
         case .shut(let order): shutGate(of: order, on: host)
         case .migrate(let order): beginMigration(order, from: host)
         case .cancelMigration(let order):
@@ -69,8 +71,8 @@ extension World {
         case .look(let order): queue.put(.look(host: host, life: life, order), at: now + 50)
         case .apply(let remedy, let order):
             queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
-        // The target has refused: see `unmet`.
-        case .seal, .unseal, .restore, .takeBack, .forget: break
+        case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
+            carryOutSealed(effect, on: host)
         case .say(let text, let isGrave):
             note("\(hostNames[host]) says: \(text)")
             if isGrave { for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) } }
@@ -126,7 +128,6 @@ extension World {
             [PreflightFailure(check: check, host: hostNames[host], reason: reason)]
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
-        if order.channel == .sealed { return failure(.escort, "simulated hosts share no storage for images") }
         guard needs.architecture == hosts[host].spec.compatibility else {
             return failure(.cpu, "\(needs.architecture) is wanted, this is \(hosts[host].spec.compatibility)")
         }

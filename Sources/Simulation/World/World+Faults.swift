@@ -80,6 +80,7 @@ extension World {
         agents[host].core = nil
         agents[host].life += 1
         held[.agent(host)] = nil
+        loseSealedKeys(of: host)
     }
 
     private func stopController() {
@@ -156,6 +157,7 @@ extension World {
         advance(host)
         hosts[host].isUp = false
         hosts[host].gates = [:]
+        sealed.images[host] = nil
         hosts[host].transfers = 0
     }
 
@@ -264,7 +266,7 @@ extension World {
     /// runs, one is started.
     func bringPerson(to vm: Int) {
         let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
-        guard all, !migrations.values.contains(where: { $0.vm == vm }) else {
+        guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
             queue.put(.person(vm: vm), at: now + 10_000)
             return
         }
@@ -275,6 +277,7 @@ extension World {
         note("a person has \(name(vm)) run on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
+        removeImages(of: vm)
     }
 
     // MARK: watching

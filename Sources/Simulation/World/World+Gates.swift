@@ -21,13 +21,21 @@ extension World {
         hosts[host].gates = hosts[host].gates.filter { $0.value > now }
         let node = Node.agent(host)
         guard agents[host].core != nil, reachesLedger(node), held[node] == nil else { return }
-        for order in hosts[host].gates.keys.sorted() {
+        for order in hosts[host].gates.keys.sorted() where !isShared(order, on: host) {
             invariants.gateIsOpen(
                 order,
                 on: host,
                 milliseconds: settings.sampleInterval.wholeMilliseconds,
                 at: now
             )
+        }
+    }
+
+    /// Whether an order that has not ended came from the same source: their gate is one.
+    private func isShared(_ order: OrderID, on host: Int) -> Bool {
+        guard let source = invariants.asked[order]?.source else { return false }
+        return hosts[host].gates.keys.contains { other in
+            other != order && !invariants.ended.contains(other) && invariants.asked[other]?.source == source
         }
     }
 }

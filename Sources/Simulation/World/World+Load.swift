@@ -101,6 +101,7 @@ extension World {
             ),
             hypervisor: facts(host)
         )
+        sample.channels = settings.policy.channels
         if state.libvirtIsUp {
             sample.vms = vmSamples(state, base: base, seconds: seconds)
         } else {

@@ -35,6 +35,8 @@ public final class World {
         case person(vm: Int)
         case clear(ClosedChannels.Closure)
         case watch
+        /// What a hypervisor does of a sealed move.
+        case sealed((World) -> Void)
     }
 
     struct Agent {
@@ -73,6 +75,7 @@ public final class World {
     var held: [Node: [SimulatedLedger.Record]] = [:]
     var migrations: [Int: Migration] = [:]
     var migrationCount = 0
+    var sealed = SealedState()
 
     // Faults that last.
     var activeFaults: [Int: Fault] = [:]
@@ -211,6 +214,7 @@ public final class World {
         case .person(let vm): bringPerson(to: vm)
         case .clear(let closure): clear(closure)
         case .watch: watch()
+        case .sealed(let event): event(self)
         }
     }
 

@@ -14,7 +14,7 @@ struct LedgerAcceptCommand: AsyncParsableCommand {
             they have seen. This removes the marks of one of them, on the machine it runs on, so that it begins anew \
             with the ledger as it is. Stop it first. Orders that the ledger shows as not begun and that have not \
             expired may be taken up again: 'evenkeel cancel' those that must not. What a host has begun it notes in a \
-            file of its own beside the marks (FILE.begun), which stays, so that it begins none of them twice; remove \
+            file of its own beside the marks (FILE.orders), which stays, so that it begins none of them twice; remove \
             that as well where the file is damaged.
             """
     )

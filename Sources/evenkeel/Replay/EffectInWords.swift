@@ -41,7 +41,7 @@ extension AgentCore.Effect: EffectInWords {
         case .say: .announcement
         case .append: .report
         case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
-        case .unseal, .restore, .takeBack, .forget: .step
+        case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
         }
     }
 
@@ -57,6 +57,8 @@ extension AgentCore.Effect: EffectInWords {
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.inWords): \(order.reason)"
         case .unseal(let order, _): "order \(order.id): open the image of \(order.vmName)"
+        case .release(let order): "order \(order.id): let go of the image of \(order.vmName)"
+        case .recall(let order): "order \(order.id): look up what was done of it here"
         case .restore(let order): "order \(order.id): let \(order.vmName) run here"
         case .takeBack(let order): "order \(order.id): take \(order.vmName) back"
         case .forget(let order): "order \(order.id): remove what is left of the image of \(order.vmName)"
@@ -76,7 +78,8 @@ extension OrderStep {
         case .prepared: "prepared"
         case .running: "running"
         case .sealed(let image): "sealed: \(image.bytes) bytes"
-        case .restoring: "restoring"
+        case .opened: "opened"
+        case .released: "released"
         case .restored: "restored"
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Escort
+import Fleet
+import Hypervisor
+import Ledger
+import Logging
+import Settings
+
+/// Carrying out what the core decides.
+extension AgentService {
+    private var execution: MoveExecution {
+        MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
+    }
+
+    func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
+        switch effect {
+        case .append(let report):
+            let result = await append(report)
+            post.yield(.appended(result, at: .byTheWallClock))
+        case .readRequirements(let order):
+            logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
+            let result = await requirements(for: order)
+            post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .checkTarget(let order, let requirements, let promisedBytes):
+            var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+            if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
+            var sealingKey: String?
+            if order.channel == .sealed, failures.isEmpty {
+                do {
+                    sealingKey = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
+                } catch {
+                    failures = [PreflightFailure(check: .escort, host: host, reason: "\(error)")]
+                }
+            }
+            post.yield(.targetChecked(order.id, failures, sealingKey: sealingKey, at: .byTheWallClock))
+        case .shut(let order) where order.channel == .sealed: break
+        case .shut(let order):
+            do { try await channels.mesh.closePinhole(of: order.id, from: order.source, channel: order.channel) } catch
+            {
+                // Its timeout will.
+                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
+            }
+        case .migrate(let order):
+            let result = await begin(order) { post.yield(.progressed(order.id, $0, at: .byTheWallClock)) }
+            log(result, of: order)
+            post.yield(.migrationEnded(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .cancelMigration(let order):
+            do { try await hypervisor.cancelMigration(of: order.vm) } catch {
+                logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
+                // It is tried again at once after this.
+                try? await Task.sleep(for: Self.retryInterval)
+            }
+            post.yield(.cancelTried(order.id, at: .byTheWallClock))
+        case .look(let order):
+            let sighting = await execution.look(for: order)
+            logger.info(
+                "order \(order.id): where is \(order.vmName)?",
+                metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
+            )
+            post.yield(.looked(order.id, sighting, at: .byTheWallClock))
+        case .apply(let remedy, let order):
+            let result = await execution.apply(remedy, to: order.vm)
+            logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
+            post.yield(.applied(order.id, result, at: .byTheWallClock))
+        case .seal(let order, let key):
+            let result = await seal(order, key)
+            post.yield(.sealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .unseal(let order, let image):
+            let result = await sealedMoves.unseal(order, image)
+            if case .failure(let failure) = result {
+                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.reason)"])
+            }
+            post.yield(.unsealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .release(let order):
+            let failure = sealedMoves.release(order)
+            post.yield(.letGo(order.id, failure: failure, at: .byTheWallClock))
+        case .recall(let order):
+            let result = await sealedMoves.recall(order)
+            if case .failure(let failure) = result {
+                logger.critical("order \(order.id) waits", metadata: ["reason": "\(failure.reason)"])
+            }
+            post.yield(.recalled(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .restore(let order):
+            let result = await sealedMoves.restore(order)
+            logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
+            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .takeBack(let order):
+            let result = await sealedMoves.takeBack(order)
+            logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
+            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+        case .forget(let order): await sealedMoves.forget(order)
+        case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        }
+    }
+
+    /// Tells people of images that are left here and are of no order that the ledger still has.
+    func reportStrayImages(besides orders: [OrderID]) {
+        for folder in sealedMoves.strayImages(besides: orders) {
+            logger.critical(
+                "\(folder) holds the image of a VM, and no order tells of it: see where it runs, then remove it"
+            )
+        }
+    }
+
+    private var sealedMoves: SealedMoves {
+        SealedMoves(host: host, settings: settings, hypervisor: hypervisor, keys: sealedKeys, journal: journal)
+    }
+
+    private func begin(
+        _ order: MigrationOrder,
+        progress: @Sendable @escaping (MigrationProgress) -> Void
+    ) async -> Result<AgentCore.Completion, OrderFailure> {
+        if let failure = await reasonNotToBegin(order) { return .failure(failure) }
+        return await execution.migrate(order, preparations.take(order.id), progress: progress)
+    }
+
+    private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
+        if let failure = await reasonNotToBegin(order) { return .failure(failure) }
+        let result = await sealedMoves.seal(order, key: key)
+        switch result {
+        case .success(let image):
+            logger.notice(
+                "order \(order.id): \(order.vmName) is stopped and sealed",
+                metadata: ["bytes": "\(image.bytes)"]
+            )
+        case .failure(let failure):
+            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.reason)"])
+        }
+        return result
+    }
+
+    /// Notes that the order is begun; returns why it may not be.
+    private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
+        do {
+            if let journal, try !journal.claim(.begun, of: order, at: .byTheWallClock) {
+                let reason =
+                    "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
+                return OrderFailure(kind: .refused, reason: reason, runsOn: nil)
+            }
+        } catch {
+            let reason = "it cannot be noted that the order was begun, so it was not: \(error)"
+            return OrderFailure(kind: .refused, reason: reason, runsOn: host)
+        }
+        return nil
+    }
+
+    /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
+    private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        if order.channel == .sealed {
+            if let failure = await sealedIsMissing() {
+                return .failure(
+                    OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
+                )
+            }
+            // It goes to no port of the target.
+            return await execution.requirements(for: order)
+        }
+        async let requirements = execution.requirements(for: order)
+        let probes: [GateProbe]
+        do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
+            _ = await requirements
+            return .failure(error)
+        }
+        let result = await requirements
+        if case .success(let requirements) = result {
+            await preparations.keep(Preparation(probes: probes, memoryBytes: requirements.memoryBytes), for: order.id)
+        }
+        return result
+    }
+
+    /// Lets the order's source in, as long as its move may begin; why not, if that failed.
+    private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+        // The image of a sealed move goes to no port.
+        guard order.channel != .sealed else { return nil }
+        let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
+        do {
+            try await channels.mesh.openPinhole(
+                for: order.id,
+                from: order.source,
+                channel: order.channel,
+                window: untilBegun
+            )
+            return nil
+        } catch {
+            return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
+        }
+    }
+
+    private func append(_ report: OrderReport) async -> AgentCore.Appended {
+        do {
+            try await ledger.append(report)
+            return .written
+        } catch let error as LedgerError where error.isPermanent {
+            logger.critical(
+                "a report cannot be written",
+                metadata: ["order": "\(report.order)", "reason": "\(error)"]
+            )
+            return .refused
+        } catch {
+            logger.error("a report waits", metadata: ["order": "\(report.order)", "reason": "\(error)"])
+            return .failed
+        }
+    }
+
+    private func unmet(
+        _ requirements: VMRequirements,
+        for order: MigrationOrder,
+        promisedBytes: UInt64
+    ) async -> [PreflightFailure] {
+        if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
+            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
+            return [PreflightFailure(check: .escort, host: host, reason: reason)]
+        }
+        do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
+            return [PreflightFailure(check: .escort, host: host, reason: error.description)]
+        }
+        // The image lies in memory beside the VM that is restored from it.
+        let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
+        let (reserved, isBeyondCounting) = promisedBytes.addingReportingOverflow(imageBytes)
+        let checks = TargetChecks(
+            host: host,
+            hypervisor: hypervisor,
+            resources: resources,
+            memoryCeiling: settings.policy.memory.upper,
+            promisedBytes: isBeyondCounting ? .max : reserved
+        )
+        return await checks.unmet(requirements)
+    }
+
+    private func sealedIsMissing() async -> PreflightFailure? {
+        guard await !channels.offered().contains(.sealed) else { return nil }
+        let reason = "the channel sealed is not among this host's (escort.channels)"
+        return PreflightFailure(check: .escort, host: host, reason: reason)
+    }
+
+    private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
+        switch result {
+        case .success(let completion):
+            logger.notice(
+                "order \(order.id): \(order.vmName) runs on \(order.target)",
+                metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
+            )
+            if completion.evidence.verdict == .leak {
+                logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
+            }
+        case .failure(let failure):
+            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
+        }
+    }
+}

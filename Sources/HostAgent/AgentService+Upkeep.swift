@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Escort
+import Fleet
+import Ledger
+import Logging
+import Settings
+
+/// What goes on whether there are orders or not: samples, and the mesh.
+extension AgentService {
+    func keepSampling(_ sightings: PeerSightings) async {
+        var sampler = HostSampler(host: host, resources: resources)
+        let clock = ContinuousClock()
+        let start = clock.now
+        var next = start
+        var isFirst = true
+        var lastTunnels: ContinuousClock.Instant?
+        while !Task.isCancelled {
+            var sample = await sampler.sample(
+                at: .byTheWallClock,
+                uptime: clock.now - start,
+                hypervisor: hypervisor
+            )
+            sample.channels = await channels.offered()
+            if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
+                sample.tunnels = await tunnels()
+                lastTunnels = clock.now
+            }
+            sample.sightings = sightings.recent(at: sample.at)
+            // The first reading gives no rates: it only starts the count.
+            if !isFirst {
+                do { try await ledger.append(sample) } catch {
+                    logger.error("a sample is lost", metadata: ["reason": "\(error)"])
+                }
+            }
+            isFirst = false
+            next = max(next + settings.sampling.interval, clock.now)
+            try? await clock.sleep(until: next)
+        }
+    }
+
+    /// The tunnels as charon has them; those in trouble first, as a sample holds only so many.
+    private func tunnels() async -> [TunnelStatus]? {
+        guard let all = try? await channels.mesh.meshStatus() else { return nil }
+        return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))
+    }
+
+    func keepMesh() async {
+        var lastFailure: String?
+        while !Task.isCancelled {
+            do {
+                try await channels.mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
+                if lastFailure != nil { logger.notice("the mesh is configured again") }
+                lastFailure = nil
+            } catch {
+                let failure = "\(error)"
+                if failure != lastFailure, !Task.isCancelled {
+                    logger.error("cannot configure the mesh", metadata: ["reason": "\(failure)"])
+                }
+                lastFailure = failure
+            }
+            await identity?.look(channels.mesh, inventory: settings.inventory)
+            try? await Task.sleep(for: Self.upkeepInterval)
+        }
+    }
+}

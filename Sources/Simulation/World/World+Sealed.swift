@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+import Fleet
+
+/// What hosts have of sealed moves: images in memory, notes on disk, and files on a storage that all share.
+struct SealedState {
+    struct Note: Hashable {
+        enum Deed: Hashable { case begun, released, started }
+        var host: Int
+        var deed: Deed
+        var order: OrderID
+    }
+    /// What survives agents and hosts.
+    var journal: Set<Note> = []
+    /// Encrypted images on the storage.
+    var files: Set<OrderID> = []
+    /// Images in each source's memory, gone with the host.
+    var images: [Int: Set<OrderID>] = [:]
+    /// What a target's agent has of orders in this life: its keys, and images that lie open.
+    var keys: [Int: Set<OrderID>] = [:]
+    var opened: [Int: Set<OrderID>] = [:]
+}
+
+/// The hypervisors and the shell in a sealed move; what a hypervisor was asked for it does, also after the agent's end.
+extension World {
+    /// What an agent's end takes with it.
+    func loseSealedKeys(of host: Int) {
+        sealed.keys[host] = nil
+        sealed.opened[host] = nil
+    }
+
+    private func failure(_ kind: OrderFailure.Kind, _ reason: String, runsOn host: Int? = nil) -> OrderFailure {
+        OrderFailure(kind: kind, reason: reason, runsOn: host.map { hostNames[$0] })
+    }
+
+    private func notes(_ deed: SealedState.Note.Deed, _ order: MigrationOrder, on host: Int) -> SealedState.Note {
+        SealedState.Note(host: host, deed: deed, order: order.id)
+    }
+
+    /// The fault that waits for the next call of this host's hypervisor, if it fits.
+    private func takeFault(of host: Int) -> Fault? {
+        guard
+            let index = armed[host]?.firstIndex(where: {
+                switch $0 {
+                case .migrationFails, .answerLost: true
+                default: false
+                }
+            })
+        else { return nil }
+        return armed[host]?.remove(at: index)
+    }
+
+    /// At 500 MB/s, as memory and a fast storage do.
+    private func copyingTime(_ vm: Int) -> Int64 { 100 + Int64(memory[vm] / 500_000) }
+
+    func carryOutSealed(_ effect: AgentCore.Effect, on host: Int) {
+        let life = agents[host].life
+        func later(_ milliseconds: Int64, _ event: @escaping (World) -> Void) {
+            queue.put(.sealed(event), at: now + milliseconds)
+        }
+        switch effect {
+        case .seal(let order, _):
+            guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
+            sealed.journal.insert(notes(.begun, order, on: host))
+            let running = migrations.values.map { $0 }
+            invariants.begun(order, vm: vm, source: host, target: target, running: running, at: now)
+            later(copyingTime(vm)) { $0.save(vm, order, on: host, life: life) }
+        case .unseal(let order, _):
+            guard let vm = vmNumbers[order.vm] else { return }
+            answer(host, after: copyingTime(vm)) { [self] at in
+                guard sealed.keys[host]?.contains(order.id) == true, sealed.files.contains(order.id) else {
+                    return .unsealed(order.id, .failure(failure(.migration, "it cannot be opened")), at: at)
+                }
+                sealed.opened[host, default: []].insert(order.id)
+                return .unsealed(order.id, .success("digest"), at: at)
+            }
+        case .release(let order):
+            // Durable at once or a moment before it is told: the agent may die in between.
+            sealed.journal.insert(notes(.released, order, on: host))
+            answer(host, after: draw(1...2000)) { .letGo(order.id, failure: nil, at: $0) }
+        case .recall(let order):
+            guard let vm = vmNumbers[order.vm] else { return }
+            answer(host, after: 20) { [self] at in
+                guard hosts[host].libvirtIsUp else {
+                    return .recalled(order.id, .failure(failure(.inDoubt, "libvirt does not answer")), at: at)
+                }
+                let recollection = Recollection(
+                    hasBegun: sealed.journal.contains(notes(.begun, order, on: host)),
+                    hasReleased: sealed.journal.contains(notes(.released, order, on: host)),
+                    hasStarted: sealed.journal.contains(notes(.started, order, on: host)),
+                    presence: presence(of: vm, on: host)
+                )
+                return .recalled(order.id, .success(recollection), at: at)
+            }
+        case .restore(let order):
+            guard let vm = vmNumbers[order.vm] else { return }
+            guard sealed.opened[host]?.remove(order.id) != nil else {
+                let result = failure(.migration, "its image does not lie open here")
+                return answer(host, after: 10) { .restored(order.id, .failure(result), at: $0) }
+            }
+            later(copyingTime(vm)) { $0.restore(vm, order, on: host, life: life) }
+        case .takeBack(let order): takeBack(order, on: host)
+        case .forget(let order): forgetImage(of: order, on: host)
+        default: break
+        }
+    }
+
+    private func save(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
+        let fault = takeFault(of: host)
+        func tell(_ result: AgentCore.Answer<SealedImage>) {
+            queue.put(.agent(host: host, life: life) { .sealed(order.id, result, at: $0) }, at: now + 20)
+        }
+        guard hosts[host].isUp, hosts[host].libvirtIsUp, hosts[host].copy(of: vm)?.state == .running else {
+            return tell(.failure(failure(.inDoubt, "libvirt is gone")))
+        }
+        if case .migrationFails? = fault {
+            return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
+        }
+        set(vm, on: host, .inactive)
+        sealed.images[host, default: []].insert(order.id)
+        if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
+        // The agent encrypts it; one that has died does not.
+        if agents[host].life == life { sealed.files.insert(order.id) }
+        tell(
+            .success(
+                SealedImage(
+                    bytes: memory[vm] + 1000,
+                    digest: "digest",
+                    imageBytes: memory[vm],
+                    stoppedAt: clock(.agent(host))
+                )
+            )
+        )
+    }
+
+    /// Restores paused, notes it and lets it run: the last two are the agent's to do.
+    private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
+        let fault = takeFault(of: host)
+        let isBack = hostNumbers[order.source] == host
+        func tell(_ result: AgentCore.Answer<Instant>) {
+            queue.put(.agent(host: host, life: life) { .restored(order.id, result, at: $0) }, at: now + 20)
+        }
+        guard hosts[host].isUp else { return }
+        let here = hosts[host].copy(of: vm)?.state
+        guard hosts[host].libvirtIsUp, here == (isBack ? .inactive : nil), !isBack || hasImage(of: order, on: host)
+        else { return tell(.failure(failure(.migration, "it cannot be restored"))) }
+        if case .migrationFails? = fault { return tell(.failure(failure(.migration, "qemu failed to restore"))) }
+        guard agents[host].core != nil, agents[host].life == life else {
+            return set(vm, on: host, .pausedByMigration)
+        }
+        guard sealed.journal.insert(notes(.started, order, on: host)).inserted else {
+            return tell(.failure(failure(.inDoubt, "it was let run before")))
+        }
+        set(vm, on: host, .running, byAgent: true)
+        sealed.images[host]?.remove(order.id)
+        if !isBack, let source = hostNumbers[order.source] {
+            invariants.moved(vm, from: source, at: now)
+            measures.moved(vm, from: source, to: host, bytes: Double(memory[vm]), at: now)
+        }
+        if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
+        tell(.success(clock(.agent(host))))
+    }
+
+    private func hasImage(of order: MigrationOrder, on host: Int) -> Bool {
+        sealed.images[host]?.contains(order.id) == true
+    }
+
+    private func takeBack(_ order: MigrationOrder, on host: Int) {
+        guard let vm = vmNumbers[order.vm] else { return }
+        let life = agents[host].life
+        func doubt(_ reason: String) {
+            let result = failure(.inDoubt, reason)
+            answer(host, after: 50) { .restored(order.id, .failure(result), at: $0) }
+        }
+        guard hosts[host].libvirtIsUp else { return doubt("libvirt does not answer") }
+        switch presence(of: vm, on: host) {
+        case .running: answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
+        case .pausedByMigration:
+            set(vm, on: host, .running, byAgent: true)
+            sealed.images[host]?.remove(order.id)
+            answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
+        case .inactive, .absent:
+            guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
+                return doubt("there is no image that it could run from")
+            }
+            queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + copyingTime(vm))
+        case let other: doubt("it is \(other)")
+        }
+    }
+
+    private func forgetImage(of order: MigrationOrder, on host: Int) {
+        sealed.keys[host]?.remove(order.id)
+        sealed.opened[host]?.remove(order.id)
+        let isSource = hostNumbers[order.source] == host
+        if isSource { sealed.files.remove(order.id) }
+        guard sealed.images[host]?.remove(order.id) != nil, isSource, let vm = vmNumbers[order.vm] else { return }
+        // What ran at the target comes back with that host.
+        if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
+            return
+        }
+        invariants.imageRemoved(of: vm, name: name(vm), at: now)
+    }
+
+    /// Whether the VM is on its way in a sealed move that somebody still answers for.
+    func isOnItsWaySealed(_ vm: Int) -> Bool {
+        sealed.journal.contains { note in
+            guard note.deed == .begun, let order = invariants.asked[note.order] else { return false }
+            return vmNumbers[order.vm] == vm && !invariants.ended.contains(note.order)
+        }
+    }
+
+    /// A person has decided where the VM runs: what images there are of it are of no use any more.
+    func removeImages(of vm: Int) {
+        let orders = invariants.asked.values.filter { vmNumbers[$0.vm] == vm }.map(\.id)
+        for host in hosts.indices { sealed.images[host]?.subtract(orders) }
+    }
+}
