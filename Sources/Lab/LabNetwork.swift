@@ -34,6 +34,10 @@ struct LabNetwork: Sendable {
         let mac = "52:54:00:78:00:\(hexadecimal(UInt64(plan.number), digits: 2))"
         try await ip(namespace, "link add \(LabSite.bridge) address \(mac) type bridge forward_delay 0")
         try await plug(namespace, port: plan.name.rawValue)
+        if let rate = plan.linkMegabits {
+            try await limit(namespace, "eth0", megabits: rate)
+            try await limit(site.lanNamespace, plan.name.rawValue, megabits: rate)
+        }
         try await ip(namespace, "link set eth0 master \(LabSite.bridge)")
         try await ip(namespace, "addr add \(LabSite.lanAddress(ofHost: plan.number))/24 dev \(LabSite.bridge)")
         try await ip(namespace, "link set \(LabSite.bridge) up")
@@ -68,6 +72,12 @@ struct LabNetwork: Sendable {
         try await ip(site.lanNamespace, "link add \(port) type veth peer name eth0 netns \(namespace)")
         try await ip(site.lanNamespace, "link set \(port) master \(LabSite.bridge) up")
         try await ip(namespace, "link set eth0 up")
+    }
+
+    /// Lets a device send no faster; the burst is a few of the 64 KiB that TCP hands over at a time.
+    private func limit(_ namespace: String, _ device: String, megabits: Int) async throws {
+        let words = "qdisc add dev \(device) root tbf rate \(megabits)mbit burst 512kb latency 20ms"
+        try await Command("tc", ["-n", namespace] + words.split(separator: " ").map(String.init)).run()
     }
 
     func ip(_ namespace: String, _ words: String) async throws {

@@ -28,6 +28,9 @@ public struct LabPlan: Sendable, Codable, Equatable {
         for host in hosts where !(1...99).contains(host.number) {
             problems.append("host number \(host.number) is not between 1 and 99")
         }
+        for host in hosts where !(1...100_000).contains(host.linkMegabits ?? 1) {
+            problems.append("the link of \(host.name) is to carry \(host.linkMegabits ?? 0) Mbit/s")
+        }
         for guest in guests where !(1...99).contains(guest.number) {
             problems.append("guest number \(guest.number) is not between 1 and 99")
         }
@@ -46,11 +49,14 @@ public struct HostPlan: Sendable, Codable, Equatable {
     public var cores: Double
     /// Memory limit in bytes.
     public var memoryBytes: UInt64
+    /// What its link carries, either way, in Mbit/s; `nil`: as much as the machine's CPUs can.
+    public var linkMegabits: Int?
 
-    public init(number: Int, cores: Double = 0.5, memoryBytes: UInt64 = 1536 << 20) {
+    public init(number: Int, cores: Double = 0.5, memoryBytes: UInt64 = 1536 << 20, linkMegabits: Int? = nil) {
         self.number = number
         self.cores = cores
         self.memoryBytes = memoryBytes
+        self.linkMegabits = linkMegabits
     }
 
     public var name: HostName { HostName("h\(number)") }
