@@ -199,22 +199,16 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     private mutating func checkTLS(_ evidence: Evidence) {
         guard let session = evidence.session else { return fail("no TLS session is named") }
-        let ciphers = ["AES_256_GCM", "AES256_GCM", "CHACHA20"] + (allowsShort ? ["AES_128_GCM", "AES128_GCM"] : [])
-        let suite = String(session.suite.map { $0 == "-" ? "_" : $0 })
-        let isEphemeral = session.version == "TLSv1.3" || (session.version == "TLSv1.2" && suite.hasPrefix("ECDHE"))
-        guard isEphemeral, ciphers.contains(where: suite.contains) else {
-            return fail("its TLS session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
+        if !minimum.acceptsTLS(session) {
+            fail("its TLS session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
         }
     }
 
     private mutating func checkSSH(_ evidence: Evidence) {
         if evidence.hostKey?.isEmpty ?? true { fail("the target's ssh host key is not named") }
         guard let session = evidence.session else { return fail("no ssh session is named") }
-        let ciphers =
-            ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
-            + (allowsShort ? ["aes128-gcm@openssh.com"] : [])
-        guard session.version == "SSH-2.0", ciphers.contains(session.suite) else {
-            return fail("its ssh session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
+        if !minimum.acceptsSSH(session) {
+            fail("its ssh session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
         }
     }
 
@@ -234,8 +228,6 @@ public struct EvidenceCheck: Sendable, Equatable {
             fail("its evidence has other sizes than the image that its source signed for")
         }
     }
-
-    private var allowsShort: Bool { minimum == .aes128 }
 
     private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
         guard let certificate = evidence.peerCertificate else {
@@ -265,7 +257,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
-    // MARK: names and suites
+    // MARK: names
 
     /// Whether an IKE identity or a certificate's subject is of a host: its name, or a distinguished name with it as CN.
     private static func names(_ identity: String, _ host: HostName) -> Bool {
@@ -277,15 +269,6 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
         return common.count == 1 && String(common[0]) == host.rawValue
     }
-
-    /// AES-GCM of the minimum's size, and a key exchange that is no weaker than X25519.
-    private func isStrong(_ suite: String) -> Bool {
-        let parts = suite.split(whereSeparator: { $0 == "/" || $0 == " " }).map(String.init)
-        let isLong = parts.contains("AES_GCM_16-256") || (allowsShort && parts.contains("AES_GCM_16-128"))
-        return isLong && parts.contains { Self.keyExchanges.contains($0) }
-    }
-
-    private static let keyExchanges: Set<String> = ["CURVE_25519", "CURVE_448", "ECP_384", "ECP_521"]
 }
 
 extension OrderLife.Stage {
