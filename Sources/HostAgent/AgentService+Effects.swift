@@ -174,6 +174,7 @@ extension AgentService {
         // The image of a sealed move goes to no port.
         guard order.channel != .sealed else { return nil }
         let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
+        let begin = ContinuousClock.now
         do {
             try await channels.mesh.openPinhole(
                 for: order.id,
@@ -181,6 +182,7 @@ extension AgentService {
                 channel: order.channel,
                 window: untilBegun
             )
+            await preparations.noteGate(of: order.id, seconds: (ContinuousClock.now - begin).inSeconds)
             return nil
         } catch {
             return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
@@ -189,7 +191,7 @@ extension AgentService {
 
     private func append(_ report: OrderReport) async -> AgentCore.Appended {
         do {
-            try await ledger.append(report)
+            try await ledger.append(await preparations.timed(report))
             return .written
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(
