@@ -61,8 +61,8 @@ public actor IdentityUpkeep {
 
     /// The hosts that still belong to the cluster: no tunnel leads to one that was removed.
     public func trusted(_ inventory: Inventory) -> Inventory {
-        let revoked = identity.revokedHosts
-        return Inventory(hosts: inventory.hosts.filter { !revoked.contains($0.name) })
+        let removed = identity.roster.removedHosts
+        return Inventory(hosts: inventory.hosts.filter { removed[$0.name] == nil }, removed: removed)
     }
 
     /// Looks for a newer roster and takes it up; says what changed and what failed, each once.

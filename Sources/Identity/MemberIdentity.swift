@@ -40,16 +40,6 @@ public struct MemberIdentity: Sendable {
     /// Whole days until the certificate expires.
     public var daysLeft: Int { Int((facts.expires - .byTheWallClock).inSeconds / 86400) }
 
-    /// The hosts that the roster no longer counts among the cluster.
-    public var revokedHosts: Set<HostName> {
-        Set(
-            roster.members.compactMap { member in
-                guard member.revocation != nil, case .host(let host) = member.name else { return nil }
-                return host
-            }
-        )
-    }
-
     /// The certificate that the roster has for this member, where it is another than the installed one.
     public var renewal: String? {
         guard let listed = roster[name]?.certificate, listed != certificate.pem else { return nil }

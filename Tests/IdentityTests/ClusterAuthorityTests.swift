@@ -89,9 +89,13 @@ import Testing
             }
             // The host itself learns it from the roster.
             _ = try await first.update(from: await cluster.authority.signed)
-            await #expect(throws: IdentityError.revoked(.host(HostName("h1")), reason: "sold")) {
-                try await first.load()
-            }
+            let error = await #expect(throws: IdentityError.self) { try await first.load() }
+            let words = try #require(error).description
+            let since = try #require(await cluster.authority.roster.removedHosts[HostName("h1")]).readable
+            #expect(
+                words.contains("h1 was removed from the cluster on \(since): sold; 'evenkeel host add h1"),
+                "\(words)"
+            )
         }
     }
 

@@ -35,6 +35,23 @@ import Testing
         }
     }
 
+    @Test func `an order from or to a removed host is refused, with since when and how it comes back`() async throws {
+        try await with { site in
+            var moving = sample(h2, 1)
+            moving.vms = [VMSample(id: VMID("uuid-1"), name: "web1", state: .running)]
+            try await site.open(.host(h2)).append(moving)
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            #expect(try await site.run(["migrate", "web1", "h1", "--no-wait"]).exitCode == 0)
+            let roster = withoutH1(site)
+            try site.publish(roster)
+            let refused = try await site.run(["migrate", "web1", "h1", "--no-wait"])
+            let since = try #require(roster.removedHosts[h1]).readable
+            #expect(refused.exitCode == 1)
+            #expect(refused.standardError.contains("h1 was removed from the cluster on \(since)"), "\(refused)")
+            #expect(refused.standardError.contains("'evenkeel host add h1 "), "\(refused)")
+        }
+    }
+
     @Test func `a roster that was replaced by a link or a FIFO is neither followed nor waited for`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))

@@ -97,3 +97,16 @@ public struct Roster: Codable, Sendable, Equatable {
 
     public subscript(name: LedgerWriter) -> Member? { members.first { $0.name == name } }
 }
+
+        /// Since when, and why.
+        public var words: String { "on \(at.readable): \(reason)" }
+
+    /// The hosts that were removed from the cluster, and when.
+    public var removedHosts: [HostName: Instant] {
+        var removed: [HostName: Instant] = [:]
+        for member in members {
+            guard case .host(let host) = member.name, let revocation = member.revocation else { continue }
+            removed[host] = revocation.at
+        }
+        return removed
+    }
