@@ -26,6 +26,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     public let order: MigrationOrder
     /// What is negotiated below it is a failure.
     public let minimum: MinimumSuite
+    private let certificates: [HostName: [IssuedCertificate]]?
     public private(set) var stage: OrderLife.Stage
     public private(set) var evidence: Evidence?
     public private(set) var findings: [Finding] = []
@@ -38,9 +39,18 @@ public struct EvidenceCheck: Sendable, Equatable {
     static let clockTolerance: Duration = .seconds(60)
 
     /// `reports`: those of the order, in the ledger's order.
-    public init(_ order: MigrationOrder, reports: [OrderReport], minimum: MinimumSuite = .aes256) {
+    ///
+    /// `certificates`: those that the cluster gave each of its hosts, an empty list where that is not remembered; `nil`:
+    /// there is no roster to ask.
+    public init(
+        _ order: MigrationOrder,
+        reports: [OrderReport],
+        minimum: MinimumSuite = .aes256,
+        certificates: [HostName: [IssuedCertificate]]? = nil
+    ) {
         self.order = order
         self.minimum = minimum
+        self.certificates = certificates
         var life = OrderLife(order)
         for report in reports { life.apply(report) }
         stage = life.stage
@@ -190,7 +200,8 @@ public struct EvidenceCheck: Sendable, Equatable {
             fail("the SA's identity of its \(whose) is '\(identity)', not \(host)")
         }
         if !association.ikeSuite.hasPrefix("IKEv2 ") { fail("IKE was '\(association.ikeSuite)', not IKEv2") }
-        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)] where !isStrong(suite) {
+        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)]
+        where !minimum.acceptsIPsec(suite) {
             fail("its \(what) suite is '\(suite)', below \(minimum.rawValue) with X25519")
         }
         if !["TUNNEL", "TRANSPORT"].contains(association.mode) { fail("its SA's mode is '\(association.mode)'") }
@@ -239,6 +250,44 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
         let began = life.startedAt ?? life.changedAt
         if certificate.expires <= began { fail("the target's certificate had expired when the move began") }
+        if let certificates { check(certificate, against: certificates[order.target], began: began) }
+    }
+
+    /// Holds the certificate that the target showed against those that the cluster gave it: `nil` for a host that it
+    /// never had.
+    private mutating func check(
+        _ certificate: CertificateFacts,
+        against issued: [IssuedCertificate]?,
+        began: Instant
+    ) {
+        guard let issued else { return fail("the roster has no host \(order.target)") }
+        if issued.isEmpty {
+            return unproven("the roster does not remember which certificates \(order.target) had")
+        }
+        guard let listed = issued.first(where: { $0.fingerprint == certificate.fingerprint }) else {
+            return fail(
+                "the certificate that the target showed is none that the cluster gave it (SHA-256 "
+                    + "\(certificate.fingerprint.plainText(limit: 64)))"
+            )
+        }
+        if listed.expires != certificate.expires {
+            fail(
+                "its evidence says the target's certificate expires on \(certificate.expires.readable), the roster on "
+                    + listed.expires.readable
+            )
+        }
+        if began + Self.clockTolerance < listed.issuedAt {
+            fail("the target's certificate was issued after the move began, on \(listed.issuedAt.readable)")
+        }
+        guard let end = listed.endedAt else { return }
+        if end + Self.clockTolerance <= began {
+            fail("the target's certificate was revoked before the move began, on \(end.readable)")
+        } else if end - Self.clockTolerance < began {
+            unproven(
+                "the target's certificate was revoked at about the time at which the move began, on \(end.readable): "
+                    + "which was first, clocks do not tell"
+            )
+        }
     }
 
     private mutating func checkGates(_ evidence: Evidence) {
