@@ -79,6 +79,8 @@ extension ClusterAuthority {
         try IdentityFiles.write(key.pem, to: paths.key, mode: 0o600)
         try IdentityFiles.write(member.certificate, to: paths.certificate)
         try IdentityFolder.write(signed, roster, to: paths)
+        // A host that is new has opened nothing yet that older rosters allowed.
+        try IdentityFolder(target).noteCarriedOut(roster)
         IdentityFiles.remove(draftPath(name))
     }
 
@@ -117,8 +119,6 @@ extension ClusterAuthority {
         return try await Certificate(pem: pem, path: "certificate of \(name)")
     }
 
-    func requestPath(_ name: LedgerWriter) -> String { "\(folder)/members/\(Enrollment.fileName(of: name)).csr" }
-
     /// The entry of a certificate that is issued now.
     func remembered(_ certificate: Certificate, by anchor: Roster.Anchor) -> IssuedCertificate {
         IssuedCertificate(
@@ -129,6 +129,8 @@ extension ClusterAuthority {
         )
     }
 
+    func requestPath(_ name: LedgerWriter) -> String { "\(folder)/members/\(Enrollment.fileName(of: name)).csr" }
+
     private func revokeCertificates(of name: LedgerWriter, compromised: Bool, in roster: inout Roster) async throws {
         for index in roster.anchors.indices {
             let anchor = authority(roster.anchors[index].key)
@@ -138,8 +140,6 @@ extension ClusterAuthority {
                 until: roster.anchors[index].expires
             )
         }
-    }
-
         guard let member = roster.members.firstIndex(where: { $0.name == name }) else { return }
         endCertificates(of: &roster.members[member]) { _ in true }
     }
@@ -152,6 +152,8 @@ extension ClusterAuthority {
             if certificate.endedAt == nil, isEnded(certificate) { certificate.endedAt = at }
             return certificate
         }
+    }
+
     private func requireEmpty(_ target: String) throws(IdentityError) {
         let paths = IdentityPaths(folder: target)
         for path in [paths.key, paths.certificate, paths.roster] where IdentityFiles.exists(path) {

@@ -16,6 +16,8 @@ public struct IdentityPaths: Sendable, Equatable {
     public var revocations: String { "\(folder)/crl.pem" }
     /// The newest signed roster that this member took up: its root of trust.
     public var roster: String { "\(folder)/roster.json" }
+    /// What the roster said whose demands this member last carried out to the end.
+    public var carriedOut: String { "\(folder)/roster.carried-out.json" }
 }
 
 /// A member's identity, loaded and checked.
