@@ -147,6 +147,9 @@ extension AgentService {
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
     private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        if let failure = await closuresAreDamaged(order) {
+            return .failure(OrderFailure(kind: .refused, reason: failure.reason, runsOn: nil, preflight: [failure]))
+        }
         if order.channel == .sealed {
             if let failure = await sealedIsMissing() {
                 return .failure(
@@ -214,6 +217,7 @@ extension AgentService {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
+        if let failure = await closuresAreDamaged(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
             return [PreflightFailure(check: .escort, host: host, reason: error.description)]
         }
@@ -228,6 +232,12 @@ extension AgentService {
             promisedBytes: isBeyondCounting ? .max : reserved
         )
         return await checks.unmet(requirements)
+    }
+
+    /// Any channel may be one that a leak has closed; in the clear there is nothing to close.
+    private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
+        guard order.channel != .plain, let damage = await closures?.damage else { return nil }
+        return PreflightFailure(check: .escort, host: host, reason: damage.description)
     }
 
     private func sealedIsMissing() async -> PreflightFailure? {
