@@ -303,6 +303,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a tunnel with a host that is heard of for the first time ends if its keys were replaced`(
+        replaced: Bool
+    ) async throws {
+        try await with { world in
+            await world.look()
+            if replaced {
+                let h2 = try Enrollment.host(HostName("h2"), address: "10.0.0.2", inner: "10.1.0.2")
+                try await world.authority.add(h2, replacing: true, folder: "\(world.folder)/h2-again")
+            }
+            try await world.publish()
+            await world.look()
+            #expect(world.charon.ended.withLock { $0.contains("evenkeel-h2") } == replaced)
+        }
+    }
+
     @Test func `where an earlier life left no word every tunnel is opened anew`() async throws {
         try await with { world in
             try await world.publish()
