@@ -26,7 +26,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     public let order: MigrationOrder
     /// What is negotiated below it is a failure.
     public let minimum: MinimumSuite
-    private let certificates: [HostName: [IssuedCertificate]]?
+    let certificates: [HostName: [IssuedCertificate]]?
     public private(set) var stage: OrderLife.Stage
     public private(set) var evidence: Evidence?
     public private(set) var findings: [Finding] = []
@@ -60,9 +60,9 @@ public struct EvidenceCheck: Sendable, Equatable {
         checkProof(life)
     }
 
-    private mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
-    private mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
-    private mutating func unproven(_ text: String) { findings.append(Finding(.unproven, text)) }
+    mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
+    mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
+    mutating func unproven(_ text: String) { findings.append(Finding(.unproven, text)) }
 
     // MARK: steps
 
@@ -240,56 +240,6 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
-    private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
-        guard let certificate = evidence.peerCertificate else {
-            if [.tls, .ipsecTLS].contains(order.channel) { return fail("the target showed no certificate") }
-            return note("the target proved itself with a key, not with a certificate")
-        }
-        if !Self.names(certificate.subject, order.target) {
-            fail("the target's certificate is of '\(certificate.subject)', not of \(order.target)")
-        }
-        let began = life.startedAt ?? life.changedAt
-        if certificate.expires <= began { fail("the target's certificate had expired when the move began") }
-        if let certificates { check(certificate, against: certificates[order.target], began: began) }
-    }
-
-    /// Holds the certificate that the target showed against those that the cluster gave it: `nil` for a host that it
-    /// never had.
-    private mutating func check(
-        _ certificate: CertificateFacts,
-        against issued: [IssuedCertificate]?,
-        began: Instant
-    ) {
-        guard let issued else { return fail("the roster has no host \(order.target)") }
-        if issued.isEmpty {
-            return unproven("the roster does not remember which certificates \(order.target) had")
-        }
-        guard let listed = issued.first(where: { $0.fingerprint == certificate.fingerprint }) else {
-            return fail(
-                "the certificate that the target showed is none that the cluster gave it (SHA-256 "
-                    + "\(certificate.fingerprint.plainText(limit: 64)))"
-            )
-        }
-        if listed.expires != certificate.expires {
-            fail(
-                "its evidence says the target's certificate expires on \(certificate.expires.readable), the roster on "
-                    + listed.expires.readable
-            )
-        }
-        if began + Self.clockTolerance < listed.issuedAt {
-            fail("the target's certificate was issued after the move began, on \(listed.issuedAt.readable)")
-        }
-        guard let end = listed.endedAt else { return }
-        if end + Self.clockTolerance <= began {
-            fail("the target's certificate was revoked before the move began, on \(end.readable)")
-        } else if end - Self.clockTolerance < began {
-            unproven(
-                "the target's certificate was revoked at about the time at which the move began, on \(end.readable): "
-                    + "which was first, clocks do not tell"
-            )
-        }
-    }
-
     private mutating func checkGates(_ evidence: Evidence) {
         let probes = evidence.probes ?? []
         for probe in probes {
@@ -309,7 +259,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     // MARK: names
 
     /// Whether an IKE identity or a certificate's subject is of a host: its name, or a distinguished name with it as CN.
-    private static func names(_ identity: String, _ host: HostName) -> Bool {
+    static func names(_ identity: String, _ host: HostName) -> Bool {
         if identity == host.rawValue { return true }
         var common: [Substring] = []
         for part in identity.split(whereSeparator: { $0 == "," || $0 == "/" }) {
