@@ -2,6 +2,7 @@
 import Coordination
 import Escort
 import Fleet
+import FleetFiles
 import Hypervisor
 import Ledger
 import Logging

@@ -88,7 +88,7 @@ import Testing
         try await withFolders { settings, folders in
             let path = "\(folders.root)/marks.closed"
             try Data("[{".utf8).write(to: URL(filePath: path))
-            try await fleet.run(settings: settings, closures: { $0 == host ? path : nil }) {
+            try await fleet.run(settings: settings, journal: folders.journal, closures: { $0 == host ? path : nil }) {
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
                 #expect(failure.kind == .refused && failure.preflight.map(\.host) == [host])
