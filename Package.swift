@@ -117,22 +117,28 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // Orders, reports and evidence for the tests of several targets; not shipped.
+        .target(name: "FleetFixtures", dependencies: ["Fleet"], path: "Tests/FleetFixtures", swiftSettings: strict),
+
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("ChannelToolsTests", ["evenkeel", "Lab", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", log]),
-        tests("CoordinationTests", ["Coordination", "Fleet"]),
+        tests("CoordinationTests", ["Coordination", "Fleet", "FleetFixtures"]),
         tests(
             "RecordingTests",
-            ["Controller", "FleetFiles", "Coordination", "Ledger", "Settings", "Fleet", "Commands", "evenkeel", log]
+            [
+                "Controller", "FleetFiles", "Coordination", "Ledger", "Settings", "Fleet", "FleetFixtures", "Commands",
+                "evenkeel", log,
+            ]
         ),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("IdentityTests", ["Identity", "Ledger", "Fleet", "Commands"]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "Commands"]),
-        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "Commands"]),
+        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "FleetFixtures", "Commands"]),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests(

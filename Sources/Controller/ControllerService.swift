@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
 public import Fleet
-internal import FleetFiles
+public import FleetFiles
 public import Ledger
 public import Logging
 public import Settings
@@ -38,8 +38,9 @@ public struct ControllerService: Sendable {
 
     /// Runs until it is cancelled.
     ///
-    /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll.
-    public func run() async {
+    /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll. Where the closed
+    /// channels of earlier cannot be read it does not run: it might order moves over one of them.
+    public func run() async throws(FleetFileError) {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
@@ -48,6 +49,7 @@ public struct ControllerService: Sendable {
         var ledgerIsOut = false
         var enrolled: [HostName: EnrolledHardware] = [:]
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }
+        if let damage = await closures?.damage { throw damage }
         while !Task.isCancelled {
             let known = await hardware()
             if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }

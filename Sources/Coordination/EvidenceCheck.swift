@@ -26,6 +26,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     public let order: MigrationOrder
     /// What is negotiated below it is a failure.
     public let minimum: MinimumSuite
+    let certificates: [HostName: [IssuedCertificate]]?
     public private(set) var stage: OrderLife.Stage
     public private(set) var evidence: Evidence?
     public private(set) var findings: [Finding] = []
@@ -38,9 +39,18 @@ public struct EvidenceCheck: Sendable, Equatable {
     static let clockTolerance: Duration = .seconds(60)
 
     /// `reports`: those of the order, in the ledger's order.
-    public init(_ order: MigrationOrder, reports: [OrderReport], minimum: MinimumSuite = .aes256) {
+    ///
+    /// `certificates`: those that the cluster gave each of its hosts, an empty list where that is not remembered; `nil`:
+    /// there is no roster to ask.
+    public init(
+        _ order: MigrationOrder,
+        reports: [OrderReport],
+        minimum: MinimumSuite = .aes256,
+        certificates: [HostName: [IssuedCertificate]]? = nil
+    ) {
         self.order = order
         self.minimum = minimum
+        self.certificates = certificates
         var life = OrderLife(order)
         for report in reports { life.apply(report) }
         stage = life.stage
@@ -50,9 +60,9 @@ public struct EvidenceCheck: Sendable, Equatable {
         checkProof(life)
     }
 
-    private mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
-    private mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
-    private mutating func unproven(_ text: String) { findings.append(Finding(.unproven, text)) }
+    mutating func fail(_ text: String) { findings.append(Finding(.failure, text)) }
+    mutating func note(_ text: String) { findings.append(Finding(.note, text)) }
+    mutating func unproven(_ text: String) { findings.append(Finding(.unproven, text)) }
 
     // MARK: steps
 
@@ -190,7 +200,8 @@ public struct EvidenceCheck: Sendable, Equatable {
             fail("the SA's identity of its \(whose) is '\(identity)', not \(host)")
         }
         if !association.ikeSuite.hasPrefix("IKEv2 ") { fail("IKE was '\(association.ikeSuite)', not IKEv2") }
-        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)] where !isStrong(suite) {
+        for (what, suite) in [("IKE", association.ikeSuite), ("ESP", association.suite)]
+        where !minimum.acceptsIPsec(suite) {
             fail("its \(what) suite is '\(suite)', below \(minimum.rawValue) with X25519")
         }
         if !["TUNNEL", "TRANSPORT"].contains(association.mode) { fail("its SA's mode is '\(association.mode)'") }
@@ -199,22 +210,16 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     private mutating func checkTLS(_ evidence: Evidence) {
         guard let session = evidence.session else { return fail("no TLS session is named") }
-        let ciphers = ["AES_256_GCM", "AES256_GCM", "CHACHA20"] + (allowsShort ? ["AES_128_GCM", "AES128_GCM"] : [])
-        let suite = String(session.suite.map { $0 == "-" ? "_" : $0 })
-        let isEphemeral = session.version == "TLSv1.3" || (session.version == "TLSv1.2" && suite.hasPrefix("ECDHE"))
-        guard isEphemeral, ciphers.contains(where: suite.contains) else {
-            return fail("its TLS session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
+        if !minimum.acceptsTLS(session) {
+            fail("its TLS session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
         }
     }
 
     private mutating func checkSSH(_ evidence: Evidence) {
         if evidence.hostKey?.isEmpty ?? true { fail("the target's ssh host key is not named") }
         guard let session = evidence.session else { return fail("no ssh session is named") }
-        let ciphers =
-            ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
-            + (allowsShort ? ["aes128-gcm@openssh.com"] : [])
-        guard session.version == "SSH-2.0", ciphers.contains(session.suite) else {
-            return fail("its ssh session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
+        if !minimum.acceptsSSH(session) {
+            fail("its ssh session is \(session.version) with \(session.suite), below \(minimum.rawValue)")
         }
     }
 
@@ -235,20 +240,6 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
-    private var allowsShort: Bool { minimum == .aes128 }
-
-    private mutating func checkCertificate(_ evidence: Evidence, _ life: OrderLife) {
-        guard let certificate = evidence.peerCertificate else {
-            if [.tls, .ipsecTLS].contains(order.channel) { return fail("the target showed no certificate") }
-            return note("the target proved itself with a key, not with a certificate")
-        }
-        if !Self.names(certificate.subject, order.target) {
-            fail("the target's certificate is of '\(certificate.subject)', not of \(order.target)")
-        }
-        let began = life.startedAt ?? life.changedAt
-        if certificate.expires <= began { fail("the target's certificate had expired when the move began") }
-    }
-
     private mutating func checkGates(_ evidence: Evidence) {
         let probes = evidence.probes ?? []
         for probe in probes {
@@ -265,10 +256,10 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
-    // MARK: names and suites
+    // MARK: names
 
     /// Whether an IKE identity or a certificate's subject is of a host: its name, or a distinguished name with it as CN.
-    private static func names(_ identity: String, _ host: HostName) -> Bool {
+    static func names(_ identity: String, _ host: HostName) -> Bool {
         if identity == host.rawValue { return true }
         var common: [Substring] = []
         for part in identity.split(whereSeparator: { $0 == "," || $0 == "/" }) {
@@ -277,15 +268,6 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
         return common.count == 1 && String(common[0]) == host.rawValue
     }
-
-    /// AES-GCM of the minimum's size, and a key exchange that is no weaker than X25519.
-    private func isStrong(_ suite: String) -> Bool {
-        let parts = suite.split(whereSeparator: { $0 == "/" || $0 == " " }).map(String.init)
-        let isLong = parts.contains("AES_GCM_16-256") || (allowsShort && parts.contains("AES_GCM_16-128"))
-        return isLong && parts.contains { Self.keyExchanges.contains($0) }
-    }
-
-    private static let keyExchanges: Set<String> = ["CURVE_25519", "CURVE_448", "ECP_384", "ECP_521"]
 }
 
 extension OrderLife.Stage {

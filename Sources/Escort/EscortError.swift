@@ -15,6 +15,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     /// swanctl, nft or ip refused what it was given.
     case refused(step: String, reason: String)
     case unknownPeer(HostName)
+    /// The peer was removed from the cluster then.
+    case removedPeer(HostName, at: Instant)
     /// The mesh was not applied on this host since the agent started.
     case notApplied
     /// No answer within the time limit: the peer, its charon or the network between is down.
@@ -51,6 +53,9 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
                 + " place the mesh into strongSwan's conf.d instead"
         case .refused(let step, let reason): "\(step) failed: \(reason)"
         case .unknownPeer(let peer): "\(peer) is not a peer of this host's mesh; check the inventory"
+        case .removedPeer(let peer, let at):
+            "\(peer) was removed from the cluster on \(at.readable), so no tunnel or gate is opened for it;"
+                + " \(peer.additionInWords)"
         case .notApplied: "the mesh is not applied on this host yet"
         case .peerDoesNotAnswer(let peer, let reason):
             "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"

@@ -22,7 +22,9 @@ extension Mesh {
         at instant: Instant,
         _ runner: CommandRunner
     ) async -> GateProbe {
+        let begin = ContinuousClock.now
         let outcome = await runner.knock(address.description, port, probePatience)
-        return GateProbe(address: address.description, port: port, at: instant, outcome: outcome)
+        let seconds = (ContinuousClock.now - begin).inSeconds
+        return GateProbe(address: address.description, port: port, at: instant, outcome: outcome, seconds: seconds)
     }
 }

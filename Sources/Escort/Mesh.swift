@@ -53,8 +53,8 @@ public actor Mesh {
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
-    /// Credentials were written that charon has not loaded yet.
-    private var mustReload = false
+    /// Credentials were written that charon has not loaded yet; after a start nobody knows.
+    private var mustReload = true
     private var ownsAddress = false
     private var uses: [HostName: WeakUse] = [:]
 

@@ -16,6 +16,8 @@ public struct MeshPlan: Sendable, Equatable {
 
     let local: Member
     let peers: [Member]
+    /// Hosts that were removed from the cluster, and when.
+    let removed: [HostName: Instant]
 
     /// Checks the inventory: what is not an address or a plain name goes no further.
     public init(inventory: Inventory, local: HostName) throws(EscortError) {
@@ -35,12 +37,14 @@ public struct MeshPlan: Sendable, Equatable {
             throw .badInventory(reason: "\(peer.name) and \(me.name) have addresses of different families")
         }
         self.local = me
+        removed = inventory.removed ?? [:]
         peers = members.filter { $0.name != local }.sorted { $0.name < $1.name }
     }
 
     func peer(_ name: HostName) throws(EscortError) -> Member {
-        guard let peer = peers.first(where: { $0.name == name }) else { throw .unknownPeer(name) }
-        return peer
+        if let peer = peers.first(where: { $0.name == name }) { return peer }
+        if let at = removed[name] { throw .removedPeer(name, at: at) }
+        throw .unknownPeer(name)
     }
 
     /// Whether this host opens the connection by itself.

@@ -152,6 +152,8 @@ public struct GateProbe: Codable, Sendable, Equatable {
     public var port: Int
     public var at: Instant
     public var outcome: Outcome
+    /// How long it took, in seconds.
+    public var seconds: Double?
 
     public enum Outcome: String, Codable, Sendable {
         /// Nothing came back: what was sent was dropped.
@@ -162,10 +164,11 @@ public struct GateProbe: Codable, Sendable, Equatable {
         case unknown
     }
 
-    public init(address: String, port: Int, at: Instant, outcome: Outcome) {
+    public init(address: String, port: Int, at: Instant, outcome: Outcome, seconds: Double? = nil) {
         self.address = address
         self.port = port
         self.at = at
         self.outcome = outcome
+        self.seconds = seconds
     }
 }

@@ -20,6 +20,18 @@ public struct InventoryHost: Codable, Sendable, Equatable {
 /// All hosts of the fleet.
 public struct Inventory: Codable, Sendable, Equatable {
     public var hosts: [InventoryHost]
-    public init(hosts: [InventoryHost]) { self.hosts = hosts }
+    /// Hosts that were removed from the cluster, and when; `nil` where nobody knows.
+    public var removed: [HostName: Instant]?
+    public init(hosts: [InventoryHost], removed: [HostName: Instant]? = nil) {
+        self.hosts = hosts
+        self.removed = removed
+    }
     public subscript(name: HostName) -> InventoryHost? { hosts.first { $0.name == name } }
+}
+
+extension HostName {
+    /// For people, of a host that was removed from the cluster: what brings it back.
+    public var additionInWords: String {
+        "'evenkeel host add \(self) --address ADDRESS --inner-address ADDRESS' adds it again, with new keys"
+    }
 }

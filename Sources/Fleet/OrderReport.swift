@@ -13,11 +13,15 @@ public struct OrderReport: Codable, Sendable, Equatable {
     public var host: HostName
     public var at: Instant
     public var step: OrderStep
-    public init(order: OrderID, host: HostName, at: Instant, step: OrderStep) {
+    /// With `prepared`: how long the target took to open its gates for the source, in seconds; `nil` for a sealed
+    /// move, which goes to no port.
+    public var gateSeconds: Double?
+    public init(order: OrderID, host: HostName, at: Instant, step: OrderStep, gateSeconds: Double? = nil) {
         self.order = order
         self.host = host
         self.at = at
         self.step = step
+        self.gateSeconds = gateSeconds
     }
 }
 

@@ -22,8 +22,8 @@ public struct ClosureFile: Sendable {
             return kept
         } catch {
             let reason =
-                "the closed channels of earlier cannot be read (\(error)); look into the file, and remove it once "
-                + "every leak that it names is cleared"
+                "the closed channels of earlier cannot be read (\(error)), so no protected move begins from here; mend "
+                + "the file, or remove it once every leak that it names is cleared, and start this program again"
             throw FleetFileError(file: path, reason: reason)
         }
     }

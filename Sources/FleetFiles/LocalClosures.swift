@@ -2,12 +2,14 @@
 public import Coordination
 public import Logging
 
-/// A closure file in the hands of a service, which goes on where the file fails and says so.
+/// A closure file in the hands of a service.
+///
+/// One that cannot be read may name any channel: until a person has looked into it, nothing protected may move.
 public actor LocalClosures {
     private var file: ClosureFile
     private let logger: Logger
-    /// A file that could not be read is left as it is.
-    private var isReadable = true
+    /// Why the file could not be read: it is left as it is, and no protected move may begin in this life of the service.
+    public private(set) var damage: FleetFileError?
     private var lastFailure: String?
 
     public init(path: String, logger: Logger) {
@@ -17,15 +19,15 @@ public actor LocalClosures {
 
     public func read() -> [ClosedChannels.Closure] {
         do { return try file.read() } catch {
-            isReadable = false
-            logger.critical("channels that leaks have closed may be open", metadata: ["reason": "\(error)"])
+            damage = error
+            logger.critical("nothing moves: what leaks have closed is not known", metadata: ["reason": "\(error)"])
             return []
         }
     }
 
     /// Keeps what is closed now; what cannot be written is tried again at the next call.
     public func keep(_ closures: [ClosedChannels.Closure]) {
-        guard isReadable else { return }
+        guard damage == nil else { return }
         do {
             try file.keep(closures)
             lastFailure = nil

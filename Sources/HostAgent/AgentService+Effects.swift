@@ -2,6 +2,7 @@
 import Coordination
 import Escort
 import Fleet
+import FleetFiles
 import Hypervisor
 import Ledger
 import Logging
@@ -147,6 +148,9 @@ extension AgentService {
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
     private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+        if let failure = await closuresAreDamaged(order) {
+            return .failure(OrderFailure(kind: .refused, reason: failure.reason, runsOn: nil, preflight: [failure]))
+        }
         if order.channel == .sealed {
             if let failure = await sealedIsMissing() {
                 return .failure(
@@ -174,6 +178,7 @@ extension AgentService {
         // The image of a sealed move goes to no port.
         guard order.channel != .sealed else { return nil }
         let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
+        let begin = ContinuousClock.now
         do {
             try await channels.mesh.openPinhole(
                 for: order.id,
@@ -181,6 +186,7 @@ extension AgentService {
                 channel: order.channel,
                 window: untilBegun
             )
+            await preparations.noteGate(of: order.id, seconds: (ContinuousClock.now - begin).inSeconds)
             return nil
         } catch {
             return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
@@ -189,7 +195,7 @@ extension AgentService {
 
     private func append(_ report: OrderReport) async -> AgentCore.Appended {
         do {
-            try await ledger.append(report)
+            try await ledger.append(await preparations.timed(report))
             return .written
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(
@@ -212,6 +218,7 @@ extension AgentService {
             let reason = "moves in the clear are not allowed here (escort.allow_plain)"
             return [PreflightFailure(check: .escort, host: host, reason: reason)]
         }
+        if let failure = await closuresAreDamaged(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
             return [PreflightFailure(check: .escort, host: host, reason: error.description)]
         }
@@ -226,6 +233,12 @@ extension AgentService {
             promisedBytes: isBeyondCounting ? .max : reserved
         )
         return await checks.unmet(requirements)
+    }
+
+    /// Any channel may be one that a leak has closed; in the clear there is nothing to close.
+    private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
+        guard order.channel != .plain, let damage = await closures?.damage else { return nil }
+        return PreflightFailure(check: .escort, host: host, reason: damage.description)
     }
 
     private func sealedIsMissing() async -> PreflightFailure? {

@@ -21,7 +21,9 @@ public actor IdentityUpkeep {
     /// Whether the mesh goes by these certificates, and not by pre-shared keys.
     private let servesMesh: Bool
     private let logger: Logger
-    private var outstanding = Outstanding()
+    private var outstanding: Outstanding
+    /// The number of the roster that is noted as carried out; `nil`: none is.
+    private var carriedOut: UInt64?
     private var heldBack: (certificate: String, until: ContinuousClock.Instant)?
     private var failures: [String] = []
     private var lastFailure: String?
@@ -36,6 +38,21 @@ public actor IdentityUpkeep {
         var ended: Set<HostName> = []
         /// libvirt and QEMU, too; after a start nobody knows whether they do.
         var pki = true
+
+        /// What an earlier life of this agent has left undone; all that may have to be done where it left no word, or
+        /// this host's own keys are new.
+        init(of identity: MemberIdentity, since before: Roster?) {
+            let change = before.map { IdentityChange(from: $0, to: identity.roster) }
+            guard let change, !change.ended.contains(identity.name) else {
+                credentials = true
+                ended = Set(
+                    identity.roster.members.compactMap { if case .host(let host) = $0.name { host } else { nil } }
+                )
+                return
+            }
+            credentials = change.trustChanged
+            ended = Set(change.endedHosts)
+        }
     }
 
     /// How long a certificate that a peer refused is left alone.
@@ -57,12 +74,15 @@ public actor IdentityUpkeep {
         self.pki = pki
         self.servesMesh = servesMesh
         self.logger = logger
+        let before = folder.carriedOutRoster()
+        carriedOut = before?.number
+        outstanding = Outstanding(of: identity, since: before)
     }
 
     /// The hosts that still belong to the cluster: no tunnel leads to one that was removed.
     public func trusted(_ inventory: Inventory) -> Inventory {
-        let revoked = identity.revokedHosts
-        return Inventory(hosts: inventory.hosts.filter { !revoked.contains($0.name) })
+        let removed = identity.roster.removedHosts
+        return Inventory(hosts: inventory.hosts.filter { removed[$0.name] == nil }, removed: removed)
     }
 
     /// Looks for a newer roster and takes it up; says what changed and what failed, each once.
@@ -84,6 +104,7 @@ public actor IdentityUpkeep {
                 outstanding.ended = []
             }
         }
+        await attempt { try noteCarriedOut() }
         if !outstanding.identity, !outstanding.credentials { await attempt { try await renew(mesh, inventory) } }
         if outstanding.pki {
             await attempt {
@@ -117,6 +138,14 @@ public actor IdentityUpkeep {
         outstanding.identity = true
         outstanding.ended.formUnion(change.endedHosts)
         if change.trustChanged { (outstanding.credentials, outstanding.pki) = (true, true) }
+    }
+
+    /// Keeps for a next life of this agent that the mesh has nothing left that the roster in force ended.
+    private func noteCarriedOut() throws {
+        let isDone = !servesMesh || (!outstanding.credentials && outstanding.ended.isEmpty)
+        guard isDone, carriedOut != identity.roster.number else { return }
+        try folder.noteCarriedOut(identity.roster)
+        carriedOut = identity.roster.number
     }
 
     /// Loading replaces a certificate that had expired, or that no anchor vouches for any more.

@@ -37,6 +37,8 @@ extension ClusterAuthority {
             configuration: authority(anchor.key).configurationPath
         )
         let certificate = try await issue(for: enrollment.name, lifetime: lifetime, by: anchor)
+        // Of a member whose earlier certificates are not remembered no list is begun: it would be taken for whole.
+        let earlier: [IssuedCertificate]? = before == nil ? [] : next[enrollment.name]?.issued
         next.members.removeAll { $0.name == enrollment.name }
         next.members.append(
             Roster.Member(
@@ -44,7 +46,8 @@ extension ClusterAuthority {
                 certificate: certificate.pem,
                 expires: certificate.facts.expires,
                 keys: [key.verification],
-                hardware: hardware ?? before?.hardware
+                hardware: hardware ?? before?.hardware,
+                issued: earlier.map { $0 + [remembered(certificate, by: anchor)] }
             )
         )
         try save(next)
@@ -76,6 +79,8 @@ extension ClusterAuthority {
         try IdentityFiles.write(key.pem, to: paths.key, mode: 0o600)
         try IdentityFiles.write(member.certificate, to: paths.certificate)
         try IdentityFolder.write(signed, roster, to: paths)
+        // A host that is new has opened nothing yet that older rosters allowed.
+        try IdentityFolder(target).noteCarriedOut(roster)
         IdentityFiles.remove(draftPath(name))
     }
 
@@ -114,6 +119,16 @@ extension ClusterAuthority {
         return try await Certificate(pem: pem, path: "certificate of \(name)")
     }
 
+    /// The entry of a certificate that is issued now.
+    func remembered(_ certificate: Certificate, by anchor: Roster.Anchor) -> IssuedCertificate {
+        IssuedCertificate(
+            fingerprint: certificate.facts.fingerprint,
+            authority: anchor.key.id,
+            issuedAt: now(),
+            expires: certificate.facts.expires
+        )
+    }
+
     func requestPath(_ name: LedgerWriter) -> String { "\(folder)/members/\(Enrollment.fileName(of: name)).csr" }
 
     private func revokeCertificates(of name: LedgerWriter, compromised: Bool, in roster: inout Roster) async throws {
@@ -124,6 +139,18 @@ extension ClusterAuthority {
                 at: now(),
                 until: roster.anchors[index].expires
             )
+        }
+        guard let member = roster.members.firstIndex(where: { $0.name == name }) else { return }
+        endCertificates(of: &roster.members[member]) { _ in true }
+    }
+
+    /// Notes that certificates of a member count no more from now on.
+    func endCertificates(of member: inout Roster.Member, where isEnded: (IssuedCertificate) -> Bool) {
+        let at = now()
+        member.issued = member.issued?.map { certificate in
+            var certificate = certificate
+            if certificate.endedAt == nil, isEnded(certificate) { certificate.endedAt = at }
+            return certificate
         }
     }
 

@@ -58,6 +58,10 @@ extension ClusterAuthority {
         }
         var next = roster
         next.anchors.removeLast(next.anchors.count - 1)
+        let trusted = next.anchors[0].key.id
+        for index in next.members.indices {
+            endCertificates(of: &next.members[index]) { $0.authority != trusted }
+        }
         try save(next)
         return .retired
     }
@@ -85,6 +89,7 @@ extension ClusterAuthority {
             let certificate = try await issue(for: name, lifetime: lifetime, by: anchor)
             next.members[index].certificate = certificate.pem
             next.members[index].expires = certificate.facts.expires
+            next.members[index].issued?.append(remembered(certificate, by: anchor))
         }
         return next
     }

@@ -5,9 +5,7 @@ internal import Glibc
 /// Instants in openssl's texts.
 enum Dates {
     /// `20270131120000Z`, as `openssl ca` takes it.
-    static func generalized(_ instant: Instant) -> String { text(instant, "%Y%m%d%H%M%SZ") }
-    /// `2027-01-31 12:00:00Z`, for people.
-    static func readable(_ instant: Instant) -> String { text(instant, "%Y-%m-%d %H:%M:%SZ") }
+    static func generalized(_ instant: Instant) -> String { instant.readable.filter { $0.isNumber || $0 == "Z" } }
 
     /// What `-dateopt iso_8601` prints; `nil` for anything else.
     static func parse(_ text: Substring) -> Instant? {
@@ -17,14 +15,5 @@ enum Dates {
         (time.tm_year, time.tm_mon, time.tm_mday) = (parts[0] - 1900, parts[1] - 1, parts[2])
         (time.tm_hour, time.tm_min, time.tm_sec) = (parts[3], parts[4], parts[5])
         return Instant(milliseconds: Int64(timegm(&time)) * 1000)
-    }
-
-    private static func text(_ instant: Instant, _ format: String) -> String {
-        var seconds = time_t(instant.milliseconds / 1000)
-        var time = tm()
-        gmtime_r(&seconds, &time)
-        var buffer = [CChar](repeating: 0, count: 32)
-        let count = strftime(&buffer, buffer.count, format, &time)
-        return String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

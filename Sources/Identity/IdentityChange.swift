@@ -23,7 +23,11 @@ public struct IdentityChange: Sendable, Equatable {
             let known = before[member.name]
             // One that this member never heard of before may have opened a tunnel all the same.
             if member.revocation != nil { return known?.revocation == nil }
-            return known.map { $0.revocation == nil && $0.keys.first != member.keys.first } ?? false
+            guard let known else {
+                // Its keys may have been replaced before this member had heard of it at all.
+                return member.issued?.contains { $0.endedAt != nil } ?? false
+            }
+            return known.revocation == nil && known.keys.first != member.keys.first
         }.map(\.name)
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 public import Ledger
 
 /// What is wrong with an identity or the cluster's authority: what happened, to what, and what to do.
@@ -28,6 +29,7 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     case notAMember(folder: String)
     /// The roster lists the member with another key: it was added anew after this folder was made.
     case replaced(LedgerWriter)
+    /// The member was removed; `reason`: when and why.
     case revoked(LedgerWriter, reason: String)
     case badName(String)
     case badAddress(String)
@@ -65,7 +67,9 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
                 + " is an old copy, or two are in use; go on with the newest cluster folder"
         case .notAMember(let folder): "the roster in '\(folder)' has no member with the key there: install its bundle"
         case .replaced(let name): "\(name) was given new keys: install its new bundle in place of this one"
-        case .revoked(let name, let reason): "\(name) was removed from the cluster: \(reason)"
+        case .revoked(.host(let host), let reason):
+            "\(host) was removed from the cluster \(reason); \(host.additionInWords)"
+        case .revoked(let name, let reason): "\(name) was removed from the cluster \(reason)"
         case .badName(let name):
             "'\(name)' is no host name: 1 to 63 letters, digits, '-', '.' or '_' that begin with a letter or digit"
         case .badAddress(let address): "'\(address)' is not an IP address"

@@ -88,7 +88,7 @@ public struct IdentityFolder: Sendable {
             throw named.map { IdentityError.replaced($0.name) } ?? .notAMember(folder: paths.folder)
         }
         if let revocation = member.revocation {
-            throw IdentityError.revoked(member.name, reason: revocation.reason)
+            throw IdentityError.revoked(member.name, reason: revocation.words)
         }
         let certificate = try await usable(try await certificate(), key: key, listed: member.certificate)
         return MemberIdentity(
@@ -132,10 +132,10 @@ public struct IdentityFolder: Sendable {
         }
         let today = now()
         guard certificate.facts.expires > today else {
-            throw IdentityError.expired(path: path, at: Dates.readable(certificate.facts.expires))
+            throw IdentityError.expired(path: path, at: certificate.facts.expires.readable)
         }
         guard certificate.begins <= today else {
-            throw IdentityError.notYetValid(path: path, from: Dates.readable(certificate.begins))
+            throw IdentityError.notYetValid(path: path, from: certificate.begins.readable)
         }
         try await OpenSSL.verify(certificate: path, anchors: paths.anchors, revocations: paths.revocations)
     }

@@ -16,6 +16,8 @@ public struct IdentityPaths: Sendable, Equatable {
     public var revocations: String { "\(folder)/crl.pem" }
     /// The newest signed roster that this member took up: its root of trust.
     public var roster: String { "\(folder)/roster.json" }
+    /// What the roster said whose demands this member last carried out to the end.
+    public var carriedOut: String { "\(folder)/roster.carried-out.json" }
 }
 
 /// A member's identity, loaded and checked.
@@ -39,16 +41,6 @@ public struct MemberIdentity: Sendable {
 
     /// Whole days until the certificate expires.
     public var daysLeft: Int { Int((facts.expires - .byTheWallClock).inSeconds / 86400) }
-
-    /// The hosts that the roster no longer counts among the cluster.
-    public var revokedHosts: Set<HostName> {
-        Set(
-            roster.members.compactMap { member in
-                guard member.revocation != nil, case .host(let host) = member.name else { return nil }
-                return host
-            }
-        )
-    }
 
     /// The certificate that the roster has for this member, where it is another than the installed one.
     public var renewal: String? {

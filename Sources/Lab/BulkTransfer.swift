@@ -83,25 +83,25 @@ extension HostLab {
     private static let bulkPort: UInt16 = 5201
     private static let bulkLimit: Duration = .seconds(180)
 
-    /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path; `nil` for
-    /// channels whose path cannot be had without a migration.
+    /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path.
     ///
     /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
-    /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target.
+    /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target. `sealed`: encrypted onto the shared
+    /// storage, synchronised there, and read and decrypted at the target, one after the other as in a sealed move.
     public func bulkThroughput(
         from source: LabHost,
         to target: LabHost,
         channel: Channel,
         programs: Programs,
         bytes: Int
-    ) async throws -> Double? {
+    ) async throws -> Double {
         switch channel {
         case .plain: try await bulkTCP(from: source, to: target, target.address, programs, bytes)
         case .ipsec: try await bulkTCP(from: source, to: target, target.innerAddress, programs, bytes)
         case .tls: try await bulkTLS(from: source, to: target, target.address, bytes)
         case .ipsecTLS: try await bulkTLS(from: source, to: target, target.innerAddress, bytes)
         case .ssh: try await bulkSSH(from: source, to: target, bytes)
-        case .sealed: nil
+        case .sealed: try await bulkThroughStorage(from: source, to: target, bytes)
         }
     }
 
@@ -166,6 +166,25 @@ extension HostLab {
     private func bulkSSH(from source: LabHost, to target: LabHost, _ bytes: Int) async throws -> Double {
         let pour = "head -c \"$1\" /dev/zero | ssh -T -i \"$2\" \"root@$3\" 'cat >/dev/null'"
         return try await poured(pour, ["\(bytes)", LabSSH.loginKey, target.address], from: source, bytes)
+    }
+
+    /// AES-256 in counter mode, as openssl's command has no GCM: a little less work than a sealed image is.
+    private func bulkThroughStorage(from source: LabHost, to target: LabHost, _ bytes: Int) async throws -> Double {
+        let file = "\(site.ledgerFolder)/bulk"
+        defer { try? Files.remove(file) }
+        let key = String(repeating: "0", count: 64)
+        let cipher = "openssl enc -aes-256-ctr -K \(key) -iv \(key.prefix(32))"
+        let seal = "set -o pipefail; head -c \"$1\" /dev/zero | \(cipher) | dd of=\"$2\" bs=1M conv=fsync status=none"
+        let unseal = "set -o pipefail; \(cipher) -d -in \"$2\" | wc -c"
+        let begin = ContinuousClock.now
+        for (host, script) in [(source, seal), (target, unseal)] {
+            let words = ["-c", script, "bulk", "\(bytes)", file]
+            let said = try await host.run(Command("bash", words, timeLimit: Self.bulkLimit))
+            guard host.name == source.name || said.filter({ !$0.isWhitespace }) == "\(bytes)" else {
+                throw LabError.transfer("\(target.name) read '\(said)' of \(bytes) bytes back from the storage")
+            }
+        }
+        return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))
     }
 
     /// Bytes per second of a script that ends when all have arrived.

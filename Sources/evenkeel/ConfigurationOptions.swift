@@ -64,11 +64,16 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// What the roster says of the hosts' machines; nothing where there is none to be read.
     func enrolledHardware(_ settings: Settings) -> [HostName: EnrolledHardware] {
+        roster(settings)?.enrolledHardware ?? [:]
+    }
+
+    /// The newest roster that can be read; `nil` where there is none.
+    func roster(_ settings: Settings) -> Roster? {
         guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
-            return [:]
+            return nil
         }
         folder.takeUpRoster(inLedger: settings.ledger.folder)
-        return folder.roster.roster.enrolledHardware
+        return folder.roster.roster
     }
 
     /// The operator's folder, or that of another member on this machine: any roster is good for reading.

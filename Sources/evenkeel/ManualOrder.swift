@@ -8,6 +8,8 @@ import Settings
 /// Why an order by hand was not given or did not move its VM.
 enum ManualOrderError: Error, CustomStringConvertible {
     case unknownHost(HostName, known: [HostName])
+    /// Source or target was removed from the cluster then.
+    case removed(HostName, at: Instant)
     case unknownVM(String)
     case ambiguous(String, uuids: [VMID])
     /// More than one host says that it runs the VM, and no finished move tells which.
@@ -24,6 +26,9 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .unknownHost(let host, let known):
             "no agent of a host '\(host)' writes to the ledger; known are: "
                 + known.map(\.rawValue).joined(separator: ", ")
+        case .removed(let host, let at):
+            "\(host) was removed from the cluster on \(at.readable): nothing moves to it or from it;"
+                + " \(host.additionInWords)"
         case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
         case .ambiguous(let vm, let uuids):
             "several VMs are called '\(vm)': name one by its uuid: \(uuids.map(\.rawValue).joined(separator: ", "))"
@@ -48,8 +53,10 @@ enum ManualOrder {
         to target: HostName,
         channel: Channel,
         policy: Policy,
-        view: FleetView
+        view: FleetView,
+        removed: [HostName: Instant]
     ) throws(ManualOrderError) -> MigrationOrder {
+        if let at = removed[target] { throw .removed(target, at: at) }
         guard view.hosts.contains(where: { $0.name == target }) else {
             throw .unknownHost(target, known: view.hosts.map(\.name))
         }
@@ -73,6 +80,7 @@ enum ManualOrder {
             else { throw .claimedTwice(found.name, by: fresh.map(\.host).sorted()) }
             (source, found) = (there.host, there.vm)
         }
+        if let at = removed[source] { throw .removed(source, at: at) }
         guard source != target else { throw .alreadyThere(found.name, target) }
         let now = Instant.byTheWallClock
         return MigrationOrder(

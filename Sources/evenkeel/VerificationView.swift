@@ -28,7 +28,8 @@ struct VerificationView: Encodable {
     static func read(
         _ ledger: any FleetLedger,
         only wanted: OrderID?,
-        minimum: MinimumSuite
+        minimum: MinimumSuite,
+        roster: Roster?
     ) async throws -> VerificationView {
         var orders: [MigrationOrder] = []
         var known: Set<OrderID> = []
@@ -42,8 +43,11 @@ struct VerificationView: Encodable {
         remarks.add(
             try await ledger.readOn(OrderReport.self, from: &place) { reports[$0.order, default: []].append($0) }
         )
+        let certificates = roster?.issuedCertificates
         let checks = orders.filter { wanted == nil || $0.id == wanted }
-            .map { EvidenceCheck($0, reports: reports[$0.id] ?? [], minimum: minimum) }
+            .map {
+                EvidenceCheck($0, reports: reports[$0.id] ?? [], minimum: minimum, certificates: certificates)
+            }
             .filter { wanted != nil || $0.stage == .done || $0.evidence != nil || $0.failed }
         let failed = checks.contains { $0.failed || $0.unproven } || remarks.entries.contains(where: isFailure)
         return VerificationView(moves: checks.map(Move.init), refusals: remarks.entries, failed: failed)
@@ -51,6 +55,17 @@ struct VerificationView: Encodable {
 
     /// A line that its writer was stopped in proves nothing, and neither does what retention has removed.
     private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool { entry.kind != .torn && entry.kind != .gap }
+}
+
+extension Roster {
+    /// What it remembers of each host's certificates; nothing for a host that it has from before it remembered any.
+    fileprivate var issuedCertificates: [HostName: [IssuedCertificate]] {
+        var issued: [HostName: [IssuedCertificate]] = [:]
+        for member in members {
+            if case .host(let host) = member.name { issued[host] = member.issued ?? [] }
+        }
+        return issued
+    }
 }
 
 extension VerificationView.Move {

@@ -228,6 +228,51 @@ struct EvidenceCheckTests {
         #expect(failures(Self.steps(evidence), of: ssh).count == 2)
     }
 
+    private func certificateFindings(
+        _ issued: [IssuedCertificate]?,
+        _ change: (inout Evidence) -> Void = { _ in }
+    ) -> [String] {
+        var evidence = Self.evidence
+        change(&evidence)
+        let certificates = issued.map { [h2: $0] } ?? [:]
+        return EvidenceCheck(Self.order, reports: Self.steps(evidence), certificates: certificates).findings
+            .map { "\($0.severity.rawValue): \($0.text)" }
+    }
+
+    @Test func theTargetsCertificateIsHeldAgainstTheRostersOfThatTime() {
+        // The move begins at second 4.
+        func issued(_ at: Int = -5000, ended: Int? = nil, fingerprint: String = "ab12") -> IssuedCertificate {
+            IssuedCertificate(
+                fingerprint: fingerprint,
+                authority: "ca",
+                issuedAt: .second(at),
+                expires: .second(86400),
+                endedAt: ended.map { .second($0) }
+            )
+        }
+        let other = issued(fingerprint: "cd34")
+        #expect(certificateFindings([other, issued()]) == [])
+        #expect(certificateFindings([issued(ended: 500), other]) == [], "it was revoked later")
+        #expect(
+            certificateFindings([other]).first?.hasPrefix("failure: the certificate that the target showed is none")
+                == true
+        )
+        #expect(certificateFindings(nil) == ["failure: the roster has no host h2"])
+        #expect(certificateFindings([]).first?.hasPrefix("unproven: the roster does not remember") == true)
+        let revoked = certificateFindings([issued(ended: -1000), other])
+        #expect(
+            revoked == ["failure: the target's certificate was revoked before the move began, on 1969-12-31 23:43:20Z"]
+        )
+        #expect(
+            certificateFindings([issued(ended: 3)]).first?.hasPrefix("unproven: the target's certificate was") == true
+        )
+        #expect(certificateFindings([issued(1000)]).first?.contains("was issued after the move began") == true)
+        #expect(
+            certificateFindings([issued()]) { $0.peerCertificate?.expires = .second(90000) }.first?
+                .contains("certificate expires on 1970-01-02 01:00:00Z, the roster on 1970-01-02 00:00:00Z") == true
+        )
+    }
+
     @Test func anOrderThatNeverBeganIsNotHeldAgainstAMove() {
         let refused = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
         #expect(failures([report("h1", 1, refused)]) == [])

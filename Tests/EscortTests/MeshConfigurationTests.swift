@@ -170,6 +170,19 @@ import Testing
         #expect(throws: EscortError.self) { try MeshPlan(inventory: Self.inventory(), local: HostName("h9")) }
     }
 
+    @Test func `a removed host is told from a stranger`() throws {
+        var inventory = Self.inventory(["h1", "h2"])
+        inventory.removed = [HostName("h3"): Instant(milliseconds: 0)]
+        let plan = try MeshPlan(inventory: inventory, local: "h1")
+        let removed = #expect(throws: EscortError.removedPeer("h3", at: Instant(milliseconds: 0))) {
+            try plan.peer("h3")
+        }
+        let words = try #require(removed).description
+        #expect(words.contains("h3 was removed from the cluster on 1970-01-01 00:00:00Z"), "\(words)")
+        #expect(words.contains("'evenkeel host add h3 "), "\(words)")
+        #expect(throws: EscortError.unknownPeer("h4")) { try plan.peer("h4") }
+    }
+
     @Test func `every rule that drops names an inner address, or the migration or libvirt's ports`() throws {
         let plan = try MeshPlan(inventory: Self.inventory(["h-1", "h2"]), local: HostName("h2"))
         for implementation in [ESPImplementation.kernel, .userSpace, nil] {

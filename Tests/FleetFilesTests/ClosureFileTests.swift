@@ -46,6 +46,8 @@ import Testing
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let service = LocalClosures(path: path, logger: logger)
             #expect(await service.read() == [])
+            let damage = try #require(await service.damage)
+            #expect(damage.description.contains("no protected move begins from here"))
             await service.keep([closure])
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{")
         }

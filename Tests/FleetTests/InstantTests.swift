@@ -19,6 +19,25 @@ struct InstantTests {
         #expect(try JSONDecoder().decode(Instant.self, from: Data("-1".utf8)).milliseconds == -1)
     }
 
+    @Test(arguments: [
+        (0, "1970-01-01 00:00:00Z"), (1_709_164_799_999, "2024-02-28 23:59:59Z"),
+        (1_709_164_800_000, "2024-02-29 00:00:00Z"), (1_709_251_200_000, "2024-03-01 00:00:00Z"),
+        (951_868_799_000, "2000-02-29 23:59:59Z"), (4_107_542_400_000, "2100-03-01 00:00:00Z"),
+        (1_798_675_199_000, "2026-12-30 23:59:59Z"), (-1, "1969-12-31 23:59:59Z"),
+    ])
+    func peopleReadTimesInUTC(milliseconds: Int64, text: String) {
+        #expect(Instant(milliseconds: milliseconds).readable == text)
+    }
+
+    @Test func everyDayIsReadAsFoundationReadsIt() throws {
+        // From 1600 on: before the reform Foundation goes by the Julian calendar.
+        for day in stride(from: -135_000, through: 200_000, by: 17) {
+            let date = Date(timeIntervalSince1970: Double(day) * 86400)
+            let expected = date.formatted(.iso8601).replacing("T", with: " ")
+            #expect(Instant(milliseconds: Int64(day) * 86_400_000).readable == expected)
+        }
+    }
+
     @Test func recordsSurviveJSON() throws {
         let failure = OrderFailure(kind: .refused, reason: "no room", runsOn: HostName("h1"))
         let report = OrderReport(

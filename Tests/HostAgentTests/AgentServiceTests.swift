@@ -21,7 +21,13 @@ import Testing
             #expect(outcome.bytesTransferred == 1 << 20)
             #expect(evidence.verdict == .unprotected)
             #expect(evidence.bytesByHypervisor == 1 << 20)
+            #expect(evidence.probes?.allSatisfy { $0.seconds ?? -1 >= 0 } == true, "what the knocks took is told")
         }
+        let reports = try await fleet.ledger.read(OrderReport.self, from: nil).records.map(\.body)
+        #expect(
+            reports.allSatisfy { ($0.gateSeconds != nil) == ($0.step == .prepared()) },
+            "what the gates took is told with the consent"
+        )
         var words = try await fleet.steps(of: order).map(\.word)
         // While it runs, it may say so more than once.
         words = words.enumerated().filter { $0 == 0 || words[$0 - 1] != $1 }.map(\.element)

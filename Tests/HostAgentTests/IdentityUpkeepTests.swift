@@ -249,6 +249,87 @@ import Testing
         }
     }
 
+    /// A next life of the agent, with charon as it was.
+    private func nextLife(_ world: World) async throws -> (IdentityUpkeep, Mesh) {
+        let folder = IdentityFolder("\(world.folder)/h1")
+        let identity = try await folder.load()
+        let upkeep = IdentityUpkeep(
+            folder: folder,
+            identity: identity,
+            ledgerFolder: "\(world.folder)/ledger",
+            pki: nil,
+            servesMesh: true,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
+        let mesh = Mesh(
+            local: HostName("h1"),
+            credentials: try CertificateCredentials(identity),
+            placement: .alone(folder: "\(world.folder)/swanctl"),
+            runner: world.charon.runner
+        )
+        try await mesh.apply(world.inventory)
+        return (upkeep, mesh)
+    }
+
+    @Test(arguments: [true, false])
+    func `tunnels made with replaced keys end though the agent was stopped before it had ended them`(
+        afterOneLook: Bool
+    ) async throws {
+        try await with { world in
+            func ended() -> Bool { world.charon.ended.withLock { $0.contains("evenkeel-h2") } }
+            try await world.publish()
+            await world.look()
+            #expect(!ended(), "a new host has nothing to end")
+            let h2 = try Enrollment.host(HostName("h2"), address: "10.0.0.2", inner: "10.1.0.2")
+            try await world.authority.add(h2, replacing: true, folder: "\(world.folder)/h2-again")
+            try await world.publish()
+            if afterOneLook {
+                world.charon.failing.withLock { $0 = "--terminate" }
+                await world.look()
+                world.charon.failing.withLock { $0 = nil }
+            } else {
+                // It took the roster up, and was stopped right then.
+                let change = try await IdentityFolder("\(world.folder)/h1").update(fromLedger: "\(world.folder)/ledger")
+                #expect(change.endedHosts == [HostName("h2")])
+            }
+            #expect(!ended())
+            var (upkeep, mesh) = try await nextLife(world)
+            await upkeep.look(mesh, inventory: world.inventory)
+            #expect(ended())
+            world.charon.ended.withLock { $0 = [] }
+            (upkeep, mesh) = try await nextLife(world)
+            await upkeep.look(mesh, inventory: world.inventory)
+            #expect(!ended(), "it is carried out once")
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a tunnel with a host that is heard of for the first time ends if its keys were replaced`(
+        replaced: Bool
+    ) async throws {
+        try await with { world in
+            await world.look()
+            if replaced {
+                let h2 = try Enrollment.host(HostName("h2"), address: "10.0.0.2", inner: "10.1.0.2")
+                try await world.authority.add(h2, replacing: true, folder: "\(world.folder)/h2-again")
+            }
+            try await world.publish()
+            await world.look()
+            #expect(world.charon.ended.withLock { $0.contains("evenkeel-h2") } == replaced)
+        }
+    }
+
+    @Test func `where an earlier life left no word every tunnel is opened anew`() async throws {
+        try await with { world in
+            try await world.publish()
+            await world.look()
+            _ = try await Command("rm", ["\(world.folder)/h1/roster.carried-out.json"]).run()
+            let (upkeep, mesh) = try await nextLife(world)
+            await upkeep.look(mesh, inventory: world.inventory)
+            #expect(world.charon.ended.withLock { $0.contains("evenkeel-h2") })
+        }
+    }
+
     @Test func `a swap that fails half-way leaves the old certificate in force`() async throws {
         try await with { world in
             await world.look()

@@ -83,6 +83,23 @@ import Testing
         }
     }
 
+    @Test(arguments: [h1, h2])
+    func whileTheClosedChannelsCannotBeReadNoProtectedMoveBegins(_ host: HostName) async throws {
+        try await withFolders { settings, folders in
+            let path = "\(folders.root)/marks.closed"
+            try Data("[{".utf8).write(to: URL(filePath: path))
+            try await fleet.run(settings: settings, journal: folders.journal, closures: { $0 == host ? path : nil }) {
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.kind == .refused && failure.preflight.map(\.host) == [host])
+                #expect(failure.reason.contains("\(path): the closed channels of earlier cannot be read"))
+                #expect(failure.reason.contains("start this program again"), "\(failure.reason)")
+            }
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{")
+        }
+    }
+
     @Test func anImageThatWasChangedOnTheStorageIsDeclinedAndTheVMGoesBack() async throws {
         try await withFolders { settings, folders in
             // The source alone seals; then somebody changes the file, and the target comes to it.

@@ -31,6 +31,7 @@ struct TestFleet: Sendable {
         journal: (HostName) -> String? = { _ in nil },
         through wrap: (InMemoryLedger) -> any FleetLedger = { $0 },
         record: (HostName) -> String? = { _ in nil },
+        closures: (HostName) -> String? = { _ in nil },
         handover: Duration = .seconds(60),
         body: () async throws -> Void
     ) async throws {
@@ -45,7 +46,8 @@ struct TestFleet: Sendable {
                     channels: .withoutTunnels(host, channels),
                     logger: log.logger(host.rawValue),
                     record: record(host),
-                    journal: journal(host)
+                    journal: journal(host),
+                    closures: closures(host)
                 )
                 service.limits.jobLock = .zero
                 service.limits.handover = handover

@@ -2,6 +2,7 @@
 import Commands
 import Fleet
 import Ledger
+import Synchronization
 import Testing
 
 @testable import Identity
@@ -89,9 +90,44 @@ import Testing
             }
             // The host itself learns it from the roster.
             _ = try await first.update(from: await cluster.authority.signed)
-            await #expect(throws: IdentityError.revoked(.host(HostName("h1")), reason: "sold")) {
-                try await first.load()
+            let error = await #expect(throws: IdentityError.self) { try await first.load() }
+            let words = try #require(error).description
+            let since = try #require(await cluster.authority.roster.removedHosts[HostName("h1")]).readable
+            #expect(
+                words.contains("h1 was removed from the cluster on \(since): sold; 'evenkeel host add h1"),
+                "\(words)"
+            )
+        }
+    }
+
+    @Test func `the roster remembers every certificate that a host had, and until when it counted`() async throws {
+        let clock = Mutex(Instant.byTheWallClock)
+        let start = clock.withLock { $0 }
+        try await Cluster.with(now: { clock.withLock { $0 } }) { cluster in
+            let h1 = LedgerWriter.host(HostName("h1"))
+            var fingerprints: [String] = []
+            func noteCurrent() async throws {
+                let pem = try #require(await cluster.authority.roster[h1]?.certificate)
+                fingerprints.append(try await Certificate(pem: pem, path: "h1").facts.fingerprint)
+                clock.withLock { $0 = $0 + .seconds(100) }
             }
+            func issued() async -> [IssuedCertificate] { await cluster.authority.roster[h1]?.issued ?? [] }
+            try await cluster.add(1)
+            try await noteCurrent()
+            try await cluster.authority.renew()
+            try await noteCurrent()
+            #expect(await issued().map(\.endedAt) == [nil, nil], "a renewal revokes nothing")
+            try await cluster.add(1, replacing: true, into: "again")
+            try await noteCurrent()
+            #expect(await issued().map(\.endedAt) == [start + .seconds(200), start + .seconds(200), nil])
+            for _ in 1...3 { _ = try await cluster.authority.rotateAuthority(withoutWaiting: true) }
+            try await noteCurrent()
+            #expect(await issued().map(\.endedAt).suffix(2) == [start + .seconds(300), nil], "its authority is gone")
+            try await cluster.authority.remove(h1, reason: "sold", ends: [:])
+            #expect(await issued().last?.endedAt == start + .seconds(400))
+            #expect(await issued().map(\.fingerprint) == fingerprints)
+            #expect(await issued().map(\.issuedAt) == [0, 100, 200, 300].map { start + .seconds($0) })
+            #expect(await Set(issued().map(\.authority)).count == 2)
         }
     }
 

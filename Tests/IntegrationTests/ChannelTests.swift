@@ -62,6 +62,9 @@ struct ChannelTests {
         #expect(sent > 1 << 20 && through >= sent, "\(channel): \(through) of \(sent)")
         let probes = try #require(evidence.probes)
         #expect(probes.count == 2 && probes.allSatisfy { $0.outcome == .shut }, "\(channel): \(probes)")
+        let (knocks, pinhole) = (try #require(move.knockSeconds), try #require(move.pinholeSeconds))
+        print("\(channel.rawValue): knocks \(knocks) s, pinhole \(pinhole) s")
+        #expect(knocks >= 0.12 && pinhole > 0, "\(channel)")
         #expect(evidence.droppedAtGates != nil, "\(channel)")
 
         #expect((evidence.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")

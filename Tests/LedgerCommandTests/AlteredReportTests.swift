@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Commands
 import Fleet
+import FleetFixtures
 import Foundation
 import Ledger
 import Testing
@@ -16,19 +17,7 @@ import Testing
     }
 
     private func order(_ site: Site) async throws {
-        let order = MigrationOrder(
-            id: OrderID("o1"),
-            vm: VMID("11111111-2222-3333-4444-555555555555"),
-            vmName: "web1",
-            source: h1,
-            target: h2,
-            channel: .ipsec,
-            issuedAt: .byTheWallClock,
-            expires: .byTheWallClock + .seconds(60),
-            issuer: .operator,
-            reason: "a test"
-        )
-        try await site.open(.operator).append(OrderRecord.migrate(order: order))
+        try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .byTheWallClock)))
     }
 
     @Test func `the order whose report was altered fails, also when it is asked for by name`() async throws {

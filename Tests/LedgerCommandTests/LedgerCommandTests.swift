@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Commands
 import Fleet
+import FleetFixtures
 import Foundation
 import Ledger
 import Testing
@@ -62,18 +63,7 @@ import Testing
                 #expect(refused.exitCode == 1)
                 #expect(refused.standardError.contains("h1 and h2 both say that they run web1"))
             }
-            let order = MigrationOrder(
-                id: OrderID("o1"),
-                vm: vm.id,
-                vmName: vm.name,
-                source: h2,
-                target: h1,
-                channel: .ipsec,
-                issuedAt: .byTheWallClock,
-                expires: .byTheWallClock + .seconds(60),
-                issuer: .operator,
-                reason: "a test"
-            )
+            let order = MigrationOrder.sample(vm: vm.id, named: vm.name, from: "h2", to: "h1", at: .byTheWallClock)
             try await site.open(.operator).append(OrderRecord.migrate(order: order))
             let outcome = MigrationOutcome(startedAt: .byTheWallClock, endedAt: .byTheWallClock, totalSeconds: 1)
             let done = OrderStep.done(outcome: outcome, evidence: Evidence(channel: .ipsec, verdict: .covered))
@@ -123,19 +113,7 @@ import Testing
 
     @Test func `an operator's cancellation is signed with the operator's key`() async throws {
         try await with { site in
-            let order = MigrationOrder(
-                id: OrderID("o1"),
-                vm: VMID("11111111-2222-3333-4444-555555555555"),
-                vmName: "web1",
-                source: h1,
-                target: h2,
-                channel: .ipsec,
-                issuedAt: .byTheWallClock,
-                expires: .byTheWallClock + .seconds(60),
-                issuer: .operator,
-                reason: "a test"
-            )
-            try await site.open(.operator).append(OrderRecord.migrate(order: order))
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .byTheWallClock)))
             let result = try await site.run(["cancel", "o1"])
             #expect(result.exitCode == 0, "\(result.standardError)")
             let batch = try await site.open(.host(h1)).read(OrderRecord.self, from: nil)

@@ -42,11 +42,11 @@ struct Site {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
     }
 
-    /// Signs a roster and puts it into the ledger's folder.
-    func publish(_ roster: Roster) throws {
-        try Data(SignedRoster(roster, signedBy: [authority]).json).write(
-            to: URL(fileURLWithPath: "\(folder)/roster.json")
-        )
+    /// Signs a roster and puts it into the ledger's folder, and into another file where one is named.
+    func publish(_ roster: Roster, also other: String? = nil) throws {
+        for path in ["\(folder)/roster.json", other].compactMap(\.self) {
+            try Data(SignedRoster(roster, signedBy: [authority]).json).write(to: URL(fileURLWithPath: path))
+        }
     }
 
     func security(of writer: LedgerWriter) -> LedgerSecurity { .signed(by: keys[writer]) { [roster] in roster } }

@@ -20,7 +20,7 @@ struct ControllerServiceTests {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: path)
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await service.run() }
+                group.addTask { try await service.run() }
                 defer { group.cancelAll() }
                 while try await ledger.read(OrderRecord.self, from: nil).records.isEmpty {
                     try await Task.sleep(for: .milliseconds(10))
@@ -38,6 +38,23 @@ struct ControllerServiceTests {
             let submitted = lines(recording).map { $0.ranges(of: "{\"submit\":").count }.reduce(0, +)
             #expect(submitted == ordered && ordered > 0)
             #expect(lines(recording).contains { $0.contains("\"ledgerLost\"") })
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a controller that cannot read what leaks have closed orders nothing`()
+        async throws
+    {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let path = "\(folder)/marks.closed"
+            try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
+            let settings = try configuration(["ledger.poll_interval=10ms", "policy.decision_interval=10ms"])
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let service = ControllerService(settings: settings, ledger: ledger, logger: logger, closures: path)
+            let error = await #expect(throws: FleetFileError.self) { try await service.run() }
+            #expect(error?.description.contains("remove it once every leak that it names is cleared") == true)
+            #expect(try await ledger.read(OrderRecord.self, from: nil).records.isEmpty)
         }
     }
 

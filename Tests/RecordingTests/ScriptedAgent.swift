@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import FleetFixtures
 
 /// An agent's life with every kind of event: a move that succeeds, one whose end is not seen, and a guest that comes.
 enum ScriptedAgent {
@@ -13,19 +14,18 @@ enum ScriptedAgent {
     }
 
     static func order(_ id: String, from source: String = "h1", to target: String = "h2") -> MigrationOrder {
-        MigrationOrder(
-            id: OrderID(id),
+        var order = MigrationOrder.sample(
+            id,
             vm: VMID("uuid-\(id)"),
-            vmName: "vm-\(id)",
-            source: HostName(source),
-            target: HostName(target),
-            channel: .ipsec,
-            issuedAt: .second(0),
-            expires: .second(120),
-            issuer: .controller,
-            reason: "h1 is overloaded",
-            prediction: Prediction(sourceBefore: 0.9, sourceAfter: 0.1 + 0.2, targetBefore: 0.1, targetAfter: 0.7)
+            named: "vm-\(id)",
+            from: source,
+            to: target,
+            at: .second(0),
+            lifetime: .seconds(120),
+            issuer: .controller
         )
+        order.prediction = Prediction(sourceBefore: 0.9, sourceAfter: 0.1 + 0.2, targetBefore: 0.1, targetAfter: 0.7)
+        return order
     }
 
     private static func moved(_ order: MigrationOrder) -> [AgentCore.Event] {
@@ -89,25 +89,10 @@ enum ScriptedAgent {
     }
 
     private static func requirements(_ order: MigrationOrder) -> VMRequirements {
-        VMRequirements(
-            id: order.vm,
-            name: order.vmName,
-            domainType: "kvm",
-            hypervisor: HypervisorFacts(
-                type: "qemu",
-                version: 7_002_000,
-                libvirtVersion: 9_000_000,
-                architecture: "x86_64",
-                cpuModel: nil
-            ),
-            emulator: nil,
-            machine: "q35",
-            architecture: "x86_64",
-            vcpus: 1,
-            memoryBytes: 1 << 30,
-            cpuXML: "<cpu mode='host-model'/>",
-            disks: [.iscsi(address: "10.0.0.9", port: 3260, iqn: "iqn.2026-01.org.example:disks", lun: 1)],
-            networks: [.bridge(name: "br0")]
-        )
+        var requirements = VMRequirements.sample(order.vm, name: order.vmName, memoryBytes: 1 << 30)
+        requirements.cpuXML = "<cpu mode='host-model'/>"
+        requirements.disks = [.iscsi(address: "10.0.0.9", port: 3260, iqn: "iqn.2026-01.org.example:disks", lun: 1)]
+        requirements.networks = [.bridge(name: "br0")]
+        return requirements
     }
 }

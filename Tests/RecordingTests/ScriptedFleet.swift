@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import FleetFixtures
 
 /// Four hosts whose load changes at random and that carry out what a controller orders: a history to record.
 struct ScriptedFleet {
@@ -53,7 +54,7 @@ struct ScriptedFleet {
         at now: Instant
     ) {
         for order in orders {
-            var steps: [OrderStep] = [.running(progress: begun)]
+            var steps: [OrderStep] = [.running(progress: .begun)]
             if random.below(4) == 0 {
                 let failure = OrderFailure(kind: .migration, reason: "the target was full", runsOn: order.source)
                 steps.append(.failed(failure: failure))
@@ -96,8 +97,6 @@ struct ScriptedFleet {
         )
     }
 }
-
-let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
 
 extension Instant {
     static func second(_ second: Int) -> Instant { Instant(milliseconds: 1_770_000_000_000 + Int64(second) * 1000) }

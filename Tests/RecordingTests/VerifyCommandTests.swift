@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Commands
 import Fleet
+import FleetFixtures
 import Foundation
 import Ledger
 import Testing
@@ -23,29 +24,12 @@ struct VerifyCommandTests {
         try await SharedLog.create(folder: folder.path)
         defer { try? FileManager.default.removeItem(at: folder) }
         let now = Instant.byTheWallClock
-        let order = MigrationOrder(
-            id: OrderID("o1"),
-            vm: VMID("uuid-1"),
-            vmName: "vm1",
-            source: HostName("h1"),
-            target: HostName("h2"),
-            channel: .ipsec,
-            issuedAt: now,
-            expires: now + .seconds(60),
-            issuer: .operator,
-            reason: "a test"
-        )
+        let order = MigrationOrder.sample(at: now)
         try await SharedLog(folder: folder.path, writer: .operator, security: .unsigned).append(
             OrderRecord.migrate(order: order)
         )
-        let outcome = MigrationOutcome(startedAt: now, endedAt: now, bytesTransferred: evidence.bytesByHypervisor)
-        let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
-        for (host, step) in [
-            ("h1", .accepted(requirements: Self.requirements)), ("h2", .prepared()), ("h1", .running(progress: begun)),
-            ("h1", .done(outcome: outcome, evidence: evidence)),
-        ] as [(String, OrderStep)] {
-            let report = OrderReport(order: order.id, host: HostName(host), at: now, step: step)
-            try await SharedLog(folder: folder.path, writer: .host(HostName(host)), security: .unsigned).append(report)
+        for report in order.reports(of: evidence, at: now) {
+            try await SharedLog(folder: folder.path, writer: .host(report.host), security: .unsigned).append(report)
         }
         let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         try await body { arguments in
@@ -56,27 +40,6 @@ struct VerifyCommandTests {
             ).result()
         }
     }
-
-    private static let requirements = VMRequirements(
-        id: VMID("uuid-1"),
-        name: "vm1",
-        domainType: "kvm",
-        hypervisor: HypervisorFacts(
-            type: "qemu",
-            version: 7_002_000,
-            libvirtVersion: 9_000_000,
-            architecture: "x86_64",
-            cpuModel: nil
-        ),
-        emulator: nil,
-        machine: "q35",
-        architecture: "x86_64",
-        vcpus: 1,
-        memoryBytes: 1 << 27,
-        cpuXML: nil,
-        disks: [],
-        networks: []
-    )
 
     @Test func clearOpensWhatALeakClosedOnceAndSaysWhatThatWas() async throws {
         try await onLedger { evenkeel in
@@ -116,26 +79,7 @@ struct VerifyCommandTests {
     }
 
     @Test func verifyPassesWhatIsSound() async throws {
-        let association = SecurityAssociation(
-            localIdentity: "h1",
-            peerIdentity: "h2",
-            inboundSPI: "1",
-            outboundSPI: "2",
-            suite: "AES_GCM_16-256/CURVE_25519",
-            ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
-            mode: "TUNNEL",
-            implementation: "kernel",
-            encapsulated: false
-        )
-        var sound = Evidence(
-            channel: .ipsec,
-            association: association,
-            bytesThroughTunnel: 100_000,
-            bytesByHypervisor: 90_000,
-            droppedAtGates: 0,
-            probes: [GateProbe(address: "10.0.0.2", port: 49152, at: .byTheWallClock, outcome: .shut)],
-            verdict: .covered
-        )
+        var sound = Evidence.sound(at: .byTheWallClock)
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])
             #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")

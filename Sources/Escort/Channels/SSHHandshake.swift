@@ -67,7 +67,7 @@ struct SSHHandshake: Sendable {
         guard let found = Self.read(result.standardError) else {
             throw EscortError.noSSH(peer.name, reason: "ssh did not tell what was negotiated")
         }
-        guard minimum.acceptsSSH(cipher: found.session.suite) else {
+        guard minimum.acceptsSSH(found.session) else {
             throw EscortError.noSSH(
                 peer.name,
                 reason: "the cipher \(found.session.suite) is below the minimum suite, \(minimum.rawValue)"
@@ -90,13 +90,5 @@ struct SSHHandshake: Sendable {
         }
         guard let cipher, let hostKey else { return nil }
         return Result(session: SessionFacts(version: "SSH-2.0", suite: cipher), hostKey: hostKey)
-    }
-}
-
-extension MinimumSuite {
-    /// Authenticated ciphers of ssh.
-    func acceptsSSH(cipher: String) -> Bool {
-        let strong = ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
-        return strong.contains(cipher) || (self == .aes128 && cipher == "aes128-gcm@openssh.com")
     }
 }

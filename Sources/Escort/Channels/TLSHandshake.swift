@@ -61,7 +61,7 @@ struct TLSHandshake: Sendable {
         guard let session = Self.session(in: result.standardOutput),
             let pem = Self.firstCertificate(in: result.standardOutput)
         else { throw EscortError.noTLS(peer.name, reason: "openssl did not tell what was negotiated") }
-        guard minimum.accepts(session) else {
+        guard minimum.acceptsTLS(session) else {
             throw EscortError.noTLS(
                 peer.name,
                 reason: "\(session.version) with \(session.suite) is below the minimum suite, \(minimum.rawValue)"

@@ -15,7 +15,7 @@ public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
     case wrongPlace(stream: String, Cursor)
     /// It is genuine and was written for another ledger, the one with this id.
     case otherLedger(String)
-    /// It was written after its writer was removed from the cluster.
+    /// It was written after its writer was removed from the cluster; `reason`: when and why.
     case revoked(reason: String)
     /// It is genuine, but speaks for another host, or orders what only others may.
     case notForWriter
@@ -34,7 +34,7 @@ public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
         case .wrongPlace(let stream, let place):
             "it was written as \(stream.plainText(limit: 80)) \(place) and copied or moved here"
         case .otherLedger(let id): "it was written for another ledger, '\(id.plainText(limit: 80))'"
-        case .revoked(let reason): "its writer was removed from the cluster before: \(reason)"
+        case .revoked(let reason): "its writer was removed from the cluster before, \(reason)"
         case .notForWriter: "what it says is not for its writer to say"
         case .fromTheFuture(let ahead, _):
             "its time is \(ahead) ahead of the clock here, until which it waits: check both clocks"

@@ -46,7 +46,7 @@ struct RecordVerifier: Sendable {
         if let revocation = member.revocation {
             // Without the stream's end nothing tells what came before: the line's time is its writer's to choose.
             guard let end = revocation.ends[stream.rawValue], place < end else {
-                return .revoked(reason: revocation.reason)
+                return .revoked(reason: revocation.words)
             }
         }
         if line.at > now + Self.clockTolerance { return .fromTheFuture(ahead: line.at - now, at: line.at) }
@@ -71,7 +71,11 @@ struct RecordVerifier: Sendable {
             throw .notAMember(writer, reason: "key \(key.verification.id) is not its key by roster \(roster.number)")
         }
         if let revocation = member.revocation {
-            throw .notAMember(writer, reason: "roster \(roster.number) revokes it: \(revocation.reason)")
+            let addition = if case .host(let host) = writer { "; \(host.additionInWords)" } else { "" }
+            throw .notAMember(
+                writer,
+                reason: "it was removed from the cluster \(revocation.words)\(addition)"
+            )
         }
     }
 

@@ -52,6 +52,8 @@ public struct Roster: Codable, Sendable, Equatable {
         public var keys: [VerificationKey]
         /// What the host's machine has, where whoever added it said so: it cannot offer more.
         public var hardware: Hardware?
+        /// Every certificate that it ever had, the newest last; `nil`: its roster is of before they were remembered.
+        public var issued: [IssuedCertificate]?
         /// Set when it was removed; nothing that it writes from then on counts.
         public var revocation: Revocation?
         public init(
@@ -60,6 +62,7 @@ public struct Roster: Codable, Sendable, Equatable {
             expires: Instant,
             keys: [VerificationKey],
             hardware: Hardware? = nil,
+            issued: [IssuedCertificate]? = nil,
             revocation: Revocation? = nil
         ) {
             self.name = name
@@ -67,6 +70,7 @@ public struct Roster: Codable, Sendable, Equatable {
             self.expires = expires
             self.keys = keys
             self.hardware = hardware
+            self.issued = issued
             self.revocation = revocation
         }
     }
@@ -93,7 +97,20 @@ public struct Roster: Codable, Sendable, Equatable {
             self.reason = reason
             self.ends = ends
         }
+
+        /// Since when, and why.
+        public var words: String { "on \(at.readable): \(reason)" }
     }
 
     public subscript(name: LedgerWriter) -> Member? { members.first { $0.name == name } }
+
+    /// The hosts that were removed from the cluster, and when.
+    public var removedHosts: [HostName: Instant] {
+        var removed: [HostName: Instant] = [:]
+        for member in members {
+            guard case .host(let host) = member.name, let revocation = member.revocation else { continue }
+            removed[host] = revocation.at
+        }
+        return removed
+    }
 }

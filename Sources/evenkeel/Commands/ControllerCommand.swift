@@ -50,15 +50,17 @@ struct ControllerCommand: AsyncParsableCommand {
             roster?.roster.enrolledHardware ?? [:]
         }
         // Cancelled is how it is meant to end.
-        _ = try? await cancellingOnShutdownSignals {
-            await withDiscardingTaskGroup { group in
-                if let roster {
-                    group.addTask { await Self.keepUp(roster, folder, ledger: settings.ledger.folder, logger) }
+        do {
+            try await cancellingOnShutdownSignals {
+                try await withThrowingDiscardingTaskGroup { group in
+                    if let roster {
+                        group.addTask { await Self.keepUp(roster, folder, ledger: settings.ledger.folder, logger) }
+                    }
+                    try await service.run()
+                    group.cancelAll()
                 }
-                await service.run()
-                group.cancelAll()
             }
-        }
+        } catch is CancellationError {}
         withExtendedLifetime(lock) {}
     }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Settings
 import Commands
+import Controller
 import Fleet
 import Ledger
+import Settings
 
 struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -41,14 +42,15 @@ struct MigrateCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try options.settings()
         let ledger = try await options.openOperatorsLedger(settings)
-        let hardware = options.enrolledHardware(settings)
-        let view = try await FleetView.read(ledger, settings: settings, hardware: hardware)
+        let roster = options.roster(settings)
+        let view = try await FleetView.read(ledger, settings: settings, hardware: roster?.enrolledHardware ?? [:])
         let order = try ManualOrder.make(
             moving: vm,
             to: HostName(target),
             channel: channel,
             policy: settings.policy,
-            view: view
+            view: view,
+            removed: roster?.removedHosts ?? [:]
         )
         try await ledger.append(OrderRecord.migrate(order: order))
         if !json || noWait {

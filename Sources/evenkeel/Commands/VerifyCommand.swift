@@ -10,8 +10,9 @@ struct VerifyCommand: AsyncParsableCommand {
         abstract: "Check the evidence of a move, or of all that the ledger has, again.",
         discussion: """
             For each move: that its steps are in order, in time and of the right hosts, that the evidence is of the \
-            ordered channel and of the two hosts, that suite, mode and certificate are good enough, that the probes \
-            found the ports shut, and that the bytes bear out the verdict. A move on a protected channel that lacks \
+            ordered channel and of the two hosts, that suite and mode are good enough, that the target's certificate is \
+            one that the roster says it had and that was not revoked before, that the probes found the ports shut, and \
+            that the bytes bear out the verdict. A move on a protected channel that lacks \
             the figures of its bytes, or probes, or was found out only after a restart, is 'unproven'. Records that \
             the ledger itself refuses are counted, and fail the check of any order: they may have been about it. A \
             line that a stopped writer left torn does not.
@@ -33,7 +34,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let view = try await VerificationView.read(
             options.openOperatorsLedger(settings),
             only: order.map { OrderID($0) },
-            minimum: settings.escort.minimumSuite
+            minimum: settings.escort.minimumSuite,
+            roster: options.roster(settings)
         )
         if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
         printLine(json ? try evenkeel.json(view) : view.text)

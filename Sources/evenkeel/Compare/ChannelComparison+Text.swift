@@ -6,13 +6,13 @@ import Lab
 extension ChannelComparison {
     private static let header = [
         "CHANNEL", "MOVES", "SECRET SEEN", "DOWNTIME", "AS A CLIENT FEELS IT", "TOTAL", "CPU S/GIB SOURCE",
-        "CPU S/GIB TARGET", "THROUGHPUT", "BULK TRANSFER", "TO BEGIN",
+        "CPU S/GIB TARGET", "THROUGHPUT", "BULK TRANSFER", "KNOCKS", "PINHOLE", "TO BEGIN",
     ]
 
     private var rows: [[String]] {
         channels.map { figures in
             func shown(_ value: Double?, _ format: (Double) -> String) -> String { value.map(format) ?? "-" }
-            func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
+            let milliseconds = Self.milliseconds
             let done = figures.moves.count { $0.failure == nil }
             return [
                 figures.channel.rawValue, done == figures.moves.count ? "\(done)" : "\(done) of \(figures.moves.count)",
@@ -24,6 +24,8 @@ extension ChannelComparison {
                 shown(figures.median(\.targetCPUPerGiB)) { FleetView.decimals($0) },
                 shown(figures.median(\.bytesPerSecond), Self.rate),
                 shown(figures.bulkMedian, Self.rate),
+                shown(figures.median(\.knockSeconds), milliseconds),
+                shown(figures.median(\.pinholeSeconds), milliseconds),
                 shown(figures.median(\.beginSeconds), milliseconds),
             ]
         }
@@ -39,11 +41,18 @@ extension ChannelComparison {
 
     var text: String {
         let lines = goals.map { "goal \(Self.verdict($0)): \($0.claim): \($0.seen)" }
-        let failures = channels.flatMap { figures in
-            figures.moves.compactMap(\.failure).map { "\(figures.channel.rawValue) failed: \($0)" }
-        }
-        return ([TextTable(Self.header, rows, empty: "Nothing was measured.").text, ""] + lines + failures)
+        return ([TextTable(Self.header, rows, empty: "Nothing was measured.").text, ""] + lines + besides)
             .joined(separator: "\n")
+    }
+
+    /// What is no goal: how long the proofs of the channels take, and what failed.
+    private var besides: [String] {
+        let proofs = proofs.map { "\($0.channel.rawValue) \(Self.milliseconds($0.seconds))" }.joined(separator: ", ")
+        let failures = channels.flatMap { figures in
+            figures.failures.map { "\(figures.channel.rawValue) failed: \($0)" }
+        }
+        return (proofs.isEmpty ? [] : ["the proof of the channel takes, beyond plain's beginning: \(proofs)"])
+            + failures
     }
 
     var markdown: String {
@@ -56,11 +65,16 @@ extension ChannelComparison {
             # Channels compared
 
             \(machine). \(guest). Medians; the channels took turns, so that all had the same machine. CPU is that of the \
-            whole host less what it takes at rest. Throughput: memory sent by the total time.
+            whole host less what it takes at rest. Throughput: memory sent by the total time. Knocks: the probes of the \
+            target's gates, side by side; pinhole: the opening of the gates; to begin: the proof of the channel. Bulk \
+            transfer of sealed: zeros encrypted onto the shared storage, synchronised, and read and decrypted at the \
+            target, all with openssl.
 
             \(table.joined(separator: "\n"))
 
             \(goals.joined(separator: "\n"))
+
+            \(besides.map { "- \($0)" }.joined(separator: "\n"))
 
             """
     }

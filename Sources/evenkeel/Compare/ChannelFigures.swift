@@ -12,7 +12,11 @@ struct MoveFigures: Codable, Sendable {
     var silenceSeconds: Double
     /// What somebody who pings the VM could tell.
     var detection: MoveDetection.Verdict
-    /// From the agent's word that it begins to the hypervisor's start: tunnel, pinhole and probes.
+    /// The knocks at the target's gates before the move, made side by side; `nil` where nothing goes to a port.
+    var knockSeconds: Double?
+    /// The opening of the target's gates for the source; `nil` where nothing goes to a port.
+    var pinholeSeconds: Double?
+    /// From the agent's word that it begins to the hypervisor's start: the proof of the channel.
     var beginSeconds: Double?
     /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), less what they take when nothing moves.
     var sourceCPUSeconds: Double
@@ -26,6 +30,11 @@ struct MoveFigures: Codable, Sendable {
         guard let bytes, let totalSeconds, totalSeconds > 0 else { return nil }
         return Double(bytes) / totalSeconds
     }
+    /// What knocks and pinhole add to a move; `nil` where one of them is not known.
+    var gateSeconds: Double? {
+        guard let knockSeconds, let pinholeSeconds else { return nil }
+        return knockSeconds + pinholeSeconds
+    }
     private var gibibytes: Double? { bytes.map { Double($0) / 0x1p30 } }
     var sourceCPUPerGiB: Double? { gibibytes.map { sourceCPUSeconds / $0 } }
     var targetCPUPerGiB: Double? { gibibytes.map { targetCPUSeconds / $0 } }
@@ -35,10 +44,19 @@ struct MoveFigures: Codable, Sendable {
 struct ChannelFigures: Codable, Sendable {
     var channel: Channel
     var moves: [MoveFigures] = []
-    /// Bytes per second of bulk transfers through the same path; empty where none can be made.
+    /// Bytes per second of bulk transfers through the same path.
     var bulk: [Double] = []
     /// Of one more move, under the eyes of somebody who listens; `nil` when it failed.
     var heard: Eavesdropping?
+    /// Why that one failed.
+    var listeningFailure: String?
+
+    /// Every move that failed, or that its evidence does not show to have been protected where it had to be.
+    var failures: [String] {
+        let unprotected = moves.filter { $0.failure == nil && channel != .plain && $0.verdict != .covered }
+        return moves.compactMap(\.failure) + unprotected.map { "its evidence is '\($0.verdict?.rawValue ?? "none")'" }
+            + (listeningFailure.map { ["while it was listened to: \($0)"] } ?? [])
+    }
 
     func median(_ figure: (MoveFigures) -> Double?) -> Double? {
         moves.filter { $0.failure == nil }.compactMap(figure).sorted().quantile(0.5)
@@ -52,6 +70,8 @@ struct ChannelComparison: Codable, Sendable {
     let guest: String
     let channels: [ChannelFigures]
     let goals: [Goal]
+    /// Whether a channel's moves failed or a goal was missed.
+    let failed: Bool
 
     struct Goal: Codable, Sendable, Equatable {
         var claim: String
@@ -64,8 +84,19 @@ struct ChannelComparison: Codable, Sendable {
         self.machine = machine
         self.guest = guest
         self.channels = channels
-        goals = GoalCheck(channels: channels).goals
+        let goals = GoalCheck(channels: channels).goals
+        self.goals = goals
+        failed = channels.contains { !$0.failures.isEmpty } || goals.contains { $0.holds == false }
     }
+
+    /// By how much the hypervisor starts later than under `plain`, in seconds: the proof of each channel.
+    var proofs: [(channel: Channel, seconds: Double)] {
+        let begins = channels.compactMap { figures in figures.median(\.beginSeconds).map { (figures.channel, $0) } }
+        guard let plain = begins.first(where: { $0.0 == .plain })?.1 else { return [] }
+        return begins.filter { $0.0 != .plain }.map { ($0.0, $0.1 - plain) }
+    }
+
+    static func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
 
     static func rate(_ bytesPerSecond: Double) -> String {
         "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
@@ -79,7 +110,7 @@ private struct GoalCheck {
 
     private func figures(_ channel: Channel) -> ChannelFigures? { channels.first { $0.channel == channel } }
 
-    var goals: [Goal] { [timeOfTLS, throughputOfIPsec, secrecy, beginning] }
+    var goals: [Goal] { [timeOfTLS, throughputOfIPsec, secrecy, gates] }
 
     private var timeOfTLS: Goal {
         let claim = "tls: total time at most 1.25 times plain's"
@@ -118,19 +149,19 @@ private struct GoalCheck {
         return Goal(claim: claim, holds: heard.allSatisfy { ($0.1 ?? 0 > 0) == ($0.0 == .plain) }, seen: seen)
     }
 
-    private var beginning: Goal {
+    private var gates: Goal {
         let claim = "pinhole and probes add less than 300 ms to a move"
-        guard let plain = figures(.plain)?.median(\.beginSeconds) else {
-            return Goal(claim: claim, holds: nil, seen: "not measured: plain is missing")
+        let added = channels.compactMap { figures in figures.median(\.gateSeconds).map { (figures.channel, $0) } }
+        // A sealed move goes to no port.
+        let missing = channels.map(\.channel).filter { $0 != .sealed && !added.map(\.0).contains($0) }
+        guard !added.isEmpty, missing.isEmpty else {
+            let names = missing.map(\.rawValue).joined(separator: ", ")
+            return Goal(claim: claim, holds: nil, seen: "not measured" + (names.isEmpty ? "" : ": \(names)"))
         }
-        let added = channels.filter { $0.channel != .plain }.compactMap { figures in
-            figures.median(\.beginSeconds).map { (figures.channel, $0 - plain) }
-        }
-        guard !added.isEmpty else { return Goal(claim: claim, holds: nil, seen: "not measured: no other channel") }
         return Goal(
             claim: claim,
             holds: added.allSatisfy { $0.1 < 0.3 },
-            seen: added.map { "\($0.rawValue) \(Int(($1 * 1000).rounded())) ms" }.joined(separator: ", ")
+            seen: added.map { "\($0.rawValue) \(ChannelComparison.milliseconds($1))" }.joined(separator: ", ")
         )
     }
 }

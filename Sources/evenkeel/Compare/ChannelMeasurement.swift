@@ -67,6 +67,8 @@ struct ChannelMeasurement: Sendable {
                 bytes: move.outcome?.bytesTransferred,
                 silenceSeconds: ProbeSummary(series).longestSilence,
                 detection: MoveDetection(series).verdict,
+                knockSeconds: move.knockSeconds,
+                pinholeSeconds: move.pinholeSeconds,
                 beginSeconds: move.secondsToBegin,
                 sourceCPUSeconds: after.0 - before.0 - seconds * idle.0,
                 targetCPUSeconds: after.1 - before.1 - seconds * idle.1,
@@ -77,7 +79,7 @@ struct ChannelMeasurement: Sendable {
         }
     }
 
-    func bulk(over channel: Channel, bytes: Int) async throws -> Double? {
+    func bulk(over channel: Channel, bytes: Int) async throws -> Double {
         let (source, target) = try await direction()
         return try await lab.bulkThroughput(
             from: source,

@@ -159,7 +159,8 @@ struct Demo {
             to: target.name,
             channel: .plain,
             policy: settings.policy,
-            view: view
+            view: view,
+            removed: [:]
         )
         try await ledger.append(OrderRecord.migrate(order: order))
         live.keep("evenkeel migrate \(vm.name) \(target.name) --channel plain")

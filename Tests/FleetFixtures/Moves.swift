@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+extension VMRequirements {
+    /// A small VM without disks and networks.
+    public static func sample(_ id: VMID = VMID("uuid-1"), name: String = "vm1", memoryBytes: UInt64 = 1 << 27) -> Self
+    {
+        Self(
+            id: id,
+            name: name,
+            domainType: "kvm",
+            hypervisor: HypervisorFacts(
+                type: "qemu",
+                version: 7_002_000,
+                libvirtVersion: 9_000_000,
+                architecture: "x86_64",
+                cpuModel: nil
+            ),
+            emulator: nil,
+            machine: "pc-q35-7.2",
+            architecture: "x86_64",
+            vcpus: 1,
+            memoryBytes: memoryBytes,
+            cpuXML: nil,
+            disks: [],
+            networks: []
+        )
+    }
+}
+
+extension MigrationOrder {
+    /// An order over IPsec.
+    public static func sample(
+        _ id: String = "o1",
+        vm: VMID = VMID("uuid-1"),
+        named name: String = "vm1",
+        from source: String = "h1",
+        to target: String = "h2",
+        at instant: Instant,
+        lifetime: Duration = .seconds(60),
+        issuer: Issuer = .operator
+    ) -> Self {
+        Self(
+            id: OrderID(id),
+            vm: vm,
+            vmName: name,
+            source: HostName(source),
+            target: HostName(target),
+            channel: .ipsec,
+            issuedAt: instant,
+            expires: instant + lifetime,
+            issuer: issuer,
+            reason: "a test"
+        )
+    }
+
+    /// What source and target report of a move that is made with this evidence, all at one time.
+    public func reports(of evidence: Evidence, at instant: Instant) -> [OrderReport] {
+        let outcome = MigrationOutcome(
+            startedAt: instant,
+            endedAt: instant,
+            bytesTransferred: evidence.bytesByHypervisor
+        )
+        let steps: [(HostName, OrderStep)] = [
+            (source, .accepted(requirements: .sample(vm, name: vmName))), (target, .prepared()),
+            (source, .running(progress: .begun)), (source, .done(outcome: outcome, evidence: evidence)),
+        ]
+        return steps.map { OrderReport(order: id, host: $0, at: instant, step: $1) }
+    }
+}
+
+extension MigrationProgress {
+    /// Nothing is sent yet.
+    public static let begun = Self(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
+}
+
+extension Evidence {
+    /// Of a move from h1 to h2 over IPsec in which everything was as it must be.
+    public static func sound(at instant: Instant) -> Self {
+        Self(
+            channel: .ipsec,
+            association: SecurityAssociation(
+                localIdentity: "h1",
+                peerIdentity: "h2",
+                inboundSPI: "1",
+                outboundSPI: "2",
+                suite: "AES_GCM_16-256/CURVE_25519",
+                ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
+                mode: "TUNNEL",
+                implementation: "kernel",
+                encapsulated: false
+            ),
+            bytesThroughTunnel: 100_000,
+            bytesByHypervisor: 90_000,
+            droppedAtGates: 0,
+            probes: [GateProbe(address: "10.0.0.2", port: 49152, at: instant, outcome: .shut)],
+            verdict: .covered
+        )
+    }
+}
