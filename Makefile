@@ -79,12 +79,12 @@ bench-planner:
 	stdbuf -oL .build/release/planner-bench $(BENCH)
 
 # make bench-channels  every channel beside plain, and beside bulk transfers, in the lab (root); the report lands in
-# channel-report/. Options: make bench-channels MOVES=5
+# channel-report/. Options: make bench-channels MOVES=5 LINK=1000 (links of 1 Gbit/s)
 MOVES ?= 3
 bench-channels: packages
 	$(SWIFT) build -c release --product evenkeel
 	$(SWIFT) build -c release --product evenkeel-agent
-	.build/release/evenkeel lab compare --moves $(MOVES) --report channel-report
+	.build/release/evenkeel lab compare --moves $(MOVES) $(if $(LINK),--link $(LINK)) --report channel-report
 
 # make lab-down  takes down whatever a lab left behind
 lab-down:

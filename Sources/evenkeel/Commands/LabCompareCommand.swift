@@ -30,6 +30,9 @@ struct LabCompareCommand: AsyncParsableCommand {
     @Option(help: "The size of the bulk transfers, in MiB.")
     var bulk = 256
 
+    @Option(help: "What each host's link carries, in Mbit/s, say 1000 (default: as much as the CPUs can).")
+    var link: Int?
+
     @Option(help: "Write channels.md, channels.json and channels.svg to this folder.")
     var report: String?
 
@@ -38,12 +41,15 @@ struct LabCompareCommand: AsyncParsableCommand {
         guard (0...1024).contains(fill), (0...16).contains(dirty) else {
             throw ValidationError("--fill must be 0 to 1024 and --dirty 0 to 16.")
         }
+        guard (1...100_000).contains(link ?? 1) else { throw ValidationError("--link must be 1 to 100000 Mbit/s.") }
     }
 
     func run() async throws {
         let command = self
         let comparison = try await options.inLab { plan in
-            plan.hosts = plan.hosts.map { HostPlan(number: $0.number, cores: $0.cores, memoryBytes: 2560 << 20) }
+            plan.hosts = plan.hosts.map {
+                HostPlan(number: $0.number, cores: $0.cores, memoryBytes: 2560 << 20, linkMegabits: command.link)
+            }
             plan.guests = [
                 GuestPlan(
                     number: 1,
@@ -90,8 +96,8 @@ struct LabCompareCommand: AsyncParsableCommand {
         let esp = lab.kernelHasESP ? "in the kernel" : "in user space"
         let cores = FleetView.decimals(lab.hosts.first?.capacity.cores ?? 0, 1)
         return ChannelComparison(
-            machine: "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(cores) for each host; guests by "
-                + "\(emulation); ESP \(esp)",
+            machine: "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(cores) for each host; "
+                + (link.map { "links of \($0) Mbit/s; " } ?? "") + "guests by \(emulation); ESP \(esp)",
             guest: "A guest of \(guest.memoryMiB) MiB with \(fill) MiB of data, \(FleetView.decimals(dirty, 1)) MiB "
                 + "rewritten each second",
             channels: figures
