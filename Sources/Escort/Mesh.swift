@@ -49,6 +49,7 @@ public actor Mesh {
     /// Where the peers' ssh listens, so that what goes there can be counted.
     let sshPort: Int
     let minimum: MinimumSuite
+    let mode: IPsecMode
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
@@ -75,6 +76,7 @@ public actor Mesh {
         migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
         sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
+        mode: IPsecMode = .tunnel,
         runner: CommandRunner = .local
     ) {
         self.local = local
@@ -84,6 +86,7 @@ public actor Mesh {
         self.migrationPorts = migrationPorts
         self.sshPort = sshPort
         self.minimum = minimum
+        self.mode = mode
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
         pinholes = Pinholes(runner: runner)
@@ -112,7 +115,8 @@ public actor Mesh {
             plan: wanted,
             implementation: implementation,
             migrationPorts: migrationPorts,
-            sshPort: sshPort
+            sshPort: sshPort,
+            mode: mode
         )
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
@@ -124,11 +128,14 @@ public actor Mesh {
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
+        if mode == .transport { try await checkTransport(found) }
         let configuration = try MeshConfiguration(
             plan: wanted,
             credentials: credentials,
             implementation: found,
-            minimum: minimum
+            minimum: minimum,
+            mode: mode,
+            migrationPorts: migrationPorts
         )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
@@ -174,8 +181,9 @@ public actor Mesh {
         let use = try claim(peer)
         return try await MoveMeter(
             peer: peer,
-            route: MigrationRoute(kind: .direct(address: member.inner.description)),
+            route: MigrationRoute(kind: .direct(address: member.endpoint(mode).description)),
             minimum: minimum,
+            mode: mode,
             implementation: implementation,
             use: use
         ) { [self] in try await reading(of: member) }
@@ -280,6 +288,7 @@ public actor Mesh {
         }
         for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
             try await charon.beginInitiating(peer.connection)
+            if mode == .transport { try await charon.beginInitiating(MeshConfiguration.arriving(peer)) }
         }
     }
 

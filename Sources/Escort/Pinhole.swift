@@ -10,12 +10,14 @@ struct Pinhole: Sendable, Equatable {
     /// Sets are of one family of addresses: a fleet that changes it gets new ones.
     static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
     static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
-    /// Peers with whom a migration in the clear was asked for by name.
+    /// Peers with whom a migration in the clear was asked for by name, or to which in transport mode one goes that IPsec
+    /// alone encrypts.
     static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
 
     let plan: MeshPlan
     let peer: MeshPlan.Member
     let channel: Channel
+    let mode: IPsecMode
 
     struct Element: Sendable, Hashable {
         var set: String
@@ -26,10 +28,11 @@ struct Pinhole: Sendable, Equatable {
     var elements: [Element] {
         let inner = Element(set: Self.innerSet(plan), address: peer.inner)
         let lan = Element(set: Self.lanSet(plan), address: peer.address)
+        let clear = Element(set: Self.clearSet(plan), address: peer.address)
         return switch channel {
-        case .ipsec, .ipsecTLS: [inner]
-        case .tls: [lan]
-        case .plain: [lan, Element(set: Self.clearSet(plan), address: peer.address)]
+        case .ipsec where mode == .tunnel, .ipsecTLS where mode == .tunnel: [inner]
+        case .ipsecTLS, .tls: [lan]
+        case .ipsec, .plain: [lan, clear]
         case .ssh, .sealed: []
         }
     }
@@ -62,7 +65,8 @@ extension Mesh {
         try await pinholes.close(pinhole(peer, channel), of: order)
     }
 
-    /// Lets this host send one migration to the peer in the clear: what `plain` needs at its source.
+    /// Lets this host send one migration to the peer that begins in the clear: what `plain` needs at its source, and
+    /// `ipsec` in transport mode.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.adding(hole.peer.address, to: Pinhole.clearSet(hole.plan), for: window)
@@ -77,6 +81,6 @@ extension Mesh {
 
     private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {
         guard let plan else { throw EscortError.notApplied }
-        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel)
+        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel, mode: mode)
     }
 }
