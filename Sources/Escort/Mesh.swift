@@ -128,7 +128,13 @@ public actor Mesh {
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
-        if mode == .transport { try await checkTransport(found) }
+        if mode == .transport {
+            do { try await checkTransport(found) } catch {
+                // Nothing is offered that cannot be had.
+                implementation = nil
+                throw error
+            }
+        }
         let configuration = try MeshConfiguration(
             plan: wanted,
             credentials: credentials,
@@ -282,14 +288,23 @@ public actor Mesh {
     /// Right after loading, one side opens what is missing; the other only steps in at a later call, when nothing came
     /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
-        let present = Set(try await charon.associations().map(\.name))
-        for stale in present where stale.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains(stale) {
-            try await charon.terminate(stale)
-        }
+        let associations = try await charon.associations()
+        let ours = associations.filter { $0.name.hasPrefix(MeshPlan.prefix) }
+        let ended = Set(
+            ours.filter { !configuration.connections.contains($0.name) || isOfFormerMode($0) }.map(\.name)
+        )
+        for name in ended { try await charon.terminate(name) }
+        let present = Set(associations.map(\.name)).subtracting(ended)
         for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
             try await charon.beginInitiating(peer.connection)
             if mode == .transport { try await charon.beginInitiating(MeshConfiguration.arriving(peer)) }
         }
+    }
+
+    /// Whether it was opened in the other mode, and nothing uses it any more.
+    private func isOfFormerMode(_ association: IKEAssociation) -> Bool {
+        association.children.contains { $0.mode != mode.rawValue.uppercased() }
+            && association.secondsSinceInbound.map { $0 > 3 } ?? true
     }
 
     private func unload() async throws {

@@ -104,6 +104,24 @@ extension RealMeshTests {
         }
     }
 
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `hosts change from one mode to the other, once nothing uses the SAs of before`() async throws {
+        try await Hosts.with(2) { hosts in
+            for mode in [IPsecMode.tunnel, .transport, .tunnel] {
+                let meshes = try (1...2).map { try hosts.mesh($0, mode: mode) }
+                try await hosts.eventually("\(mode) mode is there", within: .seconds(60)) {
+                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+                    for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
+                    return true
+                }
+                for (from, to) in [(1, 2), (2, 1)] {
+                    let sa = try await meshes[from - 1].establish(with: hosts.name(to))
+                    #expect(sa.mode == mode.rawValue.uppercased())
+                }
+            }
+        }
+    }
+
     /// ssh answers from either side, from a port of the migration range, too, as a client's own port may be one.
     private func expectServicesReachable(_ hosts: Hosts) async throws {
         for port in [22, 80, 3260, 16514] {

@@ -113,6 +113,7 @@ import Testing
         )
         let error = await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
         guard case .transportNotHere = error else { return nil }
+        #expect(await !mesh.isReady)
         return error?.description
     }
 
