@@ -31,8 +31,8 @@ test: packages release
 	@echo "== 2,000 torture seeds, with the release program"
 	.build/release/evenkeel simulate --torture 2000
 
-# make test-kernel-esp  EscortTests with ESP in a kernel, in an emulated guest that boots Debian's (some 15 minutes; 80 MB
-# are downloaded the first time); not part of make test. Options: make test-kernel-esp FILTER=RealGateTests
+# make test-kernel-esp  EscortTests with ESP in a kernel, in an emulated guest (half an hour; not part of make test)
+# It boots Debian's kernel, 70 MB that are downloaded the first time. Options: make test-kernel-esp FILTER=TransportModeTests
 FILTER ?= EscortTests
 test-kernel-esp: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
