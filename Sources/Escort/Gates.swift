@@ -39,6 +39,7 @@ struct Gates: Sendable {
               set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.nftType); flags timeout; }
               set \(Pinhole.lanSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
               set \(Pinhole.clearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
             }
             flush table inet \(Self.table)
             table inet \(Self.table) {
@@ -147,8 +148,8 @@ struct Gates: Sendable {
         let sealed = ["oifname \"lo\" return", "\(keyword) saddr \(inner) \(past)counter name dropped_out drop"]
         guard !plan.peers.isEmpty else { return sealed }
         let clear = plan.peers.map { peer in
-            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.clearSet(plan)) tcp dport \(ports) "
-                + "@ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
+            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.outgoingClearSet(plan))"
+                + " tcp dport \(ports) @ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
         }
         return sealed + transportOutputRules + counting + [
             "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"

@@ -10,9 +10,11 @@ struct Pinhole: Sendable, Equatable {
     /// Sets are of one family of addresses: a fleet that changes it gets new ones.
     static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
     static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
-    /// Peers with whom a migration in the clear was asked for by name, or to which in transport mode one goes that IPsec
-    /// alone encrypts.
+    /// Peers from which a migration may begin in the clear: it was asked for by name, or in transport mode IPsec alone
+    /// encrypts it.
     static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
+    /// Peers to which one may; apart from the others, as a move may come from the same peer at the same time.
+    static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.nftKeyword)" }
 
     let plan: MeshPlan
     let peer: MeshPlan.Member
@@ -69,13 +71,13 @@ extension Mesh {
     /// `ipsec` in transport mode.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
-        let change = Pinhole.adding(hole.peer.address, to: Pinhole.clearSet(hole.plan), for: window)
+        let change = Pinhole.adding(hole.peer.address, to: Pinhole.outgoingClearSet(hole.plan), for: window)
         try await runner.require("letting a move to \(peer) go in the clear", Gates.loadRuleset, input: change)
     }
 
     func forbidClear(to peer: HostName) async throws {
         let hole = try pinhole(peer, .plain)
-        let change = Pinhole.removing(hole.peer.address, from: Pinhole.clearSet(hole.plan))
+        let change = Pinhole.removing(hole.peer.address, from: Pinhole.outgoingClearSet(hole.plan))
         try await runner.require("closing the way in the clear to \(peer)", Gates.loadRuleset, input: change)
     }
 
