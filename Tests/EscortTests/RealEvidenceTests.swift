@@ -16,7 +16,7 @@ extension RealMeshTests {
             let size: UInt64 = 128 << 20
             let (address, port) = (hosts.endpoint(2, mode), mode == .tunnel ? Transfer.port : 49152)
             if mode == .transport {
-                try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(60))
+                try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(60))
             }
             let transfer = try await Transfer.start(hosts, to: address, port)
             let meter = try await meshes[0].beginMove("h2")

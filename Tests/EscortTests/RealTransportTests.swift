@@ -20,7 +20,13 @@ extension RealMeshTests {
             let channels = meshes.map { Channels(mesh: $0, tls: nil, configured: [.ipsec]) }
             for (from, to) in [(1, 2), (2, 1)] {
                 #expect(try await hosts.knock(from: from, hosts.address(to), Self.port) == .silence)
-                try await meshes[to - 1].openPinhole(for: hosts.name(from), channel: .ipsec, window: .seconds(60))
+                try await meshes[to - 1]
+                    .openPinhole(
+                        for: OrderID("o\(to)"),
+                        from: hosts.name(from),
+                        channel: .ipsec,
+                        window: .seconds(60)
+                    )
                 let passage = try await channels[from - 1]
                     .open(.ipsec, to: hosts.name(to), timeLimit: .seconds(8), window: .seconds(60))
                 #expect(passage.route.kind == .direct(address: hosts.address(to)))
@@ -57,7 +63,7 @@ extension RealMeshTests {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes(mode: .transport)
             _ = try await meshes[0].establish(with: "h2")
-            try await meshes[1].openPinhole(for: "h1", channel: .ipsec, window: .seconds(600))
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(600))
             #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
 
             // Both charons die and the SAs with them; the policies stay.
