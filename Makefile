@@ -11,7 +11,7 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 RUNS ?= 10000
 SEED ?= 1
 
-.PHONY: demo test check build release packages lint format torture compare \
+.PHONY: demo test test-kernel-esp check build release packages lint format torture compare \
 	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
@@ -30,6 +30,13 @@ test: packages release
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel
 	@echo "== 2,000 torture seeds, with the release program"
 	.build/release/evenkeel simulate --torture 2000
+
+# make test-kernel-esp  EscortTests with ESP in a kernel, in an emulated guest (half an hour; not part of make test)
+# It boots Debian's kernel, 70 MB that are downloaded the first time. Options: make test-kernel-esp FILTER=TransportModeTests
+FILTER ?= EscortTests
+test-kernel-esp: packages
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
+	@Scripts/test-kernel-esp "$(FILTER)"
 
 # make torture  random faults against every promise; a seed that breaks one is told with the faults it needs. Options:
 # make torture RUNS=100000 SEED=1

@@ -205,6 +205,9 @@ public struct EvidenceCheck: Sendable, Equatable {
             fail("its \(what) suite is '\(suite)', below \(minimum.rawValue) with X25519")
         }
         if !["TUNNEL", "TRANSPORT"].contains(association.mode) { fail("its SA's mode is '\(association.mode)'") }
+        if association.mode == "TRANSPORT", association.implementation != "kernel" {
+            fail("its SA's mode is 'TRANSPORT' in \(association.implementation), which knows tunnel mode alone")
+        }
         if association.outboundSPI.isEmpty || association.inboundSPI.isEmpty { fail("its SA has no SPI") }
     }
 

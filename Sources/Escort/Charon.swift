@@ -54,9 +54,9 @@ struct Charon: Sendable {
         )
     }
 
-    /// Starts opening a connection's child and does not wait for the outcome.
-    func beginInitiating(_ connection: String) async throws {
-        try await swanctl("opening \(connection)", ["--initiate", "--child", connection, "--timeout", "-1"])
+    /// Starts opening a child and does not wait for the outcome.
+    func beginInitiating(_ child: String) async throws {
+        try await swanctl("opening \(child)", ["--initiate", "--child", child, "--timeout", "-1"])
     }
 
     /// Asks the peer for new keys of the IKE SA; its ESP SAs stay as they are.

@@ -23,6 +23,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case peerDoesNotAnswer(HostName, reason: String)
     case authenticationFailed(HostName)
     case noProposalChosen(HostName)
+    /// The peer's mesh is for other addresses or another mode.
+    case differentSelectors(HostName)
     /// An SA is there, but not of the strength this fleet demands.
     case weakAssociation(HostName, reason: String)
     /// The peer's inner address would not be reached through the tunnel.
@@ -39,6 +41,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case gateOpen(HostName, address: String, port: Int)
     /// Whether the peer's gates are closed cannot be seen from here.
     case gateUnproven(HostName, address: String, port: Int)
+    /// Transport mode cannot be had on this host.
+    case transportNotHere(reason: String)
     /// A move to this peer is under way.
     case inUse(HostName)
 
@@ -64,6 +68,9 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
                 + " cluster, neither expired nor revoked (or the same pre-shared key), and the names of the inventory"
         case .noProposalChosen(let peer):
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
+        case .differentSelectors(let peer):
+            "\(peer) and this host do not agree on what goes through IPsec; check that both have the same inventory,"
+                + " escort.ipsec_mode and escort.migration_ports"
         case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
         case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
@@ -80,6 +87,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .gateUnproven(let peer, let address, let port):
             "whether port \(port) of \(peer) is shut at \(address) could not be seen: the network between refuses to say;"
                 + " a firewall that answers in the place of \(peer)'s gates must let them be"
+        case .transportNotHere(let reason):
+            "transport mode is not possible here: \(reason); or set escort.ipsec_mode to tunnel, on all hosts"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }

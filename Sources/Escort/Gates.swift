@@ -24,6 +24,7 @@ struct Gates: Sendable {
     /// Where the hypervisors take migrations, both ends included.
     let migrationPorts: ClosedRange<Int>
     var sshPort = 22
+    var mode = IPsecMode.tunnel
 
     /// Replaces all rules of our table at once and leaves its counters and pinholes as they are.
     var ruleset: String {
@@ -38,12 +39,13 @@ struct Gates: Sendable {
               set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.nftType); flags timeout; }
               set \(Pinhole.lanSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
               set \(Pinhole.clearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
             }
             flush table inet \(Self.table)
             table inet \(Self.table) {
               chain migration {
                 \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet(plan)) return
-                \(lanKeyword) daddr \(lan) \(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet(plan)) return
+                \(lanKeyword) daddr \(lan) \(throughTransport)\(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet(plan)) return
                 \(beginning) counter name dropped_unplanned drop
                 \(lanKeyword) daddr \(lan) \(lanKeyword) saddr != @\(Pinhole.clearSet(plan)) \
             @ih,0,32 \(Self.clearBeginnings) counter name dropped_clear drop
@@ -56,6 +58,7 @@ struct Gates: Sendable {
                 \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
                 \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
                 tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
+            \(transportInputRules.map { "    \($0)\n" }.joined())\
                 tcp dport \(ports) jump migration
               }
               chain forward {
@@ -79,6 +82,10 @@ struct Gates: Sendable {
     private var lan: String { plan.local.address.description }
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }
+    private var peerAddresses: String { plan.peers.map(\.address.description).joined(separator: ", ") }
+    private var clients: String {
+        "\(TransportPorts.clients.lowerBound)-\(TransportPorts.clients.upperBound)"
+    }
     /// The first packet of a connection: what follows belongs to one that was let in, or to none.
     private var beginning: String { "tcp flags & (syn | ack) == syn" }
 
@@ -87,6 +94,29 @@ struct Gates: Sendable {
         case .kernel: "meta ipsec missing"
         case .userSpace: "iifname != \"\(ESPImplementation.userSpaceDevice)\""
         case nil: ""
+        }
+    }
+
+    /// In transport mode a pinhole lets in what came through IPsec alone; the kernel's policies see to it that it was the
+    /// SA of the very peer that is the packet's source.
+    private var throughTransport: String { mode == .transport ? "meta ipsec exists " : "" }
+
+    /// In transport mode nothing of a migration goes on in the clear, either, where the kernel's policies are gone.
+    ///
+    /// The clients' ports keep ssh out of it, which may have one of the migration ports at its other end.
+    private var transportInputRules: [String] {
+        guard mode == .transport, !plan.peers.isEmpty else { return [] }
+        return [
+            "\(lanKeyword) saddr { \(peerAddresses) } \(lanKeyword) daddr \(lan) tcp sport \(clients) tcp dport \(ports)"
+                + " meta ipsec missing counter name dropped_in drop"
+        ]
+    }
+
+    private var transportOutputRules: [String] {
+        guard mode == .transport, !plan.peers.isEmpty else { return [] }
+        return ["tcp sport \(clients)", beginning].map {
+            "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \($0) rt ipsec missing"
+                + " counter name dropped_out drop"
         }
     }
 
@@ -103,7 +133,12 @@ struct Gates: Sendable {
             }
         let counting = plan.peers.flatMap { peer in
             [
-                through.map { "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))" },
+                through.map {
+                    mode == .tunnel
+                        ? "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))"
+                        : "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) \($0) counter name"
+                            + " \(Self.tunnelCounter(peer))"
+                },
                 "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) counter name \(Self.lanCounter(peer))",
                 "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
             ].compactMap { $0 }
@@ -113,10 +148,12 @@ struct Gates: Sendable {
         let sealed = ["oifname \"lo\" return", "\(keyword) saddr \(inner) \(past)counter name dropped_out drop"]
         guard !plan.peers.isEmpty else { return sealed }
         let clear = plan.peers.map { peer in
-            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.clearSet(plan)) tcp dport \(ports) "
-                + "@ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
+            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.outgoingClearSet(plan))"
+                + " tcp dport \(ports) @ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
         }
-        return sealed + counting + ["\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"] + clear
+        return sealed + transportOutputRules + counting + [
+            "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"
+        ] + clear
     }
 
     /// Counts what goes into the tunnel to a peer.

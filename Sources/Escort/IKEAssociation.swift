@@ -11,7 +11,10 @@ struct IKEAssociation: Sendable, Equatable {
     var spis: String
     var version: String
     var suite: Suite
+    /// Those in which migrations go to the peer, which have the association's name.
     var children: [Child]
+    /// Those in which, in transport mode, they come from it.
+    var arriving: [Child]
 
     /// One pair of ESP SAs.
     struct Child: Sendable, Equatable {
@@ -65,6 +68,9 @@ struct IKEAssociation: Sendable, Equatable {
             : nil
     }
 
+    /// Since the last packet of either direction's children came in, in seconds; `nil` before the first.
+    var secondsSinceInbound: Int? { (children + arriving).compactMap(\.secondsSinceInbound).min() }
+
     /// All IKE SAs in what `swanctl --list-sas --pretty` printed.
     static func all(in text: String) -> [Self] {
         ViciReply(pretty: text).sections
@@ -81,7 +87,9 @@ struct IKEAssociation: Sendable, Equatable {
         spis = (reply.values["initiator-spi"] ?? "") + "-" + (reply.values["responder-spi"] ?? "")
         version = reply.values["version"] ?? ""
         suite = Suite(reply)
-        children = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
+        let all = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
+        children = all.filter { $0.name == name }
+        arriving = all.filter { $0.name != name }
     }
 }
 

@@ -41,7 +41,7 @@ extension Mesh {
         deadline: ContinuousClock.Instant
     ) async throws -> Live {
         let reading = try await liveReading(of: peer, deadline: deadline)
-        if let weakness = minimum.weakness(of: reading.association, reading.child) {
+        if let weakness = minimum.weakness(of: reading.association, reading.child, mode: mode) {
             throw EscortError.weakAssociation(peer.name, reason: weakness)
         }
         try await checkRoute(to: peer, from: local, implementation)
@@ -74,8 +74,8 @@ extension Mesh {
             try await charon.beginRekeying(peer.connection, within: Self.remaining(patience))
             if try await live(peer, until: patience, where: { !old.contains($0.spis) }) != nil { return }
             // A move of the peer towards us has no meter here, but it shows in what comes in.
-            let after = TunnelReading(associations: try await charon.associations(peer.connection))
-            let isAlive = after.live.flatMap { $0.child.secondsSinceInbound }.map { $0 <= 3 } ?? false
+            let after = try await charon.associations(peer.connection)
+            let isAlive = after.compactMap(\.secondsSinceInbound).contains { $0 <= 3 }
             guard !inUse, !isAlive else {
                 throw EscortError.peerDoesNotAnswer(peer.name, reason: "it did not exchange new keys in time")
             }
@@ -83,6 +83,10 @@ extension Mesh {
             // Somebody is about to open it; a handshake that ends while we wait is as good as one of our own.
             let patience = min(deadline, .now + .milliseconds(1500))
             if try await live(peer, until: patience, where: { _ in true }) != nil { return }
+            // In transport mode the child from the peer may be there without the one to it, and serve a move.
+            if mode == .transport, before.contains(where: \.isEstablished) {
+                return try await initiate(peer, deadline: deadline)
+            }
         }
         // Also ends an attempt that waits for its next retransmission.
         try await charon.terminate(peer.connection)
@@ -114,16 +118,18 @@ extension Mesh {
             return .authenticationFailed(peer)
         }
         if said.contains("NO_PROPOSAL_CHOSEN") || said.contains("INVALID_KE_PAYLOAD") { return .noProposalChosen(peer) }
+        if said.contains("TS_UNACCEPTABLE") { return .differentSelectors(peer) }
         return .peerDoesNotAnswer(peer, reason: result.complaint)
     }
 
-    /// A device or policy that leads into the tunnel, and the inner address as the source.
+    /// A device or policy that leads into IPsec, and the address it is for as the source.
     private func checkRoute(
         to peer: MeshPlan.Member,
         from local: MeshPlan.Member,
         _ implementation: ESPImplementation
     ) async throws {
-        let result = try await runner(HostGates.ip([peer.inner.ipOption, "route", "get", peer.inner.description]))
+        let (here, there) = (local.endpoint(mode), peer.endpoint(mode))
+        let result = try await runner(HostGates.ip([there.ipOption, "route", "get", there.description]))
         let words = result.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init)
         func value(_ key: String) -> String? {
             words.firstIndex(of: key).flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
@@ -131,24 +137,21 @@ extension Mesh {
         guard result.succeeded, let device = value("dev") else {
             throw EscortError.wrongRoute(peer.name, reason: result.complaint)
         }
-        guard value("src") == local.inner.description else {
-            throw EscortError.wrongRoute(
-                peer.name,
-                reason: "packets to \(peer.inner) leave \(device) with another source"
-            )
+        guard value("src") == here.description else {
+            throw EscortError.wrongRoute(peer.name, reason: "packets to \(there) leave \(device) with another source")
         }
         switch implementation {
         case .userSpace:
             guard device == ESPImplementation.userSpaceDevice else {
-                throw EscortError.wrongRoute(peer.name, reason: "packets to \(peer.inner) leave by \(device)")
+                throw EscortError.wrongRoute(peer.name, reason: "packets to \(there) leave by \(device)")
             }
         case .kernel:
             let policies = try await runner.require(
                 "reading the kernel's IPsec policies",
-                HostGates.ip(["xfrm", "policy", "list", "dir", "out", "dst", peer.inner.hostPrefix])
+                HostGates.ip(["xfrm", "policy", "list", "dir", "out", "dst", there.hostPrefix])
             )
             guard policies.contains("proto esp") else {
-                throw EscortError.wrongRoute(peer.name, reason: "no IPsec policy covers packets to \(peer.inner)")
+                throw EscortError.wrongRoute(peer.name, reason: "no IPsec policy covers packets to \(there)")
             }
         }
     }
@@ -162,9 +165,11 @@ extension Mesh {
     ) async throws -> Live {
         let answer: CommandResult
         do {
-            answer = try await runner(Self.probe(peer.inner, port: Self.probePort, within: Self.remaining(deadline)))
+            answer = try await runner(
+                Self.probe(peer.endpoint(mode), port: Self.probePort, within: Self.remaining(deadline))
+            )
         } catch CommandError.timedOut {
-            throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.inner) did not answer in time")
+            throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.name) did not answer in time")
         }
         guard answer.succeeded || answer.standardError.contains("Connection refused") else {
             throw EscortError.noTrafficThroughTunnel(peer.name, reason: answer.complaint)

@@ -49,6 +49,7 @@ public actor Mesh {
     /// Where the peers' ssh listens, so that what goes there can be counted.
     let sshPort: Int
     let minimum: MinimumSuite
+    let mode: IPsecMode
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
@@ -75,6 +76,7 @@ public actor Mesh {
         migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
         sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
+        mode: IPsecMode = .tunnel,
         runner: CommandRunner = .local
     ) {
         self.local = local
@@ -84,6 +86,7 @@ public actor Mesh {
         self.migrationPorts = migrationPorts
         self.sshPort = sshPort
         self.minimum = minimum
+        self.mode = mode
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
         pinholes = Pinholes(runner: runner)
@@ -112,7 +115,8 @@ public actor Mesh {
             plan: wanted,
             implementation: implementation,
             migrationPorts: migrationPorts,
-            sshPort: sshPort
+            sshPort: sshPort,
+            mode: mode
         )
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
@@ -124,11 +128,20 @@ public actor Mesh {
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
+        if mode == .transport {
+            do { try await checkTransport(found) } catch {
+                // Nothing is offered that cannot be had.
+                implementation = nil
+                throw error
+            }
+        }
         let configuration = try MeshConfiguration(
             plan: wanted,
             credentials: credentials,
             implementation: found,
-            minimum: minimum
+            minimum: minimum,
+            mode: mode,
+            migrationPorts: migrationPorts
         )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
@@ -174,8 +187,9 @@ public actor Mesh {
         let use = try claim(peer)
         return try await MoveMeter(
             peer: peer,
-            route: MigrationRoute(kind: .direct(address: member.inner.description)),
+            route: MigrationRoute(kind: .direct(address: member.endpoint(mode).description)),
             minimum: minimum,
+            mode: mode,
             implementation: implementation,
             use: use
         ) { [self] in try await reading(of: member) }
@@ -274,13 +288,23 @@ public actor Mesh {
     /// Right after loading, one side opens what is missing; the other only steps in at a later call, when nothing came
     /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
-        let present = Set(try await charon.associations().map(\.name))
-        for stale in present where stale.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains(stale) {
-            try await charon.terminate(stale)
-        }
+        let associations = try await charon.associations()
+        let ours = associations.filter { $0.name.hasPrefix(MeshPlan.prefix) }
+        let ended = Set(
+            ours.filter { !configuration.connections.contains($0.name) || isOfFormerMode($0) }.map(\.name)
+        )
+        for name in ended { try await charon.terminate(name) }
+        let present = Set(associations.map(\.name)).subtracting(ended)
         for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
             try await charon.beginInitiating(peer.connection)
+            if mode == .transport { try await charon.beginInitiating(MeshConfiguration.arriving(peer)) }
         }
+    }
+
+    /// Whether it was opened in the other mode, and nothing uses it any more.
+    private func isOfFormerMode(_ association: IKEAssociation) -> Bool {
+        association.children.contains { $0.mode != mode.rawValue.uppercased() }
+            && association.secondsSinceInbound.map { $0 > 3 } ?? true
     }
 
     private func unload() async throws {

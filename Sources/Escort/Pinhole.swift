@@ -10,12 +10,16 @@ struct Pinhole: Sendable, Equatable {
     /// Sets are of one family of addresses: a fleet that changes it gets new ones.
     static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
     static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
-    /// Peers with whom a migration in the clear was asked for by name.
+    /// Peers from which a migration may begin in the clear: it was asked for by name, or in transport mode IPsec alone
+    /// encrypts it.
     static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
+    /// Peers to which one may; apart from the others, as a move may come from the same peer at the same time.
+    static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.nftKeyword)" }
 
     let plan: MeshPlan
     let peer: MeshPlan.Member
     let channel: Channel
+    let mode: IPsecMode
 
     struct Element: Sendable, Hashable {
         var set: String
@@ -26,10 +30,11 @@ struct Pinhole: Sendable, Equatable {
     var elements: [Element] {
         let inner = Element(set: Self.innerSet(plan), address: peer.inner)
         let lan = Element(set: Self.lanSet(plan), address: peer.address)
+        let clear = Element(set: Self.clearSet(plan), address: peer.address)
         return switch channel {
-        case .ipsec, .ipsecTLS: [inner]
-        case .tls: [lan]
-        case .plain: [lan, Element(set: Self.clearSet(plan), address: peer.address)]
+        case .ipsec where mode == .tunnel, .ipsecTLS where mode == .tunnel: [inner]
+        case .ipsecTLS, .tls: [lan]
+        case .ipsec, .plain: [lan, clear]
         case .ssh, .sealed: []
         }
     }
@@ -62,21 +67,22 @@ extension Mesh {
         try await pinholes.close(pinhole(peer, channel), of: order)
     }
 
-    /// Lets this host send one migration to the peer in the clear: what `plain` needs at its source.
+    /// Lets this host send one migration to the peer that begins in the clear: what `plain` needs at its source, and
+    /// `ipsec` in transport mode.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
-        let change = Pinhole.adding(hole.peer.address, to: Pinhole.clearSet(hole.plan), for: window)
+        let change = Pinhole.adding(hole.peer.address, to: Pinhole.outgoingClearSet(hole.plan), for: window)
         try await runner.require("letting a move to \(peer) go in the clear", Gates.loadRuleset, input: change)
     }
 
     func forbidClear(to peer: HostName) async throws {
         let hole = try pinhole(peer, .plain)
-        let change = Pinhole.removing(hole.peer.address, from: Pinhole.clearSet(hole.plan))
+        let change = Pinhole.removing(hole.peer.address, from: Pinhole.outgoingClearSet(hole.plan))
         try await runner.require("closing the way in the clear to \(peer)", Gates.loadRuleset, input: change)
     }
 
     private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {
         guard let plan else { throw EscortError.notApplied }
-        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel)
+        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel, mode: mode)
     }
 }

@@ -185,6 +185,14 @@ extension SettingKey {
             show: { $0.rawValue }
         ),
         key(
+            "escort.ipsec_mode",
+            "Between which addresses of the hosts IPsec goes: tunnel (the inner ones) or transport (the LAN's, needs ESP "
+                + "in the kernel); the same on all hosts.",
+            \.escort.ipsecMode,
+            parse: parseName,
+            show: { $0.rawValue }
+        ),
+        key(
             "escort.ssh_uri",
             "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system.",
             \.escort.sshURI,

@@ -67,6 +67,7 @@ import Testing
     @Test(arguments: [
         ("[IKE] received AUTHENTICATION_FAILED notify error", EscortError.authenticationFailed("h2")),
         ("[IKE] received NO_PROPOSAL_CHOSEN notify error", .noProposalChosen("h2")),
+        ("[IKE] received TS_UNACCEPTABLE notify, no CHILD_SA built", .differentSelectors("h2")),
     ])
     func `a failed handshake is told by its cause`(said: String, error: EscortError) {
         let result = CommandResult(exitCode: 1, standardOutput: said)

@@ -18,6 +18,9 @@ struct Hosts: Sendable {
     static let esp: ESPImplementation =
         getenv("EVENKEEL_TEST_ESP").map { String(cString: $0) } == "kernel" ? .kernel : .userSpace
 
+    /// The modes that such hosts can be in.
+    static let modes: [IPsecMode] = esp == .kernel ? [.tunnel, .transport] : [.tunnel]
+
     /// What is missing to run them; empty when nothing is.
     static let missing: [String] = {
         var missing = geteuid() == 0 ? [] : ["root"]
@@ -58,6 +61,8 @@ struct Hosts: Sendable {
     func name(_ host: Int) -> HostName { HostName("h\(host)") }
     func address(_ host: Int) -> String { "10.77.9.\(host)" }
     func inner(_ host: Int) -> String { "10.78.9.\(host)" }
+    /// Where IPsec reaches it.
+    func endpoint(_ host: Int, _ mode: IPsecMode) -> String { mode == .tunnel ? inner(host) : address(host) }
     func hostFolder(_ host: Int) -> String { "\(folder)/\(host)" }
     func socket(_ host: Int) -> String { "unix://\(hostFolder(host))/charon.vici" }
 
@@ -69,16 +74,17 @@ struct Hosts: Sendable {
         )
     }
 
-    func mesh(_ host: Int, key: String? = nil) throws -> Mesh {
-        mesh(host, credentials: try PreSharedKeys(text: key ?? self.key, path: "test"))
+    func mesh(_ host: Int, key: String? = nil, mode: IPsecMode = .tunnel) throws -> Mesh {
+        mesh(host, credentials: try PreSharedKeys(text: key ?? self.key, path: "test"), mode: mode)
     }
 
-    func mesh(_ host: Int, credentials: any Credentials) -> Mesh {
+    func mesh(_ host: Int, credentials: any Credentials, mode: IPsecMode = .tunnel) -> Mesh {
         Mesh(
             local: name(host),
             credentials: credentials,
             placement: .alone(folder: hostFolder(host)),
             socket: socket(host),
+            mode: mode,
             runner: runner(host)
         )
     }
@@ -105,10 +111,10 @@ struct Hosts: Sendable {
     }
 
     /// A mesh on every host, applied.
-    func meshes() async throws -> [Mesh] {
+    func meshes(mode: IPsecMode = .tunnel) async throws -> [Mesh] {
         var meshes: [Mesh] = []
         for host in 1...count {
-            let mesh = try mesh(host)
+            let mesh = try mesh(host, mode: mode)
             try await mesh.apply(inventory())
             meshes.append(mesh)
         }

@@ -185,9 +185,16 @@ import Testing
 
     @Test func `every rule that drops names an inner address, or the migration or libvirt's ports`() throws {
         let plan = try MeshPlan(inventory: Self.inventory(["h-1", "h2"]), local: HostName("h2"))
-        for implementation in [ESPImplementation.kernel, .userSpace, nil] {
-            let rules = Gates(plan: plan, implementation: implementation, migrationPorts: Mesh.defaultMigrationPorts)
-                .ruleset
+        for (implementation, mode) in [
+            (ESPImplementation.kernel, IPsecMode.tunnel), (.userSpace, .tunnel), (nil, .tunnel), (.kernel, .transport),
+            (nil, .transport),
+        ] {
+            let rules = Gates(
+                plan: plan,
+                implementation: implementation,
+                migrationPorts: Mesh.defaultMigrationPorts,
+                mode: mode
+            ).ruleset
             #expect(rules.split(separator: "\n").filter { $0.contains("jump migration") }.count == 1)
             #expect(rules.contains("tcp dport 49152-49215 jump migration"))
             for rule in rules.split(separator: "\n") where rule.contains("drop ") || rule.hasSuffix("drop") {

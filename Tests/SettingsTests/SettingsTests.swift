@@ -120,6 +120,9 @@ struct SettingsTests {
         let text = "hosts:\n  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1, libvirt_uri: '\(uri)'}"
         let settings = try? Settings.load(file: ("f.yaml", text))
         #expect((settings != nil) == isFine)
+        // In transport mode nothing leads to inner addresses.
+        let transport = try? Settings.load(file: ("f.yaml", text + "\nescort:\n  ipsec_mode: transport"))
+        #expect((transport?.escort.ipsecMode == .transport) == (isFine && !uri.contains("+tcp://")))
     }
 
     @Test func refusesTheSameHostTwice() {

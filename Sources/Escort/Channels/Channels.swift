@@ -44,6 +44,12 @@ public struct Channels: Sendable {
 
     /// Throws unless this host was set up for the channel; `plain` has rules of its own.
     public func checkConfigured(_ channel: Channel) throws(EscortError) {
+        guard channel != .plain || mesh.mode == .tunnel else {
+            throw .channelNotHere(
+                .plain,
+                reason: "in transport mode (escort.ipsec_mode) no migration passes beside IPsec"
+            )
+        }
         guard channel == .plain || configured.contains(channel) else {
             throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
         }
@@ -62,7 +68,12 @@ public struct Channels: Sendable {
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
+            let meter = try await mesh.beginMove(peer)
+            // QEMU's own stream is in the clear then, on the LAN's addresses; that it enters IPsec is the gates' to see to.
+            if mesh.mode == .transport { try await mesh.permitClear(to: peer, window: window) }
+            return IPsecPassage(meter: meter, certificate: await certificate(peer)) { [mesh] in
+                if mesh.mode == .transport { try? await mesh.forbidClear(to: peer) }
+            }
         case .ipsecTLS:
             async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Escort
+
+/// Transport mode between real charons; `make test-kernel-esp` runs them in a kernel that has ESP.
+extension RealMeshTests {
+    private static let port = 49152
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `in transport mode a stream between LAN addresses passes through the SA, and is accounted for`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes(mode: .transport)
+            for (from, to) in [(1, 2), (2, 1), (1, 2)] {
+                let sa = try await meshes[from - 1].establish(with: hosts.name(to))
+                #expect(sa.mode == "TRANSPORT" && sa.implementation == "kernel" && !sa.encapsulated)
+                #expect(sa.localIdentity == "h\(from)" && sa.peerIdentity == "h\(to)")
+            }
+            let channels = meshes.map { Channels(mesh: $0, tls: nil, configured: [.ipsec]) }
+            for (from, to) in [(1, 2), (2, 1)] {
+                #expect(try await hosts.knock(from: from, hosts.address(to), Self.port) == .silence)
+                try await meshes[to - 1]
+                    .openPinhole(
+                        for: OrderID("o\(to)"),
+                        from: hosts.name(from),
+                        channel: .ipsec,
+                        window: .seconds(60)
+                    )
+                let passage = try await channels[from - 1]
+                    .open(.ipsec, to: hosts.name(to), timeLimit: .seconds(8), window: .seconds(60))
+                #expect(passage.route.kind == .direct(address: hosts.address(to)))
+                // As QEMU's stream begins in the clear.
+                let hits = try await captured(
+                    hosts,
+                    marker: "QEVM-EVENKEEL-MARKER",
+                    from: from,
+                    on: to,
+                    to: hosts.address(to),
+                    Self.port
+                )
+                #expect(hits == 0)
+                let size: UInt64 = 1_000_000
+                let evidence = await passage.end(hypervisorBytes: size)
+                #expect(evidence.verdict == .covered && evidence.association?.mode == "TRANSPORT")
+                #expect(evidence.droppedAtGates == 0)
+                let after = try #require(evidence.after), before = try #require(evidence.before)
+                #expect(after.bytes - before.bytes >= size)
+                #expect(try await meshes[from - 1].gateCounters().clear.packets == 0)
+            }
+            // The move has ended: another stream in the clear would have to be asked for anew.
+            #expect(try await hosts.stream("QEVM-memory", from: 1, to: hosts.address(2), Self.port) == "")
+            #expect(try await meshes[0].gateCounters().clear.packets > 0)
+            // To another port the LAN carries the same bytes as ever.
+            #expect(try await captured(hosts, marker: "QEVM-EVENKEEL-MARKER", to: hosts.address(2)) > 0)
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `in transport mode nothing reaches or leaves for a migration port without an SA, and ssh does not care`()
+        async throws
+    {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes(mode: .transport)
+            _ = try await meshes[0].establish(with: "h2")
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(600))
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
+
+            // Both charons die and the SAs with them; the policies stay.
+            for host in 1...2 {
+                try await hosts.killCharon(host)
+                try await hosts.on(host, "ip xfrm state flush")
+            }
+            let isNoAnswer: @Sendable (Hosts.Answer) -> Bool = { $0 != .refusal && $0 != .connection }
+            #expect(try await isNoAnswer(hosts.knock(from: 1, hosts.address(2), Self.port)))
+            try await expectServicesReachable(hosts)
+
+            // The policies are gone, too: the source's gate holds it back.
+            try await hosts.on(1, "ip xfrm policy flush")
+            let before = try await meshes[0].gateCounters().outbound.packets
+            #expect(try await isNoAnswer(hosts.knock(from: 1, hosts.address(2), Self.port)))
+            #expect(try await meshes[0].gateCounters().outbound.packets > before)
+            try await expectServicesReachable(hosts)
+
+            // The source has no gate, either: the target's gate lets nothing in, though the source is the planned one.
+            try await hosts.on(1, "nft delete table inet evenkeel")
+            try await hosts.on(2, "ip xfrm policy flush")
+            let unplanned = try await meshes[1].gateCounters()
+            #expect(try await isNoAnswer(hosts.knock(from: 1, hosts.address(2), Self.port)))
+            let counters = try await meshes[1].gateCounters()
+            #expect(
+                counters.unplanned.packets + counters.inbound.packets
+                    > unplanned.unplanned.packets + unplanned.inbound.packets
+            )
+            try await expectServicesReachable(hosts)
+            // And it was the gate.
+            try await hosts.on(2, "nft delete table inet evenkeel")
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `hosts in different modes do not come together`() async throws {
+        try await Hosts.with(2) { hosts in
+            let mesh = try hosts.mesh(1, mode: .transport)
+            try await mesh.apply(hosts.inventory())
+            try await hosts.mesh(2).apply(hosts.inventory())
+            let error = await #expect(throws: EscortError.self) { try await mesh.establish(with: "h2") }
+            #expect(error == .differentSelectors("h2"))
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `hosts change from one mode to the other, once nothing uses the SAs of before`() async throws {
+        try await Hosts.with(2) { hosts in
+            for mode in [IPsecMode.tunnel, .transport, .tunnel] {
+                let meshes = try (1...2).map { try hosts.mesh($0, mode: mode) }
+                try await hosts.eventually("\(mode) mode is there", within: .seconds(60)) {
+                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+                    for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
+                    return true
+                }
+                for (from, to) in [(1, 2), (2, 1)] {
+                    let sa = try await meshes[from - 1].establish(with: hosts.name(to))
+                    #expect(sa.mode == mode.rawValue.uppercased())
+                }
+            }
+        }
+    }
+
+    /// ssh answers from either side, from a port of the migration range, too, as a client's own port may be one.
+    private func expectServicesReachable(_ hosts: Hosts) async throws {
+        for port in [22, 80, 3260, 16514] {
+            #expect(try await hosts.knock(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
+        }
+        for (from, to) in [(1, 2), (2, 1)] {
+            let script = """
+                perl -MIO::Socket::INET -e "IO::Socket::INET->new(LocalPort => 49160, ReuseAddr => 1, Timeout => 2, \
+                PeerAddr => \\"\(hosts.address(to)):22\\"); print \\$!"
+                """
+            #expect(try await hosts.on(from, script).contains("refused"), "from port 49160 of host \(from)")
+        }
+    }
+}
