@@ -40,6 +40,7 @@ extension AgentCore {
     /// that its source has not begun by now fails there, and its VM stays. What ended more than an hour ago has closed by
     /// itself.
     mutating func inheritGate(of life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        guard life.order.channel.usesMigrationPorts else { return }
         switch life.stage {
         case .submitted: return
         case .accepted, .running: gates.insert(life.order.id)
@@ -52,12 +53,15 @@ extension AgentCore {
 }
 
 extension AgentCore {
-    /// Whether another order from the same source has still to come through: the gate is theirs together.
+    /// Whether another order from the same source over the same channel has still to come through: the gate is theirs
+    /// together.
     ///
     /// `Escort` knows that, too, but not what an earlier life of this agent has opened.
     private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
         gates.contains { id in
-            guard id != order.id, let other = orders[id], other.order.source == order.source else { return false }
+            guard id != order.id, let other = orders[id], other.order.source == order.source,
+                other.order.channel == order.channel
+            else { return false }
             return [.accepted, .prepared, .running].contains(other.stage) && !isGateOver(other, at: instant)
         }
     }

@@ -30,7 +30,9 @@ extension AgentCore {
         effects: inout [Effect]
     ) {
         // The order may have ended while its gate was being opened; and what failed may have failed after that.
-        if let order = orders[id]?.order, !failures.isEmpty || !gates.contains(id) { shut(order, effects: &effects) }
+        if let order = orders[id]?.order, order.channel.usesMigrationPorts, !failures.isEmpty || !gates.contains(id) {
+            shut(order, effects: &effects)
+        }
         guard let life = orders[id], life.stage == .accepted else { return }
         guard !failures.isEmpty else {
             if life.order.channel == .sealed { sealedDuties[id] = SealedDuty(since: instant) }

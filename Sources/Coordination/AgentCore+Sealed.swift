@@ -10,10 +10,11 @@ import Fleet
 extension AgentCore {
     /// Takes over a sealed order from an earlier life of this agent.
     mutating func inheritSealed(_ life: OrderLife, at instant: Instant) {
-        // What the source has accepted the target may not have seen before.
-        guard life.order.channel == .sealed, life.stage > (life.order.source == host ? .submitted : .accepted) else {
-            return
-        }
+        guard life.order.channel == .sealed else { return }
+        // What the source has accepted the target may not have seen before. What the source itself has done may be
+        // missing in the ledger altogether.
+        let isNewToTarget = life.stage <= .accepted && life.handover == Handover()
+        guard life.order.source == host || !isNewToTarget else { return }
         sealedDuties[life.order.id] = SealedDuty(since: instant, isInherited: true)
     }
 
@@ -120,9 +121,9 @@ extension AgentCore {
 
     /// Says a word of this host's, which binds it at once, and goes on with what follows from it.
     private mutating func say(_ id: OrderID, _ step: OrderStep, at instant: Instant, effects: inout [Effect]) {
-        let before = orders[id]?.handover
+        var handover = orders[id]?.handover
+        guard handover?.apply(step) == true else { return }
         report(id, step, at: instant)
-        guard orders[id]?.handover != before else { return }
         sealedDuties[id]?.turn(at: instant)
         advance(id, at: instant, effects: &effects)
     }
@@ -147,20 +148,16 @@ extension OrderLife {
 
     /// Whether a host has no more to do in it.
     fileprivate func isHandoverOver(for host: HostName) -> Bool {
-        if stage.isFinal { return true }
-        return switch handover.phase {
-        case .arrived, .returned: order.target == host
-        case .saving, .offered, .released: false
-        }
+        stage.isFinal || (order.target == host && hasTargetSpoken)
     }
+
+    /// Whether the target has said how it ended for it, whatever is read of the source.
+    private var hasTargetSpoken: Bool { isDeclined || handover.restored != nil }
 
     /// Whether it is known that the VM runs, or that this host's image is not the one that it will run from.
     fileprivate func isImageUseless(for host: HostName) -> Bool {
-        if stage.isFinal { return failure?.kind != .inDoubt }
-        return switch handover.phase {
-        case .arrived, .returned: order.target == host
-        case .saving, .offered, .released: false
-        }
+        if stage == .done || failure?.runsOn == order.source { return true }
+        return order.target == host && (hasTargetSpoken || (stage.isFinal && failure?.kind != .inDoubt))
     }
 }
 
@@ -174,27 +171,56 @@ extension AgentCore {
         effects: inout [Effect]
     ) {
         busy.remove(id)
-        // The shell has told people why; it is asked again.
-        guard case .success(let recollection) = result, let life = orders[id], !life.stage.isFinal else { return }
+        guard let life = orders[id], !life.stage.isFinal, let duty = sealedDuties[id] else { return }
+        let recollection: Recollection
+        switch result {
+        case .success(let found): recollection = found
+        case .failure(var failure):
+            // The shell has told people why; it is asked again.
+            guard life.order.source == host, instant - duty.since > limits.doubt else { return }
+            (failure.kind, failure.runsOn) = (.inDoubt, nil)
+            end(id, .failure(failure), at: instant)
+            return
+        }
         sealedDuties[id]?.mustRecall = false
         sealedDuties[id]?.recollection = recollection
         sealedDuties[id]?.nextTry = instant
         if life.order.source == host {
             if life.stage < .running {
                 guard recollection.hasBegun else {
-                    sealedDuties[id] = nil
-                    fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+                    unbegun(life, recollection, at: instant, effects: &effects)
                     return
                 }
-                let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
-                report(id, .running(progress: begun), at: instant)
+                report(id, .running(progress: .none), at: instant)
             }
-            // Where it runs here, letting go had not been noted for certain, and it was taken back.
-            if recollection.hasReleased, !life.handover.isReleased, recollection.presence != .running {
+            // A note that could not be written for certain may be there all the same: then the VM was taken back.
+            let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isDeclined
+            if recollection.hasReleased, !life.handover.isReleased, !wasTakenBack {
                 report(id, .released, at: instant)
             }
         }
         advance(id, at: instant, effects: &effects)
+    }
+
+    /// Goes on with an order of this source's that no earlier life has begun.
+    private mutating func unbegun(
+        _ life: OrderLife,
+        _ recollection: Recollection,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        let id = life.order.id
+        sealedDuties[id] = nil
+        if life.stage == .submitted {
+            advance(id, at: instant, effects: &effects)
+        } else if recollection.presence == .running {
+            fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+        } else {
+            let reason =
+                "the agent was restarted and knows of no beginning, but \(life.order.vmName) is "
+                + "\(recollection.presence) on \(host): look for its image before it is started"
+            end(id, .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil)), at: instant)
+        }
     }
 
     mutating func sealed(
@@ -305,7 +331,8 @@ extension AgentCore {
         let reason = "\(life.order.vmName) is on \(host): \(cause)"
         end(life.order.id, .failure(OrderFailure(kind: kind, reason: reason, runsOn: host)), at: instant)
         // Its target should not have it, and can be asked.
-        if life.handover.isReleased { seekTwin(of: life.order.id, at: instant) }
+        let hasReleased = sealedDuties[life.order.id]?.recollection?.hasReleased == true
+        if life.handover.isReleased || hasReleased { seekTwin(of: life.order.id, at: instant) }
     }
 
     mutating func sealedLooked(_ id: OrderID, _ sighting: Sighting, at instant: Instant, effects: inout [Effect]) {
@@ -388,7 +415,10 @@ extension AgentCore {
         var runningSince: Instant?
         if case .arrived(let since) = life.handover.phase { runningSince = since }
         var notes = runningSince == nil ? ["\(life.order.target) was seen to run it; its agent did not say so"] : []
-        if case .refused(let reason) = result { notes.append("what is left of it here was not removed: \(reason)") }
+        if case .refused(let reason) = result {
+            notes.append("what is left of it here was not removed: \(reason)")
+            effects.append(.say("order \(id): \(life.order.vmName) on \(host): \(reason)", isGrave: true))
+        }
         if case .failed(let reason) = result {
             guard instant - duty.since > limits.doubt else { return }
             notes.append("what is left of it here was not removed: \(reason)")
@@ -412,5 +442,7 @@ extension AgentCore {
             evidence.verdict = image.bytes < image.imageBytes ? .leak : wasOpened ? .covered : .unknown
         }
         end(id, .success(Completion(outcome: outcome, evidence: evidence)), at: instant)
+        // Somebody may have started it here meanwhile.
+        if case .refused = result { seekTwin(of: id, at: instant) }
     }
 }

@@ -69,8 +69,7 @@ extension AgentCore {
             busy.insert(order.id)
             beginning.insert(order.id)
             progressWritten[order.id] = instant
-            let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
-            report(order.id, .running(progress: begun), at: instant)
+            report(order.id, .running(progress: .none), at: instant)
         case .running, .done, .failed: return
         }
     }
@@ -109,7 +108,9 @@ extension AgentCore {
     /// Whether a source has fallen silent before it began, and would refuse the order by now: here it must not count for
     /// ever.
     private func isUnheardOf(_ life: OrderLife, at instant: Instant) -> Bool {
-        life.order.target == host && life.stage < .running && life.handover == Handover()
+        let duty = sealedDuties[life.order.id]
+        let mayRunHere = duty.map { $0.mustRecall || $0.recollection?.hasStarted == true } ?? false
+        return life.order.target == host && life.stage < .running && life.handover == Handover() && !mayRunHere
             && instant > life.order.latestBeginning + limits.silence
     }
 
@@ -140,7 +141,7 @@ extension AgentCore {
             let (next, isBeyondCounting) = sum.addingReportingOverflow(other.requirements?.memoryBytes ?? 0)
             return isBeyondCounting ? .max : next
         }
-        gates.insert(life.order.id)
+        if life.order.channel.usesMigrationPorts { gates.insert(life.order.id) }
         effects.append(.checkTarget(life.order, requirements, promisedBytes: bytes))
     }
 

@@ -32,7 +32,7 @@ public struct Handover: Sendable, Equatable {
     private(set) var isReleased = false
     private var withdrawn: String?
     private var declined: String?
-    private var restored: Instant?
+    private(set) var restored: Instant?
 
     /// Takes in a step of the host whose it is; returns whether that changed anything.
     mutating func apply(_ step: OrderStep) -> Bool {

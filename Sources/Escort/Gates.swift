@@ -65,6 +65,7 @@ struct Gates: Sendable {
                 type filter hook forward priority filter - 10; policy accept;
                 \(keyword) daddr { \(allInner) } counter name dropped_forwarded drop
                 \(keyword) saddr { \(allInner) } counter name dropped_forwarded drop
+            \(forwardRules.map { "    \($0)\n" }.joined())\
               }
               chain output {
                 type filter hook output priority filter - 10; policy accept;
@@ -107,14 +108,22 @@ struct Gates: Sendable {
     private var transportInputRules: [String] {
         guard mode == .transport, !plan.peers.isEmpty else { return [] }
         return [
-            "\(lanKeyword) saddr { \(peerAddresses) } \(lanKeyword) daddr \(lan) tcp sport \(clients) tcp dport \(ports)"
-                + " meta ipsec missing counter name dropped_in drop"
+            "\(lanKeyword) saddr { \(peerAddresses) } \(lanKeyword) daddr \(lan) tcp sport \(clients) tcp sport != \(sshPort)"
+                + " tcp dport \(ports) meta ipsec missing counter name dropped_in drop"
+        ]
+    }
+
+    /// A guest whose packets this host sends on with its own address is not the peer that a pinhole was opened for.
+    private var forwardRules: [String] {
+        guard !plan.peers.isEmpty else { return [] }
+        return [
+            "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \(beginning) counter name dropped_forwarded drop"
         ]
     }
 
     private var transportOutputRules: [String] {
         guard mode == .transport, !plan.peers.isEmpty else { return [] }
-        return ["tcp sport \(clients)", beginning].map {
+        return ["tcp sport \(clients) tcp sport != \(sshPort)", beginning].map {
             "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \($0) rt ipsec missing"
                 + " counter name dropped_out drop"
         }

@@ -64,7 +64,7 @@ extension Mesh {
     /// Closes what is open for an order, unless another order needs it: new connections are dropped, the one that was
     /// let in stays.
     public func closePinhole(of order: OrderID, from peer: HostName, channel: Channel) async throws {
-        try await pinholes.close(pinhole(peer, channel), of: order)
+        try await pinholes.close(order, try? pinhole(peer, channel))
     }
 
     /// Lets this host send one migration to the peer that begins in the clear: what `plain` needs at its source, and

@@ -2,46 +2,51 @@
 internal import Commands
 import Fleet
 
-/// Which orders hold which openings: two from one source over one channel share theirs.
+/// Which orders hold which openings, and until when: two from one source over channels that come the same way share
+/// theirs.
 ///
 /// Changes take turns, so that the closing of one order's, however late, does not shut out the order that came after.
 actor Pinholes {
     private let runner: CommandRunner
-    private var holders: [Pinhole.Element: Set<OrderID>] = [:]
+    private var held: [OrderID: (elements: [Pinhole.Element], until: ContinuousClock.Instant)] = [:]
     private var lastChange: Task<Void, any Error>?
 
     init(runner: CommandRunner) { self.runner = runner }
 
-    /// Opens it for so long from now on, also if it is open.
+    /// Opens it for so long from now on, or for longer if another order needs that.
     func open(_ pinhole: Pinhole, for order: OrderID, window: Duration) async throws {
-        let elements = pinhole.elements
-        for element in elements { holders[element, default: []].insert(order) }
-        try await change("opening a pinhole for \(pinhole.peer.name)") { _ in
-            elements.map { Pinhole.adding($0.address, to: $0.set, for: window) }
+        held = held.filter { $0.value.until > .now }
+        held[order] = (pinhole.elements, .now + window)
+        try await change("opening a pinhole for \(pinhole.peer.name)") { pinholes in
+            pinhole.elements.compactMap { pinholes.opening(of: $0) }
         }
     }
 
-    /// Closes what nobody else holds; it need not be open.
-    func close(_ pinhole: Pinhole, of order: OrderID) async throws {
-        let elements = pinhole.elements
-        for element in elements {
-            holders[element]?.remove(order)
-            if holders[element]?.isEmpty == true { holders[element] = nil }
+    /// Closes what an order holds and nobody else does; it need not be open.
+    ///
+    /// `pinhole`: what it would hold by the present plan; for what an earlier life of this agent has opened.
+    func close(_ order: OrderID, _ pinhole: Pinhole?) async throws {
+        let elements = held.removeValue(forKey: order)?.elements ?? pinhole?.elements ?? []
+        try await change("closing the pinhole of order \(order)") { pinholes in
+            elements.map { pinholes.opening(of: $0) ?? Pinhole.removing($0.address, from: $0.set) }
         }
-        try await change("closing the pinhole for \(pinhole.peer.name)") { held in
-            elements.filter { held[$0] == nil }.map { Pinhole.removing($0.address, from: $0.set) }
-        }
+    }
+
+    /// Opens it until the last order that holds it needs it no more; `nil` where none does.
+    private func opening(of element: Pinhole.Element) -> String? {
+        let ends = held.values.filter { $0.elements.contains(element) && $0.until > .now }.map(\.until)
+        return ends.max().map { Pinhole.adding(element.address, to: element.set, for: $0 - .now) }
     }
 
     /// Loads what is to be changed when all changes before have been made.
     private func change(
         _ step: String,
-        _ commands: @Sendable @escaping ([Pinhole.Element: Set<OrderID>]) -> [String]
+        _ commands: @Sendable @escaping (isolated Pinholes) -> [String]
     ) async throws {
         let before = lastChange
         let change = Task {
             _ = await before?.result
-            let text = commands(holders).joined()
+            let text = commands(self).joined()
             guard !text.isEmpty else { return }
             try await runner.require(step, Gates.loadRuleset, input: text)
         }

@@ -21,6 +21,11 @@ extension Channel {
     public static let protected: [Channel] = allCases.filter { $0 != .plain }
 }
 
+extension Channel {
+    /// Whether the memory comes to the target's migration ports.
+    public var usesMigrationPorts: Bool { ![.ssh, .sealed].contains(self) }
+}
+
 /// How the memory is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy

@@ -211,6 +211,16 @@ public struct MigrationProgress: Codable, Sendable, Equatable {
     }
 }
 
+extension MigrationProgress {
+    /// Of a move that is about to begin.
+    public static let none = MigrationProgress(
+        elapsedSeconds: 0,
+        bytesTransferred: 0,
+        bytesRemaining: 0,
+        bytesTotal: 0
+    )
+}
+
 /// What a finished migration took, as the hypervisor says.
 ///
 /// A figure it did not give is `nil`.

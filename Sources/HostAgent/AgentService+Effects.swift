@@ -74,7 +74,7 @@ extension AgentService {
             }
             post.yield(.unsealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .release(let order):
-            let failure = sealedMoves.release(order)
+            let failure = await sealedMoves.release(order)
             post.yield(.letGo(order.id, failure: failure, at: .byTheWallClock))
         case .recall(let order):
             let result = await sealedMoves.recall(order)
@@ -134,7 +134,7 @@ extension AgentService {
     /// Notes that the order is begun; returns why it may not be.
     private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
         do {
-            if let journal, try !journal.claim(.begun, of: order, at: .byTheWallClock) {
+            if let journal, try await !claimed(order, in: journal) {
                 let reason =
                     "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
                 return OrderFailure(kind: .refused, reason: reason, runsOn: nil)
@@ -144,6 +144,12 @@ extension AgentService {
             return OrderFailure(kind: .refused, reason: reason, runsOn: host)
         }
         return nil
+    }
+
+    private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
+        try await BlockingWork.run(within: .seconds(10), "noting that the order is begun") {
+            try journal.claim(.begun, of: order, at: .byTheWallClock)
+        }
     }
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.

@@ -107,7 +107,8 @@ struct RestoreRun: Sendable {
             }
             switch seen {
             case .running: break
-            case .pausedByMigration, .paused: throw takenBack(error.kind, "it did not start: \(error.detail)")
+            case .pausedByMigration: throw takenBack(error.kind, "it did not start: \(error.detail)")
+            // Paused by its owner or an error, it may have run.
             default: throw failure(.inDoubt, "\(error.detail); the VM \(seen.map { "is \($0)" } ?? "was not seen")")
             }
         }

@@ -44,11 +44,8 @@ extension SealedWorld {
     fileprivate var problems: [String] {
         var problems = violations
         if saves > 1 { problems.append("it was begun twice") }
-        // Shut down there without anybody's word: a person is told.
-        if wasShutDown {
-            if sourceRuns { problems.append("it runs at the source, though it ran at the target") }
-            return problems
-        }
+        // Shut down without anybody's word: a person is told.
+        if wasShutDown { return problems }
         if !isOver { problems.append("it does not end") }
         if sourceRuns == targetRuns { problems.append("it runs on \(sourceRuns ? "both" : "neither")") }
         switch ledger.first(where: { $0.step.isFinal })?.step {

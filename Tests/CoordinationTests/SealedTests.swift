@@ -110,6 +110,7 @@ struct SealedTests {
     /// A source that has begun, in this life.
     private func begun() -> AgentCore {
         var core = core("h1")
+        _ = core.handle(.recalled(order.id, recollection(.running), at: .second(5)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
         _ = core.handle(.appended(.written, at: .second(5)))
         _ = core.handle(.report(report("h2", 5, .prepared(sealingKey: "key")), at: .second(5)))
@@ -173,6 +174,7 @@ struct SealedTests {
 
     @Test func withoutAKeyNothingIsBegun() {
         var core = core("h1")
+        _ = core.handle(.recalled(order.id, recollection(.running), at: .second(5)))
         _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
         _ = core.handle(.appended(.written, at: .second(5)))
         let effects = core.handle(.report(report("h2", 5, .prepared()), at: .second(5)))
@@ -232,14 +234,48 @@ struct SealedTests {
         }
     }
 
-    @Test func aLaterLifeThatWasNotEvenBegunSaysSo() {
+    /// The ledger was set back, say, to a time before the order was taken up.
+    @Test func whatTheLedgerDoesNotShowTheJournalDoes() {
+        var core = core("h1")
+        let effects = core.handle(.recalled(order.id, recollection(begun: true), at: .second(6)))
+        #expect(effects.contains(.takeBack(order)) && !effects.contains(.readRequirements(order)))
+        var fresh = self.core("h1")
+        let first = fresh.handle(.recalled(order.id, recollection(.running), at: .second(6)))
+        #expect(first == [.readRequirements(order)])
+        // An earlier life found it not running, which the save may have done.
+        let failure = OrderFailure(kind: .refused, reason: "it is not running", runsOn: nil)
+        var over = AgentCore(host: h1)
+        _ = over.handle(.order(.migrate(order: order), at: .second(1)))
+        _ = over.handle(.report(report("h1", 2, .failed(failure: failure)), at: .second(5)))
+        #expect(over.handle(.caughtUp(at: .second(5))) == [], "its image may be all there is of the VM")
+    }
+
+    @Test func aJournalThatStaysUnreadableEndsInDoubt() {
+        var core = core("h1", Self.beginning)
+        let failure = OrderFailure(kind: .inDoubt, reason: "damaged", runsOn: nil)
+        var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure), at: .second(6)))
+        #expect(end == [])
+        for second in stride(from: 8, to: 700, by: 3) where end.isEmpty {
+            guard core.handle(.tick(at: .second(second))) == [.recall(order)] else { continue }
+            end = core.handle(.recalled(order.id, .failure(failure), at: .second(second)))
+        }
+        guard case .failed(let said)? = steps(end).first else {
+            Issue.record("never given up")
+            return
+        }
+        #expect(said.kind == .inDoubt && !end.contains(.forget(order)))
+    }
+
+    @Test(arguments: [DomainPresence.running, .inactive])
+    func aLaterLifeThatWasNotEvenBegunSaysSo(_ presence: DomainPresence) {
         var core = core("h1", Array(Self.beginning.prefix(2)))
-        let end = core.handle(.recalled(order.id, recollection(.running), at: .second(6)))
+        let end = core.handle(.recalled(order.id, recollection(presence), at: .second(6)))
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.kind == .interrupted && failure.runsOn == h1)
+        let runs = presence == .running
+        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.runsOn == (runs ? h1 : nil))
     }
 
     @Test func aTargetThatReadsAnOrderLateHasNotForgottenIt() {
@@ -365,6 +401,20 @@ struct SealedTests {
         _ = other.handle(.recalled(order.id, recollection(started: true, .running), at: .second(5)))
         let running = Sighting(here: .seen(.running), there: .silent("not asked"))
         #expect(steps(other.handle(.looked(order.id, running, at: .second(6)))) == [.restored(at: .second(6))])
+        _ = other.handle(.appended(.written, at: .second(7)))
+        for second in 8...60 { #expect(other.handle(.tick(at: .second(second))) == [], "it is said once") }
+    }
+
+    /// The source let go, and lost its line; its note of that may be one that could not be written for certain.
+    @Test func aSourceThatTookTheVMBackSaysNothingOfLettingGo() {
+        let taken = Recollection(hasBegun: true, hasReleased: true, hasStarted: true, presence: .inactive)
+        var core = core("h1", Self.beginning + [Self.sealed, Self.opened])
+        let effects = core.handle(.recalled(order.id, .success(taken), at: .second(6)))
+        #expect(!steps(effects).contains(.released))
+        let declined = Self.beginning + [Self.sealed, Self.withdrawn]
+        var withdrawn = self.core("h1", declined)
+        let back = withdrawn.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(6)))
+        #expect(back == [.takeBack(order)])
     }
 
     @Test func nobodyIsTakenForDeadForEverAndNoImageIsRemovedInDoubt() {

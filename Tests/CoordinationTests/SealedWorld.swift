@@ -14,7 +14,8 @@ struct SealedWorld {
     var agents: [Agent]
     /// The source's image, which is all there is of the VM while neither runs it.
     var image = false
-    /// The VM ran at the target, was shut down there, and being transient left nothing behind.
+    /// The VM ran after it had been saved, at either host, and was shut down there; at the target, where it is transient,
+    /// it left nothing behind.
     var wasShutDown = false
     /// What an agent that died had asked of a hypervisor, and until when that may come.
     var late: [(effect: AgentCore.Effect, until: Instant)] = []
@@ -94,6 +95,11 @@ struct SealedWorld {
         if targetRuns, random.below(4) == 0, chance(1) {
             log?.append("the VM is shut down on h2")
             agents[1].vm = .absent
+            wasShutDown = true
+        }
+        if sourceRuns, saves > 0, random.below(4) == 0, chance(1) {
+            log?.append("the VM is shut down on h1")
+            agents[0].vm = .inactive
             wasShutDown = true
         }
         let index = random.below(2)
@@ -179,10 +185,8 @@ struct SealedWorld {
         if agents[1 - index].vm == .running {
             violations.append("let run on \(agents[index].host) while it runs elsewhere")
         }
-        if index == 0 {
-            if wasShutDown { violations.append("taken back after it had run at the target") }
-            image = false
-        }
+        if wasShutDown { violations.append("let run on \(agents[index].host) from an image older than its disks") }
+        if index == 0 { image = false }
     }
 
     private mutating func carryOut(_ effect: AgentCore.Effect, _ index: Int) {

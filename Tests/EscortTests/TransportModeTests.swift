@@ -69,9 +69,9 @@ import Testing
         let beginning = "tcp flags & (syn | ack) == syn"
         for rule in [
             "ip daddr 10.77.0.2 meta ipsec exists \(beginning) ip saddr @pinholes_lan_ip return",
-            "ip saddr { 10.77.0.1 } ip daddr 10.77.0.2 tcp sport 32768-65535 tcp dport 49152-49215 meta ipsec missing"
+            "ip saddr { 10.77.0.1 } ip daddr 10.77.0.2 tcp sport 32768-65535 tcp sport != 22 tcp dport 49152-49215 meta ipsec missing"
                 + " counter name dropped_in drop",
-            "ip daddr { 10.77.0.1 } tcp dport 49152-49215 tcp sport 32768-65535 rt ipsec missing"
+            "ip daddr { 10.77.0.1 } tcp dport 49152-49215 tcp sport 32768-65535 tcp sport != 22 rt ipsec missing"
                 + " counter name dropped_out drop",
             "ip daddr { 10.77.0.1 } tcp dport 49152-49215 \(beginning) rt ipsec missing counter name dropped_out drop",
             "ip daddr 10.77.0.1 tcp dport 49152-49215 rt ipsec exists counter name to_h1",

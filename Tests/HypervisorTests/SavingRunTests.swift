@@ -20,7 +20,8 @@ import Testing
     private func restore(
         _ calls: ScriptedSaving,
         _ restoration: Restoration = .arrival,
-        limit: Duration = .seconds(5)
+        limit: Duration = .seconds(5),
+        beforeStart: @Sendable @escaping () throws -> Void = {}
     ) async -> Result<Instant, HypervisorError> {
         let run = RestoreRun(
             saved: calls.saved,
@@ -28,7 +29,7 @@ import Testing
             attempt: "restore",
             calls: calls,
             limits: ScriptedSaving.limits,
-            beforeStart: {}
+            beforeStart: beforeStart
         )
         return await BlockingCall.unbounded { run.carryOut(within: limit) }
     }
@@ -139,6 +140,28 @@ import Testing
             #expect(calls.asked.withLock { $0.contains("undo") })
             #expect(FileManager.default.fileExists(atPath: calls.saved.path))
             if step != "start" { #expect(calls.asked.withLock { !$0.contains("start") }) }
+        }
+    }
+
+    @Test func whatCannotBeNotedIsNotLetRun() async throws {
+        try await withFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            let error = error(of: await restore(calls) { throw LibvirtError.operationFailed })
+            #expect(error?.kind == .failed && error?.detail.contains("does not run here") == true)
+            #expect(calls.asked.withLock { !$0.contains("start") && $0.contains("undo") })
+            #expect(FileManager.default.fileExists(atPath: calls.saved.path))
+        }
+    }
+
+    @Test func aVMThatPausedAfterItsStartIsNotEnded() async throws {
+        try await withFolder { folder in
+            let places: [DomainPresence] = [.absent, .paused]
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: places, image: image)
+            try write(calls.saved)
+            calls.on("start") { throw LibvirtError.operationFailed }
+            #expect(error(of: await restore(calls))?.kind == .inDoubt)
+            #expect(calls.asked.withLock { !$0.contains("undo") }, "it may have run and written to its disks")
         }
     }
 

@@ -36,7 +36,9 @@ struct SealedMoves: Sendable {
     /// Makes an order's key, once it is certain that its image can be opened here.
     func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
         let folder = try folder(order)
-        _ = try requireJournal()
+        guard try !requireJournal().has(.started, of: order) else {
+            throw SealingError("\(order.vmName) may have been let run here by this order before")
+        }
         try await prepareFolders(folder, imageBytes: memoryBytes, isOpenedHere: true)
         return await keys.make(for: order.id)
     }
@@ -51,7 +53,7 @@ struct SealedMoves: Sendable {
             let (file, folder) = (try file(order), try folder(order))
             let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
                 try PrivateFile.requireMemory(folder, bytes: image.imageBytes)
-                return try file.open(image, with: key, to: "\(folder)/\(order.vm).image")
+                return try file.open(image, with: key, to: Self.image(of: order, in: folder))
             }
             await keys.keep(saved, for: order.id)
             // The file that was opened had this one, or it would not have been taken.
@@ -69,9 +71,9 @@ struct SealedMoves: Sendable {
     // MARK: the source
 
     /// Notes that the image is let go; returns why that cannot be noted.
-    func release(_ order: MigrationOrder) -> String? {
+    func release(_ order: MigrationOrder) async -> String? {
         do {
-            _ = try requireJournal().claim(.released, of: order, at: .byTheWallClock)
+            try await note(.released, of: order)
             return nil
         } catch { return "\(error)" }
     }
@@ -90,8 +92,13 @@ struct SealedMoves: Sendable {
         } catch { return .failure(OrderFailure(kind: .refused, reason: "\(error)", runsOn: host)) }
         let saved: SavedVM
         do { saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) } catch {
+            let isInDoubt = error.kind == .inDoubt
             return .failure(
-                OrderFailure(kind: .migration, reason: "\(error)", runsOn: error.kind == .inDoubt ? nil : host)
+                OrderFailure(
+                    kind: isInDoubt ? .inDoubt : .migration,
+                    reason: "\(error)",
+                    runsOn: isInDoubt ? nil : host
+                )
             )
         }
         do {
@@ -122,7 +129,9 @@ struct SealedMoves: Sendable {
             case .inactive, .absent: break
             // Restored by an agent that died before it let it run.
             case .pausedByMigration:
+                try await note(.started, of: order)
                 try await hypervisor.resume(order.vm)
+                if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
                 return .success(.byTheWallClock)
             case .migratingOut, .paused: return doubt("\(order.vmName) is \(presence) on \(host)")
             }
@@ -134,13 +143,15 @@ struct SealedMoves: Sendable {
         } catch { return doubt("\(error)") }
     }
 
+    private static func image(of order: MigrationOrder, in folder: String) -> String { "\(folder)/\(order.vm).image" }
+
     /// What was saved of an order's VM: as noted, or as the image alone shows if the agent had no time to note it.
     private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
         let note = FileManager.default.contents(atPath: "\(folder)/\(note)")
         if let saved = note.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
             return saved
         }
-        let path = "\(folder)/\(order.vm).image"
+        let path = image(of: order, in: folder)
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         return SavedVM(
@@ -172,6 +183,13 @@ struct SealedMoves: Sendable {
         } catch {
             let reason = "what was done of order \(order.id) here is not known: \(error)"
             return .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
+        }
+    }
+
+    private func note(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws {
+        let journal = try requireJournal()
+        _ = try await BlockingWork.run(within: .seconds(10), "writing a note") {
+            try journal.claim(deed, of: order, at: .byTheWallClock)
         }
     }
 
@@ -208,7 +226,8 @@ struct SealedMoves: Sendable {
         do {
             let journal = try requireJournal()
             guard try !journal.has(.started, of: order) else {
-                return failure(.inDoubt, "\(order.vmName) was let run from its image before: was it shut down since?")
+                let reason = "\(order.vmName) may have been let run from its image before: was it shut down since?"
+                return failure(.inDoubt, reason)
             }
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
                 _ = try journal.claim(.started, of: order, at: .byTheWallClock)
@@ -217,7 +236,12 @@ struct SealedMoves: Sendable {
         } catch {
             guard (error as? HypervisorError)?.kind != .inDoubt else { return failure(.inDoubt, "\(error)") }
             // It is certain that it does not run, so it may be tried again.
-            do { try journal?.strike(.started, of: order) } catch { return failure(.inDoubt, "\(error)") }
+            do {
+                let journal = try requireJournal()
+                try await BlockingWork.run(within: .seconds(10), "striking out a note") {
+                    try journal.strike(.started, of: order)
+                }
+            } catch { return failure(.inDoubt, "\(error)") }
             return failure(.migration, "\(error)")
         }
     }

@@ -57,7 +57,7 @@ extension World {
             answer(host, after: 20) { .requirementsRead(order.id, AgentCore.Answer(result), at: $0) }
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
-            if failures.isEmpty { openGate(for: order, on: host) }
+            if failures.isEmpty, order.channel.usesMigrationPorts { openGate(for: order, on: host) }
             let key = order.channel == .sealed && failures.isEmpty ? "key" : nil
             if key != nil { sealed.keys[host, default: []].insert(order.id) }
             answer(host, after: 30) { .targetChecked(order.id, failures, sealingKey: key, at: $0) }

@@ -176,6 +176,7 @@ extension World {
         switch presence(of: vm, on: host) {
         case .running: answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
         case .pausedByMigration:
+            sealed.journal.insert(notes(.started, order, on: host))
             set(vm, on: host, .running, byAgent: true)
             sealed.images[host]?.remove(order.id)
             answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
