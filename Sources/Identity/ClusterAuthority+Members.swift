@@ -22,6 +22,7 @@ extension ClusterAuthority {
             return
         }
         if let before, before.revocation == nil, !replacing { throw IdentityError.alreadyMember(enrollment.name) }
+        try await requireFree(enrollment)
         try requireEmpty(target)
         var next = roster
         if before != nil { try await revokeCertificates(of: enrollment.name, compromised: replacing, in: &next) }
@@ -52,6 +53,19 @@ extension ClusterAuthority {
         )
         try save(next)
         try finish(enrollment.name, key, in: target)
+    }
+
+    /// Throws if one of its addresses is another member's: peers would take one of the two for the other.
+    private func requireFree(_ enrollment: Enrollment) async throws {
+        let own = enrollment.addresses.compactMap(Enrollment.bytes)
+        if Set(own).count < own.count, let twice = enrollment.addresses.first { throw IdentityError.sameAddress(twice) }
+        for member in roster.members where member.name != enrollment.name && member.revocation == nil {
+            let certificate = try await Certificate(pem: member.certificate, path: "certificate of \(member.name)")
+            let taken = certificate.names.compactMap(Enrollment.bytes)
+            for (address, bytes) in zip(enrollment.addresses, own) where taken.contains(bytes) {
+                throw IdentityError.addressTaken(address, by: member.name)
+            }
+        }
     }
 
     /// Whether the member is missing, or a call of `add` for it was cut short.

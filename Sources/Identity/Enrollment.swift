@@ -21,13 +21,17 @@ public struct Enrollment: Sendable, Equatable {
         guard text.utf8.count <= 63, let first = text.utf8.first, isAlphanumeric(first),
             text.utf8.allSatisfy({ isAlphanumeric($0) || "-._".utf8.contains($0) })
         else { throw .badName(text) }
-        for address in [address, inner] {
-            var bytes = in6_addr()
-            guard inet_pton(AF_INET, address, &bytes) == 1 || inet_pton(AF_INET6, address, &bytes) == 1 else {
-                throw .badAddress(address)
-            }
-        }
+        for address in [address, inner] where bytes(of: address) == nil { throw .badAddress(address) }
         return Enrollment(name: .host(name), addresses: [address, inner])
+    }
+
+    /// An IPv4 or IPv6 address as the network has it, however it is written; `nil`: it is none.
+    static func bytes(of address: String) -> [UInt8]? {
+        for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
+            var bytes = [UInt8](repeating: 0, count: count)
+            if inet_pton(family, address, &bytes) == 1 { return bytes }
+        }
+        return nil
     }
 
     /// The common name: with a blank in it, nothing of controller and operator can pass for a host's.

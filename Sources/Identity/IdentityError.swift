@@ -33,6 +33,9 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     case revoked(LedgerWriter, reason: String)
     case badName(String)
     case badAddress(String)
+    /// A host's address on the LAN and the one inside the tunnels are the same.
+    case sameAddress(String)
+    case addressTaken(String, by: LedgerWriter)
     case alreadyMember(LedgerWriter)
     case unknownMember(LedgerWriter, known: [String])
     /// The next step of a rotation would leave behind hosts that have not seen the step before.
@@ -73,6 +76,11 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
         case .badName(let name):
             "'\(name)' is no host name: 1 to 63 letters, digits, '-', '.' or '_' that begin with a letter or digit"
         case .badAddress(let address): "'\(address)' is not an IP address"
+        case .sameAddress(let address):
+            "\(address) cannot be both the host's address on the LAN and the one inside the tunnels: choose another for the"
+                + " tunnels, which exists nowhere else"
+        case .addressTaken(let address, let member):
+            "\(address) is an address of \(member): give this host another, or remove that one first"
         case .alreadyMember(let name): "\(name) is in the cluster already; --replace gives it new keys"
         case .unknownMember(let name, let known):
             "\(name) is not in the cluster; there are \(known.joined(separator: ", "))"

@@ -24,8 +24,10 @@ enum ManualOrderError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .unknownHost(let host, let known):
-            "no agent of a host '\(host)' writes to the ledger; known are: "
-                + known.map(\.rawValue).joined(separator: ", ")
+            "no agent of a host '\(host)' writes to the ledger; "
+                + (known.isEmpty
+                    ? "none does yet: is evenkeel-agent running?"
+                    : "known are: \(known.map(\.rawValue).joined(separator: ", "))")
         case .removed(let host, let at):
             "\(host) was removed from the cluster on \(at.readable): nothing moves to it or from it;"
                 + " \(host.additionInWords)"

@@ -52,6 +52,27 @@ import Testing
         }
     }
 
+    @Test func `no two hosts have an address together, until one is removed`() async throws {
+        try await Cluster.with { cluster in
+            try await cluster.add(1)
+            func add(_ address: String, _ inner: String) async throws {
+                let enrollment = try Enrollment.host(HostName("h2"), address: address, inner: inner)
+                try await cluster.authority.add(enrollment, folder: cluster.memberFolder("h2"))
+            }
+            let h1 = LedgerWriter.host(HostName("h1"))
+            for (address, inner, taken) in [
+                ("10.0.0.1", "10.1.0.2", "10.0.0.1"), ("10.0.0.2", "10.1.0.1", "10.1.0.1"),
+                ("10.1.0.1", "10.1.0.2", "10.1.0.1"),
+            ] {
+                await #expect(throws: IdentityError.addressTaken(taken, by: h1)) { try await add(address, inner) }
+            }
+            await #expect(throws: IdentityError.sameAddress("fd00::2")) { try await add("fd00::2", "FD00:0::2") }
+            #expect(await cluster.authority.roster.members.count == 1)
+            try await cluster.authority.remove(h1, reason: "gone", ends: [:])
+            try await add("10.0.0.1", "10.1.0.1")
+        }
+    }
+
     @Test func `two commands cannot change the cluster at the same time`() async throws {
         try await Cluster.with { cluster in
             await #expect(throws: ProcessLock.Failure.self) {
