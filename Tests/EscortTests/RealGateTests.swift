@@ -45,6 +45,26 @@ extension RealMeshTests {
         }
     }
 
+    @Test func `a guest behind the planned peer's own address does not come through its pinhole`() async throws {
+        try await Hosts.with(3) { hosts in
+            let meshes = try await hosts.meshes()
+            // Host 3 stands for a guest of host 1, on a network that leaves by host 1's address.
+            try await meshes[2].remove()
+            try await hosts.on(1, "sysctl -qw net.ipv4.ip_forward=1")
+            try await hosts.on(1, "nft add table ip guests")
+            try await hosts.on(1, "nft add chain ip guests out \"{ type nat hook postrouting priority srcnat; }\"")
+            try await hosts.on(1, "nft add rule ip guests out ip saddr \(hosts.address(3)) masquerade")
+            try await hosts.on(3, "ip route add \(hosts.address(2)) via \(hosts.address(1))")
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(300))
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
+            #expect(try await hosts.knock(from: 3, hosts.address(2), Self.port) == .silence)
+            #expect(try await meshes[0].gateCounters().forwarded.packets > 0)
+            // Without host 1's gates it does.
+            try await hosts.on(1, "nft delete table inet evenkeel")
+            #expect(try await hosts.knock(from: 3, hosts.address(2), Self.port) == .refusal)
+        }
+    }
+
     @Test func `a probe finds the gates shut, and open where there are none`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
