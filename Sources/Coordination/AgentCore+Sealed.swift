@@ -144,7 +144,8 @@ extension AgentCore {
 }
 
 extension OrderLife {
-    var isDeclined: Bool { if case .returned = handover.phase { true } else { false } }
+    /// Whether the VM is the source's again: withdrawn or declined.
+    var isReturned: Bool { if case .returned = handover.phase { true } else { false } }
 
     /// Whether a host has no more to do in it.
     fileprivate func isHandoverOver(for host: HostName) -> Bool {
@@ -152,7 +153,7 @@ extension OrderLife {
     }
 
     /// Whether the target has said how it ended for it, whatever is read of the source.
-    private var hasTargetSpoken: Bool { isDeclined || handover.restored != nil }
+    private var hasTargetSpoken: Bool { isReturned || handover.restored != nil }
 
     /// Whether it is known that the VM runs, or that this host's image is not the one that it will run from.
     fileprivate func isImageUseless(for host: HostName) -> Bool {
@@ -194,7 +195,7 @@ extension AgentCore {
                 report(id, .running(progress: .none), at: instant)
             }
             // A note that could not be written for certain may be there all the same: then the VM was taken back.
-            let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isDeclined
+            let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isReturned
             if recollection.hasReleased, !life.handover.isReleased, !wasTakenBack {
                 report(id, .released, at: instant)
             }
@@ -261,7 +262,7 @@ extension AgentCore {
         effects: inout [Effect]
     ) {
         busy.remove(id)
-        guard let life = orders[id], !life.stage.isFinal, !life.isDeclined else { return }
+        guard let life = orders[id], !life.stage.isFinal, !life.isReturned else { return }
         switch result {
         case .success(let digest):
             sealedDuties[id]?.openedAt = instant

@@ -134,7 +134,7 @@ extension AgentCore {
         }
         let promised = orders.values.filter { other in
             other.order.id != life.order.id && other.order.target == host && !other.stage.isFinal
-                && (other.stage > .accepted || targetChecked.contains(other.order.id)) && !other.isDeclined
+                && (other.stage > .accepted || targetChecked.contains(other.order.id)) && !other.isReturned
         }
         let bytes = promised.reduce(UInt64(0)) { sum, other in
             // The figures are other hosts': none may end this agent.

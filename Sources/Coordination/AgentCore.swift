@@ -308,12 +308,10 @@ extension AgentCore {
     private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let id = life.order.id
         inheritSealed(life, at: instant)
+        // Of a sealed order this host's own disk may know what the ledger does not show.
+        if sealedDuties[id] != nil, !life.stage.isFinal { return }
         switch life.stage {
         case .submitted, .done: break
-        // What the ledger does not show this host's own disk may.
-        case .accepted where sealedDuties[id] != nil, .prepared where sealedDuties[id] != nil,
-            .running where sealedDuties[id] != nil:
-            break
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.
             fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
