@@ -27,7 +27,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case differentSelectors(HostName)
     /// An SA is there, but not of the strength this fleet demands.
     case weakAssociation(HostName, reason: String)
-    /// The peer's inner address would not be reached through the tunnel.
+    /// The peer would not be reached through IPsec.
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
     case noTrafficThroughTunnel(HostName, reason: String)
@@ -43,6 +43,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case gateUnproven(HostName, address: String, port: Int)
     /// Transport mode cannot be had on this host.
     case transportNotHere(reason: String)
+    /// Migrations go on that would go on in the clear; the addresses and ports they go to.
+    case streamsUnderWay(to: [String])
     /// A move to this peer is under way.
     case inUse(HostName)
 
@@ -72,7 +74,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(peer) and this host do not agree on what goes through IPsec; check that both have the same inventory,"
                 + " escort.ipsec_mode and escort.migration_ports"
         case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
-        case .wrongRoute(let peer, let reason): "the inner address of \(peer) is not routed into the tunnel: \(reason)"
+        case .wrongRoute(let peer, let reason): "what goes to \(peer) is not led into IPsec: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
         case .noTLS(let peer, let reason):
@@ -89,6 +91,9 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
                 + " a firewall that answers in the place of \(peer)'s gates must let them be"
         case .transportNotHere(let reason):
             "transport mode is not possible here: \(reason); or set escort.ipsec_mode to tunnel, on all hosts"
+        case .streamsUnderWay(let ends):
+            "migrations to \(ends.joined(separator: ", ")) are under way and would go on in the clear without the mesh;"
+                + " wait for their end, or end them ('virsh domjobabort'), and try again"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
         }

@@ -13,10 +13,6 @@ struct Gates: Sendable {
     static let routeMetric = "4000000000"
     /// Where libvirt listens without encryption and without asking who comes.
     static let libvirtPort = 16509
-    /// How QEMU's streams begin in the clear: `QEVM`, and the magic of its parallel connections.
-    ///
-    /// QEMU: `QEMU_VM_FILE_MAGIC` in migration/savevm.h, `MULTIFD_MAGIC` in migration/multifd.h.
-    static let clearBeginnings = "{ 0x5145564d, 0x11223344 }"
 
     let plan: MeshPlan
     /// `nil`: nobody knows yet who encrypts, so nothing passes at all.
@@ -40,15 +36,13 @@ struct Gates: Sendable {
               set \(Pinhole.lanSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
               set \(Pinhole.clearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
               set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
+            \(streamSets.map { "  \($0)" }.joined(separator: "\n"))
             }
             flush table inet \(Self.table)
             table inet \(Self.table) {
               chain migration {
                 \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet(plan)) return
-                \(lanKeyword) daddr \(lan) \(throughTransport)\(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet(plan)) return
-                \(beginning) counter name dropped_unplanned drop
-                \(lanKeyword) daddr \(lan) \(lanKeyword) saddr != @\(Pinhole.clearSet(plan)) \
-            @ih,0,32 \(Self.clearBeginnings) counter name dropped_clear drop
+            \(arrivalRules.map { "    \($0)\n" }.joined())\
               }
               chain input {
                 type filter hook input priority filter - 10; policy accept;
@@ -58,7 +52,6 @@ struct Gates: Sendable {
                 \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
                 \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
                 tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
-            \(transportInputRules.map { "    \($0)\n" }.joined())\
                 tcp dport \(ports) jump migration
               }
               chain forward {
@@ -76,19 +69,16 @@ struct Gates: Sendable {
             """
     }
 
-    private var ports: String { "\(migrationPorts.lowerBound)-\(migrationPorts.upperBound)" }
+    var ports: String { "\(migrationPorts.lowerBound)-\(migrationPorts.upperBound)" }
     private var keyword: String { plan.local.inner.nftKeyword }
     private var inner: String { plan.local.inner.description }
-    private var lanKeyword: String { plan.local.address.nftKeyword }
-    private var lan: String { plan.local.address.description }
+    var lanKeyword: String { plan.local.address.nftKeyword }
+    var lan: String { plan.local.address.description }
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }
-    private var peerAddresses: String { plan.peers.map(\.address.description).joined(separator: ", ") }
-    private var clients: String {
-        "\(TransportPorts.clients.lowerBound)-\(TransportPorts.clients.upperBound)"
-    }
+    var peerAddresses: String { plan.peers.map(\.address.description).joined(separator: ", ") }
     /// The first packet of a connection: what follows belongs to one that was let in, or to none.
-    private var beginning: String { "tcp flags & (syn | ack) == syn" }
+    var beginning: String { "tcp flags & (syn | ack) == syn" }
 
     private var notThroughTunnelInwards: String {
         switch implementation {
@@ -98,35 +88,12 @@ struct Gates: Sendable {
         }
     }
 
-    /// In transport mode a pinhole lets in what came through IPsec alone; the kernel's policies see to it that it was the
-    /// SA of the very peer that is the packet's source.
-    private var throughTransport: String { mode == .transport ? "meta ipsec exists " : "" }
-
-    /// In transport mode nothing of a migration goes on in the clear, either, where the kernel's policies are gone.
-    ///
-    /// The clients' ports keep ssh out of it, which may have one of the migration ports at its other end.
-    private var transportInputRules: [String] {
-        guard mode == .transport, !plan.peers.isEmpty else { return [] }
-        return [
-            "\(lanKeyword) saddr { \(peerAddresses) } \(lanKeyword) daddr \(lan) tcp sport \(clients) tcp sport != \(sshPort)"
-                + " tcp dport \(ports) meta ipsec missing counter name dropped_in drop"
-        ]
-    }
-
     /// A guest whose packets this host sends on with its own address is not the peer that a pinhole was opened for.
     private var forwardRules: [String] {
         guard !plan.peers.isEmpty else { return [] }
         return [
             "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \(beginning) counter name dropped_forwarded drop"
         ]
-    }
-
-    private var transportOutputRules: [String] {
-        guard mode == .transport, !plan.peers.isEmpty else { return [] }
-        return ["tcp sport \(clients) tcp sport != \(sshPort)", beginning].map {
-            "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \($0) rt ipsec missing"
-                + " counter name dropped_out drop"
-        }
     }
 
     private var outputRules: [String] {
@@ -155,14 +122,10 @@ struct Gates: Sendable {
         // Who uses the inner address speaks to a peer, or to one that was a peer a moment ago: whoever it is, what does
         // not enter IPsec stays here.
         let sealed = ["oifname \"lo\" return", "\(keyword) saddr \(inner) \(past)counter name dropped_out drop"]
-        guard !plan.peers.isEmpty else { return sealed }
-        let clear = plan.peers.map { peer in
-            "\(lanKeyword) daddr \(peer.address) \(lanKeyword) daddr != @\(Pinhole.outgoingClearSet(plan))"
-                + " tcp dport \(ports) @ih,0,32 \(Self.clearBeginnings) counter name \(Self.clearCounter(peer)) drop"
-        }
-        return sealed + transportOutputRules + counting + [
+        guard !plan.peers.isEmpty else { return sealed + departureRules }
+        return sealed + departureRules + counting + [
             "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"
-        ] + clear
+        ]
     }
 
     /// Counts what goes into the tunnel to a peer.

@@ -15,6 +15,8 @@ struct IKEAssociation: Sendable, Equatable {
     var children: [Child]
     /// Those in which, in transport mode, they come from it.
     var arriving: [Child]
+    /// Since its keys were agreed on for the first time, in seconds; `nil` until then.
+    var age: Int?
 
     /// One pair of ESP SAs.
     struct Child: Sendable, Equatable {
@@ -26,6 +28,8 @@ struct IKEAssociation: Sendable, Equatable {
         var inboundSPI: String
         var outboundSPI: String
         var suite: Suite
+        /// What it leads to at the peer, as charon writes it: `10.77.0.2/32[tcp/49152-49215]`.
+        var remoteSelectors: [String]
         /// `nil` when charon gave no figure.
         var inbound: TrafficCounters?
         var outbound: TrafficCounters?
@@ -71,6 +75,15 @@ struct IKEAssociation: Sendable, Equatable {
     /// Since the last packet of either direction's children came in, in seconds; `nil` before the first.
     var secondsSinceInbound: Int? { (children + arriving).compactMap(\.secondsSinceInbound).min() }
 
+    /// Those of the names that an established association should have and none has.
+    ///
+    /// Right after the association's beginning its children are still to come.
+    static func lostChildren(of names: [String], _ associations: [Self]) -> [String] {
+        guard associations.allSatisfy({ $0.isEstablished && $0.age.map { $0 >= 10 } ?? false }) else { return [] }
+        let present = associations.flatMap { $0.children + $0.arriving }.map(\.name)
+        return names.filter { !present.contains($0) }
+    }
+
     /// All IKE SAs in what `swanctl --list-sas --pretty` printed.
     static func all(in text: String) -> [Self] {
         ViciReply(pretty: text).sections
@@ -87,6 +100,7 @@ struct IKEAssociation: Sendable, Equatable {
         spis = (reply.values["initiator-spi"] ?? "") + "-" + (reply.values["responder-spi"] ?? "")
         version = reply.values["version"] ?? ""
         suite = Suite(reply)
+        age = reply.number("established")
         let all = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
         children = all.filter { $0.name == name }
         arriving = all.filter { $0.name != name }
@@ -103,6 +117,7 @@ extension IKEAssociation.Child {
         inboundSPI = reply.values["spi-in"] ?? ""
         outboundSPI = reply.values["spi-out"] ?? ""
         suite = IKEAssociation.Suite(reply)
+        remoteSelectors = reply.lists["remote-ts"] ?? []
         inbound = Self.counters(reply, "in")
         outbound = Self.counters(reply, "out")
         secondsSinceInbound = reply.number("use-in")

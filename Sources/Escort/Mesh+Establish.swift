@@ -44,6 +44,11 @@ extension Mesh {
         if let weakness = minimum.weakness(of: reading.association, reading.child, mode: mode) {
             throw EscortError.weakAssociation(peer.name, reason: weakness)
         }
+        if mode == .transport,
+            !TransportPorts(migration: migrationPorts).isCovered(by: reading.child.remoteSelectors)
+        {
+            throw EscortError.differentSelectors(peer.name)
+        }
         try await checkRoute(to: peer, from: local, implementation)
         return try await proveTraffic(with: peer, before: reading.child, deadline: deadline)
     }

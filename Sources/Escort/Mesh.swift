@@ -54,6 +54,7 @@ public actor Mesh {
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
+    private var isUnloaded = false
     /// Credentials were written that charon has not loaded yet; after a start nobody knows.
     private var mustReload = true
     private var ownsAddress = false
@@ -130,8 +131,9 @@ public actor Mesh {
         guard let found else { return }
         if mode == .transport {
             do { try await checkTransport(found) } catch {
-                // Nothing is offered that cannot be had.
+                // Nothing is offered that cannot be had, and nothing stays in force with the credentials of before.
                 implementation = nil
+                if !isUnloaded { try await unload() }
                 throw error
             }
         }
@@ -162,8 +164,14 @@ public actor Mesh {
     }
 
     /// Undoes everything this instance made on the host: tunnels, address, routes, rules, file.
+    ///
+    /// `EscortError.streamsUnderWay` while there are migrations between LAN addresses that IPsec alone encrypts.
     public func remove() async throws {
         guard let plan else { return }
+        let streams = try await hostGates.streamsThroughIPsec(plan, ports: migrationPorts)
+        guard streams.isEmpty else {
+            throw EscortError.streamsUnderWay(to: streams.map { "\($0.peer) port \($0.destination)" })
+        }
         do {
             try await unload()
         } catch EscortError.charonNotRunning {
@@ -173,7 +181,6 @@ public actor Mesh {
         _ = try await placement.credentials.put([])
         try await hostGates.open(removing: ownsAddress ? plan.local.inner : nil, family: plan.local.inner.family)
         self.plan = nil
-        loadedText = nil
         ownsAddress = false
     }
 
@@ -271,6 +278,7 @@ public actor Mesh {
         try await PrivateFile.write(configuration.text, to: placement.file)
         try await charon.load(placement.loaded, clearing: mustReload)
         mustReload = false
+        isUnloaded = false
         let missing = configuration.connections.subtracting(try await charon.connectionNames())
         guard missing.isEmpty else {
             throw EscortError.refused(
@@ -295,15 +303,21 @@ public actor Mesh {
         )
         for name in ended { try await charon.terminate(name) }
         let present = Set(associations.map(\.name)).subtracting(ended)
-        for peer in plan.peers where !present.contains(peer.connection) && (!isNew || plan.initiates(to: peer)) {
-            try await charon.beginInitiating(peer.connection)
-            if mode == .transport { try await charon.beginInitiating(MeshConfiguration.arriving(peer)) }
+        for peer in plan.peers where !isNew || plan.initiates(to: peer) {
+            let names = MeshConfiguration.childNames(peer, mode)
+            guard present.contains(peer.connection) else {
+                for name in names { try await charon.beginInitiating(name) }
+                continue
+            }
+            guard plan.initiates(to: peer) else { continue }
+            let lost = IKEAssociation.lostChildren(of: names, associations.filter { $0.name == peer.connection })
+            for name in lost { try await charon.beginInitiating(name) }
         }
     }
 
     /// Whether it was opened in the other mode, and nothing uses it any more.
     private func isOfFormerMode(_ association: IKEAssociation) -> Bool {
-        association.children.contains { $0.mode != mode.rawValue.uppercased() }
+        (association.children + association.arriving).contains { $0.mode != mode.rawValue.uppercased() }
             && association.secondsSinceInbound.map { $0 > 3 } ?? true
     }
 
@@ -313,5 +327,8 @@ public actor Mesh {
         for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {
             try await charon.terminate(association.name)
         }
+        loadedText = nil
+        mustReload = true
+        isUnloaded = true
     }
 }

@@ -112,6 +112,11 @@ struct MeshConfiguration: Sendable {
         MeshPlan.prefix + "_from-" + peer.connection.dropFirst(MeshPlan.prefix.count)
     }
 
+    /// The children that lead to and from a peer.
+    static func childNames(_ peer: MeshPlan.Member, _ mode: IPsecMode) -> [String] {
+        mode == .tunnel ? [peer.connection] : [peer.connection, arriving(peer)]
+    }
+
     /// In transport mode one child for each direction, as the ports are those of the side that a migration goes to: what
     /// is the one's child towards its peer is the other's from it.
     private static func children(

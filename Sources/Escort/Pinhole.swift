@@ -10,10 +10,9 @@ struct Pinhole: Sendable, Equatable {
     /// Sets are of one family of addresses: a fleet that changes it gets new ones.
     static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
     static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
-    /// Peers from which a migration may begin in the clear: it was asked for by name, or in transport mode IPsec alone
-    /// encrypts it.
+    /// Peers from which a migration in the clear was asked for by name.
     static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
-    /// Peers to which one may; apart from the others, as a move may come from the same peer at the same time.
+    /// Peers to which one was; apart from the others, as a move may come from the same peer at the same time.
     static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.nftKeyword)" }
 
     let plan: MeshPlan
@@ -33,8 +32,8 @@ struct Pinhole: Sendable, Equatable {
         let clear = Element(set: Self.clearSet(plan), address: peer.address)
         return switch channel {
         case .ipsec where mode == .tunnel, .ipsecTLS where mode == .tunnel: [inner]
-        case .ipsecTLS, .tls: [lan]
-        case .ipsec, .plain: [lan, clear]
+        case .ipsec, .ipsecTLS, .tls: [lan]
+        case .plain: [lan, clear]
         case .ssh, .sealed: []
         }
     }
@@ -57,7 +56,11 @@ struct Pinhole: Sendable, Equatable {
 
 extension Mesh {
     /// Opens this host's migration ports for an order's source, for the time in which its move may begin.
+    ///
+    /// In transport mode `tls` comes through IPsec, too: there it throws where the peer has no such SA with this host,
+    /// since it is in the other mode, for instance.
     public func openPinhole(for order: OrderID, from peer: HostName, channel: Channel, window: Duration) async throws {
+        if mode == .transport, channel == .tls { _ = try await establish(with: peer) }
         try await pinholes.open(pinhole(peer, channel), for: order, window: window)
     }
 
@@ -67,8 +70,7 @@ extension Mesh {
         try await pinholes.close(order, try? pinhole(peer, channel))
     }
 
-    /// Lets this host send one migration to the peer that begins in the clear: what `plain` needs at its source, and
-    /// `ipsec` in transport mode.
+    /// Lets this host send a migration in the clear to the peer: what `plain` needs at its source.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.adding(hole.peer.address, to: Pinhole.outgoingClearSet(hole.plan), for: window)

@@ -8,22 +8,42 @@ enum PortKnock {
     /// From this process's network: `shut` if nothing came back for so long, counted from when the request had been sent.
     ///
     /// A host that is short of CPU must not take its own slowness for a shut port.
-    static func local(_ address: String, _ port: Int, _ patience: Duration) async -> GateProbe.Outcome {
+    static func local(
+        _ address: String,
+        _ port: Int,
+        _ source: Int?,
+        _ patience: Duration
+    ) async -> GateProbe.Outcome {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
-                continuation.resume(returning: connect(address, port, milliseconds: Int32(patience.inSeconds * 1000)))
+                let milliseconds = Int32(patience.inSeconds * 1000)
+                continuation.resume(returning: knock(address, port, from: source, milliseconds: milliseconds))
             }
         }
     }
 
-    private static func connect(_ text: String, _ port: Int, milliseconds: Int32) -> GateProbe.Outcome {
+    private static func knock(
+        _ text: String,
+        _ port: Int,
+        from source: Int?,
+        milliseconds: Int32
+    ) -> GateProbe.Outcome {
         guard let address = IPAddress(text), let port = UInt16(exactly: port) else { return .unknown }
         let family = address.family == .v4 ? AF_INET : AF_INET6
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, 0)
         guard descriptor >= 0 else { return .unknown }
         defer { close(descriptor) }
-        let result = address.family == .v4 ? connect4(descriptor, text, port) : connect6(descriptor, text, port)
+        if let source {
+            // For several knocks at a time from the one port.
+            var on: Int32 = 1
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+            let anyAddress = address.family == .v4 ? "0.0.0.0" : "::"
+            guard let source = UInt16(exactly: source),
+                with(anyAddress, source, address.family, { bind(descriptor, $0, $1) }) == 0
+            else { return .unknown }
+        }
+        let result = with(text, port, address.family) { connect(descriptor, $0, $1) }
         if result == 0 { return .open }
         guard errno == EINPROGRESS else { return errno == ECONNREFUSED ? .open : .unknown }
         var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
@@ -36,27 +56,35 @@ enum PortKnock {
         return failure == 0 || failure == ECONNREFUSED ? .open : .unknown
     }
 
-    private static func connect4(_ descriptor: Int32, _ text: String, _ port: UInt16) -> Int32 {
-        var peer = sockaddr_in()
-        peer.sin_family = sa_family_t(AF_INET)
-        peer.sin_port = port.bigEndian
-        inet_pton(AF_INET, text, &peer.sin_addr)
-        return withUnsafePointer(to: peer) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+    /// Calls a function of the sockets' with the address and port in the form it takes.
+    private static func with(
+        _ text: String,
+        _ port: UInt16,
+        _ family: IPAddress.Family,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        switch family {
+        case .v4:
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            inet_pton(AF_INET, text, &address.sin_addr)
+            return with(address, body)
+        case .v6:
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = port.bigEndian
+            inet_pton(AF_INET6, text, &address.sin6_addr)
+            return with(address, body)
         }
     }
 
-    private static func connect6(_ descriptor: Int32, _ text: String, _ port: UInt16) -> Int32 {
-        var peer = sockaddr_in6()
-        peer.sin6_family = sa_family_t(AF_INET6)
-        peer.sin6_port = port.bigEndian
-        inet_pton(AF_INET6, text, &peer.sin6_addr)
-        return withUnsafePointer(to: peer) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-            }
+    private static func with<Address>(
+        _ address: Address,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<Address>.size)) }
         }
     }
 }

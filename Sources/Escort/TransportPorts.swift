@@ -9,6 +9,10 @@ struct TransportPorts: Sendable {
     /// Where programs connect from (Linux's default begins there); the services' ports, ssh's too, are below.
     static let clients = 32768...65535
 
+    /// Where a knock comes from, which is to go beside IPsec, as an outsider's would: not one of those above, and none
+    /// that a program without root can have.
+    static let knock = 10
+
     let migration: ClosedRange<Int>
 
     /// The ports that are served, in blocks that the kernel's policies can match.
@@ -16,6 +20,16 @@ struct TransportPorts: Sendable {
     /// A policy has a port and a mask: of any other range charon makes a larger one, without a word.
     var served: [ClosedRange<Int>] {
         [Mesh.probePort...Mesh.probePort] + Self.blocks(of: migration)
+    }
+
+    /// Whether an SA's selectors are for these very ports, where charon writes them as `10.77.0.2/32[tcp/49152-49215]`
+    /// and single ones by the name of their service, if they have one.
+    ///
+    /// Of two hosts with different ports, it agrees on those that both have.
+    func isCovered(by selectors: [String]) -> Bool {
+        let ranges = served.filter { $0.count > 1 }.map { "[tcp/\($0.lowerBound)-\($0.upperBound)]" }
+        return selectors.count == served.count
+            && ranges.allSatisfy { range in selectors.contains { $0.hasSuffix(range) } }
     }
 
     /// The selectors of an address with the ports that are served there, as swanctl takes them.

@@ -187,7 +187,7 @@ extension SettingKey {
         key(
             "escort.ipsec_mode",
             "Between which addresses of the hosts IPsec goes: tunnel (the inner ones) or transport (the LAN's, needs ESP "
-                + "in the kernel, for trials: docs/escort.md); the same on all hosts.",
+                + "in the kernel: docs/escort.md); the same on all hosts.",
             \.escort.ipsecMode,
             parse: parseName,
             show: { $0.rawValue }

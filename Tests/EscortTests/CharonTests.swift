@@ -37,6 +37,23 @@ import Testing
         #expect(MinimumSuite.aes256.weakness(of: association, child) != nil)
     }
 
+    @Test func `a child that is gone from an association long established is lost, and none of a young one`() throws {
+        var old = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
+        #expect(old.age == 2 && old.children.first?.remoteSelectors == ["10.78.9.2/32"])
+        old.age = 600
+        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [old]) == [])
+        var childless = old
+        childless.children = []
+        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless]) == ["evenkeel-h2"])
+        // A second one has it, or may be about to.
+        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, old]) == [])
+        var young = childless
+        young.age = 3
+        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, young]) == [])
+        young.age = nil
+        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [young]) == [])
+    }
+
     @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])
     func `a torn listing is read without harm`(text: String) {
         #expect(IKEAssociation.all(in: text).allSatisfy { $0.liveChild == nil })

@@ -13,6 +13,7 @@ struct Hosts: Sendable {
     let count: Int
     let folder: String
     let key: String
+    let family: IPAddress.Family
 
     /// Who encrypts: `EVENKEEL_TEST_ESP=kernel` runs the same tests on a machine whose kernel has ESP.
     static let esp: ESPImplementation =
@@ -24,8 +25,11 @@ struct Hosts: Sendable {
     /// What is missing to run them; empty when nothing is.
     static let missing: [String] = {
         var missing = geteuid() == 0 ? [] : ["root"]
-        for file in ["/usr/lib/ipsec/charon", "/usr/sbin/swanctl", "/usr/sbin/nft", "/usr/bin/tcpdump", "/dev/net/tun"]
-        where access(file, F_OK) != 0 {
+        for file in [
+            "/usr/lib/ipsec/charon", "/usr/sbin/swanctl", "/usr/sbin/nft", "/usr/bin/tcpdump",
+            "/usr/bin/qemu-system-x86_64",
+            "/dev/net/tun",
+        ] where access(file, F_OK) != 0 {
             missing.append(file)
         }
         return missing
@@ -38,13 +42,18 @@ struct Hosts: Sendable {
     }
 
     /// Runs the body with hosts 1 to `count` and takes everything down afterwards, whatever happens.
-    static func with(_ count: Int, _ body: @escaping @Sendable (Hosts) async throws -> Void) async throws {
+    static func with(
+        _ count: Int,
+        family: IPAddress.Family = .v4,
+        _ body: @escaping @Sendable (Hosts) async throws -> Void
+    ) async throws {
         let tag = "eke\(getpid())"
         let hosts = Hosts(
             tag: tag,
             count: count,
             folder: "/tmp/\(tag)",
-            key: "cluster " + (0..<32).map { _ in String(Int.random(in: 0...9)) }.joined()
+            key: "cluster " + (0..<32).map { _ in String(Int.random(in: 0...9)) }.joined(),
+            family: family
         )
         do {
             try await hosts.up()
@@ -59,8 +68,8 @@ struct Hosts: Sendable {
     func namespace(_ host: Int) -> String { "\(tag)-\(host)" }
     var lan: String { "\(tag)-lan" }
     func name(_ host: Int) -> HostName { HostName("h\(host)") }
-    func address(_ host: Int) -> String { "10.77.9.\(host)" }
-    func inner(_ host: Int) -> String { "10.78.9.\(host)" }
+    func address(_ host: Int) -> String { family == .v4 ? "10.77.9.\(host)" : "fd77:9::\(host)" }
+    func inner(_ host: Int) -> String { family == .v4 ? "10.78.9.\(host)" : "fd78:9::\(host)" }
     /// Where IPsec reaches it.
     func endpoint(_ host: Int, _ mode: IPsecMode) -> String { mode == .tunnel ? inner(host) : address(host) }
     func hostFolder(_ host: Int) -> String { "\(folder)/\(host)" }
@@ -74,16 +83,28 @@ struct Hosts: Sendable {
         )
     }
 
-    func mesh(_ host: Int, key: String? = nil, mode: IPsecMode = .tunnel) throws -> Mesh {
-        mesh(host, credentials: try PreSharedKeys(text: key ?? self.key, path: "test"), mode: mode)
+    func mesh(
+        _ host: Int,
+        key: String? = nil,
+        migrationPorts: ClosedRange<Int> = Mesh.defaultMigrationPorts,
+        mode: IPsecMode = .tunnel
+    ) throws -> Mesh {
+        let keys = try PreSharedKeys(text: key ?? self.key, path: "test")
+        return mesh(host, credentials: keys, migrationPorts: migrationPorts, mode: mode)
     }
 
-    func mesh(_ host: Int, credentials: any Credentials, mode: IPsecMode = .tunnel) -> Mesh {
+    func mesh(
+        _ host: Int,
+        credentials: any Credentials,
+        migrationPorts: ClosedRange<Int> = Mesh.defaultMigrationPorts,
+        mode: IPsecMode = .tunnel
+    ) -> Mesh {
         Mesh(
             local: name(host),
             credentials: credentials,
             placement: .alone(folder: hostFolder(host)),
             socket: socket(host),
+            migrationPorts: migrationPorts,
             mode: mode,
             runner: runner(host)
         )
@@ -91,9 +112,9 @@ struct Hosts: Sendable {
 
     /// Runs the escort's commands in a host's network, with the copies of programs first.
     func runner(_ host: Int) -> CommandRunner {
-        CommandRunner { address, port, _ in
-            // Longer than the product waits: here a shell has to start in the meantime.
-            switch try? await knock(from: host, address, port) {
+        CommandRunner { address, port, source, _ in
+            // Longer than the product waits: here a program has to start in the meantime.
+            switch try? await knock(from: host, address, port, source: source) {
             case .silence: .shut
             case .refusal, .connection: .open
             default: .unknown
@@ -156,7 +177,7 @@ struct Hosts: Sendable {
                 ip -n \(lan) link add p\(host) type veth peer name eth0 netns \(namespace(host))
                 ip -n \(lan) link set p\(host) master br0 up
                 ip -n \(namespace(host)) link set lo up; ip -n \(namespace(host)) link set eth0 up
-                ip -n \(namespace(host)) addr add \(address(host))/24 dev eth0
+                ip -n \(namespace(host)) addr add \(address(host))\(family == .v4 ? "/24" : "/64 nodad") dev eth0
                 """
             )
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Identity
 import Testing
 
 @testable import Escort
@@ -8,9 +9,11 @@ import Testing
 extension RealMeshTests {
     private static let port = 49152
 
-    @Test(.enabled(if: Hosts.esp == .kernel))
-    func `in transport mode a stream between LAN addresses passes through the SA, and is accounted for`() async throws {
-        try await Hosts.with(2) { hosts in
+    @Test(.enabled(if: Hosts.esp == .kernel), arguments: [IPAddress.Family.v4, .v6])
+    func `in transport mode a stream between LAN addresses passes through the SA, and is accounted for`(
+        family: IPAddress.Family
+    ) async throws {
+        try await Hosts.with(2, family: family) { hosts in
             let meshes = try await hosts.meshes(mode: .transport)
             for (from, to) in [(1, 2), (2, 1), (1, 2)] {
                 let sa = try await meshes[from - 1].establish(with: hosts.name(to))
@@ -48,9 +51,6 @@ extension RealMeshTests {
                 #expect(after.bytes - before.bytes >= size)
                 #expect(try await meshes[from - 1].gateCounters().clear.packets == 0)
             }
-            // The move has ended: another stream in the clear would have to be asked for anew.
-            #expect(try await hosts.stream("QEVM-memory", from: 1, to: hosts.address(2), Self.port) == "")
-            #expect(try await meshes[0].gateCounters().clear.packets > 0)
             // To another port the LAN carries the same bytes as ever.
             #expect(try await captured(hosts, marker: "QEVM-EVENKEEL-MARKER", to: hosts.address(2)) > 0)
         }
@@ -111,20 +111,86 @@ extension RealMeshTests {
     }
 
     @Test(.enabled(if: Hosts.esp == .kernel))
-    func `hosts change from one mode to the other, once nothing uses the SAs of before`() async throws {
+    func `hosts with different migration ports are told so`() async throws {
         try await Hosts.with(2) { hosts in
-            for mode in [IPsecMode.tunnel, .transport, .tunnel] {
-                let meshes = try (1...2).map { try hosts.mesh($0, mode: mode) }
-                try await hosts.eventually("\(mode) mode is there", within: .seconds(60)) {
-                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
-                    for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
-                    return true
-                }
-                for (from, to) in [(1, 2), (2, 1)] {
-                    let sa = try await meshes[from - 1].establish(with: hosts.name(to))
-                    #expect(sa.mode == mode.rawValue.uppercased())
+            let meshes = [
+                try hosts.mesh(1, mode: .transport),
+                try hosts.mesh(2, migrationPorts: 49216...49279, mode: .transport),
+            ]
+            for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+            for (mesh, peer) in [(meshes[0], HostName("h2")), (meshes[1], "h1")] {
+                let error = await #expect(throws: EscortError.self) { try await mesh.establish(with: peer) }
+                #expect(error == .differentSelectors(peer))
+            }
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `in transport mode a knock goes beside IPsec, so that the gate alone answers for it`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes(mode: .transport)
+            _ = try await meshes[0].establish(with: "h2")
+            func outcomes() async throws -> [GateProbe.Outcome] {
+                try await meshes[0].probeGates(of: "h2", at: Instant(milliseconds: 7)).map(\.outcome)
+            }
+            #expect(try await outcomes() == [.shut, .shut])
+            // Nobody encrypts any more, but the policies still hold back what is to be encrypted.
+            for host in 1...2 {
+                try await hosts.killCharon(host)
+                try await hosts.on(host, "ip xfrm state flush")
+            }
+            let before = try await meshes[1].gateCounters().unplanned.packets
+            #expect(try await outcomes() == [.shut, .shut])
+            #expect(try await meshes[1].gateCounters().unplanned.packets > before)
+            // Open for the planned source's moves, it is shut for what comes beside IPsec.
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(60))
+            #expect(try await outcomes() == [.shut, .shut])
+            try await hosts.on(2, "nft delete table inet evenkeel")
+            #expect(try await outcomes() == [.open, .open])
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `in transport mode TLS goes through IPsec, or nowhere`() async throws {
+        try await CertifiedHosts.with(2) { certified in
+            let hosts = certified.hosts
+            let meshes = [
+                try await certified.mesh(1, mode: .transport), try await certified.mesh(2, mode: .transport),
+            ]
+            func open(_ channel: Channel) async throws -> any Passage {
+                try await certified.withTLS(servedWith: certified.identityFolder(2).paths) {
+                    try await Channels(mesh: meshes[0], tls: certified.tlsFiles(1), configured: [.tls, .ipsecTLS])
+                        .open(channel, to: "h2", timeLimit: .seconds(8), window: .seconds(60))
                 }
             }
+            for channel in [Channel.tls, .ipsecTLS] {
+                try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: channel, window: .seconds(60))
+                let passage = try await open(channel)
+                #expect(passage.route.kind == .direct(address: hosts.address(2)) && passage.route.tlsName == "h2")
+                #expect(try await captured(hosts, marker: "EVENKEEL-MARKER", to: hosts.address(2), Self.port) == 0)
+                let evidence = await passage.end(hypervisorBytes: 1_000_000)
+                #expect(evidence.channel == channel && evidence.verdict == .covered)
+                #expect(evidence.session?.version == "TLSv1.3")
+                #expect(evidence.association?.mode == (channel == .ipsecTLS ? "TRANSPORT" : nil))
+            }
+            // Host 1 in tunnel mode would send it past IPsec: neither lets it begin.
+            let other = hosts.mesh(1, credentials: try certified.credentials(1))
+            try await hosts.eventually("host 1 is in tunnel mode", within: .seconds(30)) {
+                try await other.apply(hosts.inventory())
+                return try await !hosts.swanctl(1, "--list-sas").contains("TRANSPORT")
+            }
+            let atTarget = await #expect(throws: EscortError.self) {
+                try await meshes[1].openPinhole(for: OrderID("o2"), from: "h1", channel: .tls, window: .seconds(60))
+            }
+            #expect(atTarget == .differentSelectors("h1"))
+            // And the other way around.
+            try await hosts.eventually("host 1 is in transport mode", within: .seconds(30)) {
+                try await meshes[0].apply(hosts.inventory())
+                try await hosts.mesh(2, credentials: try certified.credentials(2)).apply(hosts.inventory())
+                return try await !hosts.swanctl(2, "--list-sas").contains("TRANSPORT")
+            }
+            let atSource = await #expect(throws: EscortError.self) { try await open(.tls) }
+            #expect(atSource == .differentSelectors("h2"))
         }
     }
 
@@ -134,11 +200,8 @@ extension RealMeshTests {
             #expect(try await hosts.knock(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
         }
         for (from, to) in [(1, 2), (2, 1)] {
-            let script = """
-                perl -MIO::Socket::INET -e "IO::Socket::INET->new(LocalPort => 49160, ReuseAddr => 1, Timeout => 2, \
-                PeerAddr => \\"\(hosts.address(to)):22\\"); print \\$!"
-                """
-            #expect(try await hosts.on(from, script).contains("refused"), "from port 49160 of host \(from)")
+            let answer = try await hosts.knock(from: from, hosts.address(to), 22, source: 49160)
+            #expect(answer == .refusal, "from port 49160 of host \(from)")
         }
     }
 }

@@ -19,8 +19,8 @@ struct Transfer {
         try await hosts.shell(
             """
             cat > \(output).pl <<'END'
-            use IO::Socket::INET; $| = 1; my $n = 0;
-            my $s = IO::Socket::INET->new(LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 1, ReuseAddr => 1);
+            use IO::Socket::IP; $| = 1; my $n = 0;
+            my $s = IO::Socket::IP->new(LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 1, ReuseAddr => 1);
             print "ready\\n"; my $c = $s->accept;
             while (my $r = sysread($c, my $b, 1 << 20)) { $n += $r }
             print "got $n\\n";

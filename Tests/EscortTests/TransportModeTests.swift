@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Commands
 import Fleet
+import Foundation
+import Synchronization
 import Testing
 
 @testable import Escort
@@ -69,39 +71,78 @@ import Testing
         let beginning = "tcp flags & (syn | ack) == syn"
         for rule in [
             "ip daddr 10.77.0.2 meta ipsec exists \(beginning) ip saddr @pinholes_lan_ip return",
-            "ip saddr { 10.77.0.1 } ip daddr 10.77.0.2 tcp sport 32768-65535 tcp sport != 22 tcp dport 49152-49215 meta ipsec missing"
+            "ip daddr 10.77.0.2 ip saddr { 10.77.0.1 } tcp sport 32768-65535 tcp sport != 22 meta ipsec missing"
                 + " counter name dropped_in drop",
             "ip daddr { 10.77.0.1 } tcp dport 49152-49215 tcp sport 32768-65535 tcp sport != 22 rt ipsec missing"
                 + " counter name dropped_out drop",
-            "ip daddr { 10.77.0.1 } tcp dport 49152-49215 \(beginning) rt ipsec missing counter name dropped_out drop",
+            "ip daddr { 10.77.0.1 } tcp dport 49152-49215 \(beginning) tcp sport != 10 rt ipsec missing"
+                + " counter name dropped_out drop",
             "ip daddr 10.77.0.1 tcp dport 49152-49215 rt ipsec exists counter name to_h1",
         ] { #expect(rules.contains("    \(rule)\n"), "\(rule)") }
     }
 
-    @Test func `pinholes open on the LAN, for a stream in the clear where IPsec alone encrypts it`() throws {
+    @Test func `pinholes open on the LAN`() throws {
         let peer = try plan.peer("h1")
         func sets(_ channel: Channel) -> [String] {
             let elements = Pinhole(plan: plan, peer: peer, channel: channel, mode: .transport).elements
             #expect(elements.allSatisfy { $0.address == peer.address })
             return elements.map(\.set)
         }
-        #expect(sets(.ipsec) == ["pinholes_lan_ip", "in_clear_ip"])
+        #expect(sets(.ipsec) == ["pinholes_lan_ip"])
         #expect(sets(.ipsecTLS) == ["pinholes_lan_ip"])
     }
 
-    /// What a host says that can do all but write its configuration.
+    @Test func `an SA for other ports than one's own is known by its selectors`() {
+        let ports = TransportPorts(migration: 49152...49215)
+        #expect(ports.isCovered(by: ["10.77.0.1/32[tcp/discard]", "10.77.0.1/32[tcp/49152-49215]"]))
+        #expect(!ports.isCovered(by: ["10.77.0.1/32[tcp/discard]"]))
+        #expect(!ports.isCovered(by: ["10.77.0.1/32[tcp/discard]", "10.77.0.1/32[tcp/49184-49215]"]))
+        let odd = TransportPorts(migration: 49152...49154)
+        #expect(odd.isCovered(by: ["[tcp/9]", "[tcp/49152-49153]", "[tcp/49154]"]))
+        #expect(!odd.isCovered(by: ["[tcp/9]", "[tcp/49152-49153]"]))
+    }
+
+    @Test func `streams are known by what nft and ss tell of them`() throws {
+        func json(_ elements: String) -> String {
+            #"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"set": {"family": "inet", "name": "s", "#
+                + #""timeout": 86400\#(elements)}}]}"#
+        }
+        #expect(try MigrationStream.remembered(nft: json("")) == [])
+        let elements =
+            #", "elem": [{"elem": {"val": {"concat": ["10.77.0.1", 40000, 49152]}, "expires": 86399}}, "#
+            + #"{"elem": {"val": {"concat": ["fd77::1", 40001, 49153]}, "timeout": 5, "expires": 4}}]"#
+        let first = MigrationStream(peer: try #require(IPAddress("10.77.0.1")), source: 40000, destination: 49152)
+        let second = MigrationStream(peer: try #require(IPAddress("fd77::1")), source: 40001, destination: 49153)
+        #expect(try MigrationStream.remembered(nft: json(elements)) == [first, second])
+        let sockets = """
+            ESTAB 0      0      10.77.0.2:40000 10.77.0.1:49152
+            ESTAB 0      0      [::ffff:10.77.0.2]:40000 [::ffff:10.77.0.1]:49152
+            SYN-SENT 0      1      [fd77::2]%eth0:40001 [fd77::1]%eth0:49153
+            """
+        #expect(MigrationStream.connected(ss: sockets) == [first, second])
+    }
+
+    /// What a host says that can do all but open its tunnels.
     private func refusal(
         plugin: String = "kernel-netlink",
         localPorts: String = "32768\t60999\n",
         sshPort: Int = 22
-    ) async -> String? {
+    ) async throws -> String? {
+        var said: String?
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let file = folder + "/evenkeel.conf"
+        try "connections of before".write(toFile: file, atomically: false, encoding: .utf8)
+        let commands = Mutex<[Command]>([])
         let mesh = Mesh(
             local: "h2",
             credentials: keys,
-            placement: .alone(folder: "/nowhere"),
+            placement: .alone(folder: folder),
             sshPort: sshPort,
             mode: .transport,
             runner: CommandRunner { command, _ in
+                commands.withLock { $0.append(command) }
                 let said =
                     switch command.program {
                     case "swanctl" where command.arguments.contains("--stats"):
@@ -112,18 +153,25 @@ import Testing
                 return CommandResult(exitCode: 0, standardOutput: said)
             }
         )
-        let error = await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
-        guard case .transportNotHere = error else { return nil }
-        #expect(await !mesh.isReady)
-        return error?.description
+        func loads() -> Int { commands.withLock { $0.count { $0.arguments.contains("--load-all") } } }
+        for _ in 1...2 {
+            let error = await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
+            guard case .transportNotHere(let reason) = error else { return nil }
+            #expect(await !mesh.isReady)
+            // What was in force before goes, with its credentials, once.
+            #expect(try String(contentsOfFile: file, encoding: .utf8).contains("the mesh was removed"))
+            #expect(loads() == 1)
+            said = reason + (error?.description ?? "")
+        }
+        return said
     }
 
-    @Test func `where the policies would miss migrations or catch ssh, transport mode is refused`() async {
-        #expect(await refusal() == nil)
+    @Test func `where the policies would miss migrations or catch ssh, transport mode is refused`() async throws {
+        #expect(try await refusal() == nil)
         for (refused, word) in [
-            (await refusal(plugin: "kernel-libipsec"), "user space"),
-            (await refusal(localPorts: "1024\t65535\n"), "ip_local_port_range"), (await refusal(sshPort: 40022), "ssh"),
-            (await refusal(sshPort: 9), "ssh"),
+            (try await refusal(plugin: "kernel-libipsec"), "user space"),
+            (try await refusal(localPorts: "1024\t65535\n"), "ip_local_port_range"),
+            (try await refusal(sshPort: 40022), "ssh"), (try await refusal(sshPort: 9), "ssh"),
         ] {
             #expect(refused?.contains(word) == true && refused?.contains("escort.ipsec_mode") == true)
         }

@@ -118,7 +118,7 @@ extension Channels {
             local: host,
             credentials: NoCredentials(),
             placement: .alone(folder: "/nonexistent/eka"),
-            runner: CommandRunner { _, _, _ in
+            runner: CommandRunner { _, _, _, _ in
                 gates
             } _: { command, _ in
                 let isGate = ["nft", "ip"].contains(command.program)

@@ -68,12 +68,7 @@ public struct Channels: Sendable {
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            let meter = try await mesh.beginMove(peer)
-            // QEMU's own stream is in the clear then, on the LAN's addresses; that it enters IPsec is the gates' to see to.
-            if mesh.mode == .transport { try await mesh.permitClear(to: peer, window: window) }
-            return IPsecPassage(meter: meter, certificate: await certificate(peer)) { [mesh] in
-                if mesh.mode == .transport { try? await mesh.forbidClear(to: peer) }
-            }
+            return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
         case .ipsecTLS:
             async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
@@ -85,6 +80,8 @@ public struct Channels: Sendable {
             )
         case .tls:
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
+            // It goes through IPsec, too, or nowhere: to a host in tunnel mode, for instance.
+            if mesh.mode == .transport { _ = try await mesh.establish(with: peer, timeLimit: timeLimit) }
             let address = try await mesh.peer(peer).address.description
             return try await mesh.beginMoveOnLAN(
                 peer,

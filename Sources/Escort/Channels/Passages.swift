@@ -6,14 +6,12 @@ struct IPsecPassage: Passage {
     let meter: MoveMeter
     /// The cluster's certificate for the name and address that IKE demanded of the peer; `nil` with pre-shared keys.
     let certificate: CertificateFacts?
-    let close: @Sendable () async -> Void
 
     var route: MigrationRoute { meter.route }
 
     func observe() async -> PassageObservation { await meter.observe() }
 
     func end(hypervisorBytes: UInt64?) async -> Evidence {
-        await close()
         var evidence = await meter.end(hypervisorBytes: hypervisorBytes)
         evidence.peerCertificate = certificate
         return evidence

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Commands
+internal import FoundationEssentials
+
+/// A connection of this host to a migration port of another.
+struct MigrationStream: Hashable, Sendable {
+    var peer: IPAddress
+    /// The port here.
+    var source: Int
+    /// The migration port there.
+    var destination: Int
+
+    /// Those that an nft set of addresses and ports has, in what `nft -j list set` printed.
+    static func remembered(nft json: String) throws -> Set<Self> {
+        let reply = try JSONDecoder().decode(SetReply.self, from: Data(json.utf8))
+        return Set(
+            reply.nftables.compactMap(\.set).flatMap { $0.elem ?? [] }.compactMap { element in
+                let parts = element.elem.val.concat
+                guard parts.count == 3, case .text(let text) = parts[0], let peer = IPAddress(text),
+                    case .number(let source) = parts[1], case .number(let destination) = parts[2]
+                else { return nil }
+                return Self(peer: peer, source: source, destination: destination)
+            }
+        )
+    }
+
+    /// Those in what `ss -Htn` printed.
+    static func connected(ss text: String) -> Set<Self> {
+        Set(
+            text.split(whereSeparator: \.isNewline).compactMap { line in
+                let words = line.split(whereSeparator: \.isWhitespace)
+                guard words.count > 4, let here = end(words[3]), let there = end(words[4]) else { return nil }
+                return Self(peer: there.address, source: here.port, destination: there.port)
+            }
+        )
+    }
+
+    /// `10.77.0.1:49152`, `[fd77::1]:49152`, `[::ffff:10.77.0.1]:49152`, `[fe80::1]%eth0:49152`.
+    private static func end(_ text: Substring) -> (address: IPAddress, port: Int)? {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]) else { return nil }
+        var address = text[..<colon].prefix { $0 != "%" }.filter { $0 != "[" && $0 != "]" }
+        if address.hasPrefix("::ffff:"), address.contains(".") { address.removeFirst("::ffff:".count) }
+        return IPAddress(address).map { ($0, port) }
+    }
+
+    private struct SetReply: Decodable {
+        struct Item: Decodable { var set: List? }
+        struct List: Decodable { var elem: [Element]? }
+        struct Element: Decodable { var elem: Timed }
+        struct Timed: Decodable { var val: Value }
+        struct Value: Decodable { var concat: [Part] }
+        enum Part: Decodable {
+            case number(Int)
+            case text(String)
+
+            init(from decoder: any Decoder) throws {
+                let container = try decoder.singleValueContainer()
+                if let number = try? container.decode(Int.self) {
+                    self = .number(number)
+                } else {
+                    self = .text(try container.decode(String.self))
+                }
+            }
+        }
+        var nftables: [Item]
+    }
+}
+
+extension HostGates {
+    /// This host's connections to migration ports that went through IPsec between LAN addresses, and go on.
+    func streamsThroughIPsec(_ plan: MeshPlan, ports: ClosedRange<Int>) async throws -> [MigrationStream] {
+        let limit: Duration = .seconds(10)
+        let list = Command(
+            "nft",
+            ["-j", "list", "set", "inet", Gates.table, Gates.throughIPsec(plan)],
+            timeLimit: limit
+        )
+        let remembered = try MigrationStream.remembered(
+            nft: try await runner.require("reading the gates' list of streams", list)
+        )
+        guard !remembered.isEmpty else { return [] }
+        let filter = "( dport >= :\(ports.lowerBound) and dport <= :\(ports.upperBound) )"
+        let sockets = Command("ss", ["-Htn", "state", "connected", "exclude", "time-wait", filter], timeLimit: limit)
+        return MigrationStream.connected(ss: try await runner.require("listing this host's connections", sockets))
+            .intersection(remembered)
+            .sorted { ($0.peer.description, $0.destination) < ($1.peer.description, $1.destination) }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Escort
+
+/// What becomes of a stream that is under way when the mesh changes.
+extension RealMeshTests {
+    private static let marker = "EVENKEEL-MARKER"
+
+    @Test(arguments: Hosts.modes)
+    func `a host that leaves the mesh in the middle of a stream gets none of it in the clear`(
+        mode: IPsecMode
+    ) async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes(mode: mode)
+            _ = try await meshes[0].establish(with: "h2")
+            // Without the tunnel there is a way for it: h2 is the neighbour that would get it.
+            try await hosts.on(1, "ip route add default via \(hosts.address(2))")
+            let capture = hosts.folder + "/leaves.pcap"
+            try await hosts.startCapture(to: capture)
+            try await hosts.beginStream(meshes, mode)
+            try await meshes[0].apply(hosts.inventory([1]))
+            try await hosts.eventually("what is left of the stream is dropped here") {
+                try await meshes[0].gateCounters().outbound.packets > 0
+            }
+            #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
+            try await expectLeak(hosts)
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `in transport mode a mesh is not removed under a stream`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes(mode: .transport)
+            _ = try await meshes[0].establish(with: "h2")
+            let capture = hosts.folder + "/removed.pcap"
+            try await hosts.startCapture(to: capture)
+            try await hosts.beginStream(meshes, .transport)
+            let error = await #expect(throws: EscortError.self) { try await meshes[0].remove() }
+            #expect(error == .streamsUnderWay(to: ["\(hosts.address(2)) port 49152"]))
+            _ = try await meshes[0].establish(with: "h2")
+            try await hosts.endStream()
+            try await meshes[0].remove()
+            #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `hosts change from one mode to the other, once nothing uses the SAs of before`() async throws {
+        try await Hosts.with(2) { hosts in
+            for mode in [IPsecMode.tunnel, .transport, .tunnel] {
+                let meshes = try (1...2).map { try hosts.mesh($0, mode: mode) }
+                try await hosts.eventually("\(mode) mode is there", within: .seconds(60)) {
+                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+                    for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
+                    return true
+                }
+                for (from, to) in [(1, 2), (2, 1)] {
+                    let sa = try await meshes[from - 1].establish(with: hosts.name(to))
+                    #expect(sa.mode == mode.rawValue.uppercased())
+                }
+            }
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `a stream of transport mode goes on through its SA when the hosts change to tunnel mode, and ends with it`()
+        async throws
+    {
+        try await Hosts.with(2) { hosts in
+            let before = try await hosts.meshes(mode: .transport)
+            _ = try await before[0].establish(with: "h2")
+            let capture = hosts.folder + "/changes.pcap"
+            try await hosts.startCapture(to: capture)
+            try await hosts.beginStream(before, .transport)
+            let meshes = try (1...2).map { try hosts.mesh($0) }
+            for _ in 1...5 {
+                for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+                try await hosts.on(1, "sleep 1")
+            }
+            #expect(try await hosts.swanctl(1, "--list-sas").contains("TRANSPORT"))
+            #expect(try await meshes[0].gateCounters().outbound.packets == 0)
+            for host in 1...2 { _ = try? await hosts.swanctl(host, "--terminate --ike evenkeel-h\(3 - host) --force") }
+            try await hosts.eventually("what is left of the stream is dropped here") {
+                try await meshes[0].gateCounters().outbound.packets > 0
+            }
+            #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
+            try await expectLeak(hosts)
+        }
+    }
+
+    @Test func `a child that was lost alone is opened again`() async throws {
+        try await Hosts.with(2) { hosts in
+            let meshes = try await hosts.meshes()
+            _ = try await meshes[0].establish(with: "h2")
+            _ = try await hosts.swanctl(1, "--terminate --child evenkeel-h2")
+            #expect(try await meshes[0].meshStatus().map(\.isUp) == [false])
+            try await hosts.eventually("it is there again", within: .seconds(20)) {
+                try await meshes[0].apply(hosts.inventory())
+                return try await meshes[0].meshStatus().allSatisfy(\.isUp)
+            }
+            // One, and no second one beside it.
+            let list = try await hosts.swanctl(1, "--list-sas --pretty")
+            #expect(list.split(separator: "state = INSTALLED").count == 2, "\(list)")
+        }
+    }
+
+    /// The gate gone, the stream's repetitions do leave in the clear: there was something to hold back.
+    private func expectLeak(_ hosts: Hosts) async throws {
+        let open = hosts.folder + "/open.pcap"
+        try await hosts.startCapture(to: open)
+        try await hosts.on(1, "nft delete table inet evenkeel")
+        try await hosts.on(1, "sleep 6")
+        #expect(try await hosts.endCapture(open, counting: Self.marker) > 0)
+    }
+}
+
+extension Hosts {
+    /// Markers without end from host 1 to a migration port of host 2, until `endStream`; returns when they flow.
+    fileprivate func beginStream(_ meshes: [Mesh], _ mode: IPsecMode) async throws {
+        let port = Mesh.defaultMigrationPorts.lowerBound
+        let address = endpoint(2, mode)
+        try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(60))
+        _ = try await Transfer.start(self, to: address, port)
+        try await shell(
+            """
+            ip netns exec \(namespace(1)) bash -c 'exec yes EVENKEEL-MARKER > /dev/tcp/\(address)/\(port)' \
+            > /dev/null 2>&1 < /dev/null &
+            echo $! > \(folder)/stream.pid
+            """
+        )
+        let meter = try await meshes[0].beginMove("h2")
+        try await eventually("it flows") { await meter.observe().bytes > 1 << 20 }
+    }
+
+    fileprivate func endStream() async throws {
+        try await shell(
+            "kill -9 $(cat \(folder)/stream.pid); while [ -d /proc/$(cat \(folder)/stream.pid) ]; do sleep 0.02; done"
+        )
+        try await eventually("the connection is closed") {
+            try await on(1, "ss -Htn state connected exclude time-wait").trimmed.isEmpty
+        }
+    }
+}
