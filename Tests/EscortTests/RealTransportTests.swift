@@ -46,7 +46,9 @@ extension RealMeshTests {
                 let size: UInt64 = 1_000_000
                 let evidence = await passage.end(hypervisorBytes: size)
                 #expect(evidence.verdict == .covered && evidence.association?.mode == "TRANSPORT")
-                #expect(evidence.droppedAtGates == 0)
+                // Over IPv6 Linux asks for the policy before it knows the port (tcp_v6_connect): what it then sends past
+                // IPsec to begin with, the gate drops.
+                #expect(evidence.droppedAtGates.map { $0 <= (family == .v4 ? 0 : 3) } == true)
                 let after = try #require(evidence.after), before = try #require(evidence.before)
                 #expect(after.bytes - before.bytes >= size)
                 #expect(try await meshes[from - 1].gateCounters().clear.packets == 0)
@@ -187,7 +189,11 @@ extension RealMeshTests {
             try await hosts.eventually("host 1 is in transport mode", within: .seconds(30)) {
                 try await meshes[0].apply(hosts.inventory())
                 try await hosts.mesh(2, credentials: try certified.credentials(2)).apply(hosts.inventory())
-                return try await !hosts.swanctl(2, "--list-sas").contains("TRANSPORT")
+                for host in 1...2 {
+                    let list = try await hosts.swanctl(host, "--list-sas")
+                    guard !list.contains("TRANSPORT"), !list.contains("TUNNEL") else { return false }
+                }
+                return true
             }
             let atSource = await #expect(throws: EscortError.self) { try await open(.tls) }
             #expect(atSource == .differentSelectors("h2"))
