@@ -43,7 +43,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case gateUnproven(HostName, address: String, port: Int)
     /// Transport mode cannot be had on this host.
     case transportNotHere(reason: String)
-    /// Migrations go on that would go on in the clear; the addresses and ports they go to.
+    /// Migrations are under way that could go on in the clear; the addresses and ports they go to.
     case streamsUnderWay(to: [String])
     /// A move to this peer is under way.
     case inUse(HostName)
@@ -92,7 +92,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .transportNotHere(let reason):
             "transport mode is not possible here: \(reason); or set escort.ipsec_mode to tunnel, on all hosts"
         case .streamsUnderWay(let ends):
-            "migrations to \(ends.joined(separator: ", ")) are under way and would go on in the clear without the mesh;"
+            "migrations to \(ends.joined(separator: ", ")) are under way and could go on in the clear without the mesh;"
                 + " wait for their end, or end them ('virsh domjobabort'), and try again"
         case .inUse(let peer):
             "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"

@@ -32,10 +32,10 @@ struct Gates: Sendable {
         return """
             table inet \(Self.table) {
             \(counters.map { "  counter \($0) { }" }.joined(separator: "\n"))
-              set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.nftType); flags timeout; }
-              set \(Pinhole.lanSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
-              set \(Pinhole.clearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
-              set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.nftType); flags timeout; }
+              set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.family.nftType); flags timeout; }
+              set \(Pinhole.lanSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
+              set \(Pinhole.clearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
+              set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
             \(streamSets.map { "  \($0)" }.joined(separator: "\n"))
             }
             flush table inet \(Self.table)
@@ -52,6 +52,7 @@ struct Gates: Sendable {
                 \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
                 \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
                 tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
+            \(arrivalsOfIPsec.map { "    \($0)\n" }.joined())\
                 tcp dport \(ports) jump migration
               }
               chain forward {
@@ -70,9 +71,9 @@ struct Gates: Sendable {
     }
 
     var ports: String { "\(migrationPorts.lowerBound)-\(migrationPorts.upperBound)" }
-    private var keyword: String { plan.local.inner.nftKeyword }
+    private var keyword: String { plan.local.inner.family.nftKeyword }
     private var inner: String { plan.local.inner.description }
-    var lanKeyword: String { plan.local.address.nftKeyword }
+    var lanKeyword: String { plan.local.address.family.nftKeyword }
     var lan: String { plan.local.address.description }
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }

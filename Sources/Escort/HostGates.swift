@@ -9,7 +9,7 @@ struct HostGates: Sendable {
 
     /// First the filter, then the dead ends, then the address: there is no moment in which it could be reached openly.
     ///
-    /// Tells whether the address is ours to take away: it was not there before, or bears our label.
+    /// Tells whether the address is ours to take away: it was not there before, or bears our mark.
     func close(_ gates: Gates) async throws -> Bool {
         try await runner.require("closing the gates", Gates.loadRuleset, input: gates.ruleset)
         try await setRoutes(to: gates.plan.peers.map(\.inner), family: gates.plan.local.inner.family)
@@ -51,11 +51,14 @@ struct HostGates: Sendable {
             "listing the addresses of \(interface)",
             Self.ip([address.ipOption, "-o", "addr", "show", "dev", interface])
         )
-        if let line = Self.line(of: address, in: listing) { return line.hasSuffix(label) }
-        let labelled = address.family == .v4 && label.utf8.count <= 15 ? ["label", label] : []
+        if let line = Self.line(of: address, in: listing) {
+            return line.hasSuffix(label) || line.contains(" metric \(Gates.routeMetric)")
+        }
+        // IPv6 knows no labels.
+        let mark = address.family == .v4 && label.utf8.count <= 15 ? ["label", label] : ["metric", Gates.routeMetric]
         try await ip(
             "adding the inner address",
-            ["addr", "add", address.hostPrefix, "dev", interface] + labelled,
+            ["addr", "add", address.hostPrefix, "dev", interface] + mark,
             address
         )
         return true

@@ -3,7 +3,15 @@ internal import Glibc
 
 /// An IP address in its canonical text: what reaches a command line or a configuration file is nothing else.
 struct IPAddress: Hashable, Sendable, CustomStringConvertible {
-    enum Family: Sendable { case v4, v6 }
+    enum Family: Sendable {
+        case v4, v6
+
+        /// The protocol keyword of nft's address expressions.
+        var nftKeyword: String { self == .v4 ? "ip" : "ip6" }
+        /// The type of nft's sets of such addresses.
+        var nftType: String { self == .v4 ? "ipv4_addr" : "ipv6_addr" }
+    }
+
     let family: Family
     let description: String
 
@@ -27,8 +35,4 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     var hostPrefix: String { description + (family == .v4 ? "/32" : "/128") }
     /// The option that makes `ip` speak of this family.
     var ipOption: String { family == .v4 ? "-4" : "-6" }
-    /// The protocol keyword of nft's address expressions.
-    var nftKeyword: String { family == .v4 ? "ip" : "ip6" }
-    /// The type of nft's sets of such addresses.
-    var nftType: String { family == .v4 ? "ipv4_addr" : "ipv6_addr" }
 }

@@ -165,23 +165,28 @@ public actor Mesh {
 
     /// Undoes everything this instance made on the host: tunnels, address, routes, rules, file.
     ///
-    /// `EscortError.streamsUnderWay` while there are migrations between LAN addresses that IPsec alone encrypts.
+    /// `EscortError.streamsUnderWay` while there are migrations from here that IPsec alone encrypts.
     public func remove() async throws {
         guard let plan else { return }
-        let streams = try await hostGates.streamsThroughIPsec(plan, ports: migrationPorts)
-        guard streams.isEmpty else {
-            throw EscortError.streamsUnderWay(to: streams.map { "\($0.peer) port \($0.destination)" })
-        }
+        try await checkNoStream(plan)
         do {
             try await unload()
         } catch EscortError.charonNotRunning {
             // Nothing is loaded in a charon that is not there.
         }
+        // One that began meanwhile is held by the gates, which then stay; from here on none can begin.
+        try await checkNoStream(plan)
         try await PrivateFile.remove(placement.file)
         _ = try await placement.credentials.put([])
         try await hostGates.open(removing: ownsAddress ? plan.local.inner : nil, family: plan.local.inner.family)
         self.plan = nil
         ownsAddress = false
+    }
+
+    private func checkNoStream(_ plan: MeshPlan) async throws {
+        let ends = try await hostGates.streams(plan, ports: migrationPorts, mode: mode)
+            .map { "\($0.peer) port \($0.destination)" }
+        guard ends.isEmpty else { throw EscortError.streamsUnderWay(to: ends.sorted()) }
     }
 
     /// Begins the evidence of one move; call it right before the migration starts.
@@ -299,7 +304,7 @@ public actor Mesh {
         let associations = try await charon.associations()
         let ours = associations.filter { $0.name.hasPrefix(MeshPlan.prefix) }
         let ended = Set(
-            ours.filter { !configuration.connections.contains($0.name) || isOfFormerMode($0) }.map(\.name)
+            ours.filter { !configuration.connections.contains($0.name) || isOutdated($0) }.map(\.name)
         )
         for name in ended { try await charon.terminate(name) }
         let present = Set(associations.map(\.name)).subtracting(ended)
@@ -315,10 +320,20 @@ public actor Mesh {
         }
     }
 
-    /// Whether it was opened in the other mode, and nothing uses it any more.
-    private func isOfFormerMode(_ association: IKEAssociation) -> Bool {
-        (association.children + association.arriving).contains { $0.mode != mode.rawValue.uppercased() }
-            && association.secondsSinceInbound.map { $0 > 3 } ?? true
+    /// Whether it was opened in the other mode, or for other migration ports, and nothing uses it any more.
+    private func isOutdated(_ association: IKEAssociation) -> Bool {
+        guard association.secondsSinceInbound.map({ $0 > 3 }) ?? true else { return false }
+        let isOfOtherMode = (association.children + association.arriving).contains {
+            $0.mode != mode.rawValue.uppercased()
+        }
+        // A peer that has other ports still makes another such one: not more often than this.
+        let isForOtherPorts =
+            mode == .transport
+            && association.children.contains {
+                $0.age.map { $0 >= 30 } ?? false
+                    && !TransportPorts(migration: migrationPorts).isCovered(by: $0.remoteSelectors)
+            }
+        return isOfOtherMode || isForOtherPorts
     }
 
     private func unload() async throws {

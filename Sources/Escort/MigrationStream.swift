@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Commands
+internal import Fleet
 internal import FoundationEssentials
 
 /// A connection of this host to a migration port of another.
@@ -24,15 +25,13 @@ struct MigrationStream: Hashable, Sendable {
         )
     }
 
-    /// Those in what `ss -Htn` printed.
-    static func connected(ss text: String) -> Set<Self> {
-        Set(
-            text.split(whereSeparator: \.isNewline).compactMap { line in
-                let words = line.split(whereSeparator: \.isWhitespace)
-                guard words.count > 4, let here = end(words[3]), let there = end(words[4]) else { return nil }
-                return Self(peer: there.address, source: here.port, destination: there.port)
-            }
-        )
+    /// All connections in what `ss -Htn` printed, each with this host's address.
+    static func connected(ss text: String) -> [(local: IPAddress, stream: Self)] {
+        text.split(whereSeparator: \.isNewline).compactMap { line in
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard words.count > 4, let here = end(words[3]), let there = end(words[4]) else { return nil }
+            return (here.address, Self(peer: there.address, source: here.port, destination: there.port))
+        }
     }
 
     /// `10.77.0.1:49152`, `[fd77::1]:49152`, `[::ffff:10.77.0.1]:49152`, `[fe80::1]%eth0:49152`.
@@ -67,22 +66,34 @@ struct MigrationStream: Hashable, Sendable {
 }
 
 extension HostGates {
-    /// This host's connections to migration ports that went through IPsec between LAN addresses, and go on.
-    func streamsThroughIPsec(_ plan: MeshPlan, ports: ClosedRange<Int>) async throws -> [MigrationStream] {
+    /// This host's connections to migration ports that IPsec alone encrypts, and that go on.
+    ///
+    /// Those from its inner address; in transport mode those to its peers; in either mode those that the gates remember.
+    func streams(_ plan: MeshPlan, ports: ClosedRange<Int>, mode: IPsecMode) async throws -> Set<MigrationStream> {
         let limit: Duration = .seconds(10)
-        let list = Command(
-            "nft",
-            ["-j", "list", "set", "inet", Gates.table, Gates.throughIPsec(plan)],
-            timeLimit: limit
+        let sockets = try await runner.require(
+            "listing this host's connections",
+            Command("ss", ["-Htn", "state", "connected", "exclude", "time-wait"], timeLimit: limit)
         )
-        let remembered = try MigrationStream.remembered(
-            nft: try await runner.require("reading the gates' list of streams", list)
+        var remembered: Set<MigrationStream> = []
+        for family in [IPAddress.Family.v4, .v6] {
+            let list = ["-j", "list", "set", "inet", Gates.table, Gates.throughOut(family)]
+            let reply = try await runner.require(
+                "reading the gates' list of streams",
+                Command("nft", list, timeLimit: limit)
+            )
+            try remembered.formUnion(MigrationStream.remembered(nft: reply))
+        }
+        let peers = Set(plan.peers.map(\.address))
+        return Set(
+            MigrationStream.connected(ss: sockets).filter { local, stream in
+                let goesToMigrations =
+                    ports.contains(stream.destination)
+                    && TransportPorts.clients.contains(stream.source)
+                return remembered.contains(stream) || goesToMigrations && local == plan.local.inner
+                    || goesToMigrations && mode == .transport && peers.contains(stream.peer)
+            }
+            .map(\.stream)
         )
-        guard !remembered.isEmpty else { return [] }
-        let filter = "( dport >= :\(ports.lowerBound) and dport <= :\(ports.upperBound) )"
-        let sockets = Command("ss", ["-Htn", "state", "connected", "exclude", "time-wait", filter], timeLimit: limit)
-        return MigrationStream.connected(ss: try await runner.require("listing this host's connections", sockets))
-            .intersection(remembered)
-            .sorted { ($0.peer.description, $0.destination) < ($1.peer.description, $1.destination) }
     }
 }

@@ -8,12 +8,12 @@ public import Fleet
 /// stays connected; only new connections need it.
 struct Pinhole: Sendable, Equatable {
     /// Sets are of one family of addresses: a fleet that changes it gets new ones.
-    static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.nftKeyword)" }
-    static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.nftKeyword)" }
+    static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.family.nftKeyword)" }
+    static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.family.nftKeyword)" }
     /// Peers from which a migration in the clear was asked for by name.
-    static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.nftKeyword)" }
+    static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.family.nftKeyword)" }
     /// Peers to which one was; apart from the others, as a move may come from the same peer at the same time.
-    static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.nftKeyword)" }
+    static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.family.nftKeyword)" }
 
     let plan: MeshPlan
     let peer: MeshPlan.Member

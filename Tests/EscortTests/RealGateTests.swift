@@ -106,6 +106,10 @@ extension RealMeshTests {
             try await hosts.on(1, "nft delete table inet evenkeel")
             #expect(try await received("QEVM-memory") == "")
             #expect(try await received("\\x11\\x22\\x33\\x44-parallel") == "")
+            // Nor does it get through in pieces, be the first one ever so small.
+            for (first, rest) in [("QEVM-memory", "more of it"), ("Q", "EVM-memory")] {
+                #expect(try await hosts.stream(first, rest, from: 1, to: hosts.address(2), Self.port) == "")
+            }
             #expect(try await meshes[1].gateCounters().clear.packets > 0)
             // Asked for by name.
             try await meshes[0].apply(hosts.inventory())

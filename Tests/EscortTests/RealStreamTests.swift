@@ -29,16 +29,16 @@ extension RealMeshTests {
         }
     }
 
-    @Test(.enabled(if: Hosts.esp == .kernel))
-    func `in transport mode a mesh is not removed under a stream`() async throws {
+    @Test(arguments: Hosts.modes)
+    func `a mesh is not removed under a stream`(mode: IPsecMode) async throws {
         try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes(mode: .transport)
+            let meshes = try await hosts.meshes(mode: mode)
             _ = try await meshes[0].establish(with: "h2")
             let capture = hosts.folder + "/removed.pcap"
             try await hosts.startCapture(to: capture)
-            try await hosts.beginStream(meshes, .transport)
+            try await hosts.beginStream(meshes, mode)
             let error = await #expect(throws: EscortError.self) { try await meshes[0].remove() }
-            #expect(error == .streamsUnderWay(to: ["\(hosts.address(2)) port 49152"]))
+            #expect(error == .streamsUnderWay(to: ["\(hosts.endpoint(2, mode)) port 49152"]))
             _ = try await meshes[0].establish(with: "h2")
             try await hosts.endStream()
             try await meshes[0].remove()
@@ -87,6 +87,36 @@ extension RealMeshTests {
             }
             #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
             try await expectLeak(hosts)
+        }
+    }
+
+    @Test(.enabled(if: Hosts.esp == .kernel))
+    func `hosts that have other migration ports than before come together again`() async throws {
+        try await Hosts.with(2) { hosts in
+            for ports in [Mesh.defaultMigrationPorts, 49216...49279] {
+                let meshes = try (1...2).map { try hosts.mesh($0, migrationPorts: ports, mode: .transport) }
+                try await hosts.eventually("they come together on \(ports)", within: .seconds(90)) {
+                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
+                    for (mesh, peer) in zip(meshes, [HostName("h2"), "h1"]) {
+                        _ = try await mesh.establish(with: peer)
+                    }
+                    return true
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [IPAddress.Family.v4, .v6])
+    func `another life of the agent takes away what this one has made`(family: IPAddress.Family) async throws {
+        try await Hosts.with(2, family: family) { hosts in
+            let list = "ip -o addr show dev lo; ip rule; ip -4 route; ip -6 route; nft list tables"
+            let before = try await hosts.on(1, list)
+            _ = try await hosts.meshes()
+            #expect(try await hosts.on(1, list).contains(hosts.inner(1)))
+            let later = try hosts.mesh(1)
+            try await later.apply(hosts.inventory())
+            try await later.remove()
+            #expect(try await hosts.on(1, list) == before)
         }
     }
 
