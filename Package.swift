@@ -60,7 +60,7 @@ let package = Package(
         // Fleets and recordings in files: Foundation's JSON, and the text format of Ganeti's htools.
         module("FleetFiles", ["Fleet", "Coordination", log]),
 
-        // External programs with a time limit, and how this one is ended.
+        // External programs with a time limit, how this one is ended, and files replaced durably.
         module("Commands", [subprocess, systemPackage, unixSignals]),
         // The configuration file.
         module("Settings", ["Fleet", yams]),

@@ -52,7 +52,7 @@ struct DemandEstimate {
         // is what holds them up, it may count nothing.
         let waited = series.reduce(0) { $0 + part.choose($1.shortWaiting, $1.waiting) }
         let total = series.reduce(0) { $0 + part.choose($1.shortMean ?? 0, $1.mean ?? 0) }
-        let isTold = waited > total * (factor - 1) * Self.leastToldWaiting
+        let isTold = factor.map { waited > total * ($0 - 1) * Self.leastToldWaiting } ?? false
         vms = zip(listed, series).map { vm, series in
             guard let short = series.shortMean, let long = series.mean else { return nil }
             let cores = part.choose(short, long)
@@ -60,7 +60,11 @@ struct DemandEstimate {
             let most = vm.vcpus.map { Double($0) } ?? .infinity
             // Window by window: what it waited for on one host it may have got on another.
             let wanted =
-                isTold ? part.choose(short + series.shortWaiting, long + series.waiting) : cores * factor
+                isTold
+                ? part.choose(
+                    VMSample.demand(using: short, waiting: series.shortWaiting),
+                    VMSample.demand(using: long, waiting: series.waiting)
+                ) : cores * (factor ?? 1)
             let demand = max(cores, min(wanted, most))
             let rise = max(0, series.trend) * policy.forecast.inSeconds
             return VM(cores: demand, peakCores: max(demand, min(demand + rise, most)))
@@ -70,9 +74,9 @@ struct DemandEstimate {
         ownCores = max(0, part.choose(window.mean(over: policy.shortWindow, of: busy) ?? long, long) - used)
     }
 
-    /// By how much more than they use the VMs of a host would use if they had not to wait; 1 where CPU is free.
-    private static func hiddenDemand(_ window: SampleWindow, policy: Policy) -> Double {
-        guard let share = window.mean(over: policy.shortWindow, of: { $0.cpu?.share }) else { return 1 }
+    /// By how much more than they use the VMs of a host would use if they had not to wait; `nil` where CPU is free.
+    private static func hiddenDemand(_ window: SampleWindow, policy: Policy) -> Double? {
+        guard let share = window.mean(over: policy.shortWindow, of: { $0.cpu?.share }) else { return nil }
         let pressure = window.mean(over: policy.shortWindow, of: { $0.pressure?.cpu })
         return LoadSample.hiddenDemand(share: share, pressure: pressure)
     }

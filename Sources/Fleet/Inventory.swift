@@ -32,6 +32,6 @@ public struct Inventory: Codable, Sendable, Equatable {
 extension HostName {
     /// For people, of a host that was removed from the cluster: what brings it back.
     public var additionInWords: String {
-        "'evenkeel host add \(self) --address ADDRESS --inner-address ADDRESS' adds it again, with new keys"
+        "'evenkeel host add \(self) --address ADDRESS' adds it again, with new keys"
     }
 }

@@ -149,38 +149,52 @@ extension LoadStatistics.VM {
 extension VMSample {
     /// What the VM wanted, in cores; `nil` when it is not known.
     ///
-    /// Where its waiting is told that is what it did not get; else `factor` says how much more it may have wanted.
-    func demand(hidden factor: Double) -> Double? {
+    /// Where its waiting is told that is what it did not get; else `factor` says how much more it may have wanted. Where
+    /// CPU is free (`nil`) it got what it wanted.
+    func demand(hidden factor: Double?) -> Double? {
         guard let cpuCores, cpuCores.isFinite, cpuCores >= 0 else { return nil }
         let waiting = waitingCores.flatMap { $0.isFinite && $0 >= 0 ? $0 : nil } ?? 0
-        let wanted = waiting > cpuCores * (factor - 1) * 0.1 ? cpuCores + waiting : cpuCores * factor
+        let wanted = factor.map { factor in
+            waiting > cpuCores * (factor - 1) * 0.1
+                ? Self.demand(using: cpuCores, waiting: waiting) : cpuCores * factor
+        }
         // No VM uses more than its VCPUs: what is beyond belief counts as all of them.
-        return min(wanted, Double(min(max(1, vcpus ?? 1024), 1024)))
+        return min(wanted ?? cpuCores, Double(min(max(1, vcpus ?? 1024), 1024)))
+    }
+
+    /// What a VM on a busy host wants that uses and waits for so many cores.
+    ///
+    /// VCPUs that fall behind wait all the time, however little they lack: that a VM waits says that it lacks CPU, not how
+    /// much, so that no more than half the time counts as waiting.
+    public static func demand(using cores: Double, waiting: Double) -> Double {
+        min(cores + waiting, cores / (1 - LoadSample.mostWaiting))
     }
 }
 
 extension LoadSample {
-    /// By how much more than they use the host's VMs would use if they had not to wait; 1 where CPU is free.
-    public var hiddenDemand: Double {
-        cpu.map { Self.hiddenDemand(share: $0.share, pressure: pressure?.cpu) } ?? 1
+    /// By how much more than they use the host's VMs would use if they had not to wait; `nil` where CPU is free.
+    public var hiddenDemand: Double? {
+        cpu.flatMap { Self.hiddenDemand(share: $0.share, pressure: pressure?.cpu) }
     }
 
     /// By how much more than they use VMs would use that share a host with this share of its CPU in use.
     ///
     /// In a share p of the time some task waited for a CPU (pressure stall information, `some`, in percent), so that
     /// what ran is at most 1 - p of what wanted to. Where the kernel does not tell, a fifth of the time is reckoned with.
-    public static func hiddenDemand(share: Double, pressure: Double?) -> Double {
+    /// `nil` where CPU is free: what waits there gets its turn.
+    public static func hiddenDemand(share: Double, pressure: Double?) -> Double? {
+        guard share >= busy else { return nil }
         guard let pressure, pressure.isFinite, pressure >= 0 else {
             return share < saturated ? 1 : 1 / (1 - waitingUntold)
         }
-        return share < busy ? 1 : 1 / (1 - min(pressure / 100, mostWaiting))
+        return 1 / (1 - min(pressure / 100, mostWaiting))
     }
 
-    /// Above this share of its CPU a host's pressure is that of VMs that wait for it.
+    /// Above this share of its CPU a host's VMs wait because there is no more, not for their turn.
     private static let busy = 0.9
     /// Above this share of its CPU a host has no more to give.
     private static let saturated = 0.97
     private static let waitingUntold = 0.2
     /// `some` counts one waiting task as much as ten: it says little above a half.
-    private static let mostWaiting = 0.5
+    fileprivate static let mostWaiting = 0.5
 }

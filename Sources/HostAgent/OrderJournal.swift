@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Commands
 import Fleet
 import Foundation
 import Synchronization
@@ -85,34 +86,9 @@ final class OrderJournal: Sendable {
     }
 
     private func write(_ entries: Entries) throws {
-        let draft = "\(path).new"
         let folder = URL(filePath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let data = try JSONEncoder().encode(entries)
-        guard FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
-        else {
-            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: draft])
-        }
-        let file = try FileHandle(forWritingTo: URL(filePath: draft))
-        try file.write(contentsOf: data)
-        try file.synchronize()
-        try file.close()
-        guard rename(draft, path) == 0 else { throw Self.failure(path) }
-        try Self.sync(folder: folder)
-    }
-
-    /// Makes the new name durable: without it a power cut could bring the old file back.
-    private static func sync(folder: String) throws {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(folder) }
-        defer { close(descriptor) }
-        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure(folder) }
-    }
-
-    private static func failure(_ path: String) -> CocoaError {
-        let reason = String(cString: strerror(errno))
-        return CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path, NSLocalizedDescriptionKey: reason])
+        try DurableFile.replace(path, with: JSONEncoder().encode(entries), mode: 0o600)
     }
 }
 

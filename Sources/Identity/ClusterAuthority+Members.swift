@@ -55,19 +55,6 @@ extension ClusterAuthority {
         try finish(enrollment.name, key, in: target)
     }
 
-    /// Throws if one of its addresses is another member's: peers would take one of the two for the other.
-    private func requireFree(_ enrollment: Enrollment) async throws {
-        let own = enrollment.addresses.compactMap(Enrollment.bytes)
-        if Set(own).count < own.count, let twice = enrollment.addresses.first { throw IdentityError.sameAddress(twice) }
-        for member in roster.members where member.name != enrollment.name && member.revocation == nil {
-            let certificate = try await Certificate(pem: member.certificate, path: "certificate of \(member.name)")
-            let taken = certificate.names.compactMap(Enrollment.bytes)
-            for (address, bytes) in zip(enrollment.addresses, own) where taken.contains(bytes) {
-                throw IdentityError.addressTaken(address, by: member.name)
-            }
-        }
-    }
-
     /// Whether the member is missing, or a call of `add` for it was cut short.
     public func lacks(_ name: LedgerWriter) throws -> Bool { try roster[name] == nil || unfinishedKey(of: name) != nil }
 

@@ -34,6 +34,13 @@ public struct Enrollment: Sendable, Equatable {
         return nil
     }
 
+    /// An address as people write it, IPv6 in the short form.
+    static func text(of bytes: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     /// The common name: with a blank in it, nothing of controller and operator can pass for a host's.
     var subject: String { Self.subject(of: name) }
 

@@ -36,6 +36,8 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A host's address on the LAN and the one inside the tunnels are the same.
     case sameAddress(String)
     case addressTaken(String, by: LedgerWriter)
+    /// The range of the inner addresses is full or, where `onLAN` names an address in it, one of the LAN.
+    case noInnerAddress(range: String, onLAN: String?)
     case alreadyMember(LedgerWriter)
     case unknownMember(LedgerWriter, known: [String])
     /// The next step of a rotation would leave behind hosts that have not seen the step before.
@@ -81,6 +83,10 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
                 + " tunnels, which exists nowhere else"
         case .addressTaken(let address, let member):
             "\(address) is an address of \(member): give this host another, or remove that one first"
+        case .noInnerAddress(let range, let onLAN):
+            "no inner address is chosen: \(range), where it would be, "
+                + (onLAN.map { "has \($0), which is on the LAN" } ?? "is full")
+                + "; say --inner-address, with an address that exists nowhere else"
         case .alreadyMember(let name): "\(name) is in the cluster already; --replace gives it new keys"
         case .unknownMember(let name, let known):
             "\(name) is not in the cluster; there are \(known.joined(separator: ", "))"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Commands
 internal import Glibc
 
 /// Small files of identities: read only if nobody else could have written them, replaced as a whole and durably.
@@ -58,40 +59,11 @@ enum IdentityFiles {
         }
     }
 
-    /// Replaces the file by a durable new one, so that a reader sees the old or the new text and a crash leaves either.
+    /// Replaces the file as a whole and durably.
     static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws(IdentityError) {
-        let draft = "\(path).\(getpid()).new"
-        unlink(draft)
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
-        guard descriptor >= 0 else { throw .file(path: draft, reason: reason()) }
-        defer { close(descriptor) }
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw discarded(draft, path) }
-            rest = rest.dropFirst(count)
+        do { try DurableFile.replace(path, with: text.utf8, mode: mode) } catch {
+            throw .file(path: error.path, reason: "it cannot be written (\(error.reason))")
         }
-        // Whatever the umask made of it.
-        guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(draft, path) == 0 else {
-            throw discarded(draft, path)
-        }
-        try syncFolder(of: path)
-    }
-
-    private static func discarded(_ draft: String, _ path: String) -> IdentityError {
-        let reason = reason()
-        unlink(draft)
-        return .file(path: path, reason: "it cannot be written (\(reason))")
-    }
-
-    private static func syncFolder(of path: String) throws(IdentityError) {
-        let folder = folder(of: path)
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .file(path: folder, reason: reason()) }
-        defer { close(descriptor) }
-        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw .file(path: folder, reason: reason()) }
     }
 
     static func folder(of path: String) -> String {

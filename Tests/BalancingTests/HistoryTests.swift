@@ -6,12 +6,13 @@ import Testing
 /// What histories of samples say: windows, hysteresis, forecast, demand, thinning.
 struct HistoryTests {
     /// One host of 4 cores, sampled every 30 s up to second 3600, with one VM that uses all that is busy.
-    private func history(pressure: Double? = nil, cpu: (Int) -> Double) -> HostHistory {
+    private func history(pressure: Double? = nil, waiting: Double? = nil, cpu: (Int) -> Double) -> HostHistory {
         var history = HostHistory(name: HostName("h1"), samples: [])
         for second in stride(from: 1800, through: 3600, by: 30) {
             let used = cpu(second)
             var one = sample("h1", at: second, cpu: used, vms: [vm("a", cores: used, vcpus: 8)])
             one.pressure = pressure.map { Pressure(cpu: $0, memory: nil, io: nil) }
+            one.vms?[0].waitingCores = waiting
             history.append(one, policy: Policy())
         }
         return history
@@ -65,6 +66,23 @@ struct HistoryTests {
         #expect(abs(try demand(history(pressure: 95) { _ in 3.9 }) - 3.9 / 0.5) < 0.01, "no more than twice")
         #expect(abs(try demand(history(pressure: 40) { _ in 2 }) - 2) < 0.01, "half the host is free")
         #expect(abs(try demand(history { _ in 3.96 }) - 3.96 / 0.8) < 0.01, "where the kernel does not tell")
+    }
+
+    /// As samples of the lab have it: VCPUs that fall behind wait all the time, whatever they lack.
+    @Test(arguments: [
+        (used: 3.9, waited: 1.0, wanted: 4.9), (used: 3.9, waited: 30, wanted: 7.8), (used: 3, waited: 3, wanted: 3),
+    ])
+    func aBusyHostsVMsWantWhatTheyWaitForButAtMostTwiceWhatTheyGet(used: Double, waited: Double, wanted: Double) throws
+    {
+        for pressure in [nil, 95.0] {
+            let history = history(pressure: pressure, waiting: waited) { _ in used }
+            for part in HistoryWindow.allCases {
+                let demand = try #require(model(history, over: part).vms.first?.demand.cpuCores)
+                #expect(abs(demand - wanted) < 0.01, "\(part), \(String(describing: pressure))")
+            }
+            let mean = try #require(LoadStatistics([history]).vms[VMID("a")]?.mean)
+            #expect(abs(mean - wanted) < 0.01, "the statistics, \(String(describing: pressure))")
+        }
     }
 
     @Test func halfAnHourIsKeptThinned() {

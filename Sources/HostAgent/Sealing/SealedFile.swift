@@ -13,9 +13,9 @@ struct SealedFile: Sendable {
 
     /// Encrypts the image of a saved VM for a public key; leaves no file behind if it throws.
     func write(_ saved: SavedVM, for key: Curve25519.KeyAgreement.PublicKey) throws -> SealedImage {
-        let input = try PrivateFile.reading(saved.path)
+        let input = try SealingFiles.reading(saved.path)
         defer { try? input.close() }
-        let output = try PrivateFile.creating(path)
+        let output = try SealingFiles.creating(path)
         do {
             let image = try write(saved, from: input, to: output, for: key)
             try output.synchronize()
@@ -87,13 +87,13 @@ struct SealedFile: Sendable {
         with key: Curve25519.KeyAgreement.PrivateKey,
         to plain: String
     ) throws -> SavedVM {
-        let input = try PrivateFile.reading(path)
+        let input = try SealingFiles.reading(path)
         defer { try? input.close() }
         guard try input.seekToEnd() == image.bytes else {
             throw SealingError("\(path) has not the size that \(order.source) signed for")
         }
         try input.seek(toOffset: 0)
-        let output = try PrivateFile.creating(plain)
+        let output = try SealingFiles.creating(plain)
         do {
             var reader = Reader(input: input, path: path)
             var saved = try reader.open(order, with: key) { try output.write(contentsOf: $0) }

@@ -52,7 +52,7 @@ struct SealedMoves: Sendable {
         do {
             let (file, folder) = (try file(order), try folder(order))
             let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
-                try PrivateFile.requireMemory(folder, bytes: image.imageBytes)
+                try SealingFiles.requireMemory(folder, bytes: image.imageBytes)
                 return try file.open(image, with: key, to: Self.image(of: order, in: folder))
             }
             await keys.keep(saved, for: order.id)
@@ -104,7 +104,7 @@ struct SealedMoves: Sendable {
         do {
             return .success(
                 try await BlockingWork.run(within: limit, "encrypting \(order.vmName)") {
-                    let note = try PrivateFile.creating("\(folder)/\(Self.note)")
+                    let note = try SealingFiles.creating("\(folder)/\(Self.note)")
                     defer { try? note.close() }
                     try note.write(contentsOf: JSONEncoder().encode(saved))
                     return try file.write(saved, for: key)
@@ -209,12 +209,12 @@ struct SealedMoves: Sendable {
     private func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {
         let (storage, parent) = (storage, settings.migration.sealedFolder)
         try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
-            try PrivateFile.makeFolder(storage, isShared: true)
-            try PrivateFile.requireRoom(storage, bytes: Self.needed(for: imageBytes))
-            try PrivateFile.makeFolder(parent)
-            try PrivateFile.makeFolder(folder)
+            try SealingFiles.makeFolder(storage, isShared: true)
+            try SealingFiles.requireRoom(storage, bytes: Self.needed(for: imageBytes))
+            try SealingFiles.makeFolder(parent)
+            try SealingFiles.makeFolder(folder)
             // The source's hypervisor knows how much it is about to write.
-            try PrivateFile.requireMemory(folder, bytes: isOpenedHere ? imageBytes : 0)
+            try SealingFiles.requireMemory(folder, bytes: isOpenedHere ? imageBytes : 0)
         }
     }
 

@@ -3,6 +3,7 @@ import ArgumentParser
 import Fleet
 import Identity
 import Ledger
+import Settings
 
 struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,8 +29,15 @@ struct HostCommand: AsyncParsableCommand {
         @Option(help: "Its address on the LAN.")
         var address: String
 
-        @Option(help: "Its address inside the tunnels; exists nowhere else.")
-        var innerAddress: String
+        @Option(
+            help: ArgumentHelp(
+                "Its address inside the tunnels, which exists nowhere else (default: the one that the configuration has "
+                    + "for it or that it had; otherwise the first free one in the /24, for IPv6 the /64, of the other "
+                    + "hosts', which begins as 10.78.0.0/24, for IPv6 as fd78::/64).",
+                valueName: "address"
+            )
+        )
+        var innerAddress: String?
 
         @Option(help: "How many CPUs it has; then it cannot claim more.")
         var cpus: Int?
@@ -60,16 +68,17 @@ struct HostCommand: AsyncParsableCommand {
 
         func run() async throws {
             let host = HostName(name)
-            let enrollment = try Enrollment.host(host, address: address, inner: innerAddress)
             let bytes = try memory.map { try Quantity.size($0) }
             let hardware = cpus == nil && bytes == nil ? nil : Roster.Hardware(cpus: cpus, memoryBytes: bytes)
             let authority = try await options.open()
+            let inner = try await innerAddress(in: authority)
+            let enrollment = try Enrollment.host(host, address: address, inner: inner.text)
             let bundle = HostBundle(
                 folder: absolute(output ?? name),
                 host: InventoryHost(
                     name: host,
                     address: address,
-                    innerAddress: innerAddress,
+                    innerAddress: inner.text,
                     libvirtURI: "qemu+tls://\(name)/system"
                 )
             )
@@ -82,8 +91,18 @@ struct HostCommand: AsyncParsableCommand {
             )
             try bundle.writeTexts()
             try await options.publish(authority)
+            print("\(name)'s address inside the tunnels: \(inner.text), \(inner.reason)")
             print("\(name) is in the cluster. Its bundle, with its private key: \(bundle.folder)")
             print("It belongs on \(name) and nowhere else; \(bundle.folder)/README says how it is installed.")
+        }
+
+        private func innerAddress(in authority: ClusterAuthority) async throws -> InnerAddress {
+            if let innerAddress { return InnerAddress(text: innerAddress, reason: "as asked for") }
+            return try await authority.innerAddress(
+                for: HostName(name),
+                address: address,
+                configured: options.configuration.settings().inventory
+            )
         }
     }
 

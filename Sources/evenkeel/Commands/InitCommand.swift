@@ -54,7 +54,7 @@ struct InitCommand: AsyncParsableCommand {
               cluster folder        \(options.path) (keep it secret, and back it up)
               controller's identity \(controller) ('evenkeel controller' signs orders with it)
               operator's identity   \(operatorFolder) ('evenkeel migrate' and the like sign with it)
-            Next: evenkeel host add NAME --address LAN --inner-address INNER
+            Next: evenkeel host add NAME --address LAN
             """
         )
     }

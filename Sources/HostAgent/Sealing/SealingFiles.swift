@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Files and folders that their owner alone may read; no link is followed.
-enum PrivateFile {
+/// Files and folders of sealed moves, which their owner alone may read; no link is followed.
+enum SealingFiles {
     static func creating(_ path: String) throws -> FileHandle {
         // An earlier try may have left one; each order is sealed once.
         unlink(path)

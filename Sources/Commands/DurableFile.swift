@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Small files that are replaced as a whole and durably.
+public enum DurableFile {
+    public struct Failure: Error, Equatable, CustomStringConvertible {
+        /// The file, its draft, or its folder.
+        public let path: String
+        /// What the system says.
+        public let reason: String
+        public var description: String { "'\(path)' cannot be written: \(reason)" }
+
+        /// What the last call says.
+        fileprivate init(_ path: String) { (self.path, reason) = (path, String(cString: strerror(errno))) }
+    }
+
+    /// Replaces the file, or makes it, with this mode whatever the umask is; its folder must be there.
+    ///
+    /// A reader sees the old or the new bytes, and a crash leaves either. Blocks for a write and two syncs. After an
+    /// error the file is as it was, unless its folder is what could not be synced.
+    public static func replace(
+        _ path: String,
+        with bytes: some Sequence<UInt8>,
+        mode: UInt32
+    ) throws(Failure) {
+        let draft = "\(path).\(getpid()).new"
+        unlink(draft)
+        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard descriptor >= 0 else { throw Failure(draft) }
+        defer { close(descriptor) }
+        var rest = Array(bytes)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw discarded(draft, path) }
+            rest = rest.dropFirst(count)
+        }
+        // Whatever the umask made of it.
+        guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(draft, path) == 0 else {
+            throw discarded(draft, path)
+        }
+        try syncFolder(of: path)
+    }
+
+    private static func discarded(_ draft: String, _ path: String) -> Failure {
+        let failure = Failure(path)
+        unlink(draft)
+        return failure
+    }
+
+    /// Makes the new name durable: without it a power cut could bring the old file back.
+    private static func syncFolder(of path: String) throws(Failure) {
+        let name = path.lastIndex(of: "/").map { path[..<$0] }
+        let folder = name.map { $0.isEmpty ? "/" : String($0) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(folder) }
+        defer { close(descriptor) }
+        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw Failure(folder) }
+    }
+}

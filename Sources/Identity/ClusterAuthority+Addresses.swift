@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+internal import Ledger
+
+/// The address that a host gets inside the tunnels.
+public struct InnerAddress: Sendable, Equatable {
+    public let text: String
+    /// Why it is this one: `the first free one in 10.78.0.0/24`.
+    public let reason: String
+    public init(text: String, reason: String) {
+        self.text = text
+        self.reason = reason
+    }
+}
+
+extension ClusterAuthority {
+    /// Chooses the inner address of a host that is added with this address on the LAN.
+    ///
+    /// It is the one that the configuration or the roster has for the host; otherwise the first free one in the range of
+    /// the other hosts' (where there are several ranges, that of the host added last). A free one stands in no member's
+    /// certificate, nor in a removed one's that has not expired: a peer that has not heard of the removal yet would take
+    /// the one host for the other.
+    ///
+    /// Throws if that range is full, or has an address of the LAN in it.
+    public func innerAddress(
+        for host: HostName,
+        address: String,
+        configured inventory: Inventory
+    ) async throws -> InnerAddress {
+        guard let lan = Enrollment.bytes(of: address) else { throw IdentityError.badAddress(address) }
+        if let configured = inventory[host]?.innerAddress {
+            return InnerAddress(text: configured, reason: "as in 'hosts' of the configuration")
+        }
+        var others = inventory.hosts.filter { $0.name != host }.compactMap(HostAddresses.init)
+        var taken: Set = [lan]
+        var former: HostAddresses?
+        for member in roster.members {
+            guard let its = try await addresses(of: member) else { continue }
+            if member.name == .host(host) {
+                former = its
+            } else if member.revocation == nil {
+                others.append(its)
+            } else if member.expires > now() {
+                taken.formUnion(its.both)
+            }
+        }
+        taken.formUnion(others.flatMap(\.both))
+        if let former, !taken.contains(former.inner) {
+            return InnerAddress(text: Enrollment.text(of: former.inner), reason: "the one that it had")
+        }
+        return try Self.firstFree(
+            in: others.isEmpty ? [.initial(like: lan)] : others.reversed().map { AddressRange(of: $0.inner) },
+            besides: taken,
+            lan: [lan] + others.map(\.lan)
+        )
+    }
+
+    private static func firstFree(
+        in ranges: [AddressRange],
+        besides taken: Set<[UInt8]>,
+        lan: [[UInt8]]
+    ) throws(IdentityError) -> InnerAddress {
+        for range in ranges where !lan.contains(where: range.contains) {
+            guard let free = range.firstFree(besides: taken) else { continue }
+            return InnerAddress(text: Enrollment.text(of: free), reason: "the first free one in \(range)")
+        }
+        throw .noInnerAddress(range: "\(ranges[0])", onLAN: lan.first(where: ranges[0].contains).map(Enrollment.text))
+    }
+
+    /// Throws if one of its addresses is another member's: peers would take one of the two for the other.
+    func requireFree(_ enrollment: Enrollment) async throws {
+        let own = enrollment.addresses.compactMap(Enrollment.bytes)
+        if Set(own).count < own.count, let twice = enrollment.addresses.first { throw IdentityError.sameAddress(twice) }
+        for member in roster.members where member.name != enrollment.name && member.revocation == nil {
+            guard let taken = try await addresses(of: member)?.both else { continue }
+            for (address, bytes) in zip(enrollment.addresses, own) where taken.contains(bytes) {
+                throw IdentityError.addressTaken(address, by: member.name)
+            }
+        }
+    }
+
+    /// Those in a host's certificate; `nil` for controller and operator.
+    private func addresses(of member: Roster.Member) async throws -> HostAddresses? {
+        guard case .host = member.name else { return nil }
+        let certificate = try await Certificate(pem: member.certificate, path: "certificate of \(member.name)")
+        // After the name, which may look like one.
+        let addresses = certificate.names.dropFirst().compactMap(Enrollment.bytes)
+        guard addresses.count == 2 else { return nil }
+        return HostAddresses(lan: addresses[0], inner: addresses[1])
+    }
+}
+
+/// A host's addresses, as the network has them.
+private struct HostAddresses {
+    let lan: [UInt8]
+    let inner: [UInt8]
+
+    var both: [[UInt8]] { [lan, inner] }
+}
+
+extension HostAddresses {
+    init?(_ host: InventoryHost) {
+        guard let lan = Enrollment.bytes(of: host.address), let inner = Enrollment.bytes(of: host.innerAddress) else {
+            return nil
+        }
+        self.init(lan: lan, inner: inner)
+    }
+}
