@@ -58,7 +58,7 @@ let package = Package(
         module("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
         // Fleets and recordings in files: Foundation's JSON, and the text format of Ganeti's htools.
-        module("FleetFiles", ["Fleet", "Coordination", log]),
+        module("FleetFiles", ["Fleet", "Coordination", "Commands", log]),
 
         // External programs with a time limit, how this one is ended, and files replaced durably.
         module("Commands", [subprocess, systemPackage, unixSignals]),

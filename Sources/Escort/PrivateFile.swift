@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Commands
 internal import Dispatch
 internal import Glibc
 
@@ -6,20 +7,10 @@ internal import Glibc
 enum PrivateFile {
     static func write(_ text: String, to path: String) async throws {
         try await offPool(path) {
-            // Not *.conf, so that no include pattern picks up the unfinished file.
-            let draft = "\(path).\(getpid()).new"
-            unlink(draft)
-            let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard descriptor >= 0 else { return false }
-            defer { close(descriptor) }
-            var bytes = Array(text.utf8)[...]
-            while !bytes.isEmpty {
-                let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return false }
-                bytes = bytes.dropFirst(count)
+            do throws(DurableFile.Failure) { try DurableFile.replace(path, with: text.utf8, mode: 0o600) } catch {
+                return error.reason
             }
-            return fsync(descriptor) == 0 && rename(draft, path) == 0
+            return nil
         }
     }
 
@@ -51,18 +42,14 @@ enum PrivateFile {
     }
 
     static func remove(_ path: String) async throws {
-        try await offPool(path) { unlink(path) == 0 || errno == ENOENT }
+        try await offPool(path) { unlink(path) == 0 || errno == ENOENT ? nil : String(cString: strerror(errno)) }
     }
 
     /// File systems block; the cooperative pool must not.
-    private static func offPool(_ path: String, _ work: @escaping @Sendable () -> Bool) async throws {
-        let failure: Int32? = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                continuation.resume(returning: work() ? nil : errno)
-            }
+    private static func offPool(_ path: String, _ work: @escaping @Sendable () -> String?) async throws {
+        let failure = await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: work()) }
         }
-        if let failure {
-            throw EscortError.refused(step: "writing '\(path)'", reason: String(cString: strerror(failure)))
-        }
+        if let failure { throw EscortError.refused(step: "writing '\(path)'", reason: failure) }
     }
 }

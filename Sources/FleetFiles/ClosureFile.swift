@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Commands
 public import Coordination
 internal import Foundation
-internal import Glibc
 
 /// The channels that leaks have closed, in a local file: the ledger forgets old records, and whoever can write to its
 /// storage could remove the leak's.
@@ -40,18 +40,6 @@ public struct ClosureFile: Sendable {
     private func write(_ data: Data) throws {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let draft = "\(path).new"
-        guard FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
-        else { throw CocoaError(.fileWriteUnknown) }
-        let file = try FileHandle(forWritingTo: URL(filePath: draft))
-        try file.write(contentsOf: data)
-        try file.synchronize()
-        try file.close()
-        guard rename(draft, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CocoaError(.fileReadUnknown) }
-        defer { close(descriptor) }
-        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw CocoaError(.fileWriteUnknown) }
+        try DurableFile.replace(path, with: data, mode: 0o600)
     }
 }
