@@ -159,15 +159,15 @@ extension RealMeshTests {
             let meshes = [
                 try await certified.mesh(1, mode: .transport), try await certified.mesh(2, mode: .transport),
             ]
-            func open(_ channel: Channel) async throws -> any Passage {
+            func open(_ channel: Channel, _ mesh: Mesh) async throws -> any Passage {
                 try await certified.withTLS(servedWith: certified.identityFolder(2).paths) {
-                    try await Channels(mesh: meshes[0], tls: certified.tlsFiles(1), configured: [.tls, .ipsecTLS])
+                    try await Channels(mesh: mesh, tls: certified.tlsFiles(1), configured: [.tls, .ipsecTLS])
                         .open(channel, to: "h2", timeLimit: .seconds(8), window: .seconds(60))
                 }
             }
             for channel in [Channel.tls, .ipsecTLS] {
                 try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: channel, window: .seconds(60))
-                let passage = try await open(channel)
+                let passage = try await open(channel, meshes[0])
                 #expect(passage.route.kind == .direct(address: hosts.address(2)) && passage.route.tlsName == "h2")
                 #expect(try await captured(hosts, marker: "EVENKEEL-MARKER", to: hosts.address(2), Self.port) == 0)
                 let evidence = await passage.end(hypervisorBytes: 1_000_000)
@@ -186,16 +186,17 @@ extension RealMeshTests {
             }
             #expect(atTarget == .differentSelectors("h1"))
             // And the other way around.
-            try await hosts.eventually("host 1 is in transport mode", within: .seconds(30)) {
-                try await meshes[0].apply(hosts.inventory())
-                try await hosts.mesh(2, credentials: try certified.credentials(2)).apply(hosts.inventory())
+            let source = hosts.mesh(1, credentials: try certified.credentials(1), mode: .transport)
+            let target = hosts.mesh(2, credentials: try certified.credentials(2))
+            try await hosts.eventually("host 1 is in transport mode, host 2 is not", within: .seconds(30)) {
+                for mesh in [source, target] { try await mesh.apply(hosts.inventory()) }
                 for host in 1...2 {
                     let list = try await hosts.swanctl(host, "--list-sas")
                     guard !list.contains("TRANSPORT"), !list.contains("TUNNEL") else { return false }
                 }
                 return true
             }
-            let atSource = await #expect(throws: EscortError.self) { try await open(.tls) }
+            let atSource = await #expect(throws: EscortError.self) { try await open(.tls, source) }
             #expect(atSource == .differentSelectors("h2"))
         }
     }
