@@ -66,8 +66,12 @@ extension Mesh {
 
     /// Closes what is open for an order, unless another order needs it: new connections are dropped, the one that was
     /// let in stays.
+    ///
+    /// What an earlier life of this agent opened is found by the mesh: `EscortError.notApplied` until there is one, and
+    /// an error for a host that is no peer any more, for which the kernel closes it at the end of its window.
     public func closePinhole(of order: OrderID, from peer: HostName, channel: Channel) async throws {
-        try await pinholes.close(order, try? pinhole(peer, channel))
+        let inherited = await pinholes.holds(order) ? nil : try pinhole(peer, channel)
+        try await pinholes.close(order, inherited)
     }
 
     /// Lets this host send a migration in the clear to the peer: what `plain` needs at its source.

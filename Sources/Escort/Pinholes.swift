@@ -22,6 +22,9 @@ actor Pinholes {
         }
     }
 
+    /// Whether the order's opening was made by this life of the agent and not closed since, be its time over or not.
+    func holds(_ order: OrderID) -> Bool { held[order] != nil }
+
     /// Closes what an order holds and nobody else does; it need not be open.
     ///
     /// `pinhole`: what it would hold by the present plan; for what an earlier life of this agent has opened.

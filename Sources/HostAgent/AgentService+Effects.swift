@@ -35,13 +35,7 @@ extension AgentService {
                 }
             }
             post.yield(.targetChecked(order.id, failures, sealingKey: sealingKey, at: .byTheWallClock))
-        case .shut(let order) where order.channel == .sealed: break
-        case .shut(let order):
-            do { try await channels.mesh.closePinhole(of: order.id, from: order.source, channel: order.channel) } catch
-            {
-                // Its timeout will.
-                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
-            }
+        case .shut(let order): await closePinhole(of: order)
         case .migrate(let order):
             let result = await begin(order) { post.yield(.progressed(order.id, $0, at: .byTheWallClock)) }
             log(result, of: order)
@@ -183,19 +177,39 @@ extension AgentService {
     private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
         // The image of a sealed move goes to no port.
         guard order.channel != .sealed else { return nil }
-        let untilBegun = order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
         let begin = ContinuousClock.now
         do {
             try await channels.mesh.openPinhole(
                 for: order.id,
                 from: order.source,
                 channel: order.channel,
-                window: untilBegun
+                window: window(of: order)
             )
             await preparations.noteGate(of: order.id, seconds: (ContinuousClock.now - begin).inSeconds)
             return nil
         } catch {
             return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
+        }
+    }
+
+    /// Until the order's move has begun or cannot begin any more; at most so long its gate is open.
+    private func window(of order: MigrationOrder) -> Duration {
+        order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
+    }
+
+    /// Closes what is open for the order; at a start, when the mesh is there.
+    private func closePinhole(of order: MigrationOrder) async {
+        let end = ContinuousClock.now + window(of: order)
+        while true {
+            do {
+                return try await channels.mesh.closePinhole(of: order.id, from: order.source, channel: order.channel)
+            } catch EscortError.notApplied where ContinuousClock.now < end {
+                do { try await Task.sleep(for: Self.retryInterval) } catch { return }
+            } catch {
+                // Its timeout will.
+                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
+                return
+            }
         }
     }
 

@@ -111,6 +111,33 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
+    @Test func `the gate that an earlier life opened is closed as soon as the mesh is there`() async throws {
+        // The ledger is read long before.
+        let fleet = TestFleet(charonTakes: .seconds(1))
+        try await fleet.submit(order)
+        try await fleet.write(.accepted(requirements: .sample()), of: order, by: h1)
+        try await fleet.write(.prepared(), of: order, by: h2)
+        try await fleet.run([h2]) {
+            try await eventually("it is closed") {
+                fleet.rules.contains("delete element inet evenkeel pinholes_lan_ip { 192.0.2.1 }")
+            }
+        }
+        #expect(!fleet.log.contains("pinhole"), "there is nothing to tell")
+    }
+
+    @Test func `a gate that an earlier life opened for a host that has left is told to stay for its window`()
+        async throws
+    {
+        let (gone, order) = (HostName("h9"), MigrationOrder.sample(from: HostName("h9"), at: .byTheWallClock))
+        try await fleet.submit(order)
+        try await fleet.write(.accepted(requirements: .sample()), of: order, by: gone)
+        try await fleet.write(.prepared(), of: order, by: h2)
+        try await fleet.run([h2]) {
+            try await eventually("it is told") { fleet.log.contains("h2 a pinhole stays open for its window") }
+        }
+        #expect(fleet.log.contains("h9 is not a peer"))
+    }
+
     /// Leaves in the ledger what an agent leaves that dies in a move.
     private func begin() async throws {
         try await fleet.submit(order)

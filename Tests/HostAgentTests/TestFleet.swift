@@ -17,11 +17,24 @@ struct TestFleet: Sendable {
     let world: InMemoryWorld
     let ledger = InMemoryLedger(writer: .operator)
     let log = LogCapture()
+    /// What the agents told nft.
+    let rules = RuleCapture()
     let channels: [Channel]
+    /// What a knock at another host's ports finds.
+    let gates: GateProbe.Outcome
+    /// How long it takes a host to see that its charon is not there.
+    let charonTakes: Duration
 
-    init(channels: [Channel] = [.ipsec], world: InMemoryWorld = .sample()) {
+    init(
+        channels: [Channel] = [.ipsec],
+        world: InMemoryWorld = .sample(),
+        gates: GateProbe.Outcome = .shut,
+        charonTakes: Duration = .zero
+    ) {
         self.world = world
         self.channels = channels
+        self.gates = gates
+        self.charonTakes = charonTakes
     }
 
     /// Runs the agents while the body runs.
@@ -43,7 +56,7 @@ struct TestFleet: Sendable {
                     host: host.rawValue,
                     ledger: wrap(ledger.writing(as: .host(host))),
                     hypervisor: world.hypervisor(of: host),
-                    channels: .withoutTunnels(host, channels),
+                    channels: .withoutTunnels(host, channels, gates: gates, charonTakes: charonTakes, rules: rules),
                     logger: log.logger(host.rawValue),
                     record: record(host),
                     journal: journal(host),
@@ -55,6 +68,11 @@ struct TestFleet: Sendable {
             }
             try await body()
         }
+    }
+
+    /// Until the host knows its peers, and misses its charon.
+    func waitForGates(of host: HostName) async throws {
+        try await eventually("\(host) has its gates") { log.contains("\(host) cannot configure the mesh") }
     }
 
     func submit(_ order: MigrationOrder) async throws {
@@ -112,7 +130,9 @@ extension Channels {
     static func withoutTunnels(
         _ host: HostName,
         _ configured: [Channel] = [.ipsec],
-        gates: GateProbe.Outcome = .shut
+        gates: GateProbe.Outcome = .shut,
+        charonTakes: Duration = .zero,
+        rules: RuleCapture = RuleCapture()
     ) -> Channels {
         let mesh = Mesh(
             local: host,
@@ -120,7 +140,9 @@ extension Channels {
             placement: .alone(folder: "/nonexistent/eka"),
             runner: CommandRunner { _, _, _, _ in
                 gates
-            } _: { command, _ in
+            } _: { command, input in
+                if command.program == "swanctl", charonTakes > .zero { try await Task.sleep(for: charonTakes) }
+                if command.program == "nft" { rules.add(input) }
                 let isGate = ["nft", "ip"].contains(command.program)
                 return CommandResult(exitCode: isGate ? 0 : 1, standardError: isGate ? "" : "not in this test")
             }
@@ -153,16 +175,28 @@ extension OrderStep {
     }
 }
 
+/// What agents told nft to load.
+final class RuleCapture: Sendable {
+    private let inputs = Mutex<[String]>([])
+
+    func add(_ input: String) { inputs.withLock { $0.append(input) } }
+
+    func contains(_ words: String) -> Bool { inputs.withLock { $0.contains { $0.contains(words) } } }
+}
+
 /// What the agents logged.
 final class LogCapture: Sendable {
     private let lines = Mutex<[String]>([])
 
-    func contains(_ words: String) -> Bool { lines.withLock { $0.contains { $0.contains(words) } } }
+    func contains(_ words: String) -> Bool { count(words) > 0 }
 
-    func logger(_ label: String) -> Logger { Logger(label: label) { _ in Handler(capture: self) } }
+    func count(_ words: String) -> Int { lines.withLock { $0.count { $0.contains(words) } } }
+
+    func logger(_ label: String) -> Logger { Logger(label: label) { Handler(capture: self, label: $0) } }
 
     private struct Handler: LogHandler {
         let capture: LogCapture
+        let label: String
         var metadata: Logger.Metadata = [:]
         var logLevel = Logger.Level.trace
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -170,7 +204,7 @@ final class LogCapture: Sendable {
             set { metadata[key] = newValue }
         }
         func log(event: LogEvent) {
-            capture.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+            capture.lines.withLock { $0.append("\(label) \(event.message) \(event.metadata ?? [:])") }
         }
     }
 }
