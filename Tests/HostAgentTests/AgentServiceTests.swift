@@ -93,6 +93,7 @@ import Testing
     @Test func `without a protected path nothing moves`() async throws {
         let order = MigrationOrder.sample(channel: .ipsec, issuer: .controller, at: .byTheWallClock)
         try await fleet.run {
+            try await fleet.waitForGates(of: h1)
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .escort)
@@ -100,6 +101,32 @@ import Testing
             #expect(failure.reason.contains("no protected path to h2, so web1 stays on h1"))
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test(arguments: [GateProbe.Outcome.open, .unknown])
+    func `a move to a host whose gates are not seen shut is refused, but for one in the clear`(
+        _ outcome: GateProbe.Outcome
+    ) async throws {
+        let order = MigrationOrder.sample(channel: .ipsec, at: .byTheWallClock)
+        let clear = MigrationOrder.sample("o2", at: .byTheWallClock)
+        let fleet = TestFleet(world: fleet.world, gates: outcome)
+        try await fleet.run {
+            try await fleet.waitForGates(of: h1)
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused && failure.preflight.map(\.check) == [.escort])
+            #expect(failure.preflight.map(\.host) == [h1] && failure.evidence == nil)
+            #expect(failure.reason.contains("port 49152 of h2"), "\(failure.reason)")
+            #expect(try await fleet.steps(of: order).map(\.word) == ["failed"])
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+
+            try await fleet.submit(clear)
+            guard case .done(_, let evidence) = try await fleet.end(of: clear) else {
+                throw Unexpected(description: "\(try await fleet.steps(of: clear))")
+            }
+            #expect(evidence.probes?.map(\.outcome) == [outcome, outcome])
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
     @Test(arguments: [(h1, "by the source"), (h2, "by the target")])
