@@ -37,31 +37,37 @@ extension AgentCore {
     /// Closes at start-up what an earlier life of this agent may have opened and may have had no time to close.
     ///
     /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
-    /// that its source has not begun by now fails there, and its VM stays. What ended more than an hour ago has closed by
-    /// itself.
-    mutating func inheritGate(of life: OrderLife, at instant: Instant, effects: inout [Effect]) {
-        guard life.order.channel.usesMigrationPorts else { return }
-        switch life.stage {
-        case .submitted: return
-        case .accepted, .running: gates.insert(life.order.id)
-        case .prepared: shut(life.order, effects: &effects)
-        case .done, .failed:
-            guard instant <= life.order.latestBeginning + Self.remembered else { return }
-            gates.insert(life.order.id)
+    /// that its source has not begun by now fails there, and its VM stays; its gate waits for another's that it may be one
+    /// with. What ended more than an hour ago has closed by itself.
+    mutating func inheritGates(of lives: [OrderLife], at instant: Instant, effects: inout [Effect]) {
+        let lives = lives.filter(\.order.channel.usesMigrationPorts)
+        for life in lives {
+            switch life.stage {
+            case .submitted, .prepared: continue
+            case .accepted, .running: gates.insert(life.order.id)
+            case .done, .failed:
+                guard instant <= life.order.latestBeginning + Self.remembered else { continue }
+                gates.insert(life.order.id)
+            }
+        }
+        for life in lives where life.stage == .prepared {
+            if isGateNeeded(besides: life.order, at: instant) {
+                gates.insert(life.order.id)
+            } else {
+                shut(life.order, effects: &effects)
+            }
         }
     }
 }
 
 extension AgentCore {
-    /// Whether another order from the same source over the same channel has still to come through: the gate is theirs
-    /// together.
+    /// Whether another order from the same source has still to come through: the gate may be theirs together, as channels
+    /// share gates.
     ///
-    /// `Escort` knows that, too, but not what an earlier life of this agent has opened.
+    /// `Escort` knows which do, but not what an earlier life of this agent has opened.
     private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
         gates.contains { id in
-            guard id != order.id, let other = orders[id], other.order.source == order.source,
-                other.order.channel == order.channel
-            else { return false }
+            guard id != order.id, let other = orders[id], other.order.source == order.source else { return false }
             return [.accepted, .prepared, .running].contains(other.stage) && !isGateOver(other, at: instant)
         }
     }

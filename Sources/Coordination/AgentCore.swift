@@ -293,14 +293,15 @@ extension AgentCore {
     private mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
         guard !isCaughtUp else { return }
         isCaughtUp = true
-        for life in orders.values.sorted(by: { (place[$0.order.id] ?? 0) < (place[$1.order.id] ?? 0) }) {
+        let lives = orders.values.sorted { (place[$0.order.id] ?? 0) < (place[$1.order.id] ?? 0) }
+        for life in lives {
             if life.order.source == host {
                 inherit(life, at: instant, effects: &effects)
             } else {
-                inheritGate(of: life, at: instant, effects: &effects)
                 inheritSealed(life, at: instant)
             }
         }
+        inheritGates(of: lives.filter { $0.order.source != host }, at: instant, effects: &effects)
         for id in pending { advance(id, at: instant, effects: &effects) }
     }
 

@@ -86,6 +86,37 @@ struct GateTests {
         }
     }
 
+    @Test(arguments: [(Channel.ipsec, Channel.ipsecTLS), (.tls, .plain), (.ipsec, .tls)], [true, false])
+    func theGateStaysWhileAnotherOrderFromTheSameSourceHasStillToComeThrough(
+        _ channels: (first: Channel, second: Channel),
+        hasEnded: Bool
+    ) {
+        var (ended, coming) = (order, order)
+        (ended.channel, coming.channel) = channels
+        coming.id = OrderID("o2")
+        var core = AgentCore(host: h2)
+        for order in [ended, coming] { _ = core.handle(.order(.migrate(order: order), at: .second(20))) }
+        func tell(_ order: MigrationOrder, _ step: OrderStep) -> [AgentCore.Effect] {
+            var report = report("h1", 5, step)
+            report.order = order.id
+            return core.handle(.report(report, at: .second(20)))
+        }
+        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        if hasEnded {
+            _ = tell(ended, failed)
+        } else {
+            var consent = report("h2", 5, .prepared())
+            consent.order = ended.id
+            _ = core.handle(.report(consent, at: .second(20)))
+        }
+        _ = tell(coming, .running(progress: begin))
+        let atStart = core.handle(.caughtUp(at: .second(20)))
+        #expect(!atStart.contains(.shut(ended)) && !atStart.contains(.shut(coming)))
+        var later = tell(coming, .running(progress: progress))
+        if !hasEnded { later += tell(ended, failed) }
+        #expect(later.contains(.shut(ended)) && later.contains(.shut(coming)), "then both")
+    }
+
     @Test func onlyATargetClosesGates() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order), at: .second(20)))

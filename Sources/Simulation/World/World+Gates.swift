@@ -31,12 +31,12 @@ extension World {
         }
     }
 
-    /// Whether an order that has not ended came from the same source over the same channel: their gate is one.
+    /// Whether another order from the same source has not ended: channels share gates, so theirs may be one.
     private func isShared(_ order: OrderID, on host: Int) -> Bool {
         guard let order = invariants.asked[order] else { return false }
         return hosts[host].gates.keys.contains { id in
             guard id != order.id, !invariants.ended.contains(id), let other = invariants.asked[id] else { return false }
-            return other.source == order.source && other.channel == order.channel
+            return other.source == order.source
         }
     }
 }
