@@ -27,10 +27,11 @@ final class OrderJournal: Sendable {
         }
     }
 
-    private typealias Entries = [Deed: [String: Instant]]
+    typealias Entries = [Deed: [String: Instant]]
 
     private let path: String
-    private let entries = Mutex<Entries?>(nil)
+    /// Held for as long as a write takes.
+    let entries = Mutex<Entries?>(nil)
 
     init(path: String) { self.path = path }
 

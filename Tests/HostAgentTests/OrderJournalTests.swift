@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Foundation
+import Hypervisor
 import Ledger
+import Synchronization
 import Testing
 
 @testable import HostAgent
@@ -37,6 +39,34 @@ struct OrderJournalTests {
                 "\(error)".contains(path) && "\(error)".contains("remove the file")
             }
             #expect(try Data(contentsOf: URL(filePath: path)) == Data("{".utf8))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a write that hangs holds up no question for ever, and no thread of the pool`()
+        async throws
+    {
+        try await with { path in
+            let journal = OrderJournal(path: path)
+            let release = DispatchSemaphore(value: 0)
+            // As a write does that waits for its storage.
+            Thread {
+                journal.entries.withLock { _ in
+                    _ = release.wait(timeout: .now() + 20)
+                }
+            }.start()
+            defer { release.signal() }
+            try await eventually("it is held") { journal.entries.withLockIfAvailable { _ in } == nil }
+            let moves = SealedMoves(
+                host: h1,
+                settings: .sample(),
+                hypervisor: InMemoryWorld.sample().hypervisor(of: h1),
+                keys: SealedKeys(),
+                journal: journal
+            )
+            guard case .failure(let failure) = await moves.recall(order) else {
+                throw Unexpected(description: "it waited until it was let go")
+            }
+            #expect(failure.kind == .inDoubt && failure.reason.contains("does the storage hang?"))
         }
     }
 }

@@ -36,7 +36,7 @@ struct SealedMoves: Sendable {
     /// Makes an order's key, once it is certain that its image can be opened here.
     func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
         let folder = try folder(order)
-        guard try !requireJournal().has(.started, of: order) else {
+        guard try await !has(.started, of: order) else {
             throw SealingError("\(order.vmName) may have been let run here by this order before")
         }
         try await prepareFolders(folder, imageBytes: memoryBytes, isOpenedHere: true)
@@ -171,18 +171,25 @@ struct SealedMoves: Sendable {
     /// What this host's disk says of the order, and how its VM stands here.
     func recall(_ order: MigrationOrder) async -> Result<Recollection, OrderFailure> {
         do {
-            let journal = try requireJournal()
             return .success(
                 Recollection(
-                    hasBegun: try journal.has(.begun, of: order),
-                    hasReleased: try journal.has(.released, of: order),
-                    hasStarted: try journal.has(.started, of: order),
+                    hasBegun: try await has(.begun, of: order),
+                    hasReleased: try await has(.released, of: order),
+                    hasStarted: try await has(.started, of: order),
                     presence: try await hypervisor.presence(of: order.vm)
                 )
             )
         } catch {
             let reason = "what was done of order \(order.id) here is not known: \(error)"
             return .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
+        }
+    }
+
+    /// Whether this host has noted that it did this; waits while something is written.
+    private func has(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws -> Bool {
+        let journal = try requireJournal()
+        return try await BlockingWork.run(within: .seconds(10), "reading what was noted of order \(order.id)") {
+            try journal.has(deed, of: order)
         }
     }
 
@@ -225,7 +232,7 @@ struct SealedMoves: Sendable {
     ) async -> Result<Instant, OrderFailure> {
         do {
             let journal = try requireJournal()
-            guard try !journal.has(.started, of: order) else {
+            guard try await !has(.started, of: order) else {
                 let reason = "\(order.vmName) may have been let run from its image before: was it shut down since?"
                 return failure(.inDoubt, reason)
             }
