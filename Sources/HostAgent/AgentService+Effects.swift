@@ -72,8 +72,9 @@ extension AgentService {
             post.yield(.letGo(order.id, failure: failure, at: .byTheWallClock))
         case .recall(let order):
             let result = await sealedMoves.recall(order)
-            if case .failure(let failure) = result {
-                logger.critical("order \(order.id) waits", metadata: ["reason": "\(failure.reason)"])
+            let reason: String? = if case .failure(let failure) = result { failure.reason } else { nil }
+            if await waits.isNews(reason, of: order.id) {
+                logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason ?? "")"])
             }
             post.yield(.recalled(order.id, AgentCore.Answer(result), at: .byTheWallClock))
         case .restore(let order):

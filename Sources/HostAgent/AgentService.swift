@@ -17,6 +17,7 @@ public struct AgentService: Sendable {
     let channels: Channels
     let preparations = Preparations()
     let sealedKeys = SealedKeys()
+    let waits = WaitingOrders()
     let resources: any ResourceSource
     let logger: Logger
     let record: String?

@@ -221,6 +221,21 @@ import Testing
         }
     }
 
+    @Test func aJournalThatCannotBeReadIsToldOnceAndNotAtEachTry() async throws {
+        try await withFolders { settings, folders in
+            try Data("{".utf8).write(to: URL(filePath: #require(folders.journal(h1))))
+            try await fleet.submit(order)
+            for (step, host) in Self.begun { try await fleet.write(step, of: order, by: host) }
+            try await fleet.run([h1], settings: settings, journal: folders.journal) {
+                try await eventually("it is told") { fleet.log.contains("order o1 waits") }
+                // Two tries later.
+                try await Task.sleep(for: .seconds(5))
+            }
+            #expect(fleet.log.count("order o1 waits") == 1)
+            #expect(fleet.log.contains("is damaged"))
+        }
+    }
+
     @Test func aChannelThatTheTargetDoesNotHaveIsRefused() async throws {
         let fleet = TestFleet(channels: [.ipsec])
         fleet.world.place(.sample(), on: h1)
