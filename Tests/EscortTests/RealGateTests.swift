@@ -45,6 +45,20 @@ extension RealMeshTests {
         }
     }
 
+    @Test func `a gate lasts for as long as the order that needs it longest`() async throws {
+        try await Hosts.with(2) { hosts in
+            let mesh = try await hosts.meshes()[1]
+            for (order, seconds) in [("o1", 600), ("o2", 2)] {
+                let window = Duration.seconds(seconds)
+                try await mesh.openPinhole(for: OrderID(order), from: "h1", channel: .tls, window: window)
+            }
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
+            try await mesh.closePinhole(of: OrderID("o1"), from: "h1", channel: .tls)
+            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .silence)
+        }
+    }
+
     @Test func `a guest behind the planned peer's own address does not come through its pinhole`() async throws {
         try await Hosts.with(3) { hosts in
             let meshes = try await hosts.meshes()
