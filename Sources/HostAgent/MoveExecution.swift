@@ -156,7 +156,7 @@ struct MoveExecution: Sendable {
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
-            transport: transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
+            transport: Self.transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime
@@ -171,13 +171,13 @@ extension MoveExecution {
     static let expectedCopies: UInt64 = 2
     static let parallelConnections = 4
 
-    private func transport(by route: MigrationRoute, memoryBytes: UInt64) -> Transport {
+    static func transport(by route: MigrationRoute, memoryBytes: UInt64) -> Transport {
         guard case .direct = route.kind else { return .tunnelled }
         guard let name = route.tlsName else { return .direct(tls: nil, parallelConnections: nil) }
-        let mayPassLimit = memoryBytes > Self.singleTLSConnectionBytes / Self.expectedCopies
+        let mayPassLimit = memoryBytes > singleTLSConnectionBytes / expectedCopies
         return .direct(
             tls: TLSParameters(targetName: name),
-            parallelConnections: mayPassLimit ? Self.parallelConnections : nil
+            parallelConnections: mayPassLimit ? parallelConnections : nil
         )
     }
 }

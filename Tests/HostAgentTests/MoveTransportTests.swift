@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import Testing
+
+@testable import Escort
+@testable import HostAgent
+
+/// How the hypervisor is told to send a VM's memory.
+struct MoveTransportTests {
+    private func transport(_ route: MigrationRoute, memory: UInt64) -> Transport {
+        MoveExecution.transport(by: route, memoryBytes: memory)
+    }
+
+    @Test(arguments: [(1 << 30, nil), (24_000_000_000, nil), (24_000_000_001, 4), (1 << 40, 4)] as [(UInt64, Int?)])
+    func oneConnectionUnderTLSCarriesNoMoreThanQEMUBearsOnOne(memory: UInt64, connections: Int?) {
+        let route = MigrationRoute(kind: .direct(address: "192.0.2.2"), tlsName: "h2")
+        let tls = TLSParameters(targetName: "h2")
+        #expect(transport(route, memory: memory) == .direct(tls: tls, parallelConnections: connections))
+    }
+
+    @Test func withoutTLSOneConnectionCarriesAll() {
+        let route = MigrationRoute(kind: .direct(address: "192.0.2.2"))
+        #expect(transport(route, memory: 1 << 40) == .direct(tls: nil, parallelConnections: nil))
+        #expect(transport(MigrationRoute(kind: .tunnelled), memory: 1 << 40) == .tunnelled)
+    }
+}
