@@ -109,9 +109,31 @@ struct TamperingTests {
         #expect(trial(.tls, hits: false).verdict == .untouched)
         #expect(trial(.tls) { $0.runsOn.append(HostName("h1")) }.verdict == .harmed)
         #expect(trial(.tls) { $0.goesOn = false }.verdict == .harmed)
-        #expect([broken, trial(.ipsec)].showWhatTheyShould)
-        #expect(![trial(.plain), trial(.ipsec)].showWhatTheyShould, "an attack that does not work shows nothing")
-        #expect(![broken].showWhatTheyShould)
-        #expect(![broken, trial(.tls) { $0.problems = ["mem=BAD:fixed:64:1"] }].showWhatTheyShould)
+        func isShown(_ trials: [TamperTrial], of channels: [Channel] = [.plain, .tls]) -> Bool {
+            trials.showWhatTheyShould(of: channels)
+        }
+        #expect(isShown([broken, trial(.tls)]) && isShown([broken, trial(.tls, failed: true)]))
+        #expect(!isShown([trial(.plain), trial(.tls)]), "an attack that does not work shows nothing")
+        #expect(!isShown([broken], of: [.plain]))
+        #expect(!isShown([broken, trial(.tls) { $0.problems = ["mem=BAD:fixed:64:1"] }]))
+        #expect(!isShown([broken, trial(.tls) { $0.goesOn = false }]))
+        #expect(!isShown([broken, trial(.tls)], of: [.plain, .tls, .ssh]), "ssh was not tried")
+        #expect(!isShown([broken, trial(.tls, hits: false)]), "nor was tls")
+        #expect(isShown([broken, trial(.sealed, hits: false)], of: [.plain, .sealed]))
+    }
+
+    @Test func aTrialOfListeningShowsSomethingIfEveryChannelWasTried() {
+        func trial(_ channel: Channel, secrets: Int = 0, failure: String? = nil) -> SniffTrial {
+            var heard = Eavesdropping()
+            heard.secrets = secrets
+            return SniffTrial(channel: channel, guest: "vm1", failure: failure, heard: heard, dropped: 0)
+        }
+        let (clear, both) = (trial(.plain, secrets: 3), [Channel.plain, .tls])
+        #expect([clear, trial(.tls)].showWhatTheyShould(of: both))
+        #expect(![clear, trial(.tls)].showWhatTheyShould(of: both + [.ssh]), "ssh was not tried")
+        #expect(![trial(.plain), trial(.tls)].showWhatTheyShould(of: both), "nobody listened")
+        #expect(![clear, trial(.tls, secrets: 1)].showWhatTheyShould(of: both))
+        #expect(![clear, trial(.tls, failure: "no")].showWhatTheyShould(of: both))
+        #expect(![clear].showWhatTheyShould(of: [.plain]))
     }
 }

@@ -2,6 +2,7 @@
 public import Fleet
 internal import FoundationEssentials
 public import Ledger
+public import Settings
 
 /// One move that was ordered by hand and followed to its end.
 public struct LabMove: Sendable, Codable {
@@ -20,7 +21,7 @@ public struct LabMove: Sendable, Codable {
     }
     /// The knocks at the target's gates, made side by side before the move; `nil` where there were none.
     public var knockSeconds: Double? { evidence?.probes?.compactMap(\.seconds).max() }
-    /// The opening of the target's gates; `nil` where the move goes to no port.
+    /// The opening of the target's gates; `nil` where the move goes to no migration port.
     public var pinholeSeconds: Double? { reports.lazy.compactMap(\.gateSeconds).first }
     /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the
     /// migration: what the proof of the channel takes.
@@ -32,15 +33,33 @@ public struct LabMove: Sendable, Codable {
 }
 
 extension HostLab {
-    /// The channels that the agents of both hosts offer now, by their latest samples.
+    /// The channels that both hosts are configured for, as soon as their agents offer all of them by their latest
+    /// samples; an error that names those that one of them does not.
     ///
-    /// A host that does not say has IPsec; `plain` is offered by every lab host and comes last.
-    public func offeredChannels(_ first: HostName, _ second: HostName) async throws -> [Channel] {
-        let samples = try await records(LoadSample.self)
-        let offers = [first, second].map { host in
-            Set(samples.last { $0.host == host }?.channels ?? [.ipsec])
+    /// `plain`, which no sample names, comes last.
+    public func offeredChannels(
+        _ first: HostName,
+        _ second: HostName,
+        by settings: Settings,
+        within limit: Duration = .seconds(60)
+    ) async throws -> [Channel] {
+        let wanted = Channel.protected.filter { settings.escort.channels.contains($0) }
+        let deadline = ContinuousClock.now + limit
+        while true {
+            let samples = try await records(LoadSample.self)
+            let offers = [first, second].map { host in samples.last { $0.host == host }?.channels ?? [] }
+            let missing = wanted.filter { channel in !offers.allSatisfy { $0.contains(channel) } }
+            if missing.isEmpty { return wanted + (settings.escort.allowPlain ? [.plain] : []) }
+            guard ContinuousClock.now < deadline else {
+                let names = missing.map(\.rawValue).joined(separator: ", ")
+                throw LabError.timedOut(
+                    what: "the way over \(names) between \(first) and \(second)",
+                    after: limit,
+                    log: ""
+                )
+            }
+            try await Task.sleep(for: .milliseconds(500))
         }
-        return Channel.allCases.filter { $0 != .plain && offers[0].contains($0) && offers[1].contains($0) } + [.plain]
     }
 
     /// Waits until every host has written a sample that knows its load.

@@ -54,9 +54,11 @@ extension HostLab {
 }
 
 extension [SniffTrial] {
-    /// Whether memory was seen in the clear, which proves the listening, and nowhere else, and every move went through.
-    public var showWhatTheyShould: Bool {
-        contains { $0.channel == .plain && $0.heard.secrets > 0 }
+    /// Whether memory was seen in the clear, which proves the listening, and nowhere else, and every move went through,
+    /// each of these channels' among them.
+    public func showWhatTheyShould(of channels: [Channel]) -> Bool {
+        Set(map(\.channel)) == Set(channels)
+            && contains { $0.channel == .plain && $0.heard.secrets > 0 }
             && contains { $0.channel != .plain }
             && allSatisfy { $0.failure == nil && ($0.channel == .plain || !$0.sawMemory) }
     }

@@ -84,10 +84,20 @@ extension HostLab {
 }
 
 extension [TamperTrial] {
-    /// Whether the attack worked in the clear, which proves it, and nowhere else.
-    public var showWhatTheyShould: Bool {
-        contains { $0.channel == .plain && $0.verdict == .broken }
-            && allSatisfy { $0.channel == .plain || ![.broken, .harmed].contains($0.verdict) }
+    /// Whether the attack worked in the clear, which proves it, and nowhere else, though it changed what passed there;
+    /// and each of these channels was tried.
+    ///
+    /// A sealed image passes no wire that is tampered with.
+    public func showWhatTheyShould(of channels: [Channel]) -> Bool {
+        Set(map(\.channel)) == Set(channels)
+            && contains { $0.channel == .plain && $0.verdict == .broken }
             && contains { $0.channel != .plain }
+            && allSatisfy { trial in
+                switch trial.verdict {
+                case .unharmed, .refused: true
+                case .untouched: trial.channel == .sealed
+                case .broken, .harmed: trial.channel == .plain
+                }
+            }
     }
 }

@@ -22,7 +22,7 @@ struct LabSniffCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (options, keep) = (options, keep)
-        let trials = try await options.inLab { lab, _, channels in
+        let (trials, tried) = try await options.inLab { lab, _, channels in
             var trials: [SniffTrial] = []
             for (channel, guest) in zip(channels, lab.guests) {
                 let trial = try await lab.sniff(guest, movingTo: HostName("h2"), channel: channel, keepIn: keep)
@@ -31,10 +31,10 @@ struct LabSniffCommand: AsyncParsableCommand {
                 )
                 trials.append(trial)
             }
-            return trials
+            return (trials, channels)
         }
         printLine(options.json ? try evenkeel.json(trials) : "\n\(trials.table)")
-        guard trials.showWhatTheyShould else {
+        guard trials.showWhatTheyShould(of: tried) else {
             let failed = trials.filter { $0.failure != nil }.map { "\($0.channel.rawValue): \($0.failure ?? "")" }
             printError(
                 (["Not shown: the secret under plain and under nothing else, with every move done."] + failed)

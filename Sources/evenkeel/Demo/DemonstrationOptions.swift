@@ -55,7 +55,7 @@ struct DemonstrationOptions: ParsableArguments {
                 try await lab.startAgents(programs, settings: settings)
                 try lab.configure(settings)
                 try await lab.waitForSamples()
-                result = .success(try await work(lab, programs, options.channels(in: lab)))
+                result = .success(try await work(lab, programs, options.channels(in: lab, settings)))
             } catch {
                 result = .failure(error)
             }
@@ -64,8 +64,8 @@ struct DemonstrationOptions: ParsableArguments {
         }
     }
 
-    private func channels(in lab: HostLab) async throws -> [Channel] {
-        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"))
+    private func channels(in lab: HostLab, _ settings: Settings) async throws -> [Channel] {
+        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings)
         guard !channel.isEmpty else { return offered }
         for channel in channel where !offered.contains(channel) {
             let known = offered.map(\.rawValue).joined(separator: ", ")
