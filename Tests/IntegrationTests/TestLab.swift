@@ -34,6 +34,7 @@ struct TestLab {
             try await lab.startAgents(world.programs, settings: settings)
             try await body(world)
             try await world.expectInvariant()
+            try await world.expectNoKeyWasTold()
             result = .success(())
         } catch {
             for log in lab.hosts.map({ $0.logPath(of: "agent") }) + [lab.controllerLog] {
