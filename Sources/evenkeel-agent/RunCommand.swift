@@ -40,17 +40,7 @@ struct RunCommand: AsyncParsableCommand {
         let logger = Logger(label: host.rawValue, factory: { StreamLogHandler.standardError(label: $0) })
         let identity = try await options.identity(settings, of: host)
         let roster = identity.map { CurrentRoster($0.roster) }
-        if settings.ledger.unsigned {
-            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
-        }
-        if settings.escort.pskFile != nil {
-            logger.warning(
-                """
-                The mesh goes by pre-shared keys: whoever has the cluster's key can pass for any host, a host cannot be \
-                revoked, and a key never expires. Certificates ('evenkeel host add') have none of these weaknesses.
-                """
-            )
-        }
+        for weakness in settings.weaknesses { logger.warning("\(weakness)") }
         let service = AgentService(
             settings: settings,
             host: host.rawValue,

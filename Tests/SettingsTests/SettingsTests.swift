@@ -30,6 +30,15 @@ struct SettingsTests {
             hosts: [h1]
         """
 
+    @Test func whatIsWeakerThanItMightBeIsSaid() throws {
+        func weaknesses(_ file: String) throws -> [String] { try Settings.load(file: ("f.yaml", file)).weaknesses }
+        #expect(try weaknesses(Self.file) == [])
+        let keys = try weaknesses("escort:\n  psk_file: /etc/keys")
+        #expect(keys.count == 1 && keys[0].contains("pre-shared keys") && keys[0].contains("cannot be revoked"))
+        let unsigned = try weaknesses("ledger:\n  unsigned: true")
+        #expect(unsigned.count == 1 && unsigned[0].contains("ledger.unsigned"))
+    }
+
     @Test func readsAFileWithComments() throws {
         let settings = try Settings.load(file: ("f.yaml", Self.file))
         #expect(settings.ledger.folder == "/mnt/log")
