@@ -192,7 +192,7 @@ extension AgentCore {
                     unbegun(life, recollection, at: instant, effects: &effects)
                     return
                 }
-                report(id, .running(progress: .none), at: instant)
+                report(id, .running(progress: .beginning), at: instant)
             }
             // A note that could not be written for certain may be there all the same: then the VM was taken back.
             let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isReturned

@@ -69,7 +69,7 @@ extension AgentCore {
             busy.insert(order.id)
             beginning.insert(order.id)
             progressWritten[order.id] = instant
-            report(order.id, .running(progress: .none), at: instant)
+            report(order.id, .running(progress: .beginning), at: instant)
         case .running, .done, .failed: return
         }
     }

@@ -213,7 +213,7 @@ public struct MigrationProgress: Codable, Sendable, Equatable {
 
 extension MigrationProgress {
     /// Of a move that is about to begin.
-    public static let none = MigrationProgress(
+    public static let beginning = MigrationProgress(
         elapsedSeconds: 0,
         bytesTransferred: 0,
         bytesRemaining: 0,

@@ -176,8 +176,7 @@ extension AgentService {
 
     /// Lets the order's source in, as long as its move may begin; why not, if that failed.
     private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
-        // The image of a sealed move goes to no port.
-        guard order.channel != .sealed else { return nil }
+        guard order.channel.usesMigrationPorts else { return nil }
         let begin = ContinuousClock.now
         do {
             try await channels.mesh.openPinhole(

@@ -62,9 +62,14 @@ struct ChannelTests {
         #expect(sent > 1 << 20 && through >= sent, "\(channel): \(through) of \(sent)")
         let probes = try #require(evidence.probes)
         #expect(probes.count == 2 && probes.allSatisfy { $0.outcome == .shut }, "\(channel): \(probes)")
-        let (knocks, pinhole) = (try #require(move.knockSeconds), try #require(move.pinholeSeconds))
-        print("\(channel.rawValue): knocks \(knocks) s, pinhole \(pinhole) s")
-        #expect(knocks >= 0.12 && pinhole > 0, "\(channel)")
+        let knocks = try #require(move.knockSeconds)
+        print("\(channel.rawValue): knocks \(knocks) s, pinhole \(move.pinholeSeconds ?? 0) s")
+        #expect(knocks >= 0.12, "\(channel)")
+        if channel.usesMigrationPorts {
+            #expect(try #require(move.pinholeSeconds) > 0, "\(channel)")
+        } else {
+            #expect(move.pinholeSeconds == nil, "\(channel)")
+        }
         #expect(evidence.droppedAtGates != nil, "\(channel)")
 
         #expect((evidence.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")
@@ -89,6 +94,8 @@ struct ChannelTests {
         #expect(failure.reason.contains(text), "\(channel): \(failure.reason)")
         #expect(failure.evidence?.bytesByHypervisor == nil)
         try await world.expect("vm1", on: "h1")
+        // Found open by the next order's probe, it would be the reason for that one's refusal.
+        try await world.poll("the gate to be shut again", within: .seconds(10)) { try await world.pinholes("h2") == 0 }
     }
 
     private func refuseUnknownHostKey(_ world: TestLab) async throws {

@@ -72,12 +72,13 @@ extension TestLab {
         return counts.filter { $0.key.hasPrefix("dropped_") }
     }
 
-    /// How many pinholes are open on a host now, of whatever kind.
+    /// How many pinholes are open on a host now, for inner and for LAN addresses.
     func pinholes(_ host: String) async throws -> Int {
         let list = Command("nft", ["-j", "list", "sets", "table", "inet", "evenkeel"])
-        return try await nftables(list, on: host).reduce(0) { count, item in
-            count + (((item["set"] as? [String: Any])?["elem"] as? [Any])?.count ?? 0)
-        }
+        let sets = try await nftables(list, on: host).compactMap { $0["set"] as? [String: Any] }
+        let pinholes = sets.filter { ($0["name"] as? String)?.hasPrefix("pinholes_") == true }
+        try #require(!pinholes.isEmpty)
+        return pinholes.reduce(0) { $0 + (($1["elem"] as? [Any])?.count ?? 0) }
     }
 
     private func nftables(_ command: Command, on host: String) async throws -> [[String: Any]] {

@@ -14,7 +14,7 @@ struct MoveFigures: Codable, Sendable {
     var detection: MoveDetection.Verdict
     /// The knocks at the target's gates before the move, made side by side; `nil` where nothing goes to a port.
     var knockSeconds: Double?
-    /// The opening of the target's gates for the source; `nil` where nothing goes to a port.
+    /// The opening of the target's gates for the source; `nil` where nothing goes to the migration ports.
     var pinholeSeconds: Double?
     /// From the agent's word that it begins to the hypervisor's start: the proof of the channel.
     var beginSeconds: Double?
@@ -152,8 +152,7 @@ private struct GoalCheck {
     private var gates: Goal {
         let claim = "pinhole and probes add less than 300 ms to a move"
         let added = channels.compactMap { figures in figures.median(\.gateSeconds).map { (figures.channel, $0) } }
-        // A sealed move goes to no port.
-        let missing = channels.map(\.channel).filter { $0 != .sealed && !added.map(\.0).contains($0) }
+        let missing = channels.map(\.channel).filter { $0.usesMigrationPorts && !added.map(\.0).contains($0) }
         guard !added.isEmpty, missing.isEmpty else {
             let names = missing.map(\.rawValue).joined(separator: ", ")
             return Goal(claim: claim, holds: nil, seen: "not measured" + (names.isEmpty ? "" : ": \(names)"))
