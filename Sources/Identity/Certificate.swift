@@ -42,10 +42,38 @@ public struct Certificate: Sendable, Equatable {
             fingerprint: fingerprint.filter { $0 != ":" }.lowercased(),
             expires: expires
         )
-        names = lines.filter { $0.contains("DNS:") || $0.contains("IP Address:") }.flatMap { $0.split(separator: ",") }
-            .compactMap { name in
-                let parts = name.split(separator: ":", maxSplits: 1).map { $0.drop { $0 == " " } }
-                return parts.count == 2 && ["DNS", "IP Address"].contains(parts[0]) ? String(parts[1]) : nil
-            }
+        names = lines.flatMap(Self.names(inLine:))
+    }
+
+    /// The names and addresses that each of these certificates is good for, by one call of `openssl` for all of them.
+    static func names(inEachOf certificates: [String]) async throws -> [[String]] {
+        guard !certificates.isEmpty else { return [] }
+        let step = "reading the members' certificates"
+        let printed = try await OpenSSL.run(
+            step,
+            ["storeutl", "-noout", "-text", "-certs", "/dev/stdin"],
+            input: certificates.joined(separator: "\n")
+        )
+        var names: [[String]] = []
+        var namesFollow = false
+        for line in printed.split(separator: "\n") {
+            if line == "Certificate:" { names.append([]) }
+            if namesFollow, !names.isEmpty { names[names.count - 1] += Self.names(inLine: line) }
+            namesFollow = line.contains("X509v3 Subject Alternative Name:")
+        }
+        guard names.count == certificates.count else {
+            let reason = "openssl finds \(names.count) certificates where there are \(certificates.count)"
+            throw IdentityError.openSSL(step: step, reason: reason)
+        }
+        return names
+    }
+
+    /// What a line of `openssl`'s names: `DNS:h1, IP Address:10.0.0.1`.
+    private static func names(inLine line: Substring) -> [String] {
+        guard line.contains("DNS:") || line.contains("IP Address:") else { return [] }
+        return line.split(separator: ",").compactMap { name in
+            let parts = name.split(separator: ":", maxSplits: 1).map { $0.drop { $0 == " " } }
+            return parts.count == 2 && ["DNS", "IP Address"].contains(parts[0]) ? String(parts[1]) : nil
+        }
     }
 }

@@ -34,8 +34,7 @@ extension ClusterAuthority {
         var others = inventory.hosts.filter { $0.name != host }.compactMap(HostAddresses.init)
         var taken: Set = [lan]
         var former: HostAddresses?
-        for member in roster.members {
-            guard let its = try await addresses(of: member) else { continue }
+        for (member, its) in try await hostsAndAddresses() {
             if member.name == .host(host) {
                 former = its
             } else if member.revocation == nil {
@@ -71,22 +70,24 @@ extension ClusterAuthority {
     func requireFree(_ enrollment: Enrollment) async throws {
         let own = enrollment.addresses.compactMap(Enrollment.bytes)
         if Set(own).count < own.count, let twice = enrollment.addresses.first { throw IdentityError.sameAddress(twice) }
-        for member in roster.members where member.name != enrollment.name && member.revocation == nil {
-            guard let taken = try await addresses(of: member)?.both else { continue }
-            for (address, bytes) in zip(enrollment.addresses, own) where taken.contains(bytes) {
+        for (member, its) in try await hostsAndAddresses()
+        where member.name != enrollment.name && member.revocation == nil {
+            for (address, bytes) in zip(enrollment.addresses, own) where its.both.contains(bytes) {
                 throw IdentityError.addressTaken(address, by: member.name)
             }
         }
     }
 
-    /// Those in a host's certificate; `nil` for controller and operator.
-    private func addresses(of member: Roster.Member) async throws -> HostAddresses? {
-        guard case .host = member.name else { return nil }
-        let certificate = try await Certificate(pem: member.certificate, path: "certificate of \(member.name)")
-        // After the name, which may look like one.
-        let addresses = certificate.names.dropFirst().compactMap(Enrollment.bytes)
-        guard addresses.count == 2 else { return nil }
-        return HostAddresses(lan: addresses[0], inner: addresses[1])
+    /// The members that are hosts, with the addresses in their certificates.
+    private func hostsAndAddresses() async throws -> [(member: Roster.Member, addresses: HostAddresses)] {
+        let hosts = roster.members.filter { if case .host = $0.name { true } else { false } }
+        let names = try await Certificate.names(inEachOf: hosts.map(\.certificate))
+        return zip(hosts, names).compactMap { member, names in
+            // After the name, which may look like one.
+            let addresses = names.dropFirst().compactMap(Enrollment.bytes)
+            guard addresses.count == 2 else { return nil }
+            return (member, HostAddresses(lan: addresses[0], inner: addresses[1]))
+        }
     }
 }
 

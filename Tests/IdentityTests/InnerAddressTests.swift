@@ -121,6 +121,25 @@ import Testing
         }
     }
 
+    @Test func `the addresses of many certificates are read at once, each's its own`() async throws {
+        try await Cluster.with { cluster in
+            try await add("h1", "10.0.0.1", inner: "fd00::1", to: cluster)
+            try await cluster.authority.add(.operator, folder: cluster.memberFolder("operator"))
+            try await add("h2", "10.0.0.2", inner: "fd00::2", to: cluster)
+            let certificates = await cluster.authority.roster.members.map(\.certificate)
+            let names = try await Certificate.names(inEachOf: certificates)
+            var single: [[String]] = []
+            for pem in certificates { single.append(try await Certificate(pem: pem, path: "a test's").names) }
+            #expect(names == single)
+            #expect(names.map(\.count) == [3, 0, 3] && names.last?.prefix(2) == ["h2", "10.0.0.2"])
+            // None is passed over: whose addresses are not known, might have any.
+            let error = await #expect(throws: IdentityError.self) {
+                try await Certificate.names(inEachOf: certificates + ["none"])
+            }
+            #expect(error.map { "\($0)" }?.contains("3 certificates where there are 4") == true, "\(error as Any)")
+        }
+    }
+
     @Test func `a full range is refused, unless there is another`() async throws {
         try await Cluster.with { cluster in
             func host(_ inner: String) -> InventoryHost {
