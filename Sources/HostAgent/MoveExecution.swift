@@ -82,13 +82,22 @@ struct MoveExecution: Sendable {
         }
     }
 
+    /// How often, each a second after the last, gates are looked at again that were seen open.
+    private static let secondLooks = 4
+
     /// Knocks at the target's gates from here, where they must be shut; throws if one is not seen to be.
     ///
     /// A move in the clear has no gates to speak of: what is seen is told, and nothing follows from it.
     func probeGates(for order: MigrationOrder) async throws(OrderFailure) -> [GateProbe] {
-        let probes: [GateProbe]
+        var probes: [GateProbe]
         do {
             probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
+            // The target shuts the gate of the order before when it has read of that one's end.
+            for _ in 1...Self.secondLooks
+            where order.channel != .plain && probes.contains(where: { $0.outcome == .open }) {
+                try await Task.sleep(for: .seconds(1))
+                probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
+            }
         } catch {
             guard order.channel != .plain else { return [] }
             let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"

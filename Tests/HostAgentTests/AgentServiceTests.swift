@@ -3,6 +3,7 @@ import Fleet
 import Hypervisor
 import Ledger
 import Settings
+import Synchronization
 import Testing
 
 @testable import HostAgent
@@ -129,6 +130,23 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
+    @Test func `gates that are shut a moment later, as after another order, are no reason to refuse`() async throws {
+        let order = MigrationOrder.sample(channel: .ipsec, at: .byTheWallClock)
+        let knocks = Knocks()
+        // Two for each look.
+        let fleet = TestFleet(
+            world: fleet.world,
+            gates: knocks.next() > 4 ? .shut : .open
+        )
+        try await fleet.run {
+            try await fleet.waitForGates(of: h1)
+            try await fleet.submit(order)
+            // What it fails for in the end is that there are no tunnels here.
+            #expect(try await fleet.failure(of: order).kind == .escort)
+            #expect(knocks.next() == 7)
+        }
+    }
+
     @Test(arguments: [(h1, "by the source"), (h2, "by the target")])
     func `a move in the clear is refused where it is not allowed`(_ strict: HostName, _: String) async throws {
         try await fleet.run(settings: { .sample(allowPlain: $0 != strict) }) {
@@ -221,5 +239,16 @@ import Testing
         #expect(try await fleet.ledger.read(OrderReport.self, from: nil).remarks.count(.notForWriter) == 1)
         #expect(fleet.log.contains("notForWriter"))
         #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+}
+
+private final class Knocks: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
     }
 }

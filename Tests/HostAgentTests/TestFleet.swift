@@ -21,14 +21,14 @@ struct TestFleet: Sendable {
     let rules = RuleCapture()
     let channels: [Channel]
     /// What a knock at another host's ports finds.
-    let gates: GateProbe.Outcome
+    let gates: @Sendable () -> GateProbe.Outcome
     /// How long it takes a host to see that its charon is not there.
     let charonTakes: Duration
 
     init(
         channels: [Channel] = [.ipsec],
         world: InMemoryWorld = .sample(),
-        gates: GateProbe.Outcome = .shut,
+        gates: @autoclosure @escaping @Sendable () -> GateProbe.Outcome = .shut,
         charonTakes: Duration = .zero
     ) {
         self.world = world
@@ -56,7 +56,7 @@ struct TestFleet: Sendable {
                     host: host.rawValue,
                     ledger: wrap(ledger.writing(as: .host(host))),
                     hypervisor: world.hypervisor(of: host),
-                    channels: .withoutTunnels(host, channels, gates: gates, charonTakes: charonTakes, rules: rules),
+                    channels: .withoutTunnels(host, channels, gates: gates(), charonTakes: charonTakes, rules: rules),
                     logger: log.logger(host.rawValue),
                     record: record(host),
                     journal: journal(host),
@@ -130,7 +130,7 @@ extension Channels {
     static func withoutTunnels(
         _ host: HostName,
         _ configured: [Channel] = [.ipsec],
-        gates: GateProbe.Outcome = .shut,
+        gates: @autoclosure @escaping @Sendable () -> GateProbe.Outcome = .shut,
         charonTakes: Duration = .zero,
         rules: RuleCapture = RuleCapture()
     ) -> Channels {
@@ -139,7 +139,7 @@ extension Channels {
             credentials: NoCredentials(),
             placement: .alone(folder: "/nonexistent/eka"),
             runner: CommandRunner { _, _, _, _ in
-                gates
+                gates()
             } _: { command, input in
                 if command.program == "swanctl", charonTakes > .zero { try await Task.sleep(for: charonTakes) }
                 if command.program == "nft" { rules.add(input) }
