@@ -46,10 +46,9 @@ extension Gates {
         let here = "\(lanKeyword) daddr \(lan)"
         let planned = "\(beginning) \(lanKeyword) saddr @\(Pinhole.lanSet(plan))"
         let unplanned = "\(beginning) counter name dropped_unplanned drop"
-        let through = Self.throughIn(plan.local.address.family)
         guard mode == .transport else {
             return [
-                "\(here) \(planned) delete @\(through) { \(stream) } update @\(silentIn) { \(stream) } return",
+                "\(here) \(planned) return",
                 unplanned,
                 "\(here) \(stream) @\(silentIn) \(lanKeyword) saddr != @\(Pinhole.clearSet(plan))"
                     + " @ih,0,8 != \(Self.tlsHandshake) counter name dropped_clear drop",
@@ -64,7 +63,21 @@ extension Gates {
                     + " counter name dropped_in drop"
             )
         }
+        let through = Self.throughIn(plan.local.address.family)
         return rules + ["\(here) meta ipsec exists update @\(through) { \(stream) }"]
+    }
+
+    /// A connection from outside begins with this host's consent, its SYN and ACK: a request that somebody forges for one
+    /// that is there already makes it no new one.
+    private var admissionRules: [String] {
+        guard mode == .tunnel else { return [] }
+        let stream = "\(lanKeyword) daddr . tcp dport . tcp sport"
+        let consent = "\(lanKeyword) saddr \(lan) tcp sport \(ports) tcp flags & (syn | ack) == (syn | ack)"
+        let through = Self.throughIn(plan.local.address.family)
+        return [
+            "\(consent) delete @\(through) { \(stream) } update @\(silentIn) { \(stream) }",
+            "\(consent) \(stream) != @\(silentIn) counter name dropped_out drop",
+        ]
     }
 
     /// For what leaves this host.
@@ -78,8 +91,8 @@ extension Gates {
                 + " counter name dropped_out drop"
         }
         guard mode == .transport else {
-            guard !plan.peers.isEmpty else { return left }
-            return [
+            guard !plan.peers.isEmpty else { return admissionRules + left }
+            return admissionRules + [
                 "\(toPeers) \(beginning) delete @\(through) { \(stream) } update @\(silentOut) { \(stream) }",
                 "\(toPeers) \(beginning) \(stream) != @\(silentOut) counter name dropped_out drop",
             ] + left

@@ -87,9 +87,8 @@ extension HostGates {
         let peers = Set(plan.peers.map(\.address))
         return Set(
             MigrationStream.connected(ss: sockets).filter { local, stream in
-                let goesToMigrations =
-                    ports.contains(stream.destination)
-                    && TransportPorts.clients.contains(stream.source)
+                // A service's answers, ssh's say, may go to one of these ports, too.
+                let goesToMigrations = ports.contains(stream.destination) && stream.source >= 1024
                 return remembered.contains(stream) || goesToMigrations && local == plan.local.inner
                     || goesToMigrations && mode == .transport && peers.contains(stream.peer)
             }

@@ -203,7 +203,9 @@ extension AgentService {
         while true {
             do {
                 return try await channels.mesh.closePinhole(of: order.id, from: order.source, channel: order.channel)
-            } catch EscortError.notApplied where ContinuousClock.now < end {
+            } catch EscortError.notApplied {
+                // Once its window is over it is closed.
+                guard ContinuousClock.now < end else { return }
                 do { try await Task.sleep(for: Self.retryInterval) } catch { return }
             } catch {
                 // Its timeout will.

@@ -52,8 +52,9 @@ final class OrderJournal: Sendable {
         _ = try change { $0[deed]?.removeValue(forKey: order.id.rawValue) != nil }
     }
 
-    func has(_ deed: Deed, of order: MigrationOrder) throws -> Bool {
-        try entries.withLock { known in
+    /// Whether it was noted; `nil` while something is written or read.
+    func has(_ deed: Deed, of order: MigrationOrder) throws -> Bool? {
+        try entries.withLockIfAvailable { known in
             let entries = try known ?? read()
             known = entries
             return entries[deed]?[order.id.rawValue] != nil

@@ -45,9 +45,18 @@ public struct Certificate: Sendable, Equatable {
         names = lines.flatMap(Self.names(inLine:))
     }
 
-    /// The names and addresses that each of these certificates is good for, by one call of `openssl` for all of them.
+    /// The names and addresses that each of these certificates is good for, by one call of `openssl` for many of them.
     static func names(inEachOf certificates: [String]) async throws -> [[String]] {
-        guard !certificates.isEmpty else { return [] }
+        var names: [[String]] = []
+        // It prints 2 kB for each, and a program may print 16 MiB.
+        for start in stride(from: 0, to: certificates.count, by: 1000) {
+            let block = certificates[start..<min(start + 1000, certificates.count)]
+            names += try await Self.names(inBlock: Array(block))
+        }
+        return names
+    }
+
+    private static func names(inBlock certificates: [String]) async throws -> [[String]] {
         let step = "reading the members' certificates"
         let printed = try await OpenSSL.run(
             step,

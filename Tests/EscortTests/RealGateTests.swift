@@ -136,6 +136,31 @@ extension RealMeshTests {
         }
     }
 
+    @Test func `a request forged for a connection that is there changes nothing about it`() async throws {
+        try await Hosts.with(3) { hosts in
+            let meshes = try await hosts.meshes()
+            try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(60))
+            let source = 50000
+            async let received = hosts.stream(
+                "\\x16\\x03\\x01hello",
+                "second",
+                "third",
+                from: 1,
+                port: source,
+                pause: 1,
+                to: hosts.address(2),
+                Self.port
+            )
+            try await hosts.eventually("it is there") {
+                try await hosts.on(2, "ss -Htn state established").contains(":\(source)")
+            }
+            let seen = try await hosts.on(2, "nft list set inet evenkeel silent_in_ip")
+            try await hosts.forgeRequest(from: 3, as: hosts.address(1), source, to: hosts.address(2), Self.port)
+            #expect(try await received.contains("third"), "\(seen)")
+            #expect(try await meshes[1].gateCounters().clear.packets == 0)
+        }
+    }
+
     @Test func `a faulty mesh cuts neither ssh nor anything else off`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try hosts.mesh(2)
@@ -203,7 +228,14 @@ extension Hosts {
 
     /// What a listener on host 2 gets of a connection that sends these pieces (as Perl writes them), one after the other;
     /// empty when nothing came.
-    func stream(_ pieces: String..., from host: Int, to address: String, _ port: Int) async throws -> String {
+    func stream(
+        _ pieces: String...,
+        from host: Int,
+        port source: Int = 0,
+        pause: Double = 0.2,
+        to address: String,
+        _ port: Int
+    ) async throws -> String {
         let name = "\(folder)/stream"
         let list = pieces.map { "\"\($0)\"" }.joined(separator: ", ")
         try await shell(
@@ -212,11 +244,12 @@ extension Hosts {
             use IO::Socket::IP; my $all = "";
             my $s = IO::Socket::IP->new(LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 1, ReuseAddr => 1);
             $SIG{ALRM} = sub { print "got $all\\n" if length $all; exit 0 }; alarm 3; print "ready\\n"; $| = 1;
-            my $c = $s->accept; alarm 1; while (sysread($c, my $b, 100)) { $all .= $b } sleep 2;
+            my $c = $s->accept; alarm \(1 + Int(pause * Double(pieces.count))); while (sysread($c, my $b, 100)) { $all .= $b } sleep 2;
             END
             cat > \(name)-out.pl <<'END'
-            use IO::Socket::IP; my $s = IO::Socket::IP->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 1);
-            if ($s) { for (\(list)) { syswrite($s, $_); select(undef, undef, undef, 0.2) } sleep 1 }
+            use IO::Socket::IP; my $s = IO::Socket::IP->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 1,
+                LocalPort => \(source), ReuseAddr => 1);
+            if ($s) { for (\(list)) { syswrite($s, $_); select(undef, undef, undef, \(pause)) } sleep 1 }
             END
             rm -f \(name).got; ip netns exec \(namespace(2)) perl \(name)-in.pl \(address) \(port) > \(name).got 2>&1 &
             sleep 0.3; ip netns exec \(namespace(host)) perl \(name)-out.pl \(address) \(port); wait
@@ -224,6 +257,32 @@ extension Hosts {
         )
         let got = try await shell("cat \(name).got")
         return got.contains("got ") ? String(got.split(separator: "got ", maxSplits: 1).last ?? "").trimmed : ""
+    }
+
+    /// A connection request with another host's address as its source.
+    func forgeRequest(
+        from host: Int,
+        as victim: String,
+        _ source: Int,
+        to address: String,
+        _ port: Int
+    ) async throws {
+        let script = folder + "/forge.pl"
+        try await shell(
+            """
+            cat > \(script) <<'END'
+            use Socket; my ($from, $sport, $to, $dport) = @ARGV; ($from, $to) = (inet_aton($from), inet_aton($to));
+            sub sum { my $n = unpack("%32n*", $_[0]); $n = ($n & 0xffff) + ($n >> 16) while $n >> 16; ~$n & 0xffff }
+            sub tcp { pack("nnNNnnnn", $sport, $dport, 1, 0, 0x5002, 1024, $_[0], 0) }
+            my $segment = tcp(sum($from . $to . pack("CCn", 0, 6, 20) . tcp(0)));
+            # The kernel fills in the IP header's checksum and length.
+            my $packet = pack("CCnnnCCna4a4", 0x45, 0, 40, 1, 0, 64, 6, 0, $from, $to) . $segment;
+            socket(my $s, PF_INET, SOCK_RAW, 255) or die $!;
+            send($s, $packet, 0, pack_sockaddr_in(0, $to)) or die $!;
+            END
+            ip netns exec \(namespace(host)) perl \(script) \(victim) \(source) \(address) \(port)
+            """
+        )
     }
 
     /// Connection requests one after the other, as fast as they go; a refusal is an answer, too.

@@ -188,8 +188,17 @@ struct SealedMoves: Sendable {
     /// Whether this host has noted that it did this; waits while something is written.
     private func has(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws -> Bool {
         let journal = try requireJournal()
-        return try await BlockingWork.run(within: .seconds(10), "reading what was noted of order \(order.id)") {
-            try journal.has(deed, of: order)
+        let what = "reading what was noted of order \(order.id)"
+        let (limit, clock) = (Duration.seconds(10), ContinuousClock())
+        let deadline = clock.now + limit
+        while true {
+            let has = try await BlockingWork.run(within: limit, what) { try journal.has(deed, of: order) }
+            if let has { return has }
+            // No thread waits beside the one that writes, as that may hang for long.
+            guard clock.now < deadline else {
+                throw SealingError("\(what) took longer than \(limit): does the storage hang?")
+            }
+            try await Task.sleep(for: .milliseconds(50))
         }
     }
 

@@ -34,16 +34,19 @@ public struct LabMove: Sendable, Codable {
 
 extension HostLab {
     /// The channels that both hosts are configured for, as soon as their agents offer all of them by their latest
-    /// samples; an error that names those that one of them does not.
+    /// samples, or all of `wanted`; an error that names those that one of them does not.
     ///
     /// `plain`, which no sample names, comes last.
     public func offeredChannels(
         _ first: HostName,
         _ second: HostName,
         by settings: Settings,
+        wanted chosen: [Channel] = [],
         within limit: Duration = .seconds(60)
     ) async throws -> [Channel] {
-        let wanted = Channel.protected.filter { settings.escort.channels.contains($0) }
+        let wanted = Channel.protected.filter {
+            settings.escort.channels.contains($0) && (chosen.isEmpty || chosen.contains($0))
+        }
         let deadline = ContinuousClock.now + limit
         while true {
             let samples = try await records(LoadSample.self)

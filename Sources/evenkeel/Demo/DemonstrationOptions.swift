@@ -65,7 +65,7 @@ struct DemonstrationOptions: ParsableArguments {
     }
 
     private func channels(in lab: HostLab, _ settings: Settings) async throws -> [Channel] {
-        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings)
+        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings, wanted: channel)
         guard !channel.isEmpty else { return offered }
         for channel in channel where !offered.contains(channel) {
             let known = offered.map(\.rawValue).joined(separator: ", ")
