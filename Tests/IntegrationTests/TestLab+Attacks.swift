@@ -15,31 +15,46 @@ enum Assault: String, CaseIterable {
     case forgedStream
 
     /// Does it once; returns how many connections came about.
-    func strike(_ attacker: Attacker, _ address: String, patience: Duration = .milliseconds(300)) async throws -> Int {
+    func strike(
+        _ attacker: Attacker,
+        _ address: String,
+        port: UInt16 = 49152,
+        patience: Duration = .milliseconds(300)
+    ) async throws -> Int {
         switch self {
         case .scan:
             let states = try await attacker.scan(address, ports: HostLab.migrationPorts, timeLimit: patience)
             return states.values.count { $0 == .open }
         case .silence:
-            guard let held = try await attacker.hold(address, port: 49152, timeLimit: patience) else { return 0 }
+            guard let held = try await attacker.hold(address, port: port, timeLimit: patience) else { return 0 }
             try? await Task.sleep(for: .seconds(20))
             held.close()
             return 1
         case .garbage:
-            return try await attacker.send(Attacker.garbage(), to: address, port: 49152, timeLimit: patience) ? 1 : 0
+            return try await attacker.send(Attacker.garbage(), to: address, port: port, timeLimit: patience) ? 1 : 0
         case .forgedStream:
-            return try await attacker.send(Attacker.forgedStream, to: address, port: 49152, timeLimit: patience) ? 1 : 0
+            return try await attacker.send(Attacker.forgedStream, to: address, port: port, timeLimit: patience) ? 1 : 0
         }
     }
 
     /// Does it again and again until it is called off; returns how many connections came about.
+    ///
+    /// Several at a time, as the listener waits for a moment only, and at two ports, as libvirt takes the second one where
+    /// the first is not free again after the move before.
     func keepOn(_ attacker: Attacker, _ address: String) async throws -> Int {
-        var reached = 0
-        while !Task.isCancelled {
-            reached += try await strike(attacker, address, patience: .milliseconds(100))
-            try? await Task.sleep(for: .milliseconds(2))
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for port: UInt16 in [49152, 49152, 49153] {
+                group.addTask {
+                    var reached = 0
+                    while !Task.isCancelled {
+                        reached += try await strike(attacker, address, port: port, patience: .milliseconds(100))
+                        try? await Task.sleep(for: .milliseconds(2))
+                    }
+                    return reached
+                }
+            }
+            return try await group.reduce(0, +)
         }
-        return reached
     }
 }
 
