@@ -54,7 +54,6 @@ public actor Mesh {
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
-    private var isUnloaded = false
     /// Credentials were written that charon has not loaded yet; after a start nobody knows.
     private var mustReload = true
     private var ownsAddress = false
@@ -133,7 +132,7 @@ public actor Mesh {
             do { try await checkTransport(found) } catch {
                 // Nothing is offered that cannot be had, and nothing stays in force with the credentials of before.
                 implementation = nil
-                if !isUnloaded { try await unload() }
+                if loadedText != Self.removedText { try await unload() }
                 throw error
             }
         }
@@ -283,7 +282,6 @@ public actor Mesh {
         try await PrivateFile.write(configuration.text, to: placement.file)
         try await charon.load(placement.loaded, clearing: mustReload)
         mustReload = false
-        isUnloaded = false
         let missing = configuration.connections.subtracting(try await charon.connectionNames())
         guard missing.isEmpty else {
             throw EscortError.refused(
@@ -336,14 +334,15 @@ public actor Mesh {
         return isOfOtherMode || isForOtherPorts
     }
 
+    private static let removedText = "# Made by evenkeel-agent; the mesh was removed.\n"
+
     private func unload() async throws {
-        try await PrivateFile.write("# Made by evenkeel-agent; the mesh was removed.\n", to: placement.file)
+        try await PrivateFile.write(Self.removedText, to: placement.file)
         try await charon.load(placement.loaded, clearing: false)
         for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {
             try await charon.terminate(association.name)
         }
-        loadedText = nil
+        loadedText = Self.removedText
         mustReload = true
-        isUnloaded = true
     }
 }
