@@ -279,6 +279,8 @@ public actor Mesh {
         if case .alone = placement, ours != present {
             throw EscortError.foreignConnections(names: present.subtracting(ours).sorted())
         }
+        // Until it is known that charon has the new, it may have part of it.
+        loadedText = nil
         try await PrivateFile.write(configuration.text, to: placement.file)
         try await charon.load(placement.loaded, clearing: mustReload)
         mustReload = false
@@ -337,6 +339,7 @@ public actor Mesh {
     private static let removedText = "# Made by evenkeel-agent; the mesh was removed.\n"
 
     private func unload() async throws {
+        loadedText = nil
         try await PrivateFile.write(Self.removedText, to: placement.file)
         try await charon.load(placement.loaded, clearing: false)
         for association in try await charon.associations() where association.name.hasPrefix(MeshPlan.prefix) {

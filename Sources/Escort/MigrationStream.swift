@@ -25,13 +25,24 @@ struct MigrationStream: Hashable, Sendable {
         )
     }
 
-    /// All connections in what `ss -Htn` printed, each with this host's address.
-    static func connected(ss text: String) -> [(local: IPAddress, stream: Self)] {
-        text.split(whereSeparator: \.isNewline).compactMap { line in
+    /// The connections that this host made, each with its address, in what `ss -Htan` printed.
+    ///
+    /// Those of a port that it listens at are its services' answers: to a client whose port is one of migrations, say.
+    static func made(ss text: String) -> [(local: IPAddress, stream: Self)] {
+        var services: Set<Int> = []
+        var connections: [(local: IPAddress, stream: Self)] = []
+        for line in text.split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)
-            guard words.count > 4, let here = end(words[3]), let there = end(words[4]) else { return nil }
-            return (here.address, Self(peer: there.address, source: here.port, destination: there.port))
+            guard words.count > 4 else { continue }
+            if words[0] == "LISTEN" {
+                guard let colon = words[3].lastIndex(of: ":") else { continue }
+                Int(words[3][words[3].index(after: colon)...]).map { _ = services.insert($0) }
+            } else if words[0] != "TIME-WAIT", let here = end(words[3]), let there = end(words[4]) {
+                let stream = Self(peer: there.address, source: here.port, destination: there.port)
+                connections.append((here.address, stream))
+            }
         }
+        return connections.filter { !services.contains($0.stream.source) }
     }
 
     /// `10.77.0.1:49152`, `[fd77::1]:49152`, `[::ffff:10.77.0.1]:49152`, `[fe80::1]%eth0:49152`.
@@ -73,7 +84,7 @@ extension HostGates {
         let limit: Duration = .seconds(10)
         let sockets = try await runner.require(
             "listing this host's connections",
-            Command("ss", ["-Htn", "state", "connected", "exclude", "time-wait"], timeLimit: limit)
+            Command("ss", ["-Htan"], timeLimit: limit)
         )
         var remembered: Set<MigrationStream> = []
         for family in [IPAddress.Family.v4, .v6] {
@@ -86,9 +97,8 @@ extension HostGates {
         }
         let peers = Set(plan.peers.map(\.address))
         return Set(
-            MigrationStream.connected(ss: sockets).filter { local, stream in
-                // A service's answers, ssh's say, may go to one of these ports, too.
-                let goesToMigrations = ports.contains(stream.destination) && stream.source >= 1024
+            MigrationStream.made(ss: sockets).filter { local, stream in
+                let goesToMigrations = ports.contains(stream.destination)
                 return remembered.contains(stream) || goesToMigrations && local == plan.local.inner
                     || goesToMigrations && mode == .transport && peers.contains(stream.peer)
             }

@@ -7,7 +7,7 @@ internal import Ledger
 ///
 ///     CA/cacert.pem  CA/cacrl.pem
 ///     libvirt/servercert.pem  libvirt/clientcert.pem  libvirt/private/{server,client}key.pem
-///     qemu/{ca,server,client}-{cert,key}.pem  qemu/ca-crl.pem
+///     qemu/{ca,server,client}-{cert,key}.pem  qemu/ca-crl.pem  qemu/dh-params.pem
 public struct PKIFolders: Sendable {
     public let root: String
 
@@ -77,6 +77,7 @@ public struct PKIFolders: Sendable {
         try put(key, "qemu/server-key.pem", "qemu/client-key.pem")
         try put(anchors, "CA/cacert.pem", "qemu/ca-cert.pem")
         try put(revocations, "CA/cacrl.pem", "qemu/ca-crl.pem")
+        try put(Self.diffieHellmanGroup, "qemu/dh-params.pem")
         try put(certificate, "libvirt/servercert.pem", "libvirt/clientcert.pem")
         try put(certificate, "qemu/server-cert.pem", "qemu/client-cert.pem")
         return changed

@@ -147,16 +147,19 @@ extension RealMeshTests {
                 "third",
                 from: 1,
                 port: source,
-                pause: 1,
+                pause: 3,
                 to: hosts.address(2),
                 Self.port
             )
             try await hosts.eventually("it is there") {
                 try await hosts.on(2, "ss -Htn state established").contains(":\(source)")
             }
-            let seen = try await hosts.on(2, "nft list set inet evenkeel silent_in_ip")
+            let before = try await hosts.challenges(2)
             try await hosts.forgeRequest(from: 3, as: hosts.address(1), source, to: hosts.address(2), Self.port)
-            #expect(try await received.contains("third"), "\(seen)")
+            // It came to the very connection, which went on.
+            try await hosts.eventually("it has come") { try await hosts.challenges(2) > before }
+            #expect(try await hosts.on(2, "ss -Htn state established").contains(":\(source)"))
+            #expect(try await received.contains("third"))
             #expect(try await meshes[1].gateCounters().clear.packets == 0)
         }
     }
@@ -283,6 +286,12 @@ extension Hosts {
             ip netns exec \(namespace(host)) perl \(script) \(victim) \(source) \(address) \(port)
             """
         )
+    }
+
+    /// How often a host's TCP was asked to begin a connection that was there (RFC 5961, 4.2).
+    func challenges(_ host: Int) async throws -> Int {
+        let line = try await on(host, "nstat -asz TcpExtTCPSYNChallenge").split(separator: "\n").last ?? ""
+        return try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }, "\(line)")
     }
 
     /// Connection requests one after the other, as fast as they go; a refusal is an answer, too.

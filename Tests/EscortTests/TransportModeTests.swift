@@ -114,23 +114,31 @@ import Testing
         let first = MigrationStream(peer: try #require(IPAddress("10.77.0.1")), source: 40000, destination: 49152)
         let second = MigrationStream(peer: try #require(IPAddress("fd77::1")), source: 40001, destination: 49153)
         #expect(try MigrationStream.remembered(nft: json(elements)) == [first, second])
+        // The host's own services answer whoever comes from such a port: ssh, here at 2222, and iSCSI.
         let sockets = """
+            LISTEN 0      128    0.0.0.0:2222 0.0.0.0:*
+            LISTEN 0      128    [::]:3260 [::]:*
+            ESTAB 0      0      10.77.0.2:2222 10.77.0.1:49160
+            ESTAB 0      0      [fd77::2]:3260 [fd77::1]:49161
+            TIME-WAIT 0      0      10.77.0.2:39999 10.77.0.1:49152
             ESTAB 0      0      10.77.0.2:40000 10.77.0.1:49152
             ESTAB 0      0      [::ffff:10.77.0.2]:40000 [::ffff:10.77.0.1]:49152
             SYN-SENT 0      1      [fd77::2]%eth0:40001 [fd77::1]%eth0:49153
+            ESTAB 0      0      10.77.0.2:1029 10.77.0.1:49152
             """
-        let connected = MigrationStream.connected(ss: sockets)
-        #expect(connected.map(\.stream) == [first, first, second])
-        #expect(connected.map(\.local.description) == ["10.77.0.2", "10.77.0.2", "fd77::2"])
+        let made = MigrationStream.made(ss: sockets)
+        let low = MigrationStream(peer: first.peer, source: 1029, destination: 49152)
+        #expect(made.map(\.stream) == [first, first, second, low])
+        #expect(made.map(\.local.description) == ["10.77.0.2", "10.77.0.2", "fd77::2", "10.77.0.2"])
     }
 
-    /// What a host says that can do all but open its tunnels.
-    private func refusal(
+    /// A host whose charon takes what it is given and has no connection afterwards.
+    private func withMesh(
         plugin: String = "kernel-netlink",
-        localPorts: String = "32768\t60999\n",
-        sshPort: Int = 22
-    ) async throws -> String? {
-        var said: String?
+        sshPort: Int = 22,
+        localPorts: @escaping @Sendable () -> String,
+        _ body: (_ mesh: Mesh, _ loaded: () throws -> String, _ loads: () -> Int) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
@@ -149,30 +157,62 @@ import Testing
                     switch command.program {
                     case "swanctl" where command.arguments.contains("--stats"):
                         "stats reply {\n  plugins = [\n    \(plugin)\n  ]\n}\n"
-                    case "cat": localPorts
+                    case "cat": localPorts()
                     default: ""
                     }
                 return CommandResult(exitCode: 0, standardOutput: said)
             }
         )
-        func loads() -> Int { commands.withLock { $0.count { $0.arguments.contains("--load-all") } } }
-        for _ in 1...2 {
-            let error = await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
-            guard case .transportNotHere(let reason) = error else { return nil }
-            #expect(await !mesh.isReady)
-            // What was in force before goes, with its credentials, once.
-            #expect(try String(contentsOfFile: file, encoding: .utf8).contains("the mesh was removed"))
-            #expect(loads() == 1)
-            said = reason + (error?.description ?? "")
+        try await body(
+            mesh,
+            { try String(contentsOfFile: file, encoding: .utf8) },
+            { commands.withLock { $0.count { $0.arguments.contains("--load-all") } } }
+        )
+    }
+
+    private static let fewPorts = "32768\t60999\n"
+    private static let allPorts = "1024\t65535\n"
+
+    /// What a host says that can do all but open its tunnels.
+    private func refusal(
+        plugin: String = "kernel-netlink",
+        localPorts: String = fewPorts,
+        sshPort: Int = 22
+    ) async throws -> String? {
+        var said: String?
+        try await withMesh(plugin: plugin, sshPort: sshPort, localPorts: { localPorts }) { mesh, loaded, loads in
+            for _ in 1...2 {
+                let error = await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
+                guard case .transportNotHere(let reason) = error else { return }
+                #expect(await !mesh.isReady)
+                // What was in force before goes, with its credentials, once.
+                let text = try loaded()
+                #expect(text.contains("the mesh was removed"))
+                #expect(loads() == 1)
+                said = reason + (error?.description ?? "")
+            }
         }
         return said
+    }
+
+    @Test func `what charon may have taken halfway goes as well`() async throws {
+        let ports = Mutex(Self.allPorts)
+        try await withMesh(localPorts: { ports.withLock { $0 } }) { mesh, loaded, loads in
+            for (now, isRemoved) in [(Self.allPorts, true), (Self.fewPorts, false), (Self.allPorts, true)] {
+                ports.withLock { $0 = now }
+                await #expect(throws: EscortError.self) { try await mesh.apply(inventory) }
+                let text = try loaded()
+                #expect(text.contains("the mesh was removed") == isRemoved)
+            }
+            #expect(loads() == 3)
+        }
     }
 
     @Test func `where the policies would miss migrations or catch ssh, transport mode is refused`() async throws {
         #expect(try await refusal() == nil)
         for (refused, word) in [
             (try await refusal(plugin: "kernel-libipsec"), "user space"),
-            (try await refusal(localPorts: "1024\t65535\n"), "ip_local_port_range"),
+            (try await refusal(localPorts: Self.allPorts), "ip_local_port_range"),
             (try await refusal(sshPort: 40022), "ssh"), (try await refusal(sshPort: 9), "ssh"),
         ] {
             #expect(refused?.contains(word) == true && refused?.contains("escort.ipsec_mode") == true)

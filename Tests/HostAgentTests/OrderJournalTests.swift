@@ -3,6 +3,7 @@ import Fleet
 import Foundation
 import Hypervisor
 import Ledger
+import Settings
 import Synchronization
 import Testing
 
@@ -47,15 +48,8 @@ struct OrderJournalTests {
     {
         try await with { path in
             let journal = OrderJournal(path: path)
-            let release = DispatchSemaphore(value: 0)
-            // As a write does that waits for its storage.
-            Thread {
-                journal.entries.withLock { _ in
-                    _ = release.wait(timeout: .now() + 20)
-                }
-            }.start()
+            let release = try await hold(journal)
             defer { release.signal() }
-            try await eventually("it is held") { journal.entries.withLockIfAvailable { _ in } == nil }
             let moves = SealedMoves(
                 host: h1,
                 settings: .sample(),
@@ -68,5 +62,52 @@ struct OrderJournalTests {
             }
             #expect(failure.kind == .inDoubt && failure.reason.contains("does the storage hang?"))
         }
+    }
+
+    @Test func `a note that could not be looked at is not struck out`() async throws {
+        try await with { path in
+            let world = InMemoryWorld.sample()
+            world.place(.sample(), on: h1)
+            var settings = Settings.sample()
+            settings.migration.sealedFolder = path + ".sealed"
+            let folder = "\(settings.migration.sealedFolder)/\(order.id)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            _ = try await world.hypervisor(of: h1).save(order.vm, in: folder, timeLimit: .seconds(5))
+            let journal = OrderJournal(path: path)
+            #expect(try journal.claim(.started, of: order, at: .byTheWallClock))
+            let release = try await hold(journal)
+            let moves = SealedMoves(
+                host: h1,
+                settings: settings,
+                hypervisor: world.hypervisor(of: h1),
+                keys: SealedKeys(),
+                journal: journal
+            )
+            // The agent stops while it waits to look.
+            let attempt = Task { await moves.takeBack(order) }
+            attempt.cancel()
+            guard case .failure(let failure) = await attempt.value else {
+                throw Unexpected(description: "it ran from an image that may have run before")
+            }
+            #expect(failure.kind == .inDoubt)
+            release.signal()
+            try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }
+            // Whoever waited to change it has had the time.
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try journal.has(.started, of: order) == true)
+            #expect(world.hostsRunning(order.vm) == [])
+        }
+    }
+
+    /// Holds the journal, as a write does that waits for its storage, until it is let go.
+    private func hold(_ journal: OrderJournal) async throws -> DispatchSemaphore {
+        let release = DispatchSemaphore(value: 0)
+        Thread {
+            journal.entries.withLock { _ in
+                _ = release.wait(timeout: .now() + 20)
+            }
+        }.start()
+        try await eventually("it is held") { journal.entries.withLockIfAvailable { _ in } == nil }
+        return release
     }
 }

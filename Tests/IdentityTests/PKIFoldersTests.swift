@@ -29,4 +29,14 @@ import Testing
             #expect(try await cluster.shell("\(keys) -printf '%m '") == "600 600 600 600 ")
         }
     }
+
+    @Test func `QEMU is given a group of RFC 7919, so that it searches for none`() async throws {
+        try await Cluster.with { cluster in
+            let identity = try await cluster.add(1).load()
+            let root = "\(cluster.folder)/pki"
+            #expect(try PKIFolders(root: root, reload: Command("true")).write(identity))
+            let group = "openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe3072"
+            #expect(try await cluster.shell("diff <(\(group)) \(root)/qemu/dh-params.pem && echo same") == "same\n")
+        }
+    }
 }

@@ -6,6 +6,7 @@ import Foundation
 import Hypervisor
 import Ledger
 import Settings
+import Synchronization
 
 /// Carries out what `AgentCore` wants done of a sealed move.
 ///
@@ -192,7 +193,8 @@ struct SealedMoves: Sendable {
         let (limit, clock) = (Duration.seconds(10), ContinuousClock())
         let deadline = clock.now + limit
         while true {
-            let has = try await BlockingWork.run(within: limit, what) { try journal.has(deed, of: order) }
+            let left = max(.zero, deadline - clock.now)
+            let has = try await BlockingWork.run(within: left, what) { try journal.has(deed, of: order) }
             if let has { return has }
             // No thread waits beside the one that writes, as that may hang for long.
             guard clock.now < deadline else {
@@ -239,19 +241,31 @@ struct SealedMoves: Sendable {
         _ restoration: Restoration,
         _ order: MigrationOrder
     ) async -> Result<Instant, OrderFailure> {
+        let mayRun = "\(order.vmName) may have been let run from its image before: was it shut down since?"
+        do {
+            guard try await !has(.started, of: order) else { return failure(.inDoubt, mayRun) }
+        } catch {
+            return failure(.inDoubt, "\(error)")
+        }
+        /// Whether this try wrote the note, or may have; `false` if there was one already, which is not its to strike out.
+        let wroteNote = Mutex<Bool?>(nil)
         do {
             let journal = try requireJournal()
-            guard try await !has(.started, of: order) else {
-                let reason = "\(order.vmName) may have been let run from its image before: was it shut down since?"
-                return failure(.inDoubt, reason)
-            }
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
-                _ = try journal.claim(.started, of: order, at: .byTheWallClock)
+                wroteNote.withLock { $0 = true }
+                guard try journal.claim(.started, of: order, at: .byTheWallClock) else {
+                    wroteNote.withLock { $0 = false }
+                    throw SealingError(mayRun)
+                }
             }
             return .success(since)
         } catch {
-            guard (error as? HypervisorError)?.kind != .inDoubt else { return failure(.inDoubt, "\(error)") }
-            // It is certain that it does not run, so it may be tried again.
+            let wroteNote = wroteNote.withLock { $0 }
+            guard (error as? HypervisorError)?.kind != .inDoubt, wroteNote != false else {
+                return failure(.inDoubt, "\(error)")
+            }
+            guard wroteNote == true else { return failure(.migration, "\(error)") }
+            // It does not run, so it may be tried again.
             do {
                 let journal = try requireJournal()
                 try await BlockingWork.run(within: .seconds(10), "striking out a note") {

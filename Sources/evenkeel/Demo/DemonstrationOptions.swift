@@ -65,12 +65,12 @@ struct DemonstrationOptions: ParsableArguments {
     }
 
     private func channels(in lab: HostLab, _ settings: Settings) async throws -> [Channel] {
-        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings, wanted: channel)
-        guard !channel.isEmpty else { return offered }
-        for channel in channel where !offered.contains(channel) {
-            let known = offered.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("the lab's hosts do not offer '\(channel.rawValue)'; they offer \(known)")
+        let configured = settings.escort.channels + (settings.escort.allowPlain ? [.plain] : [])
+        for channel in channel where !configured.contains(channel) {
+            let known = configured.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("the lab's hosts are not configured for '\(channel.rawValue)', but for \(known)")
         }
-        return channel
+        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings, wanted: channel)
+        return channel.isEmpty ? offered : channel
     }
 }
