@@ -20,6 +20,7 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
+    case leaked(MigrationOrder)
 
     var description: String {
         switch self {
@@ -44,6 +45,10 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
+        case .leaked(let order):
+            "\(order.vmName.plainText(limit: 80)) runs on \(order.target), but not all of its memory passed the path (LEAK):"
+                + " 'evenkeel verify \(order.id)' shows the evidence; \(order.channel) stays closed between \(order.source)"
+                + " and \(order.target) until 'evenkeel clear'"
         }
     }
 }
@@ -129,6 +134,14 @@ enum ManualOrder {
             }
             try await Task.sleep(for: settings.ledger.pollInterval)
         }
+    }
+
+    /// Throws unless an order that has ended moved its VM, and nothing of it past the path.
+    static func check(_ move: FleetView.Move) throws(ManualOrderError) {
+        guard move.stage == .done else {
+            throw .notMoved(move.failure?.reason ?? "the order ended without a report")
+        }
+        if move.evidence?.verdict == .leak { throw .leaked(move.order) }
     }
 
     static func describe(_ move: FleetView.Move) -> String {

@@ -12,7 +12,8 @@ struct MigrateCommand: AsyncParsableCommand {
         abstract: "Order the move of one VM to a host, and follow it.",
         discussion: """
             The order goes through the ledger; the agents of the two hosts check it and carry it out. Ctrl-C stops \
-            following, not the move; 'evenkeel cancel ORDER' ends the move.
+            following, not the move; 'evenkeel cancel ORDER' ends the move. Exit code 0: the VM runs on the target, and \
+            the evidence shows no leak.
             """
     )
 
@@ -68,9 +69,7 @@ struct MigrateCommand: AsyncParsableCommand {
             throw ManualOrderError.interrupted(order.id)
         }
         if json { printLine(try evenkeel.json(move)) }
-        guard move.stage == .done else {
-            throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
-        }
+        try ManualOrder.check(move)
         if !quiet { printLine(ManualOrder.summary(move)) }
     }
 }

@@ -59,9 +59,7 @@ struct PlanApplication {
         for order in orders {
             do {
                 let move = try await ManualOrder.follow(order, in: ledger, settings: settings) { _ in }
-                guard move.stage == .done else {
-                    throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
-                }
+                try ManualOrder.check(move)
                 say(ManualOrder.summary(move))
             } catch let error as ManualOrderError {
                 failed += 1
