@@ -25,24 +25,54 @@ struct MigrationStream: Hashable, Sendable {
         )
     }
 
-    /// The connections that this host made, each with its address, in what `ss -Htan` printed.
-    ///
-    /// Those of a port that it listens at are its services' answers: to a client whose port is one of migrations, say.
-    static func made(ss text: String) -> [(local: IPAddress, stream: Self)] {
-        var services: Set<Int> = []
-        var connections: [(local: IPAddress, stream: Self)] = []
+    /// A connection of this host's, as `ss` shows it.
+    struct Socket: Equatable {
+        var local: IPAddress
+        var stream: MigrationStream
+        /// It is of a port at which this host listens: a service's answers to whoever has such a port.
+        var isAnswer: Bool
+    }
+
+    /// All connections in what `ss -Htan` printed.
+    static func sockets(ss text: String) -> [Socket] {
+        var listeners: Set<Listener> = []
+        var sockets: [Socket] = []
         for line in text.split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard words.count > 4 else { continue }
             if words[0] == "LISTEN" {
-                guard let colon = words[3].lastIndex(of: ":") else { continue }
-                Int(words[3][words[3].index(after: colon)...]).map { _ = services.insert($0) }
+                if let listener = Listener(words[3]) { listeners.insert(listener) }
             } else if words[0] != "TIME-WAIT", let here = end(words[3]), let there = end(words[4]) {
                 let stream = Self(peer: there.address, source: here.port, destination: there.port)
-                connections.append((here.address, stream))
+                sockets.append(Socket(local: here.address, stream: stream, isAnswer: false))
             }
         }
-        return connections.filter { !services.contains($0.stream.source) }
+        for index in sockets.indices {
+            let (local, port) = (sockets[index].local, sockets[index].stream.source)
+            sockets[index].isAnswer =
+                listeners.contains(Listener(address: nil, port: port))
+                || listeners.contains(Listener(address: local, port: port))
+        }
+        return sockets
+    }
+
+    /// Where a service listens; `nil` is every address.
+    private struct Listener: Hashable {
+        var address: IPAddress?
+        var port: Int
+
+        init(address: IPAddress?, port: Int) { (self.address, self.port) = (address, port) }
+
+        init?(_ text: Substring) {
+            let everywhere = ["0.0.0.0:", "[::]:", "*:"].first { text.hasPrefix($0) }
+            if let everywhere, let port = Int(text.dropFirst(everywhere.count)) {
+                self.init(address: nil, port: port)
+            } else if let end = MigrationStream.end(text) {
+                self.init(address: end.address, port: end.port)
+            } else {
+                return nil
+            }
+        }
     }
 
     /// `10.77.0.1:49152`, `[fd77::1]:49152`, `[::ffff:10.77.0.1]:49152`, `[fe80::1]%eth0:49152`.
@@ -97,10 +127,12 @@ extension HostGates {
         }
         let peers = Set(plan.peers.map(\.address))
         return Set(
-            MigrationStream.made(ss: sockets).filter { local, stream in
-                let goesToMigrations = ports.contains(stream.destination)
-                return remembered.contains(stream) || goesToMigrations && local == plan.local.inner
-                    || goesToMigrations && mode == .transport && peers.contains(stream.peer)
+            MigrationStream.sockets(ss: sockets).filter { socket in
+                let stream = socket.stream
+                // What the gates remember is certain. Of the others a service's answers, ssh's say, are no migrations.
+                if remembered.contains(stream) { return true }
+                guard ports.contains(stream.destination), !socket.isAnswer, stream.source >= 1024 else { return false }
+                return socket.local == plan.local.inner || mode == .transport && peers.contains(stream.peer)
             }
             .map(\.stream)
         )

@@ -77,7 +77,10 @@ public struct PKIFolders: Sendable {
         try put(key, "qemu/server-key.pem", "qemu/client-key.pem")
         try put(anchors, "CA/cacert.pem", "qemu/ca-cert.pem")
         try put(revocations, "CA/cacrl.pem", "qemu/ca-crl.pem")
-        try put(Self.diffieHellmanGroup, "qemu/dh-params.pem")
+        // One that is there may be the administrator's own.
+        if IdentityFiles.access("\(root)/qemu/dh-params.pem") == nil {
+            try put(Self.diffieHellmanGroup, "qemu/dh-params.pem")
+        }
         try put(certificate, "libvirt/servercert.pem", "libvirt/clientcert.pem")
         try put(certificate, "qemu/server-cert.pem", "qemu/client-cert.pem")
         return changed

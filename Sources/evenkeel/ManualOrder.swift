@@ -20,7 +20,7 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
-    case leaked(MigrationOrder)
+    case leaked(MigrationOrder, isMoved: Bool)
 
     var description: String {
         switch self {
@@ -45,9 +45,11 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
-        case .leaked(let order):
-            "\(order.vmName.plainText(limit: 80)) runs on \(order.target), but not all of its memory passed the path (LEAK):"
-                + " 'evenkeel verify \(order.id)' shows the evidence; \(order.channel) stays closed between \(order.source)"
+        case .leaked(let order, let isMoved):
+            "the evidence says LEAK: \(order.vmName.plainText(limit: 80)) "
+                + (isMoved ? "runs on \(order.target)" : "was not moved")
+                + ", and not all that was sent of it is seen to have passed the path;"
+                + " 'evenkeel verify \(order.id)' shows why; \(order.channel) stays closed between \(order.source)"
                 + " and \(order.target) until 'evenkeel clear'"
         }
     }
@@ -136,12 +138,14 @@ enum ManualOrder {
         }
     }
 
-    /// Throws unless an order that has ended moved its VM, and nothing of it past the path.
+    /// Throws unless an order that has ended moved its VM, or if its evidence says that something leaked.
     static func check(_ move: FleetView.Move) throws(ManualOrderError) {
+        if move.evidence?.verdict == .leak || move.failure?.evidence?.verdict == .leak {
+            throw .leaked(move.order, isMoved: move.stage == .done)
+        }
         guard move.stage == .done else {
             throw .notMoved(move.failure?.reason ?? "the order ended without a report")
         }
-        if move.evidence?.verdict == .leak { throw .leaked(move.order) }
     }
 
     static func describe(_ move: FleetView.Move) -> String {

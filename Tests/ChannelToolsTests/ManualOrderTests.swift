@@ -27,11 +27,15 @@ import Testing
     @Test func `a move is called right only if it was made, and nothing leaked`() throws {
         try ManualOrder.check(move(.done, .covered))
         try ManualOrder.check(move(.done, .unprotected))
+        // Not proven is not leaked: that is for 'evenkeel verify' to say.
+        try ManualOrder.check(move(.done, .unknown))
         #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .covered)) }
         let leak = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.done, .leak)) }
         let text = try #require(leak).description
         for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls stays closed between h1 and h2"] {
             #expect(text.contains(word), "\(text)")
         }
+        let stayed = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .leak)) }
+        #expect(try #require(stayed).description.contains("web1 was not moved"))
     }
 }

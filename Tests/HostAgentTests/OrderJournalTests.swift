@@ -76,6 +76,7 @@ struct OrderJournalTests {
             let journal = OrderJournal(path: path)
             #expect(try journal.claim(.started, of: order, at: .byTheWallClock))
             let release = try await hold(journal)
+            defer { release.signal() }
             let moves = SealedMoves(
                 host: h1,
                 settings: settings,
@@ -89,12 +90,16 @@ struct OrderJournalTests {
             guard case .failure(let failure) = await attempt.value else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
-            #expect(failure.kind == .inDoubt)
+            #expect(failure.kind == .inDoubt && failure.reason.contains("the agent stops"), "\(failure.reason)")
             release.signal()
+            // Nor when the journal can be looked at again is the VM let run from its image a second time.
             try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }
-            // Whoever waited to change it has had the time.
-            try await Task.sleep(for: .milliseconds(300))
+            guard case .failure(let later) = await moves.takeBack(order) else {
+                throw Unexpected(description: "it ran from an image that may have run before")
+            }
+            #expect(later.kind == .inDoubt && later.reason.contains("may have been let run"), "\(later.reason)")
             #expect(try journal.has(.started, of: order) == true)
+            #expect(FileManager.default.fileExists(atPath: "\(folder)/\(order.vm).image"))
             #expect(world.hostsRunning(order.vm) == [])
         }
     }

@@ -193,14 +193,17 @@ struct SealedMoves: Sendable {
         let (limit, clock) = (Duration.seconds(10), ContinuousClock())
         let deadline = clock.now + limit
         while true {
-            let left = max(.zero, deadline - clock.now)
+            // A look takes a moment even at the end.
+            let left = max(.seconds(1), deadline - clock.now)
             let has = try await BlockingWork.run(within: left, what) { try journal.has(deed, of: order) }
             if let has { return has }
             // No thread waits beside the one that writes, as that may hang for long.
             guard clock.now < deadline else {
                 throw SealingError("\(what) took longer than \(limit): does the storage hang?")
             }
-            try await Task.sleep(for: .milliseconds(50))
+            do { try await Task.sleep(for: .milliseconds(50)) } catch {
+                throw SealingError("\(what) was called off while something else was written: the agent stops")
+            }
         }
     }
 
@@ -247,7 +250,8 @@ struct SealedMoves: Sendable {
         } catch {
             return failure(.inDoubt, "\(error)")
         }
-        /// Whether this try wrote the note, or may have; `false` if there was one already, which is not its to strike out.
+        /// Whether this try wrote the note, or may have; `false` if there was one already, which is not its to strike out,
+        /// and `nil` if it did not come that far.
         let wroteNote = Mutex<Bool?>(nil)
         do {
             let journal = try requireJournal()

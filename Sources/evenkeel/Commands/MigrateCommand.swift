@@ -12,8 +12,8 @@ struct MigrateCommand: AsyncParsableCommand {
         abstract: "Order the move of one VM to a host, and follow it.",
         discussion: """
             The order goes through the ledger; the agents of the two hosts check it and carry it out. Ctrl-C stops \
-            following, not the move; 'evenkeel cancel ORDER' ends the move. Exit code 0: the VM runs on the target, and \
-            the evidence shows no leak.
+            following, not the move; 'evenkeel cancel ORDER' ends the move. Exit code 0: the VM runs on the target, and no \
+            evidence says that something leaked; whether all is proven, 'evenkeel verify ORDER' says.
             """
     )
 

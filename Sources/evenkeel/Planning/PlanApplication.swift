@@ -21,7 +21,7 @@ struct PlanApplication {
             switch self {
             case .mode(.automatic): "policy.mode is automatic: the controller carries plans out by itself"
             case .mode(let mode): "policy.mode is \(mode.rawValue): plans are carried out in the mode manual"
-            case .failed(let failed, let all): "\(failed) of \(all) moves did not succeed"
+            case .failed(let failed, let all): "\(failed) of \(all) moves failed or leaked"
             }
         }
     }
