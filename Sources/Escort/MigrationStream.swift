@@ -35,43 +35,18 @@ struct MigrationStream: Hashable, Sendable {
 
     /// All connections in what `ss -Htan` printed.
     static func sockets(ss text: String) -> [Socket] {
-        var listeners: Set<Listener> = []
-        var sockets: [Socket] = []
-        for line in text.split(whereSeparator: \.isNewline) {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            guard words.count > 4 else { continue }
-            if words[0] == "LISTEN" {
-                if let listener = Listener(words[3]) { listeners.insert(listener) }
-            } else if words[0] != "TIME-WAIT", let here = end(words[3]), let there = end(words[4]) {
-                let stream = Self(peer: there.address, source: here.port, destination: there.port)
-                sockets.append(Socket(local: here.address, stream: stream, isAnswer: false))
-            }
-        }
-        for index in sockets.indices {
-            let (local, port) = (sockets[index].local, sockets[index].stream.source)
-            sockets[index].isAnswer =
-                listeners.contains(Listener(address: nil, port: port))
-                || listeners.contains(Listener(address: local, port: port))
-        }
-        return sockets
-    }
-
-    /// Where a service listens; `nil` is every address.
-    private struct Listener: Hashable {
-        var address: IPAddress?
-        var port: Int
-
-        init(address: IPAddress?, port: Int) { (self.address, self.port) = (address, port) }
-
-        init?(_ text: Substring) {
-            let everywhere = ["0.0.0.0:", "[::]:", "*:"].first { text.hasPrefix($0) }
-            if let everywhere, let port = Int(text.dropFirst(everywhere.count)) {
-                self.init(address: nil, port: port)
-            } else if let end = MigrationStream.end(text) {
-                self.init(address: end.address, port: end.port)
-            } else {
-                return nil
-            }
+        let rows = text.split(whereSeparator: \.isNewline).map { $0.split(whereSeparator: \.isWhitespace) }
+            .filter { $0.count > 4 && $0[0] != "TIME-WAIT" }
+        let listeners = Set(rows.filter { $0[0] == "LISTEN" }.map { String($0[3]) })
+        // Of a listener the other end is no address.
+        return rows.compactMap { words in
+            guard let here = end(words[3]), let there = end(words[4]) else { return nil }
+            let places = [String(words[3])] + ["0.0.0.0", "[::]", "*"].map { "\($0):\(here.port)" }
+            return Socket(
+                local: here.address,
+                stream: Self(peer: there.address, source: here.port, destination: there.port),
+                isAnswer: !listeners.isDisjoint(with: places)
+            )
         }
     }
 

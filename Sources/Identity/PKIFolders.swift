@@ -78,7 +78,7 @@ public struct PKIFolders: Sendable {
         try put(anchors, "CA/cacert.pem", "qemu/ca-cert.pem")
         try put(revocations, "CA/cacrl.pem", "qemu/ca-crl.pem")
         // One that is there may be the administrator's own.
-        if IdentityFiles.access("\(root)/qemu/dh-params.pem") == nil {
+        if !IdentityFiles.exists("\(root)/qemu/dh-params.pem") {
             try put(Self.diffieHellmanGroup, "qemu/dh-params.pem")
         }
         try put(certificate, "libvirt/servercert.pem", "libvirt/clientcert.pem")

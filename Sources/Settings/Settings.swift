@@ -65,6 +65,9 @@ public struct EscortSettings: Sendable, Equatable {
     public var migrationPorts = 49152...49215
     /// Whether this host takes part in a move that asks by name for the channel `plain`.
     public var allowPlain = false
+
+    /// `channels`, and `plain` where it is allowed.
+    public var usableChannels: [Channel] { channels + (allowPlain ? [.plain] : []) }
 }
 
 public struct MigrationSettings: Sendable, Equatable {

@@ -20,7 +20,7 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
-    case leaked(MigrationOrder, isMoved: Bool)
+    case leaked(MigrationOrder, at: Instant, isMoved: Bool)
 
     var description: String {
         switch self {
@@ -45,12 +45,17 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
-        case .leaked(let order, let isMoved):
+        case .leaked(let order, let at, let isMoved):
             "the evidence says LEAK: \(order.vmName.plainText(limit: 80)) "
                 + (isMoved ? "runs on \(order.target)" : "was not moved")
                 + ", and not all that was sent of it is seen to have passed the path;"
-                + " 'evenkeel verify \(order.id)' shows why; \(order.channel) stays closed between \(order.source)"
-                + " and \(order.target) until 'evenkeel clear'"
+                + " 'evenkeel verify \(order.id)' shows why; "
+                + ClosedChannels.Closure(
+                    order: order.id,
+                    path: Path(source: order.source, target: order.target),
+                    channel: order.channel,
+                    at: at
+                ).words
         }
     }
 }
@@ -140,8 +145,8 @@ enum ManualOrder {
 
     /// Throws unless an order that has ended moved its VM, or if its evidence says that something leaked.
     static func check(_ move: FleetView.Move) throws(ManualOrderError) {
-        if move.evidence?.verdict == .leak || move.failure?.evidence?.verdict == .leak {
-            throw .leaked(move.order, isMoved: move.stage == .done)
+        if move.evidence?.verdict == .leak {
+            throw .leaked(move.order, at: move.changedAt, isMoved: move.stage == .done)
         }
         guard move.stage == .done else {
             throw .notMoved(move.failure?.reason ?? "the order ended without a report")

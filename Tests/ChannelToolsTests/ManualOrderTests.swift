@@ -32,7 +32,7 @@ import Testing
         #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .covered)) }
         let leak = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.done, .leak)) }
         let text = try #require(leak).description
-        for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls stays closed between h1 and h2"] {
+        for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls between h1 and h2 is closed"] {
             #expect(text.contains(word), "\(text)")
         }
         let stayed = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .leak)) }

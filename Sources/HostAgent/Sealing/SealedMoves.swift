@@ -245,7 +245,9 @@ struct SealedMoves: Sendable {
         _ order: MigrationOrder
     ) async -> Result<Instant, OrderFailure> {
         let mayRun = "\(order.vmName) may have been let run from its image before: was it shut down since?"
+        let journal: OrderJournal
         do {
+            journal = try requireJournal()
             guard try await !has(.started, of: order) else { return failure(.inDoubt, mayRun) }
         } catch {
             return failure(.inDoubt, "\(error)")
@@ -254,7 +256,6 @@ struct SealedMoves: Sendable {
         /// and `nil` if it did not come that far.
         let wroteNote = Mutex<Bool?>(nil)
         do {
-            let journal = try requireJournal()
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
                 wroteNote.withLock { $0 = true }
                 guard try journal.claim(.started, of: order, at: .byTheWallClock) else {
@@ -265,13 +266,12 @@ struct SealedMoves: Sendable {
             return .success(since)
         } catch {
             let wroteNote = wroteNote.withLock { $0 }
-            guard (error as? HypervisorError)?.kind != .inDoubt, wroteNote != false else {
+            guard error.kind != .inDoubt, wroteNote != false else {
                 return failure(.inDoubt, "\(error)")
             }
             guard wroteNote == true else { return failure(.migration, "\(error)") }
             // It does not run, so it may be tried again.
             do {
-                let journal = try requireJournal()
                 try await BlockingWork.run(within: .seconds(10), "striking out a note") {
                     try journal.strike(.started, of: order)
                 }

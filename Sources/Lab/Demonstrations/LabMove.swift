@@ -44,15 +44,13 @@ extension HostLab {
         wanted chosen: [Channel] = [],
         within limit: Duration = .seconds(60)
     ) async throws -> [Channel] {
-        let wanted = Channel.protected.filter {
-            settings.escort.channels.contains($0) && (chosen.isEmpty || chosen.contains($0))
-        }
+        let wanted = settings.escort.usableChannels.filter { chosen.isEmpty || chosen.contains($0) }
         let deadline = ContinuousClock.now + limit
         while true {
             let samples = try await records(LoadSample.self)
             let offers = [first, second].map { host in samples.last { $0.host == host }?.channels ?? [] }
-            let missing = wanted.filter { channel in !offers.allSatisfy { $0.contains(channel) } }
-            if missing.isEmpty { return wanted + (settings.escort.allowPlain ? [.plain] : []) }
+            let missing = wanted.filter { channel in channel != .plain && !offers.allSatisfy { $0.contains(channel) } }
+            if missing.isEmpty { return wanted }
             guard ContinuousClock.now < deadline else {
                 let names = missing.map(\.rawValue).joined(separator: ", ")
                 throw LabError.timedOut(

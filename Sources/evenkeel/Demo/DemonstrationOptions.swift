@@ -65,7 +65,7 @@ struct DemonstrationOptions: ParsableArguments {
     }
 
     private func channels(in lab: HostLab, _ settings: Settings) async throws -> [Channel] {
-        let configured = settings.escort.channels + (settings.escort.allowPlain ? [.plain] : [])
+        let configured = settings.escort.usableChannels
         for channel in channel where !configured.contains(channel) {
             let known = configured.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("the lab's hosts are not configured for '\(channel.rawValue)', but for \(known)")
