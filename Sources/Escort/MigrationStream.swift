@@ -37,11 +37,13 @@ struct MigrationStream: Hashable, Sendable {
     static func sockets(ss text: String) -> [Socket] {
         let rows = text.split(whereSeparator: \.isNewline).map { $0.split(whereSeparator: \.isWhitespace) }
             .filter { $0.count > 4 && $0[0] != "TIME-WAIT" }
-        let listeners = Set(rows.filter { $0[0] == "LISTEN" }.map { String($0[3]) })
+        /// Without the device that a socket may be bound to.
+        func place(_ end: Substring) -> String { String(end).replacing(/%[^\]:]*/, with: "") }
+        let listeners = Set(rows.filter { $0[0] == "LISTEN" }.map { place($0[3]) })
         // Of a listener the other end is no address.
         return rows.compactMap { words in
             guard let here = end(words[3]), let there = end(words[4]) else { return nil }
-            let places = [String(words[3])] + ["0.0.0.0", "[::]", "*"].map { "\($0):\(here.port)" }
+            let places = [place(words[3])] + ["0.0.0.0", "[::]", "*"].map { "\($0):\(here.port)" }
             return Socket(
                 local: here.address,
                 stream: Self(peer: there.address, source: here.port, destination: there.port),
@@ -104,7 +106,8 @@ extension HostGates {
         return Set(
             MigrationStream.sockets(ss: sockets).filter { socket in
                 let stream = socket.stream
-                // What the gates remember is certain. Of the others a service's answers, ssh's say, are no migrations.
+                // What the gates remember they hold to IPsec, whatever it is. Of the others a service's answers, ssh's
+                // say, are no migrations.
                 if remembered.contains(stream) { return true }
                 guard ports.contains(stream.destination), !socket.isAnswer, stream.source >= 1024 else { return false }
                 return socket.local == plan.local.inner || mode == .transport && peers.contains(stream.peer)

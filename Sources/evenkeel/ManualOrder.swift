@@ -20,7 +20,8 @@ enum ManualOrderError: Error, CustomStringConvertible {
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
-    case leaked(MigrationOrder, at: Instant, isMoved: Bool)
+    /// With how the move ended otherwise.
+    case leaked(ClosedChannels.Closure, String)
 
     var description: String {
         switch self {
@@ -45,17 +46,8 @@ enum ManualOrderError: Error, CustomStringConvertible {
         case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
-        case .leaked(let order, let at, let isMoved):
-            "the evidence says LEAK: \(order.vmName.plainText(limit: 80)) "
-                + (isMoved ? "runs on \(order.target)" : "was not moved")
-                + ", and not all that was sent of it is seen to have passed the path;"
-                + " 'evenkeel verify \(order.id)' shows why; "
-                + ClosedChannels.Closure(
-                    order: order.id,
-                    path: Path(source: order.source, target: order.target),
-                    channel: order.channel,
-                    at: at
-                ).words
+        case .leaked(let leak, let end):
+            "\(end.plainText()); the evidence says LEAK, 'evenkeel verify \(leak.order)' shows the figures; \(leak.words)"
         }
     }
 }
@@ -145,12 +137,17 @@ enum ManualOrder {
 
     /// Throws unless an order that has ended moved its VM, or if its evidence says that something leaked.
     static func check(_ move: FleetView.Move) throws(ManualOrderError) {
+        let isDone = move.stage == .done
+        let reason = move.failure?.reason ?? "the order ended without a report"
         if move.evidence?.verdict == .leak {
-            throw .leaked(move.order, at: move.changedAt, isMoved: move.stage == .done)
+            let order = move.order
+            let path = Path(source: order.source, target: order.target)
+            throw .leaked(
+                ClosedChannels.Closure(order: order.id, path: path, channel: order.channel, at: move.changedAt),
+                isDone ? summary(move) : reason
+            )
         }
-        guard move.stage == .done else {
-            throw .notMoved(move.failure?.reason ?? "the order ended without a report")
-        }
+        guard isDone else { throw .notMoved(reason) }
     }
 
     static func describe(_ move: FleetView.Move) -> String {

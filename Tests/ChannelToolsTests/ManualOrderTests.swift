@@ -35,7 +35,11 @@ import Testing
         for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls between h1 and h2 is closed"] {
             #expect(text.contains(word), "\(text)")
         }
-        let stayed = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .leak)) }
-        #expect(try #require(stayed).description.contains("web1 was not moved"))
+        // What a failure asks a person to do is not lost beside it.
+        var failed = move(.failed, .leak)
+        failed.failure = OrderFailure(kind: .inDoubt, reason: "web1 RUNS ON BOTH", runsOn: nil)
+        let both = #expect(throws: ManualOrderError.self) { try ManualOrder.check(failed) }
+        let words = try #require(both).description
+        #expect(words.contains("web1 RUNS ON BOTH") && words.contains("LEAK"), "\(words)")
     }
 }
