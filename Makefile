@@ -2,7 +2,7 @@
 # make demo   the main job on three real hosts on this machine (root)
 # make test   everything that is checked automatically
 SWIFT ?= swift
-PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev pkg-config \
+PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev libxml2-dev pkg-config \
 	qemu-system-x86 qemu-utils qemu-block-extra strongswan-charon strongswan-swanctl \
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
 	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev openssl openssh-server openssh-client

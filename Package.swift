@@ -67,7 +67,9 @@ let package = Package(
 
         module("Hypervisor", ["Fleet"]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", crypto]),
+        // Parses libvirt's XML: FoundationXML leaks on Linux whatever it parses. libvirt itself uses libxml2.
+        .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", "CLibXML2", crypto]),
         module("Escort", ["Fleet", "Commands"]),
         module("Ledger", ["Fleet", crypto]),
         // Keys, certificates (by the openssl command) and the signed roster.

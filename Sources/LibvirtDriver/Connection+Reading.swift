@@ -2,7 +2,6 @@
 internal import CLibvirt
 internal import Fleet
 internal import Foundation
-internal import FoundationXML
 internal import Glibc
 internal import Hypervisor
 
@@ -11,14 +10,15 @@ extension Connection {
         var version: CUnsignedLong = 0
         guard virConnectGetVersion(handle.pointer, &version) == 0 else { throw .last(in: "virConnectGetVersion") }
         let capabilities = try takeString(virConnectGetCapabilities(handle.pointer), from: "virConnectGetCapabilities")
-        let document = try? XMLDocument(xmlString: capabilities, options: [.nodeLoadExternalEntitiesNever])
-        let cpu = document?.rootElement()?.elements(forName: "host").first?.elements(forName: "cpu").first
+        let cpu = hostCPU.value(of: capabilities, for: type) { text in
+            (try? XMLTree(parsing: text))?.child("host")?.child("cpu")
+        }
         return try HypervisorFacts(
             type: type,
             version: UInt64(version),
             libvirtVersion: UInt64(libvirtVersion()),
-            architecture: cpu?.elements(forName: "arch").first?.stringValue ?? "unknown",
-            cpuModel: cpu?.elements(forName: "model").first?.stringValue
+            architecture: cpu?.text("arch") ?? "unknown",
+            cpuModel: cpu?.text("model")
         )
     }
 
@@ -35,6 +35,12 @@ extension Connection {
     ///
     /// `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
     func domains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
+        let domains = try allDomains(withDigests: withDigests)
+        digests.keep(only: Set(domains.map(\.id)))
+        return domains
+    }
+
+    private func allDomains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
         let wanted =
             VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue
             | VIR_DOMAIN_STATS_VCPU.rawValue
@@ -50,7 +56,9 @@ extension Connection {
         return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
             guard let record = record?.pointee, let domain = record.dom else { return nil }
             var status = Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
-            if withDigests, status?.state.isActive == true { status?.definition = Self.digest(of: domain) }
+            if withDigests, let known = status, known.state.isActive {
+                status?.definition = digest(of: domain, known.id)
+            }
             return status
         }
     }
@@ -107,7 +115,7 @@ extension Connection {
                 cpuTimeNanoseconds: state.isActive ? info.cpuTime : nil,
                 vcpus: Int(info.nrVirtCpu),
                 memoryBytes: UInt64(info.memory) * 1024,
-                definition: withDigests && state.isActive ? Self.digest(of: domain.pointer) : nil
+                definition: withDigests && state.isActive ? digest(of: domain.pointer, id) : nil
             )
         }
     }
@@ -115,10 +123,10 @@ extension Connection {
     /// The digest of the live definition; `nil` when it cannot be read, as of a domain that has just gone.
     ///
     /// libvirt formats the definition from memory, without asking QEMU: a domain in a job does not hold it up.
-    private static func digest(of domain: virDomainPtr) -> String? {
+    private func digest(of domain: virDomainPtr, _ id: VMID) -> String? {
         let text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         guard let xml = try? takeString(text, from: "virDomainGetXMLDesc") else { return nil }
-        return try? DomainDefinition(xml: xml).digest
+        return digests.value(of: xml, for: id) { try? DomainDefinition(xml: $0).digest }
     }
 
     static func uuid(of domain: virDomainPtr) -> VMID? {

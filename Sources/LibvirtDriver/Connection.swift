@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLibvirt
+internal import Fleet
 internal import Foundation
 internal import Hypervisor
 internal import Synchronization
@@ -9,6 +10,9 @@ final class Connection: Sendable {
     let handle: ConnectionHandle
     /// libvirt's driver name in lower case, such as `qemu`, `xen`, `test`.
     let type: String
+    /// The `<cpu>` element of the host's capabilities.
+    let hostCPU = ParsedTexts<String, XMLTree?>()
+    let digests = ParsedTexts<VMID, String?>()
 
     init(opening uri: String, readOnly: Bool = false) throws(LibvirtError) {
         handle = try ConnectionHandle(opening: uri, readOnly: readOnly)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 internal import Foundation
-internal import FoundationXML
 
 /// What a VM is, in 64 characters, so that an order can name it.
 ///
@@ -29,15 +28,16 @@ extension DomainDefinition {
         "currentMemory", "alias", "seclabel", "resource", "metadata", "privateData",
     ]
 
-    private static func write(_ element: XMLElement, path: [String], to text: inout String) {
-        let name = element.name ?? ""
+    private static func write(_ element: XMLTree, path: [String], to text: inout String) {
+        let name = element.name
         text += "<\(name)"
         for (key, value) in attributes(of: element, path: path) { text += " \(key)=\(quoted(value))" }
         text += ">"
-        for child in element.children ?? [] {
-            if let child = child as? XMLElement {
+        for part in element.content {
+            switch part {
+            case .element(let child):
                 if counts(child, in: element) { write(child, path: path + [name], to: &text) }
-            } else if child.kind == .text, let content = child.stringValue {
+            case .text(let content):
                 let content = content.trimmingCharacters(in: .whitespacesAndNewlines)
                 if !content.isEmpty { text += quoted(content) }
             }
@@ -45,22 +45,22 @@ extension DomainDefinition {
         text += "</\(name)>"
     }
 
-    private static func counts(_ child: XMLElement, in parent: XMLElement) -> Bool {
-        let name = child.name ?? ""
+    private static func counts(_ child: XMLTree, in parent: XMLTree) -> Bool {
+        let name = child.name
         if passing.contains(name) { return false }
         func has(_ attribute: String, _ values: String...) -> Bool {
-            values.contains(child.attribute(forName: attribute)?.stringValue ?? "")
+            values.contains(child.attribute(attribute) ?? "")
         }
         switch (parent.name, name) {
         // Devices that every machine of the type has: libvirt lists them for one reader and not for another.
         case ("devices", "input"): return !has("bus", "ps2", "xen")
         case ("devices", "audio"): return !has("type", "none")
         // A tap device's name, made at each start.
-        case ("interface", "target"): return !isGenerated(child.attribute(forName: "dev")?.stringValue)
+        case ("interface", "target"): return !isGenerated(child.attribute("dev"))
         // The pseudo-terminal that the start made.
         case ("console", "source"), ("serial", "source"), ("parallel", "source"), ("channel", "source"):
-            guard parent.attribute(forName: "type")?.stringValue != "pty" else { return false }
-            guard parent.name == "channel", let path = child.attribute(forName: "path")?.stringValue else {
+            guard parent.attribute("type") != "pty" else { return false }
+            guard parent.name == "channel", let path = child.attribute("path") else {
                 return true
             }
             // libvirt's own path for a guest agent's socket has the domain's number in it.
@@ -74,11 +74,8 @@ extension DomainDefinition {
         return ["vnet", "vif", "macvtap", "macvlan"].contains { device.hasPrefix($0) }
     }
 
-    private static func attributes(of element: XMLElement, path: [String]) -> [(String, String)] {
-        var found: [String: String] = [:]
-        for attribute in element.attributes ?? [] {
-            if let name = attribute.name { found[name] = attribute.stringValue ?? "" }
-        }
+    private static func attributes(of element: XMLTree, path: [String]) -> [(String, String)] {
+        var found = element.attributes
         switch (path.last, element.name) {
         case (nil, _): found["id"] = nil
         case (_, "graphics") where found["autoport"] == "yes":

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 internal import Foundation
-internal import FoundationXML
 internal import Hypervisor
 
 /// What the driver reads of a domain's XML definition.
 struct DomainDefinition {
-    /// Kept, because an element does not keep its document.
-    private let document: XMLDocument
-    let root: XMLElement
+    let root: XMLTree
 
-    init(xml: String) throws {
-        let document = try XMLDocument(xmlString: xml, options: [.nodeLoadExternalEntitiesNever])
-        guard let root = document.rootElement(), root.name == "domain" else {
-            throw HypervisorError(.failed, attempt: "read a domain definition", detail: "its root is not <domain>")
+    init(xml: String) throws(HypervisorError) {
+        let attempt = "read a domain definition"
+        do throws(XMLProblem) { root = try XMLTree(parsing: xml) } catch {
+            throw HypervisorError(.failed, attempt: attempt, detail: error.description)
         }
-        self.document = document
-        self.root = root
+        guard root.name == "domain" else {
+            throw HypervisorError(.failed, attempt: attempt, detail: "its root is <\(root.name)>, not <domain>")
+        }
     }
 
     var name: String { root.text("name") ?? "" }
@@ -25,7 +23,7 @@ struct DomainDefinition {
     var emulator: String? { root.child("devices")?.text("emulator") }
     var machine: String { root.child("os")?.child("type")?.attribute("machine") ?? "" }
     var architecture: String { root.child("os")?.child("type")?.attribute("arch") ?? "" }
-    var cpuXML: String? { root.child("cpu")?.xmlString }
+    var cpuXML: String? { root.child("cpu")?.xml }
 
     /// The most virtual CPUs the guest may take; throws when that cannot be read.
     func vcpus() throws(HypervisorError) -> Int {
@@ -38,11 +36,11 @@ struct DomainDefinition {
     func memoryBytes() throws(HypervisorError) -> UInt64 {
         let memory = root.child("memory")
         let unit = memory?.attribute("unit") ?? "KiB"
-        guard let amount = memory?.content.flatMap({ UInt64($0) }), amount > 0, let factor = Self.bytes(in: unit) else {
-            throw Self.unreadable("memory", memory?.xmlString)
+        guard let amount = memory.flatMap({ UInt64($0.text) }), amount > 0, let factor = Self.bytes(in: unit) else {
+            throw Self.unreadable("memory", memory?.xml)
         }
         let (bytes, overflow) = amount.multipliedReportingOverflow(by: factor)
-        guard !overflow else { throw Self.unreadable("memory", memory?.xmlString) }
+        guard !overflow else { throw Self.unreadable("memory", memory?.xml) }
         return bytes
     }
 
@@ -81,16 +79,16 @@ struct DomainDefinition {
         }
     }
 
-    private var diskElements: [XMLElement] { root.child("devices")?.children("disk") ?? [] }
+    private var diskElements: [XMLTree] { root.child("devices")?.children("disk") ?? [] }
 
-    private static func sources(of element: XMLElement) -> [DiskSource] {
+    private static func sources(of element: XMLTree) -> [DiskSource] {
         guard let source = element.child("source") else { return [] }
         // A backing store carries its type itself, in the same attribute as the disk.
         let own = Self.source(source, type: element.attribute("type") ?? "unknown")
         return (own.map { [$0] } ?? []) + (element.child("backingStore").map { sources(of: $0) } ?? [])
     }
 
-    private static func source(_ source: XMLElement, type: String) -> DiskSource? {
+    private static func source(_ source: XMLTree, type: String) -> DiskSource? {
         switch type {
         case "file":
             return source.attribute("file").map { .file(path: $0) }
@@ -108,7 +106,7 @@ struct DomainDefinition {
     }
 
     /// `name` is `IQN` or `IQN/LUN`; libvirt takes LUN 0 and port 3260 where they are not given.
-    private static func iscsi(_ source: XMLElement) -> DiskSource {
+    private static func iscsi(_ source: XMLTree) -> DiskSource {
         let name = source.attribute("name") ?? ""
         let parts = name.split(separator: "/", maxSplits: 1)
         let host = source.child("host")
@@ -138,12 +136,4 @@ struct DomainDefinition {
         default: nil
         }
     }
-}
-
-extension XMLElement {
-    fileprivate func child(_ name: String) -> XMLElement? { elements(forName: name).first }
-    fileprivate func children(_ name: String) -> [XMLElement] { elements(forName: name) }
-    fileprivate func attribute(_ name: String) -> String? { attribute(forName: name)?.stringValue }
-    fileprivate func text(_ name: String) -> String? { child(name)?.content }
-    fileprivate var content: String? { stringValue?.trimmingCharacters(in: .whitespacesAndNewlines) }
 }

@@ -2,7 +2,6 @@
 internal import CLibvirt
 internal import Fleet
 internal import Foundation
-internal import FoundationXML
 internal import Glibc
 internal import Hypervisor
 
@@ -169,10 +168,7 @@ struct Preflight {
 
     /// The model or the mode of a `<cpu>` element, for messages.
     private static func model(_ xml: String) -> String {
-        guard let cpu = try? XMLDocument(xmlString: xml, options: [.nodeLoadExternalEntitiesNever]).rootElement() else {
-            return "unreadable"
-        }
-        return cpu.elements(forName: "model").first?.stringValue ?? cpu.attribute(forName: "mode")?.stringValue
-            ?? "unnamed"
+        guard let cpu = try? XMLTree(parsing: xml) else { return "unreadable" }
+        return cpu.text("model") ?? cpu.attribute("mode") ?? "unnamed"
     }
 }

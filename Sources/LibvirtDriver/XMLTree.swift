@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibXML2
+internal import Foundation
+
+/// An element of an XML document, with everything in it, as a value.
+///
+/// libxml2 parses; its document is freed before the value is returned. (FoundationXML leaks on Linux whatever it parses.)
+struct XMLTree: Equatable, Sendable {
+    /// With its prefix, such as `qemu:commandline`.
+    let name: String
+    let attributes: [String: String]
+    let content: [Content]
+
+    enum Content: Equatable, Sendable {
+        case element(XMLTree)
+        case text(String)
+    }
+
+    /// Parses a document and returns its root element.
+    ///
+    /// libvirt writes no document type declarations. One is refused, because its entities could hide or multiply text.
+    init(parsing text: String) throws(XMLProblem) {
+        _ = Self.isInitialised
+        let options = XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
+        let bytes = Array(text.utf8)
+        guard let size = Int32(exactly: bytes.count) else { throw .malformed("it is larger than 2 GiB") }
+        let document = bytes.withUnsafeBytes { buffer in
+            xmlReadMemory(
+                buffer.baseAddress?.assumingMemoryBound(to: CChar.self),
+                size,
+                nil,
+                "UTF-8",
+                Int32(options | XML_PARSE_NOCDATA.rawValue)
+            )
+        }
+        guard let document else { throw .malformed(Self.lastProblem) }
+        defer { xmlFreeDoc(document) }
+        guard document.pointee.intSubset == nil else { throw .hasDocumentType }
+        guard let root = xmlDocGetRootElement(document) else { throw .malformed("it has no element") }
+        self.init(copying: root)
+    }
+
+    /// libxml2 limits the depth of a document to 256 elements, so the recursion ends.
+    private init(copying node: xmlNodePtr) {
+        name = Self.qualifiedName(node.pointee.name, node.pointee.ns)
+        var attributes: [String: String] = [:]
+        var attribute = node.pointee.properties
+        while let current = attribute {
+            let value = xmlNodeListGetString(node.pointee.doc, current.pointee.children, 1)
+            attributes[Self.qualifiedName(current.pointee.name, current.pointee.ns)] = value.map(Self.string) ?? ""
+            evenkeel_xml_free(value)
+            attribute = current.pointee.next
+        }
+        self.attributes = attributes
+        var content: [Content] = []
+        var child = node.pointee.children
+        while let current = child {
+            switch current.pointee.type {
+            case XML_ELEMENT_NODE: content.append(.element(XMLTree(copying: current)))
+            case XML_TEXT_NODE: if let text = current.pointee.content { content.append(.text(Self.string(text))) }
+            // Comments and processing instructions say nothing about a domain.
+            default: break
+            }
+            child = current.pointee.next
+        }
+        self.content = content
+    }
+
+    private static let isInitialised: Bool = {
+        // Before the first of several threads parses.
+        xmlInitParser()
+        return true
+    }()
+
+    private static var lastProblem: String {
+        guard let error = xmlGetLastError(), let message = error.pointee.message else { return "not well-formed" }
+        let text = String(cString: message).trimmingCharacters(in: .whitespacesAndNewlines)
+        return "\(text) (line \(error.pointee.line))"
+    }
+
+    private static func qualifiedName(_ name: UnsafePointer<xmlChar>?, _ space: xmlNsPtr?) -> String {
+        let name = name.map(string) ?? ""
+        guard let prefix = space?.pointee.prefix else { return name }
+        return "\(string(prefix)):\(name)"
+    }
+
+    private static func string(_ text: UnsafePointer<xmlChar>) -> String { String(cString: text) }
+    private static func string(_ text: UnsafeMutablePointer<xmlChar>) -> String { String(cString: text) }
+}
+
+/// Why a text is not an XML document that Evenkeel reads.
+enum XMLProblem: Error, Equatable, CustomStringConvertible {
+    case malformed(String)
+    case hasDocumentType
+
+    var description: String {
+        switch self {
+        case .malformed(let detail): "not a well-formed XML document: \(detail)"
+        case .hasDocumentType: "the XML document has a DOCTYPE, which libvirt never writes"
+        }
+    }
+}
+
+extension XMLTree {
+    var children: [XMLTree] {
+        content.compactMap { if case .element(let element) = $0 { element } else { nil } }
+    }
+
+    func children(_ name: String) -> [XMLTree] { children.filter { $0.name == name } }
+
+    func child(_ name: String) -> XMLTree? { children.first { $0.name == name } }
+
+    func attribute(_ name: String) -> String? { attributes[name] }
+
+    /// Returns the trimmed text of the first child element with that name.
+    func text(_ name: String) -> String? { child(name)?.text }
+
+    /// All text below the element, without white space at its ends.
+    var text: String {
+        var joined = ""
+        appendText(to: &joined)
+        return joined.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private func appendText(to joined: inout String) {
+        for part in content {
+            switch part {
+            case .text(let text): joined += text
+            case .element(let element): element.appendText(to: &joined)
+            }
+        }
+    }
+
+    /// The element as XML again, attributes in the order of their names.
+    var xml: String {
+        var start = "<\(name)"
+        for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { start += " \(key)=\"\(Self.escaped(value))\"" }
+        guard !content.isEmpty else { return start + "/>" }
+        let inner = content.map { part in
+            switch part {
+            case .text(let text): Self.escaped(text)
+            case .element(let element): element.xml
+            }
+        }
+        return "\(start)>\(inner.joined())</\(name)>"
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+            .replacing("\"", with: "&quot;")
+    }
+}

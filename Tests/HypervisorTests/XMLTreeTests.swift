@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Synchronization
+import Testing
+
+@testable import LibvirtDriver
+
+@Suite struct XMLTreeTests {
+    @Test func `elements, attributes and text are read, comments are not`() throws {
+        let tree = try XMLTree(parsing: "<a x='1' y='&lt;'><!-- no --><b> one </b><b><![CDATA[<two>]]></b></a>")
+        #expect(tree.name == "a" && tree.attributes == ["x": "1", "y": "<"])
+        #expect(tree.children("b").map(\.text) == ["one", "<two>"])
+        #expect(tree.text("b") == "one" && tree.child("c") == nil)
+    }
+
+    @Test func `a name keeps its prefix`() throws {
+        let tree = try XMLTree(parsing: "<d xmlns:qemu='urn:q'><qemu:arg qemu:v='1' w='2'/></d>")
+        #expect(tree.children.first?.name == "qemu:arg")
+        #expect(tree.children.first?.attributes == ["qemu:v": "1", "w": "2"])
+    }
+
+    @Test func `what is written parses as the same tree`() throws {
+        let tree = try XMLTree(
+            parsing: "<cpu mode='custom' q=\"'&quot;\"><model>a&amp;b</model><feature name='x'/></cpu>"
+        )
+        #expect(try XMLTree(parsing: tree.xml) == tree)
+    }
+
+    @Test(arguments: ["", "<a>", "<a/><b/>", "text", "<a b=1/>", "<a>\u{1}</a>"])
+    func `a text that is no document is refused with the reason`(text: String) throws {
+        let problem = #expect(throws: XMLProblem.self) { try XMLTree(parsing: text) }
+        guard case .malformed(let detail) = problem else {
+            Issue.record("\(String(describing: problem))")
+            return
+        }
+        #expect(!detail.isEmpty)
+    }
+
+    @Test(arguments: [
+        "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><a>&e;</a>",
+        "<!DOCTYPE a [<!ENTITY x 'aaaa'><!ENTITY y '&x;&x;&x;'>]><a>&y;</a>",
+    ])
+    func `a document type declaration is refused, and with it every entity`(text: String) {
+        #expect(throws: XMLProblem.hasDocumentType) { try XMLTree(parsing: text) }
+    }
+
+    @Test func `nesting without end is refused`() {
+        let deep = String(repeating: "<a>", count: 5000) + String(repeating: "</a>", count: 5000)
+        #expect(throws: XMLProblem.self) { try XMLTree(parsing: deep) }
+    }
+
+    /// FoundationXML kept some 70 KiB of each of these documents: 140 MiB in all.
+    @Test func `memory does not grow with the number of documents parsed`() throws {
+        let feature = "<feature name='a-long-name-of-a-feature' policy='require'><x>text</x></feature>"
+        let document = "<capabilities>\(String(repeating: feature, count: 200))</capabilities>"
+        func parse(_ times: Int) throws {
+            for _ in 0..<times { #expect(try XMLTree(parsing: document).children.count == 200) }
+        }
+        try parse(50)
+        let before = try residentBytes()
+        try parse(2000)
+        let growth = try residentBytes() - before
+        // Other tests run at the same time, and take some memory.
+        #expect(growth < 48 << 20, "\(growth) bytes")
+    }
+
+    private func residentBytes() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
+        return try #require(Int(line.filter(\.isNumber))) * 1024
+    }
+
+    @Test func `only a changed text is parsed, and what is gone is forgotten`() {
+        let texts = ParsedTexts<String, Int>()
+        let parsed = Mutex(0)
+        func value(_ text: String, _ key: String) -> Int {
+            texts.value(of: text, for: key) { text in
+                parsed.withLock { $0 += 1 }
+                return text.count
+            }
+        }
+        #expect(value("one", "a") == 3 && value("one", "a") == 3 && value("three", "b") == 5)
+        #expect(parsed.withLock { $0 } == 2)
+        #expect(value("four", "a") == 4)
+        #expect(parsed.withLock { $0 } == 3)
+        texts.keep(only: ["b"])
+        #expect(value("four", "a") == 4 && value("three", "b") == 5)
+        #expect(parsed.withLock { $0 } == 4)
+    }
+}
