@@ -19,7 +19,7 @@ help:
 
 # Shows the main job; the report lands in lab-report/. Options: make demo DEMO='--guests 8'
 demo: build
-	.build/debug/evenkeel lab demo $(DEMO)
+	.build/debug/evenkeel-lab demo $(DEMO)
 
 # make check  what CI runs: formatting, purity, build with warnings as errors, all tests
 check: lint test
@@ -48,23 +48,23 @@ test-kernel-esp: packages
 torture: release
 	.build/release/evenkeel simulate --torture $(RUNS) --seed $(SEED)
 
-# make compare  every rival beside Evenkeel on traces and made-up loads; reports land in simulation-report/. Options:
+# make compare  every baseline next to Evenkeel on traces and synthetic loads; reports land in simulation-report/. Options:
 # make compare TRACES='a.tar.gz b/' LOADS=bursty
 TRACES ?= $(wildcard ../shared/data/planetlab/*.tar.gz)
 LOADS ?= diurnal bursty flash-crowd noisy-neighbour churn mixed
 compare: release
 	@mkdir -p simulation-report
 	@for traces in $(TRACES); do name=$$(basename "$$traces" .tar.gz); \
-		.build/release/evenkeel simulate --traces "$$traces" --rival all --report "simulation-report/$$name.html" \
+		.build/release/evenkeel simulate --traces "$$traces" --baseline all --report "simulation-report/$$name.html" \
 		> "simulation-report/$$name.txt" || exit 1; tail -n +3 "simulation-report/$$name.txt"; done
 	@for load in $(LOADS); do \
-		.build/release/evenkeel simulate --load "$$load" --hosts 40 --rival all --report "simulation-report/$$load.html" \
+		.build/release/evenkeel simulate --load "$$load" --hosts 40 --baseline all --report "simulation-report/$$load.html" \
 		> "simulation-report/$$load.txt" || exit 1; tail -n +3 "simulation-report/$$load.txt"; done
 
 # make bench-simulation  time and memory for 1,000 hosts over a day and 10,000 over an hour, beside no policy at all
 bench-simulation: release
-	.build/release/evenkeel simulate --hosts 1000 --hours 24 --rival nothing --jobs 1
-	.build/release/evenkeel simulate --hosts 10000 --hours 1 --rival nothing --jobs 1
+	.build/release/evenkeel simulate --hosts 1000 --hours 24 --baseline nothing --jobs 1
+	.build/release/evenkeel simulate --hosts 10000 --hours 1 --baseline nothing --jobs 1
 
 release:
 	$(SWIFT) build -c release --product evenkeel
@@ -79,11 +79,11 @@ packages:
 
 # make lint   formatting, and no Foundation, Glibc or clock in the pure targets
 lint:
-	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
 	@Scripts/check-purity Sources/Fleet Sources/Balancing Sources/Coordination Sources/Simulation
 
 format:
-	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
 
 # make bench-planner  plans fleets of 20 to 10,000 hosts, beside hbal where Debian's ganeti-htools is installed
 bench-planner:
@@ -96,11 +96,12 @@ MOVES ?= 3
 bench-channels: packages
 	$(SWIFT) build -c release --product evenkeel
 	$(SWIFT) build -c release --product evenkeel-agent
-	.build/release/evenkeel lab compare --moves $(MOVES) $(if $(LINK),--link $(LINK)) --report channel-report
+	$(SWIFT) build -c release --product evenkeel-lab
+	.build/release/evenkeel-lab compare --moves $(MOVES) $(if $(LINK),--link $(LINK)) --report channel-report
 
 # make lab-down  takes down whatever a lab left behind
 lab-down:
-	.build/debug/evenkeel lab down
+	.build/debug/evenkeel-lab down
 
 clean:
 	$(SWIFT) package clean

@@ -15,6 +15,10 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources:
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -32,6 +36,8 @@ let package = Package(
     products: [
         .executable(name: "evenkeel", targets: ["evenkeel"]),
         .executable(name: "evenkeel-agent", targets: ["evenkeel-agent"]),
+        // Not for hosts: demonstrations, attacks and measurements on one machine.
+        .executable(name: "evenkeel-lab", targets: ["evenkeel-lab"]),
     ],
     dependencies: [
         // Command lines with help, validation and exit codes.
@@ -57,11 +63,10 @@ let package = Package(
         module("Coordination", ["Fleet", "Balancing"]),
         module("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
-        // Fleets and recordings in files: Foundation's JSON, and the text format of Ganeti's htools.
-        module("FleetFiles", ["Fleet", "Coordination", "Commands", log]),
-
-        // External programs with a time limit, how this one is ended, and files replaced durably.
-        module("Commands", [subprocess, systemPackage, unixSignals]),
+        // The operating system: external programs with a time limit, durable files, locks, signals.
+        module("HostOS", [subprocess, systemPackage, unixSignals]),
+        // Fleets, recordings and closed channels in files: Foundation's JSON, and the text format of Ganeti's htools.
+        module("FleetFiles", ["Fleet", "Coordination", "HostOS", log]),
         // The configuration file.
         module("Settings", ["Fleet", yams]),
 
@@ -70,89 +75,110 @@ let package = Package(
         // Parses libvirt's XML: FoundationXML leaks on Linux whatever it parses. libvirt itself uses libxml2.
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", "CLibXML2", crypto]),
-        module("Escort", ["Fleet", "Commands"]),
-        module("Ledger", ["Fleet", crypto]),
+        module("Escort", ["Fleet", "HostOS"]),
+        module("Ledger", ["Fleet", "HostOS", crypto]),
         // Keys, certificates (by the openssl command) and the signed roster.
-        module("Identity", ["Fleet", "Ledger", "Commands"]),
+        module("Identity", ["Fleet", "Ledger", "HostOS"]),
         module(
             "HostAgent",
             [
-                "Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Identity", "Ledger", "Commands",
+                "Fleet", "FleetFiles", "Coordination", "Hypervisor", "Escort", "Identity", "Ledger", "HostOS",
                 "Settings", log, crypto,
             ]
         ),
-        module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", log]),
+        module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", "HostOS", log]),
+        // The command line, as a library so that tests can import it.
         module(
-            "Lab",
-            ["Fleet", "Ledger", "Identity", "Escort", "Settings", "Commands"],
-            resources: [.embedInCode("Resources/guest.c")]
+            "EvenkeelCLI",
+            [
+                "Fleet", "Identity", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings",
+                "Controller", "HostOS", argumentParser, log,
+            ]
+        ),
+        program("evenkeel", ["EvenkeelCLI", argumentParser]),
+        program(
+            "evenkeel-agent",
+            [
+                "Fleet", "HostAgent", "LibvirtDriver", "Escort", "Identity", "Ledger", "Settings", "HostOS",
+                argumentParser, log,
+            ]
         ),
 
-        .executableTarget(
-            name: "evenkeel",
-            dependencies: [
-                "Fleet", "Identity", "FleetFiles", "Balancing", "Coordination", "Simulation", "Ledger", "Settings",
-                "Controller",
-                "Lab",
-                "Commands",
-                argumentParser, log,
-            ],
-            swiftSettings: strict
+        module(
+            "Lab",
+            ["Fleet", "Ledger", "Identity", "Escort", "Settings", "HostOS"],
+            resources: [.embedInCode("Resources/guest.c")]
         ),
-        .executableTarget(
-            name: "evenkeel-agent",
-            dependencies: [
-                "Fleet", "HostAgent", "LibvirtDriver", "Escort", "Identity", "Ledger", "Settings", "Commands",
-                argumentParser,
-                log,
-            ],
-            swiftSettings: strict
+        program(
+            "evenkeel-lab",
+            [
+                "EvenkeelCLI", "Lab", "Fleet", "Balancing", "Controller", "Coordination", "Ledger", "Settings",
+                "HostOS", argumentParser,
+            ]
         ),
 
         // The other processes in the ledger's tests, and its benchmark; not shipped.
-        .executableTarget(name: "ledger-writer", dependencies: ["Fleet", "Ledger"], swiftSettings: strict),
-
+        program("ledger-writer", ["Fleet", "Ledger"], path: "Benchmarks/ledger-writer"),
         // The planner's benchmark beside hbal (`make bench-planner`); not shipped.
-        .executableTarget(
-            name: "planner-bench",
-            dependencies: ["Fleet", "FleetFiles", "Balancing", "Commands", argumentParser],
+        program(
+            "planner-bench",
+            ["Fleet", "FleetFiles", "Balancing", "HostOS", argumentParser],
+            path: "Benchmarks/planner-bench"
+        ),
+
+        // In-memory hypervisors and ledger, sample values and recordings for the tests of several targets; not shipped.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Fleet", "Hypervisor", "Ledger", "Coordination", "FleetFiles", "Settings", "HostOS"],
+            path: "Tests/Support",
             swiftSettings: strict
         ),
 
-        // Orders, reports and evidence for the tests of several targets; not shipped.
-        .target(name: "FleetFixtures", dependencies: ["Fleet"], path: "Tests/FleetFixtures", swiftSettings: strict),
-
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
-        tests("PlanCommandTests", ["evenkeel", "Commands"]),
-        tests("ChannelToolsTests", ["evenkeel", "Lab", "Fleet"]),
-        tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", log]),
-        tests("CoordinationTests", ["Coordination", "Fleet", "FleetFixtures"]),
-        tests(
-            "RecordingTests",
-            [
-                "Controller", "FleetFiles", "Coordination", "Ledger", "Settings", "Fleet", "FleetFixtures", "Commands",
-                "evenkeel", log,
-            ]
-        ),
+        tests("CoordinationTests", ["Coordination", "Fleet", "TestSupport"]),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
-        tests("SimulateCommandTests", ["evenkeel", "Simulation", "Coordination", "Fleet", "Commands"]),
-        tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
-        tests("IdentityTests", ["Identity", "Ledger", "Fleet", "Commands"]),
-        tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "Commands"]),
-        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "FleetFixtures", "Commands"]),
-        tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
+        tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", "Settings", "TestSupport", log]),
+        tests("HostOSTests", ["HostOS"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
+        tests("LedgerTests", ["Ledger", "Fleet", "TestSupport", "ledger-writer"]),
+        tests("IdentityTests", ["Identity", "Ledger", "Fleet", "HostOS"]),
+        tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "HostOS"]),
+        tests("HypervisorTests", ["Hypervisor", "Fleet", "TestSupport"]),
+        tests("LibvirtDriverTests", ["Hypervisor", "LibvirtDriver", "Fleet", "TestSupport"]),
         tests(
             "HostAgentTests",
             [
-                "HostAgent", "FleetFiles", "Hypervisor", "Ledger", "Identity", "Escort", "Fleet", "Commands",
-                "Coordination",
-                "Settings", log,
+                "HostAgent", "FleetFiles", "Hypervisor", "Ledger", "Identity", "Escort", "Fleet", "HostOS",
+                "Coordination", "Settings", "TestSupport", log,
             ]
         ),
-        tests("LabTests", ["Lab", "Fleet", "Commands"]),
-        tests("IntegrationTests", ["Lab", "Ledger", "Settings", "Fleet", "Commands"]),
+        tests(
+            "ControllerTests",
+            ["Controller", "Coordination", "FleetFiles", "Ledger", "Settings", "Fleet", "TestSupport", log]
+        ),
+        tests(
+            "EvenkeelCLITests",
+            [
+                "EvenkeelCLI", "evenkeel", "Simulation", "Balancing", "Coordination", "Controller", "FleetFiles",
+                "Identity", "Ledger", "Settings", "Fleet", "HostOS", "TestSupport",
+            ]
+        ),
+        tests("LabTests", ["Lab", "Fleet", "HostOS"]),
+        .testTarget(
+            name: "EvenkeelLabTests",
+            dependencies: ["evenkeel-lab", "Lab", "Fleet"],
+            exclude: ["RecordedProbes"],
+            swiftSettings: strict
+        ),
+        // What needs real daemons: run one after another.
+        tests(
+            "IntegrationTests",
+            [
+                "Lab", "Escort", "Identity", "Ledger", "Settings", "Fleet", "HostOS", "TestSupport", "evenkeel",
+                "evenkeel-agent", "evenkeel-lab",
+            ]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Commands
+public import HostOS
 public import Fleet
 
 /// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).

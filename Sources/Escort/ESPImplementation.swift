@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// Who encrypts the packets of a host.
 public enum ESPImplementation: String, Sendable, Codable {

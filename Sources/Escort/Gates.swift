@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Fleet
 
 /// The rules that keep migrations inside their channels: pure text.

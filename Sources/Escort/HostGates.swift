@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// Puts the gates and the inner address onto this host and takes them away again.
 struct HostGates: Sendable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 extension Mesh {
     /// Throws unless this host can do transport mode, and its policies would cover what they must and nothing of ssh's.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 public import Fleet
 
 /// The protected path of one host: its gates, its tunnels to all peers, and proof of what passes them.

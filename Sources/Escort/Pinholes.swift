@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 import Fleet
 
 /// Which orders hold which openings, and until when: two from one source over channels that come the same way share

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 public import Coordination
 internal import Foundation
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Commands
+import HostOS
 import Fleet
 import Hypervisor
 

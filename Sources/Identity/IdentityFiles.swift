@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Glibc
 
 /// Small files of identities: read only if nobody else could have written them, replaced as a whole and durably.

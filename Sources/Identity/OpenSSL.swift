@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// The `openssl` command: everything that is made or checked of certificates goes through it.
 enum OpenSSL {

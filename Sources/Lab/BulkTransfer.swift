@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 public import Fleet
 internal import Glibc
 
@@ -112,15 +112,15 @@ extension HostLab {
         _ programs: Programs,
         _ bytes: Int
     ) async throws -> Double {
-        let words = ["lab", "stream", "--address", address, "--port", "\(Self.bulkPort)"]
+        let words = ["stream", "--address", address, "--port", "\(Self.bulkPort)"]
         let log = target.logPath(of: "stream")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
-        try await daemon.start([target.enterPath, programs.evenkeel] + words + ["--listen"], log: log)
+        try await daemon.start([target.enterPath, programs.lab] + words + ["--listen"], log: log)
         try await waitUntil("the receiver on \(target.name)", within: .seconds(15), log: log) {
             ((try? Files.text(log)) ?? "").contains("listening")
         }
-        let sender = Command(programs.evenkeel, words + ["--bytes", "\(bytes)"], timeLimit: Self.bulkLimit)
+        let sender = Command(programs.lab, words + ["--bytes", "\(bytes)"], timeLimit: Self.bulkLimit)
         let output = try await source.run(sender)
         guard let seconds = Double(output.filter { !$0.isWhitespace }), seconds > 0 else {
             throw LabError.transfer("the sender on \(source.name) said '\(output)' where it says seconds")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Glibc
 
 /// Long-lived processes: they outlive whoever started them and are found again by their cgroup.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// What the guests boot: Debian's cloud kernel, and an initramfs with the modules it needs and our guest program.
 struct GuestBoot: Sendable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Fleet
 internal import FoundationEssentials
 public import Ledger
@@ -9,11 +9,13 @@ public import Settings
 public struct Programs: Sendable {
     public var evenkeel: String
     public var agent: String
+    public var lab: String
 
-    /// Both programs in one folder, as SwiftPM and an installation put them.
+    /// All programs in one folder, as SwiftPM and an installation put them.
     public init(folder: String) {
         evenkeel = "\(folder)/evenkeel"
         agent = "\(folder)/evenkeel-agent"
+        lab = "\(folder)/evenkeel-lab"
     }
 
     /// The folder of the program that runs now.

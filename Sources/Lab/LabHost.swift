@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Commands
+public import HostOS
 public import Fleet
 
 /// One of the lab's hosts: a network, mount and UTS namespace with a libvirtd, a charon and an agent of its own, and a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// ssh between the lab's hosts: each has a host key and a login key of its own, and knows the others' beforehand.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 
 /// The shared storage: a real iSCSI target in a namespace of its own, one LUN per guest.
 struct LabStorage: Sendable {

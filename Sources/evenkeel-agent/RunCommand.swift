@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Commands
+import HostOS
 import Escort
 import Fleet
 import Glibc

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
-import FleetFixtures
+import TestSupport
 
 let h1 = HostName("h1")
 let h2 = HostName("h2")

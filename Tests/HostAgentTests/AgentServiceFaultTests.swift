@@ -3,6 +3,7 @@ import Fleet
 import Hypervisor
 import Ledger
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostAgent

@@ -4,6 +4,7 @@ import Hypervisor
 import Ledger
 import Settings
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostAgent

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Hypervisor
+import TestSupport
 import Testing
 
 @testable import HostAgent

@@ -4,6 +4,7 @@ import Escort
 import Fleet
 import Hypervisor
 import Settings
+import TestSupport
 import Testing
 
 @testable import HostAgent

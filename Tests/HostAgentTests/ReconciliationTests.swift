@@ -2,6 +2,7 @@
 import Coordination
 import Fleet
 import Hypervisor
+import TestSupport
 import Testing
 
 @testable import HostAgent

@@ -2,6 +2,7 @@
 import Fleet
 import Hypervisor
 import Settings
+import TestSupport
 
 @testable import HostAgent
 

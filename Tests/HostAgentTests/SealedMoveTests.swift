@@ -4,6 +4,7 @@ import Foundation
 import Hypervisor
 import Ledger
 import Settings
+import TestSupport
 import Testing
 
 @testable import HostAgent

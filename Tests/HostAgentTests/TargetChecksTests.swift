@@ -2,6 +2,7 @@
 import Fleet
 import Glibc
 import Hypervisor
+import TestSupport
 import Testing
 
 @testable import HostAgent

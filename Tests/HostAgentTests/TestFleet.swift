@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Commands
+import HostOS
 import Coordination
 import Escort
 import Fleet
@@ -8,6 +8,7 @@ import Ledger
 import Logging
 import Settings
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostAgent

@@ -2,16 +2,17 @@
 import Fleet
 import Foundation
 import Hypervisor
+import TestSupport
 import Testing
 
 /// Stop-and-copy in the in-memory world: never two, never none, and what a caller who breaks that is told.
 @Suite struct InMemorySavingTests {
     private let world = InMemoryWorld(
         hosts: ["h1", "h2"].map {
-            InMemoryHost(name: HostName($0), uri: "mem://\($0)", memoryBytes: 1 << 34, facts: .sample)
+            InMemoryHost(name: HostName($0), uri: "mem://\($0)", memoryBytes: 1 << 34, facts: .testDriver)
         }
     )
-    private let vm = VMRequirements.sample()
+    private let vm = VMRequirements.onTestDriver()
     private var one: InMemoryHypervisor { world.hypervisor(of: HostName("h1")) }
     private var two: InMemoryHypervisor { world.hypervisor(of: HostName("h2")) }
 
@@ -21,7 +22,7 @@ import Testing
     }
 
     @Test func aSavedVMIsOffAndItsImageClosedUntilItRunsElsewhere() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             #expect(try await one.presence(of: vm.id) == .inactive)
             #expect(world.hostsRunning(vm.id) == [])
@@ -38,7 +39,7 @@ import Testing
     }
 
     @Test func aRestoreThatFailsLeavesTheImageToGoBackTo() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .fail(.failed, detail: "no such bridge"))
             let error = await #expect(throws: HypervisorError.self) {
@@ -53,7 +54,7 @@ import Testing
     }
 
     @Test func aSaveThatFailsLeavesTheVMRunningAndNoFile() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             world.place(vm, on: HostName("h1"))
             world.script(vm.id, .fail(.timedOut, detail: "slow"))
             let error = await #expect(throws: HypervisorError.self) {
@@ -68,7 +69,7 @@ import Testing
 
     @Test(arguments: [true, false])
     func aRestoreInDoubtIsFoundOutByLooking(done: Bool) async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: done))
             let error = await #expect(throws: HypervisorError.self) {
@@ -81,7 +82,7 @@ import Testing
     }
 
     @Test func aVMThatRunsIsNotRestoredASecondTime() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: true))
             _ = try? await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
@@ -95,7 +96,7 @@ import Testing
     }
 
     @Test func anImageOlderThanTheDisksIsNotRestored() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             // Somebody started it from its definition, and stopped it again.
             world.place(vm, on: HostName("h1"))
@@ -109,7 +110,7 @@ import Testing
     }
 
     @Test func whatTheHostAlreadyKnowsDoesNotArrive() async throws {
-        try await withFolder { folder in
+        try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.place(vm, on: HostName("h2"), as: .inactive)
             let error = await #expect(throws: HypervisorError.self) {
@@ -122,7 +123,11 @@ import Testing
 
     @Test func aSightingCountsWhatIsActive() async throws {
         world.place(vm, on: HostName("h2"))
-        world.place(.sample(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"), on: HostName("h2"), as: .inactive)
+        world.place(
+            .onTestDriver(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"),
+            on: HostName("h2"),
+            as: .inactive
+        )
         let seen = try await one.sighting(ofPeer: "mem://h2", named: HostName("h2"))
         #expect(seen.activeVMs == [vm.id] && seen.vmMemoryBytes == vm.memoryBytes)
         #expect(seen.memoryBytes == 1 << 34 && seen.availableBytes == (1 << 34) - vm.memoryBytes && seen.cpus == 8)
@@ -132,17 +137,4 @@ import Testing
         }
         #expect(error?.kind == .notConnected)
     }
-}
-
-/// A folder that only its owner may enter, on a file system in memory, gone afterwards.
-func withFolder<R>(
-    mode: Int = 0o700,
-    in parent: String = "/dev/shm",
-    _ body: (String) async throws -> R
-) async throws -> R {
-    let folder = "\(parent)/evenkeel-test-\(UUID().uuidString)"
-    let attributes: [FileAttributeKey: Any] = [.posixPermissions: mode]
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: attributes)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    return try await body(folder)
 }

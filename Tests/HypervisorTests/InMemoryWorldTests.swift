@@ -2,11 +2,12 @@
 import Fleet
 import Hypervisor
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct InMemoryWorldTests {
     private let world = InMemoryWorld(hosts: [.sample("h1"), .sample("h2"), .sample("small", memory: 1)])
-    private let vm = VMRequirements.sample()
+    private let vm = VMRequirements.onTestDriver()
     private var source: InMemoryHypervisor { world.hypervisor(of: HostName("h1")) }
     private var target: InMemoryHypervisor { world.hypervisor(of: HostName("h2")) }
 
@@ -162,51 +163,6 @@ import Testing
 
 extension InMemoryHost {
     fileprivate static func sample(_ name: String, memory: UInt64 = 1 << 34) -> Self {
-        Self(name: HostName(name), uri: "mem://\(name)", memoryBytes: memory, facts: .sample)
-    }
-}
-
-extension HypervisorFacts {
-    static let sample = Self(
-        type: "test",
-        version: 2,
-        libvirtVersion: 9_000_000,
-        architecture: "x86_64",
-        cpuModel: nil
-    )
-}
-
-extension VMRequirements {
-    /// A VM of libvirt's test driver's kind, with nothing special about it.
-    static func sample(id: String = "6695eb01-f6a4-8304-79aa-97f2502e1930", name: String = "web1") -> Self {
-        Self(
-            id: VMID(id),
-            name: name,
-            domainType: "test",
-            hypervisor: .sample,
-            emulator: nil,
-            machine: "",
-            architecture: "x86_64",
-            vcpus: 1,
-            memoryBytes: 1 << 30,
-            cpuXML: nil,
-            disks: [],
-            networks: []
-        )
-    }
-}
-
-extension MigrationRequest {
-    static func sample(_ vm: VMID, to host: String = "h2", stall: Duration = .seconds(60)) -> Self {
-        Self(
-            vm: vm,
-            peerURI: "mem://\(host)",
-            migrateURI: "tcp://192.0.2.2",
-            listenAddress: "192.0.2.2",
-            transport: .direct(tls: nil, parallelConnections: nil),
-            timeLimit: .seconds(60),
-            stallLimit: stall,
-            maxDowntime: .milliseconds(300)
-        )
+        Self(name: HostName(name), uri: "mem://\(name)", memoryBytes: memory, facts: .testDriver)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Ledger
+import TestSupport
 import Testing
 
 struct InMemoryLedgerTests {

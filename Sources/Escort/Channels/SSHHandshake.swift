@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Fleet
 
 /// How this host reaches its peers' libvirt over ssh.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Commands
+internal import HostOS
 internal import Fleet
 internal import FoundationEssentials
 
@@ -52,7 +52,7 @@ extension HostLab {
         let own = LabNetwork.namespaceFile(site.namespace(ofHost: host.plan.number))
         try await wire.daemon.start(
             [
-                "nsenter", "--net=\(lan)", programs.evenkeel, "lab", "wire", "--port", port,
+                "nsenter", "--net=\(lan)", programs.lab, "wire", "--port", port,
                 "--outside", outside, "--statistics", wire.statisticsFile, "--noise", "\(tampering.noise)",
                 "--seed", "\(tampering.seed)", "--plain-frames", "\(own):eth0",
             ] + [port, outside, LabNetwork.bridgeEnd(ofWire: outside)].flatMap { ["--plain-frames", "\(lan):\($0)"] }

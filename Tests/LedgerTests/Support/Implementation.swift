@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Ledger
+import TestSupport
 import Testing
 
 /// The ledgers that must pass the conformance suite; a new one is added here and nowhere else.

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import HostOS
+import Controller
+import Fleet
+import Identity
+import Ledger
+import Logging
+import Settings
+
+struct ControllerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "controller",
+        abstract: "Run the controller: read the ledger, decide, order moves.",
+        discussion: "Runs until SIGINT or SIGTERM. One controller at a time can use a ledger."
+    )
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Record what the controller is told and what it decides, for 'evenkeel replay'. Where the file is there, "
+                + "FILE.2 and so on is written. What cannot be written ends the recording, not the controller.",
+            valueName: "file"
+        )
+    )
+    var record: String?
+
+    func run() async throws {
+        let settings = try options.settings()
+        let folder = IdentityFolder(settings.identity.controller)
+        let roster = settings.ledger.unsigned ? nil : CurrentRoster(try await folder.load().roster)
+        let ledger = try options.openControllersLedger(settings)
+        // Before the lock: below a mount point whose storage is missing it would exclude nobody.
+        _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
+        let path = "\(settings.ledger.folder)/controller.lock"
+        let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
+        let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
+        if settings.ledger.unsigned {
+            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+        }
+        let marks = settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller)
+        let service = ControllerService(
+            settings: settings,
+            ledger: ledger,
+            logger: logger,
+            record: record,
+            closures: marks + ".closed"
+        ) {
+            roster?.roster.enrolledHardware ?? [:]
+        }
+        // Cancelled is how it is meant to end.
+        do {
+            try await cancellingOnShutdownSignals {
+                try await withThrowingDiscardingTaskGroup { group in
+                    if let roster {
+                        group.addTask { await Self.keepUp(roster, folder, ledger: settings.ledger.folder, logger) }
+                    }
+                    try await service.run()
+                    group.cancelAll()
+                }
+            }
+        } catch is CancellationError {}
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Keeps newer rosters: hosts come and go, and certificates are renewed, while it runs, and an older one must not
+    /// count after a restart.
+    private static func keepUp(
+        _ roster: CurrentRoster,
+        _ folder: IdentityFolder,
+        ledger: String,
+        _ logger: Logger
+    ) async {
+        var lastFailure: String?
+        while !Task.isCancelled {
+            do {
+                try await takeUp(roster, folder, ledger, logger)
+                lastFailure = nil
+            } catch {
+                let failure = "\(error)"
+                if failure != lastFailure, !Task.isCancelled { logger.error("the roster is not renewed: \(failure)") }
+                lastFailure = failure
+            }
+            try? await Task.sleep(for: .seconds(5))
+        }
+    }
+
+    private static func takeUp(
+        _ roster: CurrentRoster,
+        _ folder: IdentityFolder,
+        _ ledger: String,
+        _ logger: Logger
+    ) async throws {
+        let failure: (any Error)?
+        do {
+            _ = try await folder.update(fromLedger: ledger)
+            failure = nil
+        } catch { failure = error }
+        let stored = try folder.storedRoster()
+        if stored != roster.roster {
+            // It counts, even if this controller itself no longer belongs to it, which loading would tell.
+            roster.roster = stored
+            logger.notice("roster \(stored.number) is in force")
+            _ = try await folder.load()
+        }
+        if let failure { throw failure }
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Balancing
+import Fleet
+
+struct ExplainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain",
+        abstract: "Say why a VM would or would not move, or what becomes of a host.",
+        discussion: "The plan is the one that 'evenkeel plan' shows with the same options."
+    )
+
+    @Argument(help: "A VM's name or uuid, or a host's name.")
+    var name: String
+
+    @Flag(help: "The name is a VM's.")
+    var vm = false
+
+    @Flag(help: "The name is a host's.")
+    var host = false
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @OptionGroup var input: FleetInputOptions
+    @OptionGroup var planning: PlanningOptions
+
+    func validate() throws {
+        if vm, host { throw ValidationError("--vm and --host exclude each other.") }
+    }
+
+    /// The answer for machines.
+    struct Answer: Encodable {
+        var kind: String
+        var name: String
+        var lines: [String]
+    }
+
+    func run() async throws {
+        var fleet = try await FleetInput.read(input)
+        let meaning = try FleetNames.meaning(of: name, in: fleet.model, kind: vm ? .vm : host ? .host : nil)
+        let search = PlanSearch(fleet, planning)
+        let plan = search.plan(for: &fleet)
+        let answer: Answer
+        switch meaning {
+        case .vm(let id):
+            let lines = search.planner.explain(vm: id, in: fleet.model, plan: plan)
+            answer = Answer(kind: "vm", name: id.rawValue, lines: lines)
+        case .host(let host):
+            let lines = search.planner.explain(host: host, in: fleet.model, plan: plan)
+            answer = Answer(kind: "host", name: host.rawValue, lines: lines)
+        }
+        printLine(json ? try jsonText(answer) : answer.lines.joined(separator: "\n"))
+    }
+}

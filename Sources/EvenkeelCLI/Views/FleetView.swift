@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Controller
+package import Coordination
+package import Fleet
+package import Ledger
+import Settings
+
+/// The fleet as the ledger tells it, for people and, encoded, for machines.
+package struct FleetView: Encodable, Sendable {
+    package struct Host: Encodable, Sendable {
+        package var name: HostName
+        package var verdict: Judgement.Verdict
+        package var reason: String
+        package var sample: LoadSample?
+    }
+
+    package struct Move: Encodable, Sendable {
+        package var order: MigrationOrder
+        package var stage: Stage
+        package var changedAt: Instant
+        package var progress: MigrationProgress?
+        package var outcome: MigrationOutcome?
+        package var failure: OrderFailure?
+        package var evidence: Evidence?
+    }
+
+    /// How far an order has come, as people are told.
+    package enum Stage: String, Encodable, Sendable {
+        case submitted, accepted, prepared, running, done, failed
+        /// Nobody will begin it any more, and nobody may be there to say so.
+        case expired
+
+        package var hasEnded: Bool { self == .done || self == .failed || self == .expired }
+
+        init(of life: OrderLife, at instant: Instant, policy: Policy) {
+            let isTooLate = instant > life.order.latestBeginning + policy.staleAfter
+            self =
+                switch life.stage {
+                case .submitted: isTooLate ? .expired : .submitted
+                case .accepted: isTooLate ? .expired : .accepted
+                case .prepared: isTooLate ? .expired : .prepared
+                case .running: .running
+                case .done: .done
+                case .failed: .failed
+                }
+        }
+    }
+
+    package var at: Instant
+    package var hosts: [Host]
+    package var moves: [Move]
+    /// Channels that leaks have closed.
+    package var closed: [ClosedChannels.Closure]
+    package var warnings: [String]
+    /// What was passed over in the ledger, by stream, kind and writer.
+    package var ledger: [LedgerRemarks.Entry]
+
+    /// Reads the whole ledger.
+    ///
+    /// `hardware`: what is known of the hosts' machines, against which their claims are held.
+    static func read(
+        _ ledger: any FleetLedger,
+        settings: Settings,
+        hardware: [HostName: EnrolledHardware] = [:]
+    ) async throws -> FleetView {
+        var core = ControllerCore(policy: settings.policy)
+        _ = core.handle(.enrolled(hardware))
+        var feed = LedgerFeed(ledger: ledger)
+        let news = try await feed.pull(into: &core)
+        return FleetView(core, at: .byTheWallClock, remarks: news.remarks)
+    }
+
+    package init(_ core: ControllerCore, at instant: Instant, remarks: LedgerRemarks = LedgerRemarks()) {
+        at = instant
+        let snapshot = core.snapshot(at: instant)
+        ledger = remarks.entries
+        warnings = snapshot.runningTwice(policy: core.policy).map(\.words) + core.doubts.map(\.words)
+        hosts = snapshot.hosts.map { host in
+            let judgement = host.judgement(in: snapshot, policy: core.policy)
+            return Host(
+                name: host.name,
+                verdict: judgement.verdict,
+                reason: judgement.reason,
+                sample: host.latest
+            )
+        }
+        closed = core.closed.closures
+        moves = core.orders.values
+            .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
+            .map { life in
+                Move(
+                    order: life.order,
+                    stage: Stage(of: life, at: instant, policy: core.policy),
+                    changedAt: life.changedAt,
+                    progress: life.progress,
+                    outcome: life.outcome,
+                    failure: life.failure,
+                    evidence: life.evidence
+                )
+            }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EvenkeelCLI
+import HostOS
+import Fleet
+import Lab
+
+@main
+struct LabCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evenkeel-lab",
+        abstract: "Real hypervisor hosts, storage and guests on this machine, to try things in.",
+        discussion: """
+            A host is a set of namespaces with its own libvirtd, strongSwan and evenkeel-agent and a CPU quota. All of it \
+            carries the prefix evenkeel-lab; nothing of the machine's own is touched. Needs root.
+            """,
+        subcommands: [
+            Up.self, Down.self, Status.self, DemoCommand.self, SniffCommand.self, TamperCommand.self,
+            CompareCommand.self, ProbeCommand.self, WireCommand.self, StreamCommand.self,
+        ]
+    )
+
+    struct Up: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the lab: hosts, storage, guests, agents and a controller.",
+            discussion: "It stays until 'evenkeel-lab down'. A second lab beside the first is refused."
+        )
+
+        @Option(help: "How many hosts.")
+        var hosts = 3
+
+        @Option(help: "How many guests, all on the first host.")
+        var guests = 6
+
+        @Flag(help: "Leave the controller out: nothing moves by itself.")
+        var noController = false
+
+        func validate() throws {
+            guard (1...9).contains(hosts) else { throw ValidationError("--hosts must be 1 to 9.") }
+            guard (0...20).contains(guests) else { throw ValidationError("--guests must be 0 to 20.") }
+        }
+
+        func run() async throws {
+            let (hosts, guests, controls) = (hosts, guests, !noController)
+            let lab = try await interruptible {
+                let programs = try Programs.besideThisProcess()
+                let lab = try await HostLab.up(.allOnFirst(hosts: hosts, guests: guests)) { printLine($0) }
+                do {
+                    try await lab.startAgents(programs, settings: lab.settings)
+                    try lab.configure(lab.settings)
+                    // What is to be tried needs the agents' word.
+                    try await lab.waitForSamples()
+                    if controls { try await lab.startController(programs) }
+                } catch {
+                    await takeDown()
+                    throw error
+                }
+                return lab
+            }
+            print(
+                """
+                The lab is up. Try:
+                  evenkeel status --config \(lab.configurationFile)
+                  evenkeel migrate vm1 h2 --channel tls --config \(lab.configurationFile)
+                  evenkeel certificates --folder \(lab.site.clusterFolder)
+                  \(lab.hosts.first?.enterPath ?? "") virsh list
+                  evenkeel-lab down
+                """
+            )
+        }
+    }
+
+    struct Down: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take the lab down, whoever made it and however far it got."
+        )
+
+        func run() async throws {
+            try await HostLab.down()
+            print("The lab is down.")
+        }
+    }
+
+    struct Status: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show the lab's hosts, daemons and guests.")
+
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        func run() async throws {
+            let status = try await HostLab.attach().status()
+            print(json ? try jsonText(status) : Self.text(status))
+        }
+
+        private static func text(_ status: LabStatus) -> String {
+            func ids(_ processes: [Int32]) -> String {
+                processes.isEmpty ? "down" : processes.map(String.init).joined(separator: " ")
+            }
+            let hosts = TextTable(
+                ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "SSHD", "AGENT"],
+                status.hosts.map {
+                    [
+                        $0.name.rawValue, $0.address, $0.innerAddress, FleetView.decimals($0.capacity.cores),
+                        "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.sshd),
+                        ids($0.agent),
+                    ]
+                },
+                empty: "No host."
+            )
+            let guests = TextTable(
+                ["GUEST", "RUNS ON", "WORK, UNITS/S", "PROBLEM"],
+                status.guests.map {
+                    [
+                        $0.name,
+                        $0.placement.map { $0.running.map(\.rawValue).joined(separator: ", ") } ?? "?",
+                        $0.rate.map { FleetView.decimals($0, 1) } ?? "?",
+                        $0.problem ?? "-",
+                    ]
+                },
+                empty: "No guest."
+            )
+            return "\(hosts.text)\n\n\(guests.text)"
+        }
+    }
+}
+
+/// Runs work that, when Ctrl-C cancels it, takes down the lab that it makes; exits with 130 then, as shells expect.
+func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws -> Value) async throws -> Value {
+    do {
+        return try await cancellingOnShutdownSignals(work)
+    } catch is CancellationError {
+        printError("Interrupted.")
+        throw ExitCode(130)
+    }
+}
+
+/// Takes the lab down from a task that may have been cancelled; says what could not be removed.
+func takeDown() async {
+    // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
+    if case .failure(let error) = await Task(operation: { try await HostLab.down() }).result {
+        printError("\(error)")
+    }
+}

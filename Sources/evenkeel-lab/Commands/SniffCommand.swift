@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EvenkeelCLI
+import Fleet
+import Lab
+
+struct SniffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sniff",
+        abstract: "Listen on the LAN while a guest moves, over each channel, and look for its secret.",
+        discussion: """
+            Makes a lab of two hosts and captures everything between them during one move per channel. Looked for are the \
+            secret in the guest's memory and pieces of its other memory. Takes the lab down at the end, also after a \
+            failure or Ctrl-C. Exit code 0: the secret was seen under 'plain', which proves the listening, and under no \
+            other channel.
+            """
+    )
+
+    @OptionGroup var options: DemonstrationOptions
+
+    @Option(help: "Keep the captures in this folder, readable by their owner only: one in the clear holds memory.")
+    var keep: String?
+
+    func run() async throws {
+        let (options, keep) = (options, keep)
+        let (trials, tried) = try await options.inLab { lab, _, channels in
+            var trials: [SniffTrial] = []
+            for (channel, guest) in zip(channels, lab.guests) {
+                let trial = try await lab.sniff(guest, movingTo: HostName("h2"), channel: channel, keepIn: keep)
+                options.say(
+                    "\(channel.rawValue): \(trial.heard.secrets) times the secret in \(trial.heard.packets) packets"
+                )
+                trials.append(trial)
+            }
+            return (trials, channels)
+        }
+        printLine(options.json ? try jsonText(trials) : "\n\(trials.table)")
+        guard trials.showWhatTheyShould(of: tried) else {
+            let failed = trials.filter { $0.failure != nil }.map { "\($0.channel.rawValue): \($0.failure ?? "")" }
+            printError(
+                (["Not shown: the secret under plain and under nothing else, with every move done."] + failed)
+                    .joined(separator: "\n")
+            )
+            throw ExitCode.failure
+        }
+    }
+}
+
+extension [SniffTrial] {
+    var table: String {
+        TextTable(
+            ["CHANNEL", "MOVE", "PACKETS", "MIB", "SECRET", "MEMORY", "DROPPED", "BY KIND"],
+            map { trial in
+                let kinds = trial.heard.kinds.sorted { $0.value.bytes > $1.value.bytes }.prefix(4)
+                return [
+                    trial.channel.rawValue, trial.failure == nil ? "done" : "failed", "\(trial.heard.packets)",
+                    FleetView.decimals(Double(trial.heard.bytes) / 0x1p20, 1), "\(trial.heard.secrets)",
+                    "\(trial.heard.memoryPieces)", "\(trial.dropped)",
+                    kinds.map { "\($0.key) \(FleetView.decimals(Double($0.value.bytes) / 0x1p20, 1)) MiB" }
+                        .joined(separator: ", "),
+                ]
+            },
+            empty: "Nothing was tried."
+        ).text
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import EvenkeelCLI
+import Fleet
+import Lab
+
+/// What was measured of one move.
+struct MoveFigures: Codable, Sendable {
+    /// As the hypervisor says; `nil` where it did not, or the move failed.
+    var totalSeconds: Double?
+    var downtimeSeconds: Double?
+    var bytes: UInt64?
+    /// The longest time for which an answer to a ping was overdue.
+    var silenceSeconds: Double
+    /// What somebody who pings the VM could tell.
+    var detection: MoveDetection.Verdict
+    /// The knocks at the target's gates before the move, made side by side; `nil` where nothing goes to a port.
+    var knockSeconds: Double?
+    /// The opening of the target's gates for the source; `nil` where nothing goes to the migration ports.
+    var pinholeSeconds: Double?
+    /// From the agent's word that it begins to the hypervisor's start: the proof of the channel.
+    var beginSeconds: Double?
+    /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), less what they take when nothing moves.
+    var sourceCPUSeconds: Double
+    var targetCPUSeconds: Double
+    /// The path's probes and what they found.
+    var probes: [GateProbe]?
+    var verdict: Evidence.Verdict?
+    var failure: String?
+
+    var bytesPerSecond: Double? {
+        guard let bytes, let totalSeconds, totalSeconds > 0 else { return nil }
+        return Double(bytes) / totalSeconds
+    }
+    /// What knocks and pinhole add to a move; `nil` where one of them is not known.
+    var gateSeconds: Double? {
+        guard let knockSeconds, let pinholeSeconds else { return nil }
+        return knockSeconds + pinholeSeconds
+    }
+    private var gibibytes: Double? { bytes.map { Double($0) / 0x1p30 } }
+    var sourceCPUPerGiB: Double? { gibibytes.map { sourceCPUSeconds / $0 } }
+    var targetCPUPerGiB: Double? { gibibytes.map { targetCPUSeconds / $0 } }
+}
+
+/// All that was measured of one channel.
+struct ChannelFigures: Codable, Sendable {
+    var channel: Channel
+    var moves: [MoveFigures] = []
+    /// Bytes per second of bulk transfers through the same path.
+    var bulk: [Double] = []
+    /// Of one more move, under the eyes of somebody who listens; `nil` when it failed.
+    var heard: Eavesdropping?
+    /// Why that one failed.
+    var listeningFailure: String?
+
+    /// Every move that failed, or that its evidence does not show to have been protected where it had to be.
+    var failures: [String] {
+        let unprotected = moves.filter { $0.failure == nil && channel != .plain && $0.verdict != .covered }
+        return moves.compactMap(\.failure) + unprotected.map { "its evidence is '\($0.verdict?.rawValue ?? "none")'" }
+            + (listeningFailure.map { ["while it was listened to: \($0)"] } ?? [])
+    }
+
+    func median(_ figure: (MoveFigures) -> Double?) -> Double? {
+        moves.filter { $0.failure == nil }.compactMap(figure).sorted().quantile(0.5)
+    }
+    var bulkMedian: Double? { bulk.sorted().quantile(0.5) }
+}
+
+/// A run over all channels, and whether the goals were met.
+struct ChannelComparison: Codable, Sendable {
+    let machine: String
+    let guest: String
+    let channels: [ChannelFigures]
+    let goals: [Goal]
+    /// Whether a channel's moves failed or a goal was missed.
+    let failed: Bool
+
+    struct Goal: Codable, Sendable, Equatable {
+        var claim: String
+        /// `nil`: it could not be measured in this run.
+        var holds: Bool?
+        var seen: String
+    }
+
+    init(machine: String, guest: String, channels: [ChannelFigures]) {
+        self.machine = machine
+        self.guest = guest
+        self.channels = channels
+        let goals = GoalCheck(channels: channels).goals
+        self.goals = goals
+        failed = channels.contains { !$0.failures.isEmpty } || goals.contains { $0.holds == false }
+    }
+
+    /// By how much the hypervisor starts later than under `plain`, in seconds: the proof of each channel.
+    var proofs: [(channel: Channel, seconds: Double)] {
+        let begins = channels.compactMap { figures in figures.median(\.beginSeconds).map { (figures.channel, $0) } }
+        guard let plain = begins.first(where: { $0.0 == .plain })?.1 else { return [] }
+        return begins.filter { $0.0 != .plain }.map { ($0.0, $0.1 - plain) }
+    }
+
+    static func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
+
+    static func rate(_ bytesPerSecond: Double) -> String {
+        "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
+    }
+}
+
+/// Holds the figures against the goals.
+private struct GoalCheck {
+    typealias Goal = ChannelComparison.Goal
+    let channels: [ChannelFigures]
+
+    private func figures(_ channel: Channel) -> ChannelFigures? { channels.first { $0.channel == channel } }
+
+    var goals: [Goal] { [timeOfTLS, throughputOfIPsec, secrecy, gates] }
+
+    private var timeOfTLS: Goal {
+        let claim = "tls: total time at most 1.25 times plain's"
+        guard let tls = figures(.tls)?.median(\.totalSeconds), let plain = figures(.plain)?.median(\.totalSeconds)
+        else {
+            return Goal(claim: claim, holds: nil, seen: "not measured: tls or plain is missing")
+        }
+        let words = "\(FleetView.decimals(tls)) s against \(FleetView.decimals(plain)) s"
+        return Goal(
+            claim: claim,
+            holds: tls <= plain * 1.25,
+            seen: "\(FleetView.decimals(tls / plain)) times: \(words)"
+        )
+    }
+
+    private var throughputOfIPsec: Goal {
+        let claim = "ipsec: at least 85 % of a bulk TCP transfer through the same tunnel"
+        guard let ipsec = figures(.ipsec), let move = ipsec.median(\.bytesPerSecond), let bulk = ipsec.bulkMedian else {
+            return Goal(claim: claim, holds: nil, seen: "not measured: ipsec is missing")
+        }
+        return Goal(
+            claim: claim,
+            holds: move >= bulk * 0.85,
+            seen:
+                "\(FleetView.percent(move / bulk)): \(ChannelComparison.rate(move)) of \(ChannelComparison.rate(bulk))"
+        )
+    }
+
+    private var secrecy: Goal {
+        let claim = "the secret is on the wire under plain and under nothing else"
+        let heard = channels.map { ($0.channel, $0.heard.map { $0.secrets + $0.memoryPieces }) }
+        let seen = heard.map { "\($0.rawValue) \($1.map { "\($0)" } ?? "not heard")" }.joined(separator: ", ")
+        guard !heard.contains(where: { $0.1 == nil }), heard.count > 1 else {
+            return Goal(claim: claim, holds: nil, seen: seen)
+        }
+        return Goal(claim: claim, holds: heard.allSatisfy { ($0.1 ?? 0 > 0) == ($0.0 == .plain) }, seen: seen)
+    }
+
+    private var gates: Goal {
+        let claim = "pinhole and probes add less than 300 ms to a move"
+        let added = channels.compactMap { figures in figures.median(\.gateSeconds).map { (figures.channel, $0) } }
+        let missing = channels.map(\.channel).filter { $0.usesMigrationPorts && !added.map(\.0).contains($0) }
+        guard !added.isEmpty, missing.isEmpty else {
+            let names = missing.map(\.rawValue).joined(separator: ", ")
+            return Goal(claim: claim, holds: nil, seen: "not measured" + (names.isEmpty ? "" : ": \(names)"))
+        }
+        return Goal(
+            claim: claim,
+            holds: added.allSatisfy { $0.1 < 0.3 },
+            seen: added.map { "\($0.rawValue) \(ChannelComparison.milliseconds($1))" }.joined(separator: ", ")
+        )
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EvenkeelCLI
+import HostOS
+import Fleet
+import Glibc
+import Lab
+import Settings
+
+/// What the demonstrations by channel have in common: a lab of two hosts with one quiet guest per channel.
+struct DemonstrationOptions: ParsableArguments {
+    @Option(
+        help: "A channel to try; may be given several times. Without it: all that the hosts offer, and plain.",
+        transform: { name in
+            guard let channel = Channel(rawValue: name) else {
+                let known = Channel.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("no channel is called '\(name)'; there are \(known)")
+            }
+            return channel
+        }
+    )
+    var channel: [Channel] = []
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    /// A line about how it goes; on standard error where the output is for machines.
+    func say(_ line: String) { if json { printError(line) } else { printLine(line) } }
+
+    /// Makes the lab, finds out the channels, does the work, and takes the lab down whatever happens.
+    ///
+    /// `change` may alter the plan, which has one guest per channel that there is.
+    func inLab<Value: Sendable>(
+        _ change: (inout LabPlan) -> Void = { _ in },
+        settings changeSettings: @Sendable @escaping (inout Settings) -> Void = { _ in },
+        _ work: @Sendable @escaping (HostLab, Programs, [Channel]) async throws -> Value
+    ) async throws -> Value {
+        signal(SIGPIPE, SIG_IGN)
+        let programs = try Programs.besideThisProcess()
+        let options = self
+        var draft = LabPlan(
+            hosts: [1, 2].map { HostPlan(number: $0, cores: 0.9) },
+            // Quiet ones, so that all of them together leave the host room.
+            guests: (1...max(channel.count, Channel.allCases.count)).map {
+                GuestPlan(number: $0, host: HostName("h1"), roundsPerUnit: 500_000, dirtyMiBPerSecond: 0.25)
+            }
+        )
+        change(&draft)
+        let plan = draft
+        return try await interruptible {
+            let lab = try await HostLab.up(plan) { options.say("lab: \($0)") }
+            let result: Result<Value, any Error>
+            do {
+                var settings = lab.settings
+                changeSettings(&settings)
+                try await lab.startAgents(programs, settings: settings)
+                try lab.configure(settings)
+                try await lab.waitForSamples()
+                result = .success(try await work(lab, programs, options.channels(in: lab, settings)))
+            } catch {
+                result = .failure(error)
+            }
+            await takeDown()
+            return try result.get()
+        }
+    }
+
+    private func channels(in lab: HostLab, _ settings: Settings) async throws -> [Channel] {
+        let configured = settings.escort.usableChannels
+        for channel in channel where !configured.contains(channel) {
+            let known = configured.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("the lab's hosts are not configured for '\(channel.rawValue)', but for \(known)")
+        }
+        let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings, wanted: channel)
+        return channel.isEmpty ? offered : channel
+    }
+}

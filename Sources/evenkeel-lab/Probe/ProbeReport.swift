@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import EvenkeelCLI
+
+/// What a probe saw, for people and, encoded, for machines.
+struct ProbeReport: Encodable, Sendable {
+    var address: String
+    var summary: ProbeSummary
+    var detection: MoveDetection
+    var thresholds: MoveDetection.Thresholds
+    var series: ProbeSeries
+
+    init(address: String, series: ProbeSeries) {
+        self.address = address
+        self.series = series
+        thresholds = MoveDetection.Thresholds()
+        summary = ProbeSummary(series)
+        detection = MoveDetection(series, thresholds)
+    }
+
+    /// The line that is drawn again and again.
+    static func liveLine(_ series: ProbeSeries) -> String {
+        let summary = ProbeSummary(series)
+        let last = series.roundTrips.last.map(milliseconds) ?? "-"
+        return
+            "\(FleetView.seconds(series.ended))  \(summary.sent) sent, \(summary.lost) unanswered; round trip \(last), "
+            + "median \(summary.median.map(milliseconds) ?? "-"); longest silence \(milliseconds(summary.longestSilence))"
+    }
+
+    var text: String {
+        var lines = ["\(address): \(summary.sent) echo requests, one every \(Self.milliseconds(series.interval))"]
+        func shown(_ value: Double?) -> String { value.map(Self.milliseconds) ?? "-" }
+        lines.append(
+            "round trips: median \(shown(summary.median)), p95 \(shown(summary.percentile95)), "
+                + "max \(shown(summary.maximum)), jitter \(shown(summary.jitter)); \(summary.lost) unanswered"
+        )
+        lines.append(
+            "longest time without an answer: \(Self.milliseconds(summary.longestSilence)) "
+                + "(known to \(Self.milliseconds(series.interval)))"
+        )
+        return (lines + [verdict]).joined(separator: "\n")
+    }
+
+    private var verdict: String {
+        switch detection.verdict {
+        case .quiet: return "No sign of a move."
+        case .changesOnly:
+            return "No sign of a move: the round trips changed, but the VM always answered (\(signs))."
+        case .gapOnly:
+            return "A gap of \(gap), and no other sign: an outage, or a move that cannot be told from one."
+        case .detected:
+            var words = "A move was DETECTED: \(signs), and a gap of \(gap)"
+            if let began = detection.began, let ended = detection.ended {
+                words += "; it began at \(FleetView.seconds(began)) and ended at \(FleetView.seconds(ended))"
+            }
+            return words + "."
+        }
+    }
+
+    private var gap: String {
+        guard let gap = detection.gap else { return "?" }
+        return Self.milliseconds(gap.seconds) + (gap.hasEnded ? "" : " that has not ended")
+    }
+
+    private var signs: String {
+        detection.signs.map { sign in
+            func change(to level: Double?) -> String {
+                guard let quiet = detection.quietLevel, let level else { return "" }
+                return " (\(Self.milliseconds(quiet)) → \(Self.milliseconds(level)))"
+            }
+            return switch sign {
+            case .raisedLevel: "longer round trips\(change(to: detection.copyingLevel))"
+            case .moreScatter: "more scatter"
+            case .shiftedLevel: "another level afterwards\(change(to: detection.finalLevel))"
+            }
+        }.joined(separator: ", ")
+    }
+
+    static func milliseconds(_ seconds: Double) -> String {
+        let milliseconds = seconds * 1000
+        return "\(FleetView.decimals(milliseconds, milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0)) ms"
+    }
+
+    /// The round trips over time, with what was detected shaded.
+    var svg: String {
+        let shown = series.echoes.compactMap { echo in echo.roundTrip.map { (x: echo.sentAt, y: $0 * 1000) } }
+        var spans: [(name: String, from: Double, to: Double)] = []
+        if let began = detection.began, let ended = detection.ended, !detection.signs.isEmpty {
+            spans.append(("detected: \(signs)", began, ended))
+        }
+        if let gap = detection.gap { spans.append(("no answer for \(self.gap)", gap.from, gap.to)) }
+        return LinePlot(
+            title: "Round trips to \(address) (what looks like a move is shaded)",
+            yLabel: "milliseconds",
+            yMaximum: max(1, (shown.map(\.y).sorted().quantile(0.995) ?? 1) * 1.2),
+            lines: [.init(name: "RTT", points: shown)],
+            spans: spans,
+            formatY: { FleetView.decimals($0, 1) }
+        ).svg
+    }
+}

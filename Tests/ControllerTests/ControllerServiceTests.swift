@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import Controller
+import Coordination
+import Fleet
+import FleetFiles
+import Foundation
+import Ledger
+import Logging
+import TestSupport
+import Testing
+
+struct ControllerServiceTests {
+    @Test(.timeLimit(.minutes(2))) func `what a running controller decides is decided again from its recording`()
+        async throws
+    {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let path = "\(folder)/recording"
+            let settings = try configuration(["ledger.poll_interval=10ms", "policy.decision_interval=10ms"])
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let service = ControllerService(settings: settings, ledger: ledger, logger: logger, record: path)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await service.run() }
+                defer { group.cancelAll() }
+                while try await ledger.read(OrderRecord.self, from: nil).records.isEmpty {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                // An outage is an event like others.
+                ledger.fail(with: .storageFull(path: "memory"))
+                try await Task.sleep(for: .milliseconds(50))
+                ledger.fail(with: nil)
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            let recording = try bytes(of: path)
+            let replay = try replayController(recording)
+            #expect(replay.differenceCount == 0)
+            let ordered = try await ledger.read(OrderRecord.self, from: nil).records.count
+            let submitted = lines(recording).map { $0.ranges(of: "{\"submit\":").count }.reduce(0, +)
+            #expect(submitted == ordered && ordered > 0)
+            #expect(lines(recording).contains { $0.contains("\"ledgerLost\"") })
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a controller that cannot read what leaks have closed orders nothing`()
+        async throws
+    {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let path = "\(folder)/marks.closed"
+            try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
+            let settings = try configuration(["ledger.poll_interval=10ms", "policy.decision_interval=10ms"])
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let service = ControllerService(settings: settings, ledger: ledger, logger: logger, closures: path)
+            let error = await #expect(throws: FleetFileError.self) { try await service.run() }
+            #expect(error?.description.contains("remove it once every leak that it names is cleared") == true)
+            #expect(try await ledger.read(OrderRecord.self, from: nil).records.isEmpty)
+        }
+    }
+
+    /// Two hosts' last minutes: one has more to do than it can.
+    private func overload(_ ledger: InMemoryLedger) async throws {
+        let now = Instant.byTheWallClock
+        for step in stride(from: 100, through: 1, by: -5) {
+            for (name, busy) in [("h1", 3.9), ("h2", 0.2)] {
+                let vms = (1...4).map {
+                    VMSample(
+                        id: VMID("uuid-\($0)"),
+                        name: "vm\($0)",
+                        state: .running,
+                        cpuCores: 0.9,
+                        vcpus: 1,
+                        memoryBytes: 1 << 30
+                    )
+                }
+                let sample = LoadSample(
+                    host: HostName(name),
+                    at: now - .seconds(step),
+                    intervalSeconds: 5,
+                    cpu: CPULoad(capacityCores: 4, busyCores: busy),
+                    memory: MemoryLoad(totalBytes: 16 << 30, usedBytes: 5 << 30, availableBytes: 11 << 30),
+                    vms: name == "h1" ? vms : []
+                )
+                try await ledger.writing(as: .host(HostName(name))).append(sample)
+            }
+        }
+    }
+}

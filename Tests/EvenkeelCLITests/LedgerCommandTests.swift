@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import HostOS
+import Fleet
+import TestSupport
+import Foundation
+import Ledger
+import Testing
+
+/// The commands as people run them, on a signed ledger.
+@Suite(.timeLimit(.minutes(2))) struct LedgerCommandTests {
+    @Test func `a ledger in which every line counts passes, and its records are counted by writer`() async throws {
+        try await with { site in
+            for number in 1...3 { try await site.open(.host(h1)).append(sample(h1, number)) }
+            try await site.open(.host(h2)).append(sample(h2, 1))
+            let result = try await site.run(["ledger", "check"])
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            #expect(result.standardOutput.contains(/load +host:h1 +3/))
+            #expect(result.standardOutput.contains("Every line counts."))
+        }
+    }
+
+    @Test func `what was refused is counted by kind and writer, and is a failure`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            try await site.forged(.host(h1)).append(sample(h1, 2))
+            try await site.forged(.host(h1)).append(sample(h1, 3))
+            try await site.open(.host(h2)).append(sample(h1, 4))
+            let expected: Set = ["load unsigned host:h1 2", "load notForWriter host:h2 1"]
+            let check = try await site.run(["ledger", "check", "--json"])
+            #expect(check.exitCode == 1)
+            #expect(try counts(in: check, "passedOver") == expected)
+            let status = try await site.run(["status", "--json"])
+            #expect(status.exitCode == 0, "\(status.standardError)")
+            #expect(try counts(in: status, "ledger") == expected)
+            let text = try await site.run(["status"])
+            #expect(text.standardOutput.contains(/refused: unsigned +load +host:h1 +2\s/))
+        }
+    }
+
+    @Test func `a VM that two hosts say they run is not ordered away until a finished move explains it`() async throws {
+        try await with { site in
+            let vm = VMSample(
+                id: VMID("uuid-1"),
+                name: "web1",
+                state: .running,
+                cpuCores: 1,
+                vcpus: 1,
+                memoryBytes: 1 << 30
+            )
+            func claim(_ host: HostName) async throws {
+                var claim = sample(host, 1)
+                claim.vms = [vm]
+                try await site.open(.host(host)).append(claim)
+            }
+            try await claim(h1)
+            try await site.open(.host(h2)).append(sample(h2, 1))
+            let honest = try await site.run(["migrate", "web1", "h2", "--no-wait"])
+            #expect(honest.exitCode == 0 && honest.standardOutput.contains("from h1 to h2"), "\(honest.standardError)")
+            // The newest claim is not the truest.
+            try await claim(h2)
+            for target in ["h1", "h2"] {
+                let refused = try await site.run(["migrate", "web1", target, "--no-wait"])
+                #expect(refused.exitCode == 1)
+                #expect(refused.standardError.contains("h1 and h2 both say that they run web1"))
+            }
+            let order = MigrationOrder.sample(vm: vm.id, named: vm.name, from: "h2", to: "h1", at: .byTheWallClock)
+            try await site.open(.operator).append(OrderRecord.migrate(order: order))
+            let outcome = MigrationOutcome(startedAt: .byTheWallClock, endedAt: .byTheWallClock, totalSeconds: 1)
+            let done = OrderStep.done(outcome: outcome, evidence: Evidence(channel: .ipsec, verdict: .covered))
+            let report = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: done)
+            try await site.open(.host(h2)).append(report)
+            let back = try await site.run(["migrate", "web1", "h2", "--no-wait"])
+            #expect(back.standardOutput.contains("from h1 to h2"), "\(back.standardError)")
+        }
+    }
+
+    @Test func `a half-done init is finished, and a stolen controller's key replaced`() async throws {
+        try await with { site in
+            let (cluster, parent) = ("\(site.folder)-cluster", "\(site.folder)-members")
+            let own = ["--folder", cluster]
+            func initialise() async throws -> CommandResult {
+                try await site.run(
+                    ["init", "--controller", "\(parent)/controller", "--operator", "\(parent)/operator"] + own
+                )
+            }
+            let files = FileManager.default
+            let inTheWay = "\(parent)/operator/ca.pem"
+            try files.createDirectory(atPath: inTheWay, withIntermediateDirectories: true)
+            #expect(try await initialise().exitCode == 1)
+            try files.removeItem(atPath: inTheWay)
+            let second = try await initialise()
+            #expect(second.exitCode == 0, "\(second.standardError)")
+            for name in ["controller", "operator"] {
+                #expect(files.fileExists(atPath: "\(parent)/\(name)/roster.json"))
+            }
+            let third = try await initialise()
+            #expect(third.exitCode == 1 && third.standardError.contains("is complete and is not made again"))
+
+            let rotate = ["certificates", "rotate", "--replace"]
+            #expect(try await site.run(rotate + ["--member", "host:h1"] + own).exitCode == 64)
+            let replaced = try await site.run(
+                rotate + ["--member", "controller", "--output", "\(parent)/fresh"] + own
+            )
+            #expect(replaced.exitCode == 0, "\(replaced.standardError)")
+            func key(_ name: String) throws -> VerificationKey {
+                try SigningKey(pem: String(contentsOfFile: "\(parent)/\(name)/key.pem", encoding: .utf8)).verification
+            }
+            let published = try Data(contentsOf: URL(fileURLWithPath: "\(site.folder)/roster.json"))
+            let roster = try SignedRoster(json: Array(published)).unverified()
+            #expect(try roster[.controller]?.keys == [key("fresh")] && key("fresh") != key("controller"))
+        }
+    }
+
+    @Test func `an operator's cancellation is signed with the operator's key`() async throws {
+        try await with { site in
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .byTheWallClock)))
+            let result = try await site.run(["cancel", "o1"])
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            let batch = try await site.open(.host(h1)).read(OrderRecord.self, from: nil)
+            #expect(batch.records.count == 2 && batch.skipped.isEmpty)
+        }
+    }
+
+    @Test func `without the operator's key the ledger can be read and nothing ordered`() async throws {
+        try await with { site in
+            try await site.open(.host(h1)).append(sample(h1, 1))
+            try FileManager.default.removeItem(atPath: "\(site.identity)/key.pem")
+            let check = try await site.run(["ledger", "check"])
+            #expect(check.exitCode == 0, "\(check.standardError)")
+            let migrate = try await site.run(["migrate", "web1", "h2"])
+            #expect(migrate.exitCode != 0)
+        }
+    }
+
+    @Test func `without a roster nothing is believed`() async throws {
+        try await with { site in
+            try FileManager.default.removeItem(atPath: "\(site.identity)/roster.json")
+            let check = try await site.run(["ledger", "check"])
+            #expect(check.exitCode == 1 && check.standardError.contains("\(site.identity)/roster.json"))
+        }
+    }
+
+    @Test func `accepting a log that was set back removes the marks of the writer named`() async throws {
+        try await with { site in
+            let marks = "\(site.folder).marks"
+            let log = SharedLog(
+                folder: site.folder,
+                writer: .host(h1),
+                security: site.security(of: .host(h1)),
+                marks: LedgerMarks(path: marks)
+            )
+            try await log.append(sample(h1, 1))
+            #expect(FileManager.default.fileExists(atPath: marks))
+            let arguments = ["ledger", "accept", "host:h1", "--set", "ledger.marks=\(marks)"]
+            let result = try await site.run(arguments)
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            #expect(!FileManager.default.fileExists(atPath: marks))
+            let again = try await site.run(arguments)
+            #expect(again.exitCode != 0 && again.standardError.contains("has no marks in \(marks)"))
+        }
+    }
+
+    private func counts(in result: CommandResult, _ key: String) throws -> Set<String> {
+        let json = try JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8)) as? [String: Any]
+        let entries = try #require(json?[key] as? [[String: Any]], "\(result.standardOutput)")
+        return Set(
+            entries.map { "\($0["stream"] ?? "?") \($0["kind"] ?? "?") \($0["writer"] ?? "-") \($0["count"] ?? 0)" }
+        )
+    }
+}

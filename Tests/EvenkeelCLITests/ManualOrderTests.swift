@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import EvenkeelCLI
+
+/// What an order by hand that has ended is called.
+@Suite struct ManualOrderTests {
+    private func move(_ stage: FleetView.Stage, _ verdict: Evidence.Verdict) -> FleetView.Move {
+        let now = Instant(milliseconds: 1_795_687_216_459)
+        let order = MigrationOrder(
+            id: OrderID("o1"),
+            vm: VMID("u"),
+            vmName: "web1",
+            source: HostName("h1"),
+            target: HostName("h2"),
+            channel: .tls,
+            issuedAt: now,
+            expires: now,
+            issuer: .operator,
+            reason: "a test"
+        )
+        let evidence = Evidence(channel: .tls, bytesThroughTunnel: 1, bytesByHypervisor: 2, verdict: verdict)
+        return FleetView.Move(order: order, stage: stage, changedAt: now, evidence: evidence)
+    }
+
+    @Test func `a move is called right only if it was made, and nothing leaked`() throws {
+        try ManualOrder.check(move(.done, .covered))
+        try ManualOrder.check(move(.done, .unprotected))
+        // Not proven is not leaked: that is for 'evenkeel verify' to say.
+        try ManualOrder.check(move(.done, .unknown))
+        #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .covered)) }
+        let leak = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.done, .leak)) }
+        let text = try #require(leak).description
+        for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls between h1 and h2 is closed"] {
+            #expect(text.contains(word), "\(text)")
+        }
+        // What a failure asks a person to do is not lost beside it.
+        var failed = move(.failed, .leak)
+        failed.failure = OrderFailure(kind: .inDoubt, reason: "web1 RUNS ON BOTH", runsOn: nil)
+        let both = #expect(throws: ManualOrderError.self) { try ManualOrder.check(failed) }
+        let words = try #require(both).description
+        #expect(words.contains("web1 RUNS ON BOTH") && words.contains("LEAK"), "\(words)")
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@testable import EvenkeelCLI
+
+/// What a comparison looks like for people and for machines.
+struct SimulationReportTests {
+    private static func row(_ policy: String, _ summary: String, unserved: Double, moves: Int) -> SimulationOutcome.Row
+    {
+        SimulationOutcome.Row(
+            policy: policy,
+            summary: summary,
+            wantedCoreHours: 200,
+            unservedCoreHours: unserved,
+            unservedShare: unserved / 200,
+            overloadedHostMinutes: 61.5,
+            meanSpread: 0.12345,
+            migrations: moves,
+            failedMigrations: 1,
+            migratedGiB: 40.4,
+            pingPong: 2,
+            longestOverloadMinutes: 7,
+            notPlaced: 0,
+            seconds: 1.25,
+            points: (0..<3).map { step in
+                SimulationOutcome.Point(
+                    hours: Double(step),
+                    spread: 0.1,
+                    meanCPU: 0.5,
+                    largestCPU: 0.9,
+                    overloadedHosts: step,
+                    unservedShare: 0.01 * Double(step),
+                    migrations: moves * step / 2
+                )
+            }
+        )
+    }
+
+    private static let outcome = SimulationOutcome(
+        scene: SimulationOutcome.Scene(
+            load: "a <day> & \"night\"",
+            hosts: 2,
+            coresPerHost: 8,
+            memoryPerHostGiB: 32,
+            vms: 5,
+            hours: 2,
+            meanCPU: 0.55,
+            sampleIntervalSeconds: 60,
+            decisionIntervalSeconds: 60,
+            seed: 7,
+            faultLevel: "none",
+            faults: 0
+        ),
+        rows: [
+            row("evenkeel", "this project's controller", unserved: 1, moves: 4),
+            row("<rival>", "moves & moves", unserved: 4, moves: 12),
+            row("idle", "moves <nothing>", unserved: 8, moves: 0),
+        ],
+        peakMiB: 100
+    )
+
+    private let html = SimulationReport(outcome: outcome).html
+
+    @Test func theReportNeedsNoNetwork() {
+        let outside = html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "")
+        for reference in ["http:", "https:", "//", "<script", "<link", "<img", "<iframe", "@import", "url(", "src="] {
+            #expect(!outside.contains(reference), "\(reference)")
+        }
+        #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
+    }
+
+    @Test func everyPolicyAndTheSceneAreInItEscaped() {
+        for row in Self.outcome.rows {
+            let name = LinePlot.escaped(row.policy)
+            #expect(html.contains("<td>\(name)</td>") && html.contains("<dt>\(name)</dt>"))
+            #expect(html.contains("<dd>\(LinePlot.escaped(row.summary))</dd>"))
+        }
+        #expect(!html.contains("<rival>") && !html.contains("<nothing>") && !html.contains("<day>"))
+        #expect(html.contains("a &lt;day&gt; &amp; \"night\""))
+        #expect(html.contains("&lt;rival&gt; served best of the rivals. Evenkeel left 0.25 times as much"))
+    }
+
+    @Test func thePlotsAreWellFormedAndHaveALineForEachPolicy() throws {
+        for title in [
+            "Demand not served, by moves made", "CPU that was not served", "Hosts short of CPU",
+            "Spread of CPU over the hosts", "Moves made",
+        ] { #expect(html.contains(">\(title)"), "\(title)") }
+        let plots = html.components(separatedBy: "<svg ").dropFirst().map {
+            "<svg " + ($0.components(separatedBy: "</svg>").first ?? "") + "</svg>"
+        }
+        #expect(plots.count == 5)
+        for plot in plots {
+            #expect(plot.contains("&lt;rival&gt;") && plot.contains(">evenkeel<") && plot.contains(">idle<"))
+            #expect(!plot.contains("nan") && !plot.contains("inf"))
+            for tag in ["svg", "text"] {
+                #expect(
+                    plot.components(separatedBy: "<\(tag)").count == plot.components(separatedBy: "</\(tag)>").count
+                )
+            }
+        }
+    }
+
+    @Test func aRunInWhichNothingHappenedIsDrawn() {
+        var outcome = Self.outcome
+        outcome.rows = [Self.row("evenkeel", "", unserved: 0, moves: 0)]
+        outcome.rows[0].points = []
+        let html = SimulationReport(outcome: outcome).html
+        #expect(!html.contains("nan") && !html.contains("inf") && !html.contains("served best"))
+        #expect(html.components(separatedBy: "<svg ").count == 6)
+    }
+
+    @Test func theTableIsForPeople() {
+        let expected = """
+            a <day> & "night": 5 VMs on 2 hosts of 8.0 cores and 32 GiB, 55 % CPU on average, 2 h, samples every 60 s, \
+            decisions every 60 s, seed 7
+
+            POLICY    UNSERVED  CORE HOURS  OVERLOADED  SPREAD    MOVES  FAILED  GIB MOVED  PING-PONG  LONGEST  TOOK
+            evenkeel  0.500 %   1.0         62 min      12.345 %  4      1       40         2          7 min    1.2 s
+            <rival>   2.000 %   4.0         62 min      12.345 %  12     1       40         2          7 min    1.2 s
+            idle      4.000 %   8.0         62 min      12.345 %  0      1       40         2          7 min    1.2 s
+
+            <rival> served best of the rivals. Evenkeel left 0.25 times as much unserved, with 4 moves to its 12.
+
+            Peak memory: \(Self.outcome.peakMiB) MiB.
+            """
+        #expect(Self.outcome.text == expected, "\(Self.outcome.text)")
+    }
+
+    @Test func faultsAreInTheSceneWhereThereAreSome() {
+        var scene = Self.outcome.scene
+        scene.faults = 3
+        scene.faultLevel = "light"
+        #expect(scene.text.hasSuffix("seed 7, 3 faults (light)"))
+    }
+
+    @Test func theKeysForMachinesStay() throws {
+        let text = try json(Self.outcome)
+        let value = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        #expect(value.keys.sorted() == ["peakMiB", "rows", "scene"])
+        let scene = try #require(value["scene"] as? [String: Any])
+        #expect(
+            scene.keys.sorted() == [
+                "coresPerHost", "decisionIntervalSeconds", "faultLevel", "faults", "hosts", "hours", "load", "meanCPU",
+                "memoryPerHostGiB", "sampleIntervalSeconds", "seed", "vms",
+            ]
+        )
+        let row = try #require((value["rows"] as? [[String: Any]])?.first)
+        #expect(
+            row.keys.sorted() == [
+                "failedMigrations", "longestOverloadMinutes", "meanSpread", "migratedGiB", "migrations", "notPlaced",
+                "overloadedHostMinutes", "pingPong", "points", "policy", "seconds", "summary", "unservedCoreHours",
+                "unservedShare", "wantedCoreHours",
+            ]
+        )
+        let point = try #require((row["points"] as? [[String: Any]])?.first)
+        #expect(
+            point.keys.sorted() == [
+                "hours", "largestCPU", "meanCPU", "migrations", "overloadedHosts", "spread", "unservedShare",
+            ]
+        )
+    }
+}

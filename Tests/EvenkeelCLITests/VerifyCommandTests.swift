@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import HostOS
+import Fleet
+import TestSupport
+import Foundation
+import Ledger
+import Testing
+
+/// `clear`, `verify` and `status` on a ledger in which a move has leaked.
+struct VerifyCommandTests {
+    private static let leak = Evidence(
+        channel: .ipsec,
+        bytesThroughTunnel: 1000,
+        bytesByHypervisor: 90_000,
+        verdict: .leak
+    )
+
+    /// A ledger with a move from h1 to h2, and what a command says on it.
+    private func onLedger(
+        _ evidence: Evidence = leak,
+        _ body: (_ evenkeel: ([String]) async throws -> CommandResult) async throws -> Void
+    ) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("clear-\(UUID().uuidString)")
+        try await SharedLog.create(folder: folder.path)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let now = Instant.byTheWallClock
+        let order = MigrationOrder.sample(at: now)
+        try await SharedLog(folder: folder.path, writer: .operator, security: .unsigned).append(
+            OrderRecord.migrate(order: order)
+        )
+        for report in order.reports(of: evidence, at: now) {
+            try await SharedLog(folder: folder.path, writer: .host(report.host), security: .unsigned).append(report)
+        }
+        let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        try await body { arguments in
+            try await Command(
+                products.appendingPathComponent("evenkeel").path,
+                arguments + ["--ledger", folder.path, "--set", "ledger.unsigned=true"],
+                timeLimit: .seconds(60)
+            ).result()
+        }
+    }
+
+    @Test func clearOpensWhatALeakClosedOnceAndSaysWhatThatWas() async throws {
+        try await onLedger { evenkeel in
+            let closed = try await evenkeel(["status"])
+            #expect(closed.standardOutput.contains("CLOSED CHANNEL"))
+            #expect(closed.standardOutput.contains("ipsec           h1 and h2"))
+            for wrong in [["h1", "h3"], ["h1", "h2", "--channel", "tls"]] {
+                let refused = try await evenkeel(["clear"] + wrong + ["--reason", "x"])
+                #expect(!refused.succeeded && refused.standardError.contains("closed between"))
+            }
+            let withoutReason = try await evenkeel(["clear", "h1", "h2"])
+            #expect(!withoutReason.succeeded && withoutReason.standardError.contains("--reason"))
+            let cleared = try await evenkeel(["clear", "h2", "h1", "--reason", "a route was wrong"])
+            #expect(
+                cleared.standardOutput == "ipsec between h1 and h2 is open again; it was closed by the leak of o1\n",
+                "\(cleared.standardError)"
+            )
+            #expect(try await !evenkeel(["status"]).standardOutput.contains("CLOSED CHANNEL"))
+            let again = try await evenkeel(["clear", "h1", "h2", "--reason", "again"])
+            #expect(!again.succeeded && again.standardError.contains("No channel is closed between h1 and h2"))
+        }
+    }
+
+    @Test func verifyFailsOnALeakAndNamesIt() async throws {
+        try await onLedger { evenkeel in
+            for order in [[], ["o1"]] {
+                let result = try await evenkeel(["verify"] + order)
+                #expect(result.exitCode == 1, "\(result)")
+                #expect(result.standardOutput.contains("o1: FAILED: LEAK: 1000 of 90000 bytes passed the path"))
+            }
+            let unknown = try await evenkeel(["verify", "o2"])
+            #expect(unknown.exitCode == 64 && unknown.standardError.contains("no order 'o2'"))
+            let json = try await evenkeel(["verify", "--json"])
+            let view = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8)) as? [String: Any]
+            #expect(view?["failed"] as? Bool == true && (view?["moves"] as? [Any])?.count == 1)
+        }
+    }
+
+    @Test func verifyPassesWhatIsSound() async throws {
+        var sound = Evidence.sound(at: .byTheWallClock)
+        try await onLedger(sound) { evenkeel in
+            let result = try await evenkeel(["verify"])
+            #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")
+        }
+        // The same without a probe is no failure, and no proof.
+        sound.probes = nil
+        try await onLedger(sound) { evenkeel in
+            let result = try await evenkeel(["verify"])
+            #expect(result.exitCode == 1 && result.standardOutput.contains("covered   unproven"), "\(result)")
+            #expect(result.standardOutput.contains("o1: UNPROVEN: no probe tried the target's ports"))
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import HostOS
+import Foundation
+import Testing
+
+/// The controller's lock lies in the ledger's folder, where others can put what they like.
+@Suite(.timeLimit(.minutes(1))) struct ProcessLockTests {
+    @Test(arguments: [true, false]) func `a lock that is a link or a FIFO is refused, and nothing is made`(
+        isLink: Bool
+    ) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-lock-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = "\(folder)/controller.lock"
+        if isLink {
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "\(folder)/victim")
+        } else {
+            #expect(mkfifo(path, 0o600) == 0)
+        }
+        #expect(throws: ProcessLock.Failure.self) { _ = try ProcessLock(path: path, purpose: "controller") }
+        #expect(!FileManager.default.fileExists(atPath: "\(folder)/victim"))
+        try FileManager.default.removeItem(atPath: path)
+        _ = try ProcessLock(path: path, purpose: "controller")
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import HostOS
+import Fleet
+import Foundation
+import Lab
+import Settings
+import Testing
+
+/// Moves over every channel through the agents, and moves that must not happen; all in one lab, as labs take minutes.
+@Suite(
+    .serialized,
+    .enabled("a lab is not possible on this machine") {
+        let missing = await HostLab.missingRequirements()
+        if !missing.isEmpty { print("ChannelTests are skipped: \(missing.joined(separator: "; "))") }
+        return missing.isEmpty
+    }
+)
+struct ChannelTests {
+    @Test(.timeLimit(.minutes(10)))
+    func everyChannelMovesWithEvidenceAndNoneWithoutProofOfTheTarget() async throws {
+        let plan = LabPlan(
+            hosts: [HostPlan(number: 1, cores: 0.9), HostPlan(number: 2, cores: 0.9)],
+            guests: [GuestPlan(number: 1, host: HostName("h1"))]
+        )
+        try await TestLab.with(plan) { world in
+            try await world.lab.waitForSamples()
+            try await expectMove(world, over: .tls, from: "h1", to: "h2")
+            try await expectMove(world, over: .ipsecTLS, from: "h2", to: "h1")
+            try await expectMove(world, over: .ssh, from: "h1", to: "h2")
+            try await expectMove(world, over: .ipsec, from: "h2", to: "h1")
+            // As a user checks it afterwards, from what is in the ledger.
+            let verify = ["verify", "--config", world.lab.configurationFile]
+            let verified = try await Command(world.programs.evenkeel, verify, timeLimit: .seconds(30)).result()
+            #expect(verified.succeeded, "\(verified.standardOutput)\(verified.standardError)")
+
+            try await refuseUnknownHostKey(world)
+            try await refuseWithoutTLS(world)
+            try await refuseForeignCertificate(world)
+            try await refuseUnconfigured(world)
+        }
+    }
+
+    // MARK: moves
+
+    private func expectMove(
+        _ world: TestLab,
+        over channel: Channel,
+        from source: String,
+        to target: String
+    ) async throws {
+        let guest = try world.guest("vm1")
+        let move = try await world.lab.move(guest, to: HostName(target), channel: channel)
+        guard let outcome = move.outcome, let evidence = move.evidence else {
+            throw TestLab.Unexpected("\(channel.rawValue): \(move.failure?.reason ?? "no end")")
+        }
+        #expect(move.order.source == HostName(source))
+        print("\(channel.rawValue): \(outcome.bytesTransferred.map(String.init) ?? "?") bytes sent, \(evidence)")
+        try await world.expect("vm1", on: target)
+        #expect(evidence.channel == channel && evidence.verdict == .covered, "\(channel): \(evidence)")
+        let sent = try #require(evidence.bytesByHypervisor)
+        let through = try #require(evidence.bytesThroughTunnel)
+        #expect(sent > 1 << 20 && through >= sent, "\(channel): \(through) of \(sent)")
+        let probes = try #require(evidence.probes)
+        #expect(probes.count == 2 && probes.allSatisfy { $0.outcome == .shut }, "\(channel): \(probes)")
+        let knocks = try #require(move.knockSeconds)
+        print("\(channel.rawValue): knocks \(knocks) s, pinhole \(move.pinholeSeconds ?? 0) s")
+        #expect(knocks >= 0.12, "\(channel)")
+        if channel.usesMigrationPorts {
+            #expect(try #require(move.pinholeSeconds) > 0, "\(channel)")
+        } else {
+            #expect(move.pinholeSeconds == nil, "\(channel)")
+        }
+        #expect(evidence.droppedAtGates != nil, "\(channel)")
+
+        #expect((evidence.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")
+        if let association = evidence.association { #expect(association.suite.contains("AES_GCM_16-256")) }
+        #expect((evidence.peerCertificate != nil) == (channel != .ssh), "\(channel)")
+        if let certificate = evidence.peerCertificate { #expect(certificate.subject == "CN=\(target)", "\(channel)") }
+        switch channel {
+        case .tls, .ipsecTLS: #expect(evidence.session?.version == "TLSv1.3", "\(channel)")
+        case .ssh:
+            #expect(evidence.session == SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com"))
+            #expect(evidence.hostKey?.hasPrefix("ssh-ed25519 SHA256:") == true)
+        default: #expect(evidence.session == nil)
+        }
+    }
+
+    // MARK: refusals
+
+    /// The VM stays on h1, and the reason says this.
+    private func expectRefusal(_ world: TestLab, over channel: Channel, saying text: String) async throws {
+        let move = try await world.lab.move(world.guest("vm1"), to: HostName("h2"), channel: channel)
+        let failure = try #require(move.failure, "\(channel) was carried out")
+        #expect(failure.reason.contains(text), "\(channel): \(failure.reason)")
+        #expect(failure.evidence?.bytesByHypervisor == nil)
+        try await world.expect("vm1", on: "h1")
+    }
+
+    private func refuseUnknownHostKey(_ world: TestLab) async throws {
+        let target = try world.host("h2")
+        let key = "/etc/ssh/ssh_host_ed25519_key"
+        try await target.run(Command("sh", ["-ec", "cp -p \(key) \(key).old; rm \(key)"]))
+        try await target.run(Command("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]))
+        try await target.killSSH()
+        try await target.startSSH()
+        try await expectRefusal(world, over: .ssh, saying: "Host key verification failed")
+        try await target.killSSH()
+        try await expectRefusal(world, over: .ssh, saying: "Connection refused")
+        try await target.run(Command("mv", ["\(key).old", key]))
+        try await target.startSSH()
+    }
+
+    private func refuseWithoutTLS(_ world: TestLab) async throws {
+        let target = try world.host("h2")
+        let rules = """
+            table inet test { chain input { type filter hook input priority -50; \
+            tcp dport 16514 reject with tcp reset; }; }
+            """
+        try await target.run(Command("nft", [rules]))
+        for channel in [Channel.tls, .ipsecTLS] {
+            try await expectRefusal(world, over: channel, saying: "no protected path to h2")
+        }
+        try await target.run(Command("nft", ["delete", "table", "inet", "test"]))
+    }
+
+    /// h2 has a certificate in its own name, but of an authority of its own.
+    private func refuseForeignCertificate(_ world: TestLab) async throws {
+        let target = try world.host("h2")
+        let (ca, server) = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/servercert.pem")
+        let key = "/etc/pki/libvirt/private/serverkey.pem"
+        let forge = """
+            cp -a /etc/pki /run/pki; cd /run
+            make="openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+            $make -x509 -days 2 -subj /CN=Other -keyout other.key -out \(ca) 2>&1
+            $make -subj /CN=h2 -keyout \(key) -out h2.csr 2>&1
+            printf 'basicConstraints=critical,CA:FALSE\\nsubjectAltName=DNS:h2,IP:\(target.address)\\n' >h2.ext
+            openssl x509 -req -in h2.csr -CA \(ca) -CAkey other.key -set_serial 1 -days 2 -extfile h2.ext -out \(server) 2>&1
+            virt-admin server-update-tls libvirtd
+            """
+        try await target.run(Command("sh", ["-ec", forge]))
+        for channel in [Channel.tls, .ipsecTLS] {
+            try await expectRefusal(world, over: channel, saying: "verify")
+        }
+        let putBack = "cp -a /run/pki/. /etc/pki/; virt-admin server-update-tls libvirtd"
+        try await target.run(Command("sh", ["-ec", putBack]))
+        try await expectMove(world, over: .tls, from: "h1", to: "h2")
+        try await expectMove(world, over: .tls, from: "h2", to: "h1")
+    }
+
+    private func refuseUnconfigured(_ world: TestLab) async throws {
+        var settings = world.settings
+        settings.escort.channels = [.ipsec]
+        for name in ["h2", "h1"] {
+            let host = try world.host(name)
+            try await host.killAgent()
+            try await world.lab.startAgent(on: host, world.programs, settings: settings)
+            // Once the target alone does without, then the source.
+            try await expectRefusal(world, over: .tls, saying: "escort.channels")
+            try await host.killAgent()
+            try await world.lab.startAgent(on: host, world.programs, settings: world.settings)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import LibvirtDriver
+import TestSupport
+import Testing
+
+/// Against libvirt's own test driver: one running domain without a daemon, that cannot migrate.
+///
+/// Its state belongs to the process, so the suite changes nothing in it.
+@Suite(.timeLimit(.minutes(2))) struct LibvirtTestDriverTests {
+    private let hypervisor = LibvirtHypervisor(uri: "test:///default")
+    private let absent = VMID("00000000-0000-4000-8000-000000000000")
+
+    private func test() async throws -> DomainStatus {
+        try #require(try await hypervisor.domains().first { $0.name == "test" })
+    }
+
+    @Test func factsNameTheDriverAndBothVersions() async throws {
+        let facts = try await hypervisor.facts()
+        #expect(facts.type == "test")
+        #expect(facts.version > 0)
+        #expect(facts.libvirtVersion >= 9_000_000)
+    }
+
+    @Test func domainsComeWithStateAndFigures() async throws {
+        let test = try await test()
+        #expect(test.id.rawValue.count == 36)
+        #expect(test.id.rawValue == test.id.rawValue.lowercased())
+        #expect(test.state == .running)
+        #expect(test.cpuTimeNanoseconds != nil)
+        #expect(test.vcpus ?? 0 > 0)
+        #expect(test.memoryBytes ?? 0 > 0)
+    }
+
+    @Test func aRunningVMIsPresentAndAnUnknownOneIsAbsent() async throws {
+        #expect(try await hypervisor.presence(of: test().id) == .running)
+        #expect(try await hypervisor.presence(of: absent) == .absent)
+    }
+
+    @Test func aVMThatIsDefinedButOffIsInactive() async throws {
+        let node = try await TestNode(state: 5)
+        #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
+        #expect(try await node.hypervisor.domains().map(\.state) == [.shutOff])
+    }
+
+    @Test func requirementsAreReadFromTheLiveDefinition() async throws {
+        let needs = try await hypervisor.requirements(of: test().id)
+        #expect(needs.name == "test")
+        #expect(needs.domainType == "test")
+        #expect(needs.memoryBytes > 0)
+    }
+
+    @Test func requirementsOfAnUnknownVMSayWhichAndCarryTheNumbers() async throws {
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.requirements(of: absent) }
+        #expect(error?.kind == .noSuchVM)
+        #expect(error?.attempt.contains(absent.rawValue) == true)
+        // VIR_ERR_NO_DOMAIN
+        #expect(error?.detail.contains("libvirt error 42") == true)
+    }
+
+    @Test func aVMThatIsActiveOnTheTargetIsAClash() async throws {
+        let needs = try await hypervisor.requirements(of: test().id)
+        let found = try await hypervisor.unmet(needs, on: HostName("t"))
+        #expect(found.contains { $0.check == .uuid && $0.reason.contains("already active") })
+    }
+
+    @Test func aDefinitionOfTheVMOnTheTargetIsAClashWithARemedy() async throws {
+        let node = try await TestNode(state: 5)
+        let needs = VMRequirements.onTestDriver(id: node.vm.rawValue, name: "web1")
+        let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }
+        #expect(found.count == 1)
+        #expect(found.first?.reason.contains("virsh undefine --keep-nvram --keep-tpm \(node.vm)") == true)
+    }
+
+    @Test func anotherVMWithTheNameIsAClash() async throws {
+        var needs = try await hypervisor.requirements(of: test().id)
+        needs.id = absent
+        let found = try await hypervisor.unmet(needs, on: HostName("t"))
+        #expect(found.contains { $0.check == .name })
+        #expect(!found.contains { $0.check == .uuid })
+    }
+
+    @Test func aNetworkThatIsMissingIsSaidAndOneThatIsActiveIsNot() async throws {
+        var needs = try await hypervisor.requirements(of: test().id)
+        needs.networks = [.network(name: "default"), .network(name: "nowhere"), .bridge(name: "br0")]
+        let found = try await hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .network }
+        #expect(found.count == 1)
+        #expect(found.first?.reason.contains("nowhere") == true)
+    }
+
+    @Test func anOlderOrOtherHypervisorIsUnmet() async throws {
+        var needs = try await hypervisor.requirements(of: test().id)
+        needs.hypervisor.version += 1
+        #expect(try await hypervisor.unmet(needs, on: HostName("t")).contains { $0.check == .version })
+        needs.hypervisor.type = "xen"
+        #expect(try await hypervisor.unmet(needs, on: HostName("t")).map(\.check) == [.hypervisor])
+    }
+
+    @Test func aRunningVMIsNeitherResumedNorDiscarded() async throws {
+        let id = try await test().id
+        let resumed = await #expect(throws: HypervisorError.self) { try await hypervisor.resume(id) }
+        let discarded = await #expect(throws: HypervisorError.self) { try await hypervisor.discardHandedOver(id) }
+        let cancelled = await #expect(throws: HypervisorError.self) { try await hypervisor.cancelMigration(of: id) }
+        #expect([resumed?.kind, discarded?.kind, cancelled?.kind] == [.refused, .refused, .refused])
+        #expect(try await hypervisor.presence(of: id) == .running)
+    }
+
+    @Test func aTargetThatCannotBeAskedStopsTheMoveBeforeItBegins() async throws {
+        var request = MigrationRequest.sample(try await test().id)
+        request.peerURI = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
+        #expect(error?.kind == .failed)
+        #expect(error?.detail.contains("nothing was touched") == true)
+    }
+
+    @Test func anActiveVMHasTheDigestOfItsDefinitionAndAnInactiveOneHasNone() async throws {
+        let test = try await test()
+        let needs = try await hypervisor.requirements(of: test.id)
+        #expect(test.definition?.count == 64 && test.definition == needs.definition)
+        let node = try await TestNode(state: 5)
+        #expect(try await node.hypervisor.domains().map(\.definition) == [nil])
+    }
+
+    @Test func aPeerShowsItsMachineAndItsActiveVMs() async throws {
+        let seen = try await hypervisor.sighting(ofPeer: "test:///default", named: HostName("t"))
+        let test = try await test()
+        #expect(seen.host == HostName("t") && seen.cpus > 0 && seen.memoryBytes > 0)
+        #expect(seen.activeVMs == [test.id] && seen.vmMemoryBytes == test.memoryBytes)
+        let nobody = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+        let error = await #expect(throws: HypervisorError.self) {
+            try await hypervisor.sighting(ofPeer: nobody, named: HostName("t"))
+        }
+        #expect(error?.kind == .notConnected)
+    }
+
+    @Test func aHypervisorThatDoesNotAnswerIsNotConnected() async {
+        let nobody = LibvirtHypervisor(uri: "qemu+unix:///system?socket=/nonexistent/libvirt-sock")
+        let error = await #expect(throws: HypervisorError.self) { try await nobody.domains() }
+        #expect(error?.kind == .notConnected)
+        #expect(error?.detail.contains("/nonexistent/libvirt-sock") == true)
+    }
+
+    @Test func manyCallsAtOnceAllReturn() async throws {
+        let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<40 { group.addTask { try await hypervisor.domains().count } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(counts == Array(repeating: 1, count: 40))
+    }
+}

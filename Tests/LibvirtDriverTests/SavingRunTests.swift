@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Hypervisor
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import LibvirtDriver
+
+/// Saving and restoring against calls that fail, are late, or never return.
+@Suite(.timeLimit(.minutes(1))) struct SavingRunTests {
+    private let image = SavedImage(vm: VMID("aaaaaaaa-0000-4000-8000-00000000000a"), name: "web1")
+
+    private func save(_ calls: ScriptedSaving, limit: Duration = .seconds(5)) async -> Result<SavedVM, HypervisorError>
+    {
+        let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: ScriptedSaving.limits)
+        return await BlockingCall.unbounded { run.carryOut(within: limit) }
+    }
+
+    private func restore(
+        _ calls: ScriptedSaving,
+        _ restoration: Restoration = .arrival,
+        limit: Duration = .seconds(5),
+        beforeStart: @Sendable @escaping () throws -> Void = {}
+    ) async -> Result<Instant, HypervisorError> {
+        let run = RestoreRun(
+            saved: calls.saved,
+            restoration: restoration,
+            attempt: "restore",
+            calls: calls,
+            limits: ScriptedSaving.limits,
+            beforeStart: beforeStart
+        )
+        return await BlockingCall.unbounded { run.carryOut(within: limit) }
+    }
+
+    private func error<R>(of result: Result<R, HypervisorError>) -> HypervisorError? {
+        guard case .failure(let error) = result else { return nil }
+        return error
+    }
+
+    private func write(_ saved: SavedVM) throws { try Data("image".utf8).write(to: URL(filePath: saved.path)) }
+
+    // MARK: save
+
+    @Test func aSaveThatSucceedsGivesTheClosedImage() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
+            try write(calls.saved)
+            let saved = try await save(calls).get()
+            #expect(saved.imageBytes == 5)
+            let attributes = try FileManager.default.attributesOfItem(atPath: saved.path)
+            #expect(attributes[.posixPermissions] as? Int == 0o600)
+        }
+    }
+
+    @Test func aSaveThatFailsRemovesTheFileAndLetsTheVMStartWithItsHostAgain() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder, startsWithHost: true), places: [.running])
+            try write(calls.saved)
+            calls.on("save") { throw LibvirtError.operationFailed }
+            #expect(error(of: await save(calls))?.kind == .failed)
+            #expect(!FileManager.default.fileExists(atPath: calls.saved.path))
+            #expect(calls.asked.withLock { $0 }.last == "autostart")
+        }
+    }
+
+    @Test func aSaveThatTakesTooLongIsAbortedAndTheVMRunsOn() async throws {
+        try await withMemoryFolder { folder in
+            let aborted = Gate()
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.paused, .running])
+            calls.on("save") {
+                aborted.pass()
+                throw LibvirtError.operationAborted
+            }
+            calls.on("abort") { aborted.open() }
+            let error = error(of: await save(calls, limit: .milliseconds(300)))
+            #expect(error?.kind == .timedOut && error?.detail.contains("runs on") == true)
+        }
+    }
+
+    @Test func aSaveThatWasDoneThoughItsAnswerIsAnErrorIsASuccess() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
+            try write(calls.saved)
+            calls.on("save") { throw LibvirtError.operationFailed }
+            #expect(try await save(calls).get().imageBytes == 5)
+        }
+    }
+
+    @Test func aVMThatIsOffWithoutACompleteImageIsInDoubtAndTheFileStays() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive])
+            try write(calls.saved)
+            calls.on("save") { throw LibvirtError.operationFailed }
+            #expect(error(of: await save(calls))?.kind == .inDoubt)
+            #expect(FileManager.default.fileExists(atPath: calls.saved.path))
+        }
+    }
+
+    @Test func aSaveThatNeverReturnsIsInDoubtInBoundedTime() async throws {
+        try await withMemoryFolder { folder in
+            let gate = Gate()
+            defer { gate.open() }
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.running])
+            calls.on("save") { gate.pass() }
+            calls.on("abort") { gate.pass() }
+            let began = ContinuousClock.now
+            #expect(error(of: await save(calls, limit: .milliseconds(300)))?.kind == .inDoubt)
+            #expect(ContinuousClock.now - began < .seconds(15))
+        }
+    }
+
+    // MARK: restore
+
+    @Test func aRestoreStartsTheVMLastAndRemovesTheImage() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(
+                ScriptedSaving.sample(in: folder, startsWithHost: true),
+                places: [.absent],
+                image: image
+            )
+            try write(calls.saved)
+            _ = try await restore(calls).get()
+            #expect(calls.asked.withLock { $0 } == ["presence", "restore", "define", "start", "autostart"])
+            #expect(!FileManager.default.fileExists(atPath: calls.saved.path))
+        }
+    }
+
+    @Test(arguments: ["restore", "define", "start"])
+    func aRestoreThatFailsIsTakenBackAndTheImageStays(step: String) async throws {
+        try await withMemoryFolder { folder in
+            let places: [DomainPresence] =
+                step == "start" ? [.absent, .pausedByMigration, .pausedByMigration, .absent] : [.absent]
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: places, image: image)
+            try write(calls.saved)
+            calls.on(step) { throw LibvirtError.operationFailed }
+            let error = error(of: await restore(calls))
+            #expect(error?.kind == .failed && error?.detail.contains("does not run here") == true)
+            #expect(calls.asked.withLock { $0.contains("undo") })
+            #expect(FileManager.default.fileExists(atPath: calls.saved.path))
+            if step != "start" { #expect(calls.asked.withLock { !$0.contains("start") }) }
+        }
+    }
+
+    @Test func whatCannotBeNotedIsNotLetRun() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            let error = error(of: await restore(calls) { throw LibvirtError.operationFailed })
+            #expect(error?.kind == .failed && error?.detail.contains("does not run here") == true)
+            #expect(calls.asked.withLock { !$0.contains("start") && $0.contains("undo") })
+            #expect(FileManager.default.fileExists(atPath: calls.saved.path))
+        }
+    }
+
+    @Test func aVMThatPausedAfterItsStartIsNotEnded() async throws {
+        try await withMemoryFolder { folder in
+            let places: [DomainPresence] = [.absent, .paused]
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: places, image: image)
+            try write(calls.saved)
+            calls.on("start") { throw LibvirtError.operationFailed }
+            #expect(error(of: await restore(calls))?.kind == .inDoubt)
+            #expect(calls.asked.withLock { !$0.contains("undo") }, "it may have run and written to its disks")
+        }
+    }
+
+    @Test func aRestoreThatTakesTooLongIsEndedAndNeverStarts() async throws {
+        try await withMemoryFolder { folder in
+            let ended = Gate()
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            // It may even succeed in the last moment.
+            calls.on("restore") { ended.pass() }
+            calls.on("undo") { ended.open() }
+            #expect(error(of: await restore(calls, limit: .milliseconds(300)))?.kind == .timedOut)
+            #expect(calls.asked.withLock { !$0.contains("start") && !$0.contains("define") })
+        }
+    }
+
+    @Test func aStartWhoseAnswerIsLostIsFoundOutByLooking() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(
+                ScriptedSaving.sample(in: folder),
+                places: [.absent, .running],
+                image: image
+            )
+            try write(calls.saved)
+            calls.on("start") { throw LibvirtError.operationFailed }
+            _ = try await restore(calls).get()
+        }
+    }
+
+    @Test func whatCannotBeTakenBackIsInDoubt() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(
+                ScriptedSaving.sample(in: folder),
+                places: [.absent, .pausedByMigration],
+                image: image
+            )
+            try write(calls.saved)
+            calls.on("define") { throw LibvirtError.operationFailed }
+            calls.on("undo") { throw LibvirtError.operationFailed }
+            #expect(error(of: await restore(calls))?.kind == .inDoubt)
+        }
+    }
+
+    @Test(arguments: [
+        (Restoration.arrival, DomainPresence.inactive), (.arrival, .running), (.back, .absent), (.back, .running),
+    ])
+    func aVMThatIsNotAsItWasSaidIsNotTouched(restoration: Restoration, here: DomainPresence) async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [here], image: image)
+            try write(calls.saved)
+            #expect(error(of: await restore(calls, restoration))?.kind == .refused)
+            #expect(calls.asked.withLock { $0 } == ["presence"])
+        }
+    }
+
+    @Test func anImageOfAnotherSizeOrVMIsRefused() async throws {
+        try await withMemoryFolder { folder in
+            let other = SavedImage(vm: VMID("bbbbbbbb-0000-4000-8000-00000000000b"), name: "w")
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: other)
+            try write(calls.saved)
+            #expect(error(of: await restore(calls))?.detail.contains("another VM") == true)
+            try Data("imag".utf8).write(to: URL(filePath: calls.saved.path))
+            #expect(error(of: await restore(calls))?.detail.contains("5 bytes") == true)
+            #expect(calls.asked.withLock { !$0.contains("restore") })
+        }
+    }
+}

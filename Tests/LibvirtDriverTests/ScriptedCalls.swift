@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import TestSupport
+import Fleet
+import Foundation
+import Hypervisor
+
+@testable import LibvirtDriver
+
+/// Both ends of a migration as a test wants them to answer.
+struct ScriptedCalls: MigrationCalls {
+    let events = MigrationEvents()
+    var migration: @Sendable (_ mayBegin: () -> Bool) throws -> Bool = { _ in false }
+    var statistics: @Sendable () throws -> JobStatistics? = { nil }
+    var abortion: @Sendable () throws -> Void = {}
+    var source: @Sendable () throws -> DomainPresence = { .running }
+    var target: @Sendable () throws -> DomainPresence = { .absent }
+
+    func migrate(mayBegin: () -> Bool) throws -> Bool { try migration(mayBegin) }
+    func job() throws -> JobStatistics? { try statistics() }
+    func abort() throws { try abortion() }
+    func presenceAtSource() throws -> DomainPresence { try source() }
+    func presenceAtTarget() throws -> DomainPresence { try target() }
+    func completedJobAtTarget() throws -> JobStatistics? { nil }
+    func setAutostartAtTarget() throws {}
+
+    /// Runs a migration against these calls, cancelled from the beginning of the call on if asked.
+    func run(
+        timeLimit: Duration = .seconds(20),
+        stallLimit: Duration = .seconds(20),
+        peer: Duration = .milliseconds(500),
+        isCancelled: Bool = false,
+        transport: Transport = .direct(tls: nil, parallelConnections: nil),
+        report: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
+    ) async -> Result<MigrationOutcome, HypervisorError> {
+        var limits = LibvirtHypervisor.Limits()
+        limits.abort = .seconds(2)
+        limits.settle = .seconds(3)
+        limits.peer = peer
+        var request = MigrationRequest.sample(VMID("aaaaaaaa-0000-4000-8000-00000000000a"), stall: stallLimit)
+        request.timeLimit = timeLimit
+        request.transport = transport
+        let began = Gate()
+        var calls = self
+        calls.migration = { [migration] mayBegin in
+            try migration {
+                defer { began.open() }
+                return mayBegin()
+            }
+        }
+        let run = MigrationRun(request, calls: calls, limits: limits, report: report)
+        if isCancelled {
+            BlockingCall.detach {
+                began.pass()
+                run.cancel()
+            }
+        }
+        return await BlockingCall.unbounded { run.carryOut() }
+    }
+}
+
+/// Holds up whoever passes until it is opened, for good: a call that does not return.
+final class Gate: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+
+    func open() { semaphore.signal() }
+
+    func pass() {
+        semaphore.wait()
+        semaphore.signal()
+    }
+
+    func passed<R>(_ value: R) -> R {
+        pass()
+        return value
+    }
+}
+
+extension LibvirtError {
+    // virErrorNumber's and virErrorDomain's numbers; 10 is the QEMU driver.
+    static let operationInvalid = Self(domain: 10, code: 55, message: "domain is not running")
+    static let operationAborted = Self(domain: 10, code: 78, message: "operation aborted")
+    static let operationFailed = Self(domain: 10, code: 9, message: "migration failed")
+}

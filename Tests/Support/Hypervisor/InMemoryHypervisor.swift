@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+public import Hypervisor
+internal import Synchronization
+
+/// The hypervisor of one host of an `InMemoryWorld`.
+public struct InMemoryHypervisor: Hypervisor {
+    let world: InMemoryWorld
+    let host: HostName
+
+    public func facts() async throws(HypervisorError) -> HypervisorFacts { try ask("read the facts").facts }
+
+    public func domains() async throws(HypervisorError) -> [DomainStatus] {
+        _ = try ask("list the VMs")
+        return copies().values.map { copy in
+            DomainStatus(
+                id: copy.needs.id,
+                name: copy.needs.name,
+                state: copy.presence.state,
+                cpuTimeNanoseconds: copy.presence == .inactive ? nil : copy.cpuTimeNanoseconds,
+                vcpus: copy.needs.vcpus,
+                memoryBytes: copy.needs.memoryBytes,
+                definition: copy.presence == .inactive ? nil : copy.needs.definition
+            )
+        }.sorted { $0.id < $1.id }
+    }
+
+    public func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence {
+        _ = try ask("find VM \(vm)")
+        return copies()[vm]?.presence ?? .absent
+    }
+
+    public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
+        let attempt = "read what VM \(vm) needs"
+        _ = try ask(attempt)
+        guard let copy = copies()[vm] else {
+            throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
+        }
+        guard copy.presence == .running || copy.presence == .migratingOut else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(copy.presence)")
+        }
+        return copy.needs
+    }
+
+    public func unmet(
+        _ requirements: VMRequirements,
+        on host: HostName
+    ) async throws(HypervisorError) -> [PreflightFailure] {
+        let here = try ask("check what VM \(requirements.id) needs")
+        var found = here.unmet
+        func fail(_ check: PreflightFailure.Check, _ reason: String) {
+            found.append(PreflightFailure(check: check, host: host, reason: reason))
+        }
+        if here.facts.type != requirements.hypervisor.type { fail(.hypervisor, "it is \(here.facts.type)") }
+        if here.facts.version < requirements.hypervisor.version { fail(.version, "it is older than the source's") }
+        for case .network(let name) in requirements.networks where !here.networks.contains(name) {
+            fail(.network, "network '\(name)' is not there")
+        }
+        for copy in copies().values {
+            let isSame = copy.needs.id == requirements.id
+            if isSame { fail(.uuid, "it is already \(copy.presence == .inactive ? "defined" : "active") here") }
+            if !isSame, copy.needs.name == requirements.name { fail(.name, "\(copy.needs.id) has its name") }
+        }
+        return found
+    }
+
+    public func migrate(
+        _ request: MigrationRequest,
+        progress: @Sendable @escaping (MigrationProgress) -> Void
+    ) async throws(HypervisorError) -> MigrationOutcome {
+        _ = try ask("migrate VM \(request.vm) to \(request.peerURI)")
+        return try await world.migrate(request, from: host, progress: progress)
+    }
+
+    public func cancelMigration(of vm: VMID) async throws(HypervisorError) {
+        let attempt = "cancel the migration of VM \(vm)"
+        _ = try ask(attempt)
+        guard world.state.withLock({ $0.moves[vm]?.source }) == host else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "no migration of it is running here")
+        }
+        world.signal(vm, .cancel)
+    }
+
+    public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {
+        let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
+        guard let peer, peer.answers else {
+            throw HypervisorError(.notConnected, attempt: "find VM \(vm) on peer \(uri)", detail: "it does not answer")
+        }
+        return world.state.withLock { $0.copies[peer.name]?[vm]?.presence } ?? .absent
+    }
+
+    public func resume(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "resume VM \(vm)"
+        _ = try ask(attempt)
+        guard copies()[vm]?.isTransient != true else {
+            let detail = "it is transient, so that nothing shows whether it has run elsewhere; look and resume by hand"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+        let elsewhere = world.hostsThatRunOrRan(vm)
+        let violation = elsewhere.isEmpty ? nil : "it runs, or has run since, on \(elsewhere)"
+        try change(vm, attempt, in: [.pausedByMigration], violation: violation) { state in
+            state.copies[host]?[vm]?.presence = .running
+        }
+    }
+
+    public func suspend(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "suspend VM \(vm)"
+        _ = try ask(attempt)
+        try change(vm, attempt, in: [.running], violation: nil) { state in
+            state.copies[host]?[vm]?.presence = .paused
+        }
+    }
+
+    public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "discard the handed-over copy of VM \(vm)"
+        _ = try ask(attempt)
+        let violation = world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
+        try change(vm, attempt, in: [.pausedByMigration, .inactive], violation: violation) { state in
+            state.copies[host]?[vm] = nil
+        }
+    }
+
+    public func sighting(
+        ofPeer uri: String,
+        named name: HostName
+    ) async throws(HypervisorError) -> PeerSighting {
+        let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
+        guard let peer, peer.answers else {
+            let attempt = "see what \(name) shows at \(uri)"
+            throw HypervisorError(.notConnected, attempt: attempt, detail: "it does not answer")
+        }
+        return world.state.withLock { state in
+            let taken = state.memoryTaken(on: peer.name)
+            return PeerSighting(
+                host: name,
+                at: world.now(),
+                cpus: peer.cpus,
+                memoryBytes: peer.memoryBytes,
+                availableBytes: peer.memoryBytes - min(taken, peer.memoryBytes),
+                activeVMs: (state.copies[peer.name] ?? [:]).filter { $0.value.presence != .inactive }.keys.sorted(),
+                vmMemoryBytes: taken
+            )
+        }
+    }
+
+    /// The host, if its hypervisor answers.
+    func ask(_ attempt: String) throws(HypervisorError) -> InMemoryHost {
+        guard let here = world.state.withLock({ $0.hosts[host] }), here.answers else {
+            throw HypervisorError(.notConnected, attempt: attempt, detail: "\(host) does not answer")
+        }
+        return here
+    }
+
+    private func copies() -> [VMID: InMemoryWorld.Copy] { world.state.withLock { $0.copies[host] ?? [:] } }
+
+    /// Changes a VM that is in one of the states, and of which no migration is under way.
+    private func change(
+        _ vm: VMID,
+        _ attempt: String,
+        in states: [DomainPresence],
+        violation: String?,
+        _ change: (inout InMemoryWorld.State) -> Void
+    ) throws(HypervisorError) {
+        try world.state.withLock { state throws(HypervisorError) in
+            guard let copy = state.copies[host]?[vm] else {
+                throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
+            }
+            guard states.contains(copy.presence), state.moves[vm] == nil else {
+                let detail = "it is not paused by a migration that is over, but \(copy.presence)"
+                throw HypervisorError(.refused, attempt: attempt, detail: detail)
+            }
+            if let violation {
+                state.violations.append("\(attempt) on \(host): \(violation)")
+                throw HypervisorError(.refused, attempt: attempt, detail: violation)
+            }
+            change(&state)
+        }
+    }
+}
+
+extension DomainPresence {
+    fileprivate var state: VMState {
+        switch self {
+        case .absent, .inactive: .shutOff
+        case .running, .migratingOut: .running
+        case .pausedByMigration: .migrating
+        case .paused: .paused
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Coordination
+import Fleet
+package import Foundation
+package import Settings
+
+import FleetFiles
+
+package func bytes(of path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+/// The configuration of the scripted fleet's controller; its strategy is one that a debug build is quick with.
+package func configuration(_ flags: [String] = []) throws -> Settings {
+    let own = ["policy.decision_interval=10s", "policy.cpu.upper=80.5%", "policy.strategy=push"]
+    return try Settings.load(file: nil, flags: own + flags)
+}
+
+/// A recording of a controller that the scripted fleet drove.
+package func controllerRecording(
+    seed: UInt64 = 1,
+    vms: Int = 10,
+    rounds: Int = 120,
+    _ flags: [String] = []
+) async throws -> Data {
+    let settings = try configuration(flags)
+    let header = RecordingHeader(controller: settings.documentedFile())
+    return try await recording(of: controller(settings), header) { core in
+        var fleet = ScriptedFleet(seed: seed, vms: vms)
+        fleet.drive(&core, rounds: rounds)
+    }
+}
+
+package func agentRecording() async throws -> Data {
+    let core = AgentCore(host: ScriptedAgent.host, limits: ScriptedAgent.limits)
+    let header = RecordingHeader(agent: core, configuration: Settings().documentedFile())
+    return try await recording(of: core, header) { ScriptedAgent.drive(&$0) }
+}
+
+package func controller(_ settings: Settings) -> ControllerCore {
+    ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
+}
+
+private func recording<C: Core>(
+    of core: C,
+    _ header: RecordingHeader,
+    drive: (inout RecordedCore<C>) -> Void
+) async throws -> Data {
+    try await withFolder { folder in
+        var core = RecordedCore(core) { print("the recording ended: \($0)") }
+        guard let path = core.record(to: "\(folder)/recording", header) else { throw NotRecorded() }
+        drive(&core)
+        return try bytes(of: path)
+    }
+}
+
+/// The lines of a recording, the header first.
+package func lines(_ recording: Data) -> [String] {
+    String(decoding: recording, as: UTF8.self).split(separator: "\n").map(String.init)
+}
+
+package func data(_ lines: [String]) -> Data { Data((lines.joined(separator: "\n") + "\n").utf8) }
+
+/// Replays a controller's recording with what its header says.
+package func replayController(_ bytes: Data) throws -> Replay<ControllerCore> {
+    let recording = try Recording(bytes, name: "r")
+    let settings = try Settings.load(file: ("r:1", recording.header.configuration))
+    var replay = Replay(controller(settings))
+    try recording.forEach(of: ControllerCore.self) { replay.take($0) }
+    return replay
+}
+
+package func replayAgent(_ bytes: Data) throws -> Replay<AgentCore> {
+    let recording = try Recording(bytes, name: "r")
+    guard let host = recording.header.host else { throw NotRecorded() }
+    var replay = Replay(AgentCore(host: host, limits: recording.header.limits))
+    try recording.forEach(of: AgentCore.self) { replay.take($0) }
+    return replay
+}
+
+/// A recording could not be made, or does not say what it is of.
+private struct NotRecorded: Error {}

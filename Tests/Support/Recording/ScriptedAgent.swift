@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Coordination
+package import Fleet
+
+/// An agent's life with every kind of event: a move that succeeds, one whose end is not seen, and a guest that comes.
+package enum ScriptedAgent {
+    package static let host = HostName("h1")
+    package static let limits = AgentCore.Limits(consent: .seconds(7), jobLock: .milliseconds(1500))
+
+    package static func drive(_ core: inout some Core<AgentCore.Event, AgentCore.Effect>) {
+        let (out, lost, coming) = (order("o1"), order("o2"), order("o3", from: "h2", to: "h1"))
+        for event in moved(out) + doubtful(lost) + arriving(coming) { _ = core.handle(event) }
+    }
+
+    package static func order(_ id: String, from source: String = "h1", to target: String = "h2") -> MigrationOrder {
+        var order = MigrationOrder.sample(
+            id,
+            vm: VMID("uuid-\(id)"),
+            named: "vm-\(id)",
+            from: source,
+            to: target,
+            at: .second(0),
+            lifetime: .seconds(120),
+            issuer: .controller
+        )
+        order.prediction = Prediction(sourceBefore: 0.9, sourceAfter: 0.1 + 0.2, targetBefore: 0.1, targetAfter: 0.7)
+        return order
+    }
+
+    private static func moved(_ order: MigrationOrder) -> [AgentCore.Event] {
+        let progress = MigrationProgress(
+            elapsedSeconds: 1.5,
+            bytesTransferred: .max,
+            bytesRemaining: 1,
+            bytesTotal: 2,
+            iteration: 3
+        )
+        let completion = AgentCore.Completion(
+            outcome: MigrationOutcome(startedAt: .second(2), endedAt: .second(6), totalSeconds: 4),
+            evidence: Evidence(channel: .ipsec, verdict: .covered)
+        )
+        return [
+            .caughtUp(at: .second(0)), .order(.migrate(order: order), at: .second(1)),
+            .requirementsRead(order.id, .success(requirements(order)), at: .second(1)),
+            .appended(.failed, at: .second(1)), .tick(at: .second(4)), .appended(.written, at: .second(4)),
+            .report(report(order, .prepared()), at: .second(4)), .appended(.written, at: .second(4)),
+            .progressed(order.id, progress, at: .second(7)), .appended(.written, at: .second(7)),
+            .migrationEnded(order.id, .success(completion), at: .second(8)), .appended(.written, at: .second(8)),
+        ]
+    }
+
+    /// The hypervisor's answer is lost; the VM is found to be at the target, and what is left here is removed.
+    private static func doubtful(_ order: MigrationOrder) -> [AgentCore.Event] {
+        let lost = OrderFailure(kind: .inDoubt, reason: "libvirtd was lost", runsOn: nil)
+        return [
+            .order(.migrate(order: order), at: .second(10)),
+            .requirementsRead(order.id, .success(requirements(order)), at: .second(10)),
+            .appended(.written, at: .second(10)), .report(report(order, .prepared()), at: .second(11)),
+            .appended(.written, at: .second(11)),
+            .order(.cancel(id: order.id, at: .second(12), reason: "not now"), at: .second(12)),
+            .cancelTried(order.id, at: .second(12)),
+            .migrationEnded(order.id, .failure(lost), at: .second(13)),
+            .looked(order.id, Sighting(here: .silent("no answer"), there: .notConfigured), at: .second(14)),
+            .tick(at: .second(16)),
+            .looked(
+                order.id,
+                Sighting(here: .seen(.pausedByMigration), there: .seen(.running), elsewhere: .on(HostName("h3"))),
+                at: .second(17)
+            ),
+            .applied(order.id, .notSo("it was busy"), at: .second(18)), .tick(at: .second(20)),
+            .looked(order.id, Sighting(here: .seen(.pausedByMigration), there: .seen(.running)), at: .second(21)),
+            .applied(order.id, .done, at: .second(21)), .appended(.refused, at: .second(22)),
+        ]
+    }
+
+    private static func arriving(_ order: MigrationOrder) -> [AgentCore.Event] {
+        let failure = PreflightFailure(check: .memory, host: host, reason: "10 MiB available")
+        return [
+            .order(.migrate(order: order), at: .second(30)),
+            .report(report(order, .accepted(requirements: requirements(order)), by: "h2"), at: .second(31)),
+            .targetChecked(order.id, [failure], at: .second(32)), .appended(.written, at: .second(33)),
+            .tick(at: .second(34)),
+        ]
+    }
+
+    private static func report(_ order: MigrationOrder, _ step: OrderStep, by host: String? = nil) -> OrderReport {
+        OrderReport(order: order.id, host: host.map { HostName($0) } ?? order.target, at: .second(4), step: step)
+    }
+
+    private static func requirements(_ order: MigrationOrder) -> VMRequirements {
+        var requirements = VMRequirements.sample(order.vm, name: order.vmName, memoryBytes: 1 << 30)
+        requirements.cpuXML = "<cpu mode='host-model'/>"
+        requirements.disks = [.iscsi(address: "10.0.0.9", port: 3260, iqn: "iqn.2026-01.org.example:disks", lun: 1)]
+        requirements.networks = [.bridge(name: "br0")]
+        return requirements
+    }
+}
