@@ -15,8 +15,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources:
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -138,7 +138,14 @@ let package = Package(
         tests("LedgerTests", ["Ledger", "Fleet", "ledger-writer"]),
         tests("IdentityTests", ["Identity", "Ledger", "Fleet", "Commands"]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "Commands"]),
-        tests("LedgerCommandTests", ["evenkeel", "Ledger", "Fleet", "FleetFixtures", "Commands"]),
+        tests(
+            "LedgerCommandTests",
+            [
+                "evenkeel", "evenkeel-agent", "Balancing", "Coordination", "FleetFiles", "Ledger", "Settings", "Fleet",
+                "FleetFixtures", "Commands", argumentParser,
+            ],
+            exclude: ["Golden"]
+        ),
         tests("HypervisorTests", ["Hypervisor", "LibvirtDriver", "Fleet"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests(
