@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 
-/// The command line for people: the controller, what the fleet does, orders by hand, and the lab.
+/// The command line: the controller, the state of the fleet, manual orders, and the lab.
 @main
 struct Evenkeel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evenkeel",
-        abstract:
-            "Keeps a fleet of libvirt hosts on an even keel: moves VMs from heavy to light hosts, live, under escort.",
+        abstract: "Balance the load of a fleet of libvirt hosts by secure live migration",
         discussion: """
-            Each host runs evenkeel-agent; one machine runs 'evenkeel controller'. They meet in the ledger, a folder on \
-            shared storage. 'evenkeel lab demo' shows all of it on one machine.
+            Every host runs evenkeel-agent, and one machine runs 'evenkeel controller'. They communicate only through \
+            the ledger, a folder on shared storage. 'evenkeel lab demo' demonstrates everything on one machine.
 
-            Exit codes: 0 success; 1 failure, with the reason on standard error; 64 wrong usage.
+            Exit codes: 0 success; 1 failure, with the reason on standard error; 64 usage error.
             """,
         subcommands: [
             InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,
