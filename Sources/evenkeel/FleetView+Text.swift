@@ -28,7 +28,7 @@ extension FleetView {
                     host.reason,
                 ]
             },
-            empty: "No host has written a sample yet."
+            empty: "No host has reported yet. Is evenkeel-agent running on the hosts?"
         )
     }
 
@@ -46,7 +46,7 @@ extension FleetView {
                     ]
                 }
             },
-            empty: "No VM is known."
+            empty: "No VMs."
         )
     }
 
@@ -72,7 +72,7 @@ extension FleetView {
 
     private var closedTable: TextTable {
         TextTable(
-            ["CLOSED CHANNEL", "BETWEEN", "ORDER THAT LEAKED", "SINCE"],
+            ["CLOSED CHANNEL", "HOSTS", "LEAKING ORDER", "SINCE"],
             closed.map { closure in
                 [
                     closure.channel.rawValue, "\(HostPair(closure.path))", closure.order.rawValue, closure.at.inWords,
@@ -82,7 +82,7 @@ extension FleetView {
         )
     }
 
-    /// What is absurd is shown as more than a million: any member can write any figure.
+    /// Shows implausible values as more than a million: any member can write any figure.
     static func percent(_ share: Double) -> String { whole(share * 100, "%") }
 
     static func milliseconds(_ seconds: Double) -> String { whole(seconds * 1000, "ms") }
@@ -93,13 +93,13 @@ extension FleetView {
 
     static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
 
-    /// A number with so many decimals: `0.15`.
+    /// Formats a number with this number of decimals: `0.15`.
     static func decimals(_ value: Double, _ places: Int = 2) -> String { String(format: "%.\(places)f", value) }
 }
 
 /// Columns of text, each as wide as its widest cell; the last may run on.
 ///
-/// Cells may be in the words of any member: what is not printable is shown, not done, and what is too long is cut.
+/// Cells may hold text from any member: unprintable characters are escaped, and long texts are cut.
 struct TextTable {
     private static let cellLimit = 120
     private static let lastCellLimit = 1000
