@@ -248,7 +248,7 @@ extension SettingKey {
         share("policy.memory.upper", "Share of its memory above which a host is overloaded", \.policy.memory.upper),
         share(
             "policy.memory.lower",
-            "Share of its memory up to which a host is lightly loaded; strategies threshold and pull move only to such",
+            "Share of its memory up to which a host is lightly loaded: the only targets of strategies threshold and pull",
             \.policy.memory.lower
         ),
         count(

@@ -5,7 +5,8 @@ extension Settings {
     /// Returns a configuration file with every key, its meaning and this value; keys that are unset are commented out.
     public func documentedFile() -> String {
         var lines = [
-            "# Configuration of Evenkeel. Flags (--set key=value) override environment variables (in brackets), which override this file."
+            "# Configuration of Evenkeel. Flags (--set key=value) override environment variables (in brackets), which override this file.",
+            "",
         ]
         var section: [Substring] = []
         for key in SettingKey.all {

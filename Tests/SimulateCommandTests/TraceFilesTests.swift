@@ -6,8 +6,8 @@ import Testing
 
 @testable import evenkeel
 
-/// Traces in a folder, an archive or a single file.
-struct TraceFilesTests {
+/// Traces in a folder, an archive or a single file; one after the other, as each looks for what the last one left.
+@Suite(.serialized) struct TraceFilesTests {
     private let files = ["a": "10\n20\n", "b": "30\r\n40\r\n", "day/c": "50\n"]
 
     private func write(to folder: URL) throws {
