@@ -19,8 +19,8 @@ func program(_ name: String, _ dependencies: [Target.Dependency], path: String? 
     .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -160,17 +160,14 @@ let package = Package(
         tests(
             "EvenkeelCLITests",
             [
-                "EvenkeelCLI", "evenkeel", "Simulation", "Balancing", "Coordination", "Controller", "FleetFiles",
-                "Identity", "Ledger", "Settings", "Fleet", "HostOS", "TestSupport",
-            ]
+                "EvenkeelCLI", "evenkeel", "evenkeel-agent", "Simulation", "Balancing", "Coordination", "Controller",
+                "FleetFiles",
+                "Identity", "Ledger", "Settings", "Fleet", "HostOS", "TestSupport", argumentParser,
+            ],
+            exclude: ["Golden"]
         ),
         tests("LabTests", ["Lab", "Fleet", "HostOS"]),
-        .testTarget(
-            name: "EvenkeelLabTests",
-            dependencies: ["evenkeel-lab", "Lab", "Fleet"],
-            exclude: ["RecordedProbes"],
-            swiftSettings: strict
-        ),
+        tests("EvenkeelLabTests", ["evenkeel-lab", "Lab", "Fleet"], exclude: ["RecordedProbes"]),
         // What needs real daemons: run one after another.
         tests(
             "IntegrationTests",

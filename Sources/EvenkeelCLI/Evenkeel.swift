@@ -5,13 +5,12 @@ public import ArgumentParser
 public struct Evenkeel: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "evenkeel",
-        abstract:
-            "Keeps a fleet of libvirt hosts on an even keel: moves VMs from heavy to light hosts, live, under escort.",
+        abstract: "Balance the load of a fleet of libvirt hosts by secure live migration",
         discussion: """
-            Each host runs evenkeel-agent; one machine runs 'evenkeel controller'. They meet in the ledger, a folder on \
-            shared storage.
+            Every host runs evenkeel-agent, and one machine runs 'evenkeel controller'. They communicate only through \
+            the ledger, a folder on shared storage.
 
-            Exit codes: 0 success; 1 failure, with the reason on standard error; 64 wrong usage.
+            Exit codes: 0 success; 1 failure, with the reason on standard error; 64 usage error.
             """,
         subcommands: [
             InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,

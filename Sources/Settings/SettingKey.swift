@@ -84,73 +84,93 @@ extension SettingKey {
     private static let identity: [SettingKey] = [
         path(
             "identity.folder",
-            "This host's identity: its key, its certificate, the roster it trusts ('evenkeel host add' makes it).",
+            "Identity of this host: its key, its certificate and the roster it trusts (created by 'evenkeel host add')",
             \.identity.folder
         ),
-        path("identity.controller", "The controller's identity ('evenkeel init' makes it).", \.identity.controller),
-        path("identity.operator", "The identity that orders by hand are signed with.", \.identity.operator),
+        path("identity.controller", "Identity of the controller (created by 'evenkeel init')", \.identity.controller),
+        path(
+            "identity.operator",
+            "Identity of the operator, which signs manual orders (created by 'evenkeel init')",
+            \.identity.operator
+        ),
         optionalPath(
             "identity.libvirt_pki",
-            "Where the agent puts the same certificate for libvirt and QEMU, such as /etc/pki; unset: nowhere.",
+            "Folder to which the agent copies the certificate for libvirt and QEMU, such as /etc/pki (default: none)",
             \.identity.libvirtPKI
         ),
     ]
 
     private static let general: [SettingKey] = [
-        optionalText("host", "The name of the host an agent runs on, as in hosts; by default the system's.", \.host),
+        optionalText(
+            "host",
+            "Name of the host an agent runs on, as in 'hosts' (default: the system's host name)",
+            \.host
+        ),
         path(
             "ledger.folder",
-            "The folder on shared storage through which agents and controller meet.",
+            "Folder of the ledger, on storage that all agents and the controller share",
             \.ledger.folder
         ),
-        duration("ledger.lock_timeout", "How long an append waits for the file's lock.", \.ledger.lockTimeout),
+        duration(
+            "ledger.lock_timeout",
+            "Maximum time to wait for the file lock before appending",
+            \.ledger.lockTimeout
+        ),
         key(
             "ledger.segment_size",
-            "A file of the ledger that has grown to this is followed by a new one.",
+            "Size at which a new file of the ledger is started",
             \.ledger.segmentBytes,
             parse: parseSize,
             show: format(size:)
         ),
         duration(
             "ledger.poll_interval",
-            "How often agents and controller look for new records.",
+            "Interval at which agents and controller check for new records",
             \.ledger.pollInterval
         ),
         flag(
             "ledger.unsigned",
-            "Whether records are neither signed nor verified: whoever can write to the folder can then order moves.",
+            "Whether to leave records unsigned and unverified; anyone who can write to the folder can then order moves",
             \.ledger.unsigned
         ),
         optionalText(
             "ledger.marks",
-            "The local file of how far an agent or controller has seen the ledger; by default "
-                + "/var/lib/evenkeel/marks-WRITER.json.",
+            "Local file that records how far an agent or controller has read the ledger (default: "
+                + "/var/lib/evenkeel/marks-WRITER.json)",
             \.ledger.marks
         ),
-        duration("sampling.interval", "How often an agent samples its host's load.", \.sampling.interval),
+        duration("sampling.interval", "Interval at which an agent samples the load of its host", \.sampling.interval),
         optionalText(
             "sampling.cgroup",
-            "The control group that bounds this host's CPU and memory, where it is not the whole machine.",
+            "Control group that limits the CPU and memory of this host (default: none, the whole machine)",
             \.sampling.cgroup
         ),
         key(
             "hypervisor.uri",
-            "The libvirt URI of this host's hypervisor.",
+            "libvirt URI of this host's hypervisor",
             \.hypervisorURI,
             parse: parseText,
             show: { $0 }
         ),
-        duration("migration.time_limit", "The longest that a migration may take.", \.migration.timeLimit),
-        duration("migration.stall_limit", "The longest that a migration may send nothing.", \.migration.stallLimit),
-        duration("migration.max_downtime", "The downtime at which pre-copy may stop the VM.", \.migration.maxDowntime),
+        duration("migration.time_limit", "Maximum duration of a migration", \.migration.timeLimit),
+        duration(
+            "migration.stall_limit",
+            "Maximum time for which a migration may send nothing",
+            \.migration.stallLimit
+        ),
+        duration(
+            "migration.max_downtime",
+            "Maximum expected downtime at which pre-copy may stop the VM",
+            \.migration.maxDowntime
+        ),
         path(
             "migration.sealed_folder",
-            "A folder in memory (tmpfs), for VMs' images in the clear during sealed moves; it needs room for one.",
+            "Folder in memory (tmpfs) for the unencrypted VM image of a sealed move; must have room for one image",
             \.migration.sealedFolder
         ),
         optionalPath(
             "migration.sealed_storage",
-            "A folder on storage that all hosts share, for encrypted images; by default 'sealed' in ledger.folder.",
+            "Folder on storage shared by all hosts, for encrypted VM images (default: 'sealed' in ledger.folder)",
             \.migration.sealedStorage
         ),
     ]
@@ -158,28 +178,28 @@ extension SettingKey {
     private static let escort: [SettingKey] = [
         optionalPath(
             "escort.psk_file",
-            "A file with pre-shared keys, used for the mesh in place of certificates. Weaker: see docs/escort.md.",
+            "File with pre-shared keys for the mesh; weaker than certificates, see docs/escort.md (default: none)",
             \.escort.pskFile
         ),
         optionalText(
             "escort.vici",
-            "The vici socket of strongSwan's charon; by default swanctl's own.",
+            "vici socket of strongSwan's charon (default: that of swanctl)",
             \.escort.viciSocket
         ),
         path(
             "escort.folder",
-            "Where the agent puts the strongSwan configuration that it generates; swanctl.conf must include it.",
+            "Folder for the generated strongSwan configuration; swanctl.conf must include it",
             \.escort.folder
         ),
         flag(
             "escort.own_charon",
-            "Whether charon serves nobody else: the generated file is then all that is loaded.",
+            "Whether charon serves only Evenkeel; it then loads nothing but the generated configuration",
             \.escort.ownCharon
         ),
         hostChannels,
         key(
             "escort.minimum_suite",
-            "The weakest encryption accepted: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or ")).",
+            "Weakest encryption to accept: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or "))",
             \.escort.minimumSuite,
             parse: parseName,
             show: { $0.rawValue }
@@ -194,21 +214,21 @@ extension SettingKey {
         ),
         key(
             "escort.ssh_uri",
-            "The libvirt URI of a peer over ssh, for the channel ssh: qemu+ssh://root@{address}/system.",
+            "libvirt URI of a peer for the channel ssh, such as qemu+ssh://root@{address}/system (default: none)",
             \.escort.sshURI,
             parse: { text throws(ValueError) in try parseSSHURI(text) },
             show: { $0 }
         ),
         key(
             "escort.migration_ports",
-            "The ports on which this host's hypervisor takes migrations (qemu.conf: migration_port_min, _max).",
+            "Port range on which the hypervisor accepts migrations (qemu.conf: migration_port_min, migration_port_max)",
             \.escort.migrationPorts,
             parse: parsePorts,
             show: { "\($0.lowerBound)-\($0.upperBound)" }
         ),
         flag(
             "escort.allow_plain",
-            "Whether this host takes part in a move in the clear that is asked for by name; for benchmarks.",
+            "Whether this host allows an unprotected move that is requested explicitly, for benchmarks",
             \.escort.allowPlain
         ),
     ]
@@ -216,61 +236,69 @@ extension SettingKey {
     private static let policy: [SettingKey] = [
         key(
             "policy.mode",
-            "off: no plans; advise: it is said what would move; manual: moves are recommended, evenkeel plan --apply "
-                + "makes them; automatic: they are made.",
+            "Operating mode: off (no plans), advise (report what would move), manual (recommend moves, which 'evenkeel "
+                + "plan --apply' makes) or automatic (make moves)",
             \.policy.mode,
             parse: parseName,
             show: { $0.rawValue }
         ),
-        duration("policy.decision_interval", "How often the controller decides.", \.decisionInterval),
-        share("policy.cpu.upper", "A host above this share of its CPU is overloaded.", \.policy.cpu.upper),
-        share("policy.cpu.lower", "A host at or below this share of its CPU is light.", \.policy.cpu.lower),
-        share("policy.memory.upper", "A host above this share of its memory is overloaded.", \.policy.memory.upper),
+        duration("policy.decision_interval", "Interval between the controller's decisions", \.decisionInterval),
+        share("policy.cpu.upper", "Share of its CPU above which a host is overloaded", \.policy.cpu.upper),
+        share("policy.cpu.lower", "Share of its CPU up to which a host is lightly loaded", \.policy.cpu.lower),
+        share("policy.memory.upper", "Share of its memory above which a host is overloaded", \.policy.memory.upper),
         share(
             "policy.memory.lower",
-            "A host at or below this share of its memory is light; the strategies threshold and pull fill no other.",
+            "Share of its memory up to which a host is lightly loaded: the only targets of strategies threshold and pull",
             \.policy.memory.lower
         ),
         count(
             "policy.overload_samples",
-            "So many samples of the window must be above a threshold.",
+            "Number of samples in overload_window that must be above the threshold",
             \.policy.overloadSamples
         ),
-        count("policy.overload_window", "So many of the last samples are looked at.", \.policy.overloadWindow),
+        count("policy.overload_window", "Number of latest samples to check for overload", \.policy.overloadWindow),
         duration(
             "policy.short_window",
-            "A host is overloaded only if its mean over this time is above a threshold, and",
+            "Short window: the mean load over it must exceed the threshold",
             \.policy.shortWindow
         ),
         duration(
             "policy.long_window",
-            "in this time, or since its last move, it was above for at least lasting_share.",
+            "Long window, at most back to the last move: the share of samples above the threshold must reach lasting_share",
             \.policy.longWindow
         ),
-        share("policy.lasting_share", "See long_window.", \.policy.lastingShare),
+        share(
+            "policy.lasting_share",
+            "Share of the samples in long_window that must be above the threshold",
+            \.policy.lastingShare
+        ),
         share(
             "policy.hysteresis",
-            "An overloaded host stays so until it is below the threshold by this share.",
+            "Margin below the threshold to which the load must fall before a host is no longer overloaded",
             \.policy.hysteresis
         ),
-        duration("policy.forecast", "A trend of the long window is carried on for this time.", \.policy.forecast),
-        duration("policy.stale_after", "A host without a sample for this long is left out.", \.policy.staleAfter),
+        duration("policy.forecast", "How far ahead the trend of the long window is extrapolated", \.policy.forecast),
+        duration(
+            "policy.stale_after",
+            "Age of its newest sample above which a host is neither source nor target",
+            \.policy.staleAfter
+        ),
         duration(
             "policy.cooldown",
-            "A VM stays put for this long after a move, or after one that failed.",
+            "Time for which a VM stays where it is after a move, successful or failed",
             \.policy.cooldown
         ),
         duration(
             "policy.no_return",
-            "A VM does not go back within this time to a host that it left.",
+            "Time for which a VM does not return to a host it left",
             \.policy.noReturn
         ),
         channels,
-        count("policy.moves_per_host", "So many moves at once may one host take part in.", \.policy.movesPerHost),
-        count("policy.moves_in_all", "So many moves at once may run in the fleet.", \.policy.movesInAll),
+        count("policy.moves_per_host", "Maximum number of simultaneous moves per host", \.policy.movesPerHost),
+        count("policy.moves_in_all", "Maximum number of simultaneous moves in the fleet", \.policy.movesInAll),
         duration(
             "policy.order_lifetime",
-            "An order that no agent has begun within this time is void.",
+            "Time after which an order that has not started expires",
             \.policy.orderLifetime
         ),
     ]
@@ -278,7 +306,7 @@ extension SettingKey {
     private static let hostChannels: SettingKey = {
         var setting = key(
             "escort.channels",
-            "The channels this host has been set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", ")).",
+            "Channels this host is set up for: \(Channel.protected.map(\.rawValue).joined(separator: ", "))",
             \.escort.channels,
             parse: parseChannels,
             show: { $0.map(\.rawValue).joined(separator: ", ") }
@@ -290,8 +318,8 @@ extension SettingKey {
     private static let channels: SettingKey = {
         var setting = key(
             "policy.channels",
-            "The channels that the controller may choose, the preferred one first: of these the first that both hosts "
-                + "have, unless another has been half as fast again on the way.",
+            "Channels the controller may choose, in order of preference: the first that both hosts have, unless another "
+                + "was measured to be at least 1.5 times as fast",
             \.policy.channels,
             parse: parseChannels,
             show: { $0.map(\.rawValue).joined(separator: ", ") }
@@ -303,56 +331,56 @@ extension SettingKey {
     private static let planning: [SettingKey] = [
         key(
             "policy.strategy",
-            "How plans are found: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")).",
+            "Planning strategy: \(Strategy.allCases.map(\.rawValue).joined(separator: ", "))",
             \.policy.planning.strategy,
             parse: parseName,
             show: { $0.rawValue }
         ),
         key(
             "policy.aggressiveness",
-            "1: only what rules and maintenance ask for; 2: overload too; 3 to 5: balance, ever smaller gains.",
+            "Level from 1 to 5: 1 (only rules and maintenance), 2 (also overload), 3 to 5 (also balance, for ever smaller gains)",
             \.policy.planning.aggressiveness,
             parse: parseLevel,
             show: { String($0) }
         ),
         key(
             "policy.max_moves",
-            "At most so many moves in one plan; by default any number.",
+            "Maximum number of moves in a plan (default: no limit)",
             \.policy.planning.maxMoves,
             parse: { text throws(ValueError) in try parseCount(text) },
             show: { $0.map { String($0) } }
         ),
         key(
             "policy.memory_limit",
-            "No plan fills a host's memory above this; above 1 it is overcommitted.",
+            "Share of a host's memory that a plan may fill; above 1: overcommit",
             \.policy.planning.memoryLimit,
             parse: parseRatio,
             show: format(number:)
         ),
         key(
             "policy.vcpus_per_cpu",
-            "No plan gives a host more VCPUs for each of its CPUs; by default any number.",
+            "Maximum number of VCPUs per CPU of a host (default: no limit)",
             \.policy.planning.vcpusPerCPU,
             parse: { text throws(ValueError) in try parseRatio(text) },
             show: { $0.map { format(number: $0) } }
         ),
         key(
             "policy.reserve_hosts",
-            "So many hosts may fail and their VMs still find room.",
+            "Number of host failures to tolerate: the VMs of the failed hosts must fit on the others",
             \.policy.planning.reserveHosts,
             parse: parseNumber,
             show: { String($0) }
         ),
         key(
             "policy.bandwidth",
-            "What a migration gets between two hosts under its escort.",
+            "Assumed migration bandwidth between two hosts until it has been measured",
             \.policy.planning.bandwidth,
             parse: parseBandwidth,
             show: format(bandwidth:)
         ),
         duration(
             "policy.horizon",
-            "How long a balance is expected to last: what a move gains, it gains over this time.",
+            "Time over which the gain of a move is weighed against its cost",
             \.policy.planning.horizon
         ),
         weight("cpu", \.policy.planning.weights.cpu),
@@ -368,7 +396,7 @@ extension SettingKey {
     ) -> SettingKey {
         key(
             "policy.weights.\(resource)",
-            "How much the spread of \(resource) over the hosts counts.",
+            "Weight of the spread of \(resource) across the hosts",
             field,
             parse: parseWeight,
             show: format(number:)

@@ -2,10 +2,11 @@
 import Fleet
 
 extension Settings {
-    /// A configuration file with every key, its meaning and this value; keys that are unset are commented out.
+    /// Returns a configuration file with every key, its meaning and this value; keys that are unset are commented out.
     public func documentedFile() -> String {
         var lines = [
-            "# Evenkeel's configuration. Flags (--set key=value) go over the environment, which goes over this file."
+            "# Configuration of Evenkeel. Flags (--set key=value) override environment variables (in brackets), which override this file.",
+            "",
         ]
         var section: [Substring] = []
         for key in SettingKey.all {
@@ -23,9 +24,12 @@ extension Settings {
             lines.append("\(indent)\(value == nil ? "# " : "")\(parts.last ?? ""): \(value ?? "…")")
         }
         lines.append(
-            "\n# The hosts of the fleet: name, address on the LAN, inner address (exists only inside the tunnels),"
+            """
+
+            # Hosts of the fleet. address: on the LAN; inner_address: exists only inside the tunnels; libvirt_uri: for the
+            # other hosts (default: qemu+tls://NAME/system); mode: active (default) or maintenance (its VMs leave).
+            """
         )
-        lines.append("# the libvirt URI under which the others reach it; mode: maintenance empties it.")
         lines.append("hosts:\(inventory.hosts.isEmpty ? " []" : "")")
         for host in inventory.hosts {
             lines.append("  - name: \(Self.yaml(host.name.rawValue))")
@@ -35,11 +39,14 @@ extension Settings {
             if policy.maintenance.contains(host.name) { lines.append("    mode: maintenance") }
         }
         lines.append(
-            "\n# Rules on where VMs, named by uuid or name, may be: together, apart (of each other); onlyOn, neverOn,"
+            """
+
+            # Placement rules for VMs, by name or UUID. kind: together or apart (on the same or on different hosts);
+            # onlyOn, neverOn or preferably (on the given hosts). Examples:
+            #   - {name: web, kind: apart, vms: [web-1, web-2]}
+            #   - {name: licence, kind: onlyOn, vms: [db], hosts: [h1, h2]}
+            """
         )
-        lines.append("# preferably (hosts). For example:")
-        lines.append("#   - {name: web, kind: apart, vms: [web-1, web-2]}")
-        lines.append("#   - {name: licence, kind: onlyOn, vms: [db], hosts: [h1, h2]}")
         lines.append("rules:\(policy.rules.isEmpty ? " []" : "")")
         for rule in policy.rules {
             let hosts = rule.hosts.isEmpty ? "" : ", hosts: \(Self.yaml(rule.hosts.map(\.rawValue)))"

@@ -21,7 +21,7 @@ extension Settings {
             switch entry.texts["mode"] ?? "active" {
             case "active": break
             case "maintenance": policy.maintenance.insert(name)
-            case let other: throw entry.refusal("mode", "'\(other)' is neither active nor maintenance")
+            case let other: throw entry.refusal("mode", "'\(other)' is not active or maintenance")
             }
         }
     }
@@ -33,7 +33,7 @@ extension Settings {
             let kindName = try entry.text("kind")
             guard let kind = PlacementRule.Kind(rawValue: kindName) else {
                 let known = PlacementRule.Kind.allCases.map(\.rawValue).joined(separator: ", ")
-                throw entry.refusal("kind", "'\(kindName)' is none of \(known)")
+                throw entry.refusal("kind", "'\(kindName)' is not one of \(known)")
             }
             let rule = PlacementRule(
                 name: try entry.text("name"),
@@ -43,13 +43,16 @@ extension Settings {
             )
             let isAmongVMs = kind == .together || kind == .apart
             guard rule.vms.count >= (isAmongVMs ? 2 : 1) else {
-                throw entry.refusal("vms", isAmongVMs ? "two VMs at least are wanted" : "a VM at least is wanted")
+                throw entry.refusal("vms", isAmongVMs ? "needs at least two VMs" : "needs at least one VM")
             }
             guard rule.hosts.isEmpty == isAmongVMs else {
-                throw entry.refusal("hosts", isAmongVMs ? "a rule '\(kind)' has no hosts" : "a host at least is wanted")
+                throw entry.refusal(
+                    "hosts",
+                    isAmongVMs ? "a rule of kind '\(kind)' has no hosts" : "needs at least one host"
+                )
             }
             guard !policy.rules.contains(where: { $0.name == rule.name }) else {
-                throw entry.refusal("name", "'\(rule.name)' is there twice")
+                throw entry.refusal("name", "'\(rule.name)' is listed twice")
             }
             policy.rules.append(rule)
         }
@@ -59,7 +62,7 @@ extension Settings {
         if case .sequence(let list) = node { return Array(list) }
         if case .scalar(let scalar) = node, scalar.string.isEmpty || scalar.string == "null" { return [] }
         let origin = "\(file):\(node.mark?.line ?? 0)"
-        throw SettingsError(origin: origin, key: key, reason: "a list is wanted here")
+        throw SettingsError(origin: origin, key: key, reason: "must be a list")
     }
 
     static let hostKeys = ["name", "address", "inner_address", "libvirt_uri", "mode"]
@@ -80,19 +83,19 @@ private struct ListEntry {
             throw SettingsError(
                 origin: origin,
                 key: key,
-                reason: "a mapping with \(known.joined(separator: ", ")) is wanted here"
+                reason: "must be a mapping of \(known.joined(separator: ", "))"
             )
         }
         for (name, value) in mapping {
             let origin = "\(file):\(name.mark?.line ?? 0)"
             guard let name = name.string else {
-                throw SettingsError(origin: origin, key: key, reason: "a key that is no text")
+                throw SettingsError(origin: origin, key: key, reason: "its keys must be strings")
             }
             guard known.contains(name) else {
                 throw SettingsError(
                     origin: origin,
                     key: "\(key).\(name)",
-                    reason: "unknown key; there are \(known.joined(separator: ", "))"
+                    reason: "unknown key; known keys are \(known.joined(separator: ", "))"
                 )
             }
             let list = value.sequence.map { $0.compactMap(\.scalar?.string) }
@@ -104,14 +107,14 @@ private struct ListEntry {
                 throw SettingsError(
                     origin: origin,
                     key: "\(key).\(name)",
-                    reason: "a text, or a list of texts, is wanted"
+                    reason: "must be a string or a list of strings"
                 )
             }
         }
     }
 
     func text(_ name: String) throws(SettingsError) -> String {
-        guard let text = texts[name], !text.isEmpty else { throw refusal(name, "it is missing") }
+        guard let text = texts[name], !text.isEmpty else { throw refusal(name, "is missing") }
         return text
     }
 

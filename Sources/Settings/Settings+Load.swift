@@ -19,13 +19,17 @@ extension Settings {
         for (variable, value) in environment.sorted(by: { $0.key < $1.key })
         where variable.hasPrefix("EVENKEEL_") && variable != configurationVariable {
             guard let key = SettingKey.all.first(where: { $0.variable == variable }) else {
-                throw SettingsError(origin: "environment", key: variable, reason: "no key has this variable")
+                throw SettingsError(
+                    origin: "environment",
+                    key: variable,
+                    reason: "unknown variable; 'evenkeel configuration' prints all of them"
+                )
             }
             try settings.set(key, to: value, origin: "environment")
         }
         for flag in flags {
             guard let split = flag.firstIndex(of: "=") else {
-                throw SettingsError(origin: "--set", key: flag, reason: "it is not of the form key=value")
+                throw SettingsError(origin: "--set", key: flag, reason: "not of the form key=value")
             }
             let path = String(flag[..<split])
             guard let key = SettingKey.all.first(where: { $0.path == path }) else {
@@ -76,7 +80,7 @@ extension Settings {
             if key.isList, case .sequence(let list) = node {
                 let parts = list.compactMap(\.scalar?.string)
                 guard parts.count == list.count else {
-                    throw SettingsError(origin: origin, key: path, reason: "a list of texts is wanted here")
+                    throw SettingsError(origin: origin, key: path, reason: "must be a list of strings")
                 }
                 try set(key, to: parts.joined(separator: ","), origin: origin)
                 return
@@ -85,7 +89,7 @@ extension Settings {
                 throw SettingsError(
                     origin: origin,
                     key: path,
-                    reason: "one value is wanted here, not a list or mapping"
+                    reason: "must be a single value, not a list or mapping"
                 )
             }
             try set(key, to: scalar.string, origin: origin)
@@ -101,11 +105,11 @@ extension Settings {
         guard case .mapping(let mapping) = node else {
             // An empty section, all of its keys commented out, is as good as none.
             if case .scalar(let scalar) = node, scalar.string.isEmpty || scalar.string == "null" { return }
-            throw SettingsError(origin: origin, key: path, reason: "keys are wanted here")
+            throw SettingsError(origin: origin, key: path, reason: "must be a mapping of keys to values")
         }
         for (name, value) in mapping {
             guard let name = name.string else {
-                throw SettingsError(origin: origin, key: path, reason: "a key that is no text")
+                throw SettingsError(origin: origin, key: path, reason: "its keys must be strings")
             }
             try apply(value, path: path.isEmpty ? name : "\(path).\(name)", file: file)
         }
@@ -121,16 +125,16 @@ extension Settings {
         }
         for (name, thresholds) in [("cpu", policy.cpu), ("memory", policy.memory)]
         where thresholds.lower > thresholds.upper {
-            throw refuse("policy.\(name).lower", "it is above policy.\(name).upper")
+            throw refuse("policy.\(name).lower", "must not be above policy.\(name).upper")
         }
         guard policy.overloadSamples <= policy.overloadWindow else {
-            throw refuse("policy.overload_samples", "it is above policy.overload_window")
+            throw refuse("policy.overload_samples", "must not be above policy.overload_window")
         }
         guard policy.shortWindow <= policy.longWindow else {
-            throw refuse("policy.short_window", "it is above policy.long_window")
+            throw refuse("policy.short_window", "must not be above policy.long_window")
         }
         guard policy.staleAfter >= sampling.interval else {
-            throw refuse("policy.stale_after", "it is below sampling.interval: every host would be stale")
+            throw refuse("policy.stale_after", "must not be below sampling.interval: every host would be stale")
         }
         for host in inventory.hosts where host.libvirtURI.contains("+tcp://") {
             // TCP carries definitions with their secrets and asks nobody who he is: only inside the tunnel.
@@ -144,13 +148,13 @@ extension Settings {
         let known = Set(inventory.hosts.map(\.name))
         for rule in policy.rules {
             if let host = rule.hosts.first(where: { !known.contains($0) }) {
-                throw refuse("rules", "rule \(rule.name) names host \(host), which is not in hosts")
+                throw refuse("rules", "rule '\(rule.name)' names host '\(host)', which is not in 'hosts'")
             }
         }
         var seen: Set<String> = []
         for host in inventory.hosts {
             for value in [host.name.rawValue, host.address, host.innerAddress] where !seen.insert(value).inserted {
-                throw refuse("hosts", "'\(value)' is there twice")
+                throw refuse("hosts", "'\(value)' is listed twice")
             }
         }
     }

@@ -15,7 +15,7 @@ func parseDuration(_ text: String) throws(ValueError) -> Duration {
         guard milliseconds >= 1, milliseconds < 1e13 else { break }
         return .milliseconds(Int64(milliseconds.rounded()))
     }
-    throw ValueError(reason: "'\(text)' is no duration above zero such as 300ms, 5s, 10min or 1h")
+    throw ValueError(reason: "'\(text)' is not a duration above zero, such as 300ms, 5s, 10min or 1h")
 }
 
 func format(_ duration: Duration) -> String {
@@ -34,7 +34,7 @@ func parseSize(_ text: String) throws(ValueError) -> UInt64 {
         guard !overflow else { break }
         return bytes
     }
-    throw ValueError(reason: "'\(text)' is no size above zero such as 16MiB")
+    throw ValueError(reason: "'\(text)' is not a size above zero, such as 16MiB")
 }
 
 func format(size: UInt64) -> String {
@@ -48,7 +48,7 @@ func format(size: UInt64) -> String {
 func parseShare(_ text: String) throws(ValueError) -> Double {
     let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
     guard let number, number > 0, number <= 1 else {
-        throw ValueError(reason: "'\(text)' is no share above 0 and at most 1, such as 80% or 0.8")
+        throw ValueError(reason: "'\(text)' is not a share above 0 and up to 1, such as 80% or 0.8")
     }
     return number
 }
@@ -61,7 +61,7 @@ func format(share: Double) -> String {
 
 func parseCount(_ text: String) throws(ValueError) -> Int {
     guard let number = Int(text), number > 0, number <= 1_000_000 else {
-        throw ValueError(reason: "'\(text)' is no whole number above zero")
+        throw ValueError(reason: "'\(text)' is not a whole number from 1 to 1000000")
     }
     return number
 }
@@ -69,14 +69,14 @@ func parseCount(_ text: String) throws(ValueError) -> Int {
 /// A whole number from 0 on.
 func parseNumber(_ text: String) throws(ValueError) -> Int {
     guard let number = Int(text), number >= 0, number <= 1_000_000 else {
-        throw ValueError(reason: "'\(text)' is no whole number from 0 on")
+        throw ValueError(reason: "'\(text)' is not a whole number from 0 to 1000000")
     }
     return number
 }
 
 func parseLevel(_ text: String) throws(ValueError) -> Int {
     guard let level = Int(text), (1...5).contains(level) else {
-        throw ValueError(reason: "'\(text)' is no level from 1 to 5")
+        throw ValueError(reason: "'\(text)' is not a level from 1 to 5")
     }
     return level
 }
@@ -85,14 +85,14 @@ func parseLevel(_ text: String) throws(ValueError) -> Int {
 func parseRatio(_ text: String) throws(ValueError) -> Double {
     let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
     guard let number, number > 0, number <= 100 else {
-        throw ValueError(reason: "'\(text)' is no ratio above 0, such as 1, 1.5 or 150%")
+        throw ValueError(reason: "'\(text)' is not a ratio above 0 and up to 100, such as 1, 1.5 or 150%")
     }
     return number
 }
 
 func parseWeight(_ text: String) throws(ValueError) -> Double {
     guard let number = Double(text), number >= 0, number <= 1000 else {
-        throw ValueError(reason: "'\(text)' is no weight from 0 to 1000")
+        throw ValueError(reason: "'\(text)' is not a weight from 0 to 1000")
     }
     return number
 }
@@ -108,7 +108,7 @@ func parseBandwidth(_ text: String) throws(ValueError) -> Double {
         guard let number = Double(text.dropLast(unit.count)), number > 0, number <= 1e6 else { break }
         return number * factor / 8
     }
-    throw ValueError(reason: "'\(text)' is no bandwidth such as 1Gbit or 500Mbit")
+    throw ValueError(reason: "'\(text)' is not a bandwidth, such as 1Gbit or 500Mbit")
 }
 
 /// What is read back to the same value: the shortest of the numbers around, as each step of reckoning is rounded.
@@ -123,7 +123,7 @@ func format(bandwidth: Double) -> String {
 /// One of the names of an enumeration.
 func parseName<Names: RawRepresentable<String> & CaseIterable>(_ text: String) throws(ValueError) -> Names {
     guard let value = Names(rawValue: text) else {
-        throw ValueError(reason: "'\(text)' is none of \(Names.allCases.map(\.rawValue).joined(separator: ", "))")
+        throw ValueError(reason: "'\(text)' is not one of \(Names.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     return value
 }
@@ -135,9 +135,11 @@ func parseChannels(_ text: String) throws(ValueError) -> [Channel] {
         let channel: Channel = try parseName(String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()))
         // Nothing may fall back to it: it is asked for by name, run by run.
         guard channel != .plain else {
-            throw ValueError(reason: "'plain' protects nothing, and no policy can choose it ('evenkeel migrate' can)")
+            throw ValueError(
+                reason: "'plain' is unprotected: no policy can choose it, only 'evenkeel migrate --channel plain'"
+            )
         }
-        guard !channels.contains(channel) else { throw ValueError(reason: "'\(channel.rawValue)' is there twice") }
+        guard !channels.contains(channel) else { throw ValueError(reason: "'\(channel.rawValue)' is listed twice") }
         channels.append(channel)
     }
     return channels
@@ -147,17 +149,17 @@ func parseBool(_ text: String) throws(ValueError) -> Bool {
     switch text {
     case "true": return true
     case "false": return false
-    default: throw ValueError(reason: "'\(text)' is neither true nor false")
+    default: throw ValueError(reason: "'\(text)' is not true or false")
     }
 }
 
 func parseText(_ text: String) throws(ValueError) -> String {
-    guard !text.isEmpty else { throw ValueError(reason: "it is empty") }
+    guard !text.isEmpty else { throw ValueError(reason: "must not be empty") }
     return text
 }
 
 func parsePath(_ text: String) throws(ValueError) -> String {
-    guard text.hasPrefix("/") else { throw ValueError(reason: "'\(text)' is no absolute path") }
+    guard text.hasPrefix("/") else { throw ValueError(reason: "'\(text)' is not an absolute path") }
     return text
 }
 
@@ -165,7 +167,7 @@ func parsePath(_ text: String) throws(ValueError) -> String {
 func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
     let ends = text.split(separator: "-").compactMap { Int($0) }
     guard ends.count == 2, (1024...65535).contains(ends[0]), (ends[0]...65535).contains(ends[1]) else {
-        throw ValueError(reason: "'\(text)' is no range of ports such as 49152-49215")
+        throw ValueError(reason: "'\(text)' is not a port range, such as 49152-49215")
     }
     return ends[0]...ends[1]
 }
@@ -173,10 +175,10 @@ func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
 /// A libvirt URI over ssh that asks who the peer is.
 func parseSSHURI(_ text: String) throws(ValueError) -> String {
     guard text.contains("+ssh://"), text.contains("{address}") else {
-        throw ValueError(reason: "'\(text)' is no URI such as qemu+ssh://root@{address}/system")
+        throw ValueError(reason: "'\(text)' is not a URI such as qemu+ssh://root@{address}/system")
     }
     guard !text.contains("no_verify=") else {
-        throw ValueError(reason: "'\(text)' would talk to anybody (no_verify)")
+        throw ValueError(reason: "'\(text)' does not verify the peer: remove no_verify")
     }
     return text
 }

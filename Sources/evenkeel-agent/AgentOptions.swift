@@ -13,7 +13,7 @@ struct AgentOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The configuration file (default: \(Settings.defaultFile), if it is there).",
+            "Configuration file (default: \(Settings.defaultFile), if it exists)",
             valueName: "file"
         )
     )
@@ -21,7 +21,10 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Set one key over file and environment; may be repeated.", valueName: "key=value")
+        help: ArgumentHelp(
+            "Set one configuration key; overrides the environment and the file (repeatable)",
+            valueName: "key=value"
+        )
     )
     var set: [String] = []
 
@@ -33,7 +36,7 @@ struct AgentOptions: ParsableArguments {
             throw SettingsError(
                 origin: "hosts",
                 key: "",
-                reason: "this host, '\(host)', is not listed (see key 'host')"
+                reason: "this host, '\(host)', is not listed; add it, or set the key 'host' to its name"
             )
         }
         return (settings, host)
@@ -81,7 +84,7 @@ struct AgentOptions: ParsableArguments {
             throw SettingsError(
                 origin: folder,
                 key: "identity.folder",
-                reason: "it is the identity of \(identity.name), not of this host, '\(host)'"
+                reason: "the folder holds the identity of \(identity.name), but this host is '\(host)'"
             )
         }
         return identity
@@ -95,7 +98,11 @@ struct AgentOptions: ParsableArguments {
         } else if let identity {
             credentials = try CertificateCredentials(identity)
         } else {
-            throw SettingsError(origin: folder, key: "identity.folder", reason: "this host has no identity")
+            throw SettingsError(
+                origin: folder,
+                key: "identity.folder",
+                reason: "this host has no identity; create one with 'evenkeel host add'"
+            )
         }
         return Mesh(
             local: host,

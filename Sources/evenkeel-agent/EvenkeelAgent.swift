@@ -5,10 +5,10 @@ import ArgumentParser
 struct EvenkeelAgent: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evenkeel-agent",
-        abstract: "The agent of one hypervisor host: samples its load and carries out orders.",
+        abstract: "Agent of a hypervisor host: samples its load and carries out orders",
         discussion: """
-            It listens on nothing: it meets the controller in the ledger. Needs root, libvirtd and strongSwan. \
-            'evenkeel configuration' prints every key of the configuration with its meaning.
+            Opens no port: agents and controller communicate only through the ledger. Requires root, libvirtd and \
+            strongSwan. 'evenkeel configuration' prints and explains every configuration key.
             """,
         subcommands: [RunCommand.self, MeshCommand.self],
         defaultSubcommand: RunCommand.self

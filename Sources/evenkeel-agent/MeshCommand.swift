@@ -9,16 +9,16 @@ import Settings
 struct MeshCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh",
-        abstract: "Show this host's tunnels and what its gates dropped, or remove both.",
-        discussion: "The agent makes them when it starts, and makes sure of them while it runs."
+        abstract: "Show this host's tunnels and the packets its gates dropped, or remove both",
+        discussion: "The agent creates them at start and re-applies them while it runs."
     )
 
     @OptionGroup var options: AgentOptions
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
-    @Flag(help: "Remove tunnels, gates, routes and inner address from this host; stop the agent first.")
+    @Flag(help: "Remove tunnels, gates, routes and inner address from this host; stop the agent first")
     var remove = false
 
     private struct View: Encodable {
@@ -40,7 +40,7 @@ struct MeshCommand: AsyncParsableCommand {
             }
             try await mesh.remove()
             withExtendedLifetime(lock) {}
-            print("The mesh of \(host) is removed: moves to and from it are refused.")
+            print("\(host): mesh removed; moves to and from this host are refused")
             return
         }
         try await mesh.observe(settings.inventory)
@@ -53,7 +53,7 @@ struct MeshCommand: AsyncParsableCommand {
             for peer in view.peers { print(Self.line(peer)) }
             let gates = view.gates
             print(
-                "dropped at the gates: \(gates.inbound.packets) packets in, \(gates.outbound.packets) out, "
+                "gates: \(gates.inbound.packets) packets dropped inbound, \(gates.outbound.packets) outbound, "
                     + "\(gates.forwarded.packets) forwarded"
             )
         }
@@ -63,7 +63,7 @@ struct MeshCommand: AsyncParsableCommand {
         guard peer.isUp, let sa = peer.association else {
             return "\(peer.peer): down\(peer.trouble.map { ", \($0)" } ?? "")"
         }
-        let age = peer.ageSeconds.map { ", \($0) s old" } ?? ""
+        let age = peer.ageSeconds.map { ", age \($0) s" } ?? ""
         let bytes = "\(peer.inbound?.bytes ?? 0) bytes in, \(peer.outbound?.bytes ?? 0) out"
         return "\(peer.peer): up, \(sa.suite), \(sa.mode), ESP in \(sa.implementation)\(age), \(bytes)"
     }

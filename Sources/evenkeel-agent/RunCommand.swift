@@ -14,10 +14,10 @@ import Settings
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Run the agent until SIGINT or SIGTERM (the default).",
+        abstract: "Run the agent until SIGINT or SIGTERM",
         discussion: """
-            Stopping it cuts nothing: a migration under way goes on in libvirt, and the agent, started again, finds out \
-            what became of it. Tunnels and gates stay as they are.
+            Stopping the agent interrupts nothing: a running migration continues in libvirt, and the agent finds out its \
+            outcome when it runs again. Tunnels and gates remain in place.
             """
     )
 
@@ -25,8 +25,8 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Record what the agent is told and what it does, for 'evenkeel replay'. Where the file is there, FILE.2 "
-                + "and so on is written. What cannot be written ends the recording, not the agent.",
+            "Record the agent's input and actions for 'evenkeel replay'. If the file exists, FILE.2, FILE.3 and so on "
+                + "are used. A write error ends the recording, not the agent.",
             valueName: "file"
         )
     )
@@ -90,8 +90,8 @@ struct RunCommand: AsyncParsableCommand {
                 origin: settings.identity.folder,
                 key: "identity.folder",
                 reason:
-                    "without an identity records cannot be signed; 'evenkeel host add' makes one, or ledger.unsigned "
-                    + "does without on every host"
+                    "records cannot be signed without an identity; create one with 'evenkeel host add', or set "
+                    + "ledger.unsigned on every host"
             )
         }
         return SharedLog(

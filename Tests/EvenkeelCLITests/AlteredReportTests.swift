@@ -36,7 +36,7 @@ import Testing
             for arguments in [["verify"], ["verify", "o1"]] {
                 let result = try await site.run(arguments)
                 #expect(result.exitCode == 1, "\(result)")
-                #expect(result.standardOutput.contains("ledger: REFUSED: reports: "), "\(result)")
+                #expect(result.standardOutput.contains("ledger: REJECTED: reports: "), "\(result)")
                 #expect(result.standardOutput.contains("its signature does not verify"), "\(result)")
             }
         }

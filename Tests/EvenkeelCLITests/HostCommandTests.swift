@@ -54,6 +54,6 @@ import Testing
         )
         #expect(!FileManager.default.fileExists(atPath: "\(parent)/h5"))
         let told = try await add("h5", "10.78.0.77", "--inner-address", "10.79.0.5")
-        #expect(told.exitCode == 0 && told.standardOutput.contains("10.79.0.5, as asked for\n"), "\(told)")
+        #expect(told.exitCode == 0 && told.standardOutput.contains("10.79.0.5, as specified\n"), "\(told)")
     }
 }

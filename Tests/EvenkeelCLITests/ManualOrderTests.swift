@@ -4,7 +4,7 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// What an order by hand that has ended is called.
+/// How the outcome of a manual order is reported.
 @Suite struct ManualOrderTests {
     private func move(_ stage: FleetView.Stage, _ verdict: Evidence.Verdict) -> FleetView.Move {
         let now = Instant(milliseconds: 1_795_687_216_459)
@@ -32,7 +32,9 @@ import Testing
         #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .covered)) }
         let leak = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.done, .leak)) }
         let text = try #require(leak).description
-        for word in ["web1 runs on h2", "LEAK", "evenkeel verify o1", "tls between h1 and h2 is closed"] {
+        for word in [
+            "web1: moved h1 → h2 (evidence: leak)", "LEAK", "evenkeel verify o1", "tls between h1 and h2 is closed",
+        ] {
             #expect(text.contains(word), "\(text)")
         }
         // What a failure asks a person to do is not lost beside it.

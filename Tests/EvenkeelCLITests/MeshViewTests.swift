@@ -108,7 +108,7 @@ struct MeshViewTests {
         let samples = [sample("h1", up), sample("h2", down, secondsAgo: 91)]
         let view = MeshView(samples: samples, moves: [], hosts: hosts, at: now)
         #expect(!view.isWhole && view.silent == [HostName("h2")])
-        #expect(view.text.hasSuffix("h2: nothing heard of its tunnels; is evenkeel-agent running there?"))
+        #expect(view.text.hasSuffix("h2: no report in the last 90 s; is evenkeel-agent running there?"))
         #expect(MeshView(samples: [sample("h1", up)], moves: [], hosts: Inventory(hosts: []), at: now).isWhole)
     }
 }

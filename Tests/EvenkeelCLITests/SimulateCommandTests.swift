@@ -18,16 +18,16 @@ struct SimulateCommandTests {
     }
 
     @Test(arguments: [
-        Wrong("--rival nobody", "There is no rival 'nobody'. There are: all, nothing, threshold, pull, proxlb"),
-        Wrong("--traces /tmp --load churn", "--traces or from --load, not both"),
-        Wrong("--load nothing", "'nothing' is none of diurnal, bursty, flash-crowd, noisy-neighbour, churn, mixed"),
-        Wrong("--faults many", "'many' is none of none, light, heavy, torture"),
-        Wrong("--torture 5 --rival hbal", "--torture judges Evenkeel alone"),
-        Wrong("--torture 5 --report r.html", "--torture judges Evenkeel alone"),
-        Wrong("--torture 5 --log l", "--log and --only-faults look at one seed"),
-        Wrong("--torture 5 --only-faults 1", "--log and --only-faults look at one seed"),
-        Wrong("--torture 1 --only-faults one", "--only-faults takes numbers with commas, not 'one'"),
-        Wrong("--only-faults 1", "--only-faults goes with --torture 1"),
+        Wrong("--baseline nobody", "unknown baseline 'nobody'; choose from all, nothing, threshold, pull, proxlb"),
+        Wrong("--traces /tmp --load churn", "--traces and --load exclude each other"),
+        Wrong("--load nothing", "'nothing' is not one of diurnal, bursty, flash-crowd, noisy-neighbour, churn, mixed"),
+        Wrong("--faults many", "'many' is not one of none, light, heavy, torture"),
+        Wrong("--torture 5 --baseline hbal", "--torture tests Evenkeel alone"),
+        Wrong("--torture 5 --report r.html", "--torture tests Evenkeel alone"),
+        Wrong("--torture 5 --log l", "--log and --only-faults examine a single seed"),
+        Wrong("--torture 5 --only-faults 1", "--log and --only-faults examine a single seed"),
+        Wrong("--torture 1 --only-faults one", "--only-faults takes numbers separated by commas, not 'one'"),
+        Wrong("--only-faults 1", "--only-faults requires --torture 1"),
         Wrong("--torture 0", "--torture must be at least 1"),
         Wrong("--jobs 0", "--jobs must be 1 to 1024"),
         Wrong("--hosts 0", "--hosts must be 1 to 100000"),
@@ -36,8 +36,8 @@ struct SimulateCommandTests {
         Wrong("--hours nan", "--hours must be above 0"),
         Wrong("--mean-memory 1", "--mean-memory 1% to below 100%"),
         Wrong("--mean-memory 1e-300", "--mean-memory 1% to below 100%"),
-        Wrong("--torture 2 --hosts 50", "fleets of its own"),
-        Wrong("--torture 1 --only-faults 999", "there is none with number 999"),
+        Wrong("--torture 2 --hosts 50", "generates its own fleets"),
+        Wrong("--torture 1 --only-faults 999", "there is no fault 999"),
         Wrong("--mean-cpu 300%", "--mean-cpu must be 1% to 200%"),
         Wrong("--sample-interval 10ms", "must be at least 100ms"),
         Wrong("--planner-effort -1", "--planner-effort"),
@@ -54,7 +54,7 @@ struct SimulateCommandTests {
     @Test func aPathWithoutTracesIsNamed() async throws {
         let missing = try await Program.evenkeel(["simulate", "--traces", "/no/such/traces"])
         #expect(missing.exitCode == 1)
-        #expect(missing.standardError.contains("/no/such/traces: there is no such file or folder"))
+        #expect(missing.standardError.contains("/no/such/traces: no such file or folder"))
     }
 
     @Test func badSettingsAndUnwritableFilesAreTold() async throws {
@@ -74,7 +74,7 @@ struct SimulateCommandTests {
             let (report, log) = (folder.appendingPathComponent("r.html"), folder.appendingPathComponent("log"))
             let result = try await Program.evenkeel([
                 "simulate", "--hosts", "3", "--vms", "9", "--load", "bursty", "--hours", "1", "--planner-effort", "500",
-                "--rival", "nothing", "proxlb", "nothing", "--report", report.path, "--log", log.path,
+                "--baseline", "nothing", "proxlb", "nothing", "--report", report.path, "--log", log.path,
             ])
             #expect(result.succeeded, "\(result.standardError)")
             let output = result.standardOutput
@@ -85,7 +85,7 @@ struct SimulateCommandTests {
                     "\(output)"
                 )
             }
-            #expect(output.contains("The report: \(report.path)"))
+            #expect(output.contains("Report: \(report.path)"))
             let html = try String(contentsOf: report, encoding: .utf8)
             #expect(html.hasPrefix("<!DOCTYPE html>") && html.contains("proxlb"))
             #expect(try String(contentsOf: log, encoding: .utf8).contains("controller starts"))
@@ -108,9 +108,9 @@ struct SimulateCommandTests {
     @Test func tortureEndsWithALineThatMachinesCount() async throws {
         let result = try await Program.evenkeel(["simulate", "--torture", "1", "--seed", "9"])
         #expect(result.succeeded)
-        #expect(result.standardOutput.contains("1 seeds from 9 on: "))
+        #expect(result.standardOutput.contains("1 seed from 9: "))
         #expect(result.standardOutput.hasSuffix("1 passed, 0 failed\n"))
         let one = try await Program.evenkeel(["simulate", "--torture", "1", "--seed", "9", "--only-faults", "0"])
-        #expect(one.succeeded && one.standardOutput.hasPrefix("No promise was broken: 1 faults"))
+        #expect(one.succeeded && one.standardOutput.hasPrefix("No invariant violated: 1 faults"))
     }
 }

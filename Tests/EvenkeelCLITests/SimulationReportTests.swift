@@ -78,13 +78,13 @@ struct SimulationReportTests {
         }
         #expect(!html.contains("<rival>") && !html.contains("<nothing>") && !html.contains("<day>"))
         #expect(html.contains("a &lt;day&gt; &amp; \"night\""))
-        #expect(html.contains("&lt;rival&gt; served best of the rivals. Evenkeel left 0.25 times as much"))
+        #expect(html.contains("Best baseline: &lt;rival&gt;. Evenkeel left 0.25 times as much CPU"))
     }
 
     @Test func thePlotsAreWellFormedAndHaveALineForEachPolicy() throws {
         for title in [
-            "Demand not served, by moves made", "CPU that was not served", "Hosts short of CPU",
-            "Spread of CPU over the hosts", "Moves made",
+            "Unserved CPU by number of moves", "Unserved CPU<", "Hosts short of CPU",
+            "Spread of CPU across the hosts", "Moves<",
         ] { #expect(html.contains(">\(title)"), "\(title)") }
         let plots = html.components(separatedBy: "<svg ").dropFirst().map {
             "<svg " + ($0.components(separatedBy: "</svg>").first ?? "") + "</svg>"
@@ -106,7 +106,7 @@ struct SimulationReportTests {
         outcome.rows = [Self.row("evenkeel", "", unserved: 0, moves: 0)]
         outcome.rows[0].points = []
         let html = SimulationReport(outcome: outcome).html
-        #expect(!html.contains("nan") && !html.contains("inf") && !html.contains("served best"))
+        #expect(!html.contains("nan") && !html.contains("inf") && !html.contains("Best baseline"))
         #expect(html.components(separatedBy: "<svg ").count == 6)
     }
 
@@ -115,12 +115,12 @@ struct SimulationReportTests {
             a <day> & "night": 5 VMs on 2 hosts of 8.0 cores and 32 GiB, 55 % CPU on average, 2 h, samples every 60 s, \
             decisions every 60 s, seed 7
 
-            POLICY    UNSERVED  CORE HOURS  OVERLOADED  SPREAD    MOVES  FAILED  GIB MOVED  PING-PONG  LONGEST  TOOK
+            POLICY    UNSERVED  CORE HOURS  OVERLOADED  SPREAD    MOVES  FAILED  GIB MOVED  PING-PONG  LONGEST  RUN TIME
             evenkeel  0.500 %   1.0         62 min      12.345 %  4      1       40         2          7 min    1.2 s
             <rival>   2.000 %   4.0         62 min      12.345 %  12     1       40         2          7 min    1.2 s
             idle      4.000 %   8.0         62 min      12.345 %  0      1       40         2          7 min    1.2 s
 
-            <rival> served best of the rivals. Evenkeel left 0.25 times as much unserved, with 4 moves to its 12.
+            Best baseline: <rival>. Evenkeel left 0.25 times as much CPU unserved, with 4 moves instead of 12.
 
             Peak memory: \(Self.outcome.peakMiB) MiB.
             """

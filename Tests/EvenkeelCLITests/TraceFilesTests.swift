@@ -7,8 +7,8 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// Traces in a folder, an archive or a single file.
-struct TraceFilesTests {
+/// Traces in a folder, an archive or a single file; one after the other, as each looks for what the last one left.
+@Suite(.serialized) struct TraceFilesTests {
     private let files = ["a": "10\n20\n", "b": "30\r\n40\r\n", "day/c": "50\n"]
 
     private func write(to folder: URL) throws {
@@ -61,14 +61,14 @@ struct TraceFilesTests {
                     return "nothing"
                 } catch { return "\(error)" }
             }
-            #expect(await reason("none").hasSuffix("/none: there is no such file or folder"))
+            #expect(await reason("none").hasSuffix("/none: no such file or folder"))
             try FileManager.default.createDirectory(
                 at: folder.appendingPathComponent("empty"),
                 withIntermediateDirectories: true
             )
-            #expect(await reason("empty").hasSuffix("/empty: there is no trace in it"))
+            #expect(await reason("empty").hasSuffix("/empty: the folder contains no traces"))
             try Data("no archive".utf8).write(to: folder.appendingPathComponent("bad.tar.gz"))
-            #expect(await reason("bad.tar.gz").contains("bad.tar.gz: it cannot be unpacked"))
+            #expect(await reason("bad.tar.gz").contains("bad.tar.gz: cannot unpack"))
             let bad = folder.appendingPathComponent("bad")
             try FileManager.default.createDirectory(at: bad, withIntermediateDirectories: true)
             try Data("1\n2\nthree\n".utf8).write(to: bad.appendingPathComponent("vm-3"))

@@ -54,7 +54,7 @@ struct VerifyCommandTests {
             #expect(!withoutReason.succeeded && withoutReason.standardError.contains("--reason"))
             let cleared = try await evenkeel(["clear", "h2", "h1", "--reason", "a route was wrong"])
             #expect(
-                cleared.standardOutput == "ipsec between h1 and h2 is open again; it was closed by the leak of o1\n",
+                cleared.standardOutput == "ipsec between h1 and h2: reopened (was closed by the leak of o1)\n",
                 "\(cleared.standardError)"
             )
             #expect(try await !evenkeel(["status"]).standardOutput.contains("CLOSED CHANNEL"))

@@ -7,14 +7,14 @@ import Settings
 struct CancelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel",
-        abstract: "End an order before its time: the VM stays at, or goes on running on, its source."
+        abstract: "Cancel an order; its VM stays on the source"
     )
 
-    @Argument(help: "The order, as 'evenkeel status' shows it.")
+    @Argument(help: "ID of the order, as shown by 'evenkeel status'")
     var order: String
 
-    @Option(help: "Why, for the record.")
-    var reason = "asked for by hand"
+    @Option(help: "Reason, for the record")
+    var reason = "cancelled by an operator"
 
     @OptionGroup var options: ConfigurationOptions
 
@@ -23,12 +23,12 @@ struct CancelCommand: AsyncParsableCommand {
         let ledger = try await options.openOperatorsLedger(settings)
         let view = try await FleetView.read(ledger, settings: settings)
         guard let move = view.moves.first(where: { $0.order.id.rawValue == order }) else {
-            throw ValidationError("The ledger has no order '\(order)'.")
+            throw ValidationError("The ledger has no order '\(order)'. 'evenkeel status' lists the orders.")
         }
         guard !move.stage.hasEnded else {
-            throw ValidationError("Order '\(order)' has ended (\(move.stage)).")
+            throw ValidationError("Order '\(order)' has already ended (\(move.stage)).")
         }
         try await ledger.append(OrderRecord.cancel(id: OrderID(order), at: .byTheWallClock, reason: reason))
-        print("order \(order) is to be cancelled; 'evenkeel status' shows when it has ended")
+        print("order \(order): cancellation requested; 'evenkeel status' shows when it has ended")
     }
 }

@@ -7,20 +7,20 @@ import Ledger
 struct CertificatesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "certificates",
-        abstract: "Show when certificates expire, renew them, replace the certificate authority.",
+        abstract: "Show certificates and their expiry, renew them, or replace the certificate authority",
         subcommands: [Show.self, Rotate.self, Publish.self],
         defaultSubcommand: Show.self
     )
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Every anchor and certificate: subject, fingerprint, expiry (the default).",
-            discussion: "Exit code 1 when one has expired."
+            abstract: "List every trust anchor and certificate with its fingerprint and the days left",
+            discussion: "Exits with code 1 if one has expired."
         )
 
         @OptionGroup var options: ClusterOptions
 
-        @Flag(help: "Print JSON.")
+        @Flag(help: "Print JSON")
         var json = false
 
         func run() async throws {
@@ -33,55 +33,61 @@ struct CertificatesCommand: AsyncParsableCommand {
 
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Renew certificates, or take the next step of replacing the certificate authority.",
+            abstract: "Renew certificates, or take the next step in replacing the certificate authority",
             discussion: """
-                Renewed certificates keep their keys. Hosts find them by the ledger, try them with each peer and put \
-                the old one back if a peer refuses it; no running migration is touched.
+                Renewed certificates keep their keys. Each host finds its new certificate in the ledger and tests it \
+                with every peer; if a peer refuses it, the host restores the old one. Running migrations are not \
+                affected.
 
-                --authority makes one step for each call: 1. a new authority is trusted beside the old one; 2. all \
-                certificates are issued by it; 3. the old one is trusted no more. Between the steps it waits until all \
-                hosts can have taken up the one before. A call that was cut short is simply made again.
+                With --authority, each call takes one step:
+                1. Trust a new authority in addition to the old one.
+                2. Issue all certificates from the new authority.
+                3. Stop trusting the old authority.
+                A call is refused until every host has had time to apply the previous step. If a call is interrupted, \
+                repeat it.
 
-                --replace is for a stolen key of the controller or the operator: nothing that it signed counts any \
-                more, orders under way included. 'evenkeel host add --replace' does the same for a host.
+                --replace is for a compromised controller or operator key: nothing it signed counts any more, \
+                including orders in progress. 'evenkeel host add --replace' does the same for a host.
                 """
         )
 
         @OptionGroup var options: ClusterOptions
 
-        @Flag(help: "Take the next step of replacing the certificate authority.")
+        @Flag(help: "Take the next step in replacing the certificate authority")
         var authority = false
 
-        @Flag(help: "All hosts have the step before: do not wait.")
+        @Flag(help: "Do not wait until the hosts have applied the previous step")
         var now = false
 
         @Option(
             name: .customLong("member"),
-            help: "Renew this one alone (host:NAME, controller, operator); repeatable."
+            help: "Renew only this member: host:NAME, controller or operator (repeatable)"
         )
         var members: [String] = []
 
-        @Flag(help: "Give the controller or the operator (--member) new keys and revoke the old, after a compromise.")
+        @Flag(help: "Issue new keys to the controller or operator (--member) and revoke the old ones")
         var replace = false
 
         @Option(
-            help: ArgumentHelp("Where the identity with the new keys goes (default: ./MEMBER).", valueName: "folder")
+            help: ArgumentHelp("Folder for the identity with the new keys (default: ./MEMBER)", valueName: "folder")
         )
         var output: String?
 
-        @Option(help: "For how many days the new certificates are good.")
+        @Option(help: "Validity of the new certificates, in days")
         var days = 365
 
         func validate() throws {
             guard (1...3650).contains(days) else { throw ValidationError("--days must be 1 to 3650.") }
-            guard members.isEmpty || !authority else { throw ValidationError("--authority is for all members.") }
-            guard !replace || members == ["controller"] || members == ["operator"] else {
-                throw ValidationError("--replace goes with --member controller or --member operator.")
+            guard members.isEmpty || !authority else {
+                throw ValidationError("--authority applies to all members: it excludes --member.")
             }
-            guard replace || output == nil else { throw ValidationError("--output goes with --replace.") }
-            guard authority || !now else { throw ValidationError("--now goes with --authority.") }
+            guard !replace || members == ["controller"] || members == ["operator"] else {
+                throw ValidationError("--replace requires --member controller or --member operator.")
+            }
+            guard replace || output == nil else { throw ValidationError("--output requires --replace.") }
+            guard authority || !now else { throw ValidationError("--now requires --authority.") }
             for member in members where LedgerWriter(member) == nil {
-                throw ValidationError("'\(member)' is none of host:NAME, controller, operator.")
+                throw ValidationError("'\(member)' is not a member: use host:NAME, controller or operator.")
             }
         }
 
@@ -93,8 +99,8 @@ struct CertificatesCommand: AsyncParsableCommand {
                 let enrollment: Enrollment = members[0] == "controller" ? .controller : .operator
                 try await cluster.add(enrollment, replacing: true, lifetime: lifetime, folder: folder)
                 try await options.publish(cluster)
-                print("The old keys of the \(members[0]) count no more; those in \(folder) do.")
-                print("Put that folder in place of identity.\(members[0]), and start what uses it again.")
+                print("The old keys of the \(members[0]) are revoked. Its new identity is in \(folder).")
+                print("Next: install that folder as identity.\(members[0]), and restart what uses it.")
                 return
             }
             let step: RotationStep
@@ -105,33 +111,36 @@ struct CertificatesCommand: AsyncParsableCommand {
                 step = .renewed
             }
             try await options.publish(cluster)
-            print(Self.words(step))
+            print(Self.description(step))
         }
 
-        private static func words(_ step: RotationStep) -> String {
+        private static func description(_ step: RotationStep) -> String {
             let minutes = Int(ClusterAuthority.settling.inSeconds) / 60
             return switch step {
-            case .renewed: "The certificates are renewed; hosts take them up by themselves."
+            case .renewed: "Certificates renewed. The hosts install them automatically."
             case .introduced:
-                "Step 1 of 3: a new authority is trusted beside the old one. Call again in \(minutes) minutes."
-            case .issued: "Step 2 of 3: all certificates are the new authority's. Call again in \(minutes) minutes."
-            case .retired: "Step 3 of 3: the old authority is trusted no more."
+                "Step 1 of 3 done: a new authority is trusted in addition to the old one. Next step in \(minutes) minutes."
+            case .issued:
+                "Step 2 of 3 done: the new authority has issued all certificates. Next step in \(minutes) minutes."
+            case .retired: "Step 3 of 3 done: the old authority is no longer trusted."
             }
         }
     }
 
     struct Publish: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Write the newest roster into the ledger's folder again."
+            abstract: "Write the newest roster to the ledger's folder again"
         )
 
         @OptionGroup var options: ClusterOptions
 
         func run() async throws {
-            guard let ledger = try options.ledgerFolder() else { throw ValidationError("--offline publishes nothing.") }
+            guard let ledger = try options.ledgerFolder() else {
+                throw ValidationError("--offline leaves the ledger unchanged: it excludes publish.")
+            }
             let authority = try await options.open()
             try await authority.publish(to: ledger)
-            print("Roster \(await authority.roster.number) is in \(ledger).")
+            print("Roster \(await authority.roster.number) published in \(ledger).")
         }
     }
 }

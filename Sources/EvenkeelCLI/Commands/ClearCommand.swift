@@ -8,22 +8,22 @@ import Settings
 struct ClearCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clear",
-        abstract: "Open a channel between two hosts again that a leak has closed.",
+        abstract: "Reopen a channel between two hosts that a leak has closed",
         discussion: """
-            A move whose evidence shows a leak closes its channel between the two hosts, both ways, for the controller \
-            and for orders by hand. Find out where the missing bytes went before you clear it: 'evenkeel verify ORDER' \
-            shows the evidence. A leak that is reported later closes the channel again.
+            A move whose evidence shows a leak closes its channel between the two hosts, in both directions, for the \
+            controller and for manual orders. Find out where the missing bytes went before you reopen it: 'evenkeel \
+            verify ORDER' shows the evidence. A leak that is reported later closes the channel again.
             """
     )
 
-    @Argument(help: "One of the two hosts.")
+    @Argument(help: "One of the two hosts")
     var source: String
 
-    @Argument(help: "The other.")
+    @Argument(help: "The other host")
     var target: String
 
     @Option(
-        help: "Clear this channel alone; by default every one that is closed between them.",
+        help: "Reopen only this channel (default: every closed channel between the hosts)",
         transform: Channel.named
     )
     var channel: Channel?
@@ -31,20 +31,20 @@ struct ClearCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("order"),
         help:
-            "A leak's order that a host names in its refusals and the ledger no longer has; repeatable, with --channel."
+            "Order that leaked, named in a host's refusal but no longer in the ledger (repeatable; requires --channel)"
     )
     var orders: [String] = []
 
-    @Option(help: "What was found out, for the record.")
+    @Option(help: "Cause of the leak, for the record")
     var reason: String
 
     @OptionGroup var options: ConfigurationOptions
 
     func validate() throws {
         guard reason.contains(where: { !$0.isWhitespace }) else {
-            throw ValidationError("--reason must say something.")
+            throw ValidationError("--reason must not be empty.")
         }
-        guard orders.isEmpty || channel != nil else { throw ValidationError("--order goes with --channel.") }
+        guard orders.isEmpty || channel != nil else { throw ValidationError("--order requires --channel.") }
     }
 
     func run() async throws {
@@ -58,7 +58,7 @@ struct ClearCommand: AsyncParsableCommand {
         guard !closures.isEmpty || !orders.isEmpty else {
             let what = channel.map { "The channel \($0.rawValue) is not" } ?? "No channel is"
             throw ValidationError(
-                "\(what) closed between \(HostPair(path)) in the ledger; --order names a leak that it forgot."
+                "\(what) closed between \(HostPair(path)). If a host still refuses it, name the order of the leak with --order."
             )
         }
         for channel in Channel.allCases {
@@ -70,7 +70,7 @@ struct ClearCommand: AsyncParsableCommand {
             )
             let names = leaks.map(\.rawValue).joined(separator: ", ")
             printLine(
-                "\(channel.rawValue) between \(HostPair(path)) is open again; it was closed by the leak of \(names)"
+                "\(channel.rawValue) between \(HostPair(path)): reopened (was closed by the leak of \(names))"
             )
         }
     }
@@ -81,7 +81,7 @@ extension Channel {
     static func named(_ name: String) throws -> Channel {
         guard let channel = Channel(rawValue: name) else {
             let known = Channel.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("no channel is called '\(name)'; there are \(known)")
+            throw ValidationError("unknown channel '\(name)'; choose one of \(known)")
         }
         return channel
     }

@@ -5,8 +5,8 @@ import Settings
 struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configuration",
-        abstract: "Print the configuration in force as a file with every key explained.",
-        discussion: "Also checks it: an unknown key or a bad value is refused with its place and the reason."
+        abstract: "Print the configuration in force as a file, with every key explained",
+        discussion: "Also validates it: an unknown key or an invalid value is an error that names its location."
     )
 
     @OptionGroup var options: ConfigurationOptions

@@ -11,16 +11,16 @@ import Settings
 struct ControllerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "controller",
-        abstract: "Run the controller: read the ledger, decide, order moves.",
-        discussion: "Runs until SIGINT or SIGTERM. One controller at a time can use a ledger."
+        abstract: "Run the controller: read the ledger, plan, and order moves",
+        discussion: "Runs until SIGINT or SIGTERM. Only one controller at a time can use a ledger."
     )
 
     @OptionGroup var options: ConfigurationOptions
 
     @Option(
         help: ArgumentHelp(
-            "Record what the controller is told and what it decides, for 'evenkeel replay'. Where the file is there, "
-                + "FILE.2 and so on is written. What cannot be written ends the recording, not the controller.",
+            "Record the controller's input and decisions for 'evenkeel replay'. If the file exists, FILE.2, FILE.3 and "
+                + "so on are used. A write error ends the recording, not the controller.",
             valueName: "file"
         )
     )
@@ -37,7 +37,9 @@ struct ControllerCommand: AsyncParsableCommand {
         let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
         let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
         if settings.ledger.unsigned {
-            logger.warning("records are not signed (ledger.unsigned): whoever can write to the ledger can order moves")
+            logger.warning(
+                "records are not signed (ledger.unsigned): anyone who can write to the ledger can order moves"
+            )
         }
         let marks = settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller)
         let service = ControllerService(
@@ -79,7 +81,7 @@ struct ControllerCommand: AsyncParsableCommand {
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"
-                if failure != lastFailure, !Task.isCancelled { logger.error("the roster is not renewed: \(failure)") }
+                if failure != lastFailure, !Task.isCancelled { logger.error("cannot update the roster: \(failure)") }
                 lastFailure = failure
             }
             try? await Task.sleep(for: .seconds(5))

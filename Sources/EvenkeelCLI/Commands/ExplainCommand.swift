@@ -6,20 +6,20 @@ import Fleet
 struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
-        abstract: "Say why a VM would or would not move, or what becomes of a host.",
-        discussion: "The plan is the one that 'evenkeel plan' shows with the same options."
+        abstract: "Explain why a VM would or would not move, or how a host is judged",
+        discussion: "Uses the plan that 'evenkeel plan' shows with the same options."
     )
 
-    @Argument(help: "A VM's name or uuid, or a host's name.")
+    @Argument(help: "Name or UUID of a VM, or name of a host")
     var name: String
 
-    @Flag(help: "The name is a VM's.")
+    @Flag(help: "Treat the name as that of a VM")
     var vm = false
 
-    @Flag(help: "The name is a host's.")
+    @Flag(help: "Treat the name as that of a host")
     var host = false
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
     @OptionGroup var input: FleetInputOptions

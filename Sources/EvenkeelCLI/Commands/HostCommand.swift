@@ -8,55 +8,55 @@ import Settings
 struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "host",
-        abstract: "Add hosts to the cluster, remove them, list them.",
+        abstract: "Add, remove or list the hosts of the cluster",
         subcommands: [Add.self, Remove.self, List.self]
     )
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a host's bundle: its key, its certificate, and its part of the configuration.",
+            abstract: "Add a host: create a bundle with its key, certificate and configuration entry",
             discussion: """
-                Copy the bundle to the host by a safe way (it has the host's private key), install it as README in it \
-                says, and delete it here. The other hosts hear of it by the ledger.
+                The bundle contains the host's private key. Copy it to the host over a secure channel, install it as \
+                described in its README, and delete it here. Other hosts learn of the host through the ledger.
                 """
         )
 
         @OptionGroup var options: ClusterOptions
 
-        @Argument(help: "The host's name, as in 'hosts' of the configuration.")
+        @Argument(help: "Name of the host, as in 'hosts' in the configuration")
         var name: String
 
-        @Option(help: "Its address on the LAN.")
+        @Option(help: "Address of the host on the LAN")
         var address: String
 
         @Option(
             help: ArgumentHelp(
-                "Its address inside the tunnels, which exists nowhere else (default: the one that the configuration has "
-                    + "for it or that it had; otherwise the first free one in the /24, for IPv6 the /64, of the other "
-                    + "hosts', which begins as 10.78.0.0/24, for IPv6 as fd78::/64).",
+                "Address inside the tunnels, which exists nowhere else (default: the configured or previous one; "
+                    + "otherwise the first free one in the network of the other hosts' inner addresses, initially "
+                    + "10.78.0.0/24 or fd78::/64)",
                 valueName: "address"
             )
         )
         var innerAddress: String?
 
-        @Option(help: "How many CPUs it has; then it cannot claim more.")
+        @Option(help: "Number of CPUs; the host cannot claim more")
         var cpus: Int?
 
         @Option(
-            help: ArgumentHelp("How much memory it has, such as 64G; then it cannot claim more.", valueName: "size")
+            help: ArgumentHelp("Size of its memory, such as 64G; the host cannot claim more", valueName: "size")
         )
         var memory: String?
 
-        @Option(help: ArgumentHelp("Where the bundle goes (default: NAME in this folder).", valueName: "folder"))
+        @Option(help: ArgumentHelp("Folder for the bundle (default: ./NAME)", valueName: "folder"))
         var output: String?
 
-        @Option(help: "For how many days the certificate is good.")
+        @Option(help: "Validity of the certificate, in days")
         var days = 365
 
         @Flag(
             help: ArgumentHelp(
-                "Give a host that is in the cluster new keys, after a compromise: its certificates are revoked, and "
-                    + "what its old keys signed no longer counts."
+                "Issue new keys to an existing host, after a compromise: its certificates are revoked, and nothing "
+                    + "its old keys signed counts any more"
             )
         )
         var replace = false
@@ -91,13 +91,13 @@ struct HostCommand: AsyncParsableCommand {
             )
             try bundle.writeTexts()
             try await options.publish(authority)
-            print("\(name)'s address inside the tunnels: \(inner.text), \(inner.reason)")
-            print("\(name) is in the cluster. Its bundle, with its private key: \(bundle.folder)")
-            print("It belongs on \(name) and nowhere else; \(bundle.folder)/README says how it is installed.")
+            print("\(name): address inside the tunnels: \(inner.text), \(inner.reason)")
+            print("\(name): added to the cluster; bundle with its private key: \(bundle.folder)")
+            print("Next: install the bundle on \(name), and nowhere else, as described in \(bundle.folder)/README.")
         }
 
         private func innerAddress(in authority: ClusterAuthority) async throws -> InnerAddress {
-            if let innerAddress { return InnerAddress(text: innerAddress, reason: "as asked for") }
+            if let innerAddress { return InnerAddress(text: innerAddress, reason: "as specified") }
             return try await authority.innerAddress(
                 for: HostName(name),
                 address: address,
@@ -108,19 +108,19 @@ struct HostCommand: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take a host off the cluster: its certificates are revoked, nothing it says counts any more.",
+            abstract: "Remove a host from the cluster: revoke its certificates and reject its later records",
             discussion: """
-                The others end their tunnels to it as soon as they read the ledger. Move its VMs away first, and take \
-                it out of 'hosts' in the configuration afterwards.
+                Move its VMs away first. The other hosts close their tunnels to it as soon as they read the ledger. \
+                Afterwards, delete it from 'hosts' in the configuration.
                 """
         )
 
         @OptionGroup var options: ClusterOptions
 
-        @Argument(help: "The host's name.")
+        @Argument(help: "Name of the host")
         var name: String
 
-        @Option(help: "Why; the roster and refusals say it.")
+        @Option(help: "Reason, recorded in the roster and shown in refusals")
         var reason = "removed by the administrator"
 
         func run() async throws {
@@ -129,21 +129,21 @@ struct HostCommand: AsyncParsableCommand {
             let ends = try await options.ledgerFolder().mapAsync { try await SharedLog.ends(folder: $0) } ?? [:]
             try await authority.remove(.host(HostName(name)), reason: reason, ends: ends)
             try await options.publish(authority)
-            print("\(name) is removed.")
+            print("\(name): removed from the cluster")
         }
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the cluster's hosts.")
+        static let configuration = CommandConfiguration(abstract: "List the hosts of the cluster")
 
         @OptionGroup var options: ClusterOptions
 
-        @Flag(help: "Print JSON.")
+        @Flag(help: "Print JSON")
         var json = false
 
         func run() async throws {
             let hosts = try await ClusterView(options.open().roster).members.filter { $0.kind == "host" }
-            print(json ? try jsonText(hosts) : ClusterView.table(hosts, empty: "No host.").text)
+            print(json ? try jsonText(hosts) : ClusterView.table(hosts, empty: "No hosts.").text)
         }
     }
 }

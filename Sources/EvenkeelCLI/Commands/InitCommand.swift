@@ -8,20 +8,22 @@ import Settings
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Make a cluster: its certificate authority, the ledger, and identities of controller and operator.",
+        abstract: "Create a cluster: certificate authority, ledger, and identities of controller and operator",
         discussion: """
-            Once per fleet, on the administrator's machine. The cluster folder holds the key of the certificate \
-            authority: it belongs on no host, and into a backup. Nothing that exists is overwritten; a call that was cut \
-            short is simply made again. Hosts follow with 'evenkeel host add'. Needs the openssl command.
+            Run it once per fleet, on the administrator's machine. The cluster folder holds the key of the certificate \
+            authority: back it up, and do not copy it to any host. Existing files are never overwritten; if a call is \
+            interrupted, repeat it. Then add the hosts with 'evenkeel host add'. Requires the openssl command.
             """
     )
 
     @OptionGroup var options: ClusterOptions
 
-    @Option(help: ArgumentHelp("The controller's identity folder (default: identity.controller).", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp("Folder for the controller's identity (default: identity.controller)", valueName: "folder")
+    )
     var controller: String?
 
-    @Option(help: ArgumentHelp("The operator's identity folder (default: identity.operator).", valueName: "folder"))
+    @Option(help: ArgumentHelp("Folder for the operator's identity (default: identity.operator)", valueName: "folder"))
     var `operator`: String?
 
     func run() async throws {
@@ -50,10 +52,10 @@ struct InitCommand: AsyncParsableCommand {
         try await options.publish(authority)
         print(
             """
-            Cluster \(await authority.roster.cluster) is made.
+            Cluster \(await authority.roster.cluster) created.
               cluster folder        \(options.path) (keep it secret, and back it up)
-              controller's identity \(controller) ('evenkeel controller' signs orders with it)
-              operator's identity   \(operatorFolder) ('evenkeel migrate' and the like sign with it)
+              controller's identity \(controller) (signs the orders of 'evenkeel controller')
+              operator's identity   \(operatorFolder) (signs manual orders)
             Next: evenkeel host add NAME --address LAN
             """
         )
@@ -63,7 +65,7 @@ struct InitCommand: AsyncParsableCommand {
 struct AlreadyMade: Error, CustomStringConvertible {
     var folder: String
     var description: String {
-        "the cluster in '\(folder)' is complete and is not made again; 'evenkeel certificates publish' writes its roster"
-            + " into the ledger, 'evenkeel certificates rotate --replace' gives controller or operator new keys"
+        "the cluster in '\(folder)' is already complete. To publish its roster again, run 'evenkeel certificates publish';"
+            + " to replace the keys of controller or operator, 'evenkeel certificates rotate --replace'."
     }
 }

@@ -8,24 +8,25 @@ import Settings
 struct LedgerAcceptCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "accept",
-        abstract: "Go on with a ledger that was set back or replaced on purpose.",
+        abstract: "Accept a ledger that was restored or replaced on purpose",
         discussion: """
-            Agent and controller keep marks of how far they have seen the ledger, and do nothing by one that lacks what \
-            they have seen. This removes the marks of one of them, on the machine it runs on, so that it begins anew \
-            with the ledger as it is. Stop it first. Orders that the ledger shows as not begun and that have not \
-            expired may be taken up again: 'evenkeel cancel' those that must not. What a host has begun it notes in a \
-            file of its own beside the marks (FILE.orders), which stays, so that it begins none of them twice; remove \
-            that as well where the file is damaged.
+            Agents and the controller record how far they have read the ledger (their marks), and refuse to act on a \
+            ledger that lacks records they have seen. This command deletes the marks of one of them, so that it starts \
+            over with the ledger as it is. Run it on that agent's or controller's machine, and stop the program first.
+
+            Orders that the ledger shows as not started and not expired may then be carried out: cancel those that must \
+            not, with 'evenkeel cancel'. An agent also records the orders it has started, in FILE.orders next to its \
+            marks. Keep that file, so that no order is carried out twice; delete it only if it is damaged.
             """
     )
 
     @OptionGroup var options: ConfigurationOptions
 
     @Argument(
-        help: ArgumentHelp("Whose marks: host:NAME or controller.", valueName: "writer"),
+        help: ArgumentHelp("Owner of the marks: host:NAME or controller", valueName: "writer"),
         transform: { word in
             guard let writer = LedgerWriter(word), writer != .operator else {
-                throw ValidationError("'\(word)' keeps no marks; say host:NAME or controller")
+                throw ValidationError("'\(word)' has no marks; use host:NAME or controller")
             }
             return writer
         }
@@ -38,6 +39,6 @@ struct LedgerAcceptCommand: AsyncParsableCommand {
             throw ValidationError("\(writer) has no marks in \(path).")
         }
         try FileManager.default.removeItem(atPath: path)
-        print("\(writer) will begin anew with the ledger as it is; removed \(path).")
+        print("\(writer): marks deleted (\(path)); it starts over with the ledger as it is")
     }
 }

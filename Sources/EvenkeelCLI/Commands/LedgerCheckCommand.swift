@@ -6,16 +6,16 @@ import Ledger
 struct LedgerCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Read all of the ledger and count what counts and what does not.",
+        abstract: "Verify every record in the ledger and count the accepted and the rejected ones",
         discussion: """
-            Each record's signature, place and writer are verified. Exit code 1 if anything was refused: unsigned, \
-            altered, copied, of another writer or ledger, from the future, or of a host that was removed.
+            Verifies each record's signature, position and writer. Exits with code 1 if a record is unsigned, altered or \
+            copied, belongs to another writer or ledger, is from the future, or was written by a removed host.
             """
     )
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
     func run() async throws {
@@ -58,7 +58,7 @@ struct LedgerCheckCommand: AsyncParsableCommand {
             let table = TextTable(
                 ["STREAM", "WRITER", "RECORDS"],
                 counted.map { [$0.stream.rawValue, $0.writer.description, String($0.records)] },
-                empty: "The ledger has no record that counts."
+                empty: "No accepted records in the ledger."
             )
             return table.text + "\n\n" + LedgerTally(passedOver).text
         }

@@ -8,14 +8,14 @@ import Settings
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger",
-        abstract: "Set up and check the ledger.",
+        abstract: "Create and check the ledger",
         subcommands: [Create.self, LedgerCheckCommand.self, LedgerAcceptCommand.self]
     )
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make the ledger's folder on the shared storage; once per fleet.",
-            discussion: "Does nothing to a ledger that is there already. The parent folder must exist."
+            abstract: "Create the ledger's folder on shared storage, once per fleet",
+            discussion: "Leaves an existing ledger unchanged. The parent folder must exist."
         )
 
         @OptionGroup var options: ConfigurationOptions
@@ -23,7 +23,7 @@ struct LedgerCommand: AsyncParsableCommand {
         func run() async throws {
             let folder = try options.settings().ledger.folder
             try await SharedLog.create(folder: folder)
-            print("\(folder) is a ledger.")
+            print("\(folder): the ledger is ready")
         }
     }
 }

@@ -7,23 +7,23 @@ import Ledger
 struct MeshCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh",
-        abstract: "Show the tunnels between the hosts.",
+        abstract: "Show the tunnels between the hosts",
         subcommands: [Status.self]
     )
 
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show each pair: up or not, suite, age, next rekey, traffic, and the last move's evidence.",
+            abstract: "Show each tunnel: state, suite, age, next rekey, traffic, and the evidence of the last move",
             discussion: """
-                What the agents wrote of their hosts' tunnels, each host's view in a line of its own. A tunnel that is up \
-                may outlive its peer by some seconds; each move proves more before it begins. Exit code 1 if a tunnel is \
-                down.
+                Shows what the agents reported, in one line per host and peer. A tunnel may be shown as up for some \
+                seconds after its peer has failed; every move tests the path before it starts. Exits with code 1 if a \
+                tunnel is down or a host has not reported.
                 """
         )
 
         @OptionGroup var options: ConfigurationOptions
 
-        @Flag(help: "Print JSON.")
+        @Flag(help: "Print JSON")
         var json = false
 
         func run() async throws {

@@ -9,33 +9,35 @@ import Settings
 struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "migrate",
-        abstract: "Order the move of one VM to a host, and follow it.",
+        abstract: "Order the move of a VM to a host, and follow it",
         discussion: """
             The order goes through the ledger; the agents of the two hosts check it and carry it out. Ctrl-C stops \
-            following, not the move; 'evenkeel cancel ORDER' ends the move. Exit code 0: the VM runs on the target, and no \
-            evidence says that something leaked; whether all is proven, 'evenkeel verify ORDER' says.
+            following, and the move continues. To cancel the move, run 'evenkeel cancel ORDER'.
+
+            Exits with code 0 if the VM runs on the target and the evidence shows no leak. To check that the protection \
+            is fully proven, run 'evenkeel verify ORDER'.
             """
     )
 
-    @Argument(help: "The VM's name or uuid.")
+    @Argument(help: "Name or UUID of the VM")
     var vm: String
 
-    @Argument(help: "The host that is to run it.")
+    @Argument(help: "Host to move it to")
     var target: String
 
     @Option(
         help: """
-            The path: ipsec, tls, ipsec+tls, ssh or sealed; or plain for benchmarks: in the clear, and only where both \
-            hosts allow it (escort.allow_plain).
+            Channel: ipsec, tls, ipsec+tls, ssh, sealed, or plain (unprotected, for benchmarks; both hosts must set \
+            escort.allow_plain)
             """,
         transform: Channel.named
     )
     var channel = Channel.ipsec
 
-    @Flag(name: .long, help: "Return once the order is written.")
+    @Flag(name: .long, help: "Return once the order is written")
     var noWait = false
 
-    @Flag(help: "Print the move as JSON when it has ended.")
+    @Flag(help: "Print the move as JSON when it has ended")
     var json = false
 
     @OptionGroup var options: ConfigurationOptions

@@ -6,28 +6,28 @@ import Fleet
 struct PlaceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "place",
-        abstract: "Say on which hosts a new VM would leave the fleet best balanced."
+        abstract: "Find the best hosts for a new VM"
     )
 
-    @Option(help: "CPU that it is expected to use, in cores.")
+    @Option(help: "Expected CPU use, in cores")
     var cores: Double
 
-    @Option(help: "Its memory, such as 4G or 512M.", transform: Quantity.size)
+    @Option(help: "Size of its memory, such as 4G or 512M", transform: Quantity.size)
     var memory: UInt64
 
-    @Option(help: "Its VCPUs (default: its cores, rounded up).")
+    @Option(help: "Number of VCPUs (default: --cores, rounded up)")
     var vcpus: Int?
 
-    @Option(help: ArgumentHelp("A storage that its host must reach. May be repeated.", valueName: "name"))
+    @Option(help: ArgumentHelp("Storage that its host must reach (repeatable)", valueName: "name"))
     var storage: [String] = []
 
-    @Option(help: ArgumentHelp("A network that its host must reach. May be repeated.", valueName: "name"))
+    @Option(help: ArgumentHelp("Network that its host must reach (repeatable)", valueName: "name"))
     var network: [String] = []
 
-    @Option(help: "How many hosts to show.")
+    @Option(help: "Number of hosts to show")
     var top = 5
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
     @OptionGroup var input: FleetInputOptions
@@ -38,7 +38,7 @@ struct PlaceCommand: AsyncParsableCommand {
         }
         if let vcpus {
             guard (1...10_000).contains(vcpus) else { throw ValidationError("--vcpus must be 1 to 10000.") }
-            guard Double(vcpus) >= cores else { throw ValidationError("--cores is more than --vcpus can use.") }
+            guard Double(vcpus) >= cores else { throw ValidationError("--cores must not be above --vcpus.") }
         }
         guard top >= 1 else { throw ValidationError("--top must be at least 1.") }
     }
@@ -65,21 +65,21 @@ struct PlaceCommand: AsyncParsableCommand {
     static func text(_ shown: [HostChoice], possible: Int, of hosts: Int) -> String {
         if possible == 0 {
             let reasons = shown.map { "  \($0.host): \($0.obstacle ?? "")" }
-            return (["None of \(hosts) hosts can take it:"] + reasons).joined(separator: "\n")
+            return (["None of the \(hosts) hosts can take the VM:"] + reasons).joined(separator: "\n")
         }
         let table = TextTable(
-            ["HOST", "CPU WITH IT", "MEMORY", "IMBALANCE OF THE FLEET", ""],
+            ["HOST", "CPU", "MEMORY", "FLEET IMBALANCE", ""],
             shown.map { choice in
                 [
                     choice.host.rawValue, choice.cpu.map(FleetView.percent) ?? "?",
                     choice.memory.map(FleetView.percent) ?? "?", choice.imbalance.map(PlanView.number) ?? "?",
-                    choice.isOverloaded ? "would be overloaded" : "",
+                    choice.isOverloaded ? "overloaded" : "",
                 ]
             },
             empty: ""
         )
-        let best = "those first that suffer least by it"
-        let warning = shown.first?.isOverloaded == true ? "\nwarning: every host would be overloaded with it" : ""
-        return table.text + "\n\n\(possible) of \(hosts) hosts have room for it, \(best).\(warning)"
+        let warning = shown.first?.isOverloaded == true ? "\nwarning: the VM would overload every host" : ""
+        return table.text
+            + "\n\n\(possible) of \(hosts) hosts have room. Values include the new VM; best host first.\(warning)"
     }
 }

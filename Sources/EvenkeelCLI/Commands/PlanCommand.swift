@@ -10,49 +10,51 @@ import Ledger
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Show which VMs would move where, in which order, why, and what it brings.",
+        abstract: "Show which VMs to move where, in which order, why, and to what effect",
         discussion: """
-            Plans for the running fleet as the ledger tells it, or for one in a file. Without --apply nothing is moved \
-            and nothing is written to the ledger. docs/planning.md describes the keys of --json.
+            Plans for the running fleet, as recorded in the ledger, or for a fleet in a file. Without --apply, nothing \
+            is moved and nothing is written to the ledger. docs/planning.md describes the keys of --json.
             """
     )
 
     @OptionGroup var input: FleetInputOptions
     @OptionGroup var planning: PlanningOptions
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
-    @Flag(help: "Order the moves of the first wave and follow them; in the mode manual (policy.mode).")
+    @Flag(help: "Order the moves of the first wave and follow them (requires policy.mode manual)")
     var apply = false
 
-    @Flag(help: "Show all hosts, however many there are.")
+    @Flag(help: "Show all hosts, even if there are many")
     var allHosts = false
 
-    @Flag(help: "Show all moves, however many there are.")
+    @Flag(help: "Show all moves, even if there are many")
     var allMoves = false
 
     @Option(
-        help: ArgumentHelp("Write the placement after the plan in Ganeti's text format.", valueName: "file")
+        help: ArgumentHelp("Write the placement after the plan to a file in Ganeti's text format", valueName: "file")
     )
     var writeGaneti: String?
 
-    @Option(help: ArgumentHelp("Write the placement after the plan as a snapshot file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Write the placement after the plan to a snapshot file", valueName: "file"))
     var writeSnapshot: String?
 
-    @Option(help: ArgumentHelp("Draw the hosts' CPU and memory before and after as an SVG.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Write an SVG with each host's CPU and memory before and after the plan", valueName: "file")
+    )
     var plot: String?
 
     func validate() throws {
         if writeGaneti != nil, input.ganeti == nil {
-            throw ValidationError("--write-ganeti writes what --ganeti has read: give --ganeti too.")
+            throw ValidationError("--write-ganeti requires --ganeti.")
         }
         if apply, input.snapshot != nil || input.ganeti != nil {
-            throw ValidationError("--apply moves VMs of the running fleet: it does not go with a file.")
+            throw ValidationError("--apply moves VMs of the running fleet: it excludes --snapshot and --ganeti.")
         }
-        if apply, json { throw ValidationError("--apply tells what it does as it goes: it does not go with --json.") }
+        if apply, json { throw ValidationError("--apply prints its progress: it excludes --json.") }
         if json, allHosts || allMoves {
-            throw ValidationError("--json has all hosts and moves: --all-hosts and --all-moves go without it.")
+            throw ValidationError("--json always prints all hosts and moves: it excludes --all-hosts and --all-moves.")
         }
     }
 

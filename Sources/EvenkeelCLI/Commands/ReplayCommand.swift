@@ -9,30 +9,30 @@ import Settings
 struct ReplayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay",
-        abstract: "Feed a recording to the core again and hold what it decides against what was recorded.",
+        abstract: "Replay a recording and compare the decisions with the recorded ones",
         discussion: """
-            'evenkeel controller --record FILE' and 'evenkeel-agent run --record FILE' write recordings; nothing else is \
-            needed to replay one. Exit code 1 when a decision or anything else that came out differs.
+            'evenkeel controller --record FILE' and 'evenkeel-agent run --record FILE' write recordings; a replay needs \
+            nothing else. Exits with code 1 if a decision or any other effect differs.
 
-            With --policy it is shown which orders another policy would not have given, and which it would have given; \
-            that is no failure. What follows the first order that differs is hypothetical: the recorded fleet went on \
-            as the recorded orders moved it, and nobody took up the others.
+            With --policy, shows which of the recorded orders another policy would have dropped, and which it would have \
+            added; differences are not a failure. After the first different order the comparison is hypothetical, \
+            because the recorded fleet followed the recorded orders.
             """
     )
 
-    @Argument(help: ArgumentHelp("The recording; - is standard input.", valueName: "file"))
+    @Argument(help: ArgumentHelp("Recording to replay (-: standard input)", valueName: "file"))
     var file: String
 
     @Option(
         help: ArgumentHelp(
-            "A configuration file whose policy is used in place of the recorded one, as a whole: a key that it lacks "
-                + "has its default. For a controller's recording.",
+            "Configuration file whose policy replaces the whole recorded one; missing keys have their defaults (only "
+                + "for the recording of a controller)",
             valueName: "file"
         )
     )
     var policy: String?
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
     func run() throws {
@@ -45,10 +45,13 @@ struct ReplayCommand: ParsableCommand {
             let settings = try Settings.load(file: (name: "\(file):1", text: recording.header.configuration))
             try check(ReplayView(of: recording, ControllerCore(settings)))
         case (.agent, .some):
-            throw FleetFileError(file: file, reason: "it is an agent's recording: --policy goes with a controller's")
+            throw FleetFileError(
+                file: file,
+                reason: "this is the recording of an agent; --policy requires that of a controller"
+            )
         case (.agent, nil):
             guard let host = recording.header.host else {
-                throw FleetFileError(file: file, line: 1, reason: "an agent's recording lacks its host")
+                throw FleetFileError(file: file, line: 1, reason: "the recording of an agent does not name its host")
             }
             try check(ReplayView(of: recording, AgentCore(host: host, limits: recording.header.limits)))
         }

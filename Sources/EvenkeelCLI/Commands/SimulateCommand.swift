@@ -9,82 +9,90 @@ import Simulation
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate",
-        abstract: "Try policies on a simulated fleet, or torture the controller and the agents with faults.",
+        abstract: "Compare policies on a simulated fleet, or torture-test controller and agents with faults",
         discussion: """
-            The controller and the agents are the very code of production, in virtual time. The same options and seed \
-            give the same run.
+            Runs the production code of controller and agents in virtual time. The same options and seed give the same \
+            run.
 
-              evenkeel simulate --traces FOLDER --rival all --report report.html
+              evenkeel simulate --traces FOLDER --baseline all --report report.html
               evenkeel simulate --hosts 1000 --load diurnal --hours 48
               evenkeel simulate --hosts 50 --faults light --hours 24
               evenkeel simulate --torture 1000
 
-            Rivals are written from what their authors published; docs/simulation.md says from what. A broken promise \
-            ends the run with exit code 1, the seed, and the fewest faults found that break it.
+            Baselines are written from their authors' publications, which docs/simulation.md lists. If an invariant is \
+            violated, the run ends with exit code 1 and prints the seed and the smallest set of faults found that \
+            reproduces it.
             """
     )
 
-    @OptionGroup(title: "The fleet") var fleet: SimulatedFleetOptions
+    @OptionGroup(title: "Fleet options") var fleet: SimulatedFleetOptions
 
     @Option(
-        name: .customLong("rival"),
+        name: .customLong("baseline"),
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Rivals to compare with: all, or \(Rivals.all.map(\.name).joined(separator: ", ")).",
+            "Baselines to compare with: all, or \(Rivals.all.map(\.name).joined(separator: ", "))",
             valueName: "name"
         )
     )
-    var rivals: [String] = []
+    var baselines: [String] = []
 
-    @Flag(help: "Rivals decide as often as their projects do by default, instead of after each sample.")
+    @Flag(help: "Let each baseline decide at its project's default interval instead of after each sample")
     var usualIntervals = false
 
     @Option(
-        help: "What goes wrong: none, light (a fault a day for each host), heavy (an hour) or torture.",
+        help: "Fault level: none, light (one a day per host), heavy (one an hour per host) or torture",
         transform: word
     )
     var faults: FaultLevel = .none
 
-    @Option(help: "The seed of load, faults and everything else that is drawn.")
+    @Option(help: "Seed of load, faults and all other random choices")
     var seed: UInt64 = 1
 
-    @Option(help: "How many simulations run at the same time (default: one for each core).")
+    @Option(help: "Number of simulations to run in parallel (default: one per core)")
     var jobs: Int?
 
-    @Option(help: ArgumentHelp("Write table and plots to one HTML file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Write table and plots to an HTML file", valueName: "file"))
     var report: String?
 
-    @Option(help: ArgumentHelp("Write Evenkeel's event log.", valueName: "file"))
+    @Option(help: ArgumentHelp("Write Evenkeel's event log to a file", valueName: "file"))
     var log: String?
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
-    @Option(help: ArgumentHelp("Torture small fleets with this many seeds, from --seed on.", valueName: "runs"))
+    @Option(help: ArgumentHelp("Number of seeds to torture-test on small fleets, from --seed on", valueName: "count"))
     var torture: Int?
 
-    @Option(help: ArgumentHelp("Of a torture seed's faults, only these numbers (with commas).", valueName: "numbers"))
+    @Option(
+        help: ArgumentHelp(
+            "Faults of a torture seed to inject, by number, separated by commas (default: all)",
+            valueName: "numbers"
+        )
+    )
     var onlyFaults: String?
 
     func validate() throws {
-        _ = try Contender.named(rivals)
+        _ = try Contender.named(baselines)
         if let jobs, !(1...1024).contains(jobs) { throw ValidationError("--jobs must be 1 to 1024.") }
         if let torture {
             guard torture >= 1 else { throw ValidationError("--torture must be at least 1.") }
             if log != nil || onlyFaults != nil, torture != 1 {
-                throw ValidationError("--log and --only-faults look at one seed: give --torture 1 and --seed.")
+                throw ValidationError("--log and --only-faults examine a single seed: use --torture 1 and --seed.")
             }
-            guard rivals.isEmpty, report == nil, !usualIntervals else {
-                throw ValidationError("--torture judges Evenkeel alone: --rival and --report do not go with it.")
+            guard baselines.isEmpty, report == nil, !usualIntervals else {
+                throw ValidationError(
+                    "--torture tests Evenkeel alone: it excludes --baseline, --usual-intervals and --report."
+                )
             }
             guard fleet.isUntouched else {
-                throw ValidationError("--torture makes fleets of its own: options of the fleet do not go with it.")
+                throw ValidationError("--torture generates its own fleets: it excludes the options of the fleet.")
             }
             _ = try faultNumbers()
-        } else if usualIntervals, rivals.isEmpty {
-            throw ValidationError("--usual-intervals goes with --rival.")
+        } else if usualIntervals, baselines.isEmpty {
+            throw ValidationError("--usual-intervals requires --baseline.")
         } else if onlyFaults != nil {
-            throw ValidationError("--only-faults goes with --torture 1.")
+            throw ValidationError("--only-faults requires --torture 1.")
         }
     }
 
@@ -108,7 +116,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let run = SimulationRun(
             settings: settings,
             measured: measured,
-            contenders: try Contender.named(rivals),
+            contenders: try Contender.named(baselines),
             usualIntervals: usualIntervals,
             jobs: workers,
             log: try log.map { try LogFile($0) }
@@ -124,7 +132,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let outcome = SimulationOutcome(scene: scene, rows: rows, peakMiB: SimulationRun.peakMiB)
         if let report { try FleetInput.write(Data(SimulationReport(outcome: outcome).html.utf8), to: report) }
         printLine(json ? try jsonText(outcome) : outcome.text)
-        if let report, !json { printLine("\nThe report: \(report)") }
+        if let report, !json { printLine("\nReport: \(report)") }
     }
 
     // MARK: torture
@@ -132,7 +140,7 @@ struct SimulateCommand: AsyncParsableCommand {
     private func faultNumbers() throws -> [Int]? {
         try onlyFaults?.split(separator: ",").map { word in
             guard let number = Int(word), number >= 0 else {
-                throw ValidationError("--only-faults takes numbers with commas, not '\(word)'.")
+                throw ValidationError("--only-faults takes numbers separated by commas, not '\(word)'.")
             }
             return number
         }
@@ -144,7 +152,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let chosen = try faultNumbers()
         if let wrong = chosen?.first(where: { !all.contains($0) }) {
             throw ValidationError(
-                "Seed \(seed) has \(all.count) faults, numbered from 0: there is none with number \(wrong)."
+                "Seed \(seed) has \(all.count) faults, numbered from 0: there is no fault \(wrong)."
             )
         }
         if let only = chosen ?? (log == nil ? nil : Array(all)) {
@@ -168,7 +176,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let file = try log.map { try LogFile($0) }
         do throws(Violation) {
             let outcome = try torture.run(seed: seed, only: only) { file?.write($0) }
-            printLine("No promise was broken: \(outcome.faults) faults, \(outcome.migrations) migrations.")
+            printLine("No invariant violated: \(outcome.faults) faults, \(outcome.migrations) migrations.")
         } catch {
             file?.write("\(error)")
             printError("Error: seed \(seed): \(error)")
@@ -176,19 +184,19 @@ struct SimulateCommand: AsyncParsableCommand {
         }
     }
 
-    /// Says what broke, with the events that led to it.
+    /// Reports the violated invariant with the events that led to it.
     private func failure(_ broken: BrokenRun, replay: String?) -> ExitCode {
-        printError("\(broken)\nthe last events:")
+        printError("\(broken)\nLast events:")
         for line in broken.trace.suffix(40) { printError("  \(line)") }
-        if let replay { printError("again, with every event: \(replay) --log FILE") }
+        if let replay { printError("To repeat it with a full event log: \(replay) --log FILE") }
         return ExitCode.failure
     }
 }
 
-/// A word of a closed list, with all of them in the message where it is none.
+/// Parses a word of a closed list; the error names all of them.
 func word<Word: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Word {
     guard let word = Word(rawValue: text) else {
-        throw ValidationError("'\(text)' is none of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
+        throw ValidationError("'\(text)' is not one of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     return word
 }

@@ -5,15 +5,15 @@ import Ledger
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show hosts, VMs, loads and moves as the ledger tells them."
+        abstract: "Show hosts, VMs, load and moves"
     )
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
-    @Option(help: "How many of the latest moves to show.")
+    @Option(help: "Number of latest moves to show")
     var moves = 10
 
     func validate() throws {

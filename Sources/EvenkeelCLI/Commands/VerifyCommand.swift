@@ -7,24 +7,28 @@ import Settings
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Check the evidence of a move, or of all that the ledger has, again.",
+        abstract: "Verify the evidence of one move, or of every move in the ledger",
         discussion: """
-            For each move: that its steps are in order, in time and of the right hosts, that the evidence is of the \
-            ordered channel and of the two hosts, that suite and mode are good enough, that the target's certificate is \
-            one that the roster says it had and that was not revoked before, that the probes found the ports shut, and \
-            that the bytes bear out the verdict. A move on a protected channel that lacks \
-            the figures of its bytes, or probes, or was found out only after a restart, is 'unproven'. Records that \
-            the ledger itself refuses are counted, and fail the check of any order: they may have been about it. A \
-            line that a stopped writer left torn does not.
+            Verifies for each move that
+            - its steps are in order, in time, and reported by the right hosts;
+            - its evidence is for the ordered channel and the two hosts;
+            - suite and mode are strong enough;
+            - the target's certificate is in the roster and was not revoked before the move;
+            - the probes found the migration ports closed;
+            - the byte counts support the verdict.
 
-            Exit code 1 if anything failed or is unproven.
+            A move on a protected channel is unproven if it lacks byte counts or probes, or if its outcome was found \
+            only after a restart. Records that the ledger rejects fail the check of every order, because they may be \
+            about it; a line left incomplete by a stopped writer does not.
+
+            Exits with code 1 if a check failed or a move is unproven.
             """
     )
 
-    @Argument(help: "The order, as 'evenkeel status' shows it; by default all.")
+    @Argument(help: "ID of the order, as shown by 'evenkeel status' (default: all)")
     var order: String?
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
     @OptionGroup var options: ConfigurationOptions
@@ -37,7 +41,9 @@ struct VerifyCommand: AsyncParsableCommand {
             minimum: settings.escort.minimumSuite,
             roster: options.roster(settings)
         )
-        if let order, view.moves.isEmpty { throw ValidationError("The ledger has no order '\(order)'.") }
+        if let order, view.moves.isEmpty {
+            throw ValidationError("The ledger has no order '\(order)'. 'evenkeel status' lists the orders.")
+        }
         printLine(json ? try jsonText(view) : view.text)
         if view.failed { throw ExitCode(1) }
     }

@@ -16,7 +16,7 @@ struct HostBundle {
 
     private var configuration: String {
         """
-        # Into 'hosts' of /etc/evenkeel/evenkeel.yaml, which is the same on all hosts and the controller's machine.
+        # Add this entry to 'hosts' in /etc/evenkeel/evenkeel.yaml on every host and on the controller's machine.
         hosts:
           - name: "\(host.name)"
             address: "\(host.address)"
@@ -28,14 +28,15 @@ struct HostBundle {
 
     private var readme: String {
         """
-        The identity of host \(host.name). identity/key.pem is secret: whoever has it is \(host.name).
+        Identity of host \(host.name). identity/key.pem is secret: anyone who has it can impersonate \(host.name).
 
-        On \(host.name), as root:
-          install -d -m 700 /etc/evenkeel/identity
-          install -m 600 identity/key.pem /etc/evenkeel/identity/
-          install -m 644 identity/*.json identity/c*.pem /etc/evenkeel/identity/
-        Put the entry in host.yaml into 'hosts' of /etc/evenkeel/evenkeel.yaml everywhere, and restart the agents.
-        Then delete this folder.
+        1. On \(host.name), as root:
+             install -d -m 700 /etc/evenkeel/identity
+             install -m 600 identity/key.pem /etc/evenkeel/identity/
+             install -m 644 identity/*.json identity/c*.pem /etc/evenkeel/identity/
+        2. Add the entry in host.yaml to 'hosts' in /etc/evenkeel/evenkeel.yaml on every host and on the controller's
+           machine, and restart the agents.
+        3. Delete this folder.
 
         """
     }

@@ -17,14 +17,14 @@ enum RosterUpdate {
         } catch let error as IdentityError {
             say("warning: \(error)".plainText() + consequence(error, folder))
         } catch {
-            say("warning: the roster in \(ledger) is not taken up: \(error)".plainText())
+            say("warning: cannot apply the roster in \(ledger): \(error)".plainText())
         }
     }
 
     private static func consequence(_ error: IdentityError, _ folder: String) -> String {
         switch error {
-        case .rolledBack, .foreignRoster: "; the roster in \(folder) counts"
-        default: "; an older roster would not be noticed the next time"
+        case .rolledBack, .foreignRoster: "; using the roster in \(folder)"
+        default: "; an older roster would not be detected next time"
         }
     }
 }

@@ -10,7 +10,7 @@ struct ClusterOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The administrator's cluster folder, with the keys of the certificate authority.",
+            "Administrator's cluster folder, which holds the keys of the certificate authority",
             valueName: "folder"
         )
     )
@@ -18,7 +18,7 @@ struct ClusterOptions: ParsableArguments {
 
     @OptionGroup var configuration: ConfigurationOptions
 
-    @Flag(help: "Leave the ledger alone; 'evenkeel certificates publish' makes the change known later.")
+    @Flag(help: "Do not write to the ledger; publish the change later with 'evenkeel certificates publish'")
     var offline = false
 
     var path: String { absolute(folder) }
@@ -28,7 +28,7 @@ struct ClusterOptions: ParsableArguments {
     /// The folder in which the roster is published; `nil` with `--offline`.
     func ledgerFolder() throws -> String? { offline ? nil : try configuration.settings().ledger.folder }
 
-    /// Makes the change known, which is in force in the cluster folder already.
+    /// Publishes the change, which is saved in the cluster folder already.
     func publish(_ authority: ClusterAuthority) async throws {
         guard let ledger = try ledgerFolder() else { return }
         do { try await authority.publish(to: ledger) } catch {
@@ -37,11 +37,11 @@ struct ClusterOptions: ParsableArguments {
     }
 }
 
-/// The change is made, yet nobody hears of it.
+/// The change is saved, and no host learns of it.
 struct NotPublished: Error, CustomStringConvertible {
     var reason: String
     var description: String {
-        "the change is made but not published (\(reason)); run 'evenkeel certificates publish' when the ledger is there"
+        "the change is saved but not published: \(reason). Run 'evenkeel certificates publish' when the ledger is available."
     }
 }
 

@@ -12,7 +12,7 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The configuration file (default: \(Settings.defaultFile), if it is there).",
+            "Configuration file (default: \(Settings.defaultFile), if it exists)",
             valueName: "file"
         )
     )
@@ -20,13 +20,16 @@ struct ConfigurationOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Set one key over file and environment; may be repeated.", valueName: "key=value")
+        help: ArgumentHelp(
+            "Set one configuration key; overrides the environment and the file (repeatable)",
+            valueName: "key=value"
+        )
     )
     var set: [String] = []
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The ledger's folder; the same as --set ledger.folder=.", valueName: "folder")
+        help: ArgumentHelp("Folder of the ledger; short for --set ledger.folder=FOLDER", valueName: "folder")
     )
     var ledger: String?
 

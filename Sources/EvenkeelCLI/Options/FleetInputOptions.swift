@@ -7,24 +7,31 @@ import FleetFiles
 struct FleetInputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Read the fleet from a snapshot file (-: standard input) instead of the ledger.",
+            "Read the fleet from a snapshot file instead of the ledger (-: standard input)",
             valueName: "file"
         )
     )
     var snapshot: String?
 
-    @Option(help: ArgumentHelp("Read the fleet from a cluster in the text format of Ganeti.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Read the fleet from a file in Ganeti's text format instead of the ledger",
+            valueName: "file"
+        )
+    )
     var ganeti: String?
 
-    @Option(help: ArgumentHelp("The utilisation file that goes with --ganeti.", valueName: "file"))
+    @Option(help: ArgumentHelp("Utilisation file for --ganeti", valueName: "file"))
     var utilisation: String?
 
-    @Option(help: ArgumentHelp("Treat a host as in maintenance: its VMs leave. May be repeated.", valueName: "host"))
+    @Option(
+        help: ArgumentHelp("Plan as if this host were in maintenance: its VMs leave (repeatable)", valueName: "host")
+    )
     var drain: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "No host's memory may be used above this share; above 1: overcommitted.",
+            "Share of a host's memory that a plan may fill; above 1: overcommit (default: policy.memory_limit)",
             valueName: "share"
         ),
         transform: Quantity.share
@@ -35,13 +42,13 @@ struct FleetInputOptions: ParsableArguments {
 
     func validate() throws {
         if snapshot != nil, ganeti != nil {
-            throw ValidationError("--snapshot and --ganeti name two fleets: give one of them.")
+            throw ValidationError("--snapshot and --ganeti exclude each other.")
         }
         if utilisation != nil, ganeti == nil {
-            throw ValidationError("--utilisation goes with --ganeti.")
+            throw ValidationError("--utilisation requires --ganeti.")
         }
         if snapshot != nil || ganeti != nil, configuration.ledger != nil {
-            throw ValidationError("--ledger names the running fleet, --snapshot and --ganeti one in a file: give one.")
+            throw ValidationError("--ledger reads the running fleet: it excludes --snapshot and --ganeti.")
         }
     }
 }
@@ -50,13 +57,13 @@ struct FleetInputOptions: ParsableArguments {
 struct PlanningOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")) (default: policy.strategy).",
+            "Strategy: \(Strategy.allCases.map(\.rawValue).joined(separator: ", ")) (default: policy.strategy)",
             valueName: "name"
         ),
         transform: { name in
             guard let strategy = Strategy(rawValue: name) else {
                 let known = Strategy.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ValidationError("no strategy is called '\(name)'; there are \(known)")
+                throw ValidationError("unknown strategy '\(name)'; choose one of \(known)")
             }
             return strategy
         }
@@ -65,22 +72,25 @@ struct PlanningOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "1 (only what must be) to 5 (everything that helps) (default: policy.aggressiveness).",
+            "Level from 1 (only rules and maintenance) to 5 (every gain) (default: policy.aggressiveness)",
             valueName: "level"
         )
     )
     var aggressiveness: Int?
 
-    @Option(help: ArgumentHelp("At most so many moves (default: policy.max_moves).", valueName: "count"))
+    @Option(help: ArgumentHelp("Maximum number of moves (default: policy.max_moves)", valueName: "count"))
     var maxMoves: Int?
 
     @Option(
-        help: ArgumentHelp("When it is over, the best plan so far is given (default: 10s).", valueName: "time"),
+        help: ArgumentHelp(
+            "Time limit of the search, after which the best plan so far is used (default: 10s)",
+            valueName: "time"
+        ),
         transform: Quantity.duration
     )
     var timeBudget: Duration = .seconds(10)
 
-    @Option(help: ArgumentHelp("The same input and seed give the same plan.", valueName: "number"))
+    @Option(help: ArgumentHelp("Seed of the search; the same input and seed give the same plan", valueName: "number"))
     var seed: UInt64 = 0
 
     func validate() throws {

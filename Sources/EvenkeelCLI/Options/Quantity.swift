@@ -7,7 +7,7 @@ enum Quantity {
     static func duration(_ text: String) throws -> Duration {
         let units: [(String, Double)] = [("ms", 0.001), ("min", 60), ("s", 1), ("", 1)]
         guard let seconds = scaled(text, by: units), seconds >= 0.001, seconds <= 86_400 else {
-            throw ValidationError("'\(text)' is no time of up to a day, such as 2s, 500ms or 1min")
+            throw ValidationError("'\(text)' is not a time of up to a day, such as 2s, 500ms or 1min")
         }
         return .milliseconds(Int64((seconds * 1000).rounded()))
     }
@@ -18,7 +18,7 @@ enum Quantity {
             ("TiB", 0x1p40), ("GiB", 0x1p30), ("MiB", 0x1p20), ("T", 0x1p40), ("G", 0x1p30), ("M", 0x1p20),
         ]
         guard let bytes = scaled(text, by: units), bytes >= 1, bytes <= 0x1p50 else {
-            throw ValidationError("'\(text)' is no size such as 512M or 4G")
+            throw ValidationError("'\(text)' is not a size such as 512M or 4G")
         }
         return UInt64(bytes)
     }
@@ -26,7 +26,7 @@ enum Quantity {
     /// `90%`, `0.9`, `1.2`: a share above 0, above 1 where more is promised than there is.
     static func share(_ text: String) throws -> Double {
         guard let share = scaled(text, by: [("%", 0.01), ("", 1)]), share > 0, share <= 10 else {
-            throw ValidationError("'\(text)' is no share above 0 and at most 10, such as 90% or 0.9")
+            throw ValidationError("'\(text)' is not a share above 0 and up to 10, such as 90% or 0.9")
         }
         return share
     }

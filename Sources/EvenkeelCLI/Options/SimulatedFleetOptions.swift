@@ -6,62 +6,63 @@ import Simulation
 
 /// The options that describe a simulated fleet.
 struct SimulatedFleetOptions: ParsableArguments {
-    @Option(help: "How many hosts (default: one for ten VMs).")
+    @Option(help: "Number of hosts (default: one per ten VMs)")
     var hosts: Int?
 
-    @Option(help: "How many VMs (default: one for each trace, or ten for each host).")
+    @Option(help: "Number of VMs (default: one per trace, or ten per host)")
     var vms: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Load from traces, one for each VM: a folder, a .tar.gz or a file, in PlanetLab's format or Bitbrains' CSV.",
+            "Load from traces, one per VM: a folder, archive or file in PlanetLab's format or Bitbrains' CSV",
             valueName: "path"
         )
     )
     var traces: String?
 
     @Option(
-        help: "Load that is made up: \(LoadPattern.allCases.map(\.rawValue).joined(separator: ", ")).",
+        help: "Synthetic load: \(LoadPattern.allCases.map(\.rawValue).joined(separator: ", ")) (default: mixed)",
         transform: word
     )
     var load: LoadPattern?
 
-    @Option(help: ArgumentHelp("Evenkeel's policy, from this configuration file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Configuration file with Evenkeel's policy", valueName: "file"))
     var policy: String?
 
-    @Option(help: ArgumentHelp("Set one key over the file; may be repeated.", valueName: "key=value"))
+    @Option(help: ArgumentHelp("Set one configuration key; overrides the file (repeatable)", valueName: "key=value"))
     var set: [String] = []
 
-    @Option(help: "How long, in hours of virtual time.")
+    @Option(help: "Length of the simulation, in hours of virtual time")
     var hours = 24.0
 
     @Option(
-        help: "The share of all CPU that the load takes on average; the hosts are sized for it (default: 55%).",
+        help: "Mean CPU use of the fleet, which determines the size of the hosts (default: 55%)",
         transform: Quantity.share
     )
     var meanCpu = 0.55
 
-    @Option(help: "The share of all memory that the VMs take (default: 65%).", transform: Quantity.share)
+    @Option(help: "Share of the fleet's memory that the VMs use (default: 65%)", transform: Quantity.share)
     var meanMemory = 0.65
 
     @Option(
-        help: "How often agents sample (default: 1min; with more than \(Self.manyHosts) hosts 5min).",
+        help: "Interval between samples (default: 1min; 5min with more than \(Self.manyHosts) hosts)",
         transform: Quantity.duration
     )
     var sampleInterval: Duration?
 
     @Option(
-        help: "How often is decided (default: twice for each sample; with more than \(Self.manyHosts) hosts once).",
+        help:
+            "Interval between decisions (default: half of --sample-interval; all of it with more than \(Self.manyHosts) hosts)",
         transform: Quantity.duration
     )
     var decisionInterval: Duration?
 
-    /// Beyond, a minute's samples of all hosts take longer to reckon with than most people would wait.
+    /// With more hosts, computing with one-minute samples takes longer than most people would wait.
     private static let manyHosts = 250
 
     @Option(
         help: ArgumentHelp(
-            "Candidates that the planner may try to improve a plan (default: as in production).",
+            "Number of candidates the planner may try to improve a plan (default: as in production)",
             valueName: "number"
         )
     )
@@ -84,7 +85,7 @@ struct SimulatedFleetOptions: ParsableArguments {
         guard (0.01...2).contains(meanCpu), meanMemory >= 0.01, meanMemory < 1 else {
             throw ValidationError("--mean-cpu must be 1% to 200%, --mean-memory 1% to below 100%.")
         }
-        if traces != nil, load != nil { throw ValidationError("The load is from --traces or from --load, not both.") }
+        if traces != nil, load != nil { throw ValidationError("--traces and --load exclude each other.") }
         guard [sampleInterval, decisionInterval].allSatisfy({ $0.map { $0 >= .milliseconds(100) } ?? true }) else {
             throw ValidationError("--sample-interval and --decision-interval must be at least 100ms.")
         }

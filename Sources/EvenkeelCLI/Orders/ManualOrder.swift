@@ -5,14 +5,14 @@ package import Fleet
 package import Ledger
 package import Settings
 
-/// Why an order by hand was not given or did not move its VM.
+/// Why a manual order was not written or did not move its VM.
 package enum ManualOrderError: Error, CustomStringConvertible {
     case unknownHost(HostName, known: [HostName])
     /// Source or target was removed from the cluster then.
     case removed(HostName, at: Instant)
     case unknownVM(String)
     case ambiguous(String, uuids: [VMID])
-    /// More than one host says that it runs the VM, and no finished move tells which.
+    /// More than one host reports that it runs the VM, and no finished move explains it.
     case claimedTwice(String, by: [HostName])
     case alreadyThere(String, HostName)
     case notTakenUp(HostName)
@@ -20,39 +20,41 @@ package enum ManualOrderError: Error, CustomStringConvertible {
     case interrupted(OrderID)
     case gone(OrderID)
     case notMoved(String)
-    /// With how the move ended otherwise.
+    /// Also carries the outcome of the move.
     case leaked(ClosedChannels.Closure, String)
 
     package var description: String {
         switch self {
         case .unknownHost(let host, let known):
-            "no agent of a host '\(host)' writes to the ledger; "
+            "host '\(host)' has not reported; "
                 + (known.isEmpty
-                    ? "none does yet: is evenkeel-agent running?"
-                    : "known are: \(known.map(\.rawValue).joined(separator: ", "))")
+                    ? "no host has: is evenkeel-agent running?"
+                    : "known hosts are \(known.map(\.rawValue).joined(separator: ", "))")
         case .removed(let host, let at):
-            "\(host) was removed from the cluster on \(at.readable): nothing moves to it or from it;"
+            "\(host) was removed from the cluster on \(at.readable): no VM can move to or from it;"
                 + " \(host.additionInWords)"
-        case .unknownVM(let vm): "no host's latest sample shows an active VM '\(vm)'"
+        case .unknownVM(let vm): "no host reports an active VM '\(vm)'; 'evenkeel status' lists the VMs"
         case .ambiguous(let vm, let uuids):
-            "several VMs are called '\(vm)': name one by its uuid: \(uuids.map(\.rawValue).joined(separator: ", "))"
+            "several VMs have the name '\(vm)'; give the UUID: \(uuids.map(\.rawValue).joined(separator: ", "))"
         case .claimedTwice(let vm, let hosts):
-            "\(hosts.map(\.rawValue).joined(separator: " and ")) both say that they run \(vm.plainText(limit: 80)), and no finished move"
-                + " explains it: nothing is ordered; look there with 'virsh list' which of them does"
-        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) is on \(host) already"
-        case .notTakenUp(let host): "the agent of \(host) did not take up the order: is evenkeel-agent running there?"
+            "\(vm.plainText(limit: 80)): \(hosts.map(\.rawValue).joined(separator: " and ")) both report that they run it, and no"
+                + " finished move explains it. Nothing was ordered. Run 'virsh list' on these hosts to see which one does."
+        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) already runs on \(host)"
+        case .notTakenUp(let host):
+            "the agent of \(host) did not accept the order in time; is evenkeel-agent running there?"
         case .sourceSilent(let host, let order, let stage):
-            "nothing more is heard of order \(order) (\(stage)): the agent of \(host) is silent; once it is back it reports"
-        case .interrupted(let order): "the move goes on; 'evenkeel cancel \(order)' ends it"
+            "order \(order) (\(stage)): the agent of \(host) has stopped reporting; it reports the outcome once it runs again"
+        case .interrupted(let order):
+            "no longer following; the move continues. To cancel it, run 'evenkeel cancel \(order)'."
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
         case .leaked(let leak, let end):
-            "\(end.plainText()); the evidence says LEAK, 'evenkeel verify \(leak.order)' shows the figures; \(leak.words)"
+            "\(end.plainText()); LEAK: 'evenkeel verify \(leak.order)' shows the evidence; \(leak.words)"
         }
     }
 }
 
-/// An order that a person gives, and what becomes of it.
+/// Makes a manual order and follows it to its end.
 package enum ManualOrder {
     package static func make(
         moving vm: String,
@@ -70,7 +72,7 @@ package enum ManualOrder {
             (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
                 .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
-        // A dead host's last sample shows it for ever: the newest counts.
+        // A dead host's last sample shows the VM for ever: use the newest.
         guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
         guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
             throw .ambiguous(vm, uuids: here.map(\.vm.id))
@@ -78,7 +80,7 @@ package enum ManualOrder {
         var (source, found) = (newest.host, newest.vm)
         let fresh = here.filter { view.at - $0.at <= policy.staleAfter }
         if fresh.count > 1 {
-            // Just after a move both hosts' samples show the VM. Otherwise one of them may lie to have it.
+            // Just after a move, both hosts' samples show the VM. Otherwise one of them may be lying.
             let arrivals = view.moves.filter { $0.stage == .done && $0.order.vm == found.id }
             guard let arrival = arrivals.max(by: { $0.changedAt < $1.changedAt })?.order,
                 let there = fresh.first(where: { $0.host == arrival.target }),
@@ -90,7 +92,7 @@ package enum ManualOrder {
         guard source != target else { throw .alreadyThere(found.name, target) }
         let now = Instant.byTheWallClock
         return MigrationOrder(
-            id: OrderID("by-hand-\(ControllerService.newIdentifier())"),
+            id: OrderID("manual-\(ControllerService.newIdentifier())"),
             vm: found.id,
             vmName: found.name,
             source: source,
@@ -102,11 +104,11 @@ package enum ManualOrder {
             notBefore: now,
             expires: now + policy.orderLifetime,
             issuer: .operator,
-            reason: "asked for by name"
+            reason: "requested by an operator"
         )
     }
 
-    /// Follows an order to its end; `say` gets each new step in words.
+    /// Follows an order to its end; `say` receives the description of each new step.
     package static func follow(
         _ order: MigrationOrder,
         in ledger: any FleetLedger,
@@ -135,7 +137,7 @@ package enum ManualOrder {
         }
     }
 
-    /// Throws unless an order that has ended moved its VM, or if its evidence says that something leaked.
+    /// Throws unless an order that has ended moved its VM without a leak.
     package static func check(_ move: FleetView.Move) throws(ManualOrderError) {
         let isDone = move.stage == .done
         let reason = move.failure?.reason ?? "the order ended without a report"
@@ -154,14 +156,17 @@ package enum ManualOrder {
         guard move.stage == .running, let progress = move.progress, progress.bytesTotal > 0 else {
             return move.stage.rawValue
         }
-        return "running: \(progress.bytesTransferred >> 20) MiB sent, \(progress.bytesRemaining >> 20) MiB to go"
+        return "running: \(progress.bytesTransferred >> 20) MiB sent, \(progress.bytesRemaining >> 20) MiB remaining"
     }
 
     package static func summary(_ move: FleetView.Move) -> String {
-        var parts = ["\(move.order.vmName) runs on \(move.order.target)"]
-        if let total = move.outcome?.totalSeconds { parts.append("total \(FleetView.seconds(total))") }
-        if let down = move.outcome?.downtimeSeconds { parts.append("downtime \(FleetView.milliseconds(down))") }
-        if let evidence = move.evidence { parts.append("path: \(evidence.verdict.rawValue)") }
-        return parts.joined(separator: ", ").plainText()
+        let order = move.order
+        let duration = move.outcome?.totalSeconds.map { " in \(FleetView.seconds($0))" } ?? ""
+        let details = [
+            move.outcome?.downtimeSeconds.map { "downtime \(FleetView.milliseconds($0))" },
+            move.evidence.map { "evidence: \($0.verdict.rawValue)" },
+        ].compactMap(\.self)
+        let text = "\(order.vmName): moved \(order.source) → \(order.target)\(duration)"
+        return (details.isEmpty ? text : "\(text) (\(details.joined(separator: ", ")))").plainText()
     }
 }

@@ -5,10 +5,10 @@ import Fleet
 import Ledger
 import Settings
 
-/// Carries out a plan's first wave by hand; the rest is planned again from what came of it.
+/// Orders the moves of a plan's first wave; the rest is planned again from the outcome.
 struct PlanApplication {
     var plan: Plan
-    /// The fleet that it was made for.
+    /// The fleet it was made for.
     var snapshot: FleetSnapshot
     var settings: Settings
     var ledger: any FleetLedger
@@ -19,14 +19,14 @@ struct PlanApplication {
 
         var description: String {
             switch self {
-            case .mode(.automatic): "policy.mode is automatic: the controller carries plans out by itself"
-            case .mode(let mode): "policy.mode is \(mode.rawValue): plans are carried out in the mode manual"
+            case .mode(.automatic): "policy.mode is automatic: the controller applies plans itself"
+            case .mode(let mode): "policy.mode is \(mode.rawValue): --apply requires policy.mode manual"
             case .failed(let failed, let all): "\(failed) of \(all) moves failed or leaked"
             }
         }
     }
 
-    /// Refuses where the mode is not `manual`.
+    /// Throws unless the mode is `manual`.
     static func check(_ settings: Settings) throws(Refused) {
         guard settings.policy.mode == .manual else { throw .mode(settings.policy.mode) }
     }
@@ -45,7 +45,7 @@ struct PlanApplication {
             }
             let order = MigrationOrder(
                 move,
-                id: OrderID("by-hand-\(ControllerService.newIdentifier())"),
+                id: OrderID("manual-\(ControllerService.newIdentifier())"),
                 channel: channel,
                 definition: snapshot.definition(of: move.vm, on: move.source),
                 issuedAt: .byTheWallClock,
@@ -67,6 +67,6 @@ struct PlanApplication {
             }
         }
         guard failed == 0 else { throw Refused.failed(failed, of: moves.count) }
-        if plan.waves > 1 { say("This was the first of \(plan.waves) waves: run it again for the next.") }
+        if plan.waves > 1 { say("Wave 1 of \(plan.waves) done. Run the command again for the next.") }
     }
 }

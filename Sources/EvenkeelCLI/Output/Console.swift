@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A line on standard output, there at once also in a pipe.
+/// Prints a line on standard output, without buffering.
 ///
-/// A pipe whose reader has gone is no reason to stop: a lab must still be taken down.
+/// A broken pipe does not stop the program: a lab must still be taken down.
 package func printLine(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
 
 package func printError(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8)) }
 
-/// Whether a person watches.
+/// Whether the output goes to a terminal.
 package var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-/// A part of the screen that is drawn again and again; on a pipe it is left out.
+/// A part of the screen that is redrawn; omitted on a pipe.
 package struct LiveView {
     private var lastLines = 0
     private let isOn = standardOutputIsTerminal
 
     package init() {}
 
-    /// Draws the text over what was drawn before.
+    /// Draws the text over the previous one.
     package mutating func draw(_ text: String) {
         guard isOn else { return }
         erase()
@@ -26,7 +26,7 @@ package struct LiveView {
         lastLines = text.split(separator: "\n", omittingEmptySubsequences: false).count
     }
 
-    /// A line that stays, above the live part.
+    /// Prints a line that stays, above the live part.
     package mutating func keep(_ line: String) {
         erase()
         printLine(line)

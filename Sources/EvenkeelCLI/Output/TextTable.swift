@@ -3,7 +3,7 @@ import Fleet
 
 /// Columns of text, each as wide as its widest cell; the last may run on.
 ///
-/// Cells may be in the words of any member: what is not printable is shown, not done, and what is too long is cut.
+/// Cells may hold text from any member: unprintable characters are escaped, and long texts are cut.
 package struct TextTable {
     private static let cellLimit = 120
     private static let lastCellLimit = 1000

@@ -38,12 +38,12 @@ struct FleetInput {
             input = FleetInput(name: file, model: cluster.model, policy: settings.policy)
             input.ganeti = cluster
             if options.utilisation == nil {
-                input.warnings.append("no --utilisation: memory and VCPUs alone are known and balanced")
+                input.warnings.append("no --utilisation: only memory and VCPUs are known and balanced")
             }
             if let first = cluster.withoutUtilisation.first, let file = options.utilisation {
                 let count = cluster.withoutUtilisation.count
                 let others = count > 1 ? " and \(count - 1) more" : ""
-                input.warnings.append("\(first)\(others): not in \(file), taken to be idle")
+                input.warnings.append("\(first)\(others): not in \(file), assumed idle")
             }
         } else {
             input = try await ofTheLedger(try options.configuration.openOperatorsLedger(settings), settings)

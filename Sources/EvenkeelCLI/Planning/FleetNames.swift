@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Why a name does not say which VM or host is meant.
+/// Why a name does not identify a VM or host.
 enum FleetNameError: Error, CustomStringConvertible {
     case unknown(String, String, near: [String])
     case ambiguous(String, meanings: [String])
@@ -9,15 +9,15 @@ enum FleetNameError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .unknown(let kind, let name, let near):
-            "no \(kind) is called '\(name)'"
+            "unknown \(kind) '\(name)'"
                 + (near.isEmpty ? "" : "; did you mean \(near.joined(separator: ", "))?")
         case .ambiguous(let name, let meanings):
-            "'\(name)' may be \(meanings.joined(separator: ", ")): name a VM by its uuid, or say --host or --vm"
+            "'\(name)' is ambiguous: \(meanings.joined(separator: ", ")). Give the UUID of a VM, or add --host or --vm."
         }
     }
 }
 
-/// What a name on the command line stands for.
+/// Resolves names on the command line.
 enum FleetNames {
     enum Meaning: Equatable {
         case vm(VMID)

@@ -2,11 +2,11 @@
 import Fleet
 
 extension PlanView {
-    /// How much of a long plan people are shown.
+    /// How much of a long plan to show.
     struct Extent {
         var allHosts = false
         var allMoves = false
-        /// More hosts than these are cut to `hostsChosen`.
+        /// With more hosts, only `hostsChosen` are shown.
         static let hostsShown = 40
         static let hostsChosen = 20
         static let movesShown = 60
@@ -14,29 +14,31 @@ extension PlanView {
 
     func text(_ extent: Extent = Extent()) -> String {
         var parts = [hostTable(all: extent.allHosts), efficacy]
-        parts.append(moves.isEmpty ? "No move: \(emptyBecause ?? "none is needed")." : moveTable(all: extent.allMoves))
+        parts.append(moves.isEmpty ? "No moves: \(emptyBecause ?? "none is needed")." : moveTable(all: extent.allMoves))
         if !refusals.isEmpty { parts.append(refusalTable(all: extent.allMoves)) }
         if let shortage {
             let host = "\(Self.number(shortage.hostCores)) cores and \(Self.gibibytes(shortage.hostMemoryBytes))"
             let hosts = Self.count(shortage.hosts, "more host")
-            parts.append("Shortage: \(shortage.reason); \(hosts) of \(host) would do.")
+            parts.append("Shortage: \(shortage.reason); \(hosts) with \(host) would suffice.")
         }
         if wasCutShort {
-            parts.append("The time budget ended the search: with more, the plan may be better.\(Self.pace)")
+            parts.append(
+                "The search reached its time budget; a larger --time-budget may find a better plan.\(Self.pace)"
+            )
         }
         if !warnings.isEmpty { parts.append(warnings.map { "warning: \($0)" }.joined(separator: "\n")) }
         return parts.joined(separator: "\n\n")
     }
 
     #if DEBUG
-    private static let pace = " (A debug build searches many times slower than one made with 'swift build -c release'.)"
+    private static let pace = " (A debug build searches many times slower than a release build.)"
     #else
     private static let pace = ""
     #endif
 
     // MARK: hosts
 
-    /// All hosts, or of very many those that change most and those that are fullest.
+    /// Returns all hosts, or, of a large fleet, those that change most and the fullest.
     func shownHosts(all: Bool) -> [HostChange] {
         guard !all, hosts.count > Extent.hostsShown else { return hosts }
         let byChange = hosts.indices.sorted { (-hosts[$0].change, $0) < (-hosts[$1].change, $1) }
@@ -49,7 +51,7 @@ extension PlanView {
     private func hostTable(all: Bool) -> String {
         let shown = shownHosts(all: all)
         let table = TextTable(
-            ["HOST", "BEFORE", "CPU", "MEMORY", "NETWORK", "DISK", "VCPU/CPU", "VMS", "CPU: # AFTER, | BEFORE"],
+            ["HOST", "STATE", "CPU", "MEMORY", "NETWORK", "DISK", "VCPU/CPU", "VMS", "CPU (# AFTER, | BEFORE)"],
             shown.map { host in
                 [
                     host.name.rawValue,
@@ -63,17 +65,17 @@ extension PlanView {
                     Self.bar(before: host.before.cpu, after: host.after.cpu),
                 ]
             },
-            empty: "No host is known."
+            empty: "No hosts."
         )
         let left = hosts.count - shown.count
         guard left > 0 else { return table.text }
-        return table.text + "\n\(left) of \(hosts.count) hosts are left out: those that change least and are not "
-            + "the fullest. --all-hosts shows all."
+        return table.text + "\n\(left) of \(hosts.count) hosts not shown (least changed and not among the fullest); "
+            + "--all-hosts shows all."
     }
 
-    private static func change(_ before: Double?, _ after: Double?, _ words: (Double) -> String = short) -> String {
+    private static func change(_ before: Double?, _ after: Double?, _ text: (Double) -> String = short) -> String {
         guard let before, let after else { return "-" }
-        let (old, new) = (words(before), words(after))
+        let (old, new) = (text(before), text(after))
         return old == new ? new : "\(old) -> \(new)"
     }
 
@@ -87,7 +89,7 @@ extension PlanView {
         return String(line)
     }
 
-    // MARK: what it brings
+    // MARK: effect
 
     private var efficacy: String {
         func spread(_ resource: KeyPath<FleetScore.Spread, Double>) -> [String] {
@@ -105,7 +107,7 @@ extension PlanView {
             ["memory above the limit", Self.gibibytes(before.bytesLacking), Self.gibibytes(after.bytesLacking)],
         ]
         if before.violations > 0 || after.violations > 0 {
-            rows.append(["VMs that may not be where they are", String(before.violations), String(after.violations)])
+            rows.append(["VMs violating a constraint", String(before.violations), String(after.violations)])
         }
         let table = TextTable(["", "BEFORE", "AFTER"], rows, empty: "")
         return table.text
@@ -119,9 +121,9 @@ extension PlanView {
         var text =
             "\(Self.count(totals.moves, "move")) of \(Self.gibibytes(totals.memoryBytes)) in "
             + "\(Self.count(totals.waves, "wave")), about \(Self.time(totals.seconds)) at \(bandwidth)"
-        if isLimited { text += "; policy.max_moves (--max-moves) allows no more" }
+        if isLimited { text += "; limited by policy.max_moves (--max-moves)" }
         if !emptied.isEmpty {
-            text += "; \(Self.count(emptied.count, "host")) will be empty: "
+            text += "; empties \(Self.count(emptied.count, "host")): "
             text += emptied.prefix(Extent.hostsChosen).map(\.rawValue).joined(separator: ", ")
             if emptied.count > Extent.hostsChosen { text += ", …" }
         }
@@ -135,7 +137,7 @@ extension PlanView {
     private func moveTable(all: Bool) -> String {
         let shown = all ? moves[...] : moves.prefix(Extent.movesShown)
         let table = TextTable(
-            ["WAVE", "VM", "FROM", "TO", "MEMORY", "TAKES", "FOR", "REASON"],
+            ["WAVE", "VM", "FROM", "TO", "MEMORY", "TIME", "PURPOSE", "REASON"],
             shown.map { move in
                 [
                     String(move.wave + 1), move.vmName, move.source.rawValue, move.target.rawValue,
@@ -151,7 +153,7 @@ extension PlanView {
     }
 
     private func refusalTable(all: Bool) -> String {
-        // The VMs of a host mostly stay for the same reason: it is said once for all of them.
+        // The VMs of a host mostly stay for the same reason: print it once for all of them.
         var groups: [(host: HostName, reason: String, vms: [String])] = []
         for refusal in refusals {
             let vm = refusal.vmName.map { [$0] } ?? []
@@ -168,7 +170,7 @@ extension PlanView {
         }
         let rest = groups.count - shown.count
         return
-            (["What stays as it is once the plan is carried out:"] + lines
+            (["Not resolved by this plan:"] + lines
             + (rest > 0 ? ["  and \(rest) more; --all-moves shows all."] : []))
             .joined(separator: "\n")
     }

@@ -89,7 +89,7 @@ struct PlanView: Encodable {
     var emptied: [HostName]
     /// Whether `maxMoves` left nothing over.
     var isLimited: Bool
-    /// What migrations are reckoned to get where nothing was measured.
+    /// Assumed bandwidth of a migration where none has been measured.
     var bandwidth: String
     /// Why there is no move; `nil`: there is one.
     var emptyBecause: String?
@@ -153,26 +153,28 @@ struct PlanView: Encodable {
 
     private static func whyEmpty(_ plan: Plan, _ model: FleetModel, _ planning: PlanningPolicy) -> String {
         let active = model.hosts.count { $0.mode == .active }
-        if model.vms.isEmpty { return "there is no VM" }
-        if active == 0 { return "no host is active: there is nowhere to go" }
-        if active == 1, model.hosts.count == 1 { return "there is one host alone" }
-        if plan.wasCutShort { return "the time budget was over before a move was found: give more with --time-budget" }
+        if model.vms.isEmpty { return "there are no VMs" }
+        if active == 0 { return "no host is active" }
+        if active == 1, model.hosts.count == 1 { return "there is only one host" }
+        if plan.wasCutShort {
+            return "the search reached its time budget before it found a move; increase --time-budget"
+        }
         if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
             let isHandsOff = planning.strategy == .balance && planning.aggressiveness == 1
-            if isHandsOff, plan.before.violations == 0 { return "aggressiveness 1 leaves overload as it is" }
+            if isHandsOff, plan.before.violations == 0 { return "aggressiveness 1 does not resolve overload" }
             let lacks = "strategy \(planning.strategy.rawValue) finds no move that helps"
-            return plan.refusals.isEmpty ? lacks : "\(lacks); refusals say why each VM stays"
+            return plan.refusals.isEmpty ? lacks : "\(lacks); the reasons are listed below"
         }
         let known: [Judgement.Verdict] = [.settling, .unknown, .distrusted]
         if plan.judgements.contains(where: { known.contains($0.verdict) }) {
-            return "no host lacks anything as far as the figures tell; some hosts' figures do not count yet"
+            return "no host is known to be overloaded; some hosts have no usable samples yet"
         }
         switch planning.strategy {
         case .threshold, .push, .pull, .pushPull: return "no host is overloaded"
         case .consolidate: return "no host can be emptied within the thresholds"
         case .balance:
             let more = planning.aggressiveness < 5 ? " at aggressiveness \(planning.aggressiveness)" : ""
-            return "no host lacks anything, and no move gains what it costs\(more)"
+            return "no host is overloaded, and no move is worth its cost\(more)"
         }
     }
 }

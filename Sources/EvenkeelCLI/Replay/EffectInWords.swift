@@ -8,7 +8,7 @@ protocol EffectInWords {
     var words: String { get }
 }
 
-/// What an effect is to those who look at a recording.
+/// The part that an effect plays in a recording.
 enum EffectRole {
     /// A decision: an order that is given, or a move that is begun.
     case order(MigrationOrder)
@@ -29,7 +29,7 @@ extension ControllerCore.Effect: EffectInWords {
     var words: String {
         switch self {
         case .submit(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
-        case .announce(let announcement): "say (\(announcement.kind.rawValue)): \(announcement.text)"
+        case .announce(let announcement): "log (\(announcement.kind.rawValue)): \(announcement.text)"
         }
     }
 }
@@ -48,21 +48,21 @@ extension AgentCore.Effect: EffectInWords {
     var words: String {
         switch self {
         case .append(let report): "report \(report.order): \(report.step.inWords)"
-        case .readRequirements(let order): "order \(order.id): read what \(order.vmName) needs"
-        case .checkTarget(let order, _, _): "order \(order.id): check whether \(order.vmName) may come"
+        case .readRequirements(let order): "order \(order.id): read the requirements of \(order.vmName)"
+        case .checkTarget(let order, _, _): "order \(order.id): check whether this host can take \(order.vmName)"
         case .shut(let order): "order \(order.id): close the gate for \(order.source)"
         case .migrate(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
-        case .look(let order): "order \(order.id): look where \(order.vmName) is"
+        case .look(let order): "order \(order.id): check where \(order.vmName) runs"
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.inWords): \(order.reason)"
-        case .unseal(let order, _): "order \(order.id): open the image of \(order.vmName)"
-        case .release(let order): "order \(order.id): let go of the image of \(order.vmName)"
-        case .recall(let order): "order \(order.id): look up what was done of it here"
-        case .restore(let order): "order \(order.id): let \(order.vmName) run here"
-        case .takeBack(let order): "order \(order.id): take \(order.vmName) back"
-        case .forget(let order): "order \(order.id): remove what is left of the image of \(order.vmName)"
-        case .say(let text, _): "say: \(text)"
+        case .unseal(let order, _): "order \(order.id): decrypt the image of \(order.vmName)"
+        case .release(let order): "order \(order.id): release the image of \(order.vmName)"
+        case .recall(let order): "order \(order.id): look up what this host did for it"
+        case .restore(let order): "order \(order.id): start \(order.vmName) here"
+        case .takeBack(let order): "order \(order.id): take back \(order.vmName)"
+        case .forget(let order): "order \(order.id): delete the image of \(order.vmName)"
+        case .say(let text, _): "log: \(text)"
         }
     }
 }

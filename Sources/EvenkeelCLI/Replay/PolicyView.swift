@@ -4,7 +4,7 @@ import Fleet
 import FleetFiles
 import Settings
 
-/// A controller's recording beside the orders that another policy would have given.
+/// A controller's recording compared with the orders that another policy would have given.
 struct PolicyView: Encodable {
     enum Verdict: String, Encodable { case same, dropped, new }
 
@@ -46,15 +46,13 @@ extension PolicyView: TextView {
         if !orders.isEmpty { parts.append(orderTable) }
         let (same, dropped, new) = (count(.same), count(.dropped), count(.new))
         guard dropped + new > 0 else {
-            parts.append("With the policy of \(policy) the orders would have been the same.")
+            parts.append("Policy of \(policy): all orders the same.")
             return parts.joined(separator: "\n\n")
         }
         parts.append(
             """
-            With the policy of \(policy): \(RecordingSummary.count(same, "order")) the same, \(dropped) not given, \
-            \(new) new.
-            What follows the first that is not the same is hypothetical: the recorded fleet went on as the recorded \
-            orders moved it, and nobody took up the new ones.
+            Policy of \(policy): \(RecordingSummary.count(same, "order")) the same, \(dropped) dropped, \(new) new.
+            After the first difference the comparison is hypothetical: the recorded fleet followed the recorded orders.
             """
         )
         return parts.joined(separator: "\n\n")
@@ -75,7 +73,7 @@ extension PolicyView.Verdict {
     fileprivate var inWords: String {
         switch self {
         case .same: "same"
-        case .dropped: "not given"
+        case .dropped: "dropped"
         case .new: "new"
         }
     }

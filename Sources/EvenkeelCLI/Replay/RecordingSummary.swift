@@ -4,7 +4,7 @@ import Fleet
 import FleetFiles
 import Foundation
 
-/// What a recording holds, whatever a replay of it brings.
+/// The contents of a recording, whatever the result of its replay.
 struct RecordingSummary: Encodable, Sendable {
     /// An order that the controller gave, or a move that the agent began.
     struct Order: Encodable, Sendable {
@@ -19,11 +19,11 @@ struct RecordingSummary: Encodable, Sendable {
     var events = 0
     /// Orders that a controller gave, or moves that an agent began.
     var orders: [Order] = []
-    /// What a controller announced, or an agent said to the people who watch.
+    /// Number of messages that the controller or the agent logged.
     var announcements = 0
-    /// What an agent wrote to the ledger; of a controller, none.
+    /// Number of reports that an agent wrote to the ledger; a controller writes none.
     var reports = 0
-    /// Whether the last line is torn, and was left out.
+    /// Whether the last line is incomplete, and was ignored.
     var isTorn: Bool
 
     init(_ recording: Recording) {
@@ -46,21 +46,21 @@ struct RecordingSummary: Encodable, Sendable {
 
     var text: String {
         let whose = host.map { "the agent of \($0)" } ?? "a controller"
-        var lines = ["A recording of \(whose): \(span), \(Self.count(events, "event"))."]
+        var lines = ["Recording of \(whose): \(span), \(Self.count(events, "event"))."]
         lines.append(
             core == .controller
-                ? "\(Self.count(orders.count, "order")), \(Self.count(announcements, "announcement"))."
-                : "\(Self.count(orders.count, "move")) begun, \(Self.count(reports, "report")), "
-                    + "\(Self.count(announcements, "announcement"))."
+                ? "\(Self.count(orders.count, "order")), \(Self.count(announcements, "log message"))."
+                : "\(Self.count(orders.count, "move")) started, \(Self.count(reports, "report")), "
+                    + "\(Self.count(announcements, "log message"))."
         )
         if isTorn {
-            lines.append("Its last line is torn, as a killed process or a full disk leaves it, and was left out.")
+            lines.append("The last line is incomplete, because of a killed process or a full disk, and was ignored.")
         }
         return lines.joined(separator: "\n")
     }
 
     private var span: String {
-        guard let begins, let ends else { return "no time" }
+        guard let begins, let ends else { return "empty" }
         return "\(begins.inWords) to \(ends.inWords) (\((ends - begins).inWords))"
     }
 

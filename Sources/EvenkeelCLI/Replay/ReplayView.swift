@@ -3,7 +3,7 @@ import Coordination
 import Fleet
 import FleetFiles
 
-/// A recording beside what the core does with the same events now.
+/// A recording compared with what the core does with the same events now.
 struct ReplayView<C: Core>: Encodable where C.Effect: EffectInWords {
     /// An event whose effects differ.
     struct Difference: Encodable {
@@ -43,11 +43,11 @@ extension ReplayView: TextView {
         var parts = [recording.text]
         if !recording.orders.isEmpty { parts.append(orderTable) }
         guard !isSame else {
-            return (parts + ["The same: each event brought now what it brought then."]).joined(separator: "\n\n")
+            return (parts + ["Replay identical."]).joined(separator: "\n\n")
         }
         let events = RecordingSummary.count(recording.events, "event")
-        let shown = differenceCount > differences.count ? " The first \(differences.count):" : ""
-        parts.append("NOT the same: \(differenceCount) of \(events) brought something else.\(shown)")
+        let shown = differenceCount > differences.count ? "; the first \(differences.count):" : ":"
+        parts.append("Replay differs in \(differenceCount) of \(events)\(shown)")
         parts += differences.map(\.text)
         return parts.joined(separator: "\n\n")
     }
@@ -65,7 +65,7 @@ extension ReplayView.Difference {
     fileprivate var text: String {
         var (then, now) = (recorded.map(\.words), now.map(\.words))
         if then == now {
-            // They differ in something that the words leave out.
+            // They differ in something that the descriptions omit.
             then = recorded.map(Self.json)
             now = self.now.map(Self.json)
         }

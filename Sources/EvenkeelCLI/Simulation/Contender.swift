@@ -2,16 +2,16 @@
 import ArgumentParser
 import Simulation
 
-/// Who decides in a simulated fleet: Evenkeel, or a rival in its place.
+/// Who decides in a simulated fleet: Evenkeel, or a baseline in its place.
 struct Contender: Sendable {
     var name: String
     var summary: String
     /// `nil`: Evenkeel itself.
     var rival: (any Rival)?
 
-    static let evenkeel = Contender(name: "evenkeel", summary: "this project's controller, the code of production")
+    static let evenkeel = Contender(name: "evenkeel", summary: "this project's controller (production code)")
 
-    /// Evenkeel and the rivals of these names, each once; `all` names all of them.
+    /// Returns Evenkeel and the baselines of these names, each once; `all` names all of them.
     static func named(_ names: [String]) throws -> [Contender] {
         var chosen: [any Rival] = []
         for name in names {
@@ -21,7 +21,7 @@ struct Contender: Sendable {
                 chosen.append(rival)
             } else {
                 let known = (["all"] + Rivals.all.map(\.name)).joined(separator: ", ")
-                throw ValidationError("There is no rival '\(name)'. There are: \(known).")
+                throw ValidationError("unknown baseline '\(name)'; choose from \(known)")
             }
         }
         var seen: Set<String> = []

@@ -9,15 +9,16 @@ extension SimulationOutcome {
         return parts.joined(separator: "\n\n")
     }
 
-    /// The columns that are shown, on the screen and in the report.
+    /// The columns of the table, on the screen and in the report.
     static let columns = [
         "POLICY", "UNSERVED", "CORE HOURS", "OVERLOADED", "SPREAD", "MOVES", "FAILED", "GIB MOVED", "PING-PONG",
-        "LONGEST", "TOOK",
+        "LONGEST", "RUN TIME",
     ]
 
     static let legend = """
-        UNSERVED: share of the CPU wanted that VMs did not get, downtime included. OVERLOADED: host-minutes short of CPU.
-        SPREAD: standard deviation of the hosts' CPU, over time. PING-PONG: back within an hour. LONGEST: a host short of CPU.
+        UNSERVED: share of the requested CPU that VMs did not get, including downtime. OVERLOADED: host-minutes short of \
+        CPU. SPREAD: standard deviation of CPU load across the hosts, averaged over time. PING-PONG: moves back to a host \
+        within an hour. LONGEST: longest time that a host was short of CPU.
         """
 
     static func cells(_ row: Row) -> [String] {
@@ -33,13 +34,13 @@ extension SimulationOutcome {
 
     private var table: TextTable { TextTable(Self.columns, rows.map(Self.cells), empty: "") }
 
-    /// Evenkeel beside the rival that served best.
+    /// Compares Evenkeel with the baseline that left least unserved.
     var comparison: String? {
         guard let own = rows.first, let best, best.unservedCoreHours > 0 else { return nil }
         let ratio = own.unservedCoreHours / best.unservedCoreHours
         return """
-            \(best.policy) served best of the rivals. Evenkeel left \(FleetView.decimals(ratio, 2)) times as much \
-            unserved, with \(own.migrations) moves to its \(best.migrations).
+            Best baseline: \(best.policy). Evenkeel left \(FleetView.decimals(ratio, 2)) times as much CPU unserved, with \
+            \(own.migrations) moves instead of \(best.migrations).
             """
     }
 }

@@ -59,7 +59,7 @@ struct SimulationOutcome: Encodable, Sendable {
     /// Peak memory of this process.
     var peakMiB: Int
 
-    /// The rival that left least unserved, beside Evenkeel.
+    /// The baseline that left least unserved.
     var best: Row? { rows.dropFirst().min { $0.unservedCoreHours < $1.unservedCoreHours } }
 }
 

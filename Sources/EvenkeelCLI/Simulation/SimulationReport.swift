@@ -7,10 +7,10 @@ struct SimulationReport {
 
     var html: String {
         let plots = [
-            plot("CPU that was not served", "share of what VMs wanted", { $0.unservedShare }, Self.percent),
+            plot("Unserved CPU", "share of requested CPU", { $0.unservedShare }, Self.percent),
             plot("Hosts short of CPU", "hosts", { Double($0.overloadedHosts) }, { FleetView.decimals($0, 0) }),
-            plot("Spread of CPU over the hosts", "standard deviation", { $0.spread }, Self.percent),
-            plot("Moves made", "moves", { Double($0.migrations) }, { FleetView.decimals($0, 0) }, isSmoothed: false),
+            plot("Spread of CPU across the hosts", "standard deviation", { $0.spread }, Self.percent),
+            plot("Moves", "moves", { Double($0.migrations) }, { FleetView.decimals($0, 0) }, isSmoothed: false),
         ]
         let figures = [TradeOffPlot(rows: outcome.rows).svg] + plots.map(\.svg)
         return """
@@ -32,7 +32,7 @@ struct SimulationReport {
             <p>\(LinePlot.escaped(SimulationOutcome.legend))</p>
             \(outcome.comparison.map { "<p><b>\(LinePlot.escaped($0))</b></p>" } ?? "")
             \(figures.map { "<figure>\($0)</figure>" }.joined(separator: "\n"))
-            <h2>Who decided</h2>
+            <h2>Policies</h2>
             <dl>\(outcome.rows.map(Self.definition).joined(separator: "\n"))</dl>
             </body></html>
 

@@ -28,7 +28,7 @@ struct TortureRuns {
         }
     }
 
-    /// Runs them until one has broken a promise; `progress` is told how many are done.
+    /// Runs them until one has violated an invariant; `progress` receives the count of those done.
     func run(
         progress: @escaping @Sendable (Summary) async -> Void
     ) async -> (summary: Summary, failures: [BrokenRun]) {
@@ -77,11 +77,11 @@ struct TortureRuns {
 }
 
 extension TortureRuns.Summary {
-    /// What came of it, and a last line that machines count.
+    /// The result, with a last line for machines.
     func text(first: UInt64) -> String {
         """
-        \(runs) seeds from \(first) on: \(faults) faults, \(orders) orders, \(migrations) migrations in \
-        \(FleetView.decimals(simulatedHours, 0)) virtual hours; the last fleet to settle after its faults took \
+        \(PlanView.count(runs, "seed")) from \(first): \(faults) faults, \(orders) orders, \(migrations) migrations in \
+        \(FleetView.decimals(simulatedHours, 0)) virtual hours; longest time to settle after the faults: \
         \(FleetView.seconds(longestSettling)).
         \(runs - broken.count) passed, \(broken.count) failed
         """

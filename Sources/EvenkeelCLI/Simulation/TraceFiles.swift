@@ -5,13 +5,13 @@ import Simulation
 
 /// Traces in a folder, an archive or a single file.
 enum TraceFiles {
-    /// At most so much is read, so that a wrong folder does not fill the memory.
+    /// The most that is read, so that a wrong folder does not fill the memory.
     private static let mostBytes = 4 << 30
 
     static func read(_ path: String) async throws -> [Trace] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw TraceError(file: path, reason: "there is no such file or folder")
+            throw TraceError(file: path, reason: "no such file or folder")
         }
         if isFolder.boolValue { return try traces(in: path) }
         let archives = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"]
@@ -25,13 +25,13 @@ enum TraceFiles {
                 ["--extract", "--no-same-owner", "--file", path, "--directory", folder],
                 timeLimit: .seconds(300)
             ).run()
-        } catch { throw TraceError(file: path, reason: "it cannot be unpacked: \(error)") }
+        } catch { throw TraceError(file: path, reason: "cannot unpack: \(error)") }
         return try traces(in: folder)
     }
 
     private static func traces(in folder: String) throws -> [Trace] {
         guard let walk = FileManager.default.enumerator(atPath: folder) else {
-            throw TraceError(file: folder, reason: "the folder cannot be read")
+            throw TraceError(file: folder, reason: "cannot read the folder")
         }
         var files: [String] = []
         var bytes = 0
@@ -42,9 +42,12 @@ enum TraceFiles {
             bytes += (walk.fileAttributes?[.size] as? NSNumber)?.intValue ?? 0
             files.append(file)
         }
-        guard !files.isEmpty else { throw TraceError(file: folder, reason: "there is no trace in it") }
+        guard !files.isEmpty else { throw TraceError(file: folder, reason: "the folder contains no traces") }
         guard bytes <= mostBytes else {
-            throw TraceError(file: folder, reason: "\(bytes >> 30) GiB are more than can be read")
+            throw TraceError(
+                file: folder,
+                reason: "the files have \(bytes >> 30) GiB; the limit is \(mostBytes >> 30) GiB"
+            )
         }
         return try files.sorted().map { try trace("\(folder)/\($0)", below: folder) }
     }
@@ -52,7 +55,7 @@ enum TraceFiles {
     private static func trace(_ path: String, below folder: String?) throws -> Trace {
         let name = folder.map { String(path.dropFirst($0.count + 1)) } ?? path
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw TraceError(file: name, reason: "it cannot be read")
+            throw TraceError(file: name, reason: "cannot read the file")
         }
         return try Trace(name: name, text: String(decoding: data, as: UTF8.self))
     }

@@ -30,7 +30,7 @@ struct TradeOffPlot {
             font-family="sans-serif" font-size="12">
             """,
             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
-            text("Demand not served, by moves made: better is lower and further left", Self.left, 22, size: 15),
+            text("Unserved CPU by number of moves (better: lower and further left)", Self.left, 22, size: 15),
         ]
         for step in 0...5 {
             let share = mostUnserved * Double(step * step) / 25
@@ -43,7 +43,7 @@ struct TradeOffPlot {
         }
         parts.append(
             text(
-                "moves (both scales are roots)",
+                "moves (both axes are square roots)",
                 (Self.left + Self.width - Self.right) / 2,
                 Self.height - 8,
                 anchor: "middle"

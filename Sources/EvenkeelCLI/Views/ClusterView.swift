@@ -63,7 +63,7 @@ struct ClusterView: Encodable {
         current.filter { $0.daysLeft < Self.warningDays }.map {
             let command = $0.kind == "anchor" ? "rotate --authority" : "rotate"
             let state = $0.daysLeft < 0 ? "has expired" : "expires in \($0.daysLeft) days"
-            return "warning: the certificate of \($0.kind) \($0.name) \(state): evenkeel certificates \(command)"
+            return "warning: \($0.kind) \($0.name): certificate \(state); run 'evenkeel certificates \(command)'"
         }
     }
 
@@ -78,7 +78,7 @@ struct ClusterView: Encodable {
                 [
                     entry.kind, entry.name, entry.names.isEmpty ? "-" : entry.names.joined(separator: " "),
                     "\(entry.daysLeft)", String(entry.certificate.fingerprint.prefix(16)),
-                    entry.removed.map { "removed: \($0)" } ?? (entry.daysLeft < 0 ? "EXPIRED" : "in force"),
+                    entry.removed.map { "removed: \($0)" } ?? (entry.daysLeft < 0 ? "EXPIRED" : "valid"),
                 ]
             },
             empty: empty

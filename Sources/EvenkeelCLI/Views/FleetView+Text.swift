@@ -28,7 +28,7 @@ extension FleetView {
                     host.reason,
                 ]
             },
-            empty: "No host has written a sample yet."
+            empty: "No host has reported yet. Is evenkeel-agent running on the hosts?"
         )
     }
 
@@ -46,7 +46,7 @@ extension FleetView {
                     ]
                 }
             },
-            empty: "No VM is known."
+            empty: "No VMs."
         )
     }
 
@@ -72,7 +72,7 @@ extension FleetView {
 
     private var closedTable: TextTable {
         TextTable(
-            ["CLOSED CHANNEL", "BETWEEN", "ORDER THAT LEAKED", "SINCE"],
+            ["CLOSED CHANNEL", "HOSTS", "LEAKING ORDER", "SINCE"],
             closed.map { closure in
                 [
                     closure.channel.rawValue, "\(HostPair(closure.path))", closure.order.rawValue, closure.at.inWords,
@@ -82,7 +82,7 @@ extension FleetView {
         )
     }
 
-    /// What is absurd is shown as more than a million: any member can write any figure.
+    /// Shows implausible values as more than a million: any member can write any figure.
     package static func percent(_ share: Double) -> String { whole(share * 100, "%") }
 
     package static func milliseconds(_ seconds: Double) -> String { whole(seconds * 1000, "ms") }
@@ -93,6 +93,6 @@ extension FleetView {
 
     package static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
 
-    /// A number with so many decimals: `0.15`.
+    /// Formats a number with this number of decimals: `0.15`.
     package static func decimals(_ value: Double, _ places: Int = 2) -> String { String(format: "%.\(places)f", value) }
 }

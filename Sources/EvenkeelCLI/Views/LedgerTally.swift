@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Ledger
 
-/// What was passed over in the ledger, as a table.
+/// The lines that readers rejected, as a table.
 struct LedgerTally {
     let entries: [LedgerRemarks.Entry]
 
@@ -9,17 +9,38 @@ struct LedgerTally {
 
     var text: String {
         TextTable(
-            ["NOT COUNTED", "STREAM", "WRITER", "LINES", "THE FIRST"],
+            ["REJECTED", "STREAM", "WRITER", "LINES", "FIRST EXAMPLE"],
             entries.map { entry in
                 [
-                    entry.kind.isRefusal ? "refused: \(entry.kind.rawValue)" : entry.kind.rawValue,
+                    entry.kind.text,
                     entry.stream.rawValue,
                     entry.writer?.description ?? "-",
                     String(entry.count),
                     entry.example,
                 ]
             },
-            empty: "Every line counts."
+            empty: "No lines rejected."
         ).text
+    }
+}
+
+extension LedgerRemarks.Kind {
+    fileprivate var text: String {
+        switch self {
+        case .torn: "incomplete"
+        case .tooLong: "too long"
+        case .unknownVersion: "unknown version"
+        case .unreadable: "unreadable"
+        case .gap: "gap"
+        case .unsigned: "unsigned"
+        case .unknownWriter: "unknown writer"
+        case .wrongSigner: "wrong signer"
+        case .altered: "altered"
+        case .wrongPlace: "wrong position"
+        case .otherLedger: "other ledger"
+        case .revoked: "writer revoked"
+        case .notForWriter: "wrong writer"
+        case .fromTheFuture: "from the future"
+        }
     }
 }

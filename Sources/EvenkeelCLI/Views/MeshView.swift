@@ -5,7 +5,7 @@ import Fleet
 import Ledger
 import Settings
 
-/// The mesh as the agents' samples tell it, and what the last move on each path showed.
+/// The mesh as the agents report it, with the evidence of the last move on each path.
 struct MeshView: Encodable, Sendable {
     struct Pair: Encodable, Sendable {
         var host: HostName
@@ -23,13 +23,13 @@ struct MeshView: Encodable, Sendable {
 
     var at: Instant
     var pairs: [Pair]
-    /// Hosts of which no sample with tunnels is there, or only an old one.
+    /// Hosts without a recent report of their tunnels.
     var silent: [HostName]
 
-    /// Whether every host was heard, and every tunnel is up.
+    /// Whether every host has reported, and every tunnel is up.
     var isWhole: Bool { silent.isEmpty && pairs.allSatisfy(\.tunnel.isUp) }
 
-    /// Samples tell of tunnels three times a minute: older than this, they tell nothing of now.
+    /// Agents report their tunnels three times a minute: older reports say nothing about the present.
     private static let freshness: Duration = .seconds(90)
 
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
@@ -70,10 +70,12 @@ struct MeshView: Encodable, Sendable {
         let table = TextTable(
             ["FROM", "TO", "STATE", "SUITE", "MODE", "ESP", "AGE", "REKEY IN", "OUT", "IN", "LAST MOVE", "EVIDENCE"],
             pairs.map(row),
-            empty: "No host has told of its tunnels within the last \(Int(Self.freshness.inSeconds)) s."
+            empty: "No host has reported its tunnels in the last \(Int(Self.freshness.inSeconds)) s."
         )
-        let unheard = silent.map { "\($0): nothing heard of its tunnels; is evenkeel-agent running there?" }
-        return ([table.text] + unheard).joined(separator: "\n")
+        let missing = silent.map {
+            "\($0): no report in the last \(Int(Self.freshness.inSeconds)) s; is evenkeel-agent running there?"
+        }
+        return ([table.text] + missing).joined(separator: "\n")
     }
 
     private func row(_ pair: Pair) -> [String] {

@@ -3,7 +3,7 @@ import Coordination
 import Fleet
 import Ledger
 
-/// Every move of the ledger with what a second look at its evidence found.
+/// Every move of the ledger with the findings of a second check of its evidence.
 struct VerificationView: Encodable {
     struct Move: Encodable {
         var order: OrderID
@@ -17,14 +17,14 @@ struct VerificationView: Encodable {
     }
 
     var moves: [Move]
-    /// What the streams of orders and reports have and readers do not count, each kind once with its number.
+    /// Lines of the streams of orders and reports that readers reject, each kind once with its count.
     var refusals: [LedgerRemarks.Entry]
-    /// Whether anything is not as it must be, or not proven.
+    /// Whether a check failed, or a move is unproven.
     var failed: Bool
 
-    /// `only`: the one order that is asked for; the orders of which nothing is known to have begun are left out else.
+    /// `only`: the order to check; `nil`: all but those that are not known to have started.
     ///
-    /// What is refused fails the check of one order as well: any of it may have been a report of that order.
+    /// A rejected line fails the check of one order as well: it may have been a report of that order.
     static func read(
         _ ledger: any FleetLedger,
         only wanted: OrderID?,
@@ -53,12 +53,12 @@ struct VerificationView: Encodable {
         return VerificationView(moves: checks.map(Move.init), refusals: remarks.entries, failed: failed)
     }
 
-    /// A line that its writer was stopped in proves nothing, and neither does what retention has removed.
+    /// A line left incomplete by a stopped writer proves nothing, and neither does a line that retention has removed.
     private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool { entry.kind != .torn && entry.kind != .gap }
 }
 
 extension Roster {
-    /// What it remembers of each host's certificates; nothing for a host that it has from before it remembered any.
+    /// The certificates issued to each host; none for a host enrolled before rosters recorded them.
     fileprivate var issuedCertificates: [HostName: [IssuedCertificate]] {
         var issued: [HostName: [IssuedCertificate]] = [:]
         for member in members {
@@ -98,7 +98,7 @@ extension VerificationView {
                         move.channel.rawValue, move.stage, move.verdict?.rawValue ?? "-", move.result,
                     ]
                 },
-                empty: "The ledger has no move with evidence."
+                empty: "The ledger has no moves with evidence."
             ).text
         ]
         let findings = moves.flatMap { move in
@@ -109,16 +109,25 @@ extension VerificationView {
                     case .unproven: "UNPROVEN"
                     case .note: "note"
                     }
-                // Evidence is in its host's words.
+                // Evidence holds text from its host.
                 return "\(move.order): \(word): \(finding.text)".plainText()
             }
         }
         if !findings.isEmpty { sections.append(findings.joined(separator: "\n")) }
-        let refused = refusals.map { "ledger: \(Self.isFailure($0) ? "REFUSED" : "note"): \($0)" }
+        let refused = refusals.map { "ledger: \(Self.isFailure($0) ? "REJECTED" : "note"): \($0)" }
         if !refused.isEmpty { sections.append(refused.joined(separator: "\n")) }
-        sections.append(
-            failed ? "NOT all is as it must be, or proven." : "All that is there to check is as it must be."
-        )
+        sections.append(summary)
         return sections.joined(separator: "\n\n")
+    }
+
+    private var summary: String {
+        guard failed else { return moves.isEmpty ? "Nothing to verify." : "All evidence verified." }
+        let bad = moves.count { $0.result != "ok" }
+        let lines = refusals.filter(Self.isFailure).reduce(0) { $0 + $1.count }
+        let parts = [
+            bad > 0 ? "\(bad) of \(PlanView.count(moves.count, "move"))" : nil,
+            lines > 0 ? "\(PlanView.count(lines, "ledger line")) rejected" : nil,
+        ]
+        return "Verification failed: \(parts.compactMap(\.self).joined(separator: ", ")) (details above)."
     }
 }

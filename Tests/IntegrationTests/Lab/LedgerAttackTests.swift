@@ -110,7 +110,7 @@ struct LedgerAttackTests {
         // The next move's evidence is right; the lines that were forged before it are told all the same.
         let after = try await world.evenkeelResult("verify", next.rawValue)
         let row = after.standardOutput.split(separator: "\n").first { $0.hasPrefix(next.rawValue) }
-        #expect(row?.hasSuffix("ok") == true && after.standardOutput.contains("REFUSED"), "\(after.standardOutput)")
+        #expect(row?.hasSuffix("ok") == true && after.standardOutput.contains("REJECTED"), "\(after.standardOutput)")
         #expect(after.exitCode == 1)
 
         try await world.poll("all pairs to be up", within: .seconds(60)) {
