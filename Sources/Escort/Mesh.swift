@@ -49,7 +49,6 @@ public actor Mesh {
     /// Where the peers' ssh listens, so that what goes there can be counted.
     let sshPort: Int
     let minimum: MinimumSuite
-    let mode: IPsecMode
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
@@ -76,7 +75,6 @@ public actor Mesh {
         migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
         sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
-        mode: IPsecMode = .tunnel,
         runner: CommandRunner = .local
     ) {
         self.local = local
@@ -86,7 +84,6 @@ public actor Mesh {
         self.migrationPorts = migrationPorts
         self.sshPort = sshPort
         self.minimum = minimum
-        self.mode = mode
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
         pinholes = Pinholes(runner: runner)
@@ -115,8 +112,7 @@ public actor Mesh {
             plan: wanted,
             implementation: implementation,
             migrationPorts: migrationPorts,
-            sshPort: sshPort,
-            mode: mode
+            sshPort: sshPort
         )
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
@@ -128,21 +124,11 @@ public actor Mesh {
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
-        if mode == .transport {
-            do { try await checkTransport(found) } catch {
-                // Nothing is offered that cannot be had, and nothing stays in force with the credentials of before.
-                implementation = nil
-                if loadedText != Self.removedText { try await unload() }
-                throw error
-            }
-        }
         let configuration = try MeshConfiguration(
             plan: wanted,
             credentials: credentials,
             implementation: found,
-            minimum: minimum,
-            mode: mode,
-            migrationPorts: migrationPorts
+            minimum: minimum
         )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
@@ -183,8 +169,8 @@ public actor Mesh {
     }
 
     private func checkNoStream(_ plan: MeshPlan) async throws {
-        let ends = try await hostGates.streams(plan, ports: migrationPorts, mode: mode)
-            .map { "\($0.peer) port \($0.destination)" }
+        let ends = try await hostGates.migrations(from: plan.local.inner, to: migrationPorts)
+            .map { "\($0.peer) port \($0.port)" }
         guard ends.isEmpty else { throw EscortError.streamsUnderWay(to: ends.sorted()) }
     }
 
@@ -198,9 +184,8 @@ public actor Mesh {
         let use = try claim(peer)
         return try await MoveMeter(
             peer: peer,
-            route: MigrationRoute(kind: .direct(address: member.endpoint(mode).description)),
+            route: MigrationRoute(kind: .direct(address: member.inner.description)),
             minimum: minimum,
-            mode: mode,
             implementation: implementation,
             use: use
         ) { [self] in try await reading(of: member) }
@@ -302,38 +287,16 @@ public actor Mesh {
     /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let associations = try await charon.associations()
-        let ours = associations.filter { $0.name.hasPrefix(MeshPlan.prefix) }
-        let ended = Set(
-            ours.filter { !configuration.connections.contains($0.name) || isOutdated($0) }.map(\.name)
-        )
+        let ended = Set(associations.map(\.name)).filter {
+            $0.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains($0)
+        }
         for name in ended { try await charon.terminate(name) }
-        let present = Set(associations.map(\.name)).subtracting(ended)
         for peer in plan.peers where !isNew || plan.initiates(to: peer) {
-            let names = MeshConfiguration.childNames(peer, mode)
-            guard present.contains(peer.connection) else {
-                for name in names { try await charon.beginInitiating(name) }
-                continue
+            let present = associations.filter { $0.name == peer.connection }
+            if present.isEmpty || plan.initiates(to: peer) && present.allSatisfy(\.hasLostItsChild) {
+                try await charon.beginInitiating(peer.connection)
             }
-            guard plan.initiates(to: peer) else { continue }
-            let lost = IKEAssociation.lostChildren(of: names, associations.filter { $0.name == peer.connection })
-            for name in lost { try await charon.beginInitiating(name) }
         }
-    }
-
-    /// Whether it was opened in the other mode, or for other migration ports, and nothing uses it any more.
-    private func isOutdated(_ association: IKEAssociation) -> Bool {
-        guard association.secondsSinceInbound.map({ $0 > 3 }) ?? true else { return false }
-        let isOfOtherMode = (association.children + association.arriving).contains {
-            $0.mode != mode.rawValue.uppercased()
-        }
-        // A peer that has other ports still makes another such one: not more often than this.
-        let isForOtherPorts =
-            mode == .transport
-            && association.children.contains {
-                $0.age.map { $0 >= 30 } ?? false
-                    && !TransportPorts(migration: migrationPorts).isCovered(by: $0.remoteSelectors)
-            }
-        return isOfOtherMode || isForOtherPorts
     }
 
     private static let removedText = "# Made by evenkeel-agent; the mesh was removed.\n"

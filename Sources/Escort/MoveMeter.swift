@@ -13,7 +13,6 @@ public actor MoveMeter: Passage {
     public nonisolated let route: MigrationRoute
     private let peer: HostName
     private let minimum: MinimumSuite
-    private let mode: IPsecMode
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
     private let opening: TunnelReading
@@ -28,7 +27,6 @@ public actor MoveMeter: Passage {
         peer: HostName,
         route: MigrationRoute,
         minimum: MinimumSuite = .aes256,
-        mode: IPsecMode = .tunnel,
         implementation: ESPImplementation,
         use: TunnelUse,
         read: @escaping @Sendable () async throws -> TunnelReading
@@ -36,7 +34,6 @@ public actor MoveMeter: Passage {
         self.peer = peer
         self.route = route
         self.minimum = minimum
-        self.mode = mode
         self.implementation = implementation
         self.read = read
         self.use = use
@@ -69,7 +66,7 @@ public actor MoveMeter: Passage {
         account.record(reading)
         guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
         association = SecurityAssociation(live.association, live.child, implementation)
-        if let weakness = minimum.weakness(of: live.association, live.child, mode: mode) {
+        if let weakness = minimum.weakness(of: live.association, live.child) {
             return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
         }
         let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0

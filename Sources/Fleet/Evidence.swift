@@ -79,7 +79,7 @@ public struct SecurityAssociation: Codable, Sendable, Equatable {
     public var suite: String
     /// For example `IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519`.
     public var ikeSuite: String
-    /// `TUNNEL` or `TRANSPORT`, as negotiated.
+    /// As negotiated; `TUNNEL` is expected.
     public var mode: String
     /// `kernel` or `user space`.
     public var implementation: String

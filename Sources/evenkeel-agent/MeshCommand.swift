@@ -32,12 +32,7 @@ struct MeshCommand: AsyncParsableCommand {
         guard !remove else {
             let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
             // What it finds there it takes for its own, to remove it.
-            do { try await mesh.apply(settings.inventory) } catch let error as EscortError {
-                switch error {
-                case .charonNotRunning, .transportNotHere: break
-                default: throw error
-                }
-            }
+            do { try await mesh.apply(settings.inventory) } catch EscortError.charonNotRunning {}
             try await mesh.remove()
             withExtendedLifetime(lock) {}
             print("The mesh of \(host) is removed: moves to and from it are refused.")

@@ -66,12 +66,6 @@ struct EvidenceCheckTests {
         #expect(check.findings == [] && !check.failed && check.stage == .done)
     }
 
-    @Test func transportModeIsAsGoodAsTunnelMode() {
-        var evidence = Self.evidence
-        evidence.association?.mode = "TRANSPORT"
-        #expect(EvidenceCheck(Self.order, reports: Self.steps(evidence)).findings == [])
-    }
-
     struct Tampering: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var change: @Sendable (inout Evidence) -> Void
@@ -110,10 +104,7 @@ struct EvidenceCheckTests {
             $0.association?.ikeSuite = "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048"
         },
         Tampering(testDescription: "mode is 'PASS'") { $0.association?.mode = "PASS" },
-        Tampering(testDescription: "mode is 'TRANSPORT' in user space") {
-            $0.association?.mode = "TRANSPORT"
-            $0.association?.implementation = "user space"
-        },
+        Tampering(testDescription: "mode is 'TRANSPORT'") { $0.association?.mode = "TRANSPORT" },
         Tampering(testDescription: "no TLS session") { $0.session = nil },
         Tampering(testDescription: "TLSv1.1") { $0.session?.version = "TLSv1.1" },
         Tampering(testDescription: "TLS_AES_128_GCM_SHA256") { $0.session?.suite = "TLS_AES_128_GCM_SHA256" },

@@ -37,21 +37,17 @@ import Testing
         #expect(MinimumSuite.aes256.weakness(of: association, child) != nil)
     }
 
-    @Test func `a child that is gone from an association long established is lost, and none of a young one`() throws {
-        var old = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
-        #expect(old.age == 2 && old.children.first?.remoteSelectors == ["10.78.9.2/32"])
-        old.age = 600
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [old]) == [])
-        var childless = old
-        childless.children = []
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless]) == ["evenkeel-h2"])
-        // A second one has it, or may be about to.
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, old]) == [])
-        var young = childless
-        young.age = 3
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, young]) == [])
-        young.age = nil
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [young]) == [])
+    @Test func `an association has lost its child when it has none and is no longer young`() throws {
+        var association = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
+        #expect(association.age == 2)
+        association.age = 600
+        #expect(!association.hasLostItsChild)
+        association.children = []
+        #expect(association.hasLostItsChild)
+        for age in [3, nil] {
+            association.age = age
+            #expect(!association.hasLostItsChild)
+        }
     }
 
     @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])

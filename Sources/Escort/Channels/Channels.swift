@@ -44,12 +44,6 @@ public struct Channels: Sendable {
 
     /// Throws unless this host was set up for the channel; `plain` has rules of its own.
     public func checkConfigured(_ channel: Channel) throws(EscortError) {
-        guard channel != .plain || mesh.mode == .tunnel else {
-            throw .channelNotHere(
-                .plain,
-                reason: "in transport mode (escort.ipsec_mode) no migration passes beside IPsec"
-            )
-        }
         guard channel == .plain || configured.contains(channel) else {
             throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
         }
@@ -80,8 +74,6 @@ public struct Channels: Sendable {
             )
         case .tls:
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
-            // It goes through IPsec, too, or nowhere: to a host in tunnel mode, for instance.
-            if mesh.mode == .transport { _ = try await mesh.establish(with: peer, timeLimit: timeLimit) }
             let address = try await mesh.peer(peer).address.description
             return try await mesh.beginMoveOnLAN(
                 peer,
