@@ -19,7 +19,7 @@ struct IKEAssociation: Sendable, Equatable {
     struct Child: Sendable, Equatable {
         var name: String
         var state: String
-        var mode: String
+        var mode: SecurityAssociation.Mode
         var securityProtocol: String
         var encapsulated: Bool
         var inboundSPI: String
@@ -98,7 +98,7 @@ extension IKEAssociation.Child {
     init(_ reply: ViciReply) {
         name = reply.values["name"] ?? ""
         state = reply.values["state"] ?? ""
-        mode = reply.values["mode"] ?? ""
+        mode = SecurityAssociation.Mode(rawValue: reply.values["mode"] ?? "")
         securityProtocol = reply.values["protocol"] ?? ""
         encapsulated = reply.values["encap"] == "yes"
         inboundSPI = reply.values["spi-in"] ?? ""
@@ -129,7 +129,7 @@ extension SecurityAssociation {
             suite: child.suite.description,
             ikeSuite: "IKEv\(association.version) \(association.suite.description)",
             mode: child.mode,
-            implementation: implementation.rawValue,
+            implementation: implementation,
             encapsulated: child.encapsulated
         )
     }

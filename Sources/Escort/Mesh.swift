@@ -178,13 +178,20 @@ public actor Mesh {
     ///
     /// One move to a peer at a time, since the tunnel's counters are those of all: `EscortError.inUse` until the meter
     /// of the one before was ended or released.
-    public func beginMove(_ peer: HostName) async throws -> MoveMeter {
+    func beginMove(
+        _ peer: HostName,
+        _ channel: Channel = .ipsec,
+        tlsName: String? = nil,
+        proof: @escaping MoveMeter.Proof = MoveMeter.proofByKey
+    ) async throws -> MoveMeter {
         let (plan, implementation) = try ready()
         let member = try plan.peer(peer)
         let use = try claim(peer)
         return try await MoveMeter(
             peer: peer,
-            route: MigrationRoute(kind: .direct(address: member.inner.description)),
+            channel: channel,
+            route: MigrationRoute(kind: .direct(address: member.inner.description), tlsName: tlsName),
+            proof: proof,
             minimum: minimum,
             implementation: implementation,
             use: use
@@ -196,7 +203,7 @@ public actor Mesh {
         _ peer: HostName,
         _ channel: Channel,
         _ route: MigrationRoute,
-        _ proof: CountedPassage.Proof
+        proof: @escaping CountedPassage.Proof
     ) async throws -> CountedPassage {
         let member = try self.peer(peer)
         let use = try claim(peer)

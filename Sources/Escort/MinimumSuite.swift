@@ -19,7 +19,7 @@ extension MinimumSuite {
         if child.securityProtocol != "ESP" {
             return "its protocol is \(child.securityProtocol), which does not encrypt"
         }
-        if child.mode != "TUNNEL" { return "its mode is \(child.mode), not TUNNEL" }
+        if child.mode != .tunnel { return "its mode is \(child.mode.rawValue), not TUNNEL" }
         return nil
     }
 }

@@ -10,8 +10,16 @@ public actor MoveMeter: Passage {
     /// TCP acknowledges within milliseconds; a host whose CPUs are all taken may need a second or two.
     static let silenceLimit = 8
 
+    /// Makes the proof of the named SA and its counters.
+    typealias Proof = @Sendable (SecurityAssociation, Evidence.CounterSpan?) -> Evidence.Proof
+
+    /// For hosts that authenticate each other with pre-shared keys.
+    static let proofByKey: Proof = { .tunnel(association: $0, counters: $1, certificate: nil) }
+
     public nonisolated let route: MigrationRoute
     private let peer: HostName
+    private let channel: Channel
+    private let proof: Proof
     private let minimum: MinimumSuite
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
@@ -25,13 +33,17 @@ public actor MoveMeter: Passage {
 
     init(
         peer: HostName,
+        channel: Channel = .ipsec,
         route: MigrationRoute,
+        proof: @escaping Proof = proofByKey,
         minimum: MinimumSuite = .aes256,
         implementation: ESPImplementation,
         use: TunnelUse,
         read: @escaping @Sendable () async throws -> TunnelReading
     ) async throws {
         self.peer = peer
+        self.channel = channel
+        self.proof = proof
         self.route = route
         self.minimum = minimum
         self.implementation = implementation
@@ -85,27 +97,26 @@ public actor MoveMeter: Passage {
         use = nil
         let total = account.total.bytes
         return Evidence(
-            channel: .ipsec,
-            association: association,
-            before: before,
-            after: latest?.child(outboundSPI: association.outboundSPI)?.outbound,
-            bytesThroughTunnel: total,
+            channel: channel,
+            proof: proof(association, counters),
+            bytesOnPath: total,
             bytesByHypervisor: hypervisorBytes,
             droppedAtGates: droppedAtGates,
             verdict: Self.verdict(
-                tunnel: total,
+                bytesOnPath: total,
                 hypervisor: hypervisorBytes,
                 isComplete: latest != nil && !account.isIncomplete
             )
         )
     }
 
-    /// What the counters of `association` said when the move began: an SA that came later began at zero.
-    private var before: TrafficCounters? {
-        guard let child = opening.child(outboundSPI: association.outboundSPI) else {
-            return TrafficCounters(bytes: 0, packets: 0)
-        }
-        return child.outbound
+    /// The outbound counters of `association`; an SA that came after the move began started at zero.
+    private var counters: Evidence.CounterSpan? {
+        let first = opening.child(outboundSPI: association.outboundSPI)
+        guard let before = first.map(\.outbound) ?? TrafficCounters(bytes: 0, packets: 0),
+            let after = latest?.child(outboundSPI: association.outboundSPI)?.outbound
+        else { return nil }
+        return Evidence.CounterSpan(before: before, after: after)
     }
 
     private var droppedAtGates: UInt64? {
@@ -117,10 +128,10 @@ public actor MoveMeter: Passage {
         PassageObservation(bytes: account.total.bytes, loss: loss)
     }
 
-    /// What was seen to pass the tunnel covers or does not; a leak is claimed only when every figure is there.
-    static func verdict(tunnel: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {
+    /// Compares what passed the path with what was sent; a leak is claimed only when every figure is there.
+    static func verdict(bytesOnPath: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {
         guard let hypervisor else { return .unknown }
-        if tunnel >= hypervisor { return .covered }
+        if bytesOnPath >= hypervisor { return .covered }
         return isComplete ? .leak : .unknown
     }
 }

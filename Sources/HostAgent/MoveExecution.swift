@@ -68,11 +68,11 @@ struct MoveExecution: Sendable {
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation?.probes ?? []
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
             var evidence = await passage.end(hypervisorBytes: nil)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation?.probes ?? []
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort

@@ -60,6 +60,7 @@ struct MeshCommand: AsyncParsableCommand {
         }
         let age = peer.ageSeconds.map { ", \($0) s old" } ?? ""
         let bytes = "\(peer.inbound?.bytes ?? 0) bytes in, \(peer.outbound?.bytes ?? 0) out"
-        return "\(peer.peer): up, \(sa.suite), \(sa.mode), ESP in \(sa.implementation)\(age), \(bytes)"
+        return
+            "\(peer.peer): up, \(sa.suite), \(sa.mode.rawValue), ESP in \(sa.implementation.rawValue)\(age), \(bytes)"
     }
 }

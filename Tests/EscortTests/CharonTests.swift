@@ -18,7 +18,7 @@ import Testing
         #expect(shown.suite == "AES_GCM_16-256/CURVE_25519")
         #expect(shown.ikeSuite == "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519")
         #expect(shown.outboundSPI == "f369d76b" && shown.inboundSPI == "fa42b723")
-        #expect(shown.mode == "TUNNEL" && shown.encapsulated && shown.implementation == "user space")
+        #expect(shown.mode == .tunnel && shown.encapsulated && shown.implementation == .userSpace)
         #expect(associations.last?.localIdentity == "C=CH, O=strongSwan, CN=a = b {")
         #expect(associations.last?.liveChild == nil)
     }

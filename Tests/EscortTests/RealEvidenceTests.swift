@@ -32,7 +32,7 @@ extension RealMeshTests {
             #expect(try await transfer.received() == size)
             let took = (ContinuousClock.now - began).inSeconds
             let evidence = await meter.end(hypervisorBytes: size)
-            let tunnel = try #require(evidence.bytesThroughTunnel)
+            let tunnel = try #require(evidence.bytesOnPath)
             print(
                 "\(size) bytes in \(took) s, \(Double(size) * 8 / took / 1e9) Gbit/s; tunnel bytes \(tunnel),"
                     + " \(Double(tunnel) / Double(size)) of the payload"
@@ -40,10 +40,10 @@ extension RealMeshTests {
             #expect(evidence.verdict == .covered)
             // Headers are 4 %; the rest is TCP's own repetition, as user-space ESP drops packets when the CPUs are full.
             #expect(tunnel < size * 2)
-            #expect(evidence.association?.outboundSPI != first.outboundSPI)
-            #expect(evidence.before == TrafficCounters(bytes: 0, packets: 0))
-            let after = try #require(evidence.after)
-            #expect(after.bytes > 0 && after.bytes < tunnel)
+            #expect(evidence.proof.association?.outboundSPI != first.outboundSPI)
+            let counters = try #require(evidence.proof.counters)
+            #expect(counters.before == TrafficCounters(bytes: 0, packets: 0))
+            #expect(counters.after.bytes > 0 && counters.after.bytes < tunnel)
             #expect(evidence.droppedAtGates == 0)
         }
     }

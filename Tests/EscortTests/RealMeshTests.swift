@@ -14,10 +14,10 @@ struct RealMeshTests {
             let began = ContinuousClock.now
             for (from, to) in [(1, 2), (1, 3), (2, 3), (3, 1), (2, 1), (3, 2)] {
                 let sa = try await meshes[from - 1].establish(with: hosts.name(to))
-                #expect(sa.suite == "AES_GCM_16-256/CURVE_25519" && sa.mode == "TUNNEL")
+                #expect(sa.suite == "AES_GCM_16-256/CURVE_25519" && sa.mode == .tunnel)
                 #expect(sa.encapsulated == (Hosts.esp == .userSpace))
                 #expect(sa.localIdentity == "h\(from)" && sa.peerIdentity == "h\(to)")
-                #expect(sa.implementation == Hosts.esp.rawValue)
+                #expect(sa.implementation == Hosts.esp)
             }
             print("six proofs, the handshakes of a fresh mesh included, took \(ContinuousClock.now - began)")
             #expect(try await meshes[1].meshStatus().map(\.isUp) == [true, true])

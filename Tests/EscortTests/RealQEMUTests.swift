@@ -18,7 +18,7 @@ extension RealMeshTests {
             #expect(hits == 0)
             let evidence = await passage.end(hypervisorBytes: sent)
             #expect(evidence.verdict == .covered && evidence.droppedAtGates == 0)
-            print("\(sent) bytes by QEMU, \(evidence.bytesThroughTunnel ?? 0) through the SA")
+            print("\(sent) bytes by QEMU, \(evidence.bytesOnPath ?? 0) through the SA")
 
             // Without the mesh it is there for all to read.
             for mesh in meshes { try await mesh.remove() }

@@ -62,25 +62,30 @@ public struct Channels: Sendable {
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
+            let certificate = await certificate(peer)
+            return try await mesh.beginMove(peer, channel) {
+                .tunnel(association: $0, counters: $1, certificate: certificate)
+            }
         case .ipsecTLS:
             async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
             let handshake = try await shown
-            return DoublePassage(
-                meter: try await mesh.beginMove(peer),
-                tlsName: peer.rawValue,
-                handshake: handshake
-            )
+            return try await mesh.beginMove(peer, channel, tlsName: peer.rawValue) {
+                .tunnelledSession(
+                    association: $0,
+                    counters: $1,
+                    session: handshake.session,
+                    certificate: handshake.certificate
+                )
+            }
         case .tls:
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
             let address = try await mesh.peer(peer).address.description
             return try await mesh.beginMoveOnLAN(
                 peer,
                 channel,
-                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue),
-                CountedPassage.Proof(session: handshake.session, certificate: handshake.certificate)
-            )
+                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue)
+            ) { .session(session: handshake.session, certificate: handshake.certificate, counters: $0) }
         case .plain:
             let member = try await mesh.peer(peer)
             let use = try await mesh.claim(peer)
@@ -95,9 +100,8 @@ public struct Channels: Sendable {
             return try await mesh.beginMoveOnLAN(
                 peer,
                 channel,
-                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member)),
-                CountedPassage.Proof(session: handshake.session, hostKey: handshake.hostKey)
-            )
+                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member))
+            ) { .hostKey(hostKey: handshake.hostKey, session: handshake.session, counters: $0) }
         case .sealed:
             throw EscortError.channelNotHere(channel, reason: "a sealed image goes through the storage, not to a port")
         }
