@@ -14,7 +14,9 @@ extension EvidenceCheck.Finding: Encodable {
     /// Identifies the kind of finding for scripts; it never changes.
     public var code: String { shown.code }
 
-    /// The finding for people, without the order's name. It may quote what hosts wrote.
+    /// The finding for people, without the order's name.
+    ///
+    /// It may quote what hosts wrote.
     public var text: String { shown.text }
 
     private var shown: Shown {

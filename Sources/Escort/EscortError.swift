@@ -26,7 +26,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The peer's mesh is for other addresses.
     case differentSelectors(HostName)
     /// An SA is there, but not of the strength this fleet demands.
-    case weakAssociation(HostName, reason: String)
+    case weakAssociation(HostName, TunnelWeakness)
     /// The peer would not be reached through IPsec.
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
@@ -70,7 +70,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .differentSelectors(let peer):
             "\(peer) and this host do not agree on the addresses of the tunnel; check that both have the same inventory"
-        case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
+        case .weakAssociation(let peer, let weakness): "the tunnel to \(peer) is refused: \(weakness)"
         case .wrongRoute(let peer, let reason): "what goes to \(peer) is not led into IPsec: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"

@@ -70,7 +70,9 @@ struct IKEAssociation: Sendable, Equatable {
     /// Since the last packet of any child came in, in seconds; `nil` before the first.
     var secondsSinceInbound: Int? { children.compactMap(\.secondsSinceInbound).min() }
 
-    /// Whether it is established without a child. In its first seconds the child is still to come.
+    /// Whether it is established without a child.
+    ///
+    /// In its first seconds the child is still to come.
     var hasLostItsChild: Bool { isEstablished && children.isEmpty && (age ?? 0) >= 10 }
 
     /// All IKE SAs in what `swanctl --list-sas --pretty` printed.

@@ -42,7 +42,7 @@ extension Mesh {
     ) async throws -> Live {
         let reading = try await liveReading(of: peer, deadline: deadline)
         if let weakness = minimum.weakness(of: reading.association, reading.child) {
-            throw EscortError.weakAssociation(peer.name, reason: weakness)
+            throw EscortError.weakAssociation(peer.name, weakness)
         }
         try await checkRoute(to: peer, from: local, implementation)
         return try await proveTraffic(with: peer, before: reading.child, deadline: deadline)

@@ -25,7 +25,7 @@ extension Mesh {
         return TunnelStatus(
             peer: peer.name,
             isUp: weakness == nil,
-            trouble: weakness,
+            trouble: weakness?.description,
             association: SecurityAssociation(live.association, live.child, implementation),
             ageSeconds: live.child.age,
             rekeySeconds: live.child.secondsToRekey,

@@ -72,18 +72,18 @@ public actor MoveMeter: Passage {
         } catch is CancellationError {
             return observation(loss: nil)
         } catch {
-            return observation(loss: "the tunnel could not be observed: \(error)")
+            return observation(loss: .unobserved(reason: "\(error)"))
         }
         latest = reading
         account.record(reading)
-        guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
+        guard let live = reading.live else { return observation(loss: .noAssociation(peer)) }
         association = SecurityAssociation(live.association, live.child, implementation)
         if let weakness = minimum.weakness(of: live.association, live.child) {
-            return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
+            return observation(loss: .weak(peer, weakness))
         }
         let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0
         if account.awaitsAnswer, silence >= Self.silenceLimit {
-            return observation(loss: "nothing came back from \(peer) through the tunnel for \(silence) s")
+            return observation(loss: .silent(peer, seconds: silence))
         }
         return observation(loss: nil)
     }
@@ -124,7 +124,7 @@ public actor MoveMeter: Passage {
         return after - before
     }
 
-    private func observation(loss: String?) -> PassageObservation {
+    private func observation(loss: PathLoss?) -> PassageObservation {
         PassageObservation(bytes: account.total.bytes, loss: loss)
     }
 

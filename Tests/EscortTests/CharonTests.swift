@@ -23,18 +23,38 @@ import Testing
         #expect(associations.last?.liveChild == nil)
     }
 
-    @Test(arguments: [
-        ("dh-group = CURVE_25519", "dh-group = MODP_1024"), ("encr-keysize = 256", "encr-keysize = 128"),
-        ("encr-alg = AES_GCM_16", "encr-alg = NULL"), ("mode = TUNNEL", "mode = TRANSPORT"),
-        ("protocol = ESP", "protocol = AH"), ("version = 2", "version = 1"),
-        ("dh-group = CURVE_25519", ""),
-    ])
-    func `whatever is weaker than demanded is called weak`(strong: String, weak: String) throws {
+    private static let withoutExchange = "AES_GCM_16-256/PRF_HMAC_SHA2_256"
+
+    @Test(
+        arguments: [
+            (
+                "dh-group = CURVE_25519", "dh-group = MODP_1024",
+                .ikeSuite(withoutExchange + "/MODP_1024", .aes256)
+            ),
+            (
+                "encr-keysize = 256", "encr-keysize = 128",
+                .ikeSuite("AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE_25519", .aes256)
+            ),
+            (
+                "encr-alg = AES_GCM_16", "encr-alg = NULL",
+                .ikeSuite("NULL-256/PRF_HMAC_SHA2_256/CURVE_25519", .aes256)
+            ),
+            ("mode = TUNNEL", "mode = TRANSPORT", .mode(.other("TRANSPORT"))),
+            ("protocol = ESP", "protocol = AH", .securityProtocol("AH")),
+            ("version = 2", "version = 1", .ikeVersion("1")),
+            ("dh-group = CURVE_25519", "", .ikeSuite(withoutExchange, .aes256)),
+        ] as [(String, String, TunnelWeakness)]
+    )
+    func `whatever is weaker than demanded is called weak`(
+        strong: String,
+        weak: String,
+        weakness: TunnelWeakness
+    ) throws {
         let text = replacing(strong, by: weak, in: Recordings.listSAs)
         let association = try #require(IKEAssociation.all(in: text).first)
         let child = try #require(association.liveChild)
         #expect(text != Recordings.listSAs)
-        #expect(MinimumSuite.aes256.weakness(of: association, child) != nil)
+        #expect(MinimumSuite.aes256.weakness(of: association, child) == weakness)
     }
 
     @Test func `an association has lost its child when it has none and is no longer young`() throws {

@@ -57,7 +57,7 @@ import Testing
 
     @Test func `a stream in the clear that this host was about to send is a loss and a leak`() async throws {
         let passage = try await passage(Self.reading(0), Self.reading(100, clear: 1), Self.reading(100, clear: 4))
-        #expect(await passage.observe().loss?.contains("in the clear") == true)
+        #expect(await passage.observe().loss == .inTheClear(packets: 1))
         #expect(await passage.end(hypervisorBytes: 50).verdict == .leak)
     }
 

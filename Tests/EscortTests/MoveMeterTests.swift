@@ -184,7 +184,7 @@ import Testing
             reading(("a", "INSTALLED", 0, 1), gate: 0),
             TunnelReading(associations: [], gate: nil)
         )
-        #expect(await meter.observe().isUp == false)
+        #expect(await meter.observe().loss == .noAssociation(HostName("h2")))
     }
 
     @Test func `packets that go out and are not answered are a loss after a while`() async throws {
@@ -194,7 +194,7 @@ import Testing
             reading(("a", "INSTALLED", 9000, 1), gate: 9000, silence: MoveMeter.silenceLimit)
         )
         #expect(await meter.observe().isUp)
-        #expect(await meter.observe().isUp == false)
+        #expect(await meter.observe().loss == .silent(HostName("h2"), seconds: MoveMeter.silenceLimit))
     }
 
     @Test func `a tunnel that is silent because nothing is sent is no loss`() async throws {

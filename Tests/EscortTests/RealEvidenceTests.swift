@@ -118,12 +118,14 @@ extension RealMeshTests {
             try await hosts.eventually("it flows") { await meter.observe().bytes > 1 << 20 }
             try await hosts.killCharon(killed)
             let began = ContinuousClock.now
-            var loss: String?
+            var loss: PathLoss?
             try await hosts.eventually("the loss is noticed", within: .seconds(30)) {
                 loss = await meter.observe().loss
                 return loss != nil
             }
-            print("charon \(killed) killed mid-move: noticed after \(ContinuousClock.now - began): \(loss ?? "")")
+            print(
+                "charon \(killed) killed mid-move: noticed after \(ContinuousClock.now - began): \(loss.map { "\($0)" } ?? "")"
+            )
             let evidence = await meter.end(hypervisorBytes: 2 << 30)
             #expect(evidence.verdict != .covered)
         }

@@ -42,9 +42,7 @@ actor CountedPassage: Passage {
         latest = try? await read()
         if let latest { wasReset = wasReset || latest.isBehind(seen) }
         seen = latest ?? seen
-        let loss =
-            clearPackets > 0 ? "\(clearPackets) packets of a migration in the clear were dropped at the gate" : nil
-        return PassageObservation(bytes: sent, loss: loss)
+        return PassageObservation(bytes: sent, loss: clearPackets > 0 ? .inTheClear(packets: clearPackets) : nil)
     }
 
     func end(hypervisorBytes: UInt64?) async -> Evidence {
