@@ -90,7 +90,7 @@ import Testing
             #expect(sound.exitCode == 0, "\(sound)")
             let foreign = try await verified("cd")
             #expect(
-                foreign.exitCode == 1 && foreign.standardOutput.contains("none that the cluster gave it"),
+                foreign.exitCode == 1 && foreign.standardOutput.contains("the cluster never gave the target"),
                 "\(foreign)"
             )
             let revoked = try await verified("ab", ended: now - .seconds(500))
