@@ -436,9 +436,9 @@ extension AgentCore {
         )
         var evidence = Evidence(channel: .sealed, verdict: .unknown)
         if let image {
-            evidence.bytesThroughTunnel = image.bytes
+            evidence.proof = .sealed(image: image)
+            evidence.bytesOnPath = image.bytes
             evidence.bytesByHypervisor = image.imageBytes
-            evidence.session = SealedImage.session
             let wasOpened = life.handover.openedDigest == image.digest
             evidence.verdict = image.bytes < image.imageBytes ? .leak : wasOpened ? .covered : .unknown
         }

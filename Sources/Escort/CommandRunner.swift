@@ -4,9 +4,9 @@ public import Fleet
 
 /// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).
 public struct CommandRunner: Sendable {
-    /// Knocks at a port of an address, from this port of its own or any, and waits so long for an answer.
+    /// Probes a port of an address and waits so long for an answer.
     public typealias Knock =
-        @Sendable (_ address: String, _ port: Int, _ source: Int?, _ patience: Duration) async -> GateProbe.Outcome
+        @Sendable (_ address: String, _ port: Int, _ patience: Duration) async -> GateProbe.Outcome
 
     private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
     let knock: Knock

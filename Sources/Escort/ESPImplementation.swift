@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
-
-/// Who encrypts the packets of a host.
-public enum ESPImplementation: String, Sendable, Codable {
-    case kernel
-    /// strongSwan's libipsec, over a TUN device.
-    case userSpace = "user space"
-}
+public import Fleet
 
 extension ESPImplementation {
     /// The TUN device of strongSwan's user-space ESP.

@@ -23,10 +23,10 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case peerDoesNotAnswer(HostName, reason: String)
     case authenticationFailed(HostName)
     case noProposalChosen(HostName)
-    /// The peer's mesh is for other addresses or another mode.
+    /// The peer's mesh is for other addresses.
     case differentSelectors(HostName)
     /// An SA is there, but not of the strength this fleet demands.
-    case weakAssociation(HostName, reason: String)
+    case weakAssociation(HostName, TunnelWeakness)
     /// The peer would not be reached through IPsec.
     case wrongRoute(HostName, reason: String)
     /// IKE answers, but what is sent through the tunnel is not answered.
@@ -41,8 +41,6 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case gateOpen(HostName, address: String, port: Int)
     /// Whether the peer's gates are closed cannot be seen from here.
     case gateUnproven(HostName, address: String, port: Int)
-    /// Transport mode cannot be had on this host.
-    case transportNotHere(reason: String)
     /// Migrations are under way that could go on in the clear; the addresses and ports they go to.
     case streamsUnderWay(to: [String])
     /// A move to this peer is under way.
@@ -71,9 +69,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noProposalChosen(let peer):
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .differentSelectors(let peer):
-            "\(peer) and this host do not agree on what goes through IPsec; check that both have the same inventory,"
-                + " escort.ipsec_mode and escort.migration_ports"
-        case .weakAssociation(let peer, let reason): "the tunnel to \(peer) is refused: \(reason)"
+            "\(peer) and this host do not agree on the addresses of the tunnel; check that both have the same inventory"
+        case .weakAssociation(let peer, let weakness): "the tunnel to \(peer) is refused: \(weakness)"
         case .wrongRoute(let peer, let reason): "what goes to \(peer) is not led into IPsec: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
@@ -89,8 +86,6 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .gateUnproven(let peer, let address, let port):
             "whether port \(port) of \(peer) is shut at \(address) could not be seen: the network between refuses to say;"
                 + " a firewall that answers in the place of \(peer)'s gates must let them be"
-        case .transportNotHere(let reason):
-            "transport mode is not possible here: \(reason); or set escort.ipsec_mode to tunnel, on all hosts"
         case .streamsUnderWay(let ends):
             "migrations to \(ends.joined(separator: ", ")) are under way and could go on in the clear without the mesh;"
                 + " wait for their end, or end them ('virsh domjobabort'), and try again"

@@ -10,8 +10,8 @@ public struct GateCounters: Sendable, Equatable, Codable {
     }
     /// Addressed to this host's inner address, but not through the tunnel.
     public var inbound: Count
-    /// From this host to a peer's inner address, but not through the tunnel; streams that are held to IPsec and did not
-    /// enter it; and connections, begun or consented to, that the gates had no room to remember.
+    /// From this host's or to a peer's inner address, but not through the tunnel; and connections, opened or accepted,
+    /// that the gates had no room to remember.
     public var outbound: Count
     /// Inner addresses that others tried to pass through this host.
     public var forwarded: Count

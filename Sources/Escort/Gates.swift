@@ -2,72 +2,63 @@
 internal import HostOS
 internal import Fleet
 
-/// The rules that keep migrations inside their channels: pure text.
+/// The nftables rules that keep migrations inside their channels: pure text.
 ///
-/// They match inner addresses and the migration and libvirt ports alone, so that no fault of theirs can cut off the LAN.
+/// They match inner addresses and the migration and libvirt ports alone, so no fault of theirs can cut off the LAN.
 struct Gates: Sendable {
     static let table = "evenkeel"
     /// Marks the routes that are ours; unassigned in iproute2's list.
     static let routeProtocol = "238"
     /// Worse than any route that should win over it.
     static let routeMetric = "4000000000"
-    /// Where libvirt listens without encryption and without asking who comes.
+    /// Where libvirt listens without encryption and without authentication.
     static let libvirtPort = 16509
 
     let plan: MeshPlan
-    /// `nil`: nobody knows yet who encrypts, so nothing passes at all.
+    /// `nil`: not known yet, so nothing passes at all.
     let implementation: ESPImplementation?
     /// Where the hypervisors take migrations, both ends included.
     let migrationPorts: ClosedRange<Int>
     var sshPort = 22
-    var mode = IPsecMode.tunnel
 
-    /// Replaces all rules of our table at once and leaves its counters and pinholes as they are.
+    /// Replaces all rules of our table at once and keeps its counters and pinholes.
     var ruleset: String {
-        let counters =
-            GateCounters.names
-            + plan.peers.flatMap {
-                [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0), Self.clearCounter($0)]
-            }
-        return """
-            table inet \(Self.table) {
-            \(counters.map { "  counter \($0) { }" }.joined(separator: "\n"))
-              set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.family.nftType); flags timeout; }
-              set \(Pinhole.lanSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
-              set \(Pinhole.clearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
-              set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
-            \(streamSets.map { "  \($0)" }.joined(separator: "\n"))
-            }
-            flush table inet \(Self.table)
-            table inet \(Self.table) {
-              chain migration {
-                \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet(plan)) return
-            \(arrivalRules.map { "    \($0)\n" }.joined())\
-              }
-              chain input {
-                type filter hook input priority filter - 10; policy accept;
-                iifname "lo" \(keyword) daddr \(inner) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
-                iifname "lo" \(lanKeyword) daddr \(lan) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
-                iifname "lo" return
-                \(keyword) daddr \(inner) \(notThroughTunnelInwards) counter name dropped_in drop
-                \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
-                tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
-            \(arrivalsOfIPsec.map { "    \($0)\n" }.joined())\
-                tcp dport \(ports) jump migration
-              }
-              chain forward {
-                type filter hook forward priority filter - 10; policy accept;
-                \(keyword) daddr { \(allInner) } counter name dropped_forwarded drop
-                \(keyword) saddr { \(allInner) } counter name dropped_forwarded drop
-            \(forwardRules.map { "    \($0)\n" }.joined())\
-              }
-              chain output {
-                type filter hook output priority filter - 10; policy accept;
-            \(outputRules.map { "    " + $0 }.joined(separator: "\n"))
-              }
-            }
+        """
+        table inet \(Self.table) {
+        \(lines(counters.map { "counter \($0) { }" }, indent: 2))
+          set \(Pinhole.innerSet(plan)) { type \(plan.local.inner.family.nftType); flags timeout; }
+          set \(Pinhole.lanSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
+          set \(Pinhole.clearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
+          set \(Pinhole.outgoingClearSet(plan)) { type \(plan.local.address.family.nftType); flags timeout; }
+        \(lines(streamSets, indent: 2))
+        }
+        flush table inet \(Self.table)
+        table inet \(Self.table) {
+          chain migration {
+            \(keyword) daddr \(inner) \(beginning) \(keyword) saddr @\(Pinhole.innerSet(plan)) return
+        \(lines(arrivalRules, indent: 4))
+          }
+          chain input {
+            type filter hook input priority filter - 10; policy accept;
+            iifname "lo" \(keyword) daddr \(inner) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
+            iifname "lo" \(lanKeyword) daddr \(lan) tcp dport \(ports) \(beginning) counter name dropped_unplanned drop
+            iifname "lo" return
+            \(keyword) daddr \(inner) \(notFromTunnel)counter name dropped_in drop
+            \(keyword) daddr \(inner) tcp dport \(Self.libvirtPort) return
+            tcp dport \(Self.libvirtPort) counter name dropped_libvirt drop
+            tcp dport \(ports) jump migration
+          }
+          chain forward {
+            type filter hook forward priority filter - 10; policy accept;
+        \(lines(forwardRules, indent: 4))
+          }
+          chain output {
+            type filter hook output priority filter - 10; policy accept;
+        \(lines(outputRules, indent: 4))
+          }
+        }
 
-            """
+        """
     }
 
     var ports: String { "\(migrationPorts.lowerBound)-\(migrationPorts.upperBound)" }
@@ -81,59 +72,85 @@ struct Gates: Sendable {
     /// The first packet of a connection: what follows belongs to one that was let in, or to none.
     var beginning: String { "tcp flags & (syn | ack) == syn" }
 
-    private var notThroughTunnelInwards: String {
+    private func lines(_ rules: [String], indent: Int) -> String {
+        rules.map { String(repeating: " ", count: indent) + $0 }.joined(separator: "\n")
+    }
+
+    // MARK: what is in the tunnel and what is not
+
+    /// Matches packets that did not arrive through the tunnel: all of them, where nobody is known to encrypt.
+    private var notFromTunnel: String {
         switch implementation {
-        case .kernel: "meta ipsec missing"
-        case .userSpace: "iifname != \"\(ESPImplementation.userSpaceDevice)\""
+        case .kernel: "meta ipsec missing "
+        case .userSpace: "iifname != \"\(ESPImplementation.userSpaceDevice)\" "
         case nil: ""
         }
     }
 
-    /// A guest whose packets this host sends on with its own address is not the peer that a pinhole was opened for.
+    /// Matches packets that will not enter the tunnel.
+    private var notIntoTunnel: String {
+        switch implementation {
+        case .kernel: "rt ipsec missing "
+        case .userSpace: "oifname != \"\(ESPImplementation.userSpaceDevice)\" "
+        case nil: ""
+        }
+    }
+
+    /// Matches packets that will enter the tunnel; `nil`: none can.
+    private var intoTunnel: String? {
+        switch implementation {
+        case .kernel: "rt ipsec exists"
+        case .userSpace: "oifname \"\(ESPImplementation.userSpaceDevice)\""
+        case nil: nil
+        }
+    }
+
+    // MARK: rules
+
     private var forwardRules: [String] {
-        guard !plan.peers.isEmpty else { return [] }
-        return [
+        let tunnelled = ["daddr", "saddr"].map {
+            "\(keyword) \($0) { \(allInner) } counter name dropped_forwarded drop"
+        }
+        guard !plan.peers.isEmpty else { return tunnelled }
+        // A guest whose packets this host sends on with its own address is not the peer that a pinhole was opened for.
+        return tunnelled + [
             "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \(beginning) counter name dropped_forwarded drop"
         ]
     }
 
     private var outputRules: [String] {
-        let (through, past): (String?, String) =
-            switch implementation {
-            case .kernel: ("rt ipsec exists", "rt ipsec missing ")
-            case .userSpace:
-                (
-                    "oifname \"\(ESPImplementation.userSpaceDevice)\"",
-                    "oifname != \"\(ESPImplementation.userSpaceDevice)\" "
-                )
-            case nil: (nil, "")
-            }
-        let counting = plan.peers.flatMap { peer in
-            [
-                through.map {
-                    mode == .tunnel
-                        ? "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))"
-                        : "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) \($0) counter name"
-                            + " \(Self.tunnelCounter(peer))"
-                },
-                "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) counter name \(Self.lanCounter(peer))",
-                "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
-            ].compactMap { $0 }
-        }
-        // Who uses the inner address speaks to a peer, or to one that was a peer a moment ago: whoever it is, what does
-        // not enter IPsec stays here.
-        let sealed = ["oifname \"lo\" return", "\(keyword) saddr \(inner) \(past)counter name dropped_out drop"]
-        guard !plan.peers.isEmpty else { return sealed + departureRules }
-        return sealed + departureRules + counting + [
-            "\(keyword) daddr { \(peerInner) } \(past)counter name dropped_out drop"
+        // Whoever uses the inner address speaks to a peer, or to one that was a peer a moment ago: what does not enter
+        // the tunnel stays here.
+        let sealed = [
+            "oifname \"lo\" return", "\(keyword) saddr \(inner) \(notIntoTunnel)counter name dropped_out drop",
         ]
+        guard !plan.peers.isEmpty else { return sealed + departureRules }
+        return sealed + departureRules + plan.peers.flatMap(countingRules) + [
+            "\(keyword) daddr { \(peerInner) } \(notIntoTunnel)counter name dropped_out drop"
+        ]
+    }
+
+    private func countingRules(_ peer: MeshPlan.Member) -> [String] {
+        [
+            intoTunnel.map { "\(keyword) daddr \(peer.inner) \($0) counter name \(Self.tunnelCounter(peer))" },
+            "\(lanKeyword) daddr \(peer.address) tcp dport \(ports) counter name \(Self.lanCounter(peer))",
+            "\(lanKeyword) daddr \(peer.address) tcp dport \(sshPort) counter name \(Self.sshCounter(peer))",
+        ].compactMap { $0 }
+    }
+
+    // MARK: counters
+
+    private var counters: [String] {
+        GateCounters.names
+            + plan.peers.flatMap {
+                [Self.tunnelCounter($0), Self.lanCounter($0), Self.sshCounter($0), Self.clearCounter($0)]
+            }
     }
 
     /// Counts what goes into the tunnel to a peer.
     static func tunnelCounter(_ peer: MeshPlan.Member) -> String { "to_" + name(peer) }
     /// Counts what goes to a peer's migration ports outside the tunnel.
     static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
-
     /// Counts what was on its way to a peer in the clear, and was dropped.
     static func clearCounter(_ peer: MeshPlan.Member) -> String { clearPrefix + name(peer) }
     static let clearPrefix = "clear_"

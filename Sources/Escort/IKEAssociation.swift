@@ -11,10 +11,7 @@ struct IKEAssociation: Sendable, Equatable {
     var spis: String
     var version: String
     var suite: Suite
-    /// Those in which migrations go to the peer, which have the association's name.
     var children: [Child]
-    /// Those in which, in transport mode, they come from it.
-    var arriving: [Child]
     /// Since its keys were agreed on for the first time, in seconds; `nil` until then.
     var age: Int?
 
@@ -22,14 +19,12 @@ struct IKEAssociation: Sendable, Equatable {
     struct Child: Sendable, Equatable {
         var name: String
         var state: String
-        var mode: String
+        var mode: SecurityAssociation.Mode
         var securityProtocol: String
         var encapsulated: Bool
         var inboundSPI: String
         var outboundSPI: String
         var suite: Suite
-        /// What it leads to at the peer, as charon writes it: `10.77.0.2/32[tcp/49152-49215]`.
-        var remoteSelectors: [String]
         /// `nil` when charon gave no figure.
         var inbound: TrafficCounters?
         var outbound: TrafficCounters?
@@ -72,17 +67,13 @@ struct IKEAssociation: Sendable, Equatable {
             : nil
     }
 
-    /// Since the last packet of either direction's children came in, in seconds; `nil` before the first.
-    var secondsSinceInbound: Int? { (children + arriving).compactMap(\.secondsSinceInbound).min() }
+    /// Since the last packet of any child came in, in seconds; `nil` before the first.
+    var secondsSinceInbound: Int? { children.compactMap(\.secondsSinceInbound).min() }
 
-    /// Those of the names that an established association should have and none has.
+    /// Whether it is established without a child.
     ///
-    /// Right after the association's beginning its children are still to come.
-    static func lostChildren(of names: [String], _ associations: [Self]) -> [String] {
-        guard associations.allSatisfy({ $0.isEstablished && $0.age.map { $0 >= 10 } ?? false }) else { return [] }
-        let present = associations.flatMap { $0.children + $0.arriving }.map(\.name)
-        return names.filter { !present.contains($0) }
-    }
+    /// In its first seconds the child is still to come.
+    var hasLostItsChild: Bool { isEstablished && children.isEmpty && (age ?? 0) >= 10 }
 
     /// All IKE SAs in what `swanctl --list-sas --pretty` printed.
     static func all(in text: String) -> [Self] {
@@ -101,9 +92,7 @@ struct IKEAssociation: Sendable, Equatable {
         version = reply.values["version"] ?? ""
         suite = Suite(reply)
         age = reply.number("established")
-        let all = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
-        children = all.filter { $0.name == name }
-        arriving = all.filter { $0.name != name }
+        children = (reply[section: "child-sas"]?.sections ?? []).map { Child($0.content) }
     }
 }
 
@@ -111,13 +100,12 @@ extension IKEAssociation.Child {
     init(_ reply: ViciReply) {
         name = reply.values["name"] ?? ""
         state = reply.values["state"] ?? ""
-        mode = reply.values["mode"] ?? ""
+        mode = SecurityAssociation.Mode(rawValue: reply.values["mode"] ?? "")
         securityProtocol = reply.values["protocol"] ?? ""
         encapsulated = reply.values["encap"] == "yes"
         inboundSPI = reply.values["spi-in"] ?? ""
         outboundSPI = reply.values["spi-out"] ?? ""
         suite = IKEAssociation.Suite(reply)
-        remoteSelectors = reply.lists["remote-ts"] ?? []
         inbound = Self.counters(reply, "in")
         outbound = Self.counters(reply, "out")
         secondsSinceInbound = reply.number("use-in")
@@ -143,7 +131,7 @@ extension SecurityAssociation {
             suite: child.suite.description,
             ikeSuite: "IKEv\(association.version) \(association.suite.description)",
             mode: child.mode,
-            implementation: implementation.rawValue,
+            implementation: implementation,
             encapsulated: child.encapsulated
         )
     }

@@ -41,13 +41,8 @@ extension Mesh {
         deadline: ContinuousClock.Instant
     ) async throws -> Live {
         let reading = try await liveReading(of: peer, deadline: deadline)
-        if let weakness = minimum.weakness(of: reading.association, reading.child, mode: mode) {
-            throw EscortError.weakAssociation(peer.name, reason: weakness)
-        }
-        if mode == .transport,
-            !TransportPorts(migration: migrationPorts).isCovered(by: reading.child.remoteSelectors)
-        {
-            throw EscortError.differentSelectors(peer.name)
+        if let weakness = minimum.weakness(of: reading.association, reading.child) {
+            throw EscortError.weakAssociation(peer.name, weakness)
         }
         try await checkRoute(to: peer, from: local, implementation)
         return try await proveTraffic(with: peer, before: reading.child, deadline: deadline)
@@ -88,10 +83,6 @@ extension Mesh {
             // Somebody is about to open it; a handshake that ends while we wait is as good as one of our own.
             let patience = min(deadline, .now + .milliseconds(1500))
             if try await live(peer, until: patience, where: { _ in true }) != nil { return }
-            // In transport mode the child from the peer may be there without the one to it, and serve a move.
-            if mode == .transport, before.contains(where: \.isEstablished) {
-                return try await initiate(peer, deadline: deadline)
-            }
         }
         // Also ends an attempt that waits for its next retransmission.
         try await charon.terminate(peer.connection)
@@ -133,7 +124,7 @@ extension Mesh {
         from local: MeshPlan.Member,
         _ implementation: ESPImplementation
     ) async throws {
-        let (here, there) = (local.endpoint(mode), peer.endpoint(mode))
+        let (here, there) = (local.inner, peer.inner)
         let result = try await runner(HostGates.ip([there.ipOption, "route", "get", there.description]))
         let words = result.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init)
         func value(_ key: String) -> String? {
@@ -171,7 +162,7 @@ extension Mesh {
         let answer: CommandResult
         do {
             answer = try await runner(
-                Self.probe(peer.endpoint(mode), port: Self.probePort, within: Self.remaining(deadline))
+                Self.probe(peer.inner, port: Self.probePort, within: Self.remaining(deadline))
             )
         } catch CommandError.timedOut {
             throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.name) did not answer in time")

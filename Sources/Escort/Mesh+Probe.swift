@@ -7,9 +7,8 @@ extension Mesh {
 
     /// Knocks, from this host's LAN address, at the peer's first and last migration port: both must be shut.
     ///
-    /// In transport mode from a port that no IPsec policy covers, so that here too it is what an outsider would see. An
-    /// answer, be it a refusal, shows that nothing stands before the port. That silence is the gate's and not a dead
-    /// network's, the proof of the channel shows, which is made over the same LAN just before the move.
+    /// Any answer, even a refusal, shows that no gate protects the port. Silence could also come from a dead network,
+    /// but the channel was proven over the same LAN just before the move.
     public func probeGates(of peer: HostName, at instant: Instant) async throws -> [GateProbe] {
         let member = try self.peer(peer)
         async let first = knock(member.address, migrationPorts.lowerBound, at: instant)
@@ -19,8 +18,7 @@ extension Mesh {
 
     private nonisolated func knock(_ address: IPAddress, _ port: Int, at instant: Instant) async -> GateProbe {
         let begin = ContinuousClock.now
-        let source = mode == .transport ? TransportPorts.knock : nil
-        let outcome = await runner.knock(address.description, port, source, Self.probePatience)
+        let outcome = await runner.knock(address.description, port, Self.probePatience)
         let seconds = (ContinuousClock.now - begin).inSeconds
         return GateProbe(address: address.description, port: port, at: instant, outcome: outcome, seconds: seconds)
     }

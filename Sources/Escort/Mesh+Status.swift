@@ -7,26 +7,25 @@ extension Mesh {
         let (plan, _) = try ready()
         let implementation = try await charon.implementation()
         let associations = try await charon.associations()
-        return plan.peers.map { Self.status($0, associations, implementation, minimum, mode) }
+        return plan.peers.map { Self.status($0, associations, implementation, minimum) }
     }
 
     static func status(
         _ peer: MeshPlan.Member,
         _ associations: [IKEAssociation],
         _ implementation: ESPImplementation,
-        _ minimum: MinimumSuite,
-        _ mode: IPsecMode
+        _ minimum: MinimumSuite
     ) -> TunnelStatus {
         let own = associations.filter { $0.name == peer.connection }
         guard let live = TunnelReading(associations: own).live else {
             let trouble = own.first.map { "IKE is \($0.state) and no child SA is installed" } ?? "there is no SA"
             return TunnelStatus(peer: peer.name, isUp: false, trouble: trouble)
         }
-        let weakness = minimum.weakness(of: live.association, live.child, mode: mode)
+        let weakness = minimum.weakness(of: live.association, live.child)
         return TunnelStatus(
             peer: peer.name,
             isUp: weakness == nil,
-            trouble: weakness,
+            trouble: weakness?.description,
             association: SecurityAssociation(live.association, live.child, implementation),
             ageSeconds: live.child.age,
             rekeySeconds: live.child.secondsToRekey,

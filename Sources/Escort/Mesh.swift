@@ -49,7 +49,6 @@ public actor Mesh {
     /// Where the peers' ssh listens, so that what goes there can be counted.
     let sshPort: Int
     let minimum: MinimumSuite
-    let mode: IPsecMode
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
@@ -57,9 +56,10 @@ public actor Mesh {
     /// Credentials were written that charon has not loaded yet; after a start nobody knows.
     private var mustReload = true
     private var ownsAddress = false
-    private var uses: [HostName: WeakUse] = [:]
+    /// The moves that are being metered.
+    var uses: [HostName: WeakUse] = [:]
 
-    private struct WeakUse {
+    struct WeakUse {
         weak var use: TunnelUse?
     }
 
@@ -76,7 +76,6 @@ public actor Mesh {
         migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
         sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
-        mode: IPsecMode = .tunnel,
         runner: CommandRunner = .local
     ) {
         self.local = local
@@ -86,7 +85,6 @@ public actor Mesh {
         self.migrationPorts = migrationPorts
         self.sshPort = sshPort
         self.minimum = minimum
-        self.mode = mode
         charon = Charon(runner: runner, socket: socket)
         hostGates = HostGates(runner: runner, interface: interface)
         pinholes = Pinholes(runner: runner)
@@ -115,8 +113,7 @@ public actor Mesh {
             plan: wanted,
             implementation: implementation,
             migrationPorts: migrationPorts,
-            sshPort: sshPort,
-            mode: mode
+            sshPort: sshPort
         )
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
@@ -128,21 +125,11 @@ public actor Mesh {
         ownsAddress = ownsAddress || labelled
         if let trouble { throw trouble }
         guard let found else { return }
-        if mode == .transport {
-            do { try await checkTransport(found) } catch {
-                // Nothing is offered that cannot be had, and nothing stays in force with the credentials of before.
-                implementation = nil
-                if loadedText != Self.removedText { try await unload() }
-                throw error
-            }
-        }
         let configuration = try MeshConfiguration(
             plan: wanted,
             credentials: credentials,
             implementation: found,
-            minimum: minimum,
-            mode: mode,
-            migrationPorts: migrationPorts
+            minimum: minimum
         )
         let isNew = try await load(configuration)
         try await tend(wanted, configuration, isNew: isNew)
@@ -183,62 +170,9 @@ public actor Mesh {
     }
 
     private func checkNoStream(_ plan: MeshPlan) async throws {
-        let ends = try await hostGates.streams(plan, ports: migrationPorts, mode: mode)
-            .map { "\($0.peer) port \($0.destination)" }
+        let ends = try await hostGates.migrations(from: plan.local.inner, to: migrationPorts)
+            .map { "\($0.peer) port \($0.port)" }
         guard ends.isEmpty else { throw EscortError.streamsUnderWay(to: ends.sorted()) }
-    }
-
-    /// Begins the evidence of one move; call it right before the migration starts.
-    ///
-    /// One move to a peer at a time, since the tunnel's counters are those of all: `EscortError.inUse` until the meter
-    /// of the one before was ended or released.
-    public func beginMove(_ peer: HostName) async throws -> MoveMeter {
-        let (plan, implementation) = try ready()
-        let member = try plan.peer(peer)
-        let use = try claim(peer)
-        return try await MoveMeter(
-            peer: peer,
-            route: MigrationRoute(kind: .direct(address: member.endpoint(mode).description)),
-            minimum: minimum,
-            mode: mode,
-            implementation: implementation,
-            use: use
-        ) { [self] in try await reading(of: member) }
-    }
-
-    /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
-    func beginMoveOnLAN(
-        _ peer: HostName,
-        _ channel: Channel,
-        _ route: MigrationRoute,
-        _ proof: CountedPassage.Proof
-    ) async throws -> CountedPassage {
-        let member = try self.peer(peer)
-        let use = try claim(peer)
-        let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
-        return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
-            let counters = try await hostGates.counters()
-            guard let sent = counters[counter], let clear = counters[Gates.clearCounter(member)],
-                let gates = GateCounters(named: counters)
-            else {
-                throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
-            }
-            return LANReading(
-                sent: TrafficCounters(bytes: sent.bytes, packets: sent.packets),
-                clear: clear.packets,
-                dropped: gates.packets
-            )
-        }
-    }
-
-    /// The way to a peer for one move, whatever its channel: two at once would vouch for each other.
-    ///
-    /// Does not wait, so that of two calls at the same time only one goes on.
-    func claim(_ peer: HostName) throws(EscortError) -> TunnelUse {
-        guard !isInUse(peer) else { throw .inUse(peer) }
-        let use = TunnelUse()
-        uses[peer] = WeakUse(use: use)
-        return use
     }
 
     func peer(_ name: HostName) throws -> MeshPlan.Member {
@@ -249,24 +183,9 @@ public actor Mesh {
     /// Whether the mesh is configured and charon was there when it last was.
     var isReady: Bool { plan != nil && implementation != nil }
 
-    /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
-    func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }
-
     func ready() throws(EscortError) -> (MeshPlan, ESPImplementation) {
         guard let plan, let implementation else { throw .notApplied }
         return (plan, implementation)
-    }
-
-    nonisolated private func reading(of member: MeshPlan.Member) async throws -> TunnelReading {
-        let associations = try await charon.associations(member.connection)
-        let counters = (try? await hostGates.counters()) ?? [:]
-        // Half a reading is none.
-        try Task.checkCancellation()
-        return TunnelReading(
-            associations: associations,
-            gate: counters[Gates.tunnelCounter(member)].map { .init(bytes: $0.bytes, packets: $0.packets) },
-            dropped: GateCounters(named: counters)?.packets
-        )
     }
 
     /// Tells whether charon got something new.
@@ -302,38 +221,16 @@ public actor Mesh {
     /// of that (its charon restarted, say, and the peer still believes in the old SA).
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let associations = try await charon.associations()
-        let ours = associations.filter { $0.name.hasPrefix(MeshPlan.prefix) }
-        let ended = Set(
-            ours.filter { !configuration.connections.contains($0.name) || isOutdated($0) }.map(\.name)
-        )
+        let ended = Set(associations.map(\.name)).filter {
+            $0.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains($0)
+        }
         for name in ended { try await charon.terminate(name) }
-        let present = Set(associations.map(\.name)).subtracting(ended)
         for peer in plan.peers where !isNew || plan.initiates(to: peer) {
-            let names = MeshConfiguration.childNames(peer, mode)
-            guard present.contains(peer.connection) else {
-                for name in names { try await charon.beginInitiating(name) }
-                continue
+            let present = associations.filter { $0.name == peer.connection }
+            if present.isEmpty || plan.initiates(to: peer) && present.allSatisfy(\.hasLostItsChild) {
+                try await charon.beginInitiating(peer.connection)
             }
-            guard plan.initiates(to: peer) else { continue }
-            let lost = IKEAssociation.lostChildren(of: names, associations.filter { $0.name == peer.connection })
-            for name in lost { try await charon.beginInitiating(name) }
         }
-    }
-
-    /// Whether it was opened in the other mode, or for other migration ports, and nothing uses it any more.
-    private func isOutdated(_ association: IKEAssociation) -> Bool {
-        guard association.secondsSinceInbound.map({ $0 > 3 }) ?? true else { return false }
-        let isOfOtherMode = (association.children + association.arriving).contains {
-            $0.mode != mode.rawValue.uppercased()
-        }
-        // A peer that has other ports still makes another such one: not more often than this.
-        let isForOtherPorts =
-            mode == .transport
-            && association.children.contains {
-                $0.age.map { $0 >= 30 } ?? false
-                    && !TransportPorts(migration: migrationPorts).isCovered(by: $0.remoteSelectors)
-            }
-        return isOfOtherMode || isForOtherPorts
     }
 
     private static let removedText = "# Made by evenkeel-agent; the mesh was removed.\n"

@@ -11,24 +11,14 @@ struct MeshConfiguration: Sendable {
         plan: MeshPlan,
         credentials: any Credentials,
         implementation: ESPImplementation,
-        minimum: MinimumSuite = .aes256,
-        mode: IPsecMode = .tunnel,
-        migrationPorts: ClosedRange<Int> = Mesh.defaultMigrationPorts
+        minimum: MinimumSuite = .aes256
     ) throws {
-        let transport = mode == .transport ? TransportPorts(migration: migrationPorts) : nil
         var connections: [SwanctlSection] = []
         var secrets: [SwanctlSection] = []
         for peer in plan.peers {
             let authentication = try credentials.authentication(local: plan.local.name, peer: peer.name)
-            connections.append(
-                Self.connection(
-                    plan,
-                    peer,
-                    authentication,
-                    minimum,
-                    children: Self.children(plan, peer, implementation, minimum, transport)
-                )
-            )
+            let child = Self.child(plan, peer, implementation, minimum)
+            connections.append(Self.connection(plan, peer, authentication, minimum, child))
             if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication, minimum)) }
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
@@ -48,7 +38,7 @@ struct MeshConfiguration: Sendable {
         _ peer: MeshPlan.Member,
         _ authentication: Authentication,
         _ minimum: MinimumSuite,
-        children: [SwanctlSection]
+        _ child: SwanctlSection
     ) -> SwanctlSection {
         var local = authentication.local
         local.settings.append(("id", Authentication.identity(plan.local.name)))
@@ -70,7 +60,7 @@ struct MeshConfiguration: Sendable {
                 "dpd_delay": "5s",
                 "rekey_time": "4h",
             ],
-            sections: [local, remote, SwanctlSection("children", sections: children)]
+            sections: [local, remote, SwanctlSection("children", sections: [child])]
         )
     }
 
@@ -107,50 +97,28 @@ struct MeshConfiguration: Sendable {
         )
     }
 
-    /// Name of the child in which migrations come from a peer in transport mode; no host's name begins with `_`.
-    static func arriving(_ peer: MeshPlan.Member) -> String {
-        MeshPlan.prefix + "_from-" + peer.connection.dropFirst(MeshPlan.prefix.count)
-    }
-
-    /// The children that lead to and from a peer.
-    static func childNames(_ peer: MeshPlan.Member, _ mode: IPsecMode) -> [String] {
-        mode == .tunnel ? [peer.connection] : [peer.connection, arriving(peer)]
-    }
-
-    /// In transport mode one child for each direction, as the ports are those of the side that a migration goes to: what
-    /// is the one's child towards its peer is the other's from it.
-    private static func children(
+    /// The child SA between the two inner addresses; it has the name of its connection.
+    private static func child(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
         _ implementation: ESPImplementation,
-        _ minimum: MinimumSuite,
-        _ transport: TransportPorts?
-    ) -> [SwanctlSection] {
-        func child(_ name: String, _ mode: IPsecMode, _ local: String, _ remote: String) -> SwanctlSection {
-            let initiates = plan.initiates(to: peer)
-            return SwanctlSection(
-                name,
-                [
-                    "esp_proposals": minimum.espProposals,
-                    "mode": mode.rawValue,
-                    "local_ts": local,
-                    "remote_ts": remote,
-                    // Never `start`: charon closes what it started so when the connection is loaded anew, with a renewed
-                    // certificate for instance. `Mesh.apply` opens it. libipsec knows no traps before strongSwan 5.9.11.
-                    "start_action": implementation == .kernel ? "trap" : "none",
-                    "close_action": initiates ? "start" : "none",
-                    "dpd_action": initiates ? "restart" : "clear",
-                    "rekey_time": "1h",
-                ]
-            )
-        }
-        guard let transport else {
-            return [child(peer.connection, .tunnel, plan.local.inner.hostPrefix, peer.inner.hostPrefix)]
-        }
-        let (here, there) = (plan.local.address, peer.address)
-        return [
-            child(peer.connection, .transport, TransportPorts.clients(at: here), transport.served(at: there)),
-            child(arriving(peer), .transport, transport.served(at: here), TransportPorts.clients(at: there)),
-        ]
+        _ minimum: MinimumSuite
+    ) -> SwanctlSection {
+        let initiates = plan.initiates(to: peer)
+        return SwanctlSection(
+            peer.connection,
+            [
+                "esp_proposals": minimum.espProposals,
+                "mode": "tunnel",
+                "local_ts": plan.local.inner.hostPrefix,
+                "remote_ts": peer.inner.hostPrefix,
+                // Never `start`: charon closes what it started so when the connection is loaded anew, with a renewed
+                // certificate for instance. `Mesh.apply` opens it. libipsec knows no traps before strongSwan 5.9.11.
+                "start_action": implementation == .kernel ? "trap" : "none",
+                "close_action": initiates ? "start" : "none",
+                "dpd_action": initiates ? "restart" : "clear",
+                "rekey_time": "1h",
+            ]
+        )
     }
 }

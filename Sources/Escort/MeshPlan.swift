@@ -7,11 +7,8 @@ public struct MeshPlan: Sendable, Equatable {
         var name: HostName
         var address: IPAddress
         var inner: IPAddress
-        /// Name of its connection in strongSwan, and of the child in which migrations go to it.
+        /// Name of its connection in strongSwan, and of that connection's child.
         var connection: String
-
-        /// Where migrations reach it through IPsec.
-        func endpoint(_ mode: IPsecMode) -> IPAddress { mode == .tunnel ? inner : address }
     }
 
     /// Every connection of ours begins so; nothing else is touched.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Fleet
+public import Fleet
 
 extension MinimumSuite {
     /// strongSwan's proposals for IKE, the strongest first.
@@ -7,24 +7,36 @@ extension MinimumSuite {
     /// strongSwan's proposals for ESP.
     var espProposals: String { keySizes.map { "aes\($0)gcm16-x25519" }.joined(separator: ",") }
 
-    /// What is wrong with an association; `nil` when nothing is.
-    func weakness(
-        of association: IKEAssociation,
-        _ child: IKEAssociation.Child,
-        mode: IPsecMode = .tunnel
-    ) -> String? {
-        if association.version != "2" { return "IKEv\(association.version) was negotiated, not IKEv2" }
-        if !acceptsIPsec(association.suite.description) || association.suite.pseudoRandom.isEmpty {
-            return "its IKE suite is \(association.suite.description), below the minimum suite, \(rawValue) with X25519"
-        }
-        if !acceptsIPsec(child.suite.description) {
-            return "its ESP suite is \(child.suite.description), below the minimum suite, \(rawValue) with X25519"
-        }
-        if child.securityProtocol != "ESP" {
-            return "its protocol is \(child.securityProtocol), which does not encrypt"
-        }
-        let wanted = mode.rawValue.uppercased()
-        if child.mode != wanted { return "its mode is \(child.mode), not \(wanted)" }
+    /// Returns what makes an association weaker than demanded; `nil` if nothing does.
+    func weakness(of association: IKEAssociation, _ child: IKEAssociation.Child) -> TunnelWeakness? {
+        let (ike, esp) = (association.suite.description, child.suite.description)
+        if association.version != "2" { return .ikeVersion(association.version) }
+        if !acceptsIPsec(ike) || association.suite.pseudoRandom.isEmpty { return .ikeSuite(ike, self) }
+        if !acceptsIPsec(esp) { return .espSuite(esp, self) }
+        if child.securityProtocol != "ESP" { return .securityProtocol(child.securityProtocol) }
+        if child.mode != .tunnel { return .mode(child.mode) }
         return nil
+    }
+}
+
+/// What makes a tunnel weaker than demanded.
+public enum TunnelWeakness: Sendable, Equatable, CustomStringConvertible {
+    case ikeVersion(String)
+    case ikeSuite(String, MinimumSuite)
+    case espSuite(String, MinimumSuite)
+    /// AH, say, which does not encrypt.
+    case securityProtocol(String)
+    case mode(SecurityAssociation.Mode)
+
+    public var description: String {
+        switch self {
+        case .ikeVersion(let version): "IKEv\(version) was negotiated, not IKEv2"
+        case .ikeSuite(let suite, let minimum):
+            "its IKE suite is \(suite), below the minimum suite, \(minimum.rawValue) with X25519"
+        case .espSuite(let suite, let minimum):
+            "its ESP suite is \(suite), below the minimum suite, \(minimum.rawValue) with X25519"
+        case .securityProtocol(let name): "its protocol is \(name), which does not encrypt"
+        case .mode(let mode): "its mode is \(mode.rawValue), not TUNNEL"
+        }
     }
 }

@@ -10,10 +10,17 @@ public actor MoveMeter: Passage {
     /// TCP acknowledges within milliseconds; a host whose CPUs are all taken may need a second or two.
     static let silenceLimit = 8
 
+    /// Makes the proof of the named SA and its counters.
+    typealias Proof = @Sendable (SecurityAssociation, Evidence.CounterSpan?) -> Evidence.Proof
+
+    /// For hosts that authenticate each other with pre-shared keys.
+    static let proofByKey: Proof = { .tunnel(association: $0, counters: $1, certificate: nil) }
+
     public nonisolated let route: MigrationRoute
     private let peer: HostName
+    private let channel: Channel
+    private let proof: Proof
     private let minimum: MinimumSuite
-    private let mode: IPsecMode
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
     private let opening: TunnelReading
@@ -26,17 +33,19 @@ public actor MoveMeter: Passage {
 
     init(
         peer: HostName,
+        channel: Channel = .ipsec,
         route: MigrationRoute,
+        proof: @escaping Proof = proofByKey,
         minimum: MinimumSuite = .aes256,
-        mode: IPsecMode = .tunnel,
         implementation: ESPImplementation,
         use: TunnelUse,
         read: @escaping @Sendable () async throws -> TunnelReading
     ) async throws {
         self.peer = peer
+        self.channel = channel
+        self.proof = proof
         self.route = route
         self.minimum = minimum
-        self.mode = mode
         self.implementation = implementation
         self.read = read
         self.use = use
@@ -63,18 +72,18 @@ public actor MoveMeter: Passage {
         } catch is CancellationError {
             return observation(loss: nil)
         } catch {
-            return observation(loss: "the tunnel could not be observed: \(error)")
+            return observation(loss: .unobserved(reason: "\(error)"))
         }
         latest = reading
         account.record(reading)
-        guard let live = reading.live else { return observation(loss: "there is no SA with \(peer) any more") }
+        guard let live = reading.live else { return observation(loss: .noAssociation(peer)) }
         association = SecurityAssociation(live.association, live.child, implementation)
-        if let weakness = minimum.weakness(of: live.association, live.child, mode: mode) {
-            return observation(loss: "the tunnel to \(peer) became weak: \(weakness)")
+        if let weakness = minimum.weakness(of: live.association, live.child) {
+            return observation(loss: .weak(peer, weakness))
         }
         let silence = live.child.secondsSinceInbound ?? live.child.age ?? 0
         if account.awaitsAnswer, silence >= Self.silenceLimit {
-            return observation(loss: "nothing came back from \(peer) through the tunnel for \(silence) s")
+            return observation(loss: .silent(peer, seconds: silence))
         }
         return observation(loss: nil)
     }
@@ -88,27 +97,26 @@ public actor MoveMeter: Passage {
         use = nil
         let total = account.total.bytes
         return Evidence(
-            channel: .ipsec,
-            association: association,
-            before: before,
-            after: latest?.child(outboundSPI: association.outboundSPI)?.outbound,
-            bytesThroughTunnel: total,
+            channel: channel,
+            proof: proof(association, counters),
+            bytesOnPath: total,
             bytesByHypervisor: hypervisorBytes,
             droppedAtGates: droppedAtGates,
             verdict: Self.verdict(
-                tunnel: total,
+                bytesOnPath: total,
                 hypervisor: hypervisorBytes,
                 isComplete: latest != nil && !account.isIncomplete
             )
         )
     }
 
-    /// What the counters of `association` said when the move began: an SA that came later began at zero.
-    private var before: TrafficCounters? {
-        guard let child = opening.child(outboundSPI: association.outboundSPI) else {
-            return TrafficCounters(bytes: 0, packets: 0)
-        }
-        return child.outbound
+    /// The outbound counters of `association`; an SA that came after the move began started at zero.
+    private var counters: Evidence.CounterSpan? {
+        let first = opening.child(outboundSPI: association.outboundSPI)
+        guard let before = first.map(\.outbound) ?? TrafficCounters(bytes: 0, packets: 0),
+            let after = latest?.child(outboundSPI: association.outboundSPI)?.outbound
+        else { return nil }
+        return Evidence.CounterSpan(before: before, after: after)
     }
 
     private var droppedAtGates: UInt64? {
@@ -116,14 +124,14 @@ public actor MoveMeter: Passage {
         return after - before
     }
 
-    private func observation(loss: String?) -> PassageObservation {
+    private func observation(loss: PathLoss?) -> PassageObservation {
         PassageObservation(bytes: account.total.bytes, loss: loss)
     }
 
-    /// What was seen to pass the tunnel covers or does not; a leak is claimed only when every figure is there.
-    static func verdict(tunnel: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {
+    /// Compares what passed the path with what was sent; a leak is claimed only when every figure is there.
+    static func verdict(bytesOnPath: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {
         guard let hypervisor else { return .unknown }
-        if tunnel >= hypervisor { return .covered }
+        if bytesOnPath >= hypervisor { return .covered }
         return isComplete ? .leak : .unknown
     }
 }

@@ -18,7 +18,6 @@ struct Pinhole: Sendable, Equatable {
     let plan: MeshPlan
     let peer: MeshPlan.Member
     let channel: Channel
-    let mode: IPsecMode
 
     struct Element: Sendable, Hashable {
         var set: String
@@ -31,8 +30,8 @@ struct Pinhole: Sendable, Equatable {
         let lan = Element(set: Self.lanSet(plan), address: peer.address)
         let clear = Element(set: Self.clearSet(plan), address: peer.address)
         return switch channel {
-        case .ipsec where mode == .tunnel, .ipsecTLS where mode == .tunnel: [inner]
-        case .ipsec, .ipsecTLS, .tls: [lan]
+        case .ipsec, .ipsecTLS: [inner]
+        case .tls: [lan]
         case .plain: [lan, clear]
         case .ssh, .sealed: []
         }
@@ -56,11 +55,7 @@ struct Pinhole: Sendable, Equatable {
 
 extension Mesh {
     /// Opens this host's migration ports for an order's source, for the time in which its move may begin.
-    ///
-    /// In transport mode `tls` comes through IPsec, too: there it throws where the peer has no such SA with this host,
-    /// since it is in the other mode, for instance.
     public func openPinhole(for order: OrderID, from peer: HostName, channel: Channel, window: Duration) async throws {
-        if mode == .transport, channel == .tls { _ = try await establish(with: peer) }
         try await pinholes.open(pinhole(peer, channel), for: order, window: window)
     }
 
@@ -89,6 +84,6 @@ extension Mesh {
 
     private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {
         guard let plan else { throw EscortError.notApplied }
-        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel, mode: mode)
+        return Pinhole(plan: plan, peer: try plan.peer(peer), channel: channel)
     }
 }

@@ -11,13 +11,12 @@ enum PortKnock {
     static func local(
         _ address: String,
         _ port: Int,
-        _ source: Int?,
         _ patience: Duration
     ) async -> GateProbe.Outcome {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 let milliseconds = Int32(patience.inSeconds * 1000)
-                continuation.resume(returning: knock(address, port, from: source, milliseconds: milliseconds))
+                continuation.resume(returning: knock(address, port, milliseconds: milliseconds))
             }
         }
     }
@@ -25,7 +24,6 @@ enum PortKnock {
     private static func knock(
         _ text: String,
         _ port: Int,
-        from source: Int?,
         milliseconds: Int32
     ) -> GateProbe.Outcome {
         guard let address = IPAddress(text), let port = UInt16(exactly: port) else { return .unknown }
@@ -34,15 +32,6 @@ enum PortKnock {
         let descriptor = socket(family, type, 0)
         guard descriptor >= 0 else { return .unknown }
         defer { close(descriptor) }
-        if let source {
-            // For several knocks at a time from the one port.
-            var on: Int32 = 1
-            setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-            let anyAddress = address.family == .v4 ? "0.0.0.0" : "::"
-            guard let source = UInt16(exactly: source),
-                with(anyAddress, source, address.family, { bind(descriptor, $0, $1) }) == 0
-            else { return .unknown }
-        }
         let result = with(text, port, address.family) { connect(descriptor, $0, $1) }
         if result == 0 { return .open }
         guard errno == EINPROGRESS else { return errno == ECONNREFUSED ? .open : .unknown }

@@ -1,35 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What was observed of the path during one migration: observations, not configuration.
-public struct Evidence: Codable, Sendable, Equatable {
+public struct Evidence: Sendable, Equatable {
     public var channel: Channel
-    /// The security association that carried it, as the source saw it; `nil` for `plain`.
-    public var association: SecurityAssociation?
-    /// What the counters of `association` towards the target said before the first byte moved and after the last.
+    public var proof: Proof
+    /// Bytes that passed the protected path during the move; `nil` when they were not counted.
     ///
-    /// Zero and its last figure for one that replaced another in the meantime; `nil` when it could not be read.
-    public var before: TrafficCounters?
-    public var after: TrafficCounters?
-    /// Bytes that passed the channel during the move: in a tunnel, summed over every SA that served it (rekeying
-    /// included); of a sealed move, those of the encrypted image; else those to the ports that the channel uses.
-    public var bytesThroughTunnel: UInt64?
-    /// Memory bytes the hypervisor says it sent.
+    /// In a tunnel they are summed over every SA that served it, rekeying included. Over `tls` and `ssh` they are the
+    /// bytes to the ports of the channel. Of a sealed move they are the size of the encrypted image.
+    public var bytesOnPath: UInt64?
+    /// Memory bytes that the hypervisor reports to have sent.
     public var bytesByHypervisor: UInt64?
     /// Packets of whatever origin dropped at the source's gates during the move; `nil` when it could not be read.
     public var droppedAtGates: UInt64?
-    /// The certificate with which the target proved who it is; `nil` where it was a key or nothing.
-    public var peerCertificate: CertificateFacts?
-    /// What a handshake with the target negotiated just before the move, over TLS or ssh, or how the image of a sealed
-    /// move was encrypted; `nil` for other channels.
-    public var session: SessionFacts?
-    /// The target's ssh host key; `nil` for other channels.
-    public var hostKey: String?
-    /// What stood between the target's ports and everybody else before the move.
-    public var probes: [GateProbe]?
+    /// Probes of the target's ports before the move, which must all have been shut.
+    public var probes: [GateProbe]
     public var verdict: Verdict
 
     public enum Verdict: String, Codable, Sendable {
-        /// The SA's bytes cover what the hypervisor sent.
+        /// The bytes on the path cover what the hypervisor sent.
         case covered
         /// They do not: something went another way.
         case leak
@@ -41,134 +30,100 @@ public struct Evidence: Codable, Sendable, Equatable {
 
     public init(
         channel: Channel,
-        association: SecurityAssociation? = nil,
-        before: TrafficCounters? = nil,
-        after: TrafficCounters? = nil,
-        bytesThroughTunnel: UInt64? = nil,
+        proof: Proof = .none,
+        bytesOnPath: UInt64? = nil,
         bytesByHypervisor: UInt64? = nil,
         droppedAtGates: UInt64? = nil,
-        peerCertificate: CertificateFacts? = nil,
-        session: SessionFacts? = nil,
-        hostKey: String? = nil,
-        probes: [GateProbe]? = nil,
+        probes: [GateProbe] = [],
         verdict: Verdict
     ) {
         self.channel = channel
-        self.association = association
-        self.before = before
-        self.after = after
-        self.bytesThroughTunnel = bytesThroughTunnel
+        self.proof = proof
+        self.bytesOnPath = bytesOnPath
         self.bytesByHypervisor = bytesByHypervisor
         self.droppedAtGates = droppedAtGates
-        self.peerCertificate = peerCertificate
-        self.session = session
-        self.hostKey = hostKey
         self.probes = probes
         self.verdict = verdict
     }
 }
 
-/// One IPsec security association pair (child SA) between two hosts.
-public struct SecurityAssociation: Codable, Sendable, Equatable {
-    public var localIdentity: String
-    public var peerIdentity: String
-    /// Security parameter indices in hexadecimal.
-    public var inboundSPI: String
-    public var outboundSPI: String
-    /// For example `AES_GCM_16-256/CURVE_25519`.
-    public var suite: String
-    /// For example `IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519`.
-    public var ikeSuite: String
-    /// `TUNNEL` or `TRANSPORT`, as negotiated.
-    public var mode: String
-    /// `kernel` or `user space`.
-    public var implementation: String
-    /// ESP in UDP.
-    public var encapsulated: Bool
-    public init(
-        localIdentity: String,
-        peerIdentity: String,
-        inboundSPI: String,
-        outboundSPI: String,
-        suite: String,
-        ikeSuite: String,
-        mode: String,
-        implementation: String,
-        encapsulated: Bool
-    ) {
-        self.localIdentity = localIdentity
-        self.peerIdentity = peerIdentity
-        self.inboundSPI = inboundSPI
-        self.outboundSPI = outboundSPI
-        self.suite = suite
-        self.ikeSuite = ikeSuite
-        self.mode = mode
-        self.implementation = implementation
-        self.encapsulated = encapsulated
+extension Evidence {
+    /// Who the target proved to be, and what protected the path.
+    public enum Proof: Codable, Sendable, Equatable {
+        /// Nothing protects the channel (`plain`), or the source's agent did not see the move end.
+        case none
+        /// `ipsec`: the SA, and the certificate that IKE demanded of the target; `nil` with pre-shared keys.
+        case tunnel(association: SecurityAssociation, counters: CounterSpan?, certificate: CertificateFacts?)
+        /// `ipsec+tls`: QEMU's TLS inside the SA.
+        case tunnelledSession(
+            association: SecurityAssociation,
+            counters: CounterSpan?,
+            session: SessionFacts,
+            certificate: CertificateFacts
+        )
+        /// `tls`: a handshake with the target's libvirt just before the move.
+        case session(session: SessionFacts, certificate: CertificateFacts, counters: CounterSpan?)
+        /// `ssh`: a login just before the move, and the target's host key.
+        case hostKey(hostKey: String, session: SessionFacts, counters: CounterSpan?)
+        /// `sealed`: the encrypted image that went through the shared storage.
+        case sealed(image: SealedImage)
+
+        public var association: SecurityAssociation? {
+            switch self {
+            case .tunnel(let association, _, _), .tunnelledSession(let association, _, _, _): association
+            case .none, .session, .hostKey, .sealed: nil
+            }
+        }
+
+        public var certificate: CertificateFacts? {
+            switch self {
+            case .tunnel(_, _, let certificate): certificate
+            case .tunnelledSession(_, _, _, let certificate), .session(_, let certificate, _): certificate
+            case .none, .hostKey, .sealed: nil
+            }
+        }
+
+        public var session: SessionFacts? {
+            switch self {
+            case .tunnelledSession(_, _, let session, _), .session(let session, _, _), .hostKey(_, let session, _):
+                session
+            case .none, .tunnel, .sealed: nil
+            }
+        }
+
+        public var counters: CounterSpan? {
+            switch self {
+            case .tunnel(_, let counters, _), .tunnelledSession(_, let counters, _, _): counters
+            case .session(_, _, let counters), .hostKey(_, _, let counters): counters
+            case .none, .sealed: nil
+            }
+        }
+    }
+
+    /// What a counter showed before the first byte moved and after the last.
+    ///
+    /// In a tunnel it is the outbound counter of the named SA, from zero if that SA replaced another during the move;
+    /// else the gate's counter of the channel's ports.
+    public struct CounterSpan: Codable, Sendable, Equatable {
+        public var before: TrafficCounters
+        public var after: TrafficCounters
+        public init(before: TrafficCounters, after: TrafficCounters) {
+            self.before = before
+            self.after = after
+        }
     }
 }
 
-/// Bytes and packets counted so far by one direction of an SA.
-public struct TrafficCounters: Codable, Sendable, Equatable {
-    public var bytes: UInt64
-    public var packets: UInt64
-    public init(bytes: UInt64, packets: UInt64) {
-        self.bytes = bytes
-        self.packets = packets
-    }
-}
-
-/// What identifies a certificate; nothing of it is secret.
-public struct CertificateFacts: Codable, Sendable, Equatable {
-    public var subject: String
-    public var issuer: String
-    /// SHA-256 of the certificate, in hexadecimal.
-    public var fingerprint: String
-    public var expires: Instant
-    public init(subject: String, issuer: String, fingerprint: String, expires: Instant) {
-        self.subject = subject
-        self.issuer = issuer
-        self.fingerprint = fingerprint
-        self.expires = expires
-    }
-}
-
-/// What a handshake of TLS or ssh negotiated.
-public struct SessionFacts: Codable, Sendable, Equatable {
-    /// For example `TLSv1.3` or `SSH-2.0`.
-    public var version: String
-    /// For example `TLS_AES_256_GCM_SHA384`.
-    public var suite: String
-    public init(version: String, suite: String) {
-        self.version = version
-        self.suite = suite
-    }
-}
-
-/// One attempt to reach a port of the target that must be shut.
-public struct GateProbe: Codable, Sendable, Equatable {
-    /// The address and port that were tried, from the prober's LAN address.
-    public var address: String
-    public var port: Int
-    public var at: Instant
-    public var outcome: Outcome
-    /// How long it took, in seconds.
-    public var seconds: Double?
-
-    public enum Outcome: String, Codable, Sendable {
-        /// Nothing came back: what was sent was dropped.
-        case shut
-        /// The host's TCP answered, be it with a refusal: nothing stands before the port.
-        case open
-        /// It could not be tried.
-        case unknown
-    }
-
-    public init(address: String, port: Int, at: Instant, outcome: Outcome, seconds: Double? = nil) {
-        self.address = address
-        self.port = port
-        self.at = at
-        self.outcome = outcome
-        self.seconds = seconds
+extension Evidence: Codable {
+    /// What is missing was not observed: a record of another version must not be lost for it.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        channel = try container.decode(Channel.self, forKey: .channel)
+        verdict = try container.decode(Verdict.self, forKey: .verdict)
+        proof = try container.decodeIfPresent(Proof.self, forKey: .proof) ?? .none
+        probes = try container.decodeIfPresent([GateProbe].self, forKey: .probes) ?? []
+        bytesOnPath = try container.decodeIfPresent(UInt64.self, forKey: .bytesOnPath)
+        bytesByHypervisor = try container.decodeIfPresent(UInt64.self, forKey: .bytesByHypervisor)
+        droppedAtGates = try container.decodeIfPresent(UInt64.self, forKey: .droppedAtGates)
     }
 }

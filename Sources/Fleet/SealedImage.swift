@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The encrypted image of a saved VM on the shared storage, as its source signs for it.
+///
+/// It is encrypted for the target with HPKE (RFC 9180): X25519, HKDF-SHA256, AES-256-GCM.
 public struct SealedImage: Codable, Sendable, Equatable {
     /// The file's size.
     public var bytes: UInt64
@@ -16,7 +18,4 @@ public struct SealedImage: Codable, Sendable, Equatable {
         self.imageBytes = imageBytes
         self.stoppedAt = stoppedAt
     }
-
-    /// Key agreement, key derivation and cipher of the encryption (HPKE, RFC 9180).
-    public static let session = SessionFacts(version: "HPKE", suite: "X25519_HKDF_SHA256_AES_256_GCM")
 }

@@ -68,11 +68,11 @@ struct MoveExecution: Sendable {
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation?.probes ?? []
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
             var evidence = await passage.end(hypervisorBytes: nil)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation?.probes ?? []
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
@@ -118,8 +118,8 @@ struct MoveExecution: Sendable {
         _ request: MigrationRequest,
         _ passage: any Passage,
         _ progress: @Sendable @escaping (MigrationProgress) -> Void
-    ) async -> (Result<MigrationOutcome, HypervisorError>, loss: String?) {
-        await withTaskGroup(of: String?.self) { group in
+    ) async -> (Result<MigrationOutcome, HypervisorError>, loss: PathLoss?) {
+        await withTaskGroup(of: PathLoss?.self) { group in
             group.addTask { await endOnLoss(of: passage, moving: request.vm) }
             let result: Result<MigrationOutcome, HypervisorError>
             do throws(HypervisorError) {
@@ -136,9 +136,9 @@ struct MoveExecution: Sendable {
     ///
     /// The bytes cannot leave in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or
     /// `nil` if it held.
-    private func endOnLoss(of passage: any Passage, moving vm: VMID) async -> String? {
+    private func endOnLoss(of passage: any Passage, moving vm: VMID) async -> PathLoss? {
         var losses = 0
-        var reason: String?
+        var loss: PathLoss?
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             guard !Task.isCancelled else { break }
@@ -146,10 +146,10 @@ struct MoveExecution: Sendable {
             losses = observation.isUp ? 0 : losses + 1
             // One may be the moment between two SAs while they are rekeyed.
             guard losses >= 3 else { continue }
-            reason = observation.loss ?? reason
+            loss = observation.loss ?? loss
             try? await hypervisor.cancelMigration(of: vm)
         }
-        return reason
+        return loss
     }
 
     private func request(

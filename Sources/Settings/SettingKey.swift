@@ -13,12 +13,21 @@ public struct SettingKey: Sendable {
     var isList = false
 
     /// The environment variable of the key: `EVENKEEL_POLICY_CPU_UPPER` for `policy.cpu.upper`.
-    public var variable: String { "EVENKEEL_" + path.uppercased().replacing(".", with: "_") }
+    public var variable: String { Self.variable(path) }
 }
 
 extension SettingKey {
     /// Every key but the list `hosts`, in the order of the documented file.
     public static let all: [SettingKey] = general + identity + escort + policy + planning
+
+    /// Keys of earlier releases, and what to do about each.
+    static let removed = [
+        "escort.ipsec_mode": "transport mode was removed; every host uses tunnel mode. Remove this setting."
+    ]
+
+    static func variable(_ path: String) -> String {
+        "EVENKEEL_" + path.uppercased().replacing(".", with: "_")
+    }
 
     /// A key whose value has a field of its own.
     private static func key<Value>(
@@ -201,14 +210,6 @@ extension SettingKey {
             "escort.minimum_suite",
             "Weakest encryption to accept: \(MinimumSuite.allCases.map(\.rawValue).joined(separator: " or "))",
             \.escort.minimumSuite,
-            parse: parseName,
-            show: { $0.rawValue }
-        ),
-        key(
-            "escort.ipsec_mode",
-            "Between which addresses of the hosts IPsec goes: tunnel (the inner ones) or transport (the LAN's, needs ESP "
-                + "in the kernel: docs/escort.md); the same on all hosts.",
-            \.escort.ipsecMode,
             parse: parseName,
             show: { $0.rawValue }
         ),

@@ -19,10 +19,11 @@ extension Settings {
         for (variable, value) in environment.sorted(by: { $0.key < $1.key })
         where variable.hasPrefix("EVENKEEL_") && variable != configurationVariable {
             guard let key = SettingKey.all.first(where: { $0.variable == variable }) else {
+                let removed = SettingKey.removed.first { SettingKey.variable($0.key) == variable }?.value
                 throw SettingsError(
                     origin: "environment",
                     key: variable,
-                    reason: "unknown variable; 'evenkeel configuration' prints all of them"
+                    reason: removed ?? "unknown variable; 'evenkeel configuration' prints all of them"
                 )
             }
             try settings.set(key, to: value, origin: "environment")
@@ -53,6 +54,7 @@ extension Settings {
     }
 
     private static func unknown(_ path: String) -> String {
+        if let reason = SettingKey.removed[path] { return reason }
         let near = SettingKey.all.map(\.path).filter {
             $0.split(separator: ".").last == path.split(separator: ".").last
         }
@@ -138,10 +140,10 @@ extension Settings {
         }
         for host in inventory.hosts where host.libvirtURI.contains("+tcp://") {
             // TCP carries definitions with their secrets and asks nobody who he is: only inside the tunnel.
-            guard escort.ipsecMode == .tunnel, host.libvirtURI.hasPrefixAfterScheme(host.innerAddress) else {
+            guard host.libvirtURI.hasPrefixAfterScheme(host.innerAddress) else {
                 throw refuse(
                     "hosts.libvirt_uri",
-                    "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address in tunnel mode"
+                    "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address"
                 )
             }
         }

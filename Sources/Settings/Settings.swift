@@ -58,7 +58,6 @@ public struct EscortSettings: Sendable, Equatable {
     /// The channels that this host has been set up for.
     public var channels: [Channel] = [.ipsec]
     public var minimumSuite = MinimumSuite.aes256
-    public var ipsecMode = IPsecMode.tunnel
     /// Under which libvirt URI peers are reached over ssh, with `{address}` for theirs; `nil`: not at all.
     public var sshURI: String?
     /// Where this host's hypervisor takes migrations, both ends included.

@@ -111,8 +111,7 @@ struct AgentOptions: ParsableArguments {
             socket: settings.escort.viciSocket,
             migrationPorts: settings.escort.migrationPorts,
             sshPort: settings.escort.sshURI.flatMap { SSHAccess(uriTemplate: $0).port } ?? 22,
-            minimum: settings.escort.minimumSuite,
-            mode: settings.escort.ipsecMode
+            minimum: settings.escort.minimumSuite
         )
     }
 }

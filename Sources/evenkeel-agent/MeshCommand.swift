@@ -32,12 +32,7 @@ struct MeshCommand: AsyncParsableCommand {
         guard !remove else {
             let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
             // What it finds there it takes for its own, to remove it.
-            do { try await mesh.apply(settings.inventory) } catch let error as EscortError {
-                switch error {
-                case .charonNotRunning, .transportNotHere: break
-                default: throw error
-                }
-            }
+            do { try await mesh.apply(settings.inventory) } catch EscortError.charonNotRunning {}
             try await mesh.remove()
             withExtendedLifetime(lock) {}
             print("\(host): mesh removed; moves to and from this host are refused")
@@ -65,6 +60,7 @@ struct MeshCommand: AsyncParsableCommand {
         }
         let age = peer.ageSeconds.map { ", age \($0) s" } ?? ""
         let bytes = "\(peer.inbound?.bytes ?? 0) bytes in, \(peer.outbound?.bytes ?? 0) out"
-        return "\(peer.peer): up, \(sa.suite), \(sa.mode), ESP in \(sa.implementation)\(age), \(bytes)"
+        return
+            "\(peer.peer): up, \(sa.suite), \(sa.mode.rawValue), ESP in \(sa.implementation.rawValue)\(age), \(bytes)"
     }
 }

@@ -8,7 +8,7 @@ struct ClosedChannelTests {
     private let path = Path(source: h1, target: h2)
     private let leak = OrderStep.done(
         outcome: completion.outcome,
-        evidence: Evidence(channel: .ipsec, bytesThroughTunnel: 1, bytesByHypervisor: 2, verdict: .leak)
+        evidence: Evidence(channel: .ipsec, bytesOnPath: 1, bytesByHypervisor: 2, verdict: .leak)
     )
 
     private func clear(

@@ -1,38 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import TestSupport
 import Testing
 
-/// What a second look at reports finds: nothing in sound ones, and each thing that was tampered with.
+/// What a check of reports finds: nothing in sound ones, and each thing that was tampered with.
 struct EvidenceCheckTests {
-    private static let evidence = Evidence(
-        channel: .ipsecTLS,
-        association: SecurityAssociation(
-            localIdentity: "h1",
-            peerIdentity: "CN=h2",
-            inboundSPI: "c0ffee01",
-            outboundSPI: "c0ffee02",
-            suite: "AES_GCM_16-256/CURVE_25519",
-            ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
-            mode: "TUNNEL",
-            implementation: "kernel",
-            encapsulated: false
-        ),
-        before: TrafficCounters(bytes: 1000, packets: 10),
-        after: TrafficCounters(bytes: 101_000, packets: 110),
-        bytesThroughTunnel: 100_000,
-        bytesByHypervisor: 90_000,
-        droppedAtGates: 0,
-        peerCertificate: CertificateFacts(
+    typealias Finding = EvidenceCheck.Finding
+
+    /// The parts of the proof of a sound move over `ipsec+tls`.
+    struct Parts: Sendable {
+        var association = SecurityAssociation.sample
+        var counters = Evidence.CounterSpan(
+            before: TrafficCounters(bytes: 1000, packets: 10),
+            after: TrafficCounters(bytes: 101_000, packets: 110)
+        )
+        var session = SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384")
+        var certificate = CertificateFacts(
             subject: "O=evenkeel, CN=h2",
             issuer: "CN=evenkeel CA",
             fingerprint: "ab12",
             expires: .second(86400)
-        ),
-        session: SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"),
+        )
+        var proof: Evidence.Proof {
+            .tunnelledSession(
+                association: association,
+                counters: counters,
+                session: session,
+                certificate: certificate
+            )
+        }
+    }
+
+    private static let evidence = Evidence(
+        channel: .ipsecTLS,
+        proof: Parts().proof,
+        bytesOnPath: 100_000,
+        bytesByHypervisor: 90_000,
+        droppedAtGates: 0,
         probes: [GateProbe(address: "10.0.0.2", port: 49152, at: .second(3), outcome: .shut)],
         verdict: .covered
     )
+
+    /// The sound move's evidence with other parts in its proof.
+    private static func evidence(_ change: (inout Parts) -> Void) -> Evidence {
+        var parts = Parts()
+        change(&parts)
+        var changed = evidence
+        changed.proof = parts.proof
+        return changed
+    }
 
     private static var order: MigrationOrder {
         var made = CoordinationTests.order
@@ -57,199 +74,219 @@ struct EvidenceCheckTests {
         ]
     }
 
-    private func failures(_ reports: [OrderReport], of order: MigrationOrder = Self.order) -> [String] {
-        EvidenceCheck(order, reports: reports).findings.filter { $0.severity == .failure }.map(\.text)
+    private func findings(_ reports: [OrderReport], of order: MigrationOrder = Self.order) -> [Finding] {
+        EvidenceCheck(order, reports: reports).findings
     }
 
-    @Test func aSoundMoveHasNoFindings() {
+    @Test func `a sound move has no findings`() {
         let check = EvidenceCheck(Self.order, reports: Self.steps())
         #expect(check.findings == [] && !check.failed && check.stage == .done)
     }
 
-    @Test func transportModeIsAsGoodAsTunnelMode() {
-        var evidence = Self.evidence
-        evidence.association?.mode = "TRANSPORT"
-        #expect(EvidenceCheck(Self.order, reports: Self.steps(evidence)).findings == [])
+    struct Tampering<Subject>: Sendable {
+        let change: @Sendable (inout Subject) -> Void
+        let expected: Finding
+        init(_ expected: Finding, _ change: @escaping @Sendable (inout Subject) -> Void) {
+            self.change = change
+            self.expected = expected
+        }
     }
 
-    struct Tampering: Sendable, CustomTestStringConvertible {
-        var testDescription: String
-        var change: @Sendable (inout Evidence) -> Void
+    private static func probe(_ outcome: GateProbe.Outcome) -> GateProbe {
+        GateProbe(address: "10.0.0.2", port: 49152, at: .second(3), outcome: outcome)
     }
 
-    static let tamperings: [Tampering] = [
-        Tampering(testDescription: "LEAK: 80000 of 90000 bytes") {
-            ($0.bytesThroughTunnel, $0.verdict) = (80000, .leak); $0.after?.bytes = 81000
+    static let tamperedEvidence: [Tampering<Evidence>] = [
+        Tampering(.path(.leak(onPath: 100_000, sent: 90_000))) { $0.verdict = .leak },
+        Tampering(.path(.coveredWithoutFigures)) { $0.bytesOnPath = nil },
+        Tampering(.path(.wrongVerdict(.unprotected, .ipsecTLS))) { $0.verdict = .unprotected },
+        Tampering(.path(.otherFigures(evidence: 50000, outcome: 90_000))) { $0.bytesByHypervisor = 50000 },
+        Tampering(.path(.otherChannel(.tls, ordered: .ipsecTLS))) { $0.channel = .tls },
+        Tampering(.proof(.missing(.ipsecTLS))) { $0.proof = .none },
+        Tampering(.proof(.missing(.ipsecTLS))) {
+            $0.proof = .tunnel(association: .sample, counters: nil, certificate: nil)
         },
-        Tampering(testDescription: "'covered', but 89999 of 90000 bytes") {
-            $0.bytesThroughTunnel = 89999; $0.after?.bytes = 90999
-        },
-        Tampering(testDescription: "'covered' without the figures") { $0.bytesThroughTunnel = nil },
-        Tampering(testDescription: "verdict is 'unprotected'") { $0.verdict = .unprotected },
-        Tampering(testDescription: "the hypervisor sent 50000 bytes, its outcome 90000") {
-            $0.bytesByHypervisor = 50000
-        },
-        Tampering(testDescription: "went over tls") { $0.channel = .tls },
-        Tampering(testDescription: "counters of its SA went backwards") { $0.after?.bytes = 0 },
-        Tampering(testDescription: "one SA counted 200000 bytes") { $0.after?.bytes = 201_000 },
-        Tampering(testDescription: "100000 bytes in 0 packets") { $0.after?.packets = 10 },
-        Tampering(testDescription: "no SA is named") { $0.association = nil },
-        Tampering(testDescription: "identity of its source is 'h3'") { $0.association?.localIdentity = "h3" },
-        Tampering(testDescription: "identity of its target is 'CN=h22'") { $0.association?.peerIdentity = "CN=h22" },
-        Tampering(testDescription: "identity of its target is 'CN=h2, CN=h3'") {
-            $0.association?.peerIdentity = "CN=h2, CN=h3"
-        },
-        Tampering(testDescription: "IKE was 'IKEv1") { $0.association?.ikeSuite = "IKEv1 AES_GCM_16-256/CURVE_25519" },
-        Tampering(testDescription: "ESP suite is 'AES_CBC-256") {
-            $0.association?.suite = "AES_CBC-256/HMAC_SHA2_256_128/CURVE_25519"
-        },
-        Tampering(testDescription: "ESP suite is 'AES_GCM_16-128") {
-            $0.association?.suite = "AES_GCM_16-128/CURVE_25519"
-        },
-        Tampering(testDescription: "IKE suite is 'IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048'") {
-            $0.association?.ikeSuite = "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048"
-        },
-        Tampering(testDescription: "mode is 'PASS'") { $0.association?.mode = "PASS" },
-        Tampering(testDescription: "mode is 'TRANSPORT' in user space") {
-            $0.association?.mode = "TRANSPORT"
-            $0.association?.implementation = "user space"
-        },
-        Tampering(testDescription: "no TLS session") { $0.session = nil },
-        Tampering(testDescription: "TLSv1.1") { $0.session?.version = "TLSv1.1" },
-        Tampering(testDescription: "TLS_AES_128_GCM_SHA256") { $0.session?.suite = "TLS_AES_128_GCM_SHA256" },
-        Tampering(testDescription: "certificate is of 'CN=h3'") { $0.peerCertificate?.subject = "CN=h3" },
-        Tampering(testDescription: "certificate had expired") { $0.peerCertificate?.expires = .second(2) },
-        Tampering(testDescription: "showed no certificate") { $0.peerCertificate = nil },
-        Tampering(testDescription: "port 49152 of 10.0.0.2 was open") { $0.probes?[0].outcome = .open },
+        Tampering(.gates(.portOpen(probe(.open)))) { $0.probes[0].outcome = .open },
     ]
 
-    @Test(arguments: tamperings) func whatWasTamperedWithIsFound(_ tampering: Tampering) {
+    @Test(arguments: tamperedEvidence) func `tampered evidence is found`(_ tampering: Tampering<Evidence>) {
         var evidence = Self.evidence
         tampering.change(&evidence)
-        let failures = failures(Self.steps(evidence))
-        #expect(failures.count == 1 && failures[0].contains(tampering.testDescription), "\(failures)")
+        #expect(findings(Self.steps(evidence)) == [tampering.expected])
     }
 
-    @Test func stepsOfTheWrongHostInTheWrongOrderOrOutOfTimeAreFound() {
+    private static let oldIKE = "IKEv1 AES_GCM_16-256/CURVE_25519"
+    private static let weakIKE = "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048"
+    private static let noAEAD = "AES_CBC-256/HMAC_SHA2_256_128/CURVE_25519"
+    private static let weakESP = "AES_GCM_16-128/CURVE_25519"
+    private static let oldTLS = SessionFacts(version: "TLSv1.1", suite: "TLS_AES_256_GCM_SHA384")
+    private static let weakTLS = SessionFacts(version: "TLSv1.3", suite: "TLS_AES_128_GCM_SHA256")
+
+    static let tamperedProofs: [Tampering<Parts>] = [
+        Tampering(.path(.countersFell)) { $0.counters.after.bytes = 0 },
+        Tampering(.path(.counterAboveTotal(200_000, total: 100_000))) { $0.counters.after.bytes = 201_000 },
+        Tampering(.path(.impossiblePackets(TrafficCounters(bytes: 100_000, packets: 0)))) {
+            $0.counters.after.packets = 10
+        },
+        Tampering(.proof(.wrongIdentity("h3", h1))) { $0.association.localIdentity = "h3" },
+        Tampering(.proof(.wrongIdentity("CN=h22", h2))) { $0.association.peerIdentity = "CN=h22" },
+        Tampering(.proof(.wrongIdentity("CN=h2, CN=h3", h2))) { $0.association.peerIdentity = "CN=h2, CN=h3" },
+        Tampering(.proof(.notIKEv2(oldIKE))) { $0.association.ikeSuite = oldIKE },
+        Tampering(.proof(.weakIKE(weakIKE, .aes256))) { $0.association.ikeSuite = weakIKE },
+        Tampering(.proof(.weakESP(noAEAD, .aes256))) { $0.association.suite = noAEAD },
+        Tampering(.proof(.weakESP(weakESP, .aes256))) { $0.association.suite = weakESP },
+        Tampering(.proof(.notTunnelMode(.other("PASS")))) { $0.association.mode = .other("PASS") },
+        Tampering(.proof(.notTunnelMode(.other("TRANSPORT")))) { $0.association.mode = .other("TRANSPORT") },
+        Tampering(.proof(.noSPI)) { $0.association.inboundSPI = "" },
+        Tampering(.proof(.weakSession(oldTLS, .aes256))) { $0.session = oldTLS },
+        Tampering(.proof(.weakSession(weakTLS, .aes256))) { $0.session = weakTLS },
+        Tampering(.certificate(.ofAnother("CN=h3", h2))) { $0.certificate.subject = "CN=h3" },
+        Tampering(.certificate(.expired)) { $0.certificate.expires = .second(2) },
+    ]
+
+    @Test(arguments: tamperedProofs) func `a tampered proof is found`(_ tampering: Tampering<Parts>) {
+        #expect(findings(Self.steps(Self.evidence(tampering.change))) == [tampering.expected])
+    }
+
+    @Test func `a verdict that the figures do not bear out is found`() {
+        var evidence = Self.evidence { $0.counters.after.bytes = 90999 }
+        evidence.bytesOnPath = 89999
+        #expect(findings(Self.steps(evidence)) == [.path(.notCovered(onPath: 89999, sent: 90_000))])
+    }
+
+    @Test func `steps of the wrong host, in the wrong order or out of time are found`() {
         var steps = Self.steps()
-        steps[1].host = HostName("h1")
-        #expect(failures(steps).contains { $0.contains("h1 reports 'prepared', which is for h2 to say") })
+        steps[1].host = h1
+        #expect(findings(steps).contains(.step(.wrongReporter(h1, .prepared, owner: h2))))
         steps = Self.steps()
         steps[4].host = HostName("h3")
-        #expect(failures(steps).contains { $0.contains("h3 reports 'done', and is neither") })
+        #expect(findings(steps).contains(.step(.stranger(HostName("h3"), .done))))
         steps = Self.steps()
         steps.remove(at: 1)
-        #expect(failures(steps).contains { $0.contains("its target never consented") })
+        #expect(findings(steps) == [.step(.missing(.prepared))])
         steps = Self.steps()
         steps.swapAt(1, 2)
-        #expect(failures(steps) == ["its steps are reported in the wrong order"])
+        #expect(findings(steps) == [.step(.outOfOrder)])
         steps = Self.steps()
         steps.append(steps[4])
-        #expect(failures(steps) == [], "an append that was not confirmed is made again")
+        #expect(findings(steps) == [.step(.doneAgain)], "an append that was not confirmed is made again")
         steps[5].at = .second(10)
-        #expect(failures(steps) == ["it is reported as done twice: an order is used once"])
+        #expect(findings(steps) == [.step(.doneTwice)])
         steps = Self.steps()
         steps[2].at = .second(1000)
-        #expect(failures(steps) == ["it began after its latest beginning"])
+        #expect(findings(steps) == [.step(.beganLate)])
         steps = Self.steps()
         steps[0].at = .second(1000)
-        #expect(failures(steps) == ["it was accepted after it had expired"])
+        #expect(findings(steps) == [.step(.acceptedLate)])
         var future = Self.order
         future.notBefore = .second(100)
-        #expect(failures(Self.steps(), of: future) == ["it began before its time"])
+        #expect(findings(Self.steps(), of: future) == [.step(.beganEarly)])
         var other = Self.order
         other.definition = "d2"
-        #expect(failures(Self.steps(), of: other).first?.contains("definition changed") == true)
+        guard case .step(.otherDefinition) = findings(Self.steps(), of: other).first else {
+            Issue.record("\(findings(Self.steps(), of: other))")
+            return
+        }
     }
 
-    private func unproven(_ reports: [OrderReport]) -> [String] {
-        EvidenceCheck(Self.order, reports: reports).findings.filter { $0.severity == .unproven }.map(\.text)
-    }
-
-    @Test func aMoveWithoutFiguresOrProbesIsUnproven() {
+    @Test func `a move without figures or probes is unproven`() {
         var evidence = Self.evidence
-        (evidence.verdict, evidence.bytesThroughTunnel) = (.unknown, nil)
-        #expect(unproven(Self.steps(evidence)) == ["its verdict is 'unknown': nobody saw what passed the path"])
+        (evidence.verdict, evidence.bytesOnPath) = (.unknown, nil)
+        #expect(findings(Self.steps(evidence)) == [.missing(.verdict)])
         evidence = Self.evidence
         evidence.probes = []
-        #expect(unproven(Self.steps(evidence)) == ["no probe tried the target's ports before the move"])
-        evidence.probes = [GateProbe(address: "10.0.0.2", port: 49152, at: .second(3), outcome: .unknown)]
-        #expect(unproven(Self.steps(evidence)) == ["none of the target's ports could be probed before the move"])
-        var steps = Self.steps()
-        steps[4].step = .done(
-            outcome: MigrationOutcome(
-                startedAt: .second(4),
-                endedAt: .second(9),
-                bytesTransferred: 90_000,
-                note: "found out after a restart"
-            ),
-            evidence: Self.evidence
+        #expect(findings(Self.steps(evidence)) == [.missing(.probes)])
+        evidence.probes = [Self.probe(.unknown)]
+        #expect(
+            findings(Self.steps(evidence)) == [.gates(.portNotProbed(Self.probe(.unknown))), .missing(.probeResults)]
         )
-        #expect(unproven(steps) == ["its source's agent says: found out after a restart"])
-        steps[4].step = .done(
-            outcome: MigrationOutcome(startedAt: .second(4), endedAt: .second(9), note: "found out after a restart"),
-            evidence: Evidence(channel: .ipsecTLS, verdict: .unknown)
-        )
-        #expect(unproven(steps).count == 3 && failures(steps) == [])
         #expect(!EvidenceCheck(Self.order, reports: Self.steps()).unproven)
         // One that is not done proves nothing and claims nothing.
-        #expect(unproven(Array(Self.steps().dropLast())) == [])
+        #expect(findings(Array(Self.steps().dropLast())) == [])
     }
 
-    @Test func whatIsNotKnownIsNotedAndClaimsNothing() {
+    @Test func `a move that was found out after a restart is unproven`() {
+        let note = "found out after a restart"
+        func end(_ bytes: UInt64?, _ evidence: Evidence) -> [Finding] {
+            var steps = Self.steps()
+            let outcome = MigrationOutcome(
+                startedAt: .second(4),
+                endedAt: .second(9),
+                bytesTransferred: bytes,
+                note: note
+            )
+            steps[4].step = .done(outcome: outcome, evidence: evidence)
+            return findings(steps)
+        }
+        #expect(end(90_000, Self.evidence) == [.missing(.end(note: note))])
+        let nothing = Evidence(channel: .ipsecTLS, verdict: .unknown)
+        #expect(end(nil, nothing) == [.missing(.verdict), .missing(.probes), .missing(.end(note: note))])
+    }
+
+    @Test func `what the gates dropped is a note`() {
         var evidence = Self.evidence
-        (evidence.verdict, evidence.bytesThroughTunnel, evidence.droppedAtGates) = (.unknown, nil, nil)
-        evidence.probes = nil
+        evidence.droppedAtGates = nil
         let check = EvidenceCheck(Self.order, reports: Self.steps(evidence))
-        #expect(!check.failed && check.unproven && check.findings.count == 3, "\(check.findings)")
+        #expect(!check.failed && !check.unproven && check.findings == [.gates(.dropsNotCounted)])
         evidence.droppedAtGates = 7
-        let told = EvidenceCheck(Self.order, reports: Self.steps(evidence)).findings.map(\.text)
-        #expect(told.contains("7 packets were dropped at the gates during the move"))
+        #expect(findings(Self.steps(evidence)) == [.gates(.dropped(packets: 7))])
     }
 
-    @Test func aMoveInTheClearIsNoFailureWhereItWasAskedForByName() {
+    @Test func `a move in the clear is no failure where it was ordered by name`() {
         var plain = Self.order
         plain.channel = .plain
         let evidence = Evidence(channel: .plain, bytesByHypervisor: 90_000, verdict: .unprotected)
         let check = EvidenceCheck(plain, reports: Self.steps(evidence))
-        #expect(!check.failed && check.findings.map(\.text) == ["it went in the clear, as was asked for by name"])
-        #expect(failures(Self.steps(evidence)).contains("it went over plain; the order says ipsec+tls"))
+        #expect(!check.failed && check.findings == [.path(.inTheClear)])
+        #expect(findings(Self.steps(evidence)).contains(.path(.otherChannel(.plain, ordered: .ipsecTLS))))
+        #expect(findings(Self.steps(), of: plain).contains(.path(.wrongVerdict(.covered, .plain))))
     }
 
-    @Test func theMinimumSuiteIsThePolicys() {
+    @Test func `with pre-shared keys there is no certificate, and a note says so`() {
+        var ipsec = Self.order
+        ipsec.channel = .ipsec
         var evidence = Self.evidence
-        evidence.association?.suite = "AES_GCM_16-128/CURVE_25519"
-        evidence.session?.suite = "TLS_AES_128_GCM_SHA256"
-        #expect(failures(Self.steps(evidence)).count == 2)
+        evidence.channel = .ipsec
+        evidence.proof = .tunnel(association: .sample, counters: nil, certificate: nil)
+        #expect(findings(Self.steps(evidence), of: ipsec) == [.certificate(.none)])
+        evidence.proof = .tunnel(association: .sample, counters: nil, certificate: Parts().certificate)
+        #expect(findings(Self.steps(evidence), of: ipsec) == [])
+    }
+
+    @Test func `the minimum suite is the policy's`() {
+        let evidence = Self.evidence {
+            $0.association.suite = "AES_GCM_16-128/CURVE_25519"
+            $0.session = Self.weakTLS
+        }
+        #expect(findings(Self.steps(evidence)).count == 2)
         #expect(EvidenceCheck(Self.order, reports: Self.steps(evidence), minimum: .aes128).findings == [])
     }
 
-    @Test func sshIsHeldToItsHostKeyAndItsCipher() {
+    @Test func `ssh needs a host key and a strong cipher`() {
         var ssh = Self.order
         ssh.channel = .ssh
         var evidence = Self.evidence
         evidence.channel = .ssh
-        (evidence.association, evidence.peerCertificate, evidence.before, evidence.after) = (nil, nil, nil, nil)
-        evidence.hostKey = "ssh-ed25519 SHA256:abc"
-        evidence.session = SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com")
-        #expect(failures(Self.steps(evidence), of: ssh) == [])
-        evidence.session?.suite = "aes128-ctr"
-        evidence.hostKey = nil
-        #expect(failures(Self.steps(evidence), of: ssh).count == 2)
+        let strong = SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com")
+        evidence.proof = .hostKey(hostKey: "ssh-ed25519 SHA256:abc", session: strong, counters: nil)
+        #expect(findings(Self.steps(evidence), of: ssh) == [])
+        let weak = SessionFacts(version: "SSH-2.0", suite: "aes128-ctr")
+        evidence.proof = .hostKey(hostKey: "", session: weak, counters: nil)
+        #expect(
+            findings(Self.steps(evidence), of: ssh) == [.proof(.noHostKey), .proof(.weakSession(weak, .aes256))]
+        )
     }
 
     private func certificateFindings(
         _ issued: [IssuedCertificate]?,
-        _ change: (inout Evidence) -> Void = { _ in }
-    ) -> [String] {
-        var evidence = Self.evidence
-        change(&evidence)
+        expires: Instant = .second(86400)
+    ) -> [Finding] {
+        let evidence = Self.evidence { $0.certificate.expires = expires }
         let certificates = issued.map { [h2: $0] } ?? [:]
         return EvidenceCheck(Self.order, reports: Self.steps(evidence), certificates: certificates).findings
-            .map { "\($0.severity.rawValue): \($0.text)" }
     }
 
-    @Test func theTargetsCertificateIsHeldAgainstTheRostersOfThatTime() {
+    @Test func `the target's certificate is compared with the roster's of that time`() {
         // The move begins at second 4.
         func issued(_ at: Int = -5000, ended: Int? = nil, fingerprint: String = "ab12") -> IssuedCertificate {
             IssuedCertificate(
@@ -263,29 +300,28 @@ struct EvidenceCheckTests {
         let other = issued(fingerprint: "cd34")
         #expect(certificateFindings([other, issued()]) == [])
         #expect(certificateFindings([issued(ended: 500), other]) == [], "it was revoked later")
+        #expect(certificateFindings([other]) == [.certificate(.foreign(fingerprint: "ab12"))])
+        #expect(certificateFindings(nil) == [.certificate(.notInRoster(h2))])
+        #expect(certificateFindings([]) == [.certificate(.forgotten(h2))])
+        #expect(certificateFindings([issued(ended: -1000), other]) == [.certificate(.revoked(.second(-1000)))])
+        #expect(certificateFindings([issued(ended: 3)]) == [.certificate(.revokedAbout(.second(3)))])
+        #expect(certificateFindings([issued(1000)]) == [.certificate(.issuedLater(.second(1000)))])
         #expect(
-            certificateFindings([other]).first?.hasPrefix("failure: the certificate that the target showed is none")
-                == true
-        )
-        #expect(certificateFindings(nil) == ["failure: the roster has no host h2"])
-        #expect(certificateFindings([]).first?.hasPrefix("unproven: the roster does not remember") == true)
-        let revoked = certificateFindings([issued(ended: -1000), other])
-        #expect(
-            revoked == ["failure: the target's certificate was revoked before the move began, on 1969-12-31 23:43:20Z"]
-        )
-        #expect(
-            certificateFindings([issued(ended: 3)]).first?.hasPrefix("unproven: the target's certificate was") == true
-        )
-        #expect(certificateFindings([issued(1000)]).first?.contains("was issued after the move began") == true)
-        #expect(
-            certificateFindings([issued()]) { $0.peerCertificate?.expires = .second(90000) }.first?
-                .contains("certificate expires on 1970-01-02 01:00:00Z, the roster on 1970-01-02 00:00:00Z") == true
+            certificateFindings([issued()], expires: .second(90000))
+                == [.certificate(.otherExpiry(evidence: .second(90000), roster: .second(86400)))]
         )
     }
 
-    @Test func anOrderThatNeverBeganIsNotHeldAgainstAMove() {
+    @Test func `an order that never began is not checked as a move`() {
         let refused = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
-        #expect(failures([report("h1", 1, refused)]) == [])
-        #expect(failures([]) == [])
+        #expect(findings([report("h1", 1, refused)]) == [])
+        #expect(findings([]) == [])
+    }
+
+    @Test func `only what a protected move must show makes a finding unproven`() {
+        #expect(Finding.path(.leak(onPath: nil, sent: nil)).severity == .failure)
+        #expect(Finding.missing(.probes).severity == .unproven)
+        #expect(Finding.certificate(.forgotten(h2)).severity == .unproven)
+        #expect(Finding.certificate(.none).severity == .note)
     }
 }

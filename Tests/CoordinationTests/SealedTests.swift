@@ -443,9 +443,9 @@ struct SealedTests {
     @Test func evidenceOfASealedMoveDemandsTheTargetsPart() {
         let evidence = Evidence(
             channel: .sealed,
-            bytesThroughTunnel: 1100,
+            proof: .sealed(image: Self.image),
+            bytesOnPath: 1100,
             bytesByHypervisor: 1000,
-            session: SealedImage.session,
             verdict: .covered
         )
         var made = order
@@ -459,30 +459,35 @@ struct SealedTests {
                 Self.sealed, Self.opened, Self.released, Self.restored,
                 ("h1", .done(outcome: outcome, evidence: evidence)),
             ]
-        func failures(_ steps: [(String, OrderStep)]) -> [String] {
+        func failures(_ steps: [(String, OrderStep)]) -> [EvidenceCheck.Finding] {
             EvidenceCheck(made, reports: steps.map { report($0.0, 5, $0.1) }).findings
-                .filter { $0.severity == .failure }.map(\.text)
+                .filter { $0.severity == .failure }
         }
         #expect(failures(sound) == [])
         for missing in [3, 5, 6] {
             var steps = sound
             steps.remove(at: missing)
-            #expect(failures(steps) == ["its target never said that it took over the image and runs the VM"])
+            #expect(failures(steps) == [.proof(.imageNotTakenOver)])
         }
         for other in [("h2", OrderStep.opened(digest: "another")), ("h1", .opened(digest: "d"))] {
             var steps = sound
             steps[4] = other
-            #expect(failures(steps).contains("its target did not open the image that its source signed for"))
+            #expect(failures(steps).contains(.proof(.otherImageOpened)))
         }
         var forged = sound
         forged[6] = ("h1", .restored(at: .second(9)))
-        #expect(failures(forged).contains { $0.contains("which is for h2 to say") })
-        for change in [{ $0.session = nil }, { $0.bytesThroughTunnel = 5000 }] as [(inout Evidence) -> Void] {
+        #expect(failures(forged).contains(.step(.wrongReporter(h1, .running, owner: h2))))
+        var image = Self.image
+        image.digest = "another"
+        for (change, expected) in [
+            ({ $0.proof = .none }, .missing(.sealed)), ({ $0.proof = .sealed(image: image) }, .otherImage),
+            ({ $0.bytesOnPath = 5000 }, .otherImage),
+        ] as [((inout Evidence) -> Void, EvidenceCheck.Finding.Proof)] {
             var other = evidence
             change(&other)
             forged = sound
             forged[7] = ("h1", .done(outcome: outcome, evidence: other))
-            #expect(failures(forged).count == 1)
+            #expect(failures(forged) == [.proof(expected)])
         }
     }
 }

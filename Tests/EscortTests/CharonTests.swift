@@ -18,40 +18,56 @@ import Testing
         #expect(shown.suite == "AES_GCM_16-256/CURVE_25519")
         #expect(shown.ikeSuite == "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519")
         #expect(shown.outboundSPI == "f369d76b" && shown.inboundSPI == "fa42b723")
-        #expect(shown.mode == "TUNNEL" && shown.encapsulated && shown.implementation == "user space")
+        #expect(shown.mode == .tunnel && shown.encapsulated && shown.implementation == .userSpace)
         #expect(associations.last?.localIdentity == "C=CH, O=strongSwan, CN=a = b {")
         #expect(associations.last?.liveChild == nil)
     }
 
-    @Test(arguments: [
-        ("dh-group = CURVE_25519", "dh-group = MODP_1024"), ("encr-keysize = 256", "encr-keysize = 128"),
-        ("encr-alg = AES_GCM_16", "encr-alg = NULL"), ("mode = TUNNEL", "mode = TRANSPORT"),
-        ("protocol = ESP", "protocol = AH"), ("version = 2", "version = 1"),
-        ("dh-group = CURVE_25519", ""),
-    ])
-    func `whatever is weaker than demanded is called weak`(strong: String, weak: String) throws {
+    private static let withoutExchange = "AES_GCM_16-256/PRF_HMAC_SHA2_256"
+
+    @Test(
+        arguments: [
+            (
+                "dh-group = CURVE_25519", "dh-group = MODP_1024",
+                .ikeSuite(withoutExchange + "/MODP_1024", .aes256)
+            ),
+            (
+                "encr-keysize = 256", "encr-keysize = 128",
+                .ikeSuite("AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE_25519", .aes256)
+            ),
+            (
+                "encr-alg = AES_GCM_16", "encr-alg = NULL",
+                .ikeSuite("NULL-256/PRF_HMAC_SHA2_256/CURVE_25519", .aes256)
+            ),
+            ("mode = TUNNEL", "mode = TRANSPORT", .mode(.other("TRANSPORT"))),
+            ("protocol = ESP", "protocol = AH", .securityProtocol("AH")),
+            ("version = 2", "version = 1", .ikeVersion("1")),
+            ("dh-group = CURVE_25519", "", .ikeSuite(withoutExchange, .aes256)),
+        ] as [(String, String, TunnelWeakness)]
+    )
+    func `whatever is weaker than demanded is called weak`(
+        strong: String,
+        weak: String,
+        weakness: TunnelWeakness
+    ) throws {
         let text = replacing(strong, by: weak, in: Recordings.listSAs)
         let association = try #require(IKEAssociation.all(in: text).first)
         let child = try #require(association.liveChild)
         #expect(text != Recordings.listSAs)
-        #expect(MinimumSuite.aes256.weakness(of: association, child) != nil)
+        #expect(MinimumSuite.aes256.weakness(of: association, child) == weakness)
     }
 
-    @Test func `a child that is gone from an association long established is lost, and none of a young one`() throws {
-        var old = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
-        #expect(old.age == 2 && old.children.first?.remoteSelectors == ["10.78.9.2/32"])
-        old.age = 600
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [old]) == [])
-        var childless = old
-        childless.children = []
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless]) == ["evenkeel-h2"])
-        // A second one has it, or may be about to.
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, old]) == [])
-        var young = childless
-        young.age = 3
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [childless, young]) == [])
-        young.age = nil
-        #expect(IKEAssociation.lostChildren(of: ["evenkeel-h2"], [young]) == [])
+    @Test func `an association has lost its child when it has none and is no longer young`() throws {
+        var association = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
+        #expect(association.age == 2)
+        association.age = 600
+        #expect(!association.hasLostItsChild)
+        association.children = []
+        #expect(association.hasLostItsChild)
+        for age in [3, nil] {
+            association.age = age
+            #expect(!association.hasLostItsChild)
+        }
     }
 
     @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])

@@ -11,13 +11,21 @@ import Testing
         LANReading(sent: TrafficCounters(bytes: sent, packets: sent / 1000), clear: clear, dropped: dropped)
     }
 
+    static let session = SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384")
+    static let certificate = CertificateFacts(
+        subject: "CN=h2",
+        issuer: "CN=ca",
+        fingerprint: "ab",
+        expires: Instant(milliseconds: 0)
+    )
+
     /// A passage that sees these readings, one for each look; `nil` fails.
     func passage(_ readings: LANReading?...) async throws -> CountedPassage {
         let script = Mutex(readings[...])
         return try await CountedPassage(
             .tls,
             route: MigrationRoute(kind: .direct(address: "10.77.0.2"), tlsName: "h2"),
-            proof: CountedPassage.Proof(session: SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384")),
+            proof: { .session(session: Self.session, certificate: Self.certificate, counters: $0) },
             use: TunnelUse()
         ) {
             guard let next = script.withLock({ $0.popFirst() }), let reading = next else {
@@ -31,8 +39,15 @@ import Testing
         let passage = try await passage(Self.reading(5000), Self.reading(9000), Self.reading(15000, dropped: 3))
         #expect(await passage.observe() == PassageObservation(bytes: 4000, loss: nil))
         let evidence = await passage.end(hypervisorBytes: 9900)
-        #expect(evidence.verdict == .covered && evidence.bytesThroughTunnel == 10000)
-        #expect(evidence.channel == .tls && evidence.session?.version == "TLSv1.3" && evidence.droppedAtGates == 3)
+        #expect(evidence.verdict == .covered && evidence.bytesOnPath == 10000)
+        #expect(evidence.channel == .tls && evidence.droppedAtGates == 3)
+        let counters = Evidence.CounterSpan(
+            before: TrafficCounters(bytes: 5000, packets: 5),
+            after: TrafficCounters(bytes: 15000, packets: 15)
+        )
+        #expect(
+            evidence.proof == .session(session: Self.session, certificate: Self.certificate, counters: counters)
+        )
     }
 
     @Test func `fewer bytes than the hypervisor sent are a leak`() async throws {
@@ -42,7 +57,7 @@ import Testing
 
     @Test func `a stream in the clear that this host was about to send is a loss and a leak`() async throws {
         let passage = try await passage(Self.reading(0), Self.reading(100, clear: 1), Self.reading(100, clear: 4))
-        #expect(await passage.observe().loss?.contains("in the clear") == true)
+        #expect(await passage.observe().loss == .inTheClear(packets: 1))
         #expect(await passage.end(hypervisorBytes: 50).verdict == .leak)
     }
 
@@ -66,6 +81,6 @@ import Testing
         let passage = try await passage(Self.reading(0), Self.reading(9000), nil)
         _ = await passage.observe()
         let evidence = await passage.end(hypervisorBytes: 9900)
-        #expect(evidence.verdict == .unknown && evidence.bytesThroughTunnel == nil)
+        #expect(evidence.verdict == .unknown && evidence.bytesOnPath == nil && evidence.proof.counters == nil)
     }
 }

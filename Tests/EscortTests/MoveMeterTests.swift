@@ -62,9 +62,9 @@ import Testing
             reading(("a", "INSTALLED", 9000, 2), gate: nil)
         )
         let evidence = await meter.end(hypervisorBytes: 4000)
-        #expect(evidence.bytesThroughTunnel == 4000 && evidence.verdict == .covered)
-        #expect(evidence.before?.bytes == 5000 && evidence.after?.bytes == 9000)
-        #expect(evidence.association?.outboundSPI == "a")
+        #expect(evidence.bytesOnPath == 4000 && evidence.verdict == .covered)
+        #expect(evidence.proof.counters?.before.bytes == 5000 && evidence.proof.counters?.after.bytes == 9000)
+        #expect(evidence.proof.association?.outboundSPI == "a")
     }
 
     @Test func `rekeying loses nothing: the gate's counter fills what charon forgot`() async throws {
@@ -78,8 +78,8 @@ import Testing
         #expect(await meter.observe() == .init(bytes: 10000, loss: nil))
         #expect(await meter.observe() == .init(bytes: 20000, loss: nil))
         let evidence = await meter.end(hypervisorBytes: 22000)
-        #expect(evidence.bytesThroughTunnel == 22000 && evidence.verdict == .covered)
-        #expect(evidence.association?.outboundSPI == "b")
+        #expect(evidence.bytesOnPath == 22000 && evidence.verdict == .covered)
+        #expect(evidence.proof.association?.outboundSPI == "b")
     }
 
     @Test func `the counters before and after are those of the SA that is named`() async throws {
@@ -88,9 +88,9 @@ import Testing
             reading(("a", "DELETED", 80000, 2), ("b", "INSTALLED", 3000, 3), gate: 13000)
         )
         let evidence = await meter.end(hypervisorBytes: 13000)
-        #expect(evidence.association?.outboundSPI == "b" && evidence.bytesThroughTunnel == 13000)
-        #expect(evidence.before == TrafficCounters(bytes: 0, packets: 0))
-        #expect(evidence.after == TrafficCounters(bytes: 3000, packets: 3))
+        #expect(evidence.proof.association?.outboundSPI == "b" && evidence.bytesOnPath == 13000)
+        #expect(evidence.proof.counters?.before == TrafficCounters(bytes: 0, packets: 0))
+        #expect(evidence.proof.counters?.after == TrafficCounters(bytes: 3000, packets: 3))
     }
 
     @Test(arguments: [noAnswer, CancellationError()] as [any Error])
@@ -102,7 +102,7 @@ import Testing
         ])
         #expect(await meter.observe().isUp == (failure is CancellationError))
         let evidence = await meter.end(hypervisorBytes: 4000)
-        #expect(evidence.verdict == .leak && evidence.after?.bytes == 3000)
+        #expect(evidence.verdict == .leak && evidence.proof.counters?.after.bytes == 3000)
     }
 
     @Test(arguments: [noAnswer, CancellationError()] as [any Error])
@@ -114,8 +114,8 @@ import Testing
         ])
         #expect(await meter.observe().isUp)
         let evidence = await meter.end(hypervisorBytes: 4000)
-        #expect(evidence.verdict == .unknown && evidence.association?.outboundSPI == "a")
-        #expect(evidence.bytesThroughTunnel == 3000 && evidence.after == nil && evidence.droppedAtGates == nil)
+        #expect(evidence.verdict == .unknown && evidence.proof.association?.outboundSPI == "a")
+        #expect(evidence.bytesOnPath == 3000 && evidence.proof.counters == nil && evidence.droppedAtGates == nil)
     }
 
     @Test func `a gate that was unreadable for a moment still fills the gap`() async throws {
@@ -126,7 +126,7 @@ import Testing
         )
         #expect(await meter.observe() == .init(bytes: 2000, loss: nil))
         let evidence = await meter.end(hypervisorBytes: 20000)
-        #expect(evidence.bytesThroughTunnel == 10000 && evidence.verdict == .leak)
+        #expect(evidence.bytesOnPath == 10000 && evidence.verdict == .leak)
     }
 
     @Test(
@@ -155,7 +155,7 @@ import Testing
             reading(("old", "DELETED", 90000, 1), ("a", "INSTALLED", 3000, 2), gate: 3000)
         )
         let evidence = await meter.end(hypervisorBytes: 4000)
-        #expect(evidence.bytesThroughTunnel == 3000 && evidence.verdict == .unknown)
+        #expect(evidence.bytesOnPath == 3000 && evidence.verdict == .unknown)
     }
 
     @Test func `the gate's counter does not count while the SA stays: only what was encrypted does`() async throws {
@@ -184,7 +184,7 @@ import Testing
             reading(("a", "INSTALLED", 0, 1), gate: 0),
             TunnelReading(associations: [], gate: nil)
         )
-        #expect(await meter.observe().isUp == false)
+        #expect(await meter.observe().loss == .noAssociation(HostName("h2")))
     }
 
     @Test func `packets that go out and are not answered are a loss after a while`() async throws {
@@ -194,7 +194,7 @@ import Testing
             reading(("a", "INSTALLED", 9000, 1), gate: 9000, silence: MoveMeter.silenceLimit)
         )
         #expect(await meter.observe().isUp)
-        #expect(await meter.observe().isUp == false)
+        #expect(await meter.observe().loss == .silent(HostName("h2"), seconds: MoveMeter.silenceLimit))
     }
 
     @Test func `a tunnel that is silent because nothing is sent is no loss`() async throws {

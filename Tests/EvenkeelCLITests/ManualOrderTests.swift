@@ -20,7 +20,7 @@ import Testing
             issuer: .operator,
             reason: "a test"
         )
-        let evidence = Evidence(channel: .tls, bytesThroughTunnel: 1, bytesByHypervisor: 2, verdict: verdict)
+        let evidence = Evidence(channel: .tls, bytesOnPath: 1, bytesByHypervisor: 2, verdict: verdict)
         return FleetView.Move(order: order, stage: stage, changedAt: now, evidence: evidence)
     }
 

@@ -38,8 +38,8 @@ struct MeshViewTests {
             outboundSPI: "2",
             suite: "AES_GCM_16-256",
             ikeSuite: "IKEv2",
-            mode: "TUNNEL",
-            implementation: "kernel",
+            mode: .tunnel,
+            implementation: .kernel,
             encapsulated: true
         ),
         ageSeconds: 754,
@@ -66,7 +66,7 @@ struct MeshViewTests {
             )
             let evidence = Evidence(
                 channel: .ipsec,
-                bytesThroughTunnel: UInt64(mebibytes + 2) << 20,
+                bytesOnPath: UInt64(mebibytes + 2) << 20,
                 bytesByHypervisor: UInt64(mebibytes) << 20,
                 verdict: .covered
             )

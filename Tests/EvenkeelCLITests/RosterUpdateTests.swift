@@ -59,12 +59,13 @@ import Testing
             let order = MigrationOrder.sample(at: now)
             try await site.open(.operator).append(OrderRecord.migrate(order: order))
             var evidence = Evidence.sound(at: now)
-            evidence.peerCertificate = CertificateFacts(
+            let certificate = CertificateFacts(
                 subject: "CN=h2",
                 issuer: "CN=ca",
                 fingerprint: "ab",
                 expires: now + .seconds(3600)
             )
+            evidence.proof = .tunnel(association: .sample, counters: nil, certificate: certificate)
             for report in order.reports(of: evidence, at: now) {
                 try await site.open(.host(report.host)).append(report)
             }
@@ -89,7 +90,7 @@ import Testing
             #expect(sound.exitCode == 0, "\(sound)")
             let foreign = try await verified("cd")
             #expect(
-                foreign.exitCode == 1 && foreign.standardOutput.contains("none that the cluster gave it"),
+                foreign.exitCode == 1 && foreign.standardOutput.contains("the cluster never gave the target"),
                 "\(foreign)"
             )
             let revoked = try await verified("ab", ended: now - .seconds(500))

@@ -10,7 +10,7 @@ import Testing
 struct VerifyCommandTests {
     private static let leak = Evidence(
         channel: .ipsec,
-        bytesThroughTunnel: 1000,
+        bytesOnPath: 1000,
         bytesByHypervisor: 90_000,
         verdict: .leak
     )
@@ -68,13 +68,16 @@ struct VerifyCommandTests {
             for order in [[], ["o1"]] {
                 let result = try await evenkeel(["verify"] + order)
                 #expect(result.exitCode == 1, "\(result)")
-                #expect(result.standardOutput.contains("o1: FAILED: LEAK: 1000 of 90000 bytes passed the path"))
+                #expect(result.standardOutput.contains("o1: FAILED: LEAK: 1000 of 90000 bytes used the path"))
             }
             let unknown = try await evenkeel(["verify", "o2"])
             #expect(unknown.exitCode == 64 && unknown.standardError.contains("no order 'o2'"))
             let json = try await evenkeel(["verify", "--json"])
             let view = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8)) as? [String: Any]
-            #expect(view?["failed"] as? Bool == true && (view?["moves"] as? [Any])?.count == 1)
+            let moves = try #require(view?["moves"] as? [[String: Any]])
+            #expect(view?["failed"] as? Bool == true && moves.count == 1)
+            let findings = try #require(moves.first?["findings"] as? [[String: String]])
+            #expect(findings.first { $0["severity"] == "failure" }?["code"] == "leak")
         }
     }
 
@@ -85,7 +88,7 @@ struct VerifyCommandTests {
             #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")
         }
         // The same without a probe is no failure, and no proof.
-        sound.probes = nil
+        sound.probes = []
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])
             #expect(result.exitCode == 1 && result.standardOutput.contains("covered   unproven"), "\(result)")

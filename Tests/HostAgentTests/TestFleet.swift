@@ -139,7 +139,7 @@ extension Channels {
             local: host,
             credentials: NoCredentials(),
             placement: .alone(folder: "/nonexistent/eka"),
-            runner: CommandRunner { _, _, _, _ in
+            runner: CommandRunner { _, _, _ in
                 gates()
             } _: { command, input in
                 if command.program == "swanctl", charonTakes > .zero { try await Task.sleep(for: charonTakes) }

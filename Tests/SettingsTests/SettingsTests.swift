@@ -135,9 +135,25 @@ struct SettingsTests {
         let text = "hosts:\n  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1, libvirt_uri: '\(uri)'}"
         let settings = try? Settings.load(file: ("f.yaml", text))
         #expect((settings != nil) == isFine)
-        // In transport mode nothing leads to inner addresses.
-        let transport = try? Settings.load(file: ("f.yaml", text + "\nescort:\n  ipsec_mode: transport"))
-        #expect((transport?.escort.ipsecMode == .transport) == (isFine && !uri.contains("+tcp://")))
+    }
+
+    @Test func `the removed key escort.ipsec_mode is rejected wherever it is set`() {
+        let reason = "transport mode was removed; every host uses tunnel mode. Remove this setting."
+        func expectError(_ origin: String, _ key: String, _ load: () throws -> Settings) {
+            let error = #expect(throws: SettingsError.self) { _ = try load() }
+            #expect(error == SettingsError(origin: origin, key: key, reason: reason))
+        }
+        for mode in ["tunnel", "transport"] {
+            expectError("f.yaml:2", "escort.ipsec_mode") {
+                try Settings.load(file: ("f.yaml", "escort:\n  ipsec_mode: \(mode)"))
+            }
+            expectError("environment", "EVENKEEL_ESCORT_IPSEC_MODE") {
+                try Settings.load(file: nil, environment: ["EVENKEEL_ESCORT_IPSEC_MODE": mode])
+            }
+            expectError("--set", "escort.ipsec_mode") {
+                try Settings.load(file: nil, flags: ["escort.ipsec_mode=\(mode)"])
+            }
+        }
     }
 
     @Test func refusesTheSameHostTwice() {

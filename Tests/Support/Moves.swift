@@ -74,23 +74,28 @@ extension MigrationProgress {
     public static let begun = Self(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
 }
 
+extension SecurityAssociation {
+    /// Between h1 and h2.
+    public static let sample = Self(
+        localIdentity: "h1",
+        peerIdentity: "h2",
+        inboundSPI: "1",
+        outboundSPI: "2",
+        suite: "AES_GCM_16-256/CURVE_25519",
+        ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
+        mode: .tunnel,
+        implementation: .kernel,
+        encapsulated: false
+    )
+}
+
 extension Evidence {
     /// Of a move from h1 to h2 over IPsec in which everything was as it must be.
     public static func sound(at instant: Instant) -> Self {
         Self(
             channel: .ipsec,
-            association: SecurityAssociation(
-                localIdentity: "h1",
-                peerIdentity: "h2",
-                inboundSPI: "1",
-                outboundSPI: "2",
-                suite: "AES_GCM_16-256/CURVE_25519",
-                ikeSuite: "IKEv2 AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
-                mode: "TUNNEL",
-                implementation: "kernel",
-                encapsulated: false
-            ),
-            bytesThroughTunnel: 100_000,
+            proof: .tunnel(association: .sample, counters: nil, certificate: nil),
+            bytesOnPath: 100_000,
             bytesByHypervisor: 90_000,
             droppedAtGates: 0,
             probes: [GateProbe(address: "10.0.0.2", port: 49152, at: instant, outcome: .shut)],

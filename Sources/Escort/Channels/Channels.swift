@@ -44,12 +44,6 @@ public struct Channels: Sendable {
 
     /// Throws unless this host was set up for the channel; `plain` has rules of its own.
     public func checkConfigured(_ channel: Channel) throws(EscortError) {
-        guard channel != .plain || mesh.mode == .tunnel else {
-            throw .channelNotHere(
-                .plain,
-                reason: "in transport mode (escort.ipsec_mode) no migration passes beside IPsec"
-            )
-        }
         guard channel == .plain || configured.contains(channel) else {
             throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
         }
@@ -68,27 +62,30 @@ public struct Channels: Sendable {
         switch channel {
         case .ipsec:
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
-            return IPsecPassage(meter: try await mesh.beginMove(peer), certificate: await certificate(peer))
+            let certificate = await certificate(peer)
+            return try await mesh.beginMove(peer, channel) {
+                .tunnel(association: $0, counters: $1, certificate: certificate)
+            }
         case .ipsecTLS:
             async let shown = handshake(with: peer, for: channel, within: timeLimit)
             _ = try await mesh.establish(with: peer, timeLimit: timeLimit)
             let handshake = try await shown
-            return DoublePassage(
-                meter: try await mesh.beginMove(peer),
-                tlsName: peer.rawValue,
-                handshake: handshake
-            )
+            return try await mesh.beginMove(peer, channel, tlsName: peer.rawValue) {
+                .tunnelledSession(
+                    association: $0,
+                    counters: $1,
+                    session: handshake.session,
+                    certificate: handshake.certificate
+                )
+            }
         case .tls:
             let handshake = try await handshake(with: peer, for: channel, within: timeLimit)
-            // It goes through IPsec, too, or nowhere: to a host in tunnel mode, for instance.
-            if mesh.mode == .transport { _ = try await mesh.establish(with: peer, timeLimit: timeLimit) }
             let address = try await mesh.peer(peer).address.description
             return try await mesh.beginMoveOnLAN(
                 peer,
                 channel,
-                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue),
-                CountedPassage.Proof(session: handshake.session, certificate: handshake.certificate)
-            )
+                MigrationRoute(kind: .direct(address: address), tlsName: peer.rawValue)
+            ) { .session(session: handshake.session, certificate: handshake.certificate, counters: $0) }
         case .plain:
             let member = try await mesh.peer(peer)
             let use = try await mesh.claim(peer)
@@ -103,9 +100,8 @@ public struct Channels: Sendable {
             return try await mesh.beginMoveOnLAN(
                 peer,
                 channel,
-                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member)),
-                CountedPassage.Proof(session: handshake.session, hostKey: handshake.hostKey)
-            )
+                MigrationRoute(kind: .tunnelled, peerURI: ssh.uri(of: member))
+            ) { .hostKey(hostKey: handshake.hostKey, session: handshake.session, counters: $0) }
         case .sealed:
             throw EscortError.channelNotHere(channel, reason: "a sealed image goes through the storage, not to a port")
         }

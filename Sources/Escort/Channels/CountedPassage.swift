@@ -18,17 +18,13 @@ actor CountedPassage: Passage {
     private var wasReset = false
     private var use: TunnelUse?
 
-    /// What a handshake with the peer showed just before.
-    struct Proof: Sendable {
-        var session: SessionFacts
-        var certificate: CertificateFacts?
-        var hostKey: String?
-    }
+    /// Makes the proof of what a handshake with the peer showed just before, and of the gate's counters.
+    typealias Proof = @Sendable (Evidence.CounterSpan?) -> Evidence.Proof
 
     init(
         _ channel: Channel,
         route: MigrationRoute,
-        proof: Proof,
+        proof: @escaping Proof,
         use: TunnelUse,
         read: @escaping @Sendable () async throws -> LANReading
     ) async throws {
@@ -46,9 +42,7 @@ actor CountedPassage: Passage {
         latest = try? await read()
         if let latest { wasReset = wasReset || latest.isBehind(seen) }
         seen = latest ?? seen
-        let loss =
-            clearPackets > 0 ? "\(clearPackets) packets of a migration in the clear were dropped at the gate" : nil
-        return PassageObservation(bytes: sent, loss: loss)
+        return PassageObservation(bytes: sent, loss: clearPackets > 0 ? .inTheClear(packets: clearPackets) : nil)
     }
 
     func end(hypervisorBytes: UInt64?) async -> Evidence {
@@ -56,16 +50,16 @@ actor CountedPassage: Passage {
         use = nil
         return Evidence(
             channel: channel,
-            before: opening.sent,
-            after: latest?.sent,
-            bytesThroughTunnel: latest == nil ? nil : sent,
+            proof: proof(latest.map { Evidence.CounterSpan(before: opening.sent, after: $0.sent) }),
+            bytesOnPath: latest == nil ? nil : sent,
             bytesByHypervisor: hypervisorBytes,
             droppedAtGates: latest.map { Self.rise(from: opening.dropped, to: $0.dropped) },
-            peerCertificate: proof.certificate,
-            session: proof.session,
-            hostKey: proof.hostKey,
             verdict: observation.isUp
-                ? MoveMeter.verdict(tunnel: sent, hypervisor: hypervisorBytes, isComplete: latest != nil && !wasReset)
+                ? MoveMeter.verdict(
+                    bytesOnPath: sent,
+                    hypervisor: hypervisorBytes,
+                    isComplete: latest != nil && !wasReset
+                )
                 : .leak
         )
     }

@@ -38,6 +38,27 @@ public struct PassageObservation: Sendable, Equatable {
     /// Bytes that went through it since the move began.
     public var bytes: UInt64
     /// Why it no longer holds, so that the migration is to be cancelled; `nil` while it holds.
-    public var loss: String?
+    public var loss: PathLoss?
     public var isUp: Bool { loss == nil }
+}
+
+/// Why a path no longer protects a migration.
+public enum PathLoss: Sendable, Equatable, CustomStringConvertible {
+    case unobserved(reason: String)
+    case noAssociation(HostName)
+    case weak(HostName, TunnelWeakness)
+    /// Nothing came back through the tunnel although packets went out.
+    case silent(HostName, seconds: Int)
+    /// The gate dropped packets of a stream that did not begin as TLS does.
+    case inTheClear(packets: UInt64)
+
+    public var description: String {
+        switch self {
+        case .unobserved(let reason): "the tunnel could not be observed: \(reason)"
+        case .noAssociation(let peer): "there is no SA with \(peer) any more"
+        case .weak(let peer, let weakness): "the tunnel to \(peer) became weak: \(weakness)"
+        case .silent(let peer, let seconds): "\(peer) has not answered through the tunnel for \(seconds) s"
+        case .inTheClear(let packets): "the gate dropped \(packets) packets of a migration in the clear"
+        }
+    }
 }

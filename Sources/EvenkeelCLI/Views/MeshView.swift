@@ -83,15 +83,15 @@ struct MeshView: Encodable, Sendable {
         func age(_ seconds: Int?) -> String { seconds.map { "\($0) s" } ?? "-" }
         func size(_ counters: TrafficCounters?) -> String { counters.map { "\($0.bytes >> 10) KiB" } ?? "-" }
         let evidence = pair.lastMove.map { move in
-            let through = move.evidence.bytesThroughTunnel.map { "\($0 >> 20)" } ?? "?"
+            let through = move.evidence.bytesOnPath.map { "\($0 >> 20)" } ?? "?"
             let sent = move.evidence.bytesByHypervisor.map { "\($0 >> 20)" } ?? "?"
             return "\(move.evidence.verdict.rawValue) (\(through) of \(sent) MiB)"
         }
         return [
             pair.host.rawValue, tunnel.peer.rawValue,
             tunnel.isUp ? "up" : "DOWN: \(tunnel.trouble ?? "unknown")",
-            tunnel.association?.suite ?? "-", tunnel.association?.mode ?? "-",
-            tunnel.association?.implementation ?? "-",
+            tunnel.association?.suite ?? "-", tunnel.association?.mode.rawValue ?? "-",
+            tunnel.association?.implementation.rawValue ?? "-",
             age(tunnel.ageSeconds), age(tunnel.rekeySeconds), size(tunnel.outbound), size(tunnel.inbound),
             pair.lastMove.map { "\(FleetView.seconds((at - $0.at).inSeconds)) ago" } ?? "-",
             evidence ?? "-",

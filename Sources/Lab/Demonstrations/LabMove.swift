@@ -20,7 +20,7 @@ public struct LabMove: Sendable, Codable {
         if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
     }
     /// The knocks at the target's gates, made side by side before the move; `nil` where there were none.
-    public var knockSeconds: Double? { evidence?.probes?.compactMap(\.seconds).max() }
+    public var knockSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
     /// The opening of the target's gates; `nil` where the move goes to no migration port.
     public var pinholeSeconds: Double? { reports.lazy.compactMap(\.gateSeconds).first }
     /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the

@@ -263,7 +263,7 @@ extension World {
         )
         let evidence = Evidence(
             channel: migration.order.channel,
-            bytesThroughTunnel: UInt64(migration.sentBytes * (migration.leaks ? 0.1 : 1.04)),
+            bytesOnPath: UInt64(migration.sentBytes * (migration.leaks ? 0.1 : 1.04)),
             bytesByHypervisor: UInt64(migration.sentBytes),
             verdict: migration.leaks ? .leak : .covered
         )

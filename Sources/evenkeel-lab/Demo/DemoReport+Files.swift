@@ -19,7 +19,7 @@ extension DemoReport {
     var screenText: String {
         var view: [String] = []
         let table = TextTable(
-            ["VM", "FROM", "TO", "CHANNEL", "STAGE", "TOTAL", "DOWNTIME", "SENT", "THROUGH TUNNEL", "EVIDENCE"],
+            ["VM", "FROM", "TO", "CHANNEL", "STAGE", "TOTAL", "DOWNTIME", "SENT", "ON PATH", "EVIDENCE"],
             (moves + [plainMove].compactMap(\.self)).map { move in
                 [
                     move.order.vmName, move.order.source.rawValue, move.order.target.rawValue,
@@ -27,7 +27,7 @@ extension DemoReport {
                     move.outcome?.totalSeconds.map(FleetView.seconds) ?? "-",
                     move.outcome?.downtimeSeconds.map(FleetView.milliseconds) ?? "-",
                     move.outcome?.bytesTransferred.map { "\($0)" } ?? "-",
-                    move.evidence?.bytesThroughTunnel.map { "\($0)" } ?? "-",
+                    move.evidence?.bytesOnPath.map { "\($0)" } ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
                 ]
             },

@@ -52,23 +52,24 @@ extension DemoReport {
 
     private func describe(_ evidence: Evidence) -> [String] {
         var lines = ["- evidence: **\(evidence.verdict.rawValue)**"]
-        if let through = evidence.bytesThroughTunnel {
+        if let onPath = evidence.bytesOnPath {
             lines[0] +=
-                ": \(through) bytes through the tunnel, \(evidence.bytesByHypervisor.map(String.init) ?? "?") sent by QEMU"
+                ": \(onPath) bytes on the protected path, \(evidence.bytesByHypervisor.map(String.init) ?? "?") sent by QEMU"
         }
-        if let sa = evidence.association {
+        if let sa = evidence.proof.association {
             lines.append(
                 "  - SA \(sa.localIdentity) ↔ \(sa.peerIdentity), SPIs in \(sa.inboundSPI) out \(sa.outboundSPI), "
-                    + "\(sa.mode), \(sa.suite), ESP in \(sa.implementation)\(sa.encapsulated ? ", in UDP" : "")"
+                    + "\(sa.mode.rawValue), \(sa.suite), ESP in \(sa.implementation.rawValue)\(sa.encapsulated ? ", in UDP" : "")"
             )
             lines.append("  - IKE \(sa.ikeSuite)")
         }
         if let dropped = evidence.droppedAtGates {
             lines.append("  - dropped at the source's gates meanwhile: \(dropped) packets")
         }
-        if let before = evidence.before, let after = evidence.after {
+        if let counters = evidence.proof.counters {
+            let (before, after) = (counters.before, counters.after)
             lines.append(
-                "  - SA counters \(before.bytes) → \(after.bytes) bytes, \(before.packets) → \(after.packets) packets"
+                "  - counters \(before.bytes) → \(after.bytes) bytes, \(before.packets) → \(after.packets) packets"
             )
         }
         return lines

@@ -84,7 +84,7 @@ struct AttackTests {
         try await world.speedUp()
         let (_, evidence) = try await world.done(order)
         #expect(evidence.verdict == .covered)
-        #expect(evidence.probes?.count == 2 && evidence.probes?.allSatisfy { $0.outcome == .shut } == true)
+        #expect(evidence.probes.count == 2 && evidence.probes.allSatisfy { $0.outcome == .shut })
         #expect(try #require(evidence.droppedAtGates) > 0)
         try await world.expect("vm1", on: "h2")
         for (host, before) in zip(["h1", "h2"], before) {

@@ -58,9 +58,9 @@ struct ChannelTests {
         try await world.expect("vm1", on: target)
         #expect(evidence.channel == channel && evidence.verdict == .covered, "\(channel): \(evidence)")
         let sent = try #require(evidence.bytesByHypervisor)
-        let through = try #require(evidence.bytesThroughTunnel)
+        let through = try #require(evidence.bytesOnPath)
         #expect(sent > 1 << 20 && through >= sent, "\(channel): \(through) of \(sent)")
-        let probes = try #require(evidence.probes)
+        let probes = evidence.probes
         #expect(probes.count == 2 && probes.allSatisfy { $0.outcome == .shut }, "\(channel): \(probes)")
         let knocks = try #require(move.knockSeconds)
         print("\(channel.rawValue): knocks \(knocks) s, pinhole \(move.pinholeSeconds ?? 0) s")
@@ -72,16 +72,19 @@ struct ChannelTests {
         }
         #expect(evidence.droppedAtGates != nil, "\(channel)")
 
-        #expect((evidence.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")
-        if let association = evidence.association { #expect(association.suite.contains("AES_GCM_16-256")) }
-        #expect((evidence.peerCertificate != nil) == (channel != .ssh), "\(channel)")
-        if let certificate = evidence.peerCertificate { #expect(certificate.subject == "CN=\(target)", "\(channel)") }
-        switch channel {
-        case .tls, .ipsecTLS: #expect(evidence.session?.version == "TLSv1.3", "\(channel)")
-        case .ssh:
-            #expect(evidence.session == SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com"))
-            #expect(evidence.hostKey?.hasPrefix("ssh-ed25519 SHA256:") == true)
-        default: #expect(evidence.session == nil)
+        #expect((evidence.proof.association != nil) == [.ipsec, .ipsecTLS].contains(channel), "\(channel)")
+        if let association = evidence.proof.association { #expect(association.suite.contains("AES_GCM_16-256")) }
+        #expect((evidence.proof.certificate != nil) == (channel != .ssh), "\(channel)")
+        if let certificate = evidence.proof.certificate { #expect(certificate.subject == "CN=\(target)", "\(channel)") }
+        switch evidence.proof {
+        case .session(let session, _, _) where channel == .tls,
+            .tunnelledSession(_, _, let session, _) where channel == .ipsecTLS:
+            #expect(session.version == "TLSv1.3", "\(channel)")
+        case .hostKey(let hostKey, let session, _) where channel == .ssh:
+            #expect(session == SessionFacts(version: "SSH-2.0", suite: "aes256-gcm@openssh.com"))
+            #expect(hostKey.hasPrefix("ssh-ed25519 SHA256:"))
+        case .tunnel where channel == .ipsec: break
+        default: Issue.record("\(channel): \(evidence.proof)")
         }
     }
 

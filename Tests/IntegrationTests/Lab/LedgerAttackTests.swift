@@ -88,7 +88,7 @@ struct LedgerAttackTests {
         let evidence = try await world.done(order).evidence
         bypass.cancel()
         await bypass.value
-        print("a bypass: \(evidence.bytesThroughTunnel ?? 0) of \(evidence.bytesByHypervisor ?? 0) bytes in the tunnel")
+        print("a bypass: \(evidence.bytesOnPath ?? 0) of \(evidence.bytesByHypervisor ?? 0) bytes in the tunnel")
         #expect(evidence.verdict == .leak)
         try await world.expect("vm2", on: "h2")
 

@@ -39,9 +39,9 @@ struct MainJobTests {
             }
             #expect(order.issuer == .controller && order.source == HostName("h1") && order.target == HostName("h2"))
             #expect(evidence.verdict == .covered && evidence.channel == .ipsec)
-            let association = try #require(evidence.association)
-            #expect(association.suite.contains("AES_GCM_16-256") && association.mode == "TUNNEL")
-            let through = try #require(evidence.bytesThroughTunnel)
+            let association = try #require(evidence.proof.association)
+            #expect(association.suite.contains("AES_GCM_16-256") && association.mode == .tunnel)
+            let through = try #require(evidence.bytesOnPath)
             let sent = try #require(evidence.bytesByHypervisor)
             #expect(through >= sent && sent > 1 << 20)
             try await world.lab.killController(signal: .terminate)

@@ -40,7 +40,7 @@ struct MeshChangeTests {
         let (outcome, evidence) = try await world.done(order)
         #expect(evidence.verdict == .covered)
         // The SA that carried the end is another than that which carried the beginning: its count began at zero.
-        #expect(evidence.before == TrafficCounters(bytes: 0, packets: 0))
+        #expect(evidence.proof.counters?.before == TrafficCounters(bytes: 0, packets: 0))
         #expect(try #require(outcome.totalSeconds) > 18, "the move was under way all the time")
     }
 

@@ -44,7 +44,7 @@ extension RealMeshTests {
             let evidence = await meter.end(hypervisorBytes: size)
             #expect(evidence.verdict == .covered && evidence.droppedAtGates == 0)
             // The very SA of before, and not one that was opened again.
-            #expect(evidence.association?.outboundSPI == sa.outboundSPI)
+            #expect(evidence.proof.association?.outboundSPI == sa.outboundSPI)
             #expect(await certified.authority.roster.anchors.count == 1)
             _ = try await meshes[1].establish(with: "h1")
         }

@@ -42,8 +42,8 @@ struct CertifiedHosts: Sendable {
         )
     }
 
-    func mesh(_ host: Int, mode: IPsecMode = .tunnel) async throws -> Mesh {
-        let mesh = hosts.mesh(host, credentials: try credentials(host), mode: mode)
+    func mesh(_ host: Int) async throws -> Mesh {
+        let mesh = hosts.mesh(host, credentials: try credentials(host))
         try await mesh.apply(hosts.inventory())
         return mesh
     }

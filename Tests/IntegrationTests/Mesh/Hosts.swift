@@ -19,9 +19,6 @@ struct Hosts: Sendable {
     static let esp: ESPImplementation =
         getenv("EVENKEEL_TEST_ESP").map { String(cString: $0) } == "kernel" ? .kernel : .userSpace
 
-    /// The modes that such hosts can be in.
-    static let modes: [IPsecMode] = esp == .kernel ? [.tunnel, .transport] : [.tunnel]
-
     /// What is missing to run them; empty when nothing is.
     static let missing: [String] = {
         var missing = geteuid() == 0 ? [] : ["root"]
@@ -67,8 +64,6 @@ struct Hosts: Sendable {
     func name(_ host: Int) -> HostName { HostName("h\(host)") }
     func address(_ host: Int) -> String { family == .v4 ? "10.77.9.\(host)" : "fd77:9::\(host)" }
     func inner(_ host: Int) -> String { family == .v4 ? "10.78.9.\(host)" : "fd78:9::\(host)" }
-    /// Where IPsec reaches it.
-    func endpoint(_ host: Int, _ mode: IPsecMode) -> String { mode == .tunnel ? inner(host) : address(host) }
     func hostFolder(_ host: Int) -> String { "\(folder)/\(host)" }
     func socket(_ host: Int) -> String { "unix://\(hostFolder(host))/charon.vici" }
 
@@ -82,36 +77,29 @@ struct Hosts: Sendable {
 
     func mesh(
         _ host: Int,
-        key: String? = nil,
-        migrationPorts: ClosedRange<Int> = Mesh.defaultMigrationPorts,
-        mode: IPsecMode = .tunnel
+        key: String? = nil
     ) throws -> Mesh {
-        let keys = try PreSharedKeys(text: key ?? self.key, path: "test")
-        return mesh(host, credentials: keys, migrationPorts: migrationPorts, mode: mode)
+        mesh(host, credentials: try PreSharedKeys(text: key ?? self.key, path: "test"))
     }
 
     func mesh(
         _ host: Int,
-        credentials: any Credentials,
-        migrationPorts: ClosedRange<Int> = Mesh.defaultMigrationPorts,
-        mode: IPsecMode = .tunnel
+        credentials: any Credentials
     ) -> Mesh {
         Mesh(
             local: name(host),
             credentials: credentials,
             placement: .alone(folder: hostFolder(host)),
             socket: socket(host),
-            migrationPorts: migrationPorts,
-            mode: mode,
             runner: runner(host)
         )
     }
 
     /// Runs the escort's commands in a host's network, with the copies of programs first.
     func runner(_ host: Int) -> CommandRunner {
-        CommandRunner { address, port, source, _ in
+        CommandRunner { address, port, _ in
             // Longer than the product waits: here a program has to start in the meantime.
-            switch try? await knock(from: host, address, port, source: source) {
+            switch try? await knock(from: host, address, port) {
             case .silence: .shut
             case .refusal, .connection: .open
             default: .unknown
@@ -129,10 +117,10 @@ struct Hosts: Sendable {
     }
 
     /// A mesh on every host, applied.
-    func meshes(mode: IPsecMode = .tunnel) async throws -> [Mesh] {
+    func meshes() async throws -> [Mesh] {
         var meshes: [Mesh] = []
         for host in 1...count {
-            let mesh = try mesh(host, mode: mode)
+            let mesh = try mesh(host)
             try await mesh.apply(inventory())
             meshes.append(mesh)
         }

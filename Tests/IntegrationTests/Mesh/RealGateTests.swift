@@ -204,8 +204,7 @@ extension Hosts {
     enum Answer: Equatable { case silence, refusal, connection, other(String) }
 
     /// What one connection request brings within a third of a second.
-    func knock(from host: Int, _ address: String, _ port: Int, source: Int? = nil) async throws -> Answer {
-        if let source { return try await knock(from: host, port: source, address, port) }
+    func knock(from host: Int, _ address: String, _ port: Int) async throws -> Answer {
         let answer = try await on(
             host,
             "timeout 0.35 bash -c \"exec 3<>/dev/tcp/\(address)/\(port)\" 2>&1 && echo connected || echo \"code $?\""
@@ -213,20 +212,6 @@ extension Hosts {
         if answer.contains("connected") { return .connection }
         if answer.contains("refused") { return .refusal }
         return answer.contains("code 124") ? .silence : .other(answer)
-    }
-
-    /// The same from a port of one's own.
-    private func knock(from host: Int, port source: Int, _ address: String, _ port: Int) async throws -> Answer {
-        let answer = try await on(
-            host,
-            """
-            perl -MIO::Socket::IP -e "print IO::Socket::IP->new(PeerAddr => \\"\(address)\\", PeerPort => \(port), \
-            LocalPort => \(source), ReuseAddr => 1, Timeout => 0.35) ? \\"connected\\" : \\$!"
-            """
-        )
-        if answer.contains("connected") { return .connection }
-        if answer.contains("refused") { return .refusal }
-        return answer.contains("timed out") ? .silence : .other(answer)
     }
 
     /// What a listener on host 2 gets of a connection that sends these pieces (as Perl writes them), one after the other;

@@ -14,10 +14,10 @@ struct RealMeshTests {
             let began = ContinuousClock.now
             for (from, to) in [(1, 2), (1, 3), (2, 3), (3, 1), (2, 1), (3, 2)] {
                 let sa = try await meshes[from - 1].establish(with: hosts.name(to))
-                #expect(sa.suite == "AES_GCM_16-256/CURVE_25519" && sa.mode == "TUNNEL")
+                #expect(sa.suite == "AES_GCM_16-256/CURVE_25519" && sa.mode == .tunnel)
                 #expect(sa.encapsulated == (Hosts.esp == .userSpace))
                 #expect(sa.localIdentity == "h\(from)" && sa.peerIdentity == "h\(to)")
-                #expect(sa.implementation == Hosts.esp.rawValue)
+                #expect(sa.implementation == Hosts.esp)
             }
             print("six proofs, the handshakes of a fresh mesh included, took \(ContinuousClock.now - began)")
             #expect(try await meshes[1].meshStatus().map(\.isUp) == [true, true])
@@ -48,10 +48,10 @@ struct RealMeshTests {
         }
     }
 
-    @Test(arguments: Hosts.modes, [1, 2])
-    func `a charon that comes back gets its mesh back`(mode: IPsecMode, killed: Int) async throws {
+    @Test(arguments: [1, 2])
+    func `a charon that comes back gets its mesh back`(killed: Int) async throws {
         try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes(mode: mode)
+            let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
             try await hosts.killCharon(killed)
             await #expect(throws: EscortError.self) { try await meshes[killed - 1].apply(hosts.inventory()) }
@@ -62,7 +62,7 @@ struct RealMeshTests {
                 for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
                 return try await hosts.on(
                     1,
-                    "(exec 3<>/dev/tcp/\(hosts.endpoint(2, mode))/9) 2>&1 || true",
+                    "(exec 3<>/dev/tcp/\(hosts.inner(2))/9) 2>&1 || true",
                     timeLimit: .seconds(1)
                 )
                 .contains("refused")
@@ -120,10 +120,9 @@ struct RealMeshTests {
         }
     }
 
-    @Test(arguments: Hosts.modes)
-    func `both sides may prove the path at the same time, over and over`(mode: IPsecMode) async throws {
+    @Test func `both sides may prove the path at the same time, over and over`() async throws {
         try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes(mode: mode)
+            let meshes = try await hosts.meshes()
             for _ in 1...5 {
                 async let there = meshes[0].establish(with: "h2")
                 async let back = meshes[1].establish(with: "h1")
@@ -177,19 +176,16 @@ struct RealMeshTests {
 
     private func timeless(_ text: String) -> [Substring] { text.split(separator: "\n").filter { !$0.contains("lft") } }
 
-    /// How often the marker is seen on the LAN while a megabyte of it is sent from one host to the other.
+    /// How often the marker is seen on the LAN while a megabyte of it is sent from host 1 to host 2.
     func captured(
         _ hosts: Hosts,
         marker: String,
-        from: Int = 1,
-        on to: Int = 2,
-        to address: String,
-        _ port: Int = Transfer.port
+        to address: String
     ) async throws -> Int {
-        let file = hosts.folder + "/\(address)-\(port).pcap"
+        let file = hosts.folder + "/\(address).pcap"
         try await hosts.startCapture(to: file)
-        let transfer = try await Transfer.start(hosts, on: to, to: address, port)
-        try await hosts.on(from, "yes \(marker) | head -c 1000000 > /dev/tcp/\(address)/\(port)")
+        let transfer = try await Transfer.start(hosts, to: address)
+        try await hosts.on(1, "yes \(marker) | head -c 1000000 > /dev/tcp/\(address)/\(Transfer.port)")
         #expect(try await transfer.received() == 1_000_000)
         let hits = try await hosts.endCapture(file, counting: marker)
         let size = try await hosts.shell("stat -c %s \(file)").trimmed

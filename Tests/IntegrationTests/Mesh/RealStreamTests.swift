@@ -8,18 +8,15 @@ import Testing
 extension RealMeshTests {
     private static let marker = "EVENKEEL-MARKER"
 
-    @Test(arguments: Hosts.modes)
-    func `a host that leaves the mesh in the middle of a stream gets none of it in the clear`(
-        mode: IPsecMode
-    ) async throws {
+    @Test func `a host that leaves the mesh in the middle of a stream gets none of it in the clear`() async throws {
         try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes(mode: mode)
+            let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
             // Without the tunnel there is a way for it: h2 is the neighbour that would get it.
             try await hosts.on(1, "ip route add default via \(hosts.address(2))")
             let capture = hosts.folder + "/leaves.pcap"
             try await hosts.startCapture(to: capture)
-            try await hosts.beginStream(meshes, mode)
+            try await hosts.beginStream(meshes)
             try await meshes[0].apply(hosts.inventory([1]))
             try await hosts.eventually("what is left of the stream is dropped here") {
                 try await meshes[0].gateCounters().outbound.packets > 0
@@ -29,80 +26,19 @@ extension RealMeshTests {
         }
     }
 
-    @Test(arguments: Hosts.modes)
-    func `a mesh is not removed under a stream`(mode: IPsecMode) async throws {
+    @Test func `a mesh is not removed under a stream`() async throws {
         try await Hosts.with(2) { hosts in
-            let meshes = try await hosts.meshes(mode: mode)
+            let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
             let capture = hosts.folder + "/removed.pcap"
             try await hosts.startCapture(to: capture)
-            try await hosts.beginStream(meshes, mode)
+            try await hosts.beginStream(meshes)
             let error = await #expect(throws: EscortError.self) { try await meshes[0].remove() }
-            #expect(error == .streamsUnderWay(to: ["\(hosts.endpoint(2, mode)) port 49152"]))
+            #expect(error == .streamsUnderWay(to: ["\(hosts.inner(2)) port 49152"]))
             _ = try await meshes[0].establish(with: "h2")
             try await hosts.endStream()
             try await meshes[0].remove()
             #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
-        }
-    }
-
-    @Test(.enabled(if: Hosts.esp == .kernel))
-    func `hosts change from one mode to the other, once nothing uses the SAs of before`() async throws {
-        try await Hosts.with(2) { hosts in
-            for mode in [IPsecMode.tunnel, .transport, .tunnel] {
-                let meshes = try (1...2).map { try hosts.mesh($0, mode: mode) }
-                try await hosts.eventually("\(mode) mode is there", within: .seconds(60)) {
-                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
-                    for mesh in meshes { guard try await mesh.meshStatus().allSatisfy(\.isUp) else { return false } }
-                    return true
-                }
-                for (from, to) in [(1, 2), (2, 1)] {
-                    let sa = try await meshes[from - 1].establish(with: hosts.name(to))
-                    #expect(sa.mode == mode.rawValue.uppercased())
-                }
-            }
-        }
-    }
-
-    @Test(.enabled(if: Hosts.esp == .kernel))
-    func `a stream of transport mode goes on through its SA when the hosts change to tunnel mode, and ends with it`()
-        async throws
-    {
-        try await Hosts.with(2) { hosts in
-            let before = try await hosts.meshes(mode: .transport)
-            _ = try await before[0].establish(with: "h2")
-            let capture = hosts.folder + "/changes.pcap"
-            try await hosts.startCapture(to: capture)
-            try await hosts.beginStream(before, .transport)
-            let meshes = try (1...2).map { try hosts.mesh($0) }
-            for _ in 1...5 {
-                for mesh in meshes { try await mesh.apply(hosts.inventory()) }
-                try await hosts.on(1, "sleep 1")
-            }
-            #expect(try await hosts.swanctl(1, "--list-sas").contains("TRANSPORT"))
-            #expect(try await meshes[0].gateCounters().outbound.packets == 0)
-            for host in 1...2 { _ = try? await hosts.swanctl(host, "--terminate --ike evenkeel-h\(3 - host) --force") }
-            try await hosts.eventually("what is left of the stream is dropped here") {
-                try await meshes[0].gateCounters().outbound.packets > 0
-            }
-            #expect(try await hosts.endCapture(capture, counting: Self.marker) == 0)
-            try await expectLeak(hosts)
-        }
-    }
-
-    @Test(.enabled(if: Hosts.esp == .kernel))
-    func `hosts that have other migration ports than before come together again`() async throws {
-        try await Hosts.with(2) { hosts in
-            for ports in [Mesh.defaultMigrationPorts, 49216...49279] {
-                let meshes = try (1...2).map { try hosts.mesh($0, migrationPorts: ports, mode: .transport) }
-                try await hosts.eventually("they come together on \(ports)", within: .seconds(90)) {
-                    for mesh in meshes { try await mesh.apply(hosts.inventory()) }
-                    for (mesh, peer) in zip(meshes, [HostName("h2"), "h1"]) {
-                        _ = try await mesh.establish(with: peer)
-                    }
-                    return true
-                }
-            }
         }
     }
 
@@ -148,9 +84,9 @@ extension RealMeshTests {
 
 extension Hosts {
     /// Markers without end from host 1 to a migration port of host 2, until `endStream`; returns when they flow.
-    fileprivate func beginStream(_ meshes: [Mesh], _ mode: IPsecMode) async throws {
+    fileprivate func beginStream(_ meshes: [Mesh]) async throws {
         let port = Mesh.defaultMigrationPorts.lowerBound
-        let address = endpoint(2, mode)
+        let address = inner(2)
         try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(60))
         _ = try await Transfer.start(self, to: address, port)
         try await shell(

@@ -3,7 +3,7 @@ import HostOS
 
 @testable import Escort
 
-/// A listener on a host that swallows one connection and says how much it got; perl is on every Debian.
+/// A listener on host 2 that swallows one connection and says how much it got; perl is on every Debian.
 struct Transfer {
     static let port = 5001
     let hosts: Hosts
@@ -11,7 +11,6 @@ struct Transfer {
 
     static func start(
         _ hosts: Hosts,
-        on host: Int = 2,
         to address: String,
         _ port: Int = port
     ) async throws -> Self {
@@ -25,7 +24,7 @@ struct Transfer {
             while (my $r = sysread($c, my $b, 1 << 20)) { $n += $r }
             print "got $n\\n";
             END
-            ip netns exec \(hosts.namespace(host)) perl \(output).pl \(address) \(port) > \(output) 2>&1 < /dev/null &
+            ip netns exec \(hosts.namespace(2)) perl \(output).pl \(address) \(port) > \(output) 2>&1 < /dev/null &
             """
         )
         try await hosts.eventually("the sink listens") { try await hosts.shell("cat \(output)").contains("ready") }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+extension Mesh {
+    /// Begins the evidence of one move; call it right before the migration starts.
+    ///
+    /// One move to a peer at a time, since the tunnel's counters are those of all: `EscortError.inUse` until the meter
+    /// of the one before was ended or released.
+    func beginMove(
+        _ peer: HostName,
+        _ channel: Channel = .ipsec,
+        tlsName: String? = nil,
+        proof: @escaping MoveMeter.Proof = MoveMeter.proofByKey
+    ) async throws -> MoveMeter {
+        let (plan, implementation) = try ready()
+        let member = try plan.peer(peer)
+        let use = try claim(peer)
+        return try await MoveMeter(
+            peer: peer,
+            channel: channel,
+            route: MigrationRoute(kind: .direct(address: member.inner.description), tlsName: tlsName),
+            proof: proof,
+            minimum: minimum,
+            implementation: implementation,
+            use: use
+        ) { [self] in try await reading(of: member) }
+    }
+
+    /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
+    func beginMoveOnLAN(
+        _ peer: HostName,
+        _ channel: Channel,
+        _ route: MigrationRoute,
+        proof: @escaping CountedPassage.Proof
+    ) async throws -> CountedPassage {
+        let member = try self.peer(peer)
+        let use = try claim(peer)
+        let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
+        return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
+            let counters = try await hostGates.counters()
+            guard let sent = counters[counter], let clear = counters[Gates.clearCounter(member)],
+                let gates = GateCounters(named: counters)
+            else {
+                throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
+            }
+            return LANReading(
+                sent: TrafficCounters(bytes: sent.bytes, packets: sent.packets),
+                clear: clear.packets,
+                dropped: gates.packets
+            )
+        }
+    }
+
+    /// The way to a peer for one move, whatever its channel: two at once would vouch for each other.
+    ///
+    /// Does not wait, so that of two calls at the same time only one goes on.
+    func claim(_ peer: HostName) throws(EscortError) -> TunnelUse {
+        guard !isInUse(peer) else { throw .inUse(peer) }
+        let use = TunnelUse()
+        uses[peer] = WeakUse(use: use)
+        return use
+    }
+
+    /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
+    func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }
+
+    private nonisolated func reading(of member: MeshPlan.Member) async throws -> TunnelReading {
+        let associations = try await charon.associations(member.connection)
+        let counters = (try? await hostGates.counters()) ?? [:]
+        // Half a reading is none.
+        try Task.checkCancellation()
+        return TunnelReading(
+            associations: associations,
+            gate: counters[Gates.tunnelCounter(member)].map { .init(bytes: $0.bytes, packets: $0.packets) },
+            dropped: GateCounters(named: counters)?.packets
+        )
+    }
+}
