@@ -125,7 +125,7 @@ let package = Package(
         tests("PlanCommandTests", ["evenkeel", "Commands"]),
         tests("ChannelToolsTests", ["evenkeel", "Lab", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", log]),
-        tests("CoordinationTests", ["Coordination", "Fleet", "FleetFixtures"]),
+        tests("CoordinationTests", ["Coordination", "Balancing", "Fleet", "FleetFixtures"]),
         tests(
             "RecordingTests",
             [
