@@ -136,7 +136,7 @@ let package = Package(
 
         tests("FleetTests", ["Fleet"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
-        tests("CoordinationTests", ["Coordination", "Fleet", "TestSupport"]),
+        tests("CoordinationTests", ["Coordination", "Balancing", "Fleet", "TestSupport"]),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),
         tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", "Settings", "TestSupport", log]),
         tests("HostOSTests", ["HostOS"]),

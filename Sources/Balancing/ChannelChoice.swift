@@ -47,22 +47,17 @@ public struct ChannelChoice: Sendable {
         return (measured[fastest] ?? 0) >= its * Self.muchFaster ? fastest : preferred
     }
 
-    /// Why there is no channel on a path, in words.
-    public func reasonForNone(on path: Path) -> String {
-        func words(_ channels: some Sequence<Channel>) -> String {
-            let names = channels.map(\.rawValue)
-            return names.isEmpty ? "none" : names.joined(separator: ", ")
-        }
-        func offer(_ host: HostName) -> String { words(allowed.filter { offers[host]?.contains($0) == true }) }
+    /// Why there is no channel on a path.
+    public func reasonForNone(on path: Path) -> NoChannel {
+        func offer(_ host: HostName) -> [Channel] { allowed.filter { offers[host]?.contains($0) == true } }
         let pair = HostPair(path)
-        let shut = allowed.filter { closed.contains(ClosedChannel(pair, $0)) }
-        let leaks =
-            shut.isEmpty
-            ? ""
-            : "; closed between them since a move leaked: \(words(shut)) "
-                + "('evenkeel clear \(path.source) \(path.target)' once that is looked into)"
-        return "no channel from \(path.source) to \(path.target): policy.channels allows \(words(allowed)); of these "
-            + "\(path.source) has \(offer(path.source)), \(path.target) has \(offer(path.target))\(leaks)"
+        return NoChannel(
+            path: path,
+            allowed: allowed,
+            ofSource: offer(path.source),
+            ofTarget: offer(path.target),
+            closed: allowed.filter { closed.contains(ClosedChannel(pair, $0)) }
+        )
     }
 
     /// Whether a host has a channel that is allowed at all.

@@ -7,7 +7,13 @@ extension FleetModel {
     /// A host that cannot be judged is stale; one that a move has just changed settles. What a host uses beside its VMs
     /// is its own. Capacities of network and disk are not sampled, so these are not balanced.
     public init(_ snapshot: FleetSnapshot, policy: Policy, over part: HistoryWindow = .both) {
-        let index = MoveIndex(snapshot, policy: policy, twice: snapshot.runningTwice(policy: policy))
+        let twice = snapshot.runningTwice(policy: policy)
+        self.init(snapshot, index: MoveIndex(snapshot, policy: policy, twice: twice), over: part)
+    }
+
+    /// `index`: of the same snapshot.
+    init(_ snapshot: FleetSnapshot, index: MoveIndex, over part: HistoryWindow) {
+        let policy = index.policy
         let choice = ChannelChoice(snapshot, policy: policy, throughputs: index.throughputs)
         var homes: [VMID: HostName] = [:]
         // A VM is where it runs; one that runs nowhere, where it was seen first. Who is not believed is asked last.
@@ -22,11 +28,11 @@ extension FleetModel {
             }
         }
         // A host that has a copy of a VM, even one that does not run, takes no second.
-        var copies: [VMID: [HostName: String]] = [:]
+        var copies: [VMID: [HostName: Obstacle]] = [:]
         for host in snapshot.hosts {
             for vm in host.latest?.vms ?? [] {
                 guard let home = homes[vm.id], home != host.name else { continue }
-                copies[vm.id, default: [:]][host.name] = "it has a copy of the VM (\(vm.state.rawValue))"
+                copies[vm.id, default: [:]][host.name] = .hasCopy(vm.state)
             }
         }
         var vms: [VirtualMachine] = []
@@ -34,9 +40,9 @@ extension FleetModel {
         for history in snapshot.hosts {
             var (host, its) = Self.host(history, homes: homes, copies: copies, index: index, policy: policy, over: part)
             if !choice.hasAny(host.name), host.mode != .stale {
-                host.isClosedBecause = "it has no channel that policy.channels allows"
+                host.isClosedBecause = .noAllowedChannel
                 for number in its.indices where its[number].staysBecause == nil {
-                    its[number].staysBecause = "\(host.name) has no channel that policy.channels allows"
+                    its[number].staysBecause = .noAllowedChannel(host.name)
                 }
             }
             hosts.append(host)
@@ -57,7 +63,7 @@ extension FleetModel {
     private static func host(
         _ history: HostHistory,
         homes: [VMID: HostName],
-        copies othersHave: [VMID: [HostName: String]],
+        copies othersHave: [VMID: [HostName: Obstacle]],
         index: MoveIndex,
         policy: Policy,
         over part: HistoryWindow

@@ -61,15 +61,15 @@ extension Shortage {
         let lackingMemory = used[Lane.memory] - memory
         guard lackingCores > 0 || lackingMemory > 0, hostCores > 0, hostMemory > 0 else { return nil }
         let hosts = max(lackingCores / hostCores, lackingMemory / hostMemory).rounded(.up)
-        var words: [String] = []
-        if lackingCores > 0 { words.append("\(cores(lackingCores)) of CPU") }
-        if lackingMemory > 0 { words.append("\(bytesInWords(UInt64(lackingMemory))) of memory") }
-        let kept = reserve > 0 ? ", with \(reserve) hosts kept in reserve" : ""
         self.init(
             hosts: Int(hosts),
             hostCores: space.model.hosts[active[0]].capacity.cpuCores,
             hostMemoryBytes: space.model.hosts[active[0]].capacity.memoryBytes,
-            reason: "the fleet is full: \(words.joined(separator: " and ")) are missing under the thresholds\(kept)"
+            reason: ShortageReason(
+                cores: lackingCores > 0 ? lackingCores : nil,
+                memoryBytes: lackingMemory > 0 ? UInt64(lackingMemory) : nil,
+                reserveHosts: reserve
+            )
         )
     }
 }

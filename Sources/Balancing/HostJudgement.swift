@@ -2,9 +2,11 @@
 public import Fleet
 
 /// A resource whose share is held against thresholds.
-enum Resource: String, CaseIterable {
-    case cpu = "CPU"
-    case memory = "memory"
+enum Resource: CaseIterable {
+    case cpu
+    case memory
+
+    var loaded: LoadedResource { self == .cpu ? .cpu : .memory }
 
     func share(of sample: LoadSample) -> Double? {
         switch self {
@@ -39,21 +41,17 @@ extension HostHistory {
     }
 
     /// Why nothing can be said of the host; `nil` when its latest sample is fresh and has what is needed.
-    func reasonUnknown(at instant: Instant, policy: Policy) -> String? {
-        guard let latest else { return "no sample yet" }
+    func reasonUnknown(at instant: Instant, policy: Policy) -> JudgementReason? {
+        guard let latest else { return .noSample }
         let age = instant - latest.at
-        guard age >= .zero - policy.staleAfter else {
-            return "its clock is \(seconds(.zero - age)) ahead of the controller's: synchronise the clocks"
-        }
+        guard age >= .zero - policy.staleAfter else { return .clockAhead(seconds: (.zero - age).wholeSeconds) }
         guard age <= policy.staleAfter else {
-            return "stale: the last sample is \(seconds(age)) old, \(seconds(policy.staleAfter)) are allowed"
+            return .stale(secondsAgo: age.wholeSeconds, allowedSeconds: policy.staleAfter.wholeSeconds)
         }
         if let failure = latest.failures.first, latest.cpu == nil || latest.memory == nil || latest.vms == nil {
-            return "its last sample lacks figures: \(failure.source): \(failure.reason)"
+            return .sourceFailed(source: failure.source, reason: failure.reason)
         }
-        guard latest.cpu != nil, latest.memory != nil, latest.vms != nil else {
-            return "its last sample lacks figures of CPU, memory or VMs"
-        }
+        guard latest.cpu != nil, latest.memory != nil, latest.vms != nil else { return .figuresMissing }
         return nil
     }
 
@@ -64,29 +62,26 @@ extension HostHistory {
     /// `window`: the samples since the host's last move.
     func judgement(moves: MoveIndex, window: SampleWindow) -> Judgement {
         let policy = moves.policy
-        func judge(_ verdict: Judgement.Verdict, _ reason: String) -> Judgement {
+        func judge(_ verdict: Judgement.Verdict, _ reason: JudgementReason) -> Judgement {
             Judgement(host: name, verdict: verdict, reason: reason)
         }
         if let reason = reasonUnknown(at: moves.at, policy: policy) { return judge(.unknown, reason) }
-        guard let latest else { return judge(.unknown, "no sample yet") }
-        if let reason = moves.distrusted[name] { return judge(.distrusted, reason) }
-        if let move = moves.underWay[name] {
-            return judge(.settling, "a move from \(move.source) to \(move.target) is under way")
-        }
-        guard !window.samples.isEmpty else { return judge(.settling, "no sample since its last move ended") }
-        var notYet = ""
+        guard let latest else { return judge(.unknown, .noSample) }
+        if let contradictions = moves.distrusted[name] { return judge(.distrusted, .contradicted(contradictions)) }
+        if let move = moves.underWay[name] { return judge(.settling, .moveUnderWay(move.path)) }
+        guard !window.samples.isEmpty else { return judge(.settling, .noSampleSinceMove) }
+        var signs: [OverloadSign] = []
         for resource in Resource.allCases {
             switch window.overload(of: resource, policy: policy) {
-            case .lasting(let reason): return judge(.overloaded, reason)
-            case .notYet(let reason): notYet += "; \(reason)"
+            case .lasting(let sign): return judge(.overloaded, .overload(sign))
+            case .notYet(let sign): signs.append(sign)
             case .none: break
             }
         }
-        let shares = Resource.allCases.map { "\($0.rawValue) \(percent($0.share(of: latest) ?? 0))" }
-            .joined(separator: ", ")
         let isLight = Resource.allCases.allSatisfy {
             ($0.share(of: latest) ?? 1) <= $0.thresholds(in: policy).lower
         }
-        return judge(isLight ? .light : .calm, shares + notYet)
+        func share(_ resource: Resource) -> Double { resource.share(of: latest) ?? 0 }
+        return judge(isLight ? .light : .calm, .load(cpu: share(.cpu), memory: share(.memory), signs: signs))
     }
 }

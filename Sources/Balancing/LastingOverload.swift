@@ -3,9 +3,9 @@ import Fleet
 
 /// What a window of samples says of one resource.
 enum Overload {
-    case lasting(String)
+    case lasting(OverloadSign)
     /// Some samples are above the threshold, but that is not enough.
-    case notYet(String)
+    case notYet(OverloadSign)
     case none
 }
 
@@ -39,25 +39,32 @@ extension SampleWindow {
                 isOverloaded = mean > upper && lasting >= policy.lastingShare
             }
         }
-        let seen =
-            "\(resource.rawValue) above \(percent(upper)) in \(above(last)) of the last \(recent(last).count) samples"
-        if isOverloaded {
-            return above(last) >= policy.overloadSamples
-                ? .lasting("\(seen), now \(percent(shares[last]))")
+        let (of, needed) = (recent(last).count, policy.overloadSamples)
+        let seen = SamplesAbove(resource: resource.loaded, upper: upper, count: above(last), of: of)
+        guard !isOverloaded else {
+            return seen.count >= needed
+                ? .lasting(.lasting(seen, now: shares[last]))
                 : .lasting(
-                    "\(resource.rawValue) was above \(percent(upper)) and has not been below \(percent(release)) in "
-                        + "\(policy.overloadSamples) of the last \(recent(last).count) samples, now \(percent(shares[last]))"
+                    .notReleased(
+                        resource.loaded,
+                        upper: upper,
+                        release: release,
+                        samples: needed,
+                        of: of,
+                        now: shares[last]
+                    )
                 )
         }
-        guard above(last) > 0 else { return .none }
-        guard above(last) >= policy.overloadSamples else {
-            return .notYet("\(seen), \(policy.overloadSamples) make it overloaded")
-        }
+        guard seen.count > 0 else { return .none }
+        guard seen.count >= needed else { return .notYet(.tooFew(seen, needed: needed)) }
         let (mean, lasting) = windows(last)
-        return .notYet(
-            "\(seen), on average \(percent(mean)) over \(seconds(policy.shortWindow)), and above for "
-                + "\(percent(lasting)) of the last \(seconds(policy.longWindow)): more than \(percent(upper)) and at "
-                + "least \(percent(policy.lastingShare)) make it overloaded"
+        let both = OverloadWindows(
+            mean: mean,
+            shortSeconds: policy.shortWindow.wholeSeconds,
+            lasting: lasting,
+            longSeconds: policy.longWindow.wholeSeconds,
+            lastingNeeded: policy.lastingShare
         )
+        return .notYet(.tooBrief(seen, windows: both))
     }
 }

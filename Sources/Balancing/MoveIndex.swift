@@ -11,14 +11,16 @@ struct MoveIndex: Sendable {
     private(set) var underWay: [HostName: Move] = [:]
     private(set) var inFlight: [VMID: Move] = [:]
     private(set) var past: [VMID: [PastMove]] = [:]
-    private(set) var twice: [VMID: RunningTwice] = [:]
+    let twice: [VMID: RunningTwice]
     /// Hosts that are not believed, and why.
-    let distrusted: [HostName: String]
+    let distrusted: [HostName: [Contradiction]]
 
+    /// `twice`: VMs that are seen running on more than one host; they stay.
     init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
         at = snapshot.at
         self.policy = policy
         distrusted = snapshot.distrusted
+        self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
         for move in snapshot.movesInFlight {
             inFlight[move.vm] = move
             for host in [move.source, move.target] where underWay[host] == nil { underWay[host] = move }
@@ -30,7 +32,6 @@ struct MoveIndex: Sendable {
                 settledAt[host] = max(ended.endedAt, settledAt[host] ?? ended.endedAt)
             }
         }
-        self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// The mean of what migrations got on each path, by channel.
@@ -53,29 +54,28 @@ struct MoveIndex: Sendable {
     }
 
     /// Why a VM may not leave its host now; `nil` when it may.
-    func reasonToStay(_ vm: VMSample) -> String? {
-        guard vm.state == .running else { return "it is not running (\(vm.state.rawValue))" }
-        guard vm.cpuCores != nil else { return "its CPU use is not known yet" }
-        guard vm.memoryBytes != nil else { return "its memory is not known" }
-        if let twice = twice[vm.id] { return twice.words }
+    func reasonToStay(_ vm: VMSample) -> StayReason? {
+        guard vm.state == .running else { return .notRunning(vm.state) }
+        guard vm.cpuCores != nil else { return .cpuUnknown }
+        guard vm.memoryBytes != nil else { return .memoryUnknown }
+        if let twice = twice[vm.id] { return .runningTwice(twice) }
         if let last = past[vm.id]?.map(\.endedAt).max(), at - last < policy.cooldown {
-            return "its last move ended \(seconds(at - last)) ago; it stays put for \(seconds(policy.cooldown))"
+            return .cooldown(secondsAgo: (at - last).wholeSeconds, seconds: policy.cooldown.wholeSeconds)
         }
         return nil
     }
 
     /// Hosts that a VM must not go to now, and why: those that it left, and those to which its move failed.
-    func avoids(_ vm: VMID) -> [HostName: String] {
-        var avoids: [HostName: String] = [:]
+    func avoids(_ vm: VMID) -> [HostName: Obstacle] {
+        var avoids: [HostName: Obstacle] = [:]
         for ended in (past[vm] ?? []).sorted(by: { $0.endedAt < $1.endedAt }) {
             let age = at - ended.endedAt
             if ended.succeeded, age < policy.noReturn {
                 avoids[ended.move.source] =
-                    "the VM left it \(seconds(age)) ago and does not return within \(seconds(policy.noReturn))"
+                    .leftLately(secondsAgo: age.wholeSeconds, seconds: policy.noReturn.wholeSeconds)
             } else if !ended.succeeded, age < policy.cooldown * 2 {
                 avoids[ended.move.target] =
-                    "the VM's move there failed \(seconds(age)) ago and is not tried again within "
-                    + seconds(policy.cooldown * 2)
+                    .failedLately(secondsAgo: age.wholeSeconds, seconds: (policy.cooldown * 2).wholeSeconds)
             }
         }
         return avoids

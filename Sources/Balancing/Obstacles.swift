@@ -1,36 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Why a unit stays where it is, in words.
+/// Why a unit stays where it is.
 struct Obstacles {
-    let words: String
+    let reason: RefusalReason
 
     init(_ unit: Int, in placement: Placement, objective: Objective) {
         let space = placement.space
         if let reason = space.units[unit].staysBecause {
-            words = reason
+            self.reason = .stays(reason)
             return
         }
         let here = placement.hostOf[unit]
-        // Words are made once for a kind: there may be thousands of hosts.
+        // One obstacle for all hosts of a kind: there may be thousands of hosts.
         var hostsByKind: [Kind: [Int]] = [:]
         for host in space.own.indices where host != here {
             hostsByKind[Kind(unit, on: host, placement, objective), default: []].append(host)
         }
-        guard !hostsByKind.isEmpty else {
-            words = "there is no other host"
-            return
-        }
-        let parts = hostsByKind.map { kind, hosts in
-            (count: hosts.count, words: Self.words(unit, kind, hosts, placement))
-        }
-        words = parts.sorted { ($1.count, $0.words) < ($0.count, $1.words) }.map(\.words).joined(separator: "; ")
+        let groups = hostsByKind.sorted { ($1.value.count, $0.value[0]) < ($0.value.count, $1.value[0]) }
+        reason =
+            groups.isEmpty
+            ? .noOtherHost
+            : .noTarget(
+                groups.map { kind, hosts in
+                    HostsObstacle(
+                        hosts.map { space.model.hosts[$0].name },
+                        Self.obstacle(unit, kind, hosts, placement)
+                    )
+                }
+            )
     }
 
     /// What keeps a unit from a host.
     private enum Kind: Hashable {
-        /// Never: the host's mode, its hypervisor, a rule, ...; the words are the same for all hosts alike.
-        case forbidden(String)
+        /// Never: the host's mode, its hypervisor, a rule, …
+        case forbidden(Obstacle)
         case memoryLimit
         case vcpuLimit
         case apart(rule: Int)
@@ -69,36 +73,32 @@ struct Obstacles {
         }
     }
 
-    private static func words(_ unit: Int, _ kind: Kind, _ hosts: [Int], _ placement: Placement) -> String {
+    /// The obstacle of a kind, with the figures of the host that comes nearest to taking the unit.
+    private static func obstacle(_ unit: Int, _ kind: Kind, _ hosts: [Int], _ placement: Placement) -> Obstacle {
         let space = placement.space
         let one = space.units[unit]
-        let names = hosts.map { space.model.hosts[$0].name }.sorted().map(\.rawValue)
-        let who = names.count <= 3 ? names.joined(separator: ", ") : "\(names.count) hosts"
-        let most = names.count > 1 ? " at most" : ""
         func largest(_ value: (Int) -> Double) -> Double { hosts.map(value).max() ?? 0 }
-        func least(_ lane: Int) -> String {
-            percent(-largest { -((placement.used[$0] + one.demand) * space.inverse[$0])[lane] })
+        func least(_ lane: Int) -> Double {
+            -largest { -((placement.used[$0] + one.demand) * space.inverse[$0])[lane] }
         }
-        let atLeast = names.count > 1 ? "at least " : ""
-        let reason =
-            switch kind {
-            case .forbidden(let reason): reason
-            case .memoryLimit:
-                "\(bytesInWords(UInt64(max(0, largest { space.limit[$0][Lane.memory] - placement.used[$0][Lane.memory] })))) "
-                    + "of memory free\(most), \(bytesInWords(UInt64(one.memoryBytes))) needed"
-            case .vcpuLimit: "the VCPUs there would be over the ratio allowed"
-            case .apart(let rule): "rule \(space.model.rules[rule].name) keeps it apart from a VM there"
-            case .cpuContention: "its CPU would be overloaded in turn (\(atLeast)\(least(Lane.peak)))"
-            case .memoryContention: "its memory would be overloaded in turn (\(atLeast)\(least(Lane.memory)))"
-            case .tooHeavy:
-                "it takes VMs only up to \(percent(space.policy.cpu.lower)) CPU and "
-                    + "\(percent(space.policy.memory.lower)) memory"
-            case .noGain where space.planning.strategy == .balance && space.planning.aggressiveness == 1:
-                "aggressiveness 1 moves only for rules and maintenance"
-            case .noGain where space.planning.strategy == .balance: "the move would gain less than it costs"
-            case .noGain: "the strategy \(space.planning.strategy.rawValue) sees no reason to move it"
-            }
-        return "\(who): \(reason)"
+        switch kind {
+        case .forbidden(let obstacle): return obstacle
+        case .memoryLimit:
+            let free = largest { space.limit[$0][Lane.memory] - placement.used[$0][Lane.memory] }
+            return .memory(
+                freeBytes: UInt64(max(0, free)),
+                neededBytes: UInt64(one.memoryBytes),
+                isMost: hosts.count > 1
+            )
+        case .vcpuLimit: return .vcpuRatio
+        case .apart(let rule): return .apart(rule: space.model.rules[rule].name)
+        case .cpuContention: return .cpuOverload(share: least(Lane.peak), isLeast: hosts.count > 1)
+        case .memoryContention: return .memoryOverload(share: least(Lane.memory), isLeast: hosts.count > 1)
+        case .tooHeavy: return .notLight(cpu: space.policy.cpu.lower, memory: space.policy.memory.lower)
+        case .noGain where space.planning.strategy != .balance:
+            return .strategySeesNoReason(space.planning.strategy)
+        case .noGain: return space.planning.aggressiveness == 1 ? .onlyNecessaryMoves : .noGain
+        }
     }
 }
 

@@ -142,16 +142,13 @@ struct Placement: Sendable {
     }
 
     /// Why the host may not take the unit, however much room it has; `nil` when it may.
-    private static let pathIsClosed =
-        "the path is closed: no channel that policy.channels allows and both hosts have is open between them"
-
-    func prohibition(_ unit: Int, on host: Int) -> String? {
+    func prohibition(_ unit: Int, on host: Int) -> Obstacle? {
         let one = space.units[unit]
         if host != one.home, !space.allowed[one.placementClass][host] {
             return space.classes[one.placementClass].obstacle(on: space.model.hosts[host], number: host)
         }
         if let reason = one.avoids[host] { return reason }
-        if space.closed.contains(host << 32 | one.home) { return Self.pathIsClosed }
+        if space.closed.contains(host << 32 | one.home) { return .pathClosed }
         return nil
     }
 }

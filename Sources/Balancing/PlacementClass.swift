@@ -27,25 +27,18 @@ struct PlacementClass: Hashable, Sendable {
     }
 
     /// Why a host cannot take VMs of this class; `nil` when it can.
-    func obstacle(on host: Host, number: Int) -> String? {
-        switch host.mode {
-        case .active: break
-        case .maintenance: return "it is in maintenance"
-        case .settling: return "a move that changes it has not settled yet"
-        case .stale: return "it has no fresh figures"
-        case .distrusted: return "what it claims of itself is not believed"
-        case .failed: return "it has failed"
-        }
+    func obstacle(on host: Host, number: Int) -> Obstacle? {
+        if host.mode != .active { return .hostMode(host.mode) }
         if let reason = host.isClosedBecause { return reason }
-        if host.group != group { return "it is in another group" }
-        if let only, !only.contains(number) { return "a rule keeps the VM on other hosts" }
-        if never.contains(number) { return "a rule keeps the VM away from it" }
+        if host.group != group { return .otherGroup }
+        if let only, !only.contains(number) { return .ruleNamesOthers }
+        if never.contains(number) { return .ruleForbids }
         if let home, let its = host.hypervisor, let obstacle = home.obstacle(on: its) { return obstacle }
         if let has = host.storages, let missing = storages.subtracting(has).min() {
-            return "storage \(missing) is not reachable from it"
+            return .storageUnreachable(missing)
         }
         if let has = host.networks, let missing = networks.subtracting(has).min() {
-            return "network \(missing) is not reachable from it"
+            return .networkUnreachable(missing)
         }
         return nil
     }
@@ -53,13 +46,11 @@ struct PlacementClass: Hashable, Sendable {
 
 extension PlacementClass.Hypervisor {
     /// A VM moves to the same hypervisor of the same or a later version, on the same CPU model.
-    func obstacle(on target: HypervisorFacts) -> String? {
-        if target.type != type { return "its hypervisor is \(target.type), the VM runs on \(type)" }
-        if target.architecture != architecture { return "its architecture is \(target.architecture)" }
-        if target.version < version { return "its hypervisor is older than the one the VM runs on" }
-        if let cpuModel, let its = target.cpuModel, its != cpuModel {
-            return "its CPU model is \(its), the VM runs on \(cpuModel)"
-        }
+    func obstacle(on target: HypervisorFacts) -> Obstacle? {
+        if target.type != type { return .hypervisorType(target.type, wanted: type) }
+        if target.architecture != architecture { return .architecture(target.architecture) }
+        if target.version < version { return .olderHypervisor }
+        if let cpuModel, let its = target.cpuModel, its != cpuModel { return .cpuModel(its, wanted: cpuModel) }
         return nil
     }
 }

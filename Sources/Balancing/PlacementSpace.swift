@@ -37,8 +37,8 @@ struct PlacementSpace: Sendable {
         /// Numbers of the `apart` rules it is under.
         var apart: [Int]
         /// Why it must not move; `nil`: it may.
-        var staysBecause: String?
-        var avoids: [Int: String]
+        var staysBecause: StayReason?
+        var avoids: [Int: Obstacle]
         var preferredHosts: Set<Int>?
         /// Whether its home breaks a rule or is to be emptied.
         var mustLeave: Bool

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Puts a schedule into words and figures.
+/// Makes a plan of a schedule: its moves, figures and reasons.
 struct PlanWriter {
     let start: Placement
     let schedule: WaveSchedule
@@ -55,7 +55,10 @@ struct PlanWriter {
                 target: space.model.hosts[move.target].name,
                 wave: move.wave,
                 purpose: purpose,
-                reason: reason(move, vm: vm, purpose: purpose, shares: (before, after), seconds: seconds),
+                reason: MoveReason(
+                    cause(of: move, purpose: purpose),
+                    effect: effect(of: move, shares: (before, after), seconds: seconds)
+                ),
                 prediction: prediction,
                 memoryBytes: vm.demand.memoryBytes,
                 seconds: seconds
@@ -81,7 +84,7 @@ struct PlanWriter {
         if space.planning.strategy == .consolidate, schedule.placement.unitsOn[unit.home].isEmpty {
             return .consolidate
         }
-        if objective.contention(on: unit.home, of: start) != nil { return .contention }
+        if !objective.contention(on: unit.home, of: start).isEmpty { return .contention }
         if let preferred = unit.preferredHosts, !preferred.contains(unit.home), preferred.contains(move.target) {
             return .rule
         }
@@ -91,65 +94,76 @@ struct PlanWriter {
         return burden(unit.home) < burden(move.target) ? .room : .balance
     }
 
-    /// What a move evens out most, in words.
-    private func evened(_ move: ScheduledMove) -> String {
+    private func cause(of move: ScheduledMove, purpose: PlannedMove.Purpose) -> MoveReason.Cause {
+        let source = space.model.hosts[move.source].name
+        switch purpose {
+        case .drain: return .maintenance(source)
+        case .rule: return .rules(rules(of: move.unit), brokenOn: source)
+        case .contention: return .overload(source, objective.contention(on: move.source, of: start))
+        case .reserve: return .failureReserve
+        case .balance: return .balance(balance(of: move))
+        case .consolidate: return .consolidation(source)
+        case .room where move.isDetour: return .stop(on: space.model.hosts[move.target].name)
+        case .room: return .room(on: source)
+        }
+    }
+
+    /// What a move evens out most.
+    private func balance(of move: ScheduledMove) -> MoveReason.Balance {
         func off(_ placement: Placement) -> Vector {
             let source = placement.share(of: move.source) - objective.target
             let target = placement.share(of: move.target) - objective.target
             return objective.slope * (source * source + target * target)
         }
         let gain = off(start) - off(schedule.placement)
-        let names = [
-            (Lane.cpu, "CPU"), (Lane.memory, "memory"), (Lane.network, "network"), (Lane.disk, "disk"),
-            (Lane.vcpus, "VCPUs per CPU"),
+        let lanes: [(lane: Int, resource: LoadedResource)] = [
+            (Lane.cpu, .cpu), (Lane.memory, .memory), (Lane.network, .network), (Lane.disk, .disk),
+            (Lane.vcpus, .vcpus),
         ]
-        let most = names.max { (gain[$0.0], $1.0) < (gain[$1.0], $0.0) } ?? names[1]
-        func share(_ value: Vector) -> String {
-            most.0 == Lane.vcpus ? "\((value[most.0] * 100).rounded() / 100)" : percent(value[most.0])
-        }
-        let (source, target) = (start.share(of: move.source), start.share(of: move.target))
-        return
-            "it evens out \(most.1) (\(share(source)) on \(space.model.hosts[move.source].name), \(share(target)) on "
-            + "\(space.model.hosts[move.target].name), \(share(objective.target)) in the fleet)"
+        // Of equal gains, the first.
+        var most = lanes[0]
+        for other in lanes.dropFirst() where gain[other.lane] > gain[most.lane] { most = other }
+        return MoveReason.Balance(
+            resource: most.resource,
+            source: space.model.hosts[move.source].name,
+            target: space.model.hosts[move.target].name,
+            sourceShare: start.share(of: move.source)[most.lane],
+            targetShare: start.share(of: move.target)[most.lane],
+            fleetShare: objective.target[most.lane]
+        )
     }
 
-    private func reason(
-        _ move: ScheduledMove,
-        vm: VirtualMachine,
-        purpose: PlannedMove.Purpose,
+    private func effect(
+        of move: ScheduledMove,
         shares: (before: Shares, after: Shares),
         seconds: Double
-    ) -> String {
-        func change(_ host: KeyPath<Shares, Vector>, _ lane: Int) -> String {
-            "from \(percent(shares.before[keyPath: host][lane])) to \(percent(shares.after[keyPath: host][lane]))"
+    ) -> MoveEffect {
+        let vm = space.model.vms[move.member]
+        func change(_ host: Int, _ share: KeyPath<Shares, Vector>) -> MoveEffect.HostChange {
+            let (before, after) = (shares.before[keyPath: share], shares.after[keyPath: share])
+            return MoveEffect.HostChange(
+                name: space.model.hosts[host].name,
+                cpuBefore: before[Lane.cpu],
+                cpuAfter: after[Lane.cpu],
+                memoryBefore: before[Lane.memory],
+                memoryAfter: after[Lane.memory]
+            )
         }
-        let source = space.model.hosts[move.source].name
-        let target = space.model.hosts[move.target].name
-        let why =
-            switch purpose {
-            case .drain: "\(source) is in maintenance and is to be emptied"
-            case .rule: "\(rules(of: move.unit)) would have it elsewhere than on \(source)"
-            case .contention:
-                "\(source) is overloaded (\(objective.contention(on: move.source, of: start) ?? "it was before"))"
-            case .reserve: "room is to be kept for the VMs of a host that fails, and there is none yet"
-            case .balance: evened(move)
-            case .consolidate: "\(source) is emptied so that it can be powered off"
-            case .room where move.isDetour: "it stops on \(target) until its place is free, so that others can move"
-            case .room: "it makes room on \(source) for a VM that fits better there"
-            }
         let ratio = MigrationCost.dirtyRatio(vm, bandwidth: space.bandwidth(from: move.source, to: move.target))
-        let slow =
-            ratio >= MigrationCost.mostDirty
-            ? ", and its guest dirties memory nearly as fast as the path carries it, or faster: it will be slowed down"
-            : ""
-        return "\(why); \(vm.name) needs \(cores(vm.demand.cpuCores)) and \(bytesInWords(vm.demand.memoryBytes)); "
-            + "\(source) goes \(change(\.source, Lane.cpu)) CPU and \(change(\.source, Lane.memory)) memory, "
-            + "\(target) \(change(\.target, Lane.cpu)) and \(change(\.target, Lane.memory)); "
-            + "\(worth(of: move)) (about \(Int(min(seconds, 1e9).rounded(.up))) s of migration\(slow))"
+        return MoveEffect(
+            vmName: vm.name,
+            cores: vm.demand.cpuCores,
+            memoryBytes: vm.demand.memoryBytes,
+            source: change(move.source, \.source),
+            target: change(move.target, \.target),
+            worth: worth(of: move),
+            seconds: seconds,
+            slowsGuest: ratio >= MigrationCost.mostDirty
+        )
     }
 
     /// What the move gains, in what it costs; left out alone, so much would be lost.
-    private func worth(of move: ScheduledMove) -> String {
+    private func worth(of move: ScheduledMove) -> MoveEffect.Worth {
         let after = schedule.placement
         let unit = space.units[move.unit]
         let changes = [(unit.home, unit.demand), (after.hostOf[move.unit], -unit.demand)]
@@ -160,14 +174,12 @@ struct PlanWriter {
         }
         gain += objective.term(unit, on: unit.home)
         let times = gain / max(objective.price * space.seconds(unit, to: move.target), .leastNormalMagnitude)
-        guard times >= 1 else { return "other moves gain by what it costs" }
-        if times >= 1000 { return "it gains over 1000 times what it costs" }
-        let words = times < 10 ? "\((times * 10).rounded() / 10)" : "\(Int(times.rounded()))"
-        return "it gains \(words) times what it costs"
+        guard times >= 1 else { return .partOfOthers }
+        return times >= 1000 ? .overThousandTimes : .times(times)
     }
 
     /// The names of the rules that a unit's home breaks.
-    private func rules(of unit: Int) -> String {
+    private func rules(of unit: Int) -> [String] {
         let one = space.units[unit]
         let home = space.model.hosts[one.home].name
         let members = Set(one.members.map { space.model.vms[$0].id })
@@ -179,8 +191,7 @@ struct PlanWriter {
             case .together, .apart: return true
             }
         }
-        let names = broken.map(\.name).sorted()
-        return "\(names.count == 1 ? "rule" : "rules") \(names.joined(separator: ", "))"
+        return broken.map(\.name).sorted()
     }
 
     // MARK: hosts
@@ -188,20 +199,20 @@ struct PlanWriter {
     private func judgement(_ host: Int) -> Judgement {
         let its = space.model.hosts[host]
         if let judgement = its.judgement { return judgement }
-        func judge(_ verdict: Judgement.Verdict, _ reason: String) -> Judgement {
+        func judge(_ verdict: Judgement.Verdict, _ reason: JudgementReason) -> Judgement {
             Judgement(host: its.name, verdict: verdict, reason: reason)
         }
         switch its.mode {
-        case .settling: return judge(.settling, "a move that changes it has not settled yet")
-        case .stale: return judge(.unknown, "no fresh figures")
-        case .distrusted: return judge(.distrusted, "its claims are not believed")
-        case .failed: return judge(.unknown, "failed")
+        case .settling: return judge(.settling, .hostMode(.settling))
+        case .stale, .failed: return judge(.unknown, .hostMode(its.mode))
+        case .distrusted: return judge(.distrusted, .hostMode(.distrusted))
         case .active, .maintenance: break
         }
-        if let contention = objective.contention(on: host, of: start) { return judge(.overloaded, contention) }
+        let contention = objective.contention(on: host, of: start)
+        if !contention.isEmpty { return judge(.overloaded, .contention(contention)) }
         let share = start.share(of: host)
         let isLight = space.policy.isLight(cpu: share[Lane.cpu], memory: share[Lane.memory])
-        return judge(isLight ? .light : .calm, "CPU \(percent(share[Lane.cpu])), memory \(percent(share[Lane.memory]))")
+        return judge(isLight ? .light : .calm, .load(cpu: share[Lane.cpu], memory: share[Lane.memory], signs: []))
     }
 
     // MARK: what is not done
@@ -212,14 +223,14 @@ struct PlanWriter {
     private func refusals() -> [Refusal] {
         let after = schedule.placement
         let homeless = FailureReserve(after).homeless.map { unit, _ in
-            Refusal.each(of: unit, in: after, reason: "if its host failed, it would find no room on another")
+            Refusal.each(of: unit, in: after, reason: .noRoomAfterFailure)
         }
         let hosts = space.model.hosts.indices.filter { Refusal.isWanted(of: $0, in: after, objective) }
             .sorted { (objective.energy(after.share(of: $1)), $0) < (objective.energy(after.share(of: $0)), $1) }
         var refusals = hosts.prefix(Self.hostsExplained).flatMap { Refusal.all(of: $0, in: after, objective) }
         for host in hosts.dropFirst(Self.hostsExplained) {
             let name = space.model.hosts[host].name
-            refusals.append(Refusal(host: name, reason: "evenkeel explain \(name) says why each of its VMs stays"))
+            refusals.append(Refusal(host: name, reason: .notDetailed(name)))
         }
         for (unit, reason) in schedule.dropped.sorted(by: { $0.key < $1.key }) {
             refusals += Refusal.each(of: unit, in: after, reason: reason)

@@ -3,8 +3,6 @@ public import Fleet
 
 /// How a host is loaded, in shares of what it has.
 public struct HostLoad: Codable, Sendable, Equatable {
-    public var name: HostName
-    public var mode: HostMode
     public var vms: Int
     public var cpu: Double
     public var memory: Double
@@ -15,10 +13,10 @@ public struct HostLoad: Codable, Sendable, Equatable {
 }
 
 /// A host for a new VM, or why it is none.
-public struct HostChoice: Codable, Sendable, Equatable {
+public struct HostChoice: Sendable, Equatable {
     public var host: HostName
     /// Why it cannot take the VM; `nil`: it can.
-    public var obstacle: String?
+    public var obstacle: Obstacle?
     /// Whether it would be above its thresholds with the VM.
     public var isOverloaded = false
     /// The fleet's imbalance with the VM there.
@@ -26,6 +24,22 @@ public struct HostChoice: Codable, Sendable, Equatable {
     /// The host's shares with the VM there.
     public var cpu: Double?
     public var memory: Double?
+}
+
+extension HostChoice: Encodable {
+    private enum CodingKeys: String, CodingKey { case host, code, obstacle, isOverloaded, imbalance, cpu, memory }
+
+    /// The obstacle as its stable code, and as text.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(host, forKey: .host)
+        try container.encodeIfPresent(obstacle?.code, forKey: .code)
+        try container.encodeIfPresent(obstacle?.description, forKey: .obstacle)
+        try container.encode(isOverloaded, forKey: .isOverloaded)
+        try container.encodeIfPresent(imbalance, forKey: .imbalance)
+        try container.encodeIfPresent(cpu, forKey: .cpu)
+        try container.encodeIfPresent(memory, forKey: .memory)
+    }
 }
 
 extension Planner {
@@ -36,7 +50,7 @@ extension Planner {
         return placement
     }
 
-    /// Each host's load with the VMs where `placement` has them, in the order of the hosts' names.
+    /// Each host's load with the VMs where `placement` has them, in the order of the model's hosts.
     public func hostLoads(of model: FleetModel, placing placement: [VMID: HostName]) -> [HostLoad] {
         var placed = model
         for index in placed.vms.indices {
@@ -47,8 +61,6 @@ extension Planner {
             let host = placed.hosts[number]
             let share = state.share(of: number)
             return HostLoad(
-                name: host.name,
-                mode: host.mode,
                 vms: state.unitsOn[number].reduce(0) { $0 + state.space.units[$1].members.count },
                 cpu: share[Lane.cpu],
                 memory: share[Lane.memory],
@@ -83,10 +95,10 @@ extension Planner {
             let used = state.used[number] + demand
             if obstacle == nil, used[Lane.memory] > space.limit[number][Lane.memory] {
                 let free = max(0, space.limit[number][Lane.memory] - state.used[number][Lane.memory])
-                obstacle = "\(bytesInWords(UInt64(free))) of memory free, \(bytesInWords(vm.demand.memoryBytes)) needed"
+                obstacle = .memory(freeBytes: UInt64(free), neededBytes: vm.demand.memoryBytes, isMost: false)
             }
             if obstacle == nil, used[Lane.vcpus] > space.limit[number][Lane.vcpus] {
-                obstacle = "\(Int(used[Lane.vcpus])) VCPUs would be on \(host.cpus) CPUs, over the ratio allowed"
+                obstacle = .vcpus(Int(used[Lane.vcpus]), cpus: host.cpus)
             }
             guard obstacle == nil else {
                 ranked.append((.infinity, HostChoice(host: host.name, obstacle: obstacle)))
@@ -106,61 +118,57 @@ extension Planner {
         return ranked.sorted { ($0.cost, $0.choice.host) < ($1.cost, $1.choice.host) }.map(\.choice)
     }
 
-    /// Why a VM moves or stays, in sentences; empty when the model does not have it.
-    public func explain(vm id: VMID, in model: FleetModel, plan: Plan) -> [String] {
+    /// What a VM needs, where it goes or why it stays, and its rules; empty when the model does not have it.
+    public func explain(vm id: VMID, in model: FleetModel, plan: Plan) -> [Explanation] {
         guard let number = model.vms.firstIndex(where: { $0.id == id }) else { return [] }
         let vm = model.vms[number]
-        var words = [
-            "\(vm.name) is on \(vm.host), needs \(cores(vm.demand.cpuCores)) (at most \(cores(vm.peakCores)) by the forecast) and "
-                + "\(bytesInWords(vm.demand.memoryBytes)) of memory"
+        var explanations: [Explanation] = [
+            .needs(
+                vm: vm.name,
+                on: vm.host,
+                cores: vm.demand.cpuCores,
+                peakCores: vm.peakCores,
+                memoryBytes: vm.demand.memoryBytes
+            )
         ]
         let moves = plan.moves.filter { $0.vm == id }
-        for move in moves {
-            words.append(
-                "it moves to \(move.target) in wave \(move.wave + 1) (\(move.purpose.rawValue)): \(move.reason)"
-            )
-        }
+        explanations += moves.map { .moves(to: $0.target, wave: $0.wave, $0.purpose, $0.reason) }
         let after = placed(model, after: plan)
         let unit = after.space.unitOfVM[number]
         if moves.isEmpty {
             let obstacles = Obstacles(unit, in: after, objective: Objective(after.space))
-            let when = plan.moves.isEmpty ? "" : " (once the plan is carried out)"
-            words.append("it stays\(when): \(obstacles.words)")
+            explanations.append(.stays(obstacles.reason, isAfterMoves: !plan.moves.isEmpty))
         }
         let broken = after.brokenRules(of: unit).map(\.name)
         for rule in model.rules where rule.vms.contains(id) {
             let host = after.space.model.hosts[after.hostOf[unit]].name
             let isMet = !broken.contains(rule.name) && (rule.kind != .preferably || rule.hosts.contains(host))
-            words.append("rule \(rule.name) (\(rule.kind.rawValue)) is for it, and will \(isMet ? "" : "not ")be met")
+            explanations.append(.rule(rule.name, rule.kind, isMet: isMet))
         }
-        return words
+        return explanations
     }
 
     /// How a host stands, what leaves it, what comes, and why the rest stays; empty when the model does not have it.
-    public func explain(host name: HostName, in model: FleetModel, plan: Plan) -> [String] {
-        guard model.hosts.contains(where: { $0.name == name }) else { return [] }
-        var words: [String] = []
-        switch model.hosts.first(where: { $0.name == name })?.mode {
+    public func explain(host name: HostName, in model: FleetModel, plan: Plan) -> [Explanation] {
+        guard let host = model.hosts.first(where: { $0.name == name }) else { return [] }
+        var explanations: [Explanation] = []
+        switch host.mode {
         case .maintenance:
             let count = model.vms.count { $0.host == name && $0.state.isActive }
-            words.append("\(name) is in maintenance: its \(count) VMs are to leave")
-        case .failed: words.append("\(name) has failed")
-        case .active, .settling, .stale, .distrusted, nil: break
+            explanations.append(.maintenance(name, vms: count))
+        case .failed: explanations.append(.failed(name))
+        case .active, .settling, .stale, .distrusted: break
         }
-        words += plan.judgements.filter { $0.host == name }.map { "\(name) is \($0.verdict.rawValue): \($0.reason)" }
+        explanations += plan.judgements.filter { $0.host == name }.map { .judged($0) }
         for move in plan.moves where move.source == name {
-            words.append("\(move.vmName) leaves it for \(move.target): \(move.reason)")
+            explanations.append(.leaves(vm: move.vmName, to: move.target, move.reason))
         }
         for move in plan.moves where move.target == name {
-            words.append("\(move.vmName) comes to it from \(move.source): \(move.reason)")
+            explanations.append(.comes(vm: move.vmName, from: move.source, move.reason))
         }
-        for refusal in refusals(of: name, in: model, plan: plan) {
-            words.append("\(refusal.vmName.map { "\($0) stays" } ?? "it is not relieved"): \(refusal.reason)")
-        }
-        if words.count == 1, model.hosts.contains(where: { $0.name == name && $0.mode == .active }) {
-            words.append("no move from it or to it would gain more than it costs")
-        }
-        return words
+        explanations += refusals(of: name, in: model, plan: plan).map { .notRelieved(vm: $0.vmName, $0.reason) }
+        if explanations.count == 1, host.mode == .active { explanations.append(.nothingGains) }
+        return explanations
     }
 
     /// Why the host's VMs stay; of a host for which the plan has but one sentence, in full.

@@ -5,7 +5,7 @@ extension Refusal {
     /// Whether it has to be said of a host why its VMs stay: it is hot, or is to be emptied.
     static func isWanted(of host: Int, in placement: Placement, _ objective: Objective) -> Bool {
         let mode = placement.space.model.hosts[host].mode
-        return objective.contention(on: host, of: placement) != nil || mode == .maintenance || mode == .failed
+        return !objective.contention(on: host, of: placement).isEmpty || mode == .maintenance || mode == .failed
     }
 
     /// Why each VM stays on such a host; nothing for others.
@@ -14,10 +14,10 @@ extension Refusal {
         guard !placement.unitsOn[host].isEmpty else {
             let its = placement.space.model.hosts[host]
             guard its.mode == .active else { return [] }
-            return [Refusal(host: its.name, reason: "no VM is here that could move: the load is not of VMs")]
+            return [Refusal(host: its.name, reason: .loadIsNotOfVMs)]
         }
         return placement.unitsOn[host].sorted().flatMap { unit in
-            each(of: unit, in: placement, reason: Obstacles(unit, in: placement, objective: objective).words)
+            each(of: unit, in: placement, reason: Obstacles(unit, in: placement, objective: objective).reason)
         }
     }
 
@@ -25,9 +25,7 @@ extension Refusal {
     static func ofOverload(on host: Int, in placement: Placement, _ objective: Objective) -> Refusal? {
         let its = placement.space.model.hosts[host]
         guard its.judgement?.verdict == .overloaded, !isWanted(of: host, in: placement, objective) else { return nil }
-        let reason =
-            "what its VMs are expected to want has room here, or as much as elsewhere: no move gains what it costs"
-        return Refusal(host: its.name, reason: reason)
+        return Refusal(host: its.name, reason: .overloadPasses)
     }
 
     /// For each VM that breaks a rule where it is: which rule, and why it stays.
@@ -36,16 +34,17 @@ extension Refusal {
         return space.units.indices.flatMap { unit -> [Refusal] in
             let host = placement.hostOf[unit]
             guard !isWanted(of: host, in: placement, objective) else { return [] }
-            let rules = placement.brokenRules(of: unit)
+            let rules = placement.brokenRules(of: unit).map {
+                RefusalReason.BrokenRule(name: $0.name, kind: $0.kind)
+            }
             guard !rules.isEmpty else { return [] }
-            let names = rules.map { "\($0.name) (\($0.kind.rawValue))" }.joined(separator: ", ")
-            let words = Obstacles(unit, in: placement, objective: objective).words
-            return each(of: unit, in: placement, reason: "it breaks \(names); \(words)")
+            let why = Obstacles(unit, in: placement, objective: objective).reason
+            return each(of: unit, in: placement, reason: .breaksRules(rules, because: why))
         }
     }
 
     /// The same reason for each VM of a unit.
-    static func each(of unit: Int, in placement: Placement, reason: String) -> [Refusal] {
+    static func each(of unit: Int, in placement: Placement, reason: RefusalReason) -> [Refusal] {
         let space = placement.space
         let host = space.model.hosts[placement.hostOf[unit]].name
         return space.units[unit].members.map { member in
@@ -56,25 +55,21 @@ extension Refusal {
 }
 
 extension Objective {
-    /// What an active host has too much of, in words; `nil`: nothing.
-    func contention(on host: Int, of placement: Placement) -> String? {
-        guard placement.space.isActive[host] else { return nil }
+    /// What an active host has too much of.
+    func contention(on host: Int, of placement: Placement) -> [Contention] {
+        guard placement.space.isActive[host] else { return [] }
         let share = placement.share(of: host)
-        var words: [String] = []
+        var contention: [Contention] = []
         if share[Lane.peak] > upper[Lane.peak] {
-            let isForecast = percent(share[Lane.peak]) != percent(share[Lane.cpu])
-            words.append(
-                "CPU \(percent(share[Lane.peak]))\(isForecast ? " by the forecast" : ""), "
-                    + "\(percent(upper[Lane.peak])) allowed"
-            )
-        }
-        if words.isEmpty, share[Lane.present] > 1, lackCounts {
-            words.append("CPU \(percent(share[Lane.present])) just now")
+            let isForecast = wholePercent(share[Lane.peak]) != wholePercent(share[Lane.cpu])
+            contention.append(.cpu(share: share[Lane.peak], allowed: upper[Lane.peak], isForecast: isForecast))
+        } else if share[Lane.present] > 1, lackCounts {
+            contention.append(.cpuNow(share: share[Lane.present]))
         }
         if share[Lane.memory] > upper[Lane.memory] {
-            words.append("memory \(percent(share[Lane.memory])), \(percent(upper[Lane.memory])) allowed")
+            contention.append(.memory(share: share[Lane.memory], allowed: upper[Lane.memory]))
         }
-        return words.isEmpty ? nil : words.joined(separator: ", ")
+        return contention
     }
 }
 

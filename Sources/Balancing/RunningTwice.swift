@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A VM that is seen running on more than one host: a person must look at once.
-public struct RunningTwice: Sendable, Equatable {
-    public var vm: VMID
-    public var vmName: String
-    public var hosts: [HostName]
-
-    public var words: String {
-        "\(vmName) (\(vm)) is seen running on \(hosts.map(\.rawValue).joined(separator: " and ")): stop all but one at once"
-    }
-}
-
 extension FleetSnapshot {
     /// Every VM that fresh samples show running on more than one host, in the order of their uuids.
     ///

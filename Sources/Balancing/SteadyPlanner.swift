@@ -17,8 +17,9 @@ public struct SteadyPlanner: Sendable {
 
     public func plan(for snapshot: FleetSnapshot, seed: UInt64 = 0, shouldStop: () -> Bool = { false }) -> Plan {
         let isBalance = policy.planning.strategy == .balance
-        let model = FleetModel(snapshot, policy: policy, over: isBalance ? .short : .both)
-        return steady(model, present: model, snapshot: snapshot, seed: seed, shouldStop: shouldStop).plan
+        let index = index(of: snapshot)
+        let model = FleetModel(snapshot, index: index, over: isBalance ? .short : .both)
+        return steady(model, present: model, snapshot, index, seed: seed, shouldStop: shouldStop).plan
     }
 
     /// The plan, and the model it was made for, in which what has to wait stays.
@@ -28,14 +29,20 @@ public struct SteadyPlanner: Sendable {
         seed: UInt64 = 0,
         shouldStop: () -> Bool = { false }
     ) -> (plan: Plan, model: FleetModel) {
-        let present = FleetModel(snapshot, policy: policy, over: .short)
-        return steady(model, present: present, snapshot: snapshot, seed: seed, shouldStop: shouldStop)
+        let index = index(of: snapshot)
+        let present = FleetModel(snapshot, index: index, over: .short)
+        return steady(model, present: present, snapshot, index, seed: seed, shouldStop: shouldStop)
+    }
+
+    private func index(of snapshot: FleetSnapshot) -> MoveIndex {
+        MoveIndex(snapshot, policy: policy, twice: snapshot.runningTwice(policy: policy))
     }
 
     private func steady(
         _ model: FleetModel,
         present: FleetModel,
-        snapshot: FleetSnapshot,
+        _ snapshot: FleetSnapshot,
+        _ index: MoveIndex,
         seed: UInt64,
         shouldStop: () -> Bool
     ) -> (plan: Plan, model: FleetModel) {
@@ -43,24 +50,25 @@ public struct SteadyPlanner: Sendable {
             return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
         }
         var model = model.expecting(present, snapshot, policy: policy)
-        let unknown = hostsHardlyKnown(snapshot)
+        let unknown = hostsHardlyKnown(snapshot, index)
         let overloaded = Set(model.hosts.filter { $0.judgement?.verdict == .overloaded }.map(\.name))
         let ruled = Set(model.rules.flatMap(\.vms))
-        for index in model.vms.indices where model.vms[index].staysBecause == nil {
-            let host = model.vms[index].host
-            guard let length = unknown[host], !overloaded.contains(host), !ruled.contains(model.vms[index].id),
+        for number in model.vms.indices where model.vms[number].staysBecause == nil {
+            let host = model.vms[number].host
+            guard let length = unknown[host], !overloaded.contains(host), !ruled.contains(model.vms[number].id),
                 !policy.maintenance.contains(host)
             else { continue }
-            model.vms[index].staysBecause =
-                "\(host) has been watched for \(seconds(length)) since its last change, and "
-                + "\(seconds(policy.shortWindow)) are wanted before a move that is not needed"
+            model.vms[number].staysBecause = .hostHardlyWatched(
+                host,
+                seconds: length.wholeSeconds,
+                wantedSeconds: policy.shortWindow.wholeSeconds
+            )
         }
         return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
     }
 
     /// Hosts whose history since their last change is shorter than the short window, and how long it is.
-    private func hostsHardlyKnown(_ snapshot: FleetSnapshot) -> [HostName: Duration] {
-        let index = MoveIndex(snapshot, policy: policy)
+    private func hostsHardlyKnown(_ snapshot: FleetSnapshot, _ index: MoveIndex) -> [HostName: Duration] {
         var unknown: [HostName: Duration] = [:]
         for host in snapshot.hosts {
             let part = host.settledPart(since: index.settledAt[host.name], policy: policy)

@@ -108,7 +108,7 @@ struct UnitBuilder {
             add([vm], home: homes[vm], rules: rule)
             if homes[vm] == anchor {
                 units[units.count - 1].staysBecause =
-                    units[units.count - 1].staysBecause ?? "the VMs it must be together with are to come to it"
+                    units[units.count - 1].staysBecause ?? .awaitsCompanions
             }
         }
     }
@@ -117,7 +117,7 @@ struct UnitBuilder {
         let vms = members.map { model.vms[$0] }
         var demand = Vector()
         for vm in vms { demand += Vector(vm) }
-        var avoids: [Int: String] = [:]
+        var avoids: [Int: Obstacle] = [:]
         for vm in vms {
             for (host, reason) in vm.avoids { if let number = hostNumbers[host] { avoids[number] = reason } }
         }
@@ -154,21 +154,18 @@ struct UnitBuilder {
         )
     }
 
-    private func reasonToStay(_ vm: VirtualMachine, on host: Host) -> String? {
+    private func reasonToStay(_ vm: VirtualMachine, on host: Host) -> StayReason? {
         if let reason = vm.staysBecause { return reason }
         switch host.mode {
-        case .settling: return "a move that changes \(host.name) has not settled yet"
-        case .stale: return "\(host.name) has no fresh figures"
-        case .distrusted: return "what \(host.name) claims of itself is not believed"
-        case .failed: return "\(host.name) has failed, nothing can be moved from it: start the VM elsewhere"
+        case .settling, .stale, .distrusted, .failed: return .hostMode(host.name, host.mode)
         case .active, .maintenance: break
         }
-        if moving.contains(vm.id) { return "it is on the move already" }
+        if moving.contains(vm.id) { return .alreadyMoving }
         switch vm.state {
         case .running: return nil
-        case .paused: return "it is paused"
-        case .migrating: return "it is being migrated already"
-        case .shutOff, .crashed, .suspended: return "it is not running (\(vm.state.rawValue))"
+        case .paused: return .paused
+        case .migrating: return .migrating
+        case .shutOff, .crashed, .suspended: return .notRunning(vm.state)
         }
     }
 

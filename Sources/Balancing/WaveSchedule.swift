@@ -23,7 +23,7 @@ struct ScheduledMove: Sendable, Equatable {
 struct WaveSchedule: Sendable {
     private(set) var moves: [ScheduledMove] = []
     /// Units that do not get where they were wanted, and why.
-    private(set) var dropped: [Int: String] = [:]
+    private(set) var dropped: [Int: RefusalReason] = [:]
     /// Who is where in the end.
     private(set) var placement: Placement
 
@@ -43,7 +43,7 @@ struct WaveSchedule: Sendable {
     /// `wanted`: where each unit is to go, no more moves than the policy allows; `priority`: who goes first.
     init(from start: Placement, wanted: [Int], priority: [Double]) {
         var wanted = wanted
-        var reasons: [Int: String] = [:]
+        var reasons: [Int: RefusalReason] = [:]
         while true {
             self.init(once: start, wanted: wanted, priority: priority)
             // A unit that gets no further than its stop on the way had better stayed at home.
@@ -158,9 +158,7 @@ struct WaveSchedule: Sendable {
         }
         guard let last = pending.popLast() else { return }
         let target = placement.space.model.hosts[wanted[last]].name
-        dropped[last] =
-            "the room it needs on \(target) is taken by a VM that waits for other room, and no third host can take "
-            + "either meanwhile" + (most < .max ? ", or that would be a move too many" : "")
+        dropped[last] = .deadlock(target: target, isLimited: most < .max)
     }
 
     /// The emptiest host that can take the unit for a while, and from which it can go on.

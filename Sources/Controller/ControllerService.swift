@@ -94,11 +94,11 @@ public struct ControllerService: Sendable {
     private func perform(_ effects: [ControllerCore.Effect], core: inout RecordedCore<ControllerCore>) async {
         for effect in effects {
             switch effect {
-            case .announce(let announcement):
+            case .announce(let news):
                 logger.log(
-                    level: announcement.kind.isGrave ? .critical : .notice,
-                    "\(announcement.text.plainText())",
-                    metadata: ["kind": "\(announcement.kind.rawValue)"]
+                    level: news.kind.isGrave ? .critical : .notice,
+                    "\(news.description.plainText())",
+                    metadata: ["kind": "\(news.kind.rawValue)"]
                 )
             case .submit(let order):
                 _ = core.handle(.submitted(order.id, await submit(order)))

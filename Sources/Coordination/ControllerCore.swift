@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Balancing
+public import Balancing
 public import Fleet
 
 /// What the controller decides, without any I/O: events in, effects out.
@@ -37,23 +37,7 @@ public struct ControllerCore: Sendable {
         /// Write the order to the ledger.
         case submit(MigrationOrder)
         /// Tell the people who watch: a decision or a refusal that is new.
-        case announce(Announcement)
-    }
-
-    /// A sentence for people about a host or a VM.
-    public struct Announcement: Codable, Sendable, Equatable {
-        public enum Kind: String, Codable, Sendable {
-            case judgement, refusal, move, ended, leak, twice, distrust, control
-
-            /// Whether somebody must look.
-            public var isGrave: Bool { self == .leak || self == .twice || self == .distrust }
-        }
-        public var kind: Kind
-        public var text: String
-        public init(kind: Kind, text: String) {
-            self.kind = kind
-            self.text = text
-        }
+        case announce(ControllerNews)
     }
 
     /// What is to be done about a snapshot.
@@ -78,7 +62,8 @@ public struct ControllerCore: Sendable {
     private var statistics = LoadStatistics()
     /// Reports that came before their order (the ledger's files are read one after the other).
     private var early: [OrderID: [OrderReport]] = [:]
-    private var announced: [String: String] = [:]
+    /// The latest news of each subject.
+    private var announced: [NewsSubject: ControllerNews] = [:]
     /// Breaks a promise on purpose, so that the simulator's checks can be seen to fail.
     package var mutations: Set<Mutation> = []
 
@@ -114,8 +99,7 @@ public struct ControllerCore: Sendable {
 
     private mutating func takeControl(effects: inout [Effect]) {
         if !wasCurrent {
-            let text = "in control: \(hosts.count) hosts and \(orders.count) orders are in the ledger"
-            effects.append(.announce(Announcement(kind: .control, text: text)))
+            effects.append(.announce(.inControl(hosts: hosts.count, orders: orders.count)))
         }
         isCurrent = true
         wasCurrent = true
@@ -234,65 +218,65 @@ public struct ControllerCore: Sendable {
         noteArrival(life)
         // What history says was announced when it happened.
         guard wasCurrent else { return }
-        let move = "\(life.order.vmName) from \(life.order.source) to \(life.order.target)"
+        let (vmName, path) = (life.order.vmName, life.move.path)
         switch life.stage {
-        case .done:
-            effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
-        case .failed:
-            let reason = life.failure?.reason ?? "no reason given"
-            effects.append(.announce(Announcement(kind: .ended, text: "did not move \(move): \(reason)")))
+        case .done: effects.append(.announce(.moved(vmName: vmName, path)))
+        case .failed: effects.append(.announce(.notMoved(vmName: vmName, path, life.failure)))
         case .submitted, .accepted, .prepared, .running: break
         }
         guard life.evidence?.verdict == .leak, life.stage.isFinal else { return }
-        let closure = isClosing ? closed.closure(of: life.order.channel, on: life.move.path) : nil
-        let text = "LEAK: moving \(move), less passed the protected path than was sent"
-        effects.append(.announce(Announcement(kind: .leak, text: text + (closure.map { "; \($0.words)" } ?? ""))))
+        let closure = isClosing ? closed.closure(of: life.order.channel, on: path) : nil
+        effects.append(.announce(.leaked(vmName: vmName, path, closing: closure)))
     }
 
     private mutating func decide(at instant: Instant, identifier: String, effects: inout [Effect]) {
         prune(at: instant)
         let snapshot = snapshot(at: instant)
         let twice = snapshot.runningTwice(policy: policy)
-        for one in twice {
-            announce(.twice, about: "two of \(one.vm)", ifChanged: one.words, text: one.words, effects: &effects)
+        announceOnly(twice.map { .runningTwice($0) }, effects: &effects) {
+            if case .runningTwice = $0 { true } else { false }
         }
-        for subject in announced.keys
-        where subject.hasPrefix("two of ") && !twice.contains(where: { subject == "two of \($0.vm)" }) {
-            announced[subject] = nil
+        announceOnly(doubts.map { .doubted($0) }, effects: &effects) {
+            if case .claims = $0 { true } else { false }
         }
-        tellDoubts(effects: &effects)
         guard policy.mode != .off else {
-            tell(snapshot.judgements(policy: policy), effects: &effects)
+            for judgement in snapshot.judgements(policy: policy) { announce(.judged(judgement), effects: &effects) }
             return
         }
         let plan = planning(snapshot)
-        tell(plan.judgements, effects: &effects)
-        for refusal in plan.refusals {
-            let what =
-                refusal.vmName.map { "\($0) stays on \(refusal.host)" } ?? "\(refusal.host) is not relieved further"
-            announce(
-                .refusal,
-                about: what,
-                ifChanged: String(refusal.reason.filter { !$0.isNumber }),
-                text: "\(what): \(refusal.reason)",
-                effects: &effects
-            )
+        for judgement in plan.judgements { announce(.judged(judgement), effects: &effects) }
+        for one in plan.refusals {
+            announce(.refused(host: one.host, vm: one.vm, vmName: one.vmName, one.reason), effects: &effects)
         }
         // Later waves are planned again from what really happened.
         let moves = plan.moves.filter { $0.wave == 0 }
         guard policy.mode == .automatic else {
-            recommend(moves, effects: &effects)
+            let intent: ControllerNews.Intent = policy.mode == .manual ? .recommends : .wouldOrder
+            announceOnly(moves.map { $0.news(intent) }, effects: &effects) {
+                if case .move = $0 { true } else { false }
+            }
             return
         }
+        order(moves, by: snapshot, at: instant, identifier: identifier, effects: &effects)
+    }
+
+    private mutating func order(
+        _ moves: [PlannedMove],
+        by snapshot: FleetSnapshot,
+        at instant: Instant,
+        identifier: String,
+        effects: inout [Effect]
+    ) {
+        guard !moves.isEmpty else { return }
         let choice = ChannelChoice(snapshot, policy: policy)
         for (index, move) in moves.enumerated() {
             let path = Path(source: move.source, target: move.target)
             guard let channel = choice.channel(on: path) else {
-                let text = "\(move.vmName) stays on \(move.source): \(choice.reasonForNone(on: path))"
-                announce(.refusal, about: "channel for \(move.vm)", ifChanged: text, text: text, effects: &effects)
+                let reason = choice.reasonForNone(on: path)
+                announce(.noChannel(vm: move.vm, vmName: move.vmName, reason), effects: &effects)
                 continue
             }
-            announced["channel for \(move.vm)"] = nil
+            announced[.channel(move.vm)] = nil
             let order = MigrationOrder(
                 move,
                 id: OrderID("\(identifier)-\(index + 1)"),
@@ -305,80 +289,37 @@ public struct ControllerCore: Sendable {
             // Known from now on, so that the next decision counts it even before the ledger shows it.
             orders[order.id] = OrderLife(order)
             effects.append(.submit(order))
-            effects.append(.announce(Announcement(kind: .move, text: "move \(Self.words(move))")))
+            announce(move.news(.orders), effects: &effects)
         }
     }
 
-    private mutating func tell(_ judgements: [Judgement], effects: inout [Effect]) {
-        for judgement in judgements {
-            announce(
-                judgement.verdict == .distrusted ? .distrust : .judgement,
-                about: "host \(judgement.host)",
-                // Figures change with each sample, and a host goes to and fro between light and calm: no news.
-                ifChanged: judgement.verdict.isAtEase ? "at ease" : judgement.verdict.rawValue,
-                text: "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)",
-                effects: &effects
-            )
-        }
-    }
+    /// Claims that one witness alone contradicts, in the order of the hosts.
+    public var doubts: [Doubt] { trust.doubts }
 
-    /// Claims that one witness alone contradicts, in words, in the order of the hosts.
-    public var doubts: [(host: HostName, words: String)] {
-        trust.doubts.map {
-            ($0.host, "\($0.host): \($0.words): one of the two is wrong; plans use the lower figure")
-        }
-    }
-
-    /// Says whose claims one witness alone contradicts: which of the two lies is for people to find out.
-    private mutating func tellDoubts(effects: inout [Effect]) {
-        let doubts = doubts
-        for subject in announced.keys
-        where subject.hasPrefix("claims of ") && !doubts.contains(where: { subject == "claims of \($0.host)" }) {
-            announced[subject] = nil
-        }
-        for doubt in doubts {
-            announce(
-                .distrust,
-                about: "claims of \(doubt.host)",
-                ifChanged: doubt.words.filter { !$0.isNumber },
-                text: doubt.words,
-                effects: &effects
-            )
-        }
-    }
-
-    /// Says what would be moved, once for as long as it stays the same.
-    private mutating func recommend(_ moves: [PlannedMove], effects: inout [Effect]) {
-        let subjects = Set(moves.map { "move of \($0.vm)" })
-        for subject in announced.keys where subject.hasPrefix("move of ") && !subjects.contains(subject) {
-            announced[subject] = nil
-        }
-        let verb = policy.mode == .manual ? "recommended: move" : "would move"
-        for move in moves {
-            announce(
-                .move,
-                about: "move of \(move.vm)",
-                ifChanged: move.target.rawValue,
-                text: "\(verb) \(Self.words(move))",
-                effects: &effects
-            )
-        }
-    }
-
-    private static func words(_ move: PlannedMove) -> String {
-        "\(move.vmName) from \(move.source) to \(move.target): \(move.reason)"
-    }
-
-    private mutating func announce(
-        _ kind: Announcement.Kind,
-        about subject: String,
-        ifChanged key: String,
-        text: String,
-        effects: inout [Effect]
+    /// Announces all news of some subjects, and forgets what was announced of other such subjects: should it come again,
+    /// it is news.
+    private mutating func announceOnly(
+        _ news: [ControllerNews],
+        effects: inout [Effect],
+        of isMeant: (NewsSubject) -> Bool
     ) {
-        guard announced[subject] != key else { return }
-        announced[subject] = key
-        effects.append(.announce(Announcement(kind: kind, text: text)))
+        let subjects = Set(news.compactMap(\.subject))
+        announced = announced.filter { !isMeant($0.key) || subjects.contains($0.key) }
+        for one in news { announce(one, effects: &effects) }
+    }
+
+    private mutating func announce(_ news: ControllerNews, effects: inout [Effect]) {
+        if let subject = news.subject {
+            if let earlier = announced[subject], news.repeats(earlier) { return }
+            announced[subject] = news
+        }
+        effects.append(.announce(news))
+    }
+}
+
+extension PlannedMove {
+    fileprivate func news(_ intent: ControllerNews.Intent) -> ControllerNews {
+        .planned(intent, vm: vm, vmName: vmName, Path(source: source, target: target), reason)
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Balancing
 public import Fleet
 
 /// How far an order has come, from everything the ledger says of it.

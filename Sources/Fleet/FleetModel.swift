@@ -89,7 +89,7 @@ public struct Host: Sendable, Equatable {
     /// VMs move only between hosts of the same group.
     public var group: String?
     /// Why no VM can come here, beside the host's mode; `nil`: it can.
-    public var isClosedBecause: String?
+    public var isClosedBecause: Obstacle?
     /// What the host's windows of samples say; `nil` where there is no history, then its figures are judged as they are.
     public var judgement: Judgement?
 
@@ -155,9 +155,9 @@ public struct VirtualMachine: Sendable, Equatable {
     public var storages: Set<String>
     public var networks: Set<String>
     /// Why it must not move now (pinned, just moved, ...); `nil`: it may.
-    public var staysBecause: String?
+    public var staysBecause: StayReason?
     /// Hosts that it must not go to now, and why (left lately, failed lately).
-    public var avoids: [HostName: String]
+    public var avoids: [HostName: Obstacle]
 
     public init(
         id: VMID,
@@ -170,8 +170,8 @@ public struct VirtualMachine: Sendable, Equatable {
         dirtyBytesPerSecond: Double? = nil,
         storages: Set<String> = [],
         networks: Set<String> = [],
-        staysBecause: String? = nil,
-        avoids: [HostName: String] = [:]
+        staysBecause: StayReason? = nil,
+        avoids: [HostName: Obstacle] = [:]
     ) {
         self.id = id
         self.name = name

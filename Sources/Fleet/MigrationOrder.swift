@@ -58,8 +58,10 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var latestBeginning: Instant { expires + .seconds(30) }
     /// Who asked: `controller` or `operator`.
     public var issuer: Issuer
-    /// Why, in words.
+    /// Why, as text.
     public var reason: String
+    /// The stable code of a plan's reason; `nil` where an operator gave the order, and in older records.
+    public var code: String?
     /// What the controller expects of it; `nil` for an operator's order.
     public var prediction: Prediction?
 
@@ -79,6 +81,7 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         expires: Instant,
         issuer: Issuer,
         reason: String,
+        code: String? = nil,
         prediction: Prediction? = nil
     ) {
         self.id = id
@@ -94,6 +97,7 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         self.expires = expires
         self.issuer = issuer
         self.reason = reason
+        self.code = code
         self.prediction = prediction
     }
 }
@@ -150,7 +154,8 @@ extension MigrationOrder {
             notBefore: issuedAt,
             expires: issuedAt + lifetime,
             issuer: issuer,
-            reason: move.reason,
+            reason: "\(move.reason)",
+            code: move.reason.code,
             prediction: move.prediction
         )
     }

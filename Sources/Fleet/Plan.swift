@@ -71,7 +71,7 @@ public struct PlannedMove: Sendable, Equatable {
     /// From 0.
     public var wave: Int
     public var purpose: Purpose
-    public var reason: String
+    public var reason: MoveReason
     public var prediction: Prediction
     public var memoryBytes: UInt64
     /// How long the migration is expected to take.
@@ -83,7 +83,7 @@ public struct PlannedMove: Sendable, Equatable {
         target: HostName,
         wave: Int = 0,
         purpose: Purpose = .contention,
-        reason: String,
+        reason: MoveReason,
         prediction: Prediction,
         memoryBytes: UInt64,
         seconds: Double
@@ -156,8 +156,8 @@ public struct Shortage: Sendable, Equatable {
     public var hosts: Int
     public var hostCores: Double
     public var hostMemoryBytes: UInt64
-    public var reason: String
-    public init(hosts: Int, hostCores: Double, hostMemoryBytes: UInt64, reason: String) {
+    public var reason: ShortageReason
+    public init(hosts: Int, hostCores: Double, hostMemoryBytes: UInt64, reason: ShortageReason) {
         self.hosts = hosts
         self.hostCores = hostCores
         self.hostMemoryBytes = hostMemoryBytes
@@ -165,8 +165,8 @@ public struct Shortage: Sendable, Equatable {
     }
 }
 
-/// What a host is to the balancer, with the reason in words.
-public struct Judgement: Sendable, Equatable {
+/// What a host is to the balancer, and why.
+public struct Judgement: Codable, Sendable, Hashable {
     public enum Verdict: String, Codable, Sendable {
         case overloaded, calm, light
         /// A move is under way or has just ended: its figures do not count yet.
@@ -181,8 +181,8 @@ public struct Judgement: Sendable, Equatable {
     }
     public var host: HostName
     public var verdict: Verdict
-    public var reason: String
-    public init(host: HostName, verdict: Verdict, reason: String) {
+    public var reason: JudgementReason
+    public init(host: HostName, verdict: Verdict, reason: JudgementReason) {
         self.host = host
         self.verdict = verdict
         self.reason = reason
@@ -195,8 +195,8 @@ public struct Refusal: Sendable, Equatable {
     /// `nil` where the reason holds for the whole host.
     public var vm: VMID?
     public var vmName: String?
-    public var reason: String
-    public init(host: HostName, vm: VMID? = nil, vmName: String? = nil, reason: String) {
+    public var reason: RefusalReason
+    public init(host: HostName, vm: VMID? = nil, vmName: String? = nil, reason: RefusalReason) {
         self.host = host
         self.vm = vm
         self.vmName = vmName

@@ -35,7 +35,7 @@ struct GanetiReader {
         var vcpus: Int
         var status: String
         var node: Int
-        var staysBecause: String?
+        var staysBecause: StayReason?
         var tags: [String]
         var line: Int
     }
@@ -166,10 +166,10 @@ struct GanetiReader {
     private static let local: Set = ["plain", "file"]
     private static let shared: Set = ["diskless", "sharedfile", "blockdev", "rbd", "ext", "gluster"]
 
-    private static func reasonToStay(template: String, autoBalance: String, secondary: String) -> String? {
-        if autoBalance == "N" { return "its auto balance is off" }
-        if template == "drbd" { return "its disks are mirrored to \(secondary) alone (drbd)" }
-        return local.contains(template) ? "its disks are local (\(template))" : nil
+    private static func reasonToStay(template: String, autoBalance: String, secondary: String) -> StayReason? {
+        if autoBalance == "N" { return .autoBalanceOff }
+        if template == "drbd" { return .mirroredDisks(to: secondary) }
+        return local.contains(template) ? .localDisks(template: template) : nil
     }
 
     // MARK: figures

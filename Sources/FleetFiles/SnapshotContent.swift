@@ -133,10 +133,10 @@ extension SnapshotContent.VMEntry {
         state = vm.state
         storages = vm.storages.isEmpty ? nil : vm.storages
         networks = vm.networks.isEmpty ? nil : vm.networks
-        staysBecause = vm.staysBecause
+        staysBecause = vm.staysBecause?.description
         avoids =
             vm.avoids.isEmpty
-            ? nil : Dictionary(vm.avoids.map { ($0.rawValue, $1) }, uniquingKeysWith: { first, _ in first })
+            ? nil : Dictionary(vm.avoids.map { ($0.rawValue, "\($1)") }, uniquingKeysWith: { first, _ in first })
     }
 
     var virtualMachine: VirtualMachine {
@@ -156,9 +156,9 @@ extension SnapshotContent.VMEntry {
             dirtyBytesPerSecond: dirtyBytesPerSecond,
             storages: storages ?? [],
             networks: networks ?? [],
-            staysBecause: staysBecause,
+            staysBecause: staysBecause.map { .stated($0) },
             avoids: Dictionary(
-                (avoids ?? [:]).map { (HostName($0), $1) },
+                (avoids ?? [:]).map { (HostName($0), .stated($1)) },
                 uniquingKeysWith: { first, _ in first }
             )
         )

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Balancing
 internal import Coordination
 internal import Fleet
 
@@ -57,7 +58,7 @@ struct RivalPlanning: Sendable {
                     vmName: vm.name,
                     source: source,
                     target: target,
-                    reason: rival.name,
+                    reason: MoveReason(.baseline(rival.name)),
                     prediction: Prediction(sourceBefore: 0, sourceAfter: 0, targetBefore: 0, targetAfter: 0),
                     memoryBytes: vm.memoryBytes,
                     seconds: 0

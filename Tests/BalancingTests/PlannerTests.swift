@@ -50,8 +50,12 @@ struct PlannerTests {
         #expect(plan.before.contendedHosts == 1 && plan.before.coresLacking > 3)
         #expect(plan.after.contendedHosts == 0)
         let move = try #require(plan.moves.first)
-        #expect(move.purpose == .contention && move.reason.contains("h1 is overloaded"))
-        #expect(move.reason.contains("gains") && move.reason.contains("s of migration"))
+        guard case .overload(HostName("h1"), let contention) = move.reason.cause else {
+            Issue.record("\(move.reason)")
+            return
+        }
+        #expect(move.purpose == .contention && contention == [.cpu(share: 1, allowed: 0.8, isForecast: false)])
+        #expect(move.reason.effect?.seconds == move.seconds && move.reason.effect?.worth != .partOfOthers)
     }
 
     @Test func theFirstLevelDoesOnlyWhatMustBe() {
@@ -70,7 +74,7 @@ struct PlannerTests {
         )
         #expect(plan.moves.isEmpty && plan.after.violations == 1)
         let refusal = try #require(plan.refusals.first { $0.vm == VMID("big") })
-        #expect(refusal.reason.contains("of memory free, 16 GiB needed"))
+        #expect(refusal.has(.memory(freeBytes: 4 << 30, neededBytes: 16 << 30, isMost: false), on: ["h2"]))
     }
 
     @Test func swapsBetweenFullHostsByWayOfAThird() throws {
@@ -118,7 +122,7 @@ struct PlannerTests {
         let down = model([host("h1", version: 8_000_000), host("h2", version: 7_000_000)], vms)
         let stuck = plan(down)
         #expect(stuck.moves.isEmpty)
-        #expect(stuck.refusals.contains { $0.reason.contains("older") })
+        #expect(stuck.refusals.contains { $0.has(.olderHypervisor, on: ["h2"]) })
     }
 
     @Test func makesNoMoreMovesThanAllowed() {
@@ -191,7 +195,7 @@ struct PlannerTests {
         #expect(plan.moves.first?.memoryBytes == 8 << 30)
         #expect(self.plan(fleet, PlanningPolicy(aggressiveness: 1)).moves.isEmpty, "nothing is kept in reserve")
         let hopeless = self.plan(fleet, PlanningPolicy(aggressiveness: 1, reserveHosts: 2))
-        #expect(hopeless.refusals.contains { $0.reason.contains("if its host failed") } && hopeless.shortage != nil)
+        #expect(hopeless.refusals.contains { $0.reason == .noRoomAfterFailure } && hopeless.shortage != nil)
     }
 
     @Test func saysHowManyHostsAreMissing() throws {
@@ -199,7 +203,8 @@ struct PlannerTests {
         let plan = plan(model([host("h1"), host("h2")], vms))
         let shortage = try #require(plan.shortage)
         // 40 cores are wanted, 2 × 12.8 are there under the threshold: 14.4 are missing, two hosts of 12.8.
-        #expect(shortage.hosts == 2 && shortage.reason.contains("14.40 cores"))
+        #expect(shortage.hosts == 2 && shortage.reason.code == "cpu-full")
+        #expect(abs(try #require(shortage.reason.cores) - 14.4) < 1e-9)
         #expect(!plan.refusals.isEmpty)
         let roomy = model([host("h1"), host("h2")], [vm("v", on: "h1")])
         #expect(self.plan(roomy, PlanningPolicy(reserveHosts: 1)).shortage == nil)
@@ -237,7 +242,7 @@ struct PlannerTests {
         )
         let choices = Planner().bestHosts(for: vm("new", on: "", cores: 2), in: fleet)
         #expect(choices.map(\.host.rawValue) == ["h2", "h1", "h3"])
-        #expect(choices[0].obstacle == nil && choices[2].obstacle?.contains("maintenance") == true)
+        #expect(choices[0].obstacle == nil && choices[2].obstacle == .hostMode(.maintenance))
         let huge = Planner().bestHosts(for: vm("huge", on: "", gibibytes: 60), in: fleet)
         #expect(huge[0].host == HostName("h2") && huge[1].obstacle != nil)
     }
@@ -250,15 +255,21 @@ struct PlannerTests {
 
     @Test func explainsWhoMovesAndWhoStays() {
         var pinned = vm("pinned", on: "h1")
-        pinned.staysBecause = "it is pinned"
+        pinned.staysBecause = .stated("it is pinned")
         let fleet = model([host("h1"), host("h2")], [pinned] + (1...8).map { vm("v\($0)", on: "h1", cores: 2) })
         let planner = Planner()
         let plan = planner.plan(for: fleet)
-        #expect(planner.explain(vm: VMID("pinned"), in: fleet, plan: plan).contains { $0.contains("it is pinned") })
+        let pinnedOne = planner.explain(vm: VMID("pinned"), in: fleet, plan: plan)
+        #expect(pinnedOne.contains(.stays(.stays(.stated("it is pinned")), isAfterMoves: true)))
         let moved = plan.moves[0]
-        #expect(planner.explain(vm: moved.vm, in: fleet, plan: plan).contains { $0.contains("it moves to h2") })
+        let h2 = HostName("h2")
         #expect(
-            planner.explain(host: HostName("h1"), in: fleet, plan: plan).contains { $0.contains("leaves it for h2") }
+            planner.explain(vm: moved.vm, in: fleet, plan: plan)
+                .contains(.moves(to: h2, wave: moved.wave, moved.purpose, moved.reason))
+        )
+        #expect(
+            planner.explain(host: HostName("h1"), in: fleet, plan: plan)
+                .contains(.leaves(vm: moved.vmName, to: h2, moved.reason))
         )
         #expect(planner.explain(vm: VMID("nobody"), in: fleet, plan: plan).isEmpty)
     }

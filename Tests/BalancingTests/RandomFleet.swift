@@ -78,7 +78,7 @@ struct RandomFleet {
             vcpus: Int.random(in: 1...4, using: &random),
             state: Int.random(in: 0...15, using: &random) == 0 ? .paused : .running,
             networks: Int.random(in: 0...9, using: &random) == 0 ? ["dmz"] : ["lan"],
-            staysBecause: Int.random(in: 0...15, using: &random) == 0 ? "pinned" : nil
+            staysBecause: Int.random(in: 0...15, using: &random) == 0 ? .stated("pinned") : nil
         )
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Fleet
 
 let mebibyte: UInt64 = 1 << 20
@@ -74,4 +75,12 @@ func move(_ vm: String, _ source: String, _ target: String) -> Move {
 
 extension Instant {
     static func second(_ second: Int) -> Instant { Instant(milliseconds: Int64(second) * 1000) }
+}
+
+extension Refusal {
+    /// Whether the obstacle is what keeps the VM from these hosts.
+    func has(_ obstacle: Obstacle, on hosts: [String]) -> Bool {
+        guard case .noTarget(let obstacles) = reason else { return false }
+        return obstacles.contains(HostsObstacle(hosts.map { HostName($0) }, obstacle))
+    }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Coordination
 import Fleet
 import Testing
@@ -7,7 +8,7 @@ import Testing
 struct ClaimedFleet {
     var core: ControllerCore
     var second = 0
-    var announced: [ControllerCore.Announcement] = []
+    var announced: [ControllerNews] = []
     let names: [HostName]
     /// What the first host says in place of the truth.
     var lie: (inout LoadSample) -> Void = { _ in }
@@ -82,8 +83,14 @@ struct ClaimedFleet {
         }
     }
 
-    var verdict: String? { core.snapshot(at: .second(second)).distrusted[liar] }
-    var grave: [String] { announced.filter { $0.kind == .distrust }.map(\.text) }
+    /// What contradicts the liar, if it is not believed.
+    var verdict: [Contradiction]? { core.snapshot(at: .second(second)).distrusted[liar] }
+    var grave: [ControllerNews] { announced.filter { $0.kind == .distrust } }
+    /// Those that say that the liar is not believed.
+    var distrust: [ControllerNews] {
+        grave.filter { if case .judged(let judgement) = $0 { judgement.host == liar } else { false } }
+    }
+    var doubted: [Doubt] { announced.compactMap { if case .doubted(let doubt) = $0 { doubt } else { nil } } }
     /// The liar's figures as plans have them.
     var planned: LoadSample? { core.snapshot(at: .second(second)).hosts.first { $0.name == liar }?.latest }
 }
@@ -93,14 +100,14 @@ struct ClaimTests {
     struct Lie: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var tell: @Sendable (inout LoadSample) -> Void
-        var words: String
+        var contradiction: @Sendable ([HostName]) -> Contradiction
     }
 
     static let lies: [Lie] = [
         Lie(
             testDescription: "cores",
             tell: { $0.cpu?.capacityCores = 32 },
-            words: "claims 32.0 CPU cores; its libvirt"
+            contradiction: { .moreThanShown(claimed: .cores(32), shown: .cores(8), witnesses: $0) }
         ),
         Lie(
             testDescription: "memory",
@@ -108,18 +115,28 @@ struct ClaimTests {
                 $0.memory?.totalBytes *= 2
                 $0.memory?.usedBytes += ClaimedFleet.total
             },
-            words: "claims 65536 MiB of memory; its libvirt"
+            contradiction: {
+                .moreThanShown(
+                    claimed: .memory(mebibytes: 65536),
+                    shown: .memory(mebibytes: 32768),
+                    witnesses: $0
+                )
+            }
         ),
         Lie(
             testDescription: "memory available",
             tell: { $0.memory = MemoryLoad(totalBytes: 32 << 30, usedBytes: 2 << 30, availableBytes: 30 << 30) },
-            words: "claims 30720 MiB of memory available; its libvirt"
+            contradiction: { .moreAvailable(mebibytes: 30720, shownMebibytes: 26470, witnesses: $0) }
         ),
-        Lie(testDescription: "no VM", tell: { $0.vms = [] }, words: "says nothing of VM vm-h1"),
+        Lie(
+            testDescription: "no VM",
+            tell: { $0.vms = [] },
+            contradiction: { .hiddenVM(VMID("vm-h1"), witnesses: $0) }
+        ),
         Lie(
             testDescription: "a VM too many",
             tell: { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) },
-            words: "claims to run VM vm-nowhere, which its libvirt does not show"
+            contradiction: { .unseenVM(name: "vm-nowhere", witnesses: $0) }
         ),
     ]
 
@@ -130,9 +147,9 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.isEmpty)
         fleet.lie = lie.tell
         fleet.run(120)
-        #expect(fleet.verdict?.contains(lie.words) == true, "\(fleet.verdict ?? "believed")")
-        #expect(fleet.verdict?.contains("to h2 and h3 and h4") == true)
-        #expect(fleet.grave.count == 1 && fleet.grave[0].hasPrefix("h1 is distrusted: it"), "\(fleet.grave)")
+        let witnesses = Array(fleet.names.dropFirst())
+        #expect(fleet.verdict?.contains(lie.contradiction(witnesses)) == true, "\(fleet.verdict ?? [])")
+        #expect(fleet.grave.count == 1 && fleet.distrust.count == 1, "\(fleet.grave)")
         fleet.lie = { _ in }
         fleet.run(240)
         #expect(fleet.verdict != nil, "not forgiven at once")
@@ -168,9 +185,9 @@ struct ClaimTests {
         fleet.lie = { $0.cpu?.capacityCores = 32 }
         fleet.run(180)
         #expect(fleet.verdict == nil)
-        #expect(
-            fleet.grave.count == 1 && fleet.grave[0].contains("one of the two is wrong; plans use the lower figure")
-        )
+        let contradiction = Self.lies[0].contradiction([HostName("h2")])
+        #expect(fleet.core.doubts == fleet.doubted && fleet.grave.count == 1, "\(fleet.grave)")
+        #expect(fleet.doubted.map(\.contradictions) == [[contradiction]] && fleet.doubted[0].host == fleet.liar)
         #expect(fleet.planned?.cpu?.capacityCores == 8)
     }
 
@@ -198,7 +215,7 @@ struct ClaimTests {
             return seen
         }
         fleet.run(120)
-        #expect(fleet.verdict?.contains("to h3 and h4") == true)
+        #expect(fleet.verdict == [Self.lies[0].contradiction([HostName("h3"), HostName("h4")])])
     }
 
     /// As agents do it: each asks one other host every half minute, in turns, and repeats what it saw for five minutes.
@@ -209,10 +226,11 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.isEmpty, "\(fleet.grave)")
         fleet.lie = lie.tell
         fleet.run(300)
-        #expect(fleet.verdict?.contains(lie.words) == true, "\(fleet.verdict ?? "believed")")
+        let code = lie.contradiction([]).code
+        #expect(fleet.verdict?.contains { $0.code == code } == true, "\(fleet.verdict ?? [])")
         fleet.lie = { _ in }
         fleet.run(900)
-        #expect(fleet.verdict == nil && fleet.grave.count { $0.hasPrefix("h1 is distrusted") } == 1, "\(fleet.grave)")
+        #expect(fleet.verdict == nil && fleet.distrust.count == 1, "\(fleet.grave)")
     }
 
     @Test func whatWasEnrolledConvictsWithoutWitnesses() {
@@ -220,7 +238,7 @@ struct ClaimTests {
         fleet.testimony = { _, _ in nil }
         _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 4, memoryBytes: 64 << 30)]))
         fleet.run(60)
-        #expect(fleet.verdict == "it claims 8.0 CPU cores; enrolled were 4.0 CPU cores")
+        #expect(fleet.verdict == [.moreThanEnrolled(claimed: .cores(8), enrolled: .cores(4))])
         _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 8, memoryBytes: 64 << 30)]))
         fleet.run(400)
         #expect(fleet.verdict == nil)
@@ -242,7 +260,7 @@ struct ClaimTests {
     }
 
     @Test func whatIsSaidOfHostsThatSayNothingThemselvesIsNotKept() {
-        func verdict(decides: Bool) -> String? {
+        func verdict(decides: Bool) -> [Contradiction]? {
             var core = inControl(Policy())
             let ghost = HostName("ghost")
             func sample(_ host: HostName, _ second: Int, cores: Double) -> LoadSample {
@@ -273,23 +291,23 @@ struct ClaimTests {
     }
 
     @Test func aHostThatContradictsItselfIsNotBelieved() {
-        for (lie, words) in [
+        for (lie, code) in [
             (
                 {
                     $0.cpu = CPULoad(capacityCores: 8, busyCores: 0); $0.vms?[0].cpuCores = 6
-                }, "its VMs alone use 6.0"
+                }, "vms-use-more"
             ),
             (
                 {
                     $0.memory?.availableBytes = 31 << 30; $0.memory?.usedBytes = 20 << 30
-                }, "does not add up"
+                }, "memory-does-not-add-up"
             ),
         ] as [((inout LoadSample) -> Void, String)] {
             var fleet = ClaimedFleet(hosts: 2)
             fleet.testimony = { _, _ in nil }
             fleet.lie = lie
             fleet.run(60)
-            #expect(fleet.verdict?.contains(words) == true)
+            #expect(fleet.verdict?.contains { $0.code == code } == true)
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Coordination
 import Fleet
 import Testing
@@ -176,8 +177,11 @@ struct ClosedChannelTests {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         let effects = core.handle(.report(report("h1", 9, leak), at: .second(10)))
-        let leaks = effects.compactMap { if case .announce(let one) = $0, one.kind == .leak { one.text } else { nil } }
-        #expect(leaks.count == 1 && leaks[0].contains("'evenkeel clear h1 h2 --channel ipsec' opens it"))
+        let leaks = effects.compactMap { effect -> ControllerNews? in
+            if case .announce(let news) = effect, news.kind == .leak { news } else { nil }
+        }
+        let closure = core.closed.closures.first
+        #expect(closure?.order == order.id && leaks == [.leaked(vmName: order.vmName, path, closing: closure)])
         _ = core.handle(.tick(at: .second(400_000), identifier: "d"))
         #expect(core.orders.isEmpty, "the order is forgotten, the leak is not")
         #expect(core.snapshot(at: .second(400_000)).closedChannels == [ClosedChannel(HostPair(path), .ipsec)])

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import Coordination
+import Balancing
 import Fleet
 import Testing
+
+@testable import Coordination
 
 struct ControllerCoreTests {
     @Test func overloadThatLastsLeadsToOneOrder() throws {
@@ -106,29 +108,64 @@ struct ControllerCoreTests {
             effects += core.handle(.tick(at: .second(second), identifier: "d\(second)"))
         }
         let spoken = effects.compactMap { if case .announce(let one) = $0 { one } else { nil } }
-        let moves = spoken.filter { $0.kind == .move }.map { String($0.text.prefix(20)) }
+        let intents = spoken.compactMap { news -> ControllerNews.Intent? in
+            guard case .planned(let intent, let vm, _, Path(source: h1, target: h2), _) = news, vm == order.vm
+            else { return nil }
+            return intent
+        }
         switch mode {
-        case .off: #expect(moves.isEmpty)
-        case .advise: #expect(moves == ["would move vm1 from "], "once, not with every decision")
-        case .manual: #expect(moves == ["recommended: move vm"])
-        case .automatic: #expect(moves == ["move vm1 from h1 to "])
+        case .off: #expect(intents.isEmpty)
+        case .advise: #expect(intents == [.wouldOrder], "once, not with every decision")
+        case .manual: #expect(intents == [.recommends])
+        case .automatic: #expect(intents == [.orders])
         }
         #expect(submitted(effects).count == (mode == .automatic ? 1 : 0))
-        #expect(spoken.contains { $0.text.hasPrefix("h1 is overloaded") }, "hosts are judged in every mode")
+        #expect(spoken.count { $0.isOverload(of: h1) } == 1, "hosts are judged in every mode")
     }
 
     @Test func aVerdictIsAnnouncedOnceAndARefusalOnce() {
         var core = inControl(Policy())
-        var spoken: [String] = []
+        var spoken: [ControllerNews] = []
         for second in stride(from: 5, through: 60, by: 5) {
             feed(&core, at: second, targetCPU: 3)
             for effect in core.handle(.tick(at: .second(second), identifier: "d\(second)")) {
-                if case .announce(let announcement) = effect { spoken.append(announcement.text) }
+                if case .announce(let news) = effect { spoken.append(news) }
             }
         }
-        #expect(spoken.count { $0.hasPrefix("h1 is overloaded") } == 1)
-        let refusals = spoken.filter { $0.hasPrefix("vm1 stays on h1") }.map { $0.filter { !$0.isNumber } }
+        #expect(spoken.count { $0.isOverload(of: h1) } == 1)
+        let refusals = spoken.compactMap { news -> [String]? in
+            guard case .refused(h1, order.vm, _, let reason) = news else { return nil }
+            return [reason.code] + reason.obstacleCodes
+        }
         #expect(!refusals.isEmpty && Set(refusals).count == refusals.count, "each reason once")
+    }
+
+    @Test func `figures that change are no news, another verdict, obstacle or target is`() {
+        func refused(_ obstacles: [Obstacle]) -> ControllerNews {
+            let reason = RefusalReason.noTarget(obstacles.map { HostsObstacle([h2], $0) })
+            return .refused(host: h1, vm: order.vm, vmName: "vm1", reason)
+        }
+        func judged(_ verdict: Judgement.Verdict, cpu: Double) -> ControllerNews {
+            .judged(Judgement(host: h1, verdict: verdict, reason: .load(cpu: cpu, memory: 0.5, signs: [])))
+        }
+        func planned(to target: HostName, _ gain: Double) -> ControllerNews {
+            let cause = MoveReason.Cause.overload(h1, [.cpu(share: gain, allowed: 0.8, isForecast: false)])
+            return .planned(
+                .recommends,
+                vm: order.vm,
+                vmName: "vm1",
+                Path(source: h1, target: target),
+                MoveReason(cause)
+            )
+        }
+        func overload(_ share: Double) -> Obstacle { .cpuOverload(share: share, isLeast: false) }
+        #expect(refused([overload(0.9)]).repeats(refused([overload(0.95)])))
+        #expect(!refused([overload(0.9)]).repeats(refused([.noGain])))
+        #expect(!refused([overload(0.9)]).repeats(refused([overload(0.9), .noGain])))
+        #expect(judged(.light, cpu: 0.1).repeats(judged(.calm, cpu: 0.7)), "both are at ease")
+        #expect(!judged(.overloaded, cpu: 0.9).repeats(judged(.calm, cpu: 0.7)))
+        #expect(planned(to: h2, 0.9).repeats(planned(to: h2, 0.95)))
+        #expect(!planned(to: h2, 0.9).repeats(planned(to: HostName("h3"), 0.9)))
     }
 
     private func feed(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 0.5) {
@@ -170,5 +207,12 @@ struct OrderLifeTests {
             #expect(changed == counts, why)
         }
         #expect(life.stage == .failed && life.changedAt == .second(5))
+    }
+}
+
+extension ControllerNews {
+    fileprivate func isOverload(of host: HostName) -> Bool {
+        guard case .judged(let judgement) = self else { return false }
+        return judgement.host == host && judgement.verdict == .overloaded
     }
 }

@@ -50,6 +50,22 @@ struct PlanCommandTests {
         let moves = try #require(plan["moves"] as? [[String: Any]])
         #expect(moves.count == 1 && moves[0]["source"] as? String == "h1" && moves[0]["target"] as? String == "h2")
         #expect(plan["strategy"] as? String == "push")
+        #expect(moves[0]["code"] as? String == "overload")
+        #expect((moves[0]["reason"] as? String)?.hasPrefix("h1 is overloaded") == true)
+        let hosts = try #require(plan["hosts"] as? [[String: Any]])
+        #expect(hosts.map { $0["code"] as? String } == ["contention", "load"])
+        #expect((hosts[0]["before"] as? [String: Any])?.keys.contains("vcpusPerCPU") == true)
+        let calm = try await object(["plan", "--snapshot", "FILE", "--aggressiveness", "1", "--json"])
+        #expect(calm["emptyCode"] as? String == "overload-is-left")
+        #expect(calm["emptyBecause"] as? String == "aggressiveness 1 leaves overload as it is")
+        let refusals = try #require(calm["refusals"] as? [[String: Any]])
+        #expect(refusals.allSatisfy { $0["code"] as? String == "no-target" } && refusals.count == 2)
+        #expect(refusals.allSatisfy { $0["obstacles"] as? [String] == ["only-necessary-moves"] })
+    }
+
+    private func object(_ arguments: [String]) async throws -> [String: Any] {
+        let output = try await evenkeel(arguments).standardOutput
+        return try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
     }
 
     @Test func explainsAVMAndAHost() async throws {
@@ -57,6 +73,9 @@ struct PlanCommandTests {
         #expect(vm.succeeded && vm.standardOutput.contains("web-2 is on h1"))
         let host = try await evenkeel(["explain", "h1", "--snapshot", "FILE"])
         #expect(host.succeeded && host.standardOutput.contains("h1 is overloaded"))
+        let answer = try await object(["explain", "h1", "--snapshot", "FILE", "--json"])
+        #expect((answer["lines"] as? [String])?.first == "h1 is overloaded: CPU 88 %, 80 % allowed")
+        #expect(answer["codes"] as? [String] == ["contention", "overload"])
         let nobody = try await evenkeel(["explain", "web-3", "--snapshot", "FILE"])
         #expect(!nobody.succeeded && nobody.standardError.contains("web-"))
     }
@@ -66,6 +85,11 @@ struct PlanCommandTests {
         #expect(result.succeeded && result.standardOutput.contains("h2"))
         let huge = try await evenkeel(["place", "--cores", "2", "--memory", "400G", "--snapshot", "FILE"])
         #expect(!huge.succeeded && huge.standardOutput.contains("of memory free"))
+        let place = ["place", "--cores", "2", "--memory", "400G", "--snapshot", "FILE", "--json"]
+        let output = try await evenkeel(place).standardOutput
+        let choices = try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [[String: Any]])
+        #expect(choices.count == 2 && choices.allSatisfy { $0["code"] as? String == "memory" })
+        #expect(choices.allSatisfy { ($0["obstacle"] as? String)?.hasSuffix("400 GiB needed") == true })
     }
 
     @Test func refusesBadInputWithTheLine() async throws {

@@ -32,7 +32,7 @@ struct GanetiClusterTests {
         #expect(model.hosts[0].capacity.cpuCores == 16 && model.hosts[2].capacity.cpuCores == 16)
         let vm = try #require(model.vms.first)
         #expect(vm.demand.cpuCores == 8 && vm.demand.memoryBytes == 16 << 30 && vm.vcpus == 4)
-        #expect(model.vms[2].staysBecause?.contains("local") == true)
+        #expect(model.vms[2].staysBecause == .localDisks(template: "plain"))
         #expect(model.vms[3].state == .shutOff && model.vms[3].demand.memoryBytes == 0)
         #expect(model.rules == [PlacementRule(name: "web:1", kind: .apart, vms: [VMID("vm-1"), VMID("vm-2")])])
     }

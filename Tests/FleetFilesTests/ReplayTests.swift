@@ -80,7 +80,7 @@ struct ReplayTests {
         #expect(replay.differenceCount == lines.count - 1 && replay.differences.map(\.event) == Array(1...10))
     }
 
-    private let said = "{\"announce\":{\"_0\":{\"kind\":\"control\",\"text\":\"never said\"}}}"
+    private let said = "{\"announce\":{\"_0\":{\"inControl\":{\"hosts\":0,\"orders\":0}}}}"
 }
 
 struct PolicyTrialTests {

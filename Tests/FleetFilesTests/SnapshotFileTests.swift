@@ -31,7 +31,7 @@ struct SnapshotFileTests {
     @Test func readsAndWrites() throws {
         let file = try SnapshotFile.read(Data(Self.text.utf8), name: "f")
         #expect(file.model.hosts.map(\.mode) == [.active, .maintenance] && file.model.hosts[0].cpus == 16)
-        #expect(file.model.vms[0].peakCores == 3 && file.model.vms[1].avoids == [HostName("h2"): "left it"])
+        #expect(file.model.vms[0].peakCores == 3 && file.model.vms[1].avoids == [HostName("h2"): .stated("left it")])
         #expect(file.model.rules.first?.kind == .apart)
         let path = Path(source: HostName("h1"), target: HostName("h2"))
         #expect(file.model.bandwidths == [path: 1e8] && file.model.closedPaths == [path])

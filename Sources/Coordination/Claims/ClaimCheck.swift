@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Fleet
 
 /// Holds what a host claims of itself in its samples against its hardware as enrolled, against what its libvirt showed
@@ -25,10 +26,10 @@ struct ClaimCheck {
 
     /// What became of one host's claims.
     struct Result: Sendable, Equatable {
-        /// Contradicted beyond doubt, in words.
-        var contradictions: [String] = []
-        /// Contradicted by a single witness, in words.
-        var doubts: [String] = []
+        /// Contradicted beyond doubt.
+        var contradictions: [Contradiction] = []
+        /// Contradicted by a single witness.
+        var doubts: [Contradiction] = []
         /// No plan reckons with more than this.
         var ceiling = Ceiling()
         /// VMs that it claims to run and that no witness was shown.
@@ -83,12 +84,12 @@ struct ClaimCheck {
     // MARK: figures
 
     private mutating func checkFigures() {
-        hold("CPU cores", enrolled: hardware?.cpus.map { Double($0) }, seen: { Double($0.cpus) }) {
+        hold({ .cores($0) }, enrolled: hardware?.cpus.map { Double($0) }, seen: { Double($0.cpus) }) {
             finite($0.cpu?.capacityCores)
         }
         result.ceiling.cores = ceiling(hardware?.cpus.map { Double($0) }) { Double($0.cpus) }
         let enrolled = hardware?.memoryBytes.map { Double($0) }
-        hold("memory", enrolled: enrolled, seen: { Double($0.memoryBytes) }) {
+        hold({ .memory(mebibytes: Self.mebibytes($0)) }, enrolled: enrolled, seen: { Double($0.memoryBytes) }) {
             $0.memory.map { Double($0.totalBytes) }
         }
         result.ceiling.totalBytes = ceiling(enrolled) { Double($0.memoryBytes) }.map(Self.bytes)
@@ -120,8 +121,7 @@ struct ClaimCheck {
         let claim = against.values.map(\.claim).min() ?? 0
         let most = against.values.map(\.most).max() ?? 0
         settle(against: against.keys.sorted(), for: supporters) {
-            "it claims \(Self.mebibytes(claim)) MiB of memory available; its libvirt showed at most "
-                + "\(Self.mebibytes(most)) MiB to \($0), margin included"
+            .moreAvailable(mebibytes: Self.mebibytes(claim), shownMebibytes: Self.mebibytes(most), witnesses: $0)
         }
     }
 
@@ -135,7 +135,7 @@ struct ClaimCheck {
 
     /// Holds what every sample of the last minute claims against hardware as it was seen and enrolled.
     private mutating func hold(
-        _ what: String,
+        _ amount: (Double) -> Contradiction.Amount,
         enrolled: Double?,
         seen: (PeerSighting) -> Double,
         claim figure: (LoadSample) -> Double?
@@ -143,28 +143,28 @@ struct ClaimCheck {
         let recent = samples(around: newest.at)
         let claims = recent.compactMap(figure)
         guard let claim = claims.min(), claims.count == recent.count, claims.count > 1 else { return }
-        func amount(_ figure: Double) -> String {
-            what == "CPU cores" ? "\(Self.rounded(figure)) \(what)" : "\(Self.mebibytes(figure)) MiB of \(what)"
-        }
         if let enrolled, claim > enrolled {
-            result.contradictions.append("it claims \(amount(claim)); enrolled were \(amount(enrolled))")
+            result.contradictions.append(.moreThanEnrolled(claimed: amount(claim), enrolled: amount(enrolled)))
         }
         let shown = sightings.compactMapValues { $0.map(seen).max() }
         let against = shown.filter { claim > $0.value }
         let most = against.values.max() ?? 0
         settle(against: against.keys.sorted(), for: shown.count - against.count) {
-            "it claims \(amount(claim)); its libvirt showed at most \(amount(most)) to \($0)"
+            .moreThanShown(claimed: amount(claim), shown: amount(most), witnesses: $0)
         }
     }
 
     /// Two witnesses convict if they outnumber those who support the claim; one alone makes it doubtful.
-    private mutating func settle(against: [HostName], for supporters: Int, words: (String) -> String) {
+    private mutating func settle(
+        against: [HostName],
+        for supporters: Int,
+        contradiction: ([HostName]) -> Contradiction
+    ) {
         guard !against.isEmpty else { return }
-        let names = against.map(\.rawValue).joined(separator: " and ")
         if against.count >= 2, against.count > supporters {
-            result.contradictions.append(words(names))
+            result.contradictions.append(contradiction(against))
         } else if supporters == 0 {
-            result.doubts.append(words(names))
+            result.doubts.append(contradiction(against))
         }
     }
 
@@ -191,13 +191,13 @@ struct ClaimCheck {
             let name = newest.vms?.first { $0.id == one }?.name ?? one.rawValue
             // Nobody supports it: a phantom is what no witness at all was shown.
             settle(against: phantoms.keys.sorted(), for: 0) {
-                "it claims to run VM \(name), which its libvirt does not show to \($0)"
+                .unseenVM(name: name, witnesses: $0)
             }
         }
         guard let one = hidden.values.flatMap(\.self).min() else { return }
         let against = hidden.filter { $0.value.contains(one) }.keys.sorted()
         settle(against: against, for: supporters + hidden.count - against.count) {
-            "it says nothing of VM \(one), which its libvirt shows to \($0)"
+            .hiddenVM(one, witnesses: $0)
         }
     }
 
@@ -216,8 +216,11 @@ struct ClaimCheck {
             return available > total || used + available > total + margin
         }), let memory = newest.memory {
             result.contradictions.append(
-                "it claims \(memory.usedBytes >> 20) MiB used and \(memory.availableBytes >> 20) MiB available of "
-                    + "\(memory.totalBytes >> 20) MiB, which does not add up"
+                .memoryDoesNotAddUp(
+                    usedMebibytes: memory.usedBytes >> 20,
+                    availableMebibytes: memory.availableBytes >> 20,
+                    totalMebibytes: memory.totalBytes >> 20
+                )
             )
         }
         if always({ sample in
@@ -225,8 +228,7 @@ struct ClaimCheck {
             return Self.cores(vms) > busy * (1 + Self.ownMarginShare) + 1
         }) {
             result.contradictions.append(
-                "it claims \(Self.rounded(newest.cpu?.busyCores ?? 0)) busy CPU cores; its VMs alone use "
-                    + "\(Self.rounded(Self.cores(newest.vms ?? [])))"
+                .vmsUseMore(busyCores: newest.cpu?.busyCores ?? 0, vmCores: Self.cores(newest.vms ?? []))
             )
         }
     }
@@ -242,8 +244,6 @@ struct ClaimCheck {
 
     private static func bytes(_ figure: Double) -> UInt64 { UInt64(min(max(0, figure), 1e18)) }
     private static func mebibytes(_ figure: Double) -> UInt64 { bytes(figure) >> 20 }
-    /// With one decimal.
-    private static func rounded(_ figure: Double) -> Double { (min(figure, 1e12) * 10).rounded() / 10 }
 }
 
 /// A figure that can be reckoned with.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Fleet
 
 /// Which hosts' claims are believed, from their samples, their enrolled hardware and what other hosts were shown.
@@ -14,7 +15,7 @@ struct Trust: Sendable {
     private struct Standing: Sendable {
         var result = ClaimCheck.Result()
         /// When it was last contradicted, and how; `nil`: it is believed.
-        var distrust: (since: Instant, words: String)?
+        var distrust: (since: Instant, contradictions: [Contradiction])?
     }
 
     /// `probation`: how long a host must go uncontradicted to be believed again.
@@ -34,7 +35,7 @@ struct Trust: Sendable {
         var standing = standings[sample.host] ?? Standing()
         standing.result = check.result
         if !check.result.contradictions.isEmpty {
-            standing.distrust = (instant, check.result.contradictions.joined(separator: "; "))
+            standing.distrust = (instant, check.result.contradictions)
         } else if let since = standing.distrust?.since {
             if instant - since >= probation { standing.distrust = nil }
             // The controller's clock was set back: the probation begins anew.
@@ -66,13 +67,13 @@ struct Trust: Sendable {
     func isDistrusted(_ host: HostName) -> Bool { standings[host]?.distrust != nil }
 
     /// Hosts that are not believed, and why.
-    var distrusted: [HostName: String] { standings.compactMapValues { $0.distrust?.words } }
+    var distrusted: [HostName: [Contradiction]] { standings.compactMapValues { $0.distrust?.contradictions } }
 
-    /// Claims that one witness alone contradicts, in words, in the order of the hosts.
-    var doubts: [(host: HostName, words: String)] {
+    /// Claims that one witness alone contradicts, in the order of the hosts.
+    var doubts: [Doubt] {
         standings.keys.sorted().compactMap { host in
             guard let doubts = standings[host]?.result.doubts, !doubts.isEmpty, !isDistrusted(host) else { return nil }
-            return (host, doubts.joined(separator: "; "))
+            return Doubt(host: host, contradictions: doubts)
         }
     }
 

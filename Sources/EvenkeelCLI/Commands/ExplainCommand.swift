@@ -34,6 +34,8 @@ struct ExplainCommand: AsyncParsableCommand {
         var kind: String
         var name: String
         var lines: [String]
+        /// Of each line.
+        var codes: [String]
     }
 
     func run() async throws {
@@ -41,15 +43,18 @@ struct ExplainCommand: AsyncParsableCommand {
         let meaning = try FleetNames.meaning(of: name, in: fleet.model, kind: vm ? .vm : host ? .host : nil)
         let search = PlanSearch(fleet, planning)
         let plan = search.plan(for: &fleet)
-        let answer: Answer
-        switch meaning {
-        case .vm(let id):
-            let lines = search.planner.explain(vm: id, in: fleet.model, plan: plan)
-            answer = Answer(kind: "vm", name: id.rawValue, lines: lines)
-        case .host(let host):
-            let lines = search.planner.explain(host: host, in: fleet.model, plan: plan)
-            answer = Answer(kind: "host", name: host.rawValue, lines: lines)
-        }
+        let (kind, name, explanations) =
+            switch meaning {
+            case .vm(let id): ("vm", id.rawValue, search.planner.explain(vm: id, in: fleet.model, plan: plan))
+            case .host(let host):
+                ("host", host.rawValue, search.planner.explain(host: host, in: fleet.model, plan: plan))
+            }
+        let answer = Answer(
+            kind: kind,
+            name: name,
+            lines: explanations.map(\.description),
+            codes: explanations.map(\.code)
+        )
         printLine(json ? try jsonText(answer) : answer.lines.joined(separator: "\n"))
     }
 }

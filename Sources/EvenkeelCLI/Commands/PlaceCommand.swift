@@ -64,7 +64,7 @@ struct PlaceCommand: AsyncParsableCommand {
 
     static func text(_ shown: [HostChoice], possible: Int, of hosts: Int) -> String {
         if possible == 0 {
-            let reasons = shown.map { "  \($0.host): \($0.obstacle ?? "")" }
+            let reasons = shown.map { "  \($0.host): \($0.obstacle?.description ?? "")" }
             return (["None of the \(hosts) hosts can take the VM:"] + reasons).joined(separator: "\n")
         }
         let table = TextTable(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Fleet
 
 /// Every host as a point, CPU across and memory up, before and after a plan: a picture that works for three hosts and
@@ -66,7 +67,7 @@ struct PlanPlot {
         line(x(host.before.cpu), y(host.before.memory), x(host.after.cpu), y(host.after.memory), "#bbb")
     }
 
-    private func point(_ load: PlanView.Load, name: HostName, style: String, dense: Bool) -> String {
+    private func point(_ load: HostLoad, name: HostName, style: String, dense: Bool) -> String {
         """
         <circle cx="\(Self.n(x(load.cpu)))" cy="\(Self.n(y(load.memory)))" r="\(dense ? 2 : 4)" \(style)>\
         <title>\(LinePlot.escaped(name.rawValue)): CPU \(FleetView.percent(load.cpu)), \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Fleet
 
 extension PlanView {
@@ -14,7 +15,10 @@ extension PlanView {
 
     func text(_ extent: Extent = Extent()) -> String {
         var parts = [hostTable(all: extent.allHosts), efficacy]
-        parts.append(moves.isEmpty ? "No moves: \(emptyBecause ?? "none is needed")." : moveTable(all: extent.allMoves))
+        parts.append(
+            moves.isEmpty
+                ? "No moves: \(emptyBecause?.description ?? "none is needed")." : moveTable(all: extent.allMoves)
+        )
         if !refusals.isEmpty { parts.append(refusalTable(all: extent.allMoves)) }
         if let shortage {
             let host = "\(Self.number(shortage.hostCores)) cores and \(Self.gibibytes(shortage.hostMemoryBytes))"
@@ -143,7 +147,7 @@ extension PlanView {
                     String(move.wave + 1), move.vmName, move.source.rawValue, move.target.rawValue,
                     Self.gibibytes(move.memoryBytes), Self.time(move.seconds), move.purpose.rawValue,
                     // The rest is in the columns before, and in --json and explain.
-                    String(move.reason.prefix { $0 != ";" }),
+                    "\(move.reason.cause)",
                 ]
             },
             empty: ""
@@ -157,10 +161,11 @@ extension PlanView {
         var groups: [(host: HostName, reason: String, vms: [String])] = []
         for refusal in refusals {
             let vm = refusal.vmName.map { [$0] } ?? []
-            if let index = groups.lastIndex(where: { $0.host == refusal.host && $0.reason == refusal.reason }) {
+            let reason = "\(refusal.reason)"
+            if let index = groups.lastIndex(where: { $0.host == refusal.host && $0.reason == reason }) {
                 groups[index].vms += vm
             } else {
-                groups.append((refusal.host, refusal.reason, vm))
+                groups.append((refusal.host, reason, vm))
             }
         }
         let shown = all ? groups[...] : groups.prefix(Extent.movesShown)

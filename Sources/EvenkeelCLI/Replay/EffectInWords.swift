@@ -29,7 +29,7 @@ extension ControllerCore.Effect: EffectInWords {
     var words: String {
         switch self {
         case .submit(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
-        case .announce(let announcement): "log (\(announcement.kind.rawValue)): \(announcement.text)"
+        case .announce(let news): "log (\(news.kind.rawValue)): \(news)"
         }
     }
 }

@@ -11,6 +11,8 @@ package struct FleetView: Encodable, Sendable {
     package struct Host: Encodable, Sendable {
         package var name: HostName
         package var verdict: Judgement.Verdict
+        /// Of the reason.
+        package var code: String
         package var reason: String
         package var sample: LoadSample?
     }
@@ -75,13 +77,13 @@ package struct FleetView: Encodable, Sendable {
         at = instant
         let snapshot = core.snapshot(at: instant)
         ledger = remarks.entries
-        warnings = snapshot.runningTwice(policy: core.policy).map(\.words) + core.doubts.map(\.words)
-        hosts = snapshot.hosts.map { host in
-            let judgement = host.judgement(in: snapshot, policy: core.policy)
-            return Host(
+        warnings = snapshot.runningTwice(policy: core.policy).map(\.description) + core.doubts.map(\.description)
+        hosts = zip(snapshot.hosts, snapshot.judgements(policy: core.policy)).map { host, judgement in
+            Host(
                 name: host.name,
                 verdict: judgement.verdict,
-                reason: judgement.reason,
+                code: judgement.reason.code,
+                reason: "\(judgement.reason)",
                 sample: host.latest
             )
         }

@@ -17,7 +17,7 @@ public struct RecordingHeader: Codable, Sendable, Equatable {
     public var limitsMilliseconds: [String: Int64]?
 
     static let format = "evenkeel-recording"
-    static let version = 1
+    static let version = 2
 
     public init(controller configuration: String) {
         core = .controller

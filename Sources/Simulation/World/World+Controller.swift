@@ -13,10 +13,8 @@ extension World {
         var delay: Int64 = 0
         for effect in effects {
             switch effect {
-            case .announce(let announcement):
-                if log != nil, announcement.kind != .judgement, announcement.kind != .refusal {
-                    note("controller: \(announcement.text)")
-                }
+            case .announce(let news):
+                if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
             case .submit(let order):
                 // One after the other, so that it can die in between.
                 delay += 10

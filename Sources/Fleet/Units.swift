@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-import Fleet
 
 /// A share as a whole percentage: `87 %`.
 ///
 /// What is absurd is shown as more than a million.
-func percent(_ share: Double) -> String {
+package func percent(_ share: Double) -> String { wholePercent(share).map { "\($0) %" } ?? "over 1000000 %" }
+
+/// A share in whole percent; `nil` where that is absurd.
+package func wholePercent(_ share: Double) -> Int? {
     let value = (share * 100).rounded()
-    return value.isFinite && abs(value) <= 1e6 ? "\(Int(value)) %" : "over 1000000 %"
+    return value.isFinite && abs(value) <= 1e6 ? Int(value) : nil
 }
 
 /// Bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
-func bytesInWords(_ bytes: UInt64) -> String {
+package func bytesInWords(_ bytes: UInt64) -> String {
     guard bytes >= 1 << 30 else { return "\(bytes >> 20) MiB" }
     let tenths = (bytes * 10 + (1 << 29)) >> 30
     return tenths % 10 == 0 ? "\(tenths / 10) GiB" : "\(tenths / 10).\(tenths % 10) GiB"
 }
 
 /// Cores with two decimals: `0.15 cores`.
-func cores(_ value: Double) -> String {
+package func cores(_ value: Double) -> String {
     guard value.isFinite, abs(value) <= 1e12 else { return "over 1000000000000 cores" }
     let hundredths = Int((value * 100).rounded())
     let fraction = hundredths % 100
     return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) cores"
 }
 
-/// A duration in whole seconds: `12 s`.
-func seconds(_ duration: Duration) -> String { "\(duration.wholeMilliseconds / 1000) s" }
+extension Duration {
+    /// Whole seconds, as texts show an age.
+    package var wholeSeconds: Int64 { wholeMilliseconds / 1000 }
+}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Fleet
 
 /// What the VMs of a fleet have wanted of CPU so far: of each its mean and its variance, and of all how long a deviation
 /// from the mean lasts.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Fleet
 
 /// Everything a plan is made from: the fleet at one instant, as the ledger tells it.
 public struct FleetSnapshot: Sendable, Equatable {
@@ -12,8 +13,8 @@ public struct FleetSnapshot: Sendable, Equatable {
     public var pastMoves: [PastMove]
     /// Channels on which a move leaked and that nobody has cleared since.
     public var closedChannels: Set<ClosedChannel>
-    /// Hosts whose claims are not believed, and why, in words: neither source nor target of a planned move.
-    public var distrusted: [HostName: String]
+    /// Hosts whose claims are not believed, and what contradicts them: neither source nor target of a planned move.
+    public var distrusted: [HostName: [Contradiction]]
     /// What is known of the VMs' load beyond the windows of the histories.
     public var statistics: LoadStatistics
 
@@ -25,7 +26,7 @@ public struct FleetSnapshot: Sendable, Equatable {
         movesInFlight: [Move] = [],
         pastMoves: [PastMove] = [],
         closedChannels: Set<ClosedChannel> = [],
-        distrusted: [HostName: String] = [:],
+        distrusted: [HostName: [Contradiction]] = [:],
         statistics: LoadStatistics? = nil
     ) {
         self.revision = revision
@@ -54,29 +55,6 @@ public struct HostHistory: Sendable, Equatable {
     public init(name: HostName, samples: [LoadSample]) {
         self.name = name
         self.samples = samples
-    }
-}
-
-/// The way from one host to another.
-public struct Path: Codable, Sendable, Hashable {
-    public var source: HostName
-    public var target: HostName
-    public init(source: HostName, target: HostName) {
-        self.source = source
-        self.target = target
-    }
-}
-
-/// A VM on its way between two hosts.
-public struct Move: Sendable, Equatable {
-    public var vm: VMID
-    public var source: HostName
-    public var target: HostName
-    public var path: Path { Path(source: source, target: target) }
-    public init(vm: VMID, source: HostName, target: HostName) {
-        self.vm = vm
-        self.source = source
-        self.target = target
     }
 }
 

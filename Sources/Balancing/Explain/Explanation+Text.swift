@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+extension Explanation: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .needs(let vm, let host, let its, let peak, let memory):
+            "\(vm) is on \(host), needs \(cores(its)) (at most \(cores(peak)) by the forecast) and "
+                + "\(bytesInWords(memory)) of memory"
+        case .moves(let target, let wave, let purpose, let reason):
+            "it moves to \(target) in wave \(wave + 1) (\(purpose.rawValue)): \(reason)"
+        case .stays(let reason, let isAfterMoves):
+            "it stays\(isAfterMoves ? " (once the plan is carried out)" : ""): \(reason)"
+        case .rule(let name, let kind, let isMet):
+            "rule \(name) (\(kind.rawValue)) is for it, and will \(isMet ? "" : "not ")be met"
+        case .maintenance(let host, let vms): "\(host) is in maintenance: its \(vms) VMs are to leave"
+        case .failed(let host): "\(host) has failed"
+        case .judged(let judgement): "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)"
+        case .leaves(let vm, let target, let reason): "\(vm) leaves it for \(target): \(reason)"
+        case .comes(let vm, let source, let reason): "\(vm) comes to it from \(source): \(reason)"
+        case .notRelieved(let vm, let reason): "\(vm.map { "\($0) stays" } ?? "it is not relieved"): \(reason)"
+        case .nothingGains: "no move from it or to it would gain more than it costs"
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Balancing
+public import Fleet
+
+/// What the controller reports to the people who watch.
+public enum ControllerNews: Codable, Sendable, Equatable {
+    /// It has read all of the ledger for the first time.
+    case inControl(hosts: Int, orders: Int)
+    case judged(Judgement)
+    case doubted(Doubt)
+    case runningTwice(RunningTwice)
+    /// A VM is not moved; without a VM, the host is not relieved.
+    case refused(host: HostName, vm: VMID?, vmName: String?, RefusalReason)
+    case noChannel(vm: VMID, vmName: String, NoChannel)
+    case planned(Intent, vm: VMID, vmName: String, Path, MoveReason)
+    case moved(vmName: String, Path)
+    case notMoved(vmName: String, Path, OrderFailure?)
+    /// `closing`: the closure of a channel that was open.
+    case leaked(vmName: String, Path, closing: ClosedChannels.Closure?)
+
+    /// What the controller does about a move of its plan.
+    public enum Intent: String, Codable, Sendable {
+        case orders
+        case recommends
+        /// In the mode `advise`.
+        case wouldOrder
+    }
+
+    public enum Kind: String, Sendable {
+        case judgement, refusal, move, ended, leak, twice, distrust, control
+
+        /// Whether somebody must look.
+        public var isGrave: Bool { self == .leak || self == .twice || self == .distrust }
+    }
+
+    public var kind: Kind {
+        switch self {
+        case .inControl: .control
+        case .judged(let judgement): judgement.verdict == .distrusted ? .distrust : .judgement
+        case .doubted: .distrust
+        case .runningTwice: .twice
+        case .refused, .noChannel: .refusal
+        case .planned: .move
+        case .moved, .notMoved: .ended
+        case .leaked: .leak
+        }
+    }
+}
+
+/// What news is about that holds until it changes.
+enum NewsSubject: Hashable {
+    case host(HostName)
+    case claims(HostName)
+    case runningTwice(VMID)
+    case relief(HostName)
+    case stay(VMID, on: HostName)
+    case channel(VMID)
+    case move(VMID)
+}
+
+extension ControllerNews {
+    /// `nil`: it is of an event, and news each time.
+    var subject: NewsSubject? {
+        switch self {
+        case .judged(let judgement): .host(judgement.host)
+        case .doubted(let doubt): .claims(doubt.host)
+        case .runningTwice(let twice): .runningTwice(twice.vm)
+        case .refused(let host, let vm, _, _): vm.map { .stay($0, on: host) } ?? .relief(host)
+        case .noChannel(let vm, _, _): .channel(vm)
+        case .planned(.orders, _, _, _, _): nil
+        case .planned(_, let vm, _, _, _): .move(vm)
+        case .inControl, .moved, .notMoved, .leaked: nil
+        }
+    }
+
+    /// Whether it differs in nothing but figures, which change with each sample, from earlier news of the same subject.
+    func repeats(_ earlier: ControllerNews) -> Bool {
+        switch (self, earlier) {
+        case (.judged(let now), .judged(let then)):
+            // To and fro between light and calm is no news either.
+            now.verdict == then.verdict || now.verdict.isAtEase && then.verdict.isAtEase
+        case (.doubted(let now), .doubted(let then)):
+            now.contradictions.map(\.code) == then.contradictions.map(\.code)
+        case (.refused(_, _, _, let now), .refused(_, _, _, let then)):
+            now.code == then.code && now.obstacleCodes == then.obstacleCodes && now.brokenRules == then.brokenRules
+        case (.planned(_, _, _, let now, _), .planned(_, _, _, let then, _)): now.target == then.target
+        default: self == earlier
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Why a plan has no move.
+enum NoMoveReason: Equatable {
+    case noVM
+    case noActiveHost
+    case oneHost
+    case timeBudget
+    /// At aggressiveness 1.
+    case overloadIsLeft
+    case nothingHelps(Strategy, hasRefusals: Bool)
+    /// Some hosts' figures do not count yet.
+    case figuresIncomplete
+    case noOverload
+    case noHostCanBeEmptied
+    case noGain(aggressiveness: Int)
+
+    /// Stable, for programs.
+    var code: String {
+        switch self {
+        case .noVM: "no-vm"
+        case .noActiveHost: "no-active-host"
+        case .oneHost: "one-host"
+        case .timeBudget: "time-budget"
+        case .overloadIsLeft: "overload-is-left"
+        case .nothingHelps: "nothing-helps"
+        case .figuresIncomplete: "figures-incomplete"
+        case .noOverload: "no-overload"
+        case .noHostCanBeEmptied: "no-host-can-be-emptied"
+        case .noGain: "no-gain"
+        }
+    }
+
+    /// For a plan without moves.
+    init(_ plan: Plan, _ model: FleetModel, _ planning: PlanningPolicy) {
+        let active = model.hosts.count { $0.mode == .active }
+        let notCounted: [Judgement.Verdict] = [.settling, .unknown, .distrusted]
+        if model.vms.isEmpty {
+            self = .noVM
+        } else if active == 0 {
+            self = .noActiveHost
+        } else if active == 1, model.hosts.count == 1 {
+            self = .oneHost
+        } else if plan.wasCutShort {
+            self = .timeBudget
+        } else if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
+            let isHandsOff = planning.strategy == .balance && planning.aggressiveness == 1
+            self =
+                isHandsOff && plan.before.violations == 0
+                ? .overloadIsLeft : .nothingHelps(planning.strategy, hasRefusals: !plan.refusals.isEmpty)
+        } else if plan.judgements.contains(where: { notCounted.contains($0.verdict) }) {
+            self = .figuresIncomplete
+        } else {
+            switch planning.strategy {
+            case .threshold, .push, .pull, .pushPull: self = .noOverload
+            case .consolidate: self = .noHostCanBeEmptied
+            case .balance: self = .noGain(aggressiveness: planning.aggressiveness)
+            }
+        }
+    }
+}

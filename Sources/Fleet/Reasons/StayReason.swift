@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a VM may not leave its host now.
+///
+/// Boxed: the planner's search copies units that hold one.
+public indirect enum StayReason: Codable, Sendable, Hashable {
+    /// As a snapshot file gives it.
+    case stated(String)
+    case notRunning(VMState)
+    case paused
+    case migrating
+    /// An order moves it.
+    case alreadyMoving
+    case cpuUnknown
+    case memoryUnknown
+    case runningTwice(RunningTwice)
+    /// Its last move ended lately; it stays for the policy's cool-down.
+    case cooldown(secondsAgo: Int64, seconds: Int64)
+    /// Its host's mode holds it.
+    case hostMode(HostName, HostMode)
+    /// Its host offers no channel that `policy.channels` allows.
+    case noAllowedChannel(HostName)
+    /// Its host's history since its last change is shorter than the short window.
+    case hostHardlyWatched(HostName, seconds: Int64, wantedSeconds: Int64)
+    /// The other VMs of its `together` rule come to it.
+    case awaitsCompanions
+    /// Ganeti: auto balance is off.
+    case autoBalanceOff
+    /// Ganeti: its disks are mirrored to one node alone.
+    case mirroredDisks(to: String)
+    /// Ganeti: its disks are on its node.
+    case localDisks(template: String)
+
+    /// Stable, for programs.
+    public var code: String {
+        switch self {
+        case .stated: "stated"
+        case .notRunning: "not-running"
+        case .paused: "paused"
+        case .migrating: "migrating"
+        case .alreadyMoving: "already-moving"
+        case .cpuUnknown: "cpu-unknown"
+        case .memoryUnknown: "memory-unknown"
+        case .runningTwice: "running-twice"
+        case .cooldown: "cooldown"
+        case .hostMode(_, let mode): "host-\(mode.rawValue)"
+        case .noAllowedChannel: "no-allowed-channel"
+        case .hostHardlyWatched: "host-hardly-watched"
+        case .awaitsCompanions: "awaits-companions"
+        case .autoBalanceOff: "auto-balance-off"
+        case .mirroredDisks: "mirrored-disks"
+        case .localDisks: "local-disks"
+        }
+    }
+}
