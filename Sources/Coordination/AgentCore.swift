@@ -8,7 +8,7 @@ public import Fleet
 /// after a restart, every order of this source that the ledger shows running is an inquiry (see `Inquiry`) before
 /// anything else happens to its VM, and none is begun again. A sealed move goes by `Handover` while it runs.
 public struct AgentCore: Sendable {
-    public struct Limits: Sendable, Equatable {
+    public struct Limits: Codable, Sendable, Equatable {
         /// How long the source waits for the target's consent.
         public var consent: Duration
         /// Progress is written to the ledger no more often than this.
@@ -44,47 +44,45 @@ public struct AgentCore: Sendable {
         }
     }
 
-    public enum Event: Codable, Sendable {
-        /// What was closed when an earlier life of this agent ended; comes first.
-        case closures([ClosedChannels.Closure], at: Instant)
-        /// The ledger's records, in its order; before `.caughtUp` they are history.
-        case order(OrderRecord, at: Instant)
-        case report(OrderReport, at: Instant)
-        /// Everything that was in the ledger at the start has been read.
-        case caughtUp(at: Instant)
-        /// Time has passed: wanted about once a second while `needsTicks`.
-        case tick(at: Instant)
-        // Results of effects.
-        case appended(Appended, at: Instant)
-        case requirementsRead(OrderID, Answer<VMRequirements>, at: Instant)
-        case targetChecked(OrderID, [PreflightFailure], sealingKey: String? = nil, at: Instant)
-        case progressed(OrderID, MigrationProgress, at: Instant)
-        case migrationEnded(OrderID, Answer<Completion>, at: Instant)
-        case looked(OrderID, Sighting, at: Instant)
-        case applied(OrderID, Remedy.Result, at: Instant)
-        case cancelTried(OrderID, at: Instant)
-        /// Of a failure, `runsOn` is this host where the VM was not stopped or runs again.
-        case sealed(OrderID, Answer<SealedImage>, at: Instant)
-        /// The digest of the file, where the image is as the source says and lies open here.
-        case unsealed(OrderID, Answer<String>, at: Instant)
-        /// `failure`: `nil` where it is on this host's disk that the image was let go.
-        case letGo(OrderID, failure: String?, at: Instant)
-        case recalled(OrderID, Answer<Recollection>, at: Instant)
-        /// What became of `restore` or `takeBack`: the instant from which the VM runs here.
-        ///
-        /// A failure that is not `.inDoubt`: it does not run here, and the image is as it was.
-        case restored(OrderID, Answer<Instant>, at: Instant)
+    /// What the core is told, and when.
+    public struct Event: Codable, Sendable {
+        public var at: Instant
+        public var kind: Kind
+        public init(_ kind: Kind, at: Instant) {
+            self.at = at
+            self.kind = kind
+        }
 
-        var at: Instant {
-            switch self {
-            case .closures(_, let at), .order(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at),
-                .appended(_, let at),
-                .requirementsRead(_, _, let at), .targetChecked(_, _, _, let at), .progressed(_, _, let at),
-                .migrationEnded(_, _, let at), .looked(_, _, let at), .applied(_, _, let at), .cancelTried(_, let at),
-                .sealed(_, _, let at), .unsealed(_, _, let at), .letGo(_, _, let at), .recalled(_, _, let at),
-                .restored(_, _, let at):
-                at
-            }
+        public enum Kind: Codable, Sendable {
+            /// What was closed when an earlier life of this agent ended; comes first.
+            case closures([ClosedChannels.Closure])
+            /// The ledger's records, in its order; before `.caughtUp` they are history.
+            case order(OrderRecord)
+            case report(OrderReport)
+            /// Everything that was in the ledger at the start has been read.
+            case caughtUp
+            /// Time has passed: wanted about once a second while `needsTicks`.
+            case tick
+            // Results of effects.
+            case appended(Appended)
+            case requirementsRead(OrderID, Answer<VMRequirements>)
+            case targetChecked(OrderID, [PreflightFailure], sealingKey: String? = nil)
+            case progressed(OrderID, MigrationProgress)
+            case migrationEnded(OrderID, Answer<Completion>)
+            case looked(OrderID, Sighting)
+            case applied(OrderID, Remedy.Result)
+            case cancelTried(OrderID)
+            /// Of a failure, `runsOn` is this host where the VM was not stopped or runs again.
+            case sealed(OrderID, Answer<SealedImage>)
+            /// The digest of the file, where the image is as the source says and lies open here.
+            case unsealed(OrderID, Answer<String>)
+            /// `failure`: `nil` where it is on this host's disk that the image was let go.
+            case letGo(OrderID, failure: String?)
+            case recalled(OrderID, Answer<Recollection>)
+            /// What became of `restore` or `takeBack`: the instant from which the VM runs here.
+            ///
+            /// A failure that is not `.inDoubt`: it does not run here, and the image is as it was.
+            case restored(OrderID, Answer<Instant>)
         }
     }
 
@@ -194,38 +192,43 @@ public struct AgentCore: Sendable {
         !outbox.isEmpty || !inquiries.isEmpty || orders.values.contains { !$0.stage.isFinal }
     }
 
+    public mutating func handle(_ kind: Event.Kind, at instant: Instant) -> [Effect] {
+        handle(Event(kind, at: instant))
+    }
+
     /// Takes in one event.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
-        heed(event.at)
-        switch event {
-        case .closures(let closures, _): closed.restore(closures)
-        case .order(let record, let at): take(record, at: at, effects: &effects)
-        case .report(let report, let at): take(report, at: at, effects: &effects)
-        case .caughtUp(let at): catchUp(at: at, effects: &effects)
-        case .tick(let at): tick(at: at, effects: &effects)
-        case .appended(let result, let at): appended(result, at: at, effects: &effects)
-        case .requirementsRead(let id, let result, let at): accept(id, result, at: at)
-        case .targetChecked(let id, let failures, let key, let at):
-            consent(id, failures, sealingKey: key, at: at, effects: &effects)
-        case .progressed(let id, let progress, let at): progressed(id, progress, at: at)
-        case .migrationEnded(let id, let result, let at): migrationEnded(id, result, at: at, effects: &effects)
-        case .looked(let id, let sighting, let at):
-            if inquiries[id] == nil { sealedLooked(id, sighting, at: at, effects: &effects) }
-            looked(id, sighting, at: at, effects: &effects)
-        case .applied(let id, let result, let at):
-            if inquiries[id] == nil { sealedDiscarded(id, result, at: at, effects: &effects) }
-            applied(id, result, at: at, effects: &effects)
-        case .cancelTried(let id, _): cancelling.remove(id)
-        case .sealed(let id, let result, let at): sealed(id, result, at: at, effects: &effects)
-        case .unsealed(let id, let result, let at): unsealed(id, result, at: at, effects: &effects)
-        case .letGo(let id, let failure, let at): letGo(id, failure, at: at, effects: &effects)
-        case .recalled(let id, let result, let at): recalled(id, result, at: at, effects: &effects)
-        case .restored(let id, let result, let at): restored(id, result, at: at, effects: &effects)
+        let instant = event.at
+        heed(instant)
+        switch event.kind {
+        case .closures(let closures): closed.restore(closures)
+        case .order(let record): take(record, at: instant, effects: &effects)
+        case .report(let report): take(report, at: instant, effects: &effects)
+        case .caughtUp: catchUp(at: instant, effects: &effects)
+        case .tick: tick(at: instant, effects: &effects)
+        case .appended(let result): appended(result, at: instant, effects: &effects)
+        case .requirementsRead(let id, let result): accept(id, result, at: instant)
+        case .targetChecked(let id, let failures, let key):
+            consent(id, failures, sealingKey: key, at: instant, effects: &effects)
+        case .progressed(let id, let progress): progressed(id, progress, at: instant)
+        case .migrationEnded(let id, let result): migrationEnded(id, result, at: instant, effects: &effects)
+        case .looked(let id, let sighting):
+            if inquiries[id] == nil { sealedLooked(id, sighting, at: instant, effects: &effects) }
+            looked(id, sighting, at: instant, effects: &effects)
+        case .applied(let id, let result):
+            if inquiries[id] == nil { sealedDiscarded(id, result, at: instant, effects: &effects) }
+            applied(id, result, at: instant, effects: &effects)
+        case .cancelTried(let id): cancelling.remove(id)
+        case .sealed(let id, let result): sealed(id, result, at: instant, effects: &effects)
+        case .unsealed(let id, let result): unsealed(id, result, at: instant, effects: &effects)
+        case .letGo(let id, let failure): letGo(id, failure, at: instant, effects: &effects)
+        case .recalled(let id, let result): recalled(id, result, at: instant, effects: &effects)
+        case .restored(let id, let result): restored(id, result, at: instant, effects: &effects)
         }
         forgetSealed(effects: &effects)
-        shutGates(at: event.at, effects: &effects)
-        if let report = outbox.next(at: event.at) { effects.append(.append(report)) }
+        shutGates(at: instant, effects: &effects)
+        if let report = outbox.next(at: instant) { effects.append(.append(report)) }
         return effects
     }
 

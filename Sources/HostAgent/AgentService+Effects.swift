@@ -14,15 +14,15 @@ extension AgentService {
         MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
     }
 
-    func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
+    func carryOut(_ effect: AgentCore.Effect, _ events: AgentEvents) async {
         switch effect {
         case .append(let report):
             let result = await append(report)
-            post.yield(.appended(result, at: .byTheWallClock))
+            await events.send(.appended(result))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
             let result = await requirements(for: order)
-            post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.requirementsRead(order.id, AgentCore.Answer(result)))
         case .checkTarget(let order, let requirements, let promisedBytes):
             var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
             if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
@@ -34,60 +34,66 @@ extension AgentService {
                     failures = [PreflightFailure(check: .escort, host: host, reason: "\(error)")]
                 }
             }
-            post.yield(.targetChecked(order.id, failures, sealingKey: sealingKey, at: .byTheWallClock))
+            await events.send(.targetChecked(order.id, failures, sealingKey: sealingKey))
         case .shut(let order): await closePinhole(of: order)
         case .migrate(let order):
-            let result = await begin(order) { post.yield(.progressed(order.id, $0, at: .byTheWallClock)) }
+            let result = await begin(order) { events.offer(.progressed(order.id, $0)) }
             log(result, of: order)
-            post.yield(.migrationEnded(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.migrationEnded(order.id, AgentCore.Answer(result)))
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
                 // It is tried again at once after this.
                 try? await Task.sleep(for: Self.retryInterval)
             }
-            post.yield(.cancelTried(order.id, at: .byTheWallClock))
+            await events.send(.cancelTried(order.id))
         case .look(let order):
             let sighting = await execution.look(for: order)
             logger.info(
                 "order \(order.id): where is \(order.vmName)?",
                 metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
             )
-            post.yield(.looked(order.id, sighting, at: .byTheWallClock))
+            await events.send(.looked(order.id, sighting))
         case .apply(let remedy, let order):
             let result = await execution.apply(remedy, to: order.vm)
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
-            post.yield(.applied(order.id, result, at: .byTheWallClock))
+            await events.send(.applied(order.id, result))
         case .seal(let order, let key):
             let result = await seal(order, key)
-            post.yield(.sealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.sealed(order.id, AgentCore.Answer(result)))
         case .unseal(let order, let image):
             let result = await sealedMoves.unseal(order, image)
             if case .failure(let failure) = result {
                 logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.reason)"])
             }
-            post.yield(.unsealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.unsealed(order.id, AgentCore.Answer(result)))
         case .release(let order):
             let failure = await sealedMoves.release(order)
-            post.yield(.letGo(order.id, failure: failure, at: .byTheWallClock))
+            await events.send(.letGo(order.id, failure: failure))
         case .recall(let order):
             let result = await sealedMoves.recall(order)
             let reason: String? = if case .failure(let failure) = result { failure.reason } else { nil }
             if await waits.isNews(reason, of: order.id) {
                 logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason ?? "")"])
             }
-            post.yield(.recalled(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)
             logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
-            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .takeBack(let order):
             let result = await sealedMoves.takeBack(order)
             logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
-            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order): await sealedMoves.forget(order)
-        case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        case .say: announce(effect)
         }
+    }
+
+    /// Tells the people who watch.
+    func announce(_ effect: AgentCore.Effect) {
+        guard case .say(let text, let isGrave) = effect else { return }
+        logger.log(level: isGrave ? .critical : .notice, "\(text)")
     }
 
     /// Tells people of images that are left here and are of no order that the ledger still has.

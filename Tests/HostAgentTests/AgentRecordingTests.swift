@@ -27,8 +27,8 @@ import Testing
         for (host, effect) in [(h1, AgentCore.Effect.migrate(order)), (h2, nil)] {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(host)"))
             let recording = try Recording(bytes, name: "r")
-            #expect(recording.header.host == host && recording.header.limits.jobLock == .zero)
-            var replay = Replay(AgentCore(host: host, limits: recording.header.limits))
+            #expect(recording.header.host == host && recording.header.limits?.jobLock == .zero)
+            var replay = Replay(AgentCore(host: host, limits: try #require(recording.header.limits)))
             var effects: [AgentCore.Effect] = []
             try recording.forEach(of: AgentCore.self) {
                 replay.take($0)

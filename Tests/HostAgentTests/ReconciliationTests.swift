@@ -153,21 +153,21 @@ import Testing
     private func finding(by execution: MoveExecution) async -> Finding {
         var core = AgentCore(host: h1, limits: AgentCore.Limits(jobLock: .zero))
         let order = MigrationOrder.sample()
-        _ = core.handle(.order(.migrate(order: order), at: begun))
+        _ = core.handle(.order(.migrate(order: order)), at: begun)
         let running = OrderStep.running(
             progress: MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         )
-        _ = core.handle(.report(OrderReport(order: order.id, host: h1, at: begun, step: running), at: begun))
-        var effects = core.handle(.caughtUp(at: begun))
+        _ = core.handle(.report(OrderReport(order: order.id, host: h1, at: begun, step: running)), at: begun)
+        var effects = core.handle(.caughtUp, at: begun)
         while let effect = effects.first {
             effects.removeFirst()
             switch effect {
             case .look(let order):
                 let sighting = await execution.look(for: order)
                 if sighting.here == .seen(.migratingOut) { return .stillMoving }
-                effects += core.handle(.looked(order.id, sighting, at: begun))
+                effects += core.handle(.looked(order.id, sighting), at: begun)
             case .apply(let remedy, let order):
-                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm), at: begun))
+                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm)), at: begun)
             case .append(let report):
                 switch report.step {
                 case .done: return .completed

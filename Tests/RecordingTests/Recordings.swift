@@ -48,7 +48,7 @@ func controller(_ settings: Settings) -> ControllerCore {
     ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
 }
 
-private func recording<C: Core>(
+func recording<C: Core>(
     of core: C,
     _ header: RecordingHeader,
     drive: (inout RecordedCore<C>) -> Void
@@ -81,7 +81,7 @@ func replayController(_ bytes: Data) throws -> Replay<ControllerCore> {
 func replayAgent(_ bytes: Data) throws -> Replay<AgentCore> {
     let recording = try Recording(bytes, name: "r")
     let host = try #require(recording.header.host)
-    var replay = Replay(AgentCore(host: host, limits: recording.header.limits))
+    var replay = Replay(AgentCore(host: host, limits: try #require(recording.header.limits)))
     try recording.forEach(of: AgentCore.self) { replay.take($0) }
     return replay
 }

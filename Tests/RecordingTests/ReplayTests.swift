@@ -35,6 +35,17 @@ struct ReplayTests {
         }
     }
 
+    @Test func `an agent with another handover limit is replayed with it`() async throws {
+        let order = ScriptedAgent.sealedOrder
+        let core = AgentCore(host: ScriptedAgent.host, limits: AgentCore.Limits(handover: .seconds(7)))
+        let header = RecordingHeader(agent: core, configuration: Settings().documentedFile())
+        let bytes = try await recording(of: core, header) { core in
+            for event in ScriptedAgent.withdrawn(order) { _ = core.handle(event) }
+        }
+        #expect(lines(bytes).last?.contains("{\"withdrawn\":") == true, "the limit makes a difference")
+        #expect(try replayAgent(bytes).differenceCount == 0)
+    }
+
     @Test func `an effect that was changed is found, with its event's number`() async throws {
         var lines = lines(try await controllerRecording())
         let index = try #require(lines.firstIndex { $0.contains("{\"submit\":") })

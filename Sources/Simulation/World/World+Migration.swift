@@ -183,8 +183,8 @@ extension World {
         )
         migrations[number] = migration
         queue.put(
-            .agent(host: migration.source, life: migration.agentLife) {
-                .progressed(migration.order.id, progress, at: $0)
+            .agent(host: migration.source, life: migration.agentLife) { _ in
+                .progressed(migration.order.id, progress)
             },
             at: now + 1
         )

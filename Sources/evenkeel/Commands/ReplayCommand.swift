@@ -47,10 +47,10 @@ struct ReplayCommand: ParsableCommand {
         case (.agent, .some):
             throw FleetFileError(file: file, reason: "it is an agent's recording: --policy goes with a controller's")
         case (.agent, nil):
-            guard let host = recording.header.host else {
-                throw FleetFileError(file: file, line: 1, reason: "an agent's recording lacks its host")
+            guard let host = recording.header.host, let limits = recording.header.limits else {
+                throw FleetFileError(file: file, line: 1, reason: "an agent's recording lacks its host or limits")
             }
-            try check(ReplayView(of: recording, AgentCore(host: host, limits: recording.header.limits)))
+            try check(ReplayView(of: recording, AgentCore(host: host, limits: limits)))
         }
     }
 
