@@ -21,23 +21,13 @@ extension AgentService {
             await events.send(.appended(result))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
-            let result = await requirements(for: order)
-            await events.send(.requirementsRead(order.id, AgentCore.Answer(result)))
+            let (result, probes) = await requirements(for: order)
+            await events.send(.requirementsRead(order.id, AgentCore.Answer(result), probes: probes))
         case .checkTarget(let order, let requirements, let promisedBytes):
-            var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
-            if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
-            var sealingKey: String?
-            if order.channel == .sealed, failures.isEmpty {
-                do {
-                    sealingKey = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
-                } catch {
-                    failures = [PreflightFailure(check: .escort, host: host, reason: "\(error)")]
-                }
-            }
-            await events.send(.targetChecked(order.id, failures, sealingKey: sealingKey))
+            await events.send(await check(requirements, for: order, promisedBytes: promisedBytes))
         case .shut(let order): await closePinhole(of: order)
-        case .migrate(let order):
-            let result = await begin(order) { events.offer(.progressed(order.id, $0)) }
+        case .migrate(let order, let preparation):
+            let result = await begin(order, preparation) { events.offer(.progressed(order.id, $0)) }
             log(result, of: order)
             await events.send(.migrationEnded(order.id, AgentCore.Answer(result)))
         case .cancelMigration(let order):
@@ -109,12 +99,34 @@ extension AgentService {
         SealedMoves(host: host, settings: settings, hypervisor: hypervisor, keys: sealedKeys, journal: journal)
     }
 
+    /// Checks that the VM can come, and makes ready for it.
+    private func check(
+        _ requirements: VMRequirements,
+        for order: MigrationOrder,
+        promisedBytes: UInt64
+    ) async -> AgentCore.Event.Kind {
+        let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+        guard failures.isEmpty else { return .targetChecked(order.id, failures) }
+        do {
+            if order.channel == .sealed {
+                let key = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
+                return .targetChecked(order.id, [], sealingKey: key)
+            }
+            return .targetChecked(order.id, [], gateSeconds: try await openPinhole(for: order))
+        } catch {
+            let isGate = order.channel.usesMigrationPorts
+            let reason = isGate ? "its gates cannot be opened: \(error)" : "\(error)"
+            return .targetChecked(order.id, [PreflightFailure(check: .escort, host: host, reason: reason)])
+        }
+    }
+
     private func begin(
         _ order: MigrationOrder,
+        _ preparation: Preparation,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
-        return await execution.migrate(order, preparations.take(order.id), progress: progress)
+        return await execution.migrate(order, preparation, progress: progress)
     }
 
     private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
@@ -154,48 +166,42 @@ extension AgentService {
     }
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
-    private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+    private func requirements(
+        for order: MigrationOrder
+    ) async -> (Result<VMRequirements, OrderFailure>, [GateProbe]) {
         if let failure = await closuresAreDamaged(order) {
-            return .failure(OrderFailure(kind: .refused, reason: failure.reason, runsOn: nil, preflight: [failure]))
+            let reason = failure.reason
+            return (.failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil, preflight: [failure])), [])
         }
         if order.channel == .sealed {
             if let failure = await sealedIsMissing() {
-                return .failure(
-                    OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
-                )
+                let reason = failure.description
+                return (.failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil, preflight: [failure])), [])
             }
             // It goes to no port of the target.
-            return await execution.requirements(for: order)
+            return (await execution.requirements(for: order), [])
         }
         async let requirements = execution.requirements(for: order)
-        let probes: [GateProbe]
-        do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
+        do throws(OrderFailure) {
+            let probes = try await execution.probeGates(for: order)
+            return (await requirements, probes)
+        } catch {
             _ = await requirements
-            return .failure(error)
+            return (.failure(error), [])
         }
-        let result = await requirements
-        if case .success(let requirements) = result {
-            await preparations.keep(Preparation(probes: probes, memoryBytes: requirements.memoryBytes), for: order.id)
-        }
-        return result
     }
 
-    /// Lets the order's source in, as long as its move may begin; why not, if that failed.
-    private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+    /// Lets the order's source in, as long as its move may begin; how many seconds that took, `nil` if it goes to no port.
+    private func openPinhole(for order: MigrationOrder) async throws -> Double? {
         guard order.channel.usesMigrationPorts else { return nil }
         let begin = ContinuousClock.now
-        do {
-            try await channels.mesh.openPinhole(
-                for: order.id,
-                from: order.source,
-                channel: order.channel,
-                window: window(of: order)
-            )
-            await preparations.noteGate(of: order.id, seconds: (ContinuousClock.now - begin).inSeconds)
-            return nil
-        } catch {
-            return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
-        }
+        try await channels.mesh.openPinhole(
+            for: order.id,
+            from: order.source,
+            channel: order.channel,
+            window: window(of: order)
+        )
+        return (ContinuousClock.now - begin).inSeconds
     }
 
     /// Until the order's move has begun or cannot begin any more; at most so long its gate is open.
@@ -223,7 +229,7 @@ extension AgentService {
 
     private func append(_ report: OrderReport) async -> AgentCore.Appended {
         do {
-            try await ledger.append(await preparations.timed(report))
+            try await ledger.append(report)
             return .written
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(

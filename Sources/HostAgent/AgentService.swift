@@ -15,7 +15,6 @@ public struct AgentService: Sendable {
     let ledger: any FleetLedger
     let hypervisor: any Hypervisor
     let channels: Channels
-    let preparations = Preparations()
     let sealedKeys = SealedKeys()
     let waits = WaitingOrders()
     let resources: any ResourceSource

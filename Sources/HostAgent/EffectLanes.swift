@@ -48,7 +48,7 @@ extension EffectLanes.Lane {
         switch effect {
         case .append: self = .ledger
         case .cancelMigration(let order): self = .cancellation(order.id)
-        case .readRequirements(let order), .checkTarget(let order, _, _), .shut(let order), .migrate(let order),
+        case .readRequirements(let order), .checkTarget(let order, _, _), .shut(let order), .migrate(let order, _),
             .look(let order), .apply(_, let order), .seal(let order, _), .unseal(let order, _), .release(let order),
             .recall(let order), .restore(let order), .takeBack(let order), .forget(let order):
             self = .order(order.id)

@@ -34,10 +34,10 @@ struct MoveExecution: Sendable {
 
     /// Moves the VM; `progress` is called about once a second.
     ///
-    /// `preparation`: what was seen when the order was accepted; `nil` where that was an earlier life of this agent.
+    /// `preparation`: what was seen when the order was accepted.
     func migrate(
         _ order: MigrationOrder,
-        _ preparation: Preparation? = nil,
+        _ preparation: Preparation,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
@@ -68,11 +68,11 @@ struct MoveExecution: Sendable {
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation.probes
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
             var evidence = await passage.end(hypervisorBytes: nil)
-            evidence.probes = preparation?.probes
+            evidence.probes = preparation.probes
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
@@ -156,7 +156,7 @@ struct MoveExecution: Sendable {
         for order: MigrationOrder,
         to target: InventoryHost,
         by route: MigrationRoute,
-        _ preparation: Preparation?
+        _ preparation: Preparation
     ) -> MigrationRequest {
         let address = if case .direct(let address) = route.kind { address } else { target.address }
         let bracketed = address.contains(":") ? "[\(address)]" : address
@@ -165,7 +165,7 @@ struct MoveExecution: Sendable {
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
-            transport: Self.transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
+            transport: Self.transport(by: route, memoryBytes: preparation.memoryBytes),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime

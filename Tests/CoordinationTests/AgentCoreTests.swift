@@ -14,13 +14,33 @@ struct AgentCoreTests {
         let begun = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
         #expect(begun == [.append(report("h1", 4, .running(progress: begin)))])
         #expect(core.handle(.tick, at: .second(4)).isEmpty, "the ledger shows the move as begun before it begins")
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order)])
+        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
         #expect(core.handle(.tick, at: .second(5)).isEmpty)
         #expect(core.handle(.order(.migrate(order: order)), at: .second(5)).isEmpty, "an order is used once")
         #expect(core.handle(.report(report("h2", 3, .prepared())), at: .second(5)).isEmpty)
         let done = core.handle(.migrationEnded(order.id, .success(completion)), at: .second(9))
         #expect(done == [.append(report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)))])
         #expect(core.handle(.tick, at: .second(10)).isEmpty)
+    }
+
+    @Test func `what was seen when an order was accepted is there when its move begins`() {
+        var core = caughtUp("h1")
+        let probes = [GateProbe(address: "10.0.0.2", port: 49152, at: .second(1), outcome: .shut)]
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements), probes: probes), at: .second(2))
+        _ = core.handle(.appended(.written), at: .second(2))
+        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
+        let seen = Preparation(probes: probes, memoryBytes: requirements.memoryBytes)
+        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, seen)])
+    }
+
+    @Test func `a target reports how long its gate took to open`() {
+        var core = caughtUp("h2")
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
+        var prepared = report("h2", 3, .prepared())
+        prepared.gateSeconds = 0.25
+        #expect(core.handle(.targetChecked(order.id, [], gateSeconds: 0.25), at: .second(3)) == [.append(prepared)])
     }
 
     @Test func targetChecksAndConsentsOrSaysWhatIsMissing() {
@@ -270,7 +290,7 @@ struct AgentCoreTests {
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
         _ = core.handle(.appended(.written), at: .second(2))
         _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order)])
+        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
         return core
     }
 

@@ -105,7 +105,7 @@ struct InquiryTests {
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
         _ = core.handle(.appended(.written), at: .second(2))
         _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order)])
+        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
         return core
     }
 }

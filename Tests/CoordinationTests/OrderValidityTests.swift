@@ -41,11 +41,11 @@ struct OrderValidityTests {
         var ahead = report("h2", 5_000_000, .prepared())
         ahead.order = OrderID("made up")
         _ = core.handle(.report(ahead), at: .second(1))
-        #expect(core.early.count == 1)
+        #expect(core.others.count == 1)
         _ = core.handle(.tick, at: .second(3_000))
-        #expect(core.early.count == 1)
+        #expect(core.others.count == 1)
         _ = core.handle(.tick, at: .second(3_602))
-        #expect(core.early.isEmpty)
+        #expect(core.others.isEmpty)
     }
 
     @Test("an order is used once, also across restarts") func once() {
@@ -54,7 +54,7 @@ struct OrderValidityTests {
         _ = first.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
         _ = first.handle(.appended(.written), at: .second(2))
         _ = first.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(first.handle(.appended(.written), at: .second(4)) == [.migrate(order)])
+        #expect(first.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
         _ = first.handle(.migrationEnded(order.id, .success(completion)), at: .second(9))
         _ = first.handle(.appended(.written), at: .second(9))
         #expect(first.handle(.order(.migrate(order: order)), at: .second(10)).isEmpty)

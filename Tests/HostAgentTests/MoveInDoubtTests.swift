@@ -102,7 +102,8 @@ extension MoveExecution {
         _ = core.handle(.order(.migrate(order: order)), at: clock)
         if !isInherited { _ = core.handle(.caughtUp, at: clock) }
         _ = core.handle(.report(running), at: clock)
-        var effects = isInherited ? core.handle(.caughtUp, at: clock) : [.migrate(order)]
+        var effects =
+            isInherited ? core.handle(.caughtUp, at: clock) : [.migrate(order, Preparation(probes: [], memoryBytes: 0))]
         while !Task.isCancelled {
             clock = clock + .milliseconds(100)
             if effects.isEmpty {
@@ -111,8 +112,8 @@ extension MoveExecution {
                 continue
             }
             switch effects.removeFirst() {
-            case .migrate(let order):
-                let result = await migrate(order, progress: progress)
+            case .migrate(let order, let preparation):
+                let result = await migrate(order, preparation, progress: progress)
                 effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result)), at: clock)
             case .look(let order):
                 let sighting = await look(for: order)

@@ -66,7 +66,7 @@ extension World {
             if key != nil { sealed.keys[host, default: []].insert(order.id) }
             answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
         case .shut(let order): shutGate(of: order, on: host)
-        case .migrate(let order): beginMigration(order, from: host)
+        case .migrate(let order, _): beginMigration(order, from: host)
         case .cancelMigration(let order):
             if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
                 migrations[number]?.isCancelled = true

@@ -37,7 +37,7 @@ extension ControllerCore.Effect: EffectInWords {
 extension AgentCore.Effect: EffectInWords {
     var role: EffectRole {
         switch self {
-        case .migrate(let order), .seal(let order, _): .order(order)
+        case .migrate(let order, _), .seal(let order, _): .order(order)
         case .say: .announcement
         case .append: .report
         case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
@@ -51,7 +51,7 @@ extension AgentCore.Effect: EffectInWords {
         case .readRequirements(let order): "order \(order.id): read what \(order.vmName) needs"
         case .checkTarget(let order, _, _): "order \(order.id): check whether \(order.vmName) may come"
         case .shut(let order): "order \(order.id): close the gate for \(order.source)"
-        case .migrate(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .migrate(let order, _): "order \(order.id): move \(order.inWords): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): look where \(order.vmName) is"
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
