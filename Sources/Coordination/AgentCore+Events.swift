@@ -69,7 +69,7 @@ extension AgentCore {
             case looked(OrderID, Sighting)
             case applied(OrderID, Remedy.Result)
             case cancelTried(OrderID)
-            /// Of a failure, `runsOn` is this host where the VM was not stopped or runs again.
+            /// A failure's VM is at this host where it was not stopped or runs again.
             case sealed(OrderID, Answer<SealedImage>)
             /// The digest of the file, where the image is as the source says and lies open here.
             case unsealed(OrderID, Answer<String>)
@@ -144,7 +144,7 @@ extension AgentCore {
         case takeBack(MigrationOrder)
         /// Remove what is here of a sealed order that is over: its key, its image in the clear, the encrypted file.
         case forget(MigrationOrder)
-        /// Tell the people who watch; `isGrave`: somebody must look.
-        case say(String, isGrave: Bool)
+        /// Tell the people who watch.
+        case announce(Announcement)
     }
 }

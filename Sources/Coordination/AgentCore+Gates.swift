@@ -75,15 +75,15 @@ extension AgentCore {
 
 extension MigrationOrder {
     /// Why it is not for a VM that is defined like this.
-    func reasonNotFor(definition: String?) -> String? {
+    func reasonNotFor(definition: String?) -> FailureReason.Obstacle? {
         guard let definition else {
             return self.definition == nil
-                ? nil : "the digest of \(vmName)'s definition, which the order names, cannot be made here"
+                ? nil : .digestUnknown(vm: vmName)
         }
         guard let wanted = self.definition else {
-            return "the order names no definition of \(vmName): it was given before one was known; give it again"
+            return .definitionNotNamed(vm: vmName)
         }
         return wanted == definition
-            ? nil : "\(vmName)'s definition changed since the order was given: look at the change, then order it again"
+            ? nil : .definitionChanged(vm: vmName)
     }
 }

@@ -81,7 +81,7 @@ extension AgentCore {
         case .submitted, .done: break
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.
-            fail(id, .interrupted, "the agent was restarted before the move began", at: instant)
+            fail(id, .interrupted, .agentRestarted, at: instant)
         case .running:
             if mutations.contains(.beginsAgain) {
                 migrate(id, effects: &effects)

@@ -43,12 +43,7 @@ extension AgentCore {
             report(id, .prepared(sealingKey: sealingKey), gateSeconds: gateSeconds, at: instant)
             return
         }
-        let failure = OrderFailure(
-            kind: .refused,
-            reason: failures.map(\.description).joined(separator: "; "),
-            runsOn: item.order.source,
-            preflight: failures
-        )
+        let failure = OrderFailure(.refused, .preflight, .at(item.order.source), preflight: failures)
         report(id, .failed(failure: failure), at: instant)
     }
 
@@ -95,13 +90,13 @@ extension AgentCore {
     mutating func fail(
         _ id: OrderID,
         _ kind: OrderFailure.Kind,
-        _ reason: String,
+        _ reason: FailureReason.Obstacle,
         at instant: Instant
     ) {
         // Where the VM runs was seen when the order was accepted, not before.
         guard let life = work[id]?.life else { return }
-        let runsOn = life.stage > .submitted ? life.order.source : nil
-        let failure = OrderFailure(kind: kind, reason: reason, runsOn: runsOn)
+        let whereabouts: OrderFailure.Whereabouts = life.stage > .submitted ? .at(life.order.source) : .notLooked
+        let failure = OrderFailure(kind, .order(reason), whereabouts)
         report(id, .failed(failure: failure), at: instant)
     }
 

@@ -33,7 +33,7 @@ extension AgentCore {
             if life.stage == .running, !item.isBeginning {
                 cancelMigration(order.id, effects: &effects)
             } else if !item.isBusy {
-                fail(order.id, .cancelled, "cancelled: \(reason)", at: instant)
+                fail(order.id, .cancelled, .cancelled(reason: reason), at: instant)
             }
             return
         }
@@ -52,13 +52,11 @@ extension AgentCore {
             }
         case .accepted:
             guard instant - (item.acceptedAt ?? life.changedAt) > limits.consent else { return }
-            let reason =
-                "the agent of \(order.target) did not answer within \(limits.consent): is evenkeel-agent running there?"
-            fail(order.id, .refused, reason, at: instant)
+            fail(order.id, .refused, .targetSilent(order.target, limit: limits.consent), at: instant)
         case .prepared:
             // The consent is of a moment long past, if this agent or the ledger stood still in between.
             guard instant <= order.latestBeginning else {
-                fail(order.id, .expired, "the order expired before the move began", at: instant)
+                fail(order.id, .expired, .expiredWaiting, at: instant)
                 return
             }
             // Another move may have leaked since it was taken up.
@@ -81,7 +79,7 @@ extension AgentCore {
     mutating func appended(_ result: Appended, at instant: Instant, effects: inout [Effect]) {
         let said = outbox.waiting.first
         let written = outbox.ended(result, at: instant)
-        if case .refused = result { effects.append(.say("a report cannot be written to the ledger", isGrave: true)) }
+        if case .refused = result { effects.append(.announce(.reportRefused)) }
         guard let said, let item = work[said.order], item.isBeginning else { return }
         let life = item.life
         // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
@@ -101,10 +99,9 @@ extension AgentCore {
         outbox.dropProgress(of: said.order)
         work[said.order]?.progressWritten = nil
         if let reason = life.cancellation {
-            fail(said.order, .cancelled, "cancelled: \(reason)", at: instant)
+            fail(said.order, .cancelled, .cancelled(reason: reason), at: instant)
         } else {
-            let reason = obstacle ?? "the ledger could not be written in time, so nothing was begun"
-            fail(said.order, .refused, reason, at: instant)
+            fail(said.order, .refused, obstacle ?? .ledgerNotWritten, at: instant)
         }
     }
 
@@ -119,7 +116,7 @@ extension AgentCore {
     private mutating func advanceAsTarget(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let life = item.life
         if life.isUnheardOf(at: instant, silence: limits.silence) {
-            fail(life.order.id, .expired, life.unheardOf, at: instant)
+            fail(life.order.id, .expired, .sourceSilent(life.order.source), at: instant)
             return
         }
         guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
@@ -152,34 +149,34 @@ extension AgentCore {
     static let clockTolerance: Duration = .seconds(60)
 
     /// Whoever gave the order: a leak binds operators, too.
-    private func reasonChannelIsClosed(_ order: MigrationOrder) -> String? {
+    private func reasonChannelIsClosed(_ order: MigrationOrder) -> FailureReason.Obstacle? {
         if mutations.contains(.forgetsLeaks) { return nil }
-        return closed.closure(of: order.channel, on: Path(source: order.source, target: order.target))?.words
+        let path = Path(source: order.source, target: order.target)
+        return closed.closure(of: order.channel, on: path).map { .channelClosed($0.reason) }
     }
 
     /// Why this source does not take up an order at all.
-    private func reasonToRefuse(_ order: MigrationOrder, at instant: Instant) -> (OrderFailure.Kind, String)? {
-        if instant > order.expires { return (.expired, "the order expired before this agent saw it") }
+    private func reasonToRefuse(
+        _ order: MigrationOrder,
+        at instant: Instant
+    ) -> (OrderFailure.Kind, FailureReason.Obstacle)? {
+        if instant > order.expires { return (.expired, .expiredUnseen) }
         if let notBefore = order.notBefore, notBefore - instant > Self.clockTolerance {
-            let early = notBefore - instant
-            return (.refused, "the order is not to begin for another \(early): are the clocks synchronised?")
+            return (.refused, .tooEarly(notBefore - instant))
         }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
         if order.technique != order.channel.technique {
-            let reason =
-                "it asks for \(order.technique.rawValue), but \(order.channel.rawValue) moves a VM by "
-                + "\(order.channel.technique.rawValue): give the order again"
-            return (.refused, reason)
+            return (.refused, .wrongTechnique(order.technique, order.channel))
         }
-        if order.source == order.target { return (.refused, "source and target are the same host") }
+        if order.source == order.target { return (.refused, .sameHost) }
         let others = pending.filter { $0 != order.id }.compactMap { work[$0] }
         let begun = others.filter { $0.life.stage > .submitted || $0.isBusy }
         if let other = begun.first(where: { $0.order.vm == order.vm }) {
-            return (.refused, "order \(other.order.id) is moving the VM")
+            return (.refused, .vmIsMoving(other.order.id))
         }
         let ownPlace = work[order.id]?.place ?? 0
         if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {
-            return (.refused, "a newer order for the VM is there, \(newer.order.id)")
+            return (.refused, .newerOrder(newer.order.id))
         }
         // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
         // would vouch for each other.
@@ -187,7 +184,7 @@ extension AgentCore {
         // A sealed move takes no path, so it vouches for none.
         let sharing = begun.first { $0.life.move.path == path && $0.order.channel != .sealed }
         if order.channel != .sealed, let other = sharing {
-            return (.refused, "order \(other.order.id) is using the path to \(order.target): one move at a time")
+            return (.refused, .pathInUse(other.order.id, target: order.target))
         }
         return nil
     }
@@ -199,6 +196,4 @@ extension OrderLife {
     func isUnheardOf(at instant: Instant, silence: Duration) -> Bool {
         stage < .running && handover == Handover() && instant > order.latestBeginning + silence
     }
-
-    var unheardOf: String { "its source, \(order.source), was not heard of again; the order can no longer begin" }
 }

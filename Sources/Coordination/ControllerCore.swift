@@ -239,7 +239,7 @@ public struct ControllerCore: Sendable {
         case .done:
             effects.append(.announce(Announcement(kind: .ended, text: "moved \(move)")))
         case .failed:
-            let reason = life.failure?.reason ?? "no reason given"
+            let reason = life.failure?.text ?? "no reason given"
             effects.append(.announce(Announcement(kind: .ended, text: "did not move \(move): \(reason)")))
         case .submitted, .accepted, .prepared, .running: break
         }

@@ -100,7 +100,9 @@ public struct EvidenceCheck: Sendable, Equatable {
             if running.at > order.latestBeginning + Self.clockTolerance { fail("it began after its latest beginning") }
             if running.at + Self.clockTolerance < order.notBefore ?? order.issuedAt { fail("it began before its time") }
         }
-        if let reason = life.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) { fail(reason) }
+        if let reason = life.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) {
+            fail(reason.text)
+        }
     }
 
     private func owner(of step: OrderStep) -> HostName? {

@@ -15,20 +15,20 @@ extension Inquiry {
         isAsking = false
         var conclusion = conclusion(from: sighting, host: context.host)
         if context.mutations.contains(.resumesBlindly), sighting.here == .seen(.pausedByMigration) {
-            conclusion = .remedy(.resume, words: "blindly")
+            conclusion = .remedy(.resume)
         }
-        if context.mutations.contains(.sparesTwins), conclusion == .remedy(.pause, words: "") {
-            conclusion = .stayed(nil)
+        if context.mutations.contains(.sparesTwins), conclusion == .remedy(.pause) {
+            conclusion = .stayed(.stayed(vm: order.vmName, source: context.host))
         }
         if cause == .failed { return sought(conclusion, there: sighting.there) }
         if case .stayed = conclusion, sighting.here == .seen(.running), context.now < quietUntil { return [] }
         switch conclusion {
-        case .stayed(let words):
+        case .stayed(let finding):
             let isSilent = if case .silent = sighting.there { true } else { false }
-            return stayed(words, context) + (isSilent ? [.seekDuplicate] : [])
-        case .moved(let words): return [moved(words, context)]
-        case .inDoubt(let words): return conclude(failure(.inDoubt, words, runsOn: nil))
-        case .remedy(let remedy, let words): return apply(remedy, words)
+            return stayed(finding, context) + (isSilent ? [.seekDuplicate] : [])
+        case .moved(let note): return [moved(note, context)]
+        case .inDoubt(let finding): return conclude(.inDoubt, finding, .unknown)
+        case .remedy(let remedy): return apply(remedy)
         case .stillMoving:
             openSince = context.now
             // The driver has given it up; its limits hold all the same.
@@ -38,32 +38,34 @@ extension Inquiry {
     }
 
     mutating func applied(_ result: Remedy.Result, _ context: OrderContext) -> [OrderAction] {
-        guard let (remedy, words) = remedy else { return [] }
+        guard let remedy else { return [] }
         isAsking = false
         self.remedy = nil
-        let (vm, host, target) = (order.vmName, context.host, order.target)
+        let (vm, source, target) = (order.vmName, context.host, order.target)
         switch (remedy, result) {
-        case (.discard, .done): return [moved(words, context)]
-        case (.resume, .done): return stayed(words, context)
+        case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
+        case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
         case (.resume, .refused(let reason)):
-            let words = "\(vm) is paused on \(host) and not known to \(target): \(reason)"
-            return conclude(failure(.inDoubt, words, runsOn: nil))
+            let finding = FailureReason.Finding.pausedHereNotResumed(
+                vm: vm,
+                source: source,
+                target: target,
+                detail: reason
+            )
+            return conclude(.inDoubt, finding, .unknown)
         case (.pause, .done):
-            let words =
-                "\(vm) ran on both \(host) and \(target), so the copy on \(host) was paused: check the VM's disks, "
-                + "then 'virsh destroy' the copy that is to go"
-            return conclude(failure(.inDoubt, words, runsOn: target))
+            return conclude(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .refused(let reason)):
-            let words = "\(vm) RUNS ON BOTH \(host) and \(target): stop one of the two at once (\(reason))"
-            return conclude(failure(.inDoubt, words, runsOn: nil))
+            let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: target, detail: reason)
+            return conclude(.inDoubt, finding, .unknown)
         case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)):
             return leaveOpen(reason, context)
         }
     }
 
-    private mutating func apply(_ remedy: Remedy, _ words: String) -> [OrderAction] {
+    private mutating func apply(_ remedy: Remedy) -> [OrderAction] {
         isAsking = true
-        self.remedy = (remedy, words)
+        self.remedy = remedy
         return [.effect(.apply(remedy, order))]
     }
 
@@ -72,42 +74,38 @@ extension Inquiry {
     /// Whether a failed move left a second copy: asked until the target answers.
     private mutating func sought(_ conclusion: Conclusion, there: Sighting.Standing) -> [OrderAction] {
         switch (conclusion, there) {
-        case (.remedy(.pause, _), _): apply(.pause, "")
+        case (.remedy(.pause), _): apply(.pause)
         case (_, .silent): []
         default: [.finish]
         }
     }
 
-    private func stayed(_ words: String?, _ context: OrderContext) -> [OrderAction] {
-        let place = "\(order.vmName) is on \(context.host)"
-        let kind: OrderFailure.Kind = cause == .restart ? .interrupted : .migration
-        return conclude(failure(kind, words.map { "\(place); \($0)" } ?? place, runsOn: context.host))
+    private func stayed(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
+        conclude(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
     }
 
-    private func moved(_ words: String, _ context: OrderContext) -> OrderAction {
-        let outcome = MigrationOutcome(startedAt: startedAt, endedAt: context.now, note: "\(doubt); \(words)")
+    private func moved(_ note: String, _ context: OrderContext) -> OrderAction {
+        let outcome = MigrationOutcome(startedAt: startedAt, endedAt: context.now, note: "\(doubt.text); \(note)")
         let verdict: Evidence.Verdict = order.channel == .plain ? .unprotected : .unknown
         let evidence = Evidence(channel: order.channel, verdict: verdict)
         return .end(.success(AgentCore.Completion(outcome: outcome, evidence: evidence)))
     }
 
-    private func leaveOpen(_ words: String, _ context: OrderContext) -> [OrderAction] {
-        let doubt = context.limits.doubt
-        guard cause != .failed, context.now - openSince > doubt else { return [] }
-        let words = "\(words); this has been so for \(doubt): look on both hosts and run the VM on one"
-        return conclude(failure(.inDoubt, words, runsOn: nil))
-    }
-
-    private func failure(_ kind: OrderFailure.Kind, _ words: String, runsOn: HostName?) -> OrderFailure {
-        var failure = OrderFailure(kind: kind, reason: "\(doubt); \(words)", runsOn: runsOn)
-        if case .lostAnswer(let first) = cause { failure.evidence = first.evidence }
-        return failure
+    private func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
+        let limit = context.limits.doubt
+        guard cause != .failed, context.now - openSince > limit else { return [] }
+        return conclude(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
     }
 
     /// Reports the end, or says it to the people who watch where the order had ended before.
-    private func conclude(_ failure: OrderFailure) -> [OrderAction] {
+    private func conclude(
+        _ kind: OrderFailure.Kind,
+        _ finding: FailureReason.Finding,
+        _ whereabouts: OrderFailure.Whereabouts
+    ) -> [OrderAction] {
+        var failure = OrderFailure(kind, .inquiry(doubt, finding), whereabouts)
+        if case .lostAnswer(let first) = cause { failure.evidence = first.evidence }
         guard cause == .failed else { return [.end(.failure(failure))] }
-        let text = "order \(order.id): two copies of \(order.vmName): \(failure.reason)"
-        return [.finish, .effect(.say(text, isGrave: true))]
+        return [.finish, .effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
     }
 }

@@ -17,7 +17,7 @@ extension SealedMove {
         case .failure(var failure):
             // The shell has told people why; it is asked again.
             guard isSource, context.now - since > context.limits.doubt else { return [] }
-            (failure.kind, failure.runsOn) = (.inDoubt, nil)
+            (failure.kind, failure.whereabouts) = (.inDoubt, .unknown)
             return [.end(.failure(failure))]
         }
         mustRecall = false
@@ -44,13 +44,11 @@ extension SealedMove {
         if life.stage == .submitted { return [.finish, .advance] }
         let failure: OrderFailure
         if recollection.presence == .running {
-            let reason = "the agent was restarted before the move began"
-            failure = OrderFailure(kind: .interrupted, reason: reason, runsOn: life.order.source)
+            failure = OrderFailure(.interrupted, .order(.agentRestarted), .at(life.order.source))
         } else {
-            let reason =
-                "the agent was restarted and knows of no beginning, but \(life.order.vmName) is "
-                + "\(recollection.presence) on \(context.host): look for its image before it is started"
-            failure = OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil)
+            let (vm, source) = (life.order.vmName, context.host)
+            let reason = FailureReason.Sealing.beginningUnknown(vm: vm, source: source, recollection.presence)
+            failure = OrderFailure(.inDoubt, .sealed(reason), .unknown)
         }
         return [.finish, .end(.failure(failure))]
     }
@@ -64,12 +62,12 @@ extension SealedMove {
         guard life.stage == .running else { return [] }
         switch result {
         case .success(let image) where life.cancellation == nil: return say(.sealed(image: image), life, context)
-        case .failure(let failure) where failure.runsOn == context.host || failure.kind == .refused:
+        case .failure(let failure) where failure.whereabouts == .at(context.host) || failure.kind == .refused:
             return [.end(.failure(failure))]
         case .success: return takeBack(life, "cancelled before the image was offered", context)
         case .failure(let failure):
             mayBeSaved = failure.kind == .inDoubt
-            return takeBack(life, failure.reason, context)
+            return takeBack(life, failure.text, context)
         }
     }
 
@@ -90,7 +88,7 @@ extension SealedMove {
         case .success(let digest):
             openedAt = context.now
             return say(.opened(digest: digest), life, context)
-        case .failure(let failure): return say(.declined(reason: failure.reason), life, context)
+        case .failure(let failure): return say(.declined(reason: failure.text), life, context)
         }
     }
 
@@ -113,11 +111,10 @@ extension SealedMove {
         case .success(let since):
             let actions = say(.restored(at: since), life, context)
             guard life.stage.isFinal else { return actions }
-            let words =
-                "order \(life.order.id) had been given up, and \(life.order.vmName) runs on \(context.host) all the same"
-            return actions + [.effect(.say(words, isGrave: true))]
+            let order = life.order
+            return actions + [.effect(.announce(.runsAfterEnd(order.id, vm: order.vmName, host: context.host)))]
         case .failure(let failure) where failure.kind != .inDoubt:
-            return say(.declined(reason: failure.reason), life, context)
+            return say(.declined(reason: failure.text), life, context)
         // Seen by looking; nothing is restored twice.
         case .failure:
             mustRecall = true
@@ -146,17 +143,21 @@ extension SealedMove {
             return stayed(life, cause, context)
         case .failure(let failure):
             guard context.now - since > context.limits.doubt else { return [] }
-            let reason =
-                "\(cause); \(life.order.vmName) cannot be taken back: \(failure.reason): look on \(context.host)"
-            return [.end(.failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil)))]
+            let reason = FailureReason.Sealing.notTakenBack(
+                vm: life.order.vmName,
+                source: context.host,
+                cause: cause,
+                detail: failure.text
+            )
+            return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
         }
     }
 
     /// Ends an order whose VM runs here.
     private func stayed(_ life: OrderLife, _ cause: String, _ context: OrderContext) -> [OrderAction] {
         let kind: OrderFailure.Kind = life.cancellation == nil ? .migration : .cancelled
-        let reason = "\(life.order.vmName) is on \(context.host): \(cause)"
-        let end = OrderAction.end(.failure(OrderFailure(kind: kind, reason: reason, runsOn: context.host)))
+        let reason = FailureReason.Sealing.stayed(vm: life.order.vmName, source: context.host, cause: cause)
+        let end = OrderAction.end(.failure(OrderFailure(kind, .sealed(reason), .at(context.host))))
         // Its target should not have it, and can be asked.
         let hasReleased = life.handover.isReleased || recollection?.hasReleased == true
         return hasReleased ? [end, .seekDuplicate] : [end]
@@ -187,9 +188,7 @@ extension SealedMove {
         case .seen(.absent) where isSettled && recollection?.hasStarted == true && !hasDiscarded:
             guard !hasWarned else { return [] }
             hasWarned = true
-            let words =
-                "order \(life.order.id): \(vm) was let run on \(host) and is not here any more: was it shut down?"
-            return [.effect(.say(words, isGrave: true))]
+            return [.effect(.announce(.vmIsGone(life.order.id, vm: vm, host: host)))]
         case .seen(.absent) where isSettled:
             return say(.declined(reason: "\(vm) was not restored on \(host)"), life, context)
         // Restored, and its agent died before it let it run: it goes, and the source has it still.
@@ -211,10 +210,8 @@ extension SealedMove {
             return attempt(.apply(.discard, life.order), context)
         }
         guard context.now - since > context.limits.doubt else { return [] }
-        let reason =
-            "\(vm) was let go to \(target), which has not said that it runs there: if it does not and did not, and its "
-            + "agent is stopped there, 'virsh restore' its image on \(context.host)"
-        return [.end(.failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil)))]
+        let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
+        return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
     }
 
     mutating func discarded(_ result: Remedy.Result, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
@@ -234,8 +231,9 @@ extension SealedMove {
         switch result {
         case .refused(let reason):
             notes.append("what is left of it here was not removed: \(reason)")
-            let words = "order \(life.order.id): \(life.order.vmName) on \(context.host): \(reason)"
-            actions.append(.effect(.say(words, isGrave: true)))
+            let (order, vm) = (life.order.id, life.order.vmName)
+            let copy = AgentCore.Announcement.copyNotRemoved(order, vm: vm, host: context.host, detail: reason)
+            actions.append(.effect(.announce(copy)))
         case .failed(let reason):
             guard context.now - since > context.limits.doubt else { return [] }
             notes.append("what is left of it here was not removed: \(reason)")

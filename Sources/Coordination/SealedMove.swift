@@ -90,7 +90,7 @@ extension SealedMove {
         let isSource = life.order.source == context.host
         let mayRunHere = mustRecall || recollection?.hasStarted == true
         if !isSource, !mayRunHere, life.isUnheardOf(at: context.now, silence: context.limits.silence) {
-            return [.report(.declined(reason: life.unheardOf))]
+            return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(life.order.source).text))]
         }
         guard !isBusy, context.now >= nextTry else { return [] }
         if mustRecall { return attempt(.recall(life.order), context) }
@@ -157,10 +157,10 @@ extension SealedMove {
 
 extension OrderLife {
     /// Why a sealed order does not begin now.
-    var reasonNotToSeal: String? {
+    var reasonNotToSeal: FailureReason.Obstacle? {
         guard order.channel == .sealed else { return nil }
-        if sealingKey == nil { return "\(order.target) named no key to encrypt the image for" }
-        if case .returned(let reason) = handover.phase { return reason }
+        if sealingKey == nil { return .noSealingKey(order.target) }
+        if case .returned(let reason) = handover.phase { return .handedBack(reason: reason) }
         return nil
     }
 
@@ -177,7 +177,7 @@ extension OrderLife {
 
     /// Whether it is known that the VM runs, or that this host's image is not the one that it will run from.
     func isImageUseless(for host: HostName) -> Bool {
-        if stage == .done || failure?.runsOn == order.source { return true }
+        if stage == .done || failure?.whereabouts == .at(order.source) { return true }
         return order.target == host && (hasTargetSpoken || (stage.isFinal && failure?.kind != .inDoubt))
     }
 }

@@ -54,7 +54,7 @@ extension AgentService {
         case .unseal(let order, let image):
             let result = await sealedMoves.unseal(order, image)
             if case .failure(let failure) = result {
-                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.reason)"])
+                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.text)"])
             }
             await events.send(.unsealed(order.id, AgentCore.Answer(result)))
         case .release(let order):
@@ -62,7 +62,7 @@ extension AgentService {
             await events.send(.letGo(order.id, failure: failure))
         case .recall(let order):
             let result = await sealedMoves.recall(order)
-            let reason: String? = if case .failure(let failure) = result { failure.reason } else { nil }
+            let reason: String? = if case .failure(let failure) = result { failure.text } else { nil }
             if await waits.isNews(reason, of: order.id) {
                 logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason ?? "")"])
             }
@@ -76,14 +76,14 @@ extension AgentService {
             logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order): await sealedMoves.forget(order)
-        case .say: announce(effect)
+        case .announce: announce(effect)
         }
     }
 
     /// Tells the people who watch.
     func announce(_ effect: AgentCore.Effect) {
-        guard case .say(let text, let isGrave) = effect else { return }
-        logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        guard case .announce(let announcement) = effect else { return }
+        logger.critical("\(announcement.text)")
     }
 
     /// Tells people of images that are left here and are of no order that the ledger still has.
@@ -115,8 +115,10 @@ extension AgentService {
             return .targetChecked(order.id, [], gateSeconds: try await openPinhole(for: order))
         } catch {
             let isGate = order.channel.usesMigrationPorts
-            let reason = isGate ? "its gates cannot be opened: \(error)" : "\(error)"
-            return .targetChecked(order.id, [PreflightFailure(check: .escort, host: host, reason: reason)])
+            return .targetChecked(
+                order.id,
+                [escortFailure(isGate ? .gatesNotOpened(detail: "\(error)") : .failed(detail: "\(error)"))]
+            )
         }
     }
 
@@ -139,7 +141,7 @@ extension AgentService {
                 metadata: ["bytes": "\(image.bytes)"]
             )
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.reason)"])
+            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.text)"])
         }
         return result
     }
@@ -148,13 +150,10 @@ extension AgentService {
     private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
         do {
             if let journal, try await !claimed(order, in: journal) {
-                let reason =
-                    "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
-                return OrderFailure(kind: .refused, reason: reason, runsOn: nil)
+                return OrderFailure(.refused, .order(.begunBefore(order.id)), .unknown)
             }
         } catch {
-            let reason = "it cannot be noted that the order was begun, so it was not: \(error)"
-            return OrderFailure(kind: .refused, reason: reason, runsOn: host)
+            return OrderFailure(.refused, .order(.beginningNotNoted(detail: "\(error)")), .at(host))
         }
         return nil
     }
@@ -170,13 +169,12 @@ extension AgentService {
         for order: MigrationOrder
     ) async -> (Result<VMRequirements, OrderFailure>, [GateProbe]) {
         if let failure = await closuresAreDamaged(order) {
-            let reason = failure.reason
-            return (.failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil, preflight: [failure])), [])
+            let reason = FailureReason.Obstacle.closuresDamaged(detail: failure.text)
+            return (.failure(OrderFailure(.refused, .order(reason), .notLooked, preflight: [failure])), [])
         }
         if order.channel == .sealed {
             if let failure = await sealedIsMissing() {
-                let reason = failure.description
-                return (.failure(OrderFailure(kind: .refused, reason: reason, runsOn: nil, preflight: [failure])), [])
+                return (.failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure])), [])
             }
             // It goes to no port of the target.
             return (await execution.requirements(for: order), [])
@@ -249,12 +247,11 @@ extension AgentService {
         promisedBytes: UInt64
     ) async -> [PreflightFailure] {
         if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
-            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
-            return [PreflightFailure(check: .escort, host: host, reason: reason)]
+            return [escortFailure(.plainNotAllowed)]
         }
         if let failure = await closuresAreDamaged(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
-            return [PreflightFailure(check: .escort, host: host, reason: error.description)]
+            return [escortFailure(.failed(detail: error.description))]
         }
         // The image lies in memory beside the VM that is restored from it.
         let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
@@ -272,13 +269,16 @@ extension AgentService {
     /// Any channel may be one that a leak has closed; in the clear there is nothing to close.
     private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
         guard order.channel != .plain, let damage = await closures?.damage else { return nil }
-        return PreflightFailure(check: .escort, host: host, reason: damage.description)
+        return escortFailure(.closuresDamaged(detail: damage.description))
+    }
+
+    private func escortFailure(_ reason: PreflightFailure.EscortReason) -> PreflightFailure {
+        PreflightFailure(check: .escort, host: host, reason: .escort(reason))
     }
 
     private func sealedIsMissing() async -> PreflightFailure? {
         guard await !channels.offered().contains(.sealed) else { return nil }
-        let reason = "the channel sealed is not among this host's (escort.channels)"
-        return PreflightFailure(check: .escort, host: host, reason: reason)
+        return escortFailure(.sealedNotOffered)
     }
 
     private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
@@ -292,7 +292,7 @@ extension AgentService {
                 logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
             }
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
+            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.text)"])
         }
     }
 }

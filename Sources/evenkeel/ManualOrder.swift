@@ -138,7 +138,7 @@ enum ManualOrder {
     /// Throws unless an order that has ended moved its VM, or if its evidence says that something leaked.
     static func check(_ move: FleetView.Move) throws(ManualOrderError) {
         let isDone = move.stage == .done
-        let reason = move.failure?.reason ?? "the order ended without a report"
+        let reason = move.failure?.text ?? "the order ended without a report"
         if move.evidence?.verdict == .leak {
             let order = move.order
             let path = Path(source: order.source, target: order.target)

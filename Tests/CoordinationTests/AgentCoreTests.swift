@@ -44,7 +44,7 @@ struct AgentCoreTests {
     }
 
     @Test func targetChecksAndConsentsOrSaysWhatIsMissing() {
-        for failures in [[], [PreflightFailure(check: .memory, host: h2, reason: "10 MiB available")]] {
+        for failures in [[], [PreflightFailure(check: .memory, host: h2, reason: .other("10 MiB available"))]] {
             var core = caughtUp("h2")
             #expect(core.handle(.order(.migrate(order: order)), at: .second(1)).isEmpty)
             let check = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
@@ -57,8 +57,8 @@ struct AgentCoreTests {
             if failures.isEmpty {
                 #expect(report.step == .prepared())
             } else if case .failed(let failure) = report.step {
-                #expect(failure.kind == .refused && failure.runsOn == h1 && failure.preflight == failures)
-                #expect(failure.reason == "memory on h2: 10 MiB available")
+                #expect(failure.kind == .refused && failure.whereabouts == .at(h1) && failure.preflight == failures)
+                #expect(failure.text == "memory on h2: 10 MiB available")
             } else {
                 Issue.record("not refused")
             }
@@ -83,7 +83,7 @@ struct AgentCoreTests {
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
         _ = core.handle(.appended(.written), at: .second(2))
         let failure = try failure(in: core.handle(.report(report("h2", 3, .prepared())), at: .second(200)))
-        #expect(failure.kind == .expired && failure.runsOn == h1)
+        #expect(failure.kind == .expired && failure.whereabouts == .at(h1))
     }
 
     @Test func aSecondOrderForAVMOnTheMoveIsRefused() throws {
@@ -93,7 +93,7 @@ struct AgentCoreTests {
         second.id = OrderID("o2")
         second.issuedAt = .second(1)
         let failure = try failure(in: core.handle(.order(.migrate(order: second)), at: .second(2)))
-        #expect(failure.kind == .refused && failure.reason.contains("order o1 is moving the VM"))
+        #expect(failure.kind == .refused && failure.text.contains("order o1 is moving the VM"))
     }
 
     @Test func anOrderWithANewerOneBehindItIsRefused() throws {
@@ -108,7 +108,7 @@ struct AgentCoreTests {
         #expect(effects.contains(.readRequirements(newer)))
         #expect(!effects.contains(.readRequirements(order)))
         let failure = try failure(in: effects.filter { if case .append = $0 { true } else { false } })
-        #expect(failure.kind == .refused && failure.reason.contains("a newer order"))
+        #expect(failure.kind == .refused && failure.text.contains("a newer order"))
     }
 
     @Test func oneMoveAtATimeUsesATunnel() throws {
@@ -117,7 +117,7 @@ struct AgentCoreTests {
         other.id = OrderID("o2")
         other.vm = VMID("uuid-2")
         let failure = try failure(in: core.handle(.order(.migrate(order: other)), at: .second(5)))
-        #expect(failure.reason.contains("one move at a time"))
+        #expect(failure.text.contains("one move at a time"))
         other.id = OrderID("o3")
         other.target = HostName("h3")
         #expect(core.handle(.order(.migrate(order: other)), at: .second(5)) == [.readRequirements(other)])
@@ -145,7 +145,7 @@ struct AgentCoreTests {
         _ = core.handle(.appended(.written), at: .second(2))
         #expect(core.handle(.tick, at: .second(30)).isEmpty)
         let failure = try failure(in: core.handle(.tick, at: .second(40)))
-        #expect(failure.runsOn == h1 && failure.reason.contains("the agent of h2 did not answer"))
+        #expect(failure.whereabouts == .at(h1) && failure.text.contains("the agent of h2 did not answer"))
     }
 
     @Test func cancelEndsAWaitingOrderAndStopsARunningOne() throws {
@@ -155,11 +155,11 @@ struct AgentCoreTests {
         _ = waiting.handle(.appended(.written), at: .second(2))
         let cancel = OrderRecord.cancel(id: order.id, at: .second(3), reason: "lunch")
         let failure = try failure(in: waiting.handle(.order(cancel), at: .second(3)))
-        #expect(failure.kind == .cancelled && failure.reason.contains("lunch"))
+        #expect(failure.kind == .cancelled && failure.text.contains("lunch"))
 
         var running = migrating()
         #expect(running.handle(.order(cancel), at: .second(5)) == [.cancelMigration(order)])
-        let lunch = OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1)
+        let lunch = OrderFailure(.cancelled, .other("lunch"), .at(h1))
         let ended = running.handle(.migrationEnded(order.id, .failure(lunch)), at: .second(6))
         #expect(ended == [.append(report("h1", 6, .failed(failure: lunch)))])
     }
@@ -248,7 +248,7 @@ struct AgentCoreTests {
         _ = core.handle(.looked(order.id, moving), at: .second(1000))
         #expect(core.handle(.looked(order.id, silent), at: .second(1500)).isEmpty)
         let failure = try failure(in: core.handle(.looked(order.id, silent), at: .second(1601)))
-        #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("h2 is silent"))
+        #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("h2 is silent"))
     }
 
     @Test func otherHostsOrdersAreNotKept() {
@@ -271,7 +271,7 @@ struct AgentCoreTests {
     @Test func historyThatHasEndedIsLeftAlone() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
-        let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         _ = core.handle(.report(report("h2", 2, step)), at: .second(20))
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
     }

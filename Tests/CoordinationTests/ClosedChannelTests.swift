@@ -56,7 +56,7 @@ struct ClosedChannelTests {
 
     private func refusal(_ effects: [AgentCore.Effect]) -> String? {
         for case .append(let report) in effects {
-            if case .failed(let failure) = report.step, failure.kind == .refused { return failure.reason }
+            if case .failed(let failure) = report.step, failure.kind == .refused { return failure.text }
         }
         return nil
     }

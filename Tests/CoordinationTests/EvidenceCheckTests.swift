@@ -284,7 +284,7 @@ struct EvidenceCheckTests {
     }
 
     @Test func anOrderThatNeverBeganIsNotHeldAgainstAMove() {
-        let refused = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        let refused = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         #expect(failures([report("h1", 1, refused)]) == [])
         #expect(failures([]) == [])
     }

@@ -28,7 +28,7 @@ struct GateTests {
     }
 
     @Test func theGateIsClosedHoweverTheOrderEnds() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
         for end in [failed, done] {
             var core = consenting()
@@ -51,15 +51,15 @@ struct GateTests {
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
         var failing = core
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.cancelled, .other("lunch"), .at(h1)))
         #expect(shuts(core.handle(.report(report("h1", 2, failed)), at: .second(2))) == 1)
         #expect(shuts(core.handle(.targetChecked(order.id, []), at: .second(3))) == 1, "it was being opened meanwhile")
-        let missing = [PreflightFailure(check: .memory, host: h2, reason: "too little")]
+        let missing = [PreflightFailure(check: .memory, host: h2, reason: .other("too little"))]
         #expect(shuts(failing.handle(.targetChecked(order.id, missing), at: .second(3))) == 1)
     }
 
     @Test func atStartUpWhatAnEarlierLifeMayHaveLeftOpenIsClosed() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (steps, expected, why) in [
             ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
             ([("h2", .prepared()), ("h1", .running(progress: begin))], 0, "it may be about to connect"),
@@ -76,7 +76,7 @@ struct GateTests {
     }
 
     @Test func whatEndedWithinAnHourIsClosedAtStartUpWhatEndedBeforeHasClosedByItself() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (after, expected) in [(Duration.seconds(3600), 1), (.seconds(3601), 0)] {
             var core = AgentCore(host: h2)
             let now = order.latestBeginning + after
@@ -101,7 +101,7 @@ struct GateTests {
             report.order = order.id
             return core.handle(.report(report), at: .second(20))
         }
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         if hasEnded {
             _ = tell(ended, failed)
         } else {

@@ -7,7 +7,7 @@ import Testing
 struct InquiryTests {
     @Test func aLostAnswerIsSoughtWithTheHypervisors() throws {
         var core = migrating()
-        let lost = OrderFailure(kind: .inDoubt, reason: "the call was cut off", runsOn: nil)
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         #expect(core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9)) == [.look(order)])
         let stayed = Sighting(here: .seen(.running), there: .seen(.absent))
         let effects = core.handle(.looked(order.id, stayed), at: .second(10))
@@ -15,13 +15,13 @@ struct InquiryTests {
             Issue.record("no end: \(effects)")
             return
         }
-        #expect(failure.kind == .migration && failure.runsOn == h1)
-        #expect(failure.reason == "the call was cut off; vm1 is on h1")
+        #expect(failure.kind == .migration && failure.whereabouts == .at(h1))
+        #expect(failure.text == "the call was cut off; vm1 is on h1")
     }
 
     @Test func aFailedMoveIsFollowedUntilTheTargetSaysItHasNoCopy() {
         var core = migrating()
-        let failed = OrderFailure(kind: .migration, reason: "broken pipe", runsOn: h1)
+        let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
         #expect(core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9)).count == 1)
         _ = core.handle(.appended(.written), at: .second(9))
         #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
@@ -32,11 +32,11 @@ struct InquiryTests {
         let twice = Sighting(here: .seen(.running), there: .seen(.running))
         #expect(core.handle(.looked(order.id, twice), at: .second(15)) == [.apply(.pause, order)])
         let said = core.handle(.applied(order.id, .done), at: .second(16))
-        guard case .say(let text, isGrave: true)? = said.first else {
+        guard case .announce(let announcement)? = said.first else {
             Issue.record("nobody is told: \(said)")
             return
         }
-        #expect(text.contains("two copies of vm1"))
+        #expect(announcement.text.contains("two copies of vm1"))
         #expect(core.handle(.tick, at: .second(60)).isEmpty && !core.needsTicks)
     }
 
@@ -44,7 +44,7 @@ struct InquiryTests {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "broken pipe", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("broken pipe"), .at(h1)))
         _ = core.handle(.report(report("h1", 9, failed)), at: .second(20))
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
         #expect(core.handle(.tick, at: .second(21)) == [.look(order)])
@@ -87,7 +87,7 @@ struct InquiryTests {
         #expect(core.handle(.progressed(order.id, progress), at: .second(16)).isEmpty)
         #expect(core.handle(.appended(.failed), at: .second(17)).isEmpty, "the ledger is out")
         #expect(core.handle(.tick, at: .second(18)).isEmpty)
-        let failed = OrderFailure(kind: .refused, reason: "no", runsOn: h1)
+        let failed = OrderFailure(.refused, .other("no"), .at(h1))
         #expect(core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(18)).isEmpty)
         #expect(core.handle(.tick, at: .second(19)) == first, "it is tried again")
         let second = core.handle(.appended(.written), at: .second(19))

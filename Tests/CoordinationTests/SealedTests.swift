@@ -148,7 +148,7 @@ struct SealedTests {
             Issue.record("not refused: \(effects)")
             return
         }
-        #expect(failure.runsOn == h1 && failure.reason == "no key")
+        #expect(failure.whereabouts == .at(h1) && failure.text == "no key")
     }
 
     @Test func whatIsNotOpenedInTimeIsWithdrawnAndThenNeverLetGo() {
@@ -169,7 +169,7 @@ struct SealedTests {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.runsOn == h1)
+        #expect(failure.whereabouts == .at(h1))
     }
 
     @Test func withoutAKeyNothingIsBegun() {
@@ -182,7 +182,7 @@ struct SealedTests {
             Issue.record("not refused: \(effects)")
             return
         }
-        #expect(failure.kind == .refused && failure.runsOn == h1)
+        #expect(failure.kind == .refused && failure.whereabouts == .at(h1))
     }
 
     // MARK: later lives
@@ -210,7 +210,7 @@ struct SealedTests {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.runsOn == h1 && end.first == .forget(order))
+        #expect(failure.whereabouts == .at(h1) && end.first == .forget(order))
     }
 
     /// Whatever the ledger shows: a line of its own may be missing there.
@@ -243,7 +243,7 @@ struct SealedTests {
         let first = fresh.handle(.recalled(order.id, recollection(.running)), at: .second(6))
         #expect(first == [.readRequirements(order)])
         // An earlier life found it not running, which the save may have done.
-        let failure = OrderFailure(kind: .refused, reason: "it is not running", runsOn: nil)
+        let failure = OrderFailure(.refused, .other("it is not running"), .notLooked)
         var over = AgentCore(host: h1)
         _ = over.handle(.order(.migrate(order: order)), at: .second(1))
         _ = over.handle(.report(report("h1", 2, .failed(failure: failure))), at: .second(5))
@@ -252,7 +252,7 @@ struct SealedTests {
 
     @Test func aJournalThatStaysUnreadableEndsInDoubt() {
         var core = core("h1", Self.beginning)
-        let failure = OrderFailure(kind: .inDoubt, reason: "damaged", runsOn: nil)
+        let failure = OrderFailure(.inDoubt, .other("damaged"), .unknown)
         var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure)), at: .second(6))
         #expect(end == [])
         for second in stride(from: 8, to: 700, by: 3) where end.isEmpty {
@@ -275,7 +275,7 @@ struct SealedTests {
             return
         }
         let runs = presence == .running
-        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.runsOn == (runs ? h1 : nil))
+        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.whereabouts == (runs ? .at(h1) : .unknown))
     }
 
     @Test func aTargetThatReadsAnOrderLateHasNotForgottenIt() {
@@ -393,7 +393,7 @@ struct SealedTests {
                 let gone = Sighting(here: .seen(.absent), there: .silent("not asked"))
                 let effects = core.handle(.looked(order.id, gone), at: .second(second))
                 #expect(steps(effects) == [])
-                warnings += effects.count { if case .say(_, isGrave: true) = $0 { true } else { false } }
+                warnings += effects.count { if case .announce(.vmIsGone) = $0 { true } else { false } }
             }
         }
         #expect(warnings == 1, "it may have run and been shut down since")
@@ -432,7 +432,7 @@ struct SealedTests {
             Issue.record("never given up")
             return
         }
-        #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("virsh restore"))
+        #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("virsh restore"))
         #expect(!end.contains(.forget(order)))
         var target = self.core("h2", said)
         _ = target.handle(.recalled(order.id, recollection(.absent)), at: .second(5))

@@ -192,7 +192,7 @@ struct SealedWorld {
     private mutating func carryOut(_ effect: AgentCore.Effect, _ index: Int) {
         let id = order.id
         func failure(_ kind: OrderFailure.Kind, runsOn: HostName? = nil) -> OrderFailure {
-            OrderFailure(kind: kind, reason: "a fault", runsOn: runsOn)
+            OrderFailure(kind, .other("a fault"), runsOn.map { .at($0) } ?? .unknown)
         }
         switch effect {
         case .append(let report):
@@ -250,7 +250,7 @@ struct SealedWorld {
                 image = false
             }
             if index == 1 { (agents[1].key, agents[1].opened) = (false, false) }
-        case .shut, .say: break
+        case .shut, .announce: break
         case .migrate, .cancelMigration, .apply: violations.append("unexpected: \(effect)")
         }
     }
@@ -258,7 +258,7 @@ struct SealedWorld {
     private mutating func restore(_ effect: AgentCore.Effect, _ index: Int) {
         let id = order.id
         func failed(_ kind: OrderFailure.Kind) -> AgentCore.Answer<Instant> {
-            .failure(OrderFailure(kind: kind, reason: "a fault", runsOn: nil))
+            .failure(OrderFailure(kind, .other("a fault"), .unknown))
         }
         guard agents[index].opened, !chance(15) else {
             return feed(index) { _ in .restored(id, failed(.migration)) }
@@ -284,7 +284,7 @@ struct SealedWorld {
         } else {
             runs = sourceRuns || touch(effect, isWatched: true)
         }
-        let failure = OrderFailure(kind: .inDoubt, reason: "a fault", runsOn: nil)
+        let failure = OrderFailure(.inDoubt, .other("a fault"), .unknown)
         feed(0) { .restored(id, runs ? .success($0) : .failure(failure)) }
     }
 

@@ -35,8 +35,8 @@ import Testing
             try await execution.carriedOut(.sample()).get()
         }
         #expect(failure?.kind == .migration)
-        #expect(failure?.runsOn == h1)
-        #expect(failure?.reason.contains("the hypervisor fell silent") == true)
+        #expect(failure?.whereabouts == .at(h1))
+        #expect(failure?.text.contains("the hypervisor fell silent") == true)
         #expect(world.hostsRunning(vm) == [h1])
         #expect(world.violations == [])
     }
@@ -70,7 +70,7 @@ import Testing
         let execution = MoveExecution(for: world, knowsTarget: false)
         let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.sample()).get() }
         #expect(failure?.kind == .refused)
-        #expect(failure?.reason.contains("host h2 is not in this agent's configuration") == true)
+        #expect(failure?.text.contains("host h2 is not in this agent's configuration") == true)
         #expect(world.hostsRunning(vm) == [h1])
     }
 }
@@ -133,6 +133,6 @@ extension MoveExecution {
             default: break
             }
         }
-        return .failure(OrderFailure(kind: .interrupted, reason: "the test was cancelled", runsOn: nil))
+        return .failure(OrderFailure(.interrupted, .other("the test was cancelled"), .notLooked))
     }
 }

@@ -30,7 +30,7 @@ import Testing
     enum Finding: Equatable {
         case completed
         /// The VM stays where it is: on this host, or nobody can say where.
-        case notMoved(OrderFailure.Kind, runsOn: HostName?)
+        case notMoved(OrderFailure.Kind, OrderFailure.Whereabouts)
         case stillMoving
         case undecided
     }
@@ -54,8 +54,8 @@ import Testing
         var testDescription: String { "\(here.testDescription) here, \(there.testDescription) there" }
     }
 
-    private static let stayed = Finding.notMoved(.interrupted, runsOn: h1)
-    private static let lost = Finding.notMoved(.inDoubt, runsOn: nil)
+    private static let stayed = Finding.notMoved(.interrupted, .at(h1))
+    private static let lost = Finding.notMoved(.inDoubt, .unknown)
 
     static let cases: [Case] = [
         // It is at the target: what is left here goes.
@@ -88,7 +88,7 @@ import Testing
         Case(
             .active(.running),
             .active(.running),
-            .notMoved(.inDoubt, runsOn: h2),
+            .notMoved(.inDoubt, .at(h2)),
             left: .active(.paused)
         ),
 
@@ -171,7 +171,7 @@ import Testing
             case .append(let report):
                 switch report.step {
                 case .done: return .completed
-                case .failed(let failure): return .notMoved(failure.kind, runsOn: failure.runsOn)
+                case .failed(let failure): return .notMoved(failure.kind, failure.whereabouts)
                 default: break
                 }
             default: break

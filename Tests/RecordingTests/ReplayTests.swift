@@ -29,7 +29,7 @@ struct ReplayTests {
         #expect(try Recording(recording, name: "r").header.limits == ScriptedAgent.limits)
         let text = String(decoding: recording, as: UTF8.self)
         for effect in [
-            "append", "readRequirements", "checkTarget", "migrate", "cancelMigration", "look", "apply", "say",
+            "append", "readRequirements", "checkTarget", "migrate", "cancelMigration", "look", "apply", "announce",
         ] {
             #expect(text.contains("{\"\(effect)\":"), "the history has no such effect")
         }

@@ -54,7 +54,7 @@ enum ScriptedAgent {
 
     /// The hypervisor's answer is lost; the VM is found to be at the target, and what is left here is removed.
     private static func doubtful(_ order: MigrationOrder) -> [AgentCore.Event] {
-        let lost = OrderFailure(kind: .inDoubt, reason: "libvirtd was lost", runsOn: nil)
+        let lost = OrderFailure(.inDoubt, .other("libvirtd was lost"), .unknown)
         return [
             .init(.order(.migrate(order: order)), at: .second(10)),
             .init(.requirementsRead(order.id, .success(requirements(order))), at: .second(10)),
@@ -82,7 +82,7 @@ enum ScriptedAgent {
     }
 
     private static func arriving(_ order: MigrationOrder) -> [AgentCore.Event] {
-        let failure = PreflightFailure(check: .memory, host: host, reason: "10 MiB available")
+        let failure = PreflightFailure(check: .memory, host: host, reason: .other("10 MiB available"))
         return [
             .init(.order(.migrate(order: order)), at: .second(30)),
             .init(.report(report(order, .accepted(requirements: requirements(order)), by: "h2")), at: .second(31)),

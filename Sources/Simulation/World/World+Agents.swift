@@ -77,9 +77,9 @@ extension World {
             queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
-        case .say(let text, let isGrave):
-            note("\(hostNames[host]) says: \(text)")
-            if isGrave { for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) } }
+        case .announce(let announcement):
+            note("\(hostNames[host]) says: \(announcement.text)")
+            for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
         }
     }
 
@@ -94,10 +94,8 @@ extension World {
 
     private func requirements(for order: MigrationOrder, on host: Int) -> Result<VMRequirements, OrderFailure> {
         func refusal(_ reason: String) -> Result<VMRequirements, OrderFailure> {
-            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: reason)
-            return .failure(
-                OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
-            )
+            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: .other(reason))
+            return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure]))
         }
         guard hosts[host].libvirtIsUp else { return refusal("libvirt does not answer") }
         guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == .running else {
@@ -129,7 +127,7 @@ extension World {
         promisedBytes: UInt64
     ) -> [PreflightFailure] {
         func failure(_ check: PreflightFailure.Check, _ reason: String) -> [PreflightFailure] {
-            [PreflightFailure(check: check, host: hostNames[host], reason: reason)]
+            [PreflightFailure(check: check, host: hostNames[host], reason: .other(reason))]
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
         guard needs.architecture == hosts[host].spec.compatibility else {

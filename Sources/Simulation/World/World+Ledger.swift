@@ -182,7 +182,7 @@ extension World {
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
-        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.reason)"
+        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
         }
     }
 }

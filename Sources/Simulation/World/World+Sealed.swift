@@ -30,7 +30,7 @@ extension World {
     }
 
     private func failure(_ kind: OrderFailure.Kind, _ reason: String, runsOn host: Int? = nil) -> OrderFailure {
-        OrderFailure(kind: kind, reason: reason, runsOn: host.map { hostNames[$0] })
+        OrderFailure(kind, .sealed(.failed(detail: reason)), host.map { .at(hostNames[$0]) } ?? .unknown)
     }
 
     private func notes(_ deed: SealedState.Note.Deed, _ order: MigrationOrder, on host: Int) -> SealedState.Note {

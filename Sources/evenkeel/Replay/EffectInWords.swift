@@ -38,7 +38,7 @@ extension AgentCore.Effect: EffectInWords {
     var role: EffectRole {
         switch self {
         case .migrate(let order, _), .seal(let order, _): .order(order)
-        case .say: .announcement
+        case .announce: .announcement
         case .append: .report
         case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
@@ -62,7 +62,7 @@ extension AgentCore.Effect: EffectInWords {
         case .restore(let order): "order \(order.id): let \(order.vmName) run here"
         case .takeBack(let order): "order \(order.id): take \(order.vmName) back"
         case .forget(let order): "order \(order.id): remove what is left of the image of \(order.vmName)"
-        case .say(let text, _): "say: \(text)"
+        case .announce(let announcement): "say: \(announcement.text)"
         }
     }
 }
@@ -84,7 +84,7 @@ extension OrderStep {
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
-        case .failed(let failure): "failed: \(failure.reason)"
+        case .failed(let failure): "failed: \(failure.text)"
         }
     }
 }
