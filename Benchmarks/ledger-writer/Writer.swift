@@ -36,6 +36,6 @@ private func numberedReport(writer: String, incarnation: Int, number: Int) -> Or
         order: OrderID("\(writer)/\(incarnation)/\(number)"),
         host: HostName(writer),
         at: Instant(milliseconds: Int64(number)),
-        step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: nil))
+        step: .failed(failure: OrderFailure(.refused, .other(text), .notLooked))
     )
 }

@@ -7,19 +7,17 @@ import Fleet
 extension AgentCore {
     /// Closes every gate whose order has ended, runs, or can no longer begin, once no other order needs it.
     mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
-        guard isCaughtUp, !gates.isEmpty else { return }
-        for id in gates.sorted() {
-            guard let life = orders[id] else {
-                gates.remove(id)
-                continue
-            }
-            guard isGateOver(life, at: instant), !isGateNeeded(besides: life.order, at: instant) else { continue }
+        guard isCaughtUp else { return }
+        for id in work.values.filter(\.mayHaveGateOpen).map(\.order.id).sorted() {
+            guard let life = work[id]?.life, isGateOver(life, at: instant),
+                !isGateNeeded(besides: life.order, at: instant)
+            else { continue }
             shut(life.order, effects: &effects)
         }
     }
 
     mutating func shut(_ order: MigrationOrder, effects: inout [Effect]) {
-        gates.remove(order.id)
+        work[order.id]?.mayHaveGateOpen = false
         if mutations.contains(.leavesGatesOpen) { return }
         effects.append(.shut(order))
     }
@@ -44,15 +42,15 @@ extension AgentCore {
         for life in lives {
             switch life.stage {
             case .submitted, .prepared: continue
-            case .accepted, .running: gates.insert(life.order.id)
+            case .accepted, .running: work[life.order.id]?.mayHaveGateOpen = true
             case .done, .failed:
                 guard instant <= life.order.latestBeginning + Self.remembered else { continue }
-                gates.insert(life.order.id)
+                work[life.order.id]?.mayHaveGateOpen = true
             }
         }
         for life in lives where life.stage == .prepared {
             if isGateNeeded(besides: life.order, at: instant) {
-                gates.insert(life.order.id)
+                work[life.order.id]?.mayHaveGateOpen = true
             } else {
                 shut(life.order, effects: &effects)
             }
@@ -66,24 +64,26 @@ extension AgentCore {
     ///
     /// `Escort` knows which do, but not what an earlier life of this agent has opened.
     private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
-        gates.contains { id in
-            guard id != order.id, let other = orders[id], other.order.source == order.source else { return false }
-            return [.accepted, .prepared, .running].contains(other.stage) && !isGateOver(other, at: instant)
+        work.values.contains { other in
+            guard other.mayHaveGateOpen, other.order.id != order.id, other.order.source == order.source else {
+                return false
+            }
+            return [.accepted, .prepared, .running].contains(other.life.stage) && !isGateOver(other.life, at: instant)
         }
     }
 }
 
 extension MigrationOrder {
     /// Why it is not for a VM that is defined like this.
-    func reasonNotFor(definition: String?) -> String? {
+    func reasonNotFor(definition: String?) -> FailureReason.Obstacle? {
         guard let definition else {
             return self.definition == nil
-                ? nil : "the digest of \(vmName)'s definition, which the order names, cannot be made here"
+                ? nil : .digestUnknown(vm: vmName)
         }
         guard let wanted = self.definition else {
-            return "the order names no definition of \(vmName): it was given before one was known; give it again"
+            return .definitionNotNamed(vm: vmName)
         }
         return wanted == definition
-            ? nil : "\(vmName)'s definition changed since the order was given: look at the change, then order it again"
+            ? nil : .definitionChanged(vm: vmName)
     }
 }

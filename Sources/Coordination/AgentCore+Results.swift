@@ -6,17 +6,19 @@ extension AgentCore {
     mutating func accept(
         _ id: OrderID,
         _ result: Answer<VMRequirements>,
+        _ probes: [GateProbe],
         at instant: Instant
     ) {
-        busy.remove(id)
-        guard orders[id]?.stage == .submitted else { return }
+        work[id]?.finishReading()
+        guard let item = work[id], item.life.stage == .submitted else { return }
         switch result {
         case .success(let requirements):
-            if let reason = orders[id]?.order.reasonNotFor(definition: requirements.definition) {
+            if let reason = item.order.reasonNotFor(definition: requirements.definition) {
                 fail(id, .refused, reason, at: instant)
                 return
             }
-            acceptedAt[id] = instant
+            work[id]?.acceptedAt = instant
+            work[id]?.preparation = Preparation(probes: probes, memoryBytes: requirements.memoryBytes)
             report(id, .accepted(requirements: requirements), at: instant)
         case .failure(let failure): report(id, .failed(failure: failure), at: instant)
         }
@@ -26,32 +28,29 @@ extension AgentCore {
         _ id: OrderID,
         _ failures: [PreflightFailure],
         sealingKey: String?,
+        gateSeconds: Double?,
         at instant: Instant,
         effects: inout [Effect]
     ) {
         // The order may have ended while its gate was being opened; and what failed may have failed after that.
-        if let order = orders[id]?.order, order.channel.usesMigrationPorts, !failures.isEmpty || !gates.contains(id) {
-            shut(order, effects: &effects)
+        guard let item = work[id] else { return }
+        if item.order.channel.usesMigrationPorts, !failures.isEmpty || !item.mayHaveGateOpen {
+            shut(item.order, effects: &effects)
         }
-        guard let life = orders[id], life.stage == .accepted else { return }
+        guard item.life.stage == .accepted else { return }
         guard !failures.isEmpty else {
-            if life.order.channel == .sealed { sealedDuties[id] = SealedDuty(since: instant) }
-            report(id, .prepared(sealingKey: sealingKey), at: instant)
+            if item.order.channel == .sealed { work[id]?.beginSealed(SealedMove(since: instant)) }
+            report(id, .prepared(sealingKey: sealingKey), gateSeconds: gateSeconds, at: instant)
             return
         }
-        let failure = OrderFailure(
-            kind: .refused,
-            reason: failures.map(\.description).joined(separator: "; "),
-            runsOn: life.order.source,
-            preflight: failures
-        )
+        let failure = OrderFailure(.refused, .preflight, .at(item.order.source), preflight: failures)
         report(id, .failed(failure: failure), at: instant)
     }
 
     mutating func progressed(_ id: OrderID, _ progress: MigrationProgress, at instant: Instant) {
-        guard orders[id]?.stage == .running, busy.contains(id) else { return }
-        if let last = progressWritten[id], instant - last < limits.progressInterval { return }
-        progressWritten[id] = instant
+        guard let item = work[id], item.life.stage == .running, item.isMigrating else { return }
+        if let last = item.progressWritten, instant - last < limits.progressInterval { return }
+        work[id]?.progressWritten = instant
         report(id, .running(progress: progress), at: instant)
     }
 
@@ -61,26 +60,26 @@ extension AgentCore {
         at instant: Instant,
         effects: inout [Effect]
     ) {
-        busy.remove(id)
-        guard let life = orders[id] else { return }
+        work[id]?.finishMigrating()
+        guard let life = work[id]?.life else { return }
         guard case .failure(let failure) = result else {
             end(id, result, at: instant)
             return
         }
         if failure.kind == .inDoubt {
-            progressWritten[id] = nil
-            inquiries[id] = Inquiry(.lostAnswer(failure), of: life, at: instant)
+            work[id]?.progressWritten = nil
+            work[id]?.activity = .inquiry(Inquiry(.lostAnswer(failure), of: life, at: instant))
             inquire(id, at: instant, effects: &effects)
             return
         }
         end(id, result, at: instant)
-        if failure.kind != .refused { seekTwin(of: id, at: instant) }
+        if failure.kind != .refused { seekDuplicate(of: id, at: instant) }
     }
 
     /// Reports how an order ended.
     mutating func end(_ id: OrderID, _ result: Answer<Completion>, at instant: Instant) {
-        progressWritten[id] = nil
-        inquiries[id] = nil
+        work[id]?.progressWritten = nil
+        work[id]?.finishInquiry()
         switch result {
         case .success(let completion):
             report(id, .done(outcome: completion.outcome, evidence: completion.evidence), at: instant)
@@ -91,20 +90,21 @@ extension AgentCore {
     mutating func fail(
         _ id: OrderID,
         _ kind: OrderFailure.Kind,
-        _ reason: String,
+        _ reason: FailureReason.Obstacle,
         at instant: Instant
     ) {
         // Where the VM runs was seen when the order was accepted, not before.
-        let wasSeen = orders[id].map { $0.stage > .submitted } ?? false
-        let failure = OrderFailure(kind: kind, reason: reason, runsOn: wasSeen ? orders[id]?.order.source : nil)
+        guard let life = work[id]?.life else { return }
+        let whereabouts: OrderFailure.Whereabouts = life.stage > .submitted ? .at(life.order.source) : .notLooked
+        let failure = OrderFailure(kind, .order(reason), whereabouts)
         report(id, .failed(failure: failure), at: instant)
     }
 
     /// Has a step of this host written, and takes it as said at once, so that nothing is done twice meanwhile.
-    mutating func report(_ id: OrderID, _ step: OrderStep, at instant: Instant) {
-        let report = OrderReport(order: id, host: host, at: instant, step: step)
-        orders[id]?.apply(report)
-        if let life = orders[id] { closed.take(life) }
+    mutating func report(_ id: OrderID, _ step: OrderStep, gateSeconds: Double? = nil, at instant: Instant) {
+        let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
+        work[id]?.life.apply(report)
+        if let life = work[id]?.life { closed.take(life) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)
     }

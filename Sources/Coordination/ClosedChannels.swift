@@ -82,8 +82,7 @@ extension ClosedChannels.Closure {
     var closed: ClosedChannel { ClosedChannel(HostPair(path), channel) }
 
     /// For people who want to know why nothing moves.
-    public var words: String {
-        "\(channel.rawValue) between \(HostPair(path)) is closed: order \(order) leaked; look into it, then "
-            + "'evenkeel clear \(path.source) \(path.target) --channel \(channel.rawValue)' opens it"
-    }
+    /// What reports and people are told of it.
+    var reason: ClosedByLeak { ClosedByLeak(path: path, channel: channel, order: order) }
+    public var words: String { reason.text }
 }

@@ -16,7 +16,7 @@ extension ControllerNews: CustomStringConvertible {
             "\(intent) \(Self.move(vmName, path)): \(reason)"
         case .moved(let vmName, let path): "moved \(Self.move(vmName, path))"
         case .notMoved(let vmName, let path, let failure):
-            "did not move \(Self.move(vmName, path)): \(failure?.reason ?? "no reason given")"
+            "did not move \(Self.move(vmName, path)): \(failure?.text ?? "no reason given")"
         case .leaked(let vmName, let path, let closure):
             "LEAK: moving \(Self.move(vmName, path)), less passed the protected path than was sent"
                 + (closure.map { "; \($0.words)" } ?? "")

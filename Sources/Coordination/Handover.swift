@@ -56,6 +56,9 @@ public struct Handover: Sendable, Equatable {
         return .arrived(at: restored)
     }
 
+    /// Since when the VM runs at the target.
+    var arrivedAt: Instant? { if case .arrived(let at) = phase { at } else { nil } }
+
     public init() {}
 }
 

@@ -1,52 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Fleet
-
-/// How an order's VM stands on the two hosts, as their hypervisors say.
-public struct Sighting: Codable, Sendable, Equatable {
-    public enum Standing: Codable, Sendable, Equatable {
-        case seen(DomainPresence)
-        /// The hypervisor could not be asked, for this reason.
-        case silent(String)
-        /// This agent's configuration does not know the host.
-        case notConfigured
-    }
-    /// A third host that has the VM: looked for only where it is paused by a migration here and absent there.
-    public enum Elsewhere: Codable, Sendable, Equatable {
-        case nowhere
-        case on(HostName)
-        case unknown(String)
-    }
-    public var here: Standing
-    /// Asked after `here`.
-    public var there: Standing
-    public var elsewhere: Elsewhere
-    public init(here: Standing, there: Standing, elsewhere: Elsewhere = .nowhere) {
-        self.here = here
-        self.there = there
-        self.elsewhere = elsewhere
-    }
-}
-
-/// What an agent does to its own copy of a VM, once it is known where the VM belongs.
-public enum Remedy: String, Codable, Sendable, Equatable {
-    /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
-    /// started a second time.
-    case discard
-    /// Resume a copy that the migration paused: there is no other.
-    case resume
-    /// Pause the copy here, if it still runs: the target runs the VM, too.
-    case pause
-
-    public enum Result: Codable, Sendable, Equatable {
-        case done
-        /// It is not as it was seen: look again.
-        case notSo(String)
-        /// The hypervisor will not do it.
-        case refused(String)
-        /// The hypervisor could not be asked.
-        case failed(String)
-    }
-}
+import Fleet
 
 /// The search for the VM of an order whose end this agent did not see.
 ///
@@ -76,8 +29,7 @@ struct Inquiry: Sendable {
     }
     let order: MigrationOrder
     let cause: Cause
-    /// In words, for reports.
-    let doubt: String
+    let doubt: FailureReason.Doubt
     let startedAt: Instant
     /// Since when it has been left open where the VM is.
     var openSince: Instant
@@ -86,17 +38,17 @@ struct Inquiry: Sendable {
     var nextLook: Instant
     /// Whether an effect of it is under way.
     var isAsking = false
-    /// What is to be concluded once a remedy has been applied.
-    var remedy: (Remedy, words: String)?
+    /// What is being done, to be concluded from once it has been.
+    var remedy: Remedy?
 
     init(_ cause: Cause, of life: OrderLife, at instant: Instant, quiet: Duration = .zero) {
         order = life.order
         self.cause = cause
         doubt =
             switch cause {
-            case .restart: "the agent was restarted during the move"
-            case .lostAnswer(let failure): failure.reason
-            case .failed: "the move had failed"
+            case .restart: .agentRestarted
+            case .lostAnswer(let failure): .answerLost(detail: failure.text)
+            case .failed: .moveFailed
             }
         startedAt = life.startedAt ?? life.order.issuedAt
         openSince = instant
@@ -121,11 +73,12 @@ struct Inquiry: Sendable {
 
 /// What follows from a sighting.
 enum Conclusion: Equatable {
-    case stayed(String?)
-    case moved(String)
-    case inDoubt(String)
+    case stayed(FailureReason.Finding)
+    /// `note`: for the report, in words.
+    case moved(note: String)
+    case inDoubt(FailureReason.Finding)
     /// Do this first.
-    case remedy(Remedy, words: String)
+    case remedy(Remedy)
     case stillMoving
     case open(String)
 }
@@ -139,39 +92,33 @@ extension Inquiry {
         }
         if here == .migratingOut { return .stillMoving }
         let isHere = here == .running || here == .paused
+        let stayed = Conclusion.stayed(.stayed(vm: vm, source: host))
         let there: DomainPresence
         switch sighting.there {
         case .seen(let presence): there = presence
-        case .notConfigured:
-            return isHere ? .stayed(nil) : .open("\(target) is not in this agent's configuration (hosts)")
+        case .notConfigured: return isHere ? stayed : .open("\(target) is not in this agent's configuration (hosts)")
         case .silent(let words):
             // It was seen to run here; a target that is down does not change that.
             return isHere
-                ? .stayed("\(target) could not be asked whether it has a copy (\(words))")
-                : .open(words)
+                ? .stayed(.stayedUnasked(vm: vm, source: host, target: target, detail: words)) : .open(words)
         }
         switch (here, there) {
-        case (.running, .running): return .remedy(.pause, words: "")
-        case (.running, _), (.paused, _): return .stayed(nil)
+        case (.running, .running): return .remedy(.pause)
+        case (.running, _), (.paused, _): return stayed
         // `.migratingOut`: the target has it and is sending it on.
-        case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused):
-            return .remedy(.discard, words: "\(vm) is on \(target)")
-        case (.absent, .inactive): return .moved("\(target) has \(vm), shut off since")
+        case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .remedy(.discard)
+        case (.absent, .inactive): return .moved(note: "\(target) has \(vm), shut off since")
         case (.pausedByMigration, .absent):
             switch sighting.elsewhere {
-            case .nowhere: return .remedy(.resume, words: "\(target) has no copy, so it was resumed")
-            case .on(let other):
-                return .inDoubt("\(vm) is paused on \(host), and \(other) has it too: look which is the newer")
+            case .nowhere: return .remedy(.resume)
+            case .on(let other): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: other))
             case .unknown(let words): return .open(words)
             }
+        // Its memory here may be older than its disks: never resumed without a person's judgement.
         case (.pausedByMigration, .inactive):
-            // Its memory here may be older than its disks: never resumed without a person's judgement.
-            return .inDoubt(
-                "\(vm) is paused on \(host), and \(target) has it, not active: if it ran there since, start it there "
-                    + "and 'virsh destroy' it here; else 'virsh resume' it here"
-            )
+            return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target))
         case (.inactive, .absent), (.absent, .absent), (.inactive, .inactive):
-            return .inDoubt("neither \(host) nor \(target) runs \(vm): if it was not shut down, look for it")
+            return .inDoubt(.runsNowhere(vm: vm, source: host, target: target))
         default: return .open("\(host) has it \(here), \(target) has it \(there)")
         }
     }

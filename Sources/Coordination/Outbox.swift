@@ -64,11 +64,7 @@ struct Outbox: Sendable {
     }
 
     private static let tooShort = OrderStep.failed(
-        failure: OrderFailure(
-            kind: .inDoubt,
-            reason: "the agent's report did not fit into the ledger; the agent's own log has it",
-            runsOn: nil
-        )
+        failure: OrderFailure(.inDoubt, .move(.reportTooLong), .unknown)
     )
 }
 

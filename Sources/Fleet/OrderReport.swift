@@ -49,7 +49,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
     case declined(reason: String)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
-    /// By source or target: ended; `runsOn` is where the VM was seen to run, `nil` if nobody could say.
+    /// By source or target: ended without a move.
     case failed(failure: OrderFailure)
 
     public var isFinal: Bool {
@@ -58,64 +58,6 @@ public enum OrderStep: Codable, Sendable, Equatable {
         case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined: false
         }
     }
-}
-
-/// Why an order ended without a move.
-public struct OrderFailure: Error, Codable, Sendable, Equatable {
-    public var kind: Kind
-    /// What happened, to what, and what to do, in words.
-    public var reason: String
-    public var runsOn: HostName?
-    public var preflight: [PreflightFailure]
-    public var evidence: Evidence?
-
-    public enum Kind: String, Codable, Sendable {
-        /// A check before the move failed; nothing was touched.
-        case refused
-        /// The protected path was not there or did not hold.
-        case escort
-        /// The hypervisor gave up; the VM runs on at the source.
-        case migration
-        case cancelled
-        case expired
-        /// The agent was away and found afterwards that the move had not happened.
-        case interrupted
-        /// Nobody could say where the VM runs; a person must look.
-        case inDoubt
-    }
-
-    public init(
-        kind: Kind,
-        reason: String,
-        runsOn: HostName?,
-        preflight: [PreflightFailure] = [],
-        evidence: Evidence? = nil
-    ) {
-        self.kind = kind
-        self.reason = reason
-        self.runsOn = runsOn
-        self.preflight = preflight
-        self.evidence = evidence
-    }
-}
-
-/// One requirement that is not met: what, and where.
-public struct PreflightFailure: Codable, Sendable, Equatable, CustomStringConvertible {
-    public var check: Check
-    public var host: HostName
-    public var reason: String
-
-    public enum Check: String, Codable, Sendable {
-        case hypervisor, version, machineType, cpu, storage, network, memory, name, uuid, state, escort
-    }
-
-    public init(check: Check, host: HostName, reason: String) {
-        self.check = check
-        self.host = host
-        self.reason = reason
-    }
-
-    public var description: String { "\(check.rawValue) on \(host): \(reason)" }
 }
 
 /// What a VM needs of a host that is to take it, read by the source's agent when it accepts an order.

@@ -14,80 +14,76 @@ extension AgentService {
         MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
     }
 
-    func carryOut(_ effect: AgentCore.Effect, _ post: AsyncStream<AgentCore.Event>.Continuation) async {
+    func carryOut(_ effect: AgentCore.Effect, _ events: AgentEvents) async {
         switch effect {
         case .append(let report):
             let result = await append(report)
-            post.yield(.appended(result, at: .byTheWallClock))
+            await events.send(.appended(result))
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
-            let result = await requirements(for: order)
-            post.yield(.requirementsRead(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            let (result, probes) = await requirements(for: order)
+            await events.send(.requirementsRead(order.id, AgentCore.Answer(result), probes: probes))
         case .checkTarget(let order, let requirements, let promisedBytes):
-            var failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
-            if failures.isEmpty, let failure = await openPinhole(for: order) { failures = [failure] }
-            var sealingKey: String?
-            if order.channel == .sealed, failures.isEmpty {
-                do {
-                    sealingKey = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
-                } catch {
-                    failures = [PreflightFailure(check: .escort, host: host, reason: "\(error)")]
-                }
-            }
-            post.yield(.targetChecked(order.id, failures, sealingKey: sealingKey, at: .byTheWallClock))
+            await events.send(await check(requirements, for: order, promisedBytes: promisedBytes))
         case .shut(let order): await closePinhole(of: order)
-        case .migrate(let order):
-            let result = await begin(order) { post.yield(.progressed(order.id, $0, at: .byTheWallClock)) }
+        case .migrate(let order, let preparation):
+            let result = await begin(order, preparation) { events.offer(.progressed(order.id, $0)) }
             log(result, of: order)
-            post.yield(.migrationEnded(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.migrationEnded(order.id, AgentCore.Answer(result)))
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
                 // It is tried again at once after this.
                 try? await Task.sleep(for: Self.retryInterval)
             }
-            post.yield(.cancelTried(order.id, at: .byTheWallClock))
+            await events.send(.cancelTried(order.id))
         case .look(let order):
             let sighting = await execution.look(for: order)
             logger.info(
                 "order \(order.id): where is \(order.vmName)?",
                 metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
             )
-            post.yield(.looked(order.id, sighting, at: .byTheWallClock))
+            await events.send(.looked(order.id, sighting))
         case .apply(let remedy, let order):
             let result = await execution.apply(remedy, to: order.vm)
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
-            post.yield(.applied(order.id, result, at: .byTheWallClock))
+            await events.send(.applied(order.id, result))
         case .seal(let order, let key):
             let result = await seal(order, key)
-            post.yield(.sealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.sealed(order.id, AgentCore.Answer(result)))
         case .unseal(let order, let image):
             let result = await sealedMoves.unseal(order, image)
             if case .failure(let failure) = result {
-                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.reason)"])
+                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.text)"])
             }
-            post.yield(.unsealed(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.unsealed(order.id, AgentCore.Answer(result)))
         case .release(let order):
             let failure = await sealedMoves.release(order)
-            post.yield(.letGo(order.id, failure: failure, at: .byTheWallClock))
+            await events.send(.letGo(order.id, failure: failure))
         case .recall(let order):
             let result = await sealedMoves.recall(order)
-            let reason: String? = if case .failure(let failure) = result { failure.reason } else { nil }
+            let reason: String? = if case .failure(let failure) = result { failure.text } else { nil }
             if await waits.isNews(reason, of: order.id) {
                 logger.critical("order \(order.id) waits", metadata: ["reason": "\(reason ?? "")"])
             }
-            post.yield(.recalled(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)
             logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
-            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .takeBack(let order):
             let result = await sealedMoves.takeBack(order)
             logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
-            post.yield(.restored(order.id, AgentCore.Answer(result), at: .byTheWallClock))
+            await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order): await sealedMoves.forget(order)
-        case .say(let text, let isGrave): logger.log(level: isGrave ? .critical : .notice, "\(text)")
+        case .announce: announce(effect)
         }
+    }
+
+    /// Tells the people who watch.
+    func announce(_ effect: AgentCore.Effect) {
+        guard case .announce(let announcement) = effect else { return }
+        logger.critical("\(announcement.text)")
     }
 
     /// Tells people of images that are left here and are of no order that the ledger still has.
@@ -103,12 +99,36 @@ extension AgentService {
         SealedMoves(host: host, settings: settings, hypervisor: hypervisor, keys: sealedKeys, journal: journal)
     }
 
+    /// Checks that the VM can come, and makes ready for it.
+    private func check(
+        _ requirements: VMRequirements,
+        for order: MigrationOrder,
+        promisedBytes: UInt64
+    ) async -> AgentCore.Event.Kind {
+        let failures = await unmet(requirements, for: order, promisedBytes: promisedBytes)
+        guard failures.isEmpty else { return .targetChecked(order.id, failures) }
+        do {
+            if order.channel == .sealed {
+                let key = try await sealedMoves.prepare(for: order, memoryBytes: requirements.memoryBytes)
+                return .targetChecked(order.id, [], sealingKey: key)
+            }
+            return .targetChecked(order.id, [], gateSeconds: try await openPinhole(for: order))
+        } catch {
+            let isGate = order.channel.usesMigrationPorts
+            return .targetChecked(
+                order.id,
+                [escortFailure(isGate ? .gatesNotOpened(detail: "\(error)") : .failed(detail: "\(error)"))]
+            )
+        }
+    }
+
     private func begin(
         _ order: MigrationOrder,
+        _ preparation: Preparation,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
-        return await execution.migrate(order, preparations.take(order.id), progress: progress)
+        return await execution.migrate(order, preparation, progress: progress)
     }
 
     private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
@@ -121,7 +141,7 @@ extension AgentService {
                 metadata: ["bytes": "\(image.bytes)"]
             )
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.reason)"])
+            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.text)"])
         }
         return result
     }
@@ -130,13 +150,10 @@ extension AgentService {
     private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
         do {
             if let journal, try await !claimed(order, in: journal) {
-                let reason =
-                    "this host has begun order \(order.id) before; somebody has set the ledger back or changed it"
-                return OrderFailure(kind: .refused, reason: reason, runsOn: nil)
+                return OrderFailure(.refused, .order(.begunBefore(order.id)), .unknown)
             }
         } catch {
-            let reason = "it cannot be noted that the order was begun, so it was not: \(error)"
-            return OrderFailure(kind: .refused, reason: reason, runsOn: host)
+            return OrderFailure(.refused, .order(.beginningNotNoted(detail: "\(error)")), .at(host))
         }
         return nil
     }
@@ -148,48 +165,41 @@ extension AgentService {
     }
 
     /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
-    private func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
+    private func requirements(
+        for order: MigrationOrder
+    ) async -> (Result<VMRequirements, OrderFailure>, [GateProbe]) {
         if let failure = await closuresAreDamaged(order) {
-            return .failure(OrderFailure(kind: .refused, reason: failure.reason, runsOn: nil, preflight: [failure]))
+            let reason = FailureReason.Obstacle.closuresDamaged(detail: failure.text)
+            return (.failure(OrderFailure(.refused, .order(reason), .notLooked, preflight: [failure])), [])
         }
         if order.channel == .sealed {
             if let failure = await sealedIsMissing() {
-                return .failure(
-                    OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
-                )
+                return (.failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure])), [])
             }
             // It goes to no port of the target.
-            return await execution.requirements(for: order)
+            return (await execution.requirements(for: order), [])
         }
         async let requirements = execution.requirements(for: order)
-        let probes: [GateProbe]
-        do throws(OrderFailure) { probes = try await execution.probeGates(for: order) } catch {
+        do throws(OrderFailure) {
+            let probes = try await execution.probeGates(for: order)
+            return (await requirements, probes)
+        } catch {
             _ = await requirements
-            return .failure(error)
+            return (.failure(error), [])
         }
-        let result = await requirements
-        if case .success(let requirements) = result {
-            await preparations.keep(Preparation(probes: probes, memoryBytes: requirements.memoryBytes), for: order.id)
-        }
-        return result
     }
 
-    /// Lets the order's source in, as long as its move may begin; why not, if that failed.
-    private func openPinhole(for order: MigrationOrder) async -> PreflightFailure? {
+    /// Lets the order's source in, as long as its move may begin; how many seconds that took, `nil` if it goes to no port.
+    private func openPinhole(for order: MigrationOrder) async throws -> Double? {
         guard order.channel.usesMigrationPorts else { return nil }
         let begin = ContinuousClock.now
-        do {
-            try await channels.mesh.openPinhole(
-                for: order.id,
-                from: order.source,
-                channel: order.channel,
-                window: window(of: order)
-            )
-            await preparations.noteGate(of: order.id, seconds: (ContinuousClock.now - begin).inSeconds)
-            return nil
-        } catch {
-            return PreflightFailure(check: .escort, host: host, reason: "its gates cannot be opened: \(error)")
-        }
+        try await channels.mesh.openPinhole(
+            for: order.id,
+            from: order.source,
+            channel: order.channel,
+            window: window(of: order)
+        )
+        return (ContinuousClock.now - begin).inSeconds
     }
 
     /// Until the order's move has begun or cannot begin any more; at most so long its gate is open.
@@ -217,7 +227,7 @@ extension AgentService {
 
     private func append(_ report: OrderReport) async -> AgentCore.Appended {
         do {
-            try await ledger.append(await preparations.timed(report))
+            try await ledger.append(report)
             return .written
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(
@@ -237,12 +247,11 @@ extension AgentService {
         promisedBytes: UInt64
     ) async -> [PreflightFailure] {
         if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
-            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
-            return [PreflightFailure(check: .escort, host: host, reason: reason)]
+            return [escortFailure(.plainNotAllowed)]
         }
         if let failure = await closuresAreDamaged(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
-            return [PreflightFailure(check: .escort, host: host, reason: error.description)]
+            return [escortFailure(.failed(detail: error.description))]
         }
         // The image lies in memory beside the VM that is restored from it.
         let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
@@ -260,13 +269,16 @@ extension AgentService {
     /// Any channel may be one that a leak has closed; in the clear there is nothing to close.
     private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
         guard order.channel != .plain, let damage = await closures?.damage else { return nil }
-        return PreflightFailure(check: .escort, host: host, reason: damage.description)
+        return escortFailure(.closuresDamaged(detail: damage.description))
+    }
+
+    private func escortFailure(_ reason: PreflightFailure.EscortReason) -> PreflightFailure {
+        PreflightFailure(check: .escort, host: host, reason: .escort(reason))
     }
 
     private func sealedIsMissing() async -> PreflightFailure? {
         guard await !channels.offered().contains(.sealed) else { return nil }
-        let reason = "the channel sealed is not among this host's (escort.channels)"
-        return PreflightFailure(check: .escort, host: host, reason: reason)
+        return escortFailure(.sealedNotOffered)
     }
 
     private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
@@ -280,7 +292,7 @@ extension AgentService {
                 logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
             }
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.reason)"])
+            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.text)"])
         }
     }
 }

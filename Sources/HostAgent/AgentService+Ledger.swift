@@ -16,24 +16,26 @@ extension AgentService {
         from orders: inout LedgerPlace,
         and reports: inout LedgerPlace,
         historyFirst isHistory: Bool,
-        _ post: AsyncStream<AgentCore.Event>.Continuation
+        _ events: AgentEvents
     ) async throws -> LedgerRemarks {
         var news: [OrderRecord] = []
-        var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) { news.append($0) }
-        func hand() {
-            for record in news { post.yield(.order(record, at: .byTheWallClock)) }
+        var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) { record in
+            if isHistory { await events.send(.order(record)) } else { news.append(record) }
         }
-        if isHistory { hand() }
+        let result: Result<LedgerRemarks, any Error>
+        do {
+            result = .success(
+                try await ledger.readOn(OrderReport.self, from: &reports) { await events.send(.report($0)) }
+            )
+        } catch { result = .failure(error) }
         // Also when the reports cannot be read: the place in the orders has moved on.
-        defer { if !isHistory { hand() } }
-        remarks.add(
-            try await ledger.readOn(OrderReport.self, from: &reports) { post.yield(.report($0, at: .byTheWallClock)) }
-        )
+        for record in news { await events.send(.order(record)) }
+        remarks.add(try result.get())
         return remarks
     }
 
     /// Feeds the core with the ledger's orders and reports, and with the time.
-    func follow(_ post: AsyncStream<AgentCore.Event>.Continuation) async {
+    func follow(_ events: AgentEvents) async {
         var orders = LedgerPlace()
         var reports = LedgerPlace()
         var remarkLog = RemarkLog()
@@ -41,7 +43,7 @@ extension AgentService {
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
-                let remarks = try await readNews(from: &orders, and: &reports, historyFirst: !isCaughtUp, post)
+                let remarks = try await readNews(from: &orders, and: &reports, historyFirst: !isCaughtUp, events)
                 for remark in remarkLog.due(remarks, at: .byTheWallClock) {
                     let kind = remark.kind
                     logger.log(
@@ -50,7 +52,7 @@ extension AgentService {
                         metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
                     )
                 }
-                if !isCaughtUp { post.yield(.caughtUp(at: .byTheWallClock)) }
+                if !isCaughtUp { await events.send(.caughtUp) }
                 isCaughtUp = true
                 if ledgerIsOut { logger.notice("the ledger is back") }
                 ledgerIsOut = false
@@ -60,9 +62,9 @@ extension AgentService {
                 }
                 ledgerIsOut = true
             }
-            post.yield(.tick(at: .byTheWallClock))
+            await events.send(.tick)
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
-        post.finish()
+        events.finish()
     }
 }

@@ -15,7 +15,6 @@ public struct AgentService: Sendable {
     let ledger: any FleetLedger
     let hypervisor: any Hypervisor
     let channels: Channels
-    let preparations = Preparations()
     let sealedKeys = SealedKeys()
     let waits = WaitingOrders()
     let resources: any ResourceSource
@@ -30,6 +29,8 @@ public struct AgentService: Sendable {
     /// How often the mesh and the gates are made sure of.
     static let upkeepInterval: Duration = .seconds(10)
     static let retryInterval: Duration = .seconds(2)
+    /// Events that may wait for the core: whoever has more, such as the reader of a long history, waits.
+    static let eventLimit = 64
     static let tunnelsInterval: Duration = .seconds(20)
     static let tunnelsPerSample = 64
     /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
@@ -67,7 +68,7 @@ public struct AgentService: Sendable {
 
     /// Runs until it is cancelled.
     public func run() async {
-        let (events, post) = AsyncStream<AgentCore.Event>.makeStream()
+        let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
             let sightings = PeerSightings(for: host, hypervisor: hypervisor, logger: logger) {
                 await identity?.trusted(settings.inventory) ?? settings.inventory
@@ -75,19 +76,31 @@ public struct AgentService: Sendable {
             group.addTask { await sightings.keep() }
             group.addTask { await keepSampling(sightings) }
             group.addTask { await keepMesh() }
-            group.addTask { await follow(post) }
+            group.addTask { await follow(events) }
             var limits = limits
             limits.migration = settings.migration.timeLimit
             var core = recorded(AgentCore(host: host, limits: limits))
-            if let known = await closures?.read() { _ = core.handle(.closures(known, at: .byTheWallClock)) }
-            for await event in events {
-                let effects = core.handle(event)
+            if let known = await closures?.read() {
+                _ = core.handle(AgentCore.Event(.closures(known), at: .byTheWallClock))
+            }
+            let lanes = EffectLanes()
+            while let event = await events.next() {
+                let effects = core.handle(AgentCore.Event(event, at: .byTheWallClock))
                 if case .caughtUp = event {
                     reportStrayImages(besides: core.core.orders.values.map(\.order.id))
                 }
                 // Before what follows from it: a crash in between must not open what is closed.
                 await closures?.keep(core.core.closed.closures)
-                for effect in effects { group.addTask { await carryOut(effect, post) } }
+                for effect in effects {
+                    guard let lane = EffectLanes.Lane(effect) else {
+                        announce(effect)
+                        continue
+                    }
+                    guard lanes.put(effect, in: lane) else { continue }
+                    group.addTask {
+                        while let effect = lanes.next(in: lane) { await carryOut(effect, events) }
+                    }
+                }
             }
             group.cancelAll()
         }

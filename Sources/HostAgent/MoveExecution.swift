@@ -19,7 +19,7 @@ struct MoveExecution: Sendable {
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         do {
             guard try await hypervisor.presence(of: order.vm) == .running else {
-                return .failure(refusal(.state, "VM \(order.vmName) (\(order.vm)) does not run here"))
+                return .failure(refusal(.state, .unknown, .hypervisor(.notRunning(order.vm, name: order.vmName))))
             }
             var requirements = try await hypervisor.requirements(of: order.vm)
             requirements.disks = requirements.disks.map { disk in
@@ -28,25 +28,23 @@ struct MoveExecution: Sendable {
             }
             return .success(requirements)
         } catch {
-            return .failure(refusal(.state, error.description))
+            return .failure(refusal(.state, .notLooked, .hypervisor(.failed(detail: error.description))))
         }
     }
 
     /// Moves the VM; `progress` is called about once a second.
     ///
-    /// `preparation`: what was seen when the order was accepted; `nil` where that was an earlier life of this agent.
+    /// `preparation`: what was seen when the order was accepted.
     func migrate(
         _ order: MigrationOrder,
-        _ preparation: Preparation? = nil,
+        _ preparation: Preparation,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         guard let target = settings.inventory[order.target] else {
-            let reason = "host \(order.target) is not in this agent's configuration (hosts)"
-            return .failure(refusal(.escort, runsOn: host, reason))
+            return .failure(refusal(.escort, .at(host), .escort(.targetNotConfigured(order.target))))
         }
         guard order.channel != .plain || (settings.escort.allowPlain && order.issuer == .operator) else {
-            let reason = "moves in the clear are not allowed here (escort.allow_plain)"
-            return .failure(refusal(.escort, runsOn: host, reason))
+            return .failure(refusal(.escort, .at(host), .escort(.plainNotAllowed)))
         }
         let passage: any Passage
         do {
@@ -57,8 +55,7 @@ struct MoveExecution: Sendable {
                 window: settings.migration.timeLimit
             )
         } catch {
-            let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
-            return .failure(OrderFailure(kind: .escort, reason: reason, runsOn: host))
+            return .failure(OrderFailure(.escort, noPath(of: order, error), .at(host)))
         }
         let (result, loss) = await attempt(
             request(for: order, to: target, by: passage.route, preparation),
@@ -68,15 +65,15 @@ struct MoveExecution: Sendable {
         switch result {
         case .success(let outcome):
             var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
-            evidence.probes = preparation?.probes ?? []
+            evidence.probes = preparation.probes
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
             var evidence = await passage.end(hypervisorBytes: nil)
-            evidence.probes = preparation?.probes ?? []
+            evidence.probes = preparation.probes
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
-                failure.reason = "the protected path was lost, so the move was ended: \(loss)"
+                failure.reason = .move(.pathLost(detail: loss))
             }
             return .failure(failure)
         }
@@ -100,15 +97,14 @@ struct MoveExecution: Sendable {
             }
         } catch {
             guard order.channel != .plain else { return [] }
-            let reason = "no protected path to \(order.target), so \(order.vmName) stays on \(host): \(error)"
-            throw OrderFailure(kind: .escort, reason: reason, runsOn: nil)
+            throw OrderFailure(.escort, noPath(of: order, error), .notLooked)
         }
         if order.channel != .plain, let open = probes.first(where: { $0.outcome != .shut }) {
             let error =
                 open.outcome == .open
                 ? EscortError.gateOpen(order.target, address: open.address, port: open.port)
                 : EscortError.gateUnproven(order.target, address: open.address, port: open.port)
-            throw refusal(.escort, error.description)
+            throw refusal(.escort, .notLooked, .escort(.failed(detail: error.description)))
         }
         return probes
     }
@@ -156,7 +152,7 @@ struct MoveExecution: Sendable {
         for order: MigrationOrder,
         to target: InventoryHost,
         by route: MigrationRoute,
-        _ preparation: Preparation?
+        _ preparation: Preparation
     ) -> MigrationRequest {
         let address = if case .direct(let address) = route.kind { address } else { target.address }
         let bracketed = address.contains(":") ? "[\(address)]" : address
@@ -165,7 +161,7 @@ struct MoveExecution: Sendable {
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,
-            transport: Self.transport(by: route, memoryBytes: preparation?.memoryBytes ?? 0),
+            transport: Self.transport(by: route, memoryBytes: preparation.memoryBytes),
             timeLimit: settings.migration.timeLimit,
             stallLimit: settings.migration.stallLimit,
             maxDowntime: settings.migration.maxDowntime
@@ -191,17 +187,20 @@ extension MoveExecution {
     }
 }
 
-// MARK: failures in words
+// MARK: failures
 
 extension MoveExecution {
-    /// `runsOn` is this host where the VM was seen to run here before.
     private func refusal(
         _ check: PreflightFailure.Check,
-        runsOn: HostName? = nil,
-        _ reason: String
+        _ whereabouts: OrderFailure.Whereabouts,
+        _ reason: PreflightFailure.Reason
     ) -> OrderFailure {
         let failure = PreflightFailure(check: check, host: host, reason: reason)
-        return OrderFailure(kind: .refused, reason: failure.description, runsOn: runsOn, preflight: [failure])
+        return OrderFailure(.refused, .preflight, whereabouts, preflight: [failure])
+    }
+
+    private func noPath(of order: MigrationOrder, _ error: any Error) -> FailureReason {
+        .move(.noPath(target: order.target, vm: order.vmName, source: host, detail: "\(error)"))
     }
 
     private func failure(of error: HypervisorError, evidence: Evidence?) -> OrderFailure {
@@ -212,11 +211,12 @@ extension MoveExecution {
             case .refused, .noSuchVM: .refused
             case .notConnected, .timedOut, .failed: .migration
             }
-        return OrderFailure(
-            kind: kind,
-            reason: error.description,
-            runsOn: [.inDoubt, .refused].contains(kind) ? nil : host,
-            evidence: evidence
-        )
+        let whereabouts: OrderFailure.Whereabouts =
+            switch kind {
+            case .inDoubt: .unknown
+            case .refused: .notLooked
+            case .escort, .migration, .cancelled, .expired, .interrupted: .at(host)
+            }
+        return OrderFailure(kind, .move(.hypervisor(detail: error.description)), whereabouts, evidence: evidence)
     }
 }

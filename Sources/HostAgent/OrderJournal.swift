@@ -52,13 +52,20 @@ final class OrderJournal: Sendable {
         _ = try change { $0[deed]?.removeValue(forKey: order.id.rawValue) != nil }
     }
 
-    /// Whether it was noted; `nil` while something is written or read.
-    func has(_ deed: Deed, of order: MigrationOrder) throws -> Bool? {
-        try entries.withLockIfAvailable { known in
+    enum Entry {
+        case noted, none
+        /// Something is being written or read: ask again.
+        case busy
+    }
+
+    /// Whether it was noted.
+    func entry(_ deed: Deed, of order: MigrationOrder) throws -> Entry {
+        let entry: Entry? = try entries.withLockIfAvailable { known in
             let entries = try known ?? read()
             known = entries
-            return entries[deed]?[order.id.rawValue] != nil
+            return entries[deed]?[order.id.rawValue] != nil ? .noted : .none
         }
+        return entry ?? .busy
     }
 
     /// Writes what the body makes of the entries, if it says that it has changed them.

@@ -25,7 +25,8 @@ struct TargetChecks: Sendable {
         do {
             failures += try await hypervisor.unmet(requirements, on: host)
         } catch {
-            failures.append(failure(.hypervisor, "it does not answer: \(error)"))
+            let reason = PreflightFailure.Reason.hypervisor(.silent(detail: "\(error)"))
+            failures.append(PreflightFailure(check: .hypervisor, host: host, reason: reason))
         }
         failures += memory(requirements)
         failures += requirements.networks.compactMap(bridge)
@@ -35,18 +36,21 @@ struct TargetChecks: Sendable {
 
     /// All disks at once: the source waits for the answer only so long.
     private func storage(_ disks: [DiskSource]) async -> [PreflightFailure] {
-        await withTaskGroup(of: (Int, String?).self) { group in
+        await withTaskGroup(of: (Int, PreflightFailure.HostReason?).self) { group in
             for (index, disk) in disks.enumerated() {
                 group.addTask { (index, await unreachable(disk)) }
             }
-            var reasons: [Int: String] = [:]
+            var reasons: [Int: PreflightFailure.HostReason] = [:]
             for await (index, reason) in group { reasons[index] = reason }
             return reasons.sorted { $0.key < $1.key }.map { failure(.storage, $0.value) }
         }
     }
 
-    private func failure(_ check: PreflightFailure.Check, _ reason: String) -> PreflightFailure {
-        PreflightFailure(check: check, host: host, reason: reason)
+    private func failure(
+        _ check: PreflightFailure.Check,
+        _ reason: PreflightFailure.HostReason
+    ) -> PreflightFailure {
+        PreflightFailure(check: check, host: host, reason: .host(reason))
     }
 
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
@@ -55,22 +59,28 @@ struct TargetChecks: Sendable {
             let (next, isBeyondCounting) = sum.addingReportingOverflow(bytes)
             return isBeyondCounting ? .max : next
         }
-        let promised = promisedBytes > 0 ? " and with \(promisedBytes >> 20) MiB promised to others" : ""
         do {
             let memory = try resources.memory()
             if needed > memory.availableBytes {
-                let words = "\(memory.availableBytes >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own"
-                return [failure(.memory, words + promised)]
+                let available = memory.availableBytes
+                return [
+                    failure(
+                        .memory,
+                        .memoryShort(availableBytes: available, neededBytes: needed, promisedBytes: promisedBytes)
+                    )
+                ]
             }
             let after = memory.usedBytes + needed
             if Double(after) > memoryCeiling * Double(memory.totalBytes) {
                 let share = Int((Double(after) / Double(memory.totalBytes) * 100).rounded())
-                let words = "it would be at \(share) %, over policy.memory.upper (\(Int(memoryCeiling * 100)) %)"
-                return [failure(.memory, words + promised)]
+                let limit = Int(memoryCeiling * 100)
+                return [
+                    failure(.memory, .memoryOverLimit(share: share, limit: limit, promisedBytes: promisedBytes))
+                ]
             }
             return []
         } catch {
-            return [failure(.memory, "it is not known: \(error)")]
+            return [failure(.memory, .memoryUnknown(detail: "\(error)"))]
         }
     }
 
@@ -78,18 +88,15 @@ struct TargetChecks: Sendable {
     private func bridge(_ network: NetworkSource) -> PreflightFailure? {
         switch network {
         case .bridge(let name):
-            exists("\(sys)/class/net/\(name)/bridge") ? nil : failure(.network, "there is no bridge \(name)")
+            exists("\(sys)/class/net/\(name)/bridge") ? nil : failure(.network, .noBridge(name))
         case .network: nil
         case .other(let type):
-            failure(
-                .network,
-                "an interface of type '\(type)' cannot be checked from here: attach it to a bridge or network"
-            )
+            failure(.network, .interfaceNotCheckable(type: type))
         }
     }
 
     /// Why a disk cannot be reached from here; `nil` when it can.
-    private func unreachable(_ disk: DiskSource) async -> String? {
+    private func unreachable(_ disk: DiskSource) async -> PreflightFailure.HostReason? {
         switch disk {
         case .iscsi(let address, let port, let iqn, let lun):
             let host = address.contains(":") ? "[\(address)]" : address
@@ -97,37 +104,35 @@ struct TargetChecks: Sendable {
         case .file(let path): return await missing(path)
         case .block(let path, let identity): return await otherDevice(path, identity: identity)
         case .other(let type, let detail):
-            return "a disk of type '\(type)' (\(detail)) cannot be checked from here"
+            return .diskNotCheckable(type: type, detail: detail)
         }
     }
 
     /// Looked up by a program of its own: a file server that is gone would hold a thread of the agent for ever.
-    private func missing(_ path: String) async -> String? {
+    private func missing(_ path: String) async -> PreflightFailure.HostReason? {
         do {
             try await Command("stat", ["--", path], timeLimit: storageTimeLimit).run()
             return nil
         } catch {
-            return "\(path) is not there: is the shared storage mounted? (\(error))"
+            return .fileMissing(path, detail: "\(error)")
         }
     }
 
     /// A path such as /dev/sdb exists on every host; only the device's identity tells whether it is the same disk.
-    private func otherDevice(_ path: String, identity: String?) async -> String? {
+    private func otherDevice(_ path: String, identity: String?) async -> PreflightFailure.HostReason? {
         if let reason = await missing(path) { return reason }
-        guard let identity else {
-            return "\(path) has no identity at the source (device mapper uuid, WWID or serial) to be compared with"
-        }
+        guard let identity else { return .deviceWithoutIdentity(path) }
         let own = BlockDevice.identity(ofDeviceAt: path, sys: sys)
-        return own == identity ? nil : "\(path) is another device here (\(own ?? "no identity"), not \(identity))"
+        return own == identity ? nil : .otherDevice(path, here: own, source: identity)
     }
 
     /// Asks QEMU's own block layer, which is what will open it.
-    private func unreadable(_ url: String) async -> String? {
+    private func unreadable(_ url: String) async -> PreflightFailure.HostReason? {
         do {
             try await Command("qemu-img", ["info", "--force-share", url], timeLimit: storageTimeLimit).run()
             return nil
         } catch {
-            return "\(url) cannot be read: \(error)"
+            return .unreadable(url: url, detail: "\(error)")
         }
     }
 }

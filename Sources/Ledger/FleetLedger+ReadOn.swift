@@ -8,13 +8,13 @@ extension FleetLedger {
     public func readOn<Entry: LedgerEntry>(
         _ entries: Entry.Type,
         from place: inout LedgerPlace,
-        take: (Entry) -> Void
+        take: (Entry) async -> Void
     ) async throws -> LedgerRemarks {
         var remarks = LedgerRemarks()
-        for record in try await place.due(entries, in: self) { take(record.body) }
+        for record in try await place.due(entries, in: self) { await take(record.body) }
         while true {
             let batch = try await read(entries, from: place.next)
-            for record in batch.records { take(record.body) }
+            for record in batch.records { await take(record.body) }
             remarks.add(batch.remarks)
             place.keep(batch.skipped)
             place.next = batch.next

@@ -15,8 +15,7 @@ struct Preflight {
         let facts = try connection.facts()
         guard facts.type == requirements.hypervisor.type else {
             // The other answers would be about another kind of hypervisor.
-            let reason = "the VM runs on \(requirements.hypervisor.type), this host's hypervisor is \(facts.type)"
-            return [failure(.hypervisor, reason)]
+            return [failure(.hypervisor, .otherType(vm: requirements.hypervisor.type, host: facts.type))]
         }
         var found: [PreflightFailure?] = [version(facts), try machine()]
         // Without the machine type the CPU question has no meaning.
@@ -27,18 +26,18 @@ struct Preflight {
         return found.compactMap { $0 }
     }
 
-    private func failure(_ check: PreflightFailure.Check, _ reason: String) -> PreflightFailure {
-        PreflightFailure(check: check, host: host, reason: reason)
+    private func failure(
+        _ check: PreflightFailure.Check,
+        _ reason: PreflightFailure.HypervisorReason
+    ) -> PreflightFailure {
+        PreflightFailure(check: check, host: host, reason: .hypervisor(reason))
     }
 
     private func version(_ facts: HypervisorFacts) -> PreflightFailure? {
         guard facts.version < requirements.hypervisor.version else { return nil }
         let ours = Self.words(facts.version)
         let theirs = Self.words(requirements.hypervisor.version)
-        return failure(
-            .version,
-            "\(facts.type) \(ours) is older than the source's \(theirs), whose VM state it may not read; upgrade this host"
-        )
+        return failure(.version, .older(type: facts.type, host: ours, source: theirs))
     }
 
     /// Asks for the domain capabilities, which libvirt has only for a domain type, emulator, architecture and machine
@@ -57,7 +56,7 @@ struct Preflight {
             guard connection.isAlive else { throw error }
             if error.is(VIR_ERR_NO_SUPPORT) { return nil }
             let what = "\(requirements.domainType) \(requirements.architecture) \(requirements.machine)"
-            return failure(.machineType, "cannot run a \(what) VM: \(error.detail)")
+            return failure(.machineType, .cannotRun(vm: what, detail: error.detail))
         }
         free(text)
         return nil
@@ -71,10 +70,10 @@ struct Preflight {
         guard let xml = requirements.cpuXML else {
             // Xen shows a guest without a CPU of its own the host's; QEMU gives it a model of QEMU's.
             return requirements.domainType == "xen"
-                ? sameHostModel(facts, because: "Xen passes the host's CPU on") : nil
+                ? sameHostModel(facts, because: .xen) : nil
         }
         if xml.contains("host-passthrough") {
-            return sameHostModel(facts, because: "the VM has cpu mode='host-passthrough'")
+            return sameHostModel(facts, because: .hostPassthrough)
         }
         let result = virConnectCompareHypervisorCPU(
             connection.handle.pointer,
@@ -89,36 +88,37 @@ struct Preflight {
         case Int32(VIR_CPU_COMPARE_IDENTICAL.rawValue), Int32(VIR_CPU_COMPARE_SUPERSET.rawValue):
             return nil
         case Int32(VIR_CPU_COMPARE_INCOMPATIBLE.rawValue):
-            let reason =
-                "\(requirements.domainType) on this host cannot give the VM's CPU (\(Self.model(xml))): "
-                + "features of it are missing here"
-            return failure(.cpu, reason)
+            let domainType = requirements.domainType
+            return failure(.cpu, .cpuFeaturesMissing(domainType: domainType, model: Self.model(xml)))
         default:
             let error = LibvirtError.last(in: "virConnectCompareHypervisorCPU")
             guard connection.isAlive else { throw error }
             if error.isUnsupported {
-                return sameHostModel(facts, because: "libvirt cannot compare its CPU here (\(error.detail))")
+                return sameHostModel(facts, because: .notComparable(detail: error.detail))
             }
-            return failure(.cpu, "cannot compare the VM's CPU (\(Self.model(xml))): \(error.detail)")
+            return failure(.cpu, .cpuNotCompared(model: Self.model(xml), detail: error.detail))
         }
     }
 
-    private func sameHostModel(_ facts: HypervisorFacts, because why: String) -> PreflightFailure? {
+    private func sameHostModel(
+        _ facts: HypervisorFacts,
+        because why: PreflightFailure.SameCPU
+    ) -> PreflightFailure? {
         guard let theirs = requirements.hypervisor.cpuModel, let ours = facts.cpuModel else {
-            return failure(.cpu, "\(why), so both hosts need the same CPU, and a host's model is not known")
+            return failure(.cpu, .cpuModelUnknown(why))
         }
         guard theirs != ours else { return nil }
-        return failure(.cpu, "\(why), so both hosts need the same CPU: the source has \(theirs), this host \(ours)")
+        return failure(.cpu, .cpuModelDiffers(why, source: theirs, host: ours))
     }
 
     private func network(_ name: String) throws(LibvirtError) -> PreflightFailure? {
         do {
             let network = try NetworkHandle(name: name, on: connection.handle)
             guard virNetworkIsActive(network.pointer) != 1 else { return nil }
-            return failure(.network, "libvirt network '\(name)' is defined but not active; start it")
+            return failure(.network, .networkInactive(name))
         } catch {
             guard connection.isAlive else { throw error }
-            return failure(.network, "libvirt network '\(name)' is not there: \(error.detail)")
+            return failure(.network, .networkMissing(name, detail: error.detail))
         }
     }
 
@@ -132,18 +132,15 @@ struct Preflight {
             let domain = try DomainHandle(uuid: requirements.id.rawValue, on: connection.handle)
             let state = try DomainState.of(domain)
             guard !state.isActive else {
-                return failure(.uuid, "a VM with uuid \(requirements.id) is already active here: \(state.words)")
+                return failure(.uuid, .uuidActive(requirements.id, state: state.words))
             }
             let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
             var remedy = state.isCrashed ? "virsh destroy \(requirements.id); " : ""
             remedy += "virsh undefine --keep-nvram --keep-tpm"
             // libvirt refuses to undefine a VM whose saved image it would leave behind.
             if virDomainHasManagedSaveImage(domain.pointer, 0) == 1 { remedy += " --managed-save" }
-            let what = "uuid \(requirements.id) is already defined here, as '\(name)' (\(state.vmState.rawValue))"
-            return failure(
-                .uuid,
-                "\(what); make sure that it is the VM's leftover and remove it: \(remedy) \(requirements.id)"
-            )
+            let found = state.vmState.rawValue
+            return failure(.uuid, .uuidDefined(requirements.id, name: name, state: found, remedy: remedy))
         } catch {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
             return nil
@@ -154,7 +151,7 @@ struct Preflight {
         do {
             let domain = try DomainHandle(name: requirements.name, on: connection.handle)
             guard let id = Connection.uuid(of: domain.pointer), id != requirements.id else { return nil }
-            return failure(.name, "another VM, \(id), already has the name '\(requirements.name)' here")
+            return failure(.name, .nameTaken(requirements.name, by: "\(id)"))
         } catch {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
             return nil

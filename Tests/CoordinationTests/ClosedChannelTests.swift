@@ -47,17 +47,17 @@ struct ClosedChannelTests {
     /// An agent of `host` that has read of the leak, in one of the two orders in which it may come.
     private func agent(_ host: HostName, reportFirst: Bool = false) -> AgentCore {
         var core = AgentCore(host: host)
-        let report = AgentCore.Event.report(report("h1", 9, leak), at: .second(10))
+        let report = AgentCore.Event(.report(report("h1", 9, leak)), at: .second(10))
         if reportFirst { _ = core.handle(report) }
-        _ = core.handle(.order(.migrate(order: order), at: .second(10)))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(10))
         if !reportFirst { _ = core.handle(report) }
-        _ = core.handle(.caughtUp(at: .second(10)))
+        _ = core.handle(.caughtUp, at: .second(10))
         return core
     }
 
     private func refusal(_ effects: [AgentCore.Effect]) -> String? {
         for case .append(let report) in effects {
-            if case .failed(let failure) = report.step, failure.kind == .refused { return failure.reason }
+            if case .failed(let failure) = report.step, failure.kind == .refused { return failure.text }
         }
         return nil
     }
@@ -67,49 +67,49 @@ struct ClosedChannelTests {
         for (host, other) in [(h1, h2), (h2, h1)] {
             var core = agent(host, reportFirst: reportFirst)
             let refused = refusal(
-                core.handle(.order(.migrate(order: later("o2", from: host, to: other)), at: .second(11)))
+                core.handle(.order(.migrate(order: later("o2", from: host, to: other))), at: .second(11))
             )
             #expect(refused?.contains("ipsec between h1 and h2 is closed: order o1 leaked") == true)
         }
         for open in [later("o3", from: h1, to: h2, .tls), later("o4", from: h1, to: HostName("h3"))] {
             var core = agent(h1)
-            #expect(core.handle(.order(.migrate(order: open), at: .second(11))) == [.readRequirements(open)])
+            #expect(core.handle(.order(.migrate(order: open)), at: .second(11)) == [.readRequirements(open)])
         }
     }
 
     @Test func theTargetRefusesItAsWellInCaseItsSourceDoesNot() {
         var core = agent(h2)
         let next = later("o2", from: h1, to: h2)
-        _ = core.handle(.order(.migrate(order: next), at: .second(11)))
+        _ = core.handle(.order(.migrate(order: next)), at: .second(11))
         var accepted = report("h1", 11, .accepted(requirements: requirements))
         accepted.order = next.id
-        let effects = core.handle(.report(accepted, at: .second(12)))
+        let effects = core.handle(.report(accepted), at: .second(12))
         #expect(refusal(effects)?.contains("leaked") == true)
         #expect(!effects.contains { if case .checkTarget = $0 { true } else { false } })
     }
 
     @Test func aClosedChannelStaysClosedWhenTheOrderIsForgotten() {
         var core = agent(h1)
-        _ = core.handle(.tick(at: .second(90_000)))
+        _ = core.handle(.tick, at: .second(90_000))
         #expect(core.orders.isEmpty)
         #expect(
-            refusal(core.handle(.order(.migrate(order: later("o2", from: h1, to: h2)), at: .second(90_001)))) != nil
+            refusal(core.handle(.order(.migrate(order: later("o2", from: h1, to: h2))), at: .second(90_001))) != nil
         )
     }
 
     @Test func whatALeakDuringTheMoveBeforeItClosesStopsAnOrderThatWasAccepted() {
         var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp(at: .second(0)))
+        _ = core.handle(.caughtUp, at: .second(0))
         let back = later("o0", from: h2, to: h1)
-        _ = core.handle(.order(.migrate(order: back), at: .second(1)))
-        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
-        _ = core.handle(.appended(.written, at: .second(2)))
+        _ = core.handle(.order(.migrate(order: back)), at: .second(1))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
+        _ = core.handle(.appended(.written), at: .second(2))
         var leaked = report("h2", 3, leak)
         leaked.order = back.id
-        _ = core.handle(.report(leaked, at: .second(3)))
+        _ = core.handle(.report(leaked), at: .second(3))
         #expect(
-            refusal(core.handle(.report(report("h2", 4, .prepared()), at: .second(4))))?.contains("o0 leaked") == true
+            refusal(core.handle(.report(report("h2", 4, .prepared())), at: .second(4)))?.contains("o0 leaked") == true
         )
     }
 
@@ -119,14 +119,14 @@ struct ClosedChannelTests {
             (clear(), true), (clear([OrderID("another")]), false), (clear([order.id], .tls), false),
         ] {
             var core = AgentCore(host: h1)
-            if clearFirst { _ = core.handle(.order(record, at: .second(20))) }
-            _ = core.handle(.order(.migrate(order: order), at: .second(20)))
-            _ = core.handle(.report(report("h1", 9, leak), at: .second(20)))
-            if !clearFirst { _ = core.handle(.order(record, at: .second(20))) }
-            _ = core.handle(.caughtUp(at: .second(20)))
+            if clearFirst { _ = core.handle(.order(record), at: .second(20)) }
+            _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+            _ = core.handle(.report(report("h1", 9, leak)), at: .second(20))
+            if !clearFirst { _ = core.handle(.order(record), at: .second(20)) }
+            _ = core.handle(.caughtUp, at: .second(20))
             #expect(core.closed.closures.isEmpty == opens)
             let next = later("o2", from: h1, to: h2)
-            #expect((refusal(core.handle(.order(.migrate(order: next), at: .second(21)))) == nil) == opens)
+            #expect((refusal(core.handle(.order(.migrate(order: next)), at: .second(21))) == nil) == opens)
         }
     }
 
@@ -136,15 +136,15 @@ struct ClosedChannelTests {
         #expect(known.map(\.order) == [order.id])
         var core = AgentCore(host: h1)
         var controller = ControllerCore(policy: Policy())
-        _ = core.handle(.closures(known, at: .second(50)))
+        _ = core.handle(.closures(known), at: .second(50))
         _ = controller.handle(.closures(known))
         if isCleared {
-            _ = core.handle(.order(clear(), at: .second(50)))
+            _ = core.handle(.order(clear()), at: .second(50))
             _ = controller.handle(.order(clear()))
         }
-        _ = core.handle(.caughtUp(at: .second(50)))
+        _ = core.handle(.caughtUp, at: .second(50))
         _ = controller.handle(.caughtUp(at: .second(50)))
-        let next = core.handle(.order(.migrate(order: later("o2", from: h1, to: h2)), at: .second(51)))
+        let next = core.handle(.order(.migrate(order: later("o2", from: h1, to: h2))), at: .second(51))
         #expect((refusal(next) == nil) == isCleared)
         let closed: Set = isCleared ? [] : [ClosedChannel(HostPair(path), .ipsec)]
         #expect(controller.snapshot(at: .second(51)).closedChannels == closed)
@@ -152,13 +152,13 @@ struct ClosedChannelTests {
 
     @Test func aLeakAfterTheClearClosesTheChannelAgain() {
         var core = agent(h1)
-        _ = core.handle(.order(clear(), at: .second(20)))
+        _ = core.handle(.order(clear()), at: .second(20))
         let next = later("o2", from: h1, to: h2)
-        _ = core.handle(.order(.migrate(order: next), at: .second(21)))
+        _ = core.handle(.order(.migrate(order: next)), at: .second(21))
         // By a clock that is behind: it is not the times that count.
         var leaked = report("h1", 5, leak)
         leaked.order = next.id
-        _ = core.handle(.report(leaked, at: .second(22)))
+        _ = core.handle(.report(leaked), at: .second(22))
         #expect(core.closed.closures.map(\.order) == [next.id])
     }
 
@@ -166,8 +166,8 @@ struct ClosedChannelTests {
         var core = AgentCore(host: h1)
         var plain = order
         plain.channel = .tls
-        _ = core.handle(.order(.migrate(order: plain), at: .second(1)))
-        _ = core.handle(.report(report("h1", 9, leak), at: .second(10)))
+        _ = core.handle(.order(.migrate(order: plain)), at: .second(1))
+        _ = core.handle(.report(report("h1", 9, leak)), at: .second(10))
         #expect(core.closed.channels == [ClosedChannel(HostPair(path), .tls)])
     }
 

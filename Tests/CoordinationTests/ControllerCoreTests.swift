@@ -93,7 +93,7 @@ struct ControllerCoreTests {
 
     @Test func reportsBeforeTheirOrderCount() {
         var core = inControl(Policy())
-        let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         _ = core.handle(.report(report("h2", 2, step), at: .second(9)))
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.orders[order.id]?.stage == .failed)
@@ -191,7 +191,7 @@ struct ControllerCoreTests {
 struct OrderLifeTests {
     @Test func stepsOnlyGoForwardAndComeFromTheRightHost() {
         let running = OrderStep.running(progress: progress)
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "late", runsOn: nil))
+        let failed = OrderStep.failed(failure: OrderFailure(.refused, .other("late"), .notLooked))
         let steps: [(OrderReport, counts: Bool, why: Comment)] = [
             (report("h1", 1, .prepared()), false, "consent is the target's"),
             (report("h2", 1, running), false, "running is the source's to say"),

@@ -313,7 +313,7 @@ struct EvidenceCheckTests {
     }
 
     @Test func `an order that never began is not checked as a move`() {
-        let refused = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "no", runsOn: h1))
+        let refused = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         #expect(findings([report("h1", 1, refused)]) == [])
         #expect(findings([]) == [])
     }

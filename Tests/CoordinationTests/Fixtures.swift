@@ -10,6 +10,9 @@ let order = MigrationOrder.sample(at: .second(0), lifetime: .seconds(120), issue
 
 let requirements = VMRequirements.sample()
 
+/// What the tests' source sees when it accepts an order.
+let preparation = Preparation(probes: [], memoryBytes: requirements.memoryBytes)
+
 let progress = MigrationProgress(elapsedSeconds: 1, bytesTransferred: 5, bytesRemaining: 5, bytesTotal: 10)
 
 let begin = MigrationProgress.begun

@@ -10,56 +10,56 @@ struct GateTests {
     /// A target that has checked and consented, so that the gate is open.
     private func consenting() -> AgentCore {
         var core = AgentCore(host: h2)
-        _ = core.handle(.caughtUp(at: .second(0)))
-        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
-        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
-        #expect(shuts(core.handle(.targetChecked(order.id, [], at: .second(3)))) == 0)
-        _ = core.handle(.appended(.written, at: .second(3)))
+        _ = core.handle(.caughtUp, at: .second(0))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
+        #expect(shuts(core.handle(.targetChecked(order.id, []), at: .second(3))) == 0)
+        _ = core.handle(.appended(.written), at: .second(3))
         return core
     }
 
     @Test func theGateIsClosedOnceWhenTheFirstBytesHavePassed() {
         var core = consenting()
-        #expect(shuts(core.handle(.report(report("h1", 4, .running(progress: begin)), at: .second(4)))) == 0)
-        #expect(shuts(core.handle(.report(report("h1", 6, .running(progress: progress)), at: .second(6)))) == 1)
-        #expect(shuts(core.handle(.report(report("h1", 8, .running(progress: progress)), at: .second(8)))) == 0)
+        #expect(shuts(core.handle(.report(report("h1", 4, .running(progress: begin))), at: .second(4))) == 0)
+        #expect(shuts(core.handle(.report(report("h1", 6, .running(progress: progress))), at: .second(6))) == 1)
+        #expect(shuts(core.handle(.report(report("h1", 8, .running(progress: progress))), at: .second(8))) == 0)
         let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
-        #expect(shuts(core.handle(.report(report("h1", 9, done), at: .second(9)))) == 0)
+        #expect(shuts(core.handle(.report(report("h1", 9, done)), at: .second(9))) == 0)
     }
 
     @Test func theGateIsClosedHoweverTheOrderEnds() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
         for end in [failed, done] {
             var core = consenting()
-            #expect(shuts(core.handle(.report(report("h1", 5, end), at: .second(5)))) == 1)
-            #expect(shuts(core.handle(.tick(at: .second(6)))) == 0)
+            #expect(shuts(core.handle(.report(report("h1", 5, end)), at: .second(5))) == 1)
+            #expect(shuts(core.handle(.tick, at: .second(6))) == 0)
         }
     }
 
     @Test func theGateOfAnOrderThatCanNoLongerBeginIsClosed() {
         var core = consenting()
         let last = order.latestBeginning + core.limits.jobLock
-        #expect(shuts(core.handle(.tick(at: last))) == 0)
-        #expect(shuts(core.handle(.tick(at: last + .seconds(1)))) == 1)
-        #expect(shuts(core.handle(.tick(at: last + .seconds(2)))) == 0)
+        #expect(shuts(core.handle(.tick, at: last)) == 0)
+        #expect(shuts(core.handle(.tick, at: last + .seconds(1))) == 1)
+        #expect(shuts(core.handle(.tick, at: last + .seconds(2))) == 0)
     }
 
     @Test func aGateThatIsOpenedAfterItsOrderEndedOrByAFailedCheckIsClosed() {
         var core = AgentCore(host: h2)
-        _ = core.handle(.caughtUp(at: .second(0)))
-        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
-        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements)), at: .second(2)))
+        _ = core.handle(.caughtUp, at: .second(0))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
         var failing = core
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .cancelled, reason: "lunch", runsOn: h1))
-        #expect(shuts(core.handle(.report(report("h1", 2, failed), at: .second(2)))) == 1)
-        #expect(shuts(core.handle(.targetChecked(order.id, [], at: .second(3)))) == 1, "it was being opened meanwhile")
-        let missing = [PreflightFailure(check: .memory, host: h2, reason: "too little")]
-        #expect(shuts(failing.handle(.targetChecked(order.id, missing, at: .second(3)))) == 1)
+        let failed = OrderStep.failed(failure: OrderFailure(.cancelled, .other("lunch"), .at(h1)))
+        #expect(shuts(core.handle(.report(report("h1", 2, failed)), at: .second(2))) == 1)
+        #expect(shuts(core.handle(.targetChecked(order.id, []), at: .second(3))) == 1, "it was being opened meanwhile")
+        let missing = [PreflightFailure(check: .memory, host: h2, reason: .other("too little"))]
+        #expect(shuts(failing.handle(.targetChecked(order.id, missing), at: .second(3))) == 1)
     }
 
     @Test func atStartUpWhatAnEarlierLifeMayHaveLeftOpenIsClosed() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (steps, expected, why) in [
             ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
             ([("h2", .prepared()), ("h1", .running(progress: begin))], 0, "it may be about to connect"),
@@ -68,21 +68,21 @@ struct GateTests {
             ([("h1", .accepted(requirements: requirements))], 0, "it is checked again"),
         ] as [([(String, OrderStep)], Int, Comment)] {
             var core = AgentCore(host: h2)
-            _ = core.handle(.order(.migrate(order: order), at: .second(20)))
-            for (host, step) in steps { _ = core.handle(.report(report(host, 5, step), at: .second(20))) }
-            #expect(shuts(core.handle(.caughtUp(at: .second(20)))) == expected, why)
-            #expect(shuts(core.handle(.tick(at: .second(21)))) == 0, "once")
+            _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+            for (host, step) in steps { _ = core.handle(.report(report(host, 5, step)), at: .second(20)) }
+            #expect(shuts(core.handle(.caughtUp, at: .second(20))) == expected, why)
+            #expect(shuts(core.handle(.tick, at: .second(21))) == 0, "once")
         }
     }
 
     @Test func whatEndedWithinAnHourIsClosedAtStartUpWhatEndedBeforeHasClosedByItself() {
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (after, expected) in [(Duration.seconds(3600), 1), (.seconds(3601), 0)] {
             var core = AgentCore(host: h2)
             let now = order.latestBeginning + after
-            _ = core.handle(.order(.migrate(order: order), at: now))
-            _ = core.handle(.report(report("h1", 5, failed), at: now))
-            #expect(shuts(core.handle(.caughtUp(at: now))) == expected)
+            _ = core.handle(.order(.migrate(order: order)), at: now)
+            _ = core.handle(.report(report("h1", 5, failed)), at: now)
+            #expect(shuts(core.handle(.caughtUp, at: now)) == expected)
         }
     }
 
@@ -95,22 +95,22 @@ struct GateTests {
         (ended.channel, coming.channel) = channels
         coming.id = OrderID("o2")
         var core = AgentCore(host: h2)
-        for order in [ended, coming] { _ = core.handle(.order(.migrate(order: order), at: .second(20))) }
+        for order in [ended, coming] { _ = core.handle(.order(.migrate(order: order)), at: .second(20)) }
         func tell(_ order: MigrationOrder, _ step: OrderStep) -> [AgentCore.Effect] {
             var report = report("h1", 5, step)
             report.order = order.id
-            return core.handle(.report(report, at: .second(20)))
+            return core.handle(.report(report), at: .second(20))
         }
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .migration, reason: "no", runsOn: h1))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         if hasEnded {
             _ = tell(ended, failed)
         } else {
             var consent = report("h2", 5, .prepared())
             consent.order = ended.id
-            _ = core.handle(.report(consent, at: .second(20)))
+            _ = core.handle(.report(consent), at: .second(20))
         }
         _ = tell(coming, .running(progress: begin))
-        let atStart = core.handle(.caughtUp(at: .second(20)))
+        let atStart = core.handle(.caughtUp, at: .second(20))
         #expect(!atStart.contains(.shut(ended)) && !atStart.contains(.shut(coming)))
         var later = tell(coming, .running(progress: progress))
         if !hasEnded { later += tell(ended, failed) }
@@ -119,8 +119,8 @@ struct GateTests {
 
     @Test func onlyATargetClosesGates() {
         var core = AgentCore(host: h1)
-        _ = core.handle(.order(.migrate(order: order), at: .second(20)))
-        _ = core.handle(.report(report("h2", 5, .prepared()), at: .second(20)))
-        #expect(shuts(core.handle(.caughtUp(at: .second(20)))) == 0)
+        _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+        _ = core.handle(.report(report("h2", 5, .prepared())), at: .second(20))
+        #expect(shuts(core.handle(.caughtUp, at: .second(20))) == 0)
     }
 }

@@ -8,7 +8,7 @@ import Testing
 struct OrderValidityTests {
     private func caughtUp() -> AgentCore {
         var core = AgentCore(host: h1)
-        _ = core.handle(.caughtUp(at: .second(0)))
+        _ = core.handle(.caughtUp, at: .second(0))
         return core
     }
 
@@ -19,9 +19,9 @@ struct OrderValidityTests {
 
     @Test("an expired order is refused") func expired() {
         var core = caughtUp()
-        #expect(core.handle(.order(.migrate(order: order), at: .second(120))) == [.readRequirements(order)])
+        #expect(core.handle(.order(.migrate(order: order)), at: .second(120)) == [.readRequirements(order)])
         var late = caughtUp()
-        let effects = late.handle(.order(.migrate(order: order), at: .second(121)))
+        let effects = late.handle(.order(.migrate(order: order)), at: .second(121))
         #expect(effects.count == 1 && failure(in: effects)?.kind == .expired)
     }
 
@@ -29,63 +29,63 @@ struct OrderValidityTests {
         var core = caughtUp()
         var other = order
         other.technique = .stopAndCopy
-        let refused = failure(in: core.handle(.order(.migrate(order: other), at: .second(1))))
-        #expect(refused?.kind == .refused && refused?.reason.contains("ipsec moves a VM by preCopy") == true)
+        let refused = failure(in: core.handle(.order(.migrate(order: other)), at: .second(1)))
+        #expect(refused?.kind == .refused && refused?.text.contains("ipsec moves a VM by preCopy") == true)
         other.channel = .sealed
         var sealed = caughtUp()
-        #expect(sealed.handle(.order(.migrate(order: other), at: .second(1))) == [.readRequirements(other)])
+        #expect(sealed.handle(.order(.migrate(order: other)), at: .second(1)) == [.readRequirements(other)])
     }
 
     @Test("a report of an order never seen is not kept for longer because it is dated ahead") func datedAhead() {
         var core = caughtUp()
         var ahead = report("h2", 5_000_000, .prepared())
         ahead.order = OrderID("made up")
-        _ = core.handle(.report(ahead, at: .second(1)))
-        #expect(core.early.count == 1)
-        _ = core.handle(.tick(at: .second(3_000)))
-        #expect(core.early.count == 1)
-        _ = core.handle(.tick(at: .second(3_602)))
-        #expect(core.early.isEmpty)
+        _ = core.handle(.report(ahead), at: .second(1))
+        #expect(core.others.count == 1)
+        _ = core.handle(.tick, at: .second(3_000))
+        #expect(core.others.count == 1)
+        _ = core.handle(.tick, at: .second(3_602))
+        #expect(core.others.isEmpty)
     }
 
     @Test("an order is used once, also across restarts") func once() {
         var first = caughtUp()
-        _ = first.handle(.order(.migrate(order: order), at: .second(1)))
-        _ = first.handle(.requirementsRead(order.id, .success(requirements), at: .second(2)))
-        _ = first.handle(.appended(.written, at: .second(2)))
-        _ = first.handle(.report(report("h2", 3, .prepared()), at: .second(4)))
-        #expect(first.handle(.appended(.written, at: .second(4))) == [.migrate(order)])
-        _ = first.handle(.migrationEnded(order.id, .success(completion), at: .second(9)))
-        _ = first.handle(.appended(.written, at: .second(9)))
-        #expect(first.handle(.order(.migrate(order: order), at: .second(10))).isEmpty)
+        _ = first.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = first.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
+        _ = first.handle(.appended(.written), at: .second(2))
+        _ = first.handle(.report(report("h2", 3, .prepared())), at: .second(4))
+        #expect(first.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
+        _ = first.handle(.migrationEnded(order.id, .success(completion)), at: .second(9))
+        _ = first.handle(.appended(.written), at: .second(9))
+        #expect(first.handle(.order(.migrate(order: order)), at: .second(10)).isEmpty)
         // In this life it is forgotten later, and then has expired.
-        _ = first.handle(.tick(at: .second(9_000)))
+        _ = first.handle(.tick, at: .second(9_000))
         #expect(first.orders.isEmpty)
-        #expect(failure(in: first.handle(.order(.migrate(order: order), at: .second(9_001))))?.kind == .expired)
+        #expect(failure(in: first.handle(.order(.migrate(order: order)), at: .second(9_001)))?.kind == .expired)
 
         var second = AgentCore(host: h1)
         let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
-        _ = second.handle(.order(.migrate(order: order), at: .second(11)))
+        _ = second.handle(.order(.migrate(order: order)), at: .second(11))
         for step in [.accepted(requirements: requirements), .running(progress: begin), done] {
-            _ = second.handle(.report(report("h1", 5, step), at: .second(11)))
+            _ = second.handle(.report(report("h1", 5, step)), at: .second(11))
         }
-        #expect(second.handle(.caughtUp(at: .second(11))).isEmpty)
-        #expect(second.handle(.order(.migrate(order: order), at: .second(12))).isEmpty, "replayed after the restart")
-        #expect(second.handle(.tick(at: .second(13))).isEmpty)
+        #expect(second.handle(.caughtUp, at: .second(11)).isEmpty)
+        #expect(second.handle(.order(.migrate(order: order)), at: .second(12)).isEmpty, "replayed after the restart")
+        #expect(second.handle(.tick, at: .second(13)).isEmpty)
     }
 
     @Test func anOrderFromALittleAheadWaitsAndOneFromFarAheadIsRefused() {
         var early = order
         early.notBefore = .second(30)
         var core = caughtUp()
-        #expect(core.handle(.order(.migrate(order: early), at: .second(1))).isEmpty)
+        #expect(core.handle(.order(.migrate(order: early)), at: .second(1)).isEmpty)
         #expect(core.needsTicks)
-        #expect(core.handle(.tick(at: .second(29))).isEmpty)
-        #expect(core.handle(.tick(at: .second(30))) == [.readRequirements(early)])
+        #expect(core.handle(.tick, at: .second(29)).isEmpty)
+        #expect(core.handle(.tick, at: .second(30)) == [.readRequirements(early)])
         early.notBefore = .second(62)
         var other = caughtUp()
-        let refused = failure(in: other.handle(.order(.migrate(order: early), at: .second(1))))
-        #expect(refused?.kind == .refused && refused?.reason.contains("not to begin for another 61") == true)
+        let refused = failure(in: other.handle(.order(.migrate(order: early)), at: .second(1)))
+        #expect(refused?.kind == .refused && refused?.text.contains("not to begin for another 61") == true)
     }
 
     @Test func anOrderForAnotherDefinitionOfTheVMOrForNoneIsRefused() {
@@ -97,11 +97,11 @@ struct OrderValidityTests {
             var needs = requirements
             needs.definition = found
             var core = caughtUp()
-            _ = core.handle(.order(.migrate(order: given), at: .second(1)))
-            let effects = core.handle(.requirementsRead(order.id, .success(needs), at: .second(2)))
+            _ = core.handle(.order(.migrate(order: given)), at: .second(1))
+            let effects = core.handle(.requirementsRead(order.id, .success(needs)), at: .second(2))
             #expect((failure(in: effects)?.kind == .refused) == isRefused)
             if isRefused, ordered != nil, found != nil {
-                #expect(failure(in: effects)?.reason.contains("definition changed since the order was given") == true)
+                #expect(failure(in: effects)?.text.contains("definition changed since the order was given") == true)
             }
         }
     }

@@ -51,7 +51,7 @@ extension SealedWorld {
         switch ledger.first(where: { $0.step.isFinal })?.step {
         case .done: if !targetRuns { problems.append("done, and not there") }
         case .failed(let failure)?:
-            if failure.kind == .inDoubt || !sourceRuns { problems.append("failed, and not here: \(failure.reason)") }
+            if failure.kind == .inDoubt || !sourceRuns { problems.append("failed, and not here: \(failure.text)") }
         default: break
         }
         return problems

@@ -95,9 +95,9 @@ struct SealedTests {
 
     private func core(_ host: String, _ steps: [(String, OrderStep)] = [], at second: Int = 5) -> AgentCore {
         var core = AgentCore(host: HostName(host))
-        _ = core.handle(.order(.migrate(order: order), at: .second(1)))
-        for (host, step) in steps { _ = core.handle(.report(report(host, 5, step), at: .second(5))) }
-        _ = core.handle(.caughtUp(at: .second(second)))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        for (host, step) in steps { _ = core.handle(.report(report(host, 5, step)), at: .second(5)) }
+        _ = core.handle(.caughtUp, at: .second(second))
         return core
     }
 
@@ -110,79 +110,79 @@ struct SealedTests {
     /// A source that has begun, in this life.
     private func begun() -> AgentCore {
         var core = core("h1")
-        _ = core.handle(.recalled(order.id, recollection(.running), at: .second(5)))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
-        _ = core.handle(.appended(.written, at: .second(5)))
-        _ = core.handle(.report(report("h2", 5, .prepared(sealingKey: "key")), at: .second(5)))
+        _ = core.handle(.recalled(order.id, recollection(.running)), at: .second(5))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(5))
+        _ = core.handle(.appended(.written), at: .second(5))
+        _ = core.handle(.report(report("h2", 5, .prepared(sealingKey: "key"))), at: .second(5))
         return core
     }
 
     @Test func theSourceSealsOffersAndLetsGoOfWhatWasOpened() {
         var core = begun()
-        #expect(core.handle(.appended(.written, at: .second(6))) == [.seal(order, key: "key")])
-        #expect(core.handle(.tick(at: .second(7))) == [])
-        let offered = core.handle(.sealed(order.id, .success(Self.image), at: .second(8)))
+        #expect(core.handle(.appended(.written), at: .second(6)) == [.seal(order, key: "key")])
+        #expect(core.handle(.tick, at: .second(7)) == [])
+        let offered = core.handle(.sealed(order.id, .success(Self.image)), at: .second(8))
         #expect(steps(offered) == [.sealed(image: Self.image)])
-        _ = core.handle(.appended(.written, at: .second(8)))
-        #expect(core.handle(.tick(at: .second(20))) == [])
-        let asked = core.handle(.report(report("h2", 20, .opened(digest: "d")), at: .second(21)))
+        _ = core.handle(.appended(.written), at: .second(8))
+        #expect(core.handle(.tick, at: .second(20)) == [])
+        let asked = core.handle(.report(report("h2", 20, .opened(digest: "d"))), at: .second(21))
         #expect(asked == [.release(order)])
-        #expect(core.handle(.tick(at: .second(22))) == [], "it is said once it is on the disk")
+        #expect(core.handle(.tick, at: .second(22)) == [], "it is said once it is on the disk")
         var unnoted = core
-        let withdrawn = unnoted.handle(.letGo(order.id, failure: "disk full", at: .second(22)))
+        let withdrawn = unnoted.handle(.letGo(order.id, failure: "disk full"), at: .second(22))
         guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
             Issue.record("not withdrawn: \(withdrawn)")
             return
         }
-        #expect(steps(core.handle(.letGo(order.id, failure: nil, at: .second(22)))) == [.released])
-        _ = core.handle(.appended(.written, at: .second(22)))
-        let arrived = core.handle(.report(report("h2", 25, .restored(at: .second(25))), at: .second(25)))
+        #expect(steps(core.handle(.letGo(order.id, failure: nil), at: .second(22))) == [.released])
+        _ = core.handle(.appended(.written), at: .second(22))
+        let arrived = core.handle(.report(report("h2", 25, .restored(at: .second(25)))), at: .second(25))
         #expect(arrived == [.apply(.discard, order)])
     }
 
     @Test func aTargetThatHasDeclinedBeforeKeepsTheSourceFromStoppingTheVM() {
         var core = begun()
-        _ = core.handle(.report(report("h2", 5, .declined(reason: "no key")), at: .second(6)))
-        let effects = core.handle(.appended(.written, at: .second(6)))
+        _ = core.handle(.report(report("h2", 5, .declined(reason: "no key"))), at: .second(6))
+        let effects = core.handle(.appended(.written), at: .second(6))
         guard case .failed(let failure)? = steps(effects).first else {
             Issue.record("not refused: \(effects)")
             return
         }
-        #expect(failure.runsOn == h1 && failure.reason == "no key")
+        #expect(failure.whereabouts == .at(h1) && failure.text == "no key")
     }
 
     @Test func whatIsNotOpenedInTimeIsWithdrawnAndThenNeverLetGo() {
         var core = begun()
-        _ = core.handle(.appended(.written, at: .second(6)))
-        _ = core.handle(.sealed(order.id, .success(Self.image), at: .second(8)))
-        _ = core.handle(.appended(.written, at: .second(8)))
-        #expect(core.handle(.tick(at: .second(60))) == [])
-        let withdrawn = core.handle(.tick(at: .second(75)))
+        _ = core.handle(.appended(.written), at: .second(6))
+        _ = core.handle(.sealed(order.id, .success(Self.image)), at: .second(8))
+        _ = core.handle(.appended(.written), at: .second(8))
+        #expect(core.handle(.tick, at: .second(60)) == [])
+        let withdrawn = core.handle(.tick, at: .second(75))
         guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
             Issue.record("not withdrawn: \(withdrawn)")
             return
         }
-        #expect(core.handle(.report(report("h2", 70, .opened(digest: "d")), at: .second(76))) == [])
-        _ = core.handle(.appended(.written, at: .second(76)))
-        let end = core.handle(.restored(order.id, .success(.second(77)), at: .second(77)))
+        #expect(core.handle(.report(report("h2", 70, .opened(digest: "d"))), at: .second(76)) == [])
+        _ = core.handle(.appended(.written), at: .second(76))
+        let end = core.handle(.restored(order.id, .success(.second(77))), at: .second(77))
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.runsOn == h1)
+        #expect(failure.whereabouts == .at(h1))
     }
 
     @Test func withoutAKeyNothingIsBegun() {
         var core = core("h1")
-        _ = core.handle(.recalled(order.id, recollection(.running), at: .second(5)))
-        _ = core.handle(.requirementsRead(order.id, .success(requirements), at: .second(5)))
-        _ = core.handle(.appended(.written, at: .second(5)))
-        let effects = core.handle(.report(report("h2", 5, .prepared()), at: .second(5)))
+        _ = core.handle(.recalled(order.id, recollection(.running)), at: .second(5))
+        _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(5))
+        _ = core.handle(.appended(.written), at: .second(5))
+        let effects = core.handle(.report(report("h2", 5, .prepared())), at: .second(5))
         guard case .failed(let failure)? = steps(effects).first else {
             Issue.record("not refused: \(effects)")
             return
         }
-        #expect(failure.kind == .refused && failure.runsOn == h1)
+        #expect(failure.kind == .refused && failure.whereabouts == .at(h1))
     }
 
     // MARK: later lives
@@ -198,36 +198,36 @@ struct SealedTests {
 
     @Test func aLaterLifeOfTheSourceTakesBackWhatWasNotLetGoAndWaitsForASaveThatMayCome() {
         var core = core("h1", Self.beginning)
-        #expect(core.handle(.tick(at: .second(6))) == [], "its notes are being looked up")
-        #expect(core.handle(.recalled(order.id, recollection(begun: true), at: .second(6))) == [.takeBack(order)])
+        #expect(core.handle(.tick, at: .second(6)) == [], "its notes are being looked up")
+        #expect(core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [.takeBack(order)])
         // At once, and again until what that life asked for can no longer come.
-        #expect(core.handle(.restored(order.id, .success(.second(6)), at: .second(6))) == [])
-        #expect(core.handle(.tick(at: .second(20))) == [.takeBack(order)])
-        #expect(core.handle(.restored(order.id, .success(.second(20)), at: .second(20))) == [])
-        #expect(core.handle(.tick(at: .second(50))) == [.takeBack(order)])
-        let end = core.handle(.restored(order.id, .success(.second(50)), at: .second(50)))
+        #expect(core.handle(.restored(order.id, .success(.second(6))), at: .second(6)) == [])
+        #expect(core.handle(.tick, at: .second(20)) == [.takeBack(order)])
+        #expect(core.handle(.restored(order.id, .success(.second(20))), at: .second(20)) == [])
+        #expect(core.handle(.tick, at: .second(50)) == [.takeBack(order)])
+        let end = core.handle(.restored(order.id, .success(.second(50))), at: .second(50))
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.runsOn == h1 && end.first == .forget(order))
+        #expect(failure.whereabouts == .at(h1) && end.first == .forget(order))
     }
 
     /// Whatever the ledger shows: a line of its own may be missing there.
     @Test(arguments: 1...5) func aLaterLifeOfTheSourceNeverTakesBackWhatWasLetGo(read: Int) {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h1", Array(said.prefix(read)))
-        let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(6)))
+        let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
         #expect(steps(effects).allSatisfy { $0.isProgress || $0 == .released } && !effects.contains(.takeBack(order)))
         for second in stride(from: 7, to: 500, by: 3) {
-            let effects = core.handle(.tick(at: .second(second)))
+            let effects = core.handle(.tick, at: .second(second))
             #expect(!effects.contains(.takeBack(order)))
             for effect in effects {
                 switch effect {
-                case .append: _ = core.handle(.appended(.written, at: .second(second)))
+                case .append: _ = core.handle(.appended(.written), at: .second(second))
                 case .look:
                     let sighting = Sighting(here: .seen(.inactive), there: .seen(.absent))
-                    #expect(core.handle(.looked(order.id, sighting, at: .second(second))) == [])
+                    #expect(core.handle(.looked(order.id, sighting), at: .second(second)) == [])
                 default: Issue.record("unexpected: \(effect)")
                 }
             }
@@ -237,27 +237,27 @@ struct SealedTests {
     /// The ledger was set back, say, to a time before the order was taken up.
     @Test func whatTheLedgerDoesNotShowTheJournalDoes() {
         var core = core("h1")
-        let effects = core.handle(.recalled(order.id, recollection(begun: true), at: .second(6)))
+        let effects = core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6))
         #expect(effects.contains(.takeBack(order)) && !effects.contains(.readRequirements(order)))
         var fresh = self.core("h1")
-        let first = fresh.handle(.recalled(order.id, recollection(.running), at: .second(6)))
+        let first = fresh.handle(.recalled(order.id, recollection(.running)), at: .second(6))
         #expect(first == [.readRequirements(order)])
         // An earlier life found it not running, which the save may have done.
-        let failure = OrderFailure(kind: .refused, reason: "it is not running", runsOn: nil)
+        let failure = OrderFailure(.refused, .other("it is not running"), .notLooked)
         var over = AgentCore(host: h1)
-        _ = over.handle(.order(.migrate(order: order), at: .second(1)))
-        _ = over.handle(.report(report("h1", 2, .failed(failure: failure)), at: .second(5)))
-        #expect(over.handle(.caughtUp(at: .second(5))) == [], "its image may be all there is of the VM")
+        _ = over.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = over.handle(.report(report("h1", 2, .failed(failure: failure))), at: .second(5))
+        #expect(over.handle(.caughtUp, at: .second(5)) == [], "its image may be all there is of the VM")
     }
 
     @Test func aJournalThatStaysUnreadableEndsInDoubt() {
         var core = core("h1", Self.beginning)
-        let failure = OrderFailure(kind: .inDoubt, reason: "damaged", runsOn: nil)
-        var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure), at: .second(6)))
+        let failure = OrderFailure(.inDoubt, .other("damaged"), .unknown)
+        var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure)), at: .second(6))
         #expect(end == [])
         for second in stride(from: 8, to: 700, by: 3) where end.isEmpty {
-            guard core.handle(.tick(at: .second(second))) == [.recall(order)] else { continue }
-            end = core.handle(.recalled(order.id, .failure(failure), at: .second(second)))
+            guard core.handle(.tick, at: .second(second)) == [.recall(order)] else { continue }
+            end = core.handle(.recalled(order.id, .failure(failure)), at: .second(second))
         }
         guard case .failed(let said)? = steps(end).first else {
             Issue.record("never given up")
@@ -269,26 +269,26 @@ struct SealedTests {
     @Test(arguments: [DomainPresence.running, .inactive])
     func aLaterLifeThatWasNotEvenBegunSaysSo(_ presence: DomainPresence) {
         var core = core("h1", Array(Self.beginning.prefix(2)))
-        let end = core.handle(.recalled(order.id, recollection(presence), at: .second(6)))
+        let end = core.handle(.recalled(order.id, recollection(presence)), at: .second(6))
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("not reported: \(end)")
             return
         }
         let runs = presence == .running
-        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.runsOn == (runs ? h1 : nil))
+        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.whereabouts == (runs ? .at(h1) : .unknown))
     }
 
     @Test func aTargetThatReadsAnOrderLateHasNotForgottenIt() {
         var core = core("h2", Array(Self.beginning.prefix(1)))
-        #expect(core.handle(.tick(at: .second(6))) == [])
-        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key", at: .second(6)))
+        #expect(core.handle(.tick, at: .second(6)) == [])
+        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(6))
         #expect(steps(consent) == [.prepared(sealingKey: "key")])
     }
 
     @Test func aLaterLifeOfTheTargetDeclinesWithoutTheKey() {
         for read in 2...5 {
             var core = core("h2", Array((Self.beginning + [Self.sealed, Self.opened]).prefix(read)))
-            let effects = core.handle(.recalled(order.id, recollection(.absent), at: .second(6)))
+            let effects = core.handle(.recalled(order.id, recollection(.absent)), at: .second(6))
             guard case .declined? = steps(effects).first, effects.first == .forget(order) else {
                 Issue.record("not declined: \(effects)")
                 return
@@ -300,60 +300,60 @@ struct SealedTests {
 
     @Test func theTargetRestoresWhatWasLetGoAndOnce() {
         var core = core("h2")
-        _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements)), at: .second(5)))
-        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key", at: .second(5)))
+        _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(5))
+        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(5))
         #expect(steps(consent) == [.prepared(sealingKey: "key")])
-        _ = core.handle(.appended(.written, at: .second(5)))
-        _ = core.handle(.report(report("h1", 5, .running(progress: begin)), at: .second(5)))
-        let offered = core.handle(.report(report("h1", 5, .sealed(image: Self.image)), at: .second(6)))
+        _ = core.handle(.appended(.written), at: .second(5))
+        _ = core.handle(.report(report("h1", 5, .running(progress: begin))), at: .second(5))
+        let offered = core.handle(.report(report("h1", 5, .sealed(image: Self.image))), at: .second(6))
         #expect(offered == [.unseal(order, Self.image)])
-        let opened = core.handle(.unsealed(order.id, .success("d"), at: .second(7)))
+        let opened = core.handle(.unsealed(order.id, .success("d")), at: .second(7))
         #expect(steps(opened) == [.opened(digest: "d")])
-        #expect(core.handle(.appended(.written, at: .second(7))) == [])
-        #expect(core.handle(.tick(at: .second(30))) == [], "the source has it still")
+        #expect(core.handle(.appended(.written), at: .second(7)) == [])
+        #expect(core.handle(.tick, at: .second(30)) == [], "the source has it still")
         var withdrawn = core
         #expect(
-            withdrawn.handle(.report(report("h1", 8, .withdrawn(reason: "w")), at: .second(30))) == [.forget(order)]
+            withdrawn.handle(.report(report("h1", 8, .withdrawn(reason: "w"))), at: .second(30)) == [.forget(order)]
         )
         var late = core
-        let declined = late.handle(.tick(at: .second(70)))
+        let declined = late.handle(.tick, at: .second(70))
         guard case .declined? = steps(declined).first, declined.first == .forget(order) else {
             Issue.record("not declined: \(declined)")
             return
         }
-        #expect(late.handle(.report(report("h1", 60, .released), at: .second(71))) == [], "it has let that go itself")
-        #expect(core.handle(.report(report("h1", 8, .released), at: .second(31))) == [.restore(order)])
-        #expect(core.handle(.report(report("h1", 8, .withdrawn(reason: "w")), at: .second(31))) == [])
-        let restored = core.handle(.restored(order.id, .success(.second(32)), at: .second(32)))
+        #expect(late.handle(.report(report("h1", 60, .released)), at: .second(71)) == [], "it has let that go itself")
+        #expect(core.handle(.report(report("h1", 8, .released)), at: .second(31)) == [.restore(order)])
+        #expect(core.handle(.report(report("h1", 8, .withdrawn(reason: "w"))), at: .second(31)) == [])
+        let restored = core.handle(.restored(order.id, .success(.second(32))), at: .second(32))
         #expect(steps(restored) == [.restored(at: .second(32))] && restored.first == .forget(order))
-        #expect(core.handle(.tick(at: .second(50))) == [])
+        #expect(core.handle(.tick, at: .second(50)) == [])
     }
 
     @Test func aSourceNeverTakesBackWhatItHasLetGoUnlessItIsDeclined() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
-        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(5)))
-        _ = core.handle(.order(.cancel(id: order.id, at: .second(6), reason: "no"), at: .second(6)))
+        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
+        _ = core.handle(.order(.cancel(id: order.id, at: .second(6), reason: "no")), at: .second(6))
         for second in stride(from: 6, to: 500, by: 3) {
-            let effects = core.handle(.tick(at: .second(second)))
+            let effects = core.handle(.tick, at: .second(second))
             #expect(effects == [] || effects == [.look(order)])
             for _ in effects {
                 let sighting = Sighting(here: .seen(.inactive), there: .seen(.absent))
-                #expect(core.handle(.looked(order.id, sighting, at: .second(second))) == [])
+                #expect(core.handle(.looked(order.id, sighting), at: .second(second)) == [])
             }
         }
         var declined = core
         #expect(
-            declined.handle(.report(report("h2", 500, .declined(reason: "d")), at: .second(500))) == [.takeBack(order)]
+            declined.handle(.report(report("h2", 500, .declined(reason: "d"))), at: .second(500)) == [.takeBack(order)]
         )
         // Its target should not have it, and is asked.
-        let back = declined.handle(.restored(order.id, .success(.second(501)), at: .second(501)))
+        let back = declined.handle(.restored(order.id, .success(.second(501))), at: .second(501))
         #expect(steps(back).count == 1)
-        #expect(declined.handle(.tick(at: .second(502))).contains(.look(order)))
-        #expect(core.handle(.tick(at: .second(500))) == [.look(order)])
+        #expect(declined.handle(.tick, at: .second(502)).contains(.look(order)))
+        #expect(core.handle(.tick, at: .second(500)) == [.look(order)])
         let there = Sighting(here: .seen(.inactive), there: .seen(.running))
-        #expect(core.handle(.looked(order.id, there, at: .second(501))) == [.apply(.discard, order)])
-        let done = core.handle(.applied(order.id, .done, at: .second(502)))
+        #expect(core.handle(.looked(order.id, there), at: .second(501)) == [.apply(.discard, order)])
+        let done = core.handle(.applied(order.id, .done), at: .second(502))
         guard case .done(_, let evidence)? = steps(done).first else {
             Issue.record("not done: \(done)")
             return
@@ -366,15 +366,15 @@ struct SealedTests {
         var core = core("h2", said)
         func look(_ presence: DomainPresence, _ second: Int) -> [AgentCore.Effect] {
             let sighting = Sighting(here: .seen(presence), there: .silent("not asked"))
-            return core.handle(.looked(order.id, sighting, at: .second(second)))
+            return core.handle(.looked(order.id, sighting), at: .second(second))
         }
-        let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration), at: .second(5)))
+        let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration)), at: .second(5))
         #expect(recalled == [.look(order)])
         #expect(look(.pausedByMigration, 6) == [], "what was asked of the hypervisor may let it run yet")
-        #expect(core.handle(.tick(at: .second(50))) == [.look(order)])
+        #expect(core.handle(.tick, at: .second(50)) == [.look(order)])
         #expect(look(.pausedByMigration, 50) == [.apply(.discard, order)])
-        #expect(core.handle(.applied(order.id, .done, at: .second(51))) == [])
-        #expect(core.handle(.tick(at: .second(53))) == [.look(order)])
+        #expect(core.handle(.applied(order.id, .done), at: .second(51)) == [])
+        #expect(core.handle(.tick, at: .second(53)) == [.look(order)])
         guard case .declined? = steps(look(.absent, 53)).first else {
             Issue.record("not declined")
             return
@@ -384,59 +384,59 @@ struct SealedTests {
     @Test func whatATargetsEarlierLifeLetRunIsNeverDeclined() {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h2", said)
-        var looks = core.handle(.recalled(order.id, recollection(started: true, .absent), at: .second(5)))
+        var looks = core.handle(.recalled(order.id, recollection(started: true, .absent)), at: .second(5))
         var warnings = 0
         for second in stride(from: 6, to: 300, by: 3) {
-            looks += core.handle(.tick(at: .second(second)))
+            looks += core.handle(.tick, at: .second(second))
             for effect in looks where effect == .look(order) {
                 looks = []
                 let gone = Sighting(here: .seen(.absent), there: .silent("not asked"))
-                let effects = core.handle(.looked(order.id, gone, at: .second(second)))
+                let effects = core.handle(.looked(order.id, gone), at: .second(second))
                 #expect(steps(effects) == [])
-                warnings += effects.count { if case .say(_, isGrave: true) = $0 { true } else { false } }
+                warnings += effects.count { if case .announce(.vmIsGone) = $0 { true } else { false } }
             }
         }
         #expect(warnings == 1, "it may have run and been shut down since")
         var other = self.core("h2", said)
-        _ = other.handle(.recalled(order.id, recollection(started: true, .running), at: .second(5)))
+        _ = other.handle(.recalled(order.id, recollection(started: true, .running)), at: .second(5))
         let running = Sighting(here: .seen(.running), there: .silent("not asked"))
-        #expect(steps(other.handle(.looked(order.id, running, at: .second(6)))) == [.restored(at: .second(6))])
-        _ = other.handle(.appended(.written, at: .second(7)))
-        for second in 8...60 { #expect(other.handle(.tick(at: .second(second))) == [], "it is said once") }
+        #expect(steps(other.handle(.looked(order.id, running), at: .second(6))) == [.restored(at: .second(6))])
+        _ = other.handle(.appended(.written), at: .second(7))
+        for second in 8...60 { #expect(other.handle(.tick, at: .second(second)) == [], "it is said once") }
     }
 
     /// The source let go, and lost its line; its note of that may be one that could not be written for certain.
     @Test func aSourceThatTookTheVMBackSaysNothingOfLettingGo() {
         let taken = Recollection(hasBegun: true, hasReleased: true, hasStarted: true, presence: .inactive)
         var core = core("h1", Self.beginning + [Self.sealed, Self.opened])
-        let effects = core.handle(.recalled(order.id, .success(taken), at: .second(6)))
+        let effects = core.handle(.recalled(order.id, .success(taken)), at: .second(6))
         #expect(!steps(effects).contains(.released))
         let declined = Self.beginning + [Self.sealed, Self.withdrawn]
         var withdrawn = self.core("h1", declined)
-        let back = withdrawn.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(6)))
+        let back = withdrawn.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
         #expect(back == [.takeBack(order)])
     }
 
     @Test func nobodyIsTakenForDeadForEverAndNoImageIsRemovedInDoubt() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
-        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true), at: .second(5)))
+        _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
         let silent = Sighting(here: .seen(.inactive), there: .silent("gone"))
         var end: [AgentCore.Effect] = []
         for second in stride(from: 70, to: 700, by: 5) where end.isEmpty {
-            for effect in core.handle(.tick(at: .second(second))) where effect == .look(order) {
-                end = core.handle(.looked(order.id, silent, at: .second(second)))
+            for effect in core.handle(.tick, at: .second(second)) where effect == .look(order) {
+                end = core.handle(.looked(order.id, silent), at: .second(second))
             }
         }
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("never given up")
             return
         }
-        #expect(failure.kind == .inDoubt && failure.runsOn == nil && failure.reason.contains("virsh restore"))
+        #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("virsh restore"))
         #expect(!end.contains(.forget(order)))
         var target = self.core("h2", said)
-        _ = target.handle(.recalled(order.id, recollection(.absent), at: .second(5)))
-        let effects = target.handle(.report(report("h1", 700, .failed(failure: failure)), at: .second(700)))
+        _ = target.handle(.recalled(order.id, recollection(.absent)), at: .second(5))
+        let effects = target.handle(.report(report("h1", 700, .failed(failure: failure))), at: .second(700))
         #expect(!effects.contains(.forget(order)), "it may be all there is of the VM")
     }
 

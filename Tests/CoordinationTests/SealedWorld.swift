@@ -60,10 +60,10 @@ struct SealedWorld {
         agents[index].core?.mutations = mutations
         agents[index].pending = []
         (agents[index].key, agents[index].opened) = (false, false)
-        feed(index) { .order(.migrate(order: SealedTests.sealedOrder), at: $0) }
+        feed(index) { _ in .order(.migrate(order: SealedTests.sealedOrder)) }
         agents[index].read = 0
         while agents[index].read < ledger.count { readOn(index) }
-        feed(index) { .caughtUp(at: $0) }
+        feed(index) { _ in .caughtUp }
     }
 
     private mutating func readOn(_ index: Int) {
@@ -73,13 +73,13 @@ struct SealedWorld {
         if chance(3) {
             log?.append("\(agents[index].host) refuses \(report.step)")
         } else {
-            feed(index) { .report(report, at: $0) }
+            feed(index) { _ in .report(report) }
         }
     }
 
-    mutating func feed(_ index: Int, _ event: (Instant) -> AgentCore.Event) {
-        let event = event(now + agents[index].clock)
-        agents[index].pending += agents[index].core?.handle(event) ?? []
+    mutating func feed(_ index: Int, _ event: (Instant) -> AgentCore.Event.Kind) {
+        let instant = now + agents[index].clock
+        agents[index].pending += agents[index].core?.handle(event(instant), at: instant) ?? []
     }
 
     private mutating func chance(_ percent: Int) -> Bool { !isCalm && random.below(100) < percent }
@@ -119,7 +119,7 @@ struct SealedWorld {
             return
         }
         switch random.below(3) {
-        case 0: feed(index) { .tick(at: $0) }
+        case 0: feed(index) { _ in .tick }
         case 1 where agents[index].read < ledger.count: readOn(index)
         default:
             guard !agents[index].pending.isEmpty else { return }
@@ -192,39 +192,39 @@ struct SealedWorld {
     private mutating func carryOut(_ effect: AgentCore.Effect, _ index: Int) {
         let id = order.id
         func failure(_ kind: OrderFailure.Kind, runsOn: HostName? = nil) -> OrderFailure {
-            OrderFailure(kind: kind, reason: "a fault", runsOn: runsOn)
+            OrderFailure(kind, .other("a fault"), runsOn.map { .at($0) } ?? .unknown)
         }
         switch effect {
         case .append(let report):
             if chance(10) {
                 if chance(50) { write(report) }
-                feed(index) { .appended(.failed, at: $0) }
+                feed(index) { _ in .appended(.failed) }
             } else {
                 write(report)
                 // The loop that reads may be faster than the answer.
                 while chance(50), agents[index].read < ledger.count { readOn(index) }
-                feed(index) { .appended(.written, at: $0) }
+                feed(index) { _ in .appended(.written) }
             }
-        case .readRequirements: feed(index) { .requirementsRead(id, .success(requirements), at: $0) }
+        case .readRequirements: feed(index) { _ in .requirementsRead(id, .success(requirements)) }
         case .checkTarget:
             agents[index].key = true
-            feed(index) { .targetChecked(id, [], sealingKey: "key", at: $0) }
+            feed(index) { _ in .targetChecked(id, [], sealingKey: "key") }
         case .seal:
             agents[index].journal.insert("begun")
-            if chance(10) { return feed(index) { .sealed(id, .failure(failure(.migration, runsOn: h1)), at: $0) } }
+            if chance(10) { return feed(index) { _ in .sealed(id, .failure(failure(.migration, runsOn: h1))) } }
             guard touch(effect, isWatched: true), !chance(10) else {
-                return feed(index) { .sealed(id, .failure(failure(.migration)), at: $0) }
+                return feed(index) { _ in .sealed(id, .failure(failure(.migration))) }
             }
-            feed(index) { .sealed(id, .success(SealedTests.image), at: $0) }
+            feed(index) { _ in .sealed(id, .success(SealedTests.image)) }
         case .unseal:
             let can = agents[index].key && !chance(15)
             agents[index].opened = can
-            feed(index) { .unsealed(id, can ? .success("d") : .failure(failure(.migration)), at: $0) }
+            feed(index) { _ in .unsealed(id, can ? .success("d") : .failure(failure(.migration))) }
         case .release:
             // Where writing fails, the note may be on the disk all the same.
             let fails = chance(10)
             if !fails || chance(50) { agents[index].journal.insert("released") }
-            feed(index) { .letGo(id, failure: fails ? "disk" : nil, at: $0) }
+            feed(index) { _ in .letGo(id, failure: fails ? "disk" : nil) }
         case .recall:
             let (journal, vm) = (agents[index].journal, agents[index].vm)
             let recollection = Recollection(
@@ -234,14 +234,14 @@ struct SealedWorld {
                 presence: vm
             )
             let fails = chance(10)
-            feed(index) { .recalled(id, fails ? .failure(failure(.inDoubt)) : .success(recollection), at: $0) }
+            feed(index) { _ in .recalled(id, fails ? .failure(failure(.inDoubt)) : .success(recollection)) }
         case .restore: restore(effect, index)
         case .takeBack: takeBack(effect)
         case .look:
             let there = Sighting.Standing.seen(agents[1].vm)
             let seen = chance(30) ? Sighting.Standing.silent("gone") : there
             let here = index == 0 ? Sighting.Standing.seen(agents[0].vm) : there
-            feed(index) { .looked(id, Sighting(here: here, there: seen), at: $0) }
+            feed(index) { _ in .looked(id, Sighting(here: here, there: seen)) }
         case .apply(.discard, _): discard(index)
         case .apply(.pause, _): violations.append("two copies are being looked after")
         case .forget:
@@ -250,7 +250,7 @@ struct SealedWorld {
                 image = false
             }
             if index == 1 { (agents[1].key, agents[1].opened) = (false, false) }
-        case .shut, .say: break
+        case .shut, .announce: break
         case .migrate, .cancelMigration, .apply: violations.append("unexpected: \(effect)")
         }
     }
@@ -258,19 +258,19 @@ struct SealedWorld {
     private mutating func restore(_ effect: AgentCore.Effect, _ index: Int) {
         let id = order.id
         func failed(_ kind: OrderFailure.Kind) -> AgentCore.Answer<Instant> {
-            .failure(OrderFailure(kind: kind, reason: "a fault", runsOn: nil))
+            .failure(OrderFailure(kind, .other("a fault"), .unknown))
         }
         guard agents[index].opened, !chance(15) else {
-            return feed(index) { .restored(id, failed(.migration), at: $0) }
+            return feed(index) { _ in .restored(id, failed(.migration)) }
         }
         agents[index].opened = false
         if chance(20) {
             // Not at all, paused, or running: its agent does not know.
             if chance(70) { _ = touch(effect, isWatched: chance(50)) }
-            return feed(index) { .restored(id, failed(.inDoubt), at: $0) }
+            return feed(index) { _ in .restored(id, failed(.inDoubt)) }
         }
         let runs = touch(effect, isWatched: true)
-        feed(index) { .restored(id, runs ? .success($0) : failed(.migration), at: $0) }
+        feed(index) { .restored(id, runs ? .success($0) : failed(.migration)) }
     }
 
     private mutating func takeBack(_ effect: AgentCore.Effect) {
@@ -284,8 +284,8 @@ struct SealedWorld {
         } else {
             runs = sourceRuns || touch(effect, isWatched: true)
         }
-        let failure = OrderFailure(kind: .inDoubt, reason: "a fault", runsOn: nil)
-        feed(0) { .restored(id, runs ? .success($0) : .failure(failure), at: $0) }
+        let failure = OrderFailure(.inDoubt, .other("a fault"), .unknown)
+        feed(0) { .restored(id, runs ? .success($0) : .failure(failure)) }
     }
 
     private mutating func discard(_ index: Int) {
@@ -293,6 +293,6 @@ struct SealedWorld {
         let isPossible = agents[index].vm == .pausedByMigration || agents[index].vm == .inactive
         if isPossible { agents[index].vm = .absent }
         if index == 0 { image = false }
-        feed(index) { .applied(SealedTests.sealedOrder.id, .done, at: $0) }
+        feed(index) { _ in .applied(SealedTests.sealedOrder.id, .done) }
     }
 }

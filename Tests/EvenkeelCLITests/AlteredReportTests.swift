@@ -9,7 +9,7 @@ import Testing
 /// `verify` on a signed ledger in which somebody has changed what a host reported.
 @Suite(.timeLimit(.minutes(2))) struct AlteredReportTests {
     private func refuse(_ site: Site, _ number: Int = 1) async throws {
-        let failure = OrderFailure(kind: .refused, reason: "report \(number)", runsOn: h1)
+        let failure = OrderFailure(.refused, .other("report \(number)"), .at(h1))
         let step = OrderStep.failed(failure: failure)
         try await site.open(.host(h1)).append(
             OrderReport(order: OrderID("o1"), host: h1, at: .byTheWallClock, step: step)
@@ -47,7 +47,7 @@ import Testing
             try await order(site)
             let forged = site.forged(.host(h1))
             for number in 0..<50 {
-                let step = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "\(number)", runsOn: h1))
+                let step = OrderStep.failed(failure: OrderFailure(.refused, .other("\(number)"), .at(h1)))
                 try await forged.append(OrderReport(order: OrderID("o1"), host: h1, at: .byTheWallClock, step: step))
             }
             let result = try await site.run(["verify", "--json"])

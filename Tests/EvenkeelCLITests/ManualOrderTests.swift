@@ -39,7 +39,7 @@ import Testing
         }
         // What a failure asks a person to do is not lost beside it.
         var failed = move(.failed, .leak)
-        failed.failure = OrderFailure(kind: .inDoubt, reason: "web1 RUNS ON BOTH", runsOn: nil)
+        failed.failure = OrderFailure(.inDoubt, .other("web1 RUNS ON BOTH"), .unknown)
         let both = #expect(throws: ManualOrderError.self) { try ManualOrder.check(failed) }
         let words = try #require(both).description
         #expect(words.contains("web1 RUNS ON BOTH") && words.contains("LEAK"), "\(words)")

@@ -30,10 +30,21 @@ struct ReplayTests {
         #expect(try Recording(recording, name: "r").header.limits == ScriptedAgent.limits)
         let text = String(decoding: recording, as: UTF8.self)
         for effect in [
-            "append", "readRequirements", "checkTarget", "migrate", "cancelMigration", "look", "apply", "say",
+            "append", "readRequirements", "checkTarget", "migrate", "cancelMigration", "look", "apply", "announce",
         ] {
             #expect(text.contains("{\"\(effect)\":"), "the history has no such effect")
         }
+    }
+
+    @Test func `an agent with another handover limit is replayed with it`() async throws {
+        let order = ScriptedAgent.sealedOrder
+        let core = AgentCore(host: ScriptedAgent.host, limits: AgentCore.Limits(handover: .seconds(7)))
+        let header = RecordingHeader(agent: core, configuration: Settings().documentedFile())
+        let bytes = try await recording(of: core, header) { core in
+            for event in ScriptedAgent.withdrawn(order) { _ = core.handle(event) }
+        }
+        #expect(lines(bytes).last?.contains("{\"withdrawn\":") == true, "the limit makes a difference")
+        #expect(try replayAgent(bytes).differenceCount == 0)
     }
 
     @Test func `an effect that was changed is found, with its event's number`() async throws {

@@ -39,7 +39,7 @@ struct InstantTests {
     }
 
     @Test func recordsSurviveJSON() throws {
-        let failure = OrderFailure(kind: .refused, reason: "no room", runsOn: HostName("h1"))
+        let failure = OrderFailure(.refused, .other("no room"), .at(HostName("h1")))
         let report = OrderReport(
             order: OrderID("o1"),
             host: HostName("h1"),

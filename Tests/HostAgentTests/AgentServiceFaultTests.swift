@@ -37,8 +37,8 @@ import Testing
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
-            #expect(failure.runsOn == h1)
-            #expect(failure.reason == "the ledger could not be written in time, so nothing was begun")
+            #expect(failure.whereabouts == .at(h1))
+            #expect(failure.text == "the ledger could not be written in time, so nothing was begun")
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "failed"])
@@ -50,8 +50,8 @@ import Testing
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
-            #expect(failure.runsOn == nil)
-            #expect(failure.reason.contains("h1 does not answer"))
+            #expect(failure.whereabouts == .notLooked)
+            #expect(failure.text.contains("h1 does not answer"))
         }
         fleet.world.change(h1) { $0.answers = true }
         #expect(fleet.world.hostsRunning(vm) == [h1])
@@ -62,7 +62,7 @@ import Testing
         try await fleet.run {
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .interrupted)
-            #expect(failure.runsOn == h1)
+            #expect(failure.whereabouts == .at(h1))
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
@@ -100,7 +100,7 @@ import Testing
 
     @Test func `orders that have ended are history to an agent that starts`() async throws {
         try await begin()
-        let failure = OrderFailure(kind: .migration, reason: "a test", runsOn: h1)
+        let failure = OrderFailure(.migration, .other("a test"), .at(h1))
         try await fleet.write(.failed(failure: failure), of: order, by: h1)
         let next = MigrationOrder.sample("o2", at: .byTheWallClock)
         try await fleet.submit(next)

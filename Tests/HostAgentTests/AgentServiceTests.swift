@@ -51,7 +51,7 @@ import Testing
             // Two on one path would vouch for each other, in the clear too.
             try await fleet.submit(third)
             let failure = try await fleet.failure(of: third)
-            #expect(failure.kind == .refused && failure.reason.contains("using the path to h2"))
+            #expect(failure.kind == .refused && failure.text.contains("using the path to h2"))
             for vm in [another.vm, vm] { fleet.world.release(vm) }
             for order in [order, another] {
                 let end = try await fleet.end(of: order)
@@ -70,7 +70,7 @@ import Testing
             try await fleet.submit(second)
             let failure = try await fleet.failure(of: second)
             #expect(failure.kind == .refused)
-            #expect(failure.reason == "order o1 is moving the VM")
+            #expect(failure.text == "order o1 is moving the VM")
             fleet.world.release(vm)
             let end = try await fleet.end(of: order)
             #expect(end.word == "done")
@@ -99,8 +99,8 @@ import Testing
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .escort)
-            #expect(failure.runsOn == h1)
-            #expect(failure.reason.contains("no protected path to h2, so web1 stays on h1"))
+            #expect(failure.whereabouts == .at(h1))
+            #expect(failure.text.contains("no protected path to h2, so web1 stays on h1"))
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
@@ -118,7 +118,7 @@ import Testing
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused && failure.preflight.map(\.check) == [.escort])
             #expect(failure.preflight.map(\.host) == [h1] && failure.evidence == nil)
-            #expect(failure.reason.contains("port 49152 of h2"), "\(failure.reason)")
+            #expect(failure.text.contains("port 49152 of h2"), "\(failure.text)")
             #expect(try await fleet.steps(of: order).map(\.word) == ["failed"])
             #expect(fleet.world.hostsRunning(vm) == [h1])
 
@@ -156,8 +156,8 @@ import Testing
             #expect(failure.kind == .refused)
             #expect(failure.preflight.map(\.check) == [.escort])
             #expect(failure.preflight.map(\.host) == [strict])
-            #expect(failure.runsOn == h1)
-            #expect(failure.reason.contains("escort.allow_plain"))
+            #expect(failure.whereabouts == .at(h1))
+            #expect(failure.text.contains("escort.allow_plain"))
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
@@ -172,14 +172,14 @@ import Testing
     }
 
     @Test func `a target that lacks something refuses, and the source does not begin`() async throws {
-        let missing = PreflightFailure(check: .cpu, host: h2, reason: "it has no avx2")
+        let missing = PreflightFailure(check: .cpu, host: h2, reason: .other("it has no avx2"))
         fleet.world.change(h2) { $0.unmet = [missing] }
         try await fleet.run {
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
             #expect(failure.preflight == [missing])
-            #expect(failure.reason == "cpu on h2: it has no avx2")
+            #expect(failure.text == "cpu on h2: it has no avx2")
         }
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "failed"])
         #expect(fleet.world.hostsRunning(vm) == [h1])
@@ -192,7 +192,7 @@ import Testing
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
             #expect(failure.preflight.map(\.check) == [.state])
-            #expect(failure.runsOn == nil)
+            #expect(failure.whereabouts == .unknown)
         }
         #expect(try await fleet.steps(of: order).map(\.word) == ["failed"])
     }
@@ -205,7 +205,7 @@ import Testing
             try await fleet.cancel(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .cancelled)
-            #expect(failure.runsOn == h1)
+            #expect(failure.whereabouts == .at(h1))
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
@@ -217,7 +217,7 @@ import Testing
             try await fleet.cancel(order)
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .cancelled)
-            #expect(failure.reason == "cancelled: not now")
+            #expect(failure.text == "cancelled: not now")
         }
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "failed"])
     }

@@ -36,8 +36,8 @@ import Testing
             try await execution.carriedOut(.sample()).get()
         }
         #expect(failure?.kind == .migration)
-        #expect(failure?.runsOn == h1)
-        #expect(failure?.reason.contains("the hypervisor fell silent") == true)
+        #expect(failure?.whereabouts == .at(h1))
+        #expect(failure?.text.contains("the hypervisor fell silent") == true)
         #expect(world.hostsRunning(vm) == [h1])
         #expect(world.violations == [])
     }
@@ -71,7 +71,7 @@ import Testing
         let execution = MoveExecution(for: world, knowsTarget: false)
         let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.sample()).get() }
         #expect(failure?.kind == .refused)
-        #expect(failure?.reason.contains("host h2 is not in this agent's configuration") == true)
+        #expect(failure?.text.contains("host h2 is not in this agent's configuration") == true)
         #expect(world.hostsRunning(vm) == [h1])
     }
 }
@@ -100,39 +100,40 @@ extension MoveExecution {
         var core = AgentCore(host: host, limits: AgentCore.Limits(jobLock: .zero))
         let begun = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         let running = OrderReport(order: order.id, host: host, at: startedAt, step: .running(progress: begun))
-        _ = core.handle(.order(.migrate(order: order), at: clock))
-        if !isInherited { _ = core.handle(.caughtUp(at: clock)) }
-        _ = core.handle(.report(running, at: clock))
-        var effects = isInherited ? core.handle(.caughtUp(at: clock)) : [.migrate(order)]
+        _ = core.handle(.order(.migrate(order: order)), at: clock)
+        if !isInherited { _ = core.handle(.caughtUp, at: clock) }
+        _ = core.handle(.report(running), at: clock)
+        var effects =
+            isInherited ? core.handle(.caughtUp, at: clock) : [.migrate(order, Preparation(probes: [], memoryBytes: 0))]
         while !Task.isCancelled {
             clock = clock + .milliseconds(100)
             if effects.isEmpty {
                 try? await Task.sleep(for: .milliseconds(10))
-                effects = core.handle(.tick(at: clock))
+                effects = core.handle(.tick, at: clock)
                 continue
             }
             switch effects.removeFirst() {
-            case .migrate(let order):
-                let result = await migrate(order, progress: progress)
-                effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result), at: clock))
+            case .migrate(let order, let preparation):
+                let result = await migrate(order, preparation, progress: progress)
+                effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result)), at: clock)
             case .look(let order):
                 let sighting = await look(for: order)
-                effects += core.handle(.looked(order.id, sighting, at: clock))
+                effects += core.handle(.looked(order.id, sighting), at: clock)
             case .apply(let remedy, let order):
-                effects += core.handle(.applied(order.id, await apply(remedy, to: order.vm), at: clock))
+                effects += core.handle(.applied(order.id, await apply(remedy, to: order.vm)), at: clock)
             case .cancelMigration(let order):
                 try? await hypervisor.cancelMigration(of: order.vm)
-                effects += core.handle(.cancelTried(order.id, at: clock))
+                effects += core.handle(.cancelTried(order.id), at: clock)
             case .append(let report):
                 switch report.step {
                 case .done(let outcome, let evidence):
                     return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
                 case .failed(let failure): return .failure(failure)
-                default: effects += core.handle(.appended(.written, at: clock))
+                default: effects += core.handle(.appended(.written), at: clock)
                 }
             default: break
             }
         }
-        return .failure(OrderFailure(kind: .interrupted, reason: "the test was cancelled", runsOn: nil))
+        return .failure(OrderFailure(.interrupted, .other("the test was cancelled"), .notLooked))
     }
 }

@@ -61,7 +61,7 @@ struct OrderJournalTests {
             guard case .failure(let failure) = await moves.recall(order) else {
                 throw Unexpected(description: "it waited until it was let go")
             }
-            #expect(failure.kind == .inDoubt && failure.reason.contains("does the storage hang?"))
+            #expect(failure.kind == .inDoubt && failure.text.contains("does the storage hang?"))
         }
     }
 
@@ -91,15 +91,15 @@ struct OrderJournalTests {
             guard case .failure(let failure) = await attempt.value else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
-            #expect(failure.kind == .inDoubt && failure.reason.contains("the agent stops"), "\(failure.reason)")
+            #expect(failure.kind == .inDoubt && failure.text.contains("the agent stops"), "\(failure.text)")
             release.signal()
             // Nor when the journal can be looked at again is the VM let run from its image a second time.
             try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }
             guard case .failure(let later) = await moves.takeBack(order) else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
-            #expect(later.kind == .inDoubt && later.reason.contains("may have been let run"), "\(later.reason)")
-            #expect(try journal.has(.started, of: order) == true)
+            #expect(later.kind == .inDoubt && later.text.contains("may have been let run"), "\(later.text)")
+            #expect(try journal.entry(.started, of: order) == .noted)
             #expect(FileManager.default.fileExists(atPath: "\(folder)/\(order.vm).image"))
             #expect(world.hostsRunning(order.vm) == [])
         }

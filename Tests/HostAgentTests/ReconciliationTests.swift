@@ -31,7 +31,7 @@ import Testing
     enum Finding: Equatable {
         case completed
         /// The VM stays where it is: on this host, or nobody can say where.
-        case notMoved(OrderFailure.Kind, runsOn: HostName?)
+        case notMoved(OrderFailure.Kind, OrderFailure.Whereabouts)
         case stillMoving
         case undecided
     }
@@ -55,8 +55,8 @@ import Testing
         var testDescription: String { "\(here.testDescription) here, \(there.testDescription) there" }
     }
 
-    private static let stayed = Finding.notMoved(.interrupted, runsOn: h1)
-    private static let lost = Finding.notMoved(.inDoubt, runsOn: nil)
+    private static let stayed = Finding.notMoved(.interrupted, .at(h1))
+    private static let lost = Finding.notMoved(.inDoubt, .unknown)
 
     static let cases: [Case] = [
         // It is at the target: what is left here goes.
@@ -89,7 +89,7 @@ import Testing
         Case(
             .active(.running),
             .active(.running),
-            .notMoved(.inDoubt, runsOn: h2),
+            .notMoved(.inDoubt, .at(h2)),
             left: .active(.paused)
         ),
 
@@ -154,25 +154,25 @@ import Testing
     private func finding(by execution: MoveExecution) async -> Finding {
         var core = AgentCore(host: h1, limits: AgentCore.Limits(jobLock: .zero))
         let order = MigrationOrder.sample()
-        _ = core.handle(.order(.migrate(order: order), at: begun))
+        _ = core.handle(.order(.migrate(order: order)), at: begun)
         let running = OrderStep.running(
             progress: MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         )
-        _ = core.handle(.report(OrderReport(order: order.id, host: h1, at: begun, step: running), at: begun))
-        var effects = core.handle(.caughtUp(at: begun))
+        _ = core.handle(.report(OrderReport(order: order.id, host: h1, at: begun, step: running)), at: begun)
+        var effects = core.handle(.caughtUp, at: begun)
         while let effect = effects.first {
             effects.removeFirst()
             switch effect {
             case .look(let order):
                 let sighting = await execution.look(for: order)
                 if sighting.here == .seen(.migratingOut) { return .stillMoving }
-                effects += core.handle(.looked(order.id, sighting, at: begun))
+                effects += core.handle(.looked(order.id, sighting), at: begun)
             case .apply(let remedy, let order):
-                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm), at: begun))
+                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm)), at: begun)
             case .append(let report):
                 switch report.step {
                 case .done: return .completed
-                case .failed(let failure): return .notMoved(failure.kind, runsOn: failure.runsOn)
+                case .failed(let failure): return .notMoved(failure.kind, failure.whereabouts)
                 default: break
                 }
             default: break

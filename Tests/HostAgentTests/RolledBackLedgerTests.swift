@@ -44,7 +44,7 @@ import Testing
                 try await eventually("the source refuses it") {
                     try await reports(folder).contains { report in
                         guard case .failed(let failure) = report.step else { return false }
-                        return failure.kind == .refused && failure.reason.contains("has begun order")
+                        return failure.kind == .refused && failure.text.contains("has begun order")
                     }
                 }
                 try await expectNoMove()

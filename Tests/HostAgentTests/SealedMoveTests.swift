@@ -97,8 +97,8 @@ import Testing
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
                 #expect(failure.kind == .refused && failure.preflight.map(\.host) == [host])
-                #expect(failure.reason.contains("\(path): the closed channels of earlier cannot be read"))
-                #expect(failure.reason.contains("start this program again"), "\(failure.reason)")
+                #expect(failure.text.contains("\(path): the closed channels of earlier cannot be read"))
+                #expect(failure.text.contains("start this program again"), "\(failure.text)")
             }
             #expect(fleet.world.hostsRunning(vm) == [h1])
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{")
@@ -121,8 +121,8 @@ import Testing
             ) {
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
-                #expect(failure.kind == .migration && failure.runsOn == h1)
-                #expect(failure.reason.contains("was changed") || failure.reason.contains("signed for"))
+                #expect(failure.kind == .migration && failure.whereabouts == .at(h1))
+                #expect(failure.text.contains("was changed") || failure.text.contains("signed for"))
                 try await expectNothingLeft(folders)
             }
             let steps = try await fleet.steps(of: order).map(\.word)
@@ -144,7 +144,7 @@ import Testing
             ) {
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
-                #expect(failure.runsOn == h1 && failure.reason.contains("no such bridge"))
+                #expect(failure.whereabouts == .at(h1) && failure.text.contains("no such bridge"))
                 try await expectNothingLeft(folders)
             }
             let steps = try await fleet.steps(of: order).map(\.word)
@@ -180,7 +180,7 @@ import Testing
             try await fleet.run([h1], settings: settings, journal: folders.journal, handover: .seconds(1)) {
                 try await consent()
                 let failure = try await fleet.failure(of: order)
-                #expect(failure.runsOn == h1 && failure.reason.contains("did not take the image in time"))
+                #expect(failure.whereabouts == .at(h1) && failure.text.contains("did not take the image in time"))
             }
             let words = try await fleet.steps(of: order).map(\.word)
             #expect(words.suffix(3) == ["sealed", "withdrawn", "failed"])
@@ -197,7 +197,7 @@ import Testing
                 #expect(fleet.world.hostsRunning(vm) == [])
                 try await fleet.run([h2], settings: settings, journal: folders.journal) {
                     let failure = try await fleet.failure(of: order)
-                    #expect(failure.runsOn == h1)
+                    #expect(failure.whereabouts == .at(h1))
                     try await expectNothingLeft(folders)
                 }
             }
@@ -218,7 +218,7 @@ import Testing
             for (step, host) in Self.begun { try await other.write(step, of: order, by: host) }
             try await other.run([h1], settings: settings, journal: folders.journal) {
                 let failure = try await other.failure(of: order)
-                #expect(failure.runsOn == h1)
+                #expect(failure.whereabouts == .at(h1))
             }
             #expect(fleet.world.hostsRunning(vm) == [h1])
             #expect(fleet.world.violations == [])

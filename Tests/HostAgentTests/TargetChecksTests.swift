@@ -51,19 +51,18 @@ import Testing
         checks.promisedBytes = 3 << 30
         let failures = await checks.unmet(.sample(memory: 1 << 30))
         #expect(failures.map(\.check) == [.memory])
-        #expect(failures.first?.reason.contains("3072 MiB promised to others") == true)
+        #expect(failures.first?.text.contains("3072 MiB promised to others") == true)
     }
 
     @Test func `a VM needs its memory and QEMU's own`() async {
         let failures = await checks.unmet(.sample(memory: 4 << 30))
-        let reason = "4096 MiB available, 4160 MiB needed with QEMU's own"
-        #expect(failures == [PreflightFailure(check: .memory, host: h2, reason: reason)])
+        #expect(failures.map(\.description) == ["memory on h2: 4096 MiB available, 4160 MiB needed with QEMU's own"])
     }
 
     @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
         let failures = await checks.unmet(.sample(memory: 3700 << 20))
         #expect(failures.map(\.check) == [.memory])
-        #expect(failures.first?.reason == "it would be at 96 %, over policy.memory.upper (90 %)")
+        #expect(failures.first?.text == "it would be at 96 %, over policy.memory.upper (90 %)")
     }
 
     @Test func `memory beyond any number is refused, not counted wrong`() async {
@@ -80,26 +79,26 @@ import Testing
         )
         let failures = await checks.unmet(.sample())
         #expect(failures.map(\.check) == [.memory])
-        #expect(failures.first?.reason.contains("cannot open /fixture/meminfo") == true)
+        #expect(failures.first?.text.contains("cannot open /fixture/meminfo") == true)
     }
 
     @Test(arguments: ["br1", "eth0"])
     func `an interface that is no bridge here is named`(name: String) async {
         let failures = await checks.unmet(.sample(networks: [.bridge(name: name)]))
-        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: "there is no bridge \(name)")])
+        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .host(.noBridge(name)))])
     }
 
     @Test func `a libvirt network is judged by the hypervisor`() async {
         let failures = await checks.unmet(.sample(networks: [.network(name: "dmz")]))
-        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: "network 'dmz' is not there")])
+        #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .other("network 'dmz' is not there"))])
     }
 
     @Test func `a file that is not here is named`() async {
         let path = "\(tree.path)/nfs/web1.img"
         let failures = await checks.unmet(.sample(disks: [.file(path: path)]))
         #expect(failures.map(\.check) == [.storage])
-        #expect(failures.first?.reason.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
-        #expect(failures.first?.reason.contains("No such file or directory") == true)
+        #expect(failures.first?.text.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
+        #expect(failures.first?.text.contains("No such file or directory") == true)
     }
 
     @Test(.timeLimit(.minutes(1))) func `an iSCSI address where nobody listens is refused soon`() async throws {
@@ -108,7 +107,7 @@ import Testing
         let failures = await checks.unmet(.sample(disks: [.iscsi(at: port.number)]))
         #expect(ContinuousClock.now - began < .seconds(20))
         #expect(failures.map(\.check) == [.storage])
-        #expect(failures.first?.reason.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
+        #expect(failures.first?.text.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
     }
 
     @Test(.timeLimit(.minutes(1))) mutating func `disks that never answer are given up together`() async throws {
@@ -120,8 +119,8 @@ import Testing
         #expect(ContinuousClock.now - began < .seconds(12))
         #expect(failures.map(\.check) == Array(repeating: .storage, count: 8))
         for (failure, lun) in zip(failures, 1...8) {
-            #expect(failure.reason.contains("iqn.2026-01.test:d/\(lun) cannot be read"))
-            #expect(failure.reason.contains("it took longer than 2.0 seconds"))
+            #expect(failure.text.contains("iqn.2026-01.test:d/\(lun) cannot be read"))
+            #expect(failure.text.contains("it took longer than 2.0 seconds"))
         }
     }
 
@@ -132,8 +131,8 @@ import Testing
         )
         let failures = await checks.unmet(needs)
         #expect(failures.map(\.check) == [.network, .storage])
-        #expect(failures.first?.reason.contains("'hostdev'") == true)
-        #expect(failures.last?.reason.contains("'volume' (pool p)") == true)
+        #expect(failures.first?.text.contains("'hostdev'") == true)
+        #expect(failures.last?.text.contains("'volume' (pool p)") == true)
     }
 
     @Test func `all that is missing is told at once`() async {
@@ -149,7 +148,7 @@ import Testing
         world.change(h2) { $0.answers = false }
         let failures = await checks.unmet(.sample())
         #expect(failures.map(\.check) == [.hypervisor])
-        #expect(failures.first?.reason.contains("does not answer") == true)
+        #expect(failures.first?.text.contains("does not answer") == true)
     }
 }
 

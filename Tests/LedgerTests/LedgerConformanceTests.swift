@@ -109,7 +109,7 @@ struct LedgerConformanceTests {
             #expect(batch.records.map(\.body) == [report(1, host: host, text: text), report(2, host: host)])
             #expect(batch.records.first?.writer == .host(host))
             guard case .failed(let failure) = batch.records.first?.body.step else { return }
-            #expect(Array(failure.reason.unicodeScalars) == Array(text.unicodeScalars))
+            #expect(Array(failure.text.unicodeScalars) == Array(text.unicodeScalars))
         }
     }
 

@@ -62,7 +62,7 @@ import Testing
     @Test func aVMThatIsActiveOnTheTargetIsAClash() async throws {
         let needs = try await hypervisor.requirements(of: test().id)
         let found = try await hypervisor.unmet(needs, on: HostName("t"))
-        #expect(found.contains { $0.check == .uuid && $0.reason.contains("already active") })
+        #expect(found.contains { $0.check == .uuid && $0.text.contains("already active") })
     }
 
     @Test func aDefinitionOfTheVMOnTheTargetIsAClashWithARemedy() async throws {
@@ -70,7 +70,7 @@ import Testing
         let needs = VMRequirements.onTestDriver(id: node.vm.rawValue, name: "web1")
         let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }
         #expect(found.count == 1)
-        #expect(found.first?.reason.contains("virsh undefine --keep-nvram --keep-tpm \(node.vm)") == true)
+        #expect(found.first?.text.contains("virsh undefine --keep-nvram --keep-tpm \(node.vm)") == true)
     }
 
     @Test func anotherVMWithTheNameIsAClash() async throws {
@@ -86,7 +86,7 @@ import Testing
         needs.networks = [.network(name: "default"), .network(name: "nowhere"), .bridge(name: "br0")]
         let found = try await hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .network }
         #expect(found.count == 1)
-        #expect(found.first?.reason.contains("nowhere") == true)
+        #expect(found.first?.text.contains("nowhere") == true)
     }
 
     @Test func anOlderOrOtherHypervisorIsUnmet() async throws {

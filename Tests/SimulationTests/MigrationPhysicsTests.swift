@@ -93,8 +93,8 @@ struct MigrationPhysicsTests {
         let order = try world.order(0, to: 1)
         try world.run()
         let failure = try #require(world.life(order)?.failure)
-        #expect(failure.reason == "it took too long")
-        #expect(failure.runsOn == HostName("h1"))
+        #expect(failure.text == "it took too long")
+        #expect(failure.whereabouts == .at(HostName("h1")))
         #expect(world.places(of: 0) == [0])
         #expect(world.measures.failedMigrations == 1)
         #expect(world.hosts[0].copies.map(\.throttle) == [0])
@@ -142,7 +142,7 @@ struct MigrationPhysicsTests {
         let world = World(SmallWorld.ring(duration: .seconds(3600), faults: [fault]))
         let order = try world.order(0, to: 1)
         try world.run()
-        #expect(world.life(order)?.failure?.reason.contains("no progress for 60") == true)
+        #expect(world.life(order)?.failure?.text.contains("no progress for 60") == true)
         #expect(world.places(of: 0) == [0])
     }
 
@@ -172,10 +172,10 @@ struct AdmissionTests {
         try world.run()
         let failure = try #require(world.life(order)?.failure)
         #expect(failure.kind == .refused)
-        #expect(failure.runsOn == HostName("h1"))
+        #expect(failure.whereabouts == .at(HostName("h1")))
         #expect(world.places(of: 0) == [0])
         #expect(world.measures.migrations == 0 && world.measures.failedMigrations == 0, "nothing began")
-        return (world, failure.reason)
+        return (world, failure.text)
     }
 
     @Test func aHostOfAnotherCompatibilityClassRefuses() throws {

@@ -50,10 +50,10 @@ struct ReplayCommand: ParsableCommand {
                 reason: "this is the recording of an agent; --policy requires that of a controller"
             )
         case (.agent, nil):
-            guard let host = recording.header.host else {
-                throw FleetFileError(file: file, line: 1, reason: "the recording of an agent does not name its host")
+            guard let host = recording.header.host, let limits = recording.header.limits else {
+                throw FleetFileError(file: file, line: 1, reason: "the recording of an agent does not name its host or limits")
             }
-            try check(ReplayView(of: recording, AgentCore(host: host, limits: recording.header.limits)))
+            try check(ReplayView(of: recording, AgentCore(host: host, limits: limits)))
         }
     }
 

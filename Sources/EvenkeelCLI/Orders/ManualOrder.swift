@@ -141,7 +141,7 @@ package enum ManualOrder {
     /// Throws unless an order that has ended moved its VM without a leak.
     package static func check(_ move: FleetView.Move) throws(ManualOrderError) {
         let isDone = move.stage == .done
-        let reason = move.failure?.reason ?? "the order ended without a report"
+        let reason = move.failure?.text ?? "the order ended without a report"
         if move.evidence?.verdict == .leak {
             let order = move.order
             let path = Path(source: order.source, target: order.target)

@@ -37,8 +37,8 @@ extension ControllerCore.Effect: EffectInWords {
 extension AgentCore.Effect: EffectInWords {
     var role: EffectRole {
         switch self {
-        case .migrate(let order), .seal(let order, _): .order(order)
-        case .say: .announcement
+        case .migrate(let order, _), .seal(let order, _): .order(order)
+        case .announce: .announcement
         case .append: .report
         case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
@@ -51,7 +51,7 @@ extension AgentCore.Effect: EffectInWords {
         case .readRequirements(let order): "order \(order.id): read the requirements of \(order.vmName)"
         case .checkTarget(let order, _, _): "order \(order.id): check whether this host can take \(order.vmName)"
         case .shut(let order): "order \(order.id): close the gate for \(order.source)"
-        case .migrate(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .migrate(let order, _): "order \(order.id): move \(order.inWords): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): check where \(order.vmName) runs"
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
@@ -62,7 +62,7 @@ extension AgentCore.Effect: EffectInWords {
         case .restore(let order): "order \(order.id): start \(order.vmName) here"
         case .takeBack(let order): "order \(order.id): take back \(order.vmName)"
         case .forget(let order): "order \(order.id): delete the image of \(order.vmName)"
-        case .say(let text, _): "log: \(text)"
+        case .announce(let announcement): "log: \(announcement.text)"
         }
     }
 }
@@ -84,7 +84,7 @@ extension OrderStep {
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
-        case .failed(let failure): "failed: \(failure.reason)"
+        case .failed(let failure): "failed: \(failure.text)"
         }
     }
 }

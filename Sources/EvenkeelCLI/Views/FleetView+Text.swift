@@ -63,7 +63,7 @@ extension FleetView {
                     move.outcome?.totalSeconds.map(Self.seconds) ?? "-",
                     move.outcome?.downtimeSeconds.map(Self.milliseconds) ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
-                    move.failure?.reason ?? move.order.reason,
+                    move.failure?.text ?? move.order.reason,
                 ]
             },
             empty: ""

@@ -13,8 +13,8 @@ public struct RecordingHeader: Codable, Sendable, Equatable {
     public var host: HostName?
     /// The configuration in force, as the file that `evenkeel configuration` prints.
     public var configuration: String
-    /// An agent's limits by name, those that are not the configuration's as well; `nil` for a controller.
-    public var limitsMilliseconds: [String: Int64]?
+    /// An agent's limits; `nil` for a controller.
+    public var limits: AgentCore.Limits?
 
     static let format = "evenkeel-recording"
     static let version = 2
@@ -28,24 +28,6 @@ public struct RecordingHeader: Codable, Sendable, Equatable {
         core = .agent
         host = agent.host
         self.configuration = configuration
-        limitsMilliseconds = Self.limits.mapValues { agent.limits[keyPath: $0].wholeMilliseconds }
+        limits = agent.limits
     }
-
-    /// The recorded agent's limits; what the recording does not name has its default.
-    public var limits: AgentCore.Limits {
-        var limits = AgentCore.Limits()
-        for (name, milliseconds) in limitsMilliseconds ?? [:] {
-            if let field = Self.limits[name] { limits[keyPath: field] = .milliseconds(milliseconds) }
-        }
-        return limits
-    }
-
-    private static let limits: [String: any WritableKeyPath<AgentCore.Limits, Duration> & Sendable] = [
-        "consent": \.consent,
-        "progressInterval": \.progressInterval,
-        "migration": \.migration,
-        "doubt": \.doubt,
-        "silence": \.silence,
-        "jobLock": \.jobLock,
-    ]
 }

@@ -46,10 +46,9 @@ struct SealedMoves: Sendable {
 
     /// Opens the image, and returns the digest of the file that it was in.
     func unseal(_ order: MigrationOrder, _ image: SealedImage) async -> Result<String, OrderFailure> {
-        func failure(_ reason: String) -> Result<String, OrderFailure> {
-            .failure(OrderFailure(kind: .migration, reason: reason, runsOn: nil))
+        guard let key = await keys.key(for: order.id) else {
+            return .failure(OrderFailure(.migration, .sealed(.noKeyHere), .notLooked))
         }
-        guard let key = await keys.key(for: order.id) else { return failure("the key of its image is not here") }
         do {
             let (file, folder) = (try file(order), try folder(order))
             let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
@@ -59,12 +58,12 @@ struct SealedMoves: Sendable {
             await keys.keep(saved, for: order.id)
             // The file that was opened had this one, or it would not have been taken.
             return .success(image.digest)
-        } catch { return failure("\(error)") }
+        } catch { return .failure(OrderFailure(.migration, .sealed(.failed(detail: "\(error)")), .notLooked)) }
     }
 
     func restore(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
         guard let saved = await keys.take(order.id) else {
-            return failure(.migration, "its image does not lie open here")
+            return failure(.migration, .imageNotOpen)
         }
         return await restore(saved, .arrival, order)
     }
@@ -82,24 +81,21 @@ struct SealedMoves: Sendable {
     func seal(_ order: MigrationOrder, key: String) async -> Result<SealedImage, OrderFailure> {
         let key64 = Data(base64Encoded: key)
         guard let key = key64.flatMap({ try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: $0) }) else {
-            let reason = "the key that \(order.target) named is none, so \(order.vmName) stays on \(host)"
-            return .failure(OrderFailure(kind: .refused, reason: reason, runsOn: host))
+            let reason = FailureReason.Sealing.malformedKey(vm: order.vmName, source: host, target: order.target)
+            return .failure(OrderFailure(.refused, .sealed(reason), .at(host)))
         }
         let (folder, file): (String, SealedFile)
         do {
             (folder, file) = (try self.folder(order), try self.file(order))
             let needs = try await hypervisor.requirements(of: order.vm)
             try await prepareFolders(folder, imageBytes: needs.memoryBytes, isOpenedHere: false)
-        } catch { return .failure(OrderFailure(kind: .refused, reason: "\(error)", runsOn: host)) }
+        } catch { return .failure(OrderFailure(.refused, .sealed(.failed(detail: "\(error)")), .at(host))) }
         let saved: SavedVM
         do { saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) } catch {
-            let isInDoubt = error.kind == .inDoubt
+            let reason = FailureReason.move(.hypervisor(detail: "\(error)"))
             return .failure(
-                OrderFailure(
-                    kind: isInDoubt ? .inDoubt : .migration,
-                    reason: "\(error)",
-                    runsOn: isInDoubt ? nil : host
-                )
+                error.kind == .inDoubt
+                    ? OrderFailure(.inDoubt, reason, .unknown) : OrderFailure(.migration, reason, .at(host))
             )
         }
         do {
@@ -112,17 +108,12 @@ struct SealedMoves: Sendable {
                 }
             )
         } catch {
-            return .failure(
-                OrderFailure(kind: .migration, reason: "its image was not encrypted: \(error)", runsOn: nil)
-            )
+            return .failure(OrderFailure(.migration, .sealed(.notEncrypted(detail: "\(error)")), .unknown))
         }
     }
 
     /// Sees that the VM runs here: where it was stopped, from its image.
     func takeBack(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
-        func doubt(_ reason: String) -> Result<Instant, OrderFailure> {
-            .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
-        }
         do {
             let presence = try await hypervisor.presence(of: order.vm)
             switch presence {
@@ -134,14 +125,14 @@ struct SealedMoves: Sendable {
                 try await hypervisor.resume(order.vm)
                 if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
                 return .success(.byTheWallClock)
-            case .migratingOut, .paused: return doubt("\(order.vmName) is \(presence) on \(host)")
+            case .migratingOut, .paused: return failure(.inDoubt, .vmIs(presence, vm: order.vmName, host: host))
             }
             let folder = try folder(order)
             guard let saved = Self.saved(order, in: folder, isDefined: presence == .inactive) else {
-                return doubt("\(order.vmName) is \(presence) on \(host), and \(folder) has no image of it")
+                return failure(.inDoubt, .noImage(presence, vm: order.vmName, host: host, folder: folder))
             }
             return await restore(saved, .back, order)
-        } catch { return doubt("\(error)") }
+        } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }
     }
 
     private static func image(of order: MigrationOrder, in folder: String) -> String { "\(folder)/\(order.vm).image" }
@@ -181,8 +172,8 @@ struct SealedMoves: Sendable {
                 )
             )
         } catch {
-            let reason = "what was done of order \(order.id) here is not known: \(error)"
-            return .failure(OrderFailure(kind: .inDoubt, reason: reason, runsOn: nil))
+            let reason = FailureReason.Sealing.notRecalled(order.id, detail: "\(error)")
+            return .failure(OrderFailure(.inDoubt, .sealed(reason), .unknown))
         }
     }
 
@@ -195,8 +186,11 @@ struct SealedMoves: Sendable {
         while true {
             // A look takes a moment even at the end.
             let left = max(.seconds(1), deadline - clock.now)
-            let has = try await BlockingWork.run(within: left, what) { try journal.has(deed, of: order) }
-            if let has { return has }
+            switch try await BlockingWork.run(within: left, what, { try journal.entry(deed, of: order) }) {
+            case .noted: return true
+            case .none: return false
+            case .busy: break
+            }
             // No thread waits beside the one that writes, as that may hang for long.
             guard clock.now < deadline else {
                 throw SealingError("\(what) took longer than \(limit): does the storage hang?")
@@ -244,44 +238,57 @@ struct SealedMoves: Sendable {
         _ restoration: Restoration,
         _ order: MigrationOrder
     ) async -> Result<Instant, OrderFailure> {
-        let mayRun = "\(order.vmName) may have been let run from its image before: was it shut down since?"
+        let mayHaveRun = FailureReason.Sealing.mayHaveRun(vm: order.vmName)
         let journal: OrderJournal
         do {
             journal = try requireJournal()
-            guard try await !has(.started, of: order) else { return failure(.inDoubt, mayRun) }
+            guard try await !has(.started, of: order) else { return failure(.inDoubt, mayHaveRun) }
         } catch {
-            return failure(.inDoubt, "\(error)")
+            return failure(.inDoubt, .failed(detail: "\(error)"))
         }
-        /// Whether this try wrote the note, or may have; `false` if there was one already, which is not its to strike out,
-        /// and `nil` if it did not come that far.
-        let wroteNote = Mutex<Bool?>(nil)
+        let note = Mutex(StartNote.notTried)
         do {
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
-                wroteNote.withLock { $0 = true }
+                note.withLock { $0 = .mayBeWritten }
                 guard try journal.claim(.started, of: order, at: .byTheWallClock) else {
-                    wroteNote.withLock { $0 = false }
-                    throw SealingError(mayRun)
+                    note.withLock { $0 = .wasThere }
+                    throw SealingError(mayHaveRun.text)
                 }
             }
             return .success(since)
         } catch {
-            let wroteNote = wroteNote.withLock { $0 }
-            guard error.kind != .inDoubt, wroteNote != false else {
-                return failure(.inDoubt, "\(error)")
+            guard error.kind != .inDoubt else { return failure(.inDoubt, .failed(detail: "\(error)")) }
+            switch note.withLock({ $0 }) {
+            case .wasThere: return failure(.inDoubt, .failed(detail: "\(error)"))
+            case .notTried: return failure(.migration, .failed(detail: "\(error)"))
+            case .mayBeWritten: break
             }
-            guard wroteNote == true else { return failure(.migration, "\(error)") }
             // It does not run, so it may be tried again.
             do {
                 try await BlockingWork.run(within: .seconds(10), "striking out a note") {
                     try journal.strike(.started, of: order)
                 }
-            } catch { return failure(.inDoubt, "\(error)") }
-            return failure(.migration, "\(error)")
+            } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }
+            return failure(.migration, .failed(detail: "\(error)"))
         }
     }
 
-    private func failure(_ kind: OrderFailure.Kind, _ reason: String) -> Result<Instant, OrderFailure> {
-        .failure(OrderFailure(kind: kind, reason: reason, runsOn: nil))
+    /// What a try to restore a VM did to the note that it is let run.
+    private enum StartNote {
+        /// It did not come that far.
+        case notTried
+        /// This try wrote it, or may have.
+        case mayBeWritten
+        /// There was one already, which is not this try's to strike out.
+        case wasThere
+    }
+
+    /// Of a restoration: one that did not happen leaves the VM where it was not looked for.
+    private func failure(
+        _ kind: OrderFailure.Kind,
+        _ reason: FailureReason.Sealing
+    ) -> Result<Instant, OrderFailure> {
+        .failure(OrderFailure(kind, .sealed(reason), kind == .inDoubt ? .unknown : .notLooked))
     }
 
     /// Removes what is left of an order that is over.

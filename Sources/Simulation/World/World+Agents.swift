@@ -32,18 +32,22 @@ extension World {
     }
 
     /// Gives an event to an agent's core and carries out what it asks for.
-    func feed(_ host: Int, _ event: (Instant) -> AgentCore.Event) {
-        guard agents[host].core != nil else { return }
-        let event = event(clock(.agent(host)))
+    func feed(_ host: Int, _ event: AgentCore.Event.Kind) {
+        let instant = clock(.agent(host))
         // In place: a copy of the core would be a copy of its orders.
-        let effects = agents[host].core?.handle(event) ?? []
+        guard let effects = agents[host].core?.handle(event, at: instant) else { return }
         for effect in effects { carryOut(effect, on: host) }
         guard !agents[host].isTicking, agents[host].core?.needsTicks == true else { return }
         agents[host].isTicking = true
         queue.put(.tick(host: host, life: agents[host].life), at: now + 1000)
     }
 
-    func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event) {
+    func answer(_ host: Int, after milliseconds: Int64, _ event: AgentCore.Event.Kind) {
+        answer(host, after: milliseconds) { _ in event }
+    }
+
+    /// With an event that says how things stand when it is delivered.
+    func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event.Kind) {
         queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
     }
 
@@ -54,28 +58,28 @@ extension World {
             queue.put(.append(host: host, life: life, report), at: now + draw(5...40))
         case .readRequirements(let order):
             let result = requirements(for: order, on: host)
-            answer(host, after: 20) { .requirementsRead(order.id, AgentCore.Answer(result), at: $0) }
+            answer(host, after: 20, .requirementsRead(order.id, AgentCore.Answer(result)))
         case .checkTarget(let order, let requirements, let promisedBytes):
             let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
             if failures.isEmpty, order.channel.usesMigrationPorts { openGate(for: order, on: host) }
             let key = order.channel == .sealed && failures.isEmpty ? "key" : nil
             if key != nil { sealed.keys[host, default: []].insert(order.id) }
-            answer(host, after: 30) { .targetChecked(order.id, failures, sealingKey: key, at: $0) }
+            answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
         case .shut(let order): shutGate(of: order, on: host)
-        case .migrate(let order): beginMigration(order, from: host)
+        case .migrate(let order, _): beginMigration(order, from: host)
         case .cancelMigration(let order):
             if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
                 migrations[number]?.isCancelled = true
             }
-            answer(host, after: 100) { .cancelTried(order.id, at: $0) }
+            answer(host, after: 100, .cancelTried(order.id))
         case .look(let order): queue.put(.look(host: host, life: life, order), at: now + 50)
         case .apply(let remedy, let order):
             queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
-        case .say(let text, let isGrave):
-            note("\(hostNames[host]) says: \(text)")
-            if isGrave { for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) } }
+        case .announce(let announcement):
+            note("\(hostNames[host]) says: \(announcement.text)")
+            for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
         }
     }
 
@@ -83,17 +87,15 @@ extension World {
 
     func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
         queue.put(
-            .agent(host: host, life: life) { .migrationEnded(order, AgentCore.Answer(result), at: $0) },
+            .agent(host: host, life: life) { _ in .migrationEnded(order, AgentCore.Answer(result)) },
             at: now + 20
         )
     }
 
     private func requirements(for order: MigrationOrder, on host: Int) -> Result<VMRequirements, OrderFailure> {
         func refusal(_ reason: String) -> Result<VMRequirements, OrderFailure> {
-            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: reason)
-            return .failure(
-                OrderFailure(kind: .refused, reason: failure.description, runsOn: nil, preflight: [failure])
-            )
+            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: .other(reason))
+            return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure]))
         }
         guard hosts[host].libvirtIsUp else { return refusal("libvirt does not answer") }
         guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == .running else {
@@ -125,7 +127,7 @@ extension World {
         promisedBytes: UInt64
     ) -> [PreflightFailure] {
         func failure(_ check: PreflightFailure.Check, _ reason: String) -> [PreflightFailure] {
-            [PreflightFailure(check: check, host: hostNames[host], reason: reason)]
+            [PreflightFailure(check: check, host: hostNames[host], reason: .other(reason))]
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
         guard needs.architecture == hosts[host].spec.compatibility else {
@@ -145,13 +147,13 @@ extension World {
         guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
         guard hosts[host].libvirtIsUp else {
             let silent = Sighting(here: .silent("libvirt does not answer"), there: .silent("not asked"))
-            answer(host, after: 50) { .looked(order.id, silent, at: $0) }
+            answer(host, after: 50, .looked(order.id, silent))
             return
         }
         let here = presence(of: vm, on: host)
         guard here != .migratingOut else {
             let moving = Sighting(here: .seen(here), there: .silent("not asked"))
-            answer(host, after: 50) { .looked(order.id, moving, at: $0) }
+            answer(host, after: 50, .looked(order.id, moving))
             return
         }
         var sighting = Sighting(here: .seen(here), there: .silent("\(order.target) does not answer"))
@@ -170,8 +172,7 @@ extension World {
                 }
             }
         }
-        let seen = sighting
-        answer(host, after: delay) { .looked(order.id, seen, at: $0) }
+        answer(host, after: delay, .looked(order.id, sighting))
     }
 
     func apply(_ remedy: Remedy, _ order: MigrationOrder, on host: Int) {
@@ -197,7 +198,7 @@ extension World {
             }
         }
         note("\(hostNames[host]): \(remedy) \(order.vmName): \(result)")
-        answer(host, after: 50) { .applied(order.id, result, at: $0) }
+        answer(host, after: 50, .applied(order.id, result))
     }
 
     func presence(of vm: Int, on host: Int) -> DomainPresence { hosts[host].copy(of: vm)?.state ?? .absent }

@@ -109,7 +109,7 @@ extension World {
         guard let migration = migrations[number] else { return }
         if migration.phase == .confirm {
             migrations[number] = nil
-            let failure = OrderFailure(kind: .inDoubt, reason: "libvirt was lost", runsOn: nil)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost")), .unknown)
             end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
         } else {
             abort(number, "the source's libvirt is gone")
@@ -218,7 +218,7 @@ extension World {
             outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
             evidence: Evidence(channel: .ipsec, verdict: .covered)
         )
-        let failed = OrderStep.failed(failure: OrderFailure(kind: .refused, reason: "forged", runsOn: nil))
+        let failed = OrderStep.failed(failure: OrderFailure(.refused, .other("forged"), .notLooked))
         for step in [OrderStep.prepared(), done, failed] {
             let report = OrderReport(order: genuine.id, host: hostNames[host], at: instant, step: step)
             let isParty = [genuine.source, genuine.target].contains(report.host)

@@ -149,15 +149,15 @@ extension World {
             for samples in ledger.samples { for record in samples { read(record, by: node) } }
             feedController { .caughtUp(at: $0) }
         } else if case .agent(let host) = node {
-            feed(host) { .caughtUp(at: $0) }
+            feed(host, .caughtUp)
         }
     }
 
     private func read(_ record: SimulatedLedger.Record, by node: Node) {
         guard ledger.admits(record, hosts: hostNames) else { return }
         switch (node, record.entry) {
-        case (.agent(let host), .order(let order)): feed(host) { .order(order, at: $0) }
-        case (.agent(let host), .report(let report)): feed(host) { .report(report, at: $0) }
+        case (.agent(let host), .order(let order)): feed(host, .order(order))
+        case (.agent(let host), .report(let report)): feed(host, .report(report))
         case (.controller, .order(let order)): feedController { _ in .order(order) }
         case (.controller, .report(let report)): feedController { .report(report, at: $0) }
         case (.controller, .sample(let sample)): feedController { .sample(sample, at: $0) }
@@ -167,7 +167,7 @@ extension World {
 
     func append(_ report: OrderReport, from host: Int) {
         let result = write(.report(report), by: .agent(host))
-        feed(host) { .appended(result, at: $0) }
+        feed(host, .appended(result))
     }
 
     static func words(_ step: OrderStep) -> String {
@@ -182,7 +182,7 @@ extension World {
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
         case .done: "done"
-        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.reason)"
+        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
         }
     }
 }

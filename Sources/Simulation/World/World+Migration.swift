@@ -14,14 +14,14 @@ extension World {
                 order.id,
                 on: host,
                 life: life,
-                .failure(OrderFailure(kind: .migration, reason: reason, runsOn: hostNames[host]))
+                .failure(OrderFailure(.migration, .move(.hypervisor(detail: reason)), .at(hostNames[host])))
             )
         }
         guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target], hosts[host].libvirtIsUp,
             hosts[host].copy(of: vm)?.state == .running
         else { return refuse("libvirt cannot begin it") }
         guard canTalk(.host(host), .host(target)) else {
-            let failure = OrderFailure(kind: .escort, reason: "no protected path", runsOn: hostNames[host])
+            let failure = OrderFailure(.escort, .other("no protected path"), .at(hostNames[host]))
             end(order.id, on: host, life: life, .failure(failure))
             return
         }
@@ -183,8 +183,8 @@ extension World {
         )
         migrations[number] = migration
         queue.put(
-            .agent(host: migration.source, life: migration.agentLife) {
-                .progressed(migration.order.id, progress, at: $0)
+            .agent(host: migration.source, life: migration.agentLife) { _ in
+                .progressed(migration.order.id, progress)
             },
             at: now + 1
         )
@@ -233,9 +233,9 @@ extension World {
                 set(migration.vm, on: migration.source, .running)
             }
             let failure = OrderFailure(
-                kind: resumes ? .migration : .inDoubt,
-                reason: "the answer to the last step was lost",
-                runsOn: resumes ? hostNames[migration.source] : nil
+                resumes ? .migration : .inDoubt,
+                .move(.hypervisor(detail: "the answer to the last step was lost")),
+                resumes ? .at(hostNames[migration.source]) : .unknown
             )
             end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
             return
@@ -247,7 +247,7 @@ extension World {
     private func confirm(_ number: Int) {
         guard let migration = migrations.removeValue(forKey: number) else { return }
         if migration.failsIn == .confirm {
-            let failure = OrderFailure(kind: .inDoubt, reason: "the confirmation failed", runsOn: nil)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the confirmation failed")), .unknown)
             end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
             return
         }
@@ -311,12 +311,12 @@ extension World {
                 set(migration.vm, on: migration.source, .running)
             }
             failure = OrderFailure(
-                kind: migration.isCancelled ? .cancelled : .migration,
-                reason: reason,
-                runsOn: hostNames[migration.source]
+                migration.isCancelled ? .cancelled : .migration,
+                .move(.hypervisor(detail: reason)),
+                .at(hostNames[migration.source])
             )
         } else {
-            failure = OrderFailure(kind: .inDoubt, reason: "libvirt was lost: \(reason)", runsOn: nil)
+            failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost: \(reason)")), .unknown)
         }
         end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
     }

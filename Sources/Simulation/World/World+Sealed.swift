@@ -30,7 +30,7 @@ extension World {
     }
 
     private func failure(_ kind: OrderFailure.Kind, _ reason: String, runsOn host: Int? = nil) -> OrderFailure {
-        OrderFailure(kind: kind, reason: reason, runsOn: host.map { hostNames[$0] })
+        OrderFailure(kind, .sealed(.failed(detail: reason)), host.map { .at(hostNames[$0]) } ?? .unknown)
     }
 
     private func notes(_ deed: SealedState.Note.Deed, _ order: MigrationOrder, on host: Int) -> SealedState.Note {
@@ -67,22 +67,22 @@ extension World {
             later(copyingTime(vm)) { $0.save(vm, order, on: host, life: life) }
         case .unseal(let order, _):
             guard let vm = vmNumbers[order.vm] else { return }
-            answer(host, after: copyingTime(vm)) { [self] at in
+            answer(host, after: copyingTime(vm)) { [self] _ in
                 guard sealed.keys[host]?.contains(order.id) == true, sealed.files.contains(order.id) else {
-                    return .unsealed(order.id, .failure(failure(.migration, "it cannot be opened")), at: at)
+                    return .unsealed(order.id, .failure(failure(.migration, "it cannot be opened")))
                 }
                 sealed.opened[host, default: []].insert(order.id)
-                return .unsealed(order.id, .success("digest"), at: at)
+                return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
             // Durable at once or a moment before it is told: the agent may die in between.
             sealed.journal.insert(notes(.released, order, on: host))
-            answer(host, after: draw(1...2000)) { .letGo(order.id, failure: nil, at: $0) }
+            answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
         case .recall(let order):
             guard let vm = vmNumbers[order.vm] else { return }
-            answer(host, after: 20) { [self] at in
+            answer(host, after: 20) { [self] _ in
                 guard hosts[host].libvirtIsUp else {
-                    return .recalled(order.id, .failure(failure(.inDoubt, "libvirt does not answer")), at: at)
+                    return .recalled(order.id, .failure(failure(.inDoubt, "libvirt does not answer")))
                 }
                 let recollection = Recollection(
                     hasBegun: sealed.journal.contains(notes(.begun, order, on: host)),
@@ -90,13 +90,13 @@ extension World {
                     hasStarted: sealed.journal.contains(notes(.started, order, on: host)),
                     presence: presence(of: vm, on: host)
                 )
-                return .recalled(order.id, .success(recollection), at: at)
+                return .recalled(order.id, .success(recollection))
             }
         case .restore(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             guard sealed.opened[host]?.remove(order.id) != nil else {
                 let result = failure(.migration, "its image does not lie open here")
-                return answer(host, after: 10) { .restored(order.id, .failure(result), at: $0) }
+                return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
             later(copyingTime(vm)) { $0.restore(vm, order, on: host, life: life) }
         case .takeBack(let order): takeBack(order, on: host)
@@ -108,7 +108,7 @@ extension World {
     private func save(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
         let fault = takeFault(of: host)
         func tell(_ result: AgentCore.Answer<SealedImage>) {
-            queue.put(.agent(host: host, life: life) { .sealed(order.id, result, at: $0) }, at: now + 20)
+            queue.put(.agent(host: host, life: life) { _ in .sealed(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp, hosts[host].libvirtIsUp, hosts[host].copy(of: vm)?.state == .running else {
             return tell(.failure(failure(.inDoubt, "libvirt is gone")))
@@ -138,7 +138,7 @@ extension World {
         let fault = takeFault(of: host)
         let isBack = hostNumbers[order.source] == host
         func tell(_ result: AgentCore.Answer<Instant>) {
-            queue.put(.agent(host: host, life: life) { .restored(order.id, result, at: $0) }, at: now + 20)
+            queue.put(.agent(host: host, life: life) { _ in .restored(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp else { return }
         let here = hosts[host].copy(of: vm)?.state
@@ -170,16 +170,16 @@ extension World {
         let life = agents[host].life
         func doubt(_ reason: String) {
             let result = failure(.inDoubt, reason)
-            answer(host, after: 50) { .restored(order.id, .failure(result), at: $0) }
+            answer(host, after: 50, .restored(order.id, .failure(result)))
         }
         guard hosts[host].libvirtIsUp else { return doubt("libvirt does not answer") }
         switch presence(of: vm, on: host) {
-        case .running: answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
+        case .running: answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .pausedByMigration:
             sealed.journal.insert(notes(.started, order, on: host))
             set(vm, on: host, .running, byAgent: true)
             sealed.images[host]?.remove(order.id)
-            answer(host, after: 50) { .restored(order.id, .success($0), at: $0) }
+            answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .inactive, .absent:
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
                 return doubt("there is no image that it could run from")

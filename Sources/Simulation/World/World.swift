@@ -19,7 +19,8 @@ public final class World {
         case step(Int)
         case sample(host: Int)
         case tick(host: Int, life: Int)
-        case agent(host: Int, life: Int, (Instant) -> AgentCore.Event)
+        /// `(Instant)`: by the clock of the host.
+        case agent(host: Int, life: Int, (Instant) -> AgentCore.Event.Kind)
         case append(host: Int, life: Int, OrderReport)
         case look(host: Int, life: Int, MigrationOrder)
         case remedy(host: Int, life: Int, Remedy, MigrationOrder)
@@ -189,10 +190,10 @@ public final class World {
         case .tick(let host, let life):
             guard agents[host].life == life else { return }
             agents[host].isTicking = false
-            feed(host) { .tick(at: $0) }
+            feed(host, .tick)
         case .agent(let host, let life, let event):
-            guard agents[host].life == life else { return }
-            feed(host, event)
+            guard agents[host].life == life, agents[host].core != nil else { return }
+            feed(host, event(clock(.agent(host))))
         case .append(let host, let life, let report):
             guard agents[host].life == life else { return }
             append(report, from: host)

@@ -172,7 +172,7 @@ struct Demo {
         // The hosts' load during this move belongs in the plot, too.
         try await look()
         guard move.stage == .done else {
-            throw ManualOrderError.notMoved(move.failure?.reason ?? "the order ended without a report")
+            throw ManualOrderError.notMoved(move.failure?.text ?? "the order ended without a report")
         }
     }
 
@@ -198,7 +198,7 @@ struct Demo {
             case .done: say("done: \(ManualOrder.summary(move))", about: move.order.id.rawValue, move.stage.rawValue)
             case .failed:
                 say(
-                    "failed: \(what): \(move.failure?.reason ?? "?")",
+                    "failed: \(what): \(move.failure?.text ?? "?")",
                     about: move.order.id.rawValue,
                     move.stage.rawValue
                 )

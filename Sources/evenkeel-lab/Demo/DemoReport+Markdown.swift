@@ -45,7 +45,7 @@ extension DemoReport {
             )
             if let note = outcome.note { lines.append("- note: \(note)") }
         }
-        if let failure = move.failure { lines.append("- not moved: \(failure.reason)") }
+        if let failure = move.failure { lines.append("- not moved: \(failure.text)") }
         if let evidence = move.evidence { lines += describe(evidence) }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -106,9 +106,9 @@ struct AttackTests {
             defer { attack.cancel() }
             let failure = try await world.failure(of: try await world.order("vm2", from: "h1", to: "h2"))
             attack.cancel()
-            print("\(assault.rawValue) ended a move where the gate was off: \(failure.reason)")
+            print("\(assault.rawValue) ended a move where the gate was off: \(failure.text)")
             #expect(try await attack.value > 0)
-            #expect(failure.runsOn == HostName("h1"))
+            #expect(failure.whereabouts == .at(HostName("h1")))
             try await world.expect("vm2", on: "h1")
         }
         try await world.shutGate(of: "h2", for: h3.innerAddress)

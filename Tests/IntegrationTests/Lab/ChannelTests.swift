@@ -51,7 +51,7 @@ struct ChannelTests {
         let guest = try world.guest("vm1")
         let move = try await world.lab.move(guest, to: HostName(target), channel: channel)
         guard let outcome = move.outcome, let evidence = move.evidence else {
-            throw TestLab.Unexpected("\(channel.rawValue): \(move.failure?.reason ?? "no end")")
+            throw TestLab.Unexpected("\(channel.rawValue): \(move.failure?.text ?? "no end")")
         }
         #expect(move.order.source == HostName(source))
         print("\(channel.rawValue): \(outcome.bytesTransferred.map(String.init) ?? "?") bytes sent, \(evidence)")
@@ -94,7 +94,7 @@ struct ChannelTests {
     private func expectRefusal(_ world: TestLab, over channel: Channel, saying text: String) async throws {
         let move = try await world.lab.move(world.guest("vm1"), to: HostName("h2"), channel: channel)
         let failure = try #require(move.failure, "\(channel) was carried out")
-        #expect(failure.reason.contains(text), "\(channel): \(failure.reason)")
+        #expect(failure.text.contains(text), "\(channel): \(failure.text)")
         #expect(failure.evidence?.bytesByHypervisor == nil)
         try await world.expect("vm1", on: "h1")
     }

@@ -150,8 +150,8 @@ struct DemonstrationTests {
             let reached = try await attack.value
             #expect(reached > 0)
             let failure = try #require(move.failure)
-            print("a scan ended a move in the clear: \(failure.reason)")
-            #expect(failure.runsOn == HostName("h1"))
+            print("a scan ended a move in the clear: \(failure.text)")
+            #expect(failure.whereabouts == .at(HostName("h1")))
             let state = try await lab.judge(guest)
             #expect(state.isIntact && state.runsOn == [HostName("h1")], "\(state)")
         }

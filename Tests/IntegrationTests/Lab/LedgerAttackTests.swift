@@ -95,7 +95,7 @@ struct LedgerAttackTests {
         // Closed, both ways; vm1 is at h2, too.
         for (guest, source, target) in [("vm1", "h2", "h1"), ("vm2", "h2", "h1")] {
             let failure = try await world.failure(of: try await world.order(guest, from: source, to: target))
-            #expect(failure.kind == .refused && failure.reason.contains("order \(order) leaked"), "\(failure.reason)")
+            #expect(failure.kind == .refused && failure.text.contains("order \(order) leaked"), "\(failure.text)")
         }
         let verification = try await world.evenkeelResult("verify", order.rawValue)
         #expect(verification.exitCode == 1 && verification.standardOutput.lowercased().contains("leak"))

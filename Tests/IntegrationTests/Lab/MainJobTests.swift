@@ -62,7 +62,7 @@ struct MainJobTests {
             try await world.host(host).killCharon()
             let order = try await world.order("vm2", from: "h1", to: "h2")
             let failure = try await world.failure(of: order)
-            #expect(failure.kind == .escort && failure.runsOn == HostName("h1"), "\(failure.reason)")
+            #expect(failure.kind == .escort && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm2", on: "h1")
             // And it comes back by itself.
             try await world.host(host).startCharon()
@@ -102,7 +102,7 @@ struct MainJobTests {
             switch end {
             case .done: try await world.expect("vm1", on: "h2")
             case .failed(let failure):
-                #expect(failure.kind == .interrupted && failure.runsOn == HostName("h1"), "\(failure.reason)")
+                #expect(failure.kind == .interrupted && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
                 try await world.expect("vm1", on: "h1")
             default: Issue.record("\(end)")
             }
@@ -117,7 +117,7 @@ struct MainJobTests {
             try await world.host(host).killLibvirtd()
             try await world.host(host).startLibvirtd()
             let failure = try await world.failure(of: order)
-            #expect(failure.runsOn == HostName("h1"), "\(failure.reason)")
+            #expect(failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm1", on: "h1")
             #expect(try await world.beginnings(of: order) == 1, "no order runs twice")
             // The VM can still be moved.
@@ -136,7 +136,7 @@ struct MainJobTests {
             // libvirtd may be inside a TCP exchange with the peer that is gone, which the kernel gives up after some
             // 130 s; the driver gives it 150 s, and then looks where the VM is.
             let failure = try await world.failure(of: order, within: .seconds(240))
-            #expect(failure.kind == .escort && failure.runsOn == HostName("h1"), "\(failure.reason)")
+            #expect(failure.kind == .escort && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm1", on: "h1")
         }
     }
@@ -167,7 +167,7 @@ struct MainJobTests {
             let cancel = OrderRecord.cancel(id: order, at: .byTheWallClock, reason: "a test")
             try await world.lab.ledger(as: .operator).append(cancel)
             let failure = try await world.failure(of: order)
-            #expect(failure.kind == .cancelled && failure.runsOn == HostName("h1"), "\(failure.reason)")
+            #expect(failure.kind == .cancelled && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm1", on: "h1")
         }
     }

@@ -129,7 +129,7 @@ extension TestLab {
             // The other host has to read of it before it takes up the VM's next order: it looks every half second.
             try await Task.sleep(for: .milliseconds(1500))
             return (outcome, evidence)
-        case .failed(let failure): throw Unexpected("order \(id) failed: \(failure.reason)")
+        case .failed(let failure): throw Unexpected("order \(id) failed: \(failure.text)")
         case let step: throw Unexpected("order \(id): \(step)")
         }
     }

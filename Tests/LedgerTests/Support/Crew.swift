@@ -48,7 +48,7 @@ struct Crew {
             order: order,
             host: host,
             at: Instant(milliseconds: Int64(number)),
-            step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: nil))
+            step: .failed(failure: OrderFailure(.refused, .other(text), .notLooked))
         )
     }
 }

@@ -20,7 +20,7 @@ func report(_ number: Int, host: HostName = HostName("h1"), text: String = "test
         order: OrderID("order-\(number)"),
         host: host,
         at: Instant(milliseconds: Int64(number)),
-        step: .failed(failure: OrderFailure(kind: .refused, reason: text, runsOn: HostName("h1")))
+        step: .failed(failure: OrderFailure(.refused, .other(text), .at(HostName("h1"))))
     )
 }
 

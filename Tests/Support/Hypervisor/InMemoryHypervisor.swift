@@ -49,7 +49,7 @@ public struct InMemoryHypervisor: Hypervisor {
         let here = try ask("check what VM \(requirements.id) needs")
         var found = here.unmet
         func fail(_ check: PreflightFailure.Check, _ reason: String) {
-            found.append(PreflightFailure(check: check, host: host, reason: reason))
+            found.append(PreflightFailure(check: check, host: host, reason: .other(reason)))
         }
         if here.facts.type != requirements.hypervisor.type { fail(.hypervisor, "it is \(here.facts.type)") }
         if here.facts.version < requirements.hypervisor.version { fail(.version, "it is older than the source's") }

@@ -39,7 +39,7 @@ package func controller(_ settings: Settings) -> ControllerCore {
     ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
 }
 
-private func recording<C: Core>(
+func recording<C: Core>(
     of core: C,
     _ header: RecordingHeader,
     drive: (inout RecordedCore<C>) -> Void
@@ -70,8 +70,8 @@ package func replayController(_ bytes: Data) throws -> Replay<ControllerCore> {
 
 package func replayAgent(_ bytes: Data) throws -> Replay<AgentCore> {
     let recording = try Recording(bytes, name: "r")
-    guard let host = recording.header.host else { throw NotRecorded() }
-    var replay = Replay(AgentCore(host: host, limits: recording.header.limits))
+    guard let host = recording.header.host, let limits = recording.header.limits else { throw NotRecorded() }
+    var replay = Replay(AgentCore(host: host, limits: limits))
     try recording.forEach(of: AgentCore.self) { replay.take($0) }
     return replay
 }

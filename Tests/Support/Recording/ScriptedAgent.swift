@@ -40,46 +40,72 @@ package enum ScriptedAgent {
             evidence: Evidence(channel: .ipsec, verdict: .covered)
         )
         return [
-            .caughtUp(at: .second(0)), .order(.migrate(order: order), at: .second(1)),
-            .requirementsRead(order.id, .success(requirements(order)), at: .second(1)),
-            .appended(.failed, at: .second(1)), .tick(at: .second(4)), .appended(.written, at: .second(4)),
-            .report(report(order, .prepared()), at: .second(4)), .appended(.written, at: .second(4)),
-            .progressed(order.id, progress, at: .second(7)), .appended(.written, at: .second(7)),
-            .migrationEnded(order.id, .success(completion), at: .second(8)), .appended(.written, at: .second(8)),
+            .init(.caughtUp, at: .second(0)), .init(.order(.migrate(order: order)), at: .second(1)),
+            .init(.requirementsRead(order.id, .success(requirements(order))), at: .second(1)),
+            .init(.appended(.failed), at: .second(1)), .init(.tick, at: .second(4)),
+            .init(.appended(.written), at: .second(4)),
+            .init(.report(report(order, .prepared())), at: .second(4)), .init(.appended(.written), at: .second(4)),
+            .init(.progressed(order.id, progress), at: .second(7)), .init(.appended(.written), at: .second(7)),
+            .init(.migrationEnded(order.id, .success(completion)), at: .second(8)),
+            .init(.appended(.written), at: .second(8)),
         ]
     }
 
     /// The hypervisor's answer is lost; the VM is found to be at the target, and what is left here is removed.
     private static func doubtful(_ order: MigrationOrder) -> [AgentCore.Event] {
-        let lost = OrderFailure(kind: .inDoubt, reason: "libvirtd was lost", runsOn: nil)
+        let lost = OrderFailure(.inDoubt, .other("libvirtd was lost"), .unknown)
         return [
-            .order(.migrate(order: order), at: .second(10)),
-            .requirementsRead(order.id, .success(requirements(order)), at: .second(10)),
-            .appended(.written, at: .second(10)), .report(report(order, .prepared()), at: .second(11)),
-            .appended(.written, at: .second(11)),
-            .order(.cancel(id: order.id, at: .second(12), reason: "not now"), at: .second(12)),
-            .cancelTried(order.id, at: .second(12)),
-            .migrationEnded(order.id, .failure(lost), at: .second(13)),
-            .looked(order.id, Sighting(here: .silent("no answer"), there: .notConfigured), at: .second(14)),
-            .tick(at: .second(16)),
-            .looked(
-                order.id,
-                Sighting(here: .seen(.pausedByMigration), there: .seen(.running), elsewhere: .on(HostName("h3"))),
+            .init(.order(.migrate(order: order)), at: .second(10)),
+            .init(.requirementsRead(order.id, .success(requirements(order))), at: .second(10)),
+            .init(.appended(.written), at: .second(10)), .init(.report(report(order, .prepared())), at: .second(11)),
+            .init(.appended(.written), at: .second(11)),
+            .init(.order(.cancel(id: order.id, at: .second(12), reason: "not now")), at: .second(12)),
+            .init(.cancelTried(order.id), at: .second(12)),
+            .init(.migrationEnded(order.id, .failure(lost)), at: .second(13)),
+            .init(.looked(order.id, Sighting(here: .silent("no answer"), there: .notConfigured)), at: .second(14)),
+            .init(.tick, at: .second(16)),
+            .init(
+                .looked(
+                    order.id,
+                    Sighting(here: .seen(.pausedByMigration), there: .seen(.running), elsewhere: .on(HostName("h3")))
+                ),
                 at: .second(17)
             ),
-            .applied(order.id, .notSo("it was busy"), at: .second(18)), .tick(at: .second(20)),
-            .looked(order.id, Sighting(here: .seen(.pausedByMigration), there: .seen(.running)), at: .second(21)),
-            .applied(order.id, .done, at: .second(21)), .appended(.refused, at: .second(22)),
+            .init(.applied(order.id, .notSo("it was busy")), at: .second(18)), .init(.tick, at: .second(20)),
+            .init(
+                .looked(order.id, Sighting(here: .seen(.pausedByMigration), there: .seen(.running))),
+                at: .second(21)
+            ),
+            .init(.applied(order.id, .done), at: .second(21)), .init(.appended(.refused), at: .second(22)),
         ]
     }
 
     private static func arriving(_ order: MigrationOrder) -> [AgentCore.Event] {
-        let failure = PreflightFailure(check: .memory, host: host, reason: "10 MiB available")
+        let failure = PreflightFailure(check: .memory, host: host, reason: .other("10 MiB available"))
         return [
-            .order(.migrate(order: order), at: .second(30)),
-            .report(report(order, .accepted(requirements: requirements(order)), by: "h2"), at: .second(31)),
-            .targetChecked(order.id, [failure], at: .second(32)), .appended(.written, at: .second(33)),
-            .tick(at: .second(34)),
+            .init(.order(.migrate(order: order)), at: .second(30)),
+            .init(.report(report(order, .accepted(requirements: requirements(order)), by: "h2")), at: .second(31)),
+            .init(.targetChecked(order.id, [failure]), at: .second(32)), .init(.appended(.written), at: .second(33)),
+            .init(.tick, at: .second(34)),
+        ]
+    }
+
+    static var sealedOrder: MigrationOrder {
+        var sealed = order("o4")
+        (sealed.channel, sealed.technique) = (.sealed, .stopAndCopy)
+        return sealed
+    }
+
+    /// The target does not open the image within ten seconds.
+    static func withdrawn(_ order: MigrationOrder) -> [AgentCore.Event] {
+        let image = SealedImage(bytes: 1001, digest: "d", imageBytes: 1000, stoppedAt: .second(4))
+        return [
+            .init(.caughtUp, at: .second(0)), .init(.order(.migrate(order: order)), at: .second(1)),
+            .init(.requirementsRead(order.id, .success(requirements(order))), at: .second(1)),
+            .init(.appended(.written), at: .second(1)),
+            .init(.report(report(order, .prepared(sealingKey: "key"))), at: .second(2)),
+            .init(.appended(.written), at: .second(2)), .init(.sealed(order.id, .success(image)), at: .second(4)),
+            .init(.appended(.written), at: .second(4)), .init(.tick, at: .second(14)),
         ]
     }
 

@@ -55,7 +55,7 @@ package struct ScriptedFleet {
         for order in orders {
             var steps: [OrderStep] = [.running(progress: .begun)]
             if random.below(4) == 0 {
-                let failure = OrderFailure(kind: .migration, reason: "the target was full", runsOn: order.source)
+                let failure = OrderFailure(.migration, .other("the target was full"), .at(order.source))
                 steps.append(.failed(failure: failure))
             } else {
                 let outcome = MigrationOutcome(startedAt: order.issuedAt, endedAt: now, totalSeconds: 1.1)

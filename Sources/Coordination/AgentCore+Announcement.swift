@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+extension AgentCore {
+    /// Something that a person has to look at.
+    public enum Announcement: Codable, Sendable, Equatable {
+        case reportRefused
+        case duplicate(OrderID, vm: String, OrderFailure)
+        /// A sealed order that had been given up.
+        case runsAfterEnd(OrderID, vm: String, host: HostName)
+        case vmIsGone(OrderID, vm: String, host: HostName)
+        case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)
+    }
+}

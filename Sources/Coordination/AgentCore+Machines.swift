@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Feeds the state machines of orders, and carries out what they want done.
+extension AgentCore {
+    mutating func looked(_ id: OrderID, _ sighting: Sighting, at instant: Instant, effects: inout [Effect]) {
+        switch work[id]?.activity {
+        case .inquiry: inquiry(id, at: instant, &effects) { $0.looked(sighting, $1) }
+        case .sealed: sealed(id, at: instant, &effects) { $0.looked(sighting, $1, $2) }
+        case .idle, .readingRequirements, .beginning, .migrating, nil: break
+        }
+    }
+
+    mutating func applied(_ id: OrderID, _ result: Remedy.Result, at instant: Instant, effects: inout [Effect]) {
+        switch work[id]?.activity {
+        case .inquiry: inquiry(id, at: instant, &effects) { $0.applied(result, $1) }
+        case .sealed: sealed(id, at: instant, &effects) { $0.discarded(result, $1, $2) }
+        case .idle, .readingRequirements, .beginning, .migrating, nil: break
+        }
+    }
+
+    /// Looks where the order's VM is, when it is time to.
+    mutating func inquire(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
+        inquiry(id, at: instant, &effects) { $0.advance(at: $1.now) }
+    }
+
+    /// Asks whether a move that failed left a second copy at the target.
+    mutating func seekDuplicate(of id: OrderID, at instant: Instant) {
+        guard let life = work[id]?.life else { return }
+        work[id]?.activity = .inquiry(Inquiry(.failed, of: life, at: instant))
+    }
+
+    private mutating func inquiry(
+        _ id: OrderID,
+        at instant: Instant,
+        _ effects: inout [Effect],
+        _ step: (inout Inquiry, OrderContext) -> [OrderAction]
+    ) {
+        guard case .inquiry(var inquiry)? = work[id]?.activity else { return }
+        let actions = step(&inquiry, context(at: instant))
+        work[id]?.activity = .inquiry(inquiry)
+        perform(actions, of: id, at: instant, effects: &effects)
+    }
+
+    mutating func sealed(
+        _ id: OrderID,
+        at instant: Instant,
+        _ effects: inout [Effect],
+        _ step: (inout SealedMove, OrderLife, OrderContext) -> [OrderAction]
+    ) {
+        guard let item = work[id], case .sealed(var move) = item.activity else { return }
+        let actions = step(&move, item.life, context(at: instant))
+        work[id]?.activity = .sealed(move)
+        perform(actions, of: id, at: instant, effects: &effects)
+    }
+
+    private func context(at instant: Instant) -> OrderContext {
+        OrderContext(host: host, limits: limits, mutations: mutations, now: instant)
+    }
+
+    private mutating func perform(
+        _ actions: [OrderAction],
+        of id: OrderID,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        for action in actions {
+            switch action {
+            case .effect(let effect): effects.append(effect)
+            case .report(let step): report(id, step, at: instant)
+            case .end(let result): end(id, result, at: instant)
+            case .cancelMigration: cancelMigration(id, effects: &effects)
+            case .advance: advance(id, at: instant, effects: &effects)
+            case .seekDuplicate: seekDuplicate(of: id, at: instant)
+            case .finish: work[id]?.finishMachine()
+            }
+        }
+    }
+
+    /// Removes what this host no longer needs of a sealed order; never an image that may be all there is of a VM.
+    mutating func forgetSealed(effects: inout [Effect]) {
+        guard isCaughtUp else { return }
+        let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.life.isHandoverOver(for: host) }
+        for item in held.sorted(by: { $0.order.id < $1.order.id }) {
+            work[item.order.id]?.finishSealed()
+            if item.life.isImageUseless(for: host) { effects.append(.forget(item.order)) }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// The ledger's records, an agent's start, and time.
+extension AgentCore {
+    mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
+        switch record {
+        case .migrate(let order):
+            if let known = work[order.id] {
+                guard mutations.contains(.forgetsOrders), known.life.stage.isFinal else { return }
+            }
+            var reports: [OrderReport] = []
+            if case .unseen(let early)? = others.removeValue(forKey: order.id) { reports = early }
+            guard order.source == host || order.target == host else {
+                if !reports.contains(where: { $0.step.isFinal }) { others[order.id] = .foreign }
+                return
+            }
+            var life = OrderLife(order)
+            for report in reports { life.apply(report) }
+            var item = OrderWork(life, place: nextPlace)
+            // Of one that is forgotten on purpose.
+            item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
+            work[order.id] = item
+            closed.take(life)
+            nextPlace += 1
+            if isCaughtUp { advance(order.id, at: instant, effects: &effects) }
+        case .cancel(let id, _, let reason):
+            work[id]?.life.cancel(reason: reason)
+            if isCaughtUp { advance(id, at: instant, effects: &effects) }
+        case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
+        }
+    }
+
+    mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
+        let id = report.order
+        guard work[id] != nil else {
+            takeEarly(report, at: instant)
+            return
+        }
+        guard work[id]?.life.apply(report) == true, let life = work[id]?.life else { return }
+        closed.take(life)
+        if report.step.isOfHandover, case .sealed(var move)? = work[id]?.activity {
+            move.turn(at: instant)
+            work[id]?.activity = .sealed(move)
+        }
+        if isCaughtUp { advance(id, at: instant, effects: &effects) }
+    }
+
+    private mutating func takeEarly(_ report: OrderReport, at instant: Instant) {
+        var report = report
+        // One dated ahead would be kept for as long as its writer likes.
+        report.at = min(report.at, instant)
+        switch others[report.order] {
+        case nil: others[report.order] = .unseen([report])
+        case .unseen(var reports):
+            others[report.order] = nil
+            reports.append(report)
+            others[report.order] = .unseen(reports)
+        case .foreign: if report.step.isFinal { others[report.order] = nil }
+        }
+    }
+
+    mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
+        guard !isCaughtUp else { return }
+        isCaughtUp = true
+        let inherited = work.values.sorted { $0.place < $1.place }.map(\.life)
+        for life in inherited {
+            inheritSealed(life, at: instant)
+            if life.order.source == host { inherit(life, at: instant, effects: &effects) }
+        }
+        inheritGates(of: inherited.filter { $0.order.source != host }, at: instant, effects: &effects)
+        for id in pending { advance(id, at: instant, effects: &effects) }
+    }
+
+    /// Takes over an order from an earlier life of this agent.
+    private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
+        let id = life.order.id
+        // Of a sealed order this host's own disk may know what the ledger does not show.
+        if case .sealed? = work[id]?.activity { return }
+        switch life.stage {
+        case .submitted, .done: break
+        case .accepted, .prepared:
+            // `running` is written before a move begins: this one has not.
+            fail(id, .interrupted, .agentRestarted, at: instant)
+        case .running:
+            if mutations.contains(.beginsAgain) {
+                migrate(id, effects: &effects)
+            } else {
+                work[id]?.activity = .inquiry(Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock))
+            }
+        case .failed:
+            // The earlier life may not have lived to see whether the target had a copy, too.
+            guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
+            seekDuplicate(of: id, at: instant)
+        }
+    }
+
+    /// Takes over a sealed order from an earlier life of this agent.
+    private mutating func inheritSealed(_ life: OrderLife, at instant: Instant) {
+        guard let move = SealedMove(inheriting: life, host: host, at: instant) else { return }
+        work[life.order.id]?.mayHoldImage = true
+        if !life.stage.isFinal { work[life.order.id]?.beginSealed(move) }
+    }
+
+    mutating func tick(at instant: Instant, effects: inout [Effect]) {
+        guard isCaughtUp else { return }
+        for id in pending { advance(id, at: instant, effects: &effects) }
+        for id in work.filter({ $0.value.life.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
+            inquire(id, at: instant, effects: &effects)
+        }
+        work = work.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
+        others = others.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
+    }
+
+    /// Orders that have not ended, in the ledger's order.
+    var pending: [OrderID] {
+        work.values.filter { !$0.life.stage.isFinal }.sorted { $0.place < $1.place }.map(\.order.id)
+    }
+
+    /// For so long after its time an order that has ended is remembered.
+    static let remembered: Duration = .seconds(3600)
+}

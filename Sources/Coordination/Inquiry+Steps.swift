@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// The inquiry as a state machine: it looks, and acts on what was seen and done.
+extension Inquiry {
+    /// Looks, when it is time to.
+    mutating func advance(at instant: Instant) -> [OrderAction] {
+        guard !isAsking, instant >= nextLook else { return [] }
+        isAsking = true
+        nextLook = instant + interval(at: instant)
+        return [.effect(.look(order))]
+    }
+
+    mutating func looked(_ sighting: Sighting, _ context: OrderContext) -> [OrderAction] {
+        isAsking = false
+        var conclusion = conclusion(from: sighting, host: context.host)
+        if context.mutations.contains(.resumesBlindly), sighting.here == .seen(.pausedByMigration) {
+            conclusion = .remedy(.resume)
+        }
+        if context.mutations.contains(.sparesTwins), conclusion == .remedy(.pause) {
+            conclusion = .stayed(.stayed(vm: order.vmName, source: context.host))
+        }
+        if cause == .failed { return sought(conclusion, there: sighting.there) }
+        if case .stayed = conclusion, sighting.here == .seen(.running), context.now < quietUntil { return [] }
+        switch conclusion {
+        case .stayed(let finding):
+            let isSilent = if case .silent = sighting.there { true } else { false }
+            return stayed(finding, context) + (isSilent ? [.seekDuplicate] : [])
+        case .moved(let note): return [moved(note, context)]
+        case .inDoubt(let finding): return conclude(.inDoubt, finding, .unknown)
+        case .remedy(let remedy): return apply(remedy)
+        case .stillMoving:
+            openSince = context.now
+            // The driver has given it up; its limits hold all the same.
+            return cause == .restart ? [] : [.cancelMigration]
+        case .open(let words): return leaveOpen(words, context)
+        }
+    }
+
+    mutating func applied(_ result: Remedy.Result, _ context: OrderContext) -> [OrderAction] {
+        guard let remedy else { return [] }
+        isAsking = false
+        self.remedy = nil
+        let (vm, source, target) = (order.vmName, context.host, order.target)
+        switch (remedy, result) {
+        case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
+        case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
+        case (.resume, .refused(let reason)):
+            let finding = FailureReason.Finding.pausedHereNotResumed(
+                vm: vm,
+                source: source,
+                target: target,
+                detail: reason
+            )
+            return conclude(.inDoubt, finding, .unknown)
+        case (.pause, .done):
+            return conclude(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
+        case (.pause, .refused(let reason)):
+            let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: target, detail: reason)
+            return conclude(.inDoubt, finding, .unknown)
+        case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)):
+            return leaveOpen(reason, context)
+        }
+    }
+
+    private mutating func apply(_ remedy: Remedy) -> [OrderAction] {
+        isAsking = true
+        self.remedy = remedy
+        return [.effect(.apply(remedy, order))]
+    }
+
+    // MARK: ends
+
+    /// Whether a failed move left a second copy: asked until the target answers.
+    private mutating func sought(_ conclusion: Conclusion, there: Sighting.Standing) -> [OrderAction] {
+        switch (conclusion, there) {
+        case (.remedy(.pause), _): apply(.pause)
+        case (_, .silent): []
+        default: [.finish]
+        }
+    }
+
+    private func stayed(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
+        conclude(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
+    }
+
+    private func moved(_ note: String, _ context: OrderContext) -> OrderAction {
+        let outcome = MigrationOutcome(startedAt: startedAt, endedAt: context.now, note: "\(doubt.text); \(note)")
+        let verdict: Evidence.Verdict = order.channel == .plain ? .unprotected : .unknown
+        let evidence = Evidence(channel: order.channel, verdict: verdict)
+        return .end(.success(AgentCore.Completion(outcome: outcome, evidence: evidence)))
+    }
+
+    private func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
+        let limit = context.limits.doubt
+        guard cause != .failed, context.now - openSince > limit else { return [] }
+        return conclude(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
+    }
+
+    /// Reports the end, or says it to the people who watch where the order had ended before.
+    private func conclude(
+        _ kind: OrderFailure.Kind,
+        _ finding: FailureReason.Finding,
+        _ whereabouts: OrderFailure.Whereabouts
+    ) -> [OrderAction] {
+        var failure = OrderFailure(kind, .inquiry(doubt, finding), whereabouts)
+        if case .lostAnswer(let first) = cause { failure.evidence = first.evidence }
+        guard cause == .failed else { return [.end(.failure(failure))] }
+        return [.finish, .effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
+    }
+}

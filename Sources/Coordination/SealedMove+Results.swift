@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// What the effects of a sealed move brought.
+extension SealedMove {
+    mutating func recalled(
+        _ result: AgentCore.Answer<Recollection>,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        isBusy = false
+        guard !life.stage.isFinal else { return [] }
+        let isSource = life.order.source == context.host
+        let recollection: Recollection
+        switch result {
+        case .success(let found): recollection = found
+        case .failure(var failure):
+            // The shell has told people why; it is asked again.
+            guard isSource, context.now - since > context.limits.doubt else { return [] }
+            (failure.kind, failure.whereabouts) = (.inDoubt, .unknown)
+            return [.end(.failure(failure))]
+        }
+        mustRecall = false
+        self.recollection = recollection
+        nextTry = context.now
+        guard isSource else { return [.advance] }
+        var actions: [OrderAction] = []
+        if life.stage < .running {
+            guard recollection.hasBegun else { return unbegun(life, recollection, context) }
+            actions.append(.report(.running(progress: .beginning)))
+        }
+        // A note that could not be written for certain may be there all the same: then the VM was taken back.
+        let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isReturned
+        if recollection.hasReleased, !life.handover.isReleased, !wasTakenBack { actions.append(.report(.released)) }
+        return actions + [.advance]
+    }
+
+    /// Goes on with an order of this source's that no earlier life has begun.
+    private func unbegun(
+        _ life: OrderLife,
+        _ recollection: Recollection,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        if life.stage == .submitted { return [.finish, .advance] }
+        let failure: OrderFailure
+        if recollection.presence == .running {
+            failure = OrderFailure(.interrupted, .order(.agentRestarted), .at(life.order.source))
+        } else {
+            let (vm, source) = (life.order.vmName, context.host)
+            let reason = FailureReason.Sealing.beginningUnknown(vm: vm, source: source, recollection.presence)
+            failure = OrderFailure(.inDoubt, .sealed(reason), .unknown)
+        }
+        return [.finish, .end(.failure(failure))]
+    }
+
+    mutating func sealed(
+        _ result: AgentCore.Answer<SealedImage>,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        isBusy = false
+        guard life.stage == .running else { return [] }
+        switch result {
+        case .success(let image) where life.cancellation == nil: return say(.sealed(image: image), life, context)
+        case .failure(let failure) where failure.whereabouts == .at(context.host) || failure.kind == .refused:
+            return [.end(.failure(failure))]
+        case .success: return takeBack(life, "cancelled before the image was offered", context)
+        case .failure(let failure):
+            mayBeSaved = failure.kind == .inDoubt
+            return takeBack(life, failure.text, context)
+        }
+    }
+
+    private mutating func takeBack(_ life: OrderLife, _ reason: String, _ context: OrderContext) -> [OrderAction] {
+        self.reason = reason
+        turn(at: context.now)
+        return attempt(.takeBack(life.order), context)
+    }
+
+    mutating func unsealed(
+        _ result: AgentCore.Answer<String>,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        isBusy = false
+        guard !life.stage.isFinal, !life.isReturned else { return [] }
+        switch result {
+        case .success(let digest):
+            openedAt = context.now
+            return say(.opened(digest: digest), life, context)
+        case .failure(let failure): return say(.declined(reason: failure.text), life, context)
+        }
+    }
+
+    mutating func letGo(_ failure: String?, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+        isBusy = false
+        guard life.stage == .running else { return [] }
+        guard let failure else { return say(.released, life, context) }
+        let reason = "that the image is let go cannot be noted on \(context.host): \(failure)"
+        return say(.withdrawn(reason: reason), life, context)
+    }
+
+    mutating func restored(
+        _ result: AgentCore.Answer<Instant>,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        isBusy = false
+        if life.order.source == context.host { return tookBack(result, life, context) }
+        switch result {
+        case .success(let since):
+            let actions = say(.restored(at: since), life, context)
+            guard life.stage.isFinal else { return actions }
+            let order = life.order
+            return actions + [.effect(.announce(.runsAfterEnd(order.id, vm: order.vmName, host: context.host)))]
+        case .failure(let failure) where failure.kind != .inDoubt:
+            return say(.declined(reason: failure.text), life, context)
+        // Seen by looking; nothing is restored twice.
+        case .failure:
+            mustRecall = true
+            turn(at: context.now)
+            return []
+        }
+    }
+
+    private func tookBack(
+        _ result: AgentCore.Answer<Instant>,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        guard life.stage == .running else { return [] }
+        let cause: String
+        if case .returned(let reason) = life.handover.phase {
+            cause = reason
+        } else {
+            cause = reason ?? "the agent of \(context.host) was restarted before it had offered the image"
+        }
+        switch result {
+        case .success:
+            // What was asked of the hypervisor may stop the VM yet.
+            let isSettled = context.now - since >= context.limits.jobLock
+            if life.handover.image == nil, mayBeSaved, !isSettled { return [] }
+            return stayed(life, cause, context)
+        case .failure(let failure):
+            guard context.now - since > context.limits.doubt else { return [] }
+            let reason = FailureReason.Sealing.notTakenBack(
+                vm: life.order.vmName,
+                source: context.host,
+                cause: cause,
+                detail: failure.text
+            )
+            return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
+        }
+    }
+
+    /// Ends an order whose VM runs here.
+    private func stayed(_ life: OrderLife, _ cause: String, _ context: OrderContext) -> [OrderAction] {
+        let kind: OrderFailure.Kind = life.cancellation == nil ? .migration : .cancelled
+        let reason = FailureReason.Sealing.stayed(vm: life.order.vmName, source: context.host, cause: cause)
+        let end = OrderAction.end(.failure(OrderFailure(kind, .sealed(reason), .at(context.host))))
+        // Its target should not have it, and can be asked.
+        let hasReleased = life.handover.isReleased || recollection?.hasReleased == true
+        return hasReleased ? [end, .seekDuplicate] : [end]
+    }
+
+    mutating func looked(_ sighting: Sighting, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+        guard isBusy else { return [] }
+        isBusy = false
+        guard !life.stage.isFinal else { return [] }
+        switch life.handover.phase {
+        case .arrived, .returned: return []
+        case .saving, .offered, .released: break
+        }
+        if life.order.target == context.host { return lookedAsTarget(sighting.here, life, context) }
+        return life.handover.isReleased ? lookedAsSource(sighting, life, context) : []
+    }
+
+    private mutating func lookedAsTarget(
+        _ here: Sighting.Standing,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        let (host, vm) = (context.host, life.order.vmName)
+        // What was asked of the hypervisor may come yet.
+        let isSettled = context.now - since > context.limits.jobLock
+        switch here {
+        case .seen(.running), .seen(.migratingOut): return say(.restored(at: context.now), life, context)
+        case .seen(.absent) where isSettled && recollection?.hasStarted == true && !hasDiscarded:
+            guard !hasWarned else { return [] }
+            hasWarned = true
+            return [.effect(.announce(.vmIsGone(life.order.id, vm: vm, host: host)))]
+        case .seen(.absent) where isSettled:
+            return say(.declined(reason: "\(vm) was not restored on \(host)"), life, context)
+        // Restored, and its agent died before it let it run: it goes, and the source has it still.
+        case .seen(.pausedByMigration) where isSettled: return attempt(.apply(.discard, life.order), context)
+        default: return []
+        }
+    }
+
+    private mutating func lookedAsSource(
+        _ sighting: Sighting,
+        _ life: OrderLife,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        let (vm, target) = (life.order.vmName, life.order.target)
+        if sighting.here == .seen(.running) {
+            return stayed(life, "it was taken back, and what \(target) said of it cannot be read", context)
+        } else if sighting.there == .seen(.running) {
+            // Its agent cannot decline any more, whatever it says later.
+            return attempt(.apply(.discard, life.order), context)
+        }
+        guard context.now - since > context.limits.doubt else { return [] }
+        let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
+        return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
+    }
+
+    mutating func discarded(_ result: Remedy.Result, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+        guard isBusy else { return [] }
+        isBusy = false
+        guard !life.stage.isFinal else { return [] }
+        if life.order.target == context.host {
+            hasDiscarded = result == .done
+            return []
+        }
+        guard life.stage == .running else { return [] }
+        var actions: [OrderAction] = []
+        var notes: [String] = []
+        if life.handover.arrivedAt == nil {
+            notes.append("\(life.order.target) was seen to run it; its agent did not say so")
+        }
+        switch result {
+        case .refused(let reason):
+            notes.append("what is left of it here was not removed: \(reason)")
+            let (order, vm) = (life.order.id, life.order.vmName)
+            let copy = AgentCore.Announcement.copyNotRemoved(order, vm: vm, host: context.host, detail: reason)
+            actions.append(.effect(.announce(copy)))
+        case .failed(let reason):
+            guard context.now - since > context.limits.doubt else { return [] }
+            notes.append("what is left of it here was not removed: \(reason)")
+        case .done, .notSo: break
+        }
+        actions.append(.end(.success(completion(of: life, notes, context))))
+        // Somebody may have started it here meanwhile.
+        if case .refused = result { actions.append(.seekDuplicate) }
+        return actions
+    }
+
+    private func completion(
+        of life: OrderLife,
+        _ notes: [String],
+        _ context: OrderContext
+    ) -> AgentCore.Completion {
+        let image = life.handover.image
+        let runningSince = life.handover.arrivedAt
+        let startedAt = life.startedAt ?? life.order.issuedAt
+        let outcome = MigrationOutcome(
+            startedAt: startedAt,
+            endedAt: context.now,
+            totalSeconds: (context.now - startedAt).inSeconds,
+            // By two hosts' clocks.
+            downtimeSeconds: runningSince.flatMap { since in image.map { max(0, (since - $0.stoppedAt).inSeconds) } },
+            bytesTransferred: image?.imageBytes,
+            note: notes.isEmpty ? nil : notes.joined(separator: "; ")
+        )
+        var evidence = Evidence(channel: .sealed, verdict: .unknown)
+        if let image {
+            evidence.proof = .sealed(image: image)
+            evidence.bytesOnPath = image.bytes
+            evidence.bytesByHypervisor = image.imageBytes
+            let wasOpened = life.handover.openedDigest == image.digest
+            evidence.verdict = image.bytes < image.imageBytes ? .leak : wasOpened ? .covered : .unknown
+        }
+        return AgentCore.Completion(outcome: outcome, evidence: evidence)
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// How an order's VM stands on the two hosts, as their hypervisors say.
+public struct Sighting: Codable, Sendable, Equatable {
+    public enum Standing: Codable, Sendable, Equatable {
+        case seen(DomainPresence)
+        /// The hypervisor could not be asked, for this reason.
+        case silent(String)
+        /// This agent's configuration does not know the host.
+        case notConfigured
+    }
+    /// A third host that has the VM: looked for only where it is paused by a migration here and absent there.
+    public enum Elsewhere: Codable, Sendable, Equatable {
+        case nowhere
+        case on(HostName)
+        case unknown(String)
+    }
+    public var here: Standing
+    /// Asked after `here`.
+    public var there: Standing
+    public var elsewhere: Elsewhere
+    public init(here: Standing, there: Standing, elsewhere: Elsewhere = .nowhere) {
+        self.here = here
+        self.there = there
+        self.elsewhere = elsewhere
+    }
+}
+
+/// What an agent does to its own copy of a VM, once it is known where the VM belongs.
+public enum Remedy: String, Codable, Sendable, Equatable {
+    /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
+    /// started a second time.
+    case discard
+    /// Resume a copy that the migration paused: there is no other.
+    case resume
+    /// Pause the copy here, if it still runs: the target runs the VM, too.
+    case pause
+
+    public enum Result: Codable, Sendable, Equatable {
+        case done
+        /// It is not as it was seen: look again.
+        case notSo(String)
+        /// The hypervisor will not do it.
+        case refused(String)
+        /// The hypervisor could not be asked.
+        case failed(String)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why an order ended without a move.
+///
+/// A `detail` is text of another program, such as libvirt, or of an error; it is kept as it came.
+public enum FailureReason: Codable, Sendable, Equatable {
+    /// The order is not valid, or could not be begun.
+    case order(Obstacle)
+    /// A check before the move failed: see `OrderFailure.preflight`.
+    case preflight
+    case move(Trouble)
+    /// The end of the move was not seen, and the VM was looked for.
+    case inquiry(Doubt, Finding)
+    case sealed(Sealing)
+    /// What an older agent wrote, in words.
+    case other(String)
+
+    public enum Obstacle: Codable, Sendable, Equatable {
+        case agentRestarted
+        case cancelled(reason: String)
+        case expiredUnseen
+        case expiredWaiting
+        case tooEarly(Duration)
+        case sourceSilent(HostName)
+        case targetSilent(HostName, limit: Duration)
+        case channelClosed(ClosedByLeak)
+        case wrongTechnique(Technique, Channel)
+        case sameHost
+        case vmIsMoving(OrderID)
+        case newerOrder(OrderID)
+        case pathInUse(OrderID, target: HostName)
+        case digestUnknown(vm: String)
+        case definitionNotNamed(vm: String)
+        case definitionChanged(vm: String)
+        /// A sealed move's target named no key.
+        case noSealingKey(HostName)
+        /// A sealed move went back to its source before it began.
+        case handedBack(reason: String)
+        case ledgerNotWritten
+        /// This host's own disk says that it had begun the order.
+        case begunBefore(OrderID)
+        case beginningNotNoted(detail: String)
+        case closuresDamaged(detail: String)
+    }
+
+    public enum Trouble: Codable, Sendable, Equatable {
+        case noPath(target: HostName, vm: String, source: HostName, detail: String)
+        case pathLost(detail: String)
+        case hypervisor(detail: String)
+        case reportTooLong
+    }
+
+    /// Why it was not known where the VM is.
+    public enum Doubt: Codable, Sendable, Equatable {
+        case agentRestarted
+        case answerLost(detail: String)
+        case moveFailed
+    }
+
+    /// What was found of the VM on its source and its target.
+    public enum Finding: Codable, Sendable, Equatable {
+        case stayed(vm: String, source: HostName)
+        case stayedUnasked(vm: String, source: HostName, target: HostName, detail: String)
+        case resumed(vm: String, source: HostName, target: HostName)
+        case pausedHereAndElsewhere(vm: String, source: HostName, other: HostName)
+        case pausedHereInactiveThere(vm: String, source: HostName, target: HostName)
+        case pausedHereNotResumed(vm: String, source: HostName, target: HostName, detail: String)
+        case runsNowhere(vm: String, source: HostName, target: HostName)
+        case duplicatePaused(vm: String, source: HostName, target: HostName)
+        case duplicateRuns(vm: String, source: HostName, target: HostName, detail: String)
+        case undecided(detail: String, limit: Duration)
+    }
+
+    public enum Sealing: Codable, Sendable, Equatable {
+        case stayed(vm: String, source: HostName, cause: String)
+        case notTakenBack(vm: String, source: HostName, cause: String, detail: String)
+        case beginningUnknown(vm: String, source: HostName, DomainPresence)
+        case notTakenUp(vm: String, source: HostName, target: HostName)
+        case malformedKey(vm: String, source: HostName, target: HostName)
+        case noKeyHere
+        case imageNotOpen
+        case notEncrypted(detail: String)
+        case notRecalled(OrderID, detail: String)
+        case vmIs(DomainPresence, vm: String, host: HostName)
+        case noImage(DomainPresence, vm: String, host: HostName, folder: String)
+        case mayHaveRun(vm: String)
+        case failed(detail: String)
+    }
+}
+
+/// A channel that the leak of an order has closed.
+public struct ClosedByLeak: Codable, Sendable, Equatable {
+    public var path: Path
+    public var channel: Channel
+    public var order: OrderID
+    public init(path: Path, channel: Channel, order: OrderID) {
+        self.path = path
+        self.channel = channel
+        self.order = order
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One requirement that is not met: what, and where.
+public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
+    public var check: Check
+    public var host: HostName
+    /// In words: `text`.
+    public var reason: Reason
+
+    public enum Check: String, Codable, Sendable {
+        case hypervisor, version, machineType, cpu, storage, network, memory, name, uuid, state, escort
+    }
+
+    /// Why a requirement is not met.
+    ///
+    /// A `detail` is text of another program, such as libvirt, or of an error; it is kept as it came.
+    public enum Reason: Codable, Sendable, Equatable {
+        /// The hypervisor cannot run the VM.
+        case hypervisor(HypervisorReason)
+        /// The host has not what the VM needs.
+        case host(HostReason)
+        /// The way on which the VM would come.
+        case escort(EscortReason)
+        /// What an older agent wrote, in words.
+        case other(String)
+    }
+
+    public init(check: Check, host: HostName, reason: Reason) {
+        self.check = check
+        self.host = host
+        self.reason = reason
+    }
+
+    public var text: String { reason.text }
+    public var description: String { "\(check.rawValue) on \(host): \(text)" }
+}
+
+extension PreflightFailure {
+    public enum HypervisorReason: Codable, Sendable, Equatable {
+        case silent(detail: String)
+        case otherType(vm: String, host: String)
+        case older(type: String, host: String, source: String)
+        case cannotRun(vm: String, detail: String)
+        case cpuFeaturesMissing(domainType: String, model: String)
+        case cpuNotCompared(model: String, detail: String)
+        case cpuModelUnknown(SameCPU)
+        case cpuModelDiffers(SameCPU, source: String, host: String)
+        case networkInactive(String)
+        case networkMissing(String, detail: String)
+        case uuidActive(VMID, state: String)
+        case uuidDefined(VMID, name: String, state: String, remedy: String)
+        case nameTaken(String, by: String)
+        case notRunning(VMID, name: String)
+        case failed(detail: String)
+    }
+
+    /// Why a VM needs the same CPU model on both hosts.
+    public enum SameCPU: Codable, Sendable, Equatable {
+        case xen
+        case hostPassthrough
+        case notComparable(detail: String)
+    }
+
+    public enum HostReason: Codable, Sendable, Equatable {
+        case memoryShort(availableBytes: UInt64, neededBytes: UInt64, promisedBytes: UInt64)
+        /// In percent of the host's memory.
+        case memoryOverLimit(share: Int, limit: Int, promisedBytes: UInt64)
+        case memoryUnknown(detail: String)
+        case noBridge(String)
+        case interfaceNotCheckable(type: String)
+        case diskNotCheckable(type: String, detail: String)
+        case fileMissing(String, detail: String)
+        case deviceWithoutIdentity(String)
+        case otherDevice(String, here: String?, source: String)
+        case unreadable(url: String, detail: String)
+    }
+
+    public enum EscortReason: Codable, Sendable, Equatable {
+        case plainNotAllowed
+        case sealedNotOffered
+        case targetNotConfigured(HostName)
+        case gatesNotOpened(detail: String)
+        case closuresDamaged(detail: String)
+        case failed(detail: String)
+    }
+}
+
+extension PreflightFailure: Codable {
+    private enum CodingKeys: String, CodingKey { case check, host, reason, code, cause }
+
+    /// `reason` is the text, `code` the reason's name; `cause` is the reason with its fields.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(check, forKey: .check)
+        try values.encode(host, forKey: .host)
+        try values.encode(text, forKey: .reason)
+        try values.encode(reason.code, forKey: .code)
+        if case .other = reason {} else { try values.encode(reason, forKey: .cause) }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        check = try values.decode(Check.self, forKey: .check)
+        host = try values.decode(HostName.self, forKey: .host)
+        // An older agent writes no cause, a newer one perhaps one that is not known here; its text remains.
+        let text = try values.decode(String.self, forKey: .reason)
+        reason = (try? values.decode(Reason.self, forKey: .cause)) ?? .other(text)
+    }
+}
