@@ -52,7 +52,7 @@ extension EvidenceCheck.Finding.Step {
         case .acceptedLate: ("accepted-late", "it was accepted after it had expired")
         case .beganLate: ("began-late", "it began after its latest beginning")
         case .beganEarly: ("began-early", "it began before its earliest beginning")
-        case .otherDefinition(let reason): ("other-definition", reason)
+        case .otherDefinition(let reason): ("other-definition", reason.text)
         }
     }
 }

@@ -44,7 +44,7 @@ extension EvidenceCheck.Finding {
         case beganLate
         case beganEarly
         /// The VM's definition is not the one that the order names, for this reason.
-        case otherDefinition(String)
+        case otherDefinition(FailureReason.Obstacle)
     }
 
     /// About the channel, the verdict and the figures that it rests on.
