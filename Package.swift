@@ -11,6 +11,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InferIsolatedConformances"),
 ]
 
+/// The cores are always optimised: property tests and torture run them millions of times, in debug builds too.
+let optimised: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: optimised)
+}
+
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
@@ -58,10 +65,10 @@ let package = Package(
     ],
     targets: [
         // Pure: no Foundation, no clock, no I/O (checked by `make lint`).
-        module("Fleet"),
-        module("Balancing", ["Fleet"]),
-        module("Coordination", ["Fleet", "Balancing"]),
-        module("Simulation", ["Fleet", "Balancing", "Coordination"]),
+        core("Fleet"),
+        core("Balancing", ["Fleet"]),
+        core("Coordination", ["Fleet", "Balancing"]),
+        core("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
         // The operating system: external programs with a time limit, durable files, locks, signals.
         module("HostOS", [subprocess, systemPackage, unixSignals]),

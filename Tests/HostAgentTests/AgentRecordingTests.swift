@@ -14,7 +14,7 @@ import Testing
     private let fleet = TestFleet()
     private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
-    init() { fleet.world.place(.sample(), on: h1) }
+    init() { fleet.world.place(.testVM(), on: h1) }
 
     @Test func `what both agents did is done again from their recordings`() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("agents-\(UUID().uuidString)").path

@@ -12,7 +12,7 @@ import Testing
     private let fleet = TestFleet()
     private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
-    init() { fleet.world.place(.sample(), on: h1) }
+    init() { fleet.world.place(.testVM(), on: h1) }
 
     @Test func `a final report waits for a ledger that is out, and is written once`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
@@ -70,8 +70,8 @@ import Testing
 
     @Test func `an order that an earlier life saw through to the hand-over is done`() async throws {
         try await begin()
-        fleet.world.place(.sample(), on: h1, as: .pausedByMigration)
-        fleet.world.place(.sample(), on: h2)
+        fleet.world.place(.testVM(), on: h1, as: .pausedByMigration)
+        fleet.world.place(.testVM(), on: h2)
         try await fleet.run {
             guard case .done(let outcome, _) = try await fleet.end(of: order) else {
                 throw Unexpected(description: "it is not done")
@@ -116,7 +116,7 @@ import Testing
         // The ledger is read long before.
         let fleet = TestFleet(charonTakes: .seconds(1))
         try await fleet.submit(order)
-        try await fleet.write(.accepted(requirements: .sample()), of: order, by: h1)
+        try await fleet.write(.accepted(requirements: .testVM()), of: order, by: h1)
         try await fleet.write(.prepared(), of: order, by: h2)
         try await fleet.run([h2]) {
             try await eventually("it is closed") {
@@ -131,7 +131,7 @@ import Testing
     {
         let (gone, order) = (HostName("h9"), MigrationOrder.testOrder(from: HostName("h9"), at: .byTheWallClock))
         try await fleet.submit(order)
-        try await fleet.write(.accepted(requirements: .sample()), of: order, by: gone)
+        try await fleet.write(.accepted(requirements: .testVM()), of: order, by: gone)
         try await fleet.write(.prepared(), of: order, by: h2)
         try await fleet.run([h2]) {
             try await eventually("it is told") { fleet.log.contains("h2 a pinhole stays open for its window") }
@@ -142,7 +142,7 @@ import Testing
     /// Leaves in the ledger what an agent leaves that dies in a move.
     private func begin() async throws {
         try await fleet.submit(order)
-        try await fleet.write(.accepted(requirements: .sample()), of: order, by: h1)
+        try await fleet.write(.accepted(requirements: .testVM()), of: order, by: h1)
         try await fleet.write(.prepared(), of: order, by: h2)
         let progress = MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
         try await fleet.write(.running(progress: progress), of: order, by: h1)

@@ -13,7 +13,7 @@ import Testing
     private let fleet = TestFleet()
     private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
-    init() { fleet.world.place(.sample(), on: h1) }
+    init() { fleet.world.place(.testVM(), on: h1) }
 
     @Test func `two agents move a VM, and the ledger shows each step`() async throws {
         try await fleet.run {
@@ -41,8 +41,8 @@ import Testing
     @Test func `VMs move at the same time in both directions, and one after the other on one path`() async throws {
         let another = MigrationOrder.testOrder("o2", vm: VMID("another"), from: h2, to: h1, at: .byTheWallClock)
         let third = MigrationOrder.testOrder("o3", vm: VMID("third"), at: .byTheWallClock)
-        fleet.world.place(.sample(another.vm, name: "web2"), on: h2)
-        fleet.world.place(.sample(third.vm, name: "web3"), on: h1)
+        fleet.world.place(.testVM(another.vm, name: "web2"), on: h2)
+        fleet.world.place(.testVM(third.vm, name: "web3"), on: h1)
         for vm in [vm, another.vm] { fleet.world.script(vm, InMemoryScript(.hang)) }
         try await fleet.run {
             try await fleet.submit(order)

@@ -14,7 +14,7 @@ import Testing
     init() throws {
         tree = try .machine()
         sampler = HostSampler(host: h1, resources: MachineResources(proc: tree.path), proc: tree.path)
-        world.place(.sample(), on: h1)
+        world.place(.testVM(), on: h1)
     }
 
     /// A sample this long after the start.
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test mutating func `a VM's definition is named in its sample`() async {
-        var needs = VMRequirements.sample()
+        var needs = VMRequirements.testVM()
         needs.definition = "0a1b"
         world.place(needs, on: h1)
         #expect(await sample(at: .zero).vms?.map(\.definition) == ["0a1b"])
@@ -117,7 +117,7 @@ import Testing
 
     @Test mutating func `a VM that has just come has no CPU figure until the next sample`() async {
         _ = await sample(at: .zero)
-        world.place(.sample(VMID("new"), name: "new"), on: h1)
+        world.place(.testVM(VMID("new"), name: "new"), on: h1)
         let arrived = await sample(at: .seconds(1)).vms?.first { $0.name == "new" }
         #expect(arrived != nil)
         #expect(arrived?.cpuCores == nil)

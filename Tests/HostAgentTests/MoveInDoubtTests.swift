@@ -15,7 +15,7 @@ import Testing
     private let execution: MoveExecution
 
     init() {
-        world.place(.sample(), on: h1)
+        world.place(.testVM(), on: h1)
         execution = MoveExecution(for: world)
     }
 

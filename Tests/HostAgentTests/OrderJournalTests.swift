@@ -68,7 +68,7 @@ struct OrderJournalTests {
     @Test func `a note that could not be looked at is not struck out`() async throws {
         try await with { path in
             let world = InMemoryWorld.sample()
-            world.place(.sample(), on: h1)
+            world.place(.testVM(), on: h1)
             var settings = Settings.sample()
             settings.migration.sealedFolder = path + ".sealed"
             let folder = "\(settings.migration.sealedFolder)/\(order.id)"

@@ -124,7 +124,7 @@ import Testing
 
     @Test func `a move found out about claims nothing of its path`() async throws {
         let world = InMemoryWorld.sample()
-        world.place(.sample(), on: h2)
+        world.place(.testVM(), on: h2)
         for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
             let execution = MoveExecution(for: world)
             let order = MigrationOrder.testOrder(channel: channel)
@@ -137,14 +137,14 @@ import Testing
 
     @Test func `a VM that runs here has not moved, whatever became of the target's entry`() async {
         let world = InMemoryWorld.sample()
-        world.place(.sample(), on: h1)
+        world.place(.testVM(), on: h1)
         let execution = MoveExecution(for: world, knowsTarget: false)
         #expect(await finding(by: execution) == Self.stayed)
     }
 
     @Test func `a VM that is not here is not decided on without the target's entry`() async {
         let world = InMemoryWorld.sample()
-        world.place(.sample(), on: h1, as: .pausedByMigration)
+        world.place(.testVM(), on: h1, as: .pausedByMigration)
         let execution = MoveExecution(for: world, knowsTarget: false)
         #expect(await finding(by: execution) == .undecided)
         #expect(world.hostsRunning(vm) == [])
@@ -184,8 +184,8 @@ import Testing
     private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
         switch standing {
         case .nothing: break
-        case .definition: world.place(.sample(), on: host, as: .inactive)
-        case .active(let presence): world.place(.sample(), on: host, as: presence)
+        case .definition: world.place(.testVM(), on: host, as: .inactive)
+        case .active(let presence): world.place(.testVM(), on: host, as: presence)
         case .silent: world.change(host) { $0.answers = false }
         }
     }

@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `an agent whose key the roster does not name begins nothing`() async throws {
-        world.place(.sample(), on: h1)
+        world.place(.testVM(), on: h1)
         try await withFolder { folder in
             try await open(folder, .operator).append(OrderRecord.migrate(order: order))
             let stranger = LedgerSecurity.signed(by: SigningKey()) { [roster] in roster }
@@ -67,7 +67,7 @@ import Testing
 
     /// An order that runs when its agents are killed; then the log is what it was before they had begun.
     private func withOrderBegun(_ body: (String) async throws -> Void) async throws {
-        world.place(.sample(), on: h1)
+        world.place(.testVM(), on: h1)
         world.script(vm, InMemoryScript(.hang))
         try await withFolder { folder in
             try await open(folder, .operator).append(OrderRecord.migrate(order: order))

@@ -12,7 +12,7 @@ let vm = VMID("6695eb01-f6a4-8304-79aa-97f2502e1930")
 
 extension VMRequirements {
     /// A small VM with nothing special about it.
-    static func sample(
+    static func testVM(
         _ id: VMID = vm,
         name: String = "web1",
         memory: UInt64 = 1 << 20,

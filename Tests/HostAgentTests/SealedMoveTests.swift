@@ -14,7 +14,7 @@ import Testing
     private let fleet = TestFleet(channels: [.ipsec, .sealed])
     private let order = MigrationOrder.sealed(at: .byTheWallClock)
 
-    init() { fleet.world.place(.sample(), on: h1) }
+    init() { fleet.world.place(.testVM(), on: h1) }
 
     /// Folders of this test's own: one for each host's memory, one that both share.
     private func withFolders(
@@ -243,7 +243,7 @@ import Testing
 
     @Test func aChannelThatTheTargetDoesNotHaveIsRefused() async throws {
         let fleet = TestFleet(channels: [.ipsec])
-        fleet.world.place(.sample(), on: h1)
+        fleet.world.place(.testVM(), on: h1)
         try await withFolders { settings, folders in
             try await fleet.run(settings: settings, journal: folders.journal) {
                 try await fleet.submit(order)
@@ -255,7 +255,7 @@ import Testing
     }
 
     private static let begun: [(OrderStep, HostName)] = [
-        (.accepted(requirements: .sample()), h1),
+        (.accepted(requirements: .testVM()), h1),
         (.prepared(sealingKey: Data(1...32).base64EncodedString()), h2),
         (
             .running(

@@ -27,7 +27,7 @@ import Testing
 
     @Test func `a VM for which everything is there may come`() async throws {
         try tree.write("a disk", to: "shared/web1.img")
-        let needs = VMRequirements.sample(
+        let needs = VMRequirements.testVM(
             memory: 1 << 30,
             disks: [.file(path: "\(tree.path)/shared/web1.img")],
             networks: [.bridge(name: "br0"), .network(name: "default")]
@@ -42,31 +42,31 @@ import Testing
         try tree.write("  QEMU  42 \n", to: "dev/block/253:7/serial")
         let disks: [(String?, Bool)] = [("serial QEMU 42", true), ("serial QEMU 43", false), (nil, false)]
         for (identity, isSame) in disks {
-            let failures = await checks.unmet(.sample(disks: [.block(path: path, identity: identity)]))
+            let failures = await checks.unmet(.testVM(disks: [.block(path: path, identity: identity)]))
             #expect(failures.map(\.check) == (isSame ? [] : [.storage]), "\(failures)")
         }
     }
 
     @Test mutating func `memory promised to others is not there`() async {
         checks.promisedBytes = 3 << 30
-        let failures = await checks.unmet(.sample(memory: 1 << 30))
+        let failures = await checks.unmet(.testVM(memory: 1 << 30))
         #expect(failures.map(\.check) == [.memory])
         #expect(failures.first?.text.contains("3072 MiB promised to others") == true)
     }
 
     @Test func `a VM needs its memory and QEMU's own`() async {
-        let failures = await checks.unmet(.sample(memory: 4 << 30))
+        let failures = await checks.unmet(.testVM(memory: 4 << 30))
         #expect(failures.map(\.description) == ["memory on h2: 4096 MiB available, 4160 MiB needed with QEMU's own"])
     }
 
     @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
-        let failures = await checks.unmet(.sample(memory: 3700 << 20))
+        let failures = await checks.unmet(.testVM(memory: 3700 << 20))
         #expect(failures.map(\.check) == [.memory])
         #expect(failures.first?.text == "it would be at 96 %, over policy.memory.upper (90 %)")
     }
 
     @Test func `memory beyond any number is refused, not counted wrong`() async {
-        #expect(await checks.unmet(.sample(memory: .max)).map(\.check) == [.memory])
+        #expect(await checks.unmet(.testVM(memory: .max)).map(\.check) == [.memory])
     }
 
     @Test mutating func `memory that is not known is not enough`() async {
@@ -77,25 +77,25 @@ import Testing
             memoryCeiling: 0.9,
             sys: tree.path
         )
-        let failures = await checks.unmet(.sample())
+        let failures = await checks.unmet(.testVM())
         #expect(failures.map(\.check) == [.memory])
         #expect(failures.first?.text.contains("cannot open /fixture/meminfo") == true)
     }
 
     @Test(arguments: ["br1", "eth0"])
     func `an interface that is no bridge here is named`(name: String) async {
-        let failures = await checks.unmet(.sample(networks: [.bridge(name: name)]))
+        let failures = await checks.unmet(.testVM(networks: [.bridge(name: name)]))
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .host(.noBridge(name)))])
     }
 
     @Test func `a libvirt network is judged by the hypervisor`() async {
-        let failures = await checks.unmet(.sample(networks: [.network(name: "dmz")]))
+        let failures = await checks.unmet(.testVM(networks: [.network(name: "dmz")]))
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .other("network 'dmz' is not there"))])
     }
 
     @Test func `a file that is not here is named`() async {
         let path = "\(tree.path)/nfs/web1.img"
-        let failures = await checks.unmet(.sample(disks: [.file(path: path)]))
+        let failures = await checks.unmet(.testVM(disks: [.file(path: path)]))
         #expect(failures.map(\.check) == [.storage])
         #expect(failures.first?.text.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
         #expect(failures.first?.text.contains("No such file or directory") == true)
@@ -104,7 +104,7 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func `an iSCSI address where nobody listens is refused soon`() async throws {
         let port = try LocalPort()
         let began = ContinuousClock.now
-        let failures = await checks.unmet(.sample(disks: [.iscsi(at: port.number)]))
+        let failures = await checks.unmet(.testVM(disks: [.iscsi(at: port.number)]))
         #expect(ContinuousClock.now - began < .seconds(20))
         #expect(failures.map(\.check) == [.storage])
         #expect(failures.first?.text.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
@@ -114,7 +114,7 @@ import Testing
         let port = try LocalPort(listens: true)
         checks.storageTimeLimit = .seconds(2)
         let began = ContinuousClock.now
-        let failures = await checks.unmet(.sample(disks: (1...8).map { .iscsi(at: port.number, lun: $0) }))
+        let failures = await checks.unmet(.testVM(disks: (1...8).map { .iscsi(at: port.number, lun: $0) }))
         // One after the other they take 16 seconds.
         #expect(ContinuousClock.now - began < .seconds(12))
         #expect(failures.map(\.check) == Array(repeating: .storage, count: 8))
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test func `what cannot be checked from here is refused in words`() async {
-        let needs = VMRequirements.sample(
+        let needs = VMRequirements.testVM(
             disks: [.other(type: "volume", detail: "pool p")],
             networks: [.other(type: "hostdev")]
         )
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func `all that is missing is told at once`() async {
-        let needs = VMRequirements.sample(
+        let needs = VMRequirements.testVM(
             memory: 16 << 30,
             disks: [.file(path: "/nowhere/a"), .file(path: "/nowhere/b")],
             networks: [.bridge(name: "br9"), .network(name: "dmz")]
@@ -146,7 +146,7 @@ import Testing
 
     @Test func `a hypervisor that does not answer cannot take a VM`() async {
         world.change(h2) { $0.answers = false }
-        let failures = await checks.unmet(.sample())
+        let failures = await checks.unmet(.testVM())
         #expect(failures.map(\.check) == [.hypervisor])
         #expect(failures.first?.text.contains("does not answer") == true)
     }
