@@ -73,7 +73,7 @@ struct MoveExecution: Sendable {
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
                 failure.kind = .escort
-                failure.reason = .move(.pathLost(detail: loss))
+                failure.reason = .move(.pathLost(detail: loss.description))
             }
             return .failure(failure)
         }

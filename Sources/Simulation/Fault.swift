@@ -42,6 +42,12 @@ public enum Fault: Sendable, Equatable {
     case answerLost(host: Int, resumes: Bool)
     /// The next migration from the host sends memory past its protected path, and its evidence shows it.
     case leak(host: Int)
+    /// Of the reports on sealed moves, the host's agent alone refuses some, until this is over.
+    ///
+    /// Their writer's key is not known there yet, or they are dated ahead.
+    case refusedReports(host: Int)
+    /// What the host's hypervisor is asked to do in sealed moves comes up to 30 s later, be its agent dead by then.
+    case lateCalls(host: Int)
     /// The VMs of the host are defined anew.
     case redefinition(host: Int)
     /// Somebody without the right key, or with another host's, writes orders and reports; and writes the controller's

@@ -25,14 +25,9 @@ struct HelpPage: Sendable, CustomTestStringConvertible {
                 name: names.joined(separator: " "),
                 text: program.helpMessage(for: command, columns: 100)
             )
-            return [page] + command.configuration.subcommands.filter { !isOfTheLab($0) }.flatMap { pages($0, names) }
+            return [page] + command.configuration.subcommands.flatMap { pages($0, names) }
         }
         return pages(program, [])
-    }
-
-    /// These move to a program of their own.
-    private static func isOfTheLab(_ command: any ParsableCommand.Type) -> Bool {
-        ["lab", "probe"].contains(command._commandName)
     }
 }
 

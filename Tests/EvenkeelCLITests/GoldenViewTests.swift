@@ -16,7 +16,7 @@ struct GoldenViewTests {
 
     private let leak = Evidence(
         channel: .ipsec,
-        bytesThroughTunnel: 1000,
+        bytesOnPath: 1000,
         bytesByHypervisor: 90_000,
         verdict: .leak
     )
@@ -100,7 +100,7 @@ struct GoldenViewTests {
         let up = TunnelStatus(
             peer: HostName("h2"),
             isUp: true,
-            association: Evidence.sound(at: now).association,
+            association: .sample,
             ageSeconds: 754,
             rekeySeconds: 2846,
             inbound: TrafficCounters(bytes: 7 << 10, packets: 9),
@@ -129,7 +129,7 @@ struct GoldenViewTests {
 
     @Test func `verify shows each move, what is wrong with it, and the result`() throws {
         var noProbe = Evidence.sound(at: now)
-        noProbe.probes = nil
+        noProbe.probes = []
         let checks = [("o1", .sound(at: now)), ("o2", leak), ("o3", noProbe)].map { id, evidence in
             let order = MigrationOrder.sample(id, at: now)
             return EvidenceCheck(order, reports: order.reports(of: evidence, at: now), certificates: nil)

@@ -135,7 +135,7 @@ struct SimulationReportTests {
     }
 
     @Test func theKeysForMachinesStay() throws {
-        let text = try json(Self.outcome)
+        let text = try jsonText(Self.outcome)
         let value = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         #expect(value.keys.sorted() == ["peakMiB", "rows", "scene"])
         let scene = try #require(value["scene"] as? [String: Any])

@@ -5,13 +5,14 @@ import FleetFiles
 import Foundation
 import Hypervisor
 import Ledger
+import TestSupport
 import Testing
 
 @testable import HostAgent
 
 @Suite(.timeLimit(.minutes(2))) struct AgentRecordingTests {
     private let fleet = TestFleet()
-    private let order = MigrationOrder.sample(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
     init() { fleet.world.place(.sample(), on: h1) }
 

@@ -6,8 +6,8 @@ import Testing
 @testable import HostAgent
 
 struct EffectLanesTests {
-    private let order = MigrationOrder.sample(at: Instant(milliseconds: 0))
-    private let other = MigrationOrder.sample("other", at: Instant(milliseconds: 0))
+    private let order = MigrationOrder.testOrder(at: Instant(milliseconds: 0))
+    private let other = MigrationOrder.testOrder("other", at: Instant(milliseconds: 0))
 
     @Test func `an order's effects wait for each other, and nothing else for them`() throws {
         let lanes = EffectLanes()

@@ -22,7 +22,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [InMemoryScript.Aftermath.arrived, .handedOver])
     func `a VM that arrived is done, and runs once`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
-        let completion = try await execution.carriedOut(.sample()).get()
+        let completion = try await execution.carriedOut(.testOrder()).get()
         #expect(completion.evidence.verdict == .unprotected)
         #expect(world.hostsRunning(vm) == [h2])
         #expect(try await world.hypervisor(of: h1).domains().isEmpty)
@@ -33,7 +33,7 @@ import Testing
     func `a VM that did not arrive runs on at the source`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
         let failure = await #expect(throws: OrderFailure.self) {
-            try await execution.carriedOut(.sample()).get()
+            try await execution.carriedOut(.testOrder()).get()
         }
         #expect(failure?.kind == .migration)
         #expect(failure?.whereabouts == .at(h1))
@@ -45,7 +45,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [true, false])
     func `a move that goes on by itself is waited for`(arrives: Bool) async throws {
         world.script(vm, InMemoryScript(.loseTouch(.goesOn)))
-        async let result = execution.carriedOut(.sample())
+        async let result = execution.carriedOut(.testOrder())
         try await eventually("the move has begun") { world.isMoving(vm) }
         world.end(vm, arrived: arrives)
         let ended = await result
@@ -55,7 +55,7 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func `a target that cannot be asked is asked again until it answers`() async throws {
         world.script(vm, InMemoryScript(.loseTouch(.pausedAtSource)))
-        async let result = execution.carriedOut(.sample()) { _ in world.change(h2) { $0.answers = false } }
+        async let result = execution.carriedOut(.testOrder()) { _ in world.change(h2) { $0.answers = false } }
         try await eventually("the call has ended") {
             try await world.hypervisor(of: h1).presence(of: vm) == .pausedByMigration
         }
@@ -69,7 +69,7 @@ import Testing
 
     @Test func `a target that is not configured is refused by name`() async {
         let execution = MoveExecution(for: world, knowsTarget: false)
-        let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.sample()).get() }
+        let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.testOrder()).get() }
         #expect(failure?.kind == .refused)
         #expect(failure?.text.contains("host h2 is not in this agent's configuration") == true)
         #expect(world.hostsRunning(vm) == [h1])

@@ -12,7 +12,7 @@ import Testing
 
 /// What a host remembers of what it has done of its orders.
 struct OrderJournalTests {
-    private let order = MigrationOrder.sample(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
     private func with(_ body: (String) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-begun-\(UUID().uuidString)")

@@ -127,7 +127,7 @@ import Testing
         world.place(.sample(), on: h2)
         for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
             let execution = MoveExecution(for: world)
-            let order = MigrationOrder.sample(channel: channel)
+            let order = MigrationOrder.testOrder(channel: channel)
             let completion = try await execution.carriedOut(order, isInherited: true, startedAt: begun).get()
             #expect(completion.evidence == Evidence(channel: channel, verdict: verdict))
             #expect(completion.outcome.note == "the agent was restarted during the move; web1 is on h2")
@@ -153,7 +153,7 @@ import Testing
     /// What one look, and the remedy it asks for, come to.
     private func finding(by execution: MoveExecution) async -> Finding {
         var core = AgentCore(host: h1, limits: AgentCore.Limits(jobLock: .zero))
-        let order = MigrationOrder.sample()
+        let order = MigrationOrder.testOrder()
         _ = core.handle(.order(.migrate(order: order)), at: begun)
         let running = OrderStep.running(
             progress: MigrationProgress(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)

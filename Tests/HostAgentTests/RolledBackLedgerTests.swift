@@ -17,7 +17,7 @@ import Testing
     private let members: [LedgerWriter: SigningKey] = [
         .host(h1): SigningKey(), .host(h2): SigningKey(), .operator: SigningKey(),
     ]
-    private let order = MigrationOrder.sample(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
 
     @Test func `an order is begun once, though the log is set back and the agents start again`() async throws {
         try await withOrderBegun { folder in

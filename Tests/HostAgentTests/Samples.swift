@@ -81,7 +81,7 @@ extension Settings {
 }
 
 extension MigrationOrder {
-    static func sample(
+    static func testOrder(
         _ id: String = "o1",
         vm: VMID = HostAgentTests.vm,
         from source: HostName = h1,

@@ -10,7 +10,7 @@ import Testing
 
 /// Sealed images: what was sealed comes out as it was, and nothing else comes out at all.
 @Suite struct SealedFileTests {
-    private static let order = MigrationOrder.sample(channel: .sealed)
+    private static let order = MigrationOrder.testOrder(channel: .sealed)
     private let key = Curve25519.KeyAgreement.PrivateKey()
 
     /// A saved VM of so many bytes, sealed in a folder of its own.

@@ -293,7 +293,7 @@ private struct HookedLedger: FleetLedger {
 
 extension MigrationOrder {
     static func sealed(at instant: Instant) -> MigrationOrder {
-        var order = MigrationOrder.sample(channel: .sealed, at: instant)
+        var order = MigrationOrder.testOrder(channel: .sealed, at: instant)
         order.technique = .stopAndCopy
         return order
     }

@@ -84,7 +84,7 @@ extension World {
 
     /// Orders a VM to another host, from where it runs, as the controller would; not before the run has begun.
     @discardableResult
-    func order(_ vm: Int, to target: Int) throws(Violation) -> OrderID {
+    func order(_ vm: Int, to target: Int, by channel: Channel = .ipsec) throws(Violation) -> OrderID {
         try run(for: .zero)
         let source = hosts.indices.first { hosts[$0].copy(of: vm)?.executes == true } ?? target
         let instant = clock(.controller)
@@ -94,7 +94,8 @@ extension World {
             vmName: name(vm),
             source: hostNames[source],
             target: hostNames[target],
-            channel: .ipsec,
+            channel: channel,
+            technique: channel.technique,
             definition: definition(of: vm),
             issuedAt: instant,
             expires: instant + settings.policy.orderLifetime,

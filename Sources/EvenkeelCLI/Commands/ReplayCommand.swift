@@ -51,7 +51,11 @@ struct ReplayCommand: ParsableCommand {
             )
         case (.agent, nil):
             guard let host = recording.header.host, let limits = recording.header.limits else {
-                throw FleetFileError(file: file, line: 1, reason: "the recording of an agent does not name its host or limits")
+                throw FleetFileError(
+                    file: file,
+                    line: 1,
+                    reason: "the recording of an agent does not name its host or limits"
+                )
             }
             try check(ReplayView(of: recording, AgentCore(host: host, limits: limits)))
         }

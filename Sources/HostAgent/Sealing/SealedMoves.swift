@@ -18,14 +18,14 @@ struct SealedMoves: Sendable {
     let keys: SealedKeys
     let journal: OrderJournal?
 
-    private var storage: String { settings.migration.sealedStorage ?? "\(settings.ledger.folder)/sealed" }
+    var storage: String { settings.migration.sealedStorage ?? "\(settings.ledger.folder)/sealed" }
     private var limit: Duration { settings.migration.timeLimit }
 
-    private func folder(_ order: MigrationOrder) throws -> String {
+    func folder(_ order: MigrationOrder) throws -> String {
         "\(settings.migration.sealedFolder)/\(try SealedFormat.fileName(order.id))"
     }
 
-    private func file(_ order: MigrationOrder) throws -> SealedFile {
+    func file(_ order: MigrationOrder) throws -> SealedFile {
         SealedFile(path: "\(storage)/\(try SealedFormat.fileName(order.id))", order: order)
     }
 
@@ -215,24 +215,6 @@ struct SealedMoves: Sendable {
         return journal
     }
 
-    /// Beside the image: devices, the definition, and what the ledger on the same storage needs meanwhile.
-    private static func needed(for imageBytes: UInt64) -> UInt64 {
-        let (sum, isBeyondCounting) = imageBytes.addingReportingOverflow(imageBytes / 20 + (256 << 20))
-        return isBeyondCounting ? .max : sum
-    }
-
-    private func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {
-        let (storage, parent) = (storage, settings.migration.sealedFolder)
-        try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
-            try SealingFiles.makeFolder(storage, isShared: true)
-            try SealingFiles.requireRoom(storage, bytes: Self.needed(for: imageBytes))
-            try SealingFiles.makeFolder(parent)
-            try SealingFiles.makeFolder(folder)
-            // The source's hypervisor knows how much it is about to write.
-            try SealingFiles.requireMemory(folder, bytes: isOpenedHere ? imageBytes : 0)
-        }
-    }
-
     private func restore(
         _ saved: SavedVM,
         _ restoration: Restoration,
@@ -289,28 +271,5 @@ struct SealedMoves: Sendable {
         _ reason: FailureReason.Sealing
     ) -> Result<Instant, OrderFailure> {
         .failure(OrderFailure(kind, .sealed(reason), kind == .inDoubt ? .unknown : .notLooked))
-    }
-
-    /// Removes what is left of an order that is over.
-    func forget(_ order: MigrationOrder) async {
-        await keys.forget(order.id)
-        guard let folder = try? folder(order), let file = try? file(order) else { return }
-        let isSource = order.source == host
-        try? await BlockingWork.run(within: .seconds(60), "removing \(file.path)") {
-            try? FileManager.default.removeItem(atPath: folder)
-            if isSource { unlink(file.path) }
-        }
-    }
-
-    /// Folders with an image in them that are of none of these orders.
-    func strayImages(besides orders: [OrderID]) -> [String] {
-        let parent = settings.migration.sealedFolder
-        let known = Set(orders.map(\.rawValue))
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
-        return names.filter { !known.contains($0) }.map { "\(parent)/\($0)" }
-            .filter { folder in
-                let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-                return files.contains { $0.hasSuffix(".image") }
-            }
     }
 }

@@ -36,7 +36,7 @@ extension World {
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
-        case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss: break
+        case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls: break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
     }
@@ -58,8 +58,9 @@ extension World {
             armed[host]?.removeAll { $0 == fault }
             for number in migrations.keys.sorted() where migrations[number]?.source == host { endHang(of: number) }
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
+        case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition:
+            .redefinition, .lateCalls:
             break
         }
         release()

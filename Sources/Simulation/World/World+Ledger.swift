@@ -137,6 +137,7 @@ extension World {
     func readAgain(_ node: Node) {
         held[node] = nil
         lastDelivery[node] = nil
+        if case .agent(let host) = node { refused[host] = nil }
         guard reachesLedger(node) else {
             held[node] = []
             waiting.insert(node)
@@ -157,12 +158,31 @@ extension World {
         guard ledger.admits(record, hosts: hostNames) else { return }
         switch (node, record.entry) {
         case (.agent(let host), .order(let order)): feed(host, .order(order))
-        case (.agent(let host), .report(let report)): feed(host, .report(report))
+        case (.agent(let host), .report(let report)):
+            guard !refuses(report, host) else {
+                note("\(hostNames[host]) refuses: order \(report.order) \(Self.words(report.step))")
+                refused[host, default: []].append(record)
+                return
+            }
+            feed(host, .report(report))
         case (.controller, .order(let order)): feedController { _ in .order(order) }
         case (.controller, .report(let report)): feedController { .report(report, at: $0) }
         case (.controller, .sample(let sample)): feedController { .sample(sample, at: $0) }
         case (.agent, .sample), (.operator, _): break
         }
+    }
+
+    private func refuses(_ report: OrderReport, _ host: Int) -> Bool {
+        guard activeFaults.values.contains(.refusedReports(host: host)), orders[report.order]?.channel == .sealed else {
+            return false
+        }
+        return sealedRandom.below(4) == 0
+    }
+
+    /// What an agent had refused it can read now.
+    func readRefused(_ host: Int) {
+        guard agents[host].core != nil else { return }
+        for record in refused.removeValue(forKey: host) ?? [] { read(record, by: .agent(host)) }
     }
 
     func append(_ report: OrderReport, from host: Int) {

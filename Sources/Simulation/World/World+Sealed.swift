@@ -19,6 +19,8 @@ struct SealedState {
     /// What a target's agent has of orders in this life: its keys, and images that lie open.
     var keys: [Int: Set<OrderID>] = [:]
     var opened: [Int: Set<OrderID>] = [:]
+    /// Saves that ended after the life of the agent that had asked for them.
+    var lateSaves = 0
 }
 
 /// The hypervisors and the shell in a sealed move; what a hypervisor was asked for it does, also after the agent's end.
@@ -53,6 +55,16 @@ extension World {
     /// At 500 MB/s, as memory and a fast storage do.
     private func copyingTime(_ vm: Int) -> Int64 { 100 + Int64(memory[vm] / 500_000) }
 
+    /// A call of the hypervisor may first wait for the VM's job lock.
+    private func callTime(_ vm: Int, on host: Int) -> Int64 {
+        let time = copyingTime(vm)
+        guard activeFaults.values.contains(.lateCalls(host: host)) else { return time }
+        return time + Int64(sealedRandom.below(Int(max(1, Self.longestCall - time))))
+    }
+
+    /// Shorter than the time for which agents expect what an earlier life of theirs asked for (`Limits.jobLock`).
+    private static let longestCall: Int64 = 30_000
+
     func carryOutSealed(_ effect: AgentCore.Effect, on host: Int) {
         let life = agents[host].life
         func later(_ milliseconds: Int64, _ event: @escaping (World) -> Void) {
@@ -64,7 +76,7 @@ extension World {
             sealed.journal.insert(notes(.begun, order, on: host))
             let running = migrations.values.map { $0 }
             invariants.begun(order, vm: vm, source: host, target: target, running: running, at: now)
-            later(copyingTime(vm)) { $0.save(vm, order, on: host, life: life) }
+            later(callTime(vm, on: host)) { $0.save(vm, order, on: host, life: life) }
         case .unseal(let order, _):
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: copyingTime(vm)) { [self] _ in
@@ -98,7 +110,7 @@ extension World {
                 let result = failure(.migration, "its image does not lie open here")
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
-            later(copyingTime(vm)) { $0.restore(vm, order, on: host, life: life) }
+            later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, life: life) }
         case .takeBack(let order): takeBack(order, on: host)
         case .forget(let order): forgetImage(of: order, on: host)
         default: break
@@ -118,6 +130,7 @@ extension World {
         }
         set(vm, on: host, .inactive)
         sealed.images[host, default: []].insert(order.id)
+        if agents[host].life != life { sealed.lateSaves += 1 }
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
         // The agent encrypts it; one that has died does not.
         if agents[host].life == life { sealed.files.insert(order.id) }
@@ -184,7 +197,7 @@ extension World {
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
                 return doubt("there is no image that it could run from")
             }
-            queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + copyingTime(vm))
+            queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + callTime(vm, on: host))
         case let other: doubt("it is \(other)")
         }
     }

@@ -57,6 +57,8 @@ public final class World {
     /// The policy's numbers in the core, and what the simulation itself draws, must not disturb each other.
     var random: SplitMix64
     var forgeryRandom: SplitMix64
+    /// Draws what the faults of sealed moves do: a run without them draws as it did before there were any.
+    var sealedRandom: SplitMix64
 
     var queue = EventQueue<Event>()
     var now: Int64
@@ -74,6 +76,8 @@ public final class World {
     var lastDelivery: [Node: [Node: Int64]] = [:]
     /// Deliveries to those who cannot read the ledger now.
     var held: [Node: [SimulatedLedger.Record]] = [:]
+    /// Reports that a host's agent alone has refused.
+    var refused: [Int: [SimulatedLedger.Record]] = [:]
     var migrations: [Int: Migration] = [:]
     var migrationCount = 0
     var sealed = SealedState()
@@ -107,6 +111,7 @@ public final class World {
         memory = settings.workload.vms.map(\.memoryBytes)
         random = SplitMix64(seed: settings.seed)
         forgeryRandom = SplitMix64(seed: settings.seed ^ 0xf0f0)
+        sealedRandom = SplitMix64(seed: settings.seed ^ 0x5ea1)
         revisions = settings.workload.vms.map { _ in 0 }
         wanted = settings.workload.vms.map { $0.cores(atStep: 0) }
         hosts = settings.hosts.map { SimulatedHost($0, at: Self.epoch) }

@@ -4,7 +4,7 @@ import Fleet
 package import Foundation
 package import Settings
 
-import FleetFiles
+package import FleetFiles
 
 package func bytes(of path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
@@ -39,7 +39,7 @@ package func controller(_ settings: Settings) -> ControllerCore {
     ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
 }
 
-func recording<C: Core>(
+package func recording<C: Core>(
     of core: C,
     _ header: RecordingHeader,
     drive: (inout RecordedCore<C>) -> Void

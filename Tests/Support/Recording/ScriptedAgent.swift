@@ -90,14 +90,14 @@ package enum ScriptedAgent {
         ]
     }
 
-    static var sealedOrder: MigrationOrder {
+    package static var sealedOrder: MigrationOrder {
         var sealed = order("o4")
         (sealed.channel, sealed.technique) = (.sealed, .stopAndCopy)
         return sealed
     }
 
     /// The target does not open the image within ten seconds.
-    static func withdrawn(_ order: MigrationOrder) -> [AgentCore.Event] {
+    package static func withdrawn(_ order: MigrationOrder) -> [AgentCore.Event] {
         let image = SealedImage(bytes: 1001, digest: "d", imageBytes: 1000, stoppedAt: .second(4))
         return [
             .init(.caughtUp, at: .second(0)), .init(.order(.migrate(order: order)), at: .second(1)),

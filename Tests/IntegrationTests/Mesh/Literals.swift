@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+
+/// Lets tests write host names as they are.
+extension HostName: ExpressibleByStringLiteral {
+    public init(stringLiteral value: String) { self.init(value) }
+}
