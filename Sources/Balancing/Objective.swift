@@ -48,12 +48,13 @@ struct Objective: Sendable {
     static let preferenceOfTheEven = 1e-4
 
     /// What evenness still counts where the loads are known from their history: what may lack is reckoned with then, and
-    /// being even for its own sake moves many more VMs and leaves more unserved (docs/simulation.md).
+    /// being even for its own sake moves many more VMs and leaves more unserved
+    /// (docs/measurements.md#choices-in-the-planner).
     static let evennessForeseen = 0.02
 
     /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.
     ///
-    /// A host unit pays for 1,000 seconds. Found by measurement: docs/planning.md.
+    /// A host unit pays for 1,000 seconds.
     static let pricePerSecond = 0.001
 
     /// `level` goes before the policy's aggressiveness.

@@ -187,7 +187,7 @@ extension SettingKey {
     private static let escort: [SettingKey] = [
         optionalPath(
             "escort.psk_file",
-            "File with pre-shared keys for the mesh; weaker than certificates, see docs/escort.md (default: none)",
+            "File with pre-shared keys for the mesh; weaker than certificates, see docs/mesh.md (default: none)",
             \.escort.pskFile
         ),
         optionalText(

@@ -19,7 +19,7 @@ struct SimulateCommand: AsyncParsableCommand {
               evenkeel simulate --hosts 50 --faults light --hours 24
               evenkeel simulate --torture 1000
 
-            Baselines are written from their authors' publications, which docs/simulation.md lists. If an invariant is \
+            Baselines are written from their authors' publications, which docs/baselines.md lists. If an invariant is \
             violated, the run ends with exit code 1 and prints the seed and the smallest set of faults found that \
             reproduces it.
             """

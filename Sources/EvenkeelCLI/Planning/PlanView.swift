@@ -2,7 +2,7 @@
 import Balancing
 import Fleet
 
-/// A plan with all that belongs to it, for people and, encoded, for machines; docs/planning.md describes the keys.
+/// A plan with all that belongs to it, for people and, encoded, for machines; docs/plan-commands.md describes the keys.
 struct PlanView: Encodable {
     struct HostChange: Encodable {
         var name: HostName

@@ -3,7 +3,7 @@ public import Fleet
 
 /// The ledger as append-only files in a folder on storage that all hosts share.
 ///
-/// Needs no service but the file system and its locks. The format is described in `docs/ledger.md`.
+/// Needs no service but the file system and its locks. The format is described in `docs/ledger-format.md`.
 public final class SharedLog: FleetLedger {
     /// How the log is written; all writers of one log should have the same.
     public struct Options: Sendable {
