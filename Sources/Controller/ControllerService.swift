@@ -60,14 +60,14 @@ public struct ControllerService: Sendable {
                     let kind = remark.kind
                     logger.log(
                         level: kind.isRefusal ? .error : .warning,
-                        "ledger",
+                        "ledger: records skipped",
                         metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
                     )
                 }
                 await closures?.keep(core.core.closed.closures)
                 await perform(news.effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
-                if ledgerIsOut { logger.notice("the ledger is back") }
+                if ledgerIsOut { logger.notice("the ledger can be read again") }
                 ledgerIsOut = false
             } catch is CancellationError {
                 return
@@ -84,7 +84,7 @@ public struct ControllerService: Sendable {
 
     private func recorded(_ core: ControllerCore) -> RecordedCore<ControllerCore> {
         var core = RecordedCore(core) { [logger] in
-            logger.error("nothing more is recorded", metadata: ["reason": "\($0)"])
+            logger.error("the recording has ended", metadata: ["reason": "\($0)"])
         }
         let header = RecordingHeader(controller: settings.documentedFile())
         if let record, let path = core.record(to: record, header) { logger.notice("recording to \(path)") }

@@ -22,8 +22,8 @@ public struct ClosureFile: Sendable {
             return kept
         } catch {
             let reason =
-                "the closed channels of earlier cannot be read (\(error)), so no protected move begins from here; mend "
-                + "the file, or remove it once every leak that it names is cleared, and start this program again"
+                "cannot read the closed channels (\(error)), so no protected move starts. Repair the file, or remove it "
+                + "once every leak in it is cleared, and start this program again."
             throw FleetFileError(file: path, reason: reason)
         }
     }
@@ -32,7 +32,7 @@ public struct ClosureFile: Sendable {
     public mutating func keep(_ closures: [ClosedChannels.Closure]) throws(FleetFileError) {
         guard closures != kept else { return }
         do { try write(JSONEncoder().encode(closures)) } catch {
-            throw FleetFileError(file: path, reason: "the closed channels cannot be kept: \(error)")
+            throw FleetFileError(file: path, reason: "cannot write the closed channels: \(error)")
         }
         kept = closures
     }

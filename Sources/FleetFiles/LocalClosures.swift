@@ -20,7 +20,7 @@ public actor LocalClosures {
     public func read() -> [ClosedChannels.Closure] {
         do { return try file.read() } catch {
             damage = error
-            logger.critical("nothing moves: what leaks have closed is not known", metadata: ["reason": "\(error)"])
+            logger.critical("closed channels are unknown: no protected move starts", metadata: ["reason": "\(error)"])
             return []
         }
     }
@@ -32,7 +32,9 @@ public actor LocalClosures {
             try file.keep(closures)
             lastFailure = nil
         } catch {
-            if lastFailure != error.reason { logger.error("a closed channel", metadata: ["reason": "\(error)"]) }
+            if lastFailure != error.reason {
+                logger.error("closed channels: cannot write the file", metadata: ["reason": "\(error)"])
+            }
             lastFailure = error.reason
         }
     }

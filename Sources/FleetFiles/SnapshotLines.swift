@@ -75,7 +75,7 @@ struct SnapshotLines {
         guard let error = error as? DecodingError else { return FleetFileError(file: file, reason: "\(error)") }
         switch error {
         case .keyNotFound(let key, let context):
-            return at(context.codingPath, file, "\(Self.path(context.codingPath)) lacks '\(key.stringValue)'")
+            return at(context.codingPath, file, "\(Self.path(context.codingPath)) has no '\(key.stringValue)'")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
         case .dataCorrupted(let context):
@@ -86,7 +86,7 @@ struct SnapshotLines {
             let reason =
                 openBrackets > 0
                 ? "it is truncated: it ends on line \(lastLine) with \(openBrackets) brackets open"
-                : "it is no JSON, or a figure in it is out of range or not whole where it must be"
+                : "it is not JSON, or a number in it is out of range or must be a whole number"
             return FleetFileError(
                 file: file,
                 line: Self.line(in: detail) ?? (openBrackets > 0 ? lastLine : nil),

@@ -8,7 +8,7 @@ public enum DurableFile {
         public let path: String
         /// What the system says.
         public let reason: String
-        public var description: String { "'\(path)' cannot be written: \(reason)" }
+        public var description: String { "cannot write '\(path)': \(reason)" }
 
         /// What the last call says.
         fileprivate init(_ path: String) { (self.path, reason) = (path, String(cString: strerror(errno))) }

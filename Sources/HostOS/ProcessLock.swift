@@ -11,7 +11,7 @@ public struct ProcessLock: ~Copyable {
 
         public var description: String {
             switch self {
-            case .held(let path, let purpose): "another \(purpose) runs (it holds \(path)): stop it first"
+            case .held(let path, let purpose): "another \(purpose) is running (it holds \(path)). Stop it first."
             case .unusable(let path, let reason): "cannot lock \(path): \(reason)"
             }
         }
@@ -26,7 +26,7 @@ public struct ProcessLock: ~Copyable {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
-            throw .unusable(path: path, reason: "it is no regular file: find out who put it there, and remove it")
+            throw .unusable(path: path, reason: "it is not a regular file; find out who put it there, and remove it")
         }
         // flock is mapped to byte-range locks by NFS and to cluster locks by OCFS2 and GFS2.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {

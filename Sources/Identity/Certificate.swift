@@ -28,11 +28,11 @@ public struct Certificate: Sendable, Equatable {
         guard let subject = value("subject"), let issuer = value("issuer"),
             let fingerprint = value("sha256 fingerprint"), let begins = value("notbefore").flatMap(Dates.parse),
             let expires = value("notafter").flatMap(Dates.parse)
-        else { throw IdentityError.file(path: path, reason: "openssl does not say what this certificate is") }
+        else { throw IdentityError.file(path: path, reason: "openssl does not print all fields of this certificate") }
         let keyText = lines.drop { $0 != "-----BEGIN PUBLIC KEY-----" }
         guard let last = keyText.firstIndex(of: "-----END PUBLIC KEY-----"),
             let key = try? VerificationKey(pem: keyText[...last].joined(separator: "\n") + "\n")
-        else { throw IdentityError.file(path: path, reason: "its key is not one of ECDSA on P-256") }
+        else { throw IdentityError.file(path: path, reason: "its key is not an ECDSA key on P-256") }
         self.pem = text.hasSuffix("\n") ? text : text + "\n"
         self.begins = begins
         self.key = key
@@ -71,7 +71,7 @@ public struct Certificate: Sendable, Equatable {
             namesFollow = line.contains("X509v3 Subject Alternative Name:")
         }
         guard names.count == certificates.count else {
-            let reason = "openssl finds \(names.count) certificates where there are \(certificates.count)"
+            let reason = "openssl found \(names.count) of \(certificates.count) certificates"
             throw IdentityError.openSSL(step: step, reason: reason)
         }
         return names

@@ -29,7 +29,7 @@ extension ClusterAuthority {
     ) async throws -> InnerAddress {
         guard let lan = Enrollment.bytes(of: address) else { throw IdentityError.badAddress(address) }
         if let configured = inventory[host]?.innerAddress {
-            return InnerAddress(text: configured, reason: "as in 'hosts' of the configuration")
+            return InnerAddress(text: configured, reason: "from 'hosts' in the configuration")
         }
         var others = inventory.hosts.filter { $0.name != host }.compactMap(HostAddresses.init)
         var taken: Set = [lan]
@@ -45,7 +45,7 @@ extension ClusterAuthority {
         }
         taken.formUnion(others.flatMap(\.both))
         if let former, !taken.contains(former.inner) {
-            return InnerAddress(text: Enrollment.text(of: former.inner), reason: "the one that it had")
+            return InnerAddress(text: Enrollment.text(of: former.inner), reason: "its previous address")
         }
         return try Self.firstFree(
             in: others.isEmpty ? [.initial(like: lan)] : others.reversed().map { AddressRange(of: $0.inner) },
@@ -61,7 +61,7 @@ extension ClusterAuthority {
     ) throws(IdentityError) -> InnerAddress {
         for range in ranges where !lan.contains(where: range.contains) {
             guard let free = range.firstFree(besides: taken) else { continue }
-            return InnerAddress(text: Enrollment.text(of: free), reason: "the first free one in \(range)")
+            return InnerAddress(text: Enrollment.text(of: free), reason: "the first free address in \(range)")
         }
         throw .noInnerAddress(range: "\(ranges[0])", onLAN: lan.first(where: ranges[0].contains).map(Enrollment.text))
     }

@@ -45,7 +45,10 @@ public actor ClusterAuthority {
     ) async throws -> ClusterAuthority {
         // The path stands in openssl's configuration, where these would mean something.
         guard folder.hasPrefix("/"), folder.utf8.allSatisfy({ $0 > 0x20 && !"$#\\\"'`;".utf8.contains($0) }) else {
-            throw IdentityError.file(path: folder, reason: "it is no absolute path of plain characters")
+            throw IdentityError.file(
+                path: folder,
+                reason: "it is not an absolute path without blanks and special characters"
+            )
         }
         guard !exists(folder: folder) else { throw IdentityError.exists(path: rosterPath(folder)) }
         try IdentityFiles.makeFolder(folder, mode: 0o700)
@@ -73,7 +76,10 @@ public actor ClusterAuthority {
     ) async throws -> ClusterAuthority {
         let path = rosterPath(folder)
         guard IdentityFiles.exists(path) else {
-            throw IdentityError.file(path: folder, reason: "it is no cluster folder; 'evenkeel init' makes one")
+            throw IdentityError.file(
+                path: folder,
+                reason: "it is not a cluster folder; create one with 'evenkeel init'"
+            )
         }
         let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
         let signed = try SignedRoster(json: Array(IdentityFiles.read(path).utf8))
@@ -92,7 +98,7 @@ public actor ClusterAuthority {
     /// or another with the same number: members would refuse this one.
     public func publish(to ledgerFolder: String) async throws {
         guard IdentityFiles.exists("\(ledgerFolder)/ledger.json") else {
-            let reason = "it is no ledger ('evenkeel ledger create' makes one): is ledger.folder right, is it mounted?"
+            let reason = "it is not a ledger; check ledger.folder and the mount, or run 'evenkeel ledger create'"
             throw IdentityError.file(path: ledgerFolder, reason: reason)
         }
         try await fillEnds(from: ledgerFolder)

@@ -17,12 +17,15 @@ enum IdentityFiles {
             throw .file(path: path, reason: "it is not a regular file")
         }
         guard status.st_uid == geteuid() || (!secret && status.st_uid == 0) else {
-            throw .file(path: path, reason: "it belongs to another user than the one who runs this; 'chown' it")
+            throw .file(path: path, reason: "it belongs to another user; change its owner with 'chown'")
         }
         guard status.st_mode & (secret ? 0o077 : 0o022) == 0 else {
             let mode = secret ? "600" : "644"
-            let open = secret ? "it is open to others" : "others can write it"
-            throw .file(path: path, reason: "\(open); 'chmod \(mode) \(path)', and get new keys if others had access")
+            let open = secret ? "other users have access to it" : "other users can write to it"
+            throw .file(
+                path: path,
+                reason: "\(open); run 'chmod \(mode) \(path)', and get new keys if others had access"
+            )
         }
         return String(decoding: try bytes(descriptor, path), as: UTF8.self)
     }

@@ -62,7 +62,7 @@ public struct IdentityFolder: Sendable {
         let path = "\(folder)/\(SignedRoster.fileName)"
         let bytes = try await storage.read(path)
         guard let published = try? SignedRoster(json: bytes) else {
-            throw IdentityError.file(path: path, reason: "it is no signed roster")
+            throw IdentityError.file(path: path, reason: "it is not a signed roster")
         }
         return try await update(from: published)
     }

@@ -31,7 +31,7 @@ enum OpenSSL {
         do {
             return try await command.result(input: input)
         } catch CommandError.cannotStart(_, let reason) {
-            throw IdentityError.openSSL(step: step, reason: "the program 'openssl' does not start (\(reason))")
+            throw IdentityError.openSSL(step: step, reason: "cannot start the program 'openssl' (\(reason))")
         } catch CommandError.timedOut(_, let limit) {
             throw IdentityError.openSSL(step: step, reason: "it took longer than \(limit)")
         }

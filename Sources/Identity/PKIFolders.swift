@@ -35,7 +35,7 @@ public struct PKIFolders: Sendable {
         _ = try write(identity)
         guard IdentityFiles.exists(unread) else { return }
         do { _ = try await reload.run() } catch {
-            let reason = "libvirtd could not be told to read the certificates again (\(error)); is it running?"
+            let reason = "libvirtd did not reload the certificates (\(error)); check that it is running"
             throw IdentityError.file(path: root, reason: reason)
         }
         IdentityFiles.remove(unread)
@@ -67,7 +67,7 @@ public struct PKIFolders: Sendable {
                 changed = true
                 try IdentityFiles.write(text, to: path, mode: mode)
                 guard emulator == nil || chown(path, owner, group) == 0 else {
-                    let reason = "it cannot be given to QEMU's user (\(String(cString: strerror(errno))))"
+                    let reason = "its owner cannot be changed to QEMU's user (\(String(cString: strerror(errno))))"
                     throw IdentityError.file(path: path, reason: reason)
                 }
             }

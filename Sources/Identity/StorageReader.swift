@@ -28,7 +28,7 @@ final class StorageReader: Sendable {
             return !reading
         }
         guard isFree else {
-            throw .file(path: path, reason: "an earlier read of it still hangs: does the shared storage answer?")
+            throw .file(path: path, reason: "an earlier read of it still hangs; check the shared storage")
         }
         let result: Result<[UInt8], IdentityError> = await withCheckedContinuation { continuation in
             let answer = Answer(continuation)
@@ -41,7 +41,7 @@ final class StorageReader: Sendable {
                 limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
             )
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [limit] in
-                let reason = "it cannot be read within \(limit): does the shared storage answer?"
+                let reason = "it was not read within \(limit); check the shared storage"
                 answer.give(.failure(.file(path: path, reason: reason)))
             }
         }

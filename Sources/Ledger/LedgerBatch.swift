@@ -54,10 +54,10 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
 
         public var description: String {
             switch self {
-            case .torn: "its writer was stopped in the middle of it"
+            case .torn: "its writer stopped before it was complete"
             case .tooLong: "it is longer than any record can be"
             case .unknownVersion(let version):
-                "its format is version \(version), this program reads up to \(LineCodec.signedVersion): update it"
+                "its format is version \(version), this program reads up to \(LineCodec.signedVersion). Update this program."
             case .unreadable(let reason): reason
             case .refused(let refusal): refusal.description
             }
@@ -73,7 +73,7 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         // A reason may quote the line, which is in anybody's words.
-        "skipped \(bytes) bytes at \(at)\(writer.map { ", named as \($0)'s" } ?? ""): \(reason)".plainText(limit: 300)
+        "skipped \(bytes) bytes at \(at)\(writer.map { " (writer: \($0))" } ?? ""): \(reason)".plainText(limit: 300)
     }
 }
 
@@ -89,5 +89,5 @@ public struct LedgerGap: Sendable, Equatable, CustomStringConvertible {
         self.resumed = resumed
     }
 
-    public var description: String { "records from \(expected) up to \(resumed) were removed before they were read" }
+    public var description: String { "records from \(expected) to \(resumed) were removed before they were read" }
 }

@@ -50,7 +50,7 @@ extension LedgerWriter: Codable {
         guard let writer = Self(word) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "'\(word.plainText(limit: 80))' is no writer"
+                debugDescription: "'\(word.plainText(limit: 80))' is not a writer"
             )
         }
         self = writer

@@ -17,7 +17,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
         public var example: String
 
         public var description: String {
-            let others = count > 1 ? " (and \(count - 1) more like it)" : ""
+            let others = count > 1 ? " (and \(count - 1) similar)" : ""
             return "\(stream): \(example)\(others)"
         }
 

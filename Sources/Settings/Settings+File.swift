@@ -19,7 +19,7 @@ extension Settings {
         do {
             text = try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            throw SettingsError(origin: path, key: "", reason: "cannot read it: \(error.localizedDescription)")
+            throw SettingsError(origin: path, key: "", reason: "cannot read the file: \(error.localizedDescription)")
         }
         return try load(file: (path, text), environment: environment, flags: flags)
     }

@@ -143,7 +143,7 @@ extension Settings {
             guard host.libvirtURI.hasPrefixAfterScheme(host.innerAddress) else {
                 throw refuse(
                     "hosts.libvirt_uri",
-                    "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address"
+                    "\(host.libvirtURI) is not encrypted: use +tls, +ssh, or the inner address"
                 )
             }
         }

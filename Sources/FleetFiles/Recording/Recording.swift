@@ -16,17 +16,21 @@ public struct Recording: Sendable {
     /// Reads a file's header.
     public init(_ bytes: Data, name: String) throws(FleetFileError) {
         guard let end = bytes.firstIndex(of: Self.newline) else {
-            throw FleetFileError(file: name, line: 1, reason: "it is no recording, or was ended before its first line")
+            throw FleetFileError(
+                file: name,
+                line: 1,
+                reason: "it is not a recording, or it ended before its first line was complete"
+            )
         }
         let line = bytes[bytes.startIndex..<end]
         let signature: Signature
         do {
             signature = try JSONDecoder().decode(Signature.self, from: line)
         } catch {
-            throw FleetFileError(file: name, line: 1, reason: "it is no recording: 'evenkeel … --record' writes one")
+            throw FleetFileError(file: name, line: 1, reason: "it is not a recording; 'evenkeel … --record' writes one")
         }
         guard signature.format == RecordingHeader.format else {
-            let reason = "it is no recording: its format is '\(signature.format)', not '\(RecordingHeader.format)'"
+            let reason = "it is not a recording: its format is '\(signature.format)', not '\(RecordingHeader.format)'"
             throw FleetFileError(file: name, line: 1, reason: reason)
         }
         guard signature.version == RecordingHeader.version else {
@@ -80,12 +84,12 @@ public struct Recording: Sendable {
                 ? "the line" : path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
         }
         switch error {
-        case .keyNotFound(let key, let context): return "\(at(context.codingPath)) lacks '\(key.stringValue)'"
+        case .keyNotFound(let key, let context): return "\(at(context.codingPath)) has no '\(key.stringValue)'"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return "\(at(context.codingPath)): \(context.debugDescription)"
         case .dataCorrupted(let context):
             return context.codingPath.isEmpty
-                ? "it is no JSON" : "\(at(context.codingPath)): \(context.debugDescription)"
+                ? "it is not JSON" : "\(at(context.codingPath)): \(context.debugDescription)"
         @unknown default: return "\(error)"
         }
     }

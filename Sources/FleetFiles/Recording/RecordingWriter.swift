@@ -22,7 +22,7 @@ struct RecordingWriter {
             path = "\(wanted).\(number)"
             descriptor = Self.create(path)
         }
-        guard descriptor >= 0 else { throw Self.error(path, "cannot be made", String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw Self.error(path, "cannot be created", String(cString: strerror(errno))) }
         try self.init(FileHandle(fileDescriptor: descriptor, closeOnDealloc: true), path: path, header)
     }
 

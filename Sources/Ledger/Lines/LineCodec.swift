@@ -78,7 +78,7 @@ enum LineCodec {
         switch error {
         case DecodingError.keyNotFound(let key, _): "the field '\(key.stringValue)' is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            "the field '\(path(context.codingPath))' has another type"
+            "the field '\(path(context.codingPath))' has the wrong type"
         case DecodingError.dataCorrupted(let context): context.debugDescription
         case EncodingError.invalidValue(let value, let context):
             "the field '\(path(context.codingPath))' cannot be \(value)"

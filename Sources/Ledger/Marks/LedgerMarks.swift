@@ -43,7 +43,7 @@ public final class LedgerMarks: Sendable {
         }
         guard content.ledger == ledger else {
             let names =
-                "its id is \(ledger ?? "missing"), that of the one seen before is \(content.ledger ?? "missing")"
+                "its id is \(ledger ?? "missing"), the id seen before was \(content.ledger ?? "missing")"
             throw .rolledBack(path: "the ledger", reason: names)
         }
         for (stream, mark) in content.marks.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {

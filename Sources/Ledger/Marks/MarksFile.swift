@@ -32,7 +32,7 @@ struct MarksFile: Codable, Sendable {
             return try JSONDecoder().decode(MarksFile.self, from: Data(bytes))
         } catch {
             // Going on without them would do what they are there to prevent.
-            let reason = "it is no file of marks; whoever knows that the ledger was not set back may remove it"
+            let reason = "it is not a file of marks; remove it only if the ledger was not rolled back"
             throw .failed(operation: "read", path: path, reason: reason, mayBeWritten: false)
         }
     }

@@ -16,7 +16,7 @@ extension SegmentReader {
         }
         guard found.gap != nil else {
             guard let line = found.lines.first, LedgerMark(at: line.at, line: line.bytes) == mark else {
-                throw .rolledBack(path: files.path(mark.at.segment), reason: "\(seen(mark)); it has another there")
+                throw .rolledBack(path: files.path(mark.at.segment), reason: "\(seen(mark)); another line is there now")
             }
             return
         }
@@ -25,13 +25,13 @@ extension SegmentReader {
         guard oldest > mark.at.segment else {
             throw .rolledBack(
                 path: files.path(mark.at.segment),
-                reason: "\(seen(mark)); that segment is gone and segment \(oldest) is not"
+                reason: "\(seen(mark)); that segment is missing, but segment \(oldest) exists"
             )
         }
         guard found.lines.contains(where: isGenuine) else {
             throw .rolledBack(
                 path: files.path(oldest),
-                reason: "\(seen(mark)); that segment is gone and this one holds nothing that follows it"
+                reason: "\(seen(mark)); that segment is missing, and this one has no genuine line"
             )
         }
     }

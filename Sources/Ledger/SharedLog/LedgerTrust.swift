@@ -75,7 +75,7 @@ final class LedgerTrust: Sendable {
         } catch {
             guard case .cursorNotInLog(let path, let cursor, let reason) = error else { throw error }
             isChecked.withLock { $0 = false }
-            throw .rolledBack(path: path, reason: "it has no place \(cursor) any more: \(reason)")
+            throw .rolledBack(path: path, reason: "it no longer has position \(cursor): \(reason)")
         }
     }
 
@@ -92,7 +92,7 @@ final class LedgerTrust: Sendable {
             isChecked.withLock { $0 = false }
             throw .rolledBack(
                 path: "the stream \(stream)",
-                reason: "it ended at \(mark.at), before \(furthest.at), where a line was seen",
+                reason: "it ended at \(mark.at), although a line was seen at \(furthest.at)",
                 mayBeWritten: true
             )
         }
@@ -101,7 +101,7 @@ final class LedgerTrust: Sendable {
             if stream == .load { try marks.saveFromTimeToTime() } else { try marks.save() }
         } catch {
             // The line is in the log: only this host's note of it is missing.
-            throw .failed(operation: "note an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
+            throw .failed(operation: "record an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
         }
     }
 }

@@ -42,7 +42,7 @@ struct OpenFile: ~Copyable {
     }
 
     private static func notRegular(_ path: String) -> LedgerError {
-        let reason = "it is no regular file (a link, a FIFO or a device): find out who put it there, and remove it"
+        let reason = "it is not a regular file (a link, a FIFO or a device); find out who put it there, and remove it"
         return .failed(operation: "use", path: path, reason: reason, mayBeWritten: false)
     }
 

@@ -96,7 +96,7 @@ struct SegmentReader: Sendable {
             cursor: cursor,
             reason: before.isEmpty
                 ? "the file is only \(try file.size()) bytes long: it was replaced, or this host sees an old copy of it"
-                : "no line begins there: the file was replaced"
+                : "no line starts there: the file was replaced"
         )
     }
 }

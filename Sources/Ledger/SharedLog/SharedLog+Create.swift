@@ -23,7 +23,7 @@ extension SharedLog {
         if mkdir(folder, folderMode) == 0 {
             guard chmod(folder, folderMode) == 0 else { throw .system("set the mode of", folder, code: errno) }
         } else if errno != EEXIST {
-            throw .system("make the folder", folder, code: errno)
+            throw .system("create the folder", folder, code: errno)
         }
         let marker = "\(folder)/\(markerName)"
         guard access(marker, F_OK) != 0 else { return }

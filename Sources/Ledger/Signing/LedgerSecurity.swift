@@ -16,7 +16,7 @@ public enum LedgerSecurity: Sendable {
     func signer(for writer: LedgerWriter, ledger: () throws(LedgerError) -> String) throws(LedgerError) -> LineSigner? {
         guard case .signed(let key, let roster) = self else { return nil }
         guard let key else {
-            throw .notAMember(writer, reason: "this program was given no signing key")
+            throw .notAMember(writer, reason: "this program has no signing key")
         }
         try RecordVerifier.requireMember(writer, with: key, in: roster())
         return LineSigner(ledger: try ledger(), key: key)

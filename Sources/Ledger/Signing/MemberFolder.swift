@@ -22,7 +22,7 @@ public struct MemberFolder: Sendable {
         let bytes = try Self.bytes(of: file, whose: .ours)
         guard let signed = try? SignedRoster(json: bytes), let claimed = try? signed.unverified(),
             let roster = try? signed.verified(by: claimed.anchors.map(\.key))
-        else { throw MemberFolderError(path: file, reason: "it is no roster that one of its own authorities signed") }
+        else { throw MemberFolderError(path: file, reason: "it is not a roster signed by one of its own authorities") }
         self.roster = CurrentRoster(roster)
     }
 
@@ -74,7 +74,7 @@ public struct MemberFolder: Sendable {
     private static func key(in file: String) throws -> SigningKey {
         let bytes = try bytes(of: file, whose: .secret)
         do { return try SigningKey(pem: String(decoding: bytes, as: UTF8.self)) } catch {
-            throw MemberFolderError(path: file, reason: "it is no P-256 key in PEM")
+            throw MemberFolderError(path: file, reason: "it is not a P-256 key in PEM")
         }
     }
 
@@ -94,21 +94,22 @@ public struct MemberFolder: Sendable {
     private static func bytes(of path: String, whose owner: Owner) throws -> [UInt8] {
         let missing = MemberFolderError(
             path: path,
-            reason: "it is not there",
-            advice: "'evenkeel init' and 'evenkeel host add' make it, and without identities ledger.unsigned can be "
-                + "set on every host"
+            reason: "it does not exist",
+            advice:
+                "create it with 'evenkeel init' or 'evenkeel host add', or set ledger.unsigned on every host to work "
+                + "without identities"
         )
         do {
             guard let file = try OpenFile.open(path, flags: O_RDONLY) else { throw missing }
             let status = try file.status()
             if owner != .anybodys {
                 guard status.st_uid == geteuid() || (owner == .ours && status.st_uid == 0) else {
-                    let reason = "it belongs to another user than the one who runs this"
+                    let reason = "it belongs to another user"
                     throw MemberFolderError(path: path, reason: reason, advice: "chown it, or run this as that user")
                 }
                 let others: mode_t = owner == .secret ? 0o077 : 0o022
                 guard status.st_mode & others == 0 else {
-                    let reason = "others than its owner may \(owner == .secret ? "read or write" : "write") it"
+                    let reason = "users other than its owner can \(owner == .secret ? "read or write" : "write") it"
                     let mode = owner == .secret ? "600" : "644"
                     throw MemberFolderError(
                         path: path,
@@ -122,7 +123,7 @@ public struct MemberFolder: Sendable {
             }
             return try file.read(at: 0, count: Int(status.st_size))
         } catch let error as LedgerError {
-            throw MemberFolderError(path: path, reason: "\(error)", advice: "run this as the user who may read it")
+            throw MemberFolderError(path: path, reason: "\(error)", advice: "run this as a user who can read it")
         }
     }
 }
@@ -133,7 +134,7 @@ public struct MemberFolderError: Error, Sendable, Equatable, CustomStringConvert
     public var reason: String
     /// What to do.
     public var advice =
-        "install the member's bundle anew ('evenkeel host add' made it, 'evenkeel init' for the "
+        "install the member's bundle again (created by 'evenkeel host add', or by 'evenkeel init' for the "
         + "controller and the operator)"
 
     public var description: String { "\(path): \(reason); \(advice)" }

@@ -26,18 +26,18 @@ public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .unsigned: "it is not signed"
         case .unknownWriter(let writer):
-            "'\(writer.description.plainText(limit: 80))', whom it names as its writer, is no member of the cluster"
+            "its writer '\(writer.description.plainText(limit: 80))' is not a member of the cluster"
         case .wrongSigner(let key, let owner):
-            "it was signed with key \(key.plainText(limit: 80)), "
-                + (owner.map { "which is that of \($0)" } ?? "which is nobody's") + ", not with its writer's"
-        case .altered: "its signature does not verify: it was altered, or its writer's key did not sign it"
+            "it is signed with key \(key.plainText(limit: 80)), "
+                + (owner.map { "which belongs to \($0)" } ?? "which belongs to no member") + ", not to its writer"
+        case .altered: "its signature is invalid: it was altered, or not signed with its writer's key"
         case .wrongPlace(let stream, let place):
-            "it was written as \(stream.plainText(limit: 80)) \(place) and copied or moved here"
+            "it was written at \(stream.plainText(limit: 80)) \(place), and copied or moved here"
         case .otherLedger(let id): "it was written for another ledger, '\(id.plainText(limit: 80))'"
-        case .revoked(let reason): "its writer was removed from the cluster before, \(reason)"
-        case .notForWriter: "what it says is not for its writer to say"
+        case .revoked(let reason): "it was written after its writer was removed from the cluster \(reason)"
+        case .notForWriter: "its writer is not permitted to write this record"
         case .fromTheFuture(let ahead, _):
-            "its time is \(ahead) ahead of the clock here, until which it waits: check both clocks"
+            "its time is \(ahead) ahead of this host's clock, so it is held back until then. Check both clocks."
         }
     }
 }

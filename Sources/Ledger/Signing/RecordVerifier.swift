@@ -65,10 +65,10 @@ struct RecordVerifier: Sendable {
     /// Throws unless lines that `key` signs in the writer's name from now on will count.
     static func requireMember(_ writer: LedgerWriter, with key: SigningKey, in roster: Roster) throws(LedgerError) {
         guard let member = roster[writer] else {
-            throw .notAMember(writer, reason: "roster \(roster.number) does not name it")
+            throw .notAMember(writer, reason: "roster \(roster.number) does not list it")
         }
         guard member.keys.contains(key.verification) else {
-            throw .notAMember(writer, reason: "key \(key.verification.id) is not its key by roster \(roster.number)")
+            throw .notAMember(writer, reason: "key \(key.verification.id) is not its key in roster \(roster.number)")
         }
         if let revocation = member.revocation {
             let addition = if case .host(let host) = writer { "; \(host.additionInWords)" } else { "" }
