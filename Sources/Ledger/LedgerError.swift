@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Why the ledger could not be written or read: what happened, to what, and what to do.
+/// An error of writing or reading the ledger: what failed, on what, and the next step.
 public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The folder is not there, or is not one that `SharedLog.create` made.
+    /// The folder is missing, or `SharedLog.create` did not create it.
     case notALedger(path: String, reason: String)
     case notPermitted(operation: String, path: String, reason: String)
-    /// Another writer held the lock all the time.
+    /// Another writer held the lock for the whole time limit.
     case lockTimedOut(path: String, waited: Duration)
-    /// The file system has no such locks, or its lock service does not answer.
+    /// The file system does not support these locks, or its lock service does not answer.
     case lockUnavailable(path: String, reason: String)
     case storageFull(path: String)
     case recordTooLarge(stream: LedgerStream, bytes: Int, limit: Int)
-    /// The entry cannot be written as JSON, for instance because a figure is not a number.
+    /// The entry cannot be encoded as JSON, for instance because a value is not a finite number.
     case unencodable(stream: LedgerStream, reason: String)
-    /// The log does not contain the place the reader wants to go on from.
+    /// The log does not contain the position from which the reader wants to continue.
     case cursorNotInLog(path: String, cursor: Cursor, reason: String)
-    /// The log lacks what this host has read in it or written to it.
+    /// The log lacks records that this host has read or written.
     case rolledBack(path: String, reason: String, mayBeWritten: Bool = false)
-    /// Readers would not count what this writer signs.
+    /// Readers would reject what this writer signs.
     case notAMember(LedgerWriter, reason: String)
-    /// The ledger was made before records were signed.
+    /// The ledger was created before records were signed.
     case withoutIdentity(path: String)
-    /// The storage itself did not answer.
+    /// The storage did not answer.
     case stalled(path: String, waited: Duration, mayBeWritten: Bool)
     case failed(operation: String, path: String, reason: String, mayBeWritten: Bool)
 
-    /// Whether readers may find the record although the append was not confirmed.
+    /// Whether readers may find the record even though the append was not confirmed.
     public var mayBeWritten: Bool {
         switch self {
         case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten),
@@ -36,7 +36,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Whether the same record can never be written.
+    /// Whether writing the same record again can never succeed.
     public var isPermanent: Bool {
         switch self {
         case .recordTooLarge, .unencodable: true
@@ -85,7 +85,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         mayBeWritten ? "the record may have been written nevertheless" : "nothing was written"
     }
 
-    /// The error for a system call that failed with `code`.
+    /// Returns the error for a system call that failed with `code`.
     static func system(_ operation: String, _ path: String, code: Int32, mayBeWritten: Bool = false) -> Self {
         let reason = String(cString: strerror(code))
         switch code {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SegmentReader {
-    /// So many lines may be damaged at the beginning of a segment that shows that the log went on.
+    /// Number of lines to search for a genuine one at the beginning of a later segment.
     private static let looked = 100
 
-    /// Throws `.rolledBack` unless the line is where it was, or retention has removed it since: then a later segment
-    /// has a genuine line.
+    /// Throws `.rolledBack` unless the line is at its position, or retention has removed it.
+    ///
+    /// If retention has removed it, a later segment has a genuine line.
     func requireLine(_ mark: LedgerMark, isGenuine: (RawBatch.Line) -> Bool) throws(LedgerError) {
         let found: RawBatch
         do {
@@ -20,7 +21,7 @@ extension SegmentReader {
             }
             return
         }
-        // Retention removes the oldest segments first: where one before is still there, it was not retention.
+        // Retention removes the oldest segments first: if an older one exists, it was not retention.
         let oldest = try files.numbers().first ?? 0
         guard oldest > mark.at.segment else {
             throw .rolledBack(

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Why a line that is whole does not count.
+/// Why a complete record is rejected.
 public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
     /// It has no signature, in a ledger whose records are signed.
     case unsigned
-    /// The roster does not name its writer.
+    /// The roster does not list its writer.
     case unknownWriter(LedgerWriter)
-    /// It was signed with a key that is not its writer's; whose it is, if a member's.
+    /// It is signed with a key that is not its writer's; `of` is the member to whom the key belongs, if any.
     case wrongSigner(key: String, of: LedgerWriter?)
-    /// The signature is not that of these bytes.
+    /// The signature does not match the bytes.
     case altered
-    /// It is genuine and was written for another place: a copy, or moved.
+    /// It is genuine, but was written for another position: it was copied or moved.
     case wrongPlace(stream: String, Cursor)
-    /// It is genuine and was written for another ledger, the one with this id.
+    /// It is genuine, but was written for another ledger, the one with this id.
     case otherLedger(String)
-    /// It was written after its writer was removed from the cluster; `reason`: when and why.
+    /// It was written after its writer was removed from the cluster; `reason` is when and why.
     case revoked(reason: String)
-    /// It is genuine, but speaks for another host, or orders what only others may.
+    /// It is genuine, but reports for another host, or gives an order that only others may give.
     case notForWriter
-    /// Its time is further ahead of the reader's clock than clocks may differ; it counts when that clock has come to it.
+    /// Its time is too far ahead of the reader's clock; it is accepted once that clock reaches it.
     case fromTheFuture(ahead: Duration, at: Instant)
 
     public var description: String {
