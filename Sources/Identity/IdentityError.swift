@@ -2,45 +2,45 @@
 internal import Fleet
 public import Ledger
 
-/// What is wrong with an identity or the cluster's authority: what happened, to what, and what to do.
+/// An error of an identity or of the cluster's authority: what failed, on what, and the next step.
 ///
-/// No message carries a key.
+/// No message contains a key.
 public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A file or folder that cannot be read, written or trusted.
     case file(path: String, reason: String)
-    /// What was to be made is there already.
+    /// The file to create already exists.
     case exists(path: String)
-    /// The `openssl` command refused what it was given.
+    /// The `openssl` command failed.
     case openSSL(step: String, reason: String)
     case badKey(path: String, reason: String)
-    /// Key and certificate are not of one pair.
+    /// Key and certificate are not a pair.
     case keyMismatch(key: String, certificate: String)
     case expired(path: String, at: String)
     case notYetValid(path: String, from: String)
-    /// No anchor of the cluster vouches for the certificate.
+    /// No anchor of the cluster issued the certificate, or it was revoked.
     case notTrusted(path: String, reason: String)
-    /// No anchor that this member trusts signed the roster.
+    /// The roster is not signed by an anchor that this member trusts.
     case foreignRoster(path: String)
-    /// A roster older than one seen before, or another with the same number.
+    /// The roster is older than one seen before, or differs from one with the same number.
     case rolledBack(seen: UInt64, published: UInt64)
-    /// What is published is newer than what this cluster folder has, or another with the same number.
+    /// The published roster is newer than this cluster folder's, or differs from it with the same number.
     case publishedIsNewer(path: String, published: UInt64, own: UInt64)
-    /// The roster does not know the key in this folder.
+    /// The roster does not list the key in this folder.
     case notAMember(folder: String)
-    /// The roster lists the member with another key: it was added anew after this folder was made.
+    /// The roster lists the member with another key: it was added again after this folder was created.
     case replaced(LedgerWriter)
-    /// The member was removed; `reason`: when and why.
+    /// The member was removed; `reason` is when and why.
     case revoked(LedgerWriter, reason: String)
     case badName(String)
     case badAddress(String)
-    /// A host's address on the LAN and the one inside the tunnels are the same.
+    /// A host's address on the LAN and its inner address are the same.
     case sameAddress(String)
     case addressTaken(String, by: LedgerWriter)
-    /// The range of the inner addresses is full or, where `onLAN` names an address in it, one of the LAN.
+    /// The range of inner addresses is full or, if `onLAN` is set, contains this address of the LAN.
     case noInnerAddress(range: String, onLAN: String?)
     case alreadyMember(LedgerWriter)
     case unknownMember(LedgerWriter, known: [String])
-    /// The next step of a rotation would leave behind hosts that have not seen the step before.
+    /// Hosts may not have received the previous step of the rotation yet.
     case tooEarly(secondsLeft: Int)
 
     public var description: String {

@@ -2,10 +2,10 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Reads files on shared storage away from the cooperative pool, and waits for none longer than a limit.
+/// Reads files on shared storage outside the cooperative pool, with a time limit.
 ///
-/// A thread that hangs in a read of dead storage cannot be stopped. So there is one at most: while it hangs, further
-/// reads fail at once.
+/// A thread that hangs in a read of dead storage cannot be stopped. So there is at most one: while it hangs, further
+/// reads fail immediately.
 final class StorageReader: Sendable {
     private let queue = DispatchQueue(label: "evenkeel.storage")
     private let isReading = Mutex(false)
@@ -48,7 +48,7 @@ final class StorageReader: Sendable {
         return try result.get()
     }
 
-    /// Resumes its caller once, whichever comes first.
+    /// Resumes the caller once, with the result or the timeout, whichever comes first.
     private final class Answer: Sendable {
         private let continuation: Mutex<CheckedContinuation<Result<[UInt8], IdentityError>, Never>?>
 
