@@ -42,7 +42,7 @@ struct GanetiReader {
 
     init(text: String, name: String) {
         self.name = name
-        // Each as it is, so that what is written again differs in nothing but the placement.
+        // Kept unchanged, so that a rewritten file differs only in the placement.
         lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
             .map(String.init)
     }
@@ -57,7 +57,7 @@ struct GanetiReader {
         var section = 0
         for (number, line) in lines.enumerated() {
             guard !line.isEmpty else {
-                // What follows the last newline is no line.
+                // The text after the last newline is not a line.
                 if number < lines.count - 1 { section += 1 }
                 continue
             }
@@ -188,7 +188,7 @@ struct GanetiReader {
         UInt64(try count(text, what, of: subject, line: line))
     }
 
-    /// A whole number that cannot make later arithmetic overflow.
+    /// Returns a whole number that cannot make later arithmetic overflow.
     private func count(_ text: String, _ what: String, of subject: String, line: Int) throws(FleetFileError) -> Int {
         guard let value = Int(text) else {
             throw refuse(line, "\(what) of \(subject): '\(text)' is not a whole number")
@@ -225,7 +225,7 @@ struct GanetiReader {
         utilisation = loads
     }
 
-    /// The instances that are running and not in the utilisation file, if there is one.
+    /// The running instances that the utilisation file, if there is one, does not list.
     var withoutUtilisation: [VMID] {
         guard let utilisation else { return [] }
         return instances.filter { Self.running.contains($0.status) && utilisation[$0.name] == nil }

@@ -2,7 +2,7 @@
 import Fleet
 import Foundation
 
-/// Checks what a snapshot file says before a fleet is made of it.
+/// Checks the content of a snapshot file and creates the fleet.
 struct SnapshotCheck {
     let content: SnapshotContent
     let file: String
@@ -46,7 +46,7 @@ struct SnapshotCheck {
         )
     }
 
-    /// A key that nobody reads is a typing error that would go unseen.
+    /// Throws for an unknown key, which is probably a typing error.
     private func checkKeys() throws(FleetFileError) {
         let known: [String: Set<String>] = [
             "": ["format", "version", "at", "hosts", "vms", "rules", "paths"],
@@ -189,7 +189,7 @@ struct SnapshotCheck {
         }
     }
 
-    /// A name goes to terminals and tables.
+    /// Checks a name, which is printed in terminals and tables.
     private func check(_ name: String, _ array: String, _ index: Int, _ key: String) throws(FleetFileError) {
         guard !name.isEmpty, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
             throw refuse(array, index, key, "a name must not be empty or contain control characters")
@@ -207,7 +207,7 @@ struct SnapshotCheck {
         guard value < 1e15 else { throw refuse(array, index, key, "\(key) of \(subject) is implausible: \(value)") }
     }
 
-    /// Within what sums of many cannot overflow.
+    /// Checks that a value is so small that sums cannot overflow.
     private func check(
         _ value: Int64,
         _ array: String,

@@ -60,7 +60,7 @@ struct Authority: Sendable {
         return authority
     }
 
-    /// Signs a member's request, a file; copies the names in it (DNS, addresses). Returns the certificate.
+    /// Signs a member's request, a file, with the names in it (DNS, addresses), and returns the certificate.
     func issue(_ request: String, for subject: String, from now: Instant, until end: Instant) async throws -> String {
         let arguments = ["-keyfile", keyPath, "-cert", certificatePath, "-extensions", "member"]
         return try await sign(request, "issuing the certificate of \(subject)", arguments, from: now, until: end)

@@ -2,18 +2,18 @@
 public import Coordination
 public import Foundation
 
-/// A recording that was read: its header, and its steps as they are asked for.
+/// A recording: its header, and its steps, which are decoded on demand.
 public struct Recording: Sendable {
     public let header: RecordingHeader
-    /// Whether the last line has no end: the process was killed, or the disk was full, while it was written.
+    /// Whether the last line is incomplete: the process was killed or the disk was full while it was written.
     ///
-    /// Such a line is no part of the recording.
+    /// Such a line is not part of the recording.
     public let isTorn: Bool
     private let name: String
     private let bytes: Data
     private let firstStep: Data.Index
 
-    /// Reads a file's header.
+    /// Reads the header of a file.
     public init(_ bytes: Data, name: String) throws(FleetFileError) {
         guard let end = bytes.firstIndex(of: Self.newline) else {
             throw FleetFileError(
@@ -44,7 +44,7 @@ public struct Recording: Sendable {
         isTorn = bytes.last != Self.newline
     }
 
-    /// Hands over each step of a recording of this core, in order.
+    /// Passes each step of a recording of this core to `take`, in order.
     public func forEach<C: Core>(of core: C.Type, _ take: (RecordedStep<C>) -> Void) throws(FleetFileError) {
         var start = firstStep
         var number = 2
@@ -55,7 +55,7 @@ public struct Recording: Sendable {
         }
     }
 
-    /// What tells a recording from other files, whatever its version.
+    /// The fields that identify a recording of any version.
     private struct Signature: Decodable {
         var format: String
         var version: Int
