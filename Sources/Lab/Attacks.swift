@@ -110,13 +110,15 @@ public struct Attacker: Sendable {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         // A socket stays in the namespace in which it was made.
         let descriptor = try openSocket(AF_INET, type, 0)
-        guard descriptor >= 0 else { throw LabError.file(path: namespaceFile, reason: "no socket (\(Files.reason()))") }
+        guard descriptor >= 0 else {
+            throw LabError.file(path: namespaceFile, reason: "cannot open a socket in it (\(Files.reason()))")
+        }
         var peer = sockaddr_in()
         peer.sin_family = sa_family_t(AF_INET)
         peer.sin_port = port.bigEndian
         guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
             close(descriptor)
-            throw LabError.file(path: namespaceFile, reason: "'\(address)' is no IPv4 address")
+            throw LabError.file(path: namespaceFile, reason: "'\(address)' is not an IPv4 address")
         }
         let failed = withUnsafePointer(to: peer) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {

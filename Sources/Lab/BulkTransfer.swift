@@ -14,10 +14,10 @@ public enum BulkTransfer {
     public static func receive(on address: String, port: UInt16, announce: () -> Void) throws {
         let listener = try open(address, port) { bind($0, $1, $2) }
         defer { close(listener) }
-        guard listen(listener, 1) == 0 else { throw failure("listening on", address, port) }
+        guard listen(listener, 1) == 0 else { throw failure("listen on", address, port) }
         announce()
         let connection = accept(listener, nil, nil)
-        guard connection >= 0 else { throw failure("accepting on", address, port) }
+        guard connection >= 0 else { throw failure("accept on", address, port) }
         defer { close(connection) }
         withUnsafeTemporaryAllocation(byteCount: chunk, alignment: 16) { buffer in
             while recv(connection, buffer.baseAddress, buffer.count, 0) > 0 {}
@@ -35,13 +35,13 @@ public enum BulkTransfer {
         var left = bytes
         while left > 0 {
             let sent = Glibc.send(connection, zeros, min(left, chunk), Int32(MSG_NOSIGNAL))
-            guard sent > 0 else { throw failure("sending to", address, port) }
+            guard sent > 0 else { throw failure("send to", address, port) }
             left -= sent
         }
         shutdown(connection, Int32(SHUT_WR))
         var end: UInt8 = 0
         // Returns when the other end closes, after its last byte.
-        guard recv(connection, &end, 1, 0) == 0 else { throw failure("the end of sending to", address, port) }
+        guard recv(connection, &end, 1, 0) == 0 else { throw failure("confirm the transfer to", address, port) }
         return (ContinuousClock.now - begin) / .seconds(1)
     }
 
@@ -51,7 +51,7 @@ public enum BulkTransfer {
         _ attach: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw failure("a socket for", address, port) }
+        guard descriptor >= 0 else { throw failure("open a socket for", address, port) }
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         var peer = sockaddr_in()
@@ -59,7 +59,7 @@ public enum BulkTransfer {
         peer.sin_port = port.bigEndian
         guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
             close(descriptor)
-            throw LabError.transfer("'\(address)' is no IPv4 address")
+            throw LabError.transfer("'\(address)' is not an IPv4 address")
         }
         let failed = withUnsafePointer(to: peer) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -67,7 +67,7 @@ public enum BulkTransfer {
             }
         }
         guard failed == 0 else {
-            let error = failure("reaching", address, port)
+            let error = failure("connect to", address, port)
             close(descriptor)
             throw error
         }
@@ -75,7 +75,7 @@ public enum BulkTransfer {
     }
 
     private static func failure(_ what: String, _ address: String, _ port: UInt16) -> LabError {
-        .transfer("\(what) \(address), port \(port): \(Files.reason())")
+        .transfer("cannot \(what) \(address), port \(port): \(Files.reason())")
     }
 }
 
@@ -123,7 +123,7 @@ extension HostLab {
         let sender = Command(programs.lab, words + ["--bytes", "\(bytes)"], timeLimit: Self.bulkLimit)
         let output = try await source.run(sender)
         guard let seconds = Double(output.filter { !$0.isWhitespace }), seconds > 0 else {
-            throw LabError.transfer("the sender on \(source.name) said '\(output)' where it says seconds")
+            throw LabError.transfer("the sender on \(source.name) printed '\(output)' instead of seconds")
         }
         return Double(bytes) / seconds
     }
@@ -181,7 +181,7 @@ extension HostLab {
             let words = ["-c", script, "bulk", "\(bytes)", file]
             let said = try await host.run(Command("bash", words, timeLimit: Self.bulkLimit))
             guard host.name == source.name || said.filter({ !$0.isWhitespace }) == "\(bytes)" else {
-                throw LabError.transfer("\(target.name) read '\(said)' of \(bytes) bytes back from the storage")
+                throw LabError.transfer("\(target.name) read '\(said)' instead of \(bytes) bytes from the storage")
             }
         }
         return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))

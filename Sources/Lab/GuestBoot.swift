@@ -56,7 +56,7 @@ struct GuestBoot: Sendable {
         try await updateLists()
         guard let name = await offeredKernel() else {
             throw LabError.notPossibleHere([
-                "a kernel for the guests: apt knows no linux-image-cloud-amd64; is Debian's archive among its sources?"
+                "a kernel for the guests: apt does not find linux-image-cloud-amd64; add Debian's archive to its sources"
             ])
         }
         return name

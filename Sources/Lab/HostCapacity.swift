@@ -48,6 +48,6 @@ public struct HostCapacity: Sendable, Codable, Equatable {
         for line in text.split(separator: "\n") where line.hasPrefix("usage_usec ") {
             if let microseconds = Double(line.dropFirst("usage_usec ".count)) { return microseconds / 1e6 }
         }
-        throw LabError.file(path: cpuUsageFile, reason: "has no CPU usage in it")
+        throw LabError.file(path: cpuUsageFile, reason: "contains no CPU usage")
     }
 }

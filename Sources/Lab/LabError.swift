@@ -27,20 +27,20 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notPossibleHere(let missing):
-            "a lab is not possible on this machine:\n" + missing.map { "  - \($0)" }.joined(separator: "\n")
-        case .badPlan(let problems): "the lab's plan cannot be carried out: \(problems.joined(separator: "; "))"
+            "this machine cannot run a lab. Missing:\n" + missing.map { "  - \($0)" }.joined(separator: "\n")
+        case .badPlan(let problems): "invalid lab plan: \(problems.joined(separator: "; "))"
         case .alreadyUp(let owner, let folder):
-            "a lab is already there (\(owner), \(folder)); 'evenkeel lab down' removes it"
-        case .notUp(let folder): "no lab is up (there is no \(folder)); 'evenkeel lab up' makes one"
+            "a lab is already running (\(owner), \(folder)). To take it down: evenkeel-lab down"
+        case .notUp(let folder): "no lab is running (no folder \(folder)). To start one: evenkeel-lab up"
         case .noSuchHost(let name): "the lab has no host \(name)"
         case .noSuchGuest(let name): "the lab has no guest \(name)"
         case .timedOut(let what, let limit, let log):
-            "\(what) did not come up within \(limit)\(log.isEmpty ? "" : "; the end of its log:\n\(log)")"
+            "timed out after \(limit) waiting for \(what)\(log.isEmpty ? "" : ". End of its log:\n\(log)")"
         case .file(let path, let reason): "\(path): \(reason)"
-        case .wire(let interface, let reason): "the wire at \(interface): \(reason)"
-        case .move(let guest, let reason): "the move of \(guest): \(reason)"
-        case .transfer(let reason): "a bulk transfer failed: \(reason)"
-        case .left(let what): "the lab was taken down, but this is left: \(what.joined(separator: "; "))"
+        case .wire(let interface, let reason): "wire at \(interface): \(reason)"
+        case .move(let guest, let reason): "move of \(guest): \(reason)"
+        case .transfer(let reason): "bulk transfer failed: \(reason)"
+        case .left(let what): "the lab is down, but these remain: \(what.joined(separator: "; "))"
         }
     }
 }

@@ -95,7 +95,7 @@ public struct LabHost: Sendable {
     /// Starts the host's ssh server, which lets in the lab's other hosts by their keys.
     public func startSSH() async throws {
         guard let program = Requirements.path(of: "sshd") else {
-            throw LabError.notPossibleHere(["sshd: no such program; it was there a moment ago"])
+            throw LabError.notPossibleHere(["sshd: the program has disappeared"])
         }
         try await daemon.start([files.enter, program, "-D", "-e"], log: logPath(of: "sshd"))
         try await waitUntil("sshd on \(name)", within: .seconds(15), log: logPath(of: "sshd")) {

@@ -29,13 +29,13 @@ public struct LabPlan: Sendable, Codable, Equatable {
             problems.append("host number \(host.number) is not between 1 and 99")
         }
         for host in hosts where !(1...100_000).contains(host.linkMegabits ?? 1) {
-            problems.append("the link of \(host.name) is to carry \(host.linkMegabits ?? 0) Mbit/s")
+            problems.append("the link rate of \(host.name) is \(host.linkMegabits ?? 0) Mbit/s")
         }
         for guest in guests where !(1...99).contains(guest.number) {
             problems.append("guest number \(guest.number) is not between 1 and 99")
         }
         for guest in guests where !hosts.contains(where: { $0.name == guest.host }) {
-            problems.append("\(guest.name) is to start on \(guest.host), which is not planned")
+            problems.append("\(guest.name) starts on \(guest.host), which is not in the plan")
         }
         return problems
     }

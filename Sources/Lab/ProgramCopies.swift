@@ -14,7 +14,7 @@ enum ProgramCopies {
             try Files.makeFolder(site.programFolder)
             for name in names {
                 guard let path = Requirements.path(of: name) else {
-                    throw LabError.notPossibleHere(["\(name): no such program; it was there a moment ago"])
+                    throw LabError.notPossibleHere(["\(name): the program has disappeared"])
                 }
                 try Files.copy(path, to: "\(site.programFolder)/\(name)", mode: 0o755)
             }

@@ -27,7 +27,7 @@ enum Requirements {
     ///
     /// Empty when a lab is possible.
     static func missing() async -> [String] {
-        guard geteuid() == 0 else { return ["root: the lab makes namespaces, cgroups and mounts (use sudo)"] }
+        guard geteuid() == 0 else { return ["root: the lab needs namespaces, cgroups and mounts (use sudo)"] }
         var missing: [String] = []
         do {
             _ = try CgroupLayout.ofThisMachine()

@@ -7,13 +7,13 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Promise: String, Sendable, CaseIterable {
         /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
         case runsOnce = "each VM runs on exactly one host"
-        case carriedOutOnce = "no order is carried out twice"
-        case limits = "limits hold"
-        case noReturn = "no VM moves back within its window"
-        case ends = "everything asked for ends in a report"
-        case gates = "no gate stays open after its order ended"
-        case closed = "nothing moves over a channel that its source has seen leak, until that is cleared"
-        case settles = "the fleet settles after faults, and stays"
+        case carriedOutOnce = "each order is carried out at most once"
+        case limits = "the limits of moves and memory hold"
+        case noReturn = "no VM moves back within the no-return window"
+        case ends = "every order ends in a report"
+        case gates = "no gate stays open after the end of its order"
+        case closed = "no move uses a channel with a known leak that has not been cleared"
+        case settles = "the fleet settles after faults and stays settled"
     }
     public var promise: Promise
     /// Milliseconds since the beginning of the run.
@@ -21,7 +21,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public var detail: String
 
     public var description: String {
-        "broken after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
+        "invariant violated after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
     }
 }
 
@@ -122,14 +122,14 @@ struct Invariants {
             abnormal[vm] = 0
         }
         if count > 1, byAgent || !excused.contains(vm) {
-            broken(.runsOnce, "\(name) began to run on \(host) while it ran elsewhere", at: at)
+            broken(.runsOnce, "\(name) started on \(host) while it ran on another host", at: at)
         }
     }
 
     /// An agent has removed the image of a VM.
     mutating func imageRemoved(of vm: Int, name: String, at: Int64) {
         guard (runners[vm] ?? 0) == 0 else { return }
-        broken(.runsOnce, "the image of \(name) was removed, and it runs nowhere", at: at)
+        broken(.runsOnce, "the image of \(name) was removed while the VM ran on no host", at: at)
     }
 
     func isAbnormal(_ vm: Int) -> Bool { (runners[vm] ?? 1) != 1 }
@@ -140,7 +140,7 @@ struct Invariants {
         for vm in abnormal.keys.sorted() {
             abnormal[vm, default: 0] += 1
             guard abnormal[vm, default: 0] > patience else { continue }
-            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, for \(patience) s now", at: at)
+            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, and has for \(patience) s", at: at)
         }
     }
 
@@ -151,7 +151,11 @@ struct Invariants {
         lastOrderAt = at
         lastOrder = order
         if expects, at > settleBy {
-            broken(.settles, "order \(order.id) still moves \(order.vmName): \(order.reason)", at: at)
+            broken(
+                .settles,
+                "order \(order.id) moves \(order.vmName) after the time to settle: \(order.reason)",
+                at: at
+            )
         }
     }
 
@@ -164,28 +168,36 @@ struct Invariants {
         at: Int64
     ) {
         if !begun.insert(order.id).inserted {
-            broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) is begun again", at: at)
+            broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
         }
         let pair = HostPair(order.source, order.target)
         // What the other host has seen may be on its way yet.
         if let leak = closures.values.first(where: {
             $0.path.source == order.source && HostPair($0.path) == pair && $0.channel == order.channel
         }) {
-            broken(.closed, "order \(order.id) (\(order.vmName)) begins; order \(leak.order) leaked before", at: at)
+            broken(
+                .closed,
+                "order \(order.id) (\(order.vmName)) was started after the leak of order \(leak.order)",
+                at: at
+            )
         }
         if running.count >= policy.movesInAll {
-            broken(.limits, "order \(order.id) begins while \(running.count) moves run", at: at)
+            broken(.limits, "order \(order.id) was started while \(running.count) moves were running", at: at)
         }
         for host in [source, target] {
             let count = running.count { $0.source == host || $0.target == host }
             if count >= policy.movesPerHost {
-                broken(.limits, "order \(order.id) begins while \(hosts[host]) takes part in \(count) moves", at: at)
+                broken(
+                    .limits,
+                    "order \(order.id) was started while \(hosts[host]) took part in \(count) moves",
+                    at: at
+                )
             }
         }
         let slack = [.controller, .host(source), .host(target)].reduce(2000) { $0 + skew[$1, default: 0] }
         if let since = left[vm]?[target], at - since < policy.noReturn.wholeMilliseconds - slack {
             let time = Duration.milliseconds(at - since).inSecondsText
-            broken(.noReturn, "\(order.vmName) goes back to \(hosts[target]), which it left \(time) ago", at: at)
+            broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
     }
 
@@ -193,7 +205,7 @@ struct Invariants {
 
     mutating func arrived(on host: Int, uses bytes: UInt64, at: Int64) {
         guard bytes > memory[host] else { return }
-        broken(.limits, "\(hosts[host]) has given away \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
+        broken(.limits, "\(hosts[host]) has allocated \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
     }
 
     /// Returns the leak that a person has to look into, if the report tells of one.
@@ -235,7 +247,7 @@ struct Invariants {
     mutating func checkTheEnd(at: Int64) {
         let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()
         if let first = open.first, let order = asked[first] {
-            broken(.ends, "order \(first) (\(order.vmName), \(order.source) to \(order.target)) has no end", at: at)
+            broken(.ends, "order \(first) (\(order.vmName), \(order.source) to \(order.target)) has not ended", at: at)
         }
         // Without faults the run may end in the middle of a VM's downtime.
         if expects, let vm = abnormal.keys.sorted().first {

@@ -47,7 +47,7 @@ extension HostLab {
         var problems = console.errors
         if let memory = last?.memoryProblem { problems.append("mem=\(memory)") }
         if let sectors = last?.diskProblem { problems.append("disk=\(sectors)") }
-        problems += disk.problems.map { "its disk's image: \($0)" }
+        problems += disk.problems.map { "disk image: \($0)" }
         return GuestState(
             runsOn: places.running,
             active: places.active,

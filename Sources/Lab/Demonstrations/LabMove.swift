@@ -54,7 +54,7 @@ extension HostLab {
             guard ContinuousClock.now < deadline else {
                 let names = missing.map(\.rawValue).joined(separator: ", ")
                 throw LabError.timedOut(
-                    what: "the way over \(names) between \(first) and \(second)",
+                    what: "channel \(names) between \(first) and \(second)",
                     after: limit,
                     log: ""
                 )
@@ -81,7 +81,7 @@ extension HostLab {
         within limit: Duration = .seconds(240)
     ) async throws -> LabMove {
         guard let source = try await runsOn(guest).first, source != target else {
-            throw LabError.move(guest: guest.name, reason: "it runs on no host but \(target)")
+            throw LabError.move(guest: guest.name, reason: "the guest runs on no host other than \(target)")
         }
         // Of whatever host: a move does not change it, and the first sample after one may not be there yet.
         let seen = try await records(LoadSample.self).reversed().lazy
@@ -99,7 +99,7 @@ extension HostLab {
             issuedAt: now,
             expires: now + .seconds(60),
             issuer: .operator,
-            reason: "a demonstration"
+            reason: "lab demonstration"
         )
         let ledger = try ledger(as: .operator)
         var cursor = try await end(of: OrderReport.self, in: ledger)
@@ -108,8 +108,8 @@ extension HostLab {
         let deadline = ContinuousClock.now + limit
         while reports.last?.step.isFinal != true {
             guard ContinuousClock.now < deadline else {
-                let last = reports.last.map { "the last word is \($0.step)" } ?? "no agent took it up"
-                throw LabError.move(guest: guest.name, reason: "not ended within \(limit); \(last)")
+                let last = reports.last.map { "the last report is \($0.step)" } ?? "no agent reported on the order"
+                throw LabError.move(guest: guest.name, reason: "not ended within \(limit): \(last)")
             }
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body).filter { $0.order == order.id }

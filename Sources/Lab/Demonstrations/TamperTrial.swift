@@ -54,7 +54,7 @@ extension HostLab {
         seed: UInt64
     ) async throws -> TamperTrial {
         guard let source = try await runsOn(guest).first else {
-            throw LabError.move(guest: guest.name, reason: "it runs nowhere")
+            throw LabError.move(guest: guest.name, reason: "the guest runs on no host")
         }
         // In the clear one flipped bit is enough; noise would only bring down what carries the attack.
         let tampering = Tampering(

@@ -48,7 +48,7 @@ public struct WireProcess: Sendable {
         while true {
             let ready = poll(&descriptors, 2, 100)
             guard ready >= 0 || errno == EINTR else {
-                throw LabError.wire(interface: port, reason: "waiting failed (\(Files.reason()))")
+                throw LabError.wire(interface: port, reason: "cannot wait for frames (\(Files.reason()))")
             }
             Self.forward(from: inner, to: outer, buffer, &tamperer)
             Self.forward(from: outer, to: inner, buffer, &tamperer)

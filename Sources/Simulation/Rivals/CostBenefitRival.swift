@@ -18,7 +18,7 @@ public import Fleet
 /// are the 64 busiest.
 public struct CostBenefitRival: Rival {
     public let name = "cost-benefit"
-    public let summary = "best move while it is worth its cost, migration threshold 3 (in the manner of vSphere DRS)"
+    public let summary = "best move while it is worth its cost, migration threshold 3 (modelled on vSphere DRS)"
     public let usualInterval: Duration? = .seconds(300)
     private let migrationThreshold: Double
 

@@ -43,7 +43,7 @@ public enum Rivals {
 /// Leaves every VM where it is: what no balancing costs.
 public struct NothingRival: Rival {
     public let name = "nothing"
-    public let summary = "no moves at all"
+    public let summary = "no moves"
     public let usualInterval: Duration? = nil
     public init() {}
     public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] { [] }

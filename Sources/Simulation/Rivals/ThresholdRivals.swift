@@ -42,7 +42,7 @@ private struct Load {
 /// target heavy. The two thresholds are set as this project sets its own.
 public struct ThresholdRival: Rival {
     public let name = "threshold"
-    public let summary = "heavy hosts give one VM each to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
+    public let summary = "each heavy host gives one VM to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
     public let usualInterval: Duration? = nil
     private let upper: Double
     private let lower: Double

@@ -54,7 +54,7 @@ public struct Trace: Sendable, Equatable {
             let word = trimmed(line)
             guard !word.isEmpty else { continue }
             guard let percent = Double(word), percent >= 0, percent <= 100 else {
-                let reason = "a CPU percentage from 0 to 100 is wanted, not '\(word.prefix(40))'"
+                let reason = "a CPU percentage must be 0 to 100, not '\(word.prefix(40))'"
                 throw TraceError(file: name, line: number + 1, reason: reason)
             }
             demand.append(Float(percent / 100))
@@ -81,7 +81,7 @@ public struct Trace: Sendable, Equatable {
                 }
                 guard index < fields.count, let value = Double(fields[index]), value >= 0, value < 1e15 else {
                     let word = index < fields.count ? String(fields[index].prefix(40)) : ""
-                    let reason = "a number is wanted for '\(column)', not '\(word)'"
+                    let reason = "the value of '\(column)' must be a number, not '\(word)'"
                     throw TraceError(file: name, line: number + 1, reason: reason)
                 }
                 return value
@@ -93,7 +93,7 @@ public struct Trace: Sendable, Equatable {
             let share = provisioned > 0 ? min(1, used / provisioned) : 0
             rows.append((try value("timestamp [ms]"), share))
         }
-        guard !rows.isEmpty else { throw TraceError(file: name, reason: "there is no value below the header") }
+        guard !rows.isEmpty else { throw TraceError(file: name, reason: "the file has no values after the header") }
         return Trace(
             name: name,
             demand: evenly(rows),

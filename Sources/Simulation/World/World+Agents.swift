@@ -78,7 +78,7 @@ extension World {
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
         case .announce(let announcement):
-            note("\(hostNames[host]) says: \(announcement.text)")
+            note("agent of \(hostNames[host]): \(announcement.text)")
             for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
         }
     }
@@ -131,14 +131,14 @@ extension World {
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
         guard needs.architecture == hosts[host].spec.compatibility else {
-            return failure(.cpu, "\(needs.architecture) is wanted, this is \(hosts[host].spec.compatibility)")
+            return failure(.cpu, "the VM needs \(needs.architecture), this host is \(hosts[host].spec.compatibility)")
         }
         let used = hosts[host].memoryInUse(memory) + promisedBytes
         guard used <= hosts[host].spec.memoryBytes, hosts[host].spec.memoryBytes - used >= needs.memoryBytes else {
-            return failure(.memory, "\(needs.memoryBytes) bytes are wanted, \(used) are used or promised")
+            return failure(.memory, "the VM needs \(needs.memoryBytes) bytes, \(used) are used or reserved")
         }
         if let vm = vmNumbers[needs.id], hosts[host].copy(of: vm) != nil {
-            return failure(.uuid, "a VM with this uuid is here")
+            return failure(.uuid, "a VM with this UUID already exists here")
         }
         return []
     }
@@ -193,8 +193,8 @@ extension World {
             case (.pause, .running):
                 set(vm, on: host, .paused)
                 result = .done
-            case (.pause, _): result = .notSo("it is changing hosts")
-            case (_, let state): result = .refused("it is \(state.map { "\($0)" } ?? "not here")")
+            case (.pause, _): result = .notSo("the VM is migrating")
+            case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
             }
         }
         note("\(hostNames[host]): \(remedy) \(order.vmName): \(result)")

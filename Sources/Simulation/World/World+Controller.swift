@@ -84,7 +84,7 @@ extension World {
 /// Moves some VM to the host that has the fewest, whether that helps or not.
 private struct ToAndFro: Rival {
     let name = "to-and-fro"
-    let summary = "moves VMs for ever"
+    let summary = "moves VMs forever"
     let usualInterval: Duration? = nil
     func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
         let movable = fleet.vms.indices.filter { fleet.vms[$0].mayMove && fleet.hosts[fleet.vms[$0].host].isUsable }

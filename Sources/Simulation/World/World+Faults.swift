@@ -99,7 +99,7 @@ extension World {
             if migration.source == host {
                 loseSource(of: number)
             } else if migration.target == host, migration.phase == .prepare || migration.phase == .memory {
-                abort(number, "the target's libvirt is gone")
+                abort(number, "libvirt on the target is down")
             }
         }
     }
@@ -109,10 +109,10 @@ extension World {
         guard let migration = migrations[number] else { return }
         if migration.phase == .confirm {
             migrations[number] = nil
-            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost")), .unknown)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "lost the connection to libvirt")), .unknown)
             end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
         } else {
-            abort(number, "the source's libvirt is gone")
+            abort(number, "libvirt on the source is down")
         }
     }
 
@@ -140,7 +140,7 @@ extension World {
         // One that has handed over is confirmed by its source: the VM is the target's, and comes back with it.
         for number in migrations.keys.sorted()
         where migrations[number]?.target == host && migrations[number]?.phase != .confirm {
-            abort(number, "the target is gone")
+            abort(number, "the target is down")
         }
         for copy in hosts[host].copies {
             if copy.isIncoming {
@@ -240,7 +240,7 @@ extension World {
     /// Somebody is called to look after a VM.
     func call(_ vm: Int) {
         guard callsOut.insert(vm).inserted else { return }
-        note("a person is called to \(name(vm))")
+        note("\(name(vm)): operator alerted")
         queue.put(.person(vm: vm), at: now + 60_000)
     }
 
@@ -250,13 +250,13 @@ extension World {
             queue.put(.clear(closure), at: now + 5000)
             return
         }
-        note("a person clears \(closure.channel.rawValue) between \(HostPair(closure.path)): \(closure.order) leaked")
+        note("operator clears \(closure.channel.rawValue) between \(HostPair(closure.path)): \(closure.order) leaked")
         let record = OrderRecord.clear(
             path: closure.path,
             channel: closure.channel,
             orders: [closure.order],
             at: clock(.operator),
-            reason: "looked into"
+            reason: "investigated"
         )
         publish(SimulatedLedger.Record(at: now, writer: .operator, entry: .order(record)))
         invariants.cleared(closure)
@@ -274,7 +274,7 @@ extension World {
         let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
         let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
         guard let chosen = running.first ?? places.first else { return }
-        note("a person has \(name(vm)) run on \(hostNames[chosen])")
+        note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
         removeImages(of: vm)

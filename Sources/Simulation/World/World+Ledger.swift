@@ -22,7 +22,7 @@ extension World {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
         let record = SimulatedLedger.Record(at: now, writer: node, entry: entry)
         if isLost(entry) {
-            note("a record is lost")
+            note("ledger: a record is lost")
             return .written
         }
         publish(record)

@@ -45,7 +45,7 @@ extension World {
 
     private func destroy(_ vm: Int) {
         for number in migrations.values.filter({ $0.vm == vm }).map(\.number).sorted() {
-            abort(number, "it was shut off")
+            abort(number, "the VM was shut down")
         }
         for host in hosts.indices where hosts[host].copy(of: vm) != nil { set(vm, on: host, nil) }
         invariants.forget(vm)
@@ -105,7 +105,7 @@ extension World {
         if state.libvirtIsUp {
             sample.vms = vmSamples(state, base: base, seconds: seconds)
         } else {
-            sample.failures = [SourceFailure(source: "libvirt", reason: "it does not answer")]
+            sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }
         sample.sightings = sightings(by: host)
         if state.isLying {

@@ -19,7 +19,7 @@ extension World {
         }
         guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target], hosts[host].libvirtIsUp,
             hosts[host].copy(of: vm)?.state == .running
-        else { return refuse("libvirt cannot begin it") }
+        else { return refuse("libvirt cannot start the migration") }
         guard canTalk(.host(host), .host(target)) else {
             let failure = OrderFailure(.escort, .other("no protected path"), .at(hostNames[host]))
             end(order.id, on: host, life: life, .failure(failure))
@@ -87,10 +87,12 @@ extension World {
         if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
             || !hosts[migration.target].isUp
         {
-            return "the target's libvirt is gone"
+            return "libvirt on the target is down"
         }
-        guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is gone" }
-        if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds { return "it took too long" }
+        guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is down" }
+        if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds {
+            return "the migration reached its time limit"
+        }
         return migration.isCancelled ? Self.cancelled : nil
     }
 
@@ -98,9 +100,9 @@ extension World {
         guard let migration = migrations[number] else { return }
         let target = hosts[migration.target]
         guard isGateOpen(for: migration.order, on: migration.target) else {
-            return abort(number, "the target's gate is shut")
+            return abort(number, "the target's gate is closed")
         }
-        guard target.copy(of: migration.vm) == nil else { return abort(number, "the target has the VM") }
+        guard target.copy(of: migration.vm) == nil else { return abort(number, "the target already has the VM") }
         guard target.spec.compatibility == hosts[migration.source].spec.compatibility else {
             return abort(number, "the target's CPU cannot run it")
         }
@@ -300,7 +302,7 @@ extension World {
     func abort(_ number: Int, _ reason: String) {
         endTransfer(number)
         guard let migration = migrations.removeValue(forKey: number) else { return }
-        note("migration of \(name(migration.vm)) from \(hostNames[migration.source]) ends: \(reason)")
+        note("\(name(migration.vm)): migration from \(hostNames[migration.source]) ended: \(reason)")
         measures.failed()
         queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
         let sourceLives =
@@ -316,7 +318,11 @@ extension World {
                 .at(hostNames[migration.source])
             )
         } else {
-            failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost: \(reason)")), .unknown)
+            failure = OrderFailure(
+                .inDoubt,
+                .move(.hypervisor(detail: "lost the connection to libvirt: \(reason)")),
+                .unknown
+            )
         }
         end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
     }

@@ -69,7 +69,7 @@ extension World {
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: copyingTime(vm)) { [self] _ in
                 guard sealed.keys[host]?.contains(order.id) == true, sealed.files.contains(order.id) else {
-                    return .unsealed(order.id, .failure(failure(.migration, "it cannot be opened")))
+                    return .unsealed(order.id, .failure(failure(.migration, "the image cannot be decrypted")))
                 }
                 sealed.opened[host, default: []].insert(order.id)
                 return .unsealed(order.id, .success("digest"))
@@ -95,7 +95,7 @@ extension World {
         case .restore(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             guard sealed.opened[host]?.remove(order.id) != nil else {
-                let result = failure(.migration, "its image does not lie open here")
+                let result = failure(.migration, "the image is not decrypted on this host")
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
             later(copyingTime(vm)) { $0.restore(vm, order, on: host, life: life) }
@@ -111,7 +111,7 @@ extension World {
             queue.put(.agent(host: host, life: life) { _ in .sealed(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp, hosts[host].libvirtIsUp, hosts[host].copy(of: vm)?.state == .running else {
-            return tell(.failure(failure(.inDoubt, "libvirt is gone")))
+            return tell(.failure(failure(.inDoubt, "libvirt is down")))
         }
         if case .migrationFails? = fault {
             return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
@@ -143,13 +143,13 @@ extension World {
         guard hosts[host].isUp else { return }
         let here = hosts[host].copy(of: vm)?.state
         guard hosts[host].libvirtIsUp, here == (isBack ? .inactive : nil), !isBack || hasImage(of: order, on: host)
-        else { return tell(.failure(failure(.migration, "it cannot be restored"))) }
+        else { return tell(.failure(failure(.migration, "the VM cannot be restored"))) }
         if case .migrationFails? = fault { return tell(.failure(failure(.migration, "qemu failed to restore"))) }
         guard agents[host].core != nil, agents[host].life == life else {
             return set(vm, on: host, .pausedByMigration)
         }
         guard sealed.journal.insert(notes(.started, order, on: host)).inserted else {
-            return tell(.failure(failure(.inDoubt, "it was let run before")))
+            return tell(.failure(failure(.inDoubt, "the VM was started before")))
         }
         set(vm, on: host, .running, byAgent: true)
         sealed.images[host]?.remove(order.id)
@@ -182,10 +182,10 @@ extension World {
             answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .inactive, .absent:
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
-                return doubt("there is no image that it could run from")
+                return doubt("there is no image to restore the VM from")
             }
             queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + copyingTime(vm))
-        case let other: doubt("it is \(other)")
+        case let other: doubt("the VM is \(other)")
         }
     }
 
