@@ -2,7 +2,7 @@
 internal import Coordination
 internal import Fleet
 
-/// A promise that was broken.
+/// A violation of an invariant.
 public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Promise: String, Sendable, CaseIterable {
         /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
@@ -25,7 +25,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What must hold whatever goes wrong; checked at each event that could break it.
+/// The invariants, which hold under all faults; checked at each event that could violate one.
 struct Invariants {
     private(set) var violation: Violation?
     /// Every order that was written to the ledger.
@@ -37,15 +37,15 @@ struct Invariants {
     private var begun: Set<OrderID> = []
     /// The time at which a VM last left a host.
     private var left: [Int: [Int: Int64]] = [:]
-    /// On how many hosts each VM executes.
+    /// Number of hosts on which each VM executes.
     var runners: [Int: Int] = [:]
-    /// VMs of which libvirt itself started a second copy.
+    /// VMs that libvirt itself started a second time.
     private var excused: Set<Int> = []
-    /// How long VMs have not run exactly once while nothing kept the fleet from putting it right, in seconds.
+    /// How long VMs have not run exactly once while no fault prevented the repair, in seconds.
     private var abnormal: [Int: Int] = [:]
 
     private var clearedOrders: Set<OrderID> = []
-    /// Leaks that were reported and nobody has cleared.
+    /// Reported leaks that have not been cleared.
     private var closures: [OrderID: ClosedChannels.Closure] = [:]
     /// For how long a gate has been open after its order's end while its host could have closed it, in milliseconds.
     private var openGates: [OrderID: Int64] = [:]
@@ -54,20 +54,20 @@ struct Invariants {
     private let memory: [UInt64]
     private let hosts: [HostName]
     private let patience: Int
-    /// By how much clocks were wrong in all, of each.
+    /// The total clock error of each party.
     private let skew: [Fault.Party: Int64]
     private let faultsEndAt: Int64
     private let settleBy: Int64
     private let quiet: Int64
     private let expects: Bool
-    /// A rival is measured, not judged.
+    /// A baseline is measured, but its invariants are not checked.
     private let isJudged: Bool
 
     init(_ settings: SimulationSettings) {
         policy = settings.policy
         memory = settings.hosts.map(\.memoryBytes)
         hosts = settings.hosts.map(\.name)
-        // What is in doubt calls a person after `doubt`, who comes within a minute.
+        // A VM in doubt alerts an operator after `doubt`, who acts within a minute.
         patience = Int(settings.limits.doubt.inSeconds) + 180
         isJudged = settings.rival == nil
         expects = !settings.faults.isEmpty
@@ -89,10 +89,10 @@ struct Invariants {
     /// CPU than they had, the longest took 5.5 times the window in which no VM returns.
     static func settlingTime(_ policy: Policy) -> Duration { policy.noReturn * 8 }
 
-    /// A fleet that gives no order for as long has settled.
+    /// A fleet without orders for this long has settled.
     static func quiet(_ policy: Policy) -> Duration { policy.noReturn * 2 + policy.longWindow }
 
-    /// Whether nothing has been ordered for so long that nothing will be.
+    /// Returns whether there have been no orders for so long that none will follow.
     func isSettled(at now: Int64) -> Bool {
         expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
     }
@@ -171,7 +171,7 @@ struct Invariants {
             broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
         }
         let pair = HostPair(order.source, order.target)
-        // What the other host has seen may be on its way yet.
+        // The other host's observation may still be in transit.
         if let leak = closures.values.first(where: {
             $0.path.source == order.source && HostPair($0.path) == pair && $0.channel == order.channel
         }) {
@@ -208,7 +208,7 @@ struct Invariants {
         broken(.limits, "\(hosts[host]) has allocated \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
     }
 
-    /// Returns the leak that a person has to look into, if the report tells of one.
+    /// Returns the leak that an operator has to investigate, if the report contains one.
     mutating func reported(_ report: OrderReport, at: Int64) -> ClosedChannels.Closure? {
         guard report.step.isFinal, let order = asked[report.order] else { return nil }
         guard report.host == order.source || report.host == order.target else { return nil }
@@ -231,7 +231,7 @@ struct Invariants {
 
     // MARK: gates
 
-    /// Counts how long a gate stands open although its order has ended and its host can read that.
+    /// Counts how long a gate is open although its order has ended and its host can read that.
     mutating func gateIsOpen(_ order: OrderID, on host: Int, milliseconds: Int64, at: Int64) {
         guard ended.contains(order) else { return }
         // A clock that is wrong by as much as an order is remembered makes its host forget it: the gate closes by itself.
@@ -255,7 +255,7 @@ struct Invariants {
         }
     }
 
-    /// How long after the last fault the last order was given, in seconds; 0 where none was.
+    /// Time between the last fault and the last order, in seconds; 0 if there was none.
     var settledAfter: Double { max(0, Double((lastOrderAt ?? faultsEndAt) - faultsEndAt) / 1000) }
     var orders: Int { asked.count }
     var begunOrders: Int { begun.count }

@@ -31,7 +31,7 @@ extension World {
         }
     }
 
-    /// Gives an event to an agent's core and carries out what it asks for.
+    /// Passes an event to an agent's core and carries out the effects it returns.
     func feed(_ host: Int, _ event: AgentCore.Event.Kind) {
         let instant = clock(.agent(host))
         // In place: a copy of the core would be a copy of its orders.
@@ -46,7 +46,7 @@ extension World {
         answer(host, after: milliseconds) { _ in event }
     }
 
-    /// With an event that says how things stand when it is delivered.
+    /// Answers with an event that reflects the state at its delivery.
     func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event.Kind) {
         queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
     }
@@ -83,7 +83,7 @@ extension World {
         }
     }
 
-    // MARK: what the hypervisor is asked
+    // MARK: requests to the hypervisor
 
     func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
         queue.put(

@@ -2,13 +2,13 @@
 internal import Coordination
 import Fleet
 
-/// What goes wrong, and how it is put right.
+/// Faults, and their repair.
 extension World {
     func canTalk(_ one: Fault.Party, _ other: Fault.Party) -> Bool {
         !cuts.contains { ($0.0 == one && $0.1 == other) || ($0.0 == other && $0.1 == one) }
     }
 
-    /// Whether a fault keeps a process from being started.
+    /// Returns whether a fault prevents the start of a process.
     func isDown(_ node: Node) -> Bool {
         activeFaults.values.contains { fault in
             switch (node, fault) {
@@ -89,7 +89,7 @@ extension World {
         held[.controller] = nil
     }
 
-    /// Guests run on; what the daemon had under way is over.
+    /// Stops libvirtd: guests continue, its running operations end.
     private func stopLibvirt(_ host: Int) {
         guard hosts[host].libvirtIsUp else { return }
         hosts[host].libvirtIsUp = false
@@ -104,7 +104,7 @@ extension World {
         }
     }
 
-    /// The source's daemon is gone: its agent's call fails, and nobody tells the target to take over.
+    /// The source's libvirtd has stopped: its agent's call fails, and the target is not asked to take over.
     private func loseSource(of number: Int) {
         guard let migration = migrations[number] else { return }
         if migration.phase == .confirm {
@@ -116,7 +116,7 @@ extension World {
         }
     }
 
-    /// A daemon that starts finds its VMs: outgoing migrations are cancelled, copies that never ran are ended.
+    /// Starts libvirtd, which finds its VMs: outgoing migrations are cancelled, copies that never ran are removed.
     private func startLibvirt(_ host: Int) {
         guard hosts[host].isUp, !hosts[host].libvirtIsUp, !isLibvirtDown(host) else { return }
         hosts[host].libvirtIsUp = true
@@ -137,7 +137,7 @@ extension World {
         guard hosts[host].isUp else { return }
         stopAgent(host)
         stopLibvirt(host)
-        // One that has handed over is confirmed by its source: the VM is the target's, and comes back with it.
+        // The source confirms a migration that has handed over: the VM belongs to the target and returns with it.
         for number in migrations.keys.sorted()
         where migrations[number]?.target == host && migrations[number]?.phase != .confirm {
             abort(number, "the target is down")
@@ -167,7 +167,7 @@ extension World {
         hosts[host].isUp = true
         note("\(hostNames[host]) is up again")
         startLibvirt(host)
-        // What libvirt starts at boot it starts without asking anybody.
+        // libvirt's autostart asks no other host.
         for copy in hosts[host].copies where copy.startsAtBoot {
             if (invariants.runners[copy.vm] ?? 0) > 0 { invariants.excuse(copy.vm) }
             set(copy.vm, on: host, .running)
@@ -177,7 +177,7 @@ extension World {
 
     // MARK: forgery
 
-    /// Orders and reports of somebody without the key of a controller, or with the key of a host they are not about.
+    /// Writes orders and reports without a controller's key, or with the key of an unrelated host.
     func forge(_ number: Int) {
         guard case .forgery(let host)? = activeFaults[number] else { return }
         queue.put(.forgery(number), at: now + 5000)
@@ -197,7 +197,7 @@ extension World {
             issuer: .controller,
             reason: "forged"
         )
-        // A host that leaked would like to be cleared.
+        // A host that leaked would benefit from a clearance.
         if let closure = invariants.anyClosure {
             let clear = OrderRecord.clear(
                 path: closure.path,
@@ -208,11 +208,11 @@ extension World {
             )
             publishForged(.order(clear), by: .agent(host), isGenuine: true)
         }
-        // One with no right key, one with a host's.
+        // One without a valid key, one with a host's key.
         publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
         publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
         guard let genuine = invariants.lastOrder else { return }
-        // A copy of a signed order is as genuine as the order: that it is carried out once is for the agents to see to.
+        // A copy of a signed order is as genuine as the order: the agents ensure that it is carried out only once.
         publishForged(.order(.migrate(order: genuine)), by: .controller, isGenuine: true)
         let done = OrderStep.done(
             outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
@@ -235,16 +235,16 @@ extension World {
         publish(SimulatedLedger.Record(at: now, writer: node, entry: entry, isGenuine: isGenuine))
     }
 
-    // MARK: people
+    // MARK: operators
 
-    /// Somebody is called to look after a VM.
+    /// Alerts an operator to check a VM.
     func call(_ vm: Int) {
         guard callsOut.insert(vm).inserted else { return }
         note("\(name(vm)): operator alerted")
         queue.put(.person(vm: vm), at: now + 60_000)
     }
 
-    /// Somebody has looked into a leak and clears it; with the ledger out it is tried again.
+    /// An operator has investigated a leak and clears it; retried while the ledger is unavailable.
     func clear(_ closure: ClosedChannels.Closure) {
         guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull) else {
             queue.put(.clear(closure), at: now + 5000)
@@ -262,8 +262,8 @@ extension World {
         invariants.cleared(closure)
     }
 
-    /// Makes the VM run once, as the messages say: what runs stays, of two the one that is not paused, and where none
-    /// runs, one is started.
+    /// Makes the VM run once, as the messages instruct: a running copy stays; of two, the one that is
+    /// not paused; if none runs, one is started.
     func bringPerson(to vm: Int) {
         let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
@@ -282,7 +282,7 @@ extension World {
 
     // MARK: watching
 
-    /// Counts how long VMs have been in a state that they should leave, as long as nothing keeps the fleet from it.
+    /// Counts how long VMs have been in a state that they should leave while no fault prevents it.
     func watch() {
         let isHealthy =
             activeFaults.isEmpty && hosts.allSatisfy { $0.isUp && $0.libvirtIsUp }

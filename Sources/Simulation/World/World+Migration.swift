@@ -2,10 +2,10 @@
 internal import Coordination
 import Fleet
 
-/// The two libvirts that carry out a migration, with everything that can go wrong in it.
+/// The two libvirts that carry out a migration, with all possible faults.
 ///
-/// prepare (the target gets an empty copy) → memory (sent again and again while the guest dirties it) → stop (what is
-/// left) → finish (the target's copy runs) → confirm (the source's copy goes).
+/// prepare (empty copy on the target) → memory (sent repeatedly while the guest dirties it) → stop (the rest) →
+/// finish (the target's copy runs) → confirm (the source's copy is removed).
 extension World {
     func beginMigration(_ order: MigrationOrder, from host: Int) {
         let life = agents[host].life
@@ -61,7 +61,7 @@ extension World {
         queue.put(.migration(number, turn: migrations[number]?.turn ?? 0), at: now + max(1, milliseconds))
     }
 
-    /// The next step of a migration.
+    /// Performs the next step of a migration.
     func proceed(_ number: Int, turn: Int) {
         guard let migration = migrations[number], migration.turn == turn else { return }
         switch migration.phase {
@@ -81,7 +81,7 @@ extension World {
 
     private static let cancelled = "cancelled"
 
-    /// Why a migration cannot go on.
+    /// Returns why a migration cannot continue.
     private func obstacle(_ migration: Migration) -> String? {
         if migration.failsIn == migration.phase { return "qemu failed in phase \(migration.phase)" }
         if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
@@ -126,7 +126,7 @@ extension World {
         transfer(number)
     }
 
-    /// Sends what is left of an iteration: a link is shared evenly by those who use it.
+    /// Sends the rest of an iteration: migrations share a link evenly.
     private func transfer(_ number: Int) {
         guard let migration = migrations[number] else { return }
         let (source, target) = (hosts[migration.source], hosts[migration.target])
@@ -197,7 +197,7 @@ extension World {
         beginIteration(number)
     }
 
-    /// What would have been sent by now has been; it goes on.
+    /// Continues after a hang, as if memory had been sent meanwhile.
     func endHang(of number: Int) {
         guard let migration = migrations[number], migration.hangsUntil == .max else { return }
         migrations[number]?.hangsUntil = now
@@ -327,7 +327,7 @@ extension World {
         end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
     }
 
-    /// The target's libvirt sees that its peer is gone, and ends the copy that never ran.
+    /// The target's libvirt loses its peer and removes the copy that never ran.
     func dropIncoming(_ vm: Int, on host: Int) {
         guard let copy = hosts[host].copy(of: vm), copy.isIncoming,
             !migrations.values.contains(where: { $0.vm == vm && $0.target == host })

@@ -2,7 +2,7 @@
 internal import Coordination
 import Fleet
 
-/// What hosts have of sealed moves: images in memory, notes on disk, and files on a storage that all share.
+/// The state of sealed moves: images in memory, journal entries on disk, and files on the shared storage.
 struct SealedState {
     struct Note: Hashable {
         enum Deed: Hashable { case begun, released, started }
@@ -10,20 +10,20 @@ struct SealedState {
         var deed: Deed
         var order: OrderID
     }
-    /// What survives agents and hosts.
+    /// Survives restarts of agents and hosts.
     var journal: Set<Note> = []
     /// Encrypted images on the storage.
     var files: Set<OrderID> = []
-    /// Images in each source's memory, gone with the host.
+    /// Images in each source's memory, lost when the host crashes.
     var images: [Int: Set<OrderID>] = [:]
-    /// What a target's agent has of orders in this life: its keys, and images that lie open.
+    /// What a target's agent holds of orders in this incarnation: keys and decrypted images.
     var keys: [Int: Set<OrderID>] = [:]
     var opened: [Int: Set<OrderID>] = [:]
 }
 
-/// The hypervisors and the shell in a sealed move; what a hypervisor was asked for it does, also after the agent's end.
+/// The hypervisors and the shell in a sealed move; a hypervisor completes a call even after the agent's end.
 extension World {
-    /// What an agent's end takes with it.
+    /// Drops what is lost when an agent ends.
     func loseSealedKeys(of host: Int) {
         sealed.keys[host] = nil
         sealed.opened[host] = nil
@@ -37,7 +37,7 @@ extension World {
         SealedState.Note(host: host, deed: deed, order: order.id)
     }
 
-    /// The fault that waits for the next call of this host's hypervisor, if it fits.
+    /// Returns the pending fault for the next call of this host's hypervisor, if it applies.
     private func takeFault(of host: Int) -> Fault? {
         guard
             let index = armed[host]?.firstIndex(where: {
@@ -50,7 +50,7 @@ extension World {
         return armed[host]?.remove(at: index)
     }
 
-    /// At 500 MB/s, as memory and a fast storage do.
+    /// At 500 MB/s, as for memory and fast storage.
     private func copyingTime(_ vm: Int) -> Int64 { 100 + Int64(memory[vm] / 500_000) }
 
     func carryOutSealed(_ effect: AgentCore.Effect, on host: Int) {
@@ -75,7 +75,7 @@ extension World {
                 return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
-            // Durable at once or a moment before it is told: the agent may die in between.
+            // Durable at once or a moment before the report: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
         case .recall(let order):
@@ -119,7 +119,7 @@ extension World {
         set(vm, on: host, .inactive)
         sealed.images[host, default: []].insert(order.id)
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
-        // The agent encrypts it; one that has died does not.
+        // The agent encrypts it, if it is still running.
         if agents[host].life == life { sealed.files.insert(order.id) }
         tell(
             .success(
@@ -133,7 +133,7 @@ extension World {
         )
     }
 
-    /// Restores paused, notes it and lets it run: the last two are the agent's to do.
+    /// Restores the VM paused; the agent then records it and starts it.
     private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
         let fault = takeFault(of: host)
         let isBack = hostNumbers[order.source] == host
@@ -195,14 +195,14 @@ extension World {
         let isSource = hostNumbers[order.source] == host
         if isSource { sealed.files.remove(order.id) }
         guard sealed.images[host]?.remove(order.id) != nil, isSource, let vm = vmNumbers[order.vm] else { return }
-        // What ran at the target comes back with that host.
+        // A VM that ran on the target returns with that host.
         if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
             return
         }
         invariants.imageRemoved(of: vm, name: name(vm), at: now)
     }
 
-    /// Whether the VM is on its way in a sealed move that somebody still answers for.
+    /// Returns whether the VM is in a sealed move for which an agent is still responsible.
     func isOnItsWaySealed(_ vm: Int) -> Bool {
         sealed.journal.contains { note in
             guard note.deed == .begun, let order = invariants.asked[note.order] else { return false }
@@ -210,7 +210,7 @@ extension World {
         }
     }
 
-    /// A person has decided where the VM runs: what images there are of it are of no use any more.
+    /// An operator has decided where the VM runs: its images are obsolete.
     func removeImages(of vm: Int) {
         let orders = invariants.asked.values.filter { vmNumbers[$0.vm] == vm }.map(\.id)
         for host in hosts.indices { sealed.images[host]?.subtract(orders) }
