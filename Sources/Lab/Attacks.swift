@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Somebody in one of the lab's network namespaces who attacks ports: a stranger on the LAN, or a host of the mesh that
+/// An attacker on ports in one of the lab's network namespaces: a stranger on the LAN, or a host of the mesh that
 /// is not the planned source.
 ///
 /// Everything here blocks for its time limit at most, off the cooperative pool.
@@ -9,13 +9,13 @@ public struct Attacker: Sendable {
     /// The namespace's file.
     public let namespaceFile: String
 
-    /// What a TCP connection attempt finds.
+    /// The result of a TCP connection attempt.
     public enum PortState: String, Sendable, Codable {
-        /// Somebody accepts connections.
+        /// A process accepts connections.
         case open
-        /// The host's TCP refuses: nobody listens, and nothing stands before the port.
+        /// The host's TCP refuses: no process listens, and nothing filters the port.
         case closed
-        /// No answer, or one that the network itself gave.
+        /// No answer, or one from the network itself.
         case filtered
     }
 
@@ -51,7 +51,7 @@ public struct Attacker: Sendable {
         return reached
     }
 
-    /// Connects and says nothing, for as long as the connection is kept; `nil` when no connection came about.
+    /// Connects and sends nothing while the connection is kept; `nil` if no connection was made.
     public func hold(
         _ address: String,
         port: UInt16,
@@ -82,7 +82,7 @@ public struct Attacker: Sendable {
         return sent
     }
 
-    /// Bytes that mean nothing.
+    /// Returns random bytes.
     public static func garbage(_ count: Int = 4096, seed: UInt64 = 1) -> [UInt8] {
         var state = seed
         return (0..<count).map { _ in UInt8(truncatingIfNeeded: mix(&state)) }

@@ -3,8 +3,8 @@ internal import HostOS
 public import Fleet
 internal import Glibc
 
-/// One bulk transfer over TCP, the yardstick for what a channel lets a migration get: zeros from one end, nothing but
-/// reading at the other.
+/// One bulk transfer over TCP, the reference for the bandwidth of a channel: zeros from one end, only reading at the
+/// other.
 public enum BulkTransfer {
     private static let chunk = 1 << 20
 
@@ -24,7 +24,7 @@ public enum BulkTransfer {
         }
     }
 
-    /// Sends so many bytes and returns the seconds until the other end had read them all.
+    /// Sends `bytes` bytes and returns the seconds until the other end has read them all.
     ///
     /// Blocks.
     public static func send(to address: String, port: UInt16, bytes: Int) throws -> Double {
@@ -83,7 +83,7 @@ extension HostLab {
     private static let bulkPort: UInt16 = 5201
     private static let bulkLimit: Duration = .seconds(180)
 
-    /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path.
+    /// Returns the bytes per second of a bulk transfer between two hosts over the channel's own path.
     ///
     /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
     /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target. `sealed`: encrypted onto the shared
@@ -141,13 +141,13 @@ extension HostLab {
         let log = target.logPath(of: "openssl")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
-        // It hangs up when its standard input ends.
+        // It ends with its standard input.
         let sink = "sleep 180 | openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" | wc -c"
         try await daemon.start(
             [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity(target),
             log: log
         )
-        // It says nothing when it listens; its port does.
+        // It prints nothing when it listens, so check its port.
         try await waitUntil("openssl on \(target.name)", within: .seconds(15), log: log) {
             try await target.run(Command("ss", ["-Hltn"])).contains(":\(Self.bulkPort)")
         }
@@ -156,7 +156,7 @@ extension HostLab {
             """
         let words = ["\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity(source)
         let rate = try await poured(pour, words, from: source, bytes)
-        // A transfer that was cut short is no measurement.
+        // An interrupted transfer is not a measurement.
         try await waitUntil("all \(bytes) bytes on \(target.name)", within: .seconds(5), log: log) {
             ((try? Files.text(log)) ?? "").split(separator: "\n").contains("\(bytes)")
         }
@@ -187,7 +187,7 @@ extension HostLab {
         return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))
     }
 
-    /// Bytes per second of a script that ends when all have arrived.
+    /// Returns the bytes per second of a script that ends when all bytes have arrived.
     private func poured(_ script: String, _ words: [String], from source: LabHost, _ bytes: Int) async throws -> Double
     {
         let begin = ContinuousClock.now

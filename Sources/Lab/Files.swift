@@ -78,7 +78,7 @@ enum Files {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// Removes a file or a folder with what is in it; nothing there is fine.
+    /// Removes a file, or a folder with its contents; does nothing if it does not exist.
     static func remove(_ path: String) throws {
         guard exists(path) else { return }
         do {
@@ -94,7 +94,7 @@ enum Files {
         return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
     }
 
-    /// The words for `errno`.
+    /// Returns the description of `errno`.
     ///
     /// Read it directly after the call that failed.
     static func reason() -> String { String(cString: strerror(errno)) }

@@ -4,7 +4,7 @@
 public struct GuestDisk: Sendable, Equatable {
     /// The highest sequence number with a right checksum.
     public var highest: UInt64 = 0
-    /// What is wrong, in words; empty when the sequence is unbroken.
+    /// Descriptions of problems; empty if the sequence is complete.
     public var problems: [String] = []
 
     static let sectorBytes = 512

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A lab host's capacity and where its use can be read, for the agent's configuration.
+/// A lab host's capacity and the files that show its use, for the agent's configuration.
 ///
 /// All namespaces share one /proc/stat: a lab host's load is its cgroup's usage against its quota.
 public struct HostCapacity: Sendable, Codable, Equatable {

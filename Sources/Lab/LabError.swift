@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why the lab did not do what was asked: what happened, to what, and what to do.
+/// Why the lab failed: what failed, on what, and the next step.
 public enum LabError: Error, Sendable, CustomStringConvertible {
     /// The machine lacks something; each line says what and how to get it.
     case notPossibleHere([String])
     /// The plan contradicts itself.
     case badPlan([String])
-    /// A lab of this site exists.
+    /// The site already has a lab.
     case alreadyUp(owner: String, stateFolder: String)
     case notUp(stateFolder: String)
     case noSuchHost(String)
     case noSuchGuest(String)
-    /// Something did not come up in time.
+    /// A wait timed out.
     case timedOut(what: String, after: Duration, log: String)
     /// A file or folder could not be read, made or written.
     case file(path: String, reason: String)
     /// An interface of a wire cannot be used.
     case wire(interface: String, reason: String)
-    /// A move of a demonstration could not be ordered, or nothing was heard of it.
+    /// A move of a demonstration could not be ordered, or its outcome was not reported.
     case move(guest: String, reason: String)
-    /// A bulk transfer between two hosts did not come about.
+    /// A bulk transfer between two hosts failed.
     case transfer(String)
-    /// Something of the lab outlived `down`.
+    /// Something of the lab remains after `down`.
     case left([String])
 
     public var description: String {

@@ -2,7 +2,7 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// What another process must know of a lab: written by `up`, read by whoever attaches.
+/// The state that another process needs to attach to a lab: written by `up`.
 struct LabState: Codable, Sendable {
     var site: LabSite
     var plan: LabPlan
@@ -35,7 +35,7 @@ struct LabState: Codable, Sendable {
         }
     }
 
-    /// Makes the site's state folder this process's own, or says whose it is.
+    /// Claims the site's state folder for this process; throws the owner if it exists.
     ///
     /// One system call decides, so that two that come at once cannot both have it.
     static func claim(_ site: LabSite) throws {

@@ -74,7 +74,7 @@ public struct PacketCapture: Sendable {
     }
 }
 
-/// What a search of a capture found.
+/// The results of a search in a capture.
 public struct CaptureFindings: Sendable, Equatable {
     public var packets = 0
     /// Bytes on the wire.
@@ -88,7 +88,7 @@ public struct CaptureFindings: Sendable, Equatable {
     public var occurrences = 0
     public var packetsWithOccurrence = 0
     public var firstWithOccurrence: Packet?
-    /// The first large packet of ESP, to be shown beside the other.
+    /// The first large packet of ESP, shown next to the other.
     public var firstESP: Packet?
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Copies of the programs for which Debian's packages bring AppArmor profiles.
+/// Copies of the programs for which Debian's packages include AppArmor profiles.
 ///
 /// A profile attaches by the program's path and fits a machine's only daemon: it forbids a configuration, a control
 /// socket and a log elsewhere than in their usual places. From the lab's folder the same programs run without one,
