@@ -51,7 +51,11 @@ struct ReplayCommand: ParsableCommand {
             )
         case (.agent, nil):
             guard let host = recording.header.host, let limits = recording.header.limits else {
-                throw FleetFileError(file: file, line: 1, reason: "the recording of an agent does not name its host or limits")
+                throw FleetFileError(
+                    file: file,
+                    line: 1,
+                    reason: "the recording of an agent does not name its host or limits"
+                )
             }
             try check(ReplayView(of: recording, AgentCore(host: host, limits: limits)))
         }
@@ -67,13 +71,13 @@ struct ReplayCommand: ParsableCommand {
     }
 }
 
-/// What a command shows, for people.
+/// The text output of a command.
 protocol TextView {
     var text: String { get }
 }
 
 extension ControllerCore {
-    /// As `evenkeel controller` makes it.
+    /// Creates the limits in the same way as `evenkeel controller`.
     init(_ settings: Settings) {
         self.init(policy: settings.policy, decisionInterval: settings.decisionInterval)
     }
