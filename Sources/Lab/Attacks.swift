@@ -89,7 +89,7 @@ public struct Attacker: Sendable {
     }
 
     /// The beginning of a migration as QEMU sends it: magic, version 3, the machine's name, and a section of RAM that
-    /// claims a block nobody has.
+    /// claims an unknown block.
     public static let forgedStream: [UInt8] = {
         func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
         let machine = Array("pc-q35-7.2".utf8)
@@ -149,7 +149,7 @@ struct ConnectingSocket: Sendable {
     func close() { Glibc.close(descriptor) }
 }
 
-/// A connection on which nothing is said until somebody says it.
+/// An open connection without traffic until `send`.
 public struct HeldConnection: Sendable {
     let socket: ConnectingSocket
 
@@ -163,13 +163,13 @@ public struct HeldConnection: Sendable {
 }
 
 extension HostLab {
-    /// Somebody on the LAN at 10.77.0.240 who is in no mesh.
+    /// Returns an attacker on the LAN, at 10.77.0.240, that is in no mesh.
     public func stranger() async throws -> Attacker {
         try await LabNetwork(site: site).makeStranger()
         return Attacker(namespaceFile: LabNetwork.namespaceFile(site.strangerNamespace))
     }
 
-    /// Somebody who has taken over a host of the mesh.
+    /// Returns an attacker that has taken over a host of the mesh.
     public func attacker(on host: LabHost) -> Attacker {
         Attacker(namespaceFile: LabNetwork.namespaceFile(site.namespace(ofHost: host.plan.number)))
     }

@@ -77,7 +77,7 @@ protocol TextView {
 }
 
 extension ControllerCore {
-    /// Creates the limits in the same way as `evenkeel controller`.
+    /// Creates the core in the same way as `evenkeel controller`.
     init(_ settings: Settings) {
         self.init(policy: settings.policy, decisionInterval: settings.decisionInterval)
     }

@@ -121,7 +121,7 @@ struct PlanView: Encodable {
 }
 
 extension NoMoveReason: Encodable {
-    /// As text; its code is beside it.
+    /// As text, in addition to its code.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
