@@ -3,7 +3,7 @@ import Fleet
 import Foundation
 import Ledger
 
-/// Measures appending and reading, each record synced to the storage; then, where asked for, the same with signatures.
+/// Measures appending and reading, with each record synced to the storage; with `signedToo` also for signed records.
 func benchmark(folder: String, writers: Int, appends: Int, signedToo: Bool) async throws {
     let bare = try await measure(folder: folder, writers: writers, appends: appends, keys: nil)
     guard signedToo else { return }
@@ -12,7 +12,7 @@ func benchmark(folder: String, writers: Int, appends: Int, signedToo: Bool) asyn
     let signed = try await measure(folder: "\(folder).signed", writers: writers, appends: appends, keys: keys)
     say(
         String(
-            format: "signed takes %.2f times as long to append, %.2f times as long to read",
+            format: "signed: appending takes %.2f times as long, reading %.2f times as long",
             signed.appending / bare.appending,
             signed.reading / bare.reading
         )
@@ -47,7 +47,7 @@ private func measure(
     return (seconds, try await readBack(folder, keys: keys))
 }
 
-/// Reads all there is, as a controller does when it starts, prints the rate and returns the seconds.
+/// Reads all records, like a controller that starts; prints the rate and returns the seconds.
 private func readBack(_ folder: String, keys: Keys?) async throws -> Double {
     let log = SharedLog(folder: folder, writer: .controller, security: try keys?.security(of: nil) ?? .unsigned)
     let clock = ContinuousClock()
@@ -65,7 +65,7 @@ private func readBack(_ folder: String, keys: Keys?) async throws -> Double {
     let busy = processorSeconds() - processorStart
     say(
         String(
-            format: "read %d records: %.2f s, %.0f records/s, %.0f µs of a processor each",
+            format: "read %d records: %.2f s, %.0f records/s, %.0f µs of CPU time each",
             count,
             seconds,
             Double(count) / seconds,
@@ -81,7 +81,7 @@ private func processorSeconds() -> Double {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
-/// Appends one writer's share of the benchmark; prints the median and the longest time of one append.
+/// Appends one writer's records; prints the median and the longest time of an append.
 func append(_ count: Int, to folder: String, as name: String, keys: Keys?) async throws {
     let security = try keys?.security(of: name) ?? .unsigned
     let log = SharedLog(folder: folder, writer: .host(HostName(name)), security: security)

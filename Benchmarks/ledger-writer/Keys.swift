@@ -3,14 +3,14 @@ import Fleet
 import Foundation
 import Ledger
 
-/// A folder with a key for each writer and the roster that names them all.
+/// A folder with a key for each writer and the roster that lists them.
 struct Keys {
     let folder: String
 
     private var rosterFile: URL { URL(fileURLWithPath: "\(folder)/roster") }
     private func file(of name: String) -> String { "\(folder)/\(name).pem" }
 
-    /// Makes the folder, with keys for these hosts.
+    /// Creates the folder with keys for these hosts.
     static func make(in folder: String, for names: [String]) throws -> Keys {
         let keys = Keys(folder: folder)
         try FileManager.default.createDirectory(
@@ -37,7 +37,7 @@ struct Keys {
         return keys
     }
 
-    /// What a writer of the folder opens the ledger with; a reader who has no key gives no name.
+    /// Returns the security with which a writer opens the ledger; `nil` as the name for a reader without a key.
     func security(of name: String?) throws -> LedgerSecurity {
         let roster = try JSONDecoder().decode(Roster.self, from: Data(contentsOf: rosterFile))
         let key = try name.map { try SigningKey(pem: String(contentsOfFile: file(of: $0), encoding: .utf8)) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Takes the lock, says `held`, and keeps it until standard input ends.
+/// Acquires the lock, prints `held`, and holds the lock until standard input ends.
 func holdLock(on path: String) throws {
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
     var request = flock()

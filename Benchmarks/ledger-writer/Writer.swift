@@ -4,8 +4,9 @@ import Fleet
 import Foundation
 import Ledger
 
-/// Appends reports until it is killed, or until standard input ends because whoever started it is gone; says the
-/// number of each on standard output after its append has returned.
+/// Appends reports until it is killed, or until standard input ends because its parent process has ended.
+///
+/// Prints the number of each report after its append has returned.
 func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int, keys: Keys?) async throws {
     DispatchQueue(label: "standard input").async {
         while readLine() != nil {}
@@ -26,9 +27,9 @@ func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int, 
     }
 }
 
-/// A report whose whole content follows from its number, so that a reader can tell that nothing in it was changed.
+/// Returns a report whose content is derived from its number, so that a reader can detect a change.
 ///
-/// Every fifth is so long that the kernel copies it page by page and a kill can leave a part of it.
+/// Every fifth is so long that the kernel copies it page by page, so that a kill can leave a part of it.
 private func numberedReport(writer: String, incarnation: Int, number: Int) -> OrderReport {
     let length = number % 5 == 0 ? 200_000 + number : 20 + number % 300
     let text = String(repeating: "é\(number).", count: length / 5)

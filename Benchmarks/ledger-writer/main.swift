@@ -3,7 +3,7 @@ import Fleet
 import Foundation
 import Ledger
 
-// The other processes in the ledger's tests: a writer that may be killed, a holder of the lock, a benchmark.
+// Helper processes of the ledger's tests: a writer that can be killed, a holder of the lock, and a benchmark.
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
     switch arguments.first {

@@ -4,7 +4,7 @@ import Fleet
 import FleetFiles
 import Foundation
 
-/// One fleet, planned once, in a process of its own so that the peak of memory is its own.
+/// One fleet, planned once, in its own process so that the peak memory is its own.
 struct Case {
     enum Source {
         case generated(hosts: Int, vms: Int, seed: UInt64)
@@ -12,7 +12,7 @@ struct Case {
     }
     let source: Source
     let aggressiveness: Int
-    /// Where to leave files for hbal; `nil`: nowhere.
+    /// The folder for hbal's input files; `nil`: none are written.
     let folder: String?
 
     struct Result: Codable {
@@ -24,7 +24,7 @@ struct Case {
         var gibibytes: Double
         var before: FleetScore
         var after: FleetScore
-        /// The second plan, after the first was carried out and one load in a hundred changed.
+        /// Time in seconds of the second plan, after the first was applied and one load in a hundred changed.
         var replanSeconds: Double?
         var replanMoves: Int?
     }
@@ -96,7 +96,7 @@ struct Case {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
     }
 
-    /// The process's largest resident set so far (VmHWM).
+    /// Returns the peak resident set size of the process in MiB (VmHWM).
     private static func peakMebibytes() -> Int {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Makes badly skewed fleets by a seed.
+/// Generates very unevenly loaded fleets from a seed.
 ///
-/// Hosts have 48 CPUs and 256 GiB, 2 GiB of them their own. VMs have 2 GiB per VCPU, in five sizes from 1 to 16 VCPUs
-/// (35, 25, 20, 15 and 5 of 100). A VM uses between 1 and 90 % of its VCPUs, most of them little (the square of an even
-/// draw). Each is put on a host drawn with a weight of its own, cubed so that some hosts are drawn a hundred times as
-/// often as others, and on the next one with room where that is full: at twenty VMs a host the memory is 55 to 60 %
-/// full in all, and CPU use ranges from some 5 to over 90 %.
+/// Hosts have 48 CPUs and 256 GiB, of which the host uses 2 GiB. VMs have 2 GiB per VCPU, in five sizes from 1 to 16
+/// VCPUs (35, 25, 20, 15 and 5 %). A VM uses 1 to 90 % of its VCPUs, most of them little (the square of a uniform
+/// draw). Each VM is placed on a host drawn by weight, or on the next host with room. The weights are cubed, so that
+/// some hosts are drawn a hundred times as often as others. With twenty VMs per host 55 to 60 % of the memory is used,
+/// and CPU use ranges from about 5 to over 90 %.
 struct FleetGenerator {
     private var random: SplitMix64
 
@@ -41,7 +41,7 @@ struct FleetGenerator {
             let vcpus = self.vcpus()
             let gibibytes = UInt64(vcpus) * 2
             var host = self.host(cumulative)
-            // The first with room from there on; a fleet that is full takes no more.
+            // The next host with room; a full fleet receives no more VMs.
             var tries = 0
             while free[host] < gibibytes, tries < count {
                 host = (host + 1) % count
@@ -68,7 +68,7 @@ struct FleetGenerator {
         return FleetModel(at: Instant(milliseconds: 0), hosts: hosts, vms: vms)
     }
 
-    /// The same fleet with the CPU load of one VM in a hundred drawn anew.
+    /// Returns the same fleet with a new CPU load for one VM in a hundred.
     mutating func changed(_ model: FleetModel) -> FleetModel {
         var changed = model
         for index in changed.vms.indices where random.next() % 100 == 0 {
@@ -100,7 +100,7 @@ struct FleetGenerator {
 }
 
 extension [Double] {
-    /// The first index from which on the condition holds.
+    /// Returns the first index at which the condition holds.
     fileprivate func partitioningIndex(_ holds: (Double) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {

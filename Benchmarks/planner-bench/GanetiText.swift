@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// A generated fleet in the text format of htools, for hbal to judge.
+/// A generated fleet in the text format of htools, as input of hbal.
 struct GanetiText {
     let data: String
     let utilisation: String

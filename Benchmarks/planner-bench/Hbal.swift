@@ -2,7 +2,7 @@
 import HostOS
 import Foundation
 
-/// Ganeti's balancer, as peer and as judge.
+/// Ganeti's balancer hbal, as a baseline and to score placements.
 struct Hbal {
     let isInstalled = FileManager.default.isExecutableFile(atPath: "/usr/bin/hbal")
 
@@ -14,7 +14,7 @@ struct Hbal {
         var seconds: Double
     }
 
-    /// The score of a placement as it stands; `nil` without hbal.
+    /// Returns hbal's score of a placement; `nil` if hbal is not installed.
     func score(_ folder: String, _ file: String) async throws -> Double? {
         guard isInstalled else { return nil }
         let output = try await run(folder, file, ["-l", "0"], seconds: 120)
@@ -22,7 +22,7 @@ struct Hbal {
             .flatMap { $0.split(separator: " ").compactMap { Double($0) }.first }
     }
 
-    /// What hbal makes of the fleet before our plan.
+    /// Returns hbal's result for the fleet before our plan.
     func balance(_ folder: String) async throws -> Result? {
         guard isInstalled, let before = try await score(folder, "before.data") else { return nil }
         let clock = ContinuousClock()

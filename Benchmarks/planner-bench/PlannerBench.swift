@@ -8,22 +8,22 @@ import Foundation
 struct PlannerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "planner-bench",
-        abstract: "Plan fleets from 20 to 10,000 hosts, beside Ganeti's hbal where that is installed."
+        abstract: "Plan fleets from 20 to 10,000 hosts, and compare with Ganeti's hbal if it is installed."
     )
 
-    @Option(help: "Sizes as HOSTS:VMS, with commas.")
+    @Option(help: "Sizes of the generated fleets as HOSTS:VMS, separated by commas.")
     var sizes = "20:400,40:800,100:2000,200:4000,1000:20000,10000:100000"
 
-    @Option(help: "The seed of the generated fleets.")
+    @Option(help: "Seed of the generated fleets.")
     var seed: UInt64 = 1
 
-    @Option(help: "A folder with NAME.data and NAME.ndynu to plan as well; left out if it is not there.")
+    @Option(help: "Folder with more fleets (NAME.data and NAME.ndynu); ignored if missing.")
     var clusters = "../shared/data/clusters"
 
-    @Option(help: "hbal is run on fleets of up to so many hosts; it takes minutes from 100 on.")
+    @Option(help: "Maximum number of hosts for which to run hbal, which takes minutes from 100 hosts.")
     var hbalHosts = 40
 
-    @Flag(help: "Print a JSON object per row instead of a table.")
+    @Flag(help: "Print one JSON object per row instead of a table.")
     var json = false
 
     @Option(help: .hidden)
@@ -40,7 +40,9 @@ struct PlannerBench: AsyncParsableCommand {
         }
         let hbal = Hbal()
         if !json { print(Self.machine) }
-        if !hbal.isInstalled, !json { print("hbal is not installed (Debian: ganeti-htools): no peer to compare with") }
+        if !hbal.isInstalled, !json {
+            print("hbal is not installed (Debian: ganeti-htools): no comparison with a baseline")
+        }
         if !json { print(Row.header) }
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: clusters)) ?? []
         for file in folders.sorted() where file.hasSuffix(".data") {
@@ -77,7 +79,7 @@ struct PlannerBench: AsyncParsableCommand {
         )
     }
 
-    /// On larger fleets hbal takes minutes to judge a placement.
+    /// Maximum number of hosts for which hbal scores placements; it takes minutes for larger fleets.
     private static let hostsJudged = 200
 
     private func show(_ row: Row) throws {
@@ -90,13 +92,13 @@ struct PlannerBench: AsyncParsableCommand {
         }
     }
 
-    /// What the figures were taken on; planning takes one core.
+    /// The machine and build on which the values were measured; planning uses one core.
     private static var machine: String {
         let cpus = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
         let model = cpus.split(separator: "\n").first { $0.hasPrefix("model name") }?
             .split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
         #if DEBUG
-        let build = "a debug build: the times mean nothing"
+        let build = "a debug build: the times are not meaningful"
         #else
         let build = "a release build"
         #endif
@@ -116,7 +118,7 @@ struct PlannerBench: AsyncParsableCommand {
     private func parse(_ text: String) throws -> Case {
         let parts = text.split(separator: "|").map(String.init)
         guard let level = parts.last.flatMap({ Int($0) }), parts.count >= 3 else {
-            throw ValidationError("'\(text)' is no case.")
+            throw ValidationError("'\(text)' is not a valid case.")
         }
         if parts[0] == "files" {
             let source = Case.Source.files(data: parts[1] + ".data", utilisation: parts[1] + ".ndynu")
@@ -124,7 +126,7 @@ struct PlannerBench: AsyncParsableCommand {
         }
         let numbers = parts[1].split(separator: ":").compactMap { Int($0) }
         guard numbers.count == 2, numbers[0] > 0, let seed = UInt64(parts[2]) else {
-            throw ValidationError("'\(parts[1])' is no size: HOSTS:VMS is wanted.")
+            throw ValidationError("'\(parts[1])' is not a size in the form HOSTS:VMS.")
         }
         return Case(
             source: .generated(hosts: numbers[0], vms: numbers[1], seed: seed),

@@ -2,22 +2,22 @@
 import Fleet
 import Foundation
 
-/// One line of the benchmark: a fleet, and what one planner made of it.
+/// One row of the benchmark: a fleet and the result of one planner.
 struct Row: Encodable {
     var fleet: String
     var hosts: Int
     var vms: Int?
     var planner: String
-    /// Of wall-clock time; planning takes one core.
+    /// Wall-clock time in seconds; planning uses one core.
     var seconds: Double
     var peakMebibytes: Int?
     var moves: Int
     var gibibytes: Double
     var imbalanceBefore: Double?
     var imbalanceAfter: Double?
-    /// The placement after the plan, judged by `hbal`.
+    /// `hbal`'s score of the placement after the plan.
     var scoreOfHbal: Double?
-    /// Planning again after the plan was carried out and one load in a hundred changed.
+    /// Time in seconds of a second plan, after the first was applied and one load in a hundred changed.
     var secondsAgain: Double?
     var movesAgain: Int?
 }
@@ -42,7 +42,7 @@ extension Row {
     }
 
     static let header = line([
-        "fleet", "hosts", "VMs", "planner", "seconds", "peak MiB", "moves", "GiB", "imbalance", "hbal's score",
+        "fleet", "hosts", "VMs", "planner", "seconds", "peak MiB", "moves", "GiB", "imbalance", "hbal score",
         "again: s (moves)",
     ])
 

@@ -6,20 +6,20 @@ public import Ledger
 public import Logging
 public import Settings
 
-/// The controller's shell: feeds the core from the ledger and carries out what it decides.
+/// The controller's shell: feeds the core from the ledger and performs its effects.
 public struct ControllerService: Sendable {
     private let settings: Settings
     private let ledger: any FleetLedger
     private let logger: Logger
     private let record: String?
     private let closures: LocalClosures?
-    /// What the hosts' machines have, as they were enrolled; asked at every poll.
+    /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
 
-    /// `record`: the file to which what the core is told and what it decides is recorded.
+    /// `record`: the file to which the core's input and decisions are recorded.
     ///
-    /// `closures`: the local file that remembers what leaks have closed; `nil`: the ledger alone does. `hardware`: what
-    /// is known of the hosts' machines (the roster's members); by default nothing.
+    /// `closures`: the local file of the channels closed after leaks; `nil`: only the ledger holds them. `hardware`:
+    /// returns the hosts' hardware in the roster; by default none.
     public init(
         settings: Settings,
         ledger: any FleetLedger,
@@ -38,8 +38,8 @@ public struct ControllerService: Sendable {
 
     /// Runs until it is cancelled.
     ///
-    /// An outage of the ledger stops new decisions and nothing else; it is tried again at every poll. Where the closed
-    /// channels of earlier cannot be read it does not run: it might order moves over one of them.
+    /// An outage of the ledger stops only new decisions; every poll tries again. If the file of closed channels cannot
+    /// be read, it throws and does not run, because it could order moves over a closed channel.
     public func run() async throws(FleetFileError) {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
@@ -60,14 +60,14 @@ public struct ControllerService: Sendable {
                     let kind = remark.kind
                     logger.log(
                         level: kind.isRefusal ? .error : .warning,
-                        "ledger",
+                        "ledger: records skipped",
                         metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
                     )
                 }
                 await closures?.keep(core.core.closed.closures)
                 await perform(news.effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
-                if ledgerIsOut { logger.notice("the ledger is back") }
+                if ledgerIsOut { logger.notice("the ledger can be read again") }
                 ledgerIsOut = false
             } catch is CancellationError {
                 return
@@ -84,7 +84,7 @@ public struct ControllerService: Sendable {
 
     private func recorded(_ core: ControllerCore) -> RecordedCore<ControllerCore> {
         var core = RecordedCore(core) { [logger] in
-            logger.error("nothing more is recorded", metadata: ["reason": "\($0)"])
+            logger.error("the recording has ended", metadata: ["reason": "\($0)"])
         }
         let header = RecordingHeader(controller: settings.documentedFile())
         if let record, let path = core.record(to: record, header) { logger.notice("recording to \(path)") }
@@ -116,7 +116,7 @@ public struct ControllerService: Sendable {
         }
     }
 
-    /// A short name for a decision or an order, unique in the ledger: its time and 32 random bits.
+    /// Returns a short identifier of a decision or order, unique in the ledger: its time and 32 random bits.
     public static func newIdentifier() -> String {
         let time = Instant.byTheWallClock.milliseconds
         return String(time, radix: 36) + String(UInt32.random(in: .min ... .max), radix: 36)

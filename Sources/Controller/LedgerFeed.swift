@@ -3,7 +3,7 @@ public import Coordination
 public import Fleet
 public import Ledger
 
-/// Reads what is new in the ledger's three streams into a controller's core.
+/// Reads new records of the ledger's three streams into a controller's core.
 public struct LedgerFeed: Sendable {
     private let ledger: any FleetLedger
     private var orders = LedgerPlace()
@@ -12,15 +12,15 @@ public struct LedgerFeed: Sendable {
 
     public init(ledger: any FleetLedger) { self.ledger = ledger }
 
-    /// What one pull brought beside the core's own effects.
+    /// The result of one pull.
     public struct News: Sendable {
         public var effects: [ControllerCore.Effect] = []
         public var samples: [LoadSample] = []
-        /// What was passed over in the ledger.
+        /// What was skipped in the ledger.
         public var remarks = LedgerRemarks()
     }
 
-    /// Everything that has come since the last pull; orders first, so that each report finds its order.
+    /// Reads everything since the last pull; orders first, so that each report finds its order.
     public mutating func pull(
         into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
     ) async throws -> News {

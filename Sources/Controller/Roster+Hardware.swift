@@ -4,7 +4,7 @@ public import Fleet
 public import Ledger
 
 extension Roster {
-    /// What the members' machines have, of those for which whoever added them said so.
+    /// The hardware of the hosts for which it was stated when they were added.
     public var enrolledHardware: [HostName: EnrolledHardware] {
         var hardware: [HostName: EnrolledHardware] = [:]
         for member in members {

@@ -4,12 +4,12 @@ import Fleet
 extension AgentCore.Announcement {
     public var text: String {
         switch self {
-        case .reportRefused: "a report cannot be written to the ledger"
+        case .reportRefused: "cannot write a report to the ledger"
         case .duplicate(let order, let vm, let failure): "order \(order): two copies of \(vm): \(failure.text)"
         case .runsAfterEnd(let order, let vm, let host):
-            "order \(order) had been given up, and \(vm) runs on \(host) all the same"
+            "order \(order): \(vm) runs on \(host), although the order had failed"
         case .vmIsGone(let order, let vm, let host):
-            "order \(order): \(vm) was let run on \(host) and is not here any more: was it shut down?"
+            "order \(order): \(vm) was started on \(host) and is gone: check whether it was shut down"
         case .copyNotRemoved(let order, let vm, let host, let detail): "order \(order): \(vm) on \(host): \(detail)"
         }
     }

@@ -2,11 +2,11 @@
 public import Fleet
 
 extension AgentCore {
-    /// Something that a person has to look at.
+    /// An alert for the operator.
     public enum Announcement: Codable, Sendable, Equatable {
         case reportRefused
         case duplicate(OrderID, vm: String, OrderFailure)
-        /// A sealed order that had been given up.
+        /// A sealed order that had failed.
         case runsAfterEnd(OrderID, vm: String, host: HostName)
         case vmIsGone(OrderID, vm: String, host: HostName)
         case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What goes into the core, and what comes out.
+/// Settings, events and effects of the core.
 extension AgentCore {
     public struct Limits: Codable, Sendable, Equatable {
         /// How long the source waits for the target's consent.
         public var consent: Duration
-        /// Progress is written to the ledger no more often than this.
+        /// Minimum time between two progress reports in the ledger.
         public var progressInterval: Duration
-        /// The longest that a migration may take; for those that an earlier life of the agent began.
+        /// Maximum duration of a migration; applied to those that an earlier incarnation of the agent began.
         public var migration: Duration
-        /// How long the hypervisors may leave open where a VM is before a person is called.
+        /// How long a VM's place may stay undetermined before the operator receives an alert.
         public var doubt: Duration
-        /// How long after the latest beginning of an order its target waits for a word of its source.
+        /// How long after an order's latest start its target waits for a report of its source.
         public var silence: Duration
-        /// How long a hypervisor may still begin what an earlier life of this agent asked of it.
+        /// How long a hypervisor may still begin what an earlier incarnation of this agent requested.
         ///
         /// libvirt's QEMU driver waits 30 s for a VM's job lock.
         public var jobLock: Duration
-        /// How long the other host of a sealed move may say nothing, beside the time that its image takes.
+        /// How long the other host of a sealed move may be silent, in addition to the transfer time of its image.
         public var handover: Duration
         public init(
             consent: Duration = .seconds(30),
@@ -39,7 +39,7 @@ extension AgentCore {
         }
     }
 
-    /// What the core is told, and when.
+    /// An input of the core, with its time.
     public struct Event: Codable, Sendable {
         public var at: Instant
         public var kind: Kind
@@ -49,18 +49,18 @@ extension AgentCore {
         }
 
         public enum Kind: Codable, Sendable {
-            /// What was closed when an earlier life of this agent ended; comes first.
+            /// The closures at the end of the previous incarnation; the first event.
             case closures([ClosedChannels.Closure])
-            /// The ledger's records, in its order; before `.caughtUp` they are history.
+            /// Records in the order of the ledger; before `.caughtUp` they are history.
             case order(OrderRecord)
             case report(OrderReport)
-            /// Everything that was in the ledger at the start has been read.
+            /// All records that the ledger had at the start have been read.
             case caughtUp
-            /// Time has passed: wanted about once a second while `needsTicks`.
+            /// Time has passed: required about once a second while `needsTicks`.
             case tick
             // Results of effects.
             case appended(Appended)
-            /// `probes`: what was seen of the target's gates, which are shut for this host still.
+            /// `probes`: results for the target's gates, which must still be closed for this host.
             case requirementsRead(OrderID, Answer<VMRequirements>, probes: [GateProbe] = [])
             /// `gateSeconds`: how long it took to open the gate for the source; `nil` if there was none to open.
             case targetChecked(OrderID, [PreflightFailure], sealingKey: String? = nil, gateSeconds: Double? = nil)
@@ -71,19 +71,19 @@ extension AgentCore {
             case cancelTried(OrderID)
             /// A failure's VM is at this host where it was not stopped or runs again.
             case sealed(OrderID, Answer<SealedImage>)
-            /// The digest of the file, where the image is as the source says and lies open here.
+            /// The digest of the file, if the image matches the source's report and was decrypted here.
             case unsealed(OrderID, Answer<String>)
-            /// `failure`: `nil` where it is on this host's disk that the image was let go.
+            /// `failure`: `nil` once the journal entry for the image's release is on this host's disk.
             case letGo(OrderID, failure: String?)
             case recalled(OrderID, Answer<Recollection>)
-            /// What became of `restore` or `takeBack`: the instant from which the VM runs here.
+            /// Result of `restore` or `takeBack`: the instant from which the VM runs here.
             ///
-            /// A failure that is not `.inDoubt`: it does not run here, and the image is as it was.
+            /// After a failure other than `.inDoubt` the VM does not run here, and the image is unchanged.
             case restored(OrderID, Answer<Instant>)
         }
     }
 
-    /// What an effect brought: a value, or why there is none; a `Result` that can be recorded.
+    /// The result of an effect: a value or a failure; a `Result` that can be recorded.
     public enum Answer<Value: Codable & Sendable>: Codable, Sendable {
         case success(Value)
         case failure(OrderFailure)
@@ -106,45 +106,45 @@ extension AgentCore {
         }
     }
 
-    /// What became of a report that was to be written to the ledger.
+    /// The result of writing a report to the ledger.
     public enum Appended: Codable, Sendable, Equatable {
         case written
-        /// It never can be written.
+        /// It can never be written.
         case refused
         /// It may be written later, or may be there already.
         case failed
     }
 
     public enum Effect: Codable, Sendable, Equatable {
-        /// Write to the ledger; one at a time, and `.appended` tells what became of it.
+        /// Write to the ledger, one report at a time; `.appended` returns the result.
         case append(OrderReport)
         case readRequirements(MigrationOrder)
-        /// `promisedBytes`: memory that this host has consented to give to other VMs that are not here yet.
+        /// `promisedBytes`: memory promised to VMs of other orders that have not arrived yet.
         ///
-        /// Where nothing is missing, the gate for the order's source is opened.
+        /// If no requirement is missing, the gate for the order's source is opened.
         case checkTarget(MigrationOrder, VMRequirements, promisedBytes: UInt64)
         /// Close the gate that `checkTarget` has opened for the order, if it is open; connections through it go on.
         case shut(MigrationOrder)
         case migrate(MigrationOrder, Preparation)
         case cancelMigration(MigrationOrder)
-        /// See how the order's VM stands on source and target.
+        /// Check the state of the order's VM on source and target.
         case look(MigrationOrder)
         case apply(Remedy, MigrationOrder)
         /// Save the VM, and encrypt its image for the target's key onto the shared storage.
         case seal(MigrationOrder, key: String)
-        /// Open the image here, with the key that `checkTarget` has made, and see that it is the one described.
+        /// Decrypt the image here with the key that `checkTarget` made, and verify that it is the one described.
         case unseal(MigrationOrder, SealedImage)
-        /// Note on this host's disk that the image is let go: the source does not take the VM back any more.
+        /// Write the journal entry that the image is released: the source no longer takes the VM back.
         case release(MigrationOrder)
-        /// Look up what an earlier life of this agent has noted of the order.
+        /// Read the order's journal entries of earlier incarnations.
         case recall(MigrationOrder)
-        /// Let the VM run here, from the image that was opened; that it is let run is noted before it is.
+        /// Start the VM here from the decrypted image, after its journal entry is written.
         case restore(MigrationOrder)
-        /// See that the VM runs here, where it was saved: from its image, if it was stopped.
+        /// Ensure that the VM runs here, where it was saved: from its image, if it was stopped.
         case takeBack(MigrationOrder)
-        /// Remove what is here of a sealed order that is over: its key, its image in the clear, the encrypted file.
+        /// Remove the leftovers of a finished sealed order: its key, its decrypted image, the encrypted file.
         case forget(MigrationOrder)
-        /// Tell the people who watch.
+        /// Raise an alert.
         case announce(Announcement)
     }
 }

@@ -3,7 +3,7 @@ import Fleet
 
 /// The gates that this host opens as the target of orders: none stays open for longer than its order needs it.
 ///
-/// A gate closes by itself after a while (nftables' timeout); this is so that it need not come to that.
+/// A gate also closes by itself after a timeout of nftables; this closes it earlier.
 extension AgentCore {
     /// Closes every gate whose order has ended, runs, or can no longer begin, once no other order needs it.
     mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
@@ -32,7 +32,7 @@ extension AgentCore {
         }
     }
 
-    /// Closes at start-up what an earlier life of this agent may have opened and may have had no time to close.
+    /// Closes at start-up the gates that an earlier incarnation may have opened and not closed.
     ///
     /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
     /// that its source has not begun by now fails there, and its VM stays; its gate waits for another's that it may be one
@@ -62,7 +62,7 @@ extension AgentCore {
     /// Whether another order from the same source has still to come through: the gate may be theirs together, as channels
     /// share gates.
     ///
-    /// `Escort` knows which do, but not what an earlier life of this agent has opened.
+    /// `Escort` knows which do, but not what an earlier incarnation of this agent has opened.
     private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
         work.values.contains { other in
             guard other.mayHaveGateOpen, other.order.id != order.id, other.order.source == order.source else {
@@ -74,7 +74,7 @@ extension AgentCore {
 }
 
 extension MigrationOrder {
-    /// Why it is not for a VM that is defined like this.
+    /// Returns why the order does not match the VM's present definition.
     func reasonNotFor(definition: String?) -> FailureReason.Obstacle? {
         guard let definition else {
             return self.definition == nil

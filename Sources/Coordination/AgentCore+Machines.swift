@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Feeds the state machines of orders, and carries out what they want done.
+/// Feeds the state machines of orders and executes their actions.
 extension AgentCore {
     mutating func looked(_ id: OrderID, _ sighting: Sighting, at instant: Instant, effects: inout [Effect]) {
         switch work[id]?.activity {
@@ -19,12 +19,12 @@ extension AgentCore {
         }
     }
 
-    /// Looks where the order's VM is, when it is time to.
+    /// Checks where the order's VM is, once the next check is due.
     mutating func inquire(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
         inquiry(id, at: instant, &effects) { $0.advance(at: $1.now) }
     }
 
-    /// Asks whether a move that failed left a second copy at the target.
+    /// Checks whether a failed move left a second copy on the target.
     mutating func seekDuplicate(of id: OrderID, at instant: Instant) {
         guard let life = work[id]?.life else { return }
         work[id]?.activity = .inquiry(Inquiry(.failed, of: life, at: instant))
@@ -77,7 +77,7 @@ extension AgentCore {
         }
     }
 
-    /// Removes what this host no longer needs of a sealed order; never an image that may be all there is of a VM.
+    /// Removes what this host no longer needs of a sealed order; never the only image of a VM.
     mutating func forgetSealed(effects: inout [Effect]) {
         guard isCaughtUp else { return }
         let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.life.isHandoverOver(for: host) }

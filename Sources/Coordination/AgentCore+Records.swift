@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The ledger's records, an agent's start, and time.
+/// Handles the ledger's records, the start of an agent, and time.
 extension AgentCore {
     mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
@@ -18,7 +18,7 @@ extension AgentCore {
             var life = OrderLife(order)
             for report in reports { life.apply(report) }
             var item = OrderWork(life, place: nextPlace)
-            // Of one that is forgotten on purpose.
+            // The order was forgotten on purpose.
             item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
             work[order.id] = item
             closed.take(life)
@@ -48,7 +48,7 @@ extension AgentCore {
 
     private mutating func takeEarly(_ report: OrderReport, at instant: Instant) {
         var report = report
-        // One dated ahead would be kept for as long as its writer likes.
+        // The writer of an order dated ahead could otherwise choose how long it is kept.
         report.at = min(report.at, instant)
         switch others[report.order] {
         case nil: others[report.order] = .unseen([report])
@@ -72,10 +72,10 @@ extension AgentCore {
         for id in pending { advance(id, at: instant, effects: &effects) }
     }
 
-    /// Takes over an order from an earlier life of this agent.
+    /// Takes over an order from an earlier incarnation of this agent.
     private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
         let id = life.order.id
-        // Of a sealed order this host's own disk may know what the ledger does not show.
+        // For a sealed order the journal on this host's disk may have more than the ledger.
         if case .sealed? = work[id]?.activity { return }
         switch life.stage {
         case .submitted, .done: break
@@ -89,13 +89,13 @@ extension AgentCore {
                 work[id]?.activity = .inquiry(Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock))
             }
         case .failed:
-            // The earlier life may not have lived to see whether the target had a copy, too.
+            // The earlier incarnation may have ended before it could check whether the target has a copy.
             guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
             seekDuplicate(of: id, at: instant)
         }
     }
 
-    /// Takes over a sealed order from an earlier life of this agent.
+    /// Takes over a sealed order from an earlier incarnation of this agent.
     private mutating func inheritSealed(_ life: OrderLife, at instant: Instant) {
         guard let move = SealedMove(inheriting: life, host: host, at: instant) else { return }
         work[life.order.id]?.mayHoldImage = true
@@ -117,6 +117,6 @@ extension AgentCore {
         work.values.filter { !$0.life.stage.isFinal }.sorted { $0.place < $1.place }.map(\.order.id)
     }
 
-    /// For so long after its time an order that has ended is remembered.
+    /// How long an order that has ended is kept after its expiry.
     static let remembered: Duration = .seconds(3600)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What the effects brought.
+/// Handles the results of effects.
 extension AgentCore {
     mutating func accept(
         _ id: OrderID,
@@ -93,14 +93,14 @@ extension AgentCore {
         _ reason: FailureReason.Obstacle,
         at instant: Instant
     ) {
-        // Where the VM runs was seen when the order was accepted, not before.
+        // Where the VM runs has been known only since the order was accepted.
         guard let life = work[id]?.life else { return }
         let whereabouts: OrderFailure.Whereabouts = life.stage > .submitted ? .at(life.order.source) : .notLooked
         let failure = OrderFailure(kind, .order(reason), whereabouts)
         report(id, .failed(failure: failure), at: instant)
     }
 
-    /// Has a step of this host written, and takes it as said at once, so that nothing is done twice meanwhile.
+    /// Queues a step of this host for the ledger and applies it at once, so that nothing is done twice.
     mutating func report(_ id: OrderID, _ step: OrderStep, gateSeconds: Double? = nil, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
         work[id]?.life.apply(report)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What an order's life asks of this host now.
+/// Advances orders according to their state.
 extension AgentCore {
-    /// Does what the order's life asks of this host now; nothing when an effect of it is under way.
+    /// Takes the order's next step on this host; does nothing while one of its effects runs.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
         guard let item = work[id], !item.life.stage.isFinal else { return }
         switch item.activity {
@@ -54,12 +54,12 @@ extension AgentCore {
             guard instant - (item.acceptedAt ?? life.changedAt) > limits.consent else { return }
             fail(order.id, .refused, .targetSilent(order.target, limit: limits.consent), at: instant)
         case .prepared:
-            // The consent is of a moment long past, if this agent or the ledger stood still in between.
+            // The consent is outdated if this agent or the ledger was stopped in between.
             guard instant <= order.latestBeginning else {
                 fail(order.id, .expired, .expiredWaiting, at: instant)
                 return
             }
-            // Another move may have leaked since it was taken up.
+            // Another move may have leaked since this order was accepted.
             if let reason = reasonChannelIsClosed(order) {
                 fail(order.id, .refused, reason, at: instant)
                 return
@@ -75,14 +75,14 @@ extension AgentCore {
         }
     }
 
-    /// Takes in what became of the report that was being written, and begins what it says has begun.
+    /// Applies the result of writing a report, and begins what a written report states as begun.
     mutating func appended(_ result: Appended, at instant: Instant, effects: inout [Effect]) {
         let said = outbox.waiting.first
         let written = outbox.ended(result, at: instant)
         if case .refused = result { effects.append(.announce(.reportRefused)) }
         guard let said, let item = work[said.order], item.isBeginning else { return }
         let life = item.life
-        // Nothing is begun that the ledger does not show as begun: a later life could not reconcile it.
+        // Begin nothing that the ledger does not show as begun: a later incarnation could not reconcile it.
         let obstacle = life.reasonNotToSeal
         guard written == nil || life.cancellation != nil || obstacle != nil || instant > life.order.latestBeginning
         else {
@@ -123,7 +123,7 @@ extension AgentCore {
             !item.isTargetChecked
         else { return }
         work[life.order.id]?.isTargetChecked = true
-        // The source refuses it, too; that both do leaves one that lies nothing to win.
+        // The source refuses it, too. Because both check, a host that lies gains nothing.
         if let reason = reasonChannelIsClosed(life.order) {
             fail(life.order.id, .refused, reason, at: instant)
             return
@@ -132,30 +132,30 @@ extension AgentCore {
         effects.append(.checkTarget(life.order, requirements, promisedBytes: promisedBytes(besides: life.order)))
     }
 
-    /// Memory that this host has consented to give to VMs of other orders that are not here yet.
+    /// Returns the memory promised to VMs of other orders that have not arrived yet, in bytes.
     private func promisedBytes(besides order: MigrationOrder) -> UInt64 {
         let promised = work.values.filter { other in
             other.order.id != order.id && other.order.target == host && !other.life.stage.isFinal
                 && (other.life.stage > .accepted || other.isTargetChecked) && !other.life.isReturned
         }
         return promised.reduce(UInt64(0)) { sum, other in
-            // The figures are other hosts': none may end this agent.
+            // The figures come from other hosts: an overflow must not crash this agent.
             let (next, isBeyondCounting) = sum.addingReportingOverflow(other.life.requirements?.memoryBytes ?? 0)
             return isBeyondCounting ? .max : next
         }
     }
 
-    /// By how much clocks may differ before an order's not-before is taken as meant.
+    /// Clock difference up to which an order's not-before is not enforced.
     static let clockTolerance: Duration = .seconds(60)
 
-    /// Whoever gave the order: a leak binds operators, too.
+    /// Applies to every issuer: a leak binds operators, too.
     private func reasonChannelIsClosed(_ order: MigrationOrder) -> FailureReason.Obstacle? {
         if mutations.contains(.forgetsLeaks) { return nil }
         let path = Path(source: order.source, target: order.target)
         return closed.closure(of: order.channel, on: path).map { .channelClosed($0.reason) }
     }
 
-    /// Why this source does not take up an order at all.
+    /// Returns why this source refuses an order.
     private func reasonToRefuse(
         _ order: MigrationOrder,
         at instant: Instant

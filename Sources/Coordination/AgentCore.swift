@@ -4,9 +4,9 @@ public import Fleet
 /// What an agent does about orders, without any I/O: events in, effects out.
 ///
 /// On the source: accept (read what the VM needs) → wait for the target's consent → migrate → report. On the target:
-/// check what the source says the VM needs → consent or refuse. A move begins only when the ledger shows that it does;
+/// check what the source reports that the VM needs → consent or refuse. A move begins only once the ledger shows it;
 /// after a restart, every order of this source that the ledger shows running is an inquiry (see `Inquiry`) before
-/// anything else happens to its VM, and none is begun again. A sealed move goes by `Handover` while it runs.
+/// anything else happens to its VM, and none is begun again. A sealed move follows `Handover` while it runs.
 public struct AgentCore: Sendable {
     public let host: HostName
     public let limits: Limits
@@ -14,11 +14,11 @@ public struct AgentCore: Sendable {
     var others: [OrderID: OtherOrder] = [:]
     var nextPlace = 0
     var isCaughtUp = false
-    /// What leaks of this host's moves have closed; not forgotten with the orders.
+    /// Channels closed by leaks of this host's moves; kept when the orders are forgotten.
     public internal(set) var closed = ClosedChannels()
     var outbox = Outbox()
     var latest: Instant?
-    /// Breaks a promise on purpose, so that the simulator's checks can be seen to fail.
+    /// A deliberate error that proves that the simulator's checks can fail.
     package var mutations: Set<Mutation> = []
 
     public init(host: HostName, limits: Limits = Limits()) {
@@ -26,10 +26,10 @@ public struct AgentCore: Sendable {
         self.limits = limits
     }
 
-    /// The orders that this host is the source or the target of.
+    /// Orders whose source or target is this host.
     public var orders: [OrderID: OrderLife] { work.mapValues(\.life) }
 
-    /// Whether time alone may change anything.
+    /// Whether the passing of time alone can change anything.
     public var needsTicks: Bool {
         !outbox.isEmpty || work.values.contains { !$0.life.stage.isFinal || $0.isInquiring }
     }
@@ -38,7 +38,7 @@ public struct AgentCore: Sendable {
         handle(Event(kind, at: instant))
     }
 
-    /// Takes in one event.
+    /// Applies one event and returns the effects.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
         let instant = event.at
@@ -70,7 +70,7 @@ public struct AgentCore: Sendable {
         return effects
     }
 
-    /// A clock that was set back must not stretch what is being waited for.
+    /// Shifts all times after the clock was set back, so that no wait becomes longer.
     private mutating func heed(_ instant: Instant) {
         if let latest, instant < latest - .seconds(1) {
             let step = instant - latest

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The channels that leaks have closed, as the ledger tells it: each until a person clears the leak's order.
+/// The channels that leaks have closed, each until an operator clears the leak's order.
 ///
 /// A leak closes its channel between the two hosts in both directions: the same configuration of the same two hosts
 /// serves both. What is known here does not depend on the order in which records are read, and is kept when the orders
 /// themselves are forgotten.
 public struct ClosedChannels: Sendable, Equatable {
-    /// One leak that nobody has cleared.
+    /// One leak that has not been cleared.
     public struct Closure: Codable, Sendable, Equatable {
-        /// The order whose evidence says so.
+        /// The order whose evidence shows the leak.
         public var order: OrderID
         public var path: Path
         public var channel: Channel
@@ -23,10 +23,10 @@ public struct ClosedChannels: Sendable, Equatable {
     }
 
     private var leaks: [OrderID: Closure] = [:]
-    /// What was cleared: it may be read before the leak.
+    /// Cleared orders: a clearance may be read before its leak.
     private var cleared: Set<Clearance> = []
 
-    /// A person's word on one order is for the hosts and the channel that he has read of.
+    /// A clearance applies only to the hosts and the channel that the operator named.
     private struct Clearance: Sendable, Hashable {
         var order: OrderID
         var channel: ClosedChannel
@@ -34,22 +34,22 @@ public struct ClosedChannels: Sendable, Equatable {
 
     public init() {}
 
-    /// What is closed now, in the order of time.
+    /// The current closures, oldest first.
     public var closures: [Closure] {
         leaks.values.sorted { ($0.at, $0.order) < ($1.at, $1.order) }
     }
 
     public var channels: Set<ClosedChannel> { Set(leaks.values.map { ClosedChannel(HostPair($0.path), $0.channel) }) }
 
-    /// The leak that closes a channel on a path, in either direction; `nil`: it is open.
+    /// Returns the leak that closes a channel on a path, in either direction; `nil` if it is open.
     public func closure(of channel: Channel, on path: Path) -> Closure? {
         let pair = HostPair(path)
         return closures.first { $0.channel == channel && HostPair($0.path) == pair }
     }
 
-    /// Takes in what has become of an order; returns whether that closes a channel that was open.
+    /// Applies the end of an order; returns whether it closes a channel that was open.
     ///
-    /// The channel is the order's: a host cannot have another one closed by what it writes into its evidence.
+    /// The channel is the order's: a host cannot close another one through its evidence.
     @discardableResult
     mutating func take(_ life: OrderLife) -> Bool {
         let order = life.order
@@ -61,14 +61,14 @@ public struct ClosedChannels: Sendable, Equatable {
         return isNew
     }
 
-    /// Takes in what an earlier life knew; the ledger may have forgotten it.
+    /// Adds the closures of an earlier incarnation; the ledger may no longer have their records.
     mutating func restore(_ closures: [Closure]) {
         for closure in closures where !cleared.contains(Clearance(order: closure.order, channel: closure.closed)) {
             leaks[closure.order] = closure
         }
     }
 
-    /// Takes in a person's word that the leaks of these orders are dealt with.
+    /// Applies an operator's clearance of the leaks of these orders.
     mutating func clear(_ path: Path, _ channel: Channel, orders: [OrderID]) {
         let closed = ClosedChannel(HostPair(path), channel)
         for order in orders {
@@ -81,8 +81,8 @@ public struct ClosedChannels: Sendable, Equatable {
 extension ClosedChannels.Closure {
     var closed: ClosedChannel { ClosedChannel(HostPair(path), channel) }
 
-    /// For people who want to know why nothing moves.
-    /// What reports and people are told of it.
+    /// The reason that reports contain.
     var reason: ClosedByLeak { ClosedByLeak(path: path, channel: channel, order: order) }
+    /// Describes the closure and how to reopen the channel.
     public var words: String { reason.text }
 }

@@ -5,7 +5,7 @@ import Fleet
 extension ControllerNews: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .inControl(let hosts, let orders): "in control: \(hosts) hosts and \(orders) orders are in the ledger"
+        case .inControl(let hosts, let orders): "in control: the ledger has \(hosts) hosts and \(orders) orders"
         case .judged(let judgement): "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)"
         case .doubted(let doubt): "\(doubt)"
         case .runningTwice(let twice): "\(twice)"
@@ -16,9 +16,9 @@ extension ControllerNews: CustomStringConvertible {
             "\(intent) \(Self.move(vmName, path)): \(reason)"
         case .moved(let vmName, let path): "moved \(Self.move(vmName, path))"
         case .notMoved(let vmName, let path, let failure):
-            "did not move \(Self.move(vmName, path)): \(failure?.text ?? "no reason given")"
+            "failed to move \(Self.move(vmName, path)): \(failure?.text ?? "no reason reported")"
         case .leaked(let vmName, let path, let closure):
-            "LEAK: moving \(Self.move(vmName, path)), less passed the protected path than was sent"
+            "LEAK: moving \(Self.move(vmName, path)), the protected path carried less than was sent"
                 + (closure.map { "; \($0.words)" } ?? "")
         }
     }

@@ -107,7 +107,7 @@ extension Inquiry {
         case (.running, _), (.paused, _): return stayed
         // `.migratingOut`: the target has it and is sending it on.
         case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .remedy(.discard)
-        case (.absent, .inactive): return .moved(note: "\(target) has \(vm), shut off since")
+        case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
         case (.pausedByMigration, .absent):
             switch sighting.elsewhere {
             case .nowhere: return .remedy(.resume)
@@ -119,7 +119,7 @@ extension Inquiry {
             return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target))
         case (.inactive, .absent), (.absent, .absent), (.inactive, .inactive):
             return .inDoubt(.runsNowhere(vm: vm, source: host, target: target))
-        default: return .open("\(host) has it \(here), \(target) has it \(there)")
+        default: return .open("\(vm) is \(here) on \(host) and \(there) on \(target)")
         }
     }
 }

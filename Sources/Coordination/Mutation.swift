@@ -2,13 +2,13 @@
 
 /// A promise that a core breaks on purpose; each shows that the simulator's checks can fail.
 ///
-/// Only this package can ask for one: tests, and the simulator when it is told to.
+/// Only this package can request one: tests, and the simulator on request.
 package enum Mutation: String, CaseIterable, Sendable {
     /// The agent forgets an order once it has ended, and carries it out again when the ledger shows it again.
     case forgetsOrders = "forgets-orders"
-    /// The agent begins again what an earlier life of it had begun.
+    /// The agent begins again what an earlier incarnation had begun.
     case beginsAgain = "begins-again"
-    /// The agent does not say how an order ended.
+    /// The agent does not report how an order ended.
     case keepsQuiet = "keeps-quiet"
     /// The agent resumes a copy here although the target runs the VM.
     case resumesBlindly = "resumes-blindly"
@@ -18,14 +18,14 @@ package enum Mutation: String, CaseIterable, Sendable {
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.
     case forgetsLeaks = "forgets-leaks"
-    /// The agent restores a sealed image that its source has not let go.
+    /// The agent restores a sealed image that its source has not released.
     case restoresUnreleased = "restores-unreleased"
-    /// The agent takes back the VM of a sealed image that it has let go.
+    /// The agent takes back the VM of a sealed image that it has released.
     case takesBackReleased = "takes-back-released"
-    /// The controller heeds no limits on moves at the same time.
+    /// The controller ignores the limits on simultaneous moves.
     case ignoresLimits = "ignores-limits"
     /// The controller forgets where a VM came from.
     case forgetsMoves = "forgets-moves"
-    /// The controller moves VMs to and fro for ever.
+    /// The controller moves VMs back and forth without end.
     case neverSettles = "never-settles"
 }

@@ -2,7 +2,7 @@
 internal import Balancing
 public import Fleet
 
-/// How far an order has come, from everything the ledger says of it.
+/// The state of an order, from all ledger records about it.
 ///
 ///     submitted ─▶ accepted ─▶ prepared ─▶ running ─▶ done
 ///         │           │           │           │
@@ -26,11 +26,11 @@ public struct OrderLife: Sendable, Equatable {
     public private(set) var outcome: MigrationOutcome?
     public private(set) var failure: OrderFailure?
     public private(set) var evidence: Evidence?
-    /// For which the target wants a sealed image encrypted.
+    /// The target's public key for encrypting a sealed image.
     public private(set) var sealingKey: String?
-    /// Of a sealed move.
+    /// The handover of a sealed move.
     public private(set) var handover = Handover()
-    /// Why somebody wants it ended before its time.
+    /// Why its cancellation was requested.
     public private(set) var cancellation: String?
 
     public init(_ order: MigrationOrder) {
@@ -40,7 +40,7 @@ public struct OrderLife: Sendable, Equatable {
 
     public var move: Move { Move(vm: order.vm, source: order.source, target: order.target) }
 
-    /// The move as one that has ended.
+    /// Returns the move as one that has ended.
     var pastMove: PastMove {
         var speed: Double?
         if let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
@@ -56,7 +56,7 @@ public struct OrderLife: Sendable, Equatable {
         )
     }
 
-    /// Takes in one report; returns whether it changed anything.
+    /// Applies one report; returns whether it changed anything.
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }

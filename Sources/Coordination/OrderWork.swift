@@ -18,12 +18,12 @@ struct OrderWork: Sendable {
     }
 
     var life: OrderLife
-    /// Its place in the ledger: which of two orders is newer is not for clocks to say.
+    /// Its place in the ledger, which decides which of two orders is newer; clocks do not.
     let place: Int
     var activity = Activity.idle
     /// Whether the hypervisor is being asked to cancel its migration.
     var isCancelling = false
-    /// As its source: what was seen when the order was accepted.
+    /// As its source: the observations made when the order was accepted.
     var preparation: Preparation?
     /// As its source: when the order was accepted.
     var acceptedAt: Instant?
@@ -65,7 +65,7 @@ struct OrderWork: Sendable {
         mayHoldImage = true
     }
 
-    /// Nothing of it is here any more.
+    /// Records that no leftovers of the order are on this host.
     mutating func finishSealed() {
         if case .sealed = activity { activity = .idle }
         mayHoldImage = false
@@ -112,7 +112,7 @@ public struct Preparation: Codable, Sendable, Equatable {
 enum OtherOrder: Sendable {
     /// Reports of it came before the order itself.
     case unseen([OrderReport])
-    /// The business of other hosts, until it ends.
+    /// An order of other hosts, until it ends.
     case foreign
 
     /// An order is forgotten that was not seen for long after the reports of it.
@@ -122,7 +122,7 @@ enum OtherOrder: Sendable {
     }
 }
 
-/// What a state machine of one order (`Inquiry`, `SealedMove`) wants done; carried out in order.
+/// An action of an order's state machine (`Inquiry`, `SealedMove`); executed in order.
 enum OrderAction: Sendable {
     case effect(AgentCore.Effect)
     /// Write a step of this host, which binds it at once.
@@ -131,7 +131,7 @@ enum OrderAction: Sendable {
     case end(AgentCore.Answer<AgentCore.Completion>)
     /// Ask the hypervisor to cancel the order's migration.
     case cancelMigration
-    /// Do what the order's life asks for now.
+    /// Take the order's next step.
     case advance
     /// The machine has nothing more to do.
     case finish
@@ -139,7 +139,7 @@ enum OrderAction: Sendable {
     case seekDuplicate
 }
 
-/// What the state machines of orders are given in addition to the order's life.
+/// Input of the state machines in addition to the order's state.
 struct OrderContext: Sendable {
     let host: HostName
     let limits: AgentCore.Limits

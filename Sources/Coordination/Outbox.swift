@@ -7,7 +7,7 @@ struct Outbox: Sendable {
     /// Whether the first of them is being written.
     private(set) var isWriting = false
     private var nextTry: Instant?
-    /// Between two tries while the ledger is out.
+    /// Pause between two attempts while the ledger is unavailable.
     static let pause: Duration = .seconds(2)
 
     var isEmpty: Bool { waiting.isEmpty }
@@ -32,7 +32,7 @@ struct Outbox: Sendable {
         return first
     }
 
-    /// Takes in what became of the report being written; returns it if it is in the ledger now.
+    /// Applies the result of the current write; returns the report if the ledger has it now.
     mutating func ended(_ result: AgentCore.Appended, at instant: Instant) -> OrderReport? {
         guard isWriting, let first = waiting.first else { return nil }
         isWriting = false
@@ -48,14 +48,14 @@ struct Outbox: Sendable {
         return nil
     }
 
-    /// Takes back what has not been written of an order that was said to have begun.
+    /// Removes the unwritten reports of an order that was reported as begun.
     mutating func dropProgress(of id: OrderID) {
         let kept = isWriting ? 1 : 0
         waiting =
             waiting.prefix(kept) + waiting.dropFirst(kept).filter { !($0.order == id && $0.step.isProgress) }
     }
 
-    /// What can be written in place of a report that never can: everything asked for ends in a report.
+    /// Returns a replacement for a report that can never be written: every order must end in a report.
     private static func shortened(_ report: OrderReport) -> OrderReport? {
         guard report.step != tooShort, !report.step.isProgress else { return nil }
         var short = report

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A controller of another policy that is told what the recorded one was told, to see which orders it would have given.
+/// A controller with another policy that receives the recorded events, to show which orders it would have given.
 ///
 /// After the first order that differs this is hypothetical: the fleet goes on as the recorded controller's orders moved
-/// it. Orders that this one alone gives are taken up by nobody, and expire.
+/// it. Orders that only this controller gives are not executed, and expire.
 public struct PolicyTrial: Sendable {
-    /// What a recorded event brought.
+    /// The result of a recorded event.
     public struct Outcome: Sendable, Equatable {
         /// Orders that both give.
         public var same: [MigrationOrder] = []

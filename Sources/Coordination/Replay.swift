@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// One event as a core got it, and the effects that came out.
+/// One event that a core received, with the effects that it returned.
 public struct RecordedStep<C: Core>: Codable, Sendable {
     public var event: C.Event
     public var effects: [C.Effect]
@@ -12,9 +12,9 @@ public struct RecordedStep<C: Core>: Codable, Sendable {
     }
 }
 
-/// A core that is told again what another was told, and is held against what that one did.
+/// Feeds recorded events to a core again and compares its effects with the recorded ones.
 public struct Replay<C: Core> {
-    /// An event at which the two did not do the same.
+    /// An event with different effects.
     public struct Difference {
         /// The event's number, from 1.
         public var event: Int

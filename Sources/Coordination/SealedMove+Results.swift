@@ -96,7 +96,7 @@ extension SealedMove {
         isBusy = false
         guard life.stage == .running else { return [] }
         guard let failure else { return say(.released, life, context) }
-        let reason = "that the image is let go cannot be noted on \(context.host): \(failure)"
+        let reason = "cannot write the journal entry for the image's release on \(context.host): \(failure)"
         return say(.withdrawn(reason: reason), life, context)
     }
 
@@ -204,7 +204,7 @@ extension SealedMove {
     ) -> [OrderAction] {
         let (vm, target) = (life.order.vmName, life.order.target)
         if sighting.here == .seen(.running) {
-            return stayed(life, "it was taken back, and what \(target) said of it cannot be read", context)
+            return stayed(life, "it was taken back, because the report of \(target) cannot be read", context)
         } else if sighting.there == .seen(.running) {
             // Its agent cannot decline any more, whatever it says later.
             return attempt(.apply(.discard, life.order), context)
@@ -226,17 +226,17 @@ extension SealedMove {
         var actions: [OrderAction] = []
         var notes: [String] = []
         if life.handover.arrivedAt == nil {
-            notes.append("\(life.order.target) was seen to run it; its agent did not say so")
+            notes.append("\(life.order.target) was observed running it, although its agent did not report this")
         }
         switch result {
         case .refused(let reason):
-            notes.append("what is left of it here was not removed: \(reason)")
+            notes.append("cannot remove its leftovers on this host: \(reason)")
             let (order, vm) = (life.order.id, life.order.vmName)
             let copy = AgentCore.Announcement.copyNotRemoved(order, vm: vm, host: context.host, detail: reason)
             actions.append(.effect(.announce(copy)))
         case .failed(let reason):
             guard context.now - since > context.limits.doubt else { return [] }
-            notes.append("what is left of it here was not removed: \(reason)")
+            notes.append("cannot remove its leftovers on this host: \(reason)")
         case .done, .notSo: break
         }
         actions.append(.end(.success(completion(of: life, notes, context))))

@@ -106,7 +106,7 @@ extension SealedMove {
                 return say(.withdrawn(reason: "cancelled: \(reason)"), life, context)
             } else if isInherited {
                 // What that life was about to say is not known, so the image is let go by none but the life that sealed.
-                let reason = "the agent of \(host) was restarted before it had let go of the image"
+                let reason = "the agent of \(host) was restarted before it had released the image"
                 return say(.withdrawn(reason: reason), life, context)
             } else if context.now - since > Self.patience(life.handover.image, context.limits) {
                 return say(.withdrawn(reason: "\(target) did not take the image in time"), life, context)
@@ -130,7 +130,7 @@ extension SealedMove {
             let isLetGo = life.handover.isReleased || context.mutations.contains(.restoresUnreleased)
             if context.now - openedAt > context.limits.handover {
                 // Whoever lets go later reads this, and so does the person who was called meanwhile.
-                let reason = "\(life.order.source) did not let go of the image in time"
+                let reason = "\(life.order.source) did not release the image in time"
                 return say(.declined(reason: reason), life, context)
             }
             guard isLetGo else { return [] }
@@ -139,7 +139,7 @@ extension SealedMove {
         } else if life.handover.isReleased || recollection?.hasStarted == true {
             return attempt(.look(life.order), context)
         } else if isInherited {
-            let reason = "the agent of \(context.host) was restarted, and the image's key is gone"
+            let reason = "the agent of \(context.host) was restarted and lost the image's key"
             return say(.declined(reason: reason), life, context)
         } else if let image = life.handover.image {
             return attempt(.unseal(life.order, image), context)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// How an order's VM stands on the two hosts, as their hypervisors say.
+/// The state of an order's VM on both hosts, as their hypervisors report it.
 public struct Sighting: Codable, Sendable, Equatable {
     public enum Standing: Codable, Sendable, Equatable {
         case seen(DomainPresence)
         /// The hypervisor could not be asked, for this reason.
         case silent(String)
-        /// This agent's configuration does not know the host.
+        /// The host is not in this agent's configuration.
         case notConfigured
     }
-    /// A third host that has the VM: looked for only where it is paused by a migration here and absent there.
+    /// A third host that has the VM; checked only if it is paused by a migration here and absent there.
     public enum Elsewhere: Codable, Sendable, Equatable {
         case nowhere
         case on(HostName)
@@ -27,7 +27,7 @@ public struct Sighting: Codable, Sendable, Equatable {
     }
 }
 
-/// What an agent does to its own copy of a VM, once it is known where the VM belongs.
+/// An action on this host's own copy of a VM, once it is known where the VM belongs.
 public enum Remedy: String, Codable, Sendable, Equatable {
     /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
     /// started a second time.
@@ -39,9 +39,9 @@ public enum Remedy: String, Codable, Sendable, Equatable {
 
     public enum Result: Codable, Sendable, Equatable {
         case done
-        /// It is not as it was seen: look again.
+        /// Its state has changed since the observation: check again.
         case notSo(String)
-        /// The hypervisor will not do it.
+        /// The hypervisor refuses it.
         case refused(String)
         /// The hypervisor could not be asked.
         case failed(String)

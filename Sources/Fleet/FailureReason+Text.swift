@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension OrderFailure {
-    /// What happened, to what, and what to do.
+    /// Returns what failed, on what, and the next step.
     public var text: String {
         switch reason {
         case .order(let obstacle): obstacle.text
@@ -17,36 +17,36 @@ extension OrderFailure {
 extension FailureReason.Obstacle {
     public var text: String {
         switch self {
-        case .agentRestarted: "the agent was restarted before the move began"
+        case .agentRestarted: "the source's agent was restarted before the move began"
         case .cancelled(let reason): "cancelled: \(reason)"
         case .expiredUnseen: "the order expired before this agent saw it"
         case .expiredWaiting: "the order expired before the move began"
-        case .tooEarly(let time): "the order is not to begin for another \(time): are the clocks synchronised?"
+        case .tooEarly(let time): "the order must not begin for another \(time): synchronise the clocks"
         case .sourceSilent(let source):
-            "its source, \(source), was not heard of again; the order can no longer begin"
+            "its source \(source) sent no further report; the order can no longer begin"
         case .targetSilent(let target, let limit):
-            "the agent of \(target) did not answer within \(limit): is evenkeel-agent running there?"
+            "the agent of \(target) did not answer within \(limit): check that evenkeel-agent runs there"
         case .channelClosed(let closed): closed.text
         case .wrongTechnique(let technique, let channel):
-            "it asks for \(technique.rawValue), but \(channel.rawValue) moves a VM by "
-                + "\(channel.technique.rawValue): give the order again"
+            "the order requires \(technique.rawValue), but \(channel.rawValue) moves a VM by "
+                + "\(channel.technique.rawValue): order the move again"
         case .sameHost: "source and target are the same host"
-        case .vmIsMoving(let order): "order \(order) is moving the VM"
-        case .newerOrder(let order): "a newer order for the VM is there, \(order)"
+        case .vmIsMoving(let order): "order \(order) is already moving the VM"
+        case .newerOrder(let order): "there is a newer order for the VM: \(order)"
         case .pathInUse(let order, let target):
-            "order \(order) is using the path to \(target): one move at a time"
+            "order \(order) is using the path to \(target), which carries one move at a time"
         case .digestUnknown(let vm):
-            "the digest of \(vm)'s definition, which the order names, cannot be made here"
+            "cannot compute the digest of \(vm)'s definition, which the order requires"
         case .definitionNotNamed(let vm):
-            "the order names no definition of \(vm): it was given before one was known; give it again"
+            "the order contains no definition digest of \(vm), because none was known then: order the move again"
         case .definitionChanged(let vm):
-            "\(vm)'s definition changed since the order was given: look at the change, then order it again"
-        case .noSealingKey(let target): "\(target) named no key to encrypt the image for"
+            "\(vm)'s definition changed after the move was ordered: check the change, then order the move again"
+        case .noSealingKey(let target): "\(target) provided no key to encrypt the image for"
         case .handedBack(let reason): reason
-        case .ledgerNotWritten: "the ledger could not be written in time, so nothing was begun"
+        case .ledgerNotWritten: "the ledger could not be written in time, so the move was not begun"
         case .begunBefore(let order):
-            "this host has begun order \(order) before; somebody has set the ledger back or changed it"
-        case .beginningNotNoted(let detail): "it cannot be noted that the order was begun, so it was not: \(detail)"
+            "this host has begun order \(order) before: the ledger was rolled back or altered; check its storage"
+        case .beginningNotNoted(let detail): "not begun, because its journal entry cannot be written: \(detail)"
         case .closuresDamaged(let detail): detail
         }
     }
@@ -54,8 +54,8 @@ extension FailureReason.Obstacle {
 
 extension ClosedByLeak {
     public var text: String {
-        "\(channel.rawValue) between \(HostPair(path)) is closed: order \(order) leaked; look into it, then "
-            + "'evenkeel clear \(path.source) \(path.target) --channel \(channel.rawValue)' opens it"
+        "\(channel.rawValue) between \(HostPair(path)) is closed: order \(order) leaked; find the cause, then reopen "
+            + "it with 'evenkeel clear \(path.source) \(path.target) --channel \(channel.rawValue)'"
     }
 }
 
@@ -64,9 +64,9 @@ extension FailureReason.Trouble {
         switch self {
         case .noPath(let target, let vm, let source, let detail):
             "no protected path to \(target), so \(vm) stays on \(source): \(detail)"
-        case .pathLost(let detail): "the protected path was lost, so the move was ended: \(detail)"
+        case .pathLost(let detail): "the protected path was lost, so the move was aborted: \(detail)"
         case .hypervisor(let detail): detail
-        case .reportTooLong: "the agent's report did not fit into the ledger; the agent's own log has it"
+        case .reportTooLong: "the agent's report was too long for the ledger: read it in the agent's log"
         }
     }
 }
@@ -76,7 +76,7 @@ extension FailureReason.Doubt {
         switch self {
         case .agentRestarted: "the agent was restarted during the move"
         case .answerLost(let detail): detail
-        case .moveFailed: "the move had failed"
+        case .moveFailed: "the move failed"
         }
     }
 }
@@ -86,25 +86,25 @@ extension FailureReason.Finding {
         switch self {
         case .stayed(let vm, let source): "\(vm) is on \(source)"
         case .stayedUnasked(let vm, let source, let target, let detail):
-            "\(vm) is on \(source); \(target) could not be asked whether it has a copy (\(detail))"
+            "\(vm) is on \(source); whether \(target) has a copy is unknown (\(detail))"
         case .resumed(let vm, let source, let target):
             "\(vm) is on \(source); \(target) has no copy, so it was resumed"
         case .pausedHereAndElsewhere(let vm, let source, let other):
-            "\(vm) is paused on \(source), and \(other) has it too: look which is the newer"
+            "\(vm) is paused on \(source), and \(other) has it too: find out which copy is newer"
         case .pausedHereInactiveThere(let vm, let source, let target):
-            "\(vm) is paused on \(source), and \(target) has it, not active: if it ran there since, start it there "
-                + "and 'virsh destroy' it here; else 'virsh resume' it here"
+            "\(vm) is paused on \(source) and inactive on \(target): if it has run on \(target) since, start it there "
+                + "and 'virsh destroy' it on \(source); otherwise 'virsh resume' it on \(source)"
         case .pausedHereNotResumed(let vm, let source, let target, let detail):
-            "\(vm) is paused on \(source) and not known to \(target): \(detail)"
+            "\(vm) is paused on \(source), absent from \(target), and could not be resumed: \(detail)"
         case .runsNowhere(let vm, let source, let target):
-            "neither \(source) nor \(target) runs \(vm): if it was not shut down, look for it"
+            "\(vm) runs on neither \(source) nor \(target): unless it was shut down, search the other hosts"
         case .duplicatePaused(let vm, let source, let target):
             "\(vm) ran on both \(source) and \(target), so the copy on \(source) was paused: check the VM's disks, "
-                + "then 'virsh destroy' the copy that is to go"
+                + "then 'virsh destroy' the copy that you do not keep"
         case .duplicateRuns(let vm, let source, let target, let detail):
             "\(vm) RUNS ON BOTH \(source) and \(target): stop one of the two at once (\(detail))"
         case .undecided(let detail, let limit):
-            "\(detail); this has been so for \(limit): look on both hosts and run the VM on one"
+            "\(detail); unchanged for \(limit): check both hosts and run the VM on one of them"
         }
     }
 }
@@ -114,23 +114,24 @@ extension FailureReason.Sealing {
         switch self {
         case .stayed(let vm, let source, let cause): "\(vm) is on \(source): \(cause)"
         case .notTakenBack(let vm, let source, let cause, let detail):
-            "\(cause); \(vm) cannot be taken back: \(detail): look on \(source)"
+            "\(cause); cannot take \(vm) back (\(detail)): check its state on \(source)"
         case .beginningUnknown(let vm, let source, let presence):
-            "the agent was restarted and knows of no beginning, but \(vm) is \(presence) on \(source): look for its "
-                + "image before it is started"
+            "the agent was restarted and has no record that the move began, but \(vm) is \(presence) on \(source): "
+                + "look for its image before you start it"
         case .notTakenUp(let vm, let source, let target):
-            "\(vm) was let go to \(target), which has not said that it runs there: if it does not and did not, and its "
-                + "agent is stopped there, 'virsh restore' its image on \(source)"
+            "\(vm) was released to \(target), which has not reported that it runs: if it never ran there, stop the "
+                + "agent of \(target), then 'virsh restore' its image on \(source)"
         case .malformedKey(let vm, let source, let target):
-            "the key that \(target) named is none, so \(vm) stays on \(source)"
-        case .noKeyHere: "the key of its image is not here"
-        case .imageNotOpen: "its image does not lie open here"
-        case .notEncrypted(let detail): "its image was not encrypted: \(detail)"
-        case .notRecalled(let order, let detail): "what was done of order \(order) here is not known: \(detail)"
+            "the key that \(target) provided is malformed, so \(vm) stays on \(source)"
+        case .noKeyHere: "this host does not have the key of the VM's image"
+        case .imageNotOpen: "this host has no decrypted image of the VM"
+        case .notEncrypted(let detail): "cannot encrypt the VM's image: \(detail)"
+        case .notRecalled(let order, let detail): "cannot determine how far order \(order) went on this host: \(detail)"
         case .vmIs(let presence, let vm, let host): "\(vm) is \(presence) on \(host)"
         case .noImage(let presence, let vm, let host, let folder):
-            "\(vm) is \(presence) on \(host), and \(folder) has no image of it"
-        case .mayHaveRun(let vm): "\(vm) may have been let run from its image before: was it shut down since?"
+            "\(vm) is \(presence) on \(host), and there is no image of it in \(folder)"
+        case .mayHaveRun(let vm):
+            "\(vm) may have been started from its image before: check whether it was shut down since"
         case .failed(let detail): detail
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Instant {
-    /// In UTC, for people: `2027-01-31 12:00:00Z`.
+    /// Returns the time in UTC for display: `2027-01-31 12:00:00Z`.
     public var readable: String {
         func digits(_ value: Int64) -> String { (value < 10 ? "0" : "") + "\(value)" }
         let seconds = Self.divided(milliseconds, by: 1000).quotient
@@ -11,9 +11,10 @@ extension Instant {
         return "\(year)-\(digits(month))-\(digits(day)) \(clock)Z"
     }
 
-    /// The Gregorian date of a day counted from 1970-01-01.
+    /// Returns the Gregorian date of a day counted from 1970-01-01.
     ///
-    /// Years begin with March in it, so that a leap day is the last day of its year, and 400 of them are one era.
+    /// The computation lets years begin with March, so that a leap day is the last day of its year.
+    /// 400 such years are one era.
     private static func date(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let (era, dayOfEra) = divided(days + 719_468, by: 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
@@ -24,7 +25,7 @@ extension Instant {
         return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
     }
 
-    /// The remainder is never negative.
+    /// Returns quotient and remainder; the remainder is never negative.
     private static func divided(_ value: Int64, by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
         let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

@@ -20,7 +20,7 @@ public struct InventoryHost: Codable, Sendable, Equatable {
 /// All hosts of the fleet.
 public struct Inventory: Codable, Sendable, Equatable {
     public var hosts: [InventoryHost]
-    /// Hosts that were removed from the cluster, and when; `nil` where nobody knows.
+    /// Hosts that were removed from the cluster, with the time; `nil` where this is not known.
     public var removed: [HostName: Instant]?
     public init(hosts: [InventoryHost], removed: [HostName: Instant]? = nil) {
         self.hosts = hosts
@@ -30,7 +30,7 @@ public struct Inventory: Codable, Sendable, Equatable {
 }
 
 extension HostName {
-    /// For people, of a host that was removed from the cluster: what brings it back.
+    /// Describes how to add a removed host to the cluster again.
     public var additionInWords: String {
         "'evenkeel host add \(self) --address ADDRESS' adds it again, with new keys"
     }

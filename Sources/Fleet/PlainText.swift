@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension String {
-    /// The text for a terminal or a log: on one line, without anything that moves a cursor or turns the writing around.
+    /// Returns the text for a terminal or a log: one line, without cursor movement or changes of text direction.
     ///
-    /// Names, reasons and lines in the ledger are in the words of whoever wrote them. What is not printable is shown as
-    /// `\u{1B}`; what is longer than `limit` characters is cut, with `…` in its place.
+    /// Names, reasons and ledger lines contain whatever their writer put there. Characters that are not printable are
+    /// shown as `\u{1B}`. Text longer than `limit` characters is cut and ends in `…`.
     public func plainText(limit: Int = 1000) -> String {
         var shown = ""
         for scalar in unicodeScalars.prefix(limit) {

@@ -14,26 +14,28 @@ extension PreflightFailure.Reason {
 extension PreflightFailure.HypervisorReason {
     var text: String {
         switch self {
-        case .silent(let detail): "it does not answer: \(detail)"
-        case .otherType(let vm, let host): "the VM runs on \(vm), this host's hypervisor is \(host)"
+        case .silent(let detail): "libvirt does not answer: \(detail)"
+        case .otherType(let vm, let host): "the VM needs \(vm), this host's hypervisor is \(host)"
         case .older(let type, let host, let source):
-            "\(type) \(host) is older than the source's \(source), whose VM state it may not read; upgrade this host"
+            "\(type) \(host) is older than the source's \(source) and may not be able to read its VM state: upgrade "
+                + "this host"
         case .cannotRun(let vm, let detail): "cannot run a \(vm) VM: \(detail)"
         case .cpuFeaturesMissing(let domainType, let model):
-            "\(domainType) on this host cannot give the VM's CPU (\(model)): features of it are missing here"
+            "\(domainType) on this host cannot provide the VM's CPU (\(model)): CPU features are missing"
         case .cpuNotCompared(let model, let detail): "cannot compare the VM's CPU (\(model)): \(detail)"
         case .cpuModelUnknown(let why):
-            "\(why.text), so both hosts need the same CPU, and a host's model is not known"
+            "\(why.text), so both hosts need the same CPU, and the model of one host is unknown"
         case .cpuModelDiffers(let why, let source, let host):
-            "\(why.text), so both hosts need the same CPU: the source has \(source), this host \(host)"
-        case .networkInactive(let name): "libvirt network '\(name)' is defined but not active; start it"
-        case .networkMissing(let name, let detail): "libvirt network '\(name)' is not there: \(detail)"
+            "\(why.text), so both hosts need the same CPU, but the source has \(source) and this host \(host)"
+        case .networkInactive(let name):
+            "libvirt network '\(name)' is not active: start it with 'virsh net-start \(name)'"
+        case .networkMissing(let name, let detail): "libvirt network '\(name)' does not exist: \(detail)"
         case .uuidActive(let id, let state): "a VM with uuid \(id) is already active here: \(state)"
         case .uuidDefined(let id, let name, let state, let remedy):
-            "uuid \(id) is already defined here, as '\(name)' (\(state)); make sure that it is the VM's leftover and "
-                + "remove it: \(remedy) \(id)"
+            "uuid \(id) is already defined here as '\(name)' (\(state)): if it is a leftover of this VM, remove it "
+                + "with \(remedy) \(id)"
         case .nameTaken(let name, let id): "another VM, \(id), already has the name '\(name)' here"
-        case .notRunning(let id, let name): "VM \(name) (\(id)) does not run here"
+        case .notRunning(let id, let name): "VM \(name) (\(id)) does not run on this host"
         case .failed(let detail): detail
         }
     }
@@ -42,7 +44,7 @@ extension PreflightFailure.HypervisorReason {
 extension PreflightFailure.SameCPU {
     var text: String {
         switch self {
-        case .xen: "Xen passes the host's CPU on"
+        case .xen: "Xen passes the host's CPU through"
         case .hostPassthrough: "the VM has cpu mode='host-passthrough'"
         case .notComparable(let detail): "libvirt cannot compare its CPU here (\(detail))"
         }
@@ -53,36 +55,38 @@ extension PreflightFailure.HostReason {
     var text: String {
         switch self {
         case .memoryShort(let available, let needed, let promised):
-            "\(available >> 20) MiB available, \(needed >> 20) MiB needed with QEMU's own" + Self.promise(promised)
+            "\(available >> 20) MiB available, \(needed >> 20) MiB needed, QEMU's overhead included"
+                + Self.promise(promised)
         case .memoryOverLimit(let share, let limit, let promised):
-            "it would be at \(share) %, over policy.memory.upper (\(limit) %)" + Self.promise(promised)
-        case .memoryUnknown(let detail): "it is not known: \(detail)"
+            "memory use would be \(share) %, above policy.memory.upper (\(limit) %)" + Self.promise(promised)
+        case .memoryUnknown(let detail): "cannot determine the available memory: \(detail)"
         case .noBridge(let name): "there is no bridge \(name)"
         case .interfaceNotCheckable(let type):
-            "an interface of type '\(type)' cannot be checked from here: attach it to a bridge or network"
+            "cannot check an interface of type '\(type)': attach it to a bridge or network"
         case .diskNotCheckable(let type, let detail):
-            "a disk of type '\(type)' (\(detail)) cannot be checked from here"
-        case .fileMissing(let path, let detail): "\(path) is not there: is the shared storage mounted? (\(detail))"
+            "cannot check a disk of type '\(type)' (\(detail))"
+        case .fileMissing(let path, let detail):
+            "\(path) cannot be opened (\(detail)): check that the shared storage is mounted"
         case .deviceWithoutIdentity(let path):
-            "\(path) has no identity at the source (device mapper uuid, WWID or serial) to be compared with"
+            "\(path) has no identity on the source (device mapper uuid, WWID or serial), so it cannot be compared"
         case .otherDevice(let path, let here, let source):
-            "\(path) is another device here (\(here ?? "no identity"), not \(source))"
+            "\(path) is a different device on this host (\(here ?? "no identity"), not \(source))"
         case .unreadable(let url, let detail): "\(url) cannot be read: \(detail)"
         }
     }
 
     private static func promise(_ bytes: UInt64) -> String {
-        bytes > 0 ? " and with \(bytes >> 20) MiB promised to others" : ""
+        bytes > 0 ? ", with \(bytes >> 20) MiB promised to others" : ""
     }
 }
 
 extension PreflightFailure.EscortReason {
     var text: String {
         switch self {
-        case .plainNotAllowed: "moves in the clear are not allowed here (escort.allow_plain)"
-        case .sealedNotOffered: "the channel sealed is not among this host's (escort.channels)"
+        case .plainNotAllowed: "this host does not allow unencrypted moves (escort.allow_plain)"
+        case .sealedNotOffered: "this host does not offer the channel sealed (escort.channels)"
         case .targetNotConfigured(let host): "host \(host) is not in this agent's configuration (hosts)"
-        case .gatesNotOpened(let detail): "its gates cannot be opened: \(detail)"
+        case .gatesNotOpened(let detail): "cannot open the gates of this host: \(detail)"
         case .closuresDamaged(let detail), .failed(let detail): detail
         }
     }

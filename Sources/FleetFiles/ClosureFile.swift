@@ -3,17 +3,18 @@ internal import HostOS
 public import Coordination
 internal import Foundation
 
-/// The channels that leaks have closed, in a local file: the ledger forgets old records, and whoever can write to its
-/// storage could remove the leak's.
+/// A local file of the channels that were closed after leaks.
 ///
-/// Only a person's word in the ledger ('evenkeel clear') takes a closure out of it.
+/// The ledger drops old records, and whoever can write to its storage could remove the record of the leak.
+///
+/// Only an operator's record in the ledger ('evenkeel clear') removes a closure.
 public struct ClosureFile: Sendable {
     public let path: String
     private var kept: [ClosedChannels.Closure] = []
 
     public init(path: String) { self.path = path }
 
-    /// What an earlier life of this process has kept; none where there is no file.
+    /// Returns the closures of previous runs of this program; none if there is no file.
     public mutating func read() throws(FleetFileError) -> [ClosedChannels.Closure] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         do {
@@ -22,17 +23,17 @@ public struct ClosureFile: Sendable {
             return kept
         } catch {
             let reason =
-                "the closed channels of earlier cannot be read (\(error)), so no protected move begins from here; mend "
-                + "the file, or remove it once every leak that it names is cleared, and start this program again"
+                "cannot read the closed channels (\(error)), so no protected move starts. Repair the file, or remove it "
+                + "once every leak in it is cleared, and start this program again."
             throw FleetFileError(file: path, reason: reason)
         }
     }
 
-    /// Replaces the file, durably, where it says something else.
+    /// Replaces the file durably if its content differs.
     public mutating func keep(_ closures: [ClosedChannels.Closure]) throws(FleetFileError) {
         guard closures != kept else { return }
         do { try write(JSONEncoder().encode(closures)) } catch {
-            throw FleetFileError(file: path, reason: "the closed channels cannot be kept: \(error)")
+            throw FleetFileError(file: path, reason: "cannot write the closed channels: \(error)")
         }
         kept = closures
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a file is not a fleet, or no recording: where, and what is wrong there.
+/// An error in a fleet file or a recording: where, and what is wrong.
 public struct FleetFileError: Error, Sendable, Equatable, CustomStringConvertible {
     public var file: String
-    /// From 1; `nil` where the fault is the file's as a whole.
+    /// The line, from 1; `nil` if the error concerns the whole file.
     public var line: Int?
     public var reason: String
 

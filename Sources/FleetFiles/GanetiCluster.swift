@@ -3,23 +3,23 @@ public import Fleet
 
 /// A cluster in the text format of Ganeti's htools (`hbal -t FILE -U FILE`).
 ///
-/// Utilisation is in fractions of one host, whatever its size: as hbal does, each host is therefore given the same
-/// capacity of CPU, network and disk, while VCPUs are counted against its own CPUs.
+/// Utilisation is in fractions of one host, whatever its size. So, like in hbal, each host has the same capacity of
+/// CPU, network and disk, while VCPUs are counted against its own CPUs.
 public struct GanetiCluster: Sendable {
-    /// The fleet that the files describe; VMs are identified by their names.
+    /// The fleet in the files; VMs are identified by their names.
     public private(set) var model: FleetModel
-    /// Running VMs that the utilisation file does not name: they count as idle.
+    /// Running VMs that the utilisation file does not list: they count as idle.
     public let withoutUtilisation: [VMID]
-    /// The file as it was read, line by line.
+    /// The lines of the file, unchanged.
     private let lines: [String]
     private let nodeLines: [Int: HostName]
     private let instanceLines: [Int: VMID]
 
-    /// Capacities of network and disk in bytes per second: mere units, for the files give fractions.
+    /// Capacities of network and disk in bytes per second: arbitrary units, because the files contain fractions.
     static let networkUnit = 1_250_000_000.0
     static let diskUnit = 1_000_000_000.0
 
-    /// Reads a cluster file's text and, if there is one, its utilisation file's.
+    /// Reads the text of a cluster file and, if there is one, of its utilisation file.
     public init(
         text: String,
         name: String,
@@ -36,7 +36,7 @@ public struct GanetiCluster: Sendable {
         instanceLines = reader.instanceLines
     }
 
-    /// The same file with VMs elsewhere: primary nodes changed, and the nodes' free memory with them.
+    /// Returns the same file with another placement: with changed primary nodes and free memory of nodes.
     public func text(placing placement: [VMID: HostName]) -> String {
         var freed: [HostName: Int64] = [:]
         for vm in model.vms {

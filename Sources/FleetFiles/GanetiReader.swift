@@ -42,7 +42,7 @@ struct GanetiReader {
 
     init(text: String, name: String) {
         self.name = name
-        // Each as it is, so that what is written again differs in nothing but the placement.
+        // Kept unchanged, so that a rewritten file differs only in the placement.
         lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
             .map(String.init)
     }
@@ -57,7 +57,7 @@ struct GanetiReader {
         var section = 0
         for (number, line) in lines.enumerated() {
             guard !line.isEmpty else {
-                // What follows the last newline is no line.
+                // The text after the last newline is not a line.
                 if number < lines.count - 1 { section += 1 }
                 continue
             }
@@ -70,7 +70,9 @@ struct GanetiReader {
             default: break
             }
         }
-        guard !groups.isEmpty else { throw refuse(nil, "no group: the file is empty or not of htools' text format") }
+        guard !groups.isEmpty else {
+            throw refuse(nil, "no group: the file is empty or not in the text format of htools")
+        }
         guard !nodes.isEmpty else { throw refuse(nil, "no node: the file ends before its second section") }
         guard section >= 3 else {
             throw refuse(lines.count - 1, "the file ends in section \(section + 1) of 5: it is truncated")
@@ -78,8 +80,10 @@ struct GanetiReader {
     }
 
     private mutating func readGroup(_ fields: [String], line: Int) throws(FleetFileError) {
-        guard fields.count >= 3 else { throw refuse(line, "a group has name|uuid|policy, this has \(fields.count)") }
-        guard groups.insert(fields[1]).inserted else { throw refuse(line, "group \(fields[1]) is there twice") }
+        guard fields.count >= 3 else {
+            throw refuse(line, "a group has at least 3 fields (name|uuid|policy), this line has \(fields.count)")
+        }
+        guard groups.insert(fields[1]).inserted else { throw refuse(line, "group \(fields[1]) is listed twice") }
     }
 
     private mutating func readClusterTag(_ tag: String) {
@@ -89,28 +93,29 @@ struct GanetiReader {
 
     private mutating func readNode(_ fields: [String], line: Int) throws(FleetFileError) {
         guard fields.count >= 9 else {
-            throw refuse(line, "a node has at least 9 fields, this has \(fields.count): is the line cut off?")
+            throw refuse(line, "a node has at least 9 fields, this line has \(fields.count): is it cut off?")
         }
-        guard !fields[0].isEmpty else { throw refuse(line, "a node without a name") }
+        guard !fields[0].isEmpty else { throw refuse(line, "this node has no name") }
         guard groups.contains(fields[8]) else {
-            throw refuse(line, "node \(fields[0]) is of group \(fields[8]), which is not in the first section")
+            throw refuse(line, "node \(fields[0]) belongs to group \(fields[8]), which is not in the first section")
         }
         let mode: HostMode
         switch fields[7] {
         case "M", "N": mode = .active
         case "D": mode = .maintenance
         case "Y", "O": mode = .failed
-        default: throw refuse(line, "the role \(fields[7]) of node \(fields[0]) is none of M, N, D, Y")
+        default:
+            throw refuse(line, "node \(fields[0]) has the unknown role \(fields[7]); known roles are M, N, D, Y and O")
         }
         let total = try mebibytes(fields[1], "total memory", of: fields[0], line: line)
         let free = try mebibytes(fields[3], "free memory", of: fields[0], line: line)
-        guard free <= total else { throw refuse(line, "node \(fields[0]) has more free memory than it has in all") }
+        guard free <= total else { throw refuse(line, "node \(fields[0]) has more free memory than total memory") }
         let cpus = try count(fields[6], "CPUs", of: fields[0], line: line)
         guard mode == .failed || total > 0 && cpus > 0 else {
-            throw refuse(line, "node \(fields[0]) is in use and has no memory or no CPU")
+            throw refuse(line, "node \(fields[0]) is in use but has no memory or no CPU")
         }
         guard numbers.updateValue(nodes.count, forKey: fields[0]) == nil else {
-            throw refuse(line, "node \(fields[0]) is there twice")
+            throw refuse(line, "node \(fields[0]) is listed twice")
         }
         nodeLines[line] = HostName(fields[0])
         nodes.append(
@@ -130,19 +135,19 @@ struct GanetiReader {
         guard fields.count >= 10 else {
             throw refuse(
                 line,
-                "an instance has at least 10 fields, this has \(fields.count): is the line cut off, or a blank line "
-                    + "among the nodes?"
+                "an instance has at least 10 fields, this line has \(fields.count): is it cut off, or is there a blank "
+                    + "line among the nodes?"
             )
         }
-        guard !fields[0].isEmpty else { throw refuse(line, "an instance without a name") }
+        guard !fields[0].isEmpty else { throw refuse(line, "this instance has no name") }
         guard let node = numbers[fields[6]] else {
-            throw refuse(line, "instance \(fields[0]) is on \(fields[6]), which is no node of this file")
+            throw refuse(line, "instance \(fields[0]) is on \(fields[6]), which is not a node in this file")
         }
         guard Self.running.contains(fields[4]) || Self.down.contains(fields[4]) else {
-            throw refuse(line, "the status \(fields[4]) of instance \(fields[0]) is unknown to Ganeti")
+            throw refuse(line, "instance \(fields[0]) has the status \(fields[4]), which Ganeti does not have")
         }
         guard Self.local.union(Self.shared).union(["drbd"]).contains(fields[8]) else {
-            throw refuse(line, "the disk template \(fields[8]) of instance \(fields[0]) is unknown to Ganeti")
+            throw refuse(line, "instance \(fields[0]) has the disk template \(fields[8]), which Ganeti does not have")
         }
         instanceLines[line] = VMID(fields[0])
         instances.append(
@@ -183,11 +188,13 @@ struct GanetiReader {
         UInt64(try count(text, what, of: subject, line: line))
     }
 
-    /// A whole number that cannot make later arithmetic overflow.
+    /// Returns a whole number that cannot make later arithmetic overflow.
     private func count(_ text: String, _ what: String, of subject: String, line: Int) throws(FleetFileError) -> Int {
-        guard let value = Int(text) else { throw refuse(line, "\(what) of \(subject): '\(text)' is no whole number") }
+        guard let value = Int(text) else {
+            throw refuse(line, "\(what) of \(subject): '\(text)' is not a whole number")
+        }
         guard value >= 0 else { throw refuse(line, "\(what) of \(subject): \(value) is negative") }
-        guard value < 1 << 40 else { throw refuse(line, "\(what) of \(subject): \(value) is beyond belief") }
+        guard value < 1 << 40 else { throw refuse(line, "\(what) of \(subject): \(value) is implausible") }
         return value
     }
 
@@ -203,22 +210,22 @@ struct GanetiReader {
             let fields = line.split(whereSeparator: \.isWhitespace).map(String.init)
             guard let instance = fields.first else { continue }
             guard fields.count == 5 else {
-                throw refuse("a line has name, CPU, memory, disk and network, this has \(fields.count) fields")
+                throw refuse("a line has 5 fields (name, CPU, memory, disk, network), this line has \(fields.count)")
             }
-            guard known.contains(instance) else { throw refuse("\(instance) is no instance of the cluster file") }
+            guard known.contains(instance) else { throw refuse("\(instance) is not an instance in the cluster file") }
             let figures = fields.dropFirst().compactMap { Double($0) }
             guard figures.count == 4, figures.allSatisfy({ $0.isFinite && $0 < 1e6 }) else {
-                throw refuse("\(instance) has a figure that is no number, or beyond belief")
+                throw refuse("\(instance) has a value that is not a number, or implausible")
             }
-            guard figures.allSatisfy({ $0 >= 0 }) else { throw refuse("\(instance) has a negative figure") }
+            guard figures.allSatisfy({ $0 >= 0 }) else { throw refuse("\(instance) has a negative value") }
             guard loads.updateValue(figures, forKey: instance) == nil else {
-                throw refuse("\(instance) is there twice")
+                throw refuse("\(instance) is listed twice")
             }
         }
         utilisation = loads
     }
 
-    /// The instances that are running and not in the utilisation file, if there is one.
+    /// The running instances that the utilisation file, if there is one, does not list.
     var withoutUtilisation: [VMID] {
         guard let utilisation else { return [] }
         return instances.filter { Self.running.contains($0.status) && utilisation[$0.name] == nil }
@@ -230,7 +237,7 @@ struct GanetiReader {
     func model() throws(FleetFileError) -> FleetModel {
         var seen: Set<String> = []
         for instance in instances where !seen.insert(instance.name).inserted {
-            throw refuse(instance.line, "instance \(instance.name) is there twice")
+            throw refuse(instance.line, "instance \(instance.name) is listed twice")
         }
         let cores = Double(nodes.map(\.cpus).max() ?? 0)
         var memory = [UInt64](repeating: 0, count: nodes.count)
@@ -242,8 +249,8 @@ struct GanetiReader {
             guard memory[number] <= node.totalMebibytes - node.freeMebibytes else {
                 throw refuse(
                     node.line,
-                    "node \(node.name) has \(node.freeMebibytes) MiB free of \(node.totalMebibytes), and its instances "
-                        + "have \(memory[number]) MiB"
+                    "node \(node.name) has \(node.freeMebibytes) MiB free of \(node.totalMebibytes) MiB, but its instances "
+                        + "use \(memory[number]) MiB"
                 )
             }
             let own = node.totalMebibytes - node.freeMebibytes - memory[number]

@@ -2,13 +2,13 @@
 public import Coordination
 public import Logging
 
-/// A closure file in the hands of a service.
+/// A service's access to its closure file.
 ///
-/// One that cannot be read may name any channel: until a person has looked into it, nothing protected may move.
+/// A file that cannot be read may contain any channel: until an operator has checked it, no protected move may start.
 public actor LocalClosures {
     private var file: ClosureFile
     private let logger: Logger
-    /// Why the file could not be read: it is left as it is, and no protected move may begin in this life of the service.
+    /// Why the file could not be read; then it stays unchanged, and this run of the service starts no protected move.
     public private(set) var damage: FleetFileError?
     private var lastFailure: String?
 
@@ -20,19 +20,21 @@ public actor LocalClosures {
     public func read() -> [ClosedChannels.Closure] {
         do { return try file.read() } catch {
             damage = error
-            logger.critical("nothing moves: what leaks have closed is not known", metadata: ["reason": "\(error)"])
+            logger.critical("closed channels are unknown: no protected move starts", metadata: ["reason": "\(error)"])
             return []
         }
     }
 
-    /// Keeps what is closed now; what cannot be written is tried again at the next call.
+    /// Writes the closed channels; after an error the next call tries again.
     public func keep(_ closures: [ClosedChannels.Closure]) {
         guard damage == nil else { return }
         do {
             try file.keep(closures)
             lastFailure = nil
         } catch {
-            if lastFailure != error.reason { logger.error("a closed channel", metadata: ["reason": "\(error)"]) }
+            if lastFailure != error.reason {
+                logger.error("closed channels: cannot write the file", metadata: ["reason": "\(error)"])
+            }
             lastFailure = error.reason
         }
     }

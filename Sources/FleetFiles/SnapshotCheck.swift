@@ -2,7 +2,7 @@
 import Fleet
 import Foundation
 
-/// Checks what a snapshot file says before a fleet is made of it.
+/// Checks the content of a snapshot file and creates the fleet.
 struct SnapshotCheck {
     let content: SnapshotContent
     let file: String
@@ -17,13 +17,17 @@ struct SnapshotCheck {
             throw FleetFileError(
                 file: file,
                 line: 1,
-                reason: "its format is '\(content.format)', no snapshot of a fleet"
+                reason: "its format is '\(content.format)', not '\(SnapshotFile.format)'"
             )
         }
         guard content.version == SnapshotFile.version else {
-            throw FleetFileError(file: file, line: 1, reason: "version \(content.version) is not known, only 1 is")
+            throw FleetFileError(
+                file: file,
+                line: 1,
+                reason: "its version is \(content.version); this program reads version 1"
+            )
         }
-        guard !content.hosts.isEmpty else { throw FleetFileError(file: file, line: 1, reason: "there is no host") }
+        guard !content.hosts.isEmpty else { throw FleetFileError(file: file, line: 1, reason: "the fleet has no host") }
         try checkKeys()
         try checkHosts()
         try checkVMs()
@@ -42,7 +46,7 @@ struct SnapshotCheck {
         )
     }
 
-    /// A key that nobody reads is a typing error that would go unseen.
+    /// Throws for an unknown key, which is probably a typing error.
     private func checkKeys() throws(FleetFileError) {
         let known: [String: Set<String>] = [
             "": ["format", "version", "at", "hosts", "vms", "rules", "paths"],
@@ -61,7 +65,7 @@ struct SnapshotCheck {
         for key in lines.keys {
             guard let keys = known[key.array], !keys.contains(key.key) else { continue }
             let place = key.array.isEmpty ? "the top level" : "\(key.array)[\(key.index)]"
-            let reason = "\(place) has a key '\(key.key)', which means nothing; there are "
+            let reason = "\(place) has a key '\(key.key)', which is unknown; known keys are "
             throw FleetFileError(file: file, line: key.line, reason: reason + keys.sorted().joined(separator: ", "))
         }
     }
@@ -70,7 +74,7 @@ struct SnapshotCheck {
         var names: Set<HostName> = []
         for (index, host) in content.hosts.enumerated() {
             guard names.insert(host.name).inserted else {
-                throw refuse("hosts", index, "name", "host \(host.name) is there twice")
+                throw refuse("hosts", index, "name", "host \(host.name) is listed twice")
             }
             let figures = [
                 ("cores", host.cores), ("networkBytesPerSecond", host.networkBytesPerSecond ?? 0),
@@ -85,14 +89,19 @@ struct SnapshotCheck {
                     "hosts",
                     index,
                     nil,
-                    "host \(host.name) has no CPU or no memory to speak of, or an absurd number of CPUs"
+                    "host \(host.name) has less than 0.001 cores, less than 1 MiB of memory, or an implausible number of CPUs"
                 )
             }
             for (key, value) in figures.dropFirst().prefix(2) where value > 0 && value < 1 {
                 throw refuse("hosts", index, key, "\(key) of \(host.name) is below one byte per second")
             }
             guard host.ownMemoryBytes ?? 0 <= host.memoryBytes else {
-                throw refuse("hosts", index, "ownMemoryBytes", "host \(host.name) itself uses more memory than it has")
+                throw refuse(
+                    "hosts",
+                    index,
+                    "ownMemoryBytes",
+                    "ownMemoryBytes of \(host.name) is above its memoryBytes"
+                )
             }
         }
     }
@@ -102,12 +111,12 @@ struct SnapshotCheck {
         var ids: Set<VMID> = []
         let largest = content.hosts.map(\.memoryBytes).max() ?? 0
         for (index, vm) in content.vms.enumerated() {
-            guard ids.insert(vm.id).inserted else { throw refuse("vms", index, "id", "VM \(vm.id) is there twice") }
+            guard ids.insert(vm.id).inserted else { throw refuse("vms", index, "id", "VM \(vm.id) is listed twice") }
             guard hosts.contains(vm.host) else {
-                throw refuse("vms", index, "host", "VM \(vm.id) is on \(vm.host), which is no host of this file")
+                throw refuse("vms", index, "host", "VM \(vm.id) is on \(vm.host), which is not a host in this file")
             }
             for host in (vm.avoids ?? [:]).keys where !hosts.contains(HostName(host)) {
-                throw refuse("vms", index, "avoids", "VM \(vm.id) avoids \(host), which is no host of this file")
+                throw refuse("vms", index, "avoids", "VM \(vm.id) avoids \(host), which is not a host in this file")
             }
             let figures = [
                 ("cores", vm.cores), ("peakCores", vm.peakCores ?? 0),
@@ -120,13 +129,18 @@ struct SnapshotCheck {
             try check(vm.id.rawValue, "vms", index, "id")
             try check(vm.name ?? vm.id.rawValue, "vms", index, "name")
             guard vm.vcpus <= 100_000 else {
-                throw refuse("vms", index, "vcpus", "VM \(vm.id) has an absurd number of VCPUs")
+                throw refuse("vms", index, "vcpus", "VM \(vm.id) has an implausible number of VCPUs")
             }
             guard vm.peakCores ?? vm.cores >= vm.cores else {
                 throw refuse("vms", index, "peakCores", "peakCores of \(vm.id) is below its cores")
             }
             guard vm.memoryBytes / 4 <= largest else {
-                throw refuse("vms", index, "memoryBytes", "VM \(vm.id) has over four times the largest host's memory")
+                throw refuse(
+                    "vms",
+                    index,
+                    "memoryBytes",
+                    "VM \(vm.id) has over four times the memory of the largest host"
+                )
             }
         }
     }
@@ -137,7 +151,7 @@ struct SnapshotCheck {
         var names: Set<String> = []
         for (index, rule) in (content.rules ?? []).enumerated() {
             guard names.insert(rule.name).inserted else {
-                throw refuse("rules", index, "name", "rule \(rule.name) is there twice")
+                throw refuse("rules", index, "name", "rule \(rule.name) is listed twice")
             }
             guard !rule.vms.isEmpty, Set(rule.vms).count == rule.vms.count else {
                 throw refuse("rules", index, "vms", "rule \(rule.name) names no VM, or one twice")
@@ -168,17 +182,17 @@ struct SnapshotCheck {
                     "paths",
                     index,
                     "source",
-                    "the path from \(entry.source) to \(entry.target) is there twice"
+                    "the path from \(entry.source) to \(entry.target) is listed twice"
                 )
             }
             try check(entry.bytesPerSecond ?? 0, "paths", index, "bytesPerSecond", of: "\(entry.source)")
         }
     }
 
-    /// A name goes to terminals and tables.
+    /// Checks a name, which is printed in terminals and tables.
     private func check(_ name: String, _ array: String, _ index: Int, _ key: String) throws(FleetFileError) {
         guard !name.isEmpty, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            throw refuse(array, index, key, "a name must not be empty or have control characters")
+            throw refuse(array, index, key, "a name must not be empty or contain control characters")
         }
     }
 
@@ -190,10 +204,10 @@ struct SnapshotCheck {
         of subject: String
     ) throws(FleetFileError) {
         guard value >= 0 else { throw refuse(array, index, key, "\(key) of \(subject) is negative: \(value)") }
-        guard value < 1e15 else { throw refuse(array, index, key, "\(key) of \(subject) is beyond belief: \(value)") }
+        guard value < 1e15 else { throw refuse(array, index, key, "\(key) of \(subject) is implausible: \(value)") }
     }
 
-    /// Within what sums of many cannot overflow.
+    /// Checks that a value is so small that sums cannot overflow.
     private func check(
         _ value: Int64,
         _ array: String,
@@ -203,7 +217,7 @@ struct SnapshotCheck {
     ) throws(FleetFileError) {
         guard value >= 0 else { throw refuse(array, index, key, "\(key) of \(subject) is negative: \(value)") }
         guard value < 1 << 50 else {
-            throw refuse(array, index, key, "\(key) of \(subject) is beyond belief: \(value)")
+            throw refuse(array, index, key, "\(key) of \(subject) is implausible: \(value)")
         }
     }
 }

@@ -2,7 +2,7 @@
 import Fleet
 import Foundation
 
-/// What stands in a snapshot file, key by key.
+/// The content of a snapshot file, key by key.
 struct SnapshotContent: Codable {
     var format: String
     var version: Int
@@ -17,7 +17,7 @@ struct SnapshotContent: Codable {
         var name: HostName
         var cores: Double
         var cpus: Int?
-        /// Signed, so that a negative one is seen as such.
+        /// Signed, so that a negative value is detected.
         var memoryBytes: Int64
         var networkBytesPerSecond: Double?
         var diskBytesPerSecond: Double?
@@ -44,7 +44,7 @@ struct SnapshotContent: Codable {
         var host: HostName
         var cores: Double
         var peakCores: Double?
-        /// Signed, so that a negative one is seen as such.
+        /// Signed, so that a negative value is detected.
         var memoryBytes: Int64
         var vcpus: Int
         var networkBytesPerSecond: Double?

@@ -2,7 +2,7 @@
 public import Fleet
 public import Foundation
 
-/// A fleet in Evenkeel's own format, JSON; described in docs/snapshot.md.
+/// A fleet in Evenkeel's JSON format, described in docs/snapshot.md.
 public struct SnapshotFile: Sendable {
     public var model: FleetModel
 
@@ -11,7 +11,7 @@ public struct SnapshotFile: Sendable {
     static let format = "evenkeel-snapshot"
     static let version = 1
 
-    /// Reads a file's bytes; everything in it is checked.
+    /// Reads the bytes of a file and checks all of it.
     public static func read(_ bytes: Data, name: String) throws(FleetFileError) -> SnapshotFile {
         let content: SnapshotContent
         do {
@@ -23,7 +23,7 @@ public struct SnapshotFile: Sendable {
         return SnapshotFile(model: try check.model())
     }
 
-    /// The file's bytes: keys in order, readable.
+    /// Returns the bytes of the file, with sorted keys and indentation.
     public func encoded() throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -2,14 +2,14 @@
 import Fleet
 import Foundation
 
-/// On which line of a JSON text the elements of its top level's arrays begin, and with which keys.
+/// The lines and keys of the elements of a JSON text's top-level arrays.
 struct SnapshotLines {
-    /// For each key of the top level that holds an array: the line of each element, from 1.
+    /// For each top-level key with an array: the line of each element, from 1.
     private(set) var elements: [String: [Int]] = [:]
-    /// The keys of each object, by the path of the array it is in (`hosts`) or `""` for the top level.
+    /// The keys of each object, with the path of its array (`hosts`), or `""` for the top level.
     private(set) var keys: [(array: String, index: Int, key: String, line: Int)] = []
 
-    /// Where the text ends, and how many brackets are open there.
+    /// The last line of the text, and the number of brackets open there.
     private let lastLine: Int
     private let openBrackets: Int
 
@@ -61,7 +61,7 @@ struct SnapshotLines {
         openBrackets = max(0, depth)
     }
 
-    /// The line of an element; of its key, if that is there.
+    /// Returns the line of an element, or of its key if the element has it.
     func line(_ array: String, _ index: Int, key: String? = nil) -> Int? {
         if let key, let found = keys.first(where: { $0.array == array && $0.index == index && $0.key == key }) {
             return found.line
@@ -70,12 +70,12 @@ struct SnapshotLines {
         return lines[index]
     }
 
-    /// A decoder's error in words, with the line.
+    /// Returns a decoder's error as text with the line.
     func error(_ error: any Error, file: String) -> FleetFileError {
         guard let error = error as? DecodingError else { return FleetFileError(file: file, reason: "\(error)") }
         switch error {
         case .keyNotFound(let key, let context):
-            return at(context.codingPath, file, "\(Self.path(context.codingPath)) lacks '\(key.stringValue)'")
+            return at(context.codingPath, file, "\(Self.path(context.codingPath)) has no '\(key.stringValue)'")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
         case .dataCorrupted(let context):
@@ -86,7 +86,7 @@ struct SnapshotLines {
             let reason =
                 openBrackets > 0
                 ? "it is truncated: it ends on line \(lastLine) with \(openBrackets) brackets open"
-                : "it is no JSON, or a figure in it is out of range or not whole where it must be"
+                : "it is not JSON, or a number in it is out of range or must be a whole number"
             return FleetFileError(
                 file: file,
                 line: Self.line(in: detail) ?? (openBrackets > 0 ? lastLine : nil),
@@ -96,7 +96,7 @@ struct SnapshotLines {
         }
     }
 
-    /// What the decoder says, for people.
+    /// Returns a readable form of the decoder's message.
     private static func words(_ context: DecodingError.Context) -> String {
         let known: [String: [String]] = [
             "kind": PlacementRule.Kind.allCases.map(\.rawValue), "mode": HostMode.allCases.map(\.rawValue),
@@ -111,7 +111,7 @@ struct SnapshotLines {
         return said
     }
 
-    /// The line that Foundation names: "... around line 3, column 5."
+    /// Returns the line in Foundation's message: "... around line 3, column 5."
     private static func line(in text: String) -> Int? {
         guard let mark = text.range(of: "line ") else { return nil }
         return Int(text[mark.upperBound...].prefix { $0.isNumber })

@@ -25,7 +25,7 @@ public struct Command: Sendable, CustomStringConvertible {
     public var description: String { ([program] + arguments).joined(separator: " ") }
 }
 
-/// What a finished command left.
+/// The result of a finished command.
 public struct CommandResult: Sendable {
     public var exitCode: Int32
     public var standardOutput: String
@@ -39,7 +39,7 @@ public struct CommandResult: Sendable {
     }
 }
 
-/// Why a command gave no result, or not the one wanted.
+/// An error of a command.
 public enum CommandError: Error, Sendable, CustomStringConvertible {
     case cannotStart(command: String, reason: String)
     case timedOut(command: String, limit: Duration)
@@ -48,7 +48,7 @@ public enum CommandError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotStart(let command, let reason): "cannot start '\(command)': \(reason)"
-        case .timedOut(let command, let limit): "'\(command)' was ended: it took longer than \(limit)"
+        case .timedOut(let command, let limit): "'\(command)' was stopped: it took longer than \(limit)"
         case .failed(let command, let exitCode, let output):
             "'\(command)' failed with exit code \(exitCode)\(output.isEmpty ? "" : ": \(output)")"
         }
@@ -58,8 +58,8 @@ public enum CommandError: Error, Sendable, CustomStringConvertible {
 extension Command {
     /// Runs the command to its end, whatever its exit code.
     ///
-    /// `input` is what it reads on standard input. On cancellation, or when the time limit passes, it gets SIGTERM and,
-    /// two seconds later, SIGKILL.
+    /// `input` is its standard input. On cancellation or after the time limit, it receives SIGTERM and, two seconds
+    /// later, SIGKILL.
     public func result(input: String = "") async throws -> CommandResult {
         try await withThrowingTaskGroup(of: CommandResult?.self) { group in
             group.addTask { try await self.runToEnd(input: input) }
@@ -75,7 +75,7 @@ extension Command {
         }
     }
 
-    /// Runs the command and returns its standard output; any exit code but 0 is an error that carries what it printed.
+    /// Runs the command and returns its standard output; throws its output if the exit code is not 0.
     @discardableResult
     public func run(input: String = "") async throws -> String {
         let result = try await result(input: input)
@@ -104,8 +104,8 @@ extension Command {
         var updates: [Environment.Key: String?] = [:]
         for (name, value) in environment { updates[Environment.Key(stringLiteral: name)] = value }
         do {
-            // Never through a pipe: swift-subprocess 1.0.2 ends the whole process when a write to one fails or is
-            // cancelled (its writer is let go of unclosed).
+            // Never through a pipe: swift-subprocess 1.0.2 ends the whole process when a write to a pipe fails or is
+            // cancelled (it releases the writer without closing it).
             let environment = Environment.inherit.updating(updates)
             return input.isEmpty
                 ? try await finish(options, environment, input: .none)
@@ -124,7 +124,7 @@ extension Command {
 }
 
 extension Command {
-    /// A file without a name, in memory, that holds the text.
+    /// Returns an unnamed file in memory that contains the text.
     private static func file(of text: String) throws -> FileDescriptor {
         let path = "/dev/shm/evenkeel.\(getpid()).\(UInt64.random(in: .min ... .max))"
         let file = try FileDescriptor.open(

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Small files that are replaced as a whole and durably.
+/// Replaces small files durably as a whole.
 public enum DurableFile {
     public struct Failure: Error, Equatable, CustomStringConvertible {
         /// The file, its draft, or its folder.
         public let path: String
-        /// What the system says.
+        /// The error message of the system.
         public let reason: String
-        public var description: String { "'\(path)' cannot be written: \(reason)" }
+        public var description: String { "cannot write '\(path)': \(reason)" }
 
-        /// What the last call says.
+        /// Uses the error of the last system call.
         fileprivate init(_ path: String) { (self.path, reason) = (path, String(cString: strerror(errno))) }
     }
 
-    /// Replaces the file, or makes it, with this mode whatever the umask is; its folder must be there.
+    /// Replaces or creates the file with this mode, independent of the umask; its folder must exist.
     ///
     /// A reader sees the old or the new bytes, and a crash leaves either. Blocks for a write and two syncs. After an
-    /// error the file is as it was, unless its folder is what could not be synced.
+    /// error the file is unchanged, unless only the sync of its folder failed.
     public static func replace(
         _ path: String,
         with bytes: some Sequence<UInt8>,
@@ -35,7 +35,7 @@ public enum DurableFile {
             guard count > 0 else { throw discarded(draft, path) }
             rest = rest.dropFirst(count)
         }
-        // Whatever the umask made of it.
+        // Independent of the umask.
         guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(draft, path) == 0 else {
             throw discarded(draft, path)
         }
@@ -48,14 +48,14 @@ public enum DurableFile {
         return failure
     }
 
-    /// Makes the new name durable: without it a power cut could bring the old file back.
+    /// Makes the new name durable: otherwise a power failure could restore the old file.
     private static func syncFolder(of path: String) throws(Failure) {
         let name = path.lastIndex(of: "/").map { path[..<$0] }
         let folder = name.map { $0.isEmpty ? "/" : String($0) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure(folder) }
         defer { close(descriptor) }
-        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        // Some file systems cannot sync a folder and return EINVAL; they write names at once.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw Failure(folder) }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Makes sure that one process does a thing at a time: a lock on a file, held as long as the process lives.
+/// A lock on a file that allows only one process at a time, released at the latest when the process ends.
 public struct ProcessLock: ~Copyable {
     private let descriptor: Int32
 
@@ -11,24 +11,24 @@ public struct ProcessLock: ~Copyable {
 
         public var description: String {
             switch self {
-            case .held(let path, let purpose): "another \(purpose) runs (it holds \(path)): stop it first"
+            case .held(let path, let purpose): "another \(purpose) is running (it holds \(path)). Stop it first."
             case .unusable(let path, let reason): "cannot lock \(path): \(reason)"
             }
         }
     }
 
-    /// Takes the lock, or says that another process has it; `purpose` is what both are: `controller`.
+    /// Acquires the lock, or throws if another process holds it; `purpose` describes both processes: `controller`.
     ///
-    /// The folder may be one that others can write to: a symbolic link, a FIFO or a device there is refused.
+    /// Other users may be able to write to the folder: a symbolic link, a FIFO or a device there is refused.
     public init(path: String, purpose: String) throws(Failure) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o640)
         guard descriptor >= 0 else { throw .unusable(path: path, reason: String(cString: strerror(errno))) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
-            throw .unusable(path: path, reason: "it is no regular file: find out who put it there, and remove it")
+            throw .unusable(path: path, reason: "it is not a regular file; find out who put it there, and remove it")
         }
-        // flock is mapped to byte-range locks by NFS and to cluster locks by OCFS2 and GFS2.
+        // NFS maps flock to byte-range locks; OCFS2 and GFS2 map it to cluster locks.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             close(descriptor)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import UnixSignals
 
-/// Runs work to its end, cancelling it when this process is asked to stop (SIGINT, SIGTERM or SIGHUP).
+/// Runs work to its end, and cancels it when this process receives SIGINT, SIGTERM or SIGHUP.
 ///
-/// The work is waited for, so that it can clean up; returns its value, or throws what it threw.
+/// Waits for the work after cancelling it, so that it can clean up. Returns its value, or throws its error.
 public func cancellingOnShutdownSignals<Value: Sendable>(
     _ work: @Sendable @escaping () async throws -> Value
 ) async throws -> Value {
@@ -16,14 +16,14 @@ public func cancellingOnShutdownSignals<Value: Sendable>(
         }
         while let result = try await group.next() {
             group.cancelAll()
-            // `nil`: a signal came; the work's own end is still to come.
+            // `nil`: a signal arrived; the work has not ended yet.
             if let value = result { return value }
         }
         throw CancellationError()
     }
 }
 
-/// Returns when this process is asked to stop.
+/// Returns when this process receives SIGINT or SIGTERM.
 public func shutdownSignal() async {
     for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { return }
 }

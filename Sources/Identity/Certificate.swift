@@ -2,13 +2,13 @@
 public import Fleet
 public import Ledger
 
-/// An X.509 certificate and what `openssl` reads in it.
+/// An X.509 certificate and its fields, as read by `openssl`.
 public struct Certificate: Sendable, Equatable {
     public var pem: String
     public var facts: CertificateFacts
     public var begins: Instant
     public var key: VerificationKey
-    /// DNS names and addresses that it is good for.
+    /// The DNS names and addresses for which it is valid.
     public var names: [String]
 
     /// Reads the first certificate in a PEM text; `path` names it in errors.
@@ -28,11 +28,11 @@ public struct Certificate: Sendable, Equatable {
         guard let subject = value("subject"), let issuer = value("issuer"),
             let fingerprint = value("sha256 fingerprint"), let begins = value("notbefore").flatMap(Dates.parse),
             let expires = value("notafter").flatMap(Dates.parse)
-        else { throw IdentityError.file(path: path, reason: "openssl does not say what this certificate is") }
+        else { throw IdentityError.file(path: path, reason: "openssl does not print all fields of this certificate") }
         let keyText = lines.drop { $0 != "-----BEGIN PUBLIC KEY-----" }
         guard let last = keyText.firstIndex(of: "-----END PUBLIC KEY-----"),
             let key = try? VerificationKey(pem: keyText[...last].joined(separator: "\n") + "\n")
-        else { throw IdentityError.file(path: path, reason: "its key is not one of ECDSA on P-256") }
+        else { throw IdentityError.file(path: path, reason: "its key is not an ECDSA key on P-256") }
         self.pem = text.hasSuffix("\n") ? text : text + "\n"
         self.begins = begins
         self.key = key
@@ -45,10 +45,10 @@ public struct Certificate: Sendable, Equatable {
         names = lines.flatMap(Self.names(inLine:))
     }
 
-    /// The names and addresses that each of these certificates is good for, by one call of `openssl` for many of them.
+    /// Returns the names and addresses of each certificate, with one call of `openssl` for many certificates.
     static func names(inEachOf certificates: [String]) async throws -> [[String]] {
         var names: [[String]] = []
-        // It prints 2 kB for each, and a program may print 16 MiB.
+        // openssl prints 2 kB per certificate, and `Command` accepts 16 MiB of output.
         for start in stride(from: 0, to: certificates.count, by: 1000) {
             let block = certificates[start..<min(start + 1000, certificates.count)]
             names += try await Self.names(inBlock: Array(block))
@@ -71,13 +71,13 @@ public struct Certificate: Sendable, Equatable {
             namesFollow = line.contains("X509v3 Subject Alternative Name:")
         }
         guard names.count == certificates.count else {
-            let reason = "openssl finds \(names.count) certificates where there are \(certificates.count)"
+            let reason = "openssl found \(names.count) of \(certificates.count) certificates"
             throw IdentityError.openSSL(step: step, reason: reason)
         }
         return names
     }
 
-    /// What a line of `openssl`'s names: `DNS:h1, IP Address:10.0.0.1`.
+    /// Returns the names in a line of `openssl`: `DNS:h1, IP Address:10.0.0.1`.
     private static func names(inLine line: Substring) -> [String] {
         guard line.contains("DNS:") || line.contains("IP Address:") else { return [] }
         return line.split(separator: ",").compactMap { name in

@@ -2,10 +2,10 @@
 public import Fleet
 internal import Ledger
 
-/// The address that a host gets inside the tunnels.
+/// The inner address of a host, which exists only inside the tunnels.
 public struct InnerAddress: Sendable, Equatable {
     public let text: String
-    /// Why it is this one: `the first free one in 10.78.0.0/24`.
+    /// Why it was chosen: `the first free address in 10.78.0.0/24`.
     public let reason: String
     public init(text: String, reason: String) {
         self.text = text
@@ -14,14 +14,14 @@ public struct InnerAddress: Sendable, Equatable {
 }
 
 extension ClusterAuthority {
-    /// Chooses the inner address of a host that is added with this address on the LAN.
+    /// Returns the inner address of a host that is added with this address on the LAN.
     ///
-    /// It is the one that the configuration or the roster has for the host; otherwise the first free one in the range of
-    /// the other hosts' (where there are several ranges, that of the host added last). A free one stands in no member's
-    /// certificate, nor in a removed one's that has not expired: a peer that has not heard of the removal yet would take
-    /// the one host for the other.
+    /// It is the host's address in the configuration or the roster; otherwise the first free address in the range of the
+    /// other hosts. With several ranges, the range of the host that was added last comes first. A free address is in no
+    /// member's certificate. It is not in a removed member's unexpired certificate either: a peer that has not seen the
+    /// removal yet would take one host for the other.
     ///
-    /// Throws if that range is full, or has an address of the LAN in it.
+    /// Throws if the range is full, or contains an address of the LAN.
     public func innerAddress(
         for host: HostName,
         address: String,
@@ -29,7 +29,7 @@ extension ClusterAuthority {
     ) async throws -> InnerAddress {
         guard let lan = Enrollment.bytes(of: address) else { throw IdentityError.badAddress(address) }
         if let configured = inventory[host]?.innerAddress {
-            return InnerAddress(text: configured, reason: "as in 'hosts' of the configuration")
+            return InnerAddress(text: configured, reason: "from 'hosts' in the configuration")
         }
         var others = inventory.hosts.filter { $0.name != host }.compactMap(HostAddresses.init)
         var taken: Set = [lan]
@@ -45,7 +45,7 @@ extension ClusterAuthority {
         }
         taken.formUnion(others.flatMap(\.both))
         if let former, !taken.contains(former.inner) {
-            return InnerAddress(text: Enrollment.text(of: former.inner), reason: "the one that it had")
+            return InnerAddress(text: Enrollment.text(of: former.inner), reason: "its previous address")
         }
         return try Self.firstFree(
             in: others.isEmpty ? [.initial(like: lan)] : others.reversed().map { AddressRange(of: $0.inner) },
@@ -61,12 +61,12 @@ extension ClusterAuthority {
     ) throws(IdentityError) -> InnerAddress {
         for range in ranges where !lan.contains(where: range.contains) {
             guard let free = range.firstFree(besides: taken) else { continue }
-            return InnerAddress(text: Enrollment.text(of: free), reason: "the first free one in \(range)")
+            return InnerAddress(text: Enrollment.text(of: free), reason: "the first free address in \(range)")
         }
         throw .noInnerAddress(range: "\(ranges[0])", onLAN: lan.first(where: ranges[0].contains).map(Enrollment.text))
     }
 
-    /// Throws if one of its addresses is another member's: peers would take one of the two for the other.
+    /// Throws if another member has one of its addresses: peers could not tell the two hosts apart.
     func requireFree(_ enrollment: Enrollment) async throws {
         let own = enrollment.addresses.compactMap(Enrollment.bytes)
         if Set(own).count < own.count, let twice = enrollment.addresses.first { throw IdentityError.sameAddress(twice) }
@@ -78,12 +78,12 @@ extension ClusterAuthority {
         }
     }
 
-    /// The members that are hosts, with the addresses in their certificates.
+    /// Returns the members that are hosts, with the addresses in their certificates.
     private func hostsAndAddresses() async throws -> [(member: Roster.Member, addresses: HostAddresses)] {
         let hosts = roster.members.filter { if case .host = $0.name { true } else { false } }
         let names = try await Certificate.names(inEachOf: hosts.map(\.certificate))
         return zip(hosts, names).compactMap { member, names in
-            // After the name, which may look like one.
+            // The first entry is the name, which may look like an address.
             let addresses = names.dropFirst().compactMap(Enrollment.bytes)
             guard addresses.count == 2 else { return nil }
             return (member, HostAddresses(lan: addresses[0], inner: addresses[1]))
@@ -91,7 +91,7 @@ extension ClusterAuthority {
     }
 }
 
-/// A host's addresses, as the network has them.
+/// A host's addresses in network byte order.
 private struct HostAddresses {
     let lan: [UInt8]
     let inner: [UInt8]

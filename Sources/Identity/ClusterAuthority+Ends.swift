@@ -2,9 +2,9 @@
 internal import Ledger
 
 extension ClusterAuthority {
-    /// Gives the revocations that lack them the ends of the ledger's streams.
+    /// Adds the ends of the ledger's streams to the revocations that lack them.
     ///
-    /// What the member wrote up to now counts: nobody has heard of its removal yet, and has acted by it.
+    /// Everything the member wrote until now stays valid, because no host has seen its removal yet.
     func fillEnds(from ledgerFolder: String) async throws {
         let streams = Set(LedgerStream.allCases.map(\.rawValue))
         func lacksEnds(_ member: Roster.Member) -> Bool {

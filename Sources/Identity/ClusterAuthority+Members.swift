@@ -3,12 +3,12 @@ internal import Fleet
 public import Ledger
 
 extension ClusterAuthority {
-    /// Makes a member's key and certificate, writes its identity folder, and puts the member onto the roster.
+    /// Creates a member's key and certificate, writes its identity folder, and adds the member to the roster.
     ///
-    /// A member that is there is refused, unless `replacing`: then it gets new keys, all its certificates are revoked,
-    /// and nothing that its old keys signed counts any more. One that was removed before comes back with new keys.
+    /// Throws if the member exists, unless `replacing`: then it receives new keys, all its certificates are revoked, and
+    /// everything that its old keys signed is rejected. A member that was removed returns with new keys.
     ///
-    /// A call that was cut short is made again: if its roster was written, the same folder is completed.
+    /// An interrupted call can be repeated: if its roster was written, the same folder is completed.
     public func add(
         _ enrollment: Enrollment,
         hardware: Roster.Hardware? = nil,
@@ -27,7 +27,7 @@ extension ClusterAuthority {
         var next = roster
         if before != nil { try await revokeCertificates(of: enrollment.name, compromised: replacing, in: &next) }
         let key = SigningKey()
-        // That it can be made is seen first: with the roster the old keys end.
+        // The folder is created first, because writing the roster invalidates the old keys.
         try IdentityFiles.makeFolder(target, mode: 0o700)
         let draft = draftPath(enrollment.name)
         try IdentityFiles.write(key.pem, to: draft, mode: 0o600)
@@ -38,7 +38,7 @@ extension ClusterAuthority {
             configuration: authority(anchor.key).configurationPath
         )
         let certificate = try await issue(for: enrollment.name, lifetime: lifetime, by: anchor)
-        // Of a member whose earlier certificates are not remembered no list is begun: it would be taken for whole.
+        // A list without the earlier certificates would be taken for complete, so none is begun.
         let earlier: [IssuedCertificate]? = before == nil ? [] : next[enrollment.name]?.issued
         next.members.removeAll { $0.name == enrollment.name }
         next.members.append(
@@ -55,14 +55,14 @@ extension ClusterAuthority {
         try finish(enrollment.name, key, in: target)
     }
 
-    /// Whether the member is missing, or a call of `add` for it was cut short.
+    /// Returns whether the member is missing, or a call of `add` for it was interrupted.
     public func lacks(_ name: LedgerWriter) throws -> Bool { try roster[name] == nil || unfinishedKey(of: name) != nil }
 
-    /// The key of a member that is on the roster and whose identity folder may not be complete.
+    /// Returns the key of a member on the roster whose identity folder may be incomplete.
     private func unfinishedKey(of name: LedgerWriter) throws -> SigningKey? {
         let draft = draftPath(name)
         guard IdentityFiles.exists(draft) else { return nil }
-        // One that never came onto the roster is replaced by the next.
+        // A key that never reached the roster is replaced by the next one.
         guard let key = try? SigningKey(pem: IdentityFiles.read(draft, secret: true)) else { return nil }
         guard let member = roster[name], member.revocation == nil, member.keys.contains(key.verification) else {
             return nil
@@ -80,19 +80,19 @@ extension ClusterAuthority {
         try IdentityFiles.write(key.pem, to: paths.key, mode: 0o600)
         try IdentityFiles.write(member.certificate, to: paths.certificate)
         try IdentityFolder.write(signed, roster, to: paths)
-        // A host that is new has opened nothing yet that older rosters allowed.
+        // A new host has no connections from older rosters.
         try IdentityFolder(target).noteCarriedOut(roster)
         IdentityFiles.remove(draftPath(name))
     }
 
-    /// The key of a member that is being added; gone once its own folder has it.
+    /// Returns the path of the key of a member that is being added; removed once the member's folder has the key.
     private func draftPath(_ name: LedgerWriter) -> String {
         "\(folder)/members/\(Enrollment.fileName(of: name)).key.new"
     }
 
-    /// Takes a member off: its certificates are revoked, and what it writes from `ends` on counts no more.
+    /// Removes a member: revokes its certificates and rejects what it writes after `ends`.
     ///
-    /// Does nothing to one that was removed before.
+    /// Does nothing if the member was already removed.
     public func remove(_ name: LedgerWriter, reason: String, ends: [String: Cursor]) async throws {
         guard let index = roster.members.firstIndex(where: { $0.name == name }) else { throw unknown(name) }
         guard roster.members[index].revocation == nil else { return }
@@ -106,21 +106,21 @@ extension ClusterAuthority {
         .unknownMember(name, known: roster.members.map(\.name.description).sorted())
     }
 
-    /// A new certificate for the key that the member has.
+    /// Issues a new certificate for the member's existing key.
     func issue(
         for name: LedgerWriter,
         lifetime: Duration,
         by anchor: Roster.Anchor
     ) async throws -> Certificate {
         let at = now()
-        // None outlives its authority.
+        // No certificate outlives its authority.
         let end = min(at + lifetime, anchor.expires)
         let subject = Enrollment.subject(of: name)
         let pem = try await authority(anchor.key).issue(requestPath(name), for: subject, from: at, until: end)
         return try await Certificate(pem: pem, path: "certificate of \(name)")
     }
 
-    /// The entry of a certificate that is issued now.
+    /// Returns the roster entry of a certificate issued now.
     func remembered(_ certificate: Certificate, by anchor: Roster.Anchor) -> IssuedCertificate {
         IssuedCertificate(
             fingerprint: certificate.facts.fingerprint,
@@ -145,7 +145,7 @@ extension ClusterAuthority {
         endCertificates(of: &roster.members[member]) { _ in true }
     }
 
-    /// Notes that certificates of a member count no more from now on.
+    /// Records that certificates of a member are invalid from now on.
     func endCertificates(of member: inout Roster.Member, where isEnded: (IssuedCertificate) -> Bool) {
         let at = now()
         member.issued = member.issued?.map { certificate in

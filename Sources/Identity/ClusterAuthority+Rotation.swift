@@ -2,33 +2,33 @@
 internal import Fleet
 public import Ledger
 
-/// What one call of a rotation did.
+/// The step that one call of a rotation performed.
 public enum RotationStep: String, Sendable, Codable {
-    /// Every member has a new certificate of the same authority.
+    /// Every member received a new certificate of the same authority.
     case renewed
-    /// A new authority is on the roster beside the old one; it issues nothing yet.
+    /// A new authority is on the roster in addition to the old one; it issues nothing yet.
     case introduced
-    /// Every member has a certificate of the new authority; both are trusted.
+    /// Every member received a certificate of the new authority; both are trusted.
     case issued
-    /// The old authority is trusted no more.
+    /// The old authority is no longer trusted.
     case retired
 }
 
 extension ClusterAuthority {
-    /// How long each step is given to reach every host.
+    /// Time for each step to reach every host.
     public static let settling: Duration = .seconds(15 * 60)
 
-    /// Gives new certificates for the keys they have to all members, or to those named.
+    /// Issues new certificates for the existing keys of the given members; of all members if none are given.
     public func renew(_ names: [LedgerWriter] = [], lifetime: Duration = memberLifetime) async throws {
         for name in names where roster[name]?.revocation != nil || roster[name] == nil { throw unknown(name) }
         try save(try await renewed(names, in: roster, lifetime: lifetime, by: issuingAnchor()))
     }
 
-    /// Takes the next step of replacing the authority: introduce the new one, issue by it, retire the old one.
+    /// Performs the next step of replacing the authority: introduce the new one, issue certificates, retire the old one.
     ///
-    /// Each step is one signed roster, so that a call that was cut short changed nothing or all of it, and the roster
-    /// itself says which step is next. No two members are ever without a common anchor, as long as each has taken up
-    /// the roster of the step before; `settling` gives them the time, which `now` waives.
+    /// Each step is one signed roster, so an interrupted call changes everything or nothing, and the roster determines
+    /// the next step. Any two members share an anchor as long as each has adopted the roster of the previous step.
+    /// `settling` gives them the time for it; `withoutWaiting` skips this wait.
     public func rotateAuthority(
         withoutWaiting: Bool = false,
         lifetime: Duration = memberLifetime
@@ -66,7 +66,7 @@ extension ClusterAuthority {
         return .retired
     }
 
-    /// Whether there is a new authority that has issued nothing yet: all members get its certificates in one step.
+    /// Returns whether a new authority has issued nothing yet; all members receive its certificates in one step.
     func isIntroducing() async throws -> Bool {
         guard roster.anchors.count > 1, let member = roster.members.first(where: { $0.revocation == nil }) else {
             return false

@@ -3,14 +3,14 @@ internal import HostOS
 public import Fleet
 public import Ledger
 
-/// The administrator's cluster folder: the certificate authorities with their keys, and the roster that they sign.
+/// The administrator's cluster folder: the certificate authorities with their keys, and the roster they sign.
 ///
-/// Only one process at a time can have it open. `roster.json` in it is written last in every change, and says what is:
-/// a change that was cut short before is made again by calling for it again.
+/// Only one process at a time can have it open. Every change writes `roster.json` last, and this file is
+/// authoritative: an interrupted change is completed by repeating the call.
 public actor ClusterAuthority {
     public nonisolated let folder: String
     private let lock: ProcessLock
-    /// As it was last signed.
+    /// The last signed roster.
     public private(set) var roster: Roster
     /// The signed roster, as published.
     public private(set) var signed: SignedRoster
@@ -18,7 +18,7 @@ public actor ClusterAuthority {
 
     public static let defaultFolder = "/etc/evenkeel/cluster"
     static let anchorLifetime: Duration = .seconds(10 * 365 * 86400)
-    /// How long a member's certificate is good for, unless told otherwise.
+    /// Default validity period of a member's certificate.
     public static let memberLifetime: Duration = .seconds(365 * 86400)
 
     private init(
@@ -35,17 +35,20 @@ public actor ClusterAuthority {
         self.now = now
     }
 
-    /// Whether the folder holds a cluster.
+    /// Returns whether the folder holds a cluster.
     public static func exists(folder: String) -> Bool { IdentityFiles.exists(rosterPath(folder)) }
 
-    /// Makes a new cluster with one authority and no member; refuses a folder that holds one.
+    /// Creates a cluster with one authority and no member; throws if the folder holds a cluster.
     public static func create(
         folder: String,
         now: @escaping @Sendable () -> Instant = { .byTheWallClock }
     ) async throws -> ClusterAuthority {
-        // The path stands in openssl's configuration, where these would mean something.
+        // The path is part of openssl's configuration, in which these characters have a meaning.
         guard folder.hasPrefix("/"), folder.utf8.allSatisfy({ $0 > 0x20 && !"$#\\\"'`;".utf8.contains($0) }) else {
-            throw IdentityError.file(path: folder, reason: "it is no absolute path of plain characters")
+            throw IdentityError.file(
+                path: folder,
+                reason: "it is not an absolute path without blanks and special characters"
+            )
         }
         guard !exists(folder: folder) else { throw IdentityError.exists(path: rosterPath(folder)) }
         try IdentityFiles.makeFolder(folder, mode: 0o700)
@@ -66,33 +69,36 @@ public actor ClusterAuthority {
         return ClusterAuthority(folder: folder, lock: lock, roster: roster, signed: signed, now: now)
     }
 
-    /// The cluster in the folder.
+    /// Opens the cluster in the folder.
     public static func open(
         folder: String,
         now: @escaping @Sendable () -> Instant = { .byTheWallClock }
     ) async throws -> ClusterAuthority {
         let path = rosterPath(folder)
         guard IdentityFiles.exists(path) else {
-            throw IdentityError.file(path: folder, reason: "it is no cluster folder; 'evenkeel init' makes one")
+            throw IdentityError.file(
+                path: folder,
+                reason: "it is not a cluster folder; create one with 'evenkeel init'"
+            )
         }
         let lock = try ProcessLock(path: "\(folder)/lock", purpose: "command on this cluster folder")
         let signed = try SignedRoster(json: Array(IdentityFiles.read(path).utf8))
-        // Only keys in this very folder count: a roster of somebody else's would be signed again otherwise.
+        // Only keys in this folder are trusted: otherwise the roster of another cluster would be signed again.
         let keys = try keys(in: folder)
         guard let roster = try signed.verified(by: keys) else { throw IdentityError.foreignRoster(path: path) }
         return ClusterAuthority(folder: folder, lock: lock, roster: roster, signed: signed, now: now)
     }
 
-    /// Writes the signed roster into the ledger's folder, where every member finds it.
+    /// Publishes the signed roster in the ledger's folder, where every member reads it.
     ///
-    /// Where a member was removed without the ledger at hand, how far its streams have come is put in first: until then
-    /// nothing that it ever wrote counts.
+    /// If a member was removed without access to the ledger, the ends of the streams are added first: until then
+    /// everything that it wrote is rejected.
     ///
-    /// Refuses a folder that holds no ledger, and one whose roster this cluster's authorities signed and that is newer,
-    /// or another with the same number: members would refuse this one.
+    /// Throws if the folder is not a ledger. Throws if its roster is this cluster's and newer, or differs with the same
+    /// number: members would reject this one.
     public func publish(to ledgerFolder: String) async throws {
         guard IdentityFiles.exists("\(ledgerFolder)/ledger.json") else {
-            let reason = "it is no ledger ('evenkeel ledger create' makes one): is ledger.folder right, is it mounted?"
+            let reason = "it is not a ledger; check ledger.folder and the mount, or run 'evenkeel ledger create'"
             throw IdentityError.file(path: ledgerFolder, reason: reason)
         }
         try await fillEnds(from: ledgerFolder)
@@ -106,7 +112,7 @@ public actor ClusterAuthority {
         try Self.write(signed, to: path)
     }
 
-    /// Those of all authorities here, retired ones too.
+    /// Returns the keys of all authorities in the folder, including retired ones.
     private static func keys(in folder: String) throws -> [VerificationKey] {
         try IdentityFiles.entries("\(folder)/anchors").map {
             try Authority(folder: "\(folder)/anchors/\($0)").signingKey().verification
@@ -117,17 +123,17 @@ public actor ClusterAuthority {
 
     func authority(_ key: VerificationKey) -> Authority { Authority(folder: "\(folder)/anchors/\(key.id)") }
 
-    /// The anchor that issues.
+    /// Returns the anchor that issues certificates.
     ///
-    /// While one replaces the other, that is the old one, until all members can have heard of the new one.
+    /// During a rotation this is the old one, until all members can have received the new one.
     func issuingAnchor() async throws -> Roster.Anchor {
         try await isIntroducing() ? roster.anchors[1] : roster.anchors[0]
     }
 
     /// Signs and writes a changed roster.
     ///
-    /// Anchors that were retired sign too, as long as their keys are here: a member that was off during the whole
-    /// rotation takes up today's roster by them.
+    /// Retired anchors sign too, as long as their keys are in the folder: with them a member that was off during the
+    /// whole rotation can still verify the roster.
     func save(_ changed: Roster) throws {
         var next = changed
         next.number = roster.number + 1

@@ -2,12 +2,12 @@
 internal import Fleet
 internal import Glibc
 
-/// Instants in openssl's texts.
+/// Instants in the formats of openssl.
 enum Dates {
-    /// `20270131120000Z`, as `openssl ca` takes it.
+    /// Returns the format that `openssl ca` accepts: `20270131120000Z`.
     static func generalized(_ instant: Instant) -> String { instant.readable.filter { $0.isNumber || $0 == "Z" } }
 
-    /// What `-dateopt iso_8601` prints; `nil` for anything else.
+    /// Parses the output of `-dateopt iso_8601`; `nil` for anything else.
     static func parse(_ text: Substring) -> Instant? {
         let parts = text.split { !$0.isASCII || !$0.isNumber }.compactMap { Int32($0) }
         guard text.last == "Z", parts.count == 6 else { return nil }

@@ -3,16 +3,16 @@ public import Ledger
 public import Fleet
 internal import Glibc
 
-/// What a certificate is to be made for: the member and the names that peers know it by.
+/// The subject of a new certificate: the member and the names by which peers know it.
 public struct Enrollment: Sendable, Equatable {
     public let name: LedgerWriter
-    /// On the LAN and inside the tunnels; none for controller and operator.
+    /// The address on the LAN and the inner address; empty for controller and operator.
     let addresses: [String]
 
     public static let controller = Enrollment(name: .controller, addresses: [])
     public static let `operator` = Enrollment(name: .operator, addresses: [])
 
-    /// A host; its name and addresses go into openssl's texts, so that only plain ones are let through.
+    /// Returns the enrollment of a host; its name and addresses become input of openssl, so only plain ones are allowed.
     public static func host(_ name: HostName, address: String, inner: String) throws(IdentityError) -> Enrollment {
         let text = name.rawValue
         func isAlphanumeric(_ byte: UInt8) -> Bool {
@@ -25,7 +25,7 @@ public struct Enrollment: Sendable, Equatable {
         return Enrollment(name: .host(name), addresses: [address, inner])
     }
 
-    /// An IPv4 or IPv6 address as the network has it, however it is written; `nil`: it is none.
+    /// Parses an IPv4 or IPv6 address in any notation to network byte order; `nil` if it is not an address.
     static func bytes(of address: String) -> [UInt8]? {
         for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
             var bytes = [UInt8](repeating: 0, count: count)
@@ -34,14 +34,14 @@ public struct Enrollment: Sendable, Equatable {
         return nil
     }
 
-    /// An address as people write it, IPv6 in the short form.
+    /// Returns an address as text, IPv6 in the short form.
     static func text(of bytes: [UInt8]) -> String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// The common name: with a blank in it, nothing of controller and operator can pass for a host's.
+    /// The common name; those of controller and operator contain a blank, so that no host can have the same.
     var subject: String { Self.subject(of: name) }
 
     static func subject(of name: LedgerWriter) -> String {
@@ -52,7 +52,7 @@ public struct Enrollment: Sendable, Equatable {
         }
     }
 
-    /// In the form of openssl's `subjectAltName`.
+    /// The names in the format of openssl's `subjectAltName`.
     var alternativeNames: String {
         switch name {
         case .host(let host): (["DNS:\(host.rawValue)"] + addresses.map { "IP:\($0)" }).joined(separator: ",")
@@ -61,7 +61,7 @@ public struct Enrollment: Sendable, Equatable {
         }
     }
 
-    /// The name of the member's files in the cluster folder.
+    /// Returns the base name of the member's files in the cluster folder.
     static func fileName(of name: LedgerWriter) -> String {
         switch name {
         case .host(let host): "host-\(host.rawValue)"
@@ -70,7 +70,7 @@ public struct Enrollment: Sendable, Equatable {
         }
     }
 
-    /// Makes the request for a certificate of the key in a file.
+    /// Creates a certificate request for the key in a file.
     func request(key: String, to path: String, configuration: String) async throws {
         try await OpenSSL.run(
             "requesting the certificate of \(subject)",

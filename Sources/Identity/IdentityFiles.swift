@@ -2,11 +2,11 @@
 internal import HostOS
 internal import Glibc
 
-/// Small files of identities: read only if nobody else could have written them, replaced as a whole and durably.
+/// Small identity files: read only if no other user can write them, and replaced durably as a whole.
 enum IdentityFiles {
     static func exists(_ path: String) -> Bool { Glibc.access(path, F_OK) == 0 }
 
-    /// Reads a file of ours that nobody else can write and, where it is `secret`, nobody else can read.
+    /// Reads a file that no other user can write and, if `secret`, no other user can read.
     static func read(_ path: String, secret: Bool = false) throws(IdentityError) -> String {
         let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (secret ? O_NOFOLLOW : 0)
         let descriptor = open(path, flags)
@@ -17,17 +17,20 @@ enum IdentityFiles {
             throw .file(path: path, reason: "it is not a regular file")
         }
         guard status.st_uid == geteuid() || (!secret && status.st_uid == 0) else {
-            throw .file(path: path, reason: "it belongs to another user than the one who runs this; 'chown' it")
+            throw .file(path: path, reason: "it belongs to another user; change its owner with 'chown'")
         }
         guard status.st_mode & (secret ? 0o077 : 0o022) == 0 else {
             let mode = secret ? "600" : "644"
-            let open = secret ? "it is open to others" : "others can write it"
-            throw .file(path: path, reason: "\(open); 'chmod \(mode) \(path)', and get new keys if others had access")
+            let open = secret ? "other users have access to it" : "other users can write to it"
+            throw .file(
+                path: path,
+                reason: "\(open); run 'chmod \(mode) \(path)', and get new keys if others had access"
+            )
         }
         return String(decoding: try bytes(descriptor, path), as: UTF8.self)
     }
 
-    /// Reads a regular file of whoever: what is in it must be proven by other means.
+    /// Reads a regular file of any owner: the caller must verify the content.
     static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
         guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
@@ -39,7 +42,7 @@ enum IdentityFiles {
         return try bytes(descriptor, path)
     }
 
-    /// Whose the file is and what its mode says; `nil` where there is none.
+    /// Returns the owner and the mode of a file; `nil` if there is none.
     static func access(_ path: String) -> (owner: uid_t, mode: mode_t)? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
@@ -59,7 +62,7 @@ enum IdentityFiles {
         }
     }
 
-    /// Replaces the file as a whole and durably.
+    /// Replaces the file durably as a whole.
     static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws(IdentityError) {
         do { try DurableFile.replace(path, with: text.utf8, mode: mode) } catch {
             throw .file(path: error.path, reason: "it cannot be written (\(error.reason))")
@@ -71,7 +74,7 @@ enum IdentityFiles {
         return parts.count == 1 ? "/" : parts.joined(separator: "/")
     }
 
-    /// Makes the folder and its parents; one that is there stays as it is.
+    /// Creates the folder and its parents; leaves an existing folder unchanged.
     static func makeFolder(_ path: String, mode: mode_t) throws(IdentityError) {
         if exists(path) { return }
         let parent = folder(of: path)

@@ -2,16 +2,18 @@
 internal import FoundationEssentials
 public import Ledger
 
-/// How far a member has come in carrying out what rosters ask for, across its own restarts: what was authenticated
-/// with keys that count no more must end, even if the agent was stopped before it had ended it.
+/// The last roster whose changes a member has applied completely, kept across restarts.
+///
+/// Connections authenticated with keys that are no longer valid must be closed, even if the agent was stopped before
+/// it closed them.
 extension IdentityFolder {
-    /// Anchors, keys and removals of the roster that was last carried out to the end; `nil` where that is not known.
+    /// Returns the anchors, keys and removals of the last roster that was applied completely; `nil` if unknown.
     public func carriedOutRoster() -> Roster? {
         guard let text = try? IdentityFiles.read(paths.carriedOut) else { return nil }
         return try? JSONDecoder().decode(Roster.self, from: Data(text.utf8))
     }
 
-    /// Notes that all that this roster asks for is carried out.
+    /// Records that all changes of this roster are applied.
     public func noteCarriedOut(_ roster: Roster) throws {
         var essence = roster
         for index in essence.members.indices {

@@ -2,11 +2,11 @@
 public import Fleet
 public import Ledger
 
-/// A member's own folder: its key, its certificate, and the roster that it trusts.
+/// A member's identity folder: its key, its certificate, and the roster that it trusts.
 ///
-/// `roster.json` is replaced first and says what is; anchors and revocation lists beside it are copies for other
-/// programs, made again where they differ. The certificate is the member's own matter: a renewed one is installed
-/// apart, so that it can be taken back without taking back revocations.
+/// `roster.json` is authoritative and is replaced first. Anchors and revocation lists next to it are copies for other
+/// programs, rewritten if they differ. A renewed certificate is installed separately, so that it can be reverted
+/// without reverting revocations.
 public struct IdentityFolder: Sendable {
     public let paths: IdentityPaths
     private let now: @Sendable () -> Instant
@@ -28,18 +28,20 @@ public struct IdentityFolder: Sendable {
         self.storage = storage
     }
 
-    /// Reads the identity and checks all of it: nobody else could read the key or write the rest, key and certificate
-    /// are a pair, an anchor vouches for the certificate, it is valid today, and the roster has this member.
+    /// Reads the identity and checks all of it.
+    ///
+    /// No other user can read the key or write the rest. Key and certificate are a pair. The certificate is issued by
+    /// an anchor and currently valid. The roster lists this member.
     public func load() async throws -> MemberIdentity {
         let roster = try storedRoster()
         try Self.writeCopies(of: roster, to: paths)
         return try await identity(under: roster)
     }
 
-    /// Takes up a published roster, if an anchor of the one here signed it and it is newer.
+    /// Adopts a published roster if it is newer and an anchor of the stored roster signed it.
     ///
-    /// An older one, another with the same number, or one of strangers is refused. What hangs on the roster alone
-    /// (anchors, revocation lists) changes with it; a renewed certificate waits for `install`.
+    /// Throws if it is older, differs with the same number, or belongs to another cluster. Anchors and revocation
+    /// lists change with it; a renewed certificate needs `install`.
     public func update(from published: SignedRoster) async throws -> IdentityChange {
         let before = try storedRoster()
         guard let next = try published.verified(by: before.anchors.map(\.key)), next.cluster == before.cluster else {
@@ -55,20 +57,19 @@ public struct IdentityFolder: Sendable {
         return IdentityChange(from: before, to: next)
     }
 
-    /// Takes up what is published in the ledger's folder; see `update(from:)`.
+    /// Adopts the roster published in the ledger's folder; see `update(from:)`.
     ///
-    /// Storage that does not answer is given up on after some seconds.
+    /// Throws after some seconds if the storage does not answer.
     public func update(fromLedger folder: String) async throws -> IdentityChange {
         let path = "\(folder)/\(SignedRoster.fileName)"
         let bytes = try await storage.read(path)
         guard let published = try? SignedRoster(json: bytes) else {
-            throw IdentityError.file(path: path, reason: "it is no signed roster")
+            throw IdentityError.file(path: path, reason: "it is not a signed roster")
         }
         return try await update(from: published)
     }
 
-    /// Installs a certificate for the key that is here, after checking it; used for a renewed one and to put back the
-    /// one before.
+    /// Checks and installs a certificate for the stored key: a renewed one, or the previous one to revert.
     public func install(certificate pem: String) async throws -> MemberIdentity {
         let roster = try storedRoster()
         _ = try await candidate(pem, for: try key())
@@ -82,7 +83,7 @@ public struct IdentityFolder: Sendable {
         let key = try key()
         let id = key.verification
         guard let member = roster.members.first(where: { $0.keys.contains(id) }) else {
-            // A certificate that tells whose it was makes the difference between a stranger and one who was replaced.
+            // The certificate's subject shows whether the member was replaced or never existed.
             let certificate = try await certificate()
             let named = roster.members.first { certificate.facts.subject == "CN=\(Enrollment.subject(of: $0.name))" }
             throw named.map { IdentityError.replaced($0.name) } ?? .notAMember(folder: paths.folder)
@@ -100,7 +101,7 @@ public struct IdentityFolder: Sendable {
         )
     }
 
-    /// The installed certificate, or the roster's where that one no longer counts: this host was off for long.
+    /// Returns the installed certificate; the roster's if the installed one is no longer valid after a long downtime.
     private func usable(_ certificate: Certificate, key: SigningKey, listed: String) async throws -> Certificate {
         do {
             try await check(certificate, at: paths.certificate, against: key)
@@ -116,7 +117,7 @@ public struct IdentityFolder: Sendable {
         }
     }
 
-    /// Checks a certificate that is not installed yet.
+    /// Returns a certificate that is not installed yet, after checking it.
     private func candidate(_ pem: String, for key: SigningKey) async throws -> Certificate {
         let draft = "\(paths.certificate).candidate"
         try IdentityFiles.write(pem, to: draft)
@@ -151,7 +152,7 @@ public struct IdentityFolder: Sendable {
         try await Certificate(pem: IdentityFiles.read(paths.certificate), path: paths.certificate)
     }
 
-    /// The roster here; nobody else can have written it, and one of its own anchors signed it.
+    /// Returns the stored roster, which no other user can have written and one of its own anchors signed.
     public func storedRoster() throws -> Roster {
         let text = try IdentityFiles.read(paths.roster)
         guard let signed = try? SignedRoster(json: Array(text.utf8)),

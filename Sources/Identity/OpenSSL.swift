@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 
-/// The `openssl` command: everything that is made or checked of certificates goes through it.
+/// The `openssl` command, which creates and checks all certificates.
 enum OpenSSL {
     @discardableResult
     static func run(_ step: String, _ arguments: [String], input: String = "") async throws -> String {
@@ -10,9 +10,9 @@ enum OpenSSL {
         return result.standardOutput
     }
 
-    /// Checks a chain with the CRLs; throws `notTrusted` with openssl's own words.
+    /// Verifies a certificate with the anchors and CRLs; throws `notTrusted` with openssl's message.
     static func verify(certificate: String, anchors: String, revocations: String) async throws {
-        // Only these anchors: the machine's own authorities say nothing about this cluster.
+        // Only these anchors: the machine's own authorities do not apply to this cluster.
         let arguments = [
             "verify", "-no-CApath", "-no-CAstore", "-CAfile", anchors, "-CRLfile", revocations, "-crl_check",
             "-x509_strict", certificate,
@@ -25,13 +25,13 @@ enum OpenSSL {
 
     private static func result(_ step: String, _ arguments: [String], input: String = "") async throws -> CommandResult
     {
-        // No configuration of the machine's, no random state file in somebody's home.
+        // Independent of the locale, and without a random state file in the home folder.
         let environment = ["LC_ALL": "C", "RANDFILE": "/dev/null"]
         let command = Command("openssl", arguments, environment: environment, timeLimit: .seconds(20))
         do {
             return try await command.result(input: input)
         } catch CommandError.cannotStart(_, let reason) {
-            throw IdentityError.openSSL(step: step, reason: "the program 'openssl' does not start (\(reason))")
+            throw IdentityError.openSSL(step: step, reason: "cannot start the program 'openssl' (\(reason))")
         } catch CommandError.timedOut(_, let limit) {
             throw IdentityError.openSSL(step: step, reason: "it took longer than \(limit)")
         }

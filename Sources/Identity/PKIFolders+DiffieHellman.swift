@@ -4,9 +4,9 @@ extension PKIFolders {
     /// The group ffdhe3072 of RFC 7919, appendix A.2, as `openssl genpkey -genparam -algorithm DH -pkeyopt
     /// group:ffdhe3072` prints it.
     ///
-    /// Without such a file a QEMU before 10.2 searches for a prime of 2048 bits whenever it gets its credentials as a
-    /// server (`gnutls_dh_params_generate2` in crypto/tlscreds.c), which takes from a tenth of a second to seconds of a
-    /// CPU at the target of each move, and TLS 1.3 never uses what it finds. Later ones need no file, and say so once.
+    /// Without this file QEMU before 10.2 searches for a prime of 2048 bits whenever it loads its credentials as a server
+    /// (`gnutls_dh_params_generate2` in crypto/tlscreds.c). This takes from 0.1 s to seconds of CPU time at the target of
+    /// each move, and TLS 1.3 never uses the result. Later versions need no file, and log that once.
     static let diffieHellmanGroup = """
         -----BEGIN DH PARAMETERS-----
         MIIBiAKCAYEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz

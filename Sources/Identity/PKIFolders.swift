@@ -3,7 +3,7 @@ internal import HostOS
 internal import Glibc
 internal import Ledger
 
-/// The same key and certificate under the names that libvirt's and QEMU's TLS look for, below one root: `/etc/pki`.
+/// Copies of key and certificate at the paths that libvirt and QEMU use for TLS, below one root such as `/etc/pki`.
 ///
 ///     CA/cacert.pem  CA/cacrl.pem
 ///     libvirt/servercert.pem  libvirt/clientcert.pem  libvirt/private/{server,client}key.pem
@@ -11,12 +11,12 @@ internal import Ledger
 public struct PKIFolders: Sendable {
     public let root: String
 
-    /// There while libvirtd has not read what was written.
+    /// This file exists while libvirtd has not loaded the new files.
     private var unread: String { "\(root)/libvirt/.evenkeel-unread" }
     private let reload: Command
 
     public init(root: String) {
-        // Not a restart, and no open connection suffers.
+        // Needs no restart and keeps open connections.
         self.init(
             root: root,
             reload: Command("virt-admin", ["server-update-tls", "libvirtd"], timeLimit: .seconds(10))
@@ -28,20 +28,20 @@ public struct PKIFolders: Sendable {
         self.reload = reload
     }
 
-    /// Writes what changed and has libvirtd read it again; QEMU reads at the start of each migration.
+    /// Writes changed files and makes libvirtd reload them; QEMU reads them at the start of each migration.
     ///
-    /// Throws when libvirtd could not be told: the next call tries again.
+    /// Throws if libvirtd does not reload them: the next call tries again.
     public func install(_ identity: MemberIdentity) async throws {
         _ = try write(identity)
         guard IdentityFiles.exists(unread) else { return }
         do { _ = try await reload.run() } catch {
-            let reason = "libvirtd could not be told to read the certificates again (\(error)); is it running?"
+            let reason = "libvirtd did not reload the certificates (\(error)); check that it is running"
             throw IdentityError.file(path: root, reason: reason)
         }
         IdentityFiles.remove(unread)
     }
 
-    /// Tells whether anything changed.
+    /// Writes changed files; returns whether any file changed.
     public func write(_ identity: MemberIdentity) throws -> Bool {
         let certificate = identity.certificate.pem
         let key = try IdentityFiles.read(identity.keyPath, secret: true)
@@ -62,22 +62,22 @@ public struct PKIFolders: Sendable {
                 {
                     continue
                 }
-                // First, so that a crash in between forgets nothing.
+                // Written first, so that a crash in between does not lose the pending reload.
                 if !changed { try IdentityFiles.write("", to: unread) }
                 changed = true
                 try IdentityFiles.write(text, to: path, mode: mode)
                 guard emulator == nil || chown(path, owner, group) == 0 else {
-                    let reason = "it cannot be given to QEMU's user (\(String(cString: strerror(errno))))"
+                    let reason = "its owner cannot be changed to QEMU's user (\(String(cString: strerror(errno))))"
                     throw IdentityError.file(path: path, reason: reason)
                 }
             }
         }
-        // The keys before the certificates: both are of one pair all the time, as a renewal keeps the key.
+        // Keys before certificates. They always stay a pair, because a renewal keeps the key.
         try put(key, "libvirt/private/serverkey.pem", "libvirt/private/clientkey.pem")
         try put(key, "qemu/server-key.pem", "qemu/client-key.pem")
         try put(anchors, "CA/cacert.pem", "qemu/ca-cert.pem")
         try put(revocations, "CA/cacrl.pem", "qemu/ca-crl.pem")
-        // One that is there may be the administrator's own.
+        // An existing file may be the administrator's own.
         if !IdentityFiles.exists("\(root)/qemu/dh-params.pem") {
             try put(Self.diffieHellmanGroup, "qemu/dh-params.pem")
         }
@@ -86,7 +86,7 @@ public struct PKIFolders: Sendable {
         return changed
     }
 
-    /// QEMU reads its key as the user that the distribution runs it as; where there is none, it is root's.
+    /// The user and group that own QEMU's key: those of the distribution's QEMU user; `nil` for the current user.
     private static var emulator: (uid_t, gid_t)? {
         guard geteuid() == 0 else { return nil }
         for name in ["libvirt-qemu", "qemu"] {

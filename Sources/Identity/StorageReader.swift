@@ -2,10 +2,10 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Reads files on shared storage away from the cooperative pool, and waits for none longer than a limit.
+/// Reads files on shared storage outside the cooperative pool, with a time limit.
 ///
-/// A thread that hangs in a read of dead storage cannot be stopped. So there is one at most: while it hangs, further
-/// reads fail at once.
+/// A thread that hangs in a read of dead storage cannot be stopped. So there is at most one: while it hangs, further
+/// reads fail immediately.
 final class StorageReader: Sendable {
     private let queue = DispatchQueue(label: "evenkeel.storage")
     private let isReading = Mutex(false)
@@ -28,7 +28,7 @@ final class StorageReader: Sendable {
             return !reading
         }
         guard isFree else {
-            throw .file(path: path, reason: "an earlier read of it still hangs: does the shared storage answer?")
+            throw .file(path: path, reason: "an earlier read of it still hangs; check the shared storage")
         }
         let result: Result<[UInt8], IdentityError> = await withCheckedContinuation { continuation in
             let answer = Answer(continuation)
@@ -41,14 +41,14 @@ final class StorageReader: Sendable {
                 limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
             )
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [limit] in
-                let reason = "it cannot be read within \(limit): does the shared storage answer?"
+                let reason = "it was not read within \(limit); check the shared storage"
                 answer.give(.failure(.file(path: path, reason: reason)))
             }
         }
         return try result.get()
     }
 
-    /// Resumes its caller once, whichever comes first.
+    /// Resumes the caller once, with the result or the timeout, whichever comes first.
     private final class Answer: Sendable {
         private let continuation: Mutex<CheckedContinuation<Result<[UInt8], IdentityError>, Never>?>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Somebody in one of the lab's network namespaces who attacks ports: a stranger on the LAN, or a host of the mesh that
+/// An attacker on ports in one of the lab's network namespaces: a stranger on the LAN, or a host of the mesh that
 /// is not the planned source.
 ///
 /// Everything here blocks for its time limit at most, off the cooperative pool.
@@ -9,13 +9,13 @@ public struct Attacker: Sendable {
     /// The namespace's file.
     public let namespaceFile: String
 
-    /// What a TCP connection attempt finds.
+    /// The result of a TCP connection attempt.
     public enum PortState: String, Sendable, Codable {
-        /// Somebody accepts connections.
+        /// A process accepts connections.
         case open
-        /// The host's TCP refuses: nobody listens, and nothing stands before the port.
+        /// The host's TCP refuses: no process listens, and nothing filters the port.
         case closed
-        /// No answer, or one that the network itself gave.
+        /// No answer, or one from the network itself.
         case filtered
     }
 
@@ -51,7 +51,7 @@ public struct Attacker: Sendable {
         return reached
     }
 
-    /// Connects and says nothing, for as long as the connection is kept; `nil` when no connection came about.
+    /// Connects and sends nothing while the connection is kept; `nil` if no connection was made.
     public func hold(
         _ address: String,
         port: UInt16,
@@ -82,14 +82,14 @@ public struct Attacker: Sendable {
         return sent
     }
 
-    /// Bytes that mean nothing.
+    /// Returns random bytes.
     public static func garbage(_ count: Int = 4096, seed: UInt64 = 1) -> [UInt8] {
         var state = seed
         return (0..<count).map { _ in UInt8(truncatingIfNeeded: mix(&state)) }
     }
 
     /// The beginning of a migration as QEMU sends it: magic, version 3, the machine's name, and a section of RAM that
-    /// claims a block nobody has.
+    /// claims an unknown block.
     public static let forgedStream: [UInt8] = {
         func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
         let machine = Array("pc-q35-7.2".utf8)
@@ -110,13 +110,15 @@ public struct Attacker: Sendable {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         // A socket stays in the namespace in which it was made.
         let descriptor = try openSocket(AF_INET, type, 0)
-        guard descriptor >= 0 else { throw LabError.file(path: namespaceFile, reason: "no socket (\(Files.reason()))") }
+        guard descriptor >= 0 else {
+            throw LabError.file(path: namespaceFile, reason: "cannot open a socket in it (\(Files.reason()))")
+        }
         var peer = sockaddr_in()
         peer.sin_family = sa_family_t(AF_INET)
         peer.sin_port = port.bigEndian
         guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
             close(descriptor)
-            throw LabError.file(path: namespaceFile, reason: "'\(address)' is no IPv4 address")
+            throw LabError.file(path: namespaceFile, reason: "'\(address)' is not an IPv4 address")
         }
         let failed = withUnsafePointer(to: peer) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -147,7 +149,7 @@ struct ConnectingSocket: Sendable {
     func close() { Glibc.close(descriptor) }
 }
 
-/// A connection on which nothing is said until somebody says it.
+/// An open connection without traffic until `send`.
 public struct HeldConnection: Sendable {
     let socket: ConnectingSocket
 
@@ -161,13 +163,13 @@ public struct HeldConnection: Sendable {
 }
 
 extension HostLab {
-    /// Somebody on the LAN at 10.77.0.240 who is in no mesh.
+    /// Returns an attacker on the LAN, at 10.77.0.240, that is in no mesh.
     public func stranger() async throws -> Attacker {
         try await LabNetwork(site: site).makeStranger()
         return Attacker(namespaceFile: LabNetwork.namespaceFile(site.strangerNamespace))
     }
 
-    /// Somebody who has taken over a host of the mesh.
+    /// Returns an attacker that has taken over a host of the mesh.
     public func attacker(on host: LabHost) -> Attacker {
         Attacker(namespaceFile: LabNetwork.namespaceFile(site.namespace(ofHost: host.plan.number)))
     }

@@ -3,8 +3,8 @@ internal import HostOS
 public import Fleet
 internal import Glibc
 
-/// One bulk transfer over TCP, the yardstick for what a channel lets a migration get: zeros from one end, nothing but
-/// reading at the other.
+/// One bulk transfer over TCP, the reference for the bandwidth of a channel: zeros from one end, only reading at the
+/// other.
 public enum BulkTransfer {
     private static let chunk = 1 << 20
 
@@ -14,17 +14,17 @@ public enum BulkTransfer {
     public static func receive(on address: String, port: UInt16, announce: () -> Void) throws {
         let listener = try open(address, port) { bind($0, $1, $2) }
         defer { close(listener) }
-        guard listen(listener, 1) == 0 else { throw failure("listening on", address, port) }
+        guard listen(listener, 1) == 0 else { throw failure("listen on", address, port) }
         announce()
         let connection = accept(listener, nil, nil)
-        guard connection >= 0 else { throw failure("accepting on", address, port) }
+        guard connection >= 0 else { throw failure("accept on", address, port) }
         defer { close(connection) }
         withUnsafeTemporaryAllocation(byteCount: chunk, alignment: 16) { buffer in
             while recv(connection, buffer.baseAddress, buffer.count, 0) > 0 {}
         }
     }
 
-    /// Sends so many bytes and returns the seconds until the other end had read them all.
+    /// Sends `bytes` bytes and returns the seconds until the other end has read them all.
     ///
     /// Blocks.
     public static func send(to address: String, port: UInt16, bytes: Int) throws -> Double {
@@ -35,13 +35,13 @@ public enum BulkTransfer {
         var left = bytes
         while left > 0 {
             let sent = Glibc.send(connection, zeros, min(left, chunk), Int32(MSG_NOSIGNAL))
-            guard sent > 0 else { throw failure("sending to", address, port) }
+            guard sent > 0 else { throw failure("send to", address, port) }
             left -= sent
         }
         shutdown(connection, Int32(SHUT_WR))
         var end: UInt8 = 0
         // Returns when the other end closes, after its last byte.
-        guard recv(connection, &end, 1, 0) == 0 else { throw failure("the end of sending to", address, port) }
+        guard recv(connection, &end, 1, 0) == 0 else { throw failure("confirm the transfer to", address, port) }
         return (ContinuousClock.now - begin) / .seconds(1)
     }
 
@@ -51,7 +51,7 @@ public enum BulkTransfer {
         _ attach: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw failure("a socket for", address, port) }
+        guard descriptor >= 0 else { throw failure("open a socket for", address, port) }
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         var peer = sockaddr_in()
@@ -59,7 +59,7 @@ public enum BulkTransfer {
         peer.sin_port = port.bigEndian
         guard inet_pton(AF_INET, address, &peer.sin_addr) == 1 else {
             close(descriptor)
-            throw LabError.transfer("'\(address)' is no IPv4 address")
+            throw LabError.transfer("'\(address)' is not an IPv4 address")
         }
         let failed = withUnsafePointer(to: peer) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -67,7 +67,7 @@ public enum BulkTransfer {
             }
         }
         guard failed == 0 else {
-            let error = failure("reaching", address, port)
+            let error = failure("connect to", address, port)
             close(descriptor)
             throw error
         }
@@ -75,7 +75,7 @@ public enum BulkTransfer {
     }
 
     private static func failure(_ what: String, _ address: String, _ port: UInt16) -> LabError {
-        .transfer("\(what) \(address), port \(port): \(Files.reason())")
+        .transfer("cannot \(what) \(address), port \(port): \(Files.reason())")
     }
 }
 
@@ -83,7 +83,7 @@ extension HostLab {
     private static let bulkPort: UInt16 = 5201
     private static let bulkLimit: Duration = .seconds(180)
 
-    /// Bytes per second that a bulk transfer from one host to the other gets through the channel's own path.
+    /// Returns the bytes per second of a bulk transfer between two hosts over the channel's own path.
     ///
     /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
     /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target. `sealed`: encrypted onto the shared
@@ -123,7 +123,7 @@ extension HostLab {
         let sender = Command(programs.lab, words + ["--bytes", "\(bytes)"], timeLimit: Self.bulkLimit)
         let output = try await source.run(sender)
         guard let seconds = Double(output.filter { !$0.isWhitespace }), seconds > 0 else {
-            throw LabError.transfer("the sender on \(source.name) said '\(output)' where it says seconds")
+            throw LabError.transfer("the sender on \(source.name) printed '\(output)' instead of seconds")
         }
         return Double(bytes) / seconds
     }
@@ -141,13 +141,13 @@ extension HostLab {
         let log = target.logPath(of: "openssl")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
-        // It hangs up when its standard input ends.
+        // It ends with its standard input.
         let sink = "sleep 180 | openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" | wc -c"
         try await daemon.start(
             [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity(target),
             log: log
         )
-        // It says nothing when it listens; its port does.
+        // It prints nothing when it listens, so check its port.
         try await waitUntil("openssl on \(target.name)", within: .seconds(15), log: log) {
             try await target.run(Command("ss", ["-Hltn"])).contains(":\(Self.bulkPort)")
         }
@@ -156,7 +156,7 @@ extension HostLab {
             """
         let words = ["\(bytes)", "-connect", "\(address):\(Self.bulkPort)"] + identity(source)
         let rate = try await poured(pour, words, from: source, bytes)
-        // A transfer that was cut short is no measurement.
+        // An interrupted transfer is not a measurement.
         try await waitUntil("all \(bytes) bytes on \(target.name)", within: .seconds(5), log: log) {
             ((try? Files.text(log)) ?? "").split(separator: "\n").contains("\(bytes)")
         }
@@ -181,13 +181,13 @@ extension HostLab {
             let words = ["-c", script, "bulk", "\(bytes)", file]
             let said = try await host.run(Command("bash", words, timeLimit: Self.bulkLimit))
             guard host.name == source.name || said.filter({ !$0.isWhitespace }) == "\(bytes)" else {
-                throw LabError.transfer("\(target.name) read '\(said)' of \(bytes) bytes back from the storage")
+                throw LabError.transfer("\(target.name) read '\(said)' instead of \(bytes) bytes from the storage")
             }
         }
         return Double(bytes) / ((ContinuousClock.now - begin) / .seconds(1))
     }
 
-    /// Bytes per second of a script that ends when all have arrived.
+    /// Returns the bytes per second of a script that ends when all bytes have arrived.
     private func poured(_ script: String, _ words: [String], from source: LabHost, _ bytes: Int) async throws -> Double
     {
         let begin = ContinuousClock.now

@@ -44,8 +44,8 @@ struct Cgroups: Sendable {
         } catch {
             throw LabError.file(
                 path: "\(folder)/cgroup.subtree_control",
-                reason: "the cpu and memory controllers cannot be passed on (\(Files.reason())); in a container, "
-                    + "start it with the cgroup tree of the machine or with no process in its top group"
+                reason: "cannot enable the cpu and memory controllers (\(Files.reason())). In a container, "
+                    + "start it with the machine's cgroup tree, or with no process in its top group"
             )
         }
     }

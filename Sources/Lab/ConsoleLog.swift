@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What a guest said on its console so far.
+/// A guest's console output so far.
 ///
-/// Lines that are not whole, such as the one being written, and the kernel's own messages are passed over.
+/// Incomplete lines, such as the one being written, and the kernel's own messages are skipped.
 public struct ConsoleLog: Sendable, Equatable {
     public var readings: [ConsoleReading] = []
     /// How often the guest booted; more than once means that it was not moved but started anew.
     public var starts = 0
-    /// What the guest program could not do, such as a module that did not load.
+    /// Errors of the guest program, such as a module that did not load.
     public var errors: [String] = []
 
     public init(parsing text: String) {
@@ -45,11 +45,11 @@ public struct ConsoleReading: Sendable, Equatable {
     public var units: UInt64
     /// Units of work per second since the line before.
     public var rate: Double
-    /// What its check of its memory found wrong; `nil` when everything was right.
+    /// The problem found by its memory check; `nil` if there is none.
     public var memoryProblem: String?
-    /// The highest sequence number written to the disk and not found wrong.
+    /// The highest sequence number written to the disk and verified.
     public var diskSequence: UInt64?
-    /// What its check of its disk found wrong; `nil` when everything was right.
+    /// The problem found by its disk check; `nil` if there is none.
     public var diskProblem: String?
 
     init?(words: [Substring]) {

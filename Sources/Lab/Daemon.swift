@@ -2,10 +2,10 @@
 internal import HostOS
 internal import Glibc
 
-/// Long-lived processes: they outlive whoever started them and are found again by their cgroup.
+/// Long-lived processes: they outlive the process that started them and are found by their cgroup.
 struct Daemon: Sendable {
     let cgroups: Cgroups
-    /// The group it lives in, `h1/system` or `infrastructure`.
+    /// Its cgroup, `h1/system` or `infrastructure`.
     let group: String
 
     /// Starts a program in a session of its own, its output appended to `log`, and returns without waiting for it.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a daemon is ended or disturbed.
+/// How to stop a daemon.
 public enum DaemonSignal: Int32, Sendable {
-    /// Like a crash.
+    /// Simulates a crash.
     case kill = 9
-    /// As its service manager would stop it.
+    /// Stops it as its service manager does.
     case terminate = 15
 }

@@ -14,7 +14,7 @@ enum Files {
         do {
             return [UInt8](try Data(contentsOf: URL(filePath: path)))
         } catch {
-            throw LabError.file(path: path, reason: "cannot be read (\(reason()))")
+            throw LabError.file(path: path, reason: "cannot be read: \(reason())")
         }
     }
 
@@ -29,12 +29,12 @@ enum Files {
     /// Not atomic by renaming: cgroup files take one `write`.
     static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be opened for writing (\(reason()))") }
+        guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be opened for writing: \(reason())") }
         defer { close(file) }
         var written = 0
         while written < bytes.count {
             let count = bytes[written...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw LabError.file(path: path, reason: "cannot be written (\(reason()))") }
+            guard count > 0 else { throw LabError.file(path: path, reason: "cannot be written: \(reason())") }
             written += count
         }
     }
@@ -47,7 +47,7 @@ enum Files {
     static func replace(_ path: String, with text: String) throws {
         try write(text, to: "\(path).new")
         guard rename("\(path).new", path) == 0 else {
-            throw LabError.file(path: path, reason: "cannot be replaced (\(reason()))")
+            throw LabError.file(path: path, reason: "cannot be replaced: \(reason())")
         }
     }
 
@@ -55,17 +55,17 @@ enum Files {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw LabError.file(path: path, reason: "cannot be made (\(error))")
+            throw LabError.file(path: path, reason: "cannot be created: \(error)")
         }
     }
 
     /// A sparse file of zeros.
     static func makeImage(_ path: String, bytes: Int) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be made (\(reason()))") }
+        guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be created: \(reason())") }
         defer { close(file) }
         guard ftruncate(file, bytes) == 0 else {
-            throw LabError.file(path: path, reason: "cannot be made \(bytes) bytes long (\(reason()))")
+            throw LabError.file(path: path, reason: "cannot be extended to \(bytes) bytes (\(reason()))")
         }
     }
 
@@ -78,13 +78,13 @@ enum Files {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// Removes a file or a folder with what is in it; nothing there is fine.
+    /// Removes a file, or a folder with its contents; does nothing if it does not exist.
     static func remove(_ path: String) throws {
         guard exists(path) else { return }
         do {
             try FileManager.default.removeItem(atPath: path)
         } catch {
-            throw LabError.file(path: path, reason: "cannot be removed (\(error))")
+            throw LabError.file(path: path, reason: "cannot be removed: \(error)")
         }
     }
 
@@ -94,7 +94,7 @@ enum Files {
         return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
     }
 
-    /// The words for `errno`.
+    /// Returns the description of `errno`.
     ///
     /// Read it directly after the call that failed.
     static func reason() -> String { String(cString: strerror(errno)) }

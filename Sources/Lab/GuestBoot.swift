@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 
-/// What the guests boot: Debian's cloud kernel, and an initramfs with the modules it needs and our guest program.
+/// The boot files of the guests: Debian's cloud kernel, and an initramfs with its modules and our guest program.
 struct GuestBoot: Sendable {
     var kernel: String
     var initramfs: String
@@ -9,7 +9,7 @@ struct GuestBoot: Sendable {
 
     /// Everything a virtio disk and a virtio network card need that this kernel has as modules.
     ///
-    /// The guest program finds the order by itself.
+    /// The guest program determines their order.
     static let modules = [
         "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
         "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",
@@ -56,7 +56,7 @@ struct GuestBoot: Sendable {
         try await updateLists()
         guard let name = await offeredKernel() else {
             throw LabError.notPossibleHere([
-                "a kernel for the guests: apt knows no linux-image-cloud-amd64; is Debian's archive among its sources?"
+                "a kernel for the guests: apt does not find linux-image-cloud-amd64; add Debian's archive to its sources"
             ])
         }
         return name
@@ -115,12 +115,12 @@ struct GuestBoot: Sendable {
         try await Command("mv", ["\(initramfs).new", initramfs]).run()
     }
 
-    /// FNV-1a: tells versions of the guest program apart.
+    /// FNV-1a, to distinguish versions of the guest program.
     private static func digest(_ bytes: [UInt8]) -> UInt64 {
         bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 
-    /// `kvm` where a kernel really boots with it, else `qemu` (software emulation).
+    /// Returns `kvm` if a kernel really boots with it, otherwise `qemu` (software emulation).
     ///
     /// A /dev/kvm that opens proves nothing: on some machines it makes VMs, yet no kernel boots in them. The outcome is
     /// kept for this machine's kernel.

@@ -4,7 +4,7 @@
 public struct GuestDisk: Sendable, Equatable {
     /// The highest sequence number with a right checksum.
     public var highest: UInt64 = 0
-    /// What is wrong, in words; empty when the sequence is unbroken.
+    /// Descriptions of problems; empty if the sequence is complete.
     public var problems: [String] = []
 
     static let sectorBytes = 512
@@ -33,7 +33,7 @@ public struct GuestDisk: Sendable, Equatable {
         guard highest > 0 else { return }
         let oldest = highest < UInt64(Self.ringSectors) ? 1 : highest - UInt64(Self.ringSectors) + 1
         for expected in oldest...highest where sequences[Int(expected % UInt64(Self.ringSectors))] != expected {
-            problems.append("number \(expected) of \(highest) is missing")
+            problems.append("record \(expected) of \(highest) is missing")
         }
     }
 

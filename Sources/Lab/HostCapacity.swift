@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A lab host's capacity and where its use can be read, for the agent's configuration.
+/// A lab host's capacity and the files that show its use, for the agent's configuration.
 ///
 /// All namespaces share one /proc/stat: a lab host's load is its cgroup's usage against its quota.
 public struct HostCapacity: Sendable, Codable, Equatable {
@@ -48,6 +48,6 @@ public struct HostCapacity: Sendable, Codable, Equatable {
         for line in text.split(separator: "\n") where line.hasPrefix("usage_usec ") {
             if let microseconds = Double(line.dropFirst("usage_usec ".count)) { return microseconds / 1e6 }
         }
-        throw LabError.file(path: cpuUsageFile, reason: "has no CPU usage in it")
+        throw LabError.file(path: cpuUsageFile, reason: "contains no CPU usage")
     }
 }

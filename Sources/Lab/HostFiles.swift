@@ -41,7 +41,7 @@ struct HostFiles: Sendable {
         cgroups.procsFiles("\(name)/system").map { "echo $$ > \($0)" }.joined(separator: "\n")
     }
 
-    /// Makes the mount namespace and stays: as long as it lives, so do the namespaces.
+    /// Creates the mount namespace and keeps the namespaces open as long as it runs.
     ///
     /// Started inside the host's network namespace with mount and UTS namespaces of its own.
     private var holdScript: String {
@@ -86,7 +86,7 @@ struct HostFiles: Sendable {
         """
     }
 
-    /// The daemon serves the cluster's hosts, over TLS with certificates, and nobody without.
+    /// The daemon serves the cluster's hosts over TLS with certificates, and no other clients.
     private var libvirtdConf: String {
         """
         listen_tls = 1

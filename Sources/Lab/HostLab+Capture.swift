@@ -2,14 +2,14 @@
 internal import HostOS
 internal import Glibc
 
-/// A capture of the LAN that runs or has run.
+/// A running or finished capture of the LAN.
 public struct LabCapture: Sendable {
-    /// The file, in classic pcap format; whole once `stop` returned.
+    /// The file, in classic pcap format; complete once `stop` returned.
     public let path: String
     let log: String
     let daemon: Daemon
 
-    /// Ends the capture with everything written, and returns how many packets the kernel had to drop (0 is right).
+    /// Ends the capture, and returns the number of packets that the kernel dropped (0 is correct).
     @discardableResult
     public func stop() async throws -> Int {
         // The kernel hands packets over in blocks, the last one up to a second after it began; at once, it would be lost.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension HostLab {
-    /// Takes down the site's lab, whoever made it and however far it got; nothing there is fine.
+    /// Takes down the site's lab, even if it was started only in part; does nothing if there is none.
     ///
     /// Needs no state but the site's name: processes are found by cgroup, namespaces by prefix, and mounts end with the
     /// namespaces they are in. The cache stays. Throws if anything is left.
@@ -16,7 +16,7 @@ extension HostLab {
         guard left.isEmpty else { throw LabError.left(left) }
     }
 
-    /// What there is of the site's lab on this machine, in words; empty when there is none.
+    /// Returns descriptions of what is left of the site's lab on this machine; empty if there is none.
     public static func leftovers(site: LabSite = LabSite()) throws -> [String] {
         let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
         var left = cgroups.processes().map { "process \($0)" }

@@ -26,7 +26,7 @@ public struct Programs: Sendable {
 }
 
 extension HostLab {
-    /// The configuration of the lab's fleet: fast, so that a demonstration takes minutes and not hours.
+    /// The configuration of the lab's fleet: short intervals, so that a demonstration takes minutes.
     public var settings: Settings {
         var settings = Settings()
         settings.ledger.folder = site.ledgerFolder
@@ -59,7 +59,7 @@ extension HostLab {
         return settings
     }
 
-    /// The ledger of the lab in somebody's name.
+    /// Returns the lab's ledger, opened as the given writer.
     public func ledger(as writer: LedgerWriter) throws -> SharedLog {
         let folder = writer == .controller ? site.controllerIdentity : site.operatorIdentity
         let security = try MemberFolder(folder).security(inLedger: site.ledgerFolder, requiringKey: true)
@@ -72,7 +72,7 @@ extension HostLab {
         for host in hosts { try await startAgent(on: host, programs, settings: settings) }
     }
 
-    /// Starts the agent of one host, again if it was killed.
+    /// Starts the agent of one host, also after it was killed.
     public func startAgent(on host: LabHost, _ programs: Programs, settings: Settings) async throws {
         var own = settings
         own.host = host.name.rawValue
@@ -80,7 +80,7 @@ extension HostLab {
         own.hypervisorURI = "qemu:///system"
         own.ledger.marks = "\(host.folder)/marks.json"
         own.identity.folder = host.identityFolder
-        // Private to the host, as everything that its daemons read.
+        // Private to the host, like everything that its daemons read.
         own.identity.libvirtPKI = "/etc/pki"
         own.escort.viciSocket = host.viciURI
         own.escort.folder = host.folder

@@ -24,13 +24,13 @@ extension HostLab {
         GuestDefinition(guest: guest, site: site, domainType: domainType).consolePath
     }
 
-    /// Everything the guest said so far; nothing before its start.
+    /// Returns everything the guest printed so far; empty before its start.
     public func console(of guest: GuestPlan) throws -> ConsoleLog {
         let path = consolePath(of: guest)
         return ConsoleLog(parsing: Files.exists(path) ? try Files.text(path) : "")
     }
 
-    /// The guest's disk as the storage has it, read from outside.
+    /// Reads the guest's disk from the storage.
     public func disk(of guest: GuestPlan) async throws -> GuestDisk {
         try await GuestDisk.read(
             image: LabStorage(site: site, cgroups: cgroups).image(of: guest),
@@ -38,7 +38,7 @@ extension HostLab {
         )
     }
 
-    /// Where each guest is, asked of every host's libvirt: the hosts that have it active, by name of the guest.
+    /// Returns the location of each guest, as reported by every host's libvirt, by the guest's name.
     ///
     /// During a migration a guest is active on two hosts and runs on one: `running` counts those only.
     public func placement() async throws -> [String: GuestPlacement] {
@@ -57,7 +57,7 @@ extension HostLab {
         return placement
     }
 
-    /// The hosts on which the guest runs; right is exactly one.
+    /// Returns the hosts on which the guest runs; exactly one is correct.
     public func runsOn(_ guest: GuestPlan) async throws -> [HostName] {
         try await placement()[guest.name]?.running ?? []
     }

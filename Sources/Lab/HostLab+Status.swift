@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A lab as it is at this moment.
+/// The current state of a lab.
 public struct LabStatus: Sendable, Codable {
     public var site: LabSite
     public var complete: Bool
@@ -13,7 +13,7 @@ public struct LabStatus: Sendable, Codable {
         public var address: String
         public var innerAddress: String
         public var capacity: HostCapacity
-        /// CPU time used since its making, in seconds.
+        /// CPU time used since its start, in seconds.
         public var cpuSecondsUsed: Double?
         public var libvirtd: [Int32]
         public var charon: [Int32]
@@ -24,11 +24,11 @@ public struct LabStatus: Sendable, Codable {
     public struct GuestStatus: Sendable, Codable {
         public var name: String
         public var uuid: VMID
-        /// `nil` where a host's libvirt did not answer.
+        /// `nil` if a host's libvirt did not answer.
         public var placement: GuestPlacement?
         /// Units of work per second, of 10 at most.
         public var rate: Double?
-        /// Of its memory or disk, or in its start; `nil` when all is right.
+        /// Of its memory, disk or boot; `nil` if there is none.
         public var problem: String?
     }
 }

@@ -18,7 +18,7 @@ extension HostLab {
         do {
             return try await make(plan, site: site, progress: progress)
         } catch {
-            progress("it failed; taking down what was made")
+            progress("start failed, taking the lab down")
             // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
             let cleanup = await Task { try await down(site: site) }.result
             if case .failure(let failure) = cleanup { progress("\(failure)") }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A lab that is up: its hosts and guests.
+/// A running lab: its hosts and guests.
 ///
 /// A value: any process can attach to the lab by its site, and everything it knows it reads from the lab itself.
 public struct HostLab: Sendable {
@@ -21,10 +21,10 @@ public struct HostLab: Sendable {
         cgroups = Cgroups(layout: state.cgroups, name: state.site.name)
     }
 
-    /// What this machine lacks for a lab, one line each with the remedy; empty when a lab is possible.
+    /// Returns what this machine lacks for a lab, one line each with the fix; empty if a lab is possible.
     public static func missingRequirements() async -> [String] { await Requirements.missing() }
 
-    /// The lab that is up at the site, made by whatever process.
+    /// Attaches to the running lab of a site, whichever process started it.
     public static func attach(to site: LabSite = LabSite()) throws -> HostLab {
         HostLab(state: try LabState.load(site))
     }

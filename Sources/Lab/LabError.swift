@@ -1,46 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why the lab did not do what was asked: what happened, to what, and what to do.
+/// Why the lab failed: what failed, on what, and the next step.
 public enum LabError: Error, Sendable, CustomStringConvertible {
     /// The machine lacks something; each line says what and how to get it.
     case notPossibleHere([String])
     /// The plan contradicts itself.
     case badPlan([String])
-    /// A lab of this site exists.
+    /// The site already has a lab.
     case alreadyUp(owner: String, stateFolder: String)
     case notUp(stateFolder: String)
     case noSuchHost(String)
     case noSuchGuest(String)
-    /// Something did not come up in time.
+    /// A wait timed out.
     case timedOut(what: String, after: Duration, log: String)
     /// A file or folder could not be read, made or written.
     case file(path: String, reason: String)
     /// An interface of a wire cannot be used.
     case wire(interface: String, reason: String)
-    /// A move of a demonstration could not be ordered, or nothing was heard of it.
+    /// A move of a demonstration could not be ordered, or its outcome was not reported.
     case move(guest: String, reason: String)
-    /// A bulk transfer between two hosts did not come about.
+    /// A bulk transfer between two hosts failed.
     case transfer(String)
-    /// Something of the lab outlived `down`.
+    /// Something of the lab remains after `down`.
     case left([String])
 
     public var description: String {
         switch self {
         case .notPossibleHere(let missing):
-            "a lab is not possible on this machine:\n" + missing.map { "  - \($0)" }.joined(separator: "\n")
-        case .badPlan(let problems): "the lab's plan cannot be carried out: \(problems.joined(separator: "; "))"
+            "this machine cannot run a lab. Missing:\n" + missing.map { "  - \($0)" }.joined(separator: "\n")
+        case .badPlan(let problems): "invalid lab plan: \(problems.joined(separator: "; "))"
         case .alreadyUp(let owner, let folder):
-            "a lab is already there (\(owner), \(folder)); 'evenkeel lab down' removes it"
-        case .notUp(let folder): "no lab is up (there is no \(folder)); 'evenkeel lab up' makes one"
+            "a lab is already running (\(owner), \(folder)). To take it down: evenkeel-lab down"
+        case .notUp(let folder): "no lab is running (no folder \(folder)). To start one: evenkeel-lab up"
         case .noSuchHost(let name): "the lab has no host \(name)"
         case .noSuchGuest(let name): "the lab has no guest \(name)"
         case .timedOut(let what, let limit, let log):
-            "\(what) did not come up within \(limit)\(log.isEmpty ? "" : "; the end of its log:\n\(log)")"
+            "timed out after \(limit) waiting for \(what)\(log.isEmpty ? "" : ". End of its log:\n\(log)")"
         case .file(let path, let reason): "\(path): \(reason)"
-        case .wire(let interface, let reason): "the wire at \(interface): \(reason)"
-        case .move(let guest, let reason): "the move of \(guest): \(reason)"
-        case .transfer(let reason): "a bulk transfer failed: \(reason)"
-        case .left(let what): "the lab was taken down, but this is left: \(what.joined(separator: "; "))"
+        case .wire(let interface, let reason): "wire at \(interface): \(reason)"
+        case .move(let guest, let reason): "move of \(guest): \(reason)"
+        case .transfer(let reason): "bulk transfer failed: \(reason)"
+        case .left(let what): "the lab is down, but these remain: \(what.joined(separator: "; "))"
         }
     }
 }

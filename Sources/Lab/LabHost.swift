@@ -2,8 +2,8 @@
 public import HostOS
 public import Fleet
 
-/// One of the lab's hosts: a network, mount and UTS namespace with a libvirtd, a charon and an agent of its own, and a
-/// capacity of its own.
+/// One of the lab's hosts: network, mount and UTS namespaces with their own libvirtd, charon and agent, and its own
+/// capacity.
 public struct LabHost: Sendable {
     let files: HostFiles
     private var daemon: Daemon { Daemon(cgroups: files.cgroups, group: "\(files.name)/system") }
@@ -27,7 +27,7 @@ public struct LabHost: Sendable {
     /// In memory, for images in the clear; /dev/shm is all hosts'.
     public var sealedFolder: String { files.sealedFolder }
     public var capacity: HostCapacity { HostCapacity(plan: plan, cgroups: files.cgroups) }
-    /// The end of a command line typed by a person: `…/h1/enter virsh list`.
+    /// The prefix of a command that runs in the host: `…/h1/enter virsh list`.
     public var enterPath: String { files.enter }
 
     public var inventoryEntry: InventoryHost {
@@ -37,7 +37,7 @@ public struct LabHost: Sendable {
     /// Where a daemon's output goes: `libvirtd`, `charon`, `sshd` or `agent`.
     public func logPath(of daemon: String) -> String { files.log(daemon) }
 
-    /// The command as it must be started to run inside the host's namespaces and cgroup.
+    /// Returns the command that runs the given one inside the host's namespaces and cgroup.
     public func inside(_ command: Command) -> Command {
         Command(
             files.enter,
@@ -95,7 +95,7 @@ public struct LabHost: Sendable {
     /// Starts the host's ssh server, which lets in the lab's other hosts by their keys.
     public func startSSH() async throws {
         guard let program = Requirements.path(of: "sshd") else {
-            throw LabError.notPossibleHere(["sshd: no such program; it was there a moment ago"])
+            throw LabError.notPossibleHere(["sshd: the program has disappeared"])
         }
         try await daemon.start([files.enter, program, "-D", "-e"], log: logPath(of: "sshd"))
         try await waitUntil("sshd on \(name)", within: .seconds(15), log: logPath(of: "sshd")) {
@@ -120,7 +120,7 @@ public struct LabHost: Sendable {
     ) async throws {
         let path = "\(folder)/agent.yaml"
         try Files.write(configuration, to: path)
-        // Under this name the process is found again, whatever the binary is called.
+        // The process is found under this name, whatever the binary is called.
         try Files.write(binary.split(separator: "/").last.map(String.init) ?? binary, to: "\(folder)/agent.name")
         try await daemon.start(
             [files.enter, binary] + arguments + [path],

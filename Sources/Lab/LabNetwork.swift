@@ -43,7 +43,7 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set \(LabSite.bridge) up")
     }
 
-    /// A machine on the LAN that is in no mesh and runs nothing; there already is fine.
+    /// Creates a machine on the LAN that is in no mesh; does nothing if it exists.
     func makeStranger() async throws {
         guard !namespaces().contains(site.strangerNamespace) else { return }
         try await addNamespace(site.strangerNamespace)

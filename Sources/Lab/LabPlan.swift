@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What a lab is to consist of.
+/// The configuration of a lab.
 public struct LabPlan: Sendable, Codable, Equatable {
     public var hosts: [HostPlan]
     public var guests: [GuestPlan]
@@ -19,7 +19,7 @@ public struct LabPlan: Sendable, Codable, Equatable {
         )
     }
 
-    /// Why the plan cannot be carried out, in words; empty when it can.
+    /// Descriptions of problems with the plan; empty if it is valid.
     public var problems: [String] {
         var problems: [String] = []
         if hosts.isEmpty { problems.append("a lab needs at least one host") }
@@ -29,13 +29,13 @@ public struct LabPlan: Sendable, Codable, Equatable {
             problems.append("host number \(host.number) is not between 1 and 99")
         }
         for host in hosts where !(1...100_000).contains(host.linkMegabits ?? 1) {
-            problems.append("the link of \(host.name) is to carry \(host.linkMegabits ?? 0) Mbit/s")
+            problems.append("the link rate of \(host.name) is \(host.linkMegabits ?? 0) Mbit/s")
         }
         for guest in guests where !(1...99).contains(guest.number) {
             problems.append("guest number \(guest.number) is not between 1 and 99")
         }
         for guest in guests where !hosts.contains(where: { $0.name == guest.host }) {
-            problems.append("\(guest.name) is to start on \(guest.host), which is not planned")
+            problems.append("\(guest.name) starts on \(guest.host), which is not in the plan")
         }
         return problems
     }
@@ -49,7 +49,7 @@ public struct HostPlan: Sendable, Codable, Equatable {
     public var cores: Double
     /// Memory limit in bytes.
     public var memoryBytes: UInt64
-    /// What its link carries, either way, in Mbit/s; `nil`: as much as the machine's CPUs can.
+    /// The rate of its link in each direction, in Mbit/s; `nil`: unlimited.
     public var linkMegabits: Int?
 
     public init(number: Int, cores: Double = 0.5, memoryBytes: UInt64 = 1536 << 20, linkMegabits: Int? = nil) {
@@ -73,9 +73,9 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     public var roundsPerUnit: Int
     /// How much memory it rewrites, in MiB per second.
     public var dirtyMiBPerSecond: Double
-    /// How much of its memory holds data that never change, in MiB: what a move has to send.
+    /// Memory with constant data, in MiB, which a move has to send.
     ///
-    /// `memoryMiB` must leave some 80 MiB beside it.
+    /// `memoryMiB` must leave about 80 MiB in addition to it.
     public var fillMiB: Int
 
     /// At 5.5 million rounds a unit takes 13 to 18 ms under software emulation on a core of 2020s x86, so that the guest
@@ -99,7 +99,7 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     public var name: String { "vm\(number)" }
     public var uuid: VMID { VMID("5eaf00d0-0000-4000-8000-\(hexadecimal(UInt64(number), digits: 12))") }
     public var address: String { LabSite.address(ofGuest: number) }
-    /// Units of work in a second when nothing holds it back.
+    /// Units of work per second of an unconstrained guest.
     public static let fullRate = 10.0
 
     var seed: UInt64 { 0xe7e0_ee1a_0000_0000 | UInt64(number) }

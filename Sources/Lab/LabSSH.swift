@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 
-/// ssh between the lab's hosts: each has a host key and a login key of its own, and knows the others' beforehand.
+/// ssh between the lab's hosts: each has its own host key and login key, and knows those of the others in advance.
 ///
-/// Everything is in the host's private /etc/ssh, so that libvirt's ssh, the agent's and a person's are set up alike.
+/// All files are in the host's private /etc/ssh, so that ssh works the same for libvirt, agent and operator.
 struct LabSSH: Sendable {
     /// In the host.
     static let loginKey = "/etc/ssh/id_ed25519"
@@ -37,7 +37,7 @@ struct LabSSH: Sendable {
         }
     }
 
-    /// What no peer's key file says is unknown: there is nobody to ask.
+    /// Unknown host keys are refused, because there is no operator to ask.
     private static let client = """
         StrictHostKeyChecking yes
         UserKnownHostsFile none

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a lab lives: every name, path and address it uses.
+/// Every name, path and address that a lab uses.
 ///
 /// Two sites with different names share nothing but the cache; two labs of one site cannot exist.
 public struct LabSite: Sendable, Codable, Equatable {
@@ -46,7 +46,7 @@ public struct LabSite: Sendable, Codable, Equatable {
     public var lanNamespace: String { "\(shortName)-lan" }
     /// Runs the iSCSI target.
     public var storageNamespace: String { "\(shortName)-store" }
-    /// A machine that is nobody's host: for attacks and probes from outside.
+    /// A machine that is not a host: for attacks and probes from outside.
     public var strangerNamespace: String { "\(shortName)-stranger" }
     /// For a host's images in the clear.
     func memoryFolder(ofHost host: String) -> String { "/dev/shm/\(name).\(host)" }

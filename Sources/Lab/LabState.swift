@@ -2,7 +2,7 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// What another process must know of a lab: written by `up`, read by whoever attaches.
+/// The state that another process needs to attach to a lab: written by `up`.
 struct LabState: Codable, Sendable {
     var site: LabSite
     var plan: LabPlan
@@ -24,30 +24,30 @@ struct LabState: Codable, Sendable {
         guard Files.exists(site.stateFile) else {
             throw LabError.file(
                 path: site.stateFile,
-                reason: "is not there: the lab is being made, or its making "
-                    + "was cut short ('evenkeel lab down' removes it)"
+                reason: "not found: the lab is still starting, or its start "
+                    + "was interrupted. To take it down: evenkeel-lab down"
             )
         }
         do {
             return try JSONDecoder().decode(LabState.self, from: Data(try Files.read(site.stateFile)))
         } catch let error as DecodingError {
-            throw LabError.file(path: site.stateFile, reason: "is not a lab's state (\(error))")
+            throw LabError.file(path: site.stateFile, reason: "is not the state of a lab: \(error)")
         }
     }
 
-    /// Makes the site's state folder this process's own, or says whose it is.
+    /// Claims the site's state folder for this process; throws the owner if it exists.
     ///
     /// One system call decides, so that two that come at once cannot both have it.
     static func claim(_ site: LabSite) throws {
         let ownerFile = "\(site.stateFolder)/owner"
         guard mkdir(site.stateFolder, 0o755) == 0 else {
             guard errno == EEXIST else {
-                throw LabError.file(path: site.stateFolder, reason: "cannot be made (\(Files.reason()))")
+                throw LabError.file(path: site.stateFolder, reason: "cannot be created: \(Files.reason())")
             }
-            let owner = (try? Files.text(ownerFile))?.split(separator: "\n").joined() ?? "by an unknown process"
+            let owner = (try? Files.text(ownerFile))?.split(separator: "\n").joined() ?? "started by an unknown process"
             throw LabError.alreadyUp(owner: owner, stateFolder: site.stateFolder)
         }
         let now = Date.now.formatted(.iso8601)
-        try Files.write("made by process \(getpid()) at \(now)\n", to: ownerFile)
+        try Files.write("started by process \(getpid()) at \(now)\n", to: ownerFile)
     }
 }

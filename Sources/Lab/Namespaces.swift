@@ -22,7 +22,7 @@ enum Namespaces {
             if there >= 0 { close(there) }
         }
         guard home >= 0, there >= 0, setNamespace(there) else {
-            throw LabError.file(path: file, reason: "this network namespace cannot be entered (\(Files.reason()))")
+            throw LabError.file(path: file, reason: "cannot enter the network namespace (\(Files.reason()))")
         }
         defer { _ = setNamespace(home) }
         return body()

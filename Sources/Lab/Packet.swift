@@ -6,7 +6,7 @@ public struct Packet: Sendable, Equatable {
     /// From 1, as Wireshark counts.
     public var number: Int
     public var at: Instant
-    /// Its length on the wire; `bytes` is shorter if the capture cut it.
+    /// Its length on the wire; `bytes` is shorter if the capture truncated it.
     public var originalLength: Int
     public var bytes: [UInt8]
 
@@ -82,7 +82,7 @@ extension Packet {
         return UInt32(high) << 16 | UInt32(low)
     }
 
-    /// What is known of a frame that is not IPv4.
+    /// The description of a frame that is not IPv4.
     private var link: String {
         switch short(12) {
         case 0x0806: "ARP"

@@ -15,19 +15,22 @@ public struct PacketCapture: Sendable {
     /// Blocks: call it off the cooperative pool.
     public func forEach(_ body: (Packet) throws -> Bool) throws {
         guard let file = fopen(path, "re") else {
-            throw LabError.file(path: path, reason: "cannot be opened (\(Files.reason()))")
+            throw LabError.file(path: path, reason: "cannot be opened: \(Files.reason())")
         }
         defer { fclose(file) }
         var header = [UInt8](repeating: 0, count: 24)
         guard fread(&header, 1, 24, file) == 24, let format = Format(header: header) else {
-            throw LabError.file(path: path, reason: "is no pcap file of Ethernet frames")
+            throw LabError.file(path: path, reason: "is not a pcap file of Ethernet frames")
         }
         var number = 0
         var record = [UInt8](repeating: 0, count: 16)
         while fread(&record, 1, 16, file) == 16 {
             let length = Int(format.word(record, at: 8))
             guard length <= Self.longestPacket else {
-                throw LabError.file(path: path, reason: "packet \(number + 1) claims \(length) bytes: it is damaged")
+                throw LabError.file(
+                    path: path,
+                    reason: "packet \(number + 1) claims \(length) bytes: the file is damaged"
+                )
             }
             var bytes = [UInt8](repeating: 0, count: length)
             guard fread(&bytes, 1, length, file) == length else { return }
@@ -71,7 +74,7 @@ public struct PacketCapture: Sendable {
     }
 }
 
-/// What a search of a capture found.
+/// The results of a search in a capture.
 public struct CaptureFindings: Sendable, Equatable {
     public var packets = 0
     /// Bytes on the wire.
@@ -85,7 +88,7 @@ public struct CaptureFindings: Sendable, Equatable {
     public var occurrences = 0
     public var packetsWithOccurrence = 0
     public var firstWithOccurrence: Packet?
-    /// The first large packet of ESP, to be shown beside the other.
+    /// The first large packet of ESP, shown next to the other.
     public var firstESP: Packet?
 }
 

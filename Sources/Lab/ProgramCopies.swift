@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Copies of the programs for which Debian's packages bring AppArmor profiles.
+/// Copies of the programs for which Debian's packages include AppArmor profiles.
 ///
 /// A profile attaches by the program's path and fits a machine's only daemon: it forbids a configuration, a control
 /// socket and a log elsewhere than in their usual places. From the lab's folder the same programs run without one,
@@ -14,7 +14,7 @@ enum ProgramCopies {
             try Files.makeFolder(site.programFolder)
             for name in names {
                 guard let path = Requirements.path(of: name) else {
-                    throw LabError.notPossibleHere(["\(name): no such program; it was there a moment ago"])
+                    throw LabError.notPossibleHere(["\(name): the program has disappeared"])
                 }
                 try Files.copy(path, to: "\(site.programFolder)/\(name)", mode: 0o755)
             }

@@ -23,11 +23,11 @@ enum Requirements {
         ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
     ]
 
-    /// One line for each thing that is missing: what, why, and how to get it.
+    /// Returns one line for each missing requirement: what, why, and how to get it.
     ///
     /// Empty when a lab is possible.
     static func missing() async -> [String] {
-        guard geteuid() == 0 else { return ["root: the lab makes namespaces, cgroups and mounts (use sudo)"] }
+        guard geteuid() == 0 else { return ["root: the lab needs namespaces, cgroups and mounts (use sudo)"] }
         var missing: [String] = []
         do {
             _ = try CgroupLayout.ofThisMachine()
@@ -51,7 +51,7 @@ enum Requirements {
         return missing
     }
 
-    /// Where the program is; `nil` when it is not installed.
+    /// Returns the path of the program; `nil` if it is not installed.
     static func path(of program: String) -> String? {
         ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin", "/usr/lib/ipsec"].map { "\($0)/\(program)" }
             .first(where: Files.exists)

@@ -11,21 +11,21 @@ public struct Traffic: Sendable, Codable, Equatable {
     }
 }
 
-/// What somebody who listens on the LAN has of one capture.
+/// The findings of an eavesdropper in one capture.
 public struct Eavesdropping: Sendable, Codable, Equatable {
     public var packets = 0
     public var bytes: UInt64 = 0
-    /// How often the secret was found; one that is split over two packets is not counted.
+    /// How often the secret was found; one that is split across two packets is not counted.
     public var secrets = 0
     /// Pieces of the guest's other memory that were recognised.
     public var memoryPieces = 0
-    /// By what protocols say of themselves: `ESP in UDP`, `TLS`, `ssh`, `QEMU stream in the clear`, `TCP 49152`.
+    /// Traffic by protocol: `ESP in UDP`, `TLS`, `ssh`, `QEMU stream in the clear`, `TCP 49152`.
     public var kinds: [String: Traffic] = [:]
 
     public init() {}
 }
 
-/// Tells TCP connections apart by how they begin.
+/// Distinguishes TCP connections by their first bytes.
 struct TrafficSorter {
     private var kinds: [Frame.Flow: String] = [:]
 
@@ -37,7 +37,7 @@ struct TrafficSorter {
         let flow = Self.undirected(frame.flow)
         if let known = kinds[flow] { return known }
         guard let kind = Self.kind(beginning: packet.bytes[frame.payload]) else {
-            // Nothing was said yet, or it is a connection that began before the capture.
+            // No data yet, or the connection started before the capture.
             return "TCP \(min(frame.sourcePort, frame.destinationPort))"
         }
         let port = min(frame.sourcePort, frame.destinationPort)
@@ -65,7 +65,7 @@ struct TrafficSorter {
 }
 
 extension PacketCapture {
-    /// Reads the whole capture as somebody who looks for a secret and for pieces of memory, off the cooperative pool.
+    /// Searches the whole capture for a secret and for pieces of memory, off the cooperative pool.
     public func eavesdrop(secret: String, memory: [[UInt8]]) async throws -> Eavesdropping {
         let needle = Array(secret.utf8)
         return try await offPool {

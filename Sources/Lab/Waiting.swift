@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Dispatch
 
-/// Looks every 100 ms whether `condition` holds, at most for `limit`.
+/// Checks every 100 ms whether `condition` holds, for at most `limit`.
 ///
-/// `log` is the file whose end is shown when it never did.
+/// `log` is the file whose end is shown on a timeout.
 func waitUntil(
     _ what: String,
     within limit: Duration,

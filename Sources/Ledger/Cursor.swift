@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place between two records of one stream; a reader goes on from it, after a restart too.
+/// A position between two records of one stream, from which a reader continues, also after a restart.
 ///
-/// Only the ledger that gave it out knows what the numbers mean.
+/// The numbers have a meaning only to the ledger that issued them.
 public struct Cursor: Codable, Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// The part of the stream, counted from 1.
+    /// The number of the segment, counted from 1.
     public var segment: Int
-    /// The place in that part.
+    /// The offset in that segment, in bytes.
     public var offset: Int64
 
     public init(segment: Int, offset: Int64) {
@@ -14,17 +14,17 @@ public struct Cursor: Codable, Hashable, Sendable, Comparable, CustomStringConve
         self.offset = offset
     }
 
-    /// Where every stream begins.
+    /// The beginning of every stream.
     static let origin = Self(segment: 1, offset: 0)
 
     public var description: String { "\(segment):\(offset)" }
 
-    /// The place that `description` names.
+    /// Parses a `description`; `nil` if it is not one.
     public init?(_ description: String) {
         let parts = description.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, let segment = Int(parts[0]), let offset = Int64(parts[1]) else { return nil }
         self.init(segment: segment, offset: offset)
-        // Each place has one name.
+        // Each position has exactly one text.
         guard self.description == description else { return nil }
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension FleetLedger {
-    /// Hands over everything after `place` that counts, batch by batch, and moves the place on.
+    /// Passes every valid record after `place` to `take`, batch by batch, and advances the place.
     ///
-    /// First come records that it passed over before because they were ahead of the clock here, and no longer are.
-    /// Returns what was passed over.
+    /// Records that were held back because they were ahead of this host's clock come first, once they no longer are.
+    /// Returns what was skipped.
     public func readOn<Entry: LedgerEntry>(
         _ entries: Entry.Type,
         from place: inout LedgerPlace,

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// What one read found: records in the order in which they were appended, and all that was left out, with the reason.
+/// The result of one read: records in the order in which they were appended, and every skipped line with the reason.
 public struct LedgerBatch<Entry: LedgerEntry>: Sendable {
     public var records: [LedgerRecord<Entry>]
-    /// Where the next read goes on.
+    /// Where the next read continues.
     public var next: Cursor
-    /// Lines that are no records, none this version can read, or records that do not count.
+    /// Lines that are not records, that this version cannot read, or that were rejected.
     public var skipped: [SkippedLine]
-    /// Set when records were removed before this reader came to them.
+    /// Set if records were removed before this reader reached them.
     public var gap: LedgerGap?
-    /// Whether the read ended at its limit, so that more can be read at once.
+    /// Whether the read ended at its limit, so that more can be read immediately.
     public var hasMore: Bool
 
     public init(
@@ -27,37 +27,37 @@ public struct LedgerBatch<Entry: LedgerEntry>: Sendable {
         self.hasMore = hasMore
     }
 
-    /// Whether the read brought nothing at all to its reader's knowledge.
+    /// Whether the read found no record, no skipped line and no gap.
     public var isEmpty: Bool { records.isEmpty && skipped.isEmpty && gap == nil }
 }
 
-/// A line that was passed over.
+/// A line that was skipped.
 public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
     /// Where the line begins.
     public var at: Cursor
     public var bytes: Int
-    /// Whom it names as its writer; `nil` where it names nobody, or no member of the cluster.
+    /// The writer that it states; `nil` if it states none, or one that is not a member of the cluster.
     public var writer: LedgerWriter?
     public var reason: Reason
 
     public enum Reason: Sendable, Equatable, CustomStringConvertible {
-        /// Its writer was stopped in the middle; the append was never confirmed.
+        /// Its writer stopped before the line was complete; the append was never confirmed.
         case torn
-        /// Longer than any record can be.
+        /// The line is longer than any record can be.
         case tooLong
-        /// Written by a newer version of the program.
+        /// A newer version of the program wrote it.
         case unknownVersion(Int)
-        /// No record of this stream; why, in words.
+        /// It is not a record of this stream; the text is the reason.
         case unreadable(String)
-        /// A record that does not count.
+        /// A record that was rejected.
         case refused(RecordRefusal)
 
         public var description: String {
             switch self {
-            case .torn: "its writer was stopped in the middle of it"
+            case .torn: "its writer stopped before it was complete"
             case .tooLong: "it is longer than any record can be"
             case .unknownVersion(let version):
-                "its format is version \(version), this program reads up to \(LineCodec.signedVersion): update it"
+                "its format is version \(version), this program reads up to \(LineCodec.signedVersion). Update this program."
             case .unreadable(let reason): reason
             case .refused(let refusal): refusal.description
             }
@@ -72,16 +72,16 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
     }
 
     public var description: String {
-        // A reason may quote the line, which is in anybody's words.
-        "skipped \(bytes) bytes at \(at)\(writer.map { ", named as \($0)'s" } ?? ""): \(reason)".plainText(limit: 300)
+        // A reason may quote the line, which anyone may have written.
+        "skipped \(bytes) bytes at \(at)\(writer.map { " (writer: \($0))" } ?? ""): \(reason)".plainText(limit: 300)
     }
 }
 
-/// Records that a reader never saw, because retention removed them first.
+/// Records that retention removed before a reader saw them.
 public struct LedgerGap: Sendable, Equatable, CustomStringConvertible {
-    /// Where the reader wanted to go on.
+    /// Where the reader wanted to continue.
     public var expected: Cursor
-    /// Where it could go on.
+    /// Where it could continue.
     public var resumed: Cursor
 
     public init(expected: Cursor, resumed: Cursor) {
@@ -89,5 +89,5 @@ public struct LedgerGap: Sendable, Equatable, CustomStringConvertible {
         self.resumed = resumed
     }
 
-    public var description: String { "records from \(expected) up to \(resumed) were removed before they were read" }
+    public var description: String { "records from \(expected) to \(resumed) were removed before they were read" }
 }

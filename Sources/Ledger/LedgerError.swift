@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Why the ledger could not be written or read: what happened, to what, and what to do.
+/// An error of writing or reading the ledger: what failed, on what, and the next step.
 public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The folder is not there, or is not one that `SharedLog.create` made.
+    /// The folder is missing, or `SharedLog.create` did not create it.
     case notALedger(path: String, reason: String)
     case notPermitted(operation: String, path: String, reason: String)
-    /// Another writer held the lock all the time.
+    /// Another writer held the lock for the whole time limit.
     case lockTimedOut(path: String, waited: Duration)
-    /// The file system has no such locks, or its lock service does not answer.
+    /// The file system does not support these locks, or its lock service does not answer.
     case lockUnavailable(path: String, reason: String)
     case storageFull(path: String)
     case recordTooLarge(stream: LedgerStream, bytes: Int, limit: Int)
-    /// The entry cannot be written as JSON, for instance because a figure is not a number.
+    /// The entry cannot be encoded as JSON, for instance because a value is not a finite number.
     case unencodable(stream: LedgerStream, reason: String)
-    /// The log does not contain the place the reader wants to go on from.
+    /// The log does not contain the position from which the reader wants to continue.
     case cursorNotInLog(path: String, cursor: Cursor, reason: String)
-    /// The log lacks what this host has read in it or written to it.
+    /// The log lacks records that this host has read or written.
     case rolledBack(path: String, reason: String, mayBeWritten: Bool = false)
-    /// Readers would not count what this writer signs.
+    /// Readers would reject what this writer signs.
     case notAMember(LedgerWriter, reason: String)
-    /// The ledger was made before records were signed.
+    /// The ledger was created before records were signed.
     case withoutIdentity(path: String)
-    /// The storage itself did not answer.
+    /// The storage did not answer.
     case stalled(path: String, waited: Duration, mayBeWritten: Bool)
     case failed(operation: String, path: String, reason: String, mayBeWritten: Bool)
 
-    /// Whether readers may find the record although the append was not confirmed.
+    /// Whether readers may find the record even though the append was not confirmed.
     public var mayBeWritten: Bool {
         switch self {
         case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten),
@@ -36,7 +36,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Whether the same record can never be written.
+    /// Whether writing the same record again can never succeed.
     public var isPermanent: Bool {
         switch self {
         case .recordTooLarge, .unencodable: true
@@ -47,45 +47,45 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notALedger(let path, let reason):
-            "\(path) is no ledger folder: \(reason); check that the shared storage is mounted, or create the ledger"
+            "\(path) is not a ledger folder: \(reason). Check that the shared storage is mounted, or create the ledger."
         case .notPermitted(let operation, let path, let reason):
-            "not permitted to \(operation) \(path): \(reason); agents and controllers must own the ledger's folder, "
-                + "and its file system must be mounted for writing"
+            "cannot \(operation) \(path): \(reason). Agents and controllers must run as the owner of the ledger's "
+                + "folder, and its file system must be mounted read-write."
         case .lockTimedOut(let path, let waited):
-            "the lock on \(path) was not free within \(waited); another writer holds it: find it with lslocks, "
-                + "on every host that mounts the folder"
+            "cannot lock \(path) within \(waited): another writer holds the lock. Find it with lslocks on every host "
+                + "that mounts the folder."
         case .lockUnavailable(let path, let reason):
-            "cannot lock \(path): \(reason); the file system must support POSIX locks across hosts"
+            "cannot lock \(path): \(reason). The file system must support POSIX locks across hosts."
         case .storageFull(let path):
-            "no space left for \(path); nothing was written: free some, or keep fewer segments"
+            "cannot write \(path): no space left, nothing was written. Free some space, or keep fewer segments."
         case .recordTooLarge(let stream, let bytes, let limit):
-            "a record for \(stream.rawValue) of \(bytes) bytes was refused: the limit is \(limit) bytes"
+            "cannot write a record to \(stream.rawValue): \(bytes) bytes exceed the limit of \(limit) bytes"
         case .unencodable(let stream, let reason):
-            "a record for \(stream.rawValue) cannot be written: \(reason)"
+            "cannot write a record to \(stream.rawValue): \(reason)"
         case .cursorNotInLog(let path, let cursor, let reason):
-            "\(path) has no place \(cursor): \(reason); if the ledger was replaced or restored on purpose, read it "
-                + "again from the beginning"
+            "\(path) has no position \(cursor): \(reason). If the ledger was replaced or restored on purpose, read it "
+                + "again from the beginning."
         case .rolledBack(let path, let reason, _):
-            "\(path) was set back or replaced: \(reason); nothing is done by it, or orders could be carried out twice: "
-                + "find out who did that. If it was meant, cancel what it must not begin again, and with agent or "
-                + "controller stopped say 'evenkeel ledger accept' there"
+            "\(path) was rolled back or replaced: \(reason). It is not used, because orders could run twice. Find out "
+                + "who changed it. If the change was intended, cancel the orders that must not run again, stop the agent "
+                + "or controller, and run 'evenkeel ledger accept' there."
         case .notAMember(let writer, let reason):
             "\(writer) cannot write to this ledger: \(reason)"
         case .withoutIdentity(let path):
-            "\(path) has no id, so no record can be signed for this ledger alone: create a new ledger, or set "
-                + "ledger.unsigned on every host"
+            "\(path) has no ledger id, so records cannot be signed for this ledger. Create a new ledger, or set "
+                + "ledger.unsigned on every host."
         case .stalled(let path, let waited, let mayBeWritten):
-            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)): check the shared storage"
+            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)). Check the shared storage."
         case .failed(let operation, let path, let reason, let mayBeWritten):
             "cannot \(operation) \(path): \(reason); \(Self.outcome(mayBeWritten))"
         }
     }
 
     private static func outcome(_ mayBeWritten: Bool) -> String {
-        mayBeWritten ? "the record may have been written all the same" : "nothing was written"
+        mayBeWritten ? "the record may have been written nevertheless" : "nothing was written"
     }
 
-    /// The error for a system call that failed with `code`.
+    /// Returns the error for a system call that failed with `code`.
     static func system(_ operation: String, _ path: String, code: Int32, mayBeWritten: Bool = false) -> Self {
         let reason = String(cString: strerror(code))
         switch code {

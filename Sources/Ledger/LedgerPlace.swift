@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// How far a reader has come in one stream, and which genuine lines behind it wait for the reader's clock.
+/// A reader's position in one stream, and the genuine lines before it that wait for the reader's clock.
 ///
-/// A clock that lags makes honest records look as if they came from the future. They count as soon as it is right
-/// again; a reader that just went on would never see them.
+/// With a clock that is slow, valid records appear to come from the future. They are accepted once the clock is
+/// correct again; a reader that simply continued would never see them.
 public struct LedgerPlace: Sendable {
-    /// Where the next read goes on; `nil`: at the beginning.
+    /// Where the next read continues; `nil`: at the beginning.
     public internal(set) var next: Cursor?
     private var waiting: [Waiting] = []
 
@@ -16,16 +16,16 @@ public struct LedgerPlace: Sendable {
         var time: Instant
     }
 
-    /// So many lines of one writer wait; one that lies about its time cannot fill more, and only its own are lost.
+    /// Maximum number of waiting lines per writer; a writer with a false clock can lose only its own lines.
     static let waitingPerWriter = 4096
 
-    /// The beginning of a stream.
+    /// Creates the position at the beginning of a stream.
     public init() {}
 
-    /// How many lines wait.
+    /// The number of waiting lines.
     public var waitingCount: Int { waiting.count }
 
-    /// Keeps in mind those of the lines that only their time speaks against.
+    /// Remembers the lines that were rejected only because of their time.
     mutating func keep(_ lines: [SkippedLine]) {
         for line in lines {
             guard case .refused(.fromTheFuture(_, let time)) = line.reason,
@@ -35,19 +35,19 @@ public struct LedgerPlace: Sendable {
         }
     }
 
-    /// The records that the clock has come to meanwhile, in the order of the stream.
+    /// Returns the waiting records whose time the clock has reached, in the order of the stream.
     mutating func due<Entry: LedgerEntry>(
         _ entries: Entry.Type,
         in ledger: some FleetLedger
     ) async throws -> [LedgerRecord<Entry>] {
         var found: [(at: Cursor, record: LedgerRecord<Entry>)] = []
         var rest = waiting.sorted { ($0.time, $0.at) < ($1.time, $1.at) }[...]
-        // The earliest tells whether the others must be looked at: one line is read again as long as it waits.
+        // If the earliest line still waits, so do the others: only that line is read again.
         while let earliest = rest.first {
             let batch = try await ledger.read(entries, from: earliest.at, limit: 1)
             if case .refused(.fromTheFuture) = batch.skipped.first?.reason, batch.gap == nil { break }
             rest.removeFirst()
-            // Where retention has removed it, the batch has another one.
+            // If retention has removed the line, the batch starts with another one.
             if batch.gap == nil, let record = batch.records.first { found.append((earliest.at, record)) }
         }
         waiting = Array(rest)

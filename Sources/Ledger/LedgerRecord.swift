@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// An entry as it stands in the ledger: who wrote it, when, and what.
+/// An entry in the ledger, with its writer and time.
 public struct LedgerRecord<Entry: LedgerEntry>: Sendable, Equatable {
     public var writer: LedgerWriter
-    /// When it was written, by the writer's clock.
+    /// The time of writing, by the writer's clock.
     public var at: Instant
     public var body: Entry
 
@@ -15,9 +15,9 @@ public struct LedgerRecord<Entry: LedgerEntry>: Sendable, Equatable {
     }
 }
 
-/// Who wrote a record; in a ledger whose records are not signed, who claims to have.
+/// The writer of a record; in an unsigned ledger, the claimed writer.
 ///
-/// In the ledger it is one word: `host:h1`, `controller` or `operator`.
+/// In the ledger it is `host:NAME`, `controller` or `operator`.
 public enum LedgerWriter: Hashable, Sendable, CustomStringConvertible {
     /// The agent of this host.
     case host(HostName)
@@ -50,7 +50,7 @@ extension LedgerWriter: Codable {
         guard let writer = Self(word) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "'\(word.plainText(limit: 80))' is no writer"
+                debugDescription: "'\(word.plainText(limit: 80))' is not a writer"
             )
         }
         self = writer

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was passed over in the ledger, counted by stream, kind and writer.
+/// What was skipped in the ledger, counted by stream, kind and writer.
 ///
-/// Of each only the first is kept, so that a flood of forged lines fills neither memory nor a log.
+/// Only the first example of each is kept, so that a flood of forged lines fills neither memory nor a log.
 public struct LedgerRemarks: Sendable, Equatable, Encodable {
-    /// In the order in which each was first met.
+    /// In the order of first occurrence.
     public private(set) var entries: [Entry] = []
 
     public struct Entry: Sendable, Equatable, Encodable, CustomStringConvertible {
         public var stream: LedgerStream
         public var kind: Kind
-        /// Whom the lines name as their writer, where that is a member of the cluster.
+        /// The writer that the lines state, if it is a member of the cluster.
         public var writer: LedgerWriter?
         public var count: Int
-        /// The first one, in words.
+        /// The description of the first one.
         public var example: String
 
         public var description: String {
-            let others = count > 1 ? " (and \(count - 1) more like it)" : ""
+            let others = count > 1 ? " (and \(count - 1) similar)" : ""
             return "\(stream): \(example)\(others)"
         }
 
@@ -27,13 +27,13 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
     }
 
     public enum Kind: String, Sendable, Encodable, CaseIterable {
-        // Faults and mishaps.
+        // Faults.
         case torn, tooLong, unknownVersion, unreadable, gap
-        // Refusals.
+        // Rejected records.
         case unsigned, unknownWriter, wrongSigner, altered, wrongPlace, otherLedger, revoked, notForWriter
         case fromTheFuture
 
-        /// Whether somebody wrote what was not his to write.
+        /// Whether lines of this kind were rejected, as opposed to damaged or missing.
         public var isRefusal: Bool {
             switch self {
             case .torn, .tooLong, .unknownVersion, .unreadable, .gap: false
@@ -45,10 +45,10 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
     public init() {}
 
     public var isEmpty: Bool { entries.isEmpty }
-    /// The refusals alone.
+    /// The entries about rejected records.
     public var refused: [Entry] { entries.filter(\.kind.isRefusal) }
 
-    /// How many there were of a kind; in a writer's name where one is given.
+    /// Returns the number of lines of a kind; with `writer`, only those that state this writer.
     public func count(_ kind: Kind, of writer: LedgerWriter? = nil) -> Int {
         entries.filter { $0.kind == kind && (writer == nil || $0.writer == writer) }.reduce(0) { $0 + $1.count }
     }
@@ -79,7 +79,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
 }
 
 extension LedgerBatch {
-    /// What was passed over, counted.
+    /// What was skipped, counted.
     public var remarks: LedgerRemarks {
         var remarks = LedgerRemarks()
         for line in skipped { remarks.add(line, in: Entry.stream) }

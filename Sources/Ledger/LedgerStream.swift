@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The streams of the ledger; each is read and kept on its own.
+/// The streams of the ledger; each is read and retained independently.
 public enum LedgerStream: String, CaseIterable, Codable, Sendable {
-    /// What the agents see of their hosts.
+    /// Load samples of the agents.
     case load
-    /// What the controller, or an operator, wants moved.
+    /// Orders of the controller and of operators.
     case orders
-    /// What the agents say about orders.
+    /// The agents' reports on orders.
     case reports
 }
 
-/// What the ledger can hold: each type belongs to one stream, and each stream holds one type.
+/// A type of entry in the ledger: each type belongs to one stream, and each stream holds one type.
 public protocol LedgerEntry: Codable, Sendable, Equatable {
     static var stream: LedgerStream { get }
-    /// Whether the entry is for this writer to make.
+    /// Returns whether this writer is permitted to write the entry.
     func mayBeWritten(by writer: LedgerWriter) -> Bool
 }
 
@@ -29,7 +29,7 @@ extension OrderRecord: LedgerEntry {
         switch self {
         case .migrate(let order): writer == (order.issuer == .controller ? .controller : .operator)
         case .cancel: writer == .controller || writer == .operator
-        // Only a person can know why bytes were missing.
+        // Only an operator can know why bytes were missing.
         case .clear: writer == .operator
         }
     }

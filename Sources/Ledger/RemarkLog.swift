@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Says what was passed over at most once a minute for each stream, kind and writer, whatever the flood.
+/// Limits messages about skipped records to one per minute for each stream, kind and writer.
 public struct RemarkLog: Sendable {
     private static let interval: Duration = .seconds(60)
 
@@ -16,12 +16,12 @@ public struct RemarkLog: Sendable {
 
     public init() {}
 
-    /// What is to be said now of these and of those that waited.
+    /// Returns the entries to log now, from these and from those held back.
     public mutating func due(_ remarks: LedgerRemarks, at instant: Instant) -> [LedgerRemarks.Entry] {
         waiting.add(remarks)
         let due = waiting.entries.filter { entry in
             let said = saidAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)]
-            // A clock that was set back must not silence anything.
+            // A clock that was set back must not suppress messages.
             return said.map { instant < $0 || instant >= $0 + Self.interval } ?? true
         }
         for entry in due { saidAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)] = instant }

@@ -3,9 +3,9 @@ public import Fleet
 internal import Glibc
 
 extension Instant {
-    /// The time now, by this machine's clock.
+    /// The current time by this machine's clock.
     ///
-    /// For shells only: the pure core is told the time.
+    /// Only for the shells: the pure core receives the time as input.
     public static var byTheWallClock: Instant {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// One key of the configuration: its name in dots, what it means, and how its value is read and shown.
+/// One key of the configuration: its dotted path, its meaning, and functions that parse and format its value.
 public struct SettingKey: Sendable {
     public let path: String
     public let meaning: String
     let set: @Sendable (inout Settings, String) throws(ValueError) -> Void
-    /// The value as it stands in a file; `nil` when unset.
+    /// Returns the value in the format of the file; `nil` if unset.
     let show: @Sendable (Settings) -> String?
-    /// Whether the value is a list, which a file may also give as a YAML list; in flags and the environment its parts
-    /// are separated by commas.
+    /// Whether the value is a list: separated by commas; a file may also contain a YAML list.
     var isList = false
 
     /// The environment variable of the key: `EVENKEEL_POLICY_CPU_UPPER` for `policy.cpu.upper`.
@@ -17,10 +16,10 @@ public struct SettingKey: Sendable {
 }
 
 extension SettingKey {
-    /// Every key but the list `hosts`, in the order of the documented file.
+    /// Every key except the lists `hosts` and `rules`, in the order of the documented file.
     public static let all: [SettingKey] = general + identity + escort + policy + planning
 
-    /// Keys of earlier releases, and what to do about each.
+    /// Keys of earlier releases, with the reason and the next step for each.
     static let removed = [
         "escort.ipsec_mode": "transport mode was removed; every host uses tunnel mode. Remove this setting."
     ]
@@ -29,7 +28,7 @@ extension SettingKey {
         "EVENKEEL_" + path.uppercased().replacing(".", with: "_")
     }
 
-    /// A key whose value has a field of its own.
+    /// Returns a key for one field of the settings.
     private static func key<Value>(
         _ path: String,
         _ meaning: String,

@@ -58,7 +58,7 @@ extension Settings {
 
     private static func yaml(_ texts: [String]) -> String { "[\(texts.map(yaml).joined(separator: ", "))]" }
 
-    /// A text as it is read back to itself: in quotes, unless nothing in it could mean anything else to YAML.
+    /// Returns a YAML scalar that parses to the same text: in quotes, unless every character is plain.
     private static func yaml(_ text: String) -> String {
         let isPlain = text.allSatisfy { $0.isLetter || "0123456789-._/+%".contains($0) }
         let beginsPlain = text.first.map { $0.isLetter || "0123456789/".contains($0) }
@@ -82,7 +82,7 @@ extension Settings {
 }
 
 extension Settings {
-    /// The policy's keys with these values, as they stand in a file.
+    /// The keys of the policy with these values, in the format of the file.
     public var documentedPolicy: [(key: String, value: String)] {
         SettingKey.all.filter { $0.path.hasPrefix("policy.") }.compactMap { key in
             key.show(self).map { (key.path, $0) }

@@ -2,12 +2,12 @@
 internal import Foundation
 
 extension Settings {
-    /// Where the configuration is looked for when nothing else is said.
+    /// The default path of the configuration.
     public static let defaultFile = "/etc/evenkeel/evenkeel.yaml"
 
-    /// The configuration of this process: `flags` over its environment over the file over the defaults.
+    /// Returns the configuration of this process: flags override the environment, the file and the defaults.
     ///
-    /// The file is the one given, else the one `EVENKEEL_CONFIG` names, else `defaultFile` where that exists.
+    /// The file is `file`, else the value of `EVENKEEL_CONFIG`, else `defaultFile` if that exists.
     public static func ofThisProcess(file: String?, flags: [String]) throws(SettingsError) -> Settings {
         let environment = ProcessInfo.processInfo.environment
         let wanted = file ?? environment[configurationVariable]
@@ -19,7 +19,7 @@ extension Settings {
         do {
             text = try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            throw SettingsError(origin: path, key: "", reason: "cannot read it: \(error.localizedDescription)")
+            throw SettingsError(origin: path, key: "", reason: "cannot read the file: \(error.localizedDescription)")
         }
         return try load(file: (path, text), environment: environment, flags: flags)
     }

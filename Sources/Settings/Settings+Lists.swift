@@ -69,7 +69,7 @@ extension Settings {
     static let ruleKeys = ["name", "kind", "vms", "hosts"]
 }
 
-/// One entry of a list: a mapping of keys to a text or to a list of texts.
+/// One entry of a list: a mapping of keys to a string or to a list of strings.
 private struct ListEntry {
     let key: String
     let origin: String

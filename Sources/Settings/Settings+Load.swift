@@ -4,11 +4,11 @@ internal import Foundation
 internal import Yams
 
 extension Settings {
-    /// Reads the configuration: flags over environment over file over defaults.
+    /// Reads the configuration: flags override the environment, which overrides the file, which overrides the defaults.
     ///
-    /// `file` is the file's name and text, if there is one; variables that begin with `EVENKEEL_` must be of known keys;
-    /// `flags` are `key=value` pairs as given on the command line. An unknown key, a bad value, or values that do not go
-    /// together are refused.
+    /// `file` is the file's name and text, if there is one. Variables that begin with `EVENKEEL_` must be known keys.
+    /// `flags` are `key=value` pairs from the command line. Throws for an unknown key, an invalid value, or values that
+    /// contradict each other.
     public static func load(
         file: (name: String, text: String)?,
         environment: [String: String] = [:],
@@ -105,7 +105,7 @@ extension Settings {
         let isSection = path.isEmpty || SettingKey.all.contains { $0.path.hasPrefix(path + ".") }
         guard isSection else { throw SettingsError(origin: origin, key: path, reason: Self.unknown(path)) }
         guard case .mapping(let mapping) = node else {
-            // An empty section, all of its keys commented out, is as good as none.
+            // A section whose keys are all commented out counts as missing.
             if case .scalar(let scalar) = node, scalar.string.isEmpty || scalar.string == "null" { return }
             throw SettingsError(origin: origin, key: path, reason: "must be a mapping of keys to values")
         }
@@ -139,11 +139,11 @@ extension Settings {
             throw refuse("policy.stale_after", "must not be below sampling.interval: every host would be stale")
         }
         for host in inventory.hosts where host.libvirtURI.contains("+tcp://") {
-            // TCP carries definitions with their secrets and asks nobody who he is: only inside the tunnel.
+            // TCP carries definitions with their secrets and authenticates no peer: only inside the tunnel.
             guard host.libvirtURI.hasPrefixAfterScheme(host.innerAddress) else {
                 throw refuse(
                     "hosts.libvirt_uri",
-                    "\(host.libvirtURI) is in the clear: use +tls, +ssh, or the inner address"
+                    "\(host.libvirtURI) is not encrypted: use +tls, +ssh, or the inner address"
                 )
             }
         }
@@ -163,7 +163,7 @@ extension Settings {
 }
 
 extension String {
-    /// Whether what follows `://` is this host, alone or with a port or path behind it.
+    /// Returns whether the part after `://` is this host, alone or followed by a port or path.
     fileprivate func hasPrefixAfterScheme(_ host: String) -> Bool {
         guard let scheme = range(of: "://") else { return false }
         let rest = self[scheme.upperBound...]

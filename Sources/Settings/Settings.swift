@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Everything that can be configured; each key is described in `SettingKey.all`.
+/// The configuration; `SettingKey.all` describes each key.
 public struct Settings: Sendable, Equatable {
-    /// The name of the host an agent runs on; `nil`: the system's host name.
+    /// The name of the host on which an agent runs; `nil`: the system's host name.
     public var host: String?
     public var ledger = LedgerSettings()
     public var sampling = SamplingSettings()
@@ -11,7 +11,7 @@ public struct Settings: Sendable, Equatable {
     public var identity = IdentitySettings()
     public var escort = EscortSettings()
     public var migration = MigrationSettings()
-    /// How often the controller decides.
+    /// Interval between the controller's decisions.
     public var decisionInterval: Duration = .seconds(5)
     public var policy = Policy()
     public var inventory = Inventory(hosts: [])
@@ -23,49 +23,49 @@ public struct LedgerSettings: Sendable, Equatable {
     public var folder = "/var/lib/evenkeel/ledger"
     public var lockTimeout: Duration = .seconds(10)
     public var segmentBytes: UInt64 = 16 << 20
-    /// How often agents and controller look for new records.
+    /// Interval at which agents and controller check for new records.
     public var pollInterval: Duration = .milliseconds(500)
-    /// Whether records are neither signed nor verified.
+    /// Whether records are unsigned and not verified.
     public var unsigned = false
-    /// The file of how far this host has seen the ledger; `nil`: one for each writer in `/var/lib/evenkeel`.
+    /// The marks file of this host; `nil`: one for each writer in `/var/lib/evenkeel`.
     public var marks: String?
 }
 
 public struct SamplingSettings: Sendable, Equatable {
     public var interval: Duration = .seconds(5)
-    /// Where this host's CPU and memory are bounded by a control group: its path below the hierarchy's root.
+    /// The control group that limits this host's CPU and memory, as a path below the root of the hierarchy.
     public var cgroup: String?
 }
 
 public struct IdentitySettings: Sendable, Equatable {
-    /// Where this host's key and certificate are.
+    /// The folder of this host's key and certificate.
     public var folder = "/etc/evenkeel/identity"
     public var controller = "/etc/evenkeel/controller"
     public var `operator` = "/etc/evenkeel/operator"
-    /// The root of the folders in which libvirt and QEMU look for certificates; `nil`: they are no matter of the agent's.
+    /// The root of the folders with the certificates of libvirt and QEMU; `nil`: the agent does not manage them.
     public var libvirtPKI: String?
 }
 
 public struct EscortSettings: Sendable, Equatable {
-    /// The file with pre-shared keys; `nil`: the hosts authenticate each other by their certificates.
+    /// The file with pre-shared keys; `nil`: the hosts authenticate each other with certificates.
     public var pskFile: String?
     /// The vici socket of charon; `nil`: swanctl's default.
     public var viciSocket: String?
-    /// Where the agent puts the strongSwan configuration it generates.
+    /// The folder of the generated strongSwan configuration.
     public var folder = "/etc/swanctl/conf.d"
-    /// Whether charon serves nobody else, so that the generated file is all it loads.
+    /// Whether charon serves only Evenkeel, and so loads only the generated file.
     public var ownCharon = false
-    /// The channels that this host has been set up for.
+    /// The channels for which this host is set up.
     public var channels: [Channel] = [.ipsec]
     public var minimumSuite = MinimumSuite.aes256
-    /// Under which libvirt URI peers are reached over ssh, with `{address}` for theirs; `nil`: not at all.
+    /// The libvirt URI of a peer over ssh, in which `{address}` is the peer's address; `nil`: ssh is not used.
     public var sshURI: String?
-    /// Where this host's hypervisor takes migrations, both ends included.
+    /// The ports on which this host's hypervisor accepts migrations, both ends included.
     public var migrationPorts = 49152...49215
-    /// Whether this host takes part in a move that asks by name for the channel `plain`.
+    /// Whether this host accepts a move that requests the channel `plain` by name.
     public var allowPlain = false
 
-    /// `channels`, and `plain` where it is allowed.
+    /// The channels of `channels`, and `plain` if it is allowed.
     public var usableChannels: [Channel] { channels + (allowPlain ? [.plain] : []) }
 }
 
@@ -73,8 +73,8 @@ public struct MigrationSettings: Sendable, Equatable {
     public var timeLimit: Duration = .seconds(3600)
     public var stallLimit: Duration = .seconds(120)
     public var maxDowntime: Duration = .milliseconds(300)
-    /// Where VMs' images lie in the clear during a sealed move: in memory (tmpfs), for the agent's user alone.
+    /// The folder of unencrypted VM images during a sealed move: in memory (tmpfs), only for the agent's user.
     public var sealedFolder = "/dev/shm/evenkeel"
-    /// Where sealed images lie, on storage that all hosts share; `nil`: in the ledger's folder.
+    /// The folder of encrypted images on shared storage; `nil`: in the ledger's folder.
     public var sealedStorage: String?
 }

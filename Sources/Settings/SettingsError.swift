@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A configuration that cannot be used: where, which key, why.
+/// An error in the configuration: where, which key, and why.
 public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A file with line, an environment variable, or a flag.
     public var origin: String

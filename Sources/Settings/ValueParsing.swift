@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Why a value is not of the kind that its key wants.
+/// The reason why a value is not valid for its key.
 struct ValueError: Error {
     var reason: String
 }
 
-/// `5s`, `300ms`, `10min`, `1h`: a duration above zero.
+/// Parses a duration above zero: `5s`, `300ms`, `10min`, `1h`.
 func parseDuration(_ text: String) throws(ValueError) -> Duration {
     let units: [(String, Double)] = [("ms", 0.001), ("min", 60), ("s", 1), ("h", 3600)]
     for (unit, factor) in units where text.hasSuffix(unit) {
@@ -25,7 +25,7 @@ func format(_ duration: Duration) -> String {
     return milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
 }
 
-/// `16MiB`, `1GiB`, `4096B`: a size in bytes above zero.
+/// Parses a size above zero and returns it in bytes: `16MiB`, `1GiB`, `4096B`.
 func parseSize(_ text: String) throws(ValueError) -> UInt64 {
     let units: [(String, UInt64)] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)]
     for (unit, factor) in units where text.hasSuffix(unit) {
@@ -44,7 +44,7 @@ func format(size: UInt64) -> String {
     return "\(size)B"
 }
 
-/// `80%` or `0.8`: a share above 0 and at most 1.
+/// Parses a share above 0 and up to 1: `80%` or `0.8`.
 func parseShare(_ text: String) throws(ValueError) -> Double {
     let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
     guard let number, number > 0, number <= 1 else {
@@ -53,7 +53,7 @@ func parseShare(_ text: String) throws(ValueError) -> Double {
     return number
 }
 
-/// In whole percent where that says it exactly: what is printed is read back to the same value.
+/// Returns whole percent if that is exact, so that the text parses to the same value.
 func format(share: Double) -> String {
     let percent = (share * 100).rounded()
     return percent / 100 == share ? "\(Int(percent))%" : String(share)
@@ -66,7 +66,7 @@ func parseCount(_ text: String) throws(ValueError) -> Int {
     return number
 }
 
-/// A whole number from 0 on.
+/// Parses a whole number from 0.
 func parseNumber(_ text: String) throws(ValueError) -> Int {
     guard let number = Int(text), number >= 0, number <= 1_000_000 else {
         throw ValueError(reason: "'\(text)' is not a whole number from 0 to 1000000")
@@ -81,7 +81,7 @@ func parseLevel(_ text: String) throws(ValueError) -> Int {
     return level
 }
 
-/// `1`, `1.5` or `150%`: a ratio above 0 and at most 100.
+/// Parses a ratio above 0 and up to 100: `1`, `1.5` or `150%`.
 func parseRatio(_ text: String) throws(ValueError) -> Double {
     let number = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
     guard let number, number > 0, number <= 100 else {
@@ -97,12 +97,12 @@ func parseWeight(_ text: String) throws(ValueError) -> Double {
     return number
 }
 
-/// The shortest decimal form: `2`, `1.5`.
+/// Returns the shortest decimal form: `2`, `1.5`.
 func format(number: Double) -> String {
     number == number.rounded() && abs(number) < 1e9 ? String(Int(number)) : String(number)
 }
 
-/// `1Gbit`, `500Mbit`: a bandwidth in bits per second, given back in bytes per second.
+/// Parses a bandwidth in bits per second, `1Gbit` or `500Mbit`, and returns it in bytes per second.
 func parseBandwidth(_ text: String) throws(ValueError) -> Double {
     for (unit, factor) in [("Gbit", 1e9), ("Mbit", 1e6)] where text.hasSuffix(unit) {
         guard let number = Double(text.dropLast(unit.count)), number > 0, number <= 1e6 else { break }
@@ -111,7 +111,7 @@ func parseBandwidth(_ text: String) throws(ValueError) -> Double {
     throw ValueError(reason: "'\(text)' is not a bandwidth, such as 1Gbit or 500Mbit")
 }
 
-/// What is read back to the same value: the shortest of the numbers around, as each step of reckoning is rounded.
+/// Returns a text that parses to the same value: each computation step rounds, so the shortest nearby number is used.
 func format(bandwidth: Double) -> String {
     let (unit, factor) = bandwidth * 8 >= 1e9 ? ("Gbit", 1e9) : ("Mbit", 1e6)
     let number = bandwidth * 8 / factor
@@ -120,7 +120,7 @@ func format(bandwidth: Double) -> String {
     return (shortest ?? format(number: number)) + unit
 }
 
-/// One of the names of an enumeration.
+/// Parses the name of an enumeration's case.
 func parseName<Names: RawRepresentable<String> & CaseIterable>(_ text: String) throws(ValueError) -> Names {
     guard let value = Names(rawValue: text) else {
         throw ValueError(reason: "'\(text)' is not one of \(Names.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -128,12 +128,12 @@ func parseName<Names: RawRepresentable<String> & CaseIterable>(_ text: String) t
     return value
 }
 
-/// `ipsec, tls`: channels that a policy may choose, each once.
+/// Parses the channels that a policy may choose, each once: `ipsec, tls`.
 func parseChannels(_ text: String) throws(ValueError) -> [Channel] {
     var channels: [Channel] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
         let channel: Channel = try parseName(String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()))
-        // Nothing may fall back to it: it is asked for by name, run by run.
+        // No policy may fall back to it: it must be requested by name for each move.
         guard channel != .plain else {
             throw ValueError(
                 reason: "'plain' is unprotected: no policy can choose it, only 'evenkeel migrate --channel plain'"
@@ -163,7 +163,7 @@ func parsePath(_ text: String) throws(ValueError) -> String {
     return text
 }
 
-/// `49152-49215`: ports, both ends included.
+/// Parses a port range with both ends included: `49152-49215`.
 func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
     let ends = text.split(separator: "-").compactMap { Int($0) }
     guard ends.count == 2, (1024...65535).contains(ends[0]), (ends[0]...65535).contains(ends[1]) else {
@@ -172,7 +172,7 @@ func parsePorts(_ text: String) throws(ValueError) -> ClosedRange<Int> {
     return ends[0]...ends[1]
 }
 
-/// A libvirt URI over ssh that asks who the peer is.
+/// Parses a libvirt URI over ssh that verifies the peer.
 func parseSSHURI(_ text: String) throws(ValueError) -> String {
     guard text.contains("+ssh://"), text.contains("{address}") else {
         throw ValueError(reason: "'\(text)' is not a URI such as qemu+ssh://root@{address}/system")

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A run that broke a promise, with the fewest faults found that still break it.
+/// A run that violated an invariant, with the smallest set of faults found that still violates it.
 public struct BrokenRun: Error, Sendable, CustomStringConvertible {
     public var seed: UInt64
     public var violation: Violation
-    /// Of the run's faults, by their numbers, those that are needed.
+    /// The numbers of the faults that are needed.
     public var needed: [Int]
     public var faults: [ScheduledFault]
-    /// What happened until then; of a long run its end.
+    /// The events before the violation; of a long run only the last ones.
     public var trace: [String]
 
     public var description: String {
@@ -21,16 +21,16 @@ public struct BrokenRun: Error, Sendable, CustomStringConvertible {
 }
 
 extension SimulationSettings {
-    /// The same world, in which only some of the faults happen.
+    /// Returns the same world with only some of its faults.
     func with(onlyFaults numbers: [Int]) -> SimulationSettings {
         var settings = self
         settings.faults = numbers.compactMap { faults.indices.contains($0) ? faults[$0] : nil }
         return settings
     }
 
-    /// Leaves out faults as long as the same promise breaks, in at most so many runs.
+    /// Removes faults as long as the same invariant is violated, in at most `runs` runs.
     ///
-    /// Halves, quarters and so on, at last one by one (delta debugging, Zeller and Hildebrandt, 2002).
+    /// Removes halves, quarters and so on, finally single faults (delta debugging, Zeller and Hildebrandt, 2002).
     public func shrunk(_ violation: Violation, runs: Int = 500) -> BrokenRun {
         var needed = Array(faults.indices)
         var last = violation
@@ -75,7 +75,7 @@ extension SimulationSettings {
             lines.append(line)
             if lines.count > 2 * Self.linesKept { lines.removeFirst(Self.linesKept) }
         }
-        // It breaks as it did before.
+        // It violates the same invariant as before.
         _ = try? world.run()
         return lines
     }

@@ -1,59 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Something that goes wrong, and for how long.
+/// A fault.
 public enum Fault: Sendable, Equatable {
-    /// Whom a partition cuts off.
+    /// The party that a partition cuts off.
     public enum Party: Sendable, Hashable {
         case host(Int)
         case controller
         case ledger
     }
-    /// The agent's process ends, and is started again.
+    /// The agent's process ends and is restarted.
     case agentCrash(host: Int)
     case controllerCrash
-    /// libvirtd ends, and is started again; VMs run on.
+    /// libvirtd ends and is restarted; VMs continue.
     case libvirtCrash(host: Int)
     /// The host loses everything in memory, boots, and starts its VMs again.
     case hostCrash(host: Int)
-    /// Two that cannot talk to each other.
+    /// Two parties cannot communicate.
     case partition(Party, Party)
-    /// Nobody can read or write the ledger.
+    /// The ledger cannot be read or written.
     case ledgerOut
-    /// The ledger's storage is full: it can be read, not written.
+    /// The ledger's storage is full: it can be read, but not written.
     case ledgerFull
-    /// Records take up to so many milliseconds longer to be read.
+    /// Records take up to this many milliseconds longer to be read.
     case ledgerSlow(milliseconds: Int64)
     /// Every record is read twice.
     case ledgerDuplicates
-    /// Of appends, some fail although the record was written.
+    /// Some appends fail although the record was written.
     case ledgerUnsure
-    /// Of records written, some are never read by anybody (a torn line); never an order, nor the last word on one.
+    /// Some written records are never read (a torn line); never an order, nor the last report on one.
     case ledgerLoss
-    /// A clock is wrong by so many milliseconds, and right again afterwards.
+    /// A clock is wrong by this many milliseconds, and correct again afterwards.
     case clockJump(Party, milliseconds: Int64)
     /// The next migration from the host fails in this phase.
     case migrationFails(host: Int, phase: MigrationPhase)
     /// The next migration from the host makes no progress while this lasts.
     case migrationHangs(host: Int)
-    /// The next migration from the host succeeds, but its source does not hear of it.
+    /// The next migration from the host succeeds, but its source does not learn of it.
     ///
     /// libvirt then resumes the source's copy, or leaves it paused.
     case answerLost(host: Int, resumes: Bool)
-    /// The next migration from the host sends memory past its protected path, and its evidence shows it.
+    /// The next migration from the host bypasses its protected path, and its evidence shows it.
     case leak(host: Int)
-    /// Of the reports on sealed moves, the host's agent alone refuses some, until this is over.
+    /// The agent of this host alone rejects some reports on sealed moves until the fault ends.
     ///
-    /// Their writer's key is not known there yet, or they are dated ahead.
+    /// It does not know the writer's key yet, or the reports are dated in the future.
     case refusedReports(host: Int)
-    /// What the host's hypervisor is asked to do in sealed moves comes up to 30 s later, be its agent dead by then.
+    /// Calls of the host's hypervisor in sealed moves take effect up to 30 s later, even if the agent has died.
     case lateCalls(host: Int)
-    /// The VMs of the host are defined anew.
+    /// The VMs of the host are redefined.
     case redefinition(host: Int)
-    /// Somebody without the right key, or with another host's, writes orders and reports; and writes the controller's
-    /// latest order again, as it was signed.
+    /// Orders and reports are written without the right key, or with another host's; and the controller's
+    /// latest order is written again, as it was signed.
     case forgery(host: Int)
-    /// The host tells that it has far more CPU than it has, and that it is idle.
+    /// The host reports far more CPU than it has, and that it is idle.
     case lie(host: Int)
 }
 
@@ -62,11 +62,11 @@ public enum MigrationPhase: Int, Sendable, CaseIterable {
     case prepare, memory, stop, finish, confirm
 }
 
-/// A fault with its time.
+/// A fault with its start and duration.
 public struct ScheduledFault: Sendable, Equatable {
     /// Since the beginning of the run.
     public var at: Duration
-    /// How long it lasts; a process is started again after it.
+    /// Duration; a process is restarted after it.
     public var lasts: Duration
     public var fault: Fault
     public init(at: Duration, lasts: Duration, fault: Fault) {

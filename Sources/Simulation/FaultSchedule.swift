@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// How much goes wrong in a run.
+/// The frequency of faults in a run.
 public enum FaultLevel: String, Sendable, CaseIterable {
     case none
     /// About one fault a day for each host.
@@ -11,7 +11,7 @@ public enum FaultLevel: String, Sendable, CaseIterable {
     /// A fault every half minute, whatever the fleet's size.
     case torture
 
-    /// Between two faults, on average, in seconds.
+    /// Returns the mean interval between two faults, in seconds.
     func seconds(hosts: Int) -> Double? {
         switch self {
         case .none: nil
@@ -23,7 +23,7 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 }
 
 extension ScheduledFault {
-    /// Faults of every kind in any order, all over before `end`.
+    /// Returns faults of every kind in random order, all over before `end`.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,
@@ -85,7 +85,7 @@ extension Fault {
 }
 
 extension SimulationSettings {
-    /// Adds faults until the end, and after it the time in which the fleet has to settle.
+    /// Adds faults until the end, and after it the time that the fleet has to settle.
     public mutating func add(_ level: FaultLevel) {
         faults = ScheduledFault.schedule(level, hosts: hosts.count, until: duration, seed: seed)
         guard !faults.isEmpty else { return }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Hosts for a load.
+/// Builds the hosts for a load.
 public struct FleetBuilder: Sendable {
     /// Number of hosts.
     public var hosts: Int
-    /// The share of all CPU that the load takes on average.
+    /// The mean share of all CPU that the load uses.
     public var meanCPU: Double
-    /// The share of all memory that the VMs take.
+    /// The share of all memory that the VMs use.
     public var meanMemory: Double
     public var sampleInterval: Duration
     public var decisionInterval: Duration
@@ -55,7 +55,7 @@ public struct FleetBuilder: Sendable {
             decisionInterval: decisionInterval,
             seed: seed
         )
-        // A log that is read every few seconds is as fast as samples that come every minute need.
+        // A ledger read every few seconds is fast enough for samples that arrive every minute.
         settings.physics.ledgerDelay = 50...2500
         return settings
     }
@@ -64,7 +64,7 @@ public struct FleetBuilder: Sendable {
         var random = SplitMix64(seed: seed ^ 0x91ace)
         var free = hosts.map { Double($0.memoryBytes) }
         return vms.map { vm in
-            // Of two drawn hosts the one with more free memory, which is nearly as even as looking at all.
+            // The one of two random hosts with more free memory: nearly as even as checking all hosts.
             let (one, other) = (random.below(hosts.count), random.below(hosts.count))
             var best = free[one] >= free[other] ? one : other
             if free[best] < Double(vm.memoryBytes), let emptiest = free.indices.max(by: { free[$0] < free[$1] }) {
@@ -77,7 +77,7 @@ public struct FleetBuilder: Sendable {
 }
 
 extension Policy {
-    /// The same policy where samples come less often than in production, or for a fleet of many hosts.
+    /// Returns the policy for samples at longer intervals than in production, or for many hosts.
     ///
     /// Windows are at least as long as two samples; what production reads from three of four samples, five seconds each,
     /// is in one that was taken over a minute. Moves at a time: at least one for each ten hosts.

@@ -2,18 +2,18 @@
 internal import Coordination
 internal import Fleet
 
-/// A promise that was broken.
+/// A violation of an invariant.
 public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Promise: String, Sendable, CaseIterable {
         /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
         case runsOnce = "each VM runs on exactly one host"
-        case carriedOutOnce = "no order is carried out twice"
-        case limits = "limits hold"
-        case noReturn = "no VM moves back within its window"
-        case ends = "everything asked for ends in a report"
-        case gates = "no gate stays open after its order ended"
-        case closed = "nothing moves over a channel that its source has seen leak, until that is cleared"
-        case settles = "the fleet settles after faults, and stays"
+        case carriedOutOnce = "each order is carried out at most once"
+        case limits = "the limits of moves and memory hold"
+        case noReturn = "no VM moves back within the no-return window"
+        case ends = "every order ends in a report"
+        case gates = "no gate stays open after the end of its order"
+        case closed = "no move uses a channel with a known leak that has not been cleared"
+        case settles = "the fleet settles after faults and stays settled"
     }
     public var promise: Promise
     /// Milliseconds since the beginning of the run.
@@ -21,11 +21,11 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public var detail: String
 
     public var description: String {
-        "broken after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
+        "invariant violated after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
     }
 }
 
-/// What must hold whatever goes wrong; checked at each event that could break it.
+/// The invariants, which hold under all faults; checked at each event that could violate one.
 struct Invariants {
     private(set) var violation: Violation?
     /// Every order that was written to the ledger.
@@ -37,15 +37,15 @@ struct Invariants {
     private var begun: Set<OrderID> = []
     /// The time at which a VM last left a host.
     private var left: [Int: [Int: Int64]] = [:]
-    /// On how many hosts each VM executes.
+    /// Number of hosts on which each VM executes.
     var runners: [Int: Int] = [:]
-    /// VMs of which libvirt itself started a second copy.
+    /// VMs that libvirt itself started a second time.
     private var excused: Set<Int> = []
-    /// How long VMs have not run exactly once while nothing kept the fleet from putting it right, in seconds.
+    /// How long VMs have not run exactly once while no fault prevented the repair, in seconds.
     private var abnormal: [Int: Int] = [:]
 
     private var clearedOrders: Set<OrderID> = []
-    /// Leaks that were reported and nobody has cleared.
+    /// Reported leaks that have not been cleared.
     private var closures: [OrderID: ClosedChannels.Closure] = [:]
     /// For how long a gate has been open after its order's end while its host could have closed it, in milliseconds.
     private var openGates: [OrderID: Int64] = [:]
@@ -54,20 +54,20 @@ struct Invariants {
     private let memory: [UInt64]
     private let hosts: [HostName]
     private let patience: Int
-    /// By how much clocks were wrong in all, of each.
+    /// The total clock error of each party.
     private let skew: [Fault.Party: Int64]
     private let faultsEndAt: Int64
     private let settleBy: Int64
     private let quiet: Int64
     private let expects: Bool
-    /// A rival is measured, not judged.
+    /// A baseline is measured, but its invariants are not checked.
     private let isJudged: Bool
 
     init(_ settings: SimulationSettings) {
         policy = settings.policy
         memory = settings.hosts.map(\.memoryBytes)
         hosts = settings.hosts.map(\.name)
-        // What is in doubt calls a person after `doubt`, who comes within a minute.
+        // A VM in doubt alerts an operator after `doubt`, who acts within a minute.
         patience = Int(settings.limits.doubt.inSeconds) + 180
         isJudged = settings.rival == nil
         expects = !settings.faults.isEmpty
@@ -89,10 +89,10 @@ struct Invariants {
     /// CPU than they had, the longest took 5.5 times the window in which no VM returns.
     static func settlingTime(_ policy: Policy) -> Duration { policy.noReturn * 8 }
 
-    /// A fleet that gives no order for as long has settled.
+    /// A fleet without orders for this long has settled.
     static func quiet(_ policy: Policy) -> Duration { policy.noReturn * 2 + policy.longWindow }
 
-    /// Whether nothing has been ordered for so long that nothing will be.
+    /// Returns whether there have been no orders for so long that none will follow.
     func isSettled(at now: Int64) -> Bool {
         expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
     }
@@ -122,14 +122,14 @@ struct Invariants {
             abnormal[vm] = 0
         }
         if count > 1, byAgent || !excused.contains(vm) {
-            broken(.runsOnce, "\(name) began to run on \(host) while it ran elsewhere", at: at)
+            broken(.runsOnce, "\(name) started on \(host) while it ran on another host", at: at)
         }
     }
 
     /// An agent has removed the image of a VM.
     mutating func imageRemoved(of vm: Int, name: String, at: Int64) {
         guard (runners[vm] ?? 0) == 0 else { return }
-        broken(.runsOnce, "the image of \(name) was removed, and it runs nowhere", at: at)
+        broken(.runsOnce, "the image of \(name) was removed while the VM ran on no host", at: at)
     }
 
     func isAbnormal(_ vm: Int) -> Bool { (runners[vm] ?? 1) != 1 }
@@ -140,7 +140,7 @@ struct Invariants {
         for vm in abnormal.keys.sorted() {
             abnormal[vm, default: 0] += 1
             guard abnormal[vm, default: 0] > patience else { continue }
-            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, for \(patience) s now", at: at)
+            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, and has for \(patience) s", at: at)
         }
     }
 
@@ -151,7 +151,11 @@ struct Invariants {
         lastOrderAt = at
         lastOrder = order
         if expects, at > settleBy {
-            broken(.settles, "order \(order.id) still moves \(order.vmName): \(order.reason)", at: at)
+            broken(
+                .settles,
+                "order \(order.id) moves \(order.vmName) after the time to settle: \(order.reason)",
+                at: at
+            )
         }
     }
 
@@ -164,28 +168,36 @@ struct Invariants {
         at: Int64
     ) {
         if !begun.insert(order.id).inserted {
-            broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) is begun again", at: at)
+            broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
         }
         let pair = HostPair(order.source, order.target)
-        // What the other host has seen may be on its way yet.
+        // The other host's observation may still be in transit.
         if let leak = closures.values.first(where: {
             $0.path.source == order.source && HostPair($0.path) == pair && $0.channel == order.channel
         }) {
-            broken(.closed, "order \(order.id) (\(order.vmName)) begins; order \(leak.order) leaked before", at: at)
+            broken(
+                .closed,
+                "order \(order.id) (\(order.vmName)) was started after the leak of order \(leak.order)",
+                at: at
+            )
         }
         if running.count >= policy.movesInAll {
-            broken(.limits, "order \(order.id) begins while \(running.count) moves run", at: at)
+            broken(.limits, "order \(order.id) was started while \(running.count) moves were running", at: at)
         }
         for host in [source, target] {
             let count = running.count { $0.source == host || $0.target == host }
             if count >= policy.movesPerHost {
-                broken(.limits, "order \(order.id) begins while \(hosts[host]) takes part in \(count) moves", at: at)
+                broken(
+                    .limits,
+                    "order \(order.id) was started while \(hosts[host]) took part in \(count) moves",
+                    at: at
+                )
             }
         }
         let slack = [.controller, .host(source), .host(target)].reduce(2000) { $0 + skew[$1, default: 0] }
         if let since = left[vm]?[target], at - since < policy.noReturn.wholeMilliseconds - slack {
             let time = Duration.milliseconds(at - since).inSecondsText
-            broken(.noReturn, "\(order.vmName) goes back to \(hosts[target]), which it left \(time) ago", at: at)
+            broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
     }
 
@@ -193,10 +205,10 @@ struct Invariants {
 
     mutating func arrived(on host: Int, uses bytes: UInt64, at: Int64) {
         guard bytes > memory[host] else { return }
-        broken(.limits, "\(hosts[host]) has given away \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
+        broken(.limits, "\(hosts[host]) has allocated \(bytes >> 20) MiB of \(memory[host] >> 20) MiB", at: at)
     }
 
-    /// Returns the leak that a person has to look into, if the report tells of one.
+    /// Returns the leak that an operator has to investigate, if the report contains one.
     mutating func reported(_ report: OrderReport, at: Int64) -> ClosedChannels.Closure? {
         guard report.step.isFinal, let order = asked[report.order] else { return nil }
         guard report.host == order.source || report.host == order.target else { return nil }
@@ -219,7 +231,7 @@ struct Invariants {
 
     // MARK: gates
 
-    /// Counts how long a gate stands open although its order has ended and its host can read that.
+    /// Counts how long a gate is open although its order has ended and its host can read that.
     mutating func gateIsOpen(_ order: OrderID, on host: Int, milliseconds: Int64, at: Int64) {
         guard ended.contains(order) else { return }
         // A clock that is wrong by as much as an order is remembered makes its host forget it: the gate closes by itself.
@@ -235,7 +247,7 @@ struct Invariants {
     mutating func checkTheEnd(at: Int64) {
         let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()
         if let first = open.first, let order = asked[first] {
-            broken(.ends, "order \(first) (\(order.vmName), \(order.source) to \(order.target)) has no end", at: at)
+            broken(.ends, "order \(first) (\(order.vmName), \(order.source) to \(order.target)) has not ended", at: at)
         }
         // Without faults the run may end in the middle of a VM's downtime.
         if expects, let vm = abnormal.keys.sorted().first {
@@ -243,7 +255,7 @@ struct Invariants {
         }
     }
 
-    /// How long after the last fault the last order was given, in seconds; 0 where none was.
+    /// Time between the last fault and the last order, in seconds; 0 if there was none.
     var settledAfter: Double { max(0, Double((lastOrderAt ?? faultsEndAt) - faultsEndAt) / 1000) }
     var orders: Int { asked.count }
     var begunOrders: Int { begun.count }

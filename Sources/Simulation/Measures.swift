@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a policy achieved in a run.
+/// The results of a policy in a run.
 public struct Measures: Sendable, Equatable {
-    /// CPU that VMs wanted, and what of it they did not get, in core seconds; downtime counts as not got.
+    /// CPU that VMs requested, and the part they did not get, in core seconds; downtime counts as unserved.
     public private(set) var wantedCoreSeconds = 0.0
     public private(set) var unservedCoreSeconds = 0.0
-    /// Time in which a host could not serve all, summed over the hosts, in seconds.
+    /// Time in which a host could not serve its demand, summed over the hosts, in seconds.
     public private(set) var overloadedSeconds = 0.0
     public private(set) var migrations = 0
     public private(set) var failedMigrations = 0
     public private(set) var migratedBytes = 0.0
-    /// Moves of a VM to a host that it had left within the last hour.
+    /// Moves of a VM to a host that it left within the last hour.
     public private(set) var pingPong = 0
-    /// The longest time that a host lacked CPU without a break, in seconds: how long it took the fleet to settle.
+    /// The longest uninterrupted time that a host was short of CPU, in seconds: how long the fleet took to settle.
     public private(set) var longestOverload = 0.0
-    /// VMs that were to be created and found no room.
+    /// VMs that could not be created for lack of space.
     public internal(set) var notPlaced = 0
     /// The state of the fleet at each step of the workload.
     public private(set) var points: [Point] = []
@@ -22,7 +22,7 @@ public struct Measures: Sendable, Equatable {
     public struct Point: Sendable, Equatable {
         /// Seconds since the beginning.
         public var at: Double
-        /// Standard deviation and mean over the hosts of CPU wanted / capacity, and the largest.
+        /// Standard deviation, mean and maximum over the hosts of CPU demand / capacity.
         public var spread: Double
         public var mean: Double
         public var largest: Double
@@ -44,7 +44,7 @@ public struct Measures: Sendable, Equatable {
             && one.migratedBytes == other.migratedBytes
     }
 
-    /// Share of the CPU wanted that was not got.
+    /// Share of the requested CPU that VMs did not get.
     public var unservedShare: Double { wantedCoreSeconds > 0 ? unservedCoreSeconds / wantedCoreSeconds : 0 }
     /// The mean over time of the spread.
     public var meanSpread: Double {
@@ -65,7 +65,7 @@ public struct Measures: Sendable, Equatable {
         }
     }
 
-    /// CPU that a VM wanted during its downtime.
+    /// Adds CPU that a VM requested during its downtime.
     mutating func lost(_ coreSeconds: Double) {
         wantedCoreSeconds += coreSeconds
         unservedCoreSeconds += coreSeconds

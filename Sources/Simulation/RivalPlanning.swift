@@ -3,13 +3,13 @@ internal import Balancing
 internal import Coordination
 internal import Fleet
 
-/// A rival in the controller's place: what it asks for is ordered as Evenkeel's own moves are, within the same limits on
-/// moves at a time.
+/// A baseline in place of the controller: its moves are ordered like Evenkeel's own, with the same limit of concurrent
+/// moves.
 struct RivalPlanning: Sendable {
     let rival: any Rival
     let policy: Policy
     let seed: UInt64
-    /// Whether the policy's windows hold for it, too: VMs that were just moved stay, and none returns.
+    /// Whether the policy's windows apply to it: VMs that were just moved stay, and none returns.
     var heedsHistory = false
 
     @Sendable func plan(for snapshot: FleetSnapshot) -> Plan {
@@ -28,9 +28,9 @@ struct RivalPlanning: Sendable {
         )
     }
 
-    /// As many of them, in their order, as may run at a time.
+    /// Returns the first moves that may run at the same time.
     ///
-    /// Limits are not a rival's own business: without them its moves would only get into each other's way. One move
+    /// A baseline does not know these limits: without them its moves would only obstruct each other. One move
     /// uses a tunnel at a time.
     private func admitted(_ moves: [RivalMove], in fleet: RivalFleet, snapshot: FleetSnapshot) -> [PlannedMove] {
         var inAll = snapshot.movesInFlight.count
@@ -68,13 +68,13 @@ struct RivalPlanning: Sendable {
         return planned
     }
 
-    /// The fleet by its newest samples.
+    /// Returns the fleet by its newest samples.
     private func view(of snapshot: FleetSnapshot) -> RivalFleet {
         let moving = Set(snapshot.movesInFlight.map(\.vm))
         var hosts: [RivalFleet.Host] = []
         var vms: [RivalFleet.VM] = []
         var seen: Set<VMID> = []
-        // Figures of hosts that a move changes, or changed since their latest sample began, are of another placement.
+        // Figures of hosts that a move changes, or changed since their latest sample began, describe another placement.
         let changing = Set(snapshot.movesInFlight.flatMap { [$0.source, $0.target] })
         var changedAt: [HostName: Instant] = [:]
         for past in snapshot.pastMoves where past.succeeded {
@@ -117,7 +117,7 @@ struct RivalPlanning: Sendable {
                 )
             )
         }
-        // What is on its way takes room where it goes.
+        // A VM in migration needs space on its target.
         for move in snapshot.movesInFlight {
             guard let host = snapshot.hosts.firstIndex(where: { $0.name == move.target }),
                 let vm = vms.first(where: { $0.id == move.vm })

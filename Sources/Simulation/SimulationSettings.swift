@@ -2,15 +2,15 @@
 public import Coordination
 public import Fleet
 
-/// A world to be simulated: hosts, VMs and their load, the policy, and what goes wrong.
+/// A world to simulate: hosts, VMs and their load, the policy, and the faults.
 ///
-/// Together with the code it says everything about a run: two runs with the same settings have the same events.
+/// Together with the code it determines a run: two runs with the same settings have the same events.
 public struct SimulationSettings: Sendable {
     public struct Host: Sendable, Equatable {
         public var name: HostName
         public var cores: Double
         public var memoryBytes: UInt64
-        /// What a migration gets under its escort if it has the link for itself, in bytes per second.
+        /// Bandwidth of a protected migration that has the link for itself, in bytes per second.
         public var bytesPerSecond: Double
         /// VMs move only between hosts of one compatibility class.
         public var compatibility: String
@@ -29,18 +29,18 @@ public struct SimulationSettings: Sendable {
         }
     }
 
-    /// What migrations and the ledger take.
+    /// The cost of migrations and the delays of the ledger.
     public struct Physics: Sendable, Equatable {
-        /// Cores that an escorted migration takes at each end while memory is sent.
+        /// Cores that a protected migration uses at each end while memory is sent.
         public var migrationCores = 1.0
-        /// The downtime aimed at: memory is sent again until what is left takes no longer.
+        /// The target downtime: memory is sent again until the rest takes no longer.
         public var maxDowntime: Duration = .milliseconds(300)
         public var migrationLimit: Duration = .seconds(3600)
-        /// Without progress for this long a migration is given up.
+        /// A migration without progress for this long is aborted.
         public var stallLimit: Duration = .seconds(60)
-        /// Between a record's being written and its being read, at least and at most.
+        /// Minimum and maximum time between writing and reading a record.
         public var ledgerDelay: ClosedRange<Int64> = 50...1500
-        /// Records older than this are not in the ledger any more.
+        /// Records older than this are no longer in the ledger.
         public var retention: Duration = .seconds(7200)
         public var bootTime: Duration = .seconds(60)
         public init() {}
@@ -49,10 +49,10 @@ public struct SimulationSettings: Sendable {
     public var policy: Policy
     public var hosts: [Host]
     public var workload: Workload
-    /// The number of the host on which each VM is at the beginning.
+    /// The initial host of each VM, by number.
     public var placement: [Int]
     public var duration: Duration
-    /// How much of it is measured: the load changes so long, and after it stays as it is; `nil`: all.
+    /// How much of it is measured: the load changes for this long, then stays constant; `nil`: all.
     public var measured: Duration?
     public var sampleInterval: Duration
     public var decisionInterval: Duration
@@ -60,11 +60,11 @@ public struct SimulationSettings: Sendable {
     public var faults: [ScheduledFault] = []
     public var physics = Physics()
     public var limits = AgentCore.Limits()
-    /// What the planner may spend on improving a plan (`Planner.improvement`); `nil`: as in production.
+    /// The effort of the planner to improve a plan (`Planner.improvement`); `nil`: as in production.
     public var improvement: Int?
-    /// Who decides; `nil`: Evenkeel.
+    /// The baseline that decides; `nil`: Evenkeel.
     public var rival: (any Rival)?
-    /// Promises to be broken on purpose.
+    /// Deliberate violations of invariants.
     package var mutations: Set<Mutation> = []
 
     public init(
@@ -87,6 +87,6 @@ public struct SimulationSettings: Sendable {
         self.seed = seed
     }
 
-    /// When faults and load have come to rest: from then on the fleet has to settle.
+    /// When faults and load have ended: from then on the fleet has to settle.
     var settlesAfter: Duration { max(faults.map(\.end).max() ?? .zero, faults.isEmpty ? .zero : measured ?? .zero) }
 }

@@ -3,9 +3,9 @@ internal import Balancing
 package import Coordination
 internal import Fleet
 
-/// Small fleets with random load and random faults in random order, each run held against every promise.
+/// Small fleets with random load and random faults in random order; each run is checked for every invariant.
 ///
-/// A seed says all about a run. Windows are shorter than in production, so that half an hour shows what takes a day
+/// A seed determines a run. Windows are shorter than in production, so that half an hour shows what takes a day
 /// there; nothing else differs.
 public struct Torture: Sendable {
     public var level: FaultLevel
@@ -18,18 +18,18 @@ public struct Torture: Sendable {
         self.mutations = mutations
     }
 
-    /// What a run came to.
+    /// The results of a run.
     public struct Outcome: Sendable, Equatable {
         public var faults: Int
         public var orders: Int
         public var begun: Int
         public var migrations: Int
         public var simulatedSeconds: Double
-        /// How long after the last fault the last order was given, in seconds.
+        /// Time between the last fault and the last order, in seconds.
         public var settledAfter: Double
     }
 
-    /// One of so many seeds moves its VMs sealed.
+    /// One in this many seeds moves its VMs sealed.
     private static let sealedSeeds: UInt64 = 5
     private static let faultTime: Duration = .seconds(300)
 
@@ -60,7 +60,7 @@ public struct Torture: Sendable {
         )
     }
 
-    /// The world that a seed stands for.
+    /// Returns the world of a seed.
     public func settings(seed: UInt64) -> SimulationSettings {
         var random = SplitMix64(seed: seed)
         let hostCount = 3 + random.below(3)
@@ -91,7 +91,7 @@ public struct Torture: Sendable {
                 }
             )
         }
-        // Most VMs begin on few hosts.
+        // Most VMs start on few hosts.
         let placement = (0..<vmCount).map { _ in min(random.below(hostCount), random.below(hostCount)) }
         var settings = SimulationSettings(
             policy: Self.policy,
@@ -104,7 +104,7 @@ public struct Torture: Sendable {
         settings.limits = Self.limits
         if seed % Self.sealedSeeds == 0 { settings.policy.channels = [.sealed] }
         settings.improvement = 2000
-        // Longer than any outage: an order that rotates away before its source is back can have no end.
+        // Longer than any outage: an order that rotates away before its source is back would never end.
         settings.physics.retention = .seconds(420)
         settings.physics.migrationLimit = Self.limits.migration
         settings.mutations = mutations
@@ -112,7 +112,7 @@ public struct Torture: Sendable {
         return settings
     }
 
-    /// Runs a seed, with all of its faults or only some; throws the violation as it came.
+    /// Runs a seed, with all of its faults or only some; throws the violation unchanged.
     public func run(
         seed: UInt64,
         only needed: [Int]? = nil,
@@ -133,7 +133,7 @@ public struct Torture: Sendable {
         )
     }
 
-    /// Runs a seed; a violation is thrown with the fewest faults and the log that lead to it.
+    /// Runs a seed; throws a violation with the smallest set of faults and the log that led to it.
     public func check(seed: UInt64) throws(BrokenRun) -> Outcome {
         do { return try run(seed: seed) } catch { throw settings(seed: seed).shrunk(error) }
     }

@@ -54,7 +54,7 @@ struct ControllerServiceTests {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let service = ControllerService(settings: settings, ledger: ledger, logger: logger, closures: path)
             let error = await #expect(throws: FleetFileError.self) { try await service.run() }
-            #expect(error?.description.contains("remove it once every leak that it names is cleared") == true)
+            #expect(error?.description.contains("remove it once every leak in it is cleared") == true)
             #expect(try await ledger.read(OrderRecord.self, from: nil).records.isEmpty)
         }
     }

@@ -93,7 +93,7 @@ struct AgentCoreTests {
         second.id = OrderID("o2")
         second.issuedAt = .second(1)
         let failure = try failure(in: core.handle(.order(.migrate(order: second)), at: .second(2)))
-        #expect(failure.kind == .refused && failure.text.contains("order o1 is moving the VM"))
+        #expect(failure.kind == .refused && failure.text.contains("order o1 is already moving the VM"))
     }
 
     @Test func anOrderWithANewerOneBehindItIsRefused() throws {
@@ -117,7 +117,7 @@ struct AgentCoreTests {
         other.id = OrderID("o2")
         other.vm = VMID("uuid-2")
         let failure = try failure(in: core.handle(.order(.migrate(order: other)), at: .second(5)))
-        #expect(failure.text.contains("one move at a time"))
+        #expect(failure.text.contains("which carries one move at a time"))
         other.id = OrderID("o3")
         other.target = HostName("h3")
         #expect(core.handle(.order(.migrate(order: other)), at: .second(5)) == [.readRequirements(other)])

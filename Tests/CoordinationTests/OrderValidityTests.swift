@@ -85,7 +85,7 @@ struct OrderValidityTests {
         early.notBefore = .second(62)
         var other = caughtUp()
         let refused = failure(in: other.handle(.order(.migrate(order: early)), at: .second(1)))
-        #expect(refused?.kind == .refused && refused?.text.contains("not to begin for another 61") == true)
+        #expect(refused?.kind == .refused && refused?.text.contains("must not begin for another 61") == true)
     }
 
     @Test func anOrderForAnotherDefinitionOfTheVMOrForNoneIsRefused() {
@@ -101,7 +101,7 @@ struct OrderValidityTests {
             let effects = core.handle(.requirementsRead(order.id, .success(needs)), at: .second(2))
             #expect((failure(in: effects)?.kind == .refused) == isRefused)
             if isRefused, ordered != nil, found != nil {
-                #expect(failure(in: effects)?.text.contains("definition changed since the order was given") == true)
+                #expect(failure(in: effects)?.text.contains("definition changed after the move was ordered") == true)
             }
         }
     }

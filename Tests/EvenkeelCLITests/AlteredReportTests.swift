@@ -37,7 +37,7 @@ import Testing
                 let result = try await site.run(arguments)
                 #expect(result.exitCode == 1, "\(result)")
                 #expect(result.standardOutput.contains("ledger: REJECTED: reports: "), "\(result)")
-                #expect(result.standardOutput.contains("its signature does not verify"), "\(result)")
+                #expect(result.standardOutput.contains("its signature is invalid"), "\(result)")
             }
         }
     }

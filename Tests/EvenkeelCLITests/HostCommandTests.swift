@@ -29,7 +29,9 @@ import Testing
 
         let first = try await add("h1", "10.0.0.1")
         #expect(first.exitCode == 0, "\(first)")
-        #expect(first.standardOutput.contains("inside the tunnels: 10.78.0.1, the first free one in 10.78.0.0/24\n"))
+        #expect(
+            first.standardOutput.contains("inside the tunnels: 10.78.0.1, the first free address in 10.78.0.0/24\n")
+        )
         let entry = try String(contentsOfFile: "\(parent)/h1/host.yaml", encoding: .utf8)
         #expect(entry.contains("inner_address: \"10.78.0.1\"\n"), "\(entry)")
         #expect(try await add("h2", "10.0.0.2").standardOutput.contains("inside the tunnels: 10.78.0.2,"))
@@ -44,7 +46,7 @@ import Testing
         }
         try Data("ledger: {folder: \(parent)/ledger}\n\(lines)".utf8).write(to: URL(fileURLWithPath: configuration))
         #expect(
-            try await add("h4", "10.0.0.4").standardOutput.contains("inside the tunnels: 10.78.0.40, as in 'hosts'")
+            try await add("h4", "10.0.0.4").standardOutput.contains("inside the tunnels: 10.78.0.40, from 'hosts'")
         )
 
         let refused = try await add("h5", "10.78.0.77")

@@ -57,7 +57,7 @@ struct PlanCommandTests {
         #expect((hosts[0]["before"] as? [String: Any])?.keys.contains("vcpusPerCPU") == true)
         let calm = try await object(["plan", "--snapshot", "FILE", "--aggressiveness", "1", "--json"])
         #expect(calm["emptyCode"] as? String == "overload-is-left")
-        #expect(calm["emptyBecause"] as? String == "aggressiveness 1 leaves overload as it is")
+        #expect(calm["emptyBecause"] as? String == "aggressiveness 1 does not resolve overload")
         let refusals = try #require(calm["refusals"] as? [[String: Any]])
         #expect(refusals.allSatisfy { $0["code"] as? String == "no-target" } && refusals.count == 2)
         #expect(refusals.allSatisfy { $0["obstacles"] as? [String] == ["only-necessary-moves"] })

@@ -77,9 +77,9 @@ struct ReplayCommandTests {
         var lines = lines(try await controllerRecording())
         lines[9] = "{}"
         let malformed = try await replay(data(lines))
-        #expect(malformed.exitCode == 1 && malformed.standardError.contains("recording:10: the line lacks 'event'"))
+        #expect(malformed.exitCode == 1 && malformed.standardError.contains("recording:10: the line has no 'event'"))
         let other = try await replay(Data("a: b\n".utf8))
-        #expect(other.exitCode == 1 && other.standardError.contains("recording:1: it is no recording"))
+        #expect(other.exitCode == 1 && other.standardError.contains("recording:1: it is not a recording"))
         let agents = try await replay(try await agentRecording(), ["--policy", "POLICY"])
         #expect(agents.exitCode == 1 && agents.standardError.contains("this is the recording of an agent"))
         let bad = try await replay(

@@ -90,7 +90,7 @@ import Testing
             #expect(sound.exitCode == 0, "\(sound)")
             let foreign = try await verified("cd")
             #expect(
-                foreign.exitCode == 1 && foreign.standardOutput.contains("the cluster never gave the target"),
+                foreign.exitCode == 1 && foreign.standardOutput.contains("the cluster never issued the certificate"),
                 "\(foreign)"
             )
             let revoked = try await verified("ab", ended: now - .seconds(500))

@@ -16,7 +16,7 @@ struct ChannelComparisonTests {
         #expect(comparison.goals.map(\.holds) == [true, true, true, true])
         #expect(comparison.text.contains("goal met: tls: total time at most 1.25 times plain's: 1.20 times"))
         #expect(comparison.text.contains("add less than 300 ms to a move: ipsec 150 ms, tls 140 ms, plain 140 ms"))
-        #expect(comparison.text.contains("beyond plain's beginning: ipsec 400 ms, tls 400 ms"))
+        #expect(comparison.text.contains("compared with plain: ipsec 400 ms, tls 400 ms"))
         #expect(comparison.markdown.contains("| met | ipsec 150 ms, tls 140 ms, plain 140 ms |"))
         #expect(comparison.markdown.contains("| 130 ms | 20 ms | 500 ms |"))
         #expect(!comparison.failed)
@@ -55,8 +55,8 @@ struct ChannelComparisonTests {
         }
         #expect(failed { _ in } == [])
         #expect(failed { $0.moves[1].failure = "escort: a test" } == ["escort: a test"])
-        #expect(failed { $0.moves[1].verdict = .leak } == ["its evidence is 'leak'"])
-        #expect(failed { $0.listeningFailure = "a test" } == ["while it was listened to: a test"])
+        #expect(failed { $0.moves[1].verdict = .leak } == ["evidence is 'leak'"])
+        #expect(failed { $0.listeningFailure = "a test" } == ["while captured: a test"])
     }
 
     @Test func whatGoesToMigrationPortsMustShowWhatTheGatesTook() {

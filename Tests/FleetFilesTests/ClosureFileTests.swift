@@ -42,12 +42,12 @@ import Testing
             try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
             var next = ClosureFile(path: path)
             let error = #expect(throws: FleetFileError.self) { try next.read() }
-            #expect(error?.description.contains("remove it once every leak that it names is cleared") == true)
+            #expect(error?.description.contains("remove it once every leak in it is cleared") == true)
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let service = LocalClosures(path: path, logger: logger)
             #expect(await service.read() == [])
             let damage = try #require(await service.damage)
-            #expect(damage.description.contains("no protected move begins from here"))
+            #expect(damage.description.contains("no protected move starts"))
             await service.keep([closure])
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{")
         }

@@ -49,16 +49,16 @@ struct GanetiClusterTests {
     }
 
     @Test(arguments: [
-        ("vm-2|8192|0|2|running|Y|node-a", "vm-2|8192|0|2|running|Y|node-x", 8, "no node"),
+        ("vm-2|8192|0|2|running|Y|node-a", "vm-2|8192|0|2|running|Y|node-x", 8, "not a node"),
         ("vm-2|8192", "vm-2|-8192", 8, "negative"),
-        ("vm-2|8192", "vm-2|8x", 8, "no whole number"),
+        ("vm-2|8192", "vm-2|8x", 8, "not a whole number"),
         ("vm-2|8192", "vm-1|8192", 8, "twice"),
         ("node-b|65536", "node-a|65536", 4, "twice"),
         ("|16|N|uuid-1", "|16|N|uuid-2", 4, "not in the first section"),
         ("node-b|65536|1024|57344", "node-b|65536|1024|70000", 4, "more free memory"),
         ("node-a|65536|1024|32768", "node-a|65536|1024|60000", 3, "instances"),
         ("vm-1|16384|0|4|running|Y|node-a||ext|web:1|1", "vm-1|16384|0|4", 7, "cut off"),
-        ("vm-1|16384", "vm-1|99999999999999999999", 7, "no whole number"),
+        ("vm-1|16384", "vm-1|99999999999999999999", 7, "not a whole number"),
         ("vm-2|8192|0|2|running", "vm-2|8192|0|2|sleeping", 8, "status sleeping"),
         ("node-a||ext|web:1", "node-a||paper|web:1", 7, "template paper"),
     ]) func refusesWithTheLine(old: String, new: String, line: Int, reason: String) throws {
@@ -69,8 +69,8 @@ struct GanetiClusterTests {
     }
 
     @Test(arguments: [
-        ("vm-9 0 0 0 0", 1, "no instance"), ("vm-1 0 0 0", 1, "has 4 fields"), ("vm-1 0 -1 0 0", 1, "negative"),
-        ("vm-1 0 0 0 0\nvm-1 0 0 0 0", 2, "twice"), ("vm-1 nan 0 0 0", 1, "no number"),
+        ("vm-9 0 0 0 0", 1, "not an instance"), ("vm-1 0 0 0", 1, "has 4"), ("vm-1 0 -1 0 0", 1, "negative"),
+        ("vm-1 0 0 0 0\nvm-1 0 0 0 0", 2, "twice"), ("vm-1 nan 0 0 0", 1, "not a number"),
     ]) func refusesUtilisationWithTheLine(text: String, line: Int, reason: String) {
         let error = #expect(throws: FleetFileError.self) {
             try GanetiCluster(text: Self.data, name: "c", utilisation: text, utilisationName: "u")

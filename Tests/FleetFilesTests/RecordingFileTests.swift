@@ -23,9 +23,9 @@ struct RecordingFileTests {
     @Test func `a malformed line is refused with its number`() async throws {
         var lines = lines(try await agentRecording())
         lines[4].removeLast(3)
-        #expect(throws: FleetFileError(file: "r", line: 5, reason: "it is no JSON")) { try replayAgent(data(lines)) }
+        #expect(throws: FleetFileError(file: "r", line: 5, reason: "it is not JSON")) { try replayAgent(data(lines)) }
         lines[4] = "{\"effects\":[]}"
-        #expect(throws: FleetFileError(file: "r", line: 5, reason: "the line lacks 'event'")) {
+        #expect(throws: FleetFileError(file: "r", line: 5, reason: "the line has no 'event'")) {
             try replayAgent(data(lines))
         }
         lines[4] = ""
@@ -40,9 +40,9 @@ struct RecordingFileTests {
     }
 
     @Test(arguments: ["", "no recording", "no recording\n", "{}\n", "{\"format\":\"other\",\"version\":1}\n"])
-    func `what is no recording is refused`(text: String) {
+    func `a file that is not a recording is refused`(text: String) {
         let error = #expect(throws: FleetFileError.self) { try Recording(Data(text.utf8), name: "r") }
-        #expect(error?.line == 1 && error?.reason.contains("no recording") == true)
+        #expect(error?.line == 1 && error?.reason.contains("not a recording") == true)
     }
 
     @Test func `a recording of the other core is refused at its first event`() async throws {
@@ -71,7 +71,7 @@ struct RecordingFileTests {
         let header = RecordingHeader(agent: AgentCore(host: ScriptedAgent.host), configuration: "")
         #expect(core.record(to: "/nonexistent/r", header) == nil)
         ScriptedAgent.drive(&core)
-        #expect(reasons.all == ["the recording cannot be made: No such file or directory"])
+        #expect(reasons.all == ["the recording cannot be created: No such file or directory"])
     }
 
     @Test func `a full disk ends the recording, is told of once, and the core goes on`() async throws {

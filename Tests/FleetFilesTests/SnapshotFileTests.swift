@@ -39,7 +39,7 @@ struct SnapshotFileTests {
     }
 
     @Test(arguments: [
-        ("\"host\": \"h1\", \"cores\": 2", "\"host\": \"h9\", \"cores\": 2", 10, "no host"),
+        ("\"host\": \"h1\", \"cores\": 2", "\"host\": \"h9\", \"cores\": 2", 10, "not a host"),
         ("\"id\": \"b\"", "\"id\": \"a\"", 11, "twice"),
         ("\"name\": \"h2\"", "\"name\": \"h1\"", 7, "twice"),
         ("\"cores\": 1,", "\"cores\": -1,", 11, "negative"),
@@ -47,14 +47,14 @@ struct SnapshotFileTests {
             "\"memoryBytes\": 4294967296, \"vcpus\": 2}", "\"memoryBytes\": -5, \"vcpus\": 2}", 10,
             "memoryBytes of a is negative"
         ),
-        ("\"peakCores\"", "\"peekCores\"", 10, "means nothing"),
+        ("\"peakCores\"", "\"peekCores\"", 10, "is unknown"),
         ("\"vms\": [\"a\", \"b\"]", "\"vms\": [\"a\", \"x\"]", 15, "not in this file"),
         ("\"kind\": \"apart\"", "\"kind\": \"asunder\"", 15, "one of together"),
-        ("\"avoids\": {\"h2\"", "\"avoids\": {\"h7\"", 12, "no host"),
-        ("\"version\": 1", "\"version\": 2", 1, "version 2"),
+        ("\"avoids\": {\"h2\"", "\"avoids\": {\"h7\"", 12, "not a host"),
+        ("\"version\": 1", "\"version\": 2", 1, "its version is 2"),
         ("\"target\": \"h2\"", "\"target\": \"h3\"", 18, "h3, which is not in this file"),
         ("\"bytesPerSecond\": 1e8", "\"bytesPerSecond\": -1", 18, "negative"),
-        ("\"cores\": 16, \"cpus\"", "\"cores\": 0, \"cpus\"", 7, "no CPU"),
+        ("\"cores\": 16, \"cpus\"", "\"cores\": 0, \"cpus\"", 7, "less than 0.001 cores"),
     ]) func refusesWithTheLine(old: String, new: String, line: Int, reason: String) {
         let text = Self.text.replacing(old, with: new)
         #expect(text != Self.text)

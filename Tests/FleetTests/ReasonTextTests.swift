@@ -13,16 +13,19 @@ struct ReasonTextTests {
             (.stated("pinned"), "stated", "pinned"),
             (.notRunning(.shutOff), "not-running", "it is not running (shutOff)"),
             (.paused, "paused", "it is paused"),
-            (.cooldown(secondsAgo: 11, seconds: 20), "cooldown", "its last move ended 11 s ago; it stays put for 20 s"),
+            (
+                .cooldown(secondsAgo: 11, seconds: 20), "cooldown",
+                "its last move ended 11 s ago; the cool-down lasts 20 s"
+            ),
             (.hostMode(h1, .stale), "host-stale", "h1 has no fresh figures"),
-            (.noAllowedChannel(h1), "no-allowed-channel", "h1 has no channel that policy.channels allows"),
+            (.noAllowedChannel(h1), "no-allowed-channel", "h1 offers no channel that policy.channels allows"),
             (
                 .runningTwice(RunningTwice(vm: VMID("u"), vmName: "vm1", hosts: [h1, h2])), "running-twice",
-                "vm1 (u) is seen running on h1 and h2: stop all but one at once"
+                "vm1 (u) runs on h1 and h2: stop all but one at once"
             ),
             (
                 .hostHardlyWatched(h1, seconds: 20, wantedSeconds: 60), "host-hardly-watched",
-                "h1 has been watched for 20 s since its last change, and 60 s are wanted before a move that is not needed"
+                "h1 has samples of only 20 s since its last change; an optional move needs 60 s"
             ),
         ] as [(StayReason, String, String)]
     )
@@ -33,31 +36,31 @@ struct ReasonTextTests {
     @Test(
         arguments: [
             (.hostMode(.maintenance), "host-maintenance", "it is in maintenance"),
-            (.hypervisorType("xen", wanted: "qemu"), "hypervisor-type", "its hypervisor is xen, the VM runs on qemu"),
+            (.hypervisorType("xen", wanted: "qemu"), "hypervisor-type", "its hypervisor is xen, the VM needs qemu"),
             (
                 .memory(freeBytes: 300 << 20, neededBytes: 3 << 29, isMost: false), "memory",
                 "300 MiB of memory free, 1.5 GiB needed"
             ),
             (
                 .memory(freeBytes: 1 << 30, neededBytes: 2 << 30, isMost: true), "memory",
-                "1 GiB of memory free at most, 2 GiB needed"
+                "at most 1 GiB of memory free, 2 GiB needed"
             ),
             (
                 .cpuOverload(share: 1.125, isLeast: false), "cpu-overload",
-                "its CPU would be overloaded in turn (113 %)"
+                "its CPU would become overloaded (113 %)"
             ),
             (
                 .memoryOverload(share: 0.95, isLeast: true), "memory-overload",
-                "its memory would be overloaded in turn (at least 95 %)"
+                "its memory would become overloaded (at least 95 %)"
             ),
             (
                 .leftLately(secondsAgo: 41, seconds: 600), "left-lately",
-                "the VM left it 41 s ago and does not return within 600 s"
+                "the VM left it 41 s ago and may not return within 600 s"
             ),
-            (.notLight(cpu: 0.6, memory: 0.75), "not-light", "it takes VMs only up to 60 % CPU and 75 % memory"),
+            (.notLight(cpu: 0.6, memory: 0.75), "not-light", "it accepts VMs only up to 60 % CPU and 75 % memory"),
             (
                 .strategySeesNoReason(.threshold), "strategy-sees-no-reason",
-                "the strategy threshold sees no reason to move it"
+                "the strategy threshold has no reason for this move"
             ),
         ] as [(Obstacle, String, String)]
     )
@@ -85,7 +88,7 @@ struct ReasonTextTests {
             (.moveUnderWay(Path(source: h1, target: h2)), "a move from h1 to h2 is under way"),
             (
                 .contention([.cpu(share: 0.88, allowed: 0.8, isForecast: true), .memory(share: 0.95, allowed: 0.9)]),
-                "CPU 88 % by the forecast, 80 % allowed, memory 95 %, 90 % allowed"
+                "CPU 88 % forecast, 80 % allowed, memory 95 %, 90 % allowed"
             ),
             (
                 .contradicted([
@@ -93,11 +96,11 @@ struct ReasonTextTests {
                     .moreThanEnrolled(claimed: .memory(mebibytes: 2), enrolled: .memory(mebibytes: 1)),
                 ]),
                 "it claims 32.0 CPU cores; its libvirt showed at most 8.0 CPU cores to h1 and h2; "
-                    + "it claims 2 MiB of memory; enrolled were 1 MiB of memory"
+                    + "it claims 2 MiB of memory; it was enrolled with 1 MiB of memory"
             ),
             (
                 .load(cpu: 0.5, memory: 0.25, signs: [.tooFew(above, needed: 3)]),
-                "CPU 50 %, memory 25 %; CPU above 80 % in 2 of the last 4 samples, 3 make it overloaded"
+                "CPU 50 %, memory 25 %; CPU above 80 % in 2 of the last 4 samples (overloaded from 3)"
             ),
             (
                 .overload(.notReleased(.memory, upper: 0.9, release: 0.85, samples: 3, of: 4, now: 0.88)),
@@ -105,8 +108,9 @@ struct ReasonTextTests {
             ),
             (
                 .load(cpu: 0.5, memory: 0.25, signs: [.tooBrief(above, windows: windows)]),
-                "CPU 50 %, memory 25 %; CPU above 80 % in 2 of the last 4 samples, on average 70 % over 60 s, and above for "
-                    + "5 % of the last 1800 s: more than 80 % and at least 10 % make it overloaded"
+                "CPU 50 %, memory 25 %; CPU above 80 % in 2 of the last 4 samples, mean 70 % over 60 s, above the "
+                    + "threshold for 5 % of the last 1800 s (overloaded when the mean exceeds 80 % and the time "
+                    + "reaches 10 %)"
             ),
         ] as [(JudgementReason, String)]
     )
@@ -167,7 +171,7 @@ struct ReasonTextTests {
                 + "to 50 %; it gains 1.1 times what it costs (about 35 s of migration)"
         )
         let rules = MoveReason(.rules(["a", "b"], brokenOn: Self.h1))
-        #expect("\(rules)" == "rules a, b would have it elsewhere than on h1" && rules.code == "breaks-rules")
+        #expect("\(rules)" == "rules a, b require it on another host than h1" && rules.code == "breaks-rules")
         let missing = ShortageReason(cores: 14.4, memoryBytes: 1 << 30, reserveHosts: 1)
         #expect(
             "\(missing)"

@@ -38,7 +38,7 @@ import Testing
             let failure = try await fleet.failure(of: order)
             #expect(failure.kind == .refused)
             #expect(failure.whereabouts == .at(h1))
-            #expect(failure.text == "the ledger could not be written in time, so nothing was begun")
+            #expect(failure.text == "the ledger could not be written in time, so the move was not begun")
         }
         #expect(fleet.world.hostsRunning(vm) == [h1])
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "failed"])

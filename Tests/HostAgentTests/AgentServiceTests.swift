@@ -70,7 +70,7 @@ import Testing
             try await fleet.submit(second)
             let failure = try await fleet.failure(of: second)
             #expect(failure.kind == .refused)
-            #expect(failure.text == "order o1 is moving the VM")
+            #expect(failure.text == "order o1 is already moving the VM")
             fleet.world.release(vm)
             let end = try await fleet.end(of: order)
             #expect(end.word == "done")

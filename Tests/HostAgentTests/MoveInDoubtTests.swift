@@ -37,7 +37,7 @@ import Testing
         }
         #expect(failure?.kind == .migration)
         #expect(failure?.whereabouts == .at(h1))
-        #expect(failure?.text.contains("the hypervisor fell silent") == true)
+        #expect(failure?.text.contains("the hypervisor stopped answering") == true)
         #expect(world.hostsRunning(vm) == [h1])
         #expect(world.violations == [])
     }

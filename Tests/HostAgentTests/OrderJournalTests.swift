@@ -98,7 +98,7 @@ struct OrderJournalTests {
             guard case .failure(let later) = await moves.takeBack(order) else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
-            #expect(later.kind == .inDoubt && later.text.contains("may have been let run"), "\(later.text)")
+            #expect(later.kind == .inDoubt && later.text.contains("may have been started"), "\(later.text)")
             #expect(try journal.entry(.started, of: order) == .noted)
             #expect(FileManager.default.fileExists(atPath: "\(folder)/\(order.vm).image"))
             #expect(world.hostsRunning(order.vm) == [])

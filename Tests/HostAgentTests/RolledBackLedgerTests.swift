@@ -22,7 +22,9 @@ import Testing
     @Test func `an order is begun once, though the log is set back and the agents start again`() async throws {
         try await withOrderBegun { folder in
             try await run(folder, marked: true) {
-                try await eventually("the agents say why they do nothing") { log.contains("was set back or replaced") }
+                try await eventually("the agents say why they do nothing") {
+                    log.contains("was rolled back or replaced")
+                }
                 try await expectNoMove()
             }
             // Nothing was written to it either.

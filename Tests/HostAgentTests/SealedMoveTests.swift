@@ -97,7 +97,7 @@ import Testing
                 try await fleet.submit(order)
                 let failure = try await fleet.failure(of: order)
                 #expect(failure.kind == .refused && failure.preflight.map(\.host) == [host])
-                #expect(failure.text.contains("\(path): the closed channels of earlier cannot be read"))
+                #expect(failure.text.contains("\(path): cannot read the closed channels"))
                 #expect(failure.text.contains("start this program again"), "\(failure.text)")
             }
             #expect(fleet.world.hostsRunning(vm) == [h1])

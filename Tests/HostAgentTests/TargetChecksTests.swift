@@ -62,7 +62,7 @@ import Testing
     @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
         let failures = await checks.unmet(.testVM(memory: 3700 << 20))
         #expect(failures.map(\.check) == [.memory])
-        #expect(failures.first?.text == "it would be at 96 %, over policy.memory.upper (90 %)")
+        #expect(failures.first?.text == "memory use would be 96 %, above policy.memory.upper (90 %)")
     }
 
     @Test func `memory beyond any number is refused, not counted wrong`() async {

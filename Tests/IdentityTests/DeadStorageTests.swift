@@ -22,7 +22,7 @@ import Testing
                 try await folder.update(fromLedger: "\(cluster.folder)/ledger")
             }
             let began = ContinuousClock.now
-            for words in ["cannot be read within", "still hangs", "still hangs"] {
+            for words in ["was not read within", "still hangs", "still hangs"] {
                 let error = await #expect(throws: IdentityError.self) { _ = try await look() }
                 #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
             }

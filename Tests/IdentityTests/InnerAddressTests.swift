@@ -35,7 +35,7 @@ import Testing
     @Test func `hosts get one after the other, and a gap is filled`() async throws {
         try await Cluster.with { cluster in
             let first = try await add("h1", "10.0.0.1", to: cluster)
-            #expect(first == InnerAddress(text: "10.78.0.1", reason: "the first free one in 10.78.0.0/24"))
+            #expect(first == InnerAddress(text: "10.78.0.1", reason: "the first free address in 10.78.0.0/24"))
             #expect(try await add("h2", "10.0.0.2", to: cluster).text == "10.78.0.2")
             try await add("h5", "10.0.0.5", inner: "10.78.0.5", to: cluster)
             #expect(try await add("h3", "10.0.0.3", to: cluster).text == "10.78.0.3")
@@ -57,7 +57,7 @@ import Testing
     @Test func `the first host of a LAN with IPv6 gets an IPv6 one`() async throws {
         try await Cluster.with { cluster in
             let first = try await add("h1", "fd00::1", to: cluster)
-            #expect(first == InnerAddress(text: "fd78::1", reason: "the first free one in fd78::/64"))
+            #expect(first == InnerAddress(text: "fd78::1", reason: "the first free address in fd78::/64"))
         }
     }
 
@@ -72,7 +72,7 @@ import Testing
             try await remove("h1", from: cluster)
             #expect(try await add("h3", "10.0.0.3", to: cluster).text == "10.78.0.3")
             let back = try await add("h1", "10.0.0.1", to: cluster)
-            #expect(back == InnerAddress(text: "10.78.0.1", reason: "the one that it had"))
+            #expect(back == InnerAddress(text: "10.78.0.1", reason: "its previous address"))
             try await remove("h2", from: cluster)
             clock.withLock { $0 = $0 + .seconds(2 * 86400) }
             #expect(try await add("h4", "10.0.0.4", to: cluster).text == "10.78.0.2")
@@ -113,7 +113,7 @@ import Testing
             }
             #expect(
                 try await choose("h7", "10.0.0.7")
-                    == InnerAddress(text: "10.9.0.7", reason: "as in 'hosts' of the configuration")
+                    == InnerAddress(text: "10.9.0.7", reason: "from 'hosts' in the configuration")
             )
             #expect(try await choose("h2", "10.0.0.2").text == "10.9.0.2")
             try await add("h3", "10.0.0.3", inner: "10.9.0.2", to: cluster)
@@ -136,7 +136,7 @@ import Testing
             let error = await #expect(throws: IdentityError.self) {
                 try await Certificate.names(inEachOf: certificates + ["none"])
             }
-            #expect(error.map { "\($0)" }?.contains("3 certificates where there are 4") == true, "\(error as Any)")
+            #expect(error.map { "\($0)" }?.contains("3 of 4 certificates") == true, "\(error as Any)")
         }
     }
 
@@ -155,7 +155,7 @@ import Testing
             #expect(last == "10.9.0.254")
             let error = IdentityError.noInnerAddress(range: "10.9.0.0/24", onLAN: nil)
             await #expect(throws: error) { _ = try await choose(full) }
-            #expect("\(error)".contains("10.9.0.0/24, where it would be, is full; say --inner-address"), "\(error)")
+            #expect("\(error)".contains("10.9.0.0/24 is full. Set --inner-address"), "\(error)")
             let other = try await choose([host("10.8.0.1")] + full)
             #expect(other == "10.8.0.2")
         }

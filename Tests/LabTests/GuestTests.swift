@@ -40,7 +40,7 @@ struct GuestTests {
         plan.guests[1].number = 1
         plan.guests[0].host = HostName("h9")
         #expect(
-            plan.problems == ["two guests have the same number", "vm1 is to start on h9, which is not planned"]
+            plan.problems == ["two guests have the same number", "vm1 starts on h9, which is not in the plan"]
         )
         #expect(LabPlan(hosts: [], guests: []).problems == ["a lab needs at least one host"])
     }
@@ -64,10 +64,10 @@ struct GuestTests {
         ring[40 * 512 + 100] ^= 1
         #expect(
             GuestDisk(ring: ring, seed: 7).problems
-                == ["sector 40 has a wrong checksum", "number 296 of 300 is missing"]
+                == ["sector 40 has a wrong checksum", "record 296 of 300 is missing"]
         )
         let gap = GuestDisk(ring: Self.ring(sequences: [1, 2, 4]), seed: 7)
-        #expect(gap.problems == ["number 3 of 4 is missing"])
+        #expect(gap.problems == ["record 3 of 4 is missing"])
     }
 
     /// A disk's first sectors after the guest wrote these numbers.

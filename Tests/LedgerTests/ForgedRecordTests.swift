@@ -76,14 +76,14 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
             try await ledger.forge(h1, security).append(sample(2))
-            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which is that of host:h2")
+            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to host:h2")
         }
     }
 
     @Test func aRecordThatAStrangerSignedInTheWritersNameIsRefused() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(sample(2))
-            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which is nobody's")
+            try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to no member")
         }
     }
 
@@ -91,14 +91,14 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             let line = try ledger.lines()[0]
             try ledger.put([line, line])
-            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written as load 1:0", believed: [1, 1])
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at load 1:0", believed: [1, 1])
         }
     }
 
     @Test func theRecordsOfACopiedSegmentAreRefused() async throws {
         try await AttackedLedger.with { ledger in
             try ledger.put(try ledger.lines(), into: 2)
-            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written as load 1:0", believed: [1, 1])
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at load 1:0", believed: [1, 1])
         }
     }
 
@@ -130,7 +130,13 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(sample(2))
             // Also where nothing is signed a writer speaks for himself alone; there, he can call himself anything.
-            try await expectRefused(ledger, .notForWriter, of: h2, says: "not for its writer to say", believed: [1])
+            try await expectRefused(
+                ledger,
+                .notForWriter,
+                of: h2,
+                says: "not permitted to write this record",
+                believed: [1]
+            )
         }
     }
 

@@ -107,7 +107,7 @@ struct LedgerMarksTests {
             try marked.restore()
             // Genuine, of the same length, in the same place, and followed by others.
             try await marked.write(3...9, to: marked.open(marked: false))
-            try await expectRefused(marked, says: "it has another there")
+            try await expectRefused(marked, says: "another line is there now")
         }
     }
 
@@ -145,7 +145,7 @@ struct LedgerMarksTests {
             try FileManager.default.removeItem(atPath: marked.segments.path(1))
             for content in [[], line] {
                 try put(content, into: marked.segments.path(2))
-                try await expectRefused(marked, says: "holds nothing that follows it")
+                try await expectRefused(marked, says: "this one has no genuine line")
             }
         }
     }
@@ -158,7 +158,7 @@ struct LedgerMarksTests {
             try await marked.write(3...3, to: marked.open(marked: false, segmentBytes: 100))
             #expect(try marked.segments.numbers() == [1, 2, 3])
             try FileManager.default.removeItem(atPath: marked.segments.path(2))
-            try await expectRefused(marked, says: "that segment is gone and segment 1 is not")
+            try await expectRefused(marked, says: "that segment is missing, but segment 1 exists")
         }
     }
 
@@ -255,7 +255,7 @@ struct LedgerMarksTests {
             await #expect {
                 try await marked.open().read(OrderReport.self, from: nil)
             } throws: { error in
-                "\(error)".contains(marked.marks) && "\(error)".contains("no file of marks")
+                "\(error)".contains(marked.marks) && "\(error)".contains("not a file of marks")
             }
         }
     }

@@ -33,7 +33,7 @@ struct LinkedFileTests {
     /// Whether the call refused the file as being none, and did not just run out of time.
     private func isRefused(_ path: String, _ body: () async throws -> Void) async -> Bool {
         do { try await body() } catch LedgerError.failed(_, path, let reason, false) {
-            return reason.contains("no regular file")
+            return reason.contains("not a regular file")
         } catch {
             return false
         }

@@ -78,7 +78,7 @@ struct MemberFolderTests {
             #expect {
                 try MemberFolder(folder).security(inLedger: folder, requiringKey: true)
             } throws: { error in
-                "\(error)".contains("no regular file") && !"\(error)".contains("ledger.unsigned")
+                "\(error)".contains("not a regular file") && !"\(error)".contains("ledger.unsigned")
             }
         }
     }
@@ -141,7 +141,7 @@ struct MemberFolderTests {
             #expect {
                 try MemberFolder(folder)
             } throws: { error in
-                "\(error)".contains("roster.json: it is no roster that one of its own authorities signed")
+                "\(error)".contains("roster.json: it is not a roster signed by one of its own authorities")
             }
         }
     }

@@ -25,7 +25,7 @@ struct MembershipTests {
             func log(_ writer: LedgerWriter, _ key: SigningKey?) -> SharedLog {
                 ledger.forge(writer, .signed(by: key) { roster.roster })
             }
-            #expect(try await refusal(of: log(h1, nil)) == "this program was given no signing key")
+            #expect(try await refusal(of: log(h1, nil)) == "this program has no signing key")
             #expect(try await refusal(of: log(stranger, strange)) == "roster 1 does not name it")
             let id = strange.verification.id
             #expect(try await refusal(of: log(h1, strange)) == "key \(id) is not its key by roster 1")

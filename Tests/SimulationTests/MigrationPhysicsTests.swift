@@ -93,7 +93,7 @@ struct MigrationPhysicsTests {
         let order = try world.order(0, to: 1)
         try world.run()
         let failure = try #require(world.life(order)?.failure)
-        #expect(failure.text == "it took too long")
+        #expect(failure.text == "the migration reached its time limit")
         #expect(failure.whereabouts == .at(HostName("h1")))
         #expect(world.places(of: 0) == [0])
         #expect(world.measures.failedMigrations == 1)
@@ -180,17 +180,17 @@ struct AdmissionTests {
 
     @Test func aHostOfAnotherCompatibilityClassRefuses() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, compatibility: "arm64"))
-        #expect(reason.contains("x86-64 is wanted, this is arm64"))
+        #expect(reason.contains("the VM needs x86-64, this host is arm64"))
     }
 
     @Test func memoryThatDoesNotFitIsRefused() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 3_999_999_999))
-        #expect(reason.contains("4000000000 bytes are wanted, 0 are used or promised"))
+        #expect(reason.contains("the VM needs 4000000000 bytes, 0 are used or reserved"))
     }
 
     @Test func memoryInUseCounts() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 7_000_000_000), takes: SmallWorld.vm(2))
-        #expect(reason.contains("4000000000 are used or promised"))
+        #expect(reason.contains("4000000000 are used or reserved"))
     }
 
     @Test func memoryPromisedCounts() throws {

@@ -81,7 +81,7 @@ struct BitbrainsTraceTests {
     @Test func aBadValueIsToldWithColumnAndLine() {
         let bad = text([(0, 1), (300, 2)]).replacing("\t2.0;", with: "\tbusy;")
         let error = #expect(throws: TraceError.self) { try Trace(name: "vm.csv", text: bad) }
-        #expect(error?.description == "vm.csv, line 3: a number is wanted for 'cpu usage [mhz]', not 'busy'")
+        #expect(error?.description == "vm.csv, line 3: the value of 'cpu usage [mhz]' must be a number, not 'busy'")
         let cut = #expect(throws: TraceError.self) {
             try Trace(name: "vm.csv", text: text([(0, 1)]) + "1376315000;\t4")
         }
@@ -90,7 +90,7 @@ struct BitbrainsTraceTests {
 
     @Test func aHeaderAloneIsNoTrace() {
         let error = #expect(throws: TraceError.self) { try Trace(name: "vm.csv", text: Self.header) }
-        #expect(error?.description == "vm.csv: there is no value below the header")
+        #expect(error?.description == "vm.csv: the file has no values after the header")
     }
 
     @Test func aWildTimestampDoesNotFillTheMemory() throws {

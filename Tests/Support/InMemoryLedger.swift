@@ -6,8 +6,8 @@ internal import Synchronization
 
 /// A ledger in memory, for tests of agents and controllers and for the simulator.
 ///
-/// It keeps encoded lines, so that what cannot be written to the shared log cannot be written here either. Ledgers
-/// made by `writing(as:)` share one content.
+/// It keeps encoded lines, so that entries that the shared log cannot write fail here too. Ledgers created by
+/// `writing(as:)` share one content.
 public struct InMemoryLedger: FleetLedger {
     private let content: Content
     private let writer: LedgerWriter
@@ -15,7 +15,7 @@ public struct InMemoryLedger: FleetLedger {
     private let maximumRecordBytes: Int
     private let now: @Sendable () -> Instant
 
-    /// An empty ledger; records longer than `maximumRecordBytes` are refused.
+    /// Creates an empty ledger that refuses records longer than `maximumRecordBytes`.
     public init(
         writer: LedgerWriter,
         security: LedgerSecurity = .unsigned,
@@ -37,12 +37,12 @@ public struct InMemoryLedger: FleetLedger {
         self.now = other.now
     }
 
-    /// The same ledger in another writer's hands, who signs and verifies in his own way if one is given.
+    /// Returns the same ledger for another writer, with the writer's own security if it is given.
     public func writing(as writer: LedgerWriter, security: LedgerSecurity? = nil) -> InMemoryLedger {
         InMemoryLedger(self, writer: writer, security: security ?? self.security)
     }
 
-    /// From now on everything done with this content fails with `error`; `nil` ends the outage.
+    /// Makes every later call on this content fail with `error`; `nil` ends the outage.
     public func fail(with error: LedgerError?) {
         content.state.withLock { $0.outage = error }
     }

@@ -2,7 +2,7 @@
 public import Fleet
 
 extension VMRequirements {
-    /// A small VM without disks and networks.
+    /// Returns a small VM without disks and networks.
     public static func sample(_ id: VMID = VMID("uuid-1"), name: String = "vm1", memoryBytes: UInt64 = 1 << 27) -> Self
     {
         Self(
@@ -29,7 +29,7 @@ extension VMRequirements {
 }
 
 extension MigrationOrder {
-    /// An order over IPsec.
+    /// Returns an order over IPsec.
     public static func sample(
         _ id: String = "o1",
         vm: VMID = VMID("uuid-1"),
@@ -54,7 +54,7 @@ extension MigrationOrder {
         )
     }
 
-    /// What source and target report of a move that is made with this evidence, all at one time.
+    /// Returns the reports of source and target on a move with this evidence, all with the same time.
     public func reports(of evidence: Evidence, at instant: Instant) -> [OrderReport] {
         let outcome = MigrationOutcome(
             startedAt: instant,
@@ -70,12 +70,12 @@ extension MigrationOrder {
 }
 
 extension MigrationProgress {
-    /// Nothing is sent yet.
+    /// No data has been sent yet.
     public static let begun = Self(elapsedSeconds: 0, bytesTransferred: 0, bytesRemaining: 0, bytesTotal: 0)
 }
 
 extension SecurityAssociation {
-    /// Between h1 and h2.
+    /// A security association between h1 and h2.
     public static let sample = Self(
         localIdentity: "h1",
         peerIdentity: "h2",
@@ -90,7 +90,7 @@ extension SecurityAssociation {
 }
 
 extension Evidence {
-    /// Of a move from h1 to h2 over IPsec in which everything was as it must be.
+    /// Returns valid evidence of a move from h1 to h2 over IPsec.
     public static func sound(at instant: Instant) -> Self {
         Self(
             channel: .ipsec,

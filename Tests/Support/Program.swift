@@ -2,7 +2,7 @@
 package import HostOS
 package import Foundation
 
-/// The programs as they were built, and folders for their files.
+/// The built programs, and folders for their files.
 package enum Program {
     private static let products = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent()
@@ -16,12 +16,12 @@ package enum Program {
 
     package static let release = products.deletingLastPathComponent().appendingPathComponent("release/evenkeel")
 
-    /// Why the release program cannot be compared with; `nil`: it is there, and newer than what it is made of.
+    /// Why there is no usable release program; `nil`: it exists and is newer than its sources.
     package static var releaseIsMissing: String? {
         func modified(_ path: String) -> Date? {
             (try? FileManager.default.attributesOfItem(atPath: path))?[.modificationDate] as? Date
         }
-        guard let built = modified(release.path) else { return "there is no \(release.path)" }
+        guard let built = modified(release.path) else { return "\(release.path) is missing" }
         let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "../../Sources"
         )

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Runs the body with a folder of its own, and removes that afterwards.
+/// Runs the body with a new folder, and removes it afterwards.
 package func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("evenkeel-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
@@ -9,7 +9,7 @@ package func withFolder<Value>(_ body: (String) async throws -> Value) async thr
     return try await body(folder.path)
 }
 
-/// A folder that only its owner may enter, on a file system in memory, gone afterwards.
+/// Runs the body with a new private folder on a file system in memory, and removes it afterwards.
 package func withMemoryFolder<R>(
     mode: Int = 0o700,
     in parent: String = "/dev/shm",

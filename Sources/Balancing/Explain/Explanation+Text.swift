@@ -5,21 +5,21 @@ extension Explanation: CustomStringConvertible {
     public var description: String {
         switch self {
         case .needs(let vm, let host, let its, let peak, let memory):
-            "\(vm) is on \(host), needs \(cores(its)) (at most \(cores(peak)) by the forecast) and "
+            "\(vm) is on \(host) and needs \(cores(its)) (forecast: at most \(cores(peak))) and "
                 + "\(bytesInWords(memory)) of memory"
         case .moves(let target, let wave, let purpose, let reason):
             "it moves to \(target) in wave \(wave + 1) (\(purpose.rawValue)): \(reason)"
         case .stays(let reason, let isAfterMoves):
-            "it stays\(isAfterMoves ? " (once the plan is carried out)" : ""): \(reason)"
+            "it stays\(isAfterMoves ? " (after the moves of the plan)" : ""): \(reason)"
         case .rule(let name, let kind, let isMet):
-            "rule \(name) (\(kind.rawValue)) is for it, and will \(isMet ? "" : "not ")be met"
-        case .maintenance(let host, let vms): "\(host) is in maintenance: its \(vms) VMs are to leave"
+            "rule \(name) (\(kind.rawValue)) applies to it and will \(isMet ? "" : "not ")be met"
+        case .maintenance(let host, let vms): "\(host) is in maintenance: its \(vms) VMs must leave"
         case .failed(let host): "\(host) has failed"
         case .judged(let judgement): "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)"
-        case .leaves(let vm, let target, let reason): "\(vm) leaves it for \(target): \(reason)"
-        case .comes(let vm, let source, let reason): "\(vm) comes to it from \(source): \(reason)"
+        case .leaves(let vm, let target, let reason): "\(vm) moves to \(target): \(reason)"
+        case .comes(let vm, let source, let reason): "\(vm) arrives from \(source): \(reason)"
         case .notRelieved(let vm, let reason): "\(vm.map { "\($0) stays" } ?? "it is not relieved"): \(reason)"
-        case .nothingGains: "no move from it or to it would gain more than it costs"
+        case .nothingGains: "no move from or to this host would gain more than it costs"
         }
     }
 }

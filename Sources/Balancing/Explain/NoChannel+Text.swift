@@ -6,11 +6,11 @@ extension NoChannel: CustomStringConvertible {
         let leaks =
             closed.isEmpty
             ? ""
-            : "; closed between them since a move leaked: \(Self.names(closed)) "
-                + "('evenkeel clear \(path.source) \(path.target)' once that is looked into)"
+            : "; closed between them by a leak: \(Self.names(closed)) "
+                + "(find the cause, then 'evenkeel clear \(path.source) \(path.target)')"
         return
             "no channel from \(path.source) to \(path.target): policy.channels allows \(Self.names(allowed)); of these "
-            + "\(path.source) has \(Self.names(ofSource)), \(path.target) has \(Self.names(ofTarget))\(leaks)"
+            + "\(path.source) offers \(Self.names(ofSource)), \(path.target) offers \(Self.names(ofTarget))\(leaks)"
     }
 
     private static func names(_ channels: [Channel]) -> String {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Claims of a host that one witness alone contradicts: which of the two lies is for people to find out.
+/// Claims of a host that a single witness contradicts: an operator must find out which of the two is wrong.
 public struct Doubt: Codable, Sendable, Hashable, CustomStringConvertible {
     public var host: HostName
     public var contradictions: [Contradiction]
 
     public var description: String {
-        "\(host): \(contradictions.map(\.description).joined(separator: "; ")): one of the two is wrong; plans use the "
-            + "lower figure"
+        "\(host): \(contradictions.map(\.description).joined(separator: "; ")); host or witness is wrong, and plans "
+            + "use the lower figure"
     }
 }

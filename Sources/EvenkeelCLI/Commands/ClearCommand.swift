@@ -77,7 +77,7 @@ struct ClearCommand: AsyncParsableCommand {
 }
 
 extension Channel {
-    /// The channel that a person names on the command line.
+    /// Parses the name of a channel on the command line.
     static func named(_ name: String) throws -> Channel {
         guard let channel = Channel(rawValue: name) else {
             let known = Channel.allCases.map(\.rawValue).joined(separator: ", ")

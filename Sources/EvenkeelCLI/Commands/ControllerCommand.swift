@@ -31,7 +31,7 @@ struct ControllerCommand: AsyncParsableCommand {
         let folder = IdentityFolder(settings.identity.controller)
         let roster = settings.ledger.unsigned ? nil : CurrentRoster(try await folder.load().roster)
         let ledger = try options.openControllersLedger(settings)
-        // Before the lock: below a mount point whose storage is missing it would exclude nobody.
+        // Before the lock: below a mount point without its storage, the lock would exclude no other controller.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
         let path = "\(settings.ledger.folder)/controller.lock"
         let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
@@ -51,7 +51,7 @@ struct ControllerCommand: AsyncParsableCommand {
         ) {
             roster?.roster.enrolledHardware ?? [:]
         }
-        // Cancelled is how it is meant to end.
+        // Cancellation is the normal end.
         do {
             try await cancellingOnShutdownSignals {
                 try await withThrowingDiscardingTaskGroup { group in
@@ -66,8 +66,8 @@ struct ControllerCommand: AsyncParsableCommand {
         withExtendedLifetime(lock) {}
     }
 
-    /// Keeps newer rosters: hosts come and go, and certificates are renewed, while it runs, and an older one must not
-    /// count after a restart.
+    /// Stores newer rosters while it runs: hosts and certificates change, and an older roster must not
+    /// apply after a restart.
     private static func keepUp(
         _ roster: CurrentRoster,
         _ folder: IdentityFolder,
@@ -101,7 +101,7 @@ struct ControllerCommand: AsyncParsableCommand {
         } catch { failure = error }
         let stored = try folder.storedRoster()
         if stored != roster.roster {
-            // It counts, even if this controller itself no longer belongs to it, which loading would tell.
+            // It applies even if this controller is no longer a member, which loading it would report.
             roster.roster = stored
             logger.notice("roster \(stored.number) is in force")
             _ = try await folder.load()

@@ -29,7 +29,7 @@ struct ExplainCommand: AsyncParsableCommand {
         if vm, host { throw ValidationError("--vm and --host exclude each other.") }
     }
 
-    /// The answer for machines.
+    /// The answer as JSON.
     struct Answer: Encodable {
         var kind: String
         var name: String

@@ -125,7 +125,7 @@ struct HostCommand: AsyncParsableCommand {
 
         func run() async throws {
             let authority = try await options.open()
-            // What it wrote so far still counts; without the ledger at hand the next publication sees to that.
+            // Its earlier records stay valid; without the ledger, the next publication ensures that.
             let ends = try await options.ledgerFolder().mapAsync { try await SharedLog.ends(folder: $0) } ?? [:]
             try await authority.remove(.host(HostName(name)), reason: reason, ends: ends)
             try await options.publish(authority)

@@ -38,7 +38,7 @@ struct InitCommand: AsyncParsableCommand {
             for member in members where try await authority.lacks(member.who.name) { isComplete = false }
             if isComplete { throw AlreadyMade(folder: options.path) }
         } else {
-            // Before anything is made.
+            // Before anything is created.
             for member in members {
                 let key = IdentityPaths(folder: member.folder).key
                 if FileManager.default.fileExists(atPath: key) { throw IdentityError.exists(path: key) }

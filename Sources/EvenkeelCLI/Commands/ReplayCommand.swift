@@ -71,13 +71,13 @@ struct ReplayCommand: ParsableCommand {
     }
 }
 
-/// What a command shows, for people.
+/// The text output of a command.
 protocol TextView {
     var text: String { get }
 }
 
 extension ControllerCore {
-    /// As `evenkeel controller` makes it.
+    /// Creates the core in the same way as `evenkeel controller`.
     init(_ settings: Settings) {
         self.init(policy: settings.policy, decisionInterval: settings.decisionInterval)
     }

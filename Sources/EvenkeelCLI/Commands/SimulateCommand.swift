@@ -171,7 +171,7 @@ struct SimulateCommand: AsyncParsableCommand {
         }
     }
 
-    /// One seed with some of its faults, every event of it in the log.
+    /// Runs one seed with some of its faults, with every event in the log.
     private func examined(_ torture: Torture, only: [Int]) throws {
         let file = try log.map { try LogFile($0) }
         do throws(Violation) {

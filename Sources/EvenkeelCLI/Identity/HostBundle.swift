@@ -2,7 +2,7 @@
 import Fleet
 import Foundation
 
-/// What a new host gets: its identity folder, its entry in the configuration, and how both are installed.
+/// The files for a new host: its identity folder, its entry in the configuration, and the instructions.
 struct HostBundle {
     let folder: String
     let host: InventoryHost

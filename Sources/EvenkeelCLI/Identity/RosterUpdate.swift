@@ -4,13 +4,13 @@ import Foundation
 import Identity
 import Ledger
 
-/// Keeps the operator's root of trust as new as what was ever seen, so that an old roster put back is noticed.
+/// Updates the operator's root of trust to the newest roster seen, so that an older one is detected.
 enum RosterUpdate {
-    /// Takes up the roster in the ledger's folder, and says what is wrong with it or with keeping it.
+    /// Applies the roster in the ledger's folder, and reports problems with it or with storing it.
     ///
-    /// What is in `folder` counts then; a newer one that cannot be kept there counts for this once.
+    /// The roster in `folder` then applies; a newer one that cannot be stored there applies this once.
     static func bring(_ folder: String, upTo ledger: String, say: (String) -> Void) async {
-        // Nothing was ever published, or the storage is not there, which the next step says.
+        // Either no roster was published, or the storage is unavailable, which the next step reports.
         guard FileManager.default.fileExists(atPath: "\(ledger)/\(SignedRoster.fileName)") else { return }
         do {
             _ = try await IdentityFolder(folder).update(fromLedger: ledger)

@@ -5,7 +5,7 @@ import Identity
 import Ledger
 import Settings
 
-/// The options of the commands that change who belongs to the cluster.
+/// The options of the commands that change the members of the cluster.
 struct ClusterOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -28,7 +28,7 @@ struct ClusterOptions: ParsableArguments {
     /// The folder in which the roster is published; `nil` with `--offline`.
     func ledgerFolder() throws -> String? { offline ? nil : try configuration.settings().ledger.folder }
 
-    /// Publishes the change, which is saved in the cluster folder already.
+    /// Publishes the change, which is already saved in the cluster folder.
     func publish(_ authority: ClusterAuthority) async throws {
         guard let ledger = try ledgerFolder() else { return }
         do { try await authority.publish(to: ledger) } catch {
@@ -37,7 +37,7 @@ struct ClusterOptions: ParsableArguments {
     }
 }
 
-/// The change is saved, and no host learns of it.
+/// The change is saved but not published.
 struct NotPublished: Error, CustomStringConvertible {
     var reason: String
     var description: String {
@@ -45,5 +45,5 @@ struct NotPublished: Error, CustomStringConvertible {
     }
 }
 
-/// A path as typed, relative to where it was typed.
+/// Returns the absolute form of a path, relative to the working directory.
 func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }

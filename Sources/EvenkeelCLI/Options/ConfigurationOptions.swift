@@ -7,7 +7,7 @@ import Foundation
 import Ledger
 import Settings
 
-/// The options that every command which needs the configuration has.
+/// The options of every command that uses the configuration.
 struct ConfigurationOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -34,12 +34,12 @@ struct ConfigurationOptions: ParsableArguments {
     var ledger: String?
 
     func settings() throws -> Settings {
-        // Relative to where it was typed, as with every other path on a command line.
+        // Relative to the working directory, like every other path on a command line.
         let folder = ledger.map { URL(fileURLWithPath: $0).path }
         return try Settings.ofThisProcess(file: config, flags: set + (folder.map { ["ledger.folder=\($0)"] } ?? []))
     }
 
-    /// The ledger in the controller's hands, who goes by marks and cannot do without a key.
+    /// Opens the ledger as the controller, which uses marks and needs a key.
     func openControllersLedger(_ settings: Settings) throws -> SharedLog {
         let marks = LedgerMarks(path: settings.ledger.marks ?? LedgerMarks.defaultPath(of: .controller))
         let security =
@@ -49,11 +49,11 @@ struct ConfigurationOptions: ParsableArguments {
         return openLedger(settings, as: .controller, security: security, marks: marks)
     }
 
-    /// The ledger in an operator's hands; without his key it can be read, which any member's roster is enough for.
+    /// Opens the ledger as the operator; without the operator's key it is read with any member's roster.
     func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
         guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
         let folder = Self.readersFolder(settings)
-        // The others' folders are for their daemons to bring up to date: those must see what changed.
+        // The daemons update the folders of other members themselves: they must notice changes.
         if folder == settings.identity.operator {
             await RosterUpdate.bring(folder, upTo: settings.ledger.folder) { printError($0) }
         }
@@ -65,12 +65,12 @@ struct ConfigurationOptions: ParsableArguments {
         return openLedger(settings, as: .operator, security: security)
     }
 
-    /// What the roster says of the hosts' machines; nothing where there is none to be read.
+    /// Returns the hardware of the hosts according to the roster; empty if there is none.
     func enrolledHardware(_ settings: Settings) -> [HostName: EnrolledHardware] {
         roster(settings)?.enrolledHardware ?? [:]
     }
 
-    /// The newest roster that can be read; `nil` where there is none.
+    /// Returns the newest readable roster; `nil` if there is none.
     func roster(_ settings: Settings) -> Roster? {
         guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
             return nil
@@ -79,7 +79,7 @@ struct ConfigurationOptions: ParsableArguments {
         return folder.roster.roster
     }
 
-    /// The operator's folder, or that of another member on this machine: any roster is good for reading.
+    /// The operator's folder, or that of another member on this machine: any roster is sufficient for reading.
     private static func readersFolder(_ settings: Settings) -> String {
         let identity = settings.identity
         return [identity.operator, identity.controller, identity.folder].first {

@@ -3,7 +3,7 @@ import ArgumentParser
 import Fleet
 import FleetFiles
 
-/// Which fleet is looked at: the running one, as the ledger tells it, or one in a file.
+/// The fleet to plan for: the running one, from the ledger, or one in a file.
 struct FleetInputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -53,7 +53,7 @@ struct FleetInputOptions: ParsableArguments {
     }
 }
 
-/// How the plan is searched for.
+/// The options of the search for a plan.
 struct PlanningOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -100,7 +100,7 @@ struct PlanningOptions: ParsableArguments {
         if let maxMoves, maxMoves < 1 { throw ValidationError("--max-moves must be at least 1.") }
     }
 
-    /// These options over what the configuration says.
+    /// Returns the policy of the configuration with these options applied.
     func applied(to planning: PlanningPolicy) -> PlanningPolicy {
         var planning = planning
         if let strategy { planning.strategy = strategy }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 
-/// Figures with units as they are typed on the command line.
+/// Quantities with units, as given on the command line.
 enum Quantity {
     /// `2s`, `500ms`, `1min`, or seconds alone.
     static func duration(_ text: String) throws -> Duration {
@@ -23,7 +23,7 @@ enum Quantity {
         return UInt64(bytes)
     }
 
-    /// `90%`, `0.9`, `1.2`: a share above 0, above 1 where more is promised than there is.
+    /// `90%`, `0.9`, `1.2`: a share above 0; above 1 for overcommit.
     static func share(_ text: String) throws -> Double {
         guard let share = scaled(text, by: [("%", 0.01), ("", 1)]), share > 0, share <= 10 else {
             throw ValidationError("'\(text)' is not a share above 0 and up to 10, such as 90% or 0.9")

@@ -57,7 +57,7 @@ struct SimulatedFleetOptions: ParsableArguments {
     )
     var decisionInterval: Duration?
 
-    /// With more hosts, computing with one-minute samples takes longer than most people would wait.
+    /// With more hosts, computing with one-minute samples takes too long.
     private static let manyHosts = 250
 
     @Option(
@@ -68,7 +68,7 @@ struct SimulatedFleetOptions: ParsableArguments {
     )
     var plannerEffort: Int?
 
-    /// Whether nothing was asked for.
+    /// Whether no option was set.
     var isUntouched: Bool {
         [hosts, vms, plannerEffort].allSatisfy { $0 == nil } && traces == nil && load == nil && policy == nil
             && set.isEmpty && sampleInterval == nil && decisionInterval == nil && hours == 24 && meanCpu == 0.55
@@ -91,7 +91,7 @@ struct SimulatedFleetOptions: ParsableArguments {
         }
     }
 
-    /// The world to be simulated, and how much of it is measured.
+    /// Returns the world to simulate, and how much of it is measured.
     func scene(
         seed: UInt64,
         faults: FaultLevel

@@ -73,7 +73,7 @@ package enum ManualOrder {
             (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
                 .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
-        // A dead host's last sample shows the VM for ever: use the newest.
+        // A dead host's last sample shows the VM forever: use the newest.
         guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
         guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
             throw .ambiguous(vm, uuids: here.map(\.vm.id))

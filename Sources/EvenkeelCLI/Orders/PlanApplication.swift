@@ -8,7 +8,7 @@ import Settings
 /// Orders the moves of a plan's first wave; the rest is planned again from the outcome.
 struct PlanApplication {
     var plan: Plan
-    /// The fleet it was made for.
+    /// The fleet for which the plan was made.
     var snapshot: FleetSnapshot
     var settings: Settings
     var ledger: any FleetLedger

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lines over time as an SVG picture that needs nothing else to be shown.
+/// Lines over time, rendered as a self-contained SVG picture.
 package struct LinePlot {
     package struct Line {
         package var name: String
@@ -17,13 +17,13 @@ package struct LinePlot {
     package var yLabel: String
     package var yMaximum: Double
     package var lines: [Line]
-    /// Spans of time that are shaded, with their names: the moves.
+    /// Shaded spans of time with their names: the moves.
     package var spans: [(name: String, from: Double, to: Double)]
     /// A horizontal line, such as a threshold.
     package var level: (name: String, y: Double)?
     package var formatY: (Double) -> String
     package var xLabel: String
-    /// Distances between two labels of the x axis: the first that gives at most ten is taken.
+    /// Candidate distances of the x axis labels: the first that gives at most ten labels is used.
     package var xSteps: [Double]
     /// Room for the names of the lines.
     package var right: Double
@@ -57,7 +57,7 @@ package struct LinePlot {
     private static let left = 60.0
     private static let top = 40.0
     private static let bottom = 46.0
-    /// Colours that people with the common kinds of colour blindness can tell apart (Okabe and Ito, 2008).
+    /// Colours that are distinguishable with the common kinds of colour blindness (Okabe and Ito, 2008).
     private static let colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
     private var xMaximum: Double { max(1, (lines.flatMap(\.points).map(\.x) + spans.map(\.to)).max() ?? 1) }

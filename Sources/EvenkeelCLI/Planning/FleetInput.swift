@@ -8,7 +8,7 @@ import Foundation
 import Ledger
 import Settings
 
-/// A fleet to plan for, and the policies that hold for it.
+/// A fleet to plan for, and its policies.
 struct FleetInput {
     /// The file's name, or the ledger's folder.
     var name: String
@@ -18,7 +18,7 @@ struct FleetInput {
     /// The running fleet's history; `nil` for a file.
     var snapshot: FleetSnapshot?
     var policy: Policy
-    /// What the ledger had that could not be used.
+    /// What the ledger contained that could not be used.
     var warnings: [String] = []
 
     static func read(_ options: FleetInputOptions) async throws -> FleetInput {
@@ -84,7 +84,7 @@ struct FleetInput {
         return text
     }
 
-    /// A file's bytes, or with `-` what standard input has.
+    /// Returns the contents of a file, or with `-` those of standard input.
     static func bytes(of file: String) throws -> Data {
         if file == "-" { return try FileHandle.standardInput.readToEnd() ?? Data() }
         var isFolder: ObjCBool = false

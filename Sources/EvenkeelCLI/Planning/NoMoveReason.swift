@@ -10,7 +10,7 @@ enum NoMoveReason: Equatable {
     /// At aggressiveness 1.
     case overloadIsLeft
     case nothingHelps(Strategy, hasRefusals: Bool)
-    /// Some hosts' figures do not count yet.
+    /// Some hosts have no usable samples yet.
     case figuresIncomplete
     case noOverload
     case noHostCanBeEmptied

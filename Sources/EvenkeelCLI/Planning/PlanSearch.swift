@@ -3,7 +3,7 @@ import Balancing
 import Fleet
 import Foundation
 
-/// Lets the planner search until the time budget is over, with the time shown where a person watches.
+/// Runs the planner until the time budget is over, and shows the time on a terminal.
 struct PlanSearch {
     let planner: Planner
     private let policy: Policy
@@ -44,7 +44,7 @@ struct PlanSearch {
         return plan
     }
 
-    /// Writes over the line that was there.
+    /// Overwrites the current line.
     private func show(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data("\r\u{1b}[K\(text)".utf8))
     }

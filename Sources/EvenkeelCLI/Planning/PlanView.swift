@@ -2,7 +2,7 @@
 import Balancing
 import Fleet
 
-/// A plan with all that belongs to it, for people and, encoded, for machines; docs/plan-commands.md describes the keys.
+/// A plan with its context, as text and as JSON; docs/plan-commands.md describes the keys.
 struct PlanView: Encodable {
     struct HostChange: Encodable {
         var name: HostName
@@ -52,9 +52,9 @@ struct PlanView: Encodable {
     var warnings: [String]
     /// Hosts that have VMs before, and none after.
     var emptied: [HostName]
-    /// Whether `maxMoves` left nothing over.
+    /// Whether `maxMoves` limited the plan.
     var isLimited: Bool
-    /// Assumed bandwidth of a migration where none has been measured.
+    /// Assumed bandwidth of a migration until it has been measured.
     var bandwidth: String
     /// Why there is no move; `nil`: there is one.
     var emptyBecause: NoMoveReason?
@@ -121,7 +121,7 @@ struct PlanView: Encodable {
 }
 
 extension NoMoveReason: Encodable {
-    /// As text; its code is beside it.
+    /// As text, in addition to its code.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)

@@ -2,7 +2,7 @@
 import Coordination
 import Fleet
 
-/// An effect of a core, for people.
+/// An effect of a core, as text.
 protocol EffectInWords {
     var role: EffectRole { get }
     var words: String { get }

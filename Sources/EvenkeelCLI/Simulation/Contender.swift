@@ -2,7 +2,7 @@
 import ArgumentParser
 import Simulation
 
-/// Who decides in a simulated fleet: Evenkeel, or a baseline in its place.
+/// The policy of a simulated fleet: Evenkeel, or a baseline in its place.
 struct Contender: Sendable {
     var name: String
     var summary: String

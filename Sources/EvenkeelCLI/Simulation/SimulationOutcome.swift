@@ -2,28 +2,28 @@
 import Fleet
 import Simulation
 
-/// What the contenders achieved with the same load on the same hosts, for people and, encoded, for machines.
+/// The results of the contenders with the same load on the same hosts, as text and as JSON.
 struct SimulationOutcome: Encodable, Sendable {
     struct Row: Encodable, Sendable {
         var policy: String
         var summary: String
-        /// CPU that VMs wanted, and what of it they did not get.
+        /// CPU that VMs requested, and the part they did not get.
         var wantedCoreHours: Double
         var unservedCoreHours: Double
         var unservedShare: Double
         var overloadedHostMinutes: Double
-        /// Mean over time of the standard deviation over the hosts of CPU wanted / capacity.
+        /// Mean over time of the standard deviation over the hosts of CPU demand / capacity.
         var meanSpread: Double
         var migrations: Int
         var failedMigrations: Int
         var migratedGiB: Double
-        /// Moves back to a host that the VM had left within the last hour.
+        /// Moves back to a host that the VM left within the last hour.
         var pingPong: Int
-        /// The longest time that a host lacked CPU without a break.
+        /// The longest uninterrupted time that a host was short of CPU.
         var longestOverloadMinutes: Double
-        /// VMs that were to be created and found no room.
+        /// VMs that could not be created for lack of space.
         var notPlaced: Int
-        /// How long the computer took.
+        /// Run time of the simulation.
         var seconds: Double
         var points: [Point]
     }
@@ -38,7 +38,7 @@ struct SimulationOutcome: Encodable, Sendable {
         var migrations: Int
     }
 
-    /// What was simulated.
+    /// The simulated fleet.
     struct Scene: Encodable, Sendable {
         var load: String
         var hosts: Int
@@ -59,7 +59,7 @@ struct SimulationOutcome: Encodable, Sendable {
     /// Peak memory of this process.
     var peakMiB: Int
 
-    /// The baseline that left least unserved.
+    /// The baseline with the least unserved CPU.
     var best: Row? { rows.dropFirst().min { $0.unservedCoreHours < $1.unservedCoreHours } }
 }
 

@@ -2,7 +2,7 @@
 import Foundation
 import Simulation
 
-/// Shows how far each contender is: on a terminal drawn anew, on a pipe a line when one is done.
+/// Shows the progress of each contender: redrawn on a terminal; on a pipe, a line when one is done.
 actor SimulationProgress {
     private let hours: Double
     private let isQuiet: Bool

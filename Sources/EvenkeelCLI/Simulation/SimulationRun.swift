@@ -3,20 +3,20 @@ import Fleet
 import Foundation
 import Simulation
 
-/// The same load on the same hosts, once for each contender.
+/// Runs the same load on the same hosts, once for each contender.
 struct SimulationRun: Sendable {
     var settings: SimulationSettings
-    /// What is measured; after faults the world goes on until the fleet has settled, which is judged only.
+    /// The measured time; after faults the run continues until the fleet has settled, with invariants checked.
     var measured: Duration
     var contenders: [Contender]
-    /// Whether a rival decides as often as its project does by default.
+    /// Whether a baseline decides at its project's default interval.
     var usualIntervals = false
-    /// How many are simulated at the same time.
+    /// Number of simulations to run in parallel.
     var jobs: Int
-    /// Gets every line of Evenkeel's event log.
+    /// Receives every line of Evenkeel's event log.
     var log: LogFile?
 
-    /// How far a contender has come.
+    /// The progress of a contender.
     struct Progress: Sendable {
         var contender: String
         var hours: Double
@@ -24,7 +24,7 @@ struct SimulationRun: Sendable {
         var isDone: Bool
     }
 
-    /// In the order of the contenders; throws a `BrokenRun` where Evenkeel breaks a promise.
+    /// Returns the rows in the order of the contenders; throws a `BrokenRun` if Evenkeel violates an invariant.
     func run(progress: @escaping @Sendable (Progress) async -> Void) async throws -> [SimulationOutcome.Row] {
         try await withThrowingTaskGroup(of: (Int, SimulationOutcome.Row).self) { group in
             var rows: [SimulationOutcome.Row?] = contenders.map { _ in nil }
@@ -49,7 +49,7 @@ struct SimulationRun: Sendable {
         var own = settings
         own.rival = contender.rival
         if let rival = contender.rival {
-            // Twice by the same samples, most of them would order the same relief twice.
+            // With two decisions on the same samples, most baselines would order the same moves twice.
             own.decisionInterval =
                 usualIntervals
                 ? rival.usualInterval ?? own.sampleInterval : max(own.sampleInterval, own.decisionInterval)
@@ -76,12 +76,12 @@ struct SimulationRun: Sendable {
         return SimulationOutcome.Row(contender, measures, seconds: took.inSeconds)
     }
 
-    /// Between two reports of progress, in seconds of virtual time.
+    /// Interval of the progress reports, in seconds of virtual time.
     private static let stretch = 1800.0
-    /// A run may take minutes, so no more than these are made to find the fewest faults.
+    /// Maximum number of runs to find the fewest faults, because a run may take minutes.
     private static let shrinkingRuns = 40
 
-    /// The most memory that this process has taken so far.
+    /// Peak memory of this process so far, in MiB.
     static var peakMiB: Int {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }

@@ -5,7 +5,7 @@ import Simulation
 
 /// Traces in a folder, an archive or a single file.
 enum TraceFiles {
-    /// The most that is read, so that a wrong folder does not fill the memory.
+    /// Read limit, so that a wrong folder does not exhaust the memory.
     private static let mostBytes = 4 << 30
 
     static func read(_ path: String) async throws -> [Trace] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Every policy as a point: how much it moved, and how much it left unserved.
+/// A plot of every policy: number of moves, and unserved CPU.
 struct TradeOffPlot {
     var rows: [SimulationOutcome.Row]
 
@@ -14,7 +14,7 @@ struct TradeOffPlot {
     private var mostMoves: Double { SimulationReport.round(Double(rows.map(\.migrations).max() ?? 0)) }
     private var mostUnserved: Double { SimulationReport.round(rows.map(\.unservedShare).max() ?? 0) }
 
-    /// Roots, so that neither the few moves of the careful nor the many of the eager crowd in a corner.
+    /// Square roots, so that policies with few moves and those with many are both spread out.
     private func x(_ moves: Double) -> Double {
         Self.left + (moves / mostMoves).squareRoot() * (Self.width - Self.left - Self.right)
     }

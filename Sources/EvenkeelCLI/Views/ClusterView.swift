@@ -4,7 +4,7 @@ import Foundation
 import Identity
 import Ledger
 
-/// The cluster's certificates, for people and for machines.
+/// The cluster's certificates, as text and as JSON.
 struct ClusterView: Encodable {
     var cluster: String
     var roster: UInt64
@@ -23,7 +23,7 @@ struct ClusterView: Encodable {
         var hardware: Roster.Hardware?
     }
 
-    /// A certificate with fewer days left is warned about.
+    /// Warn about certificates with fewer days left.
     static let warningDays = 30
 
     init(_ roster: Roster, now: Instant = .byTheWallClock) async throws {

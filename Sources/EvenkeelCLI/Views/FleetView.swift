@@ -6,7 +6,7 @@ package import Fleet
 package import Ledger
 import Settings
 
-/// The fleet as the ledger tells it, for people and, encoded, for machines.
+/// The fleet according to the ledger, as text and as JSON.
 package struct FleetView: Encodable, Sendable {
     package struct Host: Encodable, Sendable {
         package var name: HostName
@@ -27,10 +27,10 @@ package struct FleetView: Encodable, Sendable {
         package var evidence: Evidence?
     }
 
-    /// How far an order has come, as people are told.
+    /// The stage of an order, as shown to operators.
     package enum Stage: String, Encodable, Sendable {
         case submitted, accepted, prepared, running, done, failed
-        /// Nobody will begin it any more, and nobody may be there to say so.
+        /// Not started in time; possibly not reported by any agent.
         case expired
 
         package var hasEnded: Bool { self == .done || self == .failed || self == .expired }
@@ -55,12 +55,12 @@ package struct FleetView: Encodable, Sendable {
     /// Channels that leaks have closed.
     package var closed: [ClosedChannels.Closure]
     package var warnings: [String]
-    /// What was passed over in the ledger, by stream, kind and writer.
+    /// Ledger lines that were rejected, by stream, kind and writer.
     package var ledger: [LedgerRemarks.Entry]
 
     /// Reads the whole ledger.
     ///
-    /// `hardware`: what is known of the hosts' machines, against which their claims are held.
+    /// `hardware`: known hardware of the hosts, against which their claims are checked.
     static func read(
         _ ledger: any FleetLedger,
         settings: Settings,

@@ -3,16 +3,16 @@
 extension Contradiction: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .moreThanEnrolled(let claimed, let enrolled): "it claims \(claimed); enrolled were \(enrolled)"
+        case .moreThanEnrolled(let claimed, let enrolled): "it claims \(claimed); it was enrolled with \(enrolled)"
         case .moreThanShown(let claimed, let shown, let witnesses):
             "it claims \(claimed); its libvirt showed at most \(shown) to \(Self.names(witnesses))"
         case .moreAvailable(let claimed, let shown, let witnesses):
             "it claims \(claimed) MiB of memory available; its libvirt showed at most \(shown) MiB to "
                 + "\(Self.names(witnesses)), margin included"
         case .unseenVM(let name, let witnesses):
-            "it claims to run VM \(name), which its libvirt does not show to \(Self.names(witnesses))"
+            "it claims to run VM \(name), which its libvirt did not show to \(Self.names(witnesses))"
         case .hiddenVM(let vm, let witnesses):
-            "it says nothing of VM \(vm), which its libvirt shows to \(Self.names(witnesses))"
+            "it does not report VM \(vm), which its libvirt showed to \(Self.names(witnesses))"
         case .memoryDoesNotAddUp(let used, let available, let total):
             "it claims \(used) MiB used and \(available) MiB available of \(total) MiB, which does not add up"
         case .vmsUseMore(let busy, let vms):
@@ -22,7 +22,7 @@ extension Contradiction: CustomStringConvertible {
 
     private static func names(_ hosts: [HostName]) -> String { hosts.map(\.rawValue).joined(separator: " and ") }
 
-    /// With one decimal.
+    /// Returns the figure with one decimal.
     fileprivate static func rounded(_ figure: Double) -> Double { (min(figure, 1e12) * 10).rounded() / 10 }
 }
 

@@ -5,9 +5,9 @@ extension JudgementReason: CustomStringConvertible {
         switch self {
         case .noSample: "no sample yet"
         case .clockAhead(let seconds): "its clock is \(seconds) s ahead of the controller's: synchronise the clocks"
-        case .stale(let ago, let allowed): "stale: the last sample is \(ago) s old, \(allowed) s are allowed"
-        case .sourceFailed(let source, let reason): "its last sample lacks figures: \(source): \(reason)"
-        case .figuresMissing: "its last sample lacks figures of CPU, memory or VMs"
+        case .stale(let ago, let allowed): "the last sample is \(ago) s old, at most \(allowed) s are allowed"
+        case .sourceFailed(let source, let reason): "its last sample is incomplete: \(source): \(reason)"
+        case .figuresMissing: "its last sample lacks CPU, memory or VM figures"
         case .contradicted(let contradictions): contradictions.map(\.description).joined(separator: "; ")
         case .moveUnderWay(let path): "a move from \(path.source) to \(path.target) is under way"
         case .noSampleSinceMove: "no sample since its last move ended"
@@ -24,7 +24,7 @@ extension JudgementReason: CustomStringConvertible {
         case .active, .maintenance: mode.rawValue
         case .settling: "a move that changes it has not settled yet"
         case .stale: "no fresh figures"
-        case .distrusted: "its claims are not believed"
+        case .distrusted: "its claims are contradicted"
         case .failed: "failed"
         }
     }
@@ -37,11 +37,11 @@ extension OverloadSign: CustomStringConvertible {
         case .notReleased(let resource, let upper, let release, let samples, let of, let now):
             "\(resource) was above \(percent(upper)) and has not been below \(percent(release)) in "
                 + "\(samples) of the last \(of) samples, now \(percent(now))"
-        case .tooFew(let samples, let needed): "\(samples), \(needed) make it overloaded"
+        case .tooFew(let samples, let needed): "\(samples) (overloaded from \(needed))"
         case .tooBrief(let samples, let windows):
-            "\(samples), on average \(percent(windows.mean)) over \(windows.shortSeconds) s, and above for "
-                + "\(percent(windows.lasting)) of the last \(windows.longSeconds) s: more than "
-                + "\(percent(samples.upper)) and at least \(percent(windows.lastingNeeded)) make it overloaded"
+            "\(samples), mean \(percent(windows.mean)) over \(windows.shortSeconds) s, above the threshold for "
+                + "\(percent(windows.lasting)) of the last \(windows.longSeconds) s (overloaded when the mean exceeds "
+                + "\(percent(samples.upper)) and the time reaches \(percent(windows.lastingNeeded)))"
         }
     }
 }
@@ -54,8 +54,8 @@ extension Contention: CustomStringConvertible {
     public var description: String {
         switch self {
         case .cpu(let share, let allowed, let isForecast):
-            "CPU \(percent(share))\(isForecast ? " by the forecast" : ""), \(percent(allowed)) allowed"
-        case .cpuNow(let share): "CPU \(percent(share)) just now"
+            "CPU \(percent(share))\(isForecast ? " forecast" : ""), \(percent(allowed)) allowed"
+        case .cpuNow(let share): "CPU demand \(percent(share)) now"
         case .memory(let share, let allowed): "memory \(percent(share)), \(percent(allowed)) allowed"
         }
     }

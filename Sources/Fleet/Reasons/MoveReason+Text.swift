@@ -7,16 +7,16 @@ extension MoveReason: CustomStringConvertible {
 extension MoveReason.Cause: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .maintenance(let host): "\(host) is in maintenance and is to be emptied"
+        case .maintenance(let host): "\(host) is in maintenance and must be emptied"
         case .rules(let names, let host):
             "\(names.count == 1 ? "rule" : "rules") \(names.joined(separator: ", ")) "
-                + "would have it elsewhere than on \(host)"
+                + "\(names.count == 1 ? "requires" : "require") it on another host than \(host)"
         case .overload(let host, let contention):
-            "\(host) is overloaded (\(contention.isEmpty ? "it was before" : contention.text))"
-        case .failureReserve: "room is to be kept for the VMs of a host that fails, and there is none yet"
+            "\(host) is overloaded (\(contention.isEmpty ? "before the plan" : contention.text))"
+        case .failureReserve: "the fleet must keep room for the VMs of a failed host and has none yet"
         case .balance(let balance): "\(balance)"
         case .consolidation(let host): "\(host) is emptied so that it can be powered off"
-        case .stop(let host): "it stops on \(host) until its place is free, so that others can move"
+        case .stop(let host): "it stops on \(host) until its destination has room, so that other VMs can move"
         case .room(let host): "it makes room on \(host) for a VM that fits better there"
         case .baseline(let name): name
         }
@@ -38,7 +38,7 @@ extension MoveEffect: CustomStringConvertible {
     public var description: String {
         let slow =
             slowsGuest
-            ? ", and its guest dirties memory nearly as fast as the path carries it, or faster: it will be slowed down"
+            ? "; the guest dirties memory nearly as fast as the path carries it, or faster, so it will be slowed down"
             : ""
         return "\(vmName) needs \(Fleet.cores(cores)) and \(bytesInWords(memoryBytes)); "
             + "\(source.name) goes \(source.cpu) CPU and \(source.memory) memory, "
@@ -55,7 +55,7 @@ extension MoveEffect.HostChange {
 extension MoveEffect.Worth: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .partOfOthers: "other moves gain by what it costs"
+        case .partOfOthers: "its gain comes from other moves of the plan"
         case .times(let times):
             "it gains \(times < 10 ? "\((times * 10).rounded() / 10)" : "\(Int(times.rounded()))") times what it costs"
         case .overThousandTimes: "it gains over 1000 times what it costs"

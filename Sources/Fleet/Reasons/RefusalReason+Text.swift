@@ -9,17 +9,17 @@ extension RefusalReason: CustomStringConvertible {
         case .breaksRules(let rules, let reason):
             "it breaks \(rules.map { "\($0.name) (\($0.kind.rawValue))" }.joined(separator: ", ")); \(reason)"
         case .deadlock(let target, let isLimited):
-            "the room it needs on \(target) is taken by a VM that waits for other room, and no third host can take "
-                + "either meanwhile" + (isLimited ? ", or that would be a move too many" : "")
-        case .noRoomAfterFailure: "if its host failed, it would find no room on another"
-        case .loadIsNotOfVMs: "no VM is here that could move: the load is not of VMs"
+            "a VM on \(target) occupies the room it needs and itself waits for room; no third host can take either "
+                + "meanwhile" + (isLimited ? ", or that would exceed the limit on moves" : "")
+        case .noRoomAfterFailure: "if its host failed, no other host would have room for it"
+        case .loadIsNotOfVMs: "it has no VM that could move: its load does not come from VMs"
         case .overloadPasses:
-            "what its VMs are expected to want has room here, or as much as elsewhere: no move gains what it costs"
-        case .notDetailed(let host): "evenkeel explain \(host) says why each of its VMs stays"
+            "the expected demand of its VMs fits here as well as elsewhere: no move gains what it costs"
+        case .notDetailed(let host): "run 'evenkeel explain \(host)' for the reason why each of its VMs stays"
         }
     }
 
-    /// What most hosts have first.
+    /// Joins the obstacles; those that most hosts have come first.
     private static func text(of obstacles: [HostsObstacle]) -> String {
         obstacles.map { (count: $0.count, text: "\($0)") }
             .sorted { ($1.count, $0.text) < ($0.count, $1.text) }.map(\.text).joined(separator: "; ")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A VM that is seen running on more than one host: a person must look at once.
+/// A VM that was observed running on more than one host: an operator must act at once.
 public struct RunningTwice: Codable, Sendable, Hashable, CustomStringConvertible {
     public var vm: VMID
     public var vmName: String
@@ -13,6 +13,6 @@ public struct RunningTwice: Codable, Sendable, Hashable, CustomStringConvertible
     }
 
     public var description: String {
-        "\(vmName) (\(vm)) is seen running on \(hosts.map(\.rawValue).joined(separator: " and ")): stop all but one at once"
+        "\(vmName) (\(vm)) runs on \(hosts.map(\.rawValue).joined(separator: " and ")): stop all but one at once"
     }
 }

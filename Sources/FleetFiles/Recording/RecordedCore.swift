@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
 
-/// A core and, if it is asked for, the recording of what it is told and does.
+/// A core with an optional recording of its events and effects.
 ///
-/// What cannot be recorded ends the recording and nothing else.
+/// An error of the recording ends only the recording.
 public struct RecordedCore<Inner: Core>: Core {
     public private(set) var core: Inner
     private var writer: RecordingWriter?
     private let hasEnded: @Sendable (FleetFileError) -> Void
 
-    /// `hasEnded` is told once why nothing more is recorded.
+    /// Calls `hasEnded` once, with the error that ended the recording.
     public init(_ core: Inner, hasEnded: @escaping @Sendable (FleetFileError) -> Void) {
         self.core = core
         self.hasEnded = hasEnded
     }
 
-    /// Records from now on, which must be before the first event.
+    /// Starts the recording; must be called before the first event.
     ///
-    /// Returns the file's path, which has a number behind it where the name was taken; `nil` if there can be none.
+    /// Returns the path of the file, with a number appended if the name was taken; `nil` if it cannot be created.
     public mutating func record(to path: String, _ header: RecordingHeader) -> String? {
         do {
             writer = try RecordingWriter(path: path, header)
@@ -29,7 +29,7 @@ public struct RecordedCore<Inner: Core>: Core {
 
     mutating func record(to writer: RecordingWriter) { self.writer = writer }
 
-    /// Writes to the recording on the caller's thread, like a line to a log.
+    /// Passes the event to the core and writes the recording on the caller's thread.
     public mutating func handle(_ event: Inner.Event) -> [Inner.Effect] {
         let effects = core.handle(event)
         do {

@@ -2,31 +2,35 @@
 public import Coordination
 public import Foundation
 
-/// A recording that was read: its header, and its steps as they are asked for.
+/// A recording: its header, and its steps, which are decoded on demand.
 public struct Recording: Sendable {
     public let header: RecordingHeader
-    /// Whether the last line has no end: the process was killed, or the disk was full, while it was written.
+    /// Whether the last line is incomplete: the process was killed or the disk was full while it was written.
     ///
-    /// Such a line is no part of the recording.
+    /// Such a line is not part of the recording.
     public let isTorn: Bool
     private let name: String
     private let bytes: Data
     private let firstStep: Data.Index
 
-    /// Reads a file's header.
+    /// Reads the header of a file.
     public init(_ bytes: Data, name: String) throws(FleetFileError) {
         guard let end = bytes.firstIndex(of: Self.newline) else {
-            throw FleetFileError(file: name, line: 1, reason: "it is no recording, or was ended before its first line")
+            throw FleetFileError(
+                file: name,
+                line: 1,
+                reason: "it is not a recording, or it ended before its first line was complete"
+            )
         }
         let line = bytes[bytes.startIndex..<end]
         let signature: Signature
         do {
             signature = try JSONDecoder().decode(Signature.self, from: line)
         } catch {
-            throw FleetFileError(file: name, line: 1, reason: "it is no recording: 'evenkeel … --record' writes one")
+            throw FleetFileError(file: name, line: 1, reason: "it is not a recording; 'evenkeel … --record' writes one")
         }
         guard signature.format == RecordingHeader.format else {
-            let reason = "it is no recording: its format is '\(signature.format)', not '\(RecordingHeader.format)'"
+            let reason = "it is not a recording: its format is '\(signature.format)', not '\(RecordingHeader.format)'"
             throw FleetFileError(file: name, line: 1, reason: reason)
         }
         guard signature.version == RecordingHeader.version else {
@@ -40,7 +44,7 @@ public struct Recording: Sendable {
         isTorn = bytes.last != Self.newline
     }
 
-    /// Hands over each step of a recording of this core, in order.
+    /// Passes each step of a recording of this core to `take`, in order.
     public func forEach<C: Core>(of core: C.Type, _ take: (RecordedStep<C>) -> Void) throws(FleetFileError) {
         var start = firstStep
         var number = 2
@@ -51,7 +55,7 @@ public struct Recording: Sendable {
         }
     }
 
-    /// What tells a recording from other files, whatever its version.
+    /// The fields that identify a recording of any version.
     private struct Signature: Decodable {
         var format: String
         var version: Int
@@ -80,12 +84,12 @@ public struct Recording: Sendable {
                 ? "the line" : path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
         }
         switch error {
-        case .keyNotFound(let key, let context): return "\(at(context.codingPath)) lacks '\(key.stringValue)'"
+        case .keyNotFound(let key, let context): return "\(at(context.codingPath)) has no '\(key.stringValue)'"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return "\(at(context.codingPath)): \(context.debugDescription)"
         case .dataCorrupted(let context):
             return context.codingPath.isEmpty
-                ? "it is no JSON" : "\(at(context.codingPath)): \(context.debugDescription)"
+                ? "it is not JSON" : "\(at(context.codingPath)): \(context.debugDescription)"
         @unknown default: return "\(error)"
         }
     }

@@ -2,7 +2,7 @@
 public import Coordination
 public import Fleet
 
-/// The first line of a recording: of which core, and with what it was made.
+/// The first line of a recording: the core, its configuration and limits.
 public struct RecordingHeader: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable { case controller, agent }
 
@@ -11,7 +11,7 @@ public struct RecordingHeader: Codable, Sendable, Equatable {
     public var core: Kind
     /// The agent's host; `nil` for a controller.
     public var host: HostName?
-    /// The configuration in force, as the file that `evenkeel configuration` prints.
+    /// The configuration in force, in the format that `evenkeel configuration` prints.
     public var configuration: String
     /// An agent's limits; `nil` for a controller.
     public var limits: AgentCore.Limits?

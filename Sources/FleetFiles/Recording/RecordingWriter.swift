@@ -2,18 +2,19 @@
 internal import Coordination
 internal import Foundation
 
-/// A recording that is being written: JSON Lines, the header first, then a line for each event.
+/// Writes a recording: JSON Lines, the header first, then one line per event.
 ///
-/// Each line is with the kernel before the effects of its event are carried out, so what a killed process did is there.
+/// Each line is passed to the kernel before the effects of its event are performed, so the recording of a killed
+/// process is complete.
 struct RecordingWriter {
     let path: String
     private let file: FileHandle
     private let encoder = JSONEncoder()
 
-    /// Begins a new file that its owner alone can read.
+    /// Creates a new file that only its owner can read.
     ///
-    /// Where the name is taken, the file's is the first free one of `name.2`, `name.3` and so on: a service that is
-    /// started again must neither write over what was recorded nor stay down for it.
+    /// If the name is taken, uses the first free name of `name.2`, `name.3` and so on: a service that restarts must
+    /// neither overwrite a recording nor fail to start.
     init(path wanted: String, _ header: RecordingHeader) throws(FleetFileError) {
         var (path, number) = (wanted, 1)
         var descriptor = Self.create(path)
@@ -22,11 +23,11 @@ struct RecordingWriter {
             path = "\(wanted).\(number)"
             descriptor = Self.create(path)
         }
-        guard descriptor >= 0 else { throw Self.error(path, "cannot be made", String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw Self.error(path, "cannot be created", String(cString: strerror(errno))) }
         try self.init(FileHandle(fileDescriptor: descriptor, closeOnDealloc: true), path: path, header)
     }
 
-    /// Begins a recording in a file that is open and empty.
+    /// Starts a recording in an open, empty file.
     init(_ file: FileHandle, path: String, _ header: RecordingHeader) throws(FleetFileError) {
         self.path = path
         self.file = file
@@ -44,7 +45,7 @@ struct RecordingWriter {
         }
     }
 
-    /// So many recordings of one name, and no more: a service that is started for ever must not fill the disk.
+    /// Maximum number of recordings with one name: a service that keeps restarting must not fill the disk.
     private static let mostFiles = 100
 
     private static func create(_ path: String) -> Int32 {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Where a guest is and whether it is whole, seen from outside and by itself.
+/// The location and integrity of a guest, observed from outside and by itself.
 public struct GuestState: Sendable, Codable, Equatable {
     /// The hosts on which it runs, and those that have it at all; right is one and the same.
     public var runsOn: [HostName]
     public var active: [HostName]
-    /// How often it booted; right is once.
+    /// How often it booted; once is correct.
     public var starts: Int
-    /// What its own checks of memory and disk and the check of its image found wrong.
+    /// Problems found by its own checks of memory and disk, and by the check of its image.
     public var problems: [String]
-    /// Whether it went on working and writing to its disk while it was watched.
+    /// Whether it continued to work and to write to its disk during the observation.
     public var goesOn: Bool
 
-    /// It runs on exactly one host, never started anew, with nothing wrong.
+    /// Whether it runs on exactly one host, never restarted, without problems.
     public var isIntact: Bool {
         runsOn.count == 1 && active.count == 1 && starts == 1 && problems.isEmpty && goesOn
     }
 
-    /// Its check of its memory found something wrong.
+    /// Whether its memory check found a problem.
     public var memoryIsBroken: Bool { problems.contains { $0.hasPrefix("mem=") } }
 }
 
@@ -26,7 +26,7 @@ extension HostLab {
     /// A guest checks each page with a known checksum once in this time when it has the CPU that it wants.
     private static let checkingTime: Duration = .seconds(16)
 
-    /// Watches a guest until it has had the time to check all its memory, or found it broken.
+    /// Observes a guest until it has had the time to check all its memory, or found it broken.
     public func judge(_ guest: GuestPlan, within limit: Duration = .seconds(90)) async throws -> GuestState {
         let before = try console(of: guest).readings.last
         let deadline = ContinuousClock.now + limit
@@ -47,7 +47,7 @@ extension HostLab {
         var problems = console.errors
         if let memory = last?.memoryProblem { problems.append("mem=\(memory)") }
         if let sectors = last?.diskProblem { problems.append("disk=\(sectors)") }
-        problems += disk.problems.map { "its disk's image: \($0)" }
+        problems += disk.problems.map { "disk image: \($0)" }
         return GuestState(
             runsOn: places.running,
             active: places.active,

@@ -4,10 +4,10 @@ internal import FoundationEssentials
 public import Ledger
 public import Settings
 
-/// One move that was ordered by hand and followed to its end.
+/// A manual move, followed to its end.
 public struct LabMove: Sendable, Codable {
     public var order: MigrationOrder
-    /// What the agents said of it, in the ledger's order.
+    /// The agents' reports, in the ledger's order.
     public var reports: [OrderReport]
 
     public var outcome: MigrationOutcome? {
@@ -19,9 +19,9 @@ public struct LabMove: Sendable, Codable {
     public var evidence: Evidence? {
         if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
     }
-    /// The knocks at the target's gates, made side by side before the move; `nil` where there were none.
+    /// Time of the parallel probes of the target's gates before the move; `nil` if there were none.
     public var knockSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
-    /// The opening of the target's gates; `nil` where the move goes to no migration port.
+    /// Time to open the target's gates; `nil` if the move uses no migration port.
     public var pinholeSeconds: Double? { reports.lazy.compactMap(\.gateSeconds).first }
     /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the
     /// migration: what the proof of the channel takes.
@@ -54,7 +54,7 @@ extension HostLab {
             guard ContinuousClock.now < deadline else {
                 let names = missing.map(\.rawValue).joined(separator: ", ")
                 throw LabError.timedOut(
-                    what: "the way over \(names) between \(first) and \(second)",
+                    what: "channel \(names) between \(first) and \(second)",
                     after: limit,
                     log: ""
                 )
@@ -63,7 +63,7 @@ extension HostLab {
         }
     }
 
-    /// Waits until every host has written a sample that knows its load.
+    /// Waits until every host has written a sample with its load.
     public func waitForSamples(within limit: Duration = .seconds(60)) async throws {
         try await waitUntil("a sample of every host", within: limit) {
             let samples = try await records(LoadSample.self)
@@ -73,7 +73,7 @@ extension HostLab {
 
     /// Orders the move of a guest to another host over a channel and follows it to its end.
     ///
-    /// A move that fails is a result, too; an error means that it was not heard of in time.
+    /// A failed move is a result, too; an error means that no outcome was reported in time.
     public func move(
         _ guest: GuestPlan,
         to target: HostName,
@@ -81,9 +81,9 @@ extension HostLab {
         within limit: Duration = .seconds(240)
     ) async throws -> LabMove {
         guard let source = try await runsOn(guest).first, source != target else {
-            throw LabError.move(guest: guest.name, reason: "it runs on no host but \(target)")
+            throw LabError.move(guest: guest.name, reason: "the guest runs on no host other than \(target)")
         }
-        // Of whatever host: a move does not change it, and the first sample after one may not be there yet.
+        // Of either host: a move does not change it, and the first sample after one may be missing.
         let seen = try await records(LoadSample.self).reversed().lazy
             .compactMap { $0.vms?.first { $0.id == guest.uuid }?.definition }.first
         let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
@@ -99,7 +99,7 @@ extension HostLab {
             issuedAt: now,
             expires: now + .seconds(60),
             issuer: .operator,
-            reason: "a demonstration"
+            reason: "lab demonstration"
         )
         let ledger = try ledger(as: .operator)
         var cursor = try await end(of: OrderReport.self, in: ledger)
@@ -108,8 +108,8 @@ extension HostLab {
         let deadline = ContinuousClock.now + limit
         while reports.last?.step.isFinal != true {
             guard ContinuousClock.now < deadline else {
-                let last = reports.last.map { "the last word is \($0.step)" } ?? "no agent took it up"
-                throw LabError.move(guest: guest.name, reason: "not ended within \(limit); \(last)")
+                let last = reports.last.map { "the last report is \($0.step)" } ?? "no agent reported on the order"
+                throw LabError.move(guest: guest.name, reason: "not ended within \(limit): \(last)")
             }
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body).filter { $0.order == order.id }
@@ -119,7 +119,7 @@ extension HostLab {
         return LabMove(order: order, reports: reports)
     }
 
-    /// Everything of one kind that is in the ledger.
+    /// Returns all ledger entries of one kind.
     public func records<Entry: LedgerEntry>(_ type: Entry.Type) async throws -> [Entry] {
         let ledger = try ledger(as: .operator)
         var all: [Entry] = []

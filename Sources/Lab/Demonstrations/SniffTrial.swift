@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// One move with somebody who listens on the LAN.
+/// One move with an eavesdropper on the LAN.
 public struct SniffTrial: Sendable, Codable {
     public var channel: Channel
     public var guest: String
     /// Why the move failed; `nil` when it was carried out.
     public var failure: String?
     public var heard: Eavesdropping
-    /// Packets that the capture had to drop: anything but 0 weakens what it says.
+    /// Packets that the capture dropped: any value but 0 weakens the result.
     public var dropped: Int
-    /// The retained capture; `nil` where none was asked for.
+    /// The retained capture; `nil` if none was requested.
     public var capture: String?
 
     public var sawMemory: Bool { heard.secrets > 0 || heard.memoryPieces > 0 }
 }
 
 extension HostLab {
-    /// Captures the LAN while the guest moves over the channel, and looks for the guest's secret in it.
+    /// Captures the LAN while the guest moves over the channel, and searches for the guest's secret.
     ///
     /// The capture, which holds a guest's memory where the channel protects nothing, is deleted, or kept in a folder as a
     /// file that only its owner can read.
@@ -36,7 +36,7 @@ extension HostLab {
         if let folder, let kept {
             try await offPool {
                 try Files.makeFolder(folder)
-                // A file that was there before would keep its mode.
+                // An existing file would keep its mode.
                 try Files.remove(kept)
                 try Files.copy(path, to: kept, mode: 0o600)
             }

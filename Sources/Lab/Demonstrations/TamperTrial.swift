@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// One move with somebody on the wire who changes the guest's memory in transit: Oberheide's attack (Xensploit, 2008).
+/// One move with an attacker who changes the guest's memory in transit: Oberheide's attack (Xensploit, 2008).
 public struct TamperTrial: Sendable, Codable {
     public let channel: Channel
     public let guest: String
@@ -12,15 +12,15 @@ public struct TamperTrial: Sendable, Codable {
     public let verdict: Verdict
 
     public enum Verdict: String, Sendable, Codable {
-        /// The guest's memory was changed, and the move went through as if nothing had been.
+        /// The guest's memory was changed, and the move succeeded undetected.
         case broken
-        /// Changed on the wire, yet what arrived is whole.
+        /// Packets were changed, but what arrived is intact.
         case unharmed
-        /// The move failed, and the guest runs on, whole.
+        /// The move failed, and the guest continues intact.
         case refused
-        /// The guest is harmed in another way: it stands still, is gone, or is there twice.
+        /// The guest is harmed in another way: it has stopped, disappeared, or runs twice.
         case harmed
-        /// Nothing that the attack could have changed passed the wire.
+        /// No packet on the wire could be changed by the attack.
         case untouched
     }
 
@@ -54,9 +54,9 @@ extension HostLab {
         seed: UInt64
     ) async throws -> TamperTrial {
         guard let source = try await runsOn(guest).first else {
-            throw LabError.move(guest: guest.name, reason: "it runs nowhere")
+            throw LabError.move(guest: guest.name, reason: "the guest runs on no host")
         }
-        // In the clear one flipped bit is enough; noise would only bring down what carries the attack.
+        // Where memory is visible one flipped bit is enough; noise would only break what carries the attack.
         let tampering = Tampering(
             targets: guest.checkedMemory(),
             noise: channel == .plain ? 0 : 0.02,

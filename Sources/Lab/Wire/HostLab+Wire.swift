@@ -3,7 +3,7 @@ internal import HostOS
 internal import Fleet
 internal import FoundationEssentials
 
-/// A wire between a host and the LAN on which somebody sits.
+/// A wire between a host and the LAN with a man in the middle.
 public struct LabWire: Sendable {
     let network: LabNetwork
     let port: String
@@ -11,7 +11,7 @@ public struct LabWire: Sendable {
     let statisticsFile: String
     let log: String
 
-    /// What was done so far, at most half a second old.
+    /// Returns the statistics, at most half a second old.
     public func statistics() throws -> WireStatistics {
         try JSONDecoder().decode(WireStatistics.self, from: Data(try Files.read(statisticsFile)))
     }
@@ -78,7 +78,7 @@ extension LabNetwork {
     /// The end of the wire's pair that is on the bridge.
     static func bridgeEnd(ofWire outside: String) -> String { "\(outside)-lan" }
 
-    /// Makes a pair of interfaces, one end on the bridge, and returns the other.
+    /// Creates a pair of interfaces, one end on the bridge, and returns the other.
     func prepareWire(ofPort port: String) async throws -> String {
         let outside = "wire-\(port)"
         let onBridge = Self.bridgeEnd(ofWire: outside)
@@ -88,7 +88,7 @@ extension LabNetwork {
         return outside
     }
 
-    /// Takes the port off the bridge: what it sends goes to whoever listens there.
+    /// Detaches the port from the bridge: its frames go to the process that listens there.
     func divert(port: String) async throws { try await ip(site.lanNamespace, "link set \(port) nomaster") }
 
     func bypassWire(ofPort port: String) async throws {

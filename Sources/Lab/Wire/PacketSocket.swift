@@ -16,11 +16,11 @@ struct PacketSocket: ~Copyable {
 
     init(interface: String) throws {
         let index = if_nametoindex(interface)
-        guard index != 0 else { throw LabError.wire(interface: interface, reason: "is no interface here") }
+        guard index != 0 else { throw LabError.wire(interface: interface, reason: "no such interface") }
         let type = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(Self.family, type, 0)
         guard descriptor >= 0 else {
-            throw LabError.wire(interface: interface, reason: "no raw socket could be had (\(Files.reason()))")
+            throw LabError.wire(interface: interface, reason: "cannot open a raw socket (\(Files.reason()))")
         }
         // First what is not to arrive, then the address, with which frames begin to arrive.
         guard Self.set(descriptor, Self.packetLevel, Self.ignoreOutgoing, Int32(1)),
@@ -35,7 +35,7 @@ struct PacketSocket: ~Copyable {
         else {
             let reason = Files.reason()
             close(descriptor)
-            throw LabError.wire(interface: interface, reason: "it cannot be listened on (\(reason))")
+            throw LabError.wire(interface: interface, reason: "cannot listen on it (\(reason))")
         }
         self.descriptor = descriptor
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// What someone in the middle does to the frames that pass: targeted where memory can be read, blind where it cannot.
+/// What a man in the middle does to passing frames: targeted where memory is visible, blind where it is encrypted.
 public struct Tampering: Sendable, Equatable {
     /// Byte strings of the guest's memory; wherever one passes in the clear, one of its bits is flipped.
     public var targets: [[UInt8]]
@@ -31,7 +31,7 @@ public struct Tampering: Sendable, Equatable {
 public struct WireStatistics: Sendable, Codable, Equatable {
     public var frames: UInt64 = 0
     public var bytes: UInt64 = 0
-    /// Frames that could not be handed on, such as ones above the link's MTU.
+    /// Frames that could not be forwarded, such as those above the link's MTU.
     public var lost: UInt64 = 0
     /// Pieces of memory that were recognised; each had a bit flipped.
     public var targetsHit: UInt64 = 0
@@ -81,7 +81,7 @@ struct Tamperer {
     private mutating func hitTargets(of frame: Frame, in bytes: UnsafeMutableRawBufferPointer) {
         let payload = UnsafeRawBufferPointer(rebasing: bytes[frame.payload])
         for target in tampering.targets {
-            // A retransmission is hit in the same place: both copies of the segment say the same.
+            // A retransmission is changed in the same place, so that both copies of the segment are equal.
             for start in ByteSearch.offsets(of: target, in: payload) {
                 frame.flip(0x10, at: frame.payload.lowerBound + start + target.count / 2, in: bytes)
                 statistics.targetsHit += 1

@@ -2,7 +2,7 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// The process that is the wire: it hands every frame from one interface to the other, both ways, and may change it.
+/// The process that is the wire: it forwards every frame between two interfaces, and may change it.
 ///
 /// It runs in the LAN's namespace until it is ended.
 public struct WireProcess: Sendable {
@@ -33,7 +33,7 @@ public struct WireProcess: Sendable {
     private static let longestFrame = 65_600
     private static let statisticsInterval: Duration = .milliseconds(300)
 
-    /// Blocks for good; throws when it cannot begin or its interfaces go.
+    /// Blocks until it fails; throws if it cannot start or its interfaces disappear.
     public func run() throws {
         for (namespaceFile, interface) in offloads { try Offloads.turnOff(interface, namespaceFile: namespaceFile) }
         let inner = try PacketSocket(interface: port)
@@ -48,7 +48,7 @@ public struct WireProcess: Sendable {
         while true {
             let ready = poll(&descriptors, 2, 100)
             guard ready >= 0 || errno == EINTR else {
-                throw LabError.wire(interface: port, reason: "waiting failed (\(Files.reason()))")
+                throw LabError.wire(interface: port, reason: "cannot wait for frames (\(Files.reason()))")
             }
             Self.forward(from: inner, to: outer, buffer, &tamperer)
             Self.forward(from: outer, to: inner, buffer, &tamperer)
@@ -60,7 +60,7 @@ public struct WireProcess: Sendable {
         }
     }
 
-    /// A burst at most, so that the other direction gets its turn.
+    /// Forwards a burst at most, so that the other direction gets its turn.
     private static func forward(
         from source: borrowing PacketSocket,
         to target: borrowing PacketSocket,

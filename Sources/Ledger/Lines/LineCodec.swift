@@ -2,20 +2,20 @@
 internal import Fleet
 internal import FoundationEssentials
 
-/// Records to lines and back; `SignedLine` knows what a signed one looks like.
+/// Encodes and decodes records as lines; `SignedLine` defines the format of a signed line.
 ///
 ///     {"v":1,"kind":"load","writer":"host:h1","at":1753182000123,"body":{…}}\n
 enum LineCodec {
     static let unsignedVersion = 1
     static let signedVersion = 2
     static let newline = UInt8(ascii: "\n")
-    /// Ends a line whose writer was stopped in the middle: ASCII CAN, "disregard what came before".
+    /// Ends a line whose writer stopped before the line was complete: ASCII CAN, "disregard what came before".
     ///
-    /// JSON never contains it (control characters are escaped), so no record looks torn, and a line that lacks only
-    /// its last byte does not turn into a record by being closed.
+    /// JSON never contains it (control characters are escaped), so no record looks torn. A line that lacks only its
+    /// last byte does not become a record when it is closed.
     static let tornMark: UInt8 = 0x18
 
-    /// The line of one record but for its place; unsigned without a `signer`.
+    /// Returns the line of one record without its position; unsigned without a `signer`.
     static func draft<Entry: LedgerEntry>(
         _ record: LedgerRecord<Entry>,
         signer: LineSigner?,
@@ -40,7 +40,7 @@ enum LineCodec {
         return draft
     }
 
-    /// The record in an unsigned line without its newline.
+    /// Returns the record of an unsigned line that has no newline.
     static func unsignedRecord<Entry: LedgerEntry>(
         _ bytes: [UInt8],
         as entries: Entry.Type
@@ -48,7 +48,7 @@ enum LineCodec {
         try decode(Envelope<Entry>.self, from: bytes[...]).record
     }
 
-    /// What an unsigned line that is not to be read says of itself.
+    /// Returns the version and the writer of an unsigned line without its body.
     static func label(_ bytes: [UInt8]) throws(Unreadable) -> Label { try decode(Label.self, from: bytes[...]) }
 
     static func decode<Value: Decodable>(
@@ -73,12 +73,12 @@ enum LineCodec {
         var writer: LedgerWriter?
     }
 
-    /// What a coding error says, without its type and without the data.
+    /// Returns the text of a coding error, without its type and without the data.
     private static func reason(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "the field '\(key.stringValue)' is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            "the field '\(path(context.codingPath))' has another type"
+            "the field '\(path(context.codingPath))' has the wrong type"
         case DecodingError.dataCorrupted(let context): context.debugDescription
         case EncodingError.invalidValue(let value, let context):
             "the field '\(path(context.codingPath))' cannot be \(value)"
@@ -91,7 +91,7 @@ enum LineCodec {
     }
 }
 
-/// The outer object of an unsigned line.
+/// The outer JSON object of an unsigned line.
 private struct Envelope<Entry: LedgerEntry>: Decodable {
     let record: LedgerRecord<Entry>
 

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FoundationEssentials
 
-/// What signs the lines of one writer of one ledger.
+/// The ledger and the key for signing one writer's lines.
 struct LineSigner: Sendable {
     /// The ledger's id.
     var ledger: String
     var key: SigningKey
 }
 
-/// A record on its way into a stream: its line, but for the place, which is known only under the stream's lock.
+/// The line of a record without its position, which is known only under the stream's lock.
 struct LineDraft: Sendable {
-    /// The fields before the place.
+    /// The fields before the position.
     private let head: [UInt8]
     private let body: [UInt8]
     private let signer: LineSigner?
 
-    /// The length of the line, newline included, at the place with the longest name.
+    /// The length of the line in bytes, newline included, at the position with the longest text.
     let maximumBytes: Int
 
     init(head: [UInt8], body: [UInt8], signer: LineSigner?) {
@@ -27,7 +27,7 @@ struct LineDraft: Sendable {
         maximumBytes = head.count + signed + Self.bodyName.count + body.count + "}\n".utf8.count
     }
 
-    /// The line for this place, newline included.
+    /// Returns the line for this position, newline included.
     func line(at place: Cursor) throws(LedgerError) -> [UInt8] {
         guard let signer else { return head + Self.bodyName + body + Array("}\n".utf8) }
         let start = head + SignedLine.fields(signer, at: place) + Self.bodyName + body

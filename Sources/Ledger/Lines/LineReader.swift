@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Makes records of lines, or says why one does not count.
+/// Decodes and verifies lines.
 struct LineReader: Sendable {
-    /// `nil`: an unsigned ledger, where each writer is taken at its word.
+    /// `nil`: an unsigned ledger, in which the stated writer is not verified.
     var verifier: RecordVerifier?
-    /// By the reader's clock.
+    /// The time by the reader's clock.
     var now: Instant
 
     func read<Entry: LedgerEntry>(
@@ -59,7 +59,7 @@ struct LineReader: Sendable {
     ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
         let signed = try SignedLine(line.bytes)
         if let verifier {
-            // Names that nobody vouches for are anybody's to make up, as many as they like: they are not counted by.
+            // Anyone can invent unknown names, as many as they like: skipped lines are not counted by them.
             writer = verifier.knows(signed.writer) ? signed.writer : nil
             if let refusal = verifier.refusal(of: signed, at: line.at, in: Entry.stream, now: now) {
                 throw LineCodec.Unreadable(reason: .refused(refusal))

@@ -2,28 +2,28 @@
 internal import Fleet
 internal import FoundationEssentials
 
-/// Reads the fields at the beginning of a line one after the other.
+/// Reads the fields at the beginning of a line in order.
 struct LineScanner {
     /// What has not been read yet.
     private(set) var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-    /// Goes past a text that must come now; false where it does not.
+    /// Skips a text that must come next; returns false if it does not.
     mutating func skip(_ text: String) -> Bool {
         guard rest.starts(with: text.utf8) else { return false }
         rest.removeFirst(text.utf8.count)
         return true
     }
 
-    /// Everything before the next quotation mark, and goes past that.
+    /// Returns everything before the next quotation mark, and skips the mark.
     mutating func word() -> String? {
         guard let end = rest.firstIndex(of: UInt8(ascii: "\"")) else { return nil }
         defer { rest = rest[(end + 1)...] }
         return String(validating: rest[..<end], as: UTF8.self)
     }
 
-    /// A JSON string with its quotation marks and escapes.
+    /// Reads a JSON string with its quotation marks and escapes.
     mutating func string() -> String? {
         guard rest.first == UInt8(ascii: "\"") else { return nil }
         var end = rest.startIndex + 1
@@ -35,7 +35,7 @@ struct LineScanner {
         return try? JSONDecoder().decode(String.self, from: Data(rest[...end]))
     }
 
-    /// A time, within the bounds of all times that are read.
+    /// Reads a time, which must be within the bounds of `Instant`.
     mutating func instant() -> Instant? {
         let digits = rest.prefix { $0 == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         rest.removeFirst(digits.count)

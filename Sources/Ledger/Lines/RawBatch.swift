@@ -2,7 +2,7 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Lines as a log holds them, before anything is made of them.
+/// Lines as the log holds them, before they are decoded.
 struct RawBatch: Sendable {
     var lines: [Line] = []
     var next: Cursor
@@ -13,13 +13,13 @@ struct RawBatch: Sendable {
         var at: Cursor
         /// Without the newline.
         var bytes: [UInt8]
-        /// Set where the log already knows that it is no record.
+        /// Set if the log already knows that the line is not a record.
         var defect: SkippedLine.Reason?
-        /// The length on the log, where `bytes` were not kept.
+        /// The length in the log, also if `bytes` were not kept.
         var length: Int
     }
 
-    /// The records among the lines; everything else is listed as skipped.
+    /// Returns the records among the lines; everything else is listed as skipped.
     func decoded<Entry: LedgerEntry>(as entries: Entry.Type, by reader: LineReader) -> LedgerBatch<Entry> {
         var batch = LedgerBatch<Entry>(next: next, gap: gap, hasMore: hasMore)
         for result in results(as: entries, by: reader) {
@@ -33,10 +33,10 @@ struct RawBatch: Sendable {
 
     private typealias Results<Entry: LedgerEntry> = [Result<LedgerRecord<Entry>, LineReader.NoRecord>]
 
-    /// So many lines are worth a processor of their own.
+    /// Number of lines that one task decodes.
     private static let share = 64
 
-    /// On all processors where there are many lines: each is worth some 0.1 ms of verifying and decoding.
+    /// Decodes on all processors if there are many lines: verifying and decoding takes about 0.1 ms per line.
     private func results<Entry: LedgerEntry>(as entries: Entry.Type, by reader: LineReader) -> Results<Entry> {
         guard lines.count > Self.share else { return lines.map { reader.read($0, as: entries) } }
         let shares = (lines.count + Self.share - 1) / Self.share

@@ -2,20 +2,20 @@
 internal import Fleet
 internal import FoundationEssentials
 
-/// A signed line, taken apart without looking into its body.
+/// A signed line, parsed except for its body.
 ///
 ///     {"v":2,"kind":"load","writer":"host:h1","at":1753182000123,"place":"1:2048","ledger":"ID","key":"KEYID",
 ///      "body":{…},"signature":"BASE64"}\n
 ///
-/// What is signed are the line's own bytes up to the signature, with the closing brace put back: nothing has to be
-/// written again in the same way. The fields come in this order with nothing between them, so each is there once.
+/// The signature covers the line's own bytes up to the signature field, with the closing brace appended. So nothing
+/// has to be encoded again in the same way. The fields come in this order with nothing between them, each once.
 struct SignedLine {
     var kind: String
     var writer: LedgerWriter
     var at: Instant
-    /// Where its writer put it.
+    /// The position at which its writer put it.
     var place: Cursor
-    /// The id of the ledger that it was written for.
+    /// The id of the ledger for which it was written.
     var ledger: String
     /// `VerificationKey.id`.
     var key: String
@@ -23,14 +23,14 @@ struct SignedLine {
     var signedBytes: [UInt8]
     var signature: [UInt8]
 
-    /// What is signed begins with this, so that no other signature of a host can be taken for a record's.
+    /// The signed bytes begin with this, so that no other signature of a host can be taken for a record's.
     private static let context = Array("evenkeel record 2\n".utf8)
     private static let opening = Array(#"{"v":2,"#.utf8)
     private static let tailStart = Array(#","signature":""#.utf8)
     private static let tailEnd = Array(#""}"#.utf8)
     /// 64 bytes in base 64.
     private static let signatureBytes = 88
-    /// The length of `,"signature":"…"}` without the brace that any line has.
+    /// The length of `,"signature":"…"}` without the brace that every line has.
     static let tailBytes = tailStart.count + signatureBytes + tailEnd.count - 1
 
     static func isOne(_ bytes: [UInt8]) -> Bool { bytes.starts(with: opening) }
@@ -39,20 +39,20 @@ struct SignedLine {
         Array(#","place":"\#(place)","ledger":"\#(signer.ledger)","key":"\#(signer.key.verification.id)""#.utf8)
     }
 
-    /// The bytes to sign of a line that begins with `start` and lacks only its closing brace.
+    /// Returns the bytes to sign for a line that begins with `start` and lacks only its closing brace.
     static func signedBytes(_ start: ArraySlice<UInt8>) -> [UInt8] { context + start + [UInt8(ascii: "}")] }
 
     static func tail(_ signature: [UInt8]) -> [UInt8] {
         tailStart + Array(Data(signature).base64EncodedString().utf8) + tailEnd
     }
 
-    /// Throws `.unsigned` where only the signature is missing.
+    /// Parses a line; throws `.unsigned` if only the signature is missing.
     init(_ bytes: [UInt8]) throws(LineCodec.Unreadable) {
         let end = bytes.count - Self.tailStart.count - Self.signatureBytes - Self.tailEnd.count
         guard end > 0, bytes[end...].starts(with: Self.tailStart), bytes.suffix(Self.tailEnd.count) == Self.tailEnd[...]
         else { throw LineCodec.Unreadable(reason: .refused(.unsigned)) }
         let text = bytes[(end + Self.tailStart.count)...].prefix(Self.signatureBytes)
-        // Written in the one canonical way, or the line could be altered where it says nothing.
+        // Only the canonical encoding is valid: otherwise bits without meaning could be altered.
         guard let raw = Data(base64Encoded: Data(text)), raw.base64EncodedString().utf8.elementsEqual(text) else {
             throw Self.unreadable("its signature is not base 64")
         }

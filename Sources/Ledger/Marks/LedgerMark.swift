@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 
-/// A line that was there: its place, and the SHA-256 of its bytes in hexadecimal digits.
+/// A line that was seen: its position, and the SHA-256 of its bytes in hexadecimal digits.
 struct LedgerMark: Codable, Sendable, Equatable {
     var at: Cursor
     var digest: String
@@ -13,7 +13,7 @@ struct LedgerMark: Codable, Sendable, Equatable {
 }
 
 extension RawBatch {
-    /// The last line that any later reader will find the same.
+    /// The last line that every later reader will find unchanged.
     var lastMark: LedgerMark? {
         lines.last { $0.defect == nil }.map { LedgerMark(at: $0.at, line: $0.bytes) }
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// How far one host has seen the ledger, kept in a file of its own: whoever sets the log back cannot set this back.
+/// How far one writer has seen the ledger, in a local file: whoever rolls back the log cannot roll back this file.
 ///
-/// Of each stream it is the last line read or written. It is durable before an order's beginning is confirmed, so an
-/// order is begun once, also when the log is set back and the agent started again.
+/// It holds the last line read or written in each stream. It is durable before the start of an order is confirmed.
+/// So an order starts only once, even if the log is rolled back and the agent restarts.
 public final class LedgerMarks: Sendable {
     public let path: String
 
-    /// Marks of what was only read need not be newer than this on the disk.
+    /// Marks of records that were only read may be this old on the disk.
     private static let saveInterval: Duration = .seconds(5)
 
     private let state = Mutex(State())
@@ -20,10 +20,10 @@ public final class LedgerMarks: Sendable {
         var savedAt: ContinuousClock.Instant?
     }
 
-    /// The marks in this file, which is made when there is something to note.
+    /// Uses the marks in this file, which is created with the first mark.
     public init(path: String) { self.path = path }
 
-    /// Where a writer's marks are unless the configuration says otherwise.
+    /// Returns the default path of a writer's marks.
     public static func defaultPath(of writer: LedgerWriter) -> String {
         let name = writer.description.unicodeScalars.map { scalar in
             let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
@@ -32,7 +32,7 @@ public final class LedgerMarks: Sendable {
         return "/var/lib/evenkeel/marks-\(name.joined()).json"
     }
 
-    /// Throws `.rolledBack` unless the log has every line that was noted, or has let go of it in the course of time.
+    /// Throws `.rolledBack` unless the log still has every marked line, or retention has removed it.
     func check(
         ledger: String?,
         require: (LedgerStream, LedgerMark) throws(LedgerError) -> Void
@@ -43,7 +43,7 @@ public final class LedgerMarks: Sendable {
         }
         guard content.ledger == ledger else {
             let names =
-                "its id is \(ledger ?? "missing"), that of the one seen before is \(content.ledger ?? "missing")"
+                "its id is \(ledger ?? "missing"), the id seen before was \(content.ledger ?? "missing")"
             throw .rolledBack(path: "the ledger", reason: names)
         }
         for (stream, mark) in content.marks.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
@@ -51,7 +51,7 @@ public final class LedgerMarks: Sendable {
         }
     }
 
-    /// Notes a line, if it is the furthest in its stream.
+    /// Records a line if it is the furthest in its stream.
     func note(_ mark: LedgerMark?, in stream: LedgerStream) {
         guard let mark else { return }
         state.withLock { state in
@@ -61,10 +61,10 @@ public final class LedgerMarks: Sendable {
         }
     }
 
-    /// The furthest line noted in a stream.
+    /// Returns the furthest recorded line of a stream.
     func furthest(in stream: LedgerStream) -> LedgerMark? { state.withLock { $0.content?.marks[stream] } }
 
-    /// Makes what was noted durable.
+    /// Makes the recorded lines durable.
     func save() throws(LedgerError) {
         let result = saving.withLock { _ in Result { () throws(LedgerError) in try replaceFile() } }
         try result.get()
@@ -85,7 +85,7 @@ public final class LedgerMarks: Sendable {
         state.withLock { $0.savedAt = .now }
     }
 
-    /// Makes it durable when that was last done long ago.
+    /// Makes the recorded lines durable if the last save is older than `saveInterval`.
     func saveFromTimeToTime() throws(LedgerError) {
         let isDue = state.withLock { $0.savedAt.map { .now - $0 > Self.saveInterval } ?? true }
         if isDue { try save() }

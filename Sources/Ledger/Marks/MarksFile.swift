@@ -2,10 +2,10 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// The content of a file of marks.
+/// The content of a marks file.
 struct MarksFile: Codable, Sendable {
     var format = 1
-    /// The ledger's id; `nil`: a ledger that has none.
+    /// The ledger's id; `nil` if the ledger has none.
     var ledger: String?
     var streams: [String: LedgerMark] = [:]
 
@@ -24,15 +24,15 @@ struct MarksFile: Codable, Sendable {
     private static let mode: mode_t = 0o600
     private static let maximumBytes = 1 << 16
 
-    /// The file's content; `nil` when there is none.
+    /// Returns the file's content; `nil` if there is no file.
     static func read(_ path: String) throws(LedgerError) -> MarksFile? {
         guard let file = try OpenFile.open(path, flags: O_RDONLY) else { return nil }
         let bytes = try file.read(at: 0, count: maximumBytes)
         do {
             return try JSONDecoder().decode(MarksFile.self, from: Data(bytes))
         } catch {
-            // Going on without them would do what they are there to prevent.
-            let reason = "it is no file of marks; whoever knows that the ledger was not set back may remove it"
+            // Continuing without the marks would allow what they prevent.
+            let reason = "it is not a file of marks; remove it only if the ledger was not rolled back"
             throw .failed(operation: "read", path: path, reason: reason, mayBeWritten: false)
         }
     }
@@ -45,7 +45,7 @@ struct MarksFile: Codable, Sendable {
             throw .failed(operation: "write", path: path, reason: "it cannot be encoded", mayBeWritten: true)
         }
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        // Where it is missing; an error shows in the next step.
+        // Creates the folder if it is missing; the next step reports an error.
         mkdir(folder, 0o755)
         let draft = "\(path).new"
         unlink(draft)

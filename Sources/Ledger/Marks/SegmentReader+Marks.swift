@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SegmentReader {
-    /// So many lines may be damaged at the beginning of a segment that shows that the log went on.
+    /// Number of lines to search for a genuine one at the beginning of a later segment.
     private static let looked = 100
 
-    /// Throws `.rolledBack` unless the line is where it was, or retention has removed it since: then a later segment
-    /// has a genuine line.
+    /// Throws `.rolledBack` unless the line is at its position, or retention has removed it.
+    ///
+    /// If retention has removed it, a later segment has a genuine line.
     func requireLine(_ mark: LedgerMark, isGenuine: (RawBatch.Line) -> Bool) throws(LedgerError) {
         let found: RawBatch
         do {
@@ -16,22 +17,22 @@ extension SegmentReader {
         }
         guard found.gap != nil else {
             guard let line = found.lines.first, LedgerMark(at: line.at, line: line.bytes) == mark else {
-                throw .rolledBack(path: files.path(mark.at.segment), reason: "\(seen(mark)); it has another there")
+                throw .rolledBack(path: files.path(mark.at.segment), reason: "\(seen(mark)); another line is there now")
             }
             return
         }
-        // Retention removes the oldest segments first: where one before is still there, it was not retention.
+        // Retention removes the oldest segments first: if an older one exists, it was not retention.
         let oldest = try files.numbers().first ?? 0
         guard oldest > mark.at.segment else {
             throw .rolledBack(
                 path: files.path(mark.at.segment),
-                reason: "\(seen(mark)); that segment is gone and segment \(oldest) is not"
+                reason: "\(seen(mark)); that segment is missing, but segment \(oldest) exists"
             )
         }
         guard found.lines.contains(where: isGenuine) else {
             throw .rolledBack(
                 path: files.path(oldest),
-                reason: "\(seen(mark)); that segment is gone and this one holds nothing that follows it"
+                reason: "\(seen(mark)); that segment is missing, and this one has no genuine line"
             )
         }
     }

@@ -2,16 +2,16 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Runs blocking work, one piece after another, on a thread outside the cooperative pool.
+/// Runs blocking work serially on a thread outside the cooperative pool.
 struct BlockingQueue: Sendable {
     private let queue: DispatchQueue
 
     init(label: String) { queue = DispatchQueue(label: label) }
 
-    /// Runs `work` and returns its result, but waits no longer than `limit`.
+    /// Runs `work` and returns its result, but waits at most `limit`.
     ///
-    /// A thread that hangs in a call to dead storage cannot be stopped; the caller then gets `stalled` of whether the
-    /// work had begun, and work that had not will not be done any more.
+    /// A thread that hangs in a call to dead storage cannot be stopped. The caller then receives the error `stalled`,
+    /// with whether the work had begun; work that had not begun is dropped.
     func run<Value: Sendable>(
         within limit: Duration,
         stalled: @escaping @Sendable (_ begun: Bool) -> LedgerError,
@@ -37,7 +37,7 @@ struct BlockingQueue: Sendable {
         return try result.get()
     }
 
-    /// How far a piece of work is; whoever moves it to `ended` answers the caller.
+    /// The stage of a piece of work; whoever moves it to `ended` resumes the caller.
     private final class StageBox: Sendable {
         enum Stage { case waiting, running, ended }
         private let stage = Mutex(Stage.waiting)

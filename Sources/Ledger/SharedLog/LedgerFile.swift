@@ -2,10 +2,10 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// What `ledger.json` says of the ledger.
+/// The content of `ledger.json`.
 struct LedgerFile: Codable {
     var format: Int
-    /// Made at random with the ledger; `nil` in those of format 1.
+    /// A random id; `nil` in ledgers of format 1.
     var id: String?
 
     static var new: LedgerFile { LedgerFile(format: 2, id: newID()) }
@@ -19,7 +19,7 @@ struct LedgerFile: Codable {
         Array("{\"format\":\(format)\(id.map { ",\"id\":\"\($0)\"" } ?? "")}\n".utf8)
     }
 
-    /// The one in a ledger's folder.
+    /// Reads the file in a ledger's folder.
     static func read(in folder: String) throws(LedgerError) -> LedgerFile {
         let path = "\(folder)/\(SharedLog.markerName)"
         guard let file = try OpenFile.open(path, flags: O_RDONLY) else {

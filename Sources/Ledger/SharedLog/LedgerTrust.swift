@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// What one opening of the log believes: whose records count, and that the log is still the one seen before.
+/// Verifies the log for one opening: whose records are valid, and that the log was not rolled back or replaced.
 ///
-/// Called on the log's own queues only, because it reads files.
+/// It reads files, so only the log's own queues call it.
 final class LedgerTrust: Sendable {
     private let folder: String
     private let security: LedgerSecurity
     private let marks: LedgerMarks?
     private let file = Mutex<LedgerFile?>(nil)
     private let verifiers = RecordVerifier.Cache()
-    /// Whether the marks have been found in the log, and no reason was met since to doubt that they still are.
+    /// Whether the marks were found in the log, and nothing since then suggests that they are no longer there.
     private let isChecked = Mutex(false)
 
     init(folder: String, security: LedgerSecurity, marks: LedgerMarks?) {
@@ -23,7 +23,7 @@ final class LedgerTrust: Sendable {
         try security.signer(for: writer, ledger: ledgerID)
     }
 
-    /// `nil` for an unsigned ledger.
+    /// Returns the verifier for the current roster; `nil` for an unsigned ledger.
     func verifier() throws(LedgerError) -> RecordVerifier? {
         guard case .signed(_, let roster) = security else { return nil }
         return verifiers.verifier(ledger: try ledgerID(), roster: roster())
@@ -41,13 +41,13 @@ final class LedgerTrust: Sendable {
         return read
     }
 
-    /// Throws `.rolledBack` where the log lacks what the marks say was there.
+    /// Throws `.rolledBack` if the log lacks a marked line.
     func checkMarks() throws(LedgerError) {
         guard let marks else { return }
         let result = isChecked.withLock { isChecked in
             Result { () throws(LedgerError) in
                 if isChecked { return }
-                // Not the one that is remembered: the ledger may be another by now.
+                // Not the cached one: the ledger may have been replaced.
                 let ledger = try LedgerFile.read(in: folder)
                 let verifier = try verifier()
                 try marks.check(ledger: ledger.id) { [folder] stream, mark throws(LedgerError) in
@@ -61,7 +61,7 @@ final class LedgerTrust: Sendable {
         try result.get()
     }
 
-    /// Notes how far a read has come; the place it began at not being there means that the log was set back.
+    /// Records how far a read has come; throws `.rolledBack` if its starting position no longer exists.
     func noting(
         _ stream: LedgerStream,
         read: () throws(LedgerError) -> RawBatch
@@ -75,16 +75,16 @@ final class LedgerTrust: Sendable {
         } catch {
             guard case .cursorNotInLog(let path, let cursor, let reason) = error else { throw error }
             isChecked.withLock { $0 = false }
-            throw .rolledBack(path: path, reason: "it has no place \(cursor) any more: \(reason)")
+            throw .rolledBack(path: path, reason: "it no longer has position \(cursor): \(reason)")
         }
     }
 
-    /// Appends a line, notes it, and makes that durable where more than a sample depends on it.
+    /// Appends a line and records its mark; except for samples, the mark is durable on return.
     func noting(
         _ stream: LedgerStream,
         append: () throws(LedgerError) -> LedgerMark
     ) throws(LedgerError) {
-        // Before appending: afterwards others may have written behind it, and the reader have seen that.
+        // Read before appending: afterwards other writers may have appended, and the reader may have seen that.
         let furthest = marks?.furthest(in: stream)
         let mark = try append()
         guard let marks else { return }
@@ -92,7 +92,7 @@ final class LedgerTrust: Sendable {
             isChecked.withLock { $0 = false }
             throw .rolledBack(
                 path: "the stream \(stream)",
-                reason: "it ended at \(mark.at), before \(furthest.at), where a line was seen",
+                reason: "it ended at \(mark.at), although a line was seen at \(furthest.at)",
                 mayBeWritten: true
             )
         }
@@ -100,8 +100,8 @@ final class LedgerTrust: Sendable {
         do throws(LedgerError) {
             if stream == .load { try marks.saveFromTimeToTime() } else { try marks.save() }
         } catch {
-            // The line is in the log: only this host's note of it is missing.
-            throw .failed(operation: "note an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
+            // The line is in the log; only this host's mark is missing.
+            throw .failed(operation: "record an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
         }
     }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// An open file; closed when it goes out of scope.
+/// An open file, closed when it goes out of scope.
 ///
 /// All calls block: only the log's own queues make them.
 struct OpenFile: ~Copyable {
     let descriptor: Int32
     let path: String
 
-    /// Opens the file, or returns `nil` when there is none and `flags` do not create it.
+    /// Opens the file; returns `nil` if there is none and `flags` do not create it.
     ///
-    /// Nothing but a regular file is opened, unless `flags` ask for a folder: whoever can write to the ledger's folder
-    /// could name any file of this host by a symbolic link, or keep the queue waiting at a FIFO.
+    /// Opens only regular files, unless `flags` request a folder: whoever can write to the ledger's folder could
+    /// otherwise point a symbolic link at any file of this host, or block the queue with a FIFO.
     static func open(
         _ path: String,
         flags: Int32,
@@ -24,7 +24,7 @@ struct OpenFile: ~Copyable {
         } while descriptor < 0
             && errno == EINTR
         if descriptor < 0 && errno == ENOENT { return nil }
-        // ELOOP: a symbolic link; ENXIO: a FIFO that nobody reads, or a socket.
+        // ELOOP: a symbolic link; ENXIO: a FIFO without a reader, or a socket.
         if descriptor < 0, errno == ELOOP || errno == ENXIO { throw notRegular(path) }
         guard descriptor >= 0 else { throw .system("open", path, code: errno) }
         let file = OpenFile(descriptor: descriptor, path: path)
@@ -42,7 +42,7 @@ struct OpenFile: ~Copyable {
     }
 
     private static func notRegular(_ path: String) -> LedgerError {
-        let reason = "it is no regular file (a link, a FIFO or a device): find out who put it there, and remove it"
+        let reason = "it is not a regular file (a link, a FIFO or a device); find out who put it there, and remove it"
         return .failed(operation: "use", path: path, reason: reason, mayBeWritten: false)
     }
 
@@ -54,7 +54,7 @@ struct OpenFile: ~Copyable {
 
     func size() throws(LedgerError) -> Int64 { Int64(try status().st_size) }
 
-    /// Up to `count` bytes from `offset` on; none at the end of the file.
+    /// Reads up to `count` bytes from `offset`; returns none at the end of the file.
     func read(at offset: Int64, count: Int) throws(LedgerError) -> [UInt8] {
         var code: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
@@ -70,10 +70,10 @@ struct OpenFile: ~Copyable {
         return bytes
     }
 
-    /// Writes all of `bytes` at the end of a file opened with `O_APPEND`, or none of them: what got onto a full disk is
-    /// cut off again.
+    /// Appends all of `bytes` to a file opened with `O_APPEND`, or none of them: a partial write to a full disk is
+    /// truncated again.
     ///
-    /// `size` is the file's length before.
+    /// `size` is the length of the file before the call, in bytes.
     func append(_ bytes: [UInt8], after size: Int64) throws(LedgerError) {
         var written = 0
         while written < bytes.count {
@@ -81,7 +81,7 @@ struct OpenFile: ~Copyable {
             if result < 0 && errno == EINTR { continue }
             guard result > 0 else {
                 let code = result < 0 ? errno : EIO
-                // Should this fail as well, the next writer finds the torn line and closes it.
+                // If this fails too, the next writer finds the torn line and closes it.
                 _ = ftruncate(descriptor, off_t(size))
                 throw .system("append to", path, code: code)
             }
@@ -89,7 +89,7 @@ struct OpenFile: ~Copyable {
         }
     }
 
-    /// Writes `bytes`, which are few, at the beginning of the file.
+    /// Writes a small number of bytes at the beginning of the file.
     func overwrite(_ bytes: [UInt8]) throws(LedgerError) {
         var result: Int
         repeat {
@@ -98,14 +98,14 @@ struct OpenFile: ~Copyable {
         guard result == bytes.count else { throw .system("write", path, code: result < 0 ? errno : ENOSPC) }
     }
 
-    /// Returns when the file's content is on the storage.
+    /// Flushes the file's content to the storage.
     func sync() throws(LedgerError) {
         while fsync(descriptor) != 0 {
             guard errno == EINTR else { throw .system("sync", path, code: errno, mayBeWritten: true) }
         }
     }
 
-    /// Gives the file the mode of the ledger's files, whatever the umask made of it.
+    /// Sets the mode of the ledger's files, independent of the umask.
     func setMode() throws(LedgerError) {
         guard fchmod(descriptor, SharedLog.fileMode) == 0 else { throw .system("set the mode of", path, code: errno) }
     }

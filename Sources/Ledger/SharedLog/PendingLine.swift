@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Bytes read from a segment that have not been given out as lines yet.
+/// Bytes read from a segment that have not been returned as lines yet.
 struct PendingLine {
     private var bytes: [UInt8] = []
-    /// Where in `bytes` the next line begins.
+    /// The index in `bytes` at which the next line begins.
     private var start = 0
-    /// Up to where in `bytes` there is no newline after `start`.
+    /// The index in `bytes` up to which there is no newline after `start`.
     private var searched = 0
-    /// Bytes of an endless line that were let go of.
+    /// Number of dropped bytes of a line that is too long.
     private var dropped = 0
 
-    /// How many bytes follow the last line given out.
+    /// The number of bytes after the last returned line.
     var length: Int { dropped + bytes.count - start }
 
-    /// Adds what was read next; of a line longer than `maximum` only the length is kept.
+    /// Adds the next bytes; of a line longer than `maximum` only the length is kept.
     mutating func add(_ chunk: [UInt8], keeping maximum: Int) {
         if bytes.count - start > maximum {
             dropped += bytes.count - start
@@ -27,7 +27,7 @@ struct PendingLine {
         bytes += chunk
     }
 
-    /// The next complete line, which begins at `cursor`; `nil` when its newline has not been read yet.
+    /// Returns the next complete line, which begins at `cursor`; `nil` if its newline has not been read yet.
     mutating func takeLine(at cursor: Cursor) -> RawBatch.Line? {
         guard let newline = indexOfNewline() else {
             searched = bytes.count

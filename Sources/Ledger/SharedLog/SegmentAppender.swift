@@ -4,15 +4,15 @@ internal import Glibc
 /// Appends lines to one stream of the shared log.
 struct SegmentAppender: Sendable {
     let files: SegmentFiles
-    /// A segment is closed before it would grow beyond this.
+    /// Maximum size of a segment in bytes.
     let segmentBytes: Int64
-    /// How many segments are kept, the active one included.
+    /// Number of segments to keep, including the active one.
     let segmentsKept: Int
     let lockWait: Duration
 
     /// Appends the line and returns when it is durable.
     ///
-    /// It is made here because only the holder of the lock knows the place that it is signed for.
+    /// The line is signed here because only the holder of the lock knows its position.
     func append(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
         let lock = try WriteLock.acquire(in: files, within: lockWait)
         var number = try activeSegment(under: lock)
@@ -21,8 +21,8 @@ struct SegmentAppender: Sendable {
         var size = try closeTornLine(in: segment)
         if size > 0 && size + Int64(draft.maximumBytes) > segmentBytes {
             number += 1
-            // First the lock file, then the segment: whoever finds only the first of the two makes the second, whereas
-            // a segment that the lock file does not know would be left by readers while writers fill the one before.
+            // First the lock file, then the segment. A writer that finds only the lock file's number creates the
+            // segment. A segment unknown to the lock file would make readers leave the one that writers still fill.
             try lock.setActiveSegment(number)
             segment = try open(number)
             size = try closeTornLine(in: segment)
@@ -32,15 +32,15 @@ struct SegmentAppender: Sendable {
         let line = try draft.line(at: place)
         try segment.append(line, after: size)
         try segment.sync()
-        // The writer that made the file may have been killed before it had done this.
+        // The writer that created the file may have been killed before this step.
         if size == 0 { try files.syncFolder() }
         return LedgerMark(at: place, line: line.dropLast())
     }
 
-    /// The number of the segment that takes the next line.
+    /// Returns the number of the segment that receives the next line.
     private func activeSegment(under lock: borrowing WriteLock) throws(LedgerError) -> Int {
         if let number = try lock.activeSegment(), files.exists(number), !files.exists(number + 1) { return number }
-        // A new ledger, a rotation cut short, or a lock file that was lost or restored from a backup.
+        // A new ledger, an interrupted rotation, or a lock file that was lost or restored from a backup.
         let number = max(try lock.activeSegment() ?? 1, try files.numbers().last ?? 1)
         try lock.setActiveSegment(number)
         return number
@@ -56,7 +56,7 @@ struct SegmentAppender: Sendable {
         return segment
     }
 
-    /// Marks and ends the line that a killed writer left unfinished, if there is one; returns the file's length.
+    /// Marks and ends a line that a killed writer left incomplete, if there is one; returns the file's length.
     private func closeTornLine(in segment: borrowing OpenFile) throws(LedgerError) -> Int64 {
         let size = try segment.size()
         guard size > 0, try segment.read(at: size - 1, count: 1) != [LineCodec.newline] else { return size }

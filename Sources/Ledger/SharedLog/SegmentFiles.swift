@@ -16,7 +16,7 @@ struct SegmentFiles: Sendable {
         return "\(folder)/\(stream.rawValue).\(zeros)\(text).jsonl"
     }
 
-    /// The numbers of the segments that exist, in order.
+    /// Returns the numbers of the existing segments, in order.
     func numbers() throws(LedgerError) -> [Int] {
         guard let directory = opendir(folder) else {
             if errno == ENOENT { throw .notALedger(path: folder, reason: "it does not exist") }
@@ -50,24 +50,24 @@ struct SegmentFiles: Sendable {
 
     /// Removes all segments before `number`.
     ///
-    /// One that cannot be removed now is tried again at the next rotation; the record at hand matters more.
+    /// Errors are ignored: the next rotation tries again, and must not fail the current append.
     func removeSegments(before number: Int) throws(LedgerError) {
         for old in try numbers() where old < number { unlink(path(old)) }
     }
 
-    /// Makes new names in the folder durable.
+    /// Makes new file names in the folder durable.
     func syncFolder() throws(LedgerError) {
         guard let directory = try OpenFile.open(folder, flags: O_RDONLY | O_DIRECTORY) else {
             throw .notALedger(path: folder, reason: "it does not exist")
         }
-        // Some file systems cannot sync a folder and say EINVAL; they write names at once.
+        // Some file systems cannot sync a folder and return EINVAL; they write names at once.
         guard fsync(directory.descriptor) == 0 || errno == EINVAL else {
             throw .system("sync", folder, code: errno)
         }
     }
 
-    /// Throws unless `SharedLog.create` made the folder, so that nobody writes into the empty mount point of a shared
-    /// storage that is not there.
+    /// Throws unless `SharedLog.create` created the folder, so that nothing is written into the empty mount point of
+    /// a missing shared storage.
     func requireLedger() throws(LedgerError) {
         if access("\(folder)/\(SharedLog.markerName)", F_OK) == 0 { return }
         let code = errno

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Reads lines of one stream of the shared log, without any lock.
+/// Reads lines of one stream of the shared log without a lock.
 struct SegmentReader: Sendable {
     let files: SegmentFiles
 
-    /// What is read from a file at once.
+    /// Number of bytes read from a file at once.
     private static let chunkBytes = 256 << 10
-    /// A read ends once it holds this much, whatever its limit.
+    /// A read ends at this number of bytes, whatever its limit.
     private static let batchBytes = 8 << 20
-    /// A line that grows beyond this is no record; it is passed over without being kept.
+    /// A longer line is not a record; it is skipped without being kept.
     private static let lineBytes = 4 << 20
 
-    /// Up to `limit` lines after `cursor`, from the oldest segment on when there is none.
+    /// Returns up to `limit` lines after `cursor`; without a cursor, from the oldest segment.
     func read(from cursor: Cursor?, limit: Int) throws(LedgerError) -> RawBatch {
-        // The list is taken before a segment is read. Writers fill only the last segment: if the list has a later one,
-        // this one will not grow any more, and reading it to its end reads all of it.
+        // The list is taken before a segment is read. Writers fill only the last segment. If the list has a later
+        // one, this one no longer grows, and reading it to its end reads all of it.
         var numbers = try files.numbers()
         var batch = RawBatch(next: cursor ?? Cursor(segment: numbers.first ?? 1, offset: 0))
         var relisted = false
@@ -30,12 +30,12 @@ struct SegmentReader: Sendable {
                 guard let following = numbers.first(where: { $0 > number }) else { return batch }
                 advance(&batch, to: following, lost: following != number + 1)
             case .missing where !relisted:
-                // Retention may have removed it between the listing and now.
+                // Retention may have removed it since the listing.
                 relisted = true
                 numbers = try files.numbers()
             case .missing:
                 guard let following = numbers.first(where: { $0 > number }) else {
-                    guard number > 1 || batch.next.offset > 0 else { return batch }  // nothing was ever written
+                    guard number > 1 || batch.next.offset > 0 else { return batch }  // nothing has been written
                     throw .cursorNotInLog(
                         path: files.path(number),
                         cursor: batch.next,
@@ -47,7 +47,7 @@ struct SegmentReader: Sendable {
         }
     }
 
-    /// Goes to the beginning of a later segment; notes the gap where records are missing.
+    /// Advances to the beginning of a later segment; records the gap if records are missing.
     private func advance(_ batch: inout RawBatch, to number: Int, lost: Bool) {
         let expected = batch.next
         batch.next = Cursor(segment: number, offset: 0)
@@ -57,9 +57,9 @@ struct SegmentReader: Sendable {
 
     private enum Outcome { case limitReached, endReached, missing }
 
-    /// Adds complete lines from `batch.next` on and moves it behind them.
+    /// Adds complete lines from `batch.next` and advances it.
     ///
-    /// The unfinished last line of a segment that may still grow waits for its newline; in a closed one it is torn.
+    /// An incomplete last line waits for its newline if the segment may still grow; in a closed segment it is torn.
     private func readSegment(into batch: inout RawBatch, isClosed: Bool, limit: Int) throws(LedgerError) -> Outcome {
         guard let file = try OpenFile.open(files.path(batch.next.segment), flags: O_RDONLY) else { return .missing }
         try requireLineStart(batch.next, in: file)
@@ -84,9 +84,9 @@ struct SegmentReader: Sendable {
         return .endReached
     }
 
-    /// Throws when `cursor` cannot be a place between two lines of this file.
+    /// Throws if `cursor` cannot be a position between two lines of this file.
     ///
-    /// Going on from there, or waiting for the file to grow, would pass over records in silence.
+    /// Continuing there, or waiting for the file to grow, would silently skip records.
     private func requireLineStart(_ cursor: Cursor, in file: borrowing OpenFile) throws(LedgerError) {
         guard cursor.offset != 0 else { return }
         let before = cursor.offset > 0 ? try file.read(at: cursor.offset - 1, count: 1) : []
@@ -96,7 +96,7 @@ struct SegmentReader: Sendable {
             cursor: cursor,
             reason: before.isEmpty
                 ? "the file is only \(try file.size()) bytes long: it was replaced, or this host sees an old copy of it"
-                : "no line begins there: the file was replaced"
+                : "no line starts there: the file was replaced"
         )
     }
 }

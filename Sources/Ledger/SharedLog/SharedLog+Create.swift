@@ -2,14 +2,14 @@
 internal import Glibc
 
 extension SharedLog {
-    /// The file that tells a ledger's folder from any other, such as the empty mount point of a missing storage.
+    /// The file that marks a ledger's folder, unlike for instance the empty mount point of a missing storage.
     static let markerName = "ledger.json"
     static let fileMode: mode_t = 0o640
     private static let folderMode: mode_t = 0o750
 
-    /// Makes `folder` a ledger: the folder itself if it is missing, though not its parents, and the marker in it.
+    /// Creates a ledger: the folder if it is missing, but not its parents, and the marker file in it.
     ///
-    /// Does nothing to a folder that is one already.
+    /// Does nothing if the folder already is a ledger.
     public static func create(folder: String) async throws(LedgerError) {
         let limit = Options().timeLimit
         try await BlockingQueue(label: "evenkeel.ledger.create").run(
@@ -23,12 +23,12 @@ extension SharedLog {
         if mkdir(folder, folderMode) == 0 {
             guard chmod(folder, folderMode) == 0 else { throw .system("set the mode of", folder, code: errno) }
         } else if errno != EEXIST {
-            throw .system("make the folder", folder, code: errno)
+            throw .system("create the folder", folder, code: errno)
         }
         let marker = "\(folder)/\(markerName)"
         guard access(marker, F_OK) != 0 else { return }
-        // Under its name it appears whole, also when two do this at once or one is killed.
-        // A name that nobody can foresee, and a file that was not there before.
+        // The marker appears as a whole, even with two concurrent calls or a killed process.
+        // The name of the draft is unpredictable, and the file must not exist yet.
         let draft = "\(marker).\(LedgerFile.newID()).new"
         guard let file = try OpenFile.open(draft, flags: O_RDWR | O_CREAT | O_EXCL) else {
             throw .notALedger(path: folder, reason: "it was removed a moment ago")

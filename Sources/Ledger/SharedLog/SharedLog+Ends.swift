@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SharedLog {
-    /// How far each stream of the log in `folder` has come, by `LedgerStream.rawValue`: for a member's revocation.
+    /// Returns the end of each stream of the log in `folder`, by `LedgerStream.rawValue`, for a member's revocation.
     ///
-    /// Throws a `LedgerError` when the folder is no ledger or cannot be read.
+    /// Throws a `LedgerError` if the folder is not a ledger or cannot be read.
     public static func ends(folder: String) async throws -> [String: Cursor] {
         let limit = Options().timeLimit
         return try await BlockingQueue(label: "evenkeel.ledger.ends").run(
@@ -19,7 +19,7 @@ extension SharedLog {
         )
     }
 
-    /// The place after the last whole line; an unfinished one belongs to what is to come.
+    /// Returns the position after the last complete line; an incomplete line counts as a future one.
     private static func end(of files: SegmentFiles) throws(LedgerError) -> Cursor {
         guard let last = try files.numbers().last,
             let file = try OpenFile.open(files.path(last), flags: 0)

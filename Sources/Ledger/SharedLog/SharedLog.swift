@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The ledger as append-only files in a folder on storage that all hosts share.
+/// The ledger as append-only files in a folder on shared storage.
 ///
-/// Needs no service but the file system and its locks. The format is described in `docs/ledger-format.md`.
+/// It needs only the file system and its locks. `docs/ledger-format.md` describes the format.
 public final class SharedLog: FleetLedger {
-    /// How the log is written; all writers of one log should have the same.
+    /// Options for writing; all writers of one log should use the same.
     public struct Options: Sendable {
-        /// How long an append waits for the other writers.
+        /// Maximum time for which an append waits for other writers.
         public var lockWait: Duration = .seconds(10)
-        /// How long an append or a read may take in all; only storage that hangs takes longer.
+        /// Maximum duration of an append or a read; only storage that hangs takes longer.
         public var timeLimit: Duration = .seconds(30)
-        /// A larger record is refused.
+        /// Maximum size of a record in bytes.
         public var maximumRecordBytes = 1 << 20
-        /// A new segment is begun before one would grow beyond this.
+        /// Maximum size of a segment in bytes.
         public var segmentBytes = 16 << 20
-        /// How many segments of each stream are kept, the active one included; at least 2.
+        /// Number of segments of each stream to keep, including the active one; at least 2.
         public var segmentsKept: [LedgerStream: Int] = [.load: 4, .orders: 64, .reports: 64]
 
         public init() {}
@@ -30,10 +30,10 @@ public final class SharedLog: FleetLedger {
     private let appending = AppendQueues()
     private let reading = BlockingQueue(label: "evenkeel.ledger.read")
 
-    /// The log in `folder`, which `create(folder:)` has made, in the hands of `writer`.
+    /// Opens the log in `folder`, which `create(folder:)` created, for `writer`.
     ///
-    /// Touches no file yet: storage that is not mounted shows with the first append or read, and may come later. With
-    /// `marks`, a log that was set back since they were made is neither read nor written.
+    /// Accesses no file yet: the first append or read fails if the storage is not mounted, and the next one may
+    /// succeed. With `marks`, a log that was rolled back since then is neither read nor written.
     public init(
         folder: String,
         writer: LedgerWriter,
@@ -88,7 +88,7 @@ public final class SharedLog: FleetLedger {
     }
 }
 
-/// A queue for each stream, so that a lock that is held on one of them holds up no other.
+/// One queue per stream, so that a lock held on one stream does not block the others.
 private struct AppendQueues {
     private let load = BlockingQueue(label: "evenkeel.ledger.append.load")
     private let orders = BlockingQueue(label: "evenkeel.ledger.append.orders")

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The right to append to one stream, across processes and hosts; given back when it goes out of scope.
+/// The lock for appending to one stream, across processes and hosts; released when it goes out of scope.
 ///
-/// It is an open file description (OFD) lock on a file that is never rotated or removed. Such a lock belongs to this
-/// opening of the file and ends with it, also when the process is killed; a classic POSIX lock would belong to the
-/// process and be lost as soon as any part of it closed the file.
+/// It is an open file description (OFD) lock on a file that is never rotated or removed. Such a lock belongs to one
+/// opening of the file and ends with it, even if the process is killed. A traditional POSIX lock belongs to the
+/// process and is lost as soon as any part of the process closes the file.
 ///
-/// The file's content is the number of the active segment. It is read under the lock, when a network file system has
-/// just dropped its cache of this very file, so no writer goes by an outdated listing of the folder.
+/// The file contains the number of the active segment. It is read under the lock, when a network file system has
+/// just dropped its cache of this file, so no writer uses an outdated listing of the folder.
 struct WriteLock: ~Copyable {
     private let file: OpenFile
 
     /// `F_OFD_SETLK` of `<fcntl.h>`; Swift does not see it because glibc declares it for `_GNU_SOURCE` only.
     private static let setLock: Int32 = 37
 
-    /// Takes the lock, or throws `lockTimedOut` when others had it for all of `limit`.
+    /// Acquires the lock; throws `lockTimedOut` if other writers hold it for the whole `limit`.
     ///
-    /// Tries again and again because a lock that waits in the kernel cannot be given a time limit.
+    /// Polls, because waiting for a lock in the kernel has no time limit.
     static func acquire(in files: SegmentFiles, within limit: Duration) throws(LedgerError) -> WriteLock {
         let clock = ContinuousClock()
         let start = clock.now
@@ -28,11 +28,11 @@ struct WriteLock: ~Copyable {
                 guard clock.now - start < limit else {
                     throw .lockTimedOut(path: file.path, waited: clock.now - start)
                 }
-                // Random, so that waiting writers do not move in step.
+                // Random, so that waiting writers do not retry in step.
                 usleep(UInt32(pause * Double.random(in: 0.5...1.5)))
                 pause = min(pause * 1.5, 20_000)
             }
-            // A lock on a file that somebody removed excludes nobody.
+            // A lock on a file that was removed excludes no other writer.
             if try isStillThere(file) { return WriteLock(file: file) }
         }
     }
@@ -74,7 +74,7 @@ struct WriteLock: ~Copyable {
 
     private static let digits = 12
 
-    /// The number of the active segment, or `nil` in a new or damaged lock file.
+    /// Returns the number of the active segment; `nil` if the lock file is new or damaged.
     func activeSegment() throws(LedgerError) -> Int? {
         let bytes = try file.read(at: 0, count: Self.digits + 1)
         guard bytes.count == Self.digits + 1, bytes.last == LineCodec.newline else { return nil }
@@ -82,7 +82,7 @@ struct WriteLock: ~Copyable {
         return number.flatMap { $0 > 0 ? $0 : nil }
     }
 
-    /// Makes `number` the active segment for all writers to come.
+    /// Makes `number` the active segment for all later writers.
     func setActiveSegment(_ number: Int) throws(LedgerError) {
         let text = String(number)
         let zeros = String(repeating: "0", count: max(0, Self.digits - text.count))

@@ -2,14 +2,14 @@
 internal import Crypto
 internal import FoundationEssentials
 
-/// A public key that verifies ECDSA signatures on P-256 with SHA-256: that of a certificate.
+/// The public key of a certificate, for ECDSA signatures on P-256 with SHA-256.
 public struct VerificationKey: Codable, Sendable, Hashable {
-    /// Names the key: the first 16 hexadecimal digits of the SHA-256 of its bytes.
+    /// The key's id: the first 16 hexadecimal digits of the SHA-256 of its bytes.
     public var id: String
-    /// ANSI X9.63, base 64.
+    /// The key in ANSI X9.63 format, base 64.
     public var x963: String
 
-    /// The public key in a PEM text (`openssl x509 -pubkey`); throws what swift-crypto throws.
+    /// Reads a public key from PEM (`openssl x509 -pubkey`); throws the errors of swift-crypto.
     public init(pem: String) throws { self.init(try P256.Signing.PublicKey(pemRepresentation: pem)) }
 
     init(_ key: P256.Signing.PublicKey) {
@@ -18,17 +18,17 @@ public struct VerificationKey: Codable, Sendable, Hashable {
         id = digest.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    /// Whether the signature (64 bytes, r and s) is this key's under the bytes.
+    /// Returns whether this key made the signature (64 bytes, r and s) for the bytes.
     public func accepts(_ signature: [UInt8], of bytes: [UInt8]) -> Bool {
         PreparedKey(self)?.accepts(signature, of: bytes) ?? false
     }
 }
 
-/// A public key whose point has been checked to lie on the curve, for many verifications.
+/// A public key, checked to be a point on the curve, for many verifications.
 struct PreparedKey: Sendable {
     private let key: P256.Signing.PublicKey
 
-    /// `nil` where the bytes are no key.
+    /// Returns `nil` if the bytes are not a key.
     init?(_ key: VerificationKey) {
         guard let data = Data(base64Encoded: key.x963), let key = try? P256.Signing.PublicKey(x963Representation: data)
         else { return nil }
@@ -41,14 +41,14 @@ struct PreparedKey: Sendable {
     }
 }
 
-/// A private key of ECDSA on P-256.
+/// A private key for ECDSA on P-256.
 public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: P256.Signing.PrivateKey
     public let verification: VerificationKey
 
-    /// The key in a PEM text, PKCS#8 or SEC1; throws what swift-crypto throws.
+    /// Reads a key from PEM, PKCS#8 or SEC1; throws the errors of swift-crypto.
     public init(pem: String) throws { self.init(try P256.Signing.PrivateKey(pemRepresentation: pem)) }
-    /// A new one.
+    /// Creates a new key.
     public init() { self.init(P256.Signing.PrivateKey()) }
 
     private init(_ key: P256.Signing.PrivateKey) {
@@ -60,10 +60,10 @@ public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
         Array(try key.signature(for: bytes).rawRepresentation)
     }
 
-    /// PKCS#8: secret, for the owner's 0600 file alone.
+    /// The key in PKCS#8 PEM: secret, only for a file of mode 0600.
     public var pem: String { key.pemRepresentation }
-    /// Never the key.
+    /// The id only, never the key.
     public var description: String { "signing key \(verification.id)" }
-    /// Never the key, in a dump either.
+    /// Empty, so that a dump does not show the key.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// Whether the records of a ledger are signed, and how they are verified.
+/// Whether records are signed, and with which keys they are verified.
 public enum LedgerSecurity: Sendable {
-    /// Each writer is taken at its word: for tests, and where `ledger.unsigned` says so.
+    /// Writers are not verified: for tests, and with `ledger.unsigned`.
     case unsigned
-    /// Records count only with a signature of their writer's key.
+    /// Records are valid only with a signature of their writer's key.
     ///
-    /// `roster` is asked anew at every read and append. Without a `signer` the ledger can only be read.
+    /// `roster` is called at every read and append. Without a key the ledger can only be read.
     case signed(by: SigningKey?, roster: @Sendable () -> Roster)
 
-    /// What signs `writer`'s lines; `nil` where none are signed.
+    /// Returns the signer of `writer`'s lines; `nil` in an unsigned ledger.
     ///
-    /// Throws `LedgerError.notAMember` where nobody would count them.
+    /// Throws `LedgerError.notAMember` if readers would reject the lines.
     func signer(for writer: LedgerWriter, ledger: () throws(LedgerError) -> String) throws(LedgerError) -> LineSigner? {
         guard case .signed(let key, let roster) = self else { return nil }
         guard let key else {
-            throw .notAMember(writer, reason: "this program was given no signing key")
+            throw .notAMember(writer, reason: "this program has no signing key")
         }
         try RecordVerifier.requireMember(writer, with: key, in: roster())
         return LineSigner(ledger: try ledger(), key: key)
     }
 }
 
-/// The roster that counts now, shared by those who verify by it and whoever takes up newer ones.
+/// The roster in force, shared by the verifiers and the code that adopts newer rosters.
 public final class CurrentRoster: Sendable {
     private let content: Mutex<Roster>
 

@@ -3,33 +3,33 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Synchronization
 
-/// What a member of the cluster needs to sign and verify records, from its identity folder.
+/// A member's key and roster for signing and verifying records, from its identity folder.
 ///
 ///     key.pem       its private key, readable by its owner alone
-///     roster.json   the newest signed roster that it has seen: what it trusts
+///     roster.json   the newest signed roster that it has seen, its root of trust
 public struct MemberFolder: Sendable {
     public let path: String
     public let roster: CurrentRoster
     private let lookedAt = LookedAt()
 
-    /// A newer roster in the ledger's folder counts within this time.
+    /// A newer roster in the ledger's folder takes effect within this time.
     private static let interval: Duration = .seconds(10)
 
-    /// Throws `MemberFolderError` where there is no roster, or it does not hold together.
+    /// Reads the folder; throws `MemberFolderError` if there is no roster, or none of its own authorities signed it.
     public init(_ path: String) throws {
         self.path = path
         let file = "\(path)/\(SignedRoster.fileName)"
         let bytes = try Self.bytes(of: file, whose: .ours)
         guard let signed = try? SignedRoster(json: bytes), let claimed = try? signed.unverified(),
             let roster = try? signed.verified(by: claimed.anchors.map(\.key))
-        else { throw MemberFolderError(path: file, reason: "it is no roster that one of its own authorities signed") }
+        else { throw MemberFolderError(path: file, reason: "it is not a roster signed by one of its own authorities") }
         self.roster = CurrentRoster(roster)
     }
 
-    /// Goes by the roster that lies in the ledger's folder, if it is newer and an authority trusted here signed it.
+    /// Adopts the roster in the ledger's folder if it is newer and an authority trusted here signed it.
     ///
-    /// Only as long as this process lives: whoever owns the folder keeps it there (`IdentityFolder.update`), so that an
-    /// older one does not count later.
+    /// It applies only to this process. `IdentityFolder.update` stores it in the folder, so that an older one is
+    /// rejected later.
     public func takeUpRoster(inLedger folder: String) {
         let current = roster.roster
         guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)", whose: .anybodys),
@@ -39,9 +39,9 @@ public struct MemberFolder: Sendable {
         roster.roster = published
     }
 
-    /// Signs with the folder's key, and verifies by its roster or a newer one that appears in the ledger's folder.
+    /// Returns the security for signing with the folder's key and verifying with the newest trusted roster.
     ///
-    /// Where the key is not required, a folder without one, or one that this user may not read, is good for reading.
+    /// If the key is not required, a folder without a key that this user can read allows only reading.
     public func security(
         inLedger ledger: String,
         requiringKey: Bool,
@@ -50,7 +50,7 @@ public struct MemberFolder: Sendable {
         let file = "\(path)/key.pem"
         let isThere = withKey && access(file, R_OK) == 0
         let key = isThere || requiringKey ? try Self.key(in: file) : nil
-        // Read where the log reads and writes anyway, on its own queues.
+        // The log calls this on its own queues, where blocking is allowed.
         return .signed(by: key) {
             if lookedAt.isDue(after: Self.interval) { takeUpRoster(inLedger: ledger) }
             return roster.roster
@@ -60,7 +60,7 @@ public struct MemberFolder: Sendable {
     private final class LookedAt: Sendable {
         private let instant = Mutex<ContinuousClock.Instant?>(nil)
 
-        /// Whether it is time to look again; then it counts as done.
+        /// Returns whether the next check is due, and records it as done.
         func isDue(after interval: Duration) -> Bool {
             instant.withLock { last in
                 let now = ContinuousClock.now
@@ -74,41 +74,42 @@ public struct MemberFolder: Sendable {
     private static func key(in file: String) throws -> SigningKey {
         let bytes = try bytes(of: file, whose: .secret)
         do { return try SigningKey(pem: String(decoding: bytes, as: UTF8.self)) } catch {
-            throw MemberFolderError(path: file, reason: "it is no P-256 key in PEM")
+            throw MemberFolderError(path: file, reason: "it is not a P-256 key in PEM")
         }
     }
 
-    /// Who may have written a file, or may read it.
+    /// Requirements on who can write and read a file.
     private enum Owner {
-        /// What is in it must be proven by a signature.
+        /// Any user; a signature must prove the content.
         case anybodys
-        /// Nobody else can have written it.
+        /// No other user can write it.
         case ours
-        /// Nobody else can have written or read it.
+        /// No other user can write or read it.
         case secret
     }
 
-    /// A roster is far smaller, and a file that is not is nobody's roster.
+    /// Maximum size of a file in bytes; a roster is far smaller.
     private static let maximumBytes = 32 << 20
 
     private static func bytes(of path: String, whose owner: Owner) throws -> [UInt8] {
         let missing = MemberFolderError(
             path: path,
-            reason: "it is not there",
-            advice: "'evenkeel init' and 'evenkeel host add' make it, and without identities ledger.unsigned can be "
-                + "set on every host"
+            reason: "it does not exist",
+            advice:
+                "create it with 'evenkeel init' or 'evenkeel host add', or set ledger.unsigned on every host to work "
+                + "without identities"
         )
         do {
             guard let file = try OpenFile.open(path, flags: O_RDONLY) else { throw missing }
             let status = try file.status()
             if owner != .anybodys {
                 guard status.st_uid == geteuid() || (owner == .ours && status.st_uid == 0) else {
-                    let reason = "it belongs to another user than the one who runs this"
+                    let reason = "it belongs to another user"
                     throw MemberFolderError(path: path, reason: reason, advice: "chown it, or run this as that user")
                 }
                 let others: mode_t = owner == .secret ? 0o077 : 0o022
                 guard status.st_mode & others == 0 else {
-                    let reason = "others than its owner may \(owner == .secret ? "read or write" : "write") it"
+                    let reason = "users other than its owner can \(owner == .secret ? "read or write" : "write") it"
                     let mode = owner == .secret ? "600" : "644"
                     throw MemberFolderError(
                         path: path,
@@ -122,18 +123,18 @@ public struct MemberFolder: Sendable {
             }
             return try file.read(at: 0, count: Int(status.st_size))
         } catch let error as LedgerError {
-            throw MemberFolderError(path: path, reason: "\(error)", advice: "run this as the user who may read it")
+            throw MemberFolderError(path: path, reason: "\(error)", advice: "run this as a user who can read it")
         }
     }
 }
 
-/// Why a member's folder cannot be used.
+/// An error of a member's folder.
 public struct MemberFolderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var path: String
     public var reason: String
-    /// What to do.
+    /// The next step.
     public var advice =
-        "install the member's bundle anew ('evenkeel host add' made it, 'evenkeel init' for the "
+        "install the member's bundle again (created by 'evenkeel host add', or by 'evenkeel init' for the "
         + "controller and the operator)"
 
     public var description: String { "\(path): \(reason); \(advice)" }

@@ -2,15 +2,15 @@
 internal import Fleet
 internal import Synchronization
 
-/// Verifies signed lines of one ledger by a roster.
+/// Verifies signed lines of one ledger with a roster.
 struct RecordVerifier: Sendable {
-    /// A record may be this far ahead of the reader's clock.
+    /// How far a record may be ahead of the reader's clock.
     private static let clockTolerance: Duration = .seconds(600)
 
     private let ledger: String
     private let roster: Roster
     private let members: [LedgerWriter: Roster.Member]
-    /// Made ready for use, which takes as long as a good part of a verification.
+    /// Prepared once, because preparing a key takes a large part of the time of a verification.
     private let keys: [VerificationKey: PreparedKey]
     private let owners: [String: LedgerWriter]
 
@@ -27,7 +27,7 @@ struct RecordVerifier: Sendable {
 
     func knows(_ writer: LedgerWriter) -> Bool { members[writer] != nil }
 
-    /// Why the line at `place` does not count; `nil`: it is what its writer wrote, there.
+    /// Returns why the line at `place` is rejected; `nil` if it is valid.
     func refusal(
         of line: SignedLine,
         at place: Cursor,
@@ -44,7 +44,7 @@ struct RecordVerifier: Sendable {
             return .wrongPlace(stream: line.kind, line.place)
         }
         if let revocation = member.revocation {
-            // Without the stream's end nothing tells what came before: the line's time is its writer's to choose.
+            // Without the stream's end, nothing proves what came before: the writer chooses the time in a line.
             guard let end = revocation.ends[stream.rawValue], place < end else {
                 return .revoked(reason: revocation.words)
             }
@@ -53,7 +53,7 @@ struct RecordVerifier: Sendable {
         return nil
     }
 
-    /// Whether a member wrote the line, there; whether it counts is another question.
+    /// Returns whether a member wrote the line at its position, even if it is rejected for another reason.
     func isGenuine(_ line: RawBatch.Line, in stream: LedgerStream) -> Bool {
         guard let signed = try? SignedLine(line.bytes) else { return false }
         return switch refusal(of: signed, at: line.at, in: stream, now: signed.at) {
@@ -62,13 +62,13 @@ struct RecordVerifier: Sendable {
         }
     }
 
-    /// Throws unless lines that `key` signs in the writer's name from now on will count.
+    /// Throws unless readers accept the lines that `key` signs for the writer from now on.
     static func requireMember(_ writer: LedgerWriter, with key: SigningKey, in roster: Roster) throws(LedgerError) {
         guard let member = roster[writer] else {
-            throw .notAMember(writer, reason: "roster \(roster.number) does not name it")
+            throw .notAMember(writer, reason: "roster \(roster.number) does not list it")
         }
         guard member.keys.contains(key.verification) else {
-            throw .notAMember(writer, reason: "key \(key.verification.id) is not its key by roster \(roster.number)")
+            throw .notAMember(writer, reason: "key \(key.verification.id) is not its key in roster \(roster.number)")
         }
         if let revocation = member.revocation {
             let addition = if case .host(let host) = writer { "; \(host.additionInWords)" } else { "" }
@@ -79,7 +79,7 @@ struct RecordVerifier: Sendable {
         }
     }
 
-    /// Keeps the verifier of the roster that counts.
+    /// Keeps the verifier of the roster in force.
     final class Cache: Sendable {
         private let verifier = Mutex<RecordVerifier?>(nil)
 

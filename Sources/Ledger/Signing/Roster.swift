@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Who belongs to the cluster, as its certificate authority says: the keys that records are verified with.
+/// The members of the cluster and their keys, issued by its certificate authority.
 ///
-/// It is public and signed (`SignedRoster`); it lies in the ledger's folder, and each host keeps the newest that it has
-/// seen, so that an older one is noticed.
+/// It is public and signed (`SignedRoster`). It is published in the ledger's folder. Each host keeps the newest
+/// roster that it has seen, so that a rollback is detected.
 public struct Roster: Codable, Sendable, Equatable {
-    /// Made at random with the cluster; two clusters never trust each other's rosters.
+    /// A random id; two clusters never trust each other's rosters.
     public var cluster: String
-    /// Rises with each change: one with a lower number than seen before was rolled back.
+    /// Increases with each change: a roster with a lower number than seen before was rolled back.
     public var number: UInt64
     public var issuedAt: Instant
-    /// The certificate authorities that count, the newest first; two while one replaces the other.
+    /// The trusted certificate authorities, the newest first; two while one replaces the other.
     public var anchors: [Anchor]
     public var members: [Member]
 
@@ -25,9 +25,9 @@ public struct Roster: Codable, Sendable, Equatable {
 
     /// A certificate authority.
     public struct Anchor: Codable, Sendable, Equatable {
-        /// PEM.
+        /// In PEM format.
         public var certificate: String
-        /// Its certificate revocation list, PEM.
+        /// Its certificate revocation list in PEM format.
         public var revocations: String
         public var key: VerificationKey
         public var expires: Instant
@@ -42,19 +42,19 @@ public struct Roster: Codable, Sendable, Equatable {
     /// A host, a controller or an operator.
     public struct Member: Codable, Sendable, Equatable {
         public var name: LedgerWriter
-        /// The current one, PEM.
+        /// The current certificate in PEM format.
         public var certificate: String
         public var expires: Instant
-        /// What its records may be signed with.
+        /// The keys with which its records may be signed.
         ///
-        /// `ClusterAuthority` lists one: a renewed certificate keeps its key, and with new keys nothing that the old
-        /// ones signed counts any more.
+        /// `ClusterAuthority` lists one: a renewed certificate keeps its key, and after a change of keys everything
+        /// that the old key signed is rejected.
         public var keys: [VerificationKey]
-        /// What the host's machine has, where whoever added it said so: it cannot offer more.
+        /// The host's hardware, if it was stated when the host was added: the host cannot offer more.
         public var hardware: Hardware?
-        /// Every certificate that it ever had, the newest last; `nil`: its roster is of before they were remembered.
+        /// Every certificate that it ever had, the newest last; `nil` in rosters that do not list them yet.
         public var issued: [IssuedCertificate]?
-        /// Set when it was removed; nothing that it writes from then on counts.
+        /// Set if the member was removed; everything that it writes from then on is rejected.
         public var revocation: Revocation?
         public init(
             name: LedgerWriter,
@@ -75,7 +75,7 @@ public struct Roster: Codable, Sendable, Equatable {
         }
     }
 
-    /// What a machine has.
+    /// The CPUs and memory of a machine.
     public struct Hardware: Codable, Sendable, Equatable {
         public var cpus: Int?
         public var memoryBytes: UInt64?
@@ -89,8 +89,8 @@ public struct Roster: Codable, Sendable, Equatable {
     public struct Revocation: Codable, Sendable, Equatable {
         public var at: Instant
         public var reason: String
-        /// How far each stream had come then, by `LedgerStream.rawValue`: what the member wrote after that is refused,
-        /// whatever time it names.
+        /// The end of each stream at that time, by `LedgerStream.rawValue`: what the member wrote after it is rejected,
+        /// whatever time it states.
         public var ends: [String: Cursor]
         public init(at: Instant, reason: String, ends: [String: Cursor]) {
             self.at = at
@@ -98,7 +98,7 @@ public struct Roster: Codable, Sendable, Equatable {
             self.ends = ends
         }
 
-        /// Since when, and why.
+        /// When it was removed, and why.
         public var words: String { "on \(at.readable): \(reason)" }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FoundationEssentials
 
-/// A roster as it lies in a file: its very bytes, and signatures of certificate authorities under them.
+/// A roster in a file: its exact bytes, and the signatures of certificate authorities.
 public struct SignedRoster: Codable, Sendable, Equatable {
     /// The roster's JSON, as it was signed.
     public var roster: String
@@ -14,9 +14,9 @@ public struct SignedRoster: Codable, Sendable, Equatable {
         public var signature: String
     }
 
-    /// Its name in the ledger's folder.
+    /// The name of the file in the ledger's folder.
     public static let fileName = "roster.json"
-    /// What is signed begins with this, so that no other signature of an authority can be taken for one.
+    /// The signed bytes begin with this, so that no other signature of an authority can be taken for a roster's.
     static let context = "evenkeel roster 1\n"
 
     public init(_ roster: Roster, signedBy authorities: [SigningKey]) throws {
@@ -42,10 +42,10 @@ public struct SignedRoster: Codable, Sendable, Equatable {
         }
     }
 
-    /// What it says, whoever signed it: for a file that nobody but its reader can have written.
+    /// Returns the roster without verification, for a file that only its reader can have written.
     public func unverified() throws -> Roster { try JSONDecoder().decode(Roster.self, from: Data(roster.utf8)) }
 
-    /// The roster, if one of the keys signed it; `nil` if none did.
+    /// Returns the roster if one of the keys signed it; `nil` if none did.
     public func verified(by keys: [VerificationKey]) throws -> Roster? {
         let bytes = Array((Self.context + roster).utf8)
         let isSigned = signatures.contains { signature in

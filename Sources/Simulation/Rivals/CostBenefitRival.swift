@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// In the manner of vSphere DRS before version 7: greedy moves that lower the deviation and are worth their cost.
+/// Modelled on vSphere DRS before version 7: greedy moves that lower the deviation and are worth their cost.
 ///
 /// From Gulati and others, *VMware Distributed Resource Management: Design, Implementation, and Lessons Learned*, VMware
 /// Technical Journal 1(1), 2012, and VMware's knowledge base on the priority level of a DRS migration recommendation:
@@ -18,7 +18,7 @@ public import Fleet
 /// are the 64 busiest.
 public struct CostBenefitRival: Rival {
     public let name = "cost-benefit"
-    public let summary = "best move while it is worth its cost, migration threshold 3 (in the manner of vSphere DRS)"
+    public let summary = "best move while it is worth its cost, migration threshold 3 (modelled on vSphere DRS)"
     public let usualInterval: Duration? = .seconds(300)
     private let migrationThreshold: Double
 
@@ -66,7 +66,7 @@ public struct CostBenefitRival: Rival {
         return evened * stability(from.cpuHistory, above: to.cpuHistory) * Self.stableSeconds > cost
     }
 
-    /// The share of the latest samples in which the source was busier than the target.
+    /// Returns the share of the latest samples in which the source was busier than the target.
     private func stability(_ source: [Double], above target: [Double]) -> Double {
         let count = min(source.count, target.count)
         guard count > 0 else { return 1 }

@@ -6,8 +6,8 @@ public import Fleet
 /// From ganeti/ganeti: src/Ganeti/HTools/Cluster/MetricsComponents.hs (commit dff9bc06), Cluster.hs (tryBalance,
 /// commit 57b85559) and man/hbal.rst:
 ///
-/// - score: the standard deviations of the share of free memory (free_mem_cv and its forthcoming twin, 0.5 each), of
-///   VCPUs per core (vcpu_ratio_cv and its twin, 0.5 each) and of CPU load (cpu_load_cv, 1);
+/// - score: the standard deviations of the share of free memory (free_mem_cv and its forthcoming variant, 0.5 each), of
+///   VCPUs per core (vcpu_ratio_cv and its variant, 0.5 each) and of CPU load (cpu_load_cv, 1);
 /// - each step the move that lowers the score most, over all instances and nodes;
 /// - on until no move lowers it; below a score of --min-gain-limit (0.1) a step must gain --min-gain (0.01).
 ///
@@ -32,7 +32,7 @@ public struct HbalRival: Rival {
         gainLimit = 0.1
     }
 
-    /// --min-score: at this the cluster is as even as it gets.
+    /// --min-score: below it the cluster counts as balanced.
     private static let leastScore = 1e-9
 
     public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// LR-MMT: a host is overloaded when local regression says it is about to be; its VMs of least memory leave.
+/// LR-MMT: a host is overloaded when local regression predicts it; its VMs with the least memory leave.
 ///
 /// From Beloglazov and Buyya, *Optimal online deterministic algorithms and adaptive heuristics for energy and
 /// performance efficient dynamic consolidation of virtual machines in cloud data centers*, CCPE 24(13), 2012, and
@@ -15,8 +15,8 @@ public import Fleet
 /// - these in order of their CPU, each to the host whose power rises least, among those not overloaded by it (PABFD).
 ///   Power is linear in the share of CPU, the same for all hosts; of equal hosts the first is taken, as in CloudSim.
 ///
-/// Left out: the consolidation that empties underloaded hosts and switches them off, which no rival here may do. A VM's
-/// share is taken off the host's line as it is now, since only hosts have a history here.
+/// Left out: the consolidation that empties underloaded hosts and switches them off, which no baseline here may do. A
+/// VM's share is subtracted from the host's current line, since only hosts have a history here.
 public struct LocalRegressionRival: Rival {
     public let name = "lr-mmt"
     public let summary = "hosts forecast to overload give their smallest VMs (LR-MMT, Beloglazov and Buyya, 2012)"
@@ -44,7 +44,7 @@ public struct LocalRegressionRival: Rival {
     public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
         let active = fleet.activeHosts
         let forecasts = fleet.hosts.indices.map { fleet.isActive($0) ? forecast(of: $0, in: fleet) : nil }
-        // What has been taken off a host, or put on it, moves its line up or down by as much.
+        // A VM that leaves or arrives moves the host's line down or up by its share.
         var change = fleet.hosts.map { _ in 0.0 }
         func isOverloaded(_ host: Int, with more: Double) -> Bool {
             guard let forecast = forecasts[host] else {
@@ -75,7 +75,7 @@ public struct LocalRegressionRival: Rival {
             for host in active where isTarget[host] {
                 let rise = fleet.vms[vm].cores / fleet.hosts[host].cores
                 guard rise < best?.rise ?? .infinity, plan.fleet.takes(vm, host) else { continue }
-                // A host that runs nothing takes any VM.
+                // A host without VMs takes any VM.
                 guard plan.fleet.usedCores[host] == 0 || !isOverloaded(host, with: rise) else { continue }
                 best = (rise, host)
             }
@@ -86,7 +86,7 @@ public struct LocalRegressionRival: Rival {
         return plan.moves
     }
 
-    /// The share of CPU at the end of the longest migration; nil with too short a history.
+    /// Returns the share of CPU at the end of the longest migration; nil if the history is too short.
     private func forecast(of host: Int, in fleet: RivalFleet) -> Double? {
         let shares = fleet.hosts[host].cpuHistory.suffix(Self.length)
         guard shares.count == Self.length else { return nil }
@@ -96,7 +96,7 @@ public struct LocalRegressionRival: Rival {
         return Self.line(through: Array(shares), at: Double(Self.length) + intervals)
     }
 
-    /// The weighted line through the values at 1, 2, 3 and so on, the newest weighing most.
+    /// Returns the value of a weighted line through the values at 1, 2, 3 and so on; the newest has the most weight.
     private static func line(through values: [Double], at place: Double) -> Double {
         var (weights, meanX, meanY) = (0.0, 0.0, 0.0)
         let span = Double(max(values.count - 1, 1))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// ProxLB, the load balancer for Proxmox VE: from the fullest node to the emptiest until they are near each other.
+/// ProxLB, the load balancer for Proxmox VE: from the fullest node to the emptiest until they are close to each other.
 ///
 /// From gyptazy/ProxLB, proxlb/models/calculations.py (get_balanciness, relocate_guests, get_most_free_node,
 /// validate_node_resources, commit 9966fbb1), and the table of options in its README:
@@ -11,7 +11,7 @@ public import Fleet
 ///   is passed over unless its node is the fullest just then, or its memory does not fit;
 /// - it goes to the node with the smallest share in use.
 ///
-/// Its default method is memory, which pays no heed to CPU; compared by CPU it runs with method cpu, mode used.
+/// Its default method is memory, which ignores CPU; for the comparison by CPU it runs with method cpu, mode used.
 /// Its tests demand that no node ends above the fullest at the start; a guest that would do that is passed over.
 public struct ProxLBRival: Rival {
     public enum Method: Sendable { case cpu, memory }

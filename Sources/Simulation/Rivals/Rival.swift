@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A balancing policy to compare with, written from what its authors published; nobody's program is run here.
+/// A baseline: a balancing policy to compare with, written from its authors' publications, without their code.
 ///
-/// A rival sees what its original would see (load and memory of hosts and VMs), decides by the original's rule with the
-/// original's constants, and is taken in the setting that suits it best where the original offers several. Rules on
-/// affinity, pools and disks, switching hosts on or off, and limits on migrations at once are left out for all.
+/// A baseline sees what its original would see (load and memory of hosts and VMs) and decides by the original's rule
+/// and constants. Of several settings, the one that suits it best is used. Left out for all: rules on affinity, pools
+/// and disks, switching hosts on or off, and limits on concurrent migrations.
 ///
-/// In one decision each VM moves at most once, and statistics are taken over the usable hosts.
+/// In one decision each VM moves at most once, and statistics cover the usable hosts.
 public protocol Rival: Sendable {
     /// Its name on the command line, for example "watcher".
     var name: String { get }
-    /// One line: what it is, and which published description it is written from.
+    /// One line: what it is, and which publication it is written from.
     var summary: String { get }
-    /// How often its project runs it by default, where that is published; nil: as often as asked.
+    /// The default interval of its project, if published; nil: after each sample.
     var usualInterval: Duration? { get }
-    /// The moves it asks for now, in the order in which it would make them.
+    /// Returns the moves it orders now, in the order in which it would make them.
     func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove]
 }
 
-/// One VM to one host, as indices into the ``RivalFleet`` asked about.
+/// One VM to one host, as indices into the ``RivalFleet``.
 public struct RivalMove: Sendable, Equatable {
     public var vm: Int
     public var target: Int
@@ -30,7 +30,7 @@ public struct RivalMove: Sendable, Equatable {
     }
 }
 
-/// The policies there are to compare with.
+/// The available baselines.
 public enum Rivals {
     public static let all: [any Rival] = [
         NothingRival(), ThresholdRival(), PullRival(), ProxLBRival(), WatcherRival(), CloudStackRival(),
@@ -40,10 +40,10 @@ public enum Rivals {
     public static func named(_ name: String) -> (any Rival)? { all.first { $0.name == name } }
 }
 
-/// Leaves every VM where it is: what no balancing costs.
+/// Makes no moves: the cost of not balancing.
 public struct NothingRival: Rival {
     public let name = "nothing"
-    public let summary = "no moves at all"
+    public let summary = "no moves"
     public let usualInterval: Duration? = nil
     public init() {}
     public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] { [] }

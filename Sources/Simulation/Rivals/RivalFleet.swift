@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Hosts and VMs as a rival sees them, with the sums that all rivals need.
+/// Hosts and VMs as a baseline sees them, with the sums that all baselines need.
 ///
-/// Odd figures do no harm: what is not a number or is below zero counts as zero, a VM on a host that is not there stays
-/// where it is, and sums of bytes wrap.
+/// Invalid figures do no harm: NaN and negative values count as zero, a VM on an unknown host stays where it is, and
+/// sums of bytes wrap.
 public struct RivalFleet: Sendable {
     public struct Host: Sendable {
         public var name: HostName
         public var cores: Double
         public var memoryBytes: UInt64
-        /// What the host uses for itself, besides its VMs.
+        /// CPU that the host itself uses, in addition to its VMs.
         public var ownCores: Double
         public var ownMemoryBytes: UInt64
-        /// The share of its CPU in use in its latest samples, oldest first.
+        /// The share of CPU in use in its latest samples, oldest first.
         public var cpuHistory: [Double]
-        /// Its figures are fresh and no move is under way: it may be source and target.
+        /// Whether it may be source or target: its figures are fresh and no move is running.
         public var isUsable: Bool
 
         public init(
@@ -40,9 +40,9 @@ public struct RivalFleet: Sendable {
     public struct VM: Sendable {
         public var id: VMID
         public var name: String
-        /// Where it is, as an index into the hosts.
+        /// Its host, as an index into the hosts.
         public var host: Int
-        /// The CPU that it used by the newest sample.
+        /// CPU use in the newest sample, in cores.
         public var cores: Double
         public var memoryBytes: UInt64
         public var vcpus: Int
@@ -69,13 +69,13 @@ public struct RivalFleet: Sendable {
 
     public private(set) var hosts: [Host]
     public private(set) var vms: [VM]
-    /// CPU in use on each host, its own and that of its VMs.
+    /// CPU in use on each host, by itself and its VMs.
     public private(set) var usedCores: [Double]
-    /// Memory given away on each host, its own and that of its VMs.
+    /// Allocated memory on each host, for itself and its VMs.
     public private(set) var usedMemory: [UInt64]
     /// VCPUs of the VMs on each host.
     public private(set) var usedVCPUs: [Double]
-    /// The VMs on each host; those that came by ``move(_:to:)`` last.
+    /// The VMs on each host; those that arrived by ``move(_:to:)`` last.
     public private(set) var vmsOn: [[Int]]
 
     public init(hosts: [Host], vms: [VM]) {
@@ -110,7 +110,7 @@ public struct RivalFleet: Sendable {
         vmsOn[vm.host].append(index)
     }
 
-    /// Puts a VM on another host, whether or not that host takes it.
+    /// Moves a VM to another host, whether or not that host can take it.
     public mutating func move(_ index: Int, to target: Int) {
         guard vms.indices.contains(index), hosts.indices.contains(target) else { return }
         let vm = vms[index]
@@ -125,12 +125,12 @@ public struct RivalFleet: Sendable {
         arrive(index)
     }
 
-    /// The share of a host's CPU in use; of a host without CPU, none.
+    /// Returns the share of a host's CPU in use; zero for a host without CPU.
     public func cpuShare(of host: Int) -> Double {
         hosts[host].cores > 0 ? usedCores[host] / hosts[host].cores : 0
     }
 
-    /// The share of a host's memory given away; of a host without memory, none.
+    /// Returns the share of a host's memory that is allocated; zero for a host without memory.
     public func memoryShare(of host: Int) -> Double {
         hosts[host].memoryBytes > 0 ? Double(usedMemory[host]) / Double(hosts[host].memoryBytes) : 0
     }
@@ -140,17 +140,17 @@ public struct RivalFleet: Sendable {
         return usedMemory[host] < capacity ? capacity - usedMemory[host] : 0
     }
 
-    /// Whether a host can be asked to take a VM: usable, another than its own, and the VM's memory fits.
+    /// Returns whether a host can take a VM: it is usable, not the VM's own, and the memory fits.
     public func takes(_ vm: Int, _ host: Int) -> Bool {
         isActive(host) && vms[vm].host != host && vms[vm].memoryBytes <= freeMemory(of: host)
     }
 
-    /// Usable, and with CPU and memory to speak of.
+    /// Returns whether a host is usable and has CPU and memory.
     public func isActive(_ host: Int) -> Bool {
         hosts[host].isUsable && hosts[host].cores > 0 && hosts[host].memoryBytes > 0
     }
 
-    /// Whether a VM may be moved, and its host may be a source.
+    /// Returns whether a VM may be moved and its host may be a source.
     public func mayLeave(_ vm: Int) -> Bool {
         vms[vm].mayMove && hosts.indices.contains(vms[vm].host) && isActive(vms[vm].host)
     }
@@ -172,7 +172,7 @@ struct RivalPlan {
 
     func mayMove(_ vm: Int) -> Bool { !isMoved[vm] && fleet.mayLeave(vm) }
 
-    /// The VMs of a host that may still move.
+    /// Returns the VMs of a host that may still move.
     func movable(on host: Int) -> [Int] { fleet.vmsOn[host].filter(mayMove) }
 
     mutating func move(_ vm: Int, to target: Int) {

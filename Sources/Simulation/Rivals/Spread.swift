@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the rivals that lower a standard deviation have in common: shares in use, and their running sums.
+/// What the baselines that lower a standard deviation share: shares in use, and their running sums.
 ///
-/// Sum and sum of squares give every deviation, and a move changes them by four terms; a candidate costs the same
-/// however many hosts there are.
+/// Sum and sum of squares give every deviation, and a move changes them by four terms. The cost of a candidate does
+/// not depend on the number of hosts.
 struct Spread {
-    /// Per lane: CPU in use, memory given away, VCPUs per core, nothing.
+    /// Lanes: CPU in use, allocated memory, VCPUs per core, unused.
     typealias Lanes = SIMD4<Double>
 
     static let cpu = 0
@@ -20,7 +20,7 @@ struct Spread {
 
         func mean(of lane: Int) -> Double { count > 0 ? sum[lane] / count : 0 }
 
-        /// The standard deviation of the whole population, as all these projects take it.
+        /// Returns the standard deviation of the whole population, as all these projects compute it.
         func deviation(of lane: Int) -> Double {
             guard count > 0 else { return 0 }
             let mean = sum[lane] / count
@@ -31,7 +31,7 @@ struct Spread {
     struct Candidate {
         var vm: Int
         var target: Int
-        /// What the search was to lower.
+        /// The value that the search lowers.
         var value: Double
     }
 
@@ -40,12 +40,12 @@ struct Spread {
     private(set) var share: [Lanes]
     private let demand: [Lanes]
     private let inverse: [Lanes]
-    /// The active hosts, those of the same size side by side.
+    /// The active hosts, grouped by size.
     let hosts: [Int]
-    /// One where a lane matters for the choice of a target, else zero.
+    /// One if the lane matters for the choice of a target, otherwise zero.
     private let mask: Lanes
 
-    /// Looks at the lanes given; memory always matters, for it must fit.
+    /// Uses the given lanes; memory always matters, because it must fit.
     init(_ fleet: RivalFleet, lanes: [Int]) {
         plan = RivalPlan(fleet)
         demand = fleet.vms.map { Lanes($0.cores, Double($0.memoryBytes), Double($0.vcpus), 0) }
@@ -72,7 +72,7 @@ struct Spread {
         }
     }
 
-    /// The sums as they would be after a move.
+    /// Returns the sums after a move.
     func moments(moving vm: Int, to target: Int) -> Moments {
         let source = plan.fleet.vms[vm].host
         let leaves = demand[vm] * inverse[source]
@@ -91,10 +91,10 @@ struct Spread {
         plan.move(vm, to: target)
     }
 
-    /// The hosts worth trying as a target.
+    /// Returns the hosts worth trying as a target.
     ///
-    /// Of two hosts of the same size, the one with less in use in every lane is the better target for any VM; so a host
-    /// with two better ones is none (two, since one of them may be where the VM already is). No best move is missed.
+    /// Of two hosts of the same size, the one with less in use in every lane is the better target for any VM. A host
+    /// with two better ones is omitted (two, since the VM may already be on one of them). No best move is missed.
     func targets() -> [Int] {
         var found: [Int] = []
         var start = hosts.startIndex
@@ -128,7 +128,7 @@ struct Spread {
         return found.map(\.host)
     }
 
-    /// The move after which `value` is least and below `limit`, the first of several, among those accepted.
+    /// Returns the accepted move with the least `value` below `limit`; the first of equals.
     func best(
         of vms: some Sequence<Int>,
         below limit: Double,

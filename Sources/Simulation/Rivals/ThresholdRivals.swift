@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What the two threshold rules share: a host's load is its CPU or its memory, whichever is fuller.
+/// What the two threshold rules share: a host's load is its CPU or memory share, whichever is higher.
 private struct Load {
-    /// Above it a host is heavy.
+    /// A host above it is heavy.
     let upper: Double
 
     func load(_ host: Int, in fleet: RivalFleet) -> Double {
         max(fleet.cpuShare(of: host), fleet.memoryShare(of: host))
     }
 
-    /// The VMs of a host that may move, those first that use most of what the host is short of.
+    /// Returns the movable VMs of a host, the largest users of its scarcer resource first.
     func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
         let fleet = plan.fleet
         let byCPU = fleet.cpuShare(of: host) >= fleet.memoryShare(of: host)
@@ -20,7 +20,7 @@ private struct Load {
         return ranked.filter { $0.key > 0 }.sorted { ($1.key, $0.vm) < ($0.key, $1.vm) }.map(\.vm)
     }
 
-    /// Whether a host can take a VM without becoming heavy itself.
+    /// Returns whether a host can take a VM without becoming heavy.
     func isLightEnough(_ target: Int, for vm: Int, in fleet: RivalFleet) -> Bool {
         guard fleet.takes(vm, target) else { return false }
         let cpu = fleet.cpuShare(of: target) + fleet.vms[vm].cores / fleet.hosts[target].cores
@@ -34,7 +34,7 @@ private struct Load {
     }
 }
 
-/// Tamrakar's rule: whoever is above the upper threshold gives to the lightest host below the lower one.
+/// Tamrakar's rule: a host above the upper threshold gives to the lightest host below the lower one.
 ///
 /// From *Security in Live Migration of Virtual Machine with Automated Load Balancing*, IJERT 3(12), 2014: agents log
 /// loads, a server orders moves from heavy to light hosts. One VM per heavy host and decision. The paper leaves open
@@ -42,7 +42,7 @@ private struct Load {
 /// target heavy. The two thresholds are set as this project sets its own.
 public struct ThresholdRival: Rival {
     public let name = "threshold"
-    public let summary = "heavy hosts give one VM each to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
+    public let summary = "each heavy host gives one VM to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
     public let usualInterval: Duration? = nil
     private let upper: Double
     private let lower: Double
@@ -72,7 +72,7 @@ public struct ThresholdRival: Rival {
     }
 }
 
-/// Receiver-initiated sharing: a host with room takes a VM from the most loaded one.
+/// Receiver-initiated sharing: a light host takes a VM from the most loaded one.
 ///
 /// From Eager, Lazowska and Zahorjan, *A Comparison of Receiver-Initiated and Sender-Initiated Adaptive Load Sharing*,
 /// Performance Evaluation 6, 1986. There a receiver probes a few hosts at random and waits for work to end; here loads

@@ -76,7 +76,7 @@ public struct XenOrchestraRival: Rival {
         )
     }
 
-    /// The average CPU of a pool, every core counting the same.
+    /// Returns the average CPU of a pool; every core has the same weight.
     private func meanCPU(_ averages: [Averages], of hosts: [Int], in fleet: RivalFleet) -> Double {
         var used = 0.0
         var cores = 0.0
@@ -95,7 +95,7 @@ public struct XenOrchestraRival: Rival {
         abs(one - other) <= min(one, other) * share
     }
 
-    /// Whether one host is the better target: fewer limits reached, then less CPU, then more free memory.
+    /// Returns whether one host is the better target: fewer limits reached, then less CPU, then more free memory.
     private func isBetter(_ one: Averages, than other: Averages, _ limits: Thresholds) -> Bool {
         let state = (cpu: one.cpu >= limits.highCPU, memory: one.freeMemory <= limits.highFreeMemory)
         let theirs = (cpu: other.cpu >= limits.highCPU, memory: other.freeMemory <= limits.highFreeMemory)
@@ -108,10 +108,10 @@ public struct XenOrchestraRival: Rival {
         return !state.cpu
     }
 
-    /// The VMs of a host from the largest.
+    /// Returns the VMs of a host, largest first.
     ///
-    /// Their order is no order in the strict sense (alike is not transitive), so each is inserted in front of the last
-    /// one before it that it does not beat.
+    /// Their order is not strict ("alike" is not transitive), so each is inserted before the last one in front of it
+    /// that it does not beat.
     private func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
         let vms = plan.fleet.vms
         var sorted: [Int] = []
@@ -139,7 +139,7 @@ public struct XenOrchestraRival: Rival {
     ) -> [RivalMove] {
         var plan = RivalPlan(fleet)
         var averages = averages
-        // The worst host first. A sort needs a strict order, so the hosts whose CPU is alike go by their index.
+        // The worst host first. A sort needs a strict order, so hosts of similar CPU are ordered by their index.
         let worstFirst = exceeded.sorted { left, right in
             let (one, other) = (averages[left], averages[right])
             let reached = (limitsReached(one, limits), limitsReached(other, limits))
@@ -176,7 +176,7 @@ public struct XenOrchestraRival: Rival {
     }
 
     private func limitsReached(_ one: Averages, _ limits: Thresholds) -> Int {
-        // Of one limit, CPU is the worse.
+        // For the same limit, CPU is worse.
         (one.cpu >= limits.highCPU ? 2 : 0) + (one.freeMemory <= limits.highFreeMemory ? 1 : 0)
     }
 }

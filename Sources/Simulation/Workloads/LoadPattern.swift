@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Loads made up by a seed; the VMs of each want 25 to 45 % of their VCPUs on average while they live.
+/// Synthetic loads from a seed; the VMs of each use 25 to 45 % of their VCPUs on average while they exist.
 public enum LoadPattern: String, CaseIterable, Sendable {
     /// Each VM follows a day, most of them the same one, with noise.
     case diurnal
     /// Each VM is either nearly idle or nearly busy, for half an hour to hours.
     case bursty
-    /// Once, a third of the VMs is called upon all at once; it takes hours to fade.
+    /// At one moment, a third of the VMs is busy at once; this fades over hours.
     case flashCrowd = "flash-crowd"
-    /// Most are calm; a few use all they can get for hours.
+    /// Most VMs are calm; a few use all they can get for hours.
     case noisyNeighbour = "noisy-neighbour"
     /// VMs come and go.
     case churn
@@ -18,7 +18,7 @@ public enum LoadPattern: String, CaseIterable, Sendable {
 }
 
 extension Workload {
-    /// A load that was made up: `steps` values for each VM, of five minutes each.
+    /// Returns a synthetic load: `steps` values for each VM, of five minutes each.
     public static func generated(_ pattern: LoadPattern, vms count: Int, steps: Int, seed: UInt64) -> Workload {
         var random = SplitMix64(seed: seed ^ 0x10ad)
         let simple = LoadPattern.allCases.filter { $0 != .mixed }
@@ -38,7 +38,7 @@ extension Workload {
 }
 
 extension VMLoad {
-    /// Half of the VMs are there from the beginning; a life lasts a third of the run on average.
+    /// Half of the VMs exist from the start; each exists for a third of the run on average.
     fileprivate mutating func live(steps: Int, random: inout SplitMix64) {
         guard steps > 2 else { return }
         if random.below(2) == 0 { existsFrom = 1 + random.below(steps - 1) }
@@ -92,7 +92,7 @@ extension LoadPattern {
         }
     }
 
-    /// A day's course from 0 to 1, lowest at its beginning: two parabolas, which are within 0.06 of a sine.
+    /// A day's course from 0 to 1, lowest at the start: two parabolas, which differ from a sine by less than 0.06.
     private static func wave(_ time: Double) -> Double {
         let x = 4 * time - 1
         return x < 1 ? 0.5 + 0.5 * x * (2 - abs(x)) : 0.5 - 0.5 * (x - 2) * (2 - abs(x - 2))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A trace that cannot be read: where, and what stands there.
+/// A trace that cannot be read, with the location.
 public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
     public var file: String
-    /// From 1; `nil`: the file as a whole.
+    /// From 1; `nil` for the file as a whole.
     public var line: Int?
     public var reason: String
     public init(file: String, line: Int? = nil, reason: String) {
@@ -15,19 +15,19 @@ public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String { "\(file)\(line.map { ", line \($0)" } ?? ""): \(reason)" }
 }
 
-/// One VM's load as a file tells it.
+/// One VM's load from a file.
 public struct Trace: Sendable, Equatable {
     public var name: String
-    /// Share of its VCPUs, 0 to 1, every five minutes.
+    /// Demand as a share of its VCPUs, 0 to 1, every five minutes.
     public var demand: [Float]
-    /// What the trace knows of the VM's size.
+    /// The VM's size, if the trace contains it.
     public var vcpus: Int?
     public var memoryBytes: UInt64?
 
-    /// The time between two values in both formats.
+    /// The interval of the values in both formats.
     public static let step: Duration = .seconds(300)
 
-    /// Reads a file in one of the two formats, told apart by its first line.
+    /// Reads a file in one of the two formats, which differ in the first line.
     ///
     /// - PlanetLab (CoMon): one CPU percentage a line.
     /// - Bitbrains GWA-T-12: a header that names its columns, then a line of values separated by semicolons.
@@ -54,7 +54,7 @@ public struct Trace: Sendable, Equatable {
             let word = trimmed(line)
             guard !word.isEmpty else { continue }
             guard let percent = Double(word), percent >= 0, percent <= 100 else {
-                let reason = "a CPU percentage from 0 to 100 is wanted, not '\(word.prefix(40))'"
+                let reason = "a CPU percentage must be 0 to 100, not '\(word.prefix(40))'"
                 throw TraceError(file: name, line: number + 1, reason: reason)
             }
             demand.append(Float(percent / 100))
@@ -81,7 +81,7 @@ public struct Trace: Sendable, Equatable {
                 }
                 guard index < fields.count, let value = Double(fields[index]), value >= 0, value < 1e15 else {
                     let word = index < fields.count ? String(fields[index].prefix(40)) : ""
-                    let reason = "a number is wanted for '\(column)', not '\(word)'"
+                    let reason = "the value of '\(column)' must be a number, not '\(word)'"
                     throw TraceError(file: name, line: number + 1, reason: reason)
                 }
                 return value
@@ -93,7 +93,7 @@ public struct Trace: Sendable, Equatable {
             let share = provisioned > 0 ? min(1, used / provisioned) : 0
             rows.append((try value("timestamp [ms]"), share))
         }
-        guard !rows.isEmpty else { throw TraceError(file: name, reason: "there is no value below the header") }
+        guard !rows.isEmpty else { throw TraceError(file: name, reason: "the file has no values after the header") }
         return Trace(
             name: name,
             demand: evenly(rows),
@@ -102,9 +102,9 @@ public struct Trace: Sendable, Equatable {
         )
     }
 
-    /// One value for every five minutes: gaps hold the last value, of several in one step the last counts.
+    /// Returns one value for every five minutes: gaps keep the last value; of several in one step, the last counts.
     ///
-    /// The header says milliseconds; the published files count seconds.
+    /// The header specifies milliseconds; the published files contain seconds.
     private static func evenly(_ rows: [(time: Double, share: Double)]) -> [Float] {
         let sorted = rows.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
             .map(\.element)
@@ -114,7 +114,7 @@ public struct Trace: Sendable, Equatable {
         var demand: [Float] = []
         for row in sorted {
             let since = (row.time - first) / (isInMilliseconds ? 1000 : 1)
-            // A year at most: a wild timestamp is not to fill the memory.
+            // At most a year: a wrong timestamp must not exhaust the memory.
             let index = Int(min((since / seconds).rounded(), 105_120))
             while demand.count < index { demand.append(demand.last ?? Float(row.share)) }
             if index < demand.count {
@@ -135,7 +135,7 @@ public struct Trace: Sendable, Equatable {
 }
 
 extension Workload {
-    /// The load of traces, in the order of their names; what they do not know of their VMs is drawn by the seed.
+    /// Creates the load of traces, in the order of their names; the seed determines missing properties of the VMs.
     public init(_ traces: [Trace], seed: UInt64) {
         var random = SplitMix64(seed: seed ^ 0x7ace)
         let sorted = traces.sorted { $0.name < $1.name }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// What every VM of a simulated fleet asks for over time.
+/// The demand of every VM of a simulated fleet over time.
 public struct Workload: Sendable, Equatable {
-    /// The time for which each value of a VM's demand holds.
+    /// How long each value of a VM's demand lasts.
     public var step: Duration
     public var vms: [VMLoad]
     public init(step: Duration, vms: [VMLoad]) {
@@ -11,7 +11,7 @@ public struct Workload: Sendable, Equatable {
         self.vms = vms
     }
 
-    /// What all VMs together want on average over the steps, in cores.
+    /// Returns the mean demand of all VMs over the steps, in cores.
     public func meanCores(over steps: Int) -> Double {
         guard steps > 0 else { return 0 }
         var sum = 0.0
@@ -19,9 +19,9 @@ public struct Workload: Sendable, Equatable {
         return sum / Double(steps)
     }
 
-    /// The same load for another number of VMs.
+    /// Returns the same load for another number of VMs.
     ///
-    /// Fewer: drawn by the seed. More: each trace is used again, from another time of its day on.
+    /// Fewer: drawn by the seed. More: each trace is used again, starting at another time of day.
     public func scaled(to count: Int, seed: UInt64) -> Workload {
         guard !vms.isEmpty else { return self }
         var random = SplitMix64(seed: seed)
@@ -38,18 +38,18 @@ public struct Workload: Sendable, Equatable {
     }
 }
 
-/// What one VM asks for.
+/// The demand of one VM.
 public struct VMLoad: Sendable, Equatable {
     public var name: String
     public var vcpus: Int
     public var memoryBytes: UInt64
-    /// How fast its guest dirties memory when all its VCPUs are busy; less in proportion when they are not.
+    /// How fast its guest dirties memory when all VCPUs are busy; otherwise proportionally less.
     public var dirtyBytesPerSecond: Double
-    /// Memory that the guest dirties again and again: no iteration of a migration sends more, but for the first.
+    /// Memory that the guest dirties repeatedly: the limit of what each iteration after the first sends.
     public var workingSetBytes: UInt64
-    /// Share of its VCPUs that it wants in each step, 0 to 1; after its last step it begins again.
+    /// Demand in each step, as a share of its VCPUs, 0 to 1; repeats after the last step.
     public var demand: [Float]
-    /// It is born at this step, and is gone from the other on.
+    /// The steps at which it is created and removed.
     public var existsFrom: Int
     public var existsUntil: Int?
 
@@ -90,7 +90,7 @@ public struct VMLoad: Sendable, Equatable {
         )
     }
 
-    /// Cores that it wants in a step; 0 outside its life.
+    /// Returns its demand in a step, in cores; 0 while it does not exist.
     public func cores(atStep step: Int) -> Double {
         guard step >= existsFrom, existsUntil.map({ step < $0 }) ?? true, !demand.isEmpty else { return 0 }
         return Double(demand[step % demand.count]) * Double(vcpus)
@@ -98,6 +98,6 @@ public struct VMLoad: Sendable, Equatable {
 }
 
 extension SplitMix64 {
-    /// A number from 0 to below 1.
+    /// Returns a random number from 0 to below 1.
     var unit: Double { mutating get { Double(next() >> 11) / Double(1 << 53) } }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is to happen, in the order of time; of two at the same time, the one that was put in first.
+/// Pending events in the order of time; events at the same time in the order of insertion.
 struct EventQueue<Event> {
     private struct Entry {
         var at: Int64

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// A migration as the two libvirts carry it out: pre-copy, peer to peer.
+/// A migration carried out by two libvirts: pre-copy, peer to peer.
 struct Migration {
     let number: Int
     let order: MigrationOrder
@@ -9,24 +9,24 @@ struct Migration {
     let source: Int
     let target: Int
     let startedAt: Int64
-    /// The life of the agent that waits for it, and of the two libvirts that carry it out.
+    /// The incarnation of the agent that waits for it, and of the two libvirts that carry it out.
     let agentLife: Int
     let sourceLibvirt: Int
     let targetLibvirt: Int
     var phase = MigrationPhase.prepare
-    /// Counts the events of it; one that is not the last is void.
+    /// Counts its events; all but the latest are void.
     var turn = 0
     var iteration = 0
     var sentBytes = 0.0
-    /// What this iteration sends, and since when.
+    /// The size of this iteration, and its start.
     var iterationBytes = 0.0
     var iterationBeganAt: Int64
-    /// What of it was left at a time, and how fast it is sent since.
+    /// The remaining bytes at a time, and the rate since then.
     var remainingBytes = 0.0
     var remainedAt: Int64
     var bytesPerSecond = 1.0
     var isTransferring = false
-    /// By how much the guest is slowed down so that it dirties less, 0 to 1.
+    /// How much the guest is throttled so that it dirties less, 0 to 1.
     var throttle = 0.0
     var isCancelled = false
     var stoppedAt: Int64?
@@ -36,6 +36,6 @@ struct Migration {
     var hangsUntil: Int64?
     /// The answer to the last step is lost; whether libvirt then resumes the source's copy.
     var losesAnswer: Bool?
-    /// Whether memory goes another way than the protected path.
+    /// Whether memory bypasses the protected path.
     var leaks = false
 }

@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// One host's entry for a VM, as its libvirt has it.
+/// A host's entry for a VM in its libvirt.
 struct VMCopy {
     var vm: Int
     var state: DomainPresence
-    /// Brought by a migration that has not ended: it vanishes with it.
+    /// Created by a running migration; it is removed if the migration fails.
     var isIncoming = false
-    /// It was active when its host went down: the boot starts it again.
+    /// It was active when its host crashed: it starts at the next boot.
     var startsAtBoot = false
-    /// The share of its time for which a migration keeps the guest from executing, so that it dirties less.
+    /// The share of time in which a migration stops the guest, so that it dirties less memory.
     var throttle = 0.0
-    /// CPU time that it got here, in core seconds.
+    /// CPU time that it used here, in core seconds.
     var cpuSeconds = 0.0
-    /// CPU time that it wanted here and did not get, in core seconds.
+    /// CPU time that it requested here and did not get, in core seconds.
     var waitedSeconds = 0.0
 
     /// Whether the guest executes.
     var executes: Bool { state == .running || state == .migratingOut }
-    /// What the guest can ask the host's CPUs for, of what it wants.
+    /// Returns the guest's current demand on the host's CPUs.
     func asks(_ cores: [Double]) -> Double { executes ? cores[vm] * (1 - throttle) : 0 }
     var takesMemory: Bool { state != .inactive && state != .absent }
 }
 
-/// A host with its VMs, and how its CPU is shared among them.
+/// A host with its VMs, which share its CPU.
 struct SimulatedHost {
     let spec: SimulationSettings.Host
-    /// In the order of the VMs' numbers.
+    /// Sorted by the VMs' numbers.
     private(set) var copies: [VMCopy] = []
     var isUp = true
     var libvirtIsUp = true
-    /// Counts up with each start of libvirtd.
+    /// Incremented by each start of libvirtd.
     var libvirtLife = 0
-    /// Migrations that send memory from or to it now.
+    /// Migrations that currently send memory from or to it.
     var transfers = 0
     var isLying = false
-    /// When the gate that was opened for an order closes by itself.
+    /// When the gate opened for an order closes by itself.
     var gates: [OrderID: Int64] = [:]
 
     private(set) var updatedAt: Int64
-    /// Core seconds used, and seconds in which something waited for a CPU.
+    /// Core seconds used, and seconds in which a task waited for a CPU.
     private(set) var busySeconds = 0.0
     private(set) var waitedSeconds = 0.0
     var lastSample: SampleBase?
@@ -52,7 +52,7 @@ struct SimulatedHost {
         var vms: [(vm: Int, cpuSeconds: Double, waitedSeconds: Double)]
     }
 
-    /// What a stretch of time brought.
+    /// The results of a period of time.
     struct Stretch {
         var wanted = 0.0
         var unserved = 0.0
@@ -80,7 +80,7 @@ struct SimulatedHost {
 
     mutating func remove(_ vm: Int) { copies.removeAll { $0.vm == vm } }
 
-    /// Slows a guest down, until its copy changes.
+    /// Throttles a guest until its copy changes.
     mutating func throttle(_ vm: Int, by share: Double) {
         if let index = index(of: vm) { copies[index].throttle = share }
     }
@@ -91,13 +91,13 @@ struct SimulatedHost {
 
     // MARK: CPU
 
-    /// What everything here wants, in cores.
+    /// Returns the total demand on this host, in cores.
     func demand(_ cores: [Double], overhead: Double) -> Double {
         guard isUp else { return 0 }
         return copies.reduce(Double(transfers) * overhead) { $0 + ($1.executes ? cores[$1.vm] : 0) }
     }
 
-    /// Lets time pass: each gets its share of what there is, in proportion to what it wants.
+    /// Advances time: each VM gets a share of the CPU in proportion to its demand.
     mutating func advance(to now: Int64, cores: [Double], overhead: Double) -> Stretch {
         var stretch = Stretch()
         let seconds = Double(now - updatedAt) / 1000
@@ -120,6 +120,6 @@ struct SimulatedHost {
         return stretch
     }
 
-    /// Pressure counts a time in which one of many tasks waits in full, so it rises faster than what is not served.
+    /// Pressure counts time in which one of many tasks waits in full, so it rises faster than the unserved share.
     private static let waitingPerUnserved = 5.0
 }

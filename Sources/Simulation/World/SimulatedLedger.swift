@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What is written down, by whom and when; reading it takes time, and may go wrong in every way that a log on shared
+/// The records with writer and time; reading them takes time and can fail in every way that a log on shared
 /// storage can.
 struct SimulatedLedger {
     enum Entry {
@@ -40,15 +40,15 @@ struct SimulatedLedger {
         if samples[host].count > 2 * samplesKept { samples[host].removeFirst(samplesKept) }
     }
 
-    /// Lets go of what is older.
+    /// Drops older records.
     mutating func rotate(keepingSince oldest: Int64) {
         guard let first = records.first, first.at < oldest else { return }
         records.removeAll { $0.at < oldest }
     }
 
-    /// Whether a reader believes a record: an order only of a controller, a report and a sample only of its own host.
+    /// Returns whether a reader accepts a record: orders only from a controller, reports and samples from their host.
     ///
-    /// In production this is the ledger's, which checks signatures.
+    /// In production the ledger does this by checking signatures.
     mutating func admits(_ record: Record, hosts: [HostName]) -> Bool {
         let isRight =
             switch (record.entry, record.writer) {

@@ -31,7 +31,7 @@ extension World {
         }
     }
 
-    /// Gives an event to an agent's core and carries out what it asks for.
+    /// Passes an event to an agent's core and carries out the effects it returns.
     func feed(_ host: Int, _ event: AgentCore.Event.Kind) {
         let instant = clock(.agent(host))
         // In place: a copy of the core would be a copy of its orders.
@@ -46,7 +46,7 @@ extension World {
         answer(host, after: milliseconds) { _ in event }
     }
 
-    /// With an event that says how things stand when it is delivered.
+    /// Answers with an event that reflects the state at its delivery.
     func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event.Kind) {
         queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
     }
@@ -78,12 +78,12 @@ extension World {
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
         case .announce(let announcement):
-            note("\(hostNames[host]) says: \(announcement.text)")
+            note("agent of \(hostNames[host]): \(announcement.text)")
             for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
         }
     }
 
-    // MARK: what the hypervisor is asked
+    // MARK: requests to the hypervisor
 
     func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
         queue.put(
@@ -131,14 +131,14 @@ extension World {
         }
         guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
         guard needs.architecture == hosts[host].spec.compatibility else {
-            return failure(.cpu, "\(needs.architecture) is wanted, this is \(hosts[host].spec.compatibility)")
+            return failure(.cpu, "the VM needs \(needs.architecture), this host is \(hosts[host].spec.compatibility)")
         }
         let used = hosts[host].memoryInUse(memory) + promisedBytes
         guard used <= hosts[host].spec.memoryBytes, hosts[host].spec.memoryBytes - used >= needs.memoryBytes else {
-            return failure(.memory, "\(needs.memoryBytes) bytes are wanted, \(used) are used or promised")
+            return failure(.memory, "the VM needs \(needs.memoryBytes) bytes, \(used) are used or reserved")
         }
         if let vm = vmNumbers[needs.id], hosts[host].copy(of: vm) != nil {
-            return failure(.uuid, "a VM with this uuid is here")
+            return failure(.uuid, "a VM with this UUID already exists here")
         }
         return []
     }
@@ -193,8 +193,8 @@ extension World {
             case (.pause, .running):
                 set(vm, on: host, .paused)
                 result = .done
-            case (.pause, _): result = .notSo("it is changing hosts")
-            case (_, let state): result = .refused("it is \(state.map { "\($0)" } ?? "not here")")
+            case (.pause, _): result = .notSo("the VM is migrating")
+            case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
             }
         }
         note("\(hostNames[host]): \(remedy) \(order.vmName): \(result)")

@@ -16,7 +16,7 @@ extension World {
             case .announce(let news):
                 if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
             case .submit(let order):
-                // One after the other, so that it can die in between.
+                // One after the other, so that it can crash in between.
                 delay += 10
                 queue.put(.submit(life: controllerLife, order), at: now + delay)
             }
@@ -50,13 +50,13 @@ extension World {
         feedController { _ in .submitted(order.id, submission) }
     }
 
-    // MARK: who decides
+    // MARK: policy
 
     private func steady(_ policy: Policy) -> SteadyPlanner {
         settings.improvement.map { SteadyPlanner(policy: policy, improvement: $0) } ?? SteadyPlanner(policy: policy)
     }
 
-    /// Evenkeel's planner, a rival's, or one with a flaw.
+    /// Evenkeel's planner, a baseline's, or a flawed one.
     var planning: ControllerCore.Planning {
         let policy = settings.policy
         if let rival = settings.rival { return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan }
@@ -81,10 +81,10 @@ extension World {
     }
 }
 
-/// Moves some VM to the host that has the fewest, whether that helps or not.
+/// Moves a VM to the host with the fewest VMs, whether that helps or not.
 private struct ToAndFro: Rival {
     let name = "to-and-fro"
-    let summary = "moves VMs for ever"
+    let summary = "moves VMs forever"
     let usualInterval: Duration? = nil
     func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
         let movable = fleet.vms.indices.filter { fleet.vms[$0].mayMove && fleet.hosts[fleet.vms[$0].host].isUsable }

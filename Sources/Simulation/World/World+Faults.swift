@@ -2,13 +2,13 @@
 internal import Coordination
 import Fleet
 
-/// What goes wrong, and how it is put right.
+/// Faults, and their repair.
 extension World {
     func canTalk(_ one: Fault.Party, _ other: Fault.Party) -> Bool {
         !cuts.contains { ($0.0 == one && $0.1 == other) || ($0.0 == other && $0.1 == one) }
     }
 
-    /// Whether a fault keeps a process from being started.
+    /// Returns whether a fault prevents the start of a process.
     func isDown(_ node: Node) -> Bool {
         activeFaults.values.contains { fault in
             switch (node, fault) {
@@ -90,7 +90,7 @@ extension World {
         held[.controller] = nil
     }
 
-    /// Guests run on; what the daemon had under way is over.
+    /// Stops libvirtd: guests continue, its running operations end.
     private func stopLibvirt(_ host: Int) {
         guard hosts[host].libvirtIsUp else { return }
         hosts[host].libvirtIsUp = false
@@ -100,24 +100,24 @@ extension World {
             if migration.source == host {
                 loseSource(of: number)
             } else if migration.target == host, migration.phase == .prepare || migration.phase == .memory {
-                abort(number, "the target's libvirt is gone")
+                abort(number, "libvirt on the target is down")
             }
         }
     }
 
-    /// The source's daemon is gone: its agent's call fails, and nobody tells the target to take over.
+    /// The source's libvirtd has stopped: its agent's call fails, and the target is not asked to take over.
     private func loseSource(of number: Int) {
         guard let migration = migrations[number] else { return }
         if migration.phase == .confirm {
             migrations[number] = nil
-            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost")), .unknown)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "lost the connection to libvirt")), .unknown)
             end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
         } else {
-            abort(number, "the source's libvirt is gone")
+            abort(number, "libvirt on the source is down")
         }
     }
 
-    /// A daemon that starts finds its VMs: outgoing migrations are cancelled, copies that never ran are ended.
+    /// Starts libvirtd, which finds its VMs: outgoing migrations are cancelled, copies that never ran are removed.
     private func startLibvirt(_ host: Int) {
         guard hosts[host].isUp, !hosts[host].libvirtIsUp, !isLibvirtDown(host) else { return }
         hosts[host].libvirtIsUp = true
@@ -138,10 +138,10 @@ extension World {
         guard hosts[host].isUp else { return }
         stopAgent(host)
         stopLibvirt(host)
-        // One that has handed over is confirmed by its source: the VM is the target's, and comes back with it.
+        // The source confirms a migration that has handed over: the VM belongs to the target and returns with it.
         for number in migrations.keys.sorted()
         where migrations[number]?.target == host && migrations[number]?.phase != .confirm {
-            abort(number, "the target is gone")
+            abort(number, "the target is down")
         }
         for copy in hosts[host].copies {
             if copy.isIncoming {
@@ -168,7 +168,7 @@ extension World {
         hosts[host].isUp = true
         note("\(hostNames[host]) is up again")
         startLibvirt(host)
-        // What libvirt starts at boot it starts without asking anybody.
+        // libvirt's autostart asks no other host.
         for copy in hosts[host].copies where copy.startsAtBoot {
             if (invariants.runners[copy.vm] ?? 0) > 0 { invariants.excuse(copy.vm) }
             set(copy.vm, on: host, .running)
@@ -178,7 +178,7 @@ extension World {
 
     // MARK: forgery
 
-    /// Orders and reports of somebody without the key of a controller, or with the key of a host they are not about.
+    /// Writes orders and reports without a controller's key, or with the key of an unrelated host.
     func forge(_ number: Int) {
         guard case .forgery(let host)? = activeFaults[number] else { return }
         queue.put(.forgery(number), at: now + 5000)
@@ -198,7 +198,7 @@ extension World {
             issuer: .controller,
             reason: "forged"
         )
-        // A host that leaked would like to be cleared.
+        // A host that leaked would benefit from a clearance.
         if let closure = invariants.anyClosure {
             let clear = OrderRecord.clear(
                 path: closure.path,
@@ -209,11 +209,11 @@ extension World {
             )
             publishForged(.order(clear), by: .agent(host), isGenuine: true)
         }
-        // One with no right key, one with a host's.
+        // One without a valid key, one with a host's key.
         publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
         publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
         guard let genuine = invariants.lastOrder else { return }
-        // A copy of a signed order is as genuine as the order: that it is carried out once is for the agents to see to.
+        // A copy of a signed order is as genuine as the order: the agents ensure that it is carried out only once.
         publishForged(.order(.migrate(order: genuine)), by: .controller, isGenuine: true)
         let done = OrderStep.done(
             outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
@@ -236,35 +236,35 @@ extension World {
         publish(SimulatedLedger.Record(at: now, writer: node, entry: entry, isGenuine: isGenuine))
     }
 
-    // MARK: people
+    // MARK: operators
 
-    /// Somebody is called to look after a VM.
+    /// Alerts an operator to check a VM.
     func call(_ vm: Int) {
         guard callsOut.insert(vm).inserted else { return }
-        note("a person is called to \(name(vm))")
+        note("\(name(vm)): operator alerted")
         queue.put(.person(vm: vm), at: now + 60_000)
     }
 
-    /// Somebody has looked into a leak and clears it; with the ledger out it is tried again.
+    /// An operator has investigated a leak and clears it; retried while the ledger is unavailable.
     func clear(_ closure: ClosedChannels.Closure) {
         guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull) else {
             queue.put(.clear(closure), at: now + 5000)
             return
         }
-        note("a person clears \(closure.channel.rawValue) between \(HostPair(closure.path)): \(closure.order) leaked")
+        note("operator clears \(closure.channel.rawValue) between \(HostPair(closure.path)): \(closure.order) leaked")
         let record = OrderRecord.clear(
             path: closure.path,
             channel: closure.channel,
             orders: [closure.order],
             at: clock(.operator),
-            reason: "looked into"
+            reason: "investigated"
         )
         publish(SimulatedLedger.Record(at: now, writer: .operator, entry: .order(record)))
         invariants.cleared(closure)
     }
 
-    /// Makes the VM run once, as the messages say: what runs stays, of two the one that is not paused, and where none
-    /// runs, one is started.
+    /// Makes the VM run once, as the messages instruct: a running copy stays; of two, the one that is
+    /// not paused; if none runs, one is started.
     func bringPerson(to vm: Int) {
         let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
@@ -275,7 +275,7 @@ extension World {
         let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
         let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
         guard let chosen = running.first ?? places.first else { return }
-        note("a person has \(name(vm)) run on \(hostNames[chosen])")
+        note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
         removeImages(of: vm)
@@ -283,7 +283,7 @@ extension World {
 
     // MARK: watching
 
-    /// Counts how long VMs have been in a state that they should leave, as long as nothing keeps the fleet from it.
+    /// Counts how long VMs have been in a state that they should leave while no fault prevents it.
     func watch() {
         let isHealthy =
             activeFaults.isEmpty && hosts.allSatisfy { $0.isUp && $0.libvirtIsUp }

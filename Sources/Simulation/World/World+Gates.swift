@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The gates on hosts' migration ports: without its own, no migration gets in.
+/// The gates of hosts' migration ports: a migration needs its own open gate.
 extension World {
-    /// Opens it for the order's time, after which it closes by itself as an nftables element with a timeout does.
+    /// Opens it for the order's time; it then closes by itself, like an nftables element with a timeout.
     func openGate(for order: MigrationOrder, on host: Int) {
         let lifetime = order.latestBeginning - order.issuedAt
         hosts[host].gates[order.id] = now + lifetime.wholeMilliseconds + Self.gateTimeout
@@ -15,7 +15,7 @@ extension World {
 
     private static let gateTimeout: Int64 = 300_000
 
-    /// Looks for gates whose time is over, as often as the host is sampled.
+    /// Checks for gates past their time, at each sample of the host.
     func watchGates(of host: Int) {
         guard !hosts[host].gates.isEmpty else { return }
         hosts[host].gates = hosts[host].gates.filter { $0.value > now }
@@ -31,7 +31,7 @@ extension World {
         }
     }
 
-    /// Whether another order from the same source has not ended: channels share gates, so theirs may be one.
+    /// Returns whether another order from the same source has not ended: channels share gates.
     private func isShared(_ order: OrderID, on host: Int) -> Bool {
         guard let order = invariants.asked[order] else { return false }
         return hosts[host].gates.keys.contains { id in

@@ -2,13 +2,13 @@
 internal import Coordination
 import Fleet
 
-/// Writing the ledger, and reading it with everything that can go wrong.
+/// Writes the ledger, and reads it with all possible faults.
 extension World {
     func party(_ node: Node) -> Fault.Party {
         switch node {
         case .controller: .controller
         case .agent(let host): .host(host)
-        // At the machine of the controller.
+        // The controller's machine.
         case .operator: .controller
         }
     }
@@ -17,12 +17,12 @@ extension World {
         !activeFaults.values.contains(.ledgerOut) && canTalk(party(node), .ledger)
     }
 
-    /// Whether a record could be written, and whether its writer is told so.
+    /// Returns whether a record was written, and whether its writer learns it.
     func write(_ entry: SimulatedLedger.Entry, by node: Node) -> AgentCore.Appended {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
         let record = SimulatedLedger.Record(at: now, writer: node, entry: entry)
         if isLost(entry) {
-            note("a record is lost")
+            note("ledger: a record is lost")
             return .written
         }
         publish(record)
@@ -30,7 +30,7 @@ extension World {
         return .written
     }
 
-    /// Puts a record into the ledger, on its way to everyone whom it concerns.
+    /// Adds a record to the ledger and sends it to its readers.
     func publish(_ record: SimulatedLedger.Record) {
         ledger.append(record)
         if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
@@ -69,9 +69,9 @@ extension World {
 
     private var orders: [OrderID: MigrationOrder] { invariants.asked }
 
-    /// The agents who read of an order.
+    /// Returns the agents that read an order.
     ///
-    /// In a large fleet only those of its source and target: the others' cores would forget it at once.
+    /// In a large fleet only those of its source and target: the cores of the others would drop it at once.
     private func concerned(_ order: MigrationOrder) -> [Node] {
         guard hosts.count > 16 else { return hosts.indices.map { .agent($0) } }
         return [order.source, order.target].compactMap { hostNumbers[$0] }.map { .agent($0) }
@@ -102,7 +102,7 @@ extension World {
     }
 
     func deliver(_ record: SimulatedLedger.Record, to node: Node, life expected: Int) {
-        // Who has started since has read it then.
+        // A node started since then has read it already.
         guard life(node) == expected else { return }
         guard reachesLedger(node), held[node] == nil else {
             held[node, default: []].append(record)
@@ -111,7 +111,7 @@ extension World {
         read(record, by: node)
     }
 
-    /// What was held back reaches those who can read again.
+    /// Delivers held records to the nodes that can read again.
     func release() {
         for node in held.keys.sorted(by: { order($0) < order($1) }) where reachesLedger(node) {
             if waiting.contains(node) {
@@ -133,7 +133,7 @@ extension World {
         }
     }
 
-    /// Reads everything from the beginning, as who has just started does.
+    /// Reads the whole ledger, as a node does after its start.
     func readAgain(_ node: Node) {
         held[node] = nil
         lastDelivery[node] = nil

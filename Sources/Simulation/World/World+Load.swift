@@ -2,14 +2,14 @@
 internal import Coordination
 import Fleet
 
-/// What VMs want over time, what they get, and what the agents tell of it.
+/// The demand of VMs over time, the CPU they get, and the agents' samples.
 extension World {
-    /// A step of the workload: from now on each VM wants something else; some come, some go.
+    /// Advances the workload by a step: each VM's demand changes, some are created, some removed.
     func takeStep(_ step: Int) {
         let length = settings.workload.step.wholeMilliseconds
         for host in hosts.indices { advance(host) }
         measures.point(at: now, shares: hosts.map { share(of: $0) })
-        // After the faults the load stays as it is, so that the fleet can be seen to settle.
+        // After the faults the load stays constant, so that the fleet can settle.
         let isFrozen = !settings.faults.isEmpty && now >= faultsEndAt
         if !isFrozen {
             for (vm, load) in settings.workload.vms.enumerated() {
@@ -25,13 +25,13 @@ extension World {
         host.demand(wanted, overhead: settings.physics.migrationCores) / max(0.001, host.spec.cores)
     }
 
-    /// Lets a host's VMs work until now.
+    /// Advances the VMs of a host to the current time.
     func advance(_ host: Int) {
         let stretch = hosts[host].advance(to: now, cores: wanted, overhead: settings.physics.migrationCores)
         measures.add(stretch, host: host, at: now)
     }
 
-    /// A VM is born where most memory is free, as a scheduler that knows no load would place it.
+    /// Creates a VM on the host with the most free memory, like a scheduler that does not know the load.
     private func create(_ vm: Int) {
         let free = hosts.indices.filter { hosts[$0].isUp && hosts[$0].libvirtIsUp }.map { host in
             (host, hosts[host].spec.memoryBytes - min(hosts[host].memoryInUse(memory), hosts[host].spec.memoryBytes))
@@ -45,14 +45,14 @@ extension World {
 
     private func destroy(_ vm: Int) {
         for number in migrations.values.filter({ $0.vm == vm }).map(\.number).sorted() {
-            abort(number, "it was shut off")
+            abort(number, "the VM was shut down")
         }
         for host in hosts.indices where hosts[host].copy(of: vm) != nil { set(vm, on: host, nil) }
         invariants.forget(vm)
         downSince[vm] = nil
     }
 
-    /// A VM that runs nowhere gets nothing of what it wants.
+    /// A VM that runs on no host gets none of its demand.
     func countDowntime(of vm: Int) {
         guard let since = downSince.removeValue(forKey: vm) else { return }
         measures.lost(wanted[vm] * Double(now - since) / 1000)
@@ -77,7 +77,7 @@ extension World {
             waitedSeconds: state.waitedSeconds,
             vms: state.copies.map { ($0.vm, $0.cpuSeconds, $0.waitedSeconds) }
         )
-        // The first reading gives no rates: it only starts the count.
+        // The first reading gives no rates: it only starts the counters.
         guard let base, now > base.at else { return }
         let seconds = Double(now - base.at) / 1000
         let used = state.memoryInUse(memory)
@@ -105,14 +105,14 @@ extension World {
         if state.libvirtIsUp {
             sample.vms = vmSamples(state, base: base, seconds: seconds)
         } else {
-            sample.failures = [SourceFailure(source: "libvirt", reason: "it does not answer")]
+            sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }
         sample.sightings = sightings(by: host)
         if state.isLying {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
         }
-        // A sample that cannot be written is lost: the next one says more.
+        // A sample that cannot be written is lost: the next one includes its figures.
         _ = write(.sample(sample), by: .agent(host))
     }
 
@@ -138,7 +138,7 @@ extension World {
         }
     }
 
-    /// What the others' libvirts show; left out where the fleet is large or nothing goes wrong: nobody needs it there.
+    /// Returns the other hosts' VMs; omitted in large fleets and without faults, where they are not needed.
     private func sightings(by host: Int) -> [PeerSighting]? {
         guard !settings.faults.isEmpty, hosts.count <= 16 else { return nil }
         return hosts.indices.filter { $0 != host && canReachLibvirt(from: host, of: $0) }.map { other in
@@ -157,7 +157,7 @@ extension World {
         }
     }
 
-    /// Stands for the digest of a VM's definition.
+    /// A substitute for the digest of a VM's definition.
     func definition(of vm: Int) -> String { "\(vmIDs[vm])-\(revisions[vm])" }
 
     private static func vmState(_ presence: DomainPresence) -> VMState {
@@ -171,7 +171,7 @@ extension World {
 
     // MARK: copies
 
-    /// Changes what a host has of a VM.
+    /// Changes a host's entry for a VM.
     func set(
         _ vm: Int,
         on host: Int,

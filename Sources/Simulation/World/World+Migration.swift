@@ -2,10 +2,10 @@
 internal import Coordination
 import Fleet
 
-/// The two libvirts that carry out a migration, with everything that can go wrong in it.
+/// The two libvirts that carry out a migration, with all possible faults.
 ///
-/// prepare (the target gets an empty copy) → memory (sent again and again while the guest dirties it) → stop (what is
-/// left) → finish (the target's copy runs) → confirm (the source's copy goes).
+/// prepare (empty copy on the target) → memory (sent repeatedly while the guest dirties it) → stop (the rest) →
+/// finish (the target's copy runs) → confirm (the source's copy is removed).
 extension World {
     func beginMigration(_ order: MigrationOrder, from host: Int) {
         let life = agents[host].life
@@ -19,7 +19,7 @@ extension World {
         }
         guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target], hosts[host].libvirtIsUp,
             hosts[host].copy(of: vm)?.state == .running
-        else { return refuse("libvirt cannot begin it") }
+        else { return refuse("libvirt cannot start the migration") }
         guard canTalk(.host(host), .host(target)) else {
             let failure = OrderFailure(.escort, .other("no protected path"), .at(hostNames[host]))
             end(order.id, on: host, life: life, .failure(failure))
@@ -61,7 +61,7 @@ extension World {
         queue.put(.migration(number, turn: migrations[number]?.turn ?? 0), at: now + max(1, milliseconds))
     }
 
-    /// The next step of a migration.
+    /// Performs the next step of a migration.
     func proceed(_ number: Int, turn: Int) {
         guard let migration = migrations[number], migration.turn == turn else { return }
         switch migration.phase {
@@ -81,16 +81,18 @@ extension World {
 
     private static let cancelled = "cancelled"
 
-    /// Why a migration cannot go on.
+    /// Returns why a migration cannot continue.
     private func obstacle(_ migration: Migration) -> String? {
         if migration.failsIn == migration.phase { return "qemu failed in phase \(migration.phase)" }
         if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
             || !hosts[migration.target].isUp
         {
-            return "the target's libvirt is gone"
+            return "libvirt on the target is down"
         }
-        guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is gone" }
-        if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds { return "it took too long" }
+        guard canTalk(.host(migration.source), .host(migration.target)) else { return "the path is down" }
+        if now - migration.startedAt > settings.physics.migrationLimit.wholeMilliseconds {
+            return "the migration reached its time limit"
+        }
         return migration.isCancelled ? Self.cancelled : nil
     }
 
@@ -98,9 +100,9 @@ extension World {
         guard let migration = migrations[number] else { return }
         let target = hosts[migration.target]
         guard isGateOpen(for: migration.order, on: migration.target) else {
-            return abort(number, "the target's gate is shut")
+            return abort(number, "the target's gate is closed")
         }
-        guard target.copy(of: migration.vm) == nil else { return abort(number, "the target has the VM") }
+        guard target.copy(of: migration.vm) == nil else { return abort(number, "the target already has the VM") }
         guard target.spec.compatibility == hosts[migration.source].spec.compatibility else {
             return abort(number, "the target's CPU cannot run it")
         }
@@ -124,7 +126,7 @@ extension World {
         transfer(number)
     }
 
-    /// Sends what is left of an iteration: a link is shared evenly by those who use it.
+    /// Sends the rest of an iteration: migrations share a link evenly.
     private func transfer(_ number: Int) {
         guard let migration = migrations[number] else { return }
         let (source, target) = (hosts[migration.source], hosts[migration.target])
@@ -195,7 +197,7 @@ extension World {
         beginIteration(number)
     }
 
-    /// What would have been sent by now has been; it goes on.
+    /// Continues after a hang, as if memory had been sent meanwhile.
     func endHang(of number: Int) {
         guard let migration = migrations[number], migration.hangsUntil == .max else { return }
         migrations[number]?.hangsUntil = now
@@ -300,7 +302,7 @@ extension World {
     func abort(_ number: Int, _ reason: String) {
         endTransfer(number)
         guard let migration = migrations.removeValue(forKey: number) else { return }
-        note("migration of \(name(migration.vm)) from \(hostNames[migration.source]) ends: \(reason)")
+        note("\(name(migration.vm)): migration from \(hostNames[migration.source]) ended: \(reason)")
         measures.failed()
         queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
         let sourceLives =
@@ -316,12 +318,16 @@ extension World {
                 .at(hostNames[migration.source])
             )
         } else {
-            failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "libvirt was lost: \(reason)")), .unknown)
+            failure = OrderFailure(
+                .inDoubt,
+                .move(.hypervisor(detail: "lost the connection to libvirt: \(reason)")),
+                .unknown
+            )
         }
         end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
     }
 
-    /// The target's libvirt sees that its peer is gone, and ends the copy that never ran.
+    /// The target's libvirt loses its peer and removes the copy that never ran.
     func dropIncoming(_ vm: Int, on host: Int) {
         guard let copy = hosts[host].copy(of: vm), copy.isIncoming,
             !migrations.values.contains(where: { $0.vm == vm && $0.target == host })

@@ -2,7 +2,7 @@
 internal import Coordination
 import Fleet
 
-/// What hosts have of sealed moves: images in memory, notes on disk, and files on a storage that all share.
+/// The state of sealed moves: images in memory, journal entries on disk, and files on the shared storage.
 struct SealedState {
     struct Note: Hashable {
         enum Deed: Hashable { case begun, released, started }
@@ -10,22 +10,22 @@ struct SealedState {
         var deed: Deed
         var order: OrderID
     }
-    /// What survives agents and hosts.
+    /// Survives restarts of agents and hosts.
     var journal: Set<Note> = []
     /// Encrypted images on the storage.
     var files: Set<OrderID> = []
-    /// Images in each source's memory, gone with the host.
+    /// Images in each source's memory, lost when the host crashes.
     var images: [Int: Set<OrderID>] = [:]
-    /// What a target's agent has of orders in this life: its keys, and images that lie open.
+    /// What a target's agent holds of orders in this incarnation: keys and decrypted images.
     var keys: [Int: Set<OrderID>] = [:]
     var opened: [Int: Set<OrderID>] = [:]
     /// Saves that ended after the life of the agent that had asked for them.
     var lateSaves = 0
 }
 
-/// The hypervisors and the shell in a sealed move; what a hypervisor was asked for it does, also after the agent's end.
+/// The hypervisors and the shell in a sealed move; a hypervisor completes a call even after the agent's end.
 extension World {
-    /// What an agent's end takes with it.
+    /// Drops what is lost when an agent ends.
     func loseSealedKeys(of host: Int) {
         sealed.keys[host] = nil
         sealed.opened[host] = nil
@@ -39,7 +39,7 @@ extension World {
         SealedState.Note(host: host, deed: deed, order: order.id)
     }
 
-    /// The fault that waits for the next call of this host's hypervisor, if it fits.
+    /// Returns the pending fault for the next call of this host's hypervisor, if it applies.
     private func takeFault(of host: Int) -> Fault? {
         guard
             let index = armed[host]?.firstIndex(where: {
@@ -52,7 +52,7 @@ extension World {
         return armed[host]?.remove(at: index)
     }
 
-    /// At 500 MB/s, as memory and a fast storage do.
+    /// At 500 MB/s, as for memory and fast storage.
     private func copyingTime(_ vm: Int) -> Int64 { 100 + Int64(memory[vm] / 500_000) }
 
     /// A call of the hypervisor may first wait for the VM's job lock.
@@ -81,13 +81,13 @@ extension World {
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: copyingTime(vm)) { [self] _ in
                 guard sealed.keys[host]?.contains(order.id) == true, sealed.files.contains(order.id) else {
-                    return .unsealed(order.id, .failure(failure(.migration, "it cannot be opened")))
+                    return .unsealed(order.id, .failure(failure(.migration, "the image cannot be decrypted")))
                 }
                 sealed.opened[host, default: []].insert(order.id)
                 return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
-            // Durable at once or a moment before it is told: the agent may die in between.
+            // Durable at once or a moment before the report: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
         case .recall(let order):
@@ -107,7 +107,7 @@ extension World {
         case .restore(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             guard sealed.opened[host]?.remove(order.id) != nil else {
-                let result = failure(.migration, "its image does not lie open here")
+                let result = failure(.migration, "the image is not decrypted on this host")
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
             later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, life: life) }
@@ -123,7 +123,7 @@ extension World {
             queue.put(.agent(host: host, life: life) { _ in .sealed(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp, hosts[host].libvirtIsUp, hosts[host].copy(of: vm)?.state == .running else {
-            return tell(.failure(failure(.inDoubt, "libvirt is gone")))
+            return tell(.failure(failure(.inDoubt, "libvirt is down")))
         }
         if case .migrationFails? = fault {
             return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
@@ -132,7 +132,7 @@ extension World {
         sealed.images[host, default: []].insert(order.id)
         if agents[host].life != life { sealed.lateSaves += 1 }
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
-        // The agent encrypts it; one that has died does not.
+        // The agent encrypts it, if it is still running.
         if agents[host].life == life { sealed.files.insert(order.id) }
         tell(
             .success(
@@ -146,7 +146,7 @@ extension World {
         )
     }
 
-    /// Restores paused, notes it and lets it run: the last two are the agent's to do.
+    /// Restores the VM paused; the agent then records it and starts it.
     private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
         let fault = takeFault(of: host)
         let isBack = hostNumbers[order.source] == host
@@ -156,13 +156,13 @@ extension World {
         guard hosts[host].isUp else { return }
         let here = hosts[host].copy(of: vm)?.state
         guard hosts[host].libvirtIsUp, here == (isBack ? .inactive : nil), !isBack || hasImage(of: order, on: host)
-        else { return tell(.failure(failure(.migration, "it cannot be restored"))) }
+        else { return tell(.failure(failure(.migration, "the VM cannot be restored"))) }
         if case .migrationFails? = fault { return tell(.failure(failure(.migration, "qemu failed to restore"))) }
         guard agents[host].core != nil, agents[host].life == life else {
             return set(vm, on: host, .pausedByMigration)
         }
         guard sealed.journal.insert(notes(.started, order, on: host)).inserted else {
-            return tell(.failure(failure(.inDoubt, "it was let run before")))
+            return tell(.failure(failure(.inDoubt, "the VM was started before")))
         }
         set(vm, on: host, .running, byAgent: true)
         sealed.images[host]?.remove(order.id)
@@ -195,10 +195,10 @@ extension World {
             answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .inactive, .absent:
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
-                return doubt("there is no image that it could run from")
+                return doubt("there is no image to restore the VM from")
             }
             queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + callTime(vm, on: host))
-        case let other: doubt("it is \(other)")
+        case let other: doubt("the VM is \(other)")
         }
     }
 
@@ -208,14 +208,14 @@ extension World {
         let isSource = hostNumbers[order.source] == host
         if isSource { sealed.files.remove(order.id) }
         guard sealed.images[host]?.remove(order.id) != nil, isSource, let vm = vmNumbers[order.vm] else { return }
-        // What ran at the target comes back with that host.
+        // A VM that ran on the target returns with that host.
         if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
             return
         }
         invariants.imageRemoved(of: vm, name: name(vm), at: now)
     }
 
-    /// Whether the VM is on its way in a sealed move that somebody still answers for.
+    /// Returns whether the VM is in a sealed move for which an agent is still responsible.
     func isOnItsWaySealed(_ vm: Int) -> Bool {
         sealed.journal.contains { note in
             guard note.deed == .begun, let order = invariants.asked[note.order] else { return false }
@@ -223,7 +223,7 @@ extension World {
         }
     }
 
-    /// A person has decided where the VM runs: what images there are of it are of no use any more.
+    /// An operator has decided where the VM runs: its images are obsolete.
     func removeImages(of vm: Int) {
         let orders = invariants.asked.values.filter { vmNumbers[$0.vm] == vm }.map(\.id)
         for host in hosts.indices { sealed.images[host]?.subtract(orders) }

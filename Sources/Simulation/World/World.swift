@@ -3,15 +3,15 @@ internal import Balancing
 internal import Coordination
 internal import Fleet
 
-/// A fleet in virtual time: the cores that run in production, and around them hosts, hypervisors, a ledger and faults.
+/// A fleet in virtual time: the production cores, surrounded by simulated hosts, hypervisors, a ledger and faults.
 ///
-/// One thread, no clock, no I/O: what happens follows from the settings alone.
+/// One thread, no clock, no I/O: the settings alone determine all events.
 public final class World {
-    /// Who reads and writes the ledger.
+    /// A reader and writer of the ledger.
     enum Node: Hashable {
         case controller
         case agent(Int)
-        /// A person, who writes orders.
+        /// The operator, who writes orders.
         case `operator`
     }
 
@@ -19,7 +19,7 @@ public final class World {
         case step(Int)
         case sample(host: Int)
         case tick(host: Int, life: Int)
-        /// `(Instant)`: by the clock of the host.
+        /// `(Instant)`: the time on the host's clock.
         case agent(host: Int, life: Int, (Instant) -> AgentCore.Event.Kind)
         case append(host: Int, life: Int, OrderReport)
         case look(host: Int, life: Int, MigrationOrder)
@@ -36,7 +36,7 @@ public final class World {
         case person(vm: Int)
         case clear(ClosedChannels.Closure)
         case watch
-        /// What a hypervisor does of a sealed move.
+        /// An effect of a hypervisor in a sealed move.
         case sealed((World) -> Void)
     }
 
@@ -54,7 +54,7 @@ public final class World {
     let hostNumbers: [HostName: Int]
     let memory: [UInt64]
     let endAt: Int64
-    /// The policy's numbers in the core, and what the simulation itself draws, must not disturb each other.
+    /// The random numbers of the policies in the core must not depend on those of the simulation.
     var random: SplitMix64
     var forgeryRandom: SplitMix64
     /// Draws what the faults of sealed moves do: a run without them draws as it did before there were any.
@@ -62,9 +62,9 @@ public final class World {
 
     var queue = EventQueue<Event>()
     var now: Int64
-    /// How often each VM has been defined anew.
+    /// How often each VM has been redefined.
     var revisions: [Int]
-    /// What each VM wants now, in cores.
+    /// The current demand of each VM, in cores.
     var wanted: [Double]
     var hosts: [SimulatedHost]
     var agents: [Agent]
@@ -72,9 +72,9 @@ public final class World {
     var controllerLife = 0
     var controllerClockOffset: Int64 = 0
     var ledger: SimulatedLedger
-    /// The time of the last delivery from each writer to each reader: a writer's records are read in their order.
+    /// The time of the last delivery from each writer to each reader: records of a writer are read in order.
     var lastDelivery: [Node: [Node: Int64]] = [:]
-    /// Deliveries to those who cannot read the ledger now.
+    /// Deliveries to nodes that cannot read the ledger now.
     var held: [Node: [SimulatedLedger.Record]] = [:]
     /// Reports that a host's agent alone has refused.
     var refused: [Int: [SimulatedLedger.Record]] = [:]
@@ -82,7 +82,7 @@ public final class World {
     var migrationCount = 0
     var sealed = SealedState()
 
-    // Faults that last.
+    // Faults with a duration.
     var activeFaults: [Int: Fault] = [:]
     var cuts: [(Fault.Party, Fault.Party)] = []
     /// Faults that wait for the next migration from a host.
@@ -90,14 +90,14 @@ public final class World {
     var faultsEndAt: Int64
     var isWatching = false
     var callsOut: Set<Int> = []
-    /// VMs that run nowhere, and since when.
+    /// VMs that run on no host, and since when.
     var downSince: [Int: Int64] = [:]
-    /// Those who have started but could not read the ledger yet.
+    /// Nodes that have started but could not read the ledger yet.
     var waiting: Set<Node> = []
 
     var invariants: Invariants
     public internal(set) var measures: Measures
-    /// What happened, line by line, if somebody wants to know.
+    /// Receives each line of the event log, if set.
     public var log: ((String) -> Void)?
 
     public init(_ settings: SimulationSettings) {
@@ -128,10 +128,10 @@ public final class World {
         }
     }
 
-    /// A controller that starts finds this much of each host's history at least.
+    /// A controller that starts finds at least this much of each host's history.
     private static let leastHistory: Duration = .seconds(120)
 
-    /// When virtual time begins, in milliseconds: any day is as good as another.
+    /// The start of virtual time, in milliseconds; the date is arbitrary.
     static let epoch: Int64 = 1_700_000_000_000
 
     static func padded(_ number: Int) -> String {
@@ -143,13 +143,13 @@ public final class World {
 
     // MARK: running
 
-    /// Puts what is known from the beginning into the queue.
+    /// Queues the events that are known from the start.
     private func prepare() {
         for host in agents.indices { start(.agent(host)) }
         start(.controller)
         let interval = max(1, settings.sampleInterval.wholeMilliseconds)
         for host in hosts.indices {
-            // Agents are not started at the same moment.
+            // Agents do not start at the same moment.
             queue.put(.sample(host: host), at: now + Int64(host) * interval / Int64(max(1, hosts.count)))
         }
         queue.put(.step(0), at: now)
@@ -161,7 +161,7 @@ public final class World {
 
     private var isPrepared = false
 
-    /// Goes on for a time, or to the end, and returns whether there is more; ends at a broken invariant.
+    /// Runs for a time or to the end, and returns whether there is more; stops at a violated invariant.
     @discardableResult
     public func run(for time: Duration? = nil) throws(Violation) -> Bool {
         if !isPrepared {

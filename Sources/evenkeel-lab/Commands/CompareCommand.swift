@@ -9,32 +9,34 @@ import Settings
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Measure every channel beside plain: downtime, time, CPU, throughput, and what the wire shows.",
+        abstract: "Compare every channel with plain: downtime, total time, CPU, throughput, visible secrets.",
         discussion: """
-            Makes a lab of two hosts with 0.9 of a core each and moves one guest to and fro, the channels taking turns; \
-            beside it a bulk transfer through the same path. Takes the lab down at the end. Exit code 0: every move was \
-            made, with evidence of its protection, and no goal was missed. Use the release build ('make bench-channels'), and leave the machine alone meanwhile.
+            Starts a lab of two hosts with 0.9 cores each and moves one guest back and forth. The channels take turns. Also \
+            measures a bulk transfer over the same path. Takes the lab down at the end.
+
+            Exit code 0: every move succeeded with evidence of its protection, and no goal was missed. Use the release build \
+            ('make bench-channels') and keep the machine idle meanwhile.
             """
     )
 
     @OptionGroup var options: DemonstrationOptions
 
-    @Option(help: "Measured moves per channel; one more is listened to.")
+    @Option(help: "Measured moves per channel; one more is captured on the wire")
     var moves = 3
 
-    @Option(help: "How much memory of the guest is filled with data, in MiB.")
+    @Option(help: "Guest memory to fill with data, in MiB")
     var fill = 512
 
-    @Option(help: "Memory that the guest rewrites, in MiB per second.")
+    @Option(help: "Rate at which the guest rewrites memory, in MiB/s")
     var dirty = 2.0
 
-    @Option(help: "The size of the bulk transfers, in MiB.")
+    @Option(help: "Size of each bulk transfer, in MiB")
     var bulk = 256
 
-    @Option(help: "What each host's link carries, in Mbit/s, say 1000 (default: as much as the CPUs can).")
+    @Option(help: "Rate of each host's link, in Mbit/s, such as 1000 (default: unlimited)")
     var link: Int?
 
-    @Option(help: "Write channels.md, channels.json and channels.svg to this folder.")
+    @Option(help: "Write channels.md, channels.json and channels.svg to this folder")
     var report: String?
 
     func validate() throws {
@@ -62,7 +64,7 @@ struct CompareCommand: AsyncParsableCommand {
                 )
             ]
         } settings: {
-            // The agents' rhythm must not hide what a channel itself takes before it begins.
+            // The agents' polling interval must not hide the setup time of a channel.
             $0.ledger.pollInterval = .milliseconds(100)
         } _: { lab, programs, channels in
             try await command.measure(lab, programs, channels)
@@ -77,7 +79,7 @@ struct CompareCommand: AsyncParsableCommand {
         let guest = try lab.guest("vm1")
         var measurement = try await ChannelMeasurement(lab: lab, guest: guest, programs: programs)
         var figures = channels.map { ChannelFigures(channel: $0) }
-        // The move that is listened to comes first: it brings up what a channel keeps up, such as a tunnel.
+        // The captured move comes first: it establishes what a channel keeps, such as a tunnel.
         for index in figures.indices {
             let trial = try await measurement.listen(to: figures[index].channel)
             figures[index].listeningFailure = trial.failure

@@ -9,24 +9,25 @@ import Lab
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Show the main job: an overloaded host is relieved by live moves under IPsec, with proof.",
+        abstract: "Relieve an overloaded host by live moves under IPsec, and prove that they were protected.",
         discussion: """
-            Makes a lab of three hosts with all guests on the first, lets agents and controller do their work, compares \
-            it with one move in the clear, writes a report, and takes the lab down, also after a failure or Ctrl-C. \
-            Exit code 0: balance was reached, every VM runs exactly once and intact, and nothing leaked.
+            Starts a lab of three hosts with all guests on the first. Agents and controller restore balance. For comparison, \
+            one move is made without protection. Writes a report and takes the lab down, also after a failure or Ctrl-C.
+
+            Exit code 0: balance was reached, every VM runs exactly once and intact, and no secret was visible on the wire.
             """
     )
 
-    @Option(help: "The folder for the report: report.md, report.json and plots.")
+    @Option(help: "Folder for report.md, report.json and the plots")
     var report = "lab-report"
 
-    @Option(help: "How many guests.")
+    @Option(help: "Number of guests")
     var guests = 6
 
-    @Option(help: "Give up on balance after this many seconds.")
+    @Option(help: "Time limit to reach balance, in seconds")
     var timeLimit = 180
 
-    @Flag(help: "Leave the lab up at the end ('evenkeel-lab down' removes it).")
+    @Flag(help: "Leave the lab up at the end ('evenkeel-lab down' takes it down)")
     var keep = false
 
     func validate() throws {
@@ -36,7 +37,7 @@ struct DemoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, guests, keep, limit) = (report, guests, keep, timeLimit)
-        // With the reader of a pipe gone, writing fails instead of ending the process with the lab still up.
+        // If the reader of a pipe is gone, writing must fail, not end the process with the lab still up.
         signal(SIGPIPE, SIG_IGN)
         let report = try await interruptible {
             let lab = try await HostLab.up(.allOnFirst(hosts: 3, guests: guests)) { printLine("lab: \($0)") }
@@ -49,15 +50,15 @@ struct DemoCommand: AsyncParsableCommand {
                 failure = error
             }
             let played = demo
-            // A task of its own: after Ctrl-C the lab is still asked where each VM is.
+            // In a separate task: after Ctrl-C the report still needs the location of each VM.
             let report = await Task { await played.report(failure: failure) }.value
             if !keep { await takeDown() }
             return report
         }
-        if keep { printLine("The lab stays up; 'evenkeel-lab down' removes it.") }
+        if keep { printLine("The lab is still up. To take it down: evenkeel-lab down") }
         printLine("\n\(report.screenText)")
         try report.write(to: folder)
-        printLine("\nThe report: \(folder)/report.md, report.json, load.svg, work.svg")
+        printLine("\nReport: \(folder)/report.md, report.json, load.svg, work.svg")
         if !report.succeeded { throw ExitCode.failure }
     }
 }

@@ -9,10 +9,10 @@ import Lab
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evenkeel-lab",
-        abstract: "Real hypervisor hosts, storage and guests on this machine, to try things in.",
+        abstract: "Run a lab of hypervisor hosts, storage and guests on this machine.",
         discussion: """
-            A host is a set of namespaces with its own libvirtd, strongSwan and evenkeel-agent and a CPU quota. All of it \
-            carries the prefix evenkeel-lab; nothing of the machine's own is touched. Needs root.
+            Each host is a set of namespaces with a CPU quota and its own libvirtd, strongSwan and evenkeel-agent. All names \
+            start with evenkeel-lab; nothing else on the machine is changed. Needs root.
             """,
         subcommands: [
             Up.self, Down.self, Status.self, DemoCommand.self, SniffCommand.self, TamperCommand.self,
@@ -22,17 +22,17 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Up: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make the lab: hosts, storage, guests, agents and a controller.",
-            discussion: "It stays until 'evenkeel-lab down'. A second lab beside the first is refused."
+            abstract: "Start the lab: hosts, storage, guests, agents and a controller.",
+            discussion: "The lab runs until 'evenkeel-lab down'. Only one lab can run at a time."
         )
 
-        @Option(help: "How many hosts.")
+        @Option(help: "Number of hosts")
         var hosts = 3
 
-        @Option(help: "How many guests, all on the first host.")
+        @Option(help: "Number of guests, all on the first host")
         var guests = 6
 
-        @Flag(help: "Leave the controller out: nothing moves by itself.")
+        @Flag(help: "Start no controller, so that no guest moves automatically")
         var noController = false
 
         func validate() throws {
@@ -48,7 +48,7 @@ struct LabCommand: AsyncParsableCommand {
                 do {
                     try await lab.startAgents(programs, settings: lab.settings)
                     try lab.configure(lab.settings)
-                    // What is to be tried needs the agents' word.
+                    // The commands to try need samples from the agents.
                     try await lab.waitForSamples()
                     if controls { try await lab.startController(programs) }
                 } catch {
@@ -72,7 +72,7 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take the lab down, whoever made it and however far it got."
+            abstract: "Take the lab down, even if it was started only in part."
         )
 
         func run() async throws {
@@ -84,7 +84,7 @@ struct LabCommand: AsyncParsableCommand {
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Show the lab's hosts, daemons and guests.")
 
-        @Flag(help: "Print JSON.")
+        @Flag(help: "Print JSON")
         var json = false
 
         func run() async throws {
@@ -105,10 +105,10 @@ struct LabCommand: AsyncParsableCommand {
                         ids($0.agent),
                     ]
                 },
-                empty: "No host."
+                empty: "No hosts."
             )
             let guests = TextTable(
-                ["GUEST", "RUNS ON", "WORK, UNITS/S", "PROBLEM"],
+                ["GUEST", "RUNS ON", "WORK (UNITS/S)", "PROBLEM"],
                 status.guests.map {
                     [
                         $0.name,
@@ -117,14 +117,14 @@ struct LabCommand: AsyncParsableCommand {
                         $0.problem ?? "-",
                     ]
                 },
-                empty: "No guest."
+                empty: "No guests."
             )
             return "\(hosts.text)\n\n\(guests.text)"
         }
     }
 }
 
-/// Runs work that, when Ctrl-C cancels it, takes down the lab that it makes; exits with 130 then, as shells expect.
+/// Runs work that takes down its lab when Ctrl-C cancels it, and then exits with 130, as shells expect.
 func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws -> Value) async throws -> Value {
     do {
         return try await cancellingOnShutdownSignals(work)
@@ -134,9 +134,9 @@ func interruptible<Value: Sendable>(_ work: @Sendable @escaping () async throws 
     }
 }
 
-/// Takes the lab down from a task that may have been cancelled; says what could not be removed.
+/// Takes the lab down from a task that may have been cancelled; prints what could not be removed.
 func takeDown() async {
-    // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
+    // In a separate task: in a cancelled one every wait of the clean-up would throw at once.
     if case .failure(let error) = await Task(operation: { try await HostLab.down() }).result {
         printError("\(error)")
     }

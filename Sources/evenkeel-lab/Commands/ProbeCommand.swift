@@ -7,18 +7,18 @@ import Lab
 import Settings
 import Synchronization
 
-/// How to probe; the same for any address and for the lab's guests.
+/// The options of a probe; the same for any address and for the lab's guests.
 struct ProbeOptions: ParsableArguments {
-    @Option(help: "The distance between two requests, such as 20ms: downtime is known to one of them.")
+    @Option(help: "Interval between two requests; the resolution of the measured downtime")
     var interval: String = "20ms"
 
-    @Option(help: "End after this time, such as 30s. Without it: Ctrl-C ends it.")
+    @Option(help: "Duration of the probe, such as 30s (default: until Ctrl-C)")
     var duration: String?
 
-    @Flag(help: "Print everything as JSON, each request included.")
+    @Flag(help: "Print JSON, including each request")
     var json = false
 
-    @Option(help: "Write the round trips over time to this SVG file.")
+    @Option(help: "Write the round trips over time to this SVG file")
     var plot: String?
 
     func validate() throws {
@@ -35,10 +35,10 @@ struct ProbeOptions: ParsableArguments {
         for (unit, factor) in units where text.hasSuffix(unit) {
             if let number = Double(text.dropLast(unit.count)) { return number * factor }
         }
-        throw ValidationError("\(option) is a number with ms, s or m, such as 20ms; '\(text)' is not.")
+        throw ValidationError("invalid \(option) '\(text)': give a number with ms, s or m, such as 20ms.")
     }
 
-    /// Probes until the time is over or Ctrl-C, and prints what was seen.
+    /// Probes until the duration has passed or Ctrl-C, and prints the results.
     func probe(
         _ address: String,
         makeSocket: (Int32, Int32, Int32) throws -> Int32 = { socket($0, $1, $2) }
@@ -66,7 +66,7 @@ struct ProbeOptions: ParsableArguments {
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Ping a VM and show what an outsider can see of a move.",
+        abstract: "Ping a VM and show whether an outside observer can detect a move.",
         discussion: """
             Sends ICMP echo requests at even intervals and shows round-trip times, every period without an answer \
             (downtime as a client sees it) and whether a move is detectable: round-trip times that rise and scatter while \
@@ -77,10 +77,10 @@ struct ProbeCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "IPv4 or IPv6 address or name of the VM; with --guest, a guest of the lab (vm1, vm2, …).")
+    @Argument(help: "IPv4 address, IPv6 address or name of the VM; with --guest, a guest of the lab (vm1, vm2, …)")
     var address: String
 
-    @Flag(help: "Ping a guest of the lab, from an address on the lab's LAN that belongs to no host (10.77.0.240).")
+    @Flag(help: "Ping a guest of the lab, from an address on the lab's LAN that belongs to no host (10.77.0.240)")
     var guest = false
 
     @OptionGroup var options: ProbeOptions

@@ -7,18 +7,19 @@ import Lab
 struct SniffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sniff",
-        abstract: "Listen on the LAN while a guest moves, over each channel, and look for its secret.",
+        abstract: "Capture the LAN while a guest moves over each channel, and search for its secret.",
         discussion: """
-            Makes a lab of two hosts and captures everything between them during one move per channel. Looked for are the \
-            secret in the guest's memory and pieces of its other memory. Takes the lab down at the end, also after a \
-            failure or Ctrl-C. Exit code 0: the secret was seen under 'plain', which proves the listening, and under no \
-            other channel.
+            Starts a lab of two hosts and captures all packets between them during one move per channel. Searches them for \
+            the secret in the guest's memory and for pieces of its other memory. Takes the lab down at the end, also after \
+            a failure or Ctrl-C.
+
+            Exit code 0: the secret was found under 'plain', which proves that the search works, and under no other channel.
             """
     )
 
     @OptionGroup var options: DemonstrationOptions
 
-    @Option(help: "Keep the captures in this folder, readable by their owner only: one in the clear holds memory.")
+    @Option(help: "Keep the captures in this folder, readable by the owner only: that of plain contains guest memory")
     var keep: String?
 
     func run() async throws {
@@ -28,7 +29,7 @@ struct SniffCommand: AsyncParsableCommand {
             for (channel, guest) in zip(channels, lab.guests) {
                 let trial = try await lab.sniff(guest, movingTo: HostName("h2"), channel: channel, keepIn: keep)
                 options.say(
-                    "\(channel.rawValue): \(trial.heard.secrets) times the secret in \(trial.heard.packets) packets"
+                    "\(channel.rawValue): secret found \(trial.heard.secrets) times in \(trial.heard.packets) packets"
                 )
                 trials.append(trial)
             }
@@ -38,7 +39,7 @@ struct SniffCommand: AsyncParsableCommand {
         guard trials.showWhatTheyShould(of: tried) else {
             let failed = trials.filter { $0.failure != nil }.map { "\($0.channel.rawValue): \($0.failure ?? "")" }
             printError(
-                (["Not shown: the secret under plain and under nothing else, with every move done."] + failed)
+                (["Failed: every move must succeed, and the secret must be found under plain only."] + failed)
                     .joined(separator: "\n")
             )
             throw ExitCode.failure
@@ -60,7 +61,7 @@ extension [SniffTrial] {
                         .joined(separator: ", "),
                 ]
             },
-            empty: "Nothing was tried."
+            empty: "No channel was tested."
         ).text
     }
 }

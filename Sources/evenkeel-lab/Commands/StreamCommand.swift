@@ -3,24 +3,24 @@ import ArgumentParser
 import EvenkeelCLI
 import Lab
 
-/// One end of a bulk transfer; 'lab compare' starts it inside the lab's hosts.
+/// One end of a bulk transfer; `evenkeel-lab compare` starts it on the lab's hosts.
 struct StreamCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stream",
-        abstract: "Send or receive bytes over TCP and say how long it took.",
+        abstract: "Send or receive bytes over TCP and print the duration.",
         shouldDisplay: false
     )
 
-    @Option(help: "The receiver's IPv4 address.")
+    @Option(help: "IPv4 address of the receiver")
     var address: String
 
-    @Option(help: "Its port.")
+    @Option(help: "Port of the receiver")
     var port: UInt16
 
-    @Flag(help: "Receive one connection.")
+    @Flag(help: "Receive one connection")
     var listen = false
 
-    @Option(help: "Send so many bytes.")
+    @Option(help: "Number of bytes to send")
     var bytes = 0
 
     func run() throws {

@@ -8,20 +8,21 @@ import Lab
 struct TamperCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tamper",
-        abstract: "A man in the middle flips bits of a guest's memory while it moves, over each channel.",
+        abstract: "Flip bits of a guest's memory on the wire while it moves, over each channel.",
         discussion: """
-            Makes a lab of two hosts, puts a process onto the first one's wire, and moves a fresh guest over each \
-            channel. Where memory passes in the clear, one bit of each of some pages is flipped and the TCP checksum set \
-            right (Oberheide's Xensploit); of what is encrypted, bits are flipped at random in 2 % of the large packets. \
-            The guest checks its own memory. Takes the lab down at the end, also after a failure or Ctrl-C. Exit code 0: \
-            'plain' was broken, which proves the attack, and no other channel was, though bits of each but 'sealed', \
-            which goes through the storage, were flipped.
+            Starts a lab of two hosts, places a process on the wire of the first one, and moves a new guest over each \
+            channel. Where memory is visible, the process flips one bit in each of some pages and corrects the TCP \
+            checksum (Oberheide's Xensploit). Where traffic is encrypted, it flips random bits in 2 % of the large packets. \
+            The guest checks its own memory. Takes the lab down at the end, also after a failure or Ctrl-C.
+
+            Exit code 0: 'plain' was broken, which proves that the attack works; no other channel was broken, and bits of \
+            each were flipped, except 'sealed', which uses the storage.
             """
     )
 
     @OptionGroup var options: DemonstrationOptions
 
-    @Option(help: "The seed of what is flipped at random.")
+    @Option(help: "Random seed for the flipped bits")
     var seed: UInt64 = 1
 
     func run() async throws {
@@ -45,8 +46,8 @@ struct TamperCommand: AsyncParsableCommand {
         guard trials.showWhatTheyShould(of: tried) else {
             printError(
                 trials.contains { $0.channel == .plain && $0.verdict == .broken }
-                    ? "A protected channel was harmed, nothing of it was changed on the wire, or none was tried."
-                    : "The attack did not work in the clear."
+                    ? "Failed: a protected channel was broken, none of its packets were changed, or none was tested."
+                    : "Failed: the attack did not work on 'plain'."
             )
             throw ExitCode.failure
         }
@@ -56,11 +57,11 @@ struct TamperCommand: AsyncParsableCommand {
 extension TamperTrial {
     var words: String {
         switch verdict {
-        case .broken: "BROKEN: the guest runs on with changed memory (\(state.problems.first ?? "?"))"
-        case .unharmed: "unharmed: it moved, and all of its memory is right"
-        case .refused: "the move failed, and the guest runs on, intact"
-        case .harmed: "HARMED: \(state.problems.first ?? "it does not run on exactly one host, or stands still")"
-        case .untouched: "nothing that could be changed passed the wire"
+        case .broken: "BROKEN: the guest continues with changed memory (\(state.problems.first ?? "?"))"
+        case .unharmed: "unharmed: the guest moved, its memory is intact"
+        case .refused: "refused: the move failed, the guest continues intact"
+        case .harmed: "HARMED: \(state.problems.first ?? "it has stopped, or does not run on exactly one host")"
+        case .untouched: "untouched: no packet on the wire could be changed"
         }
     }
 }
@@ -68,10 +69,10 @@ extension TamperTrial {
 extension [TamperTrial] {
     var table: String {
         TextTable(
-            ["CHANNEL", "GUEST", "FRAMES", "CHANGED", "MOVE", "RUNS ON", "GUEST'S STATE"],
+            ["CHANNEL", "GUEST", "FRAMES", "CHANGED", "MOVE", "RUNS ON", "GUEST STATE"],
             map { trial in
                 let kinds = trial.wire.noiseHits.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }
-                let hits = (trial.wire.targetsHit > 0 ? ["\(trial.wire.targetsHit) × memory in the clear"] : []) + kinds
+                let hits = (trial.wire.targetsHit > 0 ? ["\(trial.wire.targetsHit) × visible memory"] : []) + kinds
                 return [
                     trial.channel.rawValue, trial.guest, "\(trial.wire.frames)",
                     hits.isEmpty ? "none" : hits.joined(separator: ", "),
@@ -79,7 +80,7 @@ extension [TamperTrial] {
                     trial.state.runsOn.map(\.rawValue).joined(separator: ", "), trial.words,
                 ]
             },
-            empty: "Nothing was tried."
+            empty: "No channel was tested."
         ).text
     }
 }

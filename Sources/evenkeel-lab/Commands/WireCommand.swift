@@ -2,33 +2,33 @@
 import ArgumentParser
 import Lab
 
-/// The man in the middle's process; 'lab tamper' starts it in the LAN's namespace.
+/// The man in the middle; `evenkeel-lab tamper` starts it in the LAN's namespace.
 struct WireCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "wire",
-        abstract: "Hand frames from one interface to another and change some.",
+        abstract: "Forward frames between two interfaces and change some of them.",
         shouldDisplay: false
     )
 
-    @Option(help: "The wired host's port, off the bridge.")
+    @Option(help: "Port of the attacked host, detached from the bridge")
     var port: String
 
-    @Option(help: "The interface that leads to the bridge.")
+    @Option(help: "Interface to the bridge")
     var outside: String
 
-    @Option(help: "The file for the statistics.")
+    @Option(help: "File for the statistics")
     var statistics: String
 
-    @Option(help: "The share of large encrypted payloads to flip a bit in.")
+    @Option(help: "Share of large encrypted payloads in which to flip a bit")
     var noise: Double
 
-    @Option(help: "The seed of the choice.")
+    @Option(help: "Random seed")
     var seed: UInt64
 
-    @Option(help: "FILE:INTERFACE, a namespace's file and an interface whose offloads are turned off.")
+    @Option(help: "FILE:INTERFACE: namespace file, and an interface in it whose offloads are turned off")
     var plainFrames: [String] = []
 
-    @Option(help: "Bytes to look for, in hexadecimal.")
+    @Option(help: "Bytes to search for, in hexadecimal")
     var target: [String] = []
 
     func run() throws {

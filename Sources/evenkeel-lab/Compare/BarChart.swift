@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import EvenkeelCLI
 
-/// Groups of bars as an SVG picture that needs nothing else to be shown.
+/// A grouped bar chart, rendered as a self-contained SVG picture.
 struct BarChart {
     var title: String
     var yLabel: String
-    /// The name of each bar within a group.
+    /// The name of each bar in a group.
     var series: [String]
-    /// The groups, each with a value per series; `nil` leaves the bar out.
+    /// The groups, each with one value per series; a `nil` value has no bar.
     var groups: [(name: String, values: [Double?])]
 
     private static let (width, height) = (640.0, 320.0)

@@ -6,8 +6,8 @@ import Lab
 
 extension ChannelComparison {
     private static let header = [
-        "CHANNEL", "MOVES", "SECRET SEEN", "DOWNTIME", "AS A CLIENT FEELS IT", "TOTAL", "CPU S/GIB SOURCE",
-        "CPU S/GIB TARGET", "THROUGHPUT", "BULK TRANSFER", "KNOCKS", "PINHOLE", "TO BEGIN",
+        "CHANNEL", "MOVES", "SECRET SEEN", "DOWNTIME", "CLIENT DOWNTIME", "TOTAL", "CPU S/GIB SOURCE",
+        "CPU S/GIB TARGET", "THROUGHPUT", "BULK TRANSFER", "PROBES", "PINHOLE", "SETUP",
     ]
 
     private var rows: [[String]] {
@@ -42,17 +42,17 @@ extension ChannelComparison {
 
     var text: String {
         let lines = goals.map { "goal \(Self.verdict($0)): \($0.claim): \($0.seen)" }
-        return ([TextTable(Self.header, rows, empty: "Nothing was measured.").text, ""] + lines + besides)
+        return ([TextTable(Self.header, rows, empty: "No measurements.").text, ""] + lines + besides)
             .joined(separator: "\n")
     }
 
-    /// What is no goal: how long the proofs of the channels take, and what failed.
+    /// The setup time of each channel and the failures, which are not goals.
     private var besides: [String] {
         let proofs = proofs.map { "\($0.channel.rawValue) \(Self.milliseconds($0.seconds))" }.joined(separator: ", ")
         let failures = channels.flatMap { figures in
             figures.failures.map { "\(figures.channel.rawValue) failed: \($0)" }
         }
-        return (proofs.isEmpty ? [] : ["the proof of the channel takes, beyond plain's beginning: \(proofs)"])
+        return (proofs.isEmpty ? [] : ["setup time of each channel, compared with plain: \(proofs)"])
             + failures
     }
 
@@ -65,11 +65,11 @@ extension ChannelComparison {
         return """
             # Channels compared
 
-            \(machine). \(guest). Medians; the channels took turns, so that all had the same machine. CPU is that of the \
-            whole host less what it takes at rest. Throughput: memory sent by the total time. Knocks: the probes of the \
-            target's gates, side by side; pinhole: the opening of the gates; to begin: the proof of the channel. Bulk \
-            transfer of sealed: zeros encrypted onto the shared storage, synchronised, and read and decrypted at the \
-            target, all with openssl.
+            \(machine). \(guest). All figures are medians. The channels took turns, so all of them ran on the same machine. \
+            CPU is the usage of the whole host, minus its usage at rest. Throughput is the memory sent, divided by the total \
+            time. Probes is the time to probe the target's gates, all in parallel. Pinhole is the time to open the gates. \
+            Setup is the time to establish and verify the channel. The bulk transfer of sealed encrypts zeros onto the \
+            shared storage, synchronises them, then reads and decrypts them at the target, all with openssl.
 
             \(table.joined(separator: "\n"))
 
@@ -80,10 +80,10 @@ extension ChannelComparison {
             """
     }
 
-    /// Throughput of migrations beside that of bulk transfers.
+    /// The throughput of migrations next to that of bulk transfers.
     var svg: String {
         BarChart(
-            title: "Throughput by channel: migration beside bulk transfer",
+            title: "Throughput by channel: migration and bulk transfer",
             yLabel: "Mbit/s",
             series: ["migration", "bulk transfer"],
             groups: channels.map { figures in
@@ -95,7 +95,7 @@ extension ChannelComparison {
         ).svg
     }
 
-    /// Writes channels.md, channels.json and channels.svg to a folder, which is made if it is missing.
+    /// Writes channels.md, channels.json and channels.svg to a folder; creates the folder if it is missing.
     func write(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         for (name, content) in [("md", markdown), ("json", try jsonText(self)), ("svg", svg)] {

@@ -3,26 +3,26 @@ import EvenkeelCLI
 import Fleet
 import Lab
 
-/// What was measured of one move.
+/// The measurements of one move.
 struct MoveFigures: Codable, Sendable {
-    /// As the hypervisor says; `nil` where it did not, or the move failed.
+    /// As reported by the hypervisor; `nil` if it reported none or the move failed.
     var totalSeconds: Double?
     var downtimeSeconds: Double?
     var bytes: UInt64?
     /// The longest time for which an answer to a ping was overdue.
     var silenceSeconds: Double
-    /// What somebody who pings the VM could tell.
+    /// What an observer who pings the VM can detect.
     var detection: MoveDetection.Verdict
-    /// The knocks at the target's gates before the move, made side by side; `nil` where nothing goes to a port.
+    /// Time of the parallel probes of the target's gates before the move; `nil` if the channel uses no port.
     var knockSeconds: Double?
-    /// The opening of the target's gates for the source; `nil` where nothing goes to the migration ports.
+    /// Time to open the target's gates for the source; `nil` if the channel uses no migration port.
     var pinholeSeconds: Double?
-    /// From the agent's word that it begins to the hypervisor's start: the proof of the channel.
+    /// From the agent's report that it begins to the start of the migration: the setup of the channel.
     var beginSeconds: Double?
-    /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), less what they take when nothing moves.
+    /// CPU time of the whole hosts (charon, libvirtd, QEMU, agent), minus their usage at rest.
     var sourceCPUSeconds: Double
     var targetCPUSeconds: Double
-    /// The path's probes and what they found.
+    /// The probes of the path and their results.
     var probes: [GateProbe]?
     var verdict: Evidence.Verdict?
     var failure: String?
@@ -31,7 +31,7 @@ struct MoveFigures: Codable, Sendable {
         guard let bytes, let totalSeconds, totalSeconds > 0 else { return nil }
         return Double(bytes) / totalSeconds
     }
-    /// What knocks and pinhole add to a move; `nil` where one of them is not known.
+    /// Time that probes and pinhole add to a move; `nil` if one of them is unknown.
     var gateSeconds: Double? {
         guard let knockSeconds, let pinholeSeconds else { return nil }
         return knockSeconds + pinholeSeconds
@@ -41,22 +41,22 @@ struct MoveFigures: Codable, Sendable {
     var targetCPUPerGiB: Double? { gibibytes.map { targetCPUSeconds / $0 } }
 }
 
-/// All that was measured of one channel.
+/// The measurements of one channel.
 struct ChannelFigures: Codable, Sendable {
     var channel: Channel
     var moves: [MoveFigures] = []
-    /// Bytes per second of bulk transfers through the same path.
+    /// Bytes per second of bulk transfers over the same path.
     var bulk: [Double] = []
-    /// Of one more move, under the eyes of somebody who listens; `nil` when it failed.
+    /// What an eavesdropper captured during one additional move; `nil` if that move failed.
     var heard: Eavesdropping?
-    /// Why that one failed.
+    /// Why the move with the eavesdropper failed.
     var listeningFailure: String?
 
-    /// Every move that failed, or that its evidence does not show to have been protected where it had to be.
+    /// Every move that failed, or that lacks the evidence its channel requires.
     var failures: [String] {
         let unprotected = moves.filter { $0.failure == nil && channel != .plain && $0.verdict != .covered }
-        return moves.compactMap(\.failure) + unprotected.map { "its evidence is '\($0.verdict?.rawValue ?? "none")'" }
-            + (listeningFailure.map { ["while it was listened to: \($0)"] } ?? [])
+        return moves.compactMap(\.failure) + unprotected.map { "evidence is '\($0.verdict?.rawValue ?? "none")'" }
+            + (listeningFailure.map { ["while captured: \($0)"] } ?? [])
     }
 
     func median(_ figure: (MoveFigures) -> Double?) -> Double? {
@@ -65,18 +65,18 @@ struct ChannelFigures: Codable, Sendable {
     var bulkMedian: Double? { bulk.sorted().quantile(0.5) }
 }
 
-/// A run over all channels, and whether the goals were met.
+/// The results of a run over all channels, and whether the goals were met.
 struct ChannelComparison: Codable, Sendable {
     let machine: String
     let guest: String
     let channels: [ChannelFigures]
     let goals: [Goal]
-    /// Whether a channel's moves failed or a goal was missed.
+    /// Whether a channel's move failed or a goal was missed.
     let failed: Bool
 
     struct Goal: Codable, Sendable, Equatable {
         var claim: String
-        /// `nil`: it could not be measured in this run.
+        /// `nil` if this run could not measure it.
         var holds: Bool?
         var seen: String
     }
@@ -90,7 +90,7 @@ struct ChannelComparison: Codable, Sendable {
         failed = channels.contains { !$0.failures.isEmpty } || goals.contains { $0.holds == false }
     }
 
-    /// By how much the hypervisor starts later than under `plain`, in seconds: the proof of each channel.
+    /// Returns how much later than under `plain` the migration starts, in seconds: the setup of each channel.
     var proofs: [(channel: Channel, seconds: Double)] {
         let begins = channels.compactMap { figures in figures.median(\.beginSeconds).map { (figures.channel, $0) } }
         guard let plain = begins.first(where: { $0.0 == .plain })?.1 else { return [] }
@@ -104,7 +104,7 @@ struct ChannelComparison: Codable, Sendable {
     }
 }
 
-/// Holds the figures against the goals.
+/// Compares the measurements with the goals.
 private struct GoalCheck {
     typealias Goal = ChannelComparison.Goal
     let channels: [ChannelFigures]
@@ -119,7 +119,7 @@ private struct GoalCheck {
         else {
             return Goal(claim: claim, holds: nil, seen: "not measured: tls or plain is missing")
         }
-        let words = "\(FleetView.decimals(tls)) s against \(FleetView.decimals(plain)) s"
+        let words = "\(FleetView.decimals(tls)) s, plain \(FleetView.decimals(plain)) s"
         return Goal(
             claim: claim,
             holds: tls <= plain * 1.25,
@@ -141,9 +141,9 @@ private struct GoalCheck {
     }
 
     private var secrecy: Goal {
-        let claim = "the secret is on the wire under plain and under nothing else"
+        let claim = "the secret is on the wire under plain and no other channel"
         let heard = channels.map { ($0.channel, $0.heard.map { $0.secrets + $0.memoryPieces }) }
-        let seen = heard.map { "\($0.rawValue) \($1.map { "\($0)" } ?? "not heard")" }.joined(separator: ", ")
+        let seen = heard.map { "\($0.rawValue) \($1.map { "\($0)" } ?? "not captured")" }.joined(separator: ", ")
         guard !heard.contains(where: { $0.1 == nil }), heard.count > 1 else {
             return Goal(claim: claim, holds: nil, seen: seen)
         }

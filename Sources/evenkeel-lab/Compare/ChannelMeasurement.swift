@@ -3,18 +3,18 @@ import Fleet
 import Foundation
 import Lab
 
-/// Measures moves of one guest to and fro between two hosts.
+/// Measures moves of one guest back and forth between two hosts.
 struct ChannelMeasurement: Sendable {
     let lab: HostLab
     let guest: GuestPlan
     let programs: Programs
     let outsider: Attacker
-    /// CPU seconds per second of each host at rest, with the guest and without it.
+    /// CPU seconds per second that each host uses at rest, with and without the guest.
     private var idle: [HostName: (withGuest: Double?, without: Double?)] = [:]
 
-    /// Long enough for the agents' own rhythm.
+    /// Long enough to cover the agents' polling interval.
     private static let idleTime: Duration = .seconds(6)
-    /// Before and after a move, so that its round trips can be told from those at rest.
+    /// Recorded before and after a move, to compare its round trips with those at rest.
     private static let quietTime: Duration = .seconds(3)
 
     init(lab: HostLab, guest: GuestPlan, programs: Programs) async throws {
@@ -24,14 +24,14 @@ struct ChannelMeasurement: Sendable {
         outsider = try await lab.stranger()
     }
 
-    /// Source and target of the next move.
+    /// Returns the source and target of the next move.
     private func direction() async throws -> (source: LabHost, target: LabHost) {
         guard let here = try await lab.runsOn(guest).first, let target = lab.hosts.first(where: { $0.name != here })
         else { throw ComparisonError.nowhere(guest.name) }
         return (try lab.host(here), target)
     }
 
-    /// What the hosts take when nothing moves, measured once with the guest on either.
+    /// Measures the CPU usage of the hosts at rest, once with the guest on each of them.
     private mutating func measureIdle(_ source: LabHost, _ target: LabHost) async throws {
         if idle[source.name]?.withGuest != nil, idle[target.name]?.without != nil { return }
         let before = (try source.capacity.cpuSecondsUsed(), try target.capacity.cpuSecondsUsed())
@@ -100,7 +100,7 @@ enum ComparisonError: Error, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .nowhere(let guest): "\(guest) runs on no host, so nothing more can be measured"
+        case .nowhere(let guest): "guest \(guest): runs on no host, the measurement cannot continue"
         }
     }
 }

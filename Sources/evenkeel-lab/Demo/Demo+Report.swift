@@ -9,7 +9,7 @@ import Ledger
 import Settings
 
 extension Demo {
-    /// What was seen, held against what was to be shown.
+    /// Returns the report: what the demonstration observed, compared with what it has to show.
     func report(failure: (any Error)?) async -> DemoReport {
         let moves = FleetView(core, at: .byTheWallClock).moves.filter { $0.order.issuer == .controller }
         let rates = workRates
@@ -27,7 +27,7 @@ extension Demo {
             rates: rates,
             wires: wires,
             checks: await checks(moves: moves, rates: rates),
-            failure: failure.map { $0 is CancellationError ? "it was interrupted" : "\($0)" }
+            failure: failure.map { $0 is CancellationError ? "interrupted" : "\($0)" }
         )
     }
 
@@ -74,13 +74,13 @@ extension Demo {
                 let offset = packet.offsets(of: Array(Self.secret.utf8)).first ?? 0
                 return DemoReport.ShownPacket(summary: packet.summary, dump: packet.dump(from: offset - 32, lines: 9))
             }
-            wires.append(.init(title: "One move in the clear, asked for by name", found, dropped, shown))
+            wires.append(.init(title: "One unprotected move, ordered manually", found, dropped, shown))
         }
         if let (found, dropped) = escortedWire {
             let shown = (found.firstWithOccurrence ?? found.firstESP).map {
                 DemoReport.ShownPacket(summary: $0.summary, dump: $0.dump(from: 32, lines: 9))
             }
-            wires.append(.init(title: "All automatic moves, under escort", found, dropped, shown))
+            wires.append(.init(title: "All automatic moves, protected", found, dropped, shown))
         }
         return wires
     }
@@ -94,7 +94,7 @@ extension Demo {
 
     private func balance(_ moves: [FleetView.Move]) -> DemoReport.Check {
         let snapshot = core.snapshot(at: autonomousEnd ?? .byTheWallClock)
-        // The last sample of the autonomous part: the move in the clear is no part of it.
+        // The last sample before the unprotected move, which is not part of the autonomous run.
         let loads = series.map { host in
             let last = host.points.last { $0.at <= snapshot.at }
             return "\(host.host) \(last?.cpu.map(FleetView.percent) ?? "?") CPU with \(last?.vms ?? 0) VMs"
@@ -104,9 +104,9 @@ extension Demo {
             balancedAt.map { " in \(FleetView.seconds(($0 - start).inSeconds))" }
         }
         return DemoReport.Check(
-            claim: "balance was reached by itself",
+            claim: "the fleet reached balance without an operator",
             holds: balancedAt != nil && done > 0,
-            seen: "\(loads.joined(separator: ", ")); \(done) moves\(time ?? ", but no balance")"
+            seen: "\(loads.joined(separator: ", ")); \(done) moves\(time ?? ", no balance")"
         )
     }
 
@@ -135,7 +135,7 @@ extension Demo {
                 elsewhere.append("\(guest.name) on \(hosts?.active.map(\.rawValue) ?? [])")
             }
             guard let console = try? lab.console(of: guest), let last = console.readings.last else {
-                broken.append("\(guest.name) says nothing")
+                broken.append("\(guest.name) printed nothing")
                 continue
             }
             if console.starts != 1 { elsewhere.append("\(guest.name) booted \(console.starts) times") }
@@ -144,9 +144,9 @@ extension Demo {
             do {
                 let disk = try await lab.disk(of: guest)
                 broken += disk.problems.map { "disk of \(guest.name): \($0)" }
-                // The image is read after the console, so it is at least as far.
+                // The image is read after the console, so it must contain at least what the console reports.
                 if let said = last.diskSequence, disk.highest < said {
-                    broken.append("disk of \(guest.name): it ends at \(disk.highest), the guest had written \(said)")
+                    broken.append("disk of \(guest.name): last record is \(disk.highest), the guest wrote \(said)")
                 }
             } catch {
                 broken.append("disk of \(guest.name): \(error)")
@@ -163,7 +163,7 @@ extension Demo {
                 claim: "memory and disks are intact",
                 holds: broken.isEmpty,
                 seen: broken.isEmpty
-                    ? "every checksum right, every disk sequence unbroken" : broken.joined(separator: "; ")
+                    ? "every checksum is correct, every disk sequence is complete" : broken.joined(separator: "; ")
             ),
         ]
     }
@@ -175,21 +175,21 @@ extension Demo {
         let covered = done.count { $0.evidence?.verdict == .covered }
         return [
             DemoReport.Check(
-                claim: "the evidence of every automatic move covers it",
+                claim: "every automatic move is covered by its evidence",
                 holds: covered == done.count && covered > 0,
                 seen: "\(covered) of \(done.count)"
             ),
             DemoReport.Check(
-                claim: "no secret left the tunnels",
+                claim: "no secret is visible outside the tunnels",
                 holds: escorted.map { $0.found.occurrences == 0 && $0.found.espPackets > 0 && $0.dropped == 0 }
                     ?? false,
                 seen: escorted.map {
                     "found \($0.found.occurrences) times in \($0.found.packets) packets, \($0.found.espPackets) of them ESP, "
-                        + "\($0.dropped) not captured"
+                        + "\($0.dropped) missed by the capture"
                 } ?? "not captured"
             ),
             DemoReport.Check(
-                claim: "the same search finds it in a move in the clear",
+                claim: "the same search finds the secret in an unprotected move",
                 holds: (plain?.found.occurrences ?? 0) > 0,
                 seen: plain.map { "found \($0.found.occurrences) times in \($0.found.packets) packets" }
                     ?? "not captured"

@@ -8,10 +8,10 @@ import Lab
 import Ledger
 import Settings
 
-/// The demonstration: what is done, and what is seen of it.
+/// The demonstration: its steps and its observations.
 struct Demo {
     let lab: HostLab
-    /// How long the fleet may take to be in balance.
+    /// Time limit for the fleet to reach balance.
     let balanceLimit: Duration
     let settings: Settings
     let ledger: any FleetLedger
@@ -28,11 +28,11 @@ struct Demo {
     private(set) var balancedAt: Instant?
     private(set) var autonomousEnd: Instant?
     private(set) var plainMove: FleetView.Move?
-    /// What the captures found, and how many packets they had to drop.
+    /// The findings of the captures, and the number of packets they dropped.
     private(set) var escortedWire: (found: CaptureFindings, dropped: Int)?
     private(set) var plainWire: (found: CaptureFindings, dropped: Int)?
 
-    /// Long enough to see the work rate of an overloaded host, and of a balanced one.
+    /// Long enough to measure the work rate of an overloaded host and of a balanced one.
     private static let watchTime: Duration = .seconds(12)
 
     init(lab: HostLab, balanceLimit: Duration) throws {
@@ -48,7 +48,7 @@ struct Demo {
         let programs = try Programs.besideThisProcess()
         startedAt = .byTheWallClock
         live.keep(
-            "\n== 1. All \(lab.guests.count) VMs run on h1, which has \(cores(lab)) of a core: their work slows down =="
+            "\n== 1. All \(lab.guests.count) VMs run on h1, which has \(cores(lab)) cores: the VMs slow down =="
         )
         try await lab.startAgents(programs, settings: settings)
         try lab.configure(settings)
@@ -56,7 +56,7 @@ struct Demo {
         try await watch(for: Self.watchTime)
 
         live.keep(
-            "\n== 2. The controller reads the agents' samples, waits until the overload lasts, and orders moves =="
+            "\n== 2. The controller waits until the overload is lasting, then orders moves =="
         )
         let capturePath = "\(lab.site.stateFolder)/escorted.pcap"
         let capture = try await lab.capture(to: capturePath)
@@ -68,12 +68,12 @@ struct Demo {
         let dropped = try await capture.stop()
         escortedWire = (try await PacketCapture(path: capturePath).search(for: Self.secret), dropped)
 
-        live.keep("\n== 4. For comparison: one move in the clear, asked for by name ==")
+        live.keep("\n== 4. For comparison: one unprotected move, ordered manually ==")
         try await moveInTheClear()
         live.keep("")
     }
 
-    /// What all the guests' secrets begin with.
+    /// The prefix of every guest's secret.
     static let secret = "EVENKEEL-SECRET-"
 
     private func cores(_ lab: HostLab) -> String {
@@ -96,17 +96,16 @@ struct Demo {
         while ContinuousClock.now < end { try await look() }
     }
 
-    /// Balance that still holds after it was watched for a while; gives up when the limit has passed, and then waits
-    /// for the moves under way.
+    /// Waits until balance lasts for a while; gives up at the time limit, after the running moves have ended.
     private mutating func reachLastingBalance() async throws {
         let deadline = ContinuousClock.now + balanceLimit
         repeat {
             try await waitForBalance(until: deadline)
             guard balancedAt != nil else { break }
-            live.keep("\n== 3. In balance: the same guests, now with room ==")
+            live.keep("\n== 3. In balance: the same guests, none of them constrained ==")
             try await watch(for: Self.watchTime)
             if isCalm { return }
-            live.keep("\nNot yet for good: on it goes.")
+            live.keep("\nNot stable yet, continuing.")
             balancedAt = nil
         } while ContinuousClock.now < deadline
         let patience = ContinuousClock.now + settings.migration.timeLimit
@@ -116,7 +115,7 @@ struct Demo {
     }
 
     private mutating func waitForBalance(until deadline: ContinuousClock.Instant) async throws {
-        // So many samples in a row must show every host calm: as many as it takes to call one overloaded.
+        // As many consecutive calm samples as it takes to call a host overloaded.
         let lasting = settings.sampling.interval * settings.policy.overloadWindow
         var calmSince: ContinuousClock.Instant?
         while ContinuousClock.now < deadline {
@@ -134,7 +133,7 @@ struct Demo {
         }
     }
 
-    /// Whether moves have been made, none is under way and no host is overloaded or unknown.
+    /// Whether moves have been made, none is running and no host is overloaded or unknown.
     private var isCalm: Bool {
         let now = Instant.byTheWallClock
         let snapshot = core.snapshot(at: now)
@@ -146,7 +145,7 @@ struct Demo {
 
     private mutating func moveInTheClear() async throws {
         let view = FleetView(core, at: .byTheWallClock)
-        // From the host with the most VMs to the one with the fewest: the least disturbance.
+        // From the host with the most VMs to the one with the fewest: this disturbs the balance least.
         let byCount = view.hosts.sorted {
             ($0.sample?.vms?.count ?? 0, $1.name) < ($1.sample?.vms?.count ?? 0, $0.name)
         }
@@ -169,16 +168,16 @@ struct Demo {
         let dropped = try await capture.stop()
         plainWire = (try await PacketCapture(path: path).search(for: Self.secret), dropped)
         plainMove = move
-        // The hosts' load during this move belongs in the plot, too.
+        // The plot includes the hosts' load during this move.
         try await look()
         guard move.stage == .done else {
-            throw ManualOrderError.notMoved(move.failure?.text ?? "the order ended without a report")
+            throw ManualOrderError.notMoved(move.failure?.text ?? "the order ended without an outcome")
         }
     }
 
-    // MARK: looking
+    // MARK: observing
 
-    /// Takes in what is new in the ledger and shows it; takes half a second.
+    /// Reads new ledger entries and shows them; takes half a second.
     private mutating func look() async throws {
         let news = try await feed.pull(into: &core)
         samples += news.samples
@@ -214,7 +213,7 @@ struct Demo {
         try await Task.sleep(for: .milliseconds(500))
     }
 
-    /// Says something once, and again when `key` has changed.
+    /// Prints a message once, and again when `key` has changed.
     private mutating func say(_ text: String, about subject: String, _ key: String) {
         guard spoken[subject] != key else { return }
         spoken[subject] = key
@@ -227,7 +226,7 @@ struct Demo {
     }
 }
 
-/// Why the demonstration could not go on.
+/// Why the demonstration cannot continue.
 enum DemoError: Error, CustomStringConvertible {
     case noSamples(of: [HostName], logs: [String])
     case nothingToMove
@@ -235,8 +234,8 @@ enum DemoError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .noSamples(let hosts, let logs):
-            "no sample of \(hosts.map(\.rawValue).joined(separator: ", ")) reached the ledger; see \(logs.joined(separator: ", "))"
-        case .nothingToMove: "no host has a VM that could be moved in the clear"
+            "no samples from \(hosts.map(\.rawValue).joined(separator: ", ")) in the ledger. See \(logs.joined(separator: ", "))"
+        case .nothingToMove: "no host has a VM that can be moved"
         }
     }
 }

@@ -5,7 +5,7 @@ import Foundation
 import Lab
 
 extension DemoReport {
-    /// Writes report.md, report.json and the plots to a folder, which is made if it is missing.
+    /// Writes report.md, report.json and the plots to a folder; creates the folder if it is missing.
     func write(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let plots = [("Load of the hosts", "load.svg", loadPlot.svg), ("Work of the guests", "work.svg", workPlot.svg)]
@@ -15,7 +15,7 @@ extension DemoReport {
             .write(toFile: "\(folder)/report.md", atomically: true, encoding: .utf8)
     }
 
-    /// What is shown on the screen at the end: the moves, one packet of each wire, and the verdict.
+    /// The summary for the screen: the moves, one packet of each capture, and the verdict.
     var screenText: String {
         var view: [String] = []
         let table = TextTable(
@@ -31,11 +31,11 @@ extension DemoReport {
                     move.evidence?.verdict.rawValue ?? "-",
                 ]
             },
-            empty: "No move was made."
+            empty: "No moves."
         )
         view.append(table.text)
         for wire in wires {
-            view.append("\(wire.title): the secret was found \(wire.markers) times in \(wire.packets) packets.")
+            view.append("\(wire.title): secret found \(wire.markers) times in \(wire.packets) packets.")
             if let packet = wire.packet { view.append("\(packet.summary)\n\(packet.dump)") }
         }
         return (view + [summary]).joined(separator: "\n\n")

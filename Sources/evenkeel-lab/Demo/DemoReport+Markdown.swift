@@ -3,9 +3,9 @@ import EvenkeelCLI
 import Fleet
 
 extension DemoReport {
-    /// The report for people; plots stand beside it as files.
+    /// Returns the report as Markdown; the plots are separate files in the same folder.
     func markdown(plots: [(title: String, file: String)]) -> String {
-        var sections = ["# Evenkeel: the demonstration's report", summary]
+        var sections = ["# Evenkeel: demonstration report", summary]
         for plot in plots { sections.append("![\(plot.title)](\(plot.file))") }
         sections.append("## Moves\n\n" + (moves + [plainMove].compactMap(\.self)).map(describe).joined(separator: "\n"))
         sections.append("## Work of the guests\n\n" + rateTable)
@@ -17,10 +17,10 @@ extension DemoReport {
         return sections.joined(separator: "\n\n") + "\n"
     }
 
-    /// The checks, as the screen shows them too.
+    /// The checks; the screen shows them too.
     var summary: String {
         var lines = checks.map { "- \($0.holds ? "✔" : "✘") \($0.claim): \($0.seen)" }
-        if let failure { lines.append("- ✘ it was stopped: \(failure)") }
+        if let failure { lines.append("- ✘ stopped: \(failure)") }
         lines.append("- took \(FleetView.seconds((endedAt - startedAt).inSeconds)) on \(machine)")
         return lines.joined(separator: "\n")
     }
@@ -29,7 +29,7 @@ extension DemoReport {
         let order = move.order
         var lines = [
             "### \(order.vmName): \(order.source) → \(order.target) (\(order.channel.rawValue), \(move.stage))", "",
-            "- why: \(order.reason)",
+            "- reason: \(order.reason)",
         ]
         if let prediction = order.prediction {
             lines.append(
@@ -64,7 +64,7 @@ extension DemoReport {
             lines.append("  - IKE \(sa.ikeSuite)")
         }
         if let dropped = evidence.droppedAtGates {
-            lines.append("  - dropped at the source's gates meanwhile: \(dropped) packets")
+            lines.append("  - dropped at the source's gates during the move: \(dropped) packets")
         }
         if let counters = evidence.proof.counters {
             let (before, after) = (counters.before, counters.after)
@@ -87,7 +87,7 @@ extension DemoReport {
     private func describe(_ wire: Wire) -> String {
         var lines = [
             "### \(wire.title)", "",
-            "\(wire.packets) packets, \(mebibytes(wire.bytes)), \(wire.espPackets) of them ESP; the guests' secret found "
+            "\(wire.packets) packets, \(mebibytes(wire.bytes)), \(wire.espPackets) of them ESP; secret found "
                 + "**\(wire.markers)** times in \(wire.packetsWithMarker) packets; \(wire.dropped) packets dropped by the capture.",
         ]
         if let packet = wire.packet { lines += ["", packet.summary, "", "```", packet.dump, "```"] }

@@ -3,9 +3,9 @@ import EvenkeelCLI
 import Fleet
 import Lab
 
-/// Everything the demonstration saw, for people (`+Markdown`, the plots) and, encoded, for machines.
+/// Everything the demonstration observed: as text (`+Markdown`, the plots) and as JSON.
 struct DemoReport: Encodable, Sendable {
-    /// The points by which the demonstration succeeds or fails.
+    /// A check by which the demonstration succeeds or fails.
     struct Check: Encodable, Sendable {
         var claim: String
         var holds: Bool
@@ -17,7 +17,7 @@ struct DemoReport: Encodable, Sendable {
         var points: [Point]
         struct Point: Encodable, Sendable {
             var at: Instant
-            /// Share of capacity; `nil` where the sample had no figure.
+            /// Share of capacity; `nil` if the sample has no figure.
             var cpu: Double?
             var memory: Double?
             var vms: Int?
@@ -26,7 +26,7 @@ struct DemoReport: Encodable, Sendable {
 
     struct WorkRate: Encodable, Sendable {
         var vm: String
-        /// Units per second, of `full` when nothing holds it back; `nil` when too little was seen.
+        /// Units per second; `full` is the rate of an unconstrained guest, `nil` means too few observations.
         var before: Double?
         var after: Double?
         var full: Double
@@ -44,12 +44,12 @@ struct DemoReport: Encodable, Sendable {
         var espPackets: Int
         var markers: Int
         var packetsWithMarker: Int
-        /// Packets the capture had to drop: anything but 0 weakens the count.
+        /// Packets that the capture dropped: any value but 0 weakens the count.
         var dropped: Int
         var packet: ShownPacket?
     }
 
-    /// One packet the way a protocol analyser shows it.
+    /// One packet, formatted as by a protocol analyser.
     struct ShownPacket: Encodable, Sendable {
         var summary: String
         var dump: String
@@ -65,7 +65,7 @@ struct DemoReport: Encodable, Sendable {
     var rates: [WorkRate]
     var wires: [Wire]
     var checks: [Check]
-    /// What stopped the demonstration before its end.
+    /// What ended the demonstration early.
     var failure: String?
 
     var succeeded: Bool { failure == nil && !checks.isEmpty && checks.allSatisfy(\.holds) }

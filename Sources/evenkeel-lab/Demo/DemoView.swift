@@ -3,12 +3,12 @@ import EvenkeelCLI
 import Fleet
 import Lab
 
-/// The fleet at a glance, drawn again twice a second.
+/// A live view of the fleet, redrawn twice a second.
 struct DemoView {
     var view: FleetView
     var rates: [(vm: String, rate: Double?)]
 
-    /// For a terminal: a bar for each host, the guests' work, and the moves under way.
+    /// For a terminal: a bar for each host, the guests' work rates, and the running moves.
     var text: String {
         var lines = view.hosts.map { host in
             let share = host.sample?.cpu?.share
@@ -27,7 +27,7 @@ struct DemoView {
         return lines.joined(separator: "\n")
     }
 
-    /// For a pipe: one line.
+    /// The same as one line, for a pipe.
     var line: String {
         guard !view.hosts.isEmpty else { return "          no sample has reached the ledger yet" }
         let hosts = view.hosts.map { host in

@@ -7,29 +7,29 @@ import Glibc
 import Lab
 import Settings
 
-/// What the demonstrations by channel have in common: a lab of two hosts with one quiet guest per channel.
+/// What `sniff`, `tamper` and `compare` share: a lab of two hosts with one quiet guest per channel.
 struct DemonstrationOptions: ParsableArguments {
     @Option(
-        help: "A channel to try; may be given several times. Without it: all that the hosts offer, and plain.",
+        help: "Channel to test, repeatable (default: every channel that the hosts offer, and plain)",
         transform: { name in
             guard let channel = Channel(rawValue: name) else {
                 let known = Channel.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ValidationError("no channel is called '\(name)'; there are \(known)")
+                throw ValidationError("unknown channel '\(name)'. Known channels: \(known)")
             }
             return channel
         }
     )
     var channel: [Channel] = []
 
-    @Flag(help: "Print JSON.")
+    @Flag(help: "Print JSON")
     var json = false
 
-    /// A line about how it goes; on standard error where the output is for machines.
+    /// Prints a progress message; to standard error if the output is JSON.
     func say(_ line: String) { if json { printError(line) } else { printLine(line) } }
 
-    /// Makes the lab, finds out the channels, does the work, and takes the lab down whatever happens.
+    /// Starts the lab, determines the channels, runs the work, and always takes the lab down.
     ///
-    /// `change` may alter the plan, which has one guest per channel that there is.
+    /// `change` may alter the plan, which has one guest per available channel.
     func inLab<Value: Sendable>(
         _ change: (inout LabPlan) -> Void = { _ in },
         settings changeSettings: @Sendable @escaping (inout Settings) -> Void = { _ in },
@@ -40,7 +40,7 @@ struct DemonstrationOptions: ParsableArguments {
         let options = self
         var draft = LabPlan(
             hosts: [1, 2].map { HostPlan(number: $0, cores: 0.9) },
-            // Quiet ones, so that all of them together leave the host room.
+            // Quiet guests, so that all of them together leave the host capacity.
             guests: (1...max(channel.count, Channel.allCases.count)).map {
                 GuestPlan(number: $0, host: HostName("h1"), roundsPerUnit: 500_000, dirtyMiBPerSecond: 0.25)
             }
@@ -69,7 +69,7 @@ struct DemonstrationOptions: ParsableArguments {
         let configured = settings.escort.usableChannels
         for channel in channel where !configured.contains(channel) {
             let known = configured.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("the lab's hosts are not configured for '\(channel.rawValue)', but for \(known)")
+            throw ValidationError("channel '\(channel.rawValue)' is not configured in the lab. Configured: \(known)")
         }
         let offered = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: settings, wanted: channel)
         return channel.isEmpty ? offered : channel

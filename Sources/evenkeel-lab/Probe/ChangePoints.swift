@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Where a series of values changes its level, found by ranks, so that neither outliers nor the values' distribution
-/// matter.
+/// Finds level changes in a series of values by ranks, so that outliers and the distribution do not matter.
 enum ChangePoints {
-    /// The series in parts of one level each: the most significant change by Pettitt's test (1979), then the same within
-    /// both parts, as long as its probability by chance is below `significance`.
+    /// Returns the segments of constant level.
+    ///
+    /// Splits at the most significant change by Pettitt's test (1979), then splits both parts, as long as its
+    /// probability by chance is below `significance`.
     static func segments(of values: [Double], significance: Double, shortest: Int) -> [Range<Int>] {
         var finished: [Range<Int>] = []
         var open = [values.indices]
@@ -21,7 +22,7 @@ enum ChangePoints {
         return finished
     }
 
-    /// The likeliest change: the index of the first value after it, and the probability of one so marked by chance.
+    /// Returns the likeliest change: the index of the first value after it, and its probability by chance.
     static func change(in values: [Double], shortest: Int) -> (at: Int, probability: Double)? {
         let count = values.count
         guard count >= 2 * shortest else { return nil }
@@ -37,7 +38,7 @@ enum ChangePoints {
         return (best.at, min(1, probability))
     }
 
-    /// Ranks from 1; equal values share the mean of theirs.
+    /// Returns ranks from 1; equal values share the mean of their ranks.
     static func ranks(of values: [Double]) -> [Double] {
         let order = values.indices.sorted { values[$0] < values[$1] }
         var ranks = [Double](repeating: 0, count: values.count)
@@ -51,7 +52,7 @@ enum ChangePoints {
         return ranks
     }
 
-    /// How far two samples are apart by Mann and Whitney's test, in standard deviations of chance.
+    /// Returns the distance of two samples by Mann and Whitney's test, in standard deviations of chance.
     static func distance(_ first: [Double], _ second: [Double]) -> Double {
         guard !first.isEmpty, !second.isEmpty else { return 0 }
         let (m, n) = (Double(first.count), Double(second.count))

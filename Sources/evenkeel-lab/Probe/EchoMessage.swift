@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An ICMP echo request as it is sent, and the recognition of its reply.
+/// An ICMP echo request; also recognises its reply.
 struct EchoMessage: Equatable {
     enum Family: Sendable, Equatable { case v4, v6 }
 
     var family: Family
     var identifier: UInt16
     var sequence: UInt16
-    /// Tells our replies from those to other programs, whatever identifier the kernel gave us.
+    /// Distinguishes our replies from those to other programs, whatever identifier the kernel assigned.
     var cookie: UInt64
 
     private var types: (request: UInt8, reply: UInt8) { family == .v4 ? (8, 0) : (128, 129) }
 
-    /// The ICMP message with its checksum; for IPv6 the kernel puts it in.
+    /// The ICMP message with its checksum; for IPv6 the kernel computes the checksum.
     var bytes: [UInt8] {
         var bytes: [UInt8] = [types.request, 0, 0, 0]
         bytes += [UInt8(identifier >> 8), UInt8(truncatingIfNeeded: identifier)]
@@ -25,9 +25,9 @@ struct EchoMessage: Equatable {
         return bytes
     }
 
-    /// The sequence number of the reply to one of our requests; `nil` for anything else.
+    /// Returns the sequence number of a reply to one of our requests; `nil` for any other message.
     ///
-    /// A raw IPv4 socket hands over the IP header, too.
+    /// A raw IPv4 socket also delivers the IP header.
     static func replySequence(
         in bytes: ArraySlice<UInt8>,
         family: Family,

@@ -2,20 +2,20 @@
 import Dispatch
 import Synchronization
 
-/// Sends echo requests at even distances and notes what comes back, on a thread of its own, until it is told to stop.
+/// Sends echo requests at regular intervals and records the replies, on its own thread, until it is stopped.
 struct EchoProbe: Sendable {
     let socket: EchoSocket
     /// In seconds.
     let interval: Double
-    /// `nil`: until it is stopped.
+    /// `nil`: runs until it is stopped.
     let duration: Double?
-    /// Gets the series a few times a second.
+    /// Receives the series a few times a second.
     var live: @Sendable (ProbeSeries) -> Void = { _ in }
 
-    /// After the last request an answer may still come for so long, in seconds.
+    /// How long to wait for replies after the last request, in seconds.
     private static let patience = 1.0
 
-    /// Runs to the end, or until the task is cancelled; either way returns what was seen.
+    /// Runs to the end or until the task is cancelled; returns the recorded series in both cases.
     func run() async throws -> ProbeSeries {
         let stopped = Stop()
         return try await withTaskCancellationHandler {
@@ -42,7 +42,7 @@ struct EchoProbe: Sendable {
         while !isStopped(), duration.map({ due < $0 }) ?? true {
             series.echoes.append(.init(sentAt: now(), roundTrip: nil))
             try socket.send(sequence: UInt16(truncatingIfNeeded: series.echoes.count - 1))
-            // A request that comes late makes none of the later ones late.
+            // A late request does not delay the later ones.
             due = max(due + interval, now())
             receive(into: &series, until: due, now)
             if now() - shownAt > 0.25 {
@@ -63,7 +63,7 @@ struct EchoProbe: Sendable {
             guard left > 0 else { return }
             guard let sequence = socket.receive(within: left) else { continue }
             let at = now()
-            // The latest request with this number: after 65,536 requests they come again.
+            // The latest request with this number: numbers repeat after 65,536 requests.
             let last = series.echoes.count - 1
             let index = last - Int(UInt16(truncatingIfNeeded: last) &- sequence)
             guard series.echoes.indices.contains(index), series.echoes[index].roundTrip == nil else { continue }

@@ -9,18 +9,18 @@ enum ProbeError: Error, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .unknownAddress(let address): "'\(address)' is neither an IPv4 or IPv6 address nor a name that resolves"
+        case .unknownAddress(let address): "cannot resolve '\(address)': give an IPv4 or IPv6 address or a host name"
         case .notAllowed(let reason):
-            "echo requests may not be sent (\(reason)): run as root, or let your group do it "
+            "cannot send echo requests: \(reason). Run as root, or allow your group to ping "
                 + "(sysctl net.ipv4.ping_group_range)"
-        case .cannotSend(let address, let reason): "nothing can be sent to \(address): \(reason)"
+        case .cannotSend(let address, let reason): "cannot send to \(address): \(reason)"
         }
     }
 }
 
-/// A socket for ICMP echo to one address.
+/// An ICMP echo socket for one address.
 ///
-/// Raw where that is allowed, else of the kernel's own kind for pings.
+/// A raw socket if permitted, otherwise the kernel's ping socket.
 struct EchoSocket: Sendable {
     let descriptor: Int32
     let family: EchoMessage.Family
@@ -30,7 +30,7 @@ struct EchoSocket: Sendable {
     private let identifier: UInt16
     private let address: String
 
-    /// `makeSocket` gets family, type and protocol; the lab's prober makes it in another network namespace.
+    /// `makeSocket` receives family, type and protocol; the lab's prober creates it in another network namespace.
     init(
         to address: String,
         makeSocket: (Int32, Int32, Int32) throws -> Int32 = { socket($0, $1, $2) }
@@ -50,7 +50,7 @@ struct EchoSocket: Sendable {
         var random = SystemRandomNumberGenerator()
         cookie = random.next()
         identifier = random.next()
-        // Only replies of the address come in then.
+        // Then only replies from the address arrive.
         let connected = peer.withUnsafeBytes { raw in
             raw.baseAddress.map { connect(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(raw.count)) }
         }
@@ -63,7 +63,7 @@ struct EchoSocket: Sendable {
 
     func close() { Glibc.close(descriptor) }
 
-    /// A full queue or a host that is unreachable for a moment are losses like any other.
+    /// Sends one request; a full queue or a temporarily unreachable host counts as a loss.
     func send(sequence: UInt16) throws(ProbeError) {
         let message = EchoMessage(family: family, identifier: identifier, sequence: sequence, cookie: cookie).bytes
         guard Glibc.send(descriptor, message, message.count, 0) < 0 else { return }
@@ -73,7 +73,7 @@ struct EchoSocket: Sendable {
         }
     }
 
-    /// Waits for at most so long; the sequence number of one of our requests when its reply came.
+    /// Waits for at most `seconds`; returns the sequence number when a reply to one of our requests arrives.
     func receive(within seconds: Double) -> UInt16? {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wanted, 1, Int32((seconds * 1000).rounded(.up))) > 0 else { return nil }

@@ -1,59 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Whether a series of round trips shows that the VM was moved, in the way of König and Steinmetz, "Detecting migration
-/// of virtual machines" (2011): while its memory is copied the round trips rise and scatter, then there is a gap, and
-/// afterwards they may have another level for good.
+/// Detects from a series of round trips whether the VM was moved.
+///
+/// The method is that of König and Steinmetz, "Detecting migration of virtual machines" (2011). Round trips rise and
+/// scatter while memory is copied. Then there is a gap. Afterwards they may stay at a different level.
 struct MoveDetection: Codable, Sendable, Equatable {
     enum Verdict: String, Codable, Sendable {
-        /// A gap, and what a move does before or after it.
+        /// A gap, and another sign of a move before or after it.
         case detected
-        /// A gap alone: an outage, or a move that shows nothing else.
+        /// A gap only: an outage, or a move without other signs.
         case gapOnly
-        /// The round trips changed, but the VM always answered.
+        /// The round trips changed, but the VM never stopped replying.
         case changesOnly
         case quiet
     }
 
     var verdict: Verdict
-    /// The longest time without an answer, where it is long enough to count.
+    /// The longest time without a reply, if it is long enough to count.
     var gap: ProbeSeries.Gap?
-    /// When copying and the gap began and ended, in seconds since the first request; the gap alone where no copying was
-    /// seen.
+    /// Begin of copying and end of the gap, in seconds since the first request; the gap only if no copying was
+    /// detected.
     var began: Double?
     var ended: Double?
-    /// The medians of the round trips in seconds: before anything changed, while memory was copied, and at the end.
+    /// Median round trips in seconds: before any change, during copying, and at the end.
     var quietLevel: Double?
     var copyingLevel: Double?
     var finalLevel: Double?
     var signs: [Sign]
 
     enum Sign: String, Codable, Sendable {
-        /// Before the gap: longer round trips.
+        /// Longer round trips before the gap.
         case raisedLevel
-        /// Before the gap: round trips that scatter more.
+        /// Round trips that scatter more before the gap.
         case moreScatter
-        /// Another level after the gap than before.
+        /// A level after the gap that differs from the one before it.
         case shiftedLevel
     }
 
-    /// What counts as a change.
+    /// The limits above which a difference counts as a change.
     struct Thresholds: Codable, Sendable, Equatable {
-        /// An answer must be overdue by so many intervals, and by as much as all but one in a thousand round trips take.
+        /// Minimum length of a gap, in intervals; it must also exceed 99.9 % of the round trips.
         var gapIntervals = 3.0
-        /// Round trips are taken together by so many; their median and scatter is what is looked at.
+        /// Number of round trips in a bin; the median and scatter of bins are compared.
         var binSize = 10
-        /// The shortest time of one level, in bins.
+        /// Minimum length of a segment of constant level, in bins.
         var shortestSegment = 5
-        /// The probability of a change by chance, if bins were independent.
+        /// Probability of a change by chance, if bins were independent.
         var significance = 1e-4
-        /// A level counts as another if it is higher or lower by this factor.
+        /// Factor by which a level must be higher or lower to count as different.
         var levelFactor = 1.2
-        /// Scatter counts as more if it is so many times as large.
+        /// Factor by which scatter must be larger to count as raised.
         var scatterFactor = 2.0
-        /// Two levels differ for good if they are so many standard deviations of chance apart (Mann and Whitney).
+        /// Minimum distance of two levels, in standard deviations of chance (Mann and Whitney).
         var shiftDistance = 4.0
-        /// Copying ends with the gap: its last bin may end so many bins earlier.
+        /// Copying ends with the gap; its last bin may end up to this many bins earlier.
         var slackBins = 4
     }
 
@@ -63,7 +64,7 @@ struct MoveDetection: Codable, Sendable, Equatable {
         let least = max(thresholds.gapIntervals * series.interval, sorted.quantile(0.999) ?? 0)
         let gap = series.gaps(ofAtLeast: least).max { $0.seconds < $1.seconds }
         self.gap = gap
-        // What was sent within the gap says nothing of the path; without a gap all of it is before.
+        // Requests sent within the gap carry no information about the path; without a gap all of it is before.
         let border = gap.map(\.from) ?? .infinity
         let before = Bins(series.echoes.filter { $0.sentAt < border - series.interval }, thresholds)
         let after = Bins(series.echoes.filter { echo in gap.map { echo.sentAt > $0.to } ?? false }, thresholds)
@@ -84,7 +85,7 @@ struct MoveDetection: Codable, Sendable, Equatable {
         if !signs.isEmpty { verdict = gap == nil ? .changesOnly : .detected }
     }
 
-    /// Looks for copying: the run of segments, up to the gap, that are raised or scatter more than the quietest does.
+    /// Searches for copying: the run of segments before the gap that are raised or scatter more than the quietest one.
     private mutating func look(_ before: Bins, _ quiet: Bins.Summary, _ thresholds: Thresholds) {
         var copying: Range<Int>?
         var found: Set<Sign> = []
@@ -109,9 +110,9 @@ struct MoveDetection: Codable, Sendable, Equatable {
     }
 }
 
-/// Round trips taken together by ten or so, and the parts of one level and scatter.
+/// Round trips grouped into bins, and the segments of constant level and scatter.
 struct Bins {
-    /// When each bin began, its median and its scatter (the distance of the quartiles).
+    /// The start, median and scatter (interquartile range) of each bin.
     var times: [Double] = []
     var levels: [Double] = []
     var scatters: [Double] = []
@@ -133,7 +134,7 @@ struct Bins {
             scatters.append((sorted.quantile(0.75) ?? 0) - (sorted.quantile(0.25) ?? 0))
         }
         guard !levels.isEmpty else { return }
-        // A border of either kind is a border.
+        // A border in either measure is a border.
         var borders: Set<Int> = []
         for values in [levels, scatters] {
             for part in ChangePoints.segments(
@@ -154,7 +155,7 @@ struct Bins {
         )
     }
 
-    /// The segment of the lowest level and scatter among those that are not just a moment.
+    /// The segment of the lowest level and scatter, among those that last longer than a moment.
     var quietest: Summary? {
         segments.filter { $0.count * 10 >= levels.count || $0.count >= 10 }.map(summary)
             .min { $0.level * $0.scatter < $1.level * $1.scatter }

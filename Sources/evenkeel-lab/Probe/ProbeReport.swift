@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EvenkeelCLI
 
-/// What a probe saw, for people and, encoded, for machines.
+/// The results of a probe, as text and as JSON.
 struct ProbeReport: Encodable, Sendable {
     var address: String
     var summary: ProbeSummary
@@ -17,7 +17,7 @@ struct ProbeReport: Encodable, Sendable {
         detection = MoveDetection(series, thresholds)
     }
 
-    /// The line that is drawn again and again.
+    /// Returns the line that is redrawn during the probe.
     static func liveLine(_ series: ProbeSeries) -> String {
         let summary = ProbeSummary(series)
         let last = series.roundTrips.last.map(milliseconds) ?? "-"
@@ -34,8 +34,8 @@ struct ProbeReport: Encodable, Sendable {
                 + "max \(shown(summary.maximum)), jitter \(shown(summary.jitter)); \(summary.lost) unanswered"
         )
         lines.append(
-            "longest time without an answer: \(Self.milliseconds(summary.longestSilence)) "
-                + "(known to \(Self.milliseconds(series.interval)))"
+            "longest time without a reply: \(Self.milliseconds(summary.longestSilence)) "
+                + "(resolution \(Self.milliseconds(series.interval)))"
         )
         return (lines + [verdict]).joined(separator: "\n")
     }
@@ -44,13 +44,13 @@ struct ProbeReport: Encodable, Sendable {
         switch detection.verdict {
         case .quiet: return "No sign of a move."
         case .changesOnly:
-            return "No sign of a move: the round trips changed, but the VM always answered (\(signs))."
+            return "No sign of a move: round trips changed, but the VM never stopped replying (\(signs))."
         case .gapOnly:
-            return "A gap of \(gap), and no other sign: an outage, or a move that cannot be told from one."
+            return "Gap of \(gap), no other sign: an outage, or a move that looks like one."
         case .detected:
-            var words = "A move was DETECTED: \(signs), and a gap of \(gap)"
+            var words = "Move DETECTED: \(signs), and a gap of \(gap)"
             if let began = detection.began, let ended = detection.ended {
-                words += "; it began at \(FleetView.seconds(began)) and ended at \(FleetView.seconds(ended))"
+                words += "; began at \(FleetView.seconds(began)) , ended at \(FleetView.seconds(ended))"
             }
             return words + "."
         }
@@ -58,7 +58,7 @@ struct ProbeReport: Encodable, Sendable {
 
     private var gap: String {
         guard let gap = detection.gap else { return "?" }
-        return Self.milliseconds(gap.seconds) + (gap.hasEnded ? "" : " that has not ended")
+        return Self.milliseconds(gap.seconds) + (gap.hasEnded ? "" : " (not ended)")
     }
 
     private var signs: String {
@@ -69,8 +69,8 @@ struct ProbeReport: Encodable, Sendable {
             }
             return switch sign {
             case .raisedLevel: "longer round trips\(change(to: detection.copyingLevel))"
-            case .moreScatter: "more scatter"
-            case .shiftedLevel: "another level afterwards\(change(to: detection.finalLevel))"
+            case .moreScatter: "higher variance"
+            case .shiftedLevel: "different level afterwards\(change(to: detection.finalLevel))"
             }
         }.joined(separator: ", ")
     }
@@ -80,16 +80,16 @@ struct ProbeReport: Encodable, Sendable {
         return "\(FleetView.decimals(milliseconds, milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0)) ms"
     }
 
-    /// The round trips over time, with what was detected shaded.
+    /// The round trips over time, with detected phases shaded.
     var svg: String {
         let shown = series.echoes.compactMap { echo in echo.roundTrip.map { (x: echo.sentAt, y: $0 * 1000) } }
         var spans: [(name: String, from: Double, to: Double)] = []
         if let began = detection.began, let ended = detection.ended, !detection.signs.isEmpty {
             spans.append(("detected: \(signs)", began, ended))
         }
-        if let gap = detection.gap { spans.append(("no answer for \(self.gap)", gap.from, gap.to)) }
+        if let gap = detection.gap { spans.append(("no reply for \(self.gap)", gap.from, gap.to)) }
         return LinePlot(
-            title: "Round trips to \(address) (what looks like a move is shaded)",
+            title: "Round trips to \(address) (suspected move shaded)",
             yLabel: "milliseconds",
             yMaximum: max(1, (shown.map(\.y).sorted().quantile(0.995) ?? 1) * 1.2),
             lines: [.init(name: "RTT", points: shown)],

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Echo requests sent at even distances and what came back; all times in seconds since the first.
+/// Echo requests sent at regular intervals and their replies; all times in seconds since the first request.
 struct ProbeSeries: Codable, Sendable, Equatable {
-    /// The distance between two requests.
+    /// The interval between two requests.
     var interval: Double
     var echoes: [Echo] = []
-    /// When nothing more was waited for.
+    /// When the probe stopped waiting for replies.
     var ended = 0.0
 
     struct Echo: Codable, Sendable, Equatable {
         var sentAt: Double
-        /// `nil`: no answer came.
+        /// `nil`: no reply.
         var roundTrip: Double?
     }
 
-    /// The instants at which answers came, in their order.
+    /// The times of the replies, sorted.
     var arrivals: [Double] { echoes.compactMap { echo in echo.roundTrip.map { echo.sentAt + $0 } }.sorted() }
 
     var roundTrips: [Double] { echoes.compactMap(\.roundTrip) }
 
-    /// A time without an answer: what somebody who talks to the VM feels as downtime.
+    /// A period without a reply, which a client of the VM experiences as downtime.
     struct Gap: Codable, Sendable, Equatable {
-        /// The last answer before it, and the first after it; the series' end where none came any more.
+        /// The last reply before the gap and the first after it; the end of the series if no reply followed.
         var from: Double
         var to: Double
         var hasEnded: Bool
-        /// How long an answer was overdue, known to one interval.
+        /// How long a reply was overdue; the resolution is one interval.
         ///
-        /// The interval is no part of it.
+        /// The interval itself is not included.
         var seconds: Double
     }
 
-    /// Every time in which answers were overdue by `least`, in their order.
+    /// Returns every period in which replies were overdue by at least `least`, in order.
     func gaps(ofAtLeast least: Double) -> [Gap] {
         var arrivals = arrivals
         guard let last = arrivals.last else {
@@ -48,17 +48,17 @@ struct ProbeSeries: Codable, Sendable, Equatable {
     }
 }
 
-/// The figures of a series that need no interpretation; times in seconds.
+/// Summary figures of a series, without interpretation; times in seconds.
 struct ProbeSummary: Codable, Sendable, Equatable {
     var sent: Int
     var lost: Int
-    /// Of the round trips; `nil` where no answer came.
+    /// Of the round trips; `nil` if there was no reply.
     var median: Double?
     var percentile95: Double?
     var maximum: Double?
     /// The mean difference between one round trip and the next.
     var jitter: Double?
-    /// The longest time for which an answer was overdue, known to one interval.
+    /// The longest time for which a reply was overdue; the resolution is one interval.
     var longestSilence: Double
 
     init(_ series: ProbeSeries) {
@@ -76,7 +76,7 @@ struct ProbeSummary: Codable, Sendable, Equatable {
 }
 
 extension [Double] {
-    /// Of a sorted list, with linear interpolation; `nil` of an empty one.
+    /// Returns a quantile of a sorted list, with linear interpolation; `nil` for an empty list.
     func quantile(_ share: Double) -> Double? {
         guard let first, let last else { return nil }
         let place = share * Double(count - 1)

@@ -104,7 +104,7 @@ struct DemonstrationTests {
             held.close()
             #expect(try await stranger.send(Attacker.forgedStream, to: h2.address, port: 49152) == false)
 
-            // The prober of `evenkeel lab probe`, as a program, during a move.
+            // The prober of `evenkeel probe --guest`, as a program, during a move.
             let guest = try lab.guest("vm1")
             async let probed = Command(
                 "nsenter",

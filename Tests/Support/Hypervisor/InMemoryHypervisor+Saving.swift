@@ -4,12 +4,12 @@ internal import Foundation
 public import Hypervisor
 internal import Synchronization
 
-/// Stop-and-copy in memory; the image is a real file, so that what carries it has something to carry.
+/// Stop-and-copy in memory; the image is a real file, so that tests can transfer it.
 extension InMemoryHypervisor {
-    /// What stands in an image's file.
+    /// The content of an image file.
     private struct Image: Codable {
         var needs: VMRequirements
-        /// Which of the world's images it is: a second one of a VM makes the first one stale.
+        /// The number of the image in the world: a second image of a VM makes the first one stale.
         var number: Int
         var isTransient: Bool
     }
@@ -23,13 +23,15 @@ extension InMemoryHypervisor {
                 HypervisorError(kind, attempt: attempt, detail: detail)
             }
             guard let copy = state.copies[host]?[vm] else { throw failure(.noSuchVM, "it is not on \(host)") }
-            guard copy.presence == .running else { throw failure(.refused, "it is not running but \(copy.presence)") }
+            guard copy.presence == .running else {
+                throw failure(.refused, "its state is not running but \(copy.presence)")
+            }
             let turn = state.turns.removeValue(forKey: vm) ?? .succeed
             if case .fail(let kind, let detail) = turn { throw failure(kind, detail) }
-            if turn == .loseTouch(done: false) { throw failure(.inDoubt, "the hypervisor fell silent") }
+            if turn == .loseTouch(done: false) { throw failure(.inDoubt, "the hypervisor stopped answering") }
             let image = Image(needs: copy.needs, number: state.imagesMade + 1, isTransient: copy.isTransient)
             guard let data = try? JSONEncoder().encode(image), Self.write(data, to: path) else {
-                throw failure(.refused, "\(path) cannot be written, or is already there")
+                throw failure(.refused, "\(path) cannot be written, or already exists")
             }
             state.imagesMade += 1
             state.images[vm] = image.number
@@ -38,7 +40,7 @@ extension InMemoryHypervisor {
             } else {
                 state.copies[host]?[vm]?.presence = .inactive
             }
-            guard turn == .succeed else { throw failure(.inDoubt, "the hypervisor fell silent") }
+            guard turn == .succeed else { throw failure(.inDoubt, "the hypervisor stopped answering") }
             return SavedVM(
                 vm: vm,
                 name: copy.needs.name,
@@ -75,7 +77,7 @@ extension InMemoryHypervisor {
             }
             if turn != .loseTouch(done: false) {
                 do { try beforeStart() } catch {
-                    throw HypervisorError(.failed, attempt: attempt, detail: "it was not let run: \(error)")
+                    throw HypervisorError(.failed, attempt: attempt, detail: "it was not started: \(error)")
                 }
             }
             if let violation = state.violation(of: saved.vm, image: image.number) {
@@ -91,14 +93,14 @@ extension InMemoryHypervisor {
                 state.images[saved.vm] = nil
             }
             guard turn == .succeed else {
-                throw HypervisorError(.inDoubt, attempt: attempt, detail: "the hypervisor fell silent")
+                throw HypervisorError(.inDoubt, attempt: attempt, detail: "the hypervisor stopped answering")
             }
         }
         try? FileManager.default.removeItem(atPath: saved.path)
         return world.now()
     }
 
-    /// What a real hypervisor would see from here.
+    /// Performs the checks that a real hypervisor can make on its own host.
     private func check(
         _ saved: SavedVM,
         _ restoration: Restoration,
@@ -127,16 +129,16 @@ extension InMemoryHypervisor {
 
     private static func read(_ path: String, _ attempt: String) throws(HypervisorError) -> Image {
         do { return try JSONDecoder().decode(Image.self, from: Data(contentsOf: URL(filePath: path))) } catch {
-            throw HypervisorError(.failed, attempt: attempt, detail: "it is no complete image: \(error)")
+            throw HypervisorError(.failed, attempt: attempt, detail: "it is not a complete image: \(error)")
         }
     }
 }
 
 extension InMemoryWorld.State {
-    /// What would be wrong with letting the VM run from this image, which no single hypervisor can see.
+    /// Returns why the VM must not run from this image, which no single hypervisor can detect; `nil` if it may.
     fileprivate func violation(of vm: VMID, image number: Int) -> String? {
         let running = copies.filter { $0.value[vm]?.presence.executes == true }.keys.sorted()
         if !running.isEmpty { return "it runs on \(running)" }
-        return images[vm] == number ? nil : "this image is older than what the VM has done since"
+        return images[vm] == number ? nil : "this image is stale: the VM has run since"
     }
 }

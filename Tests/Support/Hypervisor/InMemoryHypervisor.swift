@@ -31,13 +31,13 @@ public struct InMemoryHypervisor: Hypervisor {
     }
 
     public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
-        let attempt = "read what VM \(vm) needs"
+        let attempt = "read the requirements of VM \(vm)"
         _ = try ask(attempt)
         guard let copy = copies()[vm] else {
             throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
         }
         guard copy.presence == .running || copy.presence == .migratingOut else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(copy.presence)")
+            throw HypervisorError(.refused, attempt: attempt, detail: "its state is not running but \(copy.presence)")
         }
         return copy.needs
     }
@@ -46,7 +46,7 @@ public struct InMemoryHypervisor: Hypervisor {
         _ requirements: VMRequirements,
         on host: HostName
     ) async throws(HypervisorError) -> [PreflightFailure] {
-        let here = try ask("check what VM \(requirements.id) needs")
+        let here = try ask("check the requirements of VM \(requirements.id)")
         var found = here.unmet
         func fail(_ check: PreflightFailure.Check, _ reason: String) {
             found.append(PreflightFailure(check: check, host: host, reason: .other(reason)))
@@ -93,7 +93,7 @@ public struct InMemoryHypervisor: Hypervisor {
         let attempt = "resume VM \(vm)"
         _ = try ask(attempt)
         guard copies()[vm]?.isTransient != true else {
-            let detail = "it is transient, so that nothing shows whether it has run elsewhere; look and resume by hand"
+            let detail = "it is transient, so it is unknown whether it has run elsewhere; check and resume it manually"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         let elsewhere = world.hostsThatRunOrRan(vm)
@@ -126,7 +126,7 @@ public struct InMemoryHypervisor: Hypervisor {
     ) async throws(HypervisorError) -> PeerSighting {
         let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
         guard let peer, peer.answers else {
-            let attempt = "see what \(name) shows at \(uri)"
+            let attempt = "observe \(name) at \(uri)"
             throw HypervisorError(.notConnected, attempt: attempt, detail: "it does not answer")
         }
         return world.state.withLock { state in
@@ -143,7 +143,7 @@ public struct InMemoryHypervisor: Hypervisor {
         }
     }
 
-    /// The host, if its hypervisor answers.
+    /// Returns the host; throws if its hypervisor does not answer.
     func ask(_ attempt: String) throws(HypervisorError) -> InMemoryHost {
         guard let here = world.state.withLock({ $0.hosts[host] }), here.answers else {
             throw HypervisorError(.notConnected, attempt: attempt, detail: "\(host) does not answer")
@@ -153,7 +153,7 @@ public struct InMemoryHypervisor: Hypervisor {
 
     private func copies() -> [VMID: InMemoryWorld.Copy] { world.state.withLock { $0.copies[host] ?? [:] } }
 
-    /// Changes a VM that is in one of the states, and of which no migration is under way.
+    /// Changes a VM that is in one of the states and has no migration under way.
     private func change(
         _ vm: VMID,
         _ attempt: String,

@@ -2,37 +2,37 @@
 public import Fleet
 public import Hypervisor
 
-/// How the next migration of a VM goes in the in-memory world.
+/// The course of the next migration of a VM in the in-memory world.
 public struct InMemoryScript: Sendable, Equatable {
-    /// What happens when the step is reached.
+    /// The event at the step.
     public enum Turn: Sendable, Equatable {
         case arrive
         case fail(HypervisorError.Kind, detail: String)
-        /// Sends nothing more until it is cancelled, reaches a limit, or the world releases it.
+        /// The migration sends nothing until it is cancelled, reaches a limit, or is released.
         case hang
-        /// The call ends with `.inDoubt`; what is left then is for the agent to find out.
+        /// The call ends with `.inDoubt`; the agent must find out the result.
         case loseTouch(Aftermath)
     }
 
-    /// What a migration whose caller lost touch leaves behind.
+    /// The result of a migration whose caller lost the connection.
     public enum Aftermath: Sendable, Equatable {
         /// The VM runs at the source as before.
         case stayed
-        /// The VM runs at the target and is gone at the source.
+        /// The VM runs at the target, and the source no longer has it.
         case arrived
-        /// The VM runs at the target, and the source still has the paused copy it handed over.
+        /// The VM runs at the target, and the source still has the paused copy that it handed over.
         case handedOver
-        /// The VM ran at the target and was shut down there, and the source still has the paused copy it handed over.
+        /// The VM was shut down at the target, and the source still has the paused copy that it handed over.
         case shutOffAtTarget
-        /// The VM is paused at the source, and the target has nothing.
+        /// The VM is paused at the source, and the target has no copy.
         case pausedAtSource
-        /// The hypervisors go on by themselves until the world ends it.
+        /// The hypervisors continue the migration until `InMemoryWorld.end` ends it.
         case goesOn
     }
 
-    /// Steps of equal size in which the memory is sent; progress is reported after each.
+    /// Number of equal steps in which the memory is sent; progress is reported after each.
     public var steps: Int
-    /// The step before which the turn comes; `steps` for the very end.
+    /// The step before which the turn happens; `steps` for the end.
     public var atStep: Int
     public var turn: Turn
 
@@ -43,27 +43,27 @@ public struct InMemoryScript: Sendable, Equatable {
     }
 }
 
-/// How the next save or restore of a VM goes in the in-memory world.
+/// The course of the next save or restore of a VM in the in-memory world.
 public enum InMemoryTurn: Sendable, Equatable {
     case succeed
     case fail(HypervisorError.Kind, detail: String)
-    /// The call ends with `.inDoubt`, and what it was to do was done, or not.
+    /// The call ends with `.inDoubt`; `done` is whether the action was performed.
     case loseTouch(done: Bool)
 }
 
 /// A host of the in-memory world.
 public struct InMemoryHost: Sendable, Equatable {
     public var name: HostName
-    /// The URI under which its peers know it.
+    /// The URI by which its peers know it.
     public var uri: String
     public var memoryBytes: UInt64
     public var cpus: Int
     public var facts: HypervisorFacts
     /// The libvirt networks that are active on it.
     public var networks: [String]
-    /// Checks it fails for every VM, to be told so.
+    /// Preflight failures that it reports for every VM.
     public var unmet: [PreflightFailure]
-    /// Whether its hypervisor answers, to its own agent and to its peers.
+    /// Whether its hypervisor answers its own agent and its peers.
     public var answers: Bool
 
     public init(

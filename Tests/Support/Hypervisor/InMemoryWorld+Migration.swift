@@ -4,7 +4,7 @@ internal import Hypervisor
 internal import Synchronization
 
 extension InMemoryWorld {
-    /// Carries a migration out by its script.
+    /// Performs a migration according to its script.
     func migrate(
         _ request: MigrationRequest,
         from source: HostName,
@@ -42,7 +42,7 @@ extension InMemoryWorld {
         )
     }
 
-    /// Checks that the order is possible and sets both hosts up for it.
+    /// Checks that the migration is possible and prepares both hosts.
     private func begin(
         _ request: MigrationRequest,
         from source: HostName
@@ -53,7 +53,9 @@ extension InMemoryWorld {
             guard let copy = state.copies[source]?[vm] else {
                 throw HypervisorError(.noSuchVM, attempt: attempt(request), detail: "it is not on \(source)")
             }
-            guard copy.presence == .running else { throw refusal(request, "it is not running but \(copy.presence)") }
+            guard copy.presence == .running else {
+                throw refusal(request, "its state is not running but \(copy.presence)")
+            }
             guard let target = state.hosts.values.first(where: { $0.uri == request.peerURI }) else {
                 throw refusal(request, "no host has this URI")
             }
@@ -62,7 +64,7 @@ extension InMemoryWorld {
                 throw HypervisorError(.failed, attempt: attempt(request), detail: "\(target.name) does not answer")
             }
             if let there = state.copies[target.name]?[vm] {
-                throw refusal(request, "\(target.name) has it already: \(there.presence)")
+                throw refusal(request, "\(target.name) already has it: \(there.presence)")
             }
             let free = target.memoryBytes - min(target.memoryBytes, state.memoryTaken(on: target.name))
             guard free >= copy.needs.memoryBytes else {
@@ -81,7 +83,7 @@ extension InMemoryWorld {
         }
     }
 
-    /// Does what the script says for this point; an error if the migration ends by it.
+    /// Performs the script's turn; returns an error if it ends the migration.
     private func turn(_ turn: InMemoryScript.Turn, _ request: MigrationRequest) async -> HypervisorError? {
         switch turn {
         case .arrive:
@@ -90,7 +92,7 @@ extension InMemoryWorld {
             return give(up: request, kind, detail)
         case .loseTouch(let aftermath):
             finish(request.vm, aftermath)
-            return HypervisorError(.inDoubt, attempt: attempt(request), detail: "the hypervisor fell silent")
+            return HypervisorError(.inDoubt, attempt: attempt(request), detail: "the hypervisor stopped answering")
         case .hang:
             switch await hang(request) {
             case .release: return nil
@@ -100,7 +102,7 @@ extension InMemoryWorld {
         }
     }
 
-    /// Waits until the world, a cancel, or the shorter of the request's limits ends it.
+    /// Waits for a release, a cancellation, or the shorter of the request's limits.
     private func hang(_ request: MigrationRequest) async -> Signal {
         let vm = request.vm
         return await withTaskCancellationHandler {

@@ -3,12 +3,12 @@ public import Fleet
 internal import Hypervisor
 internal import Synchronization
 
-/// Several hosts and their VMs in memory, for tests of what drives a hypervisor.
+/// Several hosts and their VMs in memory, for tests of code that controls a hypervisor.
 ///
-/// It holds what real hypervisors hold to: a VM moves only from where it runs, once at a time, to a host with room. An
-/// order that would make two of a VM, or none, is refused and noted in `violations`.
+/// Like real hypervisors, it moves a VM only from where it runs, once at a time, to a host with room. An order that
+/// would duplicate or lose a VM is refused and recorded in `violations`.
 public final class InMemoryWorld: Sendable {
-    /// A VM as one host has it.
+    /// A host's copy of a VM.
     struct Copy {
         var needs: VMRequirements
         var presence: DomainPresence
@@ -24,7 +24,7 @@ public final class InMemoryWorld: Sendable {
         var waiter: CheckedContinuation<Signal, Never>?
     }
 
-    /// What ends the wait of a migration that hangs.
+    /// The end of the wait of a migration that hangs.
     enum Signal: Sendable {
         case release
         case cancel
@@ -37,7 +37,7 @@ public final class InMemoryWorld: Sendable {
         var moves: [VMID: Move] = [:]
         var scripts: [VMID: InMemoryScript] = [:]
         var turns: [VMID: InMemoryTurn] = [:]
-        /// The one image of a saved VM that is as new as its disks.
+        /// The number of the only image of a saved VM that is as new as its disks.
         var images: [VMID: Int] = [:]
         var imagesMade = 0
         var violations: [String] = []
@@ -46,7 +46,7 @@ public final class InMemoryWorld: Sendable {
     let state: Mutex<State>
     let now: @Sendable () -> Instant
 
-    /// A world of these hosts; `now` gives the instants in outcomes.
+    /// Creates a world of these hosts; `now` returns the instants in outcomes.
     public init(hosts: [InMemoryHost], now: @Sendable @escaping () -> Instant = { Instant(milliseconds: 0) }) {
         var state = State()
         for host in hosts {
@@ -57,12 +57,12 @@ public final class InMemoryWorld: Sendable {
         self.now = now
     }
 
-    /// The hypervisor of one host, as its agent sees it.
+    /// Returns the hypervisor of one host for its agent.
     public func hypervisor(of host: HostName) -> InMemoryHypervisor { InMemoryHypervisor(world: self, host: host) }
 
-    /// Starts a VM on a host, or puts it there in another state; `.absent` takes it away.
+    /// Starts a VM on a host, or puts it there in another state; `.absent` removes it.
     ///
-    /// A transient VM has no definition and is forgotten where it is shut off.
+    /// A transient VM has no definition and disappears when it is shut off.
     public func place(
         _ vm: VMRequirements,
         on host: HostName,
@@ -73,18 +73,18 @@ public final class InMemoryWorld: Sendable {
         let copy = isKnown ? Copy(needs: vm, presence: presence, isTransient: isTransient) : nil
         state.withLock { state in
             state.copies[host, default: [:]][vm.id] = copy
-            // It runs on: what was saved before is older than its disks.
+            // It runs, so earlier images are older than its disks.
             if presence.executes { state.images[vm.id] = nil }
         }
     }
 
-    /// Sets how the next migration of the VM goes.
+    /// Sets the course of the next migration of the VM.
     public func script(_ vm: VMID, _ script: InMemoryScript) { state.withLock { $0.scripts[vm] = script } }
 
-    /// Sets how the next save or restore of the VM goes.
+    /// Sets the course of the next save or restore of the VM.
     public func script(_ vm: VMID, _ turn: InMemoryTurn) { state.withLock { $0.turns[vm] = turn } }
 
-    /// Changes a host, for instance to make its hypervisor fall silent.
+    /// Changes a host, for instance to make its hypervisor stop answering.
     public func change(_ host: HostName, _ change: (inout InMemoryHost) -> Void) {
         state.withLock {
             guard var changed = $0.hosts[host] else { return }
@@ -93,17 +93,17 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
-    /// Sets the CPU time a VM has used so far.
+    /// Sets the CPU time that a VM has used, in nanoseconds.
     public func setCPUTime(_ nanoseconds: UInt64, of vm: VMID) {
         state.withLock { state in
             for host in state.copies.keys { state.copies[host]?[vm]?.cpuTimeNanoseconds = nanoseconds }
         }
     }
 
-    /// Lets a migration that hangs go on to its end.
+    /// Lets a migration that hangs continue to its end.
     public func release(_ vm: VMID) { signal(vm, .release) }
 
-    /// Ends a migration that goes on by itself after its caller lost touch.
+    /// Ends a migration that continues after its caller lost the connection.
     public func end(_ vm: VMID, arrived: Bool) {
         state.withLock { state in
             guard let move = state.moves.removeValue(forKey: vm) else { return }
@@ -111,14 +111,14 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
-    /// The hosts on which the VM runs: always exactly one, but for the moment of a hand-over.
+    /// Returns the hosts on which the VM runs: always exactly one, except during a hand-over.
     public func hostsRunning(_ vm: VMID) -> [HostName] {
         state.withLock { state in
             state.copies.filter { _, copies in copies[vm].map { $0.presence.executes } ?? false }.keys.sorted()
         }
     }
 
-    /// Whether a host other than this one has the VM as its own: it runs there, or its owner paused it there.
+    /// Returns whether another host has taken the VM: it runs there, or was paused there by its owner.
     func isTaken(_ vm: VMID, elsewhereThan host: HostName) -> Bool {
         state.withLock { state in
             state.copies.contains { other, copies in
@@ -127,7 +127,7 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
-    /// The hosts on which the VM runs or on which it is shut off.
+    /// Returns the hosts on which the VM runs or is shut off.
     func hostsThatRunOrRan(_ vm: VMID) -> [HostName] {
         state.withLock { state in
             state.copies.filter { _, copies in
@@ -136,10 +136,10 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
-    /// Whether a migration of the VM is under way.
+    /// Returns whether a migration of the VM is under way.
     public func isMoving(_ vm: VMID) -> Bool { state.withLock { $0.moves[vm] != nil } }
 
-    /// Orders that would have made two of a VM, or none.
+    /// Refused orders that would have duplicated or lost a VM.
     public var violations: [String] { state.withLock { $0.violations } }
 
     func signal(_ vm: VMID, _ signal: Signal) {
@@ -156,12 +156,12 @@ public final class InMemoryWorld: Sendable {
 }
 
 extension InMemoryWorld.State {
-    /// Memory of all VMs that take some on the host, incoming ones too.
+    /// Returns the memory of all active VMs on the host, including incoming ones, in bytes.
     func memoryTaken(on host: HostName) -> UInt64 {
         (copies[host] ?? [:]).values.filter { $0.presence != .inactive }.reduce(0) { $0 + $1.needs.memoryBytes }
     }
 
-    /// Puts both hosts into the state that a migration with this end leaves.
+    /// Puts both hosts into the state after a migration with this result.
     mutating func settle(_ vm: VMID, _ move: InMemoryWorld.Move, _ aftermath: InMemoryScript.Aftermath) {
         switch aftermath {
         case .stayed:

@@ -13,7 +13,7 @@ extension HypervisorFacts {
 }
 
 extension VMRequirements {
-    /// A VM of libvirt's test driver's kind, with nothing special about it.
+    /// Returns an ordinary VM of libvirt's test driver.
     package static func onTestDriver(id: String = "6695eb01-f6a4-8304-79aa-97f2502e1930", name: String = "web1") -> Self
     {
         Self(

@@ -8,13 +8,13 @@ package import FleetFiles
 
 package func bytes(of path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
-/// The configuration of the scripted fleet's controller; its strategy is one that a debug build is quick with.
+/// Returns the configuration of the scripted fleet's controller, with a strategy that is fast in a debug build.
 package func configuration(_ flags: [String] = []) throws -> Settings {
     let own = ["policy.decision_interval=10s", "policy.cpu.upper=80.5%", "policy.strategy=push"]
     return try Settings.load(file: nil, flags: own + flags)
 }
 
-/// A recording of a controller that the scripted fleet drove.
+/// Returns a recording of a controller driven by the scripted fleet.
 package func controllerRecording(
     seed: UInt64 = 1,
     vms: Int = 10,
@@ -52,14 +52,14 @@ package func recording<C: Core>(
     }
 }
 
-/// The lines of a recording, the header first.
+/// Returns the lines of a recording, the header first.
 package func lines(_ recording: Data) -> [String] {
     String(decoding: recording, as: UTF8.self).split(separator: "\n").map(String.init)
 }
 
 package func data(_ lines: [String]) -> Data { Data((lines.joined(separator: "\n") + "\n").utf8) }
 
-/// Replays a controller's recording with what its header says.
+/// Replays a controller's recording with the configuration in its header.
 package func replayController(_ bytes: Data) throws -> Replay<ControllerCore> {
     let recording = try Recording(bytes, name: "r")
     let settings = try Settings.load(file: ("r:1", recording.header.configuration))
@@ -76,5 +76,5 @@ package func replayAgent(_ bytes: Data) throws -> Replay<AgentCore> {
     return replay
 }
 
-/// A recording could not be made, or does not say what it is of.
+/// The recording could not be created, or its header is incomplete.
 private struct NotRecorded: Error {}

@@ -2,7 +2,7 @@
 package import Coordination
 package import Fleet
 
-/// An agent's life with every kind of event: a move that succeeds, one whose end is not seen, and a guest that comes.
+/// An agent's events of every kind: a move that succeeds, a move in doubt, and an incoming VM.
 package enum ScriptedAgent {
     package static let host = HostName("h1")
     package static let limits = AgentCore.Limits(consent: .seconds(7), jobLock: .milliseconds(1500))
@@ -51,7 +51,7 @@ package enum ScriptedAgent {
         ]
     }
 
-    /// The hypervisor's answer is lost; the VM is found to be at the target, and what is left here is removed.
+    /// Returns the events of a move whose answer is lost: the VM runs at the target, and the copy here is removed.
     private static func doubtful(_ order: MigrationOrder) -> [AgentCore.Event] {
         let lost = OrderFailure(.inDoubt, .other("libvirtd was lost"), .unknown)
         return [
@@ -96,7 +96,7 @@ package enum ScriptedAgent {
         return sealed
     }
 
-    /// The target does not open the image within ten seconds.
+    /// Returns the events of a sealed move whose target does not open the image within 10 s.
     package static func withdrawn(_ order: MigrationOrder) -> [AgentCore.Event] {
         let image = SealedImage(bytes: 1001, digest: "d", imageBytes: 1000, stoppedAt: .second(4))
         return [

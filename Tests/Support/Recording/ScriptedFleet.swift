@@ -2,7 +2,7 @@
 package import Coordination
 package import Fleet
 
-/// Four hosts whose load changes at random and that carry out what a controller orders: a history to record.
+/// Four hosts whose load changes at random and that execute a controller's orders, to produce a recording.
 package struct ScriptedFleet {
     private struct Guest {
         var name: String
@@ -15,13 +15,13 @@ package struct ScriptedFleet {
     private var orders: [MigrationOrder] = []
     private static let hosts = (1...4).map { HostName("h\($0)") }
 
-    /// All VMs are on the first host, which is too many for it.
+    /// Creates a fleet with all VMs on the first host, which is overloaded.
     package init(seed: UInt64, vms: Int = 10) {
         random = SplitMix64(seed: seed)
         guests = (1...vms).map { Guest(name: "vm\($0)", host: 0, cores: 5 / Double(vms)) }
     }
 
-    /// Drives a controller for so many rounds of five seconds.
+    /// Drives a controller for a number of rounds of 5 s.
     package mutating func drive(_ core: inout some Core<ControllerCore.Event, ControllerCore.Effect>, rounds: Int) {
         _ = core.handle(.caughtUp(at: .second(0)))
         for round in 1...rounds {
@@ -47,7 +47,7 @@ package struct ScriptedFleet {
         }
     }
 
-    /// The orders of the last round end: most with a move, some without.
+    /// Ends the orders of the last round: most succeed, some fail.
     private mutating func report(
         to core: inout some Core<ControllerCore.Event, ControllerCore.Effect>,
         at now: Instant
