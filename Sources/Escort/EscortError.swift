@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Why there is no protected path: what happened, to what, and what to do.
+/// Why there is no protected path: what failed, on what, and the next step.
 ///
-/// No message carries a key.
+/// No message contains a key.
 public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The inventory cannot be turned into a mesh.
+    /// No mesh can be built from the inventory.
     case badInventory(reason: String)
     case badCredentials(path: String, reason: String)
     /// charon does not answer on its control socket.
     case charonNotRunning(socket: String, reason: String)
     /// Loading the mesh would unload connections that are not ours.
     case foreignConnections(names: [String])
-    /// swanctl, nft or ip refused what it was given.
+    /// swanctl, nft or ip failed.
     case refused(step: String, reason: String)
     case unknownPeer(HostName)
-    /// The peer was removed from the cluster then.
+    /// The peer was removed from the cluster at this time.
     case removedPeer(HostName, at: Instant)
     /// The mesh was not applied on this host since the agent started.
     case notApplied
@@ -23,74 +23,74 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case peerDoesNotAnswer(HostName, reason: String)
     case authenticationFailed(HostName)
     case noProposalChosen(HostName)
-    /// The peer's mesh is for other addresses.
+    /// The peer's mesh has other tunnel addresses.
     case differentSelectors(HostName)
-    /// An SA is there, but not of the strength this fleet demands.
+    /// An SA exists, but is weaker than this fleet requires.
     case weakAssociation(HostName, TunnelWeakness)
-    /// The peer would not be reached through IPsec.
+    /// Packets to the peer would not enter IPsec.
     case wrongRoute(HostName, reason: String)
-    /// IKE answers, but what is sent through the tunnel is not answered.
+    /// IKE answers, but packets through the tunnel are not answered.
     case noTrafficThroughTunnel(HostName, reason: String)
-    /// The peer's TLS port does not show a certificate and a suite that are good enough.
+    /// The peer's TLS port does not present a valid certificate and a strong enough suite.
     case noTLS(HostName, reason: String)
-    /// The peer does not let this host in over ssh, or is not who it is known to be.
+    /// The peer refuses the ssh login, or its host key is not the known one.
     case noSSH(HostName, reason: String)
-    /// This host is not set up for the channel.
+    /// This host is not configured for the channel.
     case channelNotHere(Channel, reason: String)
-    /// Something answers where the peer's gates should drop everything.
+    /// A port answers that the peer's gates should protect.
     case gateOpen(HostName, address: String, port: Int)
-    /// Whether the peer's gates are closed cannot be seen from here.
+    /// The probe cannot tell whether the peer's gates are closed.
     case gateUnproven(HostName, address: String, port: Int)
-    /// Migrations are under way that could go on in the clear; the addresses and ports they go to.
+    /// Migrations are under way that could continue in the clear; their target addresses and ports.
     case streamsUnderWay(to: [String])
     /// A move to this peer is under way.
     case inUse(HostName)
 
     public var description: String {
         switch self {
-        case .badInventory(let reason): "the inventory cannot be made into a mesh: \(reason)"
-        case .badCredentials(let path, let reason): "the keys in '\(path)' are not used: \(reason)"
+        case .badInventory(let reason): "cannot build the mesh from the inventory: \(reason)"
+        case .badCredentials(let path, let reason): "cannot use the keys in '\(path)': \(reason)"
         case .charonNotRunning(let socket, let reason):
             "charon does not answer at \(socket) (\(reason)); start strongSwan on this host"
         case .foreignConnections(let names):
-            "loading the mesh alone would unload the connections \(names.joined(separator: ", ")) of this charon;"
-                + " place the mesh into strongSwan's conf.d instead"
+            "cannot load the mesh: charon would unload its connections \(names.joined(separator: ", "));"
+                + " write the mesh to strongSwan's conf.d instead"
         case .refused(let step, let reason): "\(step) failed: \(reason)"
-        case .unknownPeer(let peer): "\(peer) is not a peer of this host's mesh; check the inventory"
+        case .unknownPeer(let peer): "\(peer) is not a peer in this host's mesh; check the inventory"
         case .removedPeer(let peer, let at):
             "\(peer) was removed from the cluster on \(at.readable), so no tunnel or gate is opened for it;"
                 + " \(peer.additionInWords)"
-        case .notApplied: "the mesh is not applied on this host yet"
+        case .notApplied: "the mesh is not applied on this host yet; wait, or look for the reason in the agent's log"
         case .peerDoesNotAnswer(let peer, let reason):
             "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"
         case .authenticationFailed(let peer):
-            "\(peer) and this host do not accept each other's credentials; check that both have certificates of this"
-                + " cluster, neither expired nor revoked (or the same pre-shared key), and the names of the inventory"
+            "\(peer) and this host do not accept each other's credentials; check that both have valid certificates of"
+                + " this cluster (or the same pre-shared key) and their names in the inventory"
         case .noProposalChosen(let peer):
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .differentSelectors(let peer):
-            "\(peer) and this host do not agree on the addresses of the tunnel; check that both have the same inventory"
-        case .weakAssociation(let peer, let weakness): "the tunnel to \(peer) is refused: \(weakness)"
-        case .wrongRoute(let peer, let reason): "what goes to \(peer) is not led into IPsec: \(reason)"
+            "\(peer) and this host disagree on the tunnel's addresses; check that both have the same inventory"
+        case .weakAssociation(let peer, let weakness): "the tunnel to \(peer) is too weak: \(weakness)"
+        case .wrongRoute(let peer, let reason): "packets to \(peer) do not enter IPsec: \(reason)"
         case .noTrafficThroughTunnel(let peer, let reason):
-            "the tunnel to \(peer) is up but nothing comes back through it (\(reason)); check the firewalls for ESP"
+            "the tunnel to \(peer) is up, but no packets return through it (\(reason)); check that firewalls pass ESP"
         case .noTLS(let peer, let reason):
-            "\(peer) does not show a good certificate over TLS (\(reason)); check libvirtd's TLS there (port"
+            "\(peer) does not present a valid certificate over TLS (\(reason)); check libvirtd's TLS there (port"
                 + " \(TLSHandshake.port)) and both hosts' certificates ('evenkeel certificates')"
         case .noSSH(let peer, let reason):
-            "\(peer) cannot be reached over ssh (\(reason)); check that root's key is accepted there and its host key known here"
-        case .channelNotHere(let channel, let reason): "there is no channel '\(channel.rawValue)' here: \(reason)"
+            "cannot log in to \(peer) over ssh (\(reason)); check root's key there and its host key here"
+        case .channelNotHere(let channel, let reason): "channel '\(channel.rawValue)' is not available here: \(reason)"
         case .gateOpen(let peer, let address, let port):
-            "port \(port) of \(peer) answers at \(address) though no pinhole is open: its gates are not closed; check"
+            "port \(port) of \(peer) answers at \(address) although no pinhole is open: its gates are not closed; check"
                 + " 'nft list table inet evenkeel' there"
         case .gateUnproven(let peer, let address, let port):
-            "whether port \(port) of \(peer) is shut at \(address) could not be seen: the network between refuses to say;"
-                + " a firewall that answers in the place of \(peer)'s gates must let them be"
+            "cannot tell whether port \(port) of \(peer) is closed at \(address): the network rejected the probe;"
+                + " let the firewalls on the way pass it, so that \(peer)'s gates answer"
         case .streamsUnderWay(let ends):
-            "migrations to \(ends.joined(separator: ", ")) are under way and could go on in the clear without the mesh;"
-                + " wait for their end, or end them ('virsh domjobabort'), and try again"
+            "migrations to \(ends.joined(separator: ", ")) are under way and could continue in the clear;"
+                + " wait until they end, or abort them ('virsh domjobabort'), and try again"
         case .inUse(let peer):
-            "a move to \(peer) is under way; wait for its end, as the evidence of each needs the tunnel for itself"
+            "a move to \(peer) is under way; wait until it ends: the evidence of each move needs the tunnel to itself"
         }
     }
 }

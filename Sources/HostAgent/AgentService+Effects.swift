@@ -8,7 +8,7 @@ import Ledger
 import Logging
 import Settings
 
-/// Carrying out what the core decides.
+/// Execution of the core's effects.
 extension AgentService {
     private var execution: MoveExecution {
         MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
@@ -33,14 +33,14 @@ extension AgentService {
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
                 logger.warning("cannot cancel order \(order.id)", metadata: ["reason": "\(error)"])
-                // It is tried again at once after this.
+                // The next attempt follows at once.
                 try? await Task.sleep(for: Self.retryInterval)
             }
             await events.send(.cancelTried(order.id))
         case .look(let order):
             let sighting = await execution.look(for: order)
             logger.info(
-                "order \(order.id): where is \(order.vmName)?",
+                "order \(order.id): checked where \(order.vmName) runs",
                 metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
             )
             await events.send(.looked(order.id, sighting))
@@ -54,7 +54,7 @@ extension AgentService {
         case .unseal(let order, let image):
             let result = await sealedMoves.unseal(order, image)
             if case .failure(let failure) = result {
-                logger.error("order \(order.id): its image cannot be opened", metadata: ["reason": "\(failure.text)"])
+                logger.error("order \(order.id): cannot open the sealed image", metadata: ["reason": "\(failure.text)"])
             }
             await events.send(.unsealed(order.id, AgentCore.Answer(result)))
         case .release(let order):
@@ -80,17 +80,17 @@ extension AgentService {
         }
     }
 
-    /// Tells the people who watch.
+    /// Logs an alert for the operator.
     func announce(_ effect: AgentCore.Effect) {
         guard case .announce(let announcement) = effect else { return }
         logger.critical("\(announcement.text)")
     }
 
-    /// Tells people of images that are left here and are of no order that the ledger still has.
+    /// Logs images left on this host that belong to no order in the ledger.
     func reportStrayImages(besides orders: [OrderID]) {
         for folder in sealedMoves.strayImages(besides: orders) {
             logger.critical(
-                "\(folder) holds the image of a VM, and no order tells of it: see where it runs, then remove it"
+                "\(folder): holds a VM image that belongs to no order; check where the VM runs, then remove the folder"
             )
         }
     }
@@ -99,7 +99,7 @@ extension AgentService {
         SealedMoves(host: host, settings: settings, hypervisor: hypervisor, keys: sealedKeys, journal: journal)
     }
 
-    /// Checks that the VM can come, and makes ready for it.
+    /// Checks that the VM can come, and prepares for it.
     private func check(
         _ requirements: VMRequirements,
         for order: MigrationOrder,
@@ -137,16 +137,16 @@ extension AgentService {
         switch result {
         case .success(let image):
             logger.notice(
-                "order \(order.id): \(order.vmName) is stopped and sealed",
+                "order \(order.id): stopped and sealed \(order.vmName)",
                 metadata: ["bytes": "\(image.bytes)"]
             )
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not sealed", metadata: ["reason": "\(failure.text)"])
+            logger.error("order \(order.id): cannot seal \(order.vmName)", metadata: ["reason": "\(failure.text)"])
         }
         return result
     }
 
-    /// Notes that the order is begun; returns why it may not be.
+    /// Records in the journal that the order begins; returns the failure if that is impossible.
     private func reasonNotToBegin(_ order: MigrationOrder) async -> OrderFailure? {
         do {
             if let journal, try await !claimed(order, in: journal) {
@@ -159,12 +159,12 @@ extension AgentService {
     }
 
     private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
-        try await BlockingWork.run(within: .seconds(10), "noting that the order is begun") {
+        try await BlockingWork.run(within: .seconds(10), "recording the begun order") {
             try journal.claim(.begun, of: order, at: .byTheWallClock)
         }
     }
 
-    /// What the VM needs, and beside it a look at the target's gates, which are shut for this host still.
+    /// Collects the VM's requirements and probes the target's gates, which are still closed for this host.
     private func requirements(
         for order: MigrationOrder
     ) async -> (Result<VMRequirements, OrderFailure>, [GateProbe]) {
@@ -176,7 +176,7 @@ extension AgentService {
             if let failure = await sealedIsMissing() {
                 return (.failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure])), [])
             }
-            // It goes to no port of the target.
+            // A sealed move goes to no port of the target.
             return (await execution.requirements(for: order), [])
         }
         async let requirements = execution.requirements(for: order)
@@ -189,7 +189,9 @@ extension AgentService {
         }
     }
 
-    /// Lets the order's source in, as long as its move may begin; how many seconds that took, `nil` if it goes to no port.
+    /// Opens the gate for the order's source while its move may begin.
+    ///
+    /// Returns the window in seconds, `nil` if the move goes to no port.
     private func openPinhole(for order: MigrationOrder) async throws -> Double? {
         guard order.channel.usesMigrationPorts else { return nil }
         let begin = ContinuousClock.now
@@ -202,24 +204,24 @@ extension AgentService {
         return (ContinuousClock.now - begin).inSeconds
     }
 
-    /// Until the order's move has begun or cannot begin any more; at most so long its gate is open.
+    /// Returns how long the order's gate is open at most; its move has begun by then, or cannot begin any more.
     private func window(of order: MigrationOrder) -> Duration {
         order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
     }
 
-    /// Closes what is open for the order; at a start, when the mesh is there.
+    /// Closes the order's pinhole; at a start, once the mesh exists.
     private func closePinhole(of order: MigrationOrder) async {
         let end = ContinuousClock.now + window(of: order)
         while true {
             do {
                 return try await channels.mesh.closePinhole(of: order.id, from: order.source, channel: order.channel)
             } catch EscortError.notApplied {
-                // Once its window is over it is closed.
+                // A pinhole is closed once its window is over.
                 guard ContinuousClock.now < end else { return }
                 do { try await Task.sleep(for: Self.retryInterval) } catch { return }
             } catch {
-                // Its timeout will.
-                logger.warning("a pinhole stays open for its window", metadata: ["reason": "\(error)"])
+                // The timeout of the pinhole closes it.
+                logger.warning("cannot close a pinhole before its window ends", metadata: ["reason": "\(error)"])
                 return
             }
         }
@@ -231,12 +233,12 @@ extension AgentService {
             return .written
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(
-                "a report cannot be written",
+                "cannot write a report",
                 metadata: ["order": "\(report.order)", "reason": "\(error)"]
             )
             return .refused
         } catch {
-            logger.error("a report waits", metadata: ["order": "\(report.order)", "reason": "\(error)"])
+            logger.error("cannot write a report yet", metadata: ["order": "\(report.order)", "reason": "\(error)"])
             return .failed
         }
     }
@@ -253,7 +255,7 @@ extension AgentService {
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
             return [escortFailure(.failed(detail: error.description))]
         }
-        // The image lies in memory beside the VM that is restored from it.
+        // The image is in memory in addition to the VM that is restored from it.
         let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
         let (reserved, isBeyondCounting) = promisedBytes.addingReportingOverflow(imageBytes)
         let checks = TargetChecks(
@@ -266,7 +268,9 @@ extension AgentService {
         return await checks.unmet(requirements)
     }
 
-    /// Any channel may be one that a leak has closed; in the clear there is nothing to close.
+    /// Returns a failure if the list of channels closed after leaks is damaged: any channel may be on it.
+    ///
+    /// A move in the clear has nothing to close.
     private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
         guard order.channel != .plain, let damage = await closures?.damage else { return nil }
         return escortFailure(.closuresDamaged(detail: damage.description))
@@ -285,14 +289,14 @@ extension AgentService {
         switch result {
         case .success(let completion):
             logger.notice(
-                "order \(order.id): \(order.vmName) runs on \(order.target)",
+                "order \(order.id): moved \(order.vmName) to \(order.target)",
                 metadata: ["evidence": "\(completion.evidence.verdict.rawValue)"]
             )
             if completion.evidence.verdict == .leak {
-                logger.critical("LEAK: less passed the channel to \(order.target) than the hypervisor sent")
+                logger.critical("LEAK: the channel to \(order.target) carried less than the hypervisor sent")
             }
         case .failure(let failure):
-            logger.error("order \(order.id): \(order.vmName) was not moved", metadata: ["reason": "\(failure.text)"])
+            logger.error("order \(order.id): cannot move \(order.vmName)", metadata: ["reason": "\(failure.text)"])
         }
     }
 }

@@ -5,13 +5,13 @@ import Ledger
 import Logging
 import Settings
 
-/// Reading the ledger.
+/// Reading of the ledger.
 extension AgentService {
-    /// Hands over what is new in the ledger.
+    /// Passes new records of the ledger to the core.
     ///
-    /// Reports that were written before an order must be known before it: an order for a VM whose last move has just
-    /// ended would be refused otherwise. So the orders are read first and handed over last; those of history, which
-    /// nobody acts on, come before their reports.
+    /// The core must know reports that were written before an order first: otherwise it would refuse an order for a VM
+    /// whose last move has just ended. So orders are read first and passed on last. Orders of history, on which the
+    /// agent does not act, come before their reports.
     private func readNews(
         from orders: inout LedgerPlace,
         and reports: inout LedgerPlace,
@@ -28,13 +28,13 @@ extension AgentService {
                 try await ledger.readOn(OrderReport.self, from: &reports) { await events.send(.report($0)) }
             )
         } catch { result = .failure(error) }
-        // Also when the reports cannot be read: the place in the orders has moved on.
+        // Also if the reports cannot be read: the position in the orders has advanced.
         for record in news { await events.send(.order(record)) }
         remarks.add(try result.get())
         return remarks
     }
 
-    /// Feeds the core with the ledger's orders and reports, and with the time.
+    /// Passes the ledger's orders and reports, and the time, to the core.
     func follow(_ events: AgentEvents) async {
         var orders = LedgerPlace()
         var reports = LedgerPlace()

@@ -5,7 +5,7 @@ import Ledger
 import Logging
 import Settings
 
-/// What goes on whether there are orders or not: samples, and the mesh.
+/// Tasks that run whether there are orders or not: samples and the mesh.
 extension AgentService {
     func keepSampling(_ sightings: PeerSightings) async {
         var sampler = HostSampler(host: host, resources: resources)
@@ -29,7 +29,7 @@ extension AgentService {
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {
-                    logger.error("a sample is lost", metadata: ["reason": "\(error)"])
+                    logger.error("cannot write a sample; it is lost", metadata: ["reason": "\(error)"])
                 }
             }
             isFirst = false
@@ -38,7 +38,7 @@ extension AgentService {
         }
     }
 
-    /// The tunnels as charon has them; those in trouble first, as a sample holds only so many.
+    /// Returns the tunnels as charon reports them; failed ones first, as a sample has room for a limited number.
     private func tunnels() async -> [TunnelStatus]? {
         guard let all = try? await channels.mesh.meshStatus() else { return nil }
         return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))

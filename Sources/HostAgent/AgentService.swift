@@ -8,7 +8,7 @@ public import Ledger
 public import Logging
 public import Settings
 
-/// The agent's shell: samples its host, feeds the core from the ledger, and carries out the core's effects.
+/// The agent's shell: samples its host, feeds the core from the ledger, and executes the core's effects.
 public struct AgentService: Sendable {
     let host: HostName
     let settings: Settings
@@ -26,21 +26,22 @@ public struct AgentService: Sendable {
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
-    /// How often the mesh and the gates are made sure of.
+    /// Interval at which the mesh and the gates are re-applied.
     static let upkeepInterval: Duration = .seconds(10)
     static let retryInterval: Duration = .seconds(2)
-    /// Events that may wait for the core: whoever has more, such as the reader of a long history, waits.
+    /// Number of events that may wait for the core; a sender with more, such as the reader of a long history, waits.
     static let eventLimit = 64
     static let tunnelsInterval: Duration = .seconds(20)
     static let tunnelsPerSample = 64
-    /// From the beginning of a migration until QEMU connects, libvirt's preparations at both ends included.
+    /// From the beginning of a migration until QEMU connects, including libvirt's preparations at both ends.
     static let connectingTime: Duration = .seconds(30)
 
-    /// `journal`: the local file that remembers what this host has done of its orders; `nil`: the ledger alone does, and
-    /// there are no sealed moves; so `closures`, which remembers what leaks have closed.
+    /// Creates the service; it does nothing until `run`.
     ///
-    /// `record`: the file to which what the core is told and what it decides is recorded; `identity`: `nil` where the
-    /// host has none, as with pre-shared keys.
+    /// `journal` is the local file with this host's journal entries. Without it the host relies on the ledger alone,
+    /// and sealed moves are not available. `closures` is the local file that lists the channels closed after leaks.
+    /// `record` is the file to which the core's input and effects are recorded. `identity` is `nil` if the host has
+    /// none, as with pre-shared keys.
     public init(
         settings: Settings,
         host: String,
@@ -66,7 +67,7 @@ public struct AgentService: Sendable {
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
-    /// Runs until it is cancelled.
+    /// Runs until cancelled.
     public func run() async {
         let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
@@ -89,7 +90,7 @@ public struct AgentService: Sendable {
                 if case .caughtUp = event {
                     reportStrayImages(besides: core.core.orders.values.map(\.order.id))
                 }
-                // Before what follows from it: a crash in between must not open what is closed.
+                // Before the effects that follow: a crash in between must not reopen what is closed.
                 await closures?.keep(core.core.closed.closures)
                 for effect in effects {
                     guard let lane = EffectLanes.Lane(effect) else {
@@ -111,7 +112,7 @@ extension AgentService {
     private func recorded(_ core: AgentCore) -> RecordedCore<AgentCore> {
         let header = RecordingHeader(agent: core, configuration: settings.documentedFile())
         var core = RecordedCore(core) { [logger] in
-            logger.error("nothing more is recorded", metadata: ["reason": "\($0)"])
+            logger.error("the recording has ended", metadata: ["reason": "\($0)"])
         }
         if let record, let path = core.record(to: record, header) { logger.notice("recording to \(path)") }
         return core

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// Elements from many senders to one receiver, in order; a sender waits while `limit` elements are waiting.
+/// A queue from many senders to one receiver, in order; a sender waits while `limit` elements are waiting.
 ///
-/// Once it is finished, or the receiver's task is cancelled, nothing more is received and nobody waits.
+/// Once it is finished, or the receiver's task is cancelled, nothing more is received and no sender waits.
 final class BoundedQueue<Element: Sendable>: Sendable {
     private struct State {
         var waiting: [Element] = []
-        /// Those for whose element there was no room yet, in their order.
+        /// Senders whose element has no room yet, in their order.
         var senders: [(element: Element, room: CheckedContinuation<Void, Never>)] = []
         var receiver: CheckedContinuation<Element?, Never>?
         var isFinished = false
@@ -53,7 +53,7 @@ final class BoundedQueue<Element: Sendable>: Sendable {
         }
     }
 
-    /// Puts the element into the queue if there is room; drops it otherwise.
+    /// Adds the element if there is room; drops it otherwise.
     func offer(_ element: Element) {
         state.withLock { state in
             guard !state.isFinished else { return }
@@ -61,7 +61,7 @@ final class BoundedQueue<Element: Sendable>: Sendable {
         }
     }
 
-    /// Waits for the next element; `nil` when the queue is finished.
+    /// Waits for the next element and returns it; `nil` when the queue is finished.
     func next() async -> Element? {
         await withTaskCancellationHandler {
             await withCheckedContinuation { receiver in

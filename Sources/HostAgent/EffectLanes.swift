@@ -5,12 +5,12 @@ import Synchronization
 
 typealias AgentEvents = BoundedQueue<AgentCore.Event.Kind>
 
-/// Which effects wait for which.
+/// The order in which effects are executed.
 ///
-/// The rule: effects are put into lanes in the order in which the core returned them; in a lane each begins when the one
-/// before it has ended, and no lane waits for another. Reports are one lane. Each order's effects are one, so that a
-/// long one, such as a migration, holds up no other order. A cancellation must reach the migration that is running, so
-/// it has a lane beside it. What people are told is logged at once.
+/// Effects enter lanes in the order in which the core returned them. In a lane, an effect begins when the one before
+/// has ended; no lane waits for another. Reports share one lane. Each order has a lane of its own, so that a long
+/// effect, such as a migration, delays no other order. A cancellation must reach the running migration, so it has a
+/// separate lane. Alerts are logged at once.
 final class EffectLanes: Sendable {
     enum Lane: Hashable {
         case ledger
@@ -18,10 +18,10 @@ final class EffectLanes: Sendable {
         case cancellation(OrderID)
     }
 
-    /// What waits in each lane that somebody is working on.
+    /// The waiting effects of each lane that has a worker.
     private let waiting = Mutex<[Lane: [AgentCore.Effect]]>([:])
 
-    /// Returns whether the lane was empty, so that somebody has to work on it now.
+    /// Appends the effect; returns whether the lane was empty, so that it needs a worker now.
     func put(_ effect: AgentCore.Effect, in lane: Lane) -> Bool {
         waiting.withLock { waiting in
             let isNew = waiting[lane] == nil
@@ -30,7 +30,7 @@ final class EffectLanes: Sendable {
         }
     }
 
-    /// The effect that begins now; `nil` when the lane is empty, or the agent ends.
+    /// Returns the effect that begins now; `nil` when the lane is empty, or the agent ends.
     func next(in lane: Lane) -> AgentCore.Effect? {
         waiting.withLock { waiting in
             guard !Task.isCancelled, waiting[lane]?.isEmpty == false else {
@@ -43,7 +43,7 @@ final class EffectLanes: Sendable {
 }
 
 extension EffectLanes.Lane {
-    /// `nil` for what is done at once.
+    /// The lane of an effect; `nil` if it is executed at once.
     init?(_ effect: AgentCore.Effect) {
         switch effect {
         case .append: self = .ledger

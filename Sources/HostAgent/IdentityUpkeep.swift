@@ -5,42 +5,43 @@ public import Identity
 public import Ledger
 public import Logging
 
-/// Keeps what this host proves itself with, and whom it trusts, up with the cluster's roster.
+/// Keeps this host's credentials and its trusted peers in step with the cluster's roster.
 ///
-/// A newer roster counts for records and for whom the mesh leads to at once, before anything that can fail. What else it
-/// asks for is tried, each step on its own, at each look until it succeeds: a revocation must not be lost because charon
-/// was down for a moment.
+/// A newer roster applies at once to records and to the peers of the mesh, before any step that can fail. Its other
+/// steps are each retried at every check until they succeed: a revocation must not be lost because charon was down
+/// for a moment.
 public actor IdentityUpkeep {
-    /// As it was last loaded, under the newest roster.
+    /// As last loaded, under the newest roster.
     public private(set) var identity: MemberIdentity
-    /// What others verify records by; set anew with each roster.
+    /// Verifies the records of others; replaced with each roster.
     private let roster: CurrentRoster?
     private let folder: IdentityFolder
     private let ledgerFolder: String
     private let pki: PKIFolders?
-    /// Whether the mesh goes by these certificates, and not by pre-shared keys.
+    /// Whether the mesh uses these certificates, and not pre-shared keys.
     private let servesMesh: Bool
     private let logger: Logger
     private var outstanding: Outstanding
-    /// The number of the roster that is noted as carried out; `nil`: none is.
+    /// The number of the last roster recorded as carried out; `nil`: none is.
     private var carriedOut: UInt64?
     private var heldBack: (certificate: String, until: ContinuousClock.Instant)?
     private var failures: [String] = []
     private var lastFailure: String?
 
-    /// What is to be done and is not done yet.
+    /// The steps that are still to be done.
     private struct Outstanding {
-        /// The identity is to be checked under the newest roster.
+        /// Check the identity under the newest roster.
         var identity = false
-        /// The mesh is to trust and show what the identity folder has now.
+        /// Apply the identity folder's anchors and certificate to the mesh.
         var credentials = false
-        /// What these authenticated before is to end.
+        /// End the connections that these members authenticated before.
         var ended: Set<HostName> = []
-        /// libvirt and QEMU, too; after a start nobody knows whether they do.
+        /// Update libvirt and QEMU too; after a start it is unknown whether they are up to date.
         var pki = true
 
-        /// What an earlier life of this agent has left undone; all that may have to be done where it left no word, or
-        /// this host's own keys are new.
+        /// The steps that an earlier run of this agent left undone.
+        ///
+        /// All possible steps, if it recorded nothing or this host's own keys are new.
         init(of identity: MemberIdentity, since before: Roster?) {
             let change = before.map { IdentityChange(from: $0, to: identity.roster) }
             guard let change, !change.ended.contains(identity.name) else {
@@ -55,7 +56,7 @@ public actor IdentityUpkeep {
         }
     }
 
-    /// How long a certificate that a peer refused is left alone.
+    /// How long a certificate that a peer refused is not tried again.
     private static let pause: Duration = .seconds(300)
 
     public init(
@@ -85,14 +86,14 @@ public actor IdentityUpkeep {
         return Inventory(hosts: inventory.hosts.filter { removed[$0.name] == nil }, removed: removed)
     }
 
-    /// Looks for a newer roster and takes it up; says what changed and what failed, each once.
+    /// Checks for a newer roster and applies it; logs each change and each failure once.
     public func look(_ mesh: Mesh, inventory: Inventory) async {
         failures = []
         await attempt { _ = try await folder.update(fromLedger: ledgerFolder) }
         await attempt { try enforce() }
         if outstanding.identity { await attempt { try await reload() } }
         if servesMesh, outstanding.credentials {
-            // Without a trial: a peer that could hold up a revocation by not answering would.
+            // Without a trial: a peer that does not answer could delay a revocation.
             await attempt {
                 try await mesh.use(try CertificateCredentials(identity), trusted(inventory))
                 outstanding.credentials = false
@@ -122,12 +123,12 @@ public actor IdentityUpkeep {
     private func tellFailures() {
         let failure = failures.isEmpty ? nil : failures.joined(separator: "; ")
         if let failure, failure != lastFailure, !Task.isCancelled {
-            logger.error("the identity is not brought up to date", metadata: ["reason": "\(failure)"])
+            logger.error("cannot update the identity; trying again", metadata: ["reason": "\(failure)"])
         }
         lastFailure = failure
     }
 
-    /// Puts the roster of the identity folder in force, and notes what that asks for.
+    /// Puts the roster of the identity folder in force and collects the steps that follow from it.
     private func enforce() throws {
         let stored = try folder.storedRoster()
         guard stored != identity.roster else { return }
@@ -140,7 +141,7 @@ public actor IdentityUpkeep {
         if change.trustChanged { (outstanding.credentials, outstanding.pki) = (true, true) }
     }
 
-    /// Keeps for a next life of this agent that the mesh has nothing left that the roster in force ended.
+    /// Records for the next run of this agent that the mesh has ended everything that the roster in force ended.
     private func noteCarriedOut() throws {
         let isDone = !servesMesh || (!outstanding.credentials && outstanding.ended.isEmpty)
         guard isDone, carriedOut != identity.roster.number else { return }
@@ -148,7 +149,7 @@ public actor IdentityUpkeep {
         carriedOut = identity.roster.number
     }
 
-    /// Loading replaces a certificate that had expired, or that no anchor vouches for any more.
+    /// Loading replaces a certificate that has expired, or that no anchor vouches for any more.
     private func reload() async throws {
         let before = identity.certificate
         identity = try await folder.load()
@@ -167,11 +168,11 @@ public actor IdentityUpkeep {
             switch try await mesh.swap(to: try CertificateCredentials(identity), inventory: trusted(inventory)) {
             case .accepted(let peers, let unasked):
                 logger.notice(
-                    "a new certificate is in force",
+                    "the new certificate is in force",
                     metadata: ["days": "\(identity.daysLeft)", "accepted by": "\(peers)"]
                 )
                 for (peer, reason) in unasked.sorted(by: { $0.key < $1.key }) {
-                    logger.warning("\(peer) could not be asked about it", metadata: ["reason": "\(reason)"])
+                    logger.warning("\(peer): no answer about the new certificate", metadata: ["reason": "\(reason)"])
                 }
             case .putBack(let peer, let reason):
                 throw RenewalRefused(peer: peer, reason: reason)
@@ -179,7 +180,7 @@ public actor IdentityUpkeep {
         } catch {
             heldBack = (renewal, .now + Self.pause)
             do { identity = try await folder.install(certificate: old) } catch {
-                // The old one counts no more: the new one is all there is.
+                // The old certificate is no longer valid: only the new one is left.
                 outstanding.credentials = true
             }
             throw error
@@ -187,18 +188,18 @@ public actor IdentityUpkeep {
     }
 }
 
-/// A peer does not take this host's new certificate.
+/// A peer does not accept this host's new certificate.
 struct RenewalRefused: Error, CustomStringConvertible {
     var peer: HostName
     var reason: String
     var description: String {
-        "\(peer) does not accept the new certificate, the old one is in force again: \(reason);"
-            + " is its agent up, and does it read the ledger? It is tried again in some minutes"
+        "\(peer) does not accept the new certificate: \(reason); the old one is in force again, and the agent"
+            + " retries in some minutes. Check that the peer's agent runs and can read the ledger"
     }
 }
 
 extension CertificateCredentials {
-    /// Those of an identity that was loaded.
+    /// Returns the mesh credentials of a loaded identity.
     public init(_ identity: MemberIdentity) throws(EscortError) {
         try self.init(
             certificate: identity.certificatePath,

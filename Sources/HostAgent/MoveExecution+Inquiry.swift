@@ -4,12 +4,12 @@ import Fleet
 import Hypervisor
 import Settings
 
-/// Seeing how a VM stands whose move's end was not seen, and putting this host's copy right.
+/// Checks where a VM runs after a move with an unknown outcome, and corrects this host's copy.
 extension MoveExecution {
-    /// How the order's VM stands here and, asked after that, at the target.
+    /// Returns the state of the order's VM here and, asked after that, at the target.
     func look(for order: MigrationOrder) async -> Sighting {
         let here = await standing { try await hypervisor.presence(of: order.vm) }
-        // The target need not be asked, and may not answer while it takes the VM.
+        // The target need not be asked, and may not answer while it receives the VM.
         guard here != .seen(.migratingOut) else { return Sighting(here: here, there: .silent("not asked")) }
         if order.target == host { return Sighting(here: here, there: .silent("this host is the target")) }
         guard let target = settings.inventory[order.target] else { return Sighting(here: here, there: .notConfigured) }
@@ -25,14 +25,14 @@ extension MoveExecution {
         do { return .seen(try await ask()) } catch { return .silent((error as? HypervisorError)?.detail ?? "\(error)") }
     }
 
-    /// A host, neither source nor target, that knows the VM: somebody may have sent it on from the target by hand.
+    /// Returns a host, neither source nor target, that knows the VM: an operator may have moved it on manually.
     private func elsewhere(_ order: MigrationOrder) async -> Sighting.Elsewhere {
         for other in settings.inventory.hosts where other.name != host && other.name != order.target {
             do {
                 if try await hypervisor.presence(of: order.vm, atPeer: other.libvirtURI) != .absent {
                     return .on(other.name)
                 }
-            } catch { return .unknown("\(other.name) could not be asked (\(error.detail))") }
+            } catch { return .unknown("\(other.name) did not answer (\(error.detail))") }
         }
         return .nowhere
     }

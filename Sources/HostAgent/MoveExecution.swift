@@ -6,8 +6,8 @@ import Hypervisor
 import Ledger
 import Settings
 
-/// Carries out what an order asks of its source: what the VM needs, the move under escort, and what `AgentCore` wants
-/// seen and done where it is not known what became of a move.
+/// Executes an order at its source: checks the VM's requirements, moves it under escort, and carries out the checks
+/// and corrections that `AgentCore` decides after an unknown outcome.
 struct MoveExecution: Sendable {
     let host: HostName
     let settings: Settings
@@ -32,9 +32,9 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// Moves the VM; `progress` is called about once a second.
+    /// Moves the VM; calls `progress` about once a second.
     ///
-    /// `preparation`: what was seen when the order was accepted.
+    /// `preparation`: the results of the checks when the order was accepted.
     func migrate(
         _ order: MigrationOrder,
         _ preparation: Preparation,
@@ -79,17 +79,17 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// How often, each a second after the last, gates are looked at again that were seen open.
+    /// How often gates that were found open are probed again, one second apart.
     private static let secondLooks = 4
 
-    /// Knocks at the target's gates from here, where they must be shut; throws if one is not seen to be.
+    /// Probes the target's gates from here; throws if one is not seen to be closed.
     ///
-    /// A move in the clear has no gates to speak of: what is seen is told, and nothing follows from it.
+    /// A move in the clear has no gates: the result is logged and has no consequence.
     func probeGates(for order: MigrationOrder) async throws(OrderFailure) -> [GateProbe] {
         var probes: [GateProbe]
         do {
             probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
-            // The target shuts the gate of the order before when it has read of that one's end.
+            // The target closes the gate of the previous order once it has read the end of that order.
             for _ in 1...Self.secondLooks
             where order.channel != .plain && probes.contains(where: { $0.outcome == .open }) {
                 try await Task.sleep(for: .seconds(1))
@@ -128,10 +128,10 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// Looks at the passage once a second, and ends the migration when it no longer holds.
+    /// Checks the protected path once a second, and cancels the migration when the path no longer holds.
     ///
-    /// The bytes cannot leave in the clear then, but the VM need not wait for the hypervisor to find out. Returns why, or
-    /// `nil` if it held.
+    /// The bytes cannot leave in the clear then, but the VM need not wait until the hypervisor notices. Returns the
+    /// reason, or `nil` if the path held.
     private func endOnLoss(of passage: any Passage, moving vm: VMID) async -> PathLoss? {
         var losses = 0
         var loss: PathLoss?
@@ -140,7 +140,7 @@ struct MoveExecution: Sendable {
             guard !Task.isCancelled else { break }
             let observation = await passage.observe()
             losses = observation.isUp ? 0 : losses + 1
-            // One may be the moment between two SAs while they are rekeyed.
+            // A single failure may be the moment between two SAs during rekeying.
             guard losses >= 3 else { continue }
             loss = observation.loss ?? loss
             try? await hypervisor.cancelMigration(of: vm)
@@ -170,9 +170,9 @@ struct MoveExecution: Sendable {
 }
 
 extension MoveExecution {
-    /// What one TLS connection of QEMU's may carry: QEMU 7.2 can crash after some 64 GB (QEMU bug 1937).
+    /// Limit of one TLS connection of QEMU: QEMU 7.2 can crash after some 64 GB (QEMU bug 1937).
     static let singleTLSConnectionBytes: UInt64 = 48_000_000_000
-    /// Pre-copy sends a busy VM's memory about this many times over before it converges.
+    /// About how many times pre-copy sends a busy VM's memory before it converges.
     static let expectedCopies: UInt64 = 2
     static let parallelConnections = 4
 

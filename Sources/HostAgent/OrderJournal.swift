@@ -4,21 +4,22 @@ import Fleet
 import Foundation
 import Synchronization
 
-/// What this host has done of each order that cannot be done twice or taken back, in a local file.
+/// This host's journal: the steps of each order that cannot be repeated or undone, in a local file.
 ///
-/// The ledger tells most of it, and its marks notice a log that was set back; but whoever can write to the storage could
-/// blank a line, and a host can die between what it does and what it says. Orders whose time is long over are forgotten.
+/// The ledger has most of it, and its marks detect a log that was set back. But a writer to the storage could blank a
+/// line, and a host can crash between a step and its report. Entries whose order ended long ago are removed.
 final class OrderJournal: Sendable {
     enum Deed: String, Codable, CodingKeyRepresentable, CaseIterable {
         /// As the source: the move, or the save, was begun.
         case begun
-        /// As the source of a sealed move: the image was let go.
+        /// As the source of a sealed move: the image was handed over.
         case released
-        /// The VM of a sealed move was let run from its image here, or was about to be.
+        /// The VM of a sealed move was resumed from its image here, or was about to be.
         case started
 
-        /// For how long after its order's time it is remembered; a clock that was set back must not make an order new
-        /// again, and a VM may wait for its host for long.
+        /// How long an entry is kept after the end of its order's time.
+        ///
+        /// A clock that was set back must not make an order new again, and a VM may wait long for its host.
         fileprivate var kept: Duration {
             switch self {
             case .begun: .seconds(86400)
@@ -35,9 +36,9 @@ final class OrderJournal: Sendable {
 
     init(path: String) { self.path = path }
 
-    /// Notes that this host does this now, once, and returns once that is on the disk; false if it was noted before.
+    /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
-    /// Blocks for a write and two syncs. Throws what the file system says: then nothing may be done.
+    /// Blocks for a write and two syncs. Throws the file system's error: then the step must not be taken.
     func claim(_ deed: Deed, of order: MigrationOrder, at now: Instant) throws -> Bool {
         try change { entries in
             guard entries[deed]?[order.id.rawValue] == nil else { return false }
@@ -47,18 +48,18 @@ final class OrderJournal: Sendable {
         }
     }
 
-    /// Strikes out what was claimed and is certain not to have happened.
+    /// Removes an entry whose step is certain not to have happened.
     func strike(_ deed: Deed, of order: MigrationOrder) throws {
         _ = try change { $0[deed]?.removeValue(forKey: order.id.rawValue) != nil }
     }
 
     enum Entry {
         case noted, none
-        /// Something is being written or read: ask again.
+        /// The journal is being written or read; ask again.
         case busy
     }
 
-    /// Whether it was noted.
+    /// Whether the entry exists.
     func entry(_ deed: Deed, of order: MigrationOrder) throws -> Entry {
         let entry: Entry? = try entries.withLockIfAvailable { known in
             let entries = try known ?? read()
@@ -68,7 +69,7 @@ final class OrderJournal: Sendable {
         return entry ?? .busy
     }
 
-    /// Writes what the body makes of the entries, if it says that it has changed them.
+    /// Writes the entries that the body returns, if it reports a change.
     private func change(_ body: (inout Entries) -> Bool) throws -> Bool {
         try entries.withLock { known in
             var entries = try known ?? read()
@@ -77,7 +78,7 @@ final class OrderJournal: Sendable {
                 known = before
                 return false
             }
-            // Should writing fail halfway, the file says what counts.
+            // If writing fails halfway, the file decides.
             known = nil
             try write(entries)
             known = entries
@@ -101,14 +102,14 @@ final class OrderJournal: Sendable {
     }
 }
 
-/// The journal is there and says nothing that can be read.
+/// The journal exists and cannot be read.
 struct OrderJournalError: Error, CustomStringConvertible {
     var path: String
     var reason: String
 
     var description: String {
-        "\(path) is damaged (\(reason)): what this host has done of its orders is not known. With the agent stopped, "
-            + "cancel the orders that must not be begun again ('evenkeel cancel'), see that the VMs of sealed moves run on "
+        "\(path) is damaged (\(reason)): this host's steps of its orders are unknown. With the agent stopped, "
+            + "cancel the orders that must not begin again ('evenkeel cancel'), check that VMs of sealed moves run on "
             + "one host, remove the file, and start the agent"
     }
 }

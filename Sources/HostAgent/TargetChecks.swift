@@ -3,23 +3,23 @@ import HostOS
 import Fleet
 import Hypervisor
 
-/// What a target makes sure of before it consents to take a VM.
+/// The checks of a target before it accepts a VM.
 struct TargetChecks: Sendable {
     let host: HostName
     let hypervisor: any Hypervisor
     let resources: any ResourceSource
     /// Share of the host's memory that must stay unused.
     let memoryCeiling: Double
-    /// Memory that was promised to VMs that are on their way here.
+    /// Memory promised to VMs that are on their way here.
     var promisedBytes: UInt64 = 0
     var sys = "/sys"
-    /// How long one disk may take to be found.
+    /// Time limit for finding one disk.
     var storageTimeLimit: Duration = .seconds(10)
 
-    /// QEMU's own needs beside the guest's memory, at least: device models, page tables, the migration's buffers.
+    /// QEMU's own memory in addition to the guest's, at least: device models, page tables, the migration's buffers.
     static let overheadBytes: UInt64 = 64 << 20
 
-    /// Everything that is missing here; empty when the VM may come.
+    /// Returns every unmet requirement; empty when the VM may come.
     func unmet(_ requirements: VMRequirements) async -> [PreflightFailure] {
         var failures: [PreflightFailure] = []
         do {
@@ -34,7 +34,7 @@ struct TargetChecks: Sendable {
         return failures
     }
 
-    /// All disks at once: the source waits for the answer only so long.
+    /// Checks all disks at once: the source waits a limited time for the answer.
     private func storage(_ disks: [DiskSource]) async -> [PreflightFailure] {
         await withTaskGroup(of: (Int, PreflightFailure.HostReason?).self) { group in
             for (index, disk) in disks.enumerated() {
@@ -54,7 +54,7 @@ struct TargetChecks: Sendable {
     }
 
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
-        // What VMs need was written by other hosts: no figure in it may end this agent.
+        // Other hosts wrote the VM's requirements: no number in them may crash this agent.
         let needed = [requirements.memoryBytes, Self.overheadBytes, promisedBytes].reduce(UInt64(0)) { sum, bytes in
             let (next, isBeyondCounting) = sum.addingReportingOverflow(bytes)
             return isBeyondCounting ? .max : next
@@ -84,7 +84,7 @@ struct TargetChecks: Sendable {
         }
     }
 
-    /// libvirt networks are the hypervisor's to check; a bridge is an interface of the host.
+    /// Checks bridges, which are interfaces of the host; the hypervisor checks libvirt networks.
     private func bridge(_ network: NetworkSource) -> PreflightFailure? {
         switch network {
         case .bridge(let name):
@@ -95,7 +95,7 @@ struct TargetChecks: Sendable {
         }
     }
 
-    /// Why a disk cannot be reached from here; `nil` when it can.
+    /// Returns why a disk cannot be reached from here; `nil` when it can.
     private func unreachable(_ disk: DiskSource) async -> PreflightFailure.HostReason? {
         switch disk {
         case .iscsi(let address, let port, let iqn, let lun):
@@ -108,7 +108,7 @@ struct TargetChecks: Sendable {
         }
     }
 
-    /// Looked up by a program of its own: a file server that is gone would hold a thread of the agent for ever.
+    /// A separate program checks the path: a dead file server would block a thread of the agent forever.
     private func missing(_ path: String) async -> PreflightFailure.HostReason? {
         do {
             try await Command("stat", ["--", path], timeLimit: storageTimeLimit).run()
@@ -118,7 +118,7 @@ struct TargetChecks: Sendable {
         }
     }
 
-    /// A path such as /dev/sdb exists on every host; only the device's identity tells whether it is the same disk.
+    /// A path such as /dev/sdb exists on every host; only the device's identity shows whether it is the same disk.
     private func otherDevice(_ path: String, identity: String?) async -> PreflightFailure.HostReason? {
         if let reason = await missing(path) { return reason }
         guard let identity else { return .deviceWithoutIdentity(path) }
@@ -126,7 +126,7 @@ struct TargetChecks: Sendable {
         return own == identity ? nil : .otherDevice(path, here: own, source: identity)
     }
 
-    /// Asks QEMU's own block layer, which is what will open it.
+    /// Asks QEMU's own block layer, which will open the disk later.
     private func unreadable(_ url: String) async -> PreflightFailure.HostReason? {
         do {
             try await Command("qemu-img", ["info", "--force-share", url], timeLimit: storageTimeLimit).run()

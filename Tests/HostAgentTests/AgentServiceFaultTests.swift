@@ -23,7 +23,7 @@ import Testing
             fleet.world.release(vm)
             try await eventually("the VM has arrived") { fleet.world.hostsRunning(vm) == [h2] }
             try await eventually("the agents see the outage") {
-                fleet.log.contains("a report waits") && fleet.log.contains("cannot read the ledger")
+                fleet.log.contains("cannot write a report yet") && fleet.log.contains("cannot read the ledger")
             }
             fleet.ledger.fail(with: nil)
             #expect(try await fleet.end(of: order).word == "done")
@@ -134,7 +134,9 @@ import Testing
         try await fleet.write(.accepted(requirements: .testVM()), of: order, by: gone)
         try await fleet.write(.prepared(), of: order, by: h2)
         try await fleet.run([h2]) {
-            try await eventually("it is told") { fleet.log.contains("h2 a pinhole stays open for its window") }
+            try await eventually("it is told") {
+                fleet.log.contains("h2 cannot close a pinhole before its window ends")
+            }
         }
         #expect(fleet.log.contains("h9 is not a peer"))
     }
