@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo   the main job on three real hosts on this machine (root)
-# make test   everything that is checked automatically
+# make test   unit tests, one integration test of each kind, torture
 SWIFT ?= swift
 PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libvirt-dev libxml2-dev pkg-config \
 	qemu-system-x86 qemu-utils qemu-block-extra strongswan-charon strongswan-swanctl \
@@ -11,7 +11,7 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 RUNS ?= 10000
 SEED ?= 1
 
-.PHONY: demo test test-kernel-esp check build release packages lint format torture compare \
+.PHONY: demo test test-all unit-tests test-kernel-esp check build release packages lint format torture compare \
 	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
@@ -21,29 +21,48 @@ help:
 demo: build
 	.build/debug/evenkeel-lab demo $(DEMO)
 
-# make check  what CI runs: formatting, purity, build with warnings as errors, all tests
+# make check  what CI runs: formatting, purity, build with warnings as errors, make test
 check: lint test
 
-# The release program is there before the tests: they compare its event logs with their own.
-test: packages release
+# Tests of the pure cores, of the agent's shell (which wait for one another in real time), and of what needs daemons.
+CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
+SHELLS = ^HostAgentTests\.
+INTEGRATION = ^IntegrationTests\.
+# One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab.
+REPRESENTATIVE = ^IntegrationTests\.(MainJobTests|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests)
+
+test: unit-tests
+	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'
+	@echo "== 2,000 torture seeds"
+	.build/debug/evenkeel simulate --torture 2000
+
+# make unit-tests  every test that needs no daemons, in parallel
+unit-tests: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	stdbuf -oL $(SWIFT) test --skip-build --no-parallel
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(CORES)'
+	stdbuf -oL $(SWIFT) test --skip-build --filter '$(SHELLS)'
+	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORES)' --skip '$(SHELLS)' --skip '$(INTEGRATION)'
+
+# make test-all  what make test runs, and the rest: all channels and attacks, the release program's event logs against
+# the debug build's, and ESP in a kernel in an emulated guest
+test-all: release unit-tests
+	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(INTEGRATION)'
 	@echo "== 2,000 torture seeds, with the release program"
 	.build/release/evenkeel simulate --torture 2000
 	@echo "== with ESP in a kernel, in an emulated guest"
 	@Scripts/test-kernel-esp "$(KERNEL_ESP)" || { [ $$? -eq 77 ] && echo "== skipped: there is no kernel for the guest"; }
 
-# Of EscortTests, what a kernel's ESP alone can show; `make test-kernel-esp` runs all of them.
-KERNEL_ESP = memory of a QEMU guest|nothing reaches or leaves for a migration port|goes on through its SA
+# The IntegrationTests that only a kernel's ESP can pass; `make test-kernel-esp` runs all tests of the mesh.
+KERNEL_ESP = memory of a QEMU guest|gets none of it in the clear
 
-# make test-kernel-esp  EscortTests with ESP in a kernel, in an emulated guest (an hour; make test runs a few of them)
-# It boots Debian's kernel, 70 MB that are downloaded the first time. Options: make test-kernel-esp FILTER=TransportModeTests
-FILTER ?= EscortTests
+# make test-kernel-esp  the mesh with ESP in a kernel, in an emulated guest (an hour; make test-all runs a few of them)
+# It boots Debian's kernel, 70 MB that are downloaded the first time. Options: make test-kernel-esp FILTER=RealMeshTests
+FILTER ?= RealMeshTests
 test-kernel-esp: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	@Scripts/test-kernel-esp "$(FILTER)"
 
-# make torture  random faults against every promise; a seed that breaks one is told with the faults it needs. Options:
+# make torture  random faults against every invariant; a seed that breaks one is printed with the faults it needs. Options:
 # make torture RUNS=100000 SEED=1
 torture: release
 	.build/release/evenkeel simulate --torture $(RUNS) --seed $(SEED)
@@ -61,7 +80,7 @@ compare: release
 		.build/release/evenkeel simulate --load "$$load" --hosts 40 --baseline all --report "simulation-report/$$load.html" \
 		> "simulation-report/$$load.txt" || exit 1; tail -n +3 "simulation-report/$$load.txt"; done
 
-# make bench-simulation  time and memory for 1,000 hosts over a day and 10,000 over an hour, beside no policy at all
+# make bench-simulation  time and memory for 1,000 hosts over a day and 10,000 over an hour, compared with no policy
 bench-simulation: release
 	.build/release/evenkeel simulate --hosts 1000 --hours 24 --baseline nothing --jobs 1
 	.build/release/evenkeel simulate --hosts 10000 --hours 1 --baseline nothing --jobs 1
@@ -85,12 +104,12 @@ lint:
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
 
-# make bench-planner  plans fleets of 20 to 10,000 hosts, beside hbal where Debian's ganeti-htools is installed
+# make bench-planner  plans fleets of 20 to 10,000 hosts, compared with hbal if Debian's ganeti-htools is installed
 bench-planner:
 	$(SWIFT) build -c release --product planner-bench
 	stdbuf -oL .build/release/planner-bench $(BENCH)
 
-# make bench-channels  every channel beside plain, and beside bulk transfers, in the lab (root); the report lands in
+# make bench-channels  every channel compared with plain and with bulk transfers, in the lab (root); the report lands in
 # channel-report/. Options: make bench-channels MOVES=5 LINK=1000 (links of 1 Gbit/s)
 MOVES ?= 3
 bench-channels: packages

@@ -56,7 +56,7 @@ import Testing
 
     @Test func `a VM needs its memory and QEMU's own`() async {
         let failures = await checks.unmet(.testVM(memory: 4 << 30))
-        #expect(failures.map(\.description) == ["memory on h2: 4096 MiB available, 4160 MiB needed with QEMU's own"])
+        #expect(failures.map(\.description) == ["memory on h2: 4096 MiB available, 4160 MiB needed, QEMU's overhead included"])
     }
 
     @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
@@ -97,7 +97,7 @@ import Testing
         let path = "\(tree.path)/nfs/web1.img"
         let failures = await checks.unmet(.testVM(disks: [.file(path: path)]))
         #expect(failures.map(\.check) == [.storage])
-        #expect(failures.first?.text.hasPrefix("\(path) is not there: is the shared storage mounted?") == true)
+        #expect(failures.first?.text.hasPrefix("\(path) cannot be opened") == true)
         #expect(failures.first?.text.contains("No such file or directory") == true)
     }
 

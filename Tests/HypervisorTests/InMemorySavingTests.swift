@@ -104,7 +104,7 @@ import Testing
             let error = await #expect(throws: HypervisorError.self) {
                 try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
-            #expect(error?.detail.contains("older") == true)
+            #expect(error?.detail.contains("stale") == true)
             #expect(world.violations.count == 1)
         }
     }

@@ -63,9 +63,9 @@ struct LineCodecTests {
             .unreadable("its kind is 'load', not 'orders'")
         ),
         (#"{"kind":"orders"}"#, .unreadable("the field 'v' is missing")),
-        (#"{"v":"1","kind":"orders"}"#, .unreadable("the field 'v' has another type")),
+        (#"{"v":"1","kind":"orders"}"#, .unreadable("the field 'v' has the wrong type")),
         (#"{"v":1,"kind":"orders","writer":"host:h1","at":1,"body":{"#, nil),
-        (#"{"v":1,"kind":"orders","writer":"nobody","at":1,"body":{}}"#, .unreadable("'nobody' is no writer")),
+        (#"{"v":1,"kind":"orders","writer":"nobody","at":1,"body":{}}"#, .unreadable("'nobody' is not a writer")),
         (#"{"v":2,"kind":"orders","writer":"operator"}"#, .refused(.unsigned)),
         ("{\"v\":1,\"kind\":\"or\u{18}", .torn),
         ("", nil),

@@ -26,9 +26,9 @@ struct MembershipTests {
                 ledger.forge(writer, .signed(by: key) { roster.roster })
             }
             #expect(try await refusal(of: log(h1, nil)) == "this program has no signing key")
-            #expect(try await refusal(of: log(stranger, strange)) == "roster 1 does not name it")
+            #expect(try await refusal(of: log(stranger, strange)) == "roster 1 does not list it")
             let id = strange.verification.id
-            #expect(try await refusal(of: log(h1, strange)) == "key \(id) is not its key by roster 1")
+            #expect(try await refusal(of: log(h1, strange)) == "key \(id) is not its key in roster 1")
             let h2s = ledger.cluster.key(of: h2)
             #expect(try await refusal(of: log(h1, h2s))?.contains(h2s.verification.id) == true)
             let h1s = ledger.open(h1)
@@ -50,7 +50,7 @@ struct MembershipTests {
             #expect(read.numbers == [1] && read.remarks.count(.revoked, of: h1) == 1)
             #expect(
                 read.remarks.entries.first?.example.contains(
-                    "removed from the cluster before, on \((writtenAt + .seconds(10)).readable): stolen"
+                    "removed from the cluster on \((writtenAt + .seconds(10)).readable): stolen"
                 ) == true
             )
             #expect(try await ledger.believed().numbers == [1, 2])

@@ -26,7 +26,7 @@ struct OneFault: Sendable, CustomTestStringConvertible {
     /// The moves begin after half a second and send memory until the tenth.
     static let all: [OneFault] = [
         OneFault(.agentCrash(host: 0), at: 4, "agent of h1 starts"),
-        OneFault(.controllerCrash, at: 4, "controller: in control: 3 hosts and 2 orders"),
+        OneFault(.controllerCrash, at: 4, "controller: in control: the ledger has 3 hosts and 2 orders"),
         OneFault(.libvirtCrash(host: 0), at: 4, moves: 1...1, "from h1 ended: libvirt on the source is down"),
         OneFault(.libvirtCrash(host: 2), at: 4, moves: 1...1, "from h2 ended: libvirt on the target is down"),
         OneFault(.hostCrash(host: 0), at: 4, moves: 1...1, "h1 is up again"),

@@ -109,7 +109,7 @@ struct DemonstrationTests {
             async let probed = Command(
                 "nsenter",
                 [
-                    "--net=\(stranger.namespaceFile)", programs.evenkeel, "probe", guest.address, "--duration", "25s",
+                    "--net=\(stranger.namespaceFile)", programs.lab, "probe", guest.address, "--duration", "25s",
                     "--json",
                 ],
                 timeLimit: .seconds(60)
