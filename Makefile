@@ -33,8 +33,8 @@ REPRESENTATIVE = ^IntegrationTests\.(MainJobTests|ChannelTests|LedgerAttackTests
 
 test: unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'
-	@echo "== 2,000 torture seeds"
-	.build/debug/evenkeel simulate --torture 2000
+	@echo "== 500 torture seeds"
+	.build/debug/evenkeel simulate --torture 500
 
 # make unit-tests  every test that needs no daemons, in parallel
 unit-tests: packages

@@ -56,7 +56,11 @@ import Testing
 
     @Test func `a VM needs its memory and QEMU's own`() async {
         let failures = await checks.unmet(.testVM(memory: 4 << 30))
-        #expect(failures.map(\.description) == ["memory on h2: 4096 MiB available, 4160 MiB needed, QEMU's overhead included"])
+        #expect(
+            failures.map(\.description) == [
+                "memory on h2: 4096 MiB available, 4160 MiB needed, QEMU's overhead included"
+            ]
+        )
     }
 
     @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
