@@ -21,7 +21,7 @@ public struct CertificateCredentials: Credentials, CustomStringConvertible, Cust
         self.anchors = Self.blocks("CERTIFICATE", in: try PrivateFile.read(anchors, secret: false))
         self.revocations = Self.blocks("X509 CRL", in: try PrivateFile.read(revocations, secret: false))
         guard !self.anchors.isEmpty, self.revocations.count >= self.anchors.count else {
-            throw .badCredentials(path: anchors, reason: "there is not an anchor with a revocation list for each")
+            throw .badCredentials(path: anchors, reason: "each authority needs a certificate and a revocation list")
         }
     }
 

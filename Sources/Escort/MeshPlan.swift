@@ -24,14 +24,14 @@ public struct MeshPlan: Sendable, Equatable {
         var members: [Member] = []
         for host in inventory.hosts { members.append(try Self.member(host)) }
         guard let me = members.first(where: { $0.name == local }) else {
-            throw .badInventory(reason: "it does not list this host, '\(local)'")
+            throw .badInventory(reason: "it does not contain this host, '\(local)'")
         }
         let addresses = members.flatMap { [$0.address, $0.inner] }
         if let twice = Self.firstDuplicate(addresses) {
-            throw .badInventory(reason: "the address \(twice) is there twice")
+            throw .badInventory(reason: "the address \(twice) appears twice")
         }
         if let twice = Self.firstDuplicate(members.map(\.connection)) {
-            throw .badInventory(reason: "two hosts lead to the connection name '\(twice)'")
+            throw .badInventory(reason: "two hosts map to the same connection name '\(twice)'")
         }
         for peer in members where peer.inner.family != me.inner.family || peer.address.family != me.address.family {
             throw .badInventory(reason: "\(peer.name) and \(me.name) have addresses of different families")

@@ -73,13 +73,13 @@ extension Mesh {
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.adding(hole.peer.address, to: Pinhole.outgoingClearSet(hole.plan), for: window)
-        try await runner.require("letting a move to \(peer) go in the clear", Gates.loadRuleset, input: change)
+        try await runner.require("opening the gate for a plain move to \(peer)", Gates.loadRuleset, input: change)
     }
 
     func forbidClear(to peer: HostName) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.removing(hole.peer.address, from: Pinhole.outgoingClearSet(hole.plan))
-        try await runner.require("closing the way in the clear to \(peer)", Gates.loadRuleset, input: change)
+        try await runner.require("closing the gate for plain moves to \(peer)", Gates.loadRuleset, input: change)
     }
 
     private func pinhole(_ peer: HostName, _ channel: Channel) throws -> Pinhole {

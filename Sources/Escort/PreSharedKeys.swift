@@ -36,16 +36,21 @@ public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflect
                 )
             }
             if kind == "cluster" {
-                guard cluster == nil else { throw .badCredentials(path: path, reason: "\(at) is a second cluster key") }
+                guard cluster == nil else {
+                    throw .badCredentials(path: path, reason: "\(at) is a second key of the cluster")
+                }
                 cluster = key
             } else {
                 let pair: Set = [HostName(words[1]), HostName(words[2])]
                 guard pair.count == 2, pairs.updateValue(key, forKey: pair) == nil else {
-                    throw .badCredentials(path: path, reason: "the pair in \(at) is one host, or was there before")
+                    throw .badCredentials(
+                        path: path,
+                        reason: "the pair in \(at) names one host twice, or appears twice"
+                    )
                 }
             }
         }
-        guard cluster != nil || !pairs.isEmpty else { throw .badCredentials(path: path, reason: "it holds no key") }
+        guard cluster != nil || !pairs.isEmpty else { throw .badCredentials(path: path, reason: "it contains no key") }
     }
 
     public func authentication(local: HostName, peer: HostName) throws -> Authentication {

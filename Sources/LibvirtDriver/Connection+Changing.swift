@@ -24,7 +24,7 @@ extension Connection {
         guard isPersistent == 1 else {
             let detail =
                 "it is transient, so that nothing shows whether it has run at the target since; make sure that it has "
-                + "not, then resume it by hand (virsh resume)"
+                + "not, then run 'virsh resume'"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }

@@ -52,7 +52,7 @@ extension MigrationRun {
         case nil: also = "the target could not be asked whether it has the VM too"
         case .running, .migratingOut:
             let words =
-                "the target RUNS IT TOO: the VM is on BOTH hosts and both write to its disks; stop one of them at once "
+                "the target runs it as well: the VM is on BOTH hosts and both write to its disks; stop one of them at once "
                 + "(virsh destroy \(request.vm))"
             return HypervisorError(.inDoubt, attempt: attempt, detail: "\(detail), but \(words)")
         case .paused, .pausedByMigration: also = "a paused copy of it is left at the target, which must not be resumed"

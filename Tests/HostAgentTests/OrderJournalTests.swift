@@ -61,7 +61,7 @@ struct OrderJournalTests {
             guard case .failure(let failure) = await moves.recall(order) else {
                 throw Unexpected(description: "it waited until it was let go")
             }
-            #expect(failure.kind == .inDoubt && failure.text.contains("does the storage hang?"))
+            #expect(failure.kind == .inDoubt && failure.text.contains("Check whether the storage hangs"))
         }
     }
 
@@ -91,7 +91,7 @@ struct OrderJournalTests {
             guard case .failure(let failure) = await attempt.value else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
-            #expect(failure.kind == .inDoubt && failure.text.contains("the agent stops"), "\(failure.text)")
+            #expect(failure.kind == .inDoubt && failure.text.contains("the agent is stopping"), "\(failure.text)")
             release.signal()
             // Nor when the journal can be looked at again is the VM let run from its image a second time.
             try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }

@@ -163,7 +163,7 @@ import Testing
             )
             _ = try SealedFile(path: sealed.path, order: Self.order).write(forged, for: key.publicKey)
             let error = #expect(throws: SealingError.self) { try sealed.open(key) }
-            #expect(error?.description.contains("signed for") == true)
+            #expect(error?.description.contains("that h1 signed") == true)
         }
     }
 

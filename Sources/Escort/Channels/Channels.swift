@@ -45,7 +45,7 @@ public struct Channels: Sendable {
     /// Throws unless this host was set up for the channel; `plain` has rules of its own.
     public func checkConfigured(_ channel: Channel) throws(EscortError) {
         guard channel == .plain || configured.contains(channel) else {
-            throw .channelNotHere(channel, reason: "it is not among this host's (escort.channels)")
+            throw .channelNotHere(channel, reason: "this host does not offer it (escort.channels)")
         }
     }
 

@@ -55,7 +55,7 @@ public enum PathLoss: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unobserved(let reason): "the tunnel could not be observed: \(reason)"
-        case .noAssociation(let peer): "there is no SA with \(peer) any more"
+        case .noAssociation(let peer): "the SA with \(peer) is gone"
         case .weak(let peer, let weakness): "the tunnel to \(peer) became weak: \(weakness)"
         case .silent(let peer, let seconds): "\(peer) has not answered through the tunnel for \(seconds) s"
         case .inTheClear(let packets): "the gate dropped \(packets) packets of a migration in the clear"

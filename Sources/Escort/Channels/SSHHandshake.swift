@@ -65,7 +65,7 @@ struct SSHHandshake: Sendable {
             throw EscortError.noSSH(peer.name, reason: said.suffix(2).joined(separator: "; "))
         }
         guard let found = Self.read(result.standardError) else {
-            throw EscortError.noSSH(peer.name, reason: "ssh did not tell what was negotiated")
+            throw EscortError.noSSH(peer.name, reason: "ssh did not report what was negotiated")
         }
         guard minimum.acceptsSSH(found.session) else {
             throw EscortError.noSSH(

@@ -60,7 +60,7 @@ struct TLSHandshake: Sendable {
         }
         guard let session = Self.session(in: result.standardOutput),
             let pem = Self.firstCertificate(in: result.standardOutput)
-        else { throw EscortError.noTLS(peer.name, reason: "openssl did not tell what was negotiated") }
+        else { throw EscortError.noTLS(peer.name, reason: "openssl did not report what was negotiated") }
         guard minimum.acceptsTLS(session) else {
             throw EscortError.noTLS(
                 peer.name,

@@ -18,7 +18,9 @@ enum BlockingWork {
             Thread { answer.give(Result { try work() }) }.start()
             let timer = DispatchTime.now() + .milliseconds(Int(limit.inMilliseconds))
             DispatchQueue.global().asyncAfter(deadline: timer) {
-                answer.give(.failure(SealingError("\(what) took longer than \(limit): does the storage hang?")))
+                answer.give(
+                    .failure(SealingError("\(what) took longer than \(limit). Check whether the storage hangs."))
+                )
             }
         }
     }

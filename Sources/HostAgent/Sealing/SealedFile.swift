@@ -62,7 +62,7 @@ struct SealedFile: Sendable {
         var next = try input.read(upToCount: SealedFormat.chunkBytes) ?? Data()
         repeat {
             let chunk = next
-            guard UInt64(chunk.count) <= left else { throw SealingError("the image of \(saved.name) grows") }
+            guard UInt64(chunk.count) <= left else { throw SealingError("the image of \(saved.name) is still growing") }
             left -= UInt64(chunk.count)
             next = try input.read(upToCount: SealedFormat.chunkBytes) ?? Data()
             try put(next.isEmpty ? .last : .memory, chunk)
@@ -90,7 +90,7 @@ struct SealedFile: Sendable {
         let input = try SealingFiles.reading(path)
         defer { try? input.close() }
         guard try input.seekToEnd() == image.bytes else {
-            throw SealingError("\(path) has not the size that \(order.source) signed for")
+            throw SealingError("\(path) does not have the size that \(order.source) signed")
         }
         try input.seek(toOffset: 0)
         let output = try SealingFiles.creating(plain)
@@ -98,11 +98,11 @@ struct SealedFile: Sendable {
             var reader = Reader(input: input, path: path)
             var saved = try reader.open(order, with: key) { try output.write(contentsOf: $0) }
             guard reader.hash.finalize().hexadecimal == image.digest else {
-                throw SealingError("\(path) is not the file that \(order.source) signed for")
+                throw SealingError("\(path) is not the file that \(order.source) signed")
             }
             let written = try output.offset()
             guard saved.vm == order.vm, saved.imageBytes == image.imageBytes, written == image.imageBytes else {
-                throw SealingError("\(path) holds something else than \(order.source) signed for")
+                throw SealingError("\(path) does not contain what \(order.source) signed")
             }
             try output.close()
             saved.path = plain
@@ -137,7 +137,7 @@ struct SealedFile: Sendable {
             _ write: (Data) throws -> Void
         ) throws -> SavedVM {
             guard try take(SealedFormat.firstLine.count) == SealedFormat.firstLine else {
-                throw SealingError("\(path) is no sealed image of this version")
+                throw SealingError("\(path) is not a sealed image of this version")
             }
             let encapsulated = try take(SealedFormat.encapsulatedKeyBytes)
             var recipient: HPKE.Recipient
@@ -148,7 +148,7 @@ struct SealedFile: Sendable {
                     info: SealedFormat.info(order),
                     encapsulatedKey: encapsulated
                 )
-            } catch { throw SealingError("\(path) has no key in it that could be used") }
+            } catch { throw SealingError("\(path) contains no usable key") }
             let (first, description) = try chunk(&recipient)
             guard first == .description, let saved = try? JSONDecoder().decode(SavedVM.self, from: description) else {
                 throw SealingError("\(path) does not begin with a VM's description")
@@ -160,7 +160,7 @@ struct SealedFile: Sendable {
                 if kind == .last { break }
             }
             guard try input.read(upToCount: 1)?.isEmpty ?? true else {
-                throw SealingError("\(path) goes on after its end")
+                throw SealingError("\(path) continues after its end")
             }
             return saved
         }

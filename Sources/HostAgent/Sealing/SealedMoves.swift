@@ -38,7 +38,7 @@ struct SealedMoves: Sendable {
     func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
         let folder = try folder(order)
         guard try await !has(.started, of: order) else {
-            throw SealingError("\(order.vmName) may have been let run here by this order before")
+            throw SealingError("\(order.vmName) may have run here before by this order")
         }
         try await prepareFolders(folder, imageBytes: memoryBytes, isOpenedHere: true)
         return await keys.make(for: order.id)
@@ -180,7 +180,7 @@ struct SealedMoves: Sendable {
     /// Whether this host has noted that it did this; waits while something is written.
     private func has(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws -> Bool {
         let journal = try requireJournal()
-        let what = "reading what was noted of order \(order.id)"
+        let what = "reading the journal entries of order \(order.id)"
         let (limit, clock) = (Duration.seconds(10), ContinuousClock())
         let deadline = clock.now + limit
         while true {
@@ -193,24 +193,24 @@ struct SealedMoves: Sendable {
             }
             // No thread waits beside the one that writes, as that may hang for long.
             guard clock.now < deadline else {
-                throw SealingError("\(what) took longer than \(limit): does the storage hang?")
+                throw SealingError("\(what) took longer than \(limit). Check whether the storage hangs.")
             }
             do { try await Task.sleep(for: .milliseconds(50)) } catch {
-                throw SealingError("\(what) was called off while something else was written: the agent stops")
+                throw SealingError("\(what) was cancelled because the agent is stopping")
             }
         }
     }
 
     private func note(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
-        _ = try await BlockingWork.run(within: .seconds(10), "writing a note") {
+        _ = try await BlockingWork.run(within: .seconds(10), "writing a journal entry") {
             try journal.claim(deed, of: order, at: .byTheWallClock)
         }
     }
 
     private func requireJournal() throws -> OrderJournal {
         guard let journal else {
-            throw SealingError("this agent keeps no journal of its orders, which sealed moves need")
+            throw SealingError("sealed moves need a journal, and this agent has none")
         }
         return journal
     }
@@ -247,7 +247,7 @@ struct SealedMoves: Sendable {
             }
             // It does not run, so it may be tried again.
             do {
-                try await BlockingWork.run(within: .seconds(10), "striking out a note") {
+                try await BlockingWork.run(within: .seconds(10), "removing a journal entry") {
                     try journal.strike(.started, of: order)
                 }
             } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }

@@ -7,7 +7,9 @@ enum SealingFiles {
         // An earlier try may have left one; each order is sealed once.
         unlink(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SealingError("\(path) cannot be made: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw SealingError("\(path) cannot be created: \(String(cString: strerror(errno)))")
+        }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
@@ -23,25 +25,26 @@ enum SealingFiles {
     static func makeFolder(_ path: String, isShared: Bool = false) throws {
         let made = mkdir(path, 0o700)
         guard made == 0 || errno == EEXIST else {
-            throw SealingError("\(path) cannot be made: \(String(cString: strerror(errno)))")
+            throw SealingError("\(path) cannot be created: \(String(cString: strerror(errno)))")
         }
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_mode & 0o077 == 0,
             isShared || status.st_uid == geteuid()
-        else { throw SealingError("\(path) is not a folder of this user's alone (0700)") }
+        else { throw SealingError("\(path) must be a folder that only its owner can enter (mode 0700)") }
     }
 
     /// Throws unless the folder is in memory and has room for so much.
     static func requireMemory(_ path: String, bytes: UInt64) throws {
         guard let kind = fileSystem(of: path), ["tmpfs", "ramfs"].contains(kind) else {
-            throw SealingError("\(path) is not in memory: VMs' images in the clear must be (migration.sealed_folder)")
+            let rule = "Unencrypted images may only be stored in memory (migration.sealed_folder)."
+            throw SealingError("\(path) is not in memory. \(rule)")
         }
         try requireRoom(path, bytes: bytes)
     }
 
     static func requireRoom(_ path: String, bytes: UInt64) throws {
         var system = statvfs()
-        guard statvfs(path, &system) == 0 else { throw SealingError("the room in \(path) is not known") }
+        guard statvfs(path, &system) == 0 else { throw SealingError("cannot determine the free space in \(path)") }
         let free = UInt64(system.f_bavail) * UInt64(system.f_frsize)
         guard free >= bytes else { throw SealingError("\(path) has \(free) bytes free, and \(bytes) are needed") }
     }
