@@ -159,10 +159,12 @@ struct Hosts: Sendable {
             try await shell(
                 """
                 set -e; ip netns add \(namespace(host)); mkdir -p \(hostFolder(host))/run
+                # Duplicate address detection would change an address's state a second or two later.
+                ip netns exec \(namespace(host)) sysctl -qw net.ipv6.conf.{all,default}.accept_dad=0
                 ip -n \(lan) link add p\(host) type veth peer name eth0 netns \(namespace(host))
                 ip -n \(lan) link set p\(host) master br0 up
                 ip -n \(namespace(host)) link set lo up; ip -n \(namespace(host)) link set eth0 up
-                ip -n \(namespace(host)) addr add \(address(host))\(family == .v4 ? "/24" : "/64 nodad") dev eth0
+                ip -n \(namespace(host)) addr add \(address(host))\(family == .v4 ? "/24" : "/64") dev eth0
                 """
             )
         }
