@@ -32,7 +32,7 @@ struct Keys {
                 Roster.Member(name: .host(HostName(name)), certificate: "", expires: later, keys: [key.verification])
             )
         }
-        let roster = Roster(cluster: "bench", number: 1, issuedAt: .byTheWallClock, anchors: [], members: members)
+        let roster = Roster(cluster: "bench", number: 1, issuedAt: .now, anchors: [], members: members)
         try JSONEncoder().encode(roster).write(to: keys.rosterFile)
         return keys
     }

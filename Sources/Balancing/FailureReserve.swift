@@ -12,7 +12,7 @@ struct FailureReserve {
     private(set) var homeless: [(unit: Int, host: Int)] = []
 
     /// With very many hosts, only the failure of those that hold most is looked at.
-    private static let failuresLookedAt = 256
+    private static let failuresConsidered = 256
 
     init(_ placement: Placement) {
         let space = placement.space
@@ -23,7 +23,7 @@ struct FailureReserve {
         let hosts = space.own.indices.filter { space.isActive[$0] }
             .map { (memory: memory($0), host: $0) }
             .sorted { ($1.memory, $0.host) < ($0.memory, $1.host) }.map(\.host)
-        for host in hosts.prefix(Self.failuresLookedAt) where !placement.unitsOn[host].isEmpty {
+        for host in hosts.prefix(Self.failuresConsidered) where !placement.unitsOn[host].isEmpty {
             let others = hosts.lazy.filter { $0 != host }.prefix(count - 1)
             fail([host] + others, of: placement)
         }

@@ -56,7 +56,7 @@ public struct ControllerService: Sendable {
             enrolled = known
             do {
                 let news = try await feed.pull(into: &core)
-                for remark in remarkLog.due(news.remarks, at: .byTheWallClock) {
+                for remark in remarkLog.due(news.remarks, at: .now) {
                     let kind = remark.kind
                     logger.log(
                         level: kind.isRefusal ? .error : .warning,
@@ -66,7 +66,7 @@ public struct ControllerService: Sendable {
                 }
                 await closures?.keep(core.core.closed.closures)
                 await perform(news.effects, core: &core)
-                await perform(core.handle(.caughtUp(at: .byTheWallClock)), core: &core)
+                await perform(core.handle(.caughtUp(at: .now)), core: &core)
                 if ledgerIsOut { logger.notice("the ledger can be read again") }
                 ledgerIsOut = false
             } catch is CancellationError {
@@ -76,7 +76,7 @@ public struct ControllerService: Sendable {
                 ledgerIsOut = true
                 await perform(core.handle(.ledgerLost), core: &core)
             }
-            let tick = ControllerCore.Event.tick(at: .byTheWallClock, identifier: Self.newIdentifier())
+            let tick = ControllerCore.Event.tick(at: .now, identifier: Self.newIdentifier())
             await perform(core.handle(tick), core: &core)
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
@@ -96,7 +96,7 @@ public struct ControllerService: Sendable {
             switch effect {
             case .announce(let news):
                 logger.log(
-                    level: news.kind.isGrave ? .critical : .notice,
+                    level: news.kind.needsOperator ? .critical : .notice,
                     "\(news.description.plainText())",
                     metadata: ["kind": "\(news.kind.rawValue)"]
                 )
@@ -118,7 +118,7 @@ public struct ControllerService: Sendable {
 
     /// Returns a short identifier of a decision or order, unique in the ledger: its time and 32 random bits.
     public static func newIdentifier() -> String {
-        let time = Instant.byTheWallClock.milliseconds
+        let time = Instant.now.milliseconds
         return String(time, radix: 36) + String(UInt32.random(in: .min ... .max), radix: 36)
     }
 }

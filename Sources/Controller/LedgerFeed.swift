@@ -6,9 +6,9 @@ public import Ledger
 /// Reads new records of the ledger's three streams into a controller's core.
 public struct LedgerFeed: Sendable {
     private let ledger: any FleetLedger
-    private var orders = LedgerPlace()
-    private var reports = LedgerPlace()
-    private var load = LedgerPlace()
+    private var orders = ReadPosition()
+    private var reports = ReadPosition()
+    private var load = ReadPosition()
 
     public init(ledger: any FleetLedger) { self.ledger = ledger }
 
@@ -25,15 +25,15 @@ public struct LedgerFeed: Sendable {
         into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
     ) async throws -> News {
         var news = News()
-        let ofOrders = try await ledger.readOn(OrderRecord.self, from: &orders) {
+        let ofOrders = try await ledger.readNew(OrderRecord.self, from: &orders) {
             news.effects += core.handle(.order($0))
         }
-        let ofReports = try await ledger.readOn(OrderReport.self, from: &reports) {
-            news.effects += core.handle(.report($0, at: .byTheWallClock))
+        let ofReports = try await ledger.readNew(OrderReport.self, from: &reports) {
+            news.effects += core.handle(.report($0, at: .now))
         }
-        let ofLoad = try await ledger.readOn(LoadSample.self, from: &load) {
+        let ofLoad = try await ledger.readNew(LoadSample.self, from: &load) {
             news.samples.append($0)
-            news.effects += core.handle(.sample($0, at: .byTheWallClock))
+            news.effects += core.handle(.sample($0, at: .now))
         }
         for remarks in [ofOrders, ofReports, ofLoad] { news.remarks.add(remarks) }
         return news

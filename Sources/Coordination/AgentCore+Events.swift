@@ -66,8 +66,8 @@ extension AgentCore {
             case targetChecked(OrderID, [PreflightFailure], sealingKey: String? = nil, gateSeconds: Double? = nil)
             case progressed(OrderID, MigrationProgress)
             case migrationEnded(OrderID, Answer<Completion>)
-            case looked(OrderID, Sighting)
-            case applied(OrderID, Remedy.Result)
+            case looked(OrderID, CopyObservation)
+            case applied(OrderID, CopyAction.Result)
             case cancelTried(OrderID)
             /// A failure's VM is at this host where it was not stopped or runs again.
             case sealed(OrderID, Answer<SealedImage>)
@@ -129,7 +129,7 @@ extension AgentCore {
         case cancelMigration(MigrationOrder)
         /// Check the state of the order's VM on source and target.
         case look(MigrationOrder)
-        case apply(Remedy, MigrationOrder)
+        case apply(CopyAction, MigrationOrder)
         /// Save the VM, and encrypt its image for the target's key onto the shared storage.
         case seal(MigrationOrder, key: String)
         /// Decrypt the image here with the key that `checkTarget` made, and verify that it is the one described.

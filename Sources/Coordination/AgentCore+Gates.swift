@@ -9,10 +9,10 @@ extension AgentCore {
     mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
         for id in work.values.filter(\.mayHaveGateOpen).map(\.order.id).sorted() {
-            guard let life = work[id]?.life, isGateOver(life, at: instant),
-                !isGateNeeded(besides: life.order, at: instant)
+            guard let state = work[id]?.state, isGateOver(state, at: instant),
+                !isGateNeeded(besides: state.order, at: instant)
             else { continue }
-            shut(life.order, effects: &effects)
+            shut(state.order, effects: &effects)
         }
     }
 
@@ -22,12 +22,12 @@ extension AgentCore {
         effects.append(.shut(order))
     }
 
-    private func isGateOver(_ life: OrderLife, at instant: Instant) -> Bool {
-        switch life.stage {
+    private func isGateOver(_ state: OrderState, at instant: Instant) -> Bool {
+        switch state.stage {
         // A source's hypervisor that was asked in time may still wait for the VM's job lock.
-        case .submitted, .accepted, .prepared: instant > life.order.latestBeginning + limits.jobLock
+        case .submitted, .accepted, .prepared: instant > state.order.latestBeginning + limits.jobLock
         // Every connection of a migration is there before its first byte of memory.
-        case .running: (life.progress?.bytesTransferred ?? 0) > 0
+        case .running: (state.progress?.bytesTransferred ?? 0) > 0
         case .done, .failed: true
         }
     }
@@ -37,22 +37,22 @@ extension AgentCore {
     /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
     /// that its source has not begun by now fails there, and its VM stays; its gate waits for another's that it may be one
     /// with. What ended more than an hour ago has closed by itself.
-    mutating func inheritGates(of lives: [OrderLife], at instant: Instant, effects: inout [Effect]) {
-        let lives = lives.filter(\.order.channel.usesMigrationPorts)
-        for life in lives {
-            switch life.stage {
+    mutating func inheritGates(of states: [OrderState], at instant: Instant, effects: inout [Effect]) {
+        let states = states.filter(\.order.channel.usesMigrationPorts)
+        for state in states {
+            switch state.stage {
             case .submitted, .prepared: continue
-            case .accepted, .running: work[life.order.id]?.mayHaveGateOpen = true
+            case .accepted, .running: work[state.order.id]?.mayHaveGateOpen = true
             case .done, .failed:
-                guard instant <= life.order.latestBeginning + Self.remembered else { continue }
-                work[life.order.id]?.mayHaveGateOpen = true
+                guard instant <= state.order.latestBeginning + Self.remembered else { continue }
+                work[state.order.id]?.mayHaveGateOpen = true
             }
         }
-        for life in lives where life.stage == .prepared {
-            if isGateNeeded(besides: life.order, at: instant) {
-                work[life.order.id]?.mayHaveGateOpen = true
+        for state in states where state.stage == .prepared {
+            if isGateNeeded(besides: state.order, at: instant) {
+                work[state.order.id]?.mayHaveGateOpen = true
             } else {
-                shut(life.order, effects: &effects)
+                shut(state.order, effects: &effects)
             }
         }
     }
@@ -68,7 +68,7 @@ extension AgentCore {
             guard other.mayHaveGateOpen, other.order.id != order.id, other.order.source == order.source else {
                 return false
             }
-            return [.accepted, .prepared, .running].contains(other.life.stage) && !isGateOver(other.life, at: instant)
+            return [.accepted, .prepared, .running].contains(other.state.stage) && !isGateOver(other.state, at: instant)
         }
     }
 }

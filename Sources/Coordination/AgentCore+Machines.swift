@@ -3,15 +3,15 @@ import Fleet
 
 /// Feeds the state machines of orders and executes their actions.
 extension AgentCore {
-    mutating func looked(_ id: OrderID, _ sighting: Sighting, at instant: Instant, effects: inout [Effect]) {
+    mutating func looked(_ id: OrderID, _ observation: CopyObservation, at instant: Instant, effects: inout [Effect]) {
         switch work[id]?.activity {
-        case .inquiry: inquiry(id, at: instant, &effects) { $0.looked(sighting, $1) }
-        case .sealed: sealed(id, at: instant, &effects) { $0.looked(sighting, $1, $2) }
+        case .inquiry: inquiry(id, at: instant, &effects) { $0.looked(observation, $1) }
+        case .sealed: sealed(id, at: instant, &effects) { $0.looked(observation, $1, $2) }
         case .idle, .readingRequirements, .beginning, .migrating, nil: break
         }
     }
 
-    mutating func applied(_ id: OrderID, _ result: Remedy.Result, at instant: Instant, effects: inout [Effect]) {
+    mutating func applied(_ id: OrderID, _ result: CopyAction.Result, at instant: Instant, effects: inout [Effect]) {
         switch work[id]?.activity {
         case .inquiry: inquiry(id, at: instant, &effects) { $0.applied(result, $1) }
         case .sealed: sealed(id, at: instant, &effects) { $0.discarded(result, $1, $2) }
@@ -26,8 +26,8 @@ extension AgentCore {
 
     /// Checks whether a failed move left a second copy on the target.
     mutating func seekDuplicate(of id: OrderID, at instant: Instant) {
-        guard let life = work[id]?.life else { return }
-        work[id]?.activity = .inquiry(Inquiry(.failed, of: life, at: instant))
+        guard let state = work[id]?.state else { return }
+        work[id]?.activity = .inquiry(Inquiry(.failed, of: state, at: instant))
     }
 
     private mutating func inquiry(
@@ -46,10 +46,10 @@ extension AgentCore {
         _ id: OrderID,
         at instant: Instant,
         _ effects: inout [Effect],
-        _ step: (inout SealedMove, OrderLife, OrderContext) -> [OrderAction]
+        _ step: (inout SealedMove, OrderState, OrderContext) -> [OrderAction]
     ) {
         guard let item = work[id], case .sealed(var move) = item.activity else { return }
-        let actions = step(&move, item.life, context(at: instant))
+        let actions = step(&move, item.state, context(at: instant))
         work[id]?.activity = .sealed(move)
         perform(actions, of: id, at: instant, effects: &effects)
     }
@@ -80,10 +80,10 @@ extension AgentCore {
     /// Removes what this host no longer needs of a sealed order; never the only image of a VM.
     mutating func forgetSealed(effects: inout [Effect]) {
         guard isCaughtUp else { return }
-        let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.life.isHandoverOver(for: host) }
+        let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.state.isHandoverOver(for: host) }
         for item in held.sorted(by: { $0.order.id < $1.order.id }) {
             work[item.order.id]?.finishSealed()
-            if item.life.isImageUseless(for: host) { effects.append(.forget(item.order)) }
+            if item.state.isImageUseless(for: host) { effects.append(.forget(item.order)) }
         }
     }
 }

@@ -7,7 +7,7 @@ extension AgentCore {
         switch record {
         case .migrate(let order):
             if let known = work[order.id] {
-                guard mutations.contains(.forgetsOrders), known.life.stage.isFinal else { return }
+                guard mutations.contains(.forgetsOrders), known.state.stage.isFinal else { return }
             }
             var reports: [OrderReport] = []
             if case .unseen(let early)? = others.removeValue(forKey: order.id) { reports = early }
@@ -15,17 +15,17 @@ extension AgentCore {
                 if !reports.contains(where: { $0.step.isFinal }) { others[order.id] = .foreign }
                 return
             }
-            var life = OrderLife(order)
-            for report in reports { life.apply(report) }
-            var item = OrderWork(life, place: nextPlace)
+            var state = OrderState(order)
+            for report in reports { state.apply(report) }
+            var item = OrderWork(state, place: nextPlace)
             // The order was forgotten on purpose.
             item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
             work[order.id] = item
-            closed.take(life)
+            closed.take(state)
             nextPlace += 1
             if isCaughtUp { advance(order.id, at: instant, effects: &effects) }
         case .cancel(let id, _, let reason):
-            work[id]?.life.cancel(reason: reason)
+            work[id]?.state.cancel(reason: reason)
             if isCaughtUp { advance(id, at: instant, effects: &effects) }
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
@@ -37,8 +37,8 @@ extension AgentCore {
             takeEarly(report, at: instant)
             return
         }
-        guard work[id]?.life.apply(report) == true, let life = work[id]?.life else { return }
-        closed.take(life)
+        guard work[id]?.state.apply(report) == true, let state = work[id]?.state else { return }
+        closed.take(state)
         if report.step.isOfHandover, case .sealed(var move)? = work[id]?.activity {
             move.turn(at: instant)
             work[id]?.activity = .sealed(move)
@@ -63,21 +63,21 @@ extension AgentCore {
     mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
         guard !isCaughtUp else { return }
         isCaughtUp = true
-        let inherited = work.values.sorted { $0.place < $1.place }.map(\.life)
-        for life in inherited {
-            inheritSealed(life, at: instant)
-            if life.order.source == host { inherit(life, at: instant, effects: &effects) }
+        let inherited = work.values.sorted { $0.place < $1.place }.map(\.state)
+        for state in inherited {
+            inheritSealed(state, at: instant)
+            if state.order.source == host { inherit(state, at: instant, effects: &effects) }
         }
         inheritGates(of: inherited.filter { $0.order.source != host }, at: instant, effects: &effects)
         for id in pending { advance(id, at: instant, effects: &effects) }
     }
 
     /// Takes over an order from an earlier incarnation of this agent.
-    private mutating func inherit(_ life: OrderLife, at instant: Instant, effects: inout [Effect]) {
-        let id = life.order.id
+    private mutating func inherit(_ state: OrderState, at instant: Instant, effects: inout [Effect]) {
+        let id = state.order.id
         // For a sealed order the journal on this host's disk may have more than the ledger.
         if case .sealed? = work[id]?.activity { return }
-        switch life.stage {
+        switch state.stage {
         case .submitted, .done: break
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.
@@ -86,26 +86,26 @@ extension AgentCore {
             if mutations.contains(.beginsAgain) {
                 migrate(id, effects: &effects)
             } else {
-                work[id]?.activity = .inquiry(Inquiry(.restart, of: life, at: instant, quiet: limits.jobLock))
+                work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
             }
         case .failed:
             // The earlier incarnation may have ended before it could check whether the target has a copy.
-            guard life.startedAt != nil, instant - life.changedAt < limits.doubt else { break }
+            guard state.startedAt != nil, instant - state.changedAt < limits.doubt else { break }
             seekDuplicate(of: id, at: instant)
         }
     }
 
     /// Takes over a sealed order from an earlier incarnation of this agent.
-    private mutating func inheritSealed(_ life: OrderLife, at instant: Instant) {
-        guard let move = SealedMove(inheriting: life, host: host, at: instant) else { return }
-        work[life.order.id]?.mayHoldImage = true
-        if !life.stage.isFinal { work[life.order.id]?.beginSealed(move) }
+    private mutating func inheritSealed(_ state: OrderState, at instant: Instant) {
+        guard let move = SealedMove(inheriting: state, host: host, at: instant) else { return }
+        work[state.order.id]?.mayHoldImage = true
+        if !state.stage.isFinal { work[state.order.id]?.beginSealed(move) }
     }
 
     mutating func tick(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
         for id in pending { advance(id, at: instant, effects: &effects) }
-        for id in work.filter({ $0.value.life.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
+        for id in work.filter({ $0.value.state.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
             inquire(id, at: instant, effects: &effects)
         }
         work = work.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
@@ -114,7 +114,7 @@ extension AgentCore {
 
     /// Orders that have not ended, in the ledger's order.
     var pending: [OrderID] {
-        work.values.filter { !$0.life.stage.isFinal }.sorted { $0.place < $1.place }.map(\.order.id)
+        work.values.filter { !$0.state.stage.isFinal }.sorted { $0.place < $1.place }.map(\.order.id)
     }
 
     /// How long an order that has ended is kept after its expiry.

@@ -10,7 +10,7 @@ extension AgentCore {
         at instant: Instant
     ) {
         work[id]?.finishReading()
-        guard let item = work[id], item.life.stage == .submitted else { return }
+        guard let item = work[id], item.state.stage == .submitted else { return }
         switch result {
         case .success(let requirements):
             if let reason = item.order.reasonNotFor(definition: requirements.definition) {
@@ -37,7 +37,7 @@ extension AgentCore {
         if item.order.channel.usesMigrationPorts, !failures.isEmpty || !item.mayHaveGateOpen {
             shut(item.order, effects: &effects)
         }
-        guard item.life.stage == .accepted else { return }
+        guard item.state.stage == .accepted else { return }
         guard !failures.isEmpty else {
             if item.order.channel == .sealed { work[id]?.beginSealed(SealedMove(since: instant)) }
             report(id, .prepared(sealingKey: sealingKey), gateSeconds: gateSeconds, at: instant)
@@ -48,7 +48,7 @@ extension AgentCore {
     }
 
     mutating func progressed(_ id: OrderID, _ progress: MigrationProgress, at instant: Instant) {
-        guard let item = work[id], item.life.stage == .running, item.isMigrating else { return }
+        guard let item = work[id], item.state.stage == .running, item.isMigrating else { return }
         if let last = item.progressWritten, instant - last < limits.progressInterval { return }
         work[id]?.progressWritten = instant
         report(id, .running(progress: progress), at: instant)
@@ -61,14 +61,14 @@ extension AgentCore {
         effects: inout [Effect]
     ) {
         work[id]?.finishMigrating()
-        guard let life = work[id]?.life else { return }
+        guard let state = work[id]?.state else { return }
         guard case .failure(let failure) = result else {
             end(id, result, at: instant)
             return
         }
         if failure.kind == .inDoubt {
             work[id]?.progressWritten = nil
-            work[id]?.activity = .inquiry(Inquiry(.lostAnswer(failure), of: life, at: instant))
+            work[id]?.activity = .inquiry(Inquiry(.lostAnswer(failure), of: state, at: instant))
             inquire(id, at: instant, effects: &effects)
             return
         }
@@ -94,8 +94,8 @@ extension AgentCore {
         at instant: Instant
     ) {
         // Where the VM runs has been known only since the order was accepted.
-        guard let life = work[id]?.life else { return }
-        let whereabouts: OrderFailure.Whereabouts = life.stage > .submitted ? .at(life.order.source) : .notLooked
+        guard let state = work[id]?.state else { return }
+        let whereabouts: OrderFailure.Whereabouts = state.stage > .submitted ? .at(state.order.source) : .notLooked
         let failure = OrderFailure(kind, .order(reason), whereabouts)
         report(id, .failed(failure: failure), at: instant)
     }
@@ -103,8 +103,8 @@ extension AgentCore {
     /// Queues a step of this host for the ledger and applies it at once, so that nothing is done twice.
     mutating func report(_ id: OrderID, _ step: OrderStep, gateSeconds: Double? = nil, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
-        work[id]?.life.apply(report)
-        if let life = work[id]?.life { closed.take(life) }
+        work[id]?.state.apply(report)
+        if let state = work[id]?.state { closed.take(state) }
         if mutations.contains(.keepsQuiet), step.isFinal { return }
         outbox.put(report)
     }

@@ -5,12 +5,12 @@ import Fleet
 extension AgentCore {
     /// Takes the order's next step on this host; does nothing while one of its effects runs.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
-        guard let item = work[id], !item.life.stage.isFinal else { return }
+        guard let item = work[id], !item.state.stage.isFinal else { return }
         switch item.activity {
         case .sealed: sealed(id, at: instant, &effects) { $0.advance($1, $2) }
         case .inquiry:
-            let isTooLong = instant - (item.life.startedAt ?? item.order.issuedAt) > limits.migration
-            if item.life.cancellation != nil || isTooLong { cancelMigration(id, effects: &effects) }
+            let isTooLong = instant - (item.state.startedAt ?? item.order.issuedAt) > limits.migration
+            if item.state.cancellation != nil || isTooLong { cancelMigration(id, effects: &effects) }
             inquire(id, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating:
             if item.order.source == host {
@@ -28,9 +28,9 @@ extension AgentCore {
     }
 
     private mutating func advanceAsSource(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
-        let (life, order) = (item.life, item.order)
-        if let reason = life.cancellation {
-            if life.stage == .running, !item.isBeginning {
+        let (state, order) = (item.state, item.order)
+        if let reason = state.cancellation {
+            if state.stage == .running, !item.isBeginning {
                 cancelMigration(order.id, effects: &effects)
             } else if !item.isBusy {
                 fail(order.id, .cancelled, .cancelled(reason: reason), at: instant)
@@ -38,7 +38,7 @@ extension AgentCore {
             return
         }
         guard !item.isBusy else { return }
-        switch life.stage {
+        switch state.stage {
         case .submitted:
             // Its issuer's clock is a little ahead: it waits.
             if let notBefore = order.notBefore, instant < notBefore, notBefore - instant <= Self.clockTolerance {
@@ -51,7 +51,7 @@ extension AgentCore {
                 effects.append(.readRequirements(order))
             }
         case .accepted:
-            guard instant - (item.acceptedAt ?? life.changedAt) > limits.consent else { return }
+            guard instant - (item.acceptedAt ?? state.changedAt) > limits.consent else { return }
             fail(order.id, .refused, .targetSilent(order.target, limit: limits.consent), at: instant)
         case .prepared:
             // The consent is outdated if this agent or the ledger was stopped in between.
@@ -64,7 +64,7 @@ extension AgentCore {
                 fail(order.id, .refused, reason, at: instant)
                 return
             }
-            if let reason = life.reasonNotToSeal {
+            if let reason = state.reasonNotToSeal {
                 fail(order.id, .refused, reason, at: instant)
                 return
             }
@@ -81,15 +81,15 @@ extension AgentCore {
         let written = outbox.ended(result, at: instant)
         if case .refused = result { effects.append(.announce(.reportRefused)) }
         guard let said, let item = work[said.order], item.isBeginning else { return }
-        let life = item.life
+        let state = item.state
         // Begin nothing that the ledger does not show as begun: a later incarnation could not reconcile it.
-        let obstacle = life.reasonNotToSeal
-        guard written == nil || life.cancellation != nil || obstacle != nil || instant > life.order.latestBeginning
+        let obstacle = state.reasonNotToSeal
+        guard written == nil || state.cancellation != nil || obstacle != nil || instant > state.order.latestBeginning
         else {
             guard written?.step.isProgress == true else { return }
-            if let key = life.sealingKey, life.order.channel == .sealed {
+            if let key = state.sealingKey, state.order.channel == .sealed {
                 work[said.order]?.beginSealed(SealedMove(since: instant, isBusy: true))
-                effects.append(.seal(life.order, key: key))
+                effects.append(.seal(state.order, key: key))
             } else {
                 migrate(said.order, effects: &effects)
             }
@@ -98,7 +98,7 @@ extension AgentCore {
         work[said.order]?.activity = .idle
         outbox.dropProgress(of: said.order)
         work[said.order]?.progressWritten = nil
-        if let reason = life.cancellation {
+        if let reason = state.cancellation {
             fail(said.order, .cancelled, .cancelled(reason: reason), at: instant)
         } else {
             fail(said.order, .refused, obstacle ?? .ledgerNotWritten, at: instant)
@@ -109,39 +109,39 @@ extension AgentCore {
         guard let item = work[id] else { return }
         work[id]?.activity = .migrating
         work[id]?.preparation = nil
-        let none = Preparation(probes: [], memoryBytes: item.life.requirements?.memoryBytes ?? 0)
+        let none = Preparation(probes: [], memoryBytes: item.state.requirements?.memoryBytes ?? 0)
         effects.append(.migrate(item.order, item.preparation ?? none))
     }
 
     private mutating func advanceAsTarget(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
-        let life = item.life
-        if life.isUnheardOf(at: instant, silence: limits.silence) {
-            fail(life.order.id, .expired, .sourceSilent(life.order.source), at: instant)
+        let state = item.state
+        if state.isUnheardOf(at: instant, silence: limits.silence) {
+            fail(state.order.id, .expired, .sourceSilent(state.order.source), at: instant)
             return
         }
-        guard life.stage == .accepted, life.cancellation == nil, let requirements = life.requirements,
+        guard state.stage == .accepted, state.cancellation == nil, let requirements = state.requirements,
             !item.isTargetChecked
         else { return }
-        work[life.order.id]?.isTargetChecked = true
+        work[state.order.id]?.isTargetChecked = true
         // The source refuses it, too. Because both check, a host that lies gains nothing.
-        if let reason = reasonChannelIsClosed(life.order) {
-            fail(life.order.id, .refused, reason, at: instant)
+        if let reason = reasonChannelIsClosed(state.order) {
+            fail(state.order.id, .refused, reason, at: instant)
             return
         }
-        if life.order.channel.usesMigrationPorts { work[life.order.id]?.mayHaveGateOpen = true }
-        effects.append(.checkTarget(life.order, requirements, promisedBytes: promisedBytes(besides: life.order)))
+        if state.order.channel.usesMigrationPorts { work[state.order.id]?.mayHaveGateOpen = true }
+        effects.append(.checkTarget(state.order, requirements, promisedBytes: promisedBytes(besides: state.order)))
     }
 
     /// Returns the memory promised to VMs of other orders that have not arrived yet, in bytes.
     private func promisedBytes(besides order: MigrationOrder) -> UInt64 {
         let promised = work.values.filter { other in
-            other.order.id != order.id && other.order.target == host && !other.life.stage.isFinal
-                && (other.life.stage > .accepted || other.isTargetChecked) && !other.life.isReturned
+            other.order.id != order.id && other.order.target == host && !other.state.stage.isFinal
+                && (other.state.stage > .accepted || other.isTargetChecked) && !other.state.isReturned
         }
         return promised.reduce(UInt64(0)) { sum, other in
             // The figures come from other hosts: an overflow must not crash this agent.
-            let (next, isBeyondCounting) = sum.addingReportingOverflow(other.life.requirements?.memoryBytes ?? 0)
-            return isBeyondCounting ? .max : next
+            let (next, overflowed) = sum.addingReportingOverflow(other.state.requirements?.memoryBytes ?? 0)
+            return overflowed ? .max : next
         }
     }
 
@@ -170,7 +170,7 @@ extension AgentCore {
         }
         if order.source == order.target { return (.refused, .sameHost) }
         let others = pending.filter { $0 != order.id }.compactMap { work[$0] }
-        let begun = others.filter { $0.life.stage > .submitted || $0.isBusy }
+        let begun = others.filter { $0.state.stage > .submitted || $0.isBusy }
         if let other = begun.first(where: { $0.order.vm == order.vm }) {
             return (.refused, .vmIsMoving(other.order.id))
         }
@@ -182,7 +182,7 @@ extension AgentCore {
         // would vouch for each other.
         let path = Path(source: host, target: order.target)
         // A sealed move takes no path, so it vouches for none.
-        let sharing = begun.first { $0.life.move.path == path && $0.order.channel != .sealed }
+        let sharing = begun.first { $0.state.move.path == path && $0.order.channel != .sealed }
         if order.channel != .sealed, let other = sharing {
             return (.refused, .pathInUse(other.order.id, target: order.target))
         }
@@ -190,7 +190,7 @@ extension AgentCore {
     }
 }
 
-extension OrderLife {
+extension OrderState {
     /// Whether the source has fallen silent before it began, and would refuse the order by now: at the target it must not
     /// count for ever.
     func isUnheardOf(at instant: Instant, silence: Duration) -> Bool {

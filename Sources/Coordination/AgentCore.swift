@@ -27,11 +27,11 @@ public struct AgentCore: Sendable {
     }
 
     /// Orders whose source or target is this host.
-    public var orders: [OrderID: OrderLife] { work.mapValues(\.life) }
+    public var orders: [OrderID: OrderState] { work.mapValues(\.state) }
 
     /// Whether the passing of time alone can change anything.
     public var needsTicks: Bool {
-        !outbox.isEmpty || work.values.contains { !$0.life.stage.isFinal || $0.isInquiring }
+        !outbox.isEmpty || work.values.contains { !$0.state.stage.isFinal || $0.isInquiring }
     }
 
     public mutating func handle(_ kind: Event.Kind, at instant: Instant) -> [Effect] {
@@ -56,7 +56,7 @@ public struct AgentCore: Sendable {
         case .progressed(let id, let progress): progressed(id, progress, at: instant)
         case .migrationEnded(let id, let result): migrationEnded(id, result, at: instant, effects: &effects)
         case .cancelTried(let id): work[id]?.isCancelling = false
-        case .looked(let id, let sighting): looked(id, sighting, at: instant, effects: &effects)
+        case .looked(let id, let observation): looked(id, observation, at: instant, effects: &effects)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }
         case .unsealed(let id, let result): sealed(id, at: instant, &effects) { $0.unsealed(result, $1, $2) }

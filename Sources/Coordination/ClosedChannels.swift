@@ -51,12 +51,12 @@ public struct ClosedChannels: Sendable, Equatable {
     ///
     /// The channel is the order's: a host cannot close another one through its evidence.
     @discardableResult
-    mutating func take(_ life: OrderLife) -> Bool {
-        let order = life.order
-        guard life.evidence?.verdict == .leak, leaks[order.id] == nil else { return false }
-        let closure = Closure(order: order.id, path: life.move.path, channel: order.channel, at: life.changedAt)
+    mutating func take(_ state: OrderState) -> Bool {
+        let order = state.order
+        guard state.evidence?.verdict == .leak, leaks[order.id] == nil else { return false }
+        let closure = Closure(order: order.id, path: state.move.path, channel: order.channel, at: state.changedAt)
         guard !cleared.contains(Clearance(order: order.id, channel: closure.closed)) else { return false }
-        let isNew = self.closure(of: order.channel, on: life.move.path) == nil
+        let isNew = self.closure(of: order.channel, on: state.move.path) == nil
         leaks[order.id] = closure
         return isNew
     }
@@ -84,5 +84,5 @@ extension ClosedChannels.Closure {
     /// The reason that reports contain.
     var reason: ClosedByLeak { ClosedByLeak(path: path, channel: channel, order: order) }
     /// Describes the closure and how to reopen the channel.
-    public var words: String { reason.text }
+    public var text: String { reason.text }
 }

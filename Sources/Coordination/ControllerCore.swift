@@ -51,7 +51,7 @@ public struct ControllerCore: Sendable {
     private var lastDecision: Instant?
     public private(set) var revision: UInt64 = 0
     public private(set) var hosts: [HostName: HostHistory] = [:]
-    public private(set) var orders: [OrderID: OrderLife] = [:]
+    public private(set) var orders: [OrderID: OrderState] = [:]
     /// What leaks have closed; not forgotten with the orders.
     public private(set) var closed = ClosedChannels()
     /// Which hosts are believed.
@@ -130,10 +130,10 @@ public struct ControllerCore: Sendable {
     ///
     /// One that nobody began in time never will: agents refuse it. One whose source has fallen silent holds up nobody
     /// else: its source counts as unknown, and so takes no part, as long as it is silent.
-    private func isInFlight(_ life: OrderLife, at instant: Instant) -> Bool {
-        guard !life.stage.isFinal else { return false }
-        guard life.stage == .running else { return instant <= life.order.latestBeginning + policy.staleAfter }
-        let heard = max(hosts[life.order.source]?.latest?.at ?? life.changedAt, life.changedAt)
+    private func isInFlight(_ state: OrderState, at instant: Instant) -> Bool {
+        guard !state.stage.isFinal else { return false }
+        guard state.stage == .running else { return instant <= state.order.latestBeginning + policy.staleAfter }
+        let heard = max(hosts[state.order.source]?.latest?.at ?? state.changedAt, state.changedAt)
         return instant - heard <= policy.staleAfter * 4
     }
 
@@ -182,23 +182,23 @@ public struct ControllerCore: Sendable {
         switch record {
         case .migrate(let order):
             guard orders[order.id] == nil else { return }
-            var life = OrderLife(order)
+            var state = OrderState(order)
             for report in early.removeValue(forKey: order.id) ?? [] {
-                life.apply(report.noEarlier(than: order.issuedAt))
+                state.apply(report.noEarlier(than: order.issuedAt))
             }
-            orders[order.id] = life
-            closed.take(life)
-            noteArrival(life)
+            orders[order.id] = state
+            closed.take(state)
+            noteArrival(state)
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
     }
 
-    private mutating func noteArrival(_ life: OrderLife) {
-        switch life.stage {
-        case .running, .done: arrivals[life.order.vm] = life.order.target
-        case .failed where arrivals[life.order.vm] == life.order.target: arrivals[life.order.vm] = nil
+    private mutating func noteArrival(_ state: OrderState) {
+        switch state.stage {
+        case .running, .done: arrivals[state.order.vm] = state.order.target
+        case .failed where arrivals[state.order.vm] == state.order.target: arrivals[state.order.vm] = nil
         case .submitted, .accepted, .prepared, .failed: break
         }
     }
@@ -208,24 +208,24 @@ public struct ControllerCore: Sendable {
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         var report = report
         report.at = min(report.at, instant)
-        guard var life = orders[report.order] else {
+        guard var state = orders[report.order] else {
             early[report.order, default: []].append(report)
             return
         }
-        guard life.apply(report.noEarlier(than: life.order.issuedAt)) else { return }
-        orders[report.order] = life
-        let isClosing = closed.take(life)
-        noteArrival(life)
+        guard state.apply(report.noEarlier(than: state.order.issuedAt)) else { return }
+        orders[report.order] = state
+        let isClosing = closed.take(state)
+        noteArrival(state)
         // What history says was announced when it happened.
         guard wasCurrent else { return }
-        let (vmName, path) = (life.order.vmName, life.move.path)
-        switch life.stage {
+        let (vmName, path) = (state.order.vmName, state.move.path)
+        switch state.stage {
         case .done: effects.append(.announce(.moved(vmName: vmName, path)))
-        case .failed: effects.append(.announce(.notMoved(vmName: vmName, path, life.failure)))
+        case .failed: effects.append(.announce(.notMoved(vmName: vmName, path, state.failure)))
         case .submitted, .accepted, .prepared, .running: break
         }
-        guard life.evidence?.verdict == .leak, life.stage.isFinal else { return }
-        let closure = isClosing ? closed.closure(of: life.order.channel, on: path) : nil
+        guard state.evidence?.verdict == .leak, state.stage.isFinal else { return }
+        let closure = isClosing ? closed.closure(of: state.order.channel, on: path) : nil
         effects.append(.announce(.leaked(vmName: vmName, path, closing: closure)))
     }
 
@@ -287,7 +287,7 @@ public struct ControllerCore: Sendable {
                 issuer: .controller
             )
             // Known from now on, so that the next decision counts it even before the ledger shows it.
-            orders[order.id] = OrderLife(order)
+            orders[order.id] = OrderState(order)
             effects.append(.submit(order))
             announce(move.news(.orders), effects: &effects)
         }

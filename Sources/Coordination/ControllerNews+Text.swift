@@ -19,7 +19,7 @@ extension ControllerNews: CustomStringConvertible {
             "failed to move \(Self.move(vmName, path)): \(failure?.text ?? "no reason reported")"
         case .leaked(let vmName, let path, let closure):
             "LEAK: moving \(Self.move(vmName, path)), the protected path carried less than was sent"
-                + (closure.map { "; \($0.words)" } ?? "")
+                + (closure.map { "; \($0.text)" } ?? "")
         }
     }
 

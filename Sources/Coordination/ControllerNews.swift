@@ -30,7 +30,7 @@ public enum ControllerNews: Codable, Sendable, Equatable {
         case judgement, refusal, move, ended, leak, twice, distrust, control
 
         /// Whether somebody must look.
-        public var isGrave: Bool { self == .leak || self == .twice || self == .distrust }
+        public var needsOperator: Bool { self == .leak || self == .twice || self == .distrust }
     }
 
     public var kind: Kind {

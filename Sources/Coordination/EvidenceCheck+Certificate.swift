@@ -2,11 +2,11 @@
 import Fleet
 
 extension EvidenceCheck {
-    mutating func check(_ certificate: CertificateFacts, _ life: OrderLife) {
+    mutating func check(_ certificate: CertificateFacts, _ state: OrderState) {
         if !Self.names(certificate.subject, order.target) {
             add(.certificate(.ofAnother(certificate.subject, order.target)))
         }
-        let began = life.startedAt ?? life.changedAt
+        let began = state.startedAt ?? state.changedAt
         if certificate.expires <= began { add(.certificate(.expired)) }
         if let certificates { check(certificate, against: certificates[order.target], began: began) }
     }

@@ -10,7 +10,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     /// What is negotiated below it is a failure.
     public let minimum: MinimumSuite
     let certificates: [HostName: [IssuedCertificate]]?
-    public private(set) var stage: OrderLife.Stage
+    public private(set) var stage: OrderState.Stage
     public private(set) var evidence: Evidence?
     public private(set) var findings: [Finding] = []
 
@@ -34,23 +34,23 @@ public struct EvidenceCheck: Sendable, Equatable {
         self.order = order
         self.minimum = minimum
         self.certificates = certificates
-        var life = OrderLife(order)
-        for report in reports { life.apply(report) }
-        stage = life.stage
-        evidence = life.evidence
-        check(reports: reports.filter { $0.order == order.id }, life)
-        if let evidence { check(evidence, life) }
-        checkCompleteness(life)
+        var state = OrderState(order)
+        for report in reports { state.apply(report) }
+        stage = state.stage
+        evidence = state.evidence
+        check(reports: reports.filter { $0.order == order.id }, state)
+        if let evidence { check(evidence, state) }
+        checkCompleteness(state)
     }
 
     mutating func add(_ finding: Finding) { findings.append(finding) }
 
     // MARK: steps
 
-    private mutating func check(reports: [OrderReport], _ life: OrderLife) {
-        var firsts: [OrderLife.Stage: (place: Int, report: OrderReport)] = [:]
+    private mutating func check(reports: [OrderReport], _ state: OrderState) {
+        var firsts: [OrderState.Stage: (place: Int, report: OrderReport)] = [:]
         for (place, report) in reports.enumerated() {
-            let stage = OrderLife.Stage(report.step)
+            let stage = OrderState.Stage(report.step)
             if ![order.source, order.target].contains(report.host) {
                 add(.step(.stranger(report.host, stage)))
             } else if let owner = owner(of: report.step), report.host != owner {
@@ -62,8 +62,8 @@ public struct EvidenceCheck: Sendable, Equatable {
                 add(.step(report == firsts[stage]?.report ? .doneAgain : .doneTwice))
             }
         }
-        guard life.stage == .done || life.startedAt != nil else { return }
-        let expected: [OrderLife.Stage] = [.accepted, .prepared, .running]
+        guard state.stage == .done || state.startedAt != nil else { return }
+        let expected: [OrderState.Stage] = [.accepted, .prepared, .running]
         for stage in expected where firsts[stage] == nil { add(.step(.missing(stage))) }
         let steps = (expected + [.done]).compactMap { firsts[$0]?.place }
         if steps != steps.sorted() { add(.step(.outOfOrder)) }
@@ -74,7 +74,7 @@ public struct EvidenceCheck: Sendable, Equatable {
             if running.at > order.latestBeginning + Self.clockTolerance { add(.step(.beganLate)) }
             if running.at + Self.clockTolerance < order.notBefore ?? order.issuedAt { add(.step(.beganEarly)) }
         }
-        if let reason = life.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) {
+        if let reason = state.requirements.flatMap({ order.reasonNotFor(definition: $0.definition) }) {
             add(.step(.otherDefinition(reason)))
         }
     }
@@ -89,35 +89,35 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     // MARK: evidence
 
-    private mutating func check(_ evidence: Evidence, _ life: OrderLife) {
+    private mutating func check(_ evidence: Evidence, _ state: OrderState) {
         if evidence.channel != order.channel { add(.path(.otherChannel(evidence.channel, ordered: order.channel))) }
-        checkVerdict(evidence, life)
-        checkBytes(evidence, life)
+        checkVerdict(evidence, state)
+        checkBytes(evidence, state)
         guard order.channel != .plain else { return }
         // What was found out after a restart has nothing but its outcome: it claims nothing.
         if evidence == Evidence(channel: order.channel, verdict: .unknown) { return }
         switch (order.channel, evidence.proof) {
         case (.ipsec, .tunnel(let association, _, let certificate)):
             check(association)
-            if let certificate { check(certificate, life) } else { add(.certificate(.none)) }
+            if let certificate { check(certificate, state) } else { add(.certificate(.none)) }
         case (.ipsecTLS, .tunnelledSession(let association, _, let session, let certificate)):
             check(association)
             if !minimum.acceptsTLS(session) { add(.proof(.weakSession(session, minimum))) }
-            check(certificate, life)
+            check(certificate, state)
         case (.tls, .session(let session, let certificate, _)):
             if !minimum.acceptsTLS(session) { add(.proof(.weakSession(session, minimum))) }
-            check(certificate, life)
+            check(certificate, state)
         case (.ssh, .hostKey(let hostKey, let session, _)):
             if hostKey.isEmpty { add(.proof(.noHostKey)) }
             if !minimum.acceptsSSH(session) { add(.proof(.weakSession(session, minimum))) }
         // Its image goes through the storage, and not past any gate.
-        case (.sealed, .sealed(let image)): return check(image, evidence, life)
+        case (.sealed, .sealed(let image)): return check(image, evidence, state)
         default: add(.proof(.missing(order.channel)))
         }
         if order.channel != .sealed { checkGates(evidence) }
     }
 
-    private mutating func checkVerdict(_ evidence: Evidence, _ life: OrderLife) {
+    private mutating func checkVerdict(_ evidence: Evidence, _ state: OrderState) {
         let (onPath, sent, verdict) = (evidence.bytesOnPath, evidence.bytesByHypervisor, evidence.verdict)
         if order.channel == .plain {
             if verdict != .unprotected { add(.path(.wrongVerdict(verdict, .plain))) }
@@ -129,13 +129,13 @@ public struct EvidenceCheck: Sendable, Equatable {
             if onPath < sent { add(.path(.notCovered(onPath: onPath, sent: sent))) }
         case .leak: add(.path(.leak(onPath: onPath, sent: sent)))
         case .unprotected: add(.path(.wrongVerdict(verdict, order.channel)))
-        case .unknown: if life.stage != .done { add(.path(.unknown)) }
+        case .unknown: if state.stage != .done { add(.path(.unknown)) }
         }
     }
 
     /// What a finished move on a protected channel must show: the bytes on the path, and ports that were shut.
-    private mutating func checkCompleteness(_ life: OrderLife) {
-        guard life.stage == .done, order.channel != .plain else { return }
+    private mutating func checkCompleteness(_ state: OrderState) {
+        guard state.stage == .done, order.channel != .plain else { return }
         guard let evidence else { return add(.missing(.evidence)) }
         // 'covered' without figures is a failure already.
         if evidence.verdict == .unknown {
@@ -152,11 +152,11 @@ public struct EvidenceCheck: Sendable, Equatable {
             }
         }
         // It was found out after a restart, so nobody watched it to its end.
-        if let note = life.outcome?.note { add(.missing(.end(note: note))) }
+        if let note = state.outcome?.note { add(.missing(.end(note: note))) }
     }
 
-    private mutating func checkBytes(_ evidence: Evidence, _ life: OrderLife) {
-        if let sent = evidence.bytesByHypervisor, let outcome = life.outcome?.bytesTransferred, sent != outcome {
+    private mutating func checkBytes(_ evidence: Evidence, _ state: OrderState) {
+        if let sent = evidence.bytesByHypervisor, let outcome = state.outcome?.bytesTransferred, sent != outcome {
             add(.path(.otherFigures(evidence: sent, outcome: outcome)))
         }
         guard let counters = evidence.proof.counters else { return }
@@ -182,13 +182,13 @@ public struct EvidenceCheck: Sendable, Equatable {
         if association.outboundSPI.isEmpty || association.inboundSPI.isEmpty { add(.proof(.noSPI)) }
     }
 
-    private mutating func check(_ image: SealedImage, _ evidence: Evidence, _ life: OrderLife) {
-        guard life.stage == .done else { return }
-        if life.sealingKey == nil { add(.proof(.noSealingKey)) }
-        guard case .arrived = life.handover.phase, let signed = life.handover.image else {
+    private mutating func check(_ image: SealedImage, _ evidence: Evidence, _ state: OrderState) {
+        guard state.stage == .done else { return }
+        if state.sealingKey == nil { add(.proof(.noSealingKey)) }
+        guard case .arrived = state.handover.phase, let signed = state.handover.image else {
             return add(.proof(.imageNotTakenOver))
         }
-        if life.handover.openedDigest != signed.digest { add(.proof(.otherImageOpened)) }
+        if state.handover.openedDigest != signed.digest { add(.proof(.otherImageOpened)) }
         if image != signed || evidence.bytesOnPath != signed.bytes || evidence.bytesByHypervisor != signed.imageBytes {
             add(.proof(.otherImage))
         }
@@ -223,7 +223,7 @@ public struct EvidenceCheck: Sendable, Equatable {
     }
 }
 
-extension OrderLife.Stage {
+extension OrderState.Stage {
     /// The stage that a step leads to.
     init(_ step: OrderStep) {
         self =

@@ -34,11 +34,11 @@ extension EvidenceCheck.Finding {
 
     /// About the steps that source and target reported.
     public enum Step: Sendable, Equatable {
-        case stranger(HostName, OrderLife.Stage)
-        case wrongReporter(HostName, OrderLife.Stage, owner: HostName)
+        case stranger(HostName, OrderState.Stage)
+        case wrongReporter(HostName, OrderState.Stage, owner: HostName)
         case doneAgain
         case doneTwice
-        case missing(OrderLife.Stage)
+        case missing(OrderState.Stage)
         case outOfOrder
         case acceptedLate
         case beganLate

@@ -11,20 +11,20 @@ extension Inquiry {
         return [.effect(.look(order))]
     }
 
-    mutating func looked(_ sighting: Sighting, _ context: OrderContext) -> [OrderAction] {
+    mutating func looked(_ observation: CopyObservation, _ context: OrderContext) -> [OrderAction] {
         isAsking = false
-        var conclusion = conclusion(from: sighting, host: context.host)
-        if context.mutations.contains(.resumesBlindly), sighting.here == .seen(.pausedByMigration) {
+        var conclusion = conclusion(from: observation, host: context.host)
+        if context.mutations.contains(.resumesBlindly), observation.here == .seen(.pausedByMigration) {
             conclusion = .remedy(.resume)
         }
-        if context.mutations.contains(.sparesTwins), conclusion == .remedy(.pause) {
+        if context.mutations.contains(.sparesDuplicates), conclusion == .remedy(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host))
         }
-        if cause == .failed { return sought(conclusion, there: sighting.there) }
-        if case .stayed = conclusion, sighting.here == .seen(.running), context.now < quietUntil { return [] }
+        if cause == .failed { return sought(conclusion, there: observation.there) }
+        if case .stayed = conclusion, observation.here == .seen(.running), context.now < quietUntil { return [] }
         switch conclusion {
         case .stayed(let finding):
-            let isSilent = if case .silent = sighting.there { true } else { false }
+            let isSilent = if case .silent = observation.there { true } else { false }
             return stayed(finding, context) + (isSilent ? [.seekDuplicate] : [])
         case .moved(let note): return [moved(note, context)]
         case .inDoubt(let finding): return conclude(.inDoubt, finding, .unknown)
@@ -37,7 +37,7 @@ extension Inquiry {
         }
     }
 
-    mutating func applied(_ result: Remedy.Result, _ context: OrderContext) -> [OrderAction] {
+    mutating func applied(_ result: CopyAction.Result, _ context: OrderContext) -> [OrderAction] {
         guard let remedy else { return [] }
         isAsking = false
         self.remedy = nil
@@ -63,7 +63,7 @@ extension Inquiry {
         }
     }
 
-    private mutating func apply(_ remedy: Remedy) -> [OrderAction] {
+    private mutating func apply(_ remedy: CopyAction) -> [OrderAction] {
         isAsking = true
         self.remedy = remedy
         return [.effect(.apply(remedy, order))]
@@ -72,7 +72,7 @@ extension Inquiry {
     // MARK: ends
 
     /// Whether a failed move left a second copy: asked until the target answers.
-    private mutating func sought(_ conclusion: Conclusion, there: Sighting.Standing) -> [OrderAction] {
+    private mutating func sought(_ conclusion: Conclusion, there: CopyObservation.State) -> [OrderAction] {
         switch (conclusion, there) {
         case (.remedy(.pause), _): apply(.pause)
         case (_, .silent): []

@@ -39,10 +39,10 @@ struct Inquiry: Sendable {
     /// Whether an effect of it is under way.
     var isAsking = false
     /// What is being done, to be concluded from once it has been.
-    var remedy: Remedy?
+    var remedy: CopyAction?
 
-    init(_ cause: Cause, of life: OrderLife, at instant: Instant, quiet: Duration = .zero) {
-        order = life.order
+    init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
+        order = state.order
         self.cause = cause
         doubt =
             switch cause {
@@ -50,7 +50,7 @@ struct Inquiry: Sendable {
             case .lostAnswer(let failure): .answerLost(detail: failure.text)
             case .failed: .moveFailed
             }
-        startedAt = life.startedAt ?? life.order.issuedAt
+        startedAt = state.startedAt ?? state.order.issuedAt
         openSince = instant
         quietUntil = instant + quiet
         nextLook = instant
@@ -71,30 +71,30 @@ struct Inquiry: Sendable {
     }
 }
 
-/// What follows from a sighting.
+/// What follows from an observation.
 enum Conclusion: Equatable {
     case stayed(FailureReason.Finding)
     /// `note`: for the report, in words.
     case moved(note: String)
     case inDoubt(FailureReason.Finding)
     /// Do this first.
-    case remedy(Remedy)
+    case remedy(CopyAction)
     case stillMoving
     case open(String)
 }
 
 extension Inquiry {
-    func conclusion(from sighting: Sighting, host: HostName) -> Conclusion {
+    func conclusion(from observation: CopyObservation, host: HostName) -> Conclusion {
         let (vm, target) = (order.vmName, order.target)
-        guard case .seen(let here) = sighting.here else {
-            guard case .silent(let words) = sighting.here else { return .open("\(host) is not configured") }
+        guard case .seen(let here) = observation.here else {
+            guard case .silent(let words) = observation.here else { return .open("\(host) is not configured") }
             return .open(words)
         }
         if here == .migratingOut { return .stillMoving }
         let isHere = here == .running || here == .paused
         let stayed = Conclusion.stayed(.stayed(vm: vm, source: host))
         let there: DomainPresence
-        switch sighting.there {
+        switch observation.there {
         case .seen(let presence): there = presence
         case .notConfigured: return isHere ? stayed : .open("\(target) is not in this agent's configuration (hosts)")
         case .silent(let words):
@@ -109,7 +109,7 @@ extension Inquiry {
         case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .remedy(.discard)
         case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
         case (.pausedByMigration, .absent):
-            switch sighting.elsewhere {
+            switch observation.elsewhere {
             case .nowhere: return .remedy(.resume)
             case .on(let other): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: other))
             case .unknown(let words): return .open(words)

@@ -13,7 +13,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     /// The agent resumes a copy here although the target runs the VM.
     case resumesBlindly = "resumes-blindly"
     /// The agent leaves two running copies as they are.
-    case sparesTwins = "spares-twins"
+    case sparesDuplicates = "spares-duplicates"
     /// The agent does not close the gate that it opened for an order.
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.

@@ -17,7 +17,7 @@ struct OrderWork: Sendable {
         case sealed(SealedMove)
     }
 
-    var life: OrderLife
+    var state: OrderState
     /// Its place in the ledger, which decides which of two orders is newer; clocks do not.
     let place: Int
     var activity = Activity.idle
@@ -35,12 +35,12 @@ struct OrderWork: Sendable {
     /// Whether something of a sealed move may be here: a key, an image in the clear, the encrypted file.
     var mayHoldImage = false
 
-    init(_ life: OrderLife, place: Int) {
-        self.life = life
+    init(_ state: OrderState, place: Int) {
+        self.state = state
         self.place = place
     }
 
-    var order: MigrationOrder { life.order }
+    var order: MigrationOrder { state.order }
 
     /// Whether an effect is under way whose result the order waits for.
     var isBusy: Bool {
@@ -82,7 +82,7 @@ struct OrderWork: Sendable {
 
     /// Whether it may be forgotten: it has ended, and read again it would be refused as expired.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
-        life.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring
+        state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring
     }
 
     /// Moves all times with a clock that was set back.

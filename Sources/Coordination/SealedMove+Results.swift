@@ -5,12 +5,12 @@ import Fleet
 extension SealedMove {
     mutating func recalled(
         _ result: AgentCore.Answer<Recollection>,
-        _ life: OrderLife,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        guard !life.stage.isFinal else { return [] }
-        let isSource = life.order.source == context.host
+        guard !state.stage.isFinal else { return [] }
+        let isSource = state.order.source == context.host
         let recollection: Recollection
         switch result {
         case .success(let found): recollection = found
@@ -25,28 +25,28 @@ extension SealedMove {
         nextTry = context.now
         guard isSource else { return [.advance] }
         var actions: [OrderAction] = []
-        if life.stage < .running {
-            guard recollection.hasBegun else { return unbegun(life, recollection, context) }
+        if state.stage < .running {
+            guard recollection.hasBegun else { return unbegun(state, recollection, context) }
             actions.append(.report(.running(progress: .beginning)))
         }
         // A note that could not be written for certain may be there all the same: then the VM was taken back.
-        let wasTakenBack = recollection.hasStarted || recollection.presence == .running || life.isReturned
-        if recollection.hasReleased, !life.handover.isReleased, !wasTakenBack { actions.append(.report(.released)) }
+        let wasTakenBack = recollection.hasStarted || recollection.presence == .running || state.isReturned
+        if recollection.hasReleased, !state.handover.isReleased, !wasTakenBack { actions.append(.report(.released)) }
         return actions + [.advance]
     }
 
     /// Goes on with an order of this source's that no earlier life has begun.
     private func unbegun(
-        _ life: OrderLife,
+        _ state: OrderState,
         _ recollection: Recollection,
         _ context: OrderContext
     ) -> [OrderAction] {
-        if life.stage == .submitted { return [.finish, .advance] }
+        if state.stage == .submitted { return [.finish, .advance] }
         let failure: OrderFailure
         if recollection.presence == .running {
-            failure = OrderFailure(.interrupted, .order(.agentRestarted), .at(life.order.source))
+            failure = OrderFailure(.interrupted, .order(.agentRestarted), .at(state.order.source))
         } else {
-            let (vm, source) = (life.order.vmName, context.host)
+            let (vm, source) = (state.order.vmName, context.host)
             let reason = FailureReason.Sealing.beginningUnknown(vm: vm, source: source, recollection.presence)
             failure = OrderFailure(.inDoubt, .sealed(reason), .unknown)
         }
@@ -55,66 +55,66 @@ extension SealedMove {
 
     mutating func sealed(
         _ result: AgentCore.Answer<SealedImage>,
-        _ life: OrderLife,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        guard life.stage == .running else { return [] }
+        guard state.stage == .running else { return [] }
         switch result {
-        case .success(let image) where life.cancellation == nil: return say(.sealed(image: image), life, context)
+        case .success(let image) where state.cancellation == nil: return say(.sealed(image: image), state, context)
         case .failure(let failure) where failure.whereabouts == .at(context.host) || failure.kind == .refused:
             return [.end(.failure(failure))]
-        case .success: return takeBack(life, "cancelled before the image was offered", context)
+        case .success: return takeBack(state, "cancelled before the image was offered", context)
         case .failure(let failure):
             mayBeSaved = failure.kind == .inDoubt
-            return takeBack(life, failure.text, context)
+            return takeBack(state, failure.text, context)
         }
     }
 
-    private mutating func takeBack(_ life: OrderLife, _ reason: String, _ context: OrderContext) -> [OrderAction] {
+    private mutating func takeBack(_ state: OrderState, _ reason: String, _ context: OrderContext) -> [OrderAction] {
         self.reason = reason
         turn(at: context.now)
-        return attempt(.takeBack(life.order), context)
+        return attempt(.takeBack(state.order), context)
     }
 
     mutating func unsealed(
         _ result: AgentCore.Answer<String>,
-        _ life: OrderLife,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        guard !life.stage.isFinal, !life.isReturned else { return [] }
+        guard !state.stage.isFinal, !state.isReturned else { return [] }
         switch result {
         case .success(let digest):
             openedAt = context.now
-            return say(.opened(digest: digest), life, context)
-        case .failure(let failure): return say(.declined(reason: failure.text), life, context)
+            return say(.opened(digest: digest), state, context)
+        case .failure(let failure): return say(.declined(reason: failure.text), state, context)
         }
     }
 
-    mutating func letGo(_ failure: String?, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+    mutating func letGo(_ failure: String?, _ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         isBusy = false
-        guard life.stage == .running else { return [] }
-        guard let failure else { return say(.released, life, context) }
+        guard state.stage == .running else { return [] }
+        guard let failure else { return say(.released, state, context) }
         let reason = "cannot write the journal entry for the image's release on \(context.host): \(failure)"
-        return say(.withdrawn(reason: reason), life, context)
+        return say(.withdrawn(reason: reason), state, context)
     }
 
     mutating func restored(
         _ result: AgentCore.Answer<Instant>,
-        _ life: OrderLife,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        if life.order.source == context.host { return tookBack(result, life, context) }
+        if state.order.source == context.host { return tookBack(result, state, context) }
         switch result {
         case .success(let since):
-            let actions = say(.restored(at: since), life, context)
-            guard life.stage.isFinal else { return actions }
-            let order = life.order
+            let actions = say(.restored(at: since), state, context)
+            guard state.stage.isFinal else { return actions }
+            let order = state.order
             return actions + [.effect(.announce(.runsAfterEnd(order.id, vm: order.vmName, host: context.host)))]
         case .failure(let failure) where failure.kind != .inDoubt:
-            return say(.declined(reason: failure.text), life, context)
+            return say(.declined(reason: failure.text), state, context)
         // Seen by looking; nothing is restored twice.
         case .failure:
             mustRecall = true
@@ -125,12 +125,12 @@ extension SealedMove {
 
     private func tookBack(
         _ result: AgentCore.Answer<Instant>,
-        _ life: OrderLife,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
-        guard life.stage == .running else { return [] }
+        guard state.stage == .running else { return [] }
         let cause: String
-        if case .returned(let reason) = life.handover.phase {
+        if case .returned(let reason) = state.handover.phase {
             cause = reason
         } else {
             cause = reason ?? "the agent of \(context.host) was restarted before it had offered the image"
@@ -139,12 +139,12 @@ extension SealedMove {
         case .success:
             // What was asked of the hypervisor may stop the VM yet.
             let isSettled = context.now - since >= context.limits.jobLock
-            if life.handover.image == nil, mayBeSaved, !isSettled { return [] }
-            return stayed(life, cause, context)
+            if state.handover.image == nil, mayBeSaved, !isSettled { return [] }
+            return stayed(state, cause, context)
         case .failure(let failure):
             guard context.now - since > context.limits.doubt else { return [] }
             let reason = FailureReason.Sealing.notTakenBack(
-                vm: life.order.vmName,
+                vm: state.order.vmName,
                 source: context.host,
                 cause: cause,
                 detail: failure.text
@@ -154,84 +154,86 @@ extension SealedMove {
     }
 
     /// Ends an order whose VM runs here.
-    private func stayed(_ life: OrderLife, _ cause: String, _ context: OrderContext) -> [OrderAction] {
-        let kind: OrderFailure.Kind = life.cancellation == nil ? .migration : .cancelled
-        let reason = FailureReason.Sealing.stayed(vm: life.order.vmName, source: context.host, cause: cause)
+    private func stayed(_ state: OrderState, _ cause: String, _ context: OrderContext) -> [OrderAction] {
+        let kind: OrderFailure.Kind = state.cancellation == nil ? .migration : .cancelled
+        let reason = FailureReason.Sealing.stayed(vm: state.order.vmName, source: context.host, cause: cause)
         let end = OrderAction.end(.failure(OrderFailure(kind, .sealed(reason), .at(context.host))))
         // Its target should not have it, and can be asked.
-        let hasReleased = life.handover.isReleased || recollection?.hasReleased == true
+        let hasReleased = state.handover.isReleased || recollection?.hasReleased == true
         return hasReleased ? [end, .seekDuplicate] : [end]
     }
 
-    mutating func looked(_ sighting: Sighting, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+    mutating func looked(_ observation: CopyObservation, _ state: OrderState, _ context: OrderContext) -> [OrderAction]
+    {
         guard isBusy else { return [] }
         isBusy = false
-        guard !life.stage.isFinal else { return [] }
-        switch life.handover.phase {
+        guard !state.stage.isFinal else { return [] }
+        switch state.handover.phase {
         case .arrived, .returned: return []
         case .saving, .offered, .released: break
         }
-        if life.order.target == context.host { return lookedAsTarget(sighting.here, life, context) }
-        return life.handover.isReleased ? lookedAsSource(sighting, life, context) : []
+        if state.order.target == context.host { return lookedAsTarget(observation.here, state, context) }
+        return state.handover.isReleased ? lookedAsSource(observation, state, context) : []
     }
 
     private mutating func lookedAsTarget(
-        _ here: Sighting.Standing,
-        _ life: OrderLife,
+        _ here: CopyObservation.State,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
-        let (host, vm) = (context.host, life.order.vmName)
+        let (host, vm) = (context.host, state.order.vmName)
         // What was asked of the hypervisor may come yet.
         let isSettled = context.now - since > context.limits.jobLock
         switch here {
-        case .seen(.running), .seen(.migratingOut): return say(.restored(at: context.now), life, context)
+        case .seen(.running), .seen(.migratingOut): return say(.restored(at: context.now), state, context)
         case .seen(.absent) where isSettled && recollection?.hasStarted == true && !hasDiscarded:
             guard !hasWarned else { return [] }
             hasWarned = true
-            return [.effect(.announce(.vmIsGone(life.order.id, vm: vm, host: host)))]
+            return [.effect(.announce(.vmIsGone(state.order.id, vm: vm, host: host)))]
         case .seen(.absent) where isSettled:
-            return say(.declined(reason: "\(vm) was not restored on \(host)"), life, context)
+            return say(.declined(reason: "\(vm) was not restored on \(host)"), state, context)
         // Restored, and its agent died before it let it run: it goes, and the source has it still.
-        case .seen(.pausedByMigration) where isSettled: return attempt(.apply(.discard, life.order), context)
+        case .seen(.pausedByMigration) where isSettled: return attempt(.apply(.discard, state.order), context)
         default: return []
         }
     }
 
     private mutating func lookedAsSource(
-        _ sighting: Sighting,
-        _ life: OrderLife,
+        _ observation: CopyObservation,
+        _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
-        let (vm, target) = (life.order.vmName, life.order.target)
-        if sighting.here == .seen(.running) {
-            return stayed(life, "it was taken back, because the report of \(target) cannot be read", context)
-        } else if sighting.there == .seen(.running) {
+        let (vm, target) = (state.order.vmName, state.order.target)
+        if observation.here == .seen(.running) {
+            return stayed(state, "it was taken back, because the report of \(target) cannot be read", context)
+        } else if observation.there == .seen(.running) {
             // Its agent cannot decline any more, whatever it says later.
-            return attempt(.apply(.discard, life.order), context)
+            return attempt(.apply(.discard, state.order), context)
         }
         guard context.now - since > context.limits.doubt else { return [] }
         let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
         return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
     }
 
-    mutating func discarded(_ result: Remedy.Result, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
+    mutating func discarded(_ result: CopyAction.Result, _ state: OrderState, _ context: OrderContext) -> [OrderAction]
+    {
         guard isBusy else { return [] }
         isBusy = false
-        guard !life.stage.isFinal else { return [] }
-        if life.order.target == context.host {
+        guard !state.stage.isFinal else { return [] }
+        if state.order.target == context.host {
             hasDiscarded = result == .done
             return []
         }
-        guard life.stage == .running else { return [] }
+        guard state.stage == .running else { return [] }
         var actions: [OrderAction] = []
         var notes: [String] = []
-        if life.handover.arrivedAt == nil {
-            notes.append("\(life.order.target) was observed running it, although its agent did not report this")
+        if state.handover.arrivedAt == nil {
+            notes.append("\(state.order.target) was observed running it, although its agent did not report this")
         }
         switch result {
         case .refused(let reason):
             notes.append("cannot remove its leftovers on this host: \(reason)")
-            let (order, vm) = (life.order.id, life.order.vmName)
+            let (order, vm) = (state.order.id, state.order.vmName)
             let copy = AgentCore.Announcement.copyNotRemoved(order, vm: vm, host: context.host, detail: reason)
             actions.append(.effect(.announce(copy)))
         case .failed(let reason):
@@ -239,20 +241,20 @@ extension SealedMove {
             notes.append("cannot remove its leftovers on this host: \(reason)")
         case .done, .notSo: break
         }
-        actions.append(.end(.success(completion(of: life, notes, context))))
+        actions.append(.end(.success(completion(of: state, notes, context))))
         // Somebody may have started it here meanwhile.
         if case .refused = result { actions.append(.seekDuplicate) }
         return actions
     }
 
     private func completion(
-        of life: OrderLife,
+        of state: OrderState,
         _ notes: [String],
         _ context: OrderContext
     ) -> AgentCore.Completion {
-        let image = life.handover.image
-        let runningSince = life.handover.arrivedAt
-        let startedAt = life.startedAt ?? life.order.issuedAt
+        let image = state.handover.image
+        let runningSince = state.handover.arrivedAt
+        let startedAt = state.startedAt ?? state.order.issuedAt
         let outcome = MigrationOutcome(
             startedAt: startedAt,
             endedAt: context.now,
@@ -267,7 +269,7 @@ extension SealedMove {
             evidence.proof = .sealed(image: image)
             evidence.bytesOnPath = image.bytes
             evidence.bytesByHypervisor = image.imageBytes
-            let wasOpened = life.handover.openedDigest == image.digest
+            let wasOpened = state.handover.openedDigest == image.digest
             evidence.verdict = image.bytes < image.imageBytes ? .leak : wasOpened ? .covered : .unknown
         }
         return AgentCore.Completion(outcome: outcome, evidence: evidence)

@@ -40,12 +40,12 @@ struct SealedMove: Sendable {
     }
 
     /// Takes over an order from an earlier life of this agent; `nil` if there is nothing to take over.
-    init?(inheriting life: OrderLife, host: HostName, at instant: Instant) {
-        guard life.order.channel == .sealed else { return nil }
+    init?(inheriting state: OrderState, host: HostName, at instant: Instant) {
+        guard state.order.channel == .sealed else { return nil }
         // What the source has accepted the target may not have seen before. What the source itself has done may be
         // missing in the ledger altogether.
-        let isNewToTarget = life.stage <= .accepted && life.handover == Handover()
-        guard life.order.source == host || !isNewToTarget else { return nil }
+        let isNewToTarget = state.stage <= .accepted && state.handover == Handover()
+        guard state.order.source == host || !isNewToTarget else { return nil }
         since = instant
         isBusy = false
         isInherited = true
@@ -75,8 +75,8 @@ struct SealedMove: Sendable {
     }
 
     /// Records this host's commitment, unless it is bound otherwise, and advances the order.
-    mutating func say(_ step: OrderStep, _ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
-        var handover = life.handover
+    mutating func say(_ step: OrderStep, _ state: OrderState, _ context: OrderContext) -> [OrderAction] {
+        var handover = state.handover
         guard handover.apply(step) else { return [] }
         turn(at: context.now)
         return [.report(step), .advance]
@@ -86,63 +86,63 @@ struct SealedMove: Sendable {
 // MARK: what is to be done now
 
 extension SealedMove {
-    mutating func advance(_ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
-        let isSource = life.order.source == context.host
+    mutating func advance(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
+        let isSource = state.order.source == context.host
         let mayRunHere = mustRecall || recollection?.hasStarted == true
-        if !isSource, !mayRunHere, life.isUnheardOf(at: context.now, silence: context.limits.silence) {
-            return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(life.order.source).text))]
+        if !isSource, !mayRunHere, state.isUnheardOf(at: context.now, silence: context.limits.silence) {
+            return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(state.order.source).text))]
         }
         guard !isBusy, context.now >= nextTry else { return [] }
-        if mustRecall { return attempt(.recall(life.order), context) }
-        return isSource ? advanceSource(life, context) : advanceTarget(life, context)
+        if mustRecall { return attempt(.recall(state.order), context) }
+        return isSource ? advanceSource(state, context) : advanceTarget(state, context)
     }
 
-    private mutating func advanceSource(_ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
-        let (host, target) = (context.host, life.order.target)
-        switch life.handover.phase {
-        case .saving, .returned: return attempt(.takeBack(life.order), context)
+    private mutating func advanceSource(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
+        let (host, target) = (context.host, state.order.target)
+        switch state.handover.phase {
+        case .saving, .returned: return attempt(.takeBack(state.order), context)
         case .offered(let isOpened):
-            if let reason = life.cancellation {
-                return say(.withdrawn(reason: "cancelled: \(reason)"), life, context)
+            if let reason = state.cancellation {
+                return say(.withdrawn(reason: "cancelled: \(reason)"), state, context)
             } else if isInherited {
                 // What that life was about to say is not known, so the image is let go by none but the life that sealed.
                 let reason = "the agent of \(host) was restarted before it had released the image"
-                return say(.withdrawn(reason: reason), life, context)
-            } else if context.now - since > Self.patience(life.handover.image, context.limits) {
-                return say(.withdrawn(reason: "\(target) did not take the image in time"), life, context)
+                return say(.withdrawn(reason: reason), state, context)
+            } else if context.now - since > Self.patience(state.handover.image, context.limits) {
+                return say(.withdrawn(reason: "\(target) did not take the image in time"), state, context)
             }
-            return isOpened ? attempt(.release(life.order), context) : []
+            return isOpened ? attempt(.release(state.order), context) : []
         case .released where context.mutations.contains(.takesBackReleased):
-            return attempt(.takeBack(life.order), context)
+            return attempt(.takeBack(state.order), context)
         case .released:
             guard context.now - since > context.limits.handover else { return [] }
-            return attempt(.look(life.order), context)
-        case .arrived: return attempt(.apply(.discard, life.order), context)
+            return attempt(.look(state.order), context)
+        case .arrived: return attempt(.apply(.discard, state.order), context)
         }
     }
 
-    private mutating func advanceTarget(_ life: OrderLife, _ context: OrderContext) -> [OrderAction] {
-        switch life.handover.phase {
+    private mutating func advanceTarget(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
+        switch state.handover.phase {
         case .arrived, .returned: return []
         case .saving, .offered, .released: break
         }
         if let openedAt {
-            let isLetGo = life.handover.isReleased || context.mutations.contains(.restoresUnreleased)
+            let isLetGo = state.handover.isReleased || context.mutations.contains(.restoresUnreleased)
             if context.now - openedAt > context.limits.handover {
                 // Whoever lets go later reads this, and so does the person who was called meanwhile.
-                let reason = "\(life.order.source) did not release the image in time"
-                return say(.declined(reason: reason), life, context)
+                let reason = "\(state.order.source) did not release the image in time"
+                return say(.declined(reason: reason), state, context)
             }
             guard isLetGo else { return [] }
             self.openedAt = nil
-            return attempt(.restore(life.order), context)
-        } else if life.handover.isReleased || recollection?.hasStarted == true {
-            return attempt(.look(life.order), context)
+            return attempt(.restore(state.order), context)
+        } else if state.handover.isReleased || recollection?.hasStarted == true {
+            return attempt(.look(state.order), context)
         } else if isInherited {
             let reason = "the agent of \(context.host) was restarted and lost the image's key"
-            return say(.declined(reason: reason), life, context)
-        } else if let image = life.handover.image {
-            return attempt(.unseal(life.order, image), context)
+            return say(.declined(reason: reason), state, context)
+        } else if let image = state.handover.image {
+            return attempt(.unseal(state.order, image), context)
         }
         return []
     }
@@ -155,7 +155,7 @@ extension SealedMove {
 
 // MARK: what an order's life says of its sealed move
 
-extension OrderLife {
+extension OrderState {
     /// Why a sealed order does not begin now.
     var reasonNotToSeal: FailureReason.Obstacle? {
         guard order.channel == .sealed else { return nil }

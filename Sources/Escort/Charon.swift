@@ -92,11 +92,11 @@ struct Charon: Sendable {
             throw EscortError.refused(step: step, reason: error.description)
         }
         if result.succeeded { return result.standardOutput }
-        let complaint = result.complaint
+        let errorMessage = result.errorMessage
         if result.standardError.contains("connecting to '") {
             throw EscortError.charonNotRunning(socket: socketName, reason: "its socket refuses or is not there")
         }
-        throw EscortError.refused(step: step, reason: complaint)
+        throw EscortError.refused(step: step, reason: errorMessage)
     }
 
     func command(_ arguments: [String], within limit: Duration = patience) -> Command {

@@ -5,18 +5,18 @@ public import Fleet
 /// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).
 public struct CommandRunner: Sendable {
     /// Probes a port of an address and waits so long for an answer.
-    public typealias Knock =
+    public typealias Probe =
         @Sendable (_ address: String, _ port: Int, _ patience: Duration) async -> GateProbe.Outcome
 
     private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
-    let knock: Knock
+    let probe: Probe
 
-    /// `knock`: where the commands run, if that is not the network of this process.
+    /// `probe`: where the commands run, if that is not the network of this process.
     public init(
-        _ knock: Knock? = nil,
+        _ probe: Probe? = nil,
         _ body: @escaping @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
     ) {
-        self.knock = knock ?? PortKnock.local
+        self.probe = probe ?? PortProbe.local
         self.body = body
     }
 
@@ -36,14 +36,14 @@ public struct CommandRunner: Sendable {
         } catch let error as CommandError {
             throw EscortError.refused(step: step, reason: error.description)
         }
-        guard result.succeeded else { throw EscortError.refused(step: step, reason: result.complaint) }
+        guard result.succeeded else { throw EscortError.refused(step: step, reason: result.errorMessage) }
         return result.standardOutput
     }
 }
 
 extension CommandResult {
     /// What the program had to say, shortened, and without anything that looks like a key.
-    var complaint: String {
+    var errorMessage: String {
         let said = standardError.isEmpty ? standardOutput : standardError
         let lines = said.split(whereSeparator: \.isNewline).suffix(6).joined(separator: "; ")
         return "exit code \(exitCode)" + (lines.isEmpty ? "" : ": ") + withoutKeys(lines)

@@ -59,7 +59,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
         case .unknownPeer(let peer): "\(peer) is not a peer in this host's mesh; check the inventory"
         case .removedPeer(let peer, let at):
             "\(peer) was removed from the cluster on \(at.readable), so no tunnel or gate is opened for it;"
-                + " \(peer.additionInWords)"
+                + " \(peer.additionHint)"
         case .notApplied: "the mesh is not applied on this host yet; wait, or look for the reason in the agent's log"
         case .peerDoesNotAnswer(let peer, let reason):
             "\(peer) does not answer over IKE (\(reason)); check that strongSwan runs there and UDP 500 and 4500 pass"

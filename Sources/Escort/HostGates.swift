@@ -21,7 +21,7 @@ struct HostGates: Sendable {
         try await setRoutes(to: [], family: family)
         let result = try await runner(Gates.deleteTable)
         guard result.succeeded || result.standardError.contains("No such file") else {
-            throw EscortError.refused(step: "removing the gates", reason: result.complaint)
+            throw EscortError.refused(step: "removing the gates", reason: result.errorMessage)
         }
     }
 

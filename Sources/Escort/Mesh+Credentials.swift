@@ -63,15 +63,15 @@ extension Mesh {
     /// nothing that could have changed since (pre-shared keys).
     func credentialRefusal(by peer: MeshPlan.Member) async -> EscortError? {
         guard !credentials.files.isEmpty else { return nil }
-        return await canaryRefusal(by: peer)
+        return await verificationRefusal(by: peer)
     }
 
     /// A handshake of its own with the peer.
     ///
     /// It goes by the inner addresses, which certificates bear beside the names, so that charon sees other identities
     /// than in the SAs that carry traffic, and does not take one for the replacement of the other.
-    private nonisolated func canaryRefusal(by peer: MeshPlan.Member) async -> EscortError? {
-        let name = MeshConfiguration.canary(peer)
+    private nonisolated func verificationRefusal(by peer: MeshPlan.Member) async -> EscortError? {
+        let name = MeshConfiguration.verification(peer)
         do {
             let arguments = ["--initiate", "--ike", name, "--timeout", "4"]
             let result = try await runner(charon.command(arguments, within: .seconds(6)))
@@ -90,7 +90,7 @@ extension Mesh {
             var rest = peers[...]
             func askNext() {
                 guard let peer = rest.popFirst() else { return }
-                group.addTask { [self] in (peer.name, await self.canaryRefusal(by: peer)) }
+                group.addTask { [self] in (peer.name, await self.verificationRefusal(by: peer)) }
             }
             for _ in 1...8 { askNext() }
             var refusals: [HostName: EscortError] = [:]

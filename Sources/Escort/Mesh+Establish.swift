@@ -115,7 +115,7 @@ extension Mesh {
         }
         if said.contains("NO_PROPOSAL_CHOSEN") || said.contains("INVALID_KE_PAYLOAD") { return .noProposalChosen(peer) }
         if said.contains("TS_UNACCEPTABLE") { return .differentSelectors(peer) }
-        return .peerDoesNotAnswer(peer, reason: result.complaint)
+        return .peerDoesNotAnswer(peer, reason: result.errorMessage)
     }
 
     /// A device or policy that leads into IPsec, and the address it is for as the source.
@@ -131,7 +131,7 @@ extension Mesh {
             words.firstIndex(of: key).flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
         }
         guard result.succeeded, let device = value("dev") else {
-            throw EscortError.wrongRoute(peer.name, reason: result.complaint)
+            throw EscortError.wrongRoute(peer.name, reason: result.errorMessage)
         }
         guard value("src") == here.description else {
             throw EscortError.wrongRoute(peer.name, reason: "packets to \(there) leave \(device) with another source")
@@ -168,7 +168,7 @@ extension Mesh {
             throw EscortError.noTrafficThroughTunnel(peer.name, reason: "\(peer.name) did not answer in time")
         }
         guard answer.succeeded || answer.standardError.contains("Connection refused") else {
-            throw EscortError.noTrafficThroughTunnel(peer.name, reason: answer.complaint)
+            throw EscortError.noTrafficThroughTunnel(peer.name, reason: answer.errorMessage)
         }
         let arrived: @Sendable (IKEAssociation) -> Bool = { association in
             association.children.contains { child in

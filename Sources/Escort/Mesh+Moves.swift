@@ -31,12 +31,12 @@ extension Mesh {
         _ peer: HostName,
         _ channel: Channel,
         _ route: MigrationRoute,
-        proof: @escaping CountedPassage.Proof
-    ) async throws -> CountedPassage {
+        proof: @escaping CountedPath.Proof
+    ) async throws -> CountedPath {
         let member = try self.peer(peer)
         let use = try claim(peer)
         let counter = channel == .ssh ? Gates.sshCounter(member) : Gates.lanCounter(member)
-        return try await CountedPassage(channel, route: route, proof: proof, use: use) { [hostGates] in
+        return try await CountedPath(channel, route: route, proof: proof, use: use) { [hostGates] in
             let counters = try await hostGates.counters()
             guard let sent = counters[counter], let clear = counters[Gates.clearCounter(member)],
                 let gates = GateCounters(named: counters)

@@ -5,20 +5,20 @@ extension Mesh {
     /// How long a port may take to answer before it counts as shut; on a LAN an answer takes a millisecond or two.
     static let probePatience: Duration = .milliseconds(120)
 
-    /// Knocks, from this host's LAN address, at the peer's first and last migration port: both must be shut.
+    /// Probes, from this host's LAN address, at the peer's first and last migration port: both must be shut.
     ///
     /// Any answer, even a refusal, shows that no gate protects the port. Silence could also come from a dead network,
     /// but the channel was proven over the same LAN just before the move.
     public func probeGates(of peer: HostName, at instant: Instant) async throws -> [GateProbe] {
         let member = try self.peer(peer)
-        async let first = knock(member.address, migrationPorts.lowerBound, at: instant)
-        async let last = knock(member.address, migrationPorts.upperBound, at: instant)
+        async let first = probe(member.address, migrationPorts.lowerBound, at: instant)
+        async let last = probe(member.address, migrationPorts.upperBound, at: instant)
         return await [first, last]
     }
 
-    private nonisolated func knock(_ address: IPAddress, _ port: Int, at instant: Instant) async -> GateProbe {
+    private nonisolated func probe(_ address: IPAddress, _ port: Int, at instant: Instant) async -> GateProbe {
         let begin = ContinuousClock.now
-        let outcome = await runner.knock(address.description, port, Self.probePatience)
+        let outcome = await runner.probe(address.description, port, Self.probePatience)
         let seconds = (ContinuousClock.now - begin).inSeconds
         return GateProbe(address: address.description, port: port, at: instant, outcome: outcome, seconds: seconds)
     }

@@ -19,7 +19,9 @@ struct MeshConfiguration: Sendable {
             let authentication = try credentials.authentication(local: plan.local.name, peer: peer.name)
             let child = Self.child(plan, peer, implementation, minimum)
             connections.append(Self.connection(plan, peer, authentication, minimum, child))
-            if authentication.provesAddresses { connections.append(Self.canary(plan, peer, authentication, minimum)) }
+            if authentication.provesAddresses {
+                connections.append(Self.verification(plan, peer, authentication, minimum))
+            }
             for (index, secret) in authentication.secrets.enumerated() {
                 var named = secret
                 named.name += "-\(peer.connection)" + (index == 0 ? "" : "-\(index)")
@@ -65,12 +67,12 @@ struct MeshConfiguration: Sendable {
     }
 
     /// Name of the connection that tries credentials; no host's name begins with `_`.
-    static func canary(_ peer: MeshPlan.Member) -> String {
-        MeshPlan.prefix + "_canary-" + peer.connection.dropFirst(MeshPlan.prefix.count)
+    static func verification(_ peer: MeshPlan.Member) -> String {
+        MeshPlan.prefix + "_verify-" + peer.connection.dropFirst(MeshPlan.prefix.count)
     }
 
     /// A connection between the same two hosts by their inner addresses instead of their names, without a child.
-    private static func canary(
+    private static func verification(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
         _ authentication: Authentication,
@@ -81,7 +83,7 @@ struct MeshConfiguration: Sendable {
         var remote = authentication.remote
         remote.settings.append(("id", peer.inner.description))
         return SwanctlSection(
-            canary(peer),
+            verification(peer),
             [
                 "version": "2",
                 "local_addrs": plan.local.address.description,

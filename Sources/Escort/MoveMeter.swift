@@ -4,7 +4,7 @@ public import Fleet
 /// Gathers the evidence of one move: begun before the first byte, observed about once a second, ended after the last.
 ///
 /// The tunnel is this move's alone until `end` returns or the meter is released. One call at a time.
-public actor MoveMeter: Passage {
+public actor MoveMeter: ProtectedPath {
     /// An answer through the tunnel may take this long, while something is sent, before the path counts as lost.
     ///
     /// TCP acknowledges within milliseconds; a host whose CPUs are all taken may need a second or two.
@@ -64,7 +64,7 @@ public actor MoveMeter: Passage {
     ///
     /// charon that does not answer counts as a loss: nobody could prove the rest of the move. A look that was cancelled
     /// says nothing. Neither spoils the evidence, as the counters go on: only the last look must succeed.
-    public func observe() async -> PassageObservation {
+    public func observe() async -> PathObservation {
         latest = nil
         let reading: TunnelReading
         do {
@@ -124,8 +124,8 @@ public actor MoveMeter: Passage {
         return after - before
     }
 
-    private func observation(loss: PathLoss?) -> PassageObservation {
-        PassageObservation(bytes: account.total.bytes, loss: loss)
+    private func observation(loss: PathLoss?) -> PathObservation {
+        PathObservation(bytes: account.total.bytes, loss: loss)
     }
 
     /// Compares what passed the path with what was sent; a leak is claimed only when every figure is there.

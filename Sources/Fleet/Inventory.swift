@@ -31,7 +31,7 @@ public struct Inventory: Codable, Sendable, Equatable {
 
 extension HostName {
     /// Describes how to add a removed host to the cluster again.
-    public var additionInWords: String {
+    public var additionHint: String {
         "'evenkeel host add \(self) --address ADDRESS' adds it again, with new keys"
     }
 }

@@ -19,10 +19,16 @@ public struct LoadSample: Codable, Sendable, Equatable {
     /// The channels over which this host can send and take VMs now; `nil` when it does not say.
     public var channels: [Channel]?
     /// What this host saw of other hosts through their hypervisors.
-    public var sightings: [PeerSighting]?
+    public var observations: [PeerObservation]?
     /// Its tunnels, in a sample now and then.
     public var tunnels: [TunnelStatus]?
     public var failures: [SourceFailure]
+
+    private enum CodingKeys: String, CodingKey {
+        case host, at, intervalSeconds, cpu, memory, loadAverage, pressure, network, hypervisor, vms, channels
+        case observations = "sightings"
+        case tunnels, failures
+    }
 
     public init(
         host: HostName,
@@ -36,7 +42,7 @@ public struct LoadSample: Codable, Sendable, Equatable {
         hypervisor: HypervisorFacts? = nil,
         vms: [VMSample]? = nil,
         channels: [Channel]? = nil,
-        sightings: [PeerSighting]? = nil,
+        observations: [PeerObservation]? = nil,
         tunnels: [TunnelStatus]? = nil,
         failures: [SourceFailure] = []
     ) {
@@ -51,14 +57,14 @@ public struct LoadSample: Codable, Sendable, Equatable {
         self.hypervisor = hypervisor
         self.vms = vms
         self.channels = channels
-        self.sightings = sightings
+        self.observations = observations
         self.tunnels = tunnels
         self.failures = failures
     }
 }
 
 /// What a host's hypervisor showed to another host: a witness to what the host says of itself.
-public struct PeerSighting: Codable, Sendable, Equatable {
+public struct PeerObservation: Codable, Sendable, Equatable {
     public var host: HostName
     public var at: Instant
     /// CPUs and memory of the machine.

@@ -12,7 +12,7 @@ package func wholePercent(_ share: Double) -> Int? {
 }
 
 /// Bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
-package func bytesInWords(_ bytes: UInt64) -> String {
+package func byteText(_ bytes: UInt64) -> String {
     guard bytes >= 1 << 30 else { return "\(bytes >> 20) MiB" }
     let tenths = (bytes * 10 + (1 << 29)) >> 30
     return tenths % 10 == 0 ? "\(tenths / 10) GiB" : "\(tenths / 10).\(tenths % 10) GiB"

@@ -77,10 +77,10 @@ struct SnapshotLines {
         case .keyNotFound(let key, let context):
             return at(context.codingPath, file, "\(Self.path(context.codingPath)) has no '\(key.stringValue)'")
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
+            return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.text(context))")
         case .dataCorrupted(let context):
             guard context.codingPath.isEmpty else {
-                return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.words(context))")
+                return at(context.codingPath, file, "\(Self.path(context.codingPath)): \(Self.text(context))")
             }
             let detail = context.underlyingError.map { " (\($0))" } ?? ""
             let reason =
@@ -97,7 +97,7 @@ struct SnapshotLines {
     }
 
     /// Returns a readable form of the decoder's message.
-    private static func words(_ context: DecodingError.Context) -> String {
+    private static func text(_ context: DecodingError.Context) -> String {
         let known: [String: [String]] = [
             "kind": PlacementRule.Kind.allCases.map(\.rawValue), "mode": HostMode.allCases.map(\.rawValue),
             "state": VMState.allCases.map(\.rawValue),

@@ -38,12 +38,12 @@ extension AgentService {
             }
             await events.send(.cancelTried(order.id))
         case .look(let order):
-            let sighting = await execution.look(for: order)
+            let observation = await execution.look(for: order)
             logger.info(
                 "order \(order.id): checked where \(order.vmName) runs",
-                metadata: ["here": "\(sighting.here)", "there": "\(sighting.there)"]
+                metadata: ["here": "\(observation.here)", "there": "\(observation.there)"]
             )
-            await events.send(.looked(order.id, sighting))
+            await events.send(.looked(order.id, observation))
         case .apply(let remedy, let order):
             let result = await execution.apply(remedy, to: order.vm)
             logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
@@ -160,7 +160,7 @@ extension AgentService {
 
     private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
         try await BlockingWork.run(within: .seconds(10), "recording the begun order") {
-            try journal.claim(.begun, of: order, at: .byTheWallClock)
+            try journal.claim(.begun, of: order, at: .now)
         }
     }
 
@@ -168,12 +168,12 @@ extension AgentService {
     private func requirements(
         for order: MigrationOrder
     ) async -> (Result<VMRequirements, OrderFailure>, [GateProbe]) {
-        if let failure = await closuresAreDamaged(order) {
+        if let failure = await closureFailure(order) {
             let reason = FailureReason.Obstacle.closuresDamaged(detail: failure.text)
             return (.failure(OrderFailure(.refused, .order(reason), .notLooked, preflight: [failure])), [])
         }
         if order.channel == .sealed {
-            if let failure = await sealedIsMissing() {
+            if let failure = await sealedFailure() {
                 return (.failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure])), [])
             }
             // A sealed move goes to no port of the target.
@@ -206,7 +206,7 @@ extension AgentService {
 
     /// Returns how long the order's gate is open at most; its move has begun by then, or cannot begin any more.
     private func window(of order: MigrationOrder) -> Duration {
-        order.latestBeginning - .byTheWallClock + limits.jobLock + Self.connectingTime
+        order.latestBeginning - .now + limits.jobLock + Self.connectingTime
     }
 
     /// Closes the order's pinhole; at a start, once the mesh exists.
@@ -251,19 +251,19 @@ extension AgentService {
         if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
             return [escortFailure(.plainNotAllowed)]
         }
-        if let failure = await closuresAreDamaged(order) { return [failure] }
+        if let failure = await closureFailure(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
             return [escortFailure(.failed(detail: error.description))]
         }
         // The image is in memory in addition to the VM that is restored from it.
         let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
-        let (reserved, isBeyondCounting) = promisedBytes.addingReportingOverflow(imageBytes)
+        let (reserved, overflowed) = promisedBytes.addingReportingOverflow(imageBytes)
         let checks = TargetChecks(
             host: host,
             hypervisor: hypervisor,
             resources: resources,
             memoryCeiling: settings.policy.memory.upper,
-            promisedBytes: isBeyondCounting ? .max : reserved
+            promisedBytes: overflowed ? .max : reserved
         )
         return await checks.unmet(requirements)
     }
@@ -271,7 +271,7 @@ extension AgentService {
     /// Returns a failure if the list of channels closed after leaks is damaged: any channel may be on it.
     ///
     /// A move in the clear has nothing to close.
-    private func closuresAreDamaged(_ order: MigrationOrder) async -> PreflightFailure? {
+    private func closureFailure(_ order: MigrationOrder) async -> PreflightFailure? {
         guard order.channel != .plain, let damage = await closures?.damage else { return nil }
         return escortFailure(.closuresDamaged(detail: damage.description))
     }
@@ -280,7 +280,7 @@ extension AgentService {
         PreflightFailure(check: .escort, host: host, reason: .escort(reason))
     }
 
-    private func sealedIsMissing() async -> PreflightFailure? {
+    private func sealedFailure() async -> PreflightFailure? {
         guard await !channels.offered().contains(.sealed) else { return nil }
         return escortFailure(.sealedNotOffered)
     }

@@ -13,19 +13,19 @@ extension AgentService {
     /// whose last move has just ended. So orders are read first and passed on last. Orders of history, on which the
     /// agent does not act, come before their reports.
     private func readNews(
-        from orders: inout LedgerPlace,
-        and reports: inout LedgerPlace,
+        from orders: inout ReadPosition,
+        and reports: inout ReadPosition,
         historyFirst isHistory: Bool,
         _ events: AgentEvents
     ) async throws -> LedgerRemarks {
         var news: [OrderRecord] = []
-        var remarks = try await ledger.readOn(OrderRecord.self, from: &orders) { record in
+        var remarks = try await ledger.readNew(OrderRecord.self, from: &orders) { record in
             if isHistory { await events.send(.order(record)) } else { news.append(record) }
         }
         let result: Result<LedgerRemarks, any Error>
         do {
             result = .success(
-                try await ledger.readOn(OrderReport.self, from: &reports) { await events.send(.report($0)) }
+                try await ledger.readNew(OrderReport.self, from: &reports) { await events.send(.report($0)) }
             )
         } catch { result = .failure(error) }
         // Also if the reports cannot be read: the position in the orders has advanced.
@@ -36,15 +36,15 @@ extension AgentService {
 
     /// Passes the ledger's orders and reports, and the time, to the core.
     func follow(_ events: AgentEvents) async {
-        var orders = LedgerPlace()
-        var reports = LedgerPlace()
+        var orders = ReadPosition()
+        var reports = ReadPosition()
         var remarkLog = RemarkLog()
         var isCaughtUp = false
         var ledgerIsOut = false
         while !Task.isCancelled {
             do {
                 let remarks = try await readNews(from: &orders, and: &reports, historyFirst: !isCaughtUp, events)
-                for remark in remarkLog.due(remarks, at: .byTheWallClock) {
+                for remark in remarkLog.due(remarks, at: .now) {
                     let kind = remark.kind
                     logger.log(
                         level: kind.isRefusal ? .error : .warning,

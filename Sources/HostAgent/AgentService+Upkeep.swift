@@ -7,7 +7,7 @@ import Settings
 
 /// Tasks that run whether there are orders or not: samples and the mesh.
 extension AgentService {
-    func keepSampling(_ sightings: PeerSightings) async {
+    func keepSampling(_ observations: PeerObservations) async {
         var sampler = HostSampler(host: host, resources: resources)
         let clock = ContinuousClock()
         let start = clock.now
@@ -16,7 +16,7 @@ extension AgentService {
         var lastTunnels: ContinuousClock.Instant?
         while !Task.isCancelled {
             var sample = await sampler.sample(
-                at: .byTheWallClock,
+                at: .now,
                 uptime: clock.now - start,
                 hypervisor: hypervisor
             )
@@ -25,7 +25,7 @@ extension AgentService {
                 sample.tunnels = await tunnels()
                 lastTunnels = clock.now
             }
-            sample.sightings = sightings.recent(at: sample.at)
+            sample.observations = observations.recent(at: sample.at)
             // The first reading gives no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {

@@ -71,22 +71,22 @@ public struct AgentService: Sendable {
     public func run() async {
         let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
-            let sightings = PeerSightings(for: host, hypervisor: hypervisor, logger: logger) {
+            let observations = PeerObservations(for: host, hypervisor: hypervisor, logger: logger) {
                 await identity?.trusted(settings.inventory) ?? settings.inventory
             }
-            group.addTask { await sightings.keep() }
-            group.addTask { await keepSampling(sightings) }
+            group.addTask { await observations.keep() }
+            group.addTask { await keepSampling(observations) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(events) }
             var limits = limits
             limits.migration = settings.migration.timeLimit
             var core = recorded(AgentCore(host: host, limits: limits))
             if let known = await closures?.read() {
-                _ = core.handle(AgentCore.Event(.closures(known), at: .byTheWallClock))
+                _ = core.handle(AgentCore.Event(.closures(known), at: .now))
             }
             let lanes = EffectLanes()
             while let event = await events.next() {
-                let effects = core.handle(AgentCore.Event(event, at: .byTheWallClock))
+                let effects = core.handle(AgentCore.Event(event, at: .now))
                 if case .caughtUp = event {
                     reportStrayImages(besides: core.core.orders.values.map(\.order.id))
                 }

@@ -7,26 +7,28 @@ import Settings
 /// Checks where a VM runs after a move with an unknown outcome, and corrects this host's copy.
 extension MoveExecution {
     /// Returns the state of the order's VM here and, asked after that, at the target.
-    func look(for order: MigrationOrder) async -> Sighting {
+    func look(for order: MigrationOrder) async -> CopyObservation {
         let here = await standing { try await hypervisor.presence(of: order.vm) }
         // The target need not be asked, and may not answer while it receives the VM.
-        guard here != .seen(.migratingOut) else { return Sighting(here: here, there: .silent("not asked")) }
-        if order.target == host { return Sighting(here: here, there: .silent("this host is the target")) }
-        guard let target = settings.inventory[order.target] else { return Sighting(here: here, there: .notConfigured) }
-        let there = await standing { try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) }
-        var sighting = Sighting(here: here, there: there)
-        if here == .seen(.pausedByMigration), there == .seen(.absent) {
-            sighting.elsewhere = await elsewhere(order)
+        guard here != .seen(.migratingOut) else { return CopyObservation(here: here, there: .silent("not asked")) }
+        if order.target == host { return CopyObservation(here: here, there: .silent("this host is the target")) }
+        guard let target = settings.inventory[order.target] else {
+            return CopyObservation(here: here, there: .notConfigured)
         }
-        return sighting
+        let there = await standing { try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) }
+        var observation = CopyObservation(here: here, there: there)
+        if here == .seen(.pausedByMigration), there == .seen(.absent) {
+            observation.elsewhere = await elsewhere(order)
+        }
+        return observation
     }
 
-    private func standing(_ ask: () async throws -> DomainPresence) async -> Sighting.Standing {
+    private func standing(_ ask: () async throws -> DomainPresence) async -> CopyObservation.State {
         do { return .seen(try await ask()) } catch { return .silent((error as? HypervisorError)?.detail ?? "\(error)") }
     }
 
     /// Returns a host, neither source nor target, that knows the VM: an operator may have moved it on manually.
-    private func elsewhere(_ order: MigrationOrder) async -> Sighting.Elsewhere {
+    private func elsewhere(_ order: MigrationOrder) async -> CopyObservation.Elsewhere {
         for other in settings.inventory.hosts where other.name != host && other.name != order.target {
             do {
                 if try await hypervisor.presence(of: order.vm, atPeer: other.libvirtURI) != .absent {
@@ -37,7 +39,7 @@ extension MoveExecution {
         return .nowhere
     }
 
-    func apply(_ remedy: Remedy, to vm: VMID) async -> Remedy.Result {
+    func apply(_ remedy: CopyAction, to vm: VMID) async -> CopyAction.Result {
         do {
             switch remedy {
             case .discard: try await hypervisor.discardHandedOver(vm)

@@ -46,9 +46,9 @@ struct MoveExecution: Sendable {
         guard order.channel != .plain || (settings.escort.allowPlain && order.issuer == .operator) else {
             return .failure(refusal(.escort, .at(host), .escort(.plainNotAllowed)))
         }
-        let passage: any Passage
+        let protectedPath: any ProtectedPath
         do {
-            passage = try await channels.open(
+            protectedPath = try await channels.open(
                 order.channel,
                 to: order.target,
                 timeLimit: Self.escortTimeLimit,
@@ -58,17 +58,17 @@ struct MoveExecution: Sendable {
             return .failure(OrderFailure(.escort, noPath(of: order, error), .at(host)))
         }
         let (result, loss) = await attempt(
-            request(for: order, to: target, by: passage.route, preparation),
-            passage,
+            request(for: order, to: target, by: protectedPath.route, preparation),
+            protectedPath,
             progress
         )
         switch result {
         case .success(let outcome):
-            var evidence = await passage.end(hypervisorBytes: outcome.bytesTransferred)
+            var evidence = await protectedPath.end(hypervisorBytes: outcome.bytesTransferred)
             evidence.probes = preparation.probes
             return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         case .failure(let error):
-            var evidence = await passage.end(hypervisorBytes: nil)
+            var evidence = await protectedPath.end(hypervisorBytes: nil)
             evidence.probes = preparation.probes
             var failure = failure(of: error, evidence: evidence)
             if let loss, failure.kind == .cancelled {
@@ -88,12 +88,12 @@ struct MoveExecution: Sendable {
     func probeGates(for order: MigrationOrder) async throws(OrderFailure) -> [GateProbe] {
         var probes: [GateProbe]
         do {
-            probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
+            probes = try await channels.probeGates(of: order.target, at: .now)
             // The target closes the gate of the previous order once it has read the end of that order.
             for _ in 1...Self.secondLooks
             where order.channel != .plain && probes.contains(where: { $0.outcome == .open }) {
                 try await Task.sleep(for: .seconds(1))
-                probes = try await channels.probeGates(of: order.target, at: .byTheWallClock)
+                probes = try await channels.probeGates(of: order.target, at: .now)
             }
         } catch {
             guard order.channel != .plain else { return [] }
@@ -112,11 +112,11 @@ struct MoveExecution: Sendable {
     /// The hypervisor's result, and why the path was lost if the move was ended for that.
     private func attempt(
         _ request: MigrationRequest,
-        _ passage: any Passage,
+        _ protectedPath: any ProtectedPath,
         _ progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> (Result<MigrationOutcome, HypervisorError>, loss: PathLoss?) {
         await withTaskGroup(of: PathLoss?.self) { group in
-            group.addTask { await endOnLoss(of: passage, moving: request.vm) }
+            group.addTask { await endOnLoss(of: protectedPath, moving: request.vm) }
             let result: Result<MigrationOutcome, HypervisorError>
             do throws(HypervisorError) {
                 result = .success(try await hypervisor.migrate(request, progress: progress))
@@ -132,13 +132,13 @@ struct MoveExecution: Sendable {
     ///
     /// The bytes cannot leave in the clear then, but the VM need not wait until the hypervisor notices. Returns the
     /// reason, or `nil` if the path held.
-    private func endOnLoss(of passage: any Passage, moving vm: VMID) async -> PathLoss? {
+    private func endOnLoss(of protectedPath: any ProtectedPath, moving vm: VMID) async -> PathLoss? {
         var losses = 0
         var loss: PathLoss?
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             guard !Task.isCancelled else { break }
-            let observation = await passage.observe()
+            let observation = await protectedPath.observe()
             losses = observation.isUp ? 0 : losses + 1
             // A single failure may be the moment between two SAs during rekeying.
             guard losses >= 3 else { continue }

@@ -56,8 +56,8 @@ struct TargetChecks: Sendable {
     private func memory(_ requirements: VMRequirements) -> [PreflightFailure] {
         // Other hosts wrote the VM's requirements: no number in them may crash this agent.
         let needed = [requirements.memoryBytes, Self.overheadBytes, promisedBytes].reduce(UInt64(0)) { sum, bytes in
-            let (next, isBeyondCounting) = sum.addingReportingOverflow(bytes)
-            return isBeyondCounting ? .max : next
+            let (next, overflowed) = sum.addingReportingOverflow(bytes)
+            return overflowed ? .max : next
         }
         do {
             let memory = try resources.memory()

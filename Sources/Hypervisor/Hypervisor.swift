@@ -94,7 +94,7 @@ public protocol Hypervisor: Sendable {
     ) async throws(HypervisorError) -> Instant
 
     /// What a peer's hypervisor shows of its machine and its active VMs, asked of it directly.
-    func sighting(ofPeer uri: String, named host: HostName) async throws(HypervisorError) -> PeerSighting
+    func observation(ofPeer uri: String, named host: HostName) async throws(HypervisorError) -> PeerObservation
 }
 
 /// A VM with the hypervisor's counters.

@@ -41,7 +41,7 @@ public actor ClusterAuthority {
     /// Creates a cluster with one authority and no member; throws if the folder holds a cluster.
     public static func create(
         folder: String,
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+        now: @escaping @Sendable () -> Instant = { .now }
     ) async throws -> ClusterAuthority {
         // The path is part of openssl's configuration, in which these characters have a meaning.
         guard folder.hasPrefix("/"), folder.utf8.allSatisfy({ $0 > 0x20 && !"$#\\\"'`;".utf8.contains($0) }) else {
@@ -72,7 +72,7 @@ public actor ClusterAuthority {
     /// Opens the cluster in the folder.
     public static func open(
         folder: String,
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+        now: @escaping @Sendable () -> Instant = { .now }
     ) async throws -> ClusterAuthority {
         let path = rosterPath(folder)
         guard IdentityFiles.exists(path) else {

@@ -74,7 +74,7 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
             "the roster in '\(folder)' lists no member with the key there. Install its bundle."
         case .replaced(let name): "\(name) has new keys. Install its new bundle in place of this one."
         case .revoked(.host(let host), let reason):
-            "\(host) was removed from the cluster \(reason); \(host.additionInWords)"
+            "\(host) was removed from the cluster \(reason); \(host.additionHint)"
         case .revoked(let name, let reason): "\(name) was removed from the cluster \(reason)"
         case .badName(let name):
             "'\(name)' is not a host name: 1 to 63 letters, digits, '-', '.' or '_', starting with a letter or digit"

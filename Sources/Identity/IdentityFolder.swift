@@ -14,13 +14,13 @@ public struct IdentityFolder: Sendable {
 
     public static let defaultFolder = "/etc/evenkeel/identity"
 
-    public init(_ folder: String, now: @escaping @Sendable () -> Instant = { .byTheWallClock }) {
+    public init(_ folder: String, now: @escaping @Sendable () -> Instant = { .now }) {
         self.init(folder, now: now, storage: StorageReader())
     }
 
     init(
         _ folder: String,
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock },
+        now: @escaping @Sendable () -> Instant = { .now },
         storage: StorageReader
     ) {
         paths = IdentityPaths(folder: folder)
@@ -89,7 +89,7 @@ public struct IdentityFolder: Sendable {
             throw named.map { IdentityError.replaced($0.name) } ?? .notAMember(folder: paths.folder)
         }
         if let revocation = member.revocation {
-            throw IdentityError.revoked(member.name, reason: revocation.words)
+            throw IdentityError.revoked(member.name, reason: revocation.text)
         }
         let certificate = try await usable(try await certificate(), key: key, listed: member.certificate)
         return MemberIdentity(

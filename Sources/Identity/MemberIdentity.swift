@@ -40,7 +40,7 @@ public struct MemberIdentity: Sendable {
     }
 
     /// The number of whole days until the certificate expires.
-    public var daysLeft: Int { Int((facts.expires - .byTheWallClock).inSeconds / 86400) }
+    public var daysLeft: Int { Int((facts.expires - .now).inSeconds / 86400) }
 
     /// This member's certificate in the roster, if it differs from the installed one.
     public var renewal: String? {

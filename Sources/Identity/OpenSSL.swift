@@ -6,7 +6,7 @@ enum OpenSSL {
     @discardableResult
     static func run(_ step: String, _ arguments: [String], input: String = "") async throws -> String {
         let result = try await result(step, arguments, input: input)
-        guard result.succeeded else { throw IdentityError.openSSL(step: step, reason: complaint(of: result)) }
+        guard result.succeeded else { throw IdentityError.openSSL(step: step, reason: errorMessage(of: result)) }
         return result.standardOutput
     }
 
@@ -19,7 +19,7 @@ enum OpenSSL {
         ]
         let result = try await result("checking '\(certificate)'", arguments)
         guard result.succeeded else {
-            throw IdentityError.notTrusted(path: certificate, reason: complaint(of: result))
+            throw IdentityError.notTrusted(path: certificate, reason: errorMessage(of: result))
         }
     }
 
@@ -37,7 +37,7 @@ enum OpenSSL {
         }
     }
 
-    private static func complaint(of result: CommandResult) -> String {
+    private static func errorMessage(of result: CommandResult) -> String {
         let said = (result.standardError + "\n" + result.standardOutput).split(separator: "\n")
             .filter {
                 !$0.hasPrefix("Using configuration") && !$0.contains("-----")

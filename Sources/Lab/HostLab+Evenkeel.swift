@@ -19,7 +19,7 @@ public struct Programs: Sendable {
     }
 
     /// The folder of the program that runs now.
-    public static func besideThisProcess() throws -> Programs {
+    public static func nextToThisProcess() throws -> Programs {
         let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return Programs(folder: path.split(separator: "/").dropLast().map { "/\($0)" }.joined())
     }

@@ -6,7 +6,7 @@ extension Instant {
     /// The current time by this machine's clock.
     ///
     /// Only for the shells: the pure core receives the time as input.
-    public static var byTheWallClock: Instant {
+    public static var now: Instant {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Instant(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)

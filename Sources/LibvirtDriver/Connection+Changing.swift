@@ -62,7 +62,7 @@ extension Connection {
         let job = try JobStatistics.of(domain)
         let state = try DomainState.of(domain)
         guard state.isPausedByMigration else {
-            let detail = "it is not paused by a migration but \(state.words)"
+            let detail = "it is not paused by a migration but \(state.text)"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         guard job == nil else {

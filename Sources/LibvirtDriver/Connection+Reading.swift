@@ -179,7 +179,7 @@ extension Connection {
         let state = try DomainState.of(domain)
         let attempt = "read what VM \(vm) needs"
         guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(state.words)")
+            throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(state.text)")
         }
         // Migratable, because that is what the target gets; without secrets, because this goes into the ledger.
         let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)

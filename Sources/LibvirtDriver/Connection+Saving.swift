@@ -14,7 +14,7 @@ extension Connection {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let state = try DomainState.of(domain)
         guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.words)")
+            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.text)")
         }
         if try JobStatistics.of(domain) != nil {
             let detail = "another job (a migration, save or backup) is under way on the VM"

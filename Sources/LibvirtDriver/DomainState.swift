@@ -59,5 +59,5 @@ struct DomainState: Equatable {
     }
 
     /// For messages: `paused (reason 2)`.
-    var words: String { "\(vmState.rawValue) (libvirt state \(state), reason \(reason))" }
+    var text: String { "\(vmState.rawValue) (libvirt state \(state), reason \(reason))" }
 }

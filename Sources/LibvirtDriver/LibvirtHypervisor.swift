@@ -97,14 +97,15 @@ public final class LibvirtHypervisor: Hypervisor {
         }
     }
 
-    public func sighting(
+    public func observation(
         ofPeer uri: String,
         named host: HostName
-    ) async throws(HypervisorError) -> PeerSighting {
+    ) async throws(HypervisorError) -> PeerObservation {
         let attempt = "see what \(host) shows at \(uri)"
-        return try await BlockingCall.run(attempt, limit: limits.peer) { () throws(HypervisorError) -> PeerSighting in
+        return try await BlockingCall.run(attempt, limit: limits.peer) {
+            () throws(HypervisorError) -> PeerObservation in
             do throws(LibvirtError) {
-                return try Connection(opening: uri, readOnly: true).sighting(of: host)
+                return try Connection(opening: uri, readOnly: true).observation(of: host)
             } catch {
                 throw HypervisorError(.notConnected, attempt: attempt, detail: error.detail)
             }

@@ -90,7 +90,7 @@ struct MigrationCall {
     private func check(_ domain: borrowing DomainHandle, attempt: String) throws -> Bool {
         let state = try DomainState.of(domain)
         guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.words)")
+            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.text)")
         }
         if try JobStatistics.of(domain) != nil {
             let detail = "another job (a migration, save or backup) is under way on the VM"

@@ -65,7 +65,7 @@ extension MigrationRun {
     ///
     /// A copy that waits there is asked about again, since the target may just be ending it or letting it run.
     private func presenceAtTarget() -> DomainPresence? {
-        Errand.lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
+        BackgroundCall.lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
     }
 
     /// Where the VM stands at the source, once the answer is stable; the last answer, or `nil`, if it does not become
@@ -74,7 +74,7 @@ extension MigrationRun {
     /// libvirt resumes a VM at the source a moment after the call has failed, and a restarted libvirtd first looks
     /// after the migrations it finds: an answer counts when it is given twice, a second apart.
     private func whereabouts() -> DomainPresence? {
-        Errand.lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
+        BackgroundCall.lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
             now == former && now != .migratingOut && now != .pausedByMigration
         }
     }

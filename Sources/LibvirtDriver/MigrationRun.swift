@@ -37,8 +37,8 @@ final class MigrationRun: Sendable {
     private let report: @Sendable (MigrationProgress) -> Void
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
-    private let statistics = Errand()
-    private let aborts = Errand()
+    private let statistics = BackgroundCall()
+    private let aborts = BackgroundCall()
 
     /// Bytes after which a move over one TLS connection is stopped: QEMU may crash, and with it the VM, after some
     /// 64 GB (QEMU bug 1937).
@@ -163,11 +163,11 @@ final class MigrationRun: Sendable {
     }
 
     private func completedJob() -> JobStatistics? {
-        Errand().run(within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
+        BackgroundCall().run(within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
     }
 
     private func setAutostart() -> Bool {
-        Errand().run(within: limits.peer) { [calls] in try calls.setAutostartAtTarget() } != nil
+        BackgroundCall().run(within: limits.peer) { [calls] in try calls.setAutostartAtTarget() } != nil
     }
 }
 

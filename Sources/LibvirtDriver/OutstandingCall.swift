@@ -39,9 +39,9 @@ final class OutstandingCall<R: Sendable>: Sendable {
             if let result = wait(min(.milliseconds(500), deadline - clock.now)) { return (result, false) }
         }
         let lastMoment = clock.now + patience
-        let errand = Errand()
+        let call = BackgroundCall()
         while clock.now < lastMoment {
-            errand.run(within: .seconds(1), end)
+            call.run(within: .seconds(1), end)
             if let result = wait(.milliseconds(300)) { return (result, true) }
         }
         return (wait(.zero), true)

@@ -35,8 +35,8 @@ struct Preflight {
 
     private func version(_ facts: HypervisorFacts) -> PreflightFailure? {
         guard facts.version < requirements.hypervisor.version else { return nil }
-        let ours = Self.words(facts.version)
-        let theirs = Self.words(requirements.hypervisor.version)
+        let ours = Self.text(facts.version)
+        let theirs = Self.text(requirements.hypervisor.version)
         return failure(.version, .older(type: facts.type, host: ours, source: theirs))
     }
 
@@ -132,7 +132,7 @@ struct Preflight {
             let domain = try DomainHandle(uuid: requirements.id.rawValue, on: connection.handle)
             let state = try DomainState.of(domain)
             guard !state.isActive else {
-                return failure(.uuid, .uuidActive(requirements.id, state: state.words))
+                return failure(.uuid, .uuidActive(requirements.id, state: state.text))
             }
             let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
             var remedy = state.isCrashed ? "virsh destroy \(requirements.id); " : ""
@@ -159,7 +159,7 @@ struct Preflight {
     }
 
     /// `7.2.22` for 7002022.
-    static func words(_ version: UInt64) -> String {
+    static func text(_ version: UInt64) -> String {
         "\(version / 1_000_000).\(version / 1000 % 1000).\(version % 1000)"
     }
 

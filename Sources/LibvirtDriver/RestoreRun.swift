@@ -102,7 +102,9 @@ struct RestoreRun: Sendable {
             try step { [calls] in try calls.start() }
         } catch {
             // The answer may be lost and the VM run all the same.
-            let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+            let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
+                now,
+                former in
                 now == former
             }
             switch seen {
@@ -123,8 +125,10 @@ struct RestoreRun: Sendable {
     private func takenBack(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         let isDefinedHere = restoration == .back
         let clean: DomainPresence = isDefinedHere && saved.definition != nil ? .inactive : .absent
-        _ = Errand().run(within: limits.call) { [calls] in try calls.undo(isDefinedHere: isDefinedHere) }
-        let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+        _ = BackgroundCall().run(within: limits.call) { [calls] in try calls.undo(isDefinedHere: isDefinedHere) }
+        let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
+            now,
+            former in
             now == clean && former == clean
         }
         guard seen == clean else {

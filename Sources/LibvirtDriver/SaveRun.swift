@@ -95,7 +95,9 @@ final class SaveRun: Sendable {
     ) -> Result<SavedVM, HypervisorError> {
         // libvirt lets the VM run on a moment after the call has failed.
         let settled: Set<DomainPresence> = [.running, .inactive, .absent]
-        let seen = Errand.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) { now, former in
+        let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
+            now,
+            former in
             now == former && settled.contains(now)
         }
         switch seen {
@@ -103,7 +105,7 @@ final class SaveRun: Sendable {
             file.remove()
             return .failure(stays(prepared, kind, "\(cause); the VM runs on"))
         case .inactive, .absent:
-            let image = Errand().run(within: limits.call) { [calls] in try calls.image(at: file.path) }
+            let image = BackgroundCall().run(within: limits.call) { [calls] in try calls.image(at: file.path) }
             if image?.vm == vm { return finished(prepared, file) }
             return .failure(failure(.inDoubt, "\(cause); the VM is off and \(file.path) is not known to be complete"))
         case let other:
@@ -124,7 +126,7 @@ final class SaveRun: Sendable {
     /// The error of a VM that runs on, which starts with its host again if it did.
     private func stays(_ prepared: SavedVM, _ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         guard prepared.startsWithHost else { return failure(kind, detail) }
-        let isSet: Void? = Errand().run(within: limits.call) { [calls] in try calls.setAutostart() }
+        let isSet: Void? = BackgroundCall().run(within: limits.call) { [calls] in try calls.setAutostart() }
         return failure(kind, isSet == nil ? "\(detail), but no longer starts with its host (virsh autostart)" : detail)
     }
 

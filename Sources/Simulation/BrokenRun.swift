@@ -40,7 +40,7 @@ extension SimulationSettings {
             do throws(Violation) {
                 try World(with(onlyFaults: candidate)).run()
                 return nil
-            } catch { return error.promise == violation.promise ? error : nil }
+            } catch { return error.invariant == violation.invariant ? error : nil }
         }
         var size = max(1, needed.count / 2)
         while left > 0 {

@@ -4,7 +4,7 @@ internal import Fleet
 
 /// A violation of an invariant.
 public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
-    public enum Promise: String, Sendable, CaseIterable {
+    public enum Invariant: String, Sendable, CaseIterable {
         /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
         case runsOnce = "each VM runs on exactly one host"
         case carriedOutOnce = "each order is carried out at most once"
@@ -15,13 +15,13 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case closed = "no move uses a channel with a known leak that has not been cleared"
         case settles = "the fleet settles after faults and stays settled"
     }
-    public var promise: Promise
+    public var invariant: Invariant
     /// Milliseconds since the beginning of the run.
     public var at: Int64
     public var detail: String
 
     public var description: String {
-        "invariant violated after \(Duration.milliseconds(at).inSecondsText): \(promise.rawValue): \(detail)"
+        "invariant violated after \(Duration.milliseconds(at).inSecondsText): \(invariant.rawValue): \(detail)"
     }
 }
 
@@ -69,7 +69,7 @@ struct Invariants {
         hosts = settings.hosts.map(\.name)
         // A VM in doubt alerts an operator after `doubt`, who acts within a minute.
         patience = Int(settings.limits.doubt.inSeconds) + 180
-        isJudged = settings.rival == nil
+        isJudged = settings.baseline == nil
         expects = !settings.faults.isEmpty
         var skew: [Fault.Party: Int64] = [:]
         for fault in settings.faults {
@@ -97,9 +97,9 @@ struct Invariants {
         expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
     }
 
-    private mutating func broken(_ promise: Violation.Promise, _ detail: String, at: Int64) {
+    private mutating func broken(_ invariant: Violation.Invariant, _ detail: String, at: Int64) {
         guard violation == nil, isJudged else { return }
-        violation = Violation(promise: promise, at: at - World.epoch, detail: detail)
+        violation = Violation(invariant: invariant, at: at - World.epoch, detail: detail)
     }
 
     // MARK: VMs

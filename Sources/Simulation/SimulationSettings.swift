@@ -63,7 +63,7 @@ public struct SimulationSettings: Sendable {
     /// The effort of the planner to improve a plan (`Planner.improvement`); `nil`: as in production.
     public var improvement: Int?
     /// The baseline that decides; `nil`: Evenkeel.
-    public var rival: (any Rival)?
+    public var baseline: (any Baseline)?
     /// Deliberate violations of invariants.
     package var mutations: Set<Mutation> = []
 

@@ -28,19 +28,19 @@ struct HistoryTests {
         return FleetModel(snapshot, policy: Policy(), over: part)
     }
 
-    @Test func bothWindowsMustAgree() {
+    @Test func `both windows must agree`() {
         #expect(verdict(history { $0 > 3500 ? 3.6 : 1 }) == .calm, "100 s of 30 minutes are no lasting overload")
         #expect(verdict(history { $0 > 3300 ? 3.6 : 1 }) == .overloaded, "five minutes are")
         #expect(verdict(history { $0 > 3000 && $0 < 3500 ? 3.6 : 1 }) != .overloaded, "what has ended is not")
     }
 
-    @Test func overloadEndsOnlyWellBelowTheThreshold() {
+    @Test func `overload ends only well below the threshold`() {
         #expect(verdict(history { $0 > 3480 ? 3.1 : 3.6 }) == .overloaded, "77.5 %, the release is at 75 %")
         #expect(verdict(history { $0 > 3480 ? 2.9 : 3.6 }) != .overloaded)
         #expect(verdict(history { _ in 3.1 }) != .overloaded, "without a past it never was")
     }
 
-    @Test func aRiseIsBelievedAtOnceAndAFallWhenItLasts() throws {
+    @Test func `a rise is believed at once and a fall when it lasts`() throws {
         let risen = try #require(model(history { $0 > 3500 ? 3 : 1 }).vms.first?.demand.cpuCores)
         #expect(abs(risen - 3) < 0.01)
         let fallen = try #require(model(history { $0 > 3500 ? 1 : 3 }).vms.first?.demand.cpuCores)
@@ -49,7 +49,7 @@ struct HistoryTests {
         #expect(abs(now - 1) < 0.01)
     }
 
-    @Test func aTrendIsCarriedOnAndChanceIsNot() throws {
+    @Test func `a trend is carried on and chance is not`() throws {
         // Half a core in half an hour; ten minutes on it is a sixth of a core more.
         let rising = try #require(model(history { 1 + Double($0 - 1800) / 3600 }).vms.first)
         #expect(abs(rising.peakCores - rising.demand.cpuCores - 600.0 / 3600) < 0.01)
@@ -58,7 +58,7 @@ struct HistoryTests {
         #expect(noisy.peakCores == noisy.demand.cpuCores)
     }
 
-    @Test func onASaturatedHostVMsWantMoreThanTheyGet() throws {
+    @Test func `on a saturated host VMs want more than they get`() throws {
         func demand(_ history: HostHistory) throws -> Double {
             try #require(model(history).vms.first?.demand.cpuCores)
         }
@@ -72,8 +72,11 @@ struct HistoryTests {
     @Test(arguments: [
         (used: 3.9, waited: 1.0, wanted: 4.9), (used: 3.9, waited: 30, wanted: 7.8), (used: 3, waited: 3, wanted: 3),
     ])
-    func aBusyHostsVMsWantWhatTheyWaitForButAtMostTwiceWhatTheyGet(used: Double, waited: Double, wanted: Double) throws
-    {
+    func `a busy hosts VMs want what they wait for but at most twice what they get`(
+        used: Double,
+        waited: Double,
+        wanted: Double
+    ) throws {
         for pressure in [nil, 95.0] {
             let history = history(pressure: pressure, waiting: waited) { _ in used }
             for part in HistoryWindow.allCases {
@@ -85,7 +88,7 @@ struct HistoryTests {
         }
     }
 
-    @Test func halfAnHourIsKeptThinned() {
+    @Test func `half an hour is kept thinned`() {
         var history = HostHistory(name: HostName("h1"), samples: [])
         for second in stride(from: 5, through: 7200, by: 5) {
             history.append(sample("h1", at: second, cpu: 1), policy: Policy())
@@ -98,7 +101,7 @@ struct HistoryTests {
         #expect(window.samples.count == history.samples.count, "a minute between thinned samples is no silence")
     }
 
-    @Test func whatLastsCountsAndAMomentDoesNot() {
+    @Test func `what lasts counts and a moment does not`() {
         /// h1's VMs use so much in the last minute and a half, and before; h2 has 1.2 cores of its own.
         func moves(before: Double, now: Double) -> [PlannedMove] {
             var hosts = [
@@ -120,7 +123,7 @@ struct HistoryTests {
         #expect(moves(before: 2.8, now: 2.8).map(\.reason) == [], "no VM lacks anything, nor is expected to")
     }
 
-    @Test func whatMovesGotAndDirtiedIsReckonedWith() throws {
+    @Test func `what moves got and dirtied is reckoned with`() throws {
         var moves = [100.0, 300].map { speed in
             PastMove(move: move("a", "h2", "h1"), endedAt: .second(10), succeeded: true, bytesPerSecond: speed * 1e6)
         }
@@ -132,7 +135,7 @@ struct HistoryTests {
         #expect(model.vms.first?.dirtyBytesPerSecond == 5e6)
     }
 
-    @Test func rulesAndMaintenanceOfThePolicyHoldForTheRunningFleet() {
+    @Test func `rules and maintenance of the policy hold for the running fleet`() {
         let hosts = [
             steady("h1", cpu: 1, vms: [vm("a", cores: 0.4), vm("b", cores: 0.4)]), steady("h2", cpu: 0.5),
             steady("h3", cpu: 0.5, vms: [vm("c", cores: 0.3)]),

@@ -15,7 +15,7 @@ struct PlannerPropertyTests {
         return Planner(planning: planning, improvement: 3000)
     }
 
-    @Test(arguments: seeds) func noHardConstraintIsBrokenAtAnyInstant(seed: Int) {
+    @Test(arguments: seeds) func `no hard constraint is broken at any instant`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         let planner = planner(seed)
@@ -27,7 +27,7 @@ struct PlannerPropertyTests {
         #expect(check.hostOf == after, "seed \(seed): what is said to come out is not what comes out")
     }
 
-    @Test(arguments: seeds) func noMoreMovesThanAllowed(seed: Int) {
+    @Test(arguments: seeds) func `no more moves than allowed`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         var planner = planner(seed)
@@ -42,7 +42,7 @@ struct PlannerPropertyTests {
         #expect(plan.after.violations <= plan.before.violations, "seed \(seed)")
     }
 
-    @Test(arguments: seeds) func aPlanNeverMakesTheObjectiveWorse(seed: Int) {
+    @Test(arguments: seeds) func `a plan never makes the objective worse`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         let planner = planner(seed)
@@ -61,7 +61,7 @@ struct PlannerPropertyTests {
         return Objective(space).value(of: placement) + Objective.violation * Double(homeless)
     }
 
-    @Test(arguments: seeds) func aPlanThatWasCarriedOutIsFollowedByNone(seed: Int) {
+    @Test(arguments: seeds) func `a plan that was carried out is followed by none`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model(rules: false, modes: false)
         let planner = planner(seed)
@@ -73,7 +73,7 @@ struct PlannerPropertyTests {
         #expect(again.moves.isEmpty, "seed \(seed): \(again.moves.map(\.reason))")
     }
 
-    @Test(arguments: seeds) func namesOfHostsChangeNothing(seed: Int) {
+    @Test(arguments: seeds) func `names of hosts change nothing`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         let names = model.hosts.map(\.name)
@@ -102,13 +102,13 @@ struct PlannerPropertyTests {
         Set(Dictionary(grouping: placement.keys, by: { placement[$0] }).values.map(Set.init))
     }
 
-    @Test func theSameSeedGivesTheSamePlan() {
+    @Test func `the same seed gives the same plan`() {
         var fleet = RandomFleet(seed: 7)
         let model = fleet.model()
         #expect(planner(3).plan(for: model, seed: 5) == planner(3).plan(for: model, seed: 5))
     }
 
-    @Test func aBalancedFleetIsLeftAlone() {
+    @Test func `a balanced fleet is left alone`() {
         let hosts = (0..<6).map { number in
             Host(name: HostName("h\(number)"), capacity: Resources(cpuCores: 16, memoryBytes: 64 << 30), cpus: 16)
         }

@@ -44,7 +44,7 @@ struct PlannerTests {
         return plan
     }
 
-    @Test func relievesTheContendedHostBeforeAllElse() throws {
+    @Test func `relieves the contended host before all else`() throws {
         let busy = (1...8).map { vm("busy\($0)", on: "h1", cores: 2) }
         let plan = plan(model([host("h1"), host("h2"), host("h3")], busy), PlanningPolicy(aggressiveness: 2))
         #expect(plan.before.contendedHosts == 1 && plan.before.coresLacking > 3)
@@ -58,7 +58,7 @@ struct PlannerTests {
         #expect(move.reason.effect?.seconds == move.seconds && move.reason.effect?.worth != .partOfOthers)
     }
 
-    @Test func theFirstLevelDoesOnlyWhatMustBe() {
+    @Test func `the first level does only what must be`() {
         let busy = (1...8).map { vm("busy\($0)", on: "h1", cores: 2) }
         let level = PlanningPolicy(aggressiveness: 1)
         #expect(plan(model([host("h1"), host("h2")], busy), level).moves.isEmpty)
@@ -67,7 +67,7 @@ struct PlannerTests {
         #expect(drained.moves.allSatisfy { $0.purpose == .drain && $0.target == HostName("h2") })
     }
 
-    @Test func aHostInMaintenanceKeepsWhatFitsNowhereAndSaysWhy() throws {
+    @Test func `a host in maintenance keeps what fits nowhere and says why`() throws {
         let full = (1...15).map { vm("full\($0)", on: "h2", cores: 0.1) }
         let plan = plan(
             model([host("h1", mode: .maintenance), host("h2")], full + [vm("big", on: "h1", gibibytes: 16)])
@@ -77,7 +77,7 @@ struct PlannerTests {
         #expect(refusal.has(.memory(freeBytes: 4 << 30, neededBytes: 16 << 30, isMost: false), on: ["h2"]))
     }
 
-    @Test func swapsBetweenFullHostsByWayOfAThird() throws {
+    @Test func `swaps between full hosts by way of a third`() throws {
         // h1 and h2 are full; only by changing places do both come to their rules.
         let vms =
             [vm("a", on: "h1", gibibytes: 32), vm("b", on: "h2", gibibytes: 32)]
@@ -91,7 +91,7 @@ struct PlannerTests {
         #expect(plan.after.violations == 0 && !plan.moves.isEmpty)
     }
 
-    @Test func gathersWhatMustBeTogetherAndMovesItTogether() {
+    @Test func `gathers what must be together and moves it together`() {
         let rule = PlacementRule(name: "pair", kind: .together, vms: [VMID("a"), VMID("b")])
         let scattered = model([host("h1"), host("h2")], [vm("a", on: "h1"), vm("b", on: "h2")], rules: [rule])
         #expect(plan(scattered).moves.count == 1)
@@ -103,7 +103,7 @@ struct PlannerTests {
         #expect(Set(plan(onDrained).moves.map(\.target)).count == 1)
     }
 
-    @Test func keepsApartWhatMustBeApart() {
+    @Test func `keeps apart what must be apart`() {
         let rule = PlacementRule(name: "spread", kind: .apart, vms: ["a", "b", "c"].map { VMID($0) })
         let fleet = model(
             [host("h1"), host("h2"), host("h3")],
@@ -115,7 +115,7 @@ struct PlannerTests {
         #expect(plan.moves.allSatisfy { $0.purpose == .rule })
     }
 
-    @Test func movesToALaterHypervisorAndNeverBack() {
+    @Test func `moves to a later hypervisor and never back`() {
         let vms = (1...8).map { vm("v\($0)", on: "h1", cores: 2) }
         let up = model([host("h1", version: 7_000_000), host("h2", version: 8_000_000)], vms)
         #expect(!plan(up).moves.isEmpty)
@@ -125,7 +125,7 @@ struct PlannerTests {
         #expect(stuck.refusals.contains { $0.has(.olderHypervisor, on: ["h2"]) })
     }
 
-    @Test func makesNoMoreMovesThanAllowed() {
+    @Test func `makes no more moves than allowed`() {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         for most in 0...3 {
             let planning = PlanningPolicy(aggressiveness: 5, maxMoves: most)
@@ -133,7 +133,7 @@ struct PlannerTests {
         }
     }
 
-    @Test func aStopOnTheWayIsOneOfTheMovesAllowed() {
+    @Test func `a stop on the way is one of the moves allowed`() {
         // Each of the two fits only where the other is, and a third host takes either for a while.
         let hosts = [host("h1"), host("h2"), host("h3")]
         let vms = [vm("a", on: "h1", gibibytes: 40), vm("b", on: "h2", gibibytes: 40)]
@@ -150,7 +150,7 @@ struct PlannerTests {
         }
     }
 
-    @Test(arguments: Strategy.allCases) func noTimeIsNoPlanAndSaysSo(strategy: Strategy) {
+    @Test(arguments: Strategy.allCases) func `no time is no plan and says so`(strategy: Strategy) {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         let fleet = model([host("h1"), host("h2"), host("h3")], vms)
         let planner = Planner(planning: PlanningPolicy(strategy: strategy))
@@ -158,7 +158,7 @@ struct PlannerTests {
         #expect(plan.moves.isEmpty && plan.wasCutShort)
     }
 
-    @Test func movesTheSmallerOfTwoVMsThatHelpAsMuch() throws {
+    @Test func `moves the smaller of two VMs that help as much`() throws {
         let vms =
             [vm("large", on: "h1", cores: 6, gibibytes: 16), vm("small", on: "h1", cores: 6, gibibytes: 2)]
             + [vm("there", on: "h1", cores: 2, gibibytes: 8)]
@@ -167,7 +167,7 @@ struct PlannerTests {
         #expect(move.vm == VMID("small"))
     }
 
-    @Test func prefersTheFasterOfTwoPaths() throws {
+    @Test func `prefers the faster of two paths`() throws {
         let vms = (1...10).map { vm("vm\($0)", on: "h1", cores: 1.4, gibibytes: 4) }
         for fast in ["h2", "h3"] {
             var fleet = model([host("h1"), host("h2"), host("h3")], vms)
@@ -181,7 +181,7 @@ struct PlannerTests {
         }
     }
 
-    @Test func makesRoomForTheFailureOfAHost() throws {
+    @Test func `makes room for the failure of a host`() throws {
         // 24 GiB are free on each of two hosts: the VM of 32 GiB would find room on neither.
         var vms = [vm("large", on: "h1", gibibytes: 32)]
         for (host, number) in [("h2", 1), ("h2", 2), ("h2", 3), ("h2", 4), ("h2", 5), ("h3", 6), ("h3", 7), ("h3", 8)] {
@@ -198,7 +198,7 @@ struct PlannerTests {
         #expect(hopeless.refusals.contains { $0.reason == .noRoomAfterFailure } && hopeless.shortage != nil)
     }
 
-    @Test func saysHowManyHostsAreMissing() throws {
+    @Test func `says how many hosts are missing`() throws {
         let vms = (1...20).map { vm("v\($0)", on: "h\($0 % 2 + 1)", cores: 2, gibibytes: 2) }
         let plan = plan(model([host("h1"), host("h2")], vms))
         let shortage = try #require(plan.shortage)
@@ -212,7 +212,7 @@ struct PlannerTests {
     }
 
     @Test(arguments: [Strategy.threshold, .push, .pull, .pushPull])
-    func theRulesRelieveOverloadAndLeaveTheRestAlone(strategy: Strategy) {
+    func `the rules relieve overload and leave the rest alone`(strategy: Strategy) {
         let planning = PlanningPolicy(strategy: strategy)
         let vms = (1...8).map { vm("v\($0)", on: "h1", cores: 2) }
         let plan = plan(model([host("h1"), host("h2"), host("h3")], vms), planning)
@@ -222,7 +222,7 @@ struct PlannerTests {
         #expect(self.plan(uneven, planning).moves.isEmpty)
     }
 
-    @Test func consolidatesAsFarAsTheReserveAllows() {
+    @Test func `consolidates as far as the reserve allows`() {
         let vms = (1...4).map { vm("v\($0)", on: "h\($0)", cores: 2, gibibytes: 4) }
         let fleet = model((1...4).map { host("h\($0)") }, vms)
         func hostsUsed(_ reserve: Int) -> Int {
@@ -235,7 +235,7 @@ struct PlannerTests {
         #expect(hostsUsed(3) == 4)
     }
 
-    @Test func namesTheBestHostForANewVM() throws {
+    @Test func `names the best host for a new VM`() throws {
         let fleet = model(
             [host("h1"), host("h2"), host("h3", mode: .maintenance)],
             [vm("a", on: "h1", cores: 6, gibibytes: 16)]
@@ -247,13 +247,13 @@ struct PlannerTests {
         #expect(huge[0].host == HostName("h2") && huge[1].obstacle != nil)
     }
 
-    @Test func stopsWhenTimeIsOverAndSaysSo() {
+    @Test func `stops when time is over and says so`() {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         let plan = Planner().plan(for: model([host("h1"), host("h2")], vms), shouldStop: { true })
         #expect(plan.wasCutShort && plan.moves.isEmpty)
     }
 
-    @Test func explainsWhoMovesAndWhoStays() {
+    @Test func `explains who moves and who stays`() {
         var pinned = vm("pinned", on: "h1")
         pinned.staysBecause = .stated("it is pinned")
         let fleet = model([host("h1"), host("h2")], [pinned] + (1...8).map { vm("v\($0)", on: "h1", cores: 2) })

@@ -15,7 +15,7 @@ struct SteadyPlannerTests {
         vm("idle", cores: 0.001, mebibytes: 256),
     ]
 
-    @Test func movesTheVMThatHelpsMostForTheLeastMemoryToTheFreestHost() throws {
+    @Test func `moves the VM that helps most for the least memory to the freest host`() throws {
         let plan = balancer.plan(
             for: snapshot([
                 steady("h1", cpu: 3.8, vms: busy),
@@ -33,7 +33,7 @@ struct SteadyPlannerTests {
         #expect(plan.snapshotRevision == 7)
     }
 
-    @Test func givesTheSamePlanForTheSameSnapshot() {
+    @Test func `gives the same plan for the same snapshot`() {
         let fleet = snapshot([
             steady("h1", cpu: 4, vms: (1...9).map { vm("vm\($0)", cores: 0.4) }),
             steady("h2", cpu: 1), steady("h3", cpu: 1),
@@ -41,13 +41,13 @@ struct SteadyPlannerTests {
         #expect(balancer.plan(for: fleet) == balancer.plan(for: fleet))
     }
 
-    @Test func leavesABalancedFleetAlone() {
+    @Test func `leaves a balanced fleet alone`() {
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 2.0, vms: busy), steady("h2", cpu: 2.0)]))
         #expect(plan.moves.isEmpty && plan.refusals.isEmpty)
         #expect(plan.judgements.map(\.verdict) == [.light, .light])
     }
 
-    @Test func waitsUntilOverloadLasts() {
+    @Test func `waits until overload lasts`() {
         var host = steady("h1", cpu: 3.8, vms: busy)
         host.samples[0].cpu?.busyCores = 1
         host.samples[1].cpu?.busyCores = 1
@@ -56,7 +56,7 @@ struct SteadyPlannerTests {
         #expect(plan.judgements.first?.verdict == .calm)
     }
 
-    @Test func aHostWithACopyOfAVMIsNoTargetForIt() throws {
+    @Test func `a host with a copy of a VM is no target for it`() throws {
         // A move of it there or from there broke, and what is left waits for a person.
         var copy = vm("lean", cores: 0, mebibytes: 512)
         copy.state = .paused
@@ -71,7 +71,7 @@ struct SteadyPlannerTests {
         #expect(move.vm == VMID("lean") && move.target == HostName("h3"))
     }
 
-    @Test func aStaleHostIsNeitherSourceNorTarget() {
+    @Test func `a stale host is neither source nor target`() {
         var stale = steady("h1", cpu: 3.8, vms: busy)
         stale.samples = stale.samples.map { old in
             var sample = old
@@ -87,7 +87,7 @@ struct SteadyPlannerTests {
         #expect(asTarget.refusals.contains { $0.vm == VMID("lean") && $0.has(.hostMode(.stale), on: ["h2"]) })
     }
 
-    @Test func aHostWithoutAFigureIsNotTakenForAnIdleOne() {
+    @Test func `a host without a figure is not taken for an idle one`() {
         var blind = steady("h2", cpu: 0)
         blind.samples = blind.samples.map { old in
             var sample = old
@@ -100,7 +100,7 @@ struct SteadyPlannerTests {
         #expect(plan.judgements.last?.reason == .sourceFailed(source: "cpu", reason: "cannot open /proc/stat"))
     }
 
-    @Test func aTargetMustHoldTheVMsMemory() {
+    @Test func `a target must hold the VMs memory`() {
         let small = steady("h2", cpu: 1, usedMebibytes: 700, totalMebibytes: 1000)
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 3.8, vms: busy), small]))
         #expect(plan.moves.isEmpty)
@@ -112,7 +112,7 @@ struct SteadyPlannerTests {
         )
     }
 
-    @Test func aTargetStaysUnderTheThreshold() {
+    @Test func `a target stays under the threshold`() {
         let plan = balancer.plan(
             for: snapshot([
                 steady("h1", cpu: 3.8, vms: [vm("huge", cores: 3.5, vcpus: 4)]), steady("h2", cpu: 1),
@@ -122,13 +122,13 @@ struct SteadyPlannerTests {
         #expect(plan.refusals.contains { $0.reason.obstacleCodes == ["cpu-overload"] })
     }
 
-    @Test func aHostBetweenTheThresholdsTakesNothing() {
+    @Test func `a host between the thresholds takes nothing`() {
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 2.8)]))
         #expect(plan.moves.isEmpty)
         #expect(plan.refusals.contains { $0.has(.notLight(cpu: 0.6, memory: 0.75), on: ["h2"]) })
     }
 
-    @Test func aVMStaysPutAfterAMoveAndDoesNotReturn() {
+    @Test func `a VM stays put after a move and does not return`() {
         let policy = Policy(cooldown: .seconds(20), noReturn: .seconds(600), planning: Self.threshold)
         let balancer = SteadyPlanner(policy: policy)
         let fleet = [steady("h1", cpu: 3.8, vms: [vm("lean", cores: 0.7)]), steady("h2", cpu: 1)]
@@ -142,7 +142,7 @@ struct SteadyPlannerTests {
         #expect(noReturn.refusals.contains { $0.has(.leftLately(secondsAgo: 41, seconds: 600), on: ["h2"]) })
     }
 
-    @Test func samplesFromBeforeAMoveEndedDoNotCount() {
+    @Test func `samples from before a move ended do not count`() {
         let ended = PastMove(move: move("gone", "h1", "h2"), endedAt: .second(89), succeeded: true)
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)], past: [ended])
@@ -150,7 +150,7 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty, "two samples since the move, three above the threshold are asked for")
     }
 
-    @Test func aHostWithAMoveUnderWayIsLeftToSettle() {
+    @Test func `a host with a move under way is left to settle`() {
         let plan = balancer.plan(
             for: snapshot(
                 [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)],
@@ -160,7 +160,7 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty && plan.judgements.allSatisfy { $0.verdict == .settling })
     }
 
-    @Test func movesAtOnceAreLimitedPerHostAndInAll() {
+    @Test func `moves at once are limited per host and in all`() {
         let full = (1...8).map { vm("vm\($0)", cores: 0.4) }
         let fleet = [steady("h1", cpu: 3.3, vms: full), steady("h2", cpu: 0.2), steady("h3", cpu: 0.2)]
         var policy = Policy(cpu: Thresholds(upper: 0.3, lower: 0.25), movesPerHost: 3, movesInAll: 9)
@@ -172,7 +172,7 @@ struct SteadyPlannerTests {
         #expect(firstWave().count == 1)
     }
 
-    @Test func aHostWhoseClockIsAheadIsUnknown() {
+    @Test func `a host whose clock is ahead is unknown`() {
         var ahead = steady("h1", cpu: 3.8, vms: busy)
         ahead.samples = ahead.samples.map { old in
             var sample = old
@@ -183,13 +183,13 @@ struct SteadyPlannerTests {
         #expect(judgement?.verdict == .unknown && judgement?.reason == .clockAhead(seconds: 3599))
     }
 
-    @Test func samplesFromBeforeASilenceDoNotMakeOverloadLast() {
+    @Test func `samples from before a silence do not make overload last`() {
         var host = steady("h1", cpu: 3.8, vms: busy)
         for index in 0..<3 { host.samples[index].at = host.samples[index].at - .seconds(3600) }
         #expect(balancer.plan(for: snapshot([host, steady("h2", cpu: 1)])).moves.isEmpty)
     }
 
-    @Test func aHostThatRefusedTheVMIsAvoidedForAWhile() throws {
+    @Test func `a host that refused the VM is avoided for a while`() throws {
         let failed = PastMove(move: move("lean", "h1", "h2"), endedAt: .second(-300), succeeded: false)
         let forgotten = PastMove(move: move("lean", "h1", "h2"), endedAt: .second(-600), succeeded: false)
         let fleet = [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 0.5), steady("h3", cpu: 1)]
@@ -200,7 +200,7 @@ struct SteadyPlannerTests {
         )
     }
 
-    @Test func oneMoveAtATimeGoesThroughATunnel() {
+    @Test func `one move at a time goes through a tunnel`() {
         let full = (1...8).map { vm("vm\($0)", cores: 0.4) }
         let policy = Policy(cpu: Thresholds(upper: 0.3, lower: 0.25), movesPerHost: 9, movesInAll: 9)
         let fleet = [steady("h1", cpu: 3.3, vms: full), steady("h2", cpu: 0.1), steady("h3", cpu: 0.1)]
@@ -208,14 +208,14 @@ struct SteadyPlannerTests {
         #expect(moves.filter { $0.wave == 0 }.map(\.target).sorted() == [HostName("h2"), HostName("h3")])
     }
 
-    @Test func nothingIsPlannedOnAPathThatLeaked() {
+    @Test func `nothing is planned on a path that leaked`() {
         var fleet = snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)])
         fleet.closedChannels = [ClosedChannel(HostPair(HostName("h2"), HostName("h1")), .ipsec)]
         let plan = balancer.plan(for: fleet)
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.has(.pathClosed, on: ["h2"]) })
     }
 
-    @Test func whoIsNotBelievedIsNeitherSourceNorTarget() {
+    @Test func `who is not believed is neither source nor target`() {
         let overloaded = steady("h1", cpu: 3.8, vms: busy)
         #expect(
             balancer.plan(for: snapshot([overloaded, steady("h2", cpu: 0.5)])).moves.map(\.target.rawValue) == ["h2"]
@@ -230,7 +230,7 @@ struct SteadyPlannerTests {
         }
     }
 
-    @Test func aVMSeenOnTwoHostsIsLeftToAPerson() {
+    @Test func `a VM seen on two hosts is left to a person`() {
         let twin = vm("lean", cores: 0.7)
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [twin]), steady("h2", cpu: 1, vms: [twin])])
@@ -245,7 +245,7 @@ struct SteadyPlannerTests {
         #expect(snapshot(fleet, past: [justMoved]).runningTwice(policy: Policy()).isEmpty)
     }
 
-    @Test func aVMThatTakesNothingAlongIsNotMoved() {
+    @Test func `a VM that takes nothing along is not moved`() {
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [vm("idle", cores: 0.001)]), steady("h2", cpu: 1)])
         )
@@ -253,7 +253,7 @@ struct SteadyPlannerTests {
         #expect(plan.refusals.contains { $0.has(.strategySeesNoReason(.threshold), on: ["h2"]) })
     }
 
-    @Test func memoryOverloadIsRelievedToo() throws {
+    @Test func `memory overload is relieved too`() throws {
         let plan = balancer.plan(
             for: snapshot([
                 steady("h1", cpu: 1, usedMebibytes: 15500, vms: [vm("a", cores: 0.1, mebibytes: 2048)]),
@@ -264,7 +264,7 @@ struct SteadyPlannerTests {
     }
 
     @Test(arguments: 0..<100)
-    func noPlanBreaksAPromise(seed: Int) {
+    func `no plan breaks a promise`(seed: Int) {
         // The seed is the test's argument, so a failure names it.
         var random = SplitMix(seed: UInt64(seed))
         let policy = Policy()

@@ -4,7 +4,7 @@ import Fleet
 import Testing
 
 struct AgentCoreTests {
-    @Test func sourceAcceptsWaitsForConsentAndMigratesOnce() {
+    @Test func `source accepts waits for consent and migrates once`() {
         var core = caughtUp("h1")
         #expect(core.handle(.order(.migrate(order: order)), at: .second(1)) == [.readRequirements(order)])
         let accepted = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -43,7 +43,7 @@ struct AgentCoreTests {
         #expect(core.handle(.targetChecked(order.id, [], gateSeconds: 0.25), at: .second(3)) == [.append(prepared)])
     }
 
-    @Test func targetChecksAndConsentsOrSaysWhatIsMissing() {
+    @Test func `target checks and consents or says what is missing`() {
         for failures in [[], [PreflightFailure(check: .memory, host: h2, reason: .other("10 MiB available"))]] {
             var core = caughtUp("h2")
             #expect(core.handle(.order(.migrate(order: order)), at: .second(1)).isEmpty)
@@ -65,19 +65,19 @@ struct AgentCoreTests {
         }
     }
 
-    @Test func anotherHostsOrderIsNoBusinessOfThisOne() {
+    @Test func `another hosts order is no business of this one`() {
         var core = caughtUp("h3")
         #expect(core.handle(.order(.migrate(order: order)), at: .second(1)).isEmpty)
         #expect(core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2)).isEmpty)
     }
 
-    @Test func anExpiredOrderIsRefused() throws {
+    @Test func `an expired order is refused`() throws {
         var core = caughtUp("h1")
         let failure = try failure(in: core.handle(.order(.migrate(order: order)), at: .second(500)))
         #expect(failure.kind == .expired)
     }
 
-    @Test func aConsentFromLongAgoIsNotActedUpon() throws {
+    @Test func `a consent from long ago is not acted upon`() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -86,7 +86,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired && failure.whereabouts == .at(h1))
     }
 
-    @Test func aSecondOrderForAVMOnTheMoveIsRefused() throws {
+    @Test func `a second order for a VM on the move is refused`() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         var second = order
@@ -96,7 +96,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.text.contains("order o1 is already moving the VM"))
     }
 
-    @Test func anOrderWithANewerOneBehindItIsRefused() throws {
+    @Test func `an order with a newer one behind it is refused`() throws {
         var core = AgentCore(host: h1)
         var newer = order
         newer.id = OrderID("a newer one")
@@ -111,7 +111,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.text.contains("a newer order"))
     }
 
-    @Test func oneMoveAtATimeUsesATunnel() throws {
+    @Test func `one move at a time uses a tunnel`() throws {
         var core = migrating()
         var other = order
         other.id = OrderID("o2")
@@ -123,7 +123,7 @@ struct AgentCoreTests {
         #expect(core.handle(.order(.migrate(order: other)), at: .second(5)) == [.readRequirements(other)])
     }
 
-    @Test func aTargetCountsTheMemoryItHasPromised() {
+    @Test func `a target counts the memory it has promised`() {
         var core = caughtUp("h2")
         var other = order
         other.id = OrderID("o2")
@@ -138,7 +138,7 @@ struct AgentCoreTests {
         #expect(check == [.checkTarget(other, requirements, promisedBytes: requirements.memoryBytes)])
     }
 
-    @Test func aTargetThatDoesNotAnswerEndsTheOrder() throws {
+    @Test func `a target that does not answer ends the order`() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -148,7 +148,7 @@ struct AgentCoreTests {
         #expect(failure.whereabouts == .at(h1) && failure.text.contains("the agent of h2 did not answer"))
     }
 
-    @Test func cancelEndsAWaitingOrderAndStopsARunningOne() throws {
+    @Test func `cancel ends a waiting order and stops a running one`() throws {
         var waiting = caughtUp("h1")
         _ = waiting.handle(.order(.migrate(order: order)), at: .second(1))
         _ = waiting.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -164,7 +164,7 @@ struct AgentCoreTests {
         #expect(ended == [.append(report("h1", 6, .failed(failure: lunch)))])
     }
 
-    @Test func anAgentThatRestartsReconcilesAndNeverBeginsAgain() throws {
+    @Test func `an agent that restarts reconciles and never begins again`() throws {
         var core = AgentCore(host: h1)
         let history: [OrderStep] = [.accepted(requirements: requirements), .running(progress: progress)]
         #expect(core.handle(.order(.migrate(order: order)), at: .second(20)).isEmpty)
@@ -172,10 +172,10 @@ struct AgentCoreTests {
         #expect(core.handle(.report(report("h2", 2, .prepared())), at: .second(20)).isEmpty)
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
         #expect(core.handle(.tick, at: .second(23)).isEmpty, "one look at a time")
-        let open = Sighting(here: .seen(.pausedByMigration), there: .silent("?"))
+        let open = CopyObservation(here: .seen(.pausedByMigration), there: .silent("?"))
         #expect(core.handle(.looked(order.id, open), at: .second(23)).isEmpty)
         #expect(core.handle(.tick, at: .second(23)) == [.look(order)])
-        let there = Sighting(here: .seen(.pausedByMigration), there: .seen(.running))
+        let there = CopyObservation(here: .seen(.pausedByMigration), there: .seen(.running))
         #expect(core.handle(.looked(order.id, there), at: .second(24)) == [.apply(.discard, order)])
         let ended = core.handle(.applied(order.id, .done), at: .second(25))
         guard case .append(let report)? = ended.first, case .done(let outcome, _) = report.step else {
@@ -187,7 +187,7 @@ struct AgentCoreTests {
         #expect(core.handle(.tick, at: .second(26)).isEmpty)
     }
 
-    @Test func aTargetThatRestartsRemembersWhatItPromised() {
+    @Test func `a target that restarts remembers what it promised`() {
         var core = AgentCore(host: h2)
         var other = order
         other.id = OrderID("o2")
@@ -204,7 +204,7 @@ struct AgentCoreTests {
         #expect(check == [.checkTarget(other, requirements, promisedBytes: requirements.memoryBytes)])
     }
 
-    @Test func aTargetDoesNotWaitForEverForASilentSource() throws {
+    @Test func `a target does not wait for ever for a silent source`() throws {
         var core = caughtUp("h2")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
@@ -218,7 +218,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired)
     }
 
-    @Test func anOrderThatWasNotBegunBeforeARestartEndsWithIt() throws {
+    @Test func `an order that was not begun before a restart ends with it`() throws {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(20))
@@ -227,7 +227,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .interrupted)
     }
 
-    @Test func anInheritedMoveCanBeCancelledAndIsLimitedInTime() {
+    @Test func `an inherited move can be cancelled and is limited in time`() {
         for isTooLong in [false, true] {
             var core = inheriting()
             if !isTooLong {
@@ -241,17 +241,17 @@ struct AgentCoreTests {
         }
     }
 
-    @Test func doubtThatLastsCallsAPerson() throws {
+    @Test func `doubt that lasts calls a person`() throws {
         var core = inheriting()
-        let moving = Sighting(here: .seen(.migratingOut), there: .silent("not asked"))
-        let silent = Sighting(here: .seen(.absent), there: .silent("h2 is silent"))
+        let moving = CopyObservation(here: .seen(.migratingOut), there: .silent("not asked"))
+        let silent = CopyObservation(here: .seen(.absent), there: .silent("h2 is silent"))
         _ = core.handle(.looked(order.id, moving), at: .second(1000))
         #expect(core.handle(.looked(order.id, silent), at: .second(1500)).isEmpty)
         let failure = try failure(in: core.handle(.looked(order.id, silent), at: .second(1601)))
         #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("h2 is silent"))
     }
 
-    @Test func otherHostsOrdersAreNotKept() {
+    @Test func `other hosts orders are not kept`() {
         var core = caughtUp("h9")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         for second in 0..<100 {
@@ -268,7 +268,7 @@ struct AgentCoreTests {
         return core
     }
 
-    @Test func historyThatHasEndedIsLeftAlone() {
+    @Test func `history that has ended is left alone`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
@@ -276,7 +276,7 @@ struct AgentCoreTests {
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
     }
 
-    @Test func progressIsWrittenNowAndThen() {
+    @Test func `progress is written now and then`() {
         var core = migrating()
         #expect(core.handle(.progressed(order.id, progress), at: .second(5)).isEmpty, "the beginning was just written")
         #expect(core.handle(.progressed(order.id, progress), at: .second(7)).count == 1)

@@ -13,11 +13,11 @@ struct ClaimedFleet {
     /// What the first host says in place of the truth.
     var lie: (inout LoadSample) -> Void = { _ in }
     /// What a witness says it was shown of the first host; `nil`: it saw nothing.
-    var testimony: (HostName, PeerSighting) -> PeerSighting? = { $1 }
+    var testimony: (HostName, PeerObservation) -> PeerObservation? = { $1 }
 
     /// Whether each host looks at one other every half minute, in turns.
     var looksInTurns = false
-    private var seen: [HostName: [PeerSighting]] = [:]
+    private var seen: [HostName: [PeerObservation]] = [:]
 
     static let total = UInt64(32) << 30
     static let available = UInt64(24) << 30
@@ -60,8 +60,8 @@ struct ClaimedFleet {
                 let others = names.filter { $0 != name }
                 let looksNow = !looksInTurns || second % 30 == 0
                 let looked = looksInTurns ? [others[second / 30 % others.count]] : others
-                let sightings: [PeerSighting] = (looksNow ? looked : []).compactMap { other in
-                    let honest = PeerSighting(
+                let observations: [PeerObservation] = (looksNow ? looked : []).compactMap { other in
+                    let honest = PeerObservation(
                         host: other,
                         at: .second(second),
                         cpus: 8,
@@ -72,8 +72,8 @@ struct ClaimedFleet {
                     )
                     return other == liar ? testimony(name, honest) : honest
                 }
-                seen[name] = (seen[name] ?? []).filter { $0.at > .second(second - 300) } + sightings
-                sample.sightings = looksInTurns ? seen[name] : sightings
+                seen[name] = (seen[name] ?? []).filter { $0.at > .second(second - 300) } + observations
+                sample.observations = looksInTurns ? seen[name] : observations
                 if name == liar { lie(&sample) }
                 _ = core.handle(.sample(sample, at: .second(second)))
             }
@@ -141,7 +141,7 @@ struct ClaimTests {
     ]
 
     @Test(arguments: lies)
-    func whatTwoWitnessesContradictIsNotBelievedSaidOnceAndForgivenAfterAWhile(_ lie: Lie) {
+    func `what two witnesses contradict is not believed said once and forgiven after a while`(_ lie: Lie) {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
         #expect(fleet.verdict == nil && fleet.grave.isEmpty)
@@ -157,7 +157,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.count == 1)
     }
 
-    @Test func toClaimLessThanLibvirtShowsIsFine() {
+    @Test func `to claim less than libvirt shows is fine`() {
         // As a host that a control group bounds does.
         var fleet = ClaimedFleet(hosts: 4)
         fleet.lie = {
@@ -169,7 +169,7 @@ struct ClaimTests {
         #expect(fleet.planned?.cpu?.capacityCores == 2)
     }
 
-    @Test func aLieIsCappedAtOnceAndAHandfulOfMebibytesIsNoLie() {
+    @Test func `a lie is capped at once and a handful of mebibytes is no lie`() {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
         fleet.lie = { $0.cpu?.capacityCores = 32 }
@@ -180,7 +180,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.isEmpty, "5 % of 32 GiB and 256 MiB are within the margin")
     }
 
-    @Test func oneWitnessAloneConvictsNobodyButTheLowerFigureIsPlannedWith() {
+    @Test func `one witness alone convicts nobody but the lower figure is planned with`() {
         var fleet = ClaimedFleet(hosts: 2)
         fleet.lie = { $0.cpu?.capacityCores = 32 }
         fleet.run(180)
@@ -191,7 +191,7 @@ struct ClaimTests {
         #expect(fleet.planned?.cpu?.capacityCores == 8)
     }
 
-    @Test func oneLyingWitnessAmongHonestOnesChangesNothing() {
+    @Test func `one lying witness among honest ones changes nothing`() {
         for hosts in [3, 4] {
             var fleet = ClaimedFleet(hosts: hosts)
             fleet.testimony = { witness, seen in
@@ -206,7 +206,7 @@ struct ClaimTests {
         }
     }
 
-    @Test func oneConfederateDoesNotSaveALiarFromTwoWitnesses() {
+    @Test func `one confederate does not save a liar from two witnesses`() {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.lie = { $0.cpu?.capacityCores = 32 }
         fleet.testimony = { witness, seen in
@@ -219,7 +219,7 @@ struct ClaimTests {
     }
 
     /// As agents do it: each asks one other host every half minute, in turns, and repeats what it saw for five minutes.
-    @Test(arguments: lies, [3, 5]) func aLiarIsCaughtByWitnessesThatLookInTurns(_ lie: Lie, hosts: Int) {
+    @Test(arguments: lies, [3, 5]) func `a liar is caught by witnesses that look in turns`(_ lie: Lie, hosts: Int) {
         var fleet = ClaimedFleet(hosts: hosts)
         fleet.looksInTurns = true
         fleet.run(600)
@@ -233,7 +233,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.distrust.count == 1, "\(fleet.grave)")
     }
 
-    @Test func whatWasEnrolledConvictsWithoutWitnesses() {
+    @Test func `what was enrolled convicts without witnesses`() {
         var fleet = ClaimedFleet(hosts: 2)
         fleet.testimony = { _, _ in nil }
         _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 4, memoryBytes: 64 << 30)]))
@@ -244,7 +244,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil)
     }
 
-    @Test func aLiarCannotEndItsProbationByItsOwnClock() {
+    @Test func `a liar cannot end its probation by its own clock`() {
         for ahead in [Policy().staleAfter - .seconds(1), Policy().cooldown + .seconds(60), .seconds(86400)] {
             var fleet = ClaimedFleet(hosts: 4)
             fleet.lie = { $0.cpu?.capacityCores = 32 }
@@ -259,7 +259,7 @@ struct ClaimTests {
         }
     }
 
-    @Test func whatIsSaidOfHostsThatSayNothingThemselvesIsNotKept() {
+    @Test func `what is said of hosts that say nothing themselves is not kept`() {
         func verdict(decides: Bool) -> [Contradiction]? {
             var core = inControl(Policy())
             let ghost = HostName("ghost")
@@ -268,8 +268,8 @@ struct ClaimTests {
             }
             for witness in [h1, h2] {
                 var told = sample(witness, 5, cores: 8)
-                told.sightings = [
-                    PeerSighting(
+                told.observations = [
+                    PeerObservation(
                         host: ghost,
                         at: .second(5),
                         cpus: 1,
@@ -290,7 +290,7 @@ struct ClaimTests {
         #expect(verdict(decides: false) != nil && verdict(decides: true) == nil)
     }
 
-    @Test func aHostThatContradictsItselfIsNotBelieved() {
+    @Test func `a host that contradicts itself is not believed`() {
         for (lie, code) in [
             (
                 {
@@ -311,10 +311,10 @@ struct ClaimTests {
         }
     }
 
-    @Test func aVMThatHasJustComeOrGoneIsNoLie() {
+    @Test func `a VM that has just come or gone is no lie`() {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
-        // It came: the sample shows it, sightings of up to half a minute ago do not.
+        // It came: the sample shows it, observations of up to half a minute ago do not.
         let came = fleet.second
         fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("new"))) }
         fleet.testimony = { [fleet] _, seen in
@@ -328,7 +328,7 @@ struct ClaimTests {
         #expect(fleet.planned?.vms?.count == 2)
     }
 
-    @Test func claimsOfAnothersVMsDoNotDistortItsStatistics() {
+    @Test func `claims of anothers VMs do not distort its statistics`() {
         func statistics(lies: Bool, hasWitnesses: Bool) -> LoadStatistics {
             var fleet = ClaimedFleet(hosts: 4)
             if !hasWitnesses { fleet.testimony = { _, _ in nil } }
@@ -357,7 +357,7 @@ struct ClaimTests {
         }
     }
 
-    @Test func inventedVMsAreNotCountedAmongTheFleets() {
+    @Test func `invented VMs are not counted among the fleets`() {
         var fleet = ClaimedFleet(hosts: 3)
         fleet.run(60)
         fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) }

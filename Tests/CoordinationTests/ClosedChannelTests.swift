@@ -63,7 +63,7 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func afterALeakBothHostsRefuseEveryOrderOverThatChannelAManualOneToo(reportFirst: Bool) {
+    func `after a leak both hosts refuse every order over that channel a manual one too`(reportFirst: Bool) {
         for (host, other) in [(h1, h2), (h2, h1)] {
             var core = agent(host, reportFirst: reportFirst)
             let refused = refusal(
@@ -77,7 +77,7 @@ struct ClosedChannelTests {
         }
     }
 
-    @Test func theTargetRefusesItAsWellInCaseItsSourceDoesNot() {
+    @Test func `the target refuses it as well in case its source does not`() {
         var core = agent(h2)
         let next = later("o2", from: h1, to: h2)
         _ = core.handle(.order(.migrate(order: next)), at: .second(11))
@@ -88,7 +88,7 @@ struct ClosedChannelTests {
         #expect(!effects.contains { if case .checkTarget = $0 { true } else { false } })
     }
 
-    @Test func aClosedChannelStaysClosedWhenTheOrderIsForgotten() {
+    @Test func `a closed channel stays closed when the order is forgotten`() {
         var core = agent(h1)
         _ = core.handle(.tick, at: .second(90_000))
         #expect(core.orders.isEmpty)
@@ -97,7 +97,7 @@ struct ClosedChannelTests {
         )
     }
 
-    @Test func whatALeakDuringTheMoveBeforeItClosesStopsAnOrderThatWasAccepted() {
+    @Test func `what a leak during the move before it closes stops an order that was accepted`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.caughtUp, at: .second(0))
         let back = later("o0", from: h2, to: h1)
@@ -114,7 +114,7 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func onlyAClearThatNamesTheLeakOpensTheChannelWhicheverIsReadFirst(clearFirst: Bool) {
+    func `only a clear that names the leak opens the channel whichever is read first`(clearFirst: Bool) {
         for (record, opens) in [
             (clear(), true), (clear([OrderID("another")]), false), (clear([order.id], .tls), false),
         ] {
@@ -131,7 +131,9 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func whatAnEarlierLifeKnewClosedStaysSoUntilItIsClearedThoughTheLedgerForgotTheLeak(isCleared: Bool) {
+    func `what an earlier life knew closed stays so until it is cleared though the ledger forgot the leak`(
+        isCleared: Bool
+    ) {
         let known = agent(h1).closed.closures
         #expect(known.map(\.order) == [order.id])
         var core = AgentCore(host: h1)
@@ -150,7 +152,7 @@ struct ClosedChannelTests {
         #expect(controller.snapshot(at: .second(51)).closedChannels == closed)
     }
 
-    @Test func aLeakAfterTheClearClosesTheChannelAgain() {
+    @Test func `a leak after the clear closes the channel again`() {
         var core = agent(h1)
         _ = core.handle(.order(clear()), at: .second(20))
         let next = later("o2", from: h1, to: h2)
@@ -162,7 +164,7 @@ struct ClosedChannelTests {
         #expect(core.closed.closures.map(\.order) == [next.id])
     }
 
-    @Test func aHostCannotCloseAnotherChannelByWhatItWritesIntoItsEvidence() {
+    @Test func `a host cannot close another channel by what it writes into its evidence`() {
         var core = AgentCore(host: h1)
         var plain = order
         plain.channel = .tls
@@ -173,7 +175,7 @@ struct ClosedChannelTests {
 
     // MARK: the controller
 
-    @Test func theControllerPlansNothingOnAClosedChannelUntilItIsClearedAndSaysSo() {
+    @Test func `the controller plans nothing on a closed channel until it is cleared and says so`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         let effects = core.handle(.report(report("h1", 9, leak), at: .second(10)))

@@ -6,7 +6,7 @@ import Testing
 @testable import Coordination
 
 struct ControllerCoreTests {
-    @Test func overloadThatLastsLeadsToOneOrder() throws {
+    @Test func `overload that lasts leads to one order`() throws {
         var core = inControl(Policy())
         for second in [5, 10] {
             feed(&core, at: second)
@@ -22,7 +22,7 @@ struct ControllerCoreTests {
         #expect(submitted(core.handle(.tick(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
     }
 
-    @Test func figuresBeyondBeliefEndNothing() {
+    @Test func `figures beyond belief end nothing`() {
         var core = inControl(Policy())
         for second in [5, 10, 15] {
             feed(&core, at: second)
@@ -53,7 +53,7 @@ struct ControllerCoreTests {
         #expect(orders.count == 1 && orders.first?.target == h2)
     }
 
-    @Test func aControllerThatRestartsKnowsWhatIsUnderWay() throws {
+    @Test func `a controller that restarts knows what is under way`() throws {
         var first = inControl(Policy())
         for second in [5, 10, 15] { feed(&first, at: second) }
         let order = try #require(submitted(first.handle(.tick(at: .second(15), identifier: "d"))).first)
@@ -64,7 +64,7 @@ struct ControllerCoreTests {
         #expect(second.snapshot(at: .second(20)).movesInFlight.map(\.vm) == [order.vm])
     }
 
-    @Test func anOrderNobodyTookUpIsForgottenAfterItExpires() {
+    @Test func `an order nobody took up is forgotten after it expires`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.snapshot(at: .second(100)).movesInFlight.count == 1)
@@ -72,7 +72,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: order.latestBeginning + .seconds(31)).movesInFlight.isEmpty)
     }
 
-    @Test func aRunningMoveCountsAsLongAsItsSourceIsHeard() {
+    @Test func `a running move counts as long as its source is heard`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
@@ -83,7 +83,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "a dead source holds up nobody")
     }
 
-    @Test func anOrderThatCouldNotBeWrittenIsNoMove() throws {
+    @Test func `an order that could not be written is no move`() throws {
         var core = inControl(Policy())
         for second in [5, 10, 15] { feed(&core, at: second) }
         let order = try #require(submitted(core.handle(.tick(at: .second(15), identifier: "d"))).first)
@@ -91,7 +91,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(15)).movesInFlight.isEmpty)
     }
 
-    @Test func reportsBeforeTheirOrderCount() {
+    @Test func `reports before their order count`() {
         var core = inControl(Policy())
         let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         _ = core.handle(.report(report("h2", 2, step), at: .second(9)))
@@ -100,7 +100,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(3)).pastMoves.map(\.succeeded) == [false])
     }
 
-    @Test(arguments: OperatingMode.allCases) func onlyTheModeAutomaticMovesVMs(mode: OperatingMode) {
+    @Test(arguments: OperatingMode.allCases) func `only the mode automatic moves VMs`(mode: OperatingMode) {
         var core = inControl(Policy(mode: mode))
         var effects: [ControllerCore.Effect] = []
         for second in stride(from: 5, through: 30, by: 5) {
@@ -123,7 +123,7 @@ struct ControllerCoreTests {
         #expect(spoken.count { $0.isOverload(of: h1) } == 1, "hosts are judged in every mode")
     }
 
-    @Test func aVerdictIsAnnouncedOnceAndARefusalOnce() {
+    @Test func `a verdict is announced once and a refusal once`() {
         var core = inControl(Policy())
         var spoken: [ControllerNews] = []
         for second in stride(from: 5, through: 60, by: 5) {
@@ -188,8 +188,8 @@ struct ControllerCoreTests {
     }
 }
 
-struct OrderLifeTests {
-    @Test func stepsOnlyGoForwardAndComeFromTheRightHost() {
+struct OrderStateTests {
+    @Test func `steps only go forward and come from the right host`() {
         let running = OrderStep.running(progress: progress)
         let failed = OrderStep.failed(failure: OrderFailure(.refused, .other("late"), .notLooked))
         let steps: [(OrderReport, counts: Bool, why: Comment)] = [
@@ -201,12 +201,12 @@ struct OrderLifeTests {
             (report("h1", 5, failed), true, "the source ends it"),
             (report("h1", 6, .done(outcome: completion.outcome, evidence: completion.evidence)), false, "it has ended"),
         ]
-        var life = OrderLife(order)
+        var state = OrderState(order)
         for (report, counts, why) in steps {
-            let changed = life.apply(report)
+            let changed = state.apply(report)
             #expect(changed == counts, why)
         }
-        #expect(life.stage == .failed && life.changedAt == .second(5))
+        #expect(state.stage == .failed && state.changedAt == .second(5))
     }
 }
 

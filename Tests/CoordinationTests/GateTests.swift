@@ -18,7 +18,7 @@ struct GateTests {
         return core
     }
 
-    @Test func theGateIsClosedOnceWhenTheFirstBytesHavePassed() {
+    @Test func `the gate is closed once when the first bytes have passed`() {
         var core = consenting()
         #expect(shuts(core.handle(.report(report("h1", 4, .running(progress: begin))), at: .second(4))) == 0)
         #expect(shuts(core.handle(.report(report("h1", 6, .running(progress: progress))), at: .second(6))) == 1)
@@ -27,7 +27,7 @@ struct GateTests {
         #expect(shuts(core.handle(.report(report("h1", 9, done)), at: .second(9))) == 0)
     }
 
-    @Test func theGateIsClosedHoweverTheOrderEnds() {
+    @Test func `the gate is closed however the order ends`() {
         let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
         for end in [failed, done] {
@@ -37,7 +37,7 @@ struct GateTests {
         }
     }
 
-    @Test func theGateOfAnOrderThatCanNoLongerBeginIsClosed() {
+    @Test func `the gate of an order that can no longer begin is closed`() {
         var core = consenting()
         let last = order.latestBeginning + core.limits.jobLock
         #expect(shuts(core.handle(.tick, at: last)) == 0)
@@ -45,7 +45,7 @@ struct GateTests {
         #expect(shuts(core.handle(.tick, at: last + .seconds(2))) == 0)
     }
 
-    @Test func aGateThatIsOpenedAfterItsOrderEndedOrByAFailedCheckIsClosed() {
+    @Test func `a gate that is opened after its order ended or by a failed check is closed`() {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
@@ -58,7 +58,7 @@ struct GateTests {
         #expect(shuts(failing.handle(.targetChecked(order.id, missing), at: .second(3))) == 1)
     }
 
-    @Test func atStartUpWhatAnEarlierLifeMayHaveLeftOpenIsClosed() {
+    @Test func `at start up what an earlier life may have left open is closed`() {
         let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (steps, expected, why) in [
             ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
@@ -75,7 +75,7 @@ struct GateTests {
         }
     }
 
-    @Test func whatEndedWithinAnHourIsClosedAtStartUpWhatEndedBeforeHasClosedByItself() {
+    @Test func `what ended within an hour is closed at start up what ended before has closed by itself`() {
         let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (after, expected) in [(Duration.seconds(3600), 1), (.seconds(3601), 0)] {
             var core = AgentCore(host: h2)
@@ -87,7 +87,7 @@ struct GateTests {
     }
 
     @Test(arguments: [(Channel.ipsec, Channel.ipsecTLS), (.tls, .plain), (.ipsec, .tls)], [true, false])
-    func theGateStaysWhileAnotherOrderFromTheSameSourceHasStillToComeThrough(
+    func `the gate stays while another order from the same source has still to come through`(
         _ channels: (first: Channel, second: Channel),
         hasEnded: Bool
     ) {
@@ -117,7 +117,7 @@ struct GateTests {
         #expect(later.contains(.shut(ended)) && later.contains(.shut(coming)), "then both")
     }
 
-    @Test func onlyATargetClosesGates() {
+    @Test func `only a target closes gates`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h2", 5, .prepared())), at: .second(20))

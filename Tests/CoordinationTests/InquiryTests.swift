@@ -5,11 +5,11 @@ import Testing
 
 /// A source that does not know where its VM is.
 struct InquiryTests {
-    @Test func aLostAnswerIsSoughtWithTheHypervisors() throws {
+    @Test func `a lost answer is sought with the hypervisors`() throws {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         #expect(core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9)) == [.look(order)])
-        let stayed = Sighting(here: .seen(.running), there: .seen(.absent))
+        let stayed = CopyObservation(here: .seen(.running), there: .seen(.absent))
         let effects = core.handle(.looked(order.id, stayed), at: .second(10))
         guard case .append(let report)? = effects.first, case .failed(let failure) = report.step else {
             Issue.record("no end: \(effects)")
@@ -19,17 +19,17 @@ struct InquiryTests {
         #expect(failure.text == "the call was cut off; vm1 is on h1")
     }
 
-    @Test func aFailedMoveIsFollowedUntilTheTargetSaysItHasNoCopy() {
+    @Test func `a failed move is followed until the target says it has no copy`() {
         var core = migrating()
         let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
         #expect(core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9)).count == 1)
         _ = core.handle(.appended(.written), at: .second(9))
         #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
-        let silent = Sighting(here: .seen(.running), there: .silent("no route"))
+        let silent = CopyObservation(here: .seen(.running), there: .silent("no route"))
         #expect(core.handle(.looked(order.id, silent), at: .second(10)).isEmpty)
         #expect(core.handle(.tick, at: .second(11)).isEmpty, "it is asked every five seconds")
         #expect(core.handle(.tick, at: .second(15)) == [.look(order)])
-        let twice = Sighting(here: .seen(.running), there: .seen(.running))
+        let twice = CopyObservation(here: .seen(.running), there: .seen(.running))
         #expect(core.handle(.looked(order.id, twice), at: .second(15)) == [.apply(.pause, order)])
         let said = core.handle(.applied(order.id, .done), at: .second(16))
         guard case .announce(let announcement)? = said.first else {
@@ -40,7 +40,7 @@ struct InquiryTests {
         #expect(core.handle(.tick, at: .second(60)).isEmpty && !core.needsTicks)
     }
 
-    @Test func anAgentThatRestartsLooksForACopyThatItsFailedMoveMayHaveLeft() {
+    @Test func `an agent that restarts looks for a copy that its failed move may have left`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
@@ -49,18 +49,21 @@ struct InquiryTests {
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
         #expect(core.handle(.tick, at: .second(21)) == [.look(order)])
         #expect(
-            core.handle(.looked(order.id, Sighting(here: .seen(.running), there: .seen(.absent))), at: .second(22))
+            core.handle(
+                .looked(order.id, CopyObservation(here: .seen(.running), there: .seen(.absent))),
+                at: .second(22)
+            )
                 == []
         )
         #expect(!core.needsTicks)
     }
 
-    @Test func aVMThatRunsHereMayYetBeginToMoveForAsLongAsAJobLockIsWaitedFor() {
+    @Test func `a VM that runs here may yet begin to move for as long as a job lock is waited for`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
-        let here = Sighting(here: .seen(.running), there: .seen(.absent))
+        let here = CopyObservation(here: .seen(.running), there: .seen(.absent))
         #expect(core.handle(.looked(order.id, here), at: .second(21)).isEmpty)
         #expect(core.handle(.tick, at: .second(54)) == [.look(order)])
         #expect(core.handle(.looked(order.id, here), at: .second(54)).isEmpty)
@@ -68,18 +71,18 @@ struct InquiryTests {
         #expect(core.handle(.looked(order.id, here), at: .second(56)).count == 1, "now it counts")
     }
 
-    @Test func aClockThatIsSetBackHoldsUpNothing() {
+    @Test func `a clock that is set back holds up nothing`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(2_000))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(2_000))
         #expect(core.handle(.caughtUp, at: .second(2_000)) == [.look(order)])
-        let open = Sighting(here: .seen(.absent), there: .silent("no route"))
+        let open = CopyObservation(here: .seen(.absent), there: .silent("no route"))
         #expect(core.handle(.looked(order.id, open), at: .second(2_001)).isEmpty)
         #expect(core.handle(.tick, at: .second(100)).isEmpty)
         #expect(core.handle(.tick, at: .second(103)) == [.look(order)])
     }
 
-    @Test func reportsAreWrittenOneByOneAndInOrder() {
+    @Test func `reports are written one by one and in order`() {
         var core = migrating()
         let first = core.handle(.progressed(order.id, progress), at: .second(10))
         #expect(first.count == 1)

@@ -17,7 +17,7 @@ struct OrderValidityTests {
         return nil
     }
 
-    @Test("an expired order is refused") func expired() {
+    @Test func `an expired order is refused`() {
         var core = caughtUp()
         #expect(core.handle(.order(.migrate(order: order)), at: .second(120)) == [.readRequirements(order)])
         var late = caughtUp()
@@ -25,7 +25,7 @@ struct OrderValidityTests {
         #expect(effects.count == 1 && failure(in: effects)?.kind == .expired)
     }
 
-    @Test("an order by another technique than its channel's is refused") func technique() {
+    @Test func `an order by another technique than its channel's is refused`() {
         var core = caughtUp()
         var other = order
         other.technique = .stopAndCopy
@@ -36,7 +36,7 @@ struct OrderValidityTests {
         #expect(sealed.handle(.order(.migrate(order: other)), at: .second(1)) == [.readRequirements(other)])
     }
 
-    @Test("a report of an order never seen is not kept for longer because it is dated ahead") func datedAhead() {
+    @Test func `a report of an order never seen is not kept for longer because it is dated ahead`() {
         var core = caughtUp()
         var ahead = report("h2", 5_000_000, .prepared())
         ahead.order = OrderID("made up")
@@ -48,7 +48,7 @@ struct OrderValidityTests {
         #expect(core.others.isEmpty)
     }
 
-    @Test("an order is used once, also across restarts") func once() {
+    @Test func `an order is used once, also across restarts`() {
         var first = caughtUp()
         _ = first.handle(.order(.migrate(order: order)), at: .second(1))
         _ = first.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -74,7 +74,7 @@ struct OrderValidityTests {
         #expect(second.handle(.tick, at: .second(13)).isEmpty)
     }
 
-    @Test func anOrderFromALittleAheadWaitsAndOneFromFarAheadIsRefused() {
+    @Test func `an order from a little ahead waits and one from far ahead is refused`() {
         var early = order
         early.notBefore = .second(30)
         var core = caughtUp()
@@ -88,7 +88,7 @@ struct OrderValidityTests {
         #expect(refused?.kind == .refused && refused?.text.contains("must not begin for another 61") == true)
     }
 
-    @Test func anOrderForAnotherDefinitionOfTheVMOrForNoneIsRefused() {
+    @Test func `an order for another definition of the VM or for none is refused`() {
         for (ordered, found, isRefused) in [
             ("d1", "d1", false), (nil, nil, false), ("d1", "d2", true), (nil, "d1", true), ("d1", nil, true),
         ] as [(String?, String?, Bool)] {
@@ -106,7 +106,7 @@ struct OrderValidityTests {
         }
     }
 
-    @Test func theControllersOrdersNameTheNewestDefinitionAndTheirBeginning() {
+    @Test func `the controllers orders name the newest definition and their beginning`() {
         var core = inControl(Policy())
         var orders: [MigrationOrder] = []
         for second in [5, 10, 15] {

@@ -67,13 +67,13 @@ struct SealedTests {
         ),
     ]
 
-    @Test(arguments: cases) func whatEachHasSaidDecides(_ one: Case) {
-        var life = OrderLife(order)
-        for (host, step) in Self.beginning + one.steps { life.apply(report(host, 5, step)) }
-        #expect(life.handover.phase == one.end && life.stage == .running)
+    @Test(arguments: cases) func `what each has said decides`(_ one: Case) {
+        var state = OrderState(order)
+        for (host, step) in Self.beginning + one.steps { state.apply(report(host, 5, step)) }
+        #expect(state.handover.phase == one.end && state.stage == .running)
         // One host's steps are in its order; how they lie between the other's is all the same.
         for _ in 0..<20 {
-            var mixed = OrderLife(order)
+            var mixed = OrderState(order)
             var left = [one.steps.filter { $0.0 == "h1" }, one.steps.filter { $0.0 == "h2" }]
             while !left.allSatisfy(\.isEmpty) {
                 let index = Int.random(in: 0...1)
@@ -81,9 +81,9 @@ struct SealedTests {
                 let (host, step) = left[index].removeFirst()
                 mixed.apply(report(host, 5, step))
             }
-            #expect(mixed.handover == life.handover)
+            #expect(mixed.handover == state.handover)
         }
-        var other = OrderLife(orderOverIPsec)
+        var other = OrderState(orderOverIPsec)
         for (host, step) in Self.beginning + one.steps { other.apply(report(host, 5, step)) }
         #expect(other.handover == Handover())
     }
@@ -117,7 +117,7 @@ struct SealedTests {
         return core
     }
 
-    @Test func theSourceSealsOffersAndLetsGoOfWhatWasOpened() {
+    @Test func `the source seals offers and lets go of what was opened`() {
         var core = begun()
         #expect(core.handle(.appended(.written), at: .second(6)) == [.seal(order, key: "key")])
         #expect(core.handle(.tick, at: .second(7)) == [])
@@ -140,7 +140,7 @@ struct SealedTests {
         #expect(arrived == [.apply(.discard, order)])
     }
 
-    @Test func aTargetThatHasDeclinedBeforeKeepsTheSourceFromStoppingTheVM() {
+    @Test func `a target that has declined before keeps the source from stopping the VM`() {
         var core = begun()
         _ = core.handle(.report(report("h2", 5, .declined(reason: "no key"))), at: .second(6))
         let effects = core.handle(.appended(.written), at: .second(6))
@@ -151,7 +151,7 @@ struct SealedTests {
         #expect(failure.whereabouts == .at(h1) && failure.text == "no key")
     }
 
-    @Test func whatIsNotOpenedInTimeIsWithdrawnAndThenNeverLetGo() {
+    @Test func `what is not opened in time is withdrawn and then never let go`() {
         var core = begun()
         _ = core.handle(.appended(.written), at: .second(6))
         _ = core.handle(.sealed(order.id, .success(Self.image)), at: .second(8))
@@ -172,7 +172,7 @@ struct SealedTests {
         #expect(failure.whereabouts == .at(h1))
     }
 
-    @Test func withoutAKeyNothingIsBegun() {
+    @Test func `without a key nothing is begun`() {
         var core = core("h1")
         _ = core.handle(.recalled(order.id, recollection(.running)), at: .second(5))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(5))
@@ -196,7 +196,7 @@ struct SealedTests {
         .success(Recollection(hasBegun: begun, hasReleased: released, hasStarted: started, presence: presence))
     }
 
-    @Test func aLaterLifeOfTheSourceTakesBackWhatWasNotLetGoAndWaitsForASaveThatMayCome() {
+    @Test func `a later life of the source takes back what was not let go and waits for a save that may come`() {
         var core = core("h1", Self.beginning)
         #expect(core.handle(.tick, at: .second(6)) == [], "its notes are being looked up")
         #expect(core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [.takeBack(order)])
@@ -214,7 +214,7 @@ struct SealedTests {
     }
 
     /// Whatever the ledger shows: a line of its own may be missing there.
-    @Test(arguments: 1...5) func aLaterLifeOfTheSourceNeverTakesBackWhatWasLetGo(read: Int) {
+    @Test(arguments: 1...5) func `a later life of the source never takes back what was let go`(read: Int) {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h1", Array(said.prefix(read)))
         let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
@@ -226,8 +226,8 @@ struct SealedTests {
                 switch effect {
                 case .append: _ = core.handle(.appended(.written), at: .second(second))
                 case .look:
-                    let sighting = Sighting(here: .seen(.inactive), there: .seen(.absent))
-                    #expect(core.handle(.looked(order.id, sighting), at: .second(second)) == [])
+                    let observation = CopyObservation(here: .seen(.inactive), there: .seen(.absent))
+                    #expect(core.handle(.looked(order.id, observation), at: .second(second)) == [])
                 default: Issue.record("unexpected: \(effect)")
                 }
             }
@@ -235,7 +235,7 @@ struct SealedTests {
     }
 
     /// The ledger was set back, say, to a time before the order was taken up.
-    @Test func whatTheLedgerDoesNotShowTheJournalDoes() {
+    @Test func `what the ledger does not show the journal does`() {
         var core = core("h1")
         let effects = core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6))
         #expect(effects.contains(.takeBack(order)) && !effects.contains(.readRequirements(order)))
@@ -250,7 +250,7 @@ struct SealedTests {
         #expect(over.handle(.caughtUp, at: .second(5)) == [], "its image may be all there is of the VM")
     }
 
-    @Test func aJournalThatStaysUnreadableEndsInDoubt() {
+    @Test func `a journal that stays unreadable ends in doubt`() {
         var core = core("h1", Self.beginning)
         let failure = OrderFailure(.inDoubt, .other("damaged"), .unknown)
         var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure)), at: .second(6))
@@ -267,7 +267,7 @@ struct SealedTests {
     }
 
     @Test(arguments: [DomainPresence.running, .inactive])
-    func aLaterLifeThatWasNotEvenBegunSaysSo(_ presence: DomainPresence) {
+    func `a later life that was not even begun says so`(_ presence: DomainPresence) {
         var core = core("h1", Array(Self.beginning.prefix(2)))
         let end = core.handle(.recalled(order.id, recollection(presence)), at: .second(6))
         guard case .failed(let failure)? = steps(end).first else {
@@ -278,14 +278,14 @@ struct SealedTests {
         #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.whereabouts == (runs ? .at(h1) : .unknown))
     }
 
-    @Test func aTargetThatReadsAnOrderLateHasNotForgottenIt() {
+    @Test func `a target that reads an order late has not forgotten it`() {
         var core = core("h2", Array(Self.beginning.prefix(1)))
         #expect(core.handle(.tick, at: .second(6)) == [])
         let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(6))
         #expect(steps(consent) == [.prepared(sealingKey: "key")])
     }
 
-    @Test func aLaterLifeOfTheTargetDeclinesWithoutTheKey() {
+    @Test func `a later life of the target declines without the key`() {
         for read in 2...5 {
             var core = core("h2", Array((Self.beginning + [Self.sealed, Self.opened]).prefix(read)))
             let effects = core.handle(.recalled(order.id, recollection(.absent)), at: .second(6))
@@ -298,7 +298,7 @@ struct SealedTests {
 
     // MARK: the target
 
-    @Test func theTargetRestoresWhatWasLetGoAndOnce() {
+    @Test func `the target restores what was let go and once`() {
         var core = core("h2")
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(5))
         let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(5))
@@ -329,7 +329,7 @@ struct SealedTests {
         #expect(core.handle(.tick, at: .second(50)) == [])
     }
 
-    @Test func aSourceNeverTakesBackWhatItHasLetGoUnlessItIsDeclined() {
+    @Test func `a source never takes back what it has let go unless it is declined`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
         _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
@@ -338,8 +338,8 @@ struct SealedTests {
             let effects = core.handle(.tick, at: .second(second))
             #expect(effects == [] || effects == [.look(order)])
             for _ in effects {
-                let sighting = Sighting(here: .seen(.inactive), there: .seen(.absent))
-                #expect(core.handle(.looked(order.id, sighting), at: .second(second)) == [])
+                let observation = CopyObservation(here: .seen(.inactive), there: .seen(.absent))
+                #expect(core.handle(.looked(order.id, observation), at: .second(second)) == [])
             }
         }
         var declined = core
@@ -351,7 +351,7 @@ struct SealedTests {
         #expect(steps(back).count == 1)
         #expect(declined.handle(.tick, at: .second(502)).contains(.look(order)))
         #expect(core.handle(.tick, at: .second(500)) == [.look(order)])
-        let there = Sighting(here: .seen(.inactive), there: .seen(.running))
+        let there = CopyObservation(here: .seen(.inactive), there: .seen(.running))
         #expect(core.handle(.looked(order.id, there), at: .second(501)) == [.apply(.discard, order)])
         let done = core.handle(.applied(order.id, .done), at: .second(502))
         guard case .done(_, let evidence)? = steps(done).first else {
@@ -361,12 +361,12 @@ struct SealedTests {
         #expect(evidence.verdict == .covered && done.first == .forget(order))
     }
 
-    @Test func whatATargetsEarlierLifeRestoredAndNeverLetRunIsRemovedAndDeclined() {
+    @Test func `what a targets earlier life restored and never let run is removed and declined`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h2", said)
         func look(_ presence: DomainPresence, _ second: Int) -> [AgentCore.Effect] {
-            let sighting = Sighting(here: .seen(presence), there: .silent("not asked"))
-            return core.handle(.looked(order.id, sighting), at: .second(second))
+            let observation = CopyObservation(here: .seen(presence), there: .silent("not asked"))
+            return core.handle(.looked(order.id, observation), at: .second(second))
         }
         let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration)), at: .second(5))
         #expect(recalled == [.look(order)])
@@ -381,7 +381,7 @@ struct SealedTests {
         }
     }
 
-    @Test func whatATargetsEarlierLifeLetRunIsNeverDeclined() {
+    @Test func `what a targets earlier life let run is never declined`() {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h2", said)
         var looks = core.handle(.recalled(order.id, recollection(started: true, .absent)), at: .second(5))
@@ -390,7 +390,7 @@ struct SealedTests {
             looks += core.handle(.tick, at: .second(second))
             for effect in looks where effect == .look(order) {
                 looks = []
-                let gone = Sighting(here: .seen(.absent), there: .silent("not asked"))
+                let gone = CopyObservation(here: .seen(.absent), there: .silent("not asked"))
                 let effects = core.handle(.looked(order.id, gone), at: .second(second))
                 #expect(steps(effects) == [])
                 warnings += effects.count { if case .announce(.vmIsGone) = $0 { true } else { false } }
@@ -399,14 +399,14 @@ struct SealedTests {
         #expect(warnings == 1, "it may have run and been shut down since")
         var other = self.core("h2", said)
         _ = other.handle(.recalled(order.id, recollection(started: true, .running)), at: .second(5))
-        let running = Sighting(here: .seen(.running), there: .silent("not asked"))
+        let running = CopyObservation(here: .seen(.running), there: .silent("not asked"))
         #expect(steps(other.handle(.looked(order.id, running), at: .second(6))) == [.restored(at: .second(6))])
         _ = other.handle(.appended(.written), at: .second(7))
         for second in 8...60 { #expect(other.handle(.tick, at: .second(second)) == [], "it is said once") }
     }
 
     /// The source let go, and lost its line; its note of that may be one that could not be written for certain.
-    @Test func aSourceThatTookTheVMBackSaysNothingOfLettingGo() {
+    @Test func `a source that took the VM back says nothing of letting go`() {
         let taken = Recollection(hasBegun: true, hasReleased: true, hasStarted: true, presence: .inactive)
         var core = core("h1", Self.beginning + [Self.sealed, Self.opened])
         let effects = core.handle(.recalled(order.id, .success(taken)), at: .second(6))
@@ -417,11 +417,11 @@ struct SealedTests {
         #expect(back == [.takeBack(order)])
     }
 
-    @Test func nobodyIsTakenForDeadForEverAndNoImageIsRemovedInDoubt() {
+    @Test func `nobody is taken for dead for ever and no image is removed in doubt`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
         _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
-        let silent = Sighting(here: .seen(.inactive), there: .silent("gone"))
+        let silent = CopyObservation(here: .seen(.inactive), there: .silent("gone"))
         var end: [AgentCore.Effect] = []
         for second in stride(from: 70, to: 700, by: 5) where end.isEmpty {
             for effect in core.handle(.tick, at: .second(second)) where effect == .look(order) {
@@ -440,7 +440,7 @@ struct SealedTests {
         #expect(!effects.contains(.forget(order)), "it may be all there is of the VM")
     }
 
-    @Test func evidenceOfASealedMoveDemandsTheTargetsPart() {
+    @Test func `evidence of a sealed move demands the targets part`() {
         let evidence = Evidence(
             channel: .sealed,
             proof: .sealed(image: Self.image),

@@ -61,7 +61,7 @@ import Testing
         #expect(throws: EscortError.self) { try PreSharedKeys(contentsOf: link) }
     }
 
-    @Test func `keys are in no description, dump or complaint`() throws {
+    @Test func `keys are in no description, dump or error message`() throws {
         let keys = try PreSharedKeys(text: "cluster \(Self.key)\npair h1 h2 \(Self.other)", path: "k")
         var dumped = ""
         dump(keys, to: &dumped)

@@ -12,12 +12,12 @@ import Testing
         let failure = OrderFailure(.refused, .other("report \(number)"), .at(h1))
         let step = OrderStep.failed(failure: failure)
         try await site.open(.host(h1)).append(
-            OrderReport(order: OrderID("o1"), host: h1, at: .byTheWallClock, step: step)
+            OrderReport(order: OrderID("o1"), host: h1, at: .now, step: step)
         )
     }
 
     private func order(_ site: Site) async throws {
-        try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .byTheWallClock)))
+        try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now)))
     }
 
     @Test func `the order whose report was altered fails, also when it is asked for by name`() async throws {
@@ -48,7 +48,7 @@ import Testing
             let forged = site.forged(.host(h1))
             for number in 0..<50 {
                 let step = OrderStep.failed(failure: OrderFailure(.refused, .other("\(number)"), .at(h1)))
-                try await forged.append(OrderReport(order: OrderID("o1"), host: h1, at: .byTheWallClock, step: step))
+                try await forged.append(OrderReport(order: OrderID("o1"), host: h1, at: .now, step: step))
             }
             let result = try await site.run(["verify", "--json"])
             #expect(result.exitCode == 1)

@@ -9,20 +9,21 @@ import Testing
 struct BrokenRunTests {
     private let torture = Torture(mutations: [.forgetsMoves])
 
-    @Test func tortureStopsAtTheFirstSeedThatBreaks() async throws {
+    @Test func `torture stops at the first seed that breaks`() async throws {
         let runs = TortureRuns(first: 1, runs: 50, torture: torture, workers: 1)
         let (summary, failures) = await runs.run { _ in }
         let failure = try #require(failures.first)
         #expect(failures.count == 1 && summary.runs < 50 && summary.broken.count == 1)
         #expect(
-            summary.broken[0].seed == failure.seed && summary.broken[0].promise == failure.violation.promise.rawValue
+            summary.broken[0].seed == failure.seed
+                && summary.broken[0].invariant == failure.violation.invariant.rawValue
         )
         #expect(summary.broken[0].faultsNeeded == failure.needed)
         #expect(summary.text(first: 1).hasSuffix("\n\(summary.runs - 1) passed, 1 failed"))
         #expect(try jsonText(summary).contains("\"faultsNeeded\""))
     }
 
-    @Test func aComparisonEndsWithTheBrokenRun() async {
+    @Test func `a comparison ends with the broken run`() async {
         let run = SimulationRun(
             settings: torture.settings(seed: 1),
             measured: .seconds(300),
@@ -30,10 +31,10 @@ struct BrokenRunTests {
             jobs: 1
         )
         let broken = await #expect(throws: BrokenRun.self) { _ = try await run.run { _ in } }
-        #expect(broken?.seed == 1 && broken?.violation.promise == .noReturn)
+        #expect(broken?.seed == 1 && broken?.violation.invariant == .noReturn)
     }
 
-    @Test func rivalsAreMeasuredAndNotJudged() async throws {
+    @Test func `rivals are measured and not judged`() async throws {
         var settings = torture.settings(seed: 1)
         settings.mutations = []
         settings.improvement = 200

@@ -63,11 +63,11 @@ import Testing
                 #expect(refused.exitCode == 1)
                 #expect(refused.standardError.contains("web1: h1 and h2 both report that they run it"))
             }
-            let order = MigrationOrder.sample(vm: vm.id, named: vm.name, from: "h2", to: "h1", at: .byTheWallClock)
+            let order = MigrationOrder.sample(vm: vm.id, named: vm.name, from: "h2", to: "h1", at: .now)
             try await site.open(.operator).append(OrderRecord.migrate(order: order))
-            let outcome = MigrationOutcome(startedAt: .byTheWallClock, endedAt: .byTheWallClock, totalSeconds: 1)
+            let outcome = MigrationOutcome(startedAt: .now, endedAt: .now, totalSeconds: 1)
             let done = OrderStep.done(outcome: outcome, evidence: Evidence(channel: .ipsec, verdict: .covered))
-            let report = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: done)
+            let report = OrderReport(order: order.id, host: h2, at: .now, step: done)
             try await site.open(.host(h2)).append(report)
             let back = try await site.run(["migrate", "web1", "h2", "--no-wait"])
             #expect(back.standardOutput.contains("from h1 to h2"), "\(back.standardError)")
@@ -113,7 +113,7 @@ import Testing
 
     @Test func `an operator's cancellation is signed with the operator's key`() async throws {
         try await with { site in
-            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .byTheWallClock)))
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now)))
             let result = try await site.run(["cancel", "o1"])
             #expect(result.exitCode == 0, "\(result.standardError)")
             let batch = try await site.open(.host(h1)).read(OrderRecord.self, from: nil)

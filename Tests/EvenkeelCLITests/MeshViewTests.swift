@@ -86,7 +86,7 @@ struct MeshViewTests {
         return lines.dropFirst().map { Dictionary(zip(heading, $0)) { $1 } }
     }
 
-    @Test func eachPairIsShownWithAgeRekeyTrafficAndTheLastMovesEvidence() throws {
+    @Test func `each pair is shown with age rekey traffic and the last moves evidence`() throws {
         let view = MeshView(samples: [sample("h1", up), sample("h2", down)], moves: moves, hosts: hosts, at: now)
         #expect(!view.isWhole)
         let rows = try table(view.text)
@@ -104,7 +104,7 @@ struct MeshViewTests {
         }
     }
 
-    @Test func aHostThatHasLongSaidNothingIsNamedAndNotShown() throws {
+    @Test func `a host that has long said nothing is named and not shown`() throws {
         let samples = [sample("h1", up), sample("h2", down, secondsAgo: 91)]
         let view = MeshView(samples: samples, moves: [], hosts: hosts, at: now)
         #expect(!view.isWhole && view.silent == [HostName("h2")])

@@ -35,14 +35,14 @@ struct PlanCommandTests {
         ).result()
     }
 
-    @Test func plansASnapshot() async throws {
+    @Test func `plans a snapshot`() async throws {
         let result = try await evenkeel(["plan", "--snapshot", "FILE"])
         #expect(result.succeeded, "\(result.standardError)")
         #expect(result.standardOutput.contains("h1 is overloaded (CPU 88 %, 80 % allowed)"))
         #expect(result.standardOutput.contains("88 % -> 44 %"))
     }
 
-    @Test func printsJSONForMachines() async throws {
+    @Test func `prints JSON for machines`() async throws {
         let result = try await evenkeel(["plan", "--snapshot", "FILE", "--strategy", "push", "--json"])
         let plan = try #require(
             JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8)) as? [String: Any]
@@ -68,7 +68,7 @@ struct PlanCommandTests {
         return try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
     }
 
-    @Test func explainsAVMAndAHost() async throws {
+    @Test func `explains a VM and a host`() async throws {
         let vm = try await evenkeel(["explain", "web-2", "--snapshot", "FILE"])
         #expect(vm.succeeded && vm.standardOutput.contains("web-2 is on h1"))
         let host = try await evenkeel(["explain", "h1", "--snapshot", "FILE"])
@@ -80,7 +80,7 @@ struct PlanCommandTests {
         #expect(!nobody.succeeded && nobody.standardError.contains("web-"))
     }
 
-    @Test func findsThePlaceForANewVM() async throws {
+    @Test func `finds the place for a new VM`() async throws {
         let result = try await evenkeel(["place", "--cores", "2", "--memory", "4G", "--snapshot", "FILE"])
         #expect(result.succeeded && result.standardOutput.contains("h2"))
         let huge = try await evenkeel(["place", "--cores", "2", "--memory", "400G", "--snapshot", "FILE"])
@@ -92,7 +92,7 @@ struct PlanCommandTests {
         #expect(choices.allSatisfy { ($0["obstacle"] as? String)?.hasSuffix("400 GiB needed") == true })
     }
 
-    @Test func refusesBadInputWithTheLine() async throws {
+    @Test func `refuses bad input with the line`() async throws {
         let bad = Self.snapshot.replacing("\"web-2\", \"host\": \"h1\"", with: "\"web-2\", \"host\": \"h9\"")
         let result = try await evenkeel(["plan", "--snapshot", "FILE"], file: bad)
         #expect(!result.succeeded && result.standardError.contains("fleet:10: VM web-2 is on h9"))

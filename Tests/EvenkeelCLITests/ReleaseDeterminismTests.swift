@@ -8,7 +8,7 @@ import Testing
 /// What is simulated does not depend on how it was compiled.
 struct ReleaseDeterminismTests {
     @Test(arguments: [UInt64(1), 7, 42])
-    func theReleaseProgramWritesTheSameEventLogByteForByte(seed: UInt64) async throws {
+    func `the release program writes the same event log byte for byte`(seed: UInt64) async throws {
         if let reason = Program.releaseIsMissing {
             print(
                 "skipped: the release program is not compared with: \(reason) (swift build -c release --product evenkeel)"

@@ -16,7 +16,7 @@ import Testing
             uniqueKeysWithValues: LedgerStream.allCases.map { ($0.rawValue, Cursor(segment: 1, offset: 0)) }
         )
         for index in next.members.indices where next.members[index].name == .host(h1) {
-            next.members[index].revocation = Roster.Revocation(at: .byTheWallClock, reason: "stolen", ends: ends)
+            next.members[index].revocation = Roster.Revocation(at: .now, reason: "stolen", ends: ends)
         }
         return next
     }
@@ -55,7 +55,7 @@ import Testing
 
     @Test func `verify fails on a certificate that the roster never had, or no longer had`() async throws {
         try await with { site in
-            let now = Instant.byTheWallClock
+            let now = Instant.now
             let order = MigrationOrder.sample(at: now)
             try await site.open(.operator).append(OrderRecord.migrate(order: order))
             var evidence = Evidence.sound(at: now)

@@ -62,7 +62,7 @@ struct SimulationReportTests {
 
     private let html = SimulationReport(outcome: outcome).html
 
-    @Test func theReportNeedsNoNetwork() {
+    @Test func `the report needs no network`() {
         let outside = html.replacing("xmlns=\"http://www.w3.org/2000/svg\"", with: "")
         for reference in ["http:", "https:", "//", "<script", "<link", "<img", "<iframe", "@import", "url(", "src="] {
             #expect(!outside.contains(reference), "\(reference)")
@@ -70,7 +70,7 @@ struct SimulationReportTests {
         #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
     }
 
-    @Test func everyPolicyAndTheSceneAreInItEscaped() {
+    @Test func `every policy and the scene are in it escaped`() {
         for row in Self.outcome.rows {
             let name = LinePlot.escaped(row.policy)
             #expect(html.contains("<td>\(name)</td>") && html.contains("<dt>\(name)</dt>"))
@@ -78,10 +78,10 @@ struct SimulationReportTests {
         }
         #expect(!html.contains("<rival>") && !html.contains("<nothing>") && !html.contains("<day>"))
         #expect(html.contains("a &lt;day&gt; &amp; \"night\""))
-        #expect(html.contains("Best baseline: &lt;rival&gt;. Evenkeel left 0.25 times as much CPU"))
+        #expect(html.contains("Best baseline: &lt;baseline&gt;. Evenkeel left 0.25 times as much CPU"))
     }
 
-    @Test func thePlotsAreWellFormedAndHaveALineForEachPolicy() throws {
+    @Test func `the plots are well formed and have a line for each policy`() throws {
         for title in [
             "Unserved CPU by number of moves", "Unserved CPU<", "Hosts short of CPU",
             "Spread of CPU across the hosts", "Moves<",
@@ -91,7 +91,7 @@ struct SimulationReportTests {
         }
         #expect(plots.count == 5)
         for plot in plots {
-            #expect(plot.contains("&lt;rival&gt;") && plot.contains(">evenkeel<") && plot.contains(">idle<"))
+            #expect(plot.contains("&lt;baseline&gt;") && plot.contains(">evenkeel<") && plot.contains(">idle<"))
             #expect(!plot.contains("nan") && !plot.contains("inf"))
             for tag in ["svg", "text"] {
                 #expect(
@@ -101,7 +101,7 @@ struct SimulationReportTests {
         }
     }
 
-    @Test func aRunInWhichNothingHappenedIsDrawn() {
+    @Test func `a run in which nothing happened is drawn`() {
         var outcome = Self.outcome
         outcome.rows = [Self.row("evenkeel", "", unserved: 0, moves: 0)]
         outcome.rows[0].points = []
@@ -110,7 +110,7 @@ struct SimulationReportTests {
         #expect(html.components(separatedBy: "<svg ").count == 6)
     }
 
-    @Test func theTableIsForPeople() {
+    @Test func `the table is for people`() {
         let expected = """
             a <day> & "night": 5 VMs on 2 hosts of 8.0 cores and 32 GiB, 55 % CPU on average, 2 h, samples every 60 s, \
             decisions every 60 s, seed 7
@@ -127,14 +127,14 @@ struct SimulationReportTests {
         #expect(Self.outcome.text == expected, "\(Self.outcome.text)")
     }
 
-    @Test func faultsAreInTheSceneWhereThereAreSome() {
+    @Test func `faults are in the scene where there are some`() {
         var scene = Self.outcome.scene
         scene.faults = 3
         scene.faultLevel = "light"
         #expect(scene.text.hasSuffix("seed 7, 3 faults (light)"))
     }
 
-    @Test func theKeysForMachinesStay() throws {
+    @Test func `the keys for machines stay`() throws {
         let text = try jsonText(Self.outcome)
         let value = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         #expect(value.keys.sorted() == ["peakMiB", "rows", "scene"])

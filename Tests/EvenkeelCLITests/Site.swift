@@ -8,7 +8,7 @@ let h1 = HostName("h1")
 let h2 = HostName("h2")
 
 func sample(_ host: HostName, _ number: Int) -> LoadSample {
-    LoadSample(host: host, at: .byTheWallClock, cpu: CPULoad(capacityCores: 4, busyCores: Double(number)))
+    LoadSample(host: host, at: .now, cpu: CPULoad(capacityCores: 4, busyCores: Double(number)))
 }
 
 /// A signed ledger and the folder of the operator's identity.
@@ -24,11 +24,11 @@ struct Site {
         identity = "\(parent)/operator"
         let writers: [LedgerWriter] = [.host(h1), .host(h2), .operator]
         keys = Dictionary(uniqueKeysWithValues: writers.map { ($0, SigningKey()) })
-        let later = Instant.byTheWallClock + .seconds(86_400)
+        let later = Instant.now + .seconds(86_400)
         roster = Roster(
             cluster: "test",
             number: 1,
-            issuedAt: .byTheWallClock,
+            issuedAt: .now,
             anchors: [Roster.Anchor(certificate: "", revocations: "", key: authority.verification, expires: later)],
             members: keys.map {
                 Roster.Member(name: $0, certificate: "", expires: later, keys: [$1.verification])

@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func aFolderIsReadWithWhatIsBelowItAndNothingHidden() async throws {
+    @Test func `a folder is read with what is below it and nothing hidden`() async throws {
         try await Program.inFolder { folder in
             try write(to: folder)
             try Data("no trace".utf8).write(to: folder.appendingPathComponent(".hidden"))
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: [("t.tar.gz", "--gzip"), ("t.tgz", "--gzip"), ("t.tar", "--verbose")])
-    func anArchiveIsReadLikeTheFolderInIt(_ name: String, _ option: String) async throws {
+    func `an archive is read like the folder in it`(_ name: String, _ option: String) async throws {
         try await Program.inFolder { folder in
             let traces = folder.appendingPathComponent("traces")
             try write(to: traces)
@@ -45,7 +45,7 @@ import Testing
         #expect(!left.contains { $0.hasPrefix("evenkeel-traces-") }, "what was unpacked is removed")
     }
 
-    @Test func aSingleFileIsOneTrace() async throws {
+    @Test func `a single file is one trace`() async throws {
         try await Program.inFolder { folder in
             try write(to: folder)
             let path = folder.appendingPathComponent("b").path
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeReadIsNamed() async throws {
+    @Test func `what cannot be read is named`() async throws {
         try await Program.inFolder { folder in
             func reason(_ name: String) async -> String {
                 do {

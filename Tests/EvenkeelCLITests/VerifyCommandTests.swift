@@ -23,7 +23,7 @@ struct VerifyCommandTests {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("clear-\(UUID().uuidString)")
         try await SharedLog.create(folder: folder.path)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let now = Instant.byTheWallClock
+        let now = Instant.now
         let order = MigrationOrder.sample(at: now)
         try await SharedLog(folder: folder.path, writer: .operator, security: .unsigned).append(
             OrderRecord.migrate(order: order)
@@ -41,7 +41,7 @@ struct VerifyCommandTests {
         }
     }
 
-    @Test func clearOpensWhatALeakClosedOnceAndSaysWhatThatWas() async throws {
+    @Test func `clear opens what a leak closed once and says what that was`() async throws {
         try await onLedger { evenkeel in
             let closed = try await evenkeel(["status"])
             #expect(closed.standardOutput.contains("CLOSED CHANNEL"))
@@ -63,7 +63,7 @@ struct VerifyCommandTests {
         }
     }
 
-    @Test func verifyFailsOnALeakAndNamesIt() async throws {
+    @Test func `verify fails on a leak and names it`() async throws {
         try await onLedger { evenkeel in
             for order in [[], ["o1"]] {
                 let result = try await evenkeel(["verify"] + order)
@@ -81,8 +81,8 @@ struct VerifyCommandTests {
         }
     }
 
-    @Test func verifyPassesWhatIsSound() async throws {
-        var sound = Evidence.sound(at: .byTheWallClock)
+    @Test func `verify passes what is sound`() async throws {
+        var sound = Evidence.sound(at: .now)
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])
             #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")

@@ -7,7 +7,7 @@ import Testing
 @testable import evenkeel_lab
 
 struct ChannelComparisonTests {
-    @Test func goalsAreMetWhenTheFiguresMeetThem() {
+    @Test func `goals are met when the figures meet them`() {
         let comparison = comparison([
             figures(.ipsec, seconds: 11, bulk: 100e6, pinhole: 0.02, secrets: 0),
             figures(.tls, seconds: 12, bulk: 200e6, pinhole: 0.01, secrets: 0),
@@ -22,7 +22,7 @@ struct ChannelComparisonTests {
         #expect(!comparison.failed)
     }
 
-    @Test func eachGoalIsMissedOnItsOwn() {
+    @Test func `each goal is missed on its own`() {
         let comparison = comparison([
             figures(.ipsec, seconds: 20, bulk: 100e6, pinhole: 0.18, secrets: 1),
             figures(.tls, seconds: 13, bulk: 200e6, pinhole: 0.01, secrets: 0),
@@ -33,7 +33,7 @@ struct ChannelComparisonTests {
         #expect(comparison.failed)
     }
 
-    @Test func whatWasNotMeasuredIsNeitherMetNorMissed() {
+    @Test func `what was not measured is neither met nor missed`() {
         var ipsec = figures(.ipsec, seconds: 11, bulk: 100e6, pinhole: 0.02, secrets: 0)
         ipsec.heard = nil
         for index in ipsec.moves.indices { ipsec.moves[index].failure = "refused: a test" }
@@ -44,7 +44,7 @@ struct ChannelComparisonTests {
         #expect(comparison.failed, "no goal is missed, and nothing moved")
     }
 
-    @Test func aMoveThatFailsOrShowsNoProtectionFailsTheRun() {
+    @Test func `a move that fails or shows no protection fails the run`() {
         func failed(_ change: (inout ChannelFigures) -> Void) -> [String] {
             var tls = figures(.tls, seconds: 10, bulk: 200e6, pinhole: 0.01, secrets: 0)
             change(&tls)
@@ -59,9 +59,9 @@ struct ChannelComparisonTests {
         #expect(failed { $0.listeningFailure = "a test" } == ["while captured: a test"])
     }
 
-    @Test func whatGoesToMigrationPortsMustShowWhatTheGatesTook() {
+    @Test func `what goes to migration ports must show what the gates took`() {
         var sealed = figures(.sealed, seconds: 10, bulk: 200e6, pinhole: 0.01, secrets: 0)
-        for index in sealed.moves.indices { sealed.moves[index].knockSeconds = nil }
+        for index in sealed.moves.indices { sealed.moves[index].probeSeconds = nil }
         var ssh = figures(.ssh, seconds: 10, bulk: 200e6, pinhole: 0.01, secrets: 0)
         for index in ssh.moves.indices { ssh.moves[index].pinholeSeconds = nil }
         var plain = figures(.plain, seconds: 10, bulk: 300e6, pinhole: 0.01, secrets: 9)
@@ -70,7 +70,7 @@ struct ChannelComparisonTests {
         #expect(comparison([sealed, plain]).goals.last?.seen == "not measured: plain")
     }
 
-    @Test func silenceAboutPlainIsNoSecrecy() {
+    @Test func `silence about plain is no secrecy`() {
         // A listener who hears nothing in the clear proves nothing about the others.
         let comparison = comparison([
             figures(.ipsec, seconds: 11, bulk: 100e6, pinhole: 0.02, secrets: 0),
@@ -79,7 +79,7 @@ struct ChannelComparisonTests {
         #expect(comparison.goals[2].holds == false)
     }
 
-    @Test func theChartHasABarForEveryFigureThatThereIs() {
+    @Test func `the chart has a bar for every figure that there is`() {
         let chart = BarChart(
             title: "a < b",
             yLabel: "y",
@@ -110,7 +110,7 @@ struct ChannelComparisonTests {
                 bytes: 1_000_000_000,
                 silenceSeconds: 0.12,
                 detection: .detected,
-                knockSeconds: 0.13,
+                probeSeconds: 0.13,
                 pinholeSeconds: pinhole,
                 beginSeconds: channel == .plain ? 0.1 : 0.5,
                 sourceCPUSeconds: 4,

@@ -5,7 +5,7 @@ import Testing
 @testable import evenkeel_lab
 
 struct EchoTests {
-    @Test func aRequestHasARightChecksumAndItsReplyIsRecognised() {
+    @Test func `a request has a right checksum and its reply is recognised`() {
         let request = EchoMessage(family: .v4, identifier: 77, sequence: 0xabcd, cookie: 0x0123_4567_89ab_cdef)
         #expect(EchoMessage.checksum(request.bytes) == 0)
         var reply = request.bytes
@@ -23,7 +23,7 @@ struct EchoTests {
     }
 
     @Test(.enabled("pings may not be sent here") { Self.mayPing }, arguments: ["127.0.0.1", "::1"])
-    func aHostThatAnswersIsSeenToAnswer(address: String) async throws {
+    func `a host that answers is seen to answer`(address: String) async throws {
         let socket = try EchoSocket(to: address)
         defer { socket.close() }
         let series = try await EchoProbe(socket: socket, interval: 0.01, duration: 0.3).run()
@@ -34,7 +34,7 @@ struct EchoTests {
     }
 
     @Test(.enabled("pings may not be sent here") { Self.mayPing })
-    func aProbeThatIsStoppedReturnsWhatItSaw() async throws {
+    func `a probe that is stopped returns what it saw`() async throws {
         let socket = try EchoSocket(to: "127.0.0.1")
         defer { socket.close() }
         let (seen, see) = AsyncStream.makeStream(of: Void.self)
@@ -46,11 +46,11 @@ struct EchoTests {
         #expect(try await task.value.echoes.count > 0)
     }
 
-    @Test func anAddressThatIsNoneIsRefused() {
+    @Test func `an address that is none is refused`() {
         #expect(throws: ProbeError.self) { try EchoSocket(to: "no.such.host.invalid") }
     }
 
-    @Test func withoutTheRightToPingTheErrorSaysWhatToDo() throws {
+    @Test func `without the right to ping the error says what to do`() throws {
         let error = #expect(throws: ProbeError.self) {
             try EchoSocket(to: "127.0.0.1") { _, _, _ in
                 errno = EPERM

@@ -5,8 +5,8 @@ import Testing
 
 struct MoveDetectionTests {
     @Test(arguments: 1...100 as ClosedRange<UInt64>)
-    func aMoveIsDetectedWithItsBeginningItsEndAndItsGap(seed: UInt64) throws {
-        let detection = MoveDetection(MadeUpSeries(seed: seed, move: .init()).make())
+    func `a move is detected with its beginning its end and its gap`(seed: UInt64) throws {
+        let detection = MoveDetection(SyntheticSeries(seed: seed, move: .init()).make())
         #expect(detection.verdict == .detected, "seed \(seed)")
         #expect(detection.signs.contains(.raisedLevel))
         let (began, ended, gap) = try (#require(detection.began), #require(detection.ended), #require(detection.gap))
@@ -16,27 +16,27 @@ struct MoveDetectionTests {
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
-    func aMoveThatOnlyShiftsTheLevelIsDetected(seed: UInt64) {
-        let move = MadeUpSeries.Move(copyingLevel: 1, copyingScatter: 1, finalLevel: 1.5)
-        let detection = MoveDetection(MadeUpSeries(seed: seed, move: move).make())
+    func `a move that only shifts the level is detected`(seed: UInt64) {
+        let move = SyntheticSeries.Move(copyingLevel: 1, copyingScatter: 1, finalLevel: 1.5)
+        let detection = MoveDetection(SyntheticSeries(seed: seed, move: move).make())
         #expect(detection.verdict == .detected && detection.signs == [.shiftedLevel], "seed \(seed)")
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
-    func aMoveThatOnlyScattersMoreIsDetected(seed: UInt64) {
-        let move = MadeUpSeries.Move(copyingLevel: 1, copyingScatter: 4)
-        let detection = MoveDetection(MadeUpSeries(seed: seed, move: move).make())
+    func `a move that only scatters more is detected`(seed: UInt64) {
+        let move = SyntheticSeries.Move(copyingLevel: 1, copyingScatter: 4)
+        let detection = MoveDetection(SyntheticSeries(seed: seed, move: move).make())
         #expect(detection.verdict == .detected && detection.signs.contains(.moreScatter), "seed \(seed)")
     }
 
     /// The rate of false alarms, measured: series in which nothing happens, with and without an outage that is no move.
     @Test(arguments: [0.0, 0.5, 0.8, 0.95])
-    func quietSeriesRaiseFewFalseAlarms(memory: Double) {
+    func `quiet series raise few false alarms`(memory: Double) {
         let count = 150
         var alarms = 0
         var alarmsAtOutages = 0
         for seed in 1...UInt64(count) {
-            let quiet = MadeUpSeries(seed: seed, memory: memory)
+            let quiet = SyntheticSeries(seed: seed, memory: memory)
             if MoveDetection(quiet.make()).verdict == .detected { alarms += 1 }
             var cut = quiet
             cut.outage = (20, 0.2)
@@ -47,19 +47,19 @@ struct MoveDetectionTests {
         #expect(alarmsAtOutages <= count / 100)
     }
 
-    @Test func anOutageAloneIsAGapAndNoMove() {
-        let detection = MoveDetection(MadeUpSeries(seed: 5, outage: (20, 0.5)).make())
+    @Test func `an outage alone is a gap and no move`() {
+        let detection = MoveDetection(SyntheticSeries(seed: 5, outage: (20, 0.5)).make())
         #expect(detection.verdict == .gapOnly && detection.signs.isEmpty)
         #expect(detection.gap.map { abs($0.seconds - 0.5) < 0.045 } == true)
     }
 
-    @Test func aVMThatNeverAnswersAgainHasAGapThatHasNotEnded() {
-        let detection = MoveDetection(MadeUpSeries(seed: 5, outage: (20, 100)).make())
+    @Test func `a VM that never answers again has a gap that has not ended`() {
+        let detection = MoveDetection(SyntheticSeries(seed: 5, outage: (20, 100)).make())
         #expect(detection.gap?.hasEnded == false)
         #expect(detection.gap.map { abs($0.seconds - 20) < 0.1 } == true)
     }
 
-    @Test func emptyAndShortSeriesSayNothing() {
+    @Test func `empty and short series say nothing`() {
         var series = ProbeSeries(interval: 0.02)
         #expect(MoveDetection(series).verdict == .quiet)
         series.echoes = [.init(sentAt: 0, roundTrip: 0.001), .init(sentAt: 0.02, roundTrip: 0.001)]

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 struct InstantTests {
-    @Test func durationsAreExactToTheMillisecond() {
+    @Test func `durations are exact to the millisecond`() {
         let instant = Instant(milliseconds: 1_000_000_000_123)
         #expect((instant + .milliseconds(1500)) - instant == .milliseconds(1500))
         #expect(instant - .seconds(1) < instant)
@@ -12,7 +12,7 @@ struct InstantTests {
         #expect(Duration.microseconds(1999).wholeMilliseconds == 1)
     }
 
-    @Test func timesThatCannotBeReckonedWithAreRefused() throws {
+    @Test func `times that cannot be reckoned with are refused`() throws {
         for far in [Int64.max, .min, 1 << 53] {
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(Instant.self, from: Data("\(far)".utf8)) }
         }
@@ -25,11 +25,11 @@ struct InstantTests {
         (951_868_799_000, "2000-02-29 23:59:59Z"), (4_107_542_400_000, "2100-03-01 00:00:00Z"),
         (1_798_675_199_000, "2026-12-30 23:59:59Z"), (-1, "1969-12-31 23:59:59Z"),
     ])
-    func peopleReadTimesInUTC(milliseconds: Int64, text: String) {
+    func `people read times in UTC`(milliseconds: Int64, text: String) {
         #expect(Instant(milliseconds: milliseconds).readable == text)
     }
 
-    @Test func everyDayIsReadAsFoundationReadsIt() throws {
+    @Test func `every day is read as foundation reads it`() throws {
         // From 1600 on: before the reform Foundation goes by the Julian calendar.
         for day in stride(from: -135_000, through: 200_000, by: 17) {
             let date = Date(timeIntervalSince1970: Double(day) * 86400)
@@ -38,7 +38,7 @@ struct InstantTests {
         }
     }
 
-    @Test func recordsSurviveJSON() throws {
+    @Test func `records survive JSON`() throws {
         let failure = OrderFailure(.refused, .other("no room"), .at(HostName("h1")))
         let report = OrderReport(
             order: OrderID("o1"),

@@ -21,7 +21,7 @@ struct MinimumSuiteTests {
         ("TLSv1.1", "ECDHE-ECDSA-AES256-GCM-SHA384", []),
     ]
 
-    @Test(arguments: tls) func sessionsOfTLS(version: String, suite: String, by minima: [MinimumSuite]) {
+    @Test(arguments: tls) func `sessions of TLS`(version: String, suite: String, by minima: [MinimumSuite]) {
         #expect(accepted { $0.acceptsTLS(SessionFacts(version: version, suite: suite)) } == minima)
     }
 
@@ -34,7 +34,7 @@ struct MinimumSuiteTests {
         ("SSH-1.99", "aes256-gcm@openssh.com", []),
     ]
 
-    @Test(arguments: ssh) func sessionsOfSSH(version: String, cipher: String, by minima: [MinimumSuite]) {
+    @Test(arguments: ssh) func `sessions of SSH`(version: String, cipher: String, by minima: [MinimumSuite]) {
         #expect(accepted { $0.acceptsSSH(SessionFacts(version: version, suite: cipher)) } == minima)
     }
 
@@ -50,7 +50,7 @@ struct MinimumSuiteTests {
         ("", []),
     ]
 
-    @Test(arguments: ipsec) func suitesOfIPsec(suite: String, by minima: [MinimumSuite]) {
+    @Test(arguments: ipsec) func `suites of I psec`(suite: String, by minima: [MinimumSuite]) {
         #expect(accepted { $0.acceptsIPsec(suite) } == minima)
     }
 }

@@ -12,7 +12,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct AgentRecordingTests {
     private let fleet = TestFleet()
-    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .now)
 
     init() { fleet.world.place(.testVM(), on: h1) }
 

@@ -10,7 +10,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct AgentServiceFaultTests {
     private let fleet = TestFleet()
-    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .now)
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
@@ -102,7 +102,7 @@ import Testing
         try await begin()
         let failure = OrderFailure(.migration, .other("a test"), .at(h1))
         try await fleet.write(.failed(failure: failure), of: order, by: h1)
-        let next = MigrationOrder.testOrder("o2", at: .byTheWallClock)
+        let next = MigrationOrder.testOrder("o2", at: .now)
         try await fleet.submit(next)
         try await fleet.run {
             let end = try await fleet.end(of: next)
@@ -129,7 +129,7 @@ import Testing
     @Test func `a gate that an earlier life opened for a host that has left is told to stay for its window`()
         async throws
     {
-        let (gone, order) = (HostName("h9"), MigrationOrder.testOrder(from: HostName("h9"), at: .byTheWallClock))
+        let (gone, order) = (HostName("h9"), MigrationOrder.testOrder(from: HostName("h9"), at: .now))
         try await fleet.submit(order)
         try await fleet.write(.accepted(requirements: .testVM()), of: order, by: gone)
         try await fleet.write(.prepared(), of: order, by: h2)

@@ -11,7 +11,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct AgentServiceTests {
     private let fleet = TestFleet()
-    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .now)
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
@@ -23,7 +23,7 @@ import Testing
             #expect(outcome.bytesTransferred == 1 << 20)
             #expect(evidence.verdict == .unprotected)
             #expect(evidence.bytesByHypervisor == 1 << 20)
-            #expect(evidence.probes.allSatisfy { $0.seconds ?? -1 >= 0 }, "what the knocks took is told")
+            #expect(evidence.probes.allSatisfy { $0.seconds ?? -1 >= 0 }, "what the probes took is told")
         }
         let reports = try await fleet.ledger.read(OrderReport.self, from: nil).records.map(\.body)
         #expect(
@@ -39,8 +39,8 @@ import Testing
     }
 
     @Test func `VMs move at the same time in both directions, and one after the other on one path`() async throws {
-        let another = MigrationOrder.testOrder("o2", vm: VMID("another"), from: h2, to: h1, at: .byTheWallClock)
-        let third = MigrationOrder.testOrder("o3", vm: VMID("third"), at: .byTheWallClock)
+        let another = MigrationOrder.testOrder("o2", vm: VMID("another"), from: h2, to: h1, at: .now)
+        let third = MigrationOrder.testOrder("o3", vm: VMID("third"), at: .now)
         fleet.world.place(.testVM(another.vm, name: "web2"), on: h2)
         fleet.world.place(.testVM(third.vm, name: "web3"), on: h1)
         for vm in [vm, another.vm] { fleet.world.script(vm, InMemoryScript(.hang)) }
@@ -63,7 +63,7 @@ import Testing
 
     @Test func `a second order for a VM that moves is refused`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
-        let second = MigrationOrder.testOrder("o2", at: .byTheWallClock)
+        let second = MigrationOrder.testOrder("o2", at: .now)
         try await fleet.run {
             try await fleet.submit(order)
             try await eventually("the move runs") { fleet.world.isMoving(vm) }
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func `without a protected path nothing moves`() async throws {
-        let order = MigrationOrder.testOrder(channel: .ipsec, issuer: .controller, at: .byTheWallClock)
+        let order = MigrationOrder.testOrder(channel: .ipsec, issuer: .controller, at: .now)
         try await fleet.run {
             try await fleet.waitForGates(of: h1)
             try await fleet.submit(order)
@@ -109,8 +109,8 @@ import Testing
     func `a move to a host whose gates are not seen shut is refused, but for one in the clear`(
         _ outcome: GateProbe.Outcome
     ) async throws {
-        let order = MigrationOrder.testOrder(channel: .ipsec, at: .byTheWallClock)
-        let clear = MigrationOrder.testOrder("o2", at: .byTheWallClock)
+        let order = MigrationOrder.testOrder(channel: .ipsec, at: .now)
+        let clear = MigrationOrder.testOrder("o2", at: .now)
         let fleet = TestFleet(world: fleet.world, gates: outcome)
         try await fleet.run {
             try await fleet.waitForGates(of: h1)
@@ -132,19 +132,19 @@ import Testing
     }
 
     @Test func `gates that are shut a moment later, as after another order, are no reason to refuse`() async throws {
-        let order = MigrationOrder.testOrder(channel: .ipsec, at: .byTheWallClock)
-        let knocks = Knocks()
+        let order = MigrationOrder.testOrder(channel: .ipsec, at: .now)
+        let probes = ProbeCount()
         // Two for each look.
         let fleet = TestFleet(
             world: fleet.world,
-            gates: knocks.next() > 4 ? .shut : .open
+            gates: probes.next() > 4 ? .shut : .open
         )
         try await fleet.run {
             try await fleet.waitForGates(of: h1)
             try await fleet.submit(order)
             // What it fails for in the end is that there are no tunnels here.
             #expect(try await fleet.failure(of: order).kind == .escort)
-            #expect(knocks.next() == 7)
+            #expect(probes.next() == 7)
         }
     }
 
@@ -163,7 +163,7 @@ import Testing
     }
 
     @Test func `no controller can ask for a move in the clear`() async throws {
-        let order = MigrationOrder.testOrder(issuer: .controller, at: .byTheWallClock)
+        let order = MigrationOrder.testOrder(issuer: .controller, at: .now)
         try await fleet.run {
             try await fleet.submit(order)
             #expect(try await fleet.failure(of: order).kind == .refused)
@@ -186,7 +186,7 @@ import Testing
     }
 
     @Test func `a VM that is not here is not offered`() async throws {
-        let order = MigrationOrder.testOrder(vm: VMID("another"), at: .byTheWallClock)
+        let order = MigrationOrder.testOrder(vm: VMID("another"), at: .now)
         try await fleet.run {
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
@@ -223,16 +223,16 @@ import Testing
     }
 
     @Test func `a consent in the target's name by another writer counts for nothing`() async throws {
-        let second = MigrationOrder.testOrder("o2", vm: VMID("another"), at: .byTheWallClock)
+        let second = MigrationOrder.testOrder("o2", vm: VMID("another"), at: .now)
         try await fleet.run([h1]) {
             try await fleet.submit(order)
             try await eventually("the source has accepted") { try await !fleet.steps(of: order).isEmpty }
-            let forged = OrderReport(order: order.id, host: h2, at: .byTheWallClock, step: .prepared())
+            let forged = OrderReport(order: order.id, host: h2, at: .now, step: .prepared())
             try await fleet.ledger.writing(as: .host(HostName("h3"))).append(forged)
             // What answers orders submitted after it has read the forgery: with the first, or before the second of them.
             try await fleet.submit(second)
             _ = try await fleet.end(of: second)
-            let third = MigrationOrder.testOrder("o3", vm: VMID("another"), at: .byTheWallClock)
+            let third = MigrationOrder.testOrder("o3", vm: VMID("another"), at: .now)
             try await fleet.submit(third)
             _ = try await fleet.end(of: third)
         }
@@ -243,7 +243,7 @@ import Testing
     }
 }
 
-private final class Knocks: Sendable {
+private final class ProbeCount: Sendable {
     private let count = Mutex(0)
 
     func next() -> Int {

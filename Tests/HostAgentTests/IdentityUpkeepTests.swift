@@ -37,7 +37,7 @@ import Testing
 
         private static func answer(to arguments: [String]) -> String {
             if arguments.contains("--stats") { return "stats reply {\n  plugins = [\n    kernel-netlink\n  ]\n}\n" }
-            let names = ["evenkeel-h2", "evenkeel-_canary-h2"]
+            let names = ["evenkeel-h2", "evenkeel-_verify-h2"]
             if arguments.contains("--list-conns") {
                 return names.map { "list-conn event {\n  \($0) {\n  }\n}\n" }.joined()
             }

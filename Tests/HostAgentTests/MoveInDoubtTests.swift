@@ -117,8 +117,8 @@ extension MoveExecution {
                 let result = await migrate(order, preparation, progress: progress)
                 effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result)), at: clock)
             case .look(let order):
-                let sighting = await look(for: order)
-                effects += core.handle(.looked(order.id, sighting), at: clock)
+                let observation = await look(for: order)
+                effects += core.handle(.looked(order.id, observation), at: clock)
             case .apply(let remedy, let order):
                 effects += core.handle(.applied(order.id, await apply(remedy, to: order.vm)), at: clock)
             case .cancelMigration(let order):

@@ -12,7 +12,7 @@ import Testing
 
 /// What a host remembers of what it has done of its orders.
 struct OrderJournalTests {
-    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .now)
 
     private func with(_ body: (String) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-begun-\(UUID().uuidString)")
@@ -23,9 +23,9 @@ struct OrderJournalTests {
     @Test func `an order is claimed once, by a later start as well`() async throws {
         try await with { path in
             let begun = OrderJournal(path: path)
-            #expect(try begun.claim(.begun, of: order, at: .byTheWallClock))
-            #expect(try !begun.claim(.begun, of: order, at: .byTheWallClock))
-            #expect(try !OrderJournal(path: path).claim(.begun, of: order, at: .byTheWallClock))
+            #expect(try begun.claim(.begun, of: order, at: .now))
+            #expect(try !begun.claim(.begun, of: order, at: .now))
+            #expect(try !OrderJournal(path: path).claim(.begun, of: order, at: .now))
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
         }
@@ -33,10 +33,10 @@ struct OrderJournalTests {
 
     @Test func `a damaged file begins nothing, and the error says which and what to do`() async throws {
         try await with { path in
-            _ = try OrderJournal(path: path).claim(.begun, of: order, at: .byTheWallClock)
+            _ = try OrderJournal(path: path).claim(.begun, of: order, at: .now)
             try Data("{".utf8).write(to: URL(filePath: path))
             #expect {
-                try OrderJournal(path: path).claim(.begun, of: order, at: .byTheWallClock)
+                try OrderJournal(path: path).claim(.begun, of: order, at: .now)
             } throws: { error in
                 "\(error)".contains(path) && "\(error)".contains("remove the file")
             }
@@ -75,7 +75,7 @@ struct OrderJournalTests {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             _ = try await world.hypervisor(of: h1).save(order.vm, in: folder, timeLimit: .seconds(5))
             let journal = OrderJournal(path: path)
-            #expect(try journal.claim(.started, of: order, at: .byTheWallClock))
+            #expect(try journal.claim(.started, of: order, at: .now))
             let release = try await hold(journal)
             defer { release.signal() }
             let moves = SealedMoves(

@@ -164,9 +164,9 @@ import Testing
             effects.removeFirst()
             switch effect {
             case .look(let order):
-                let sighting = await execution.look(for: order)
-                if sighting.here == .seen(.migratingOut) { return .stillMoving }
-                effects += core.handle(.looked(order.id, sighting), at: begun)
+                let observation = await execution.look(for: order)
+                if observation.here == .seen(.migratingOut) { return .stillMoving }
+                effects += core.handle(.looked(order.id, observation), at: begun)
             case .apply(let remedy, let order):
                 effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm)), at: begun)
             case .append(let report):

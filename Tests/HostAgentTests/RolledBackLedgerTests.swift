@@ -17,7 +17,7 @@ import Testing
     private let members: [LedgerWriter: SigningKey] = [
         .host(h1): SigningKey(), .host(h2): SigningKey(), .operator: SigningKey(),
     ]
-    private let order = MigrationOrder.testOrder(at: .byTheWallClock)
+    private let order = MigrationOrder.testOrder(at: .now)
 
     @Test func `an order is begun once, though the log is set back and the agents start again`() async throws {
         try await withOrderBegun { folder in
@@ -98,7 +98,7 @@ import Testing
         let list = members.map {
             Roster.Member(name: $0, certificate: "", expires: later, keys: [$1.verification])
         }
-        return Roster(cluster: "test", number: 1, issuedAt: .byTheWallClock, anchors: [], members: list)
+        return Roster(cluster: "test", number: 1, issuedAt: .now, anchors: [], members: list)
     }
 
     private func open(_ folder: String, _ writer: LedgerWriter, marks: LedgerMarks? = nil) -> SharedLog {

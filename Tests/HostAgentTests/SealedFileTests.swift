@@ -44,7 +44,7 @@ import Testing
             imageBytes: UInt64(bytes),
             definition: "<domain><graphics passwd='a secret of the console'/></domain>",
             startsWithHost: true,
-            stoppedAt: .byTheWallClock
+            stoppedAt: .now
         )
         let image = try SealedFile(path: "\(folder)/o1", order: Self.order).write(saved, for: key.publicKey)
         try body(Sealed(folder: folder, image: image, memory: memory))
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, SealedFormat.chunkBytes - 1, SealedFormat.chunkBytes, 2 * SealedFormat.chunkBytes + 7])
-    func whatWasSealedComesOutAsItWas(bytes: Int) throws {
+    func `what was sealed comes out as it was`(bytes: Int) throws {
         try withSealed(bytes) { sealed in
             let saved = try sealed.open(key)
             #expect(saved.path == sealed.plain && saved.vm == vm && saved.startsWithHost)
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func anyFlippedBitIsRefusedByDigestAndByEncryption() throws {
+    @Test func `any flipped bit is refused by digest and by encryption`() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("flipped bits, seed \(seed)")
         var generator = SplitMix64(seed: seed)
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func chunksLeftOutRepeatedOrMovedAreRefused() throws {
+    @Test func `chunks left out repeated or moved are refused`() throws {
         let size = SealedFormat.chunkBytes
         try withSealed(3 * size + 100) { sealed in
             let data = try Data(contentsOf: URL(filePath: sealed.path))
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    @Test func anotherOrderVMSourceTargetOrKeyOpensNothing() throws {
+    @Test func `another order VM source target or key opens nothing`() throws {
         try withSealed(1000) { sealed in
             var others: [MigrationOrder] = []
             for change in 0..<4 {
@@ -150,7 +150,7 @@ import Testing
     }
 
     /// The key is public: whoever can write to the storage can encrypt for it.
-    @Test func whatSomebodyElseSealedForTheSameKeyIsRefused() throws {
+    @Test func `what somebody else sealed for the same key is refused`() throws {
         try withSealed(1000) { sealed in
             let forged = SavedVM(
                 vm: Self.order.vm,
@@ -159,7 +159,7 @@ import Testing
                 imageBytes: 1000,
                 definition: "<domain>theirs, as long as the other one: 2026-11-25</domain>",
                 startsWithHost: true,
-                stoppedAt: .byTheWallClock
+                stoppedAt: .now
             )
             _ = try SealedFile(path: sealed.path, order: Self.order).write(forged, for: key.publicKey)
             let error = #expect(throws: SealingError.self) { try sealed.open(key) }
@@ -167,7 +167,7 @@ import Testing
         }
     }
 
-    @Test func anOrdersIDThatIsNoFileNameIsRefused() throws {
+    @Test func `an orders ID that is no file name is refused`() throws {
         for id in ["../x", "a/b", ".hidden", "", "a b", String(repeating: "a", count: 129), "ü"] {
             #expect(throws: SealingError.self, "\(id)") { try SealedFormat.fileName(OrderID(id)) }
         }

@@ -12,7 +12,7 @@ import Testing
 /// Sealed moves by two agents: whatever goes wrong, the VM runs on exactly one host.
 @Suite(.timeLimit(.minutes(2))) struct SealedMoveTests {
     private let fleet = TestFleet(channels: [.ipsec, .sealed])
-    private let order = MigrationOrder.sealed(at: .byTheWallClock)
+    private let order = MigrationOrder.sealed(at: .now)
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
@@ -62,7 +62,7 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
-    @Test func aVMIsSealedAndRestoredAndNothingIsLeftOfIt() async throws {
+    @Test func `a VM is sealed and restored and nothing is left of it`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(settings: settings, journal: folders.journal) {
                 try await fleet.submit(order)
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: [h1, h2])
-    func whileTheClosedChannelsCannotBeReadNoProtectedMoveBegins(_ host: HostName) async throws {
+    func `while the closed channels cannot be read no protected move begins`(_ host: HostName) async throws {
         try await withFolders { settings, folders in
             let path = "\(folders.root)/marks.closed"
             try Data("[{".utf8).write(to: URL(filePath: path))
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    @Test func anImageThatWasChangedOnTheStorageIsDeclinedAndTheVMGoesBack() async throws {
+    @Test func `an image that was changed on the storage is declined and the VM goes back`() async throws {
         try await withFolders { settings, folders in
             // The source alone seals; then somebody changes the file, and the target comes to it.
             try await fleet.run(
@@ -131,7 +131,7 @@ import Testing
         }
     }
 
-    @Test func aTargetThatCannotRestoreDeclinesAndTheVMGoesBack() async throws {
+    @Test func `a target that cannot restore declines and the VM goes back`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
@@ -154,7 +154,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aRestoreInDoubtIsFoundOutByLooking(done: Bool) async throws {
+    func `a restore in doubt is found out by looking`(done: Bool) async throws {
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
@@ -174,7 +174,7 @@ import Testing
         }
     }
 
-    @Test func aTargetWhoseAgentDiesBeforeItRestoresLosesItsTurn() async throws {
+    @Test func `a target whose agent dies before it restores loses its turn`() async throws {
         try await withFolders { settings, folders in
             // The source alone is there; the target's agent has died with the key.
             try await fleet.run([h1], settings: settings, journal: folders.journal, handover: .seconds(1)) {
@@ -189,7 +189,7 @@ import Testing
         }
     }
 
-    @Test func aTargetWhoseAgentComesBackWithoutTheKeyDeclines() async throws {
+    @Test func `a target whose agent comes back without the key declines`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
@@ -206,7 +206,7 @@ import Testing
         }
     }
 
-    @Test func aSourceThatDiesAfterItHasSavedTakesTheVMBack() async throws {
+    @Test func `a source that dies after it has saved takes the VM back`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
@@ -226,7 +226,7 @@ import Testing
         }
     }
 
-    @Test func aJournalThatCannotBeReadIsToldOnceAndNotAtEachTry() async throws {
+    @Test func `a journal that cannot be read is told once and not at each try`() async throws {
         try await withFolders { settings, folders in
             try Data("{".utf8).write(to: URL(filePath: #require(folders.journal(h1))))
             try await fleet.submit(order)
@@ -241,7 +241,7 @@ import Testing
         }
     }
 
-    @Test func aChannelThatTheTargetDoesNotHaveIsRefused() async throws {
+    @Test func `a channel that the target does not have is refused`() async throws {
         let fleet = TestFleet(channels: [.ipsec])
         fleet.world.place(.testVM(), on: h1)
         try await withFolders { settings, folders in

@@ -21,7 +21,7 @@ struct TestFleet: Sendable {
     /// What the agents told nft.
     let rules = RuleCapture()
     let channels: [Channel]
-    /// What a knock at another host's ports finds.
+    /// What a probe at another host's ports finds.
     let gates: @Sendable () -> GateProbe.Outcome
     /// How long it takes a host to see that its charon is not there.
     let charonTakes: Duration
@@ -82,12 +82,12 @@ struct TestFleet: Sendable {
     }
 
     func cancel(_ order: MigrationOrder) async throws {
-        try await ledger.append(OrderRecord.cancel(id: order.id, at: .byTheWallClock, reason: "not now"))
+        try await ledger.append(OrderRecord.cancel(id: order.id, at: .now, reason: "not now"))
     }
 
     /// What an agent of an earlier life wrote.
     func write(_ step: OrderStep, of order: MigrationOrder, by host: HostName) async throws {
-        let report = OrderReport(order: order.id, host: host, at: .byTheWallClock, step: step)
+        let report = OrderReport(order: order.id, host: host, at: .now, step: step)
         try await ledger.writing(as: .host(host)).append(report)
     }
 
@@ -127,7 +127,7 @@ func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
 }
 
 extension Channels {
-    /// Those of a host whose charon is down: the gates can be set, and a knock at those of others finds `gates`.
+    /// Those of a host whose charon is down: the gates can be set, and a probe at those of others finds `gates`.
     static func withoutTunnels(
         _ host: HostName,
         _ configured: [Channel] = [.ipsec],

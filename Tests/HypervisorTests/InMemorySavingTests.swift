@@ -21,7 +21,7 @@ import Testing
         return try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
     }
 
-    @Test func aSavedVMIsOffAndItsImageClosedUntilItRunsElsewhere() async throws {
+    @Test func `a saved VM is off and its image closed until it runs elsewhere`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             #expect(try await one.presence(of: vm.id) == .inactive)
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func aRestoreThatFailsLeavesTheImageToGoBackTo() async throws {
+    @Test func `a restore that fails leaves the image to go back to`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .fail(.failed, detail: "no such bridge"))
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func aSaveThatFailsLeavesTheVMRunningAndNoFile() async throws {
+    @Test func `a save that fails leaves the VM running and no file`() async throws {
         try await withMemoryFolder { folder in
             world.place(vm, on: HostName("h1"))
             world.script(vm.id, .fail(.timedOut, detail: "slow"))
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aRestoreInDoubtIsFoundOutByLooking(done: Bool) async throws {
+    func `a restore in doubt is found out by looking`(done: Bool) async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: done))
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func aVMThatRunsIsNotRestoredASecondTime() async throws {
+    @Test func `a VM that runs is not restored a second time`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: true))
@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    @Test func anImageOlderThanTheDisksIsNotRestored() async throws {
+    @Test func `an image older than the disks is not restored`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             // Somebody started it from its definition, and stopped it again.
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func whatTheHostAlreadyKnowsDoesNotArrive() async throws {
+    @Test func `what the host already knows does not arrive`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.place(vm, on: HostName("h2"), as: .inactive)
@@ -121,19 +121,19 @@ import Testing
         }
     }
 
-    @Test func aSightingCountsWhatIsActive() async throws {
+    @Test func `a sighting counts what is active`() async throws {
         world.place(vm, on: HostName("h2"))
         world.place(
             .onTestDriver(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"),
             on: HostName("h2"),
             as: .inactive
         )
-        let seen = try await one.sighting(ofPeer: "mem://h2", named: HostName("h2"))
+        let seen = try await one.observation(ofPeer: "mem://h2", named: HostName("h2"))
         #expect(seen.activeVMs == [vm.id] && seen.vmMemoryBytes == vm.memoryBytes)
         #expect(seen.memoryBytes == 1 << 34 && seen.availableBytes == (1 << 34) - vm.memoryBytes && seen.cpus == 8)
         world.change(HostName("h2")) { $0.answers = false }
         let error = await #expect(throws: HypervisorError.self) {
-            try await one.sighting(ofPeer: "mem://h2", named: HostName("h2"))
+            try await one.observation(ofPeer: "mem://h2", named: HostName("h2"))
         }
         #expect(error?.kind == .notConnected)
     }

@@ -13,7 +13,7 @@ import Testing
 
     init() { world.place(vm, on: HostName("h1")) }
 
-    @Test func aMoveEndsWithTheVMAtTheTargetAndReportsProgress() async throws {
+    @Test func `a move ends with the VM at the target and reports progress`() async throws {
         let seen = Mutex<[UInt64]>([])
         let outcome = try await source.migrate(.sample(vm.id)) { progress in
             seen.withLock { $0.append(progress.bytesTransferred) }
@@ -24,12 +24,12 @@ import Testing
         #expect(seen.withLock { $0 } == (1...4).map { vm.memoryBytes / 4 * $0 })
     }
 
-    @Test func aVMThatIsNotHereCannotBeMoved() async {
+    @Test func `a VM that is not here cannot be moved`() async {
         let error = await #expect(throws: HypervisorError.self) { try await target.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .noSuchVM)
     }
 
-    @Test func aHostWithoutMemoryForTheVMDoesNotGetIt() async {
+    @Test func `a host without memory for the VM does not get it`() async {
         let error = await #expect(throws: HypervisorError.self) {
             try await source.migrate(.sample(vm.id, to: "small")) { _ in }
         }
@@ -37,7 +37,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aSecondMoveOfTheSameVMIsRefusedWhileOneRuns() async throws {
+    @Test(.timeLimit(.minutes(1))) func `a second move of the same VM is refused while one runs`() async throws {
         world.script(vm.id, InMemoryScript(.hang))
         async let first = source.migrate(.sample(vm.id)) { _ in }
         while !world.isMoving(vm.id) { await Task.yield() }
@@ -50,7 +50,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCancelledTaskLeavesTheVMAtTheSource() async throws {
+    @Test(.timeLimit(.minutes(1))) func `a cancelled task leaves the VM at the source`() async throws {
         world.script(vm.id, InMemoryScript(.hang))
         let outcome = await withTaskGroup(of: HypervisorError.Kind?.self) { group in
             group.addTask {
@@ -69,7 +69,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aMoveThatHangsEndsAtItsLimit() async {
+    @Test(.timeLimit(.minutes(1))) func `a move that hangs ends at its limit`() async {
         world.script(vm.id, InMemoryScript(.hang))
         let error = await #expect(throws: HypervisorError.self) {
             try await source.migrate(.sample(vm.id, stall: .milliseconds(10))) { _ in }
@@ -78,14 +78,14 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test func aFailureAtAPointKeepsTheVMAtTheSource() async {
+    @Test func `a failure at a point keeps the VM at the source`() async {
         world.script(vm.id, InMemoryScript(.fail(.failed, detail: "disk error"), atStep: 3))
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.detail == "disk error")
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test func aHandedOverCopyCanBeDiscardedButNotResumed() async throws {
+    @Test func `a handed over copy can be discarded but not resumed`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.handedOver)))
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .inDoubt)
@@ -96,7 +96,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
-    @Test func aDefinitionIsDiscardedWhenTheVMsOwnerHasPausedItElsewhere() async throws {
+    @Test func `a definition is discarded when the VMs owner has paused it elsewhere`() async throws {
         world.place(vm, on: HostName("h1"), as: .inactive)
         world.place(vm, on: HostName("h2"), as: .pausedByMigration)
         await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
@@ -106,7 +106,7 @@ import Testing
         #expect(try await source.domains().isEmpty)
     }
 
-    @Test func aVMThatWasShutDownAtTheTargetIsNotResumedFromItsOldMemory() async throws {
+    @Test func `a VM that was shut down at the target is not resumed from its old memory`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .inactive)
@@ -115,7 +115,7 @@ import Testing
         #expect(world.violations.count == 1)
     }
 
-    @Test func aTransientVMIsNotResumedBecauseItLeavesNoTraceWhereItRan() async throws {
+    @Test func `a transient VM is not resumed because it leaves no trace where it ran`() async throws {
         world.place(vm, on: HostName("h1"), isTransient: true)
         world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
@@ -126,7 +126,7 @@ import Testing
         #expect(world.violations.isEmpty)
     }
 
-    @Test func theLastCopyCannotBeDiscardedButResumed() async throws {
+    @Test func `the last copy cannot be discarded but resumed`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.pausedAtSource)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
@@ -135,7 +135,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test func aMoveWhoseCallerDiedGoesOnAndIsSeen() async throws {
+    @Test func `a move whose caller died goes on and is seen`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.goesOn)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(try await source.presence(of: vm.id) == .migratingOut)
@@ -143,14 +143,14 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
-    @Test func aHostThatHasTheVMOffDoesNotGetItASecondTime() async throws {
+    @Test func `a host that has the VM off does not get it a second time`() async throws {
         world.place(vm, on: HostName("h2"), as: .inactive)
         #expect(try await target.unmet(vm, on: HostName("h2")).map(\.check) == [.uuid])
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .refused)
     }
 
-    @Test func aSilentHostAnswersNobody() async {
+    @Test func `a silent host answers nobody`() async {
         world.change(HostName("h2")) { $0.answers = false }
         let own = await #expect(throws: HypervisorError.self) { try await target.domains() }
         let peer = await #expect(throws: HypervisorError.self) {

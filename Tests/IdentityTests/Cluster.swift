@@ -12,7 +12,7 @@ struct Cluster: Sendable {
     let authority: ClusterAuthority
 
     static func with(
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock },
+        now: @escaping @Sendable () -> Instant = { .now },
         _ body: (Cluster) async throws -> Void
     ) async throws {
         let folder = "/tmp/evenkeel-identity-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"

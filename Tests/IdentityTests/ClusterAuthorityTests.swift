@@ -16,7 +16,7 @@ import Testing
             #expect(identity.name == .host(HostName("h1")))
             #expect(identity.facts.subject == "CN=h1")
             #expect(identity.certificate.names == ["h1", "10.0.0.1", "10.1.0.1"])
-            let left = identity.facts.expires - .byTheWallClock
+            let left = identity.facts.expires - .now
             #expect(left > .seconds(364 * 86400) && left <= .seconds(365 * 86400))
             #expect(identity.roster[identity.name]?.keys == [identity.signingKey.verification])
             // For a server and a client, by another program's eyes.
@@ -122,7 +122,7 @@ import Testing
     }
 
     @Test func `the roster remembers every certificate that a host had, and until when it counted`() async throws {
-        let clock = Mutex(Instant.byTheWallClock)
+        let clock = Mutex(Instant.now)
         let start = clock.withLock { $0 }
         try await Cluster.with(now: { clock.withLock { $0 } }) { cluster in
             let h1 = LedgerWriter.host(HostName("h1"))
@@ -161,7 +161,7 @@ import Testing
             let ledger = "\(cluster.folder)/ledger"
             try await SharedLog.create(folder: ledger)
             try await SharedLog(folder: ledger, writer: .operator, security: .unsigned).append(
-                OrderRecord.cancel(id: OrderID("o1"), at: .byTheWallClock, reason: "a test")
+                OrderRecord.cancel(id: OrderID("o1"), at: .now, reason: "a test")
             )
             let ends = try await SharedLog.ends(folder: ledger)
             try await cluster.authority.publish(to: ledger)

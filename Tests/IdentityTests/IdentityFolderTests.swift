@@ -50,10 +50,10 @@ import Testing
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1, lifetime: .seconds(30 * 86400))
             _ = try await folder.load()
-            let later = IdentityFolder(folder.paths.folder) { .byTheWallClock + .seconds(31 * 86400) }
+            let later = IdentityFolder(folder.paths.folder) { .now + .seconds(31 * 86400) }
             let expired = await #expect(throws: IdentityError.self) { try await later.load() }
             guard case .expired = expired else { Issue.record("\(String(describing: expired))"); return }
-            let earlier = IdentityFolder(folder.paths.folder) { .byTheWallClock - .seconds(86400) }
+            let earlier = IdentityFolder(folder.paths.folder) { .now - .seconds(86400) }
             let early = await #expect(throws: IdentityError.self) { try await earlier.load() }
             guard case .notYetValid = early else { Issue.record("\(String(describing: early))"); return }
         }

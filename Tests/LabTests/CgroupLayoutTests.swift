@@ -10,27 +10,27 @@ struct CgroupLayoutTests {
         cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,memory 0 0
         """
 
-    @Test func usesTheOneTreeOfVersion2() throws {
+    @Test func `uses the one tree of version 2`() throws {
         let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0\n"
         let layout = try CgroupLayout.decide(mounts: mounts) { _ in "cpuset cpu io memory pids\n" }
         #expect(layout == .unified(root: "/sys/fs/cgroup"))
         #expect(layout.roots == ["/sys/fs/cgroup"])
     }
 
-    @Test func usesTheTreesOfVersion1AndJoinsAGroupOnceWhereTwoAreOne() throws {
+    @Test func `uses the trees of version 1 and joins a group once where two are one`() throws {
         let layout = try CgroupLayout.decide(mounts: Self.version1) { _ in nil }
         let both = "/sys/fs/cgroup/cpu,cpuacct"
         #expect(layout == .split(cpu: both, cpuacct: both, memory: "/sys/fs/cgroup/memory"))
         #expect(layout.roots == [both, "/sys/fs/cgroup/memory"])
     }
 
-    @Test func passesOverAVersion2TreeWithoutControllers() throws {
+    @Test func `passes over a version 2 tree without controllers`() throws {
         let mounts = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n" + Self.version1
         let layout = try CgroupLayout.decide(mounts: mounts) { _ in "" }
         #expect(layout.roots.count == 2)
     }
 
-    @Test func takesTheFirstMountOfAController() throws {
+    @Test func `takes the first mount of a controller`() throws {
         let mounts = Self.version1 + "\ncgroup /elsewhere cgroup rw,cpu,cpuacct 0 0\n"
         #expect(try CgroupLayout.decide(mounts: mounts) { _ in nil }.roots.first == "/sys/fs/cgroup/cpu,cpuacct")
     }
@@ -43,7 +43,7 @@ struct CgroupLayoutTests {
             ("cgroup /c cgroup rw,cpu,cpuacct 0 0", "memory"),
         ]
     )
-    func namesTheControllerThatIsNotThere(mounts: String, missing: String) {
+    func `names the controller that is not there`(mounts: String, missing: String) {
         #expect(throws: CgroupLayout.Unusable(missing: missing)) {
             try CgroupLayout.decide(mounts: mounts) { _ in "pids" }
         }

@@ -4,7 +4,7 @@ import Testing
 @testable import Lab
 
 struct CpioArchiveTests {
-    @Test func writesHeadersNamesAndContentsAligned() {
+    @Test func `writes headers names and contents aligned`() {
         var archive = CpioArchive()
         archive.addFolder("modules")
         archive.addFile("init", Array("hello".utf8), executable: true)

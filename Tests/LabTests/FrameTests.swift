@@ -6,14 +6,14 @@ import Testing
 
 /// Frames that someone in the middle rewrites: what is found in them, and that only cryptography could notice.
 struct FrameTests {
-    @Test func aTCPSegmentsPayloadIsFoundWithoutEthernetsPadding() throws {
+    @Test func `a TCP segments payload is found without ethernets padding`() throws {
         let bytes = Self.tcp(payload: Array("hello".utf8), padding: 9)
         let frame = try #require(Self.parsed(bytes))
         #expect(Array(bytes[frame.payload]) == Array("hello".utf8))
         #expect(frame.sourcePort == 40000 && frame.destinationPort == 49152)
     }
 
-    @Test func fragmentsAndCutFramesAreLeftAlone() {
+    @Test func `fragments and cut frames are left alone`() {
         var fragment = Self.tcp(payload: [1, 2, 3, 4])
         fragment[20] = 0x20
         #expect(Self.parsed(fragment) == nil)
@@ -21,7 +21,7 @@ struct FrameTests {
         #expect(Self.parsed([UInt8](repeating: 0, count: 60)) == nil)
     }
 
-    @Test func aFlippedBitLeavesARightChecksum() throws {
+    @Test func `a flipped bit leaves a right checksum`() throws {
         var random = SplitMix64(seed: 20_261_125)
         for _ in 0..<2000 {
             let payload = (0..<1 + random.below(200)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -40,7 +40,7 @@ struct FrameTests {
         }
     }
 
-    @Test func aDatagramWithoutAChecksumStaysWithoutOne() throws {
+    @Test func `a datagram without a checksum stays without one`() throws {
         var bytes = Self.udp(payload: [1, 2, 3, 4, 5], checked: false)
         let frame = try #require(Self.parsed(bytes))
         bytes.withUnsafeMutableBytes { frame.flip(1, at: frame.payload.lowerBound, in: $0) }

@@ -7,7 +7,7 @@ import Testing
 struct GuestTests {
     private let guest = GuestPlan(number: 3, host: HostName("h1"), roundsPerUnit: 4_000_000, dirtyMiBPerSecond: 0.25)
 
-    @Test func theDefinitionNamesTheSharedPathsAndDevicesOnly() {
+    @Test func `the definition names the shared paths and devices only`() {
         let xml = GuestDefinition(guest: guest, site: LabSite(), domainType: "qemu").xml
         #expect(xml.hasPrefix("<domain type='qemu'>"))
         #expect(xml.contains("<uuid>5eaf00d0-0000-4000-8000-000000000003</uuid>"))
@@ -20,7 +20,7 @@ struct GuestTests {
         #expect(!GuestDefinition(guest: guest, site: LabSite(), domainType: "kvm").xml.contains("tb-cache"))
     }
 
-    @Test func theMarkerIsNotInTheDefinition() {
+    @Test func `the marker is not in the definition`() {
         let xml = GuestDefinition(guest: guest, site: LabSite(), domainType: "qemu").xml
         #expect(guest.marker.hasPrefix("EVENKEEL-SECRET-"))
         #expect(guest.marker.utf8.count == 48)
@@ -28,13 +28,13 @@ struct GuestTests {
         #expect(!xml.contains(guest.marker.dropFirst("EVENKEEL-SECRET-".count)))
     }
 
-    @Test func theMarkerIsWhatTheGuestProgramComputes() {
+    @Test func `the marker is what the guest program computes`() {
         // As a guest with this seed printed it.
         let first = GuestPlan(number: 1, host: HostName("h1"))
         #expect(first.marker == "EVENKEEL-SECRET-0f16557ad25c5a0feaebb1a195f2a899")
     }
 
-    @Test func aPlanThatContradictsItselfSaysHow() {
+    @Test func `a plan that contradicts itself says how`() {
         var plan = LabPlan.allOnFirst(hosts: 2, guests: 2)
         #expect(plan.problems.isEmpty)
         plan.guests[1].number = 1
@@ -45,21 +45,21 @@ struct GuestTests {
         #expect(LabPlan(hosts: [], guests: []).problems == ["a lab needs at least one host"])
     }
 
-    @Test func anUnbrokenRingOnTheDiskIsRight() {
+    @Test func `an unbroken ring on the disk is right`() {
         let disk = GuestDisk(ring: Self.ring(sequences: 1...300), seed: 7)
         #expect(disk.highest == 300)
         #expect(disk.problems.isEmpty)
         #expect(GuestDisk(ring: Self.ring(sequences: 1...5), seed: 7).problems.isEmpty)
     }
 
-    @Test func anUnwrittenDiskIsRightAndAtZero() {
+    @Test func `an unwritten disk is right and at zero`() {
         let disk = GuestDisk(ring: [UInt8](repeating: 0, count: 128 << 10), seed: 7)
         #expect(disk == GuestDisk(ring: Self.ring(sequences: []), seed: 7))
         #expect(disk.highest == 0)
         #expect(disk.problems.isEmpty)
     }
 
-    @Test func aDamagedSectorAndAMissingNumberAreFound() {
+    @Test func `a damaged sector and a missing number are found`() {
         var ring = Self.ring(sequences: 1...300)
         ring[40 * 512 + 100] ^= 1
         #expect(

@@ -7,7 +7,7 @@ import Testing
 struct TamperingTests {
     private let guest = GuestPlan(number: 1, host: HostName("h1"))
 
-    @Test func memoryInTheClearIsChangedInOneBitAndTheChecksumIsRight() throws {
+    @Test func `memory in the clear is changed in one bit and the checksum is right`() throws {
         let target = try #require(guest.checkedMemory().first)
         var tamperer = Tamperer(Tampering(targets: guest.checkedMemory(), noise: 0, seed: 1))
         let payload = [UInt8](repeating: 7, count: 101) + target + [UInt8](repeating: 9, count: 50)
@@ -24,7 +24,7 @@ struct TamperingTests {
         #expect(again == bytes)
     }
 
-    @Test func whatIsNoMigrationIsNotTouched() throws {
+    @Test func `what is no migration is not touched`() throws {
         let target = try #require(guest.checkedMemory().first)
         var tamperer = Tamperer(Tampering(targets: guest.checkedMemory(), noise: 1, seed: 1))
         for before in [
@@ -39,7 +39,7 @@ struct TamperingTests {
         #expect(tamperer.statistics.framesChanged == 0 && tamperer.statistics.frames == 3)
     }
 
-    @Test func ofEncryptedBulkDataAboutTheShareIsHitThatWasAskedFor() {
+    @Test func `of encrypted bulk data about the share is hit that was asked for`() {
         var tamperer = Tamperer(Tampering(targets: [], noise: 0.1, seed: 7))
         let esp = FrameTests.udp(payload: [1, 2, 3, 4] + [UInt8](repeating: 5, count: 1300))
         let record = FrameTests.tcp(payload: [UInt8](repeating: 5, count: 1400), ports: (40000, 49152))
@@ -56,7 +56,7 @@ struct TamperingTests {
         #expect(Set(tamperer.statistics.noiseHits.keys) == ["ESP in UDP", "TCP 49152"])
     }
 
-    @Test func theFirstPartOfAConnectionIsSparedSoThatHandshakesSucceed() {
+    @Test func `the first part of a connection is spared so that handshakes succeed`() {
         var tamperer = Tamperer(Tampering(targets: [], noise: 1, seed: 7))
         let before = FrameTests.tcp(payload: [UInt8](repeating: 5, count: 1024), ports: (40000, 16514))
         for number in 0..<300 {
@@ -66,7 +66,7 @@ struct TamperingTests {
         }
     }
 
-    @Test func theTargetsAreTheMemoryWhoseChecksumsTheGuestKnows() {
+    @Test func `the targets are the memory whose checksums the guest knows`() {
         // As guest.c fills it: one number after the other.
         var state = guest.seed
         var words: [UInt64] = []
@@ -81,7 +81,7 @@ struct TamperingTests {
         }
     }
 
-    @Test func aTrialIsJudgedByTheGuestAlone() {
+    @Test func `a trial is judged by the guest alone`() {
         func trial(
             _ channel: Channel,
             failed: Bool = false,
@@ -122,7 +122,7 @@ struct TamperingTests {
         #expect(isShown([broken, trial(.sealed, hits: false)], of: [.plain, .sealed]))
     }
 
-    @Test func aTrialOfListeningShowsSomethingIfEveryChannelWasTried() {
+    @Test func `a trial of listening shows something if every channel was tried`() {
         func trial(_ channel: Channel, secrets: Int = 0, failure: String? = nil) -> SniffTrial {
             var heard = Eavesdropping()
             heard.secrets = secrets

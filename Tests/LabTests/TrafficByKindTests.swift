@@ -11,7 +11,7 @@ struct TrafficByKindTests {
         (Array("SSH-2.0-OpenSSH".utf8), "ssh"),
         (Array("anything".utf8), "TCP 40000"),
     ])
-    func aConnectionIsOfTheKindThatItsBeginningShows(beginning: [UInt8], kind: String) {
+    func `a connection is of the kind that its beginning shows`(beginning: [UInt8], kind: String) {
         var sorter = TrafficSorter()
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: []))) == "TCP 40000", "nothing was said yet")
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: beginning))) == kind)
@@ -22,7 +22,7 @@ struct TrafficByKindTests {
         #expect(sorter.kind(of: packet(back)) == kind)
     }
 
-    @Test func espAndOtherProtocolsAreNamed() {
+    @Test func `esp and other protocols are named`() {
         var sorter = TrafficSorter()
         #expect(sorter.kind(of: packet(FrameTests.udp(payload: [1, 2, 3, 4, 5]))) == "ESP in UDP")
         #expect(sorter.kind(of: packet(FrameTests.udp(payload: [0, 0, 0, 0, 5]))) == "IKE")

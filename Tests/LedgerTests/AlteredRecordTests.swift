@@ -20,7 +20,7 @@ struct AlteredRecordTests {
             (#""v":2"#, #""v":1"#, .unsigned, true),
         ] as [(String, String, LedgerRemarks.Kind, Bool)]
     )
-    func aRecordWithAChangedFieldIsRefused(
+    func `a record with a changed field is refused`(
         _ field: String,
         _ other: String,
         _ kind: LedgerRemarks.Kind,
@@ -42,7 +42,7 @@ struct AlteredRecordTests {
         }
     }
 
-    @Test func aRecordIsRefusedWhicheverOfItsBytesIsChanged() async throws {
+    @Test func `a record is refused whichever of its bytes is changed`() async throws {
         var random = SeededGenerator.announced("whicheverOfItsBytes")
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2, text: "é"))
@@ -67,7 +67,7 @@ struct AlteredRecordTests {
         }
     }
 
-    @Test func twoLinesThatExchangeTheirPlacesAreBothRefused() async throws {
+    @Test func `two lines that exchange their places are both refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2))
             try ledger.put(try ledger.lines().reversed())

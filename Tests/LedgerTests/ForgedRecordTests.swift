@@ -32,14 +32,14 @@ struct ForgedRecordTests {
         #expect(numbers == believed, sourceLocation: sourceLocation)
     }
 
-    @Test func anUnsignedRecordIsRefused() async throws {
+    @Test func `an unsigned record is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.forge(h1, .unsigned).append(sample(2))
             try await expectRefused(ledger, .unsigned, of: h1, says: "it is not signed")
         }
     }
 
-    @Test func aRecordWhoseSignatureWasCutOffIsRefusedAsUnsigned() async throws {
+    @Test func `a record whose signature was cut off is refused as unsigned`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2))
             var lines = try ledger.lines()
@@ -52,7 +52,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func aRecordOfAWriterWhomTheRosterDoesNotNameIsRefused() async throws {
+    @Test func `a record of a writer whom the roster does not name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             let stranger = LedgerWriter.host(HostName("stranger"))
             let security = TestCluster.forger(of: stranger, with: SigningKey())
@@ -61,7 +61,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func theNameOfAnUnknownWriterReachesNoTerminal() async throws {
+    @Test func `the name of an unknown writer reaches no terminal`() async throws {
         try await AttackedLedger.with { ledger in
             let name = HostName("\u{1B}[2J" + String(repeating: "x", count: 5000))
             let security = TestCluster.forger(of: .host(name), with: SigningKey())
@@ -72,7 +72,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func aRecordThatAnotherMemberSignedInTheWritersNameIsRefused() async throws {
+    @Test func `a record that another member signed in the writers name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
             try await ledger.forge(h1, security).append(sample(2))
@@ -80,14 +80,14 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func aRecordThatAStrangerSignedInTheWritersNameIsRefused() async throws {
+    @Test func `a record that a stranger signed in the writers name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(sample(2))
             try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to no member")
         }
     }
 
-    @Test func aCopiedRecordIsRefusedAndItsTruePlaceNamed() async throws {
+    @Test func `a copied record is refused and its true place named`() async throws {
         try await AttackedLedger.with { ledger in
             let line = try ledger.lines()[0]
             try ledger.put([line, line])
@@ -95,25 +95,25 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func theRecordsOfACopiedSegmentAreRefused() async throws {
+    @Test func `the records of a copied segment are refused`() async throws {
         try await AttackedLedger.with { ledger in
             try ledger.put(try ledger.lines(), into: 2)
             try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at load 1:0", believed: [1, 1])
         }
     }
 
-    @Test func aRecordMovedToAnotherStreamIsRefused() async throws {
+    @Test func `a record moved to another stream is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try ledger.put(try ledger.lines(), of: .reports)
-            var cursor = LedgerPlace()
-            let remarks = try await ledger.open(.controller).readOn(OrderReport.self, from: &cursor) { _ in
+            var cursor = ReadPosition()
+            let remarks = try await ledger.open(.controller).readNew(OrderReport.self, from: &cursor) { _ in
                 Issue.record("a sample was read as a report")
             }
             #expect(remarks.count(.wrongPlace, of: h1) == 1)
         }
     }
 
-    @Test func aRecordOfAnotherLedgerIsRefused() async throws {
+    @Test func `a record of another ledger is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2))
             try await AttackedLedger.with(cluster: ledger.cluster) { other in
@@ -126,7 +126,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func aRecordAboutAnotherHostIsRefusedThoughItsWriterSignedIt() async throws {
+    @Test func `a record about another host is refused though its writer signed it`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(sample(2))
             // Also where nothing is signed a writer speaks for himself alone; there, he can call himself anything.
@@ -140,25 +140,25 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func anOrderFromAnAgentIsRefusedThoughItSignedIt() async throws {
+    @Test func `an order from an agent is refused though it signed it`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(cancellation(1))
-            var cursor = LedgerPlace()
-            let remarks = try await ledger.open(h1).readOn(OrderRecord.self, from: &cursor) { _ in
+            var cursor = ReadPosition()
+            let remarks = try await ledger.open(h1).readNew(OrderRecord.self, from: &cursor) { _ in
                 Issue.record("the order counts")
             }
             #expect(remarks.count(.notForWriter, of: h2) == 1)
         }
     }
 
-    @Test func aRecordFromTheFutureIsRefused() async throws {
+    @Test func `a record from the future is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1, clock: writtenAt + .seconds(601)).append(sample(2))
             try await expectRefused(ledger, .fromTheFuture, of: h1, says: "601.0 seconds ahead")
         }
     }
 
-    @Test(arguments: [Int64.min, .max, 1 << 53]) func aTimeThatNothingCanBeReckonedWithIsUnreadable(
+    @Test(arguments: [Int64.min, .max, 1 << 53]) func `a time that nothing can be reckoned with is unreadable`(
         time: Int64
     ) async throws {
         try await AttackedLedger.with { ledger in
@@ -168,7 +168,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func clocksMayDifferByTenMinutes() async throws {
+    @Test func `clocks may differ by ten minutes`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1, clock: writtenAt + .seconds(600)).append(sample(2))
             let read = try await ledger.verified()

@@ -13,7 +13,7 @@ struct KilledWritersTests {
     private static let kills = 80
 
     @Test(arguments: [false, true])
-    func everyConfirmedRecordIsReadOnceInOrderAndNothingTornIsData(signed: Bool) async throws {
+    func `every confirmed record is read once in order and nothing torn is data`(signed: Bool) async throws {
         var random = SeededGenerator.announced("KilledWriters")
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)

@@ -19,53 +19,53 @@ struct LaggingClockTests {
         SharedLog(folder: ledger.folder, writer: .controller, security: ledger.cluster.readersSecurity) { clock.now }
     }
 
-    @Test func whatWasReadWhileTheClockWasBehindCountsWhenItIsRightAgain() async throws {
+    @Test func `what was read while the clock was behind counts when it is right again`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(sample(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
             let log = reader(of: ledger, clock)
-            var place = LedgerPlace()
+            var place = ReadPosition()
             var numbers: [Int] = []
-            var remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            var remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.count(.fromTheFuture) == 2 && place.waitingCount == 2)
             // They are reported once, not at every look.
-            remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.isEmpty && place.waitingCount == 2)
             try await ledger.open(h1).append(sample(3))
             clock.set(writtenAt)
-            remarks = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 2, 3] && remarks.isEmpty && place.waitingCount == 0)
-            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 2, 3])
         }
     }
 
-    @Test func aLineFarInTheFutureHoldsUpNoOther() async throws {
+    @Test func `a line far in the future holds up no other`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(sample(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
             let log = reader(of: ledger, clock)
-            var place = LedgerPlace()
+            var place = ReadPosition()
             var numbers: [Int] = []
-            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             clock.set(writtenAt)
-            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             try await ledger.open(h1).append(sample(3))
-            _ = try await log.readOn(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 3] && place.waitingCount == 1)
         }
     }
 
-    @Test func oneWhoLiesAboutItsTimeFillsNoMemory() throws {
-        var place = LedgerPlace()
+    @Test func `one who lies about its time fills no memory`() throws {
+        var place = ReadPosition()
         let reason = SkippedLine.Reason.refused(.fromTheFuture(ahead: .seconds(700), at: writtenAt))
-        for (writer, count) in [(h2, LedgerPlace.waitingPerWriter + 10), (h1, 1)] {
+        for (writer, count) in [(h2, ReadPosition.waitingPerWriter + 10), (h1, 1)] {
             place.keep(
                 (0..<count).map {
                     SkippedLine(at: Cursor(segment: 1, offset: Int64($0)), bytes: 1, writer: writer, reason: reason)
                 }
             )
         }
-        #expect(place.waitingCount == LedgerPlace.waitingPerWriter + 1)
+        #expect(place.waitingCount == ReadPosition.waitingPerWriter + 1)
     }
 }

@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct LedgerConformanceTests {
     @Test(arguments: Implementation.allCases)
-    func returnsRecordsInTheOrderTheyWereAppendedWithTheirWriter(_ kind: Implementation) async throws {
+    func `returns records in the order they were appended with their writer`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...5 { try await ledger.append(sample(number)) }
@@ -21,7 +21,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func anEmptyLedgerReadsAsEmptyAndItsCursorFindsTheFirstRecord(_ kind: Implementation) async throws {
+    func `an empty ledger reads as empty and its cursor finds the first record`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.controller)
             let empty = try await ledger.read(OrderRecord.self, from: nil)
@@ -34,7 +34,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func keepsTheStreamsApart(_ kind: Implementation) async throws {
+    func `keeps the streams apart`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.operator).append(cancellation(2))
@@ -48,7 +48,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases, [1, 2, 3, 7, 100])
-    func limitsABatchAndSaysThatThereIsMore(_ kind: Implementation, limit: Int) async throws {
+    func `limits a batch and says that there is more`(_ kind: Implementation, limit: Int) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...7 { try await ledger.append(sample(number)) }
@@ -61,7 +61,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func aCursorGoesOnWhereItWasAfterEverythingWasReopened(_ kind: Implementation) async throws {
+    func `a cursor goes on where it was after everything was reopened`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             for number in 1...3 { try await open(.host(HostName("h1"))).append(sample(number)) }
             let kept = try await open(.controller).read(LoadSample.self, from: nil, limit: 2).next
@@ -74,7 +74,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func losesNothingOfWhatIsAppendedAtTheSameTime(_ kind: Implementation) async throws {
+    func `loses nothing of what is appended at the same time`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let writers = (1...8).map { open(.host(HostName("h\($0)"))) }
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -99,7 +99,7 @@ struct LedgerConformanceTests {
         arguments: Implementation.allCases,
         ["naïve 日本語 🚢", "line\nbreak\r\n", "\u{0}\u{18}\u{2028}\u{7f}", #""quoted" \ {"v":1}"#, "e\u{301}"]
     )
-    func keepsEveryText(_ kind: Implementation, text: String) async throws {
+    func `keeps every text`(_ kind: Implementation, text: String) async throws {
         try await kind.withLedger { open in
             let host = HostName(text + "x")
             let ledger = open(.host(host))
@@ -114,7 +114,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func takesBigRecordsAndRefusesBiggerOnes(_ kind: Implementation) async throws {
+    func `takes big records and refuses bigger ones`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             let big = String(repeating: "x", count: Implementation.maximumRecordBytes - 1000)
@@ -135,7 +135,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func refusesAFigureThatIsNoNumber(_ kind: Implementation) async throws {
+    func `refuses a figure that is no number`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             var broken = sample(1)
@@ -152,7 +152,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func refusesACursorFromAnotherLedger(_ kind: Implementation) async throws {
+    func `refuses a cursor from another ledger`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...3 { try await ledger.append(sample(number)) }
@@ -163,7 +163,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func aReaderThatLooksAgainSeesWhatComesLater(_ kind: Implementation) async throws {
+    func `a reader that looks again sees what comes later`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let writer = open(.host(HostName("h1")))
             let reader = open(.controller)
@@ -176,14 +176,14 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func whatIsNotForTheWriterToSayDoesNotCount(_ kind: Implementation) async throws {
+    func `what is not for the writer to say does not count`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.host(HostName("another"))).append(sample(2))
             try await open(.operator).append(sample(3))
-            var cursor = LedgerPlace()
+            var cursor = ReadPosition()
             var seen: [Int] = []
-            let remarks = try await open(.controller).readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+            let remarks = try await open(.controller).readNew(LoadSample.self, from: &cursor) { seen.append($0.number) }
             #expect(seen == [1] && remarks.count(.notForWriter) == 2 && remarks.refused.count == 2)
             #expect(remarks.count(.notForWriter, of: .operator) == 1)
         }
@@ -194,9 +194,9 @@ struct LedgerConformanceTests {
 func numbers(in ledger: any FleetLedger, upTo last: Int) async throws -> [Int] {
     let deadline = ContinuousClock.now + .seconds(60)
     var seen: [Int] = []
-    var cursor = LedgerPlace()
+    var cursor = ReadPosition()
     while seen.last != last, ContinuousClock.now < deadline {
-        let remarks = try await ledger.readOn(LoadSample.self, from: &cursor) { seen.append($0.number) }
+        let remarks = try await ledger.readNew(LoadSample.self, from: &cursor) { seen.append($0.number) }
         #expect(remarks.isEmpty)
         try await Task.sleep(for: .milliseconds(1))
     }

@@ -74,7 +74,7 @@ struct LedgerMarksTests {
         _ = try await marked.open(marked: false).read(OrderReport.self, from: nil)
     }
 
-    @Test func aLogRestoredFromACopyIsRefusedAfterARestart() async throws {
+    @Test func `a log restored from a copy is refused after a restart`() async throws {
         try await with { marked in
             try await marked.write(1...2, to: marked.open())
             try marked.copy()
@@ -88,7 +88,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func whatWasOnlyReadIsMissedToo() async throws {
+    @Test func `what was only read is missed too`() async throws {
         try await with { marked in
             try await marked.write(1...2, to: marked.open(marked: false))
             try marked.copy()
@@ -99,7 +99,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func anotherRecordInTheLastOnesPlaceIsRefused() async throws {
+    @Test func `another record in the last ones place is refused`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try marked.copy()
@@ -111,7 +111,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func anotherLedgerInItsPlaceIsRefused() async throws {
+    @Test func `another ledger in its place is refused`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try FileManager.default.removeItem(atPath: marked.folder)
@@ -120,7 +120,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func anEmptiedLogIsRefused() async throws {
+    @Test func `an emptied log is refused`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try FileManager.default.removeItem(atPath: marked.segments.path(1))
@@ -128,7 +128,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func whatRetentionRemovedIsNotMissed() async throws {
+    @Test func `what retention removed is not missed`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try await marked.write(2...40, to: marked.open(marked: false, segmentBytes: 1500))
@@ -138,7 +138,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func aLaterSegmentThatHoldsNothingGenuineExcusesNothing() async throws {
+    @Test func `a later segment that holds nothing genuine excuses nothing`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             let line = try contents(of: marked.segments.path(1))
@@ -150,7 +150,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func aSegmentThatIsGoneWhileAnEarlierOneIsThereIsMissed() async throws {
+    @Test func `a segment that is gone while an earlier one is there is missed`() async throws {
         try await with { marked in
             // Segment 1 is full when the last line that was seen goes into segment 2, and others into segment 3.
             try await marked.write(1...1, to: marked.open())
@@ -162,7 +162,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func aLogSetBackUnderARunningReaderIsRefusedFromThenOn() async throws {
+    @Test func `a log set back under a running reader is refused from then on`() async throws {
         try await with { marked in
             let log = marked.open()
             try await marked.write(1...2, to: log)
@@ -181,7 +181,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func anAppendThatLandsBeforeWhatWasSeenIsNotConfirmed() async throws {
+    @Test func `an append that lands before what was seen is not confirmed`() async throws {
         try await with { marked in
             let log = marked.open()
             try await marked.write(1...2, to: log)
@@ -197,7 +197,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func theMarksAreOnTheDiskWhenAReportIsConfirmedAndForTheirOwnerAlone() async throws {
+    @Test func `the marks are on the disk when a report is confirmed and for their owner alone`() async throws {
         try await with { marked in
             let log = marked.open()
             for number in 1...3 {
@@ -215,7 +215,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func aReportIsNotConfirmedWhenItsMarkCannotBeKept() async throws {
+    @Test func `a report is not confirmed when its mark cannot be kept`() async throws {
         try await with { marked in
             try put([], into: "\(marked.folder).no-folder")
             let marks = LedgerMarks(path: "\(marked.folder).no-folder/marks")
@@ -229,7 +229,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func anAppendWhoseMarkCannotBeKeptIsSaidToBeWrittenPerhaps() async throws {
+    @Test func `an append whose mark cannot be kept is said to be written perhaps`() async throws {
         try await with { marked in
             let log = marked.open()
             try await log.append(report(1))
@@ -248,7 +248,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func damagedMarksAreNotTakenForNone() async throws {
+    @Test func `damaged marks are not taken for none`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try put("{".utf8, into: marked.marks)
@@ -260,7 +260,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func eachWriterHasAFileOfItsOwn() {
+    @Test func `each writer has a file of its own`() {
         let writers = [h1, .host(HostName("a/../b")), .host(HostName("a_b")), .controller]
         let paths = writers.map { LedgerMarks.defaultPath(of: $0) }
         #expect(paths.first == "/var/lib/evenkeel/marks-host_3ah1.json")

@@ -41,7 +41,7 @@ struct LinkedFileTests {
     }
 
     @Test(arguments: ["load.lock", "load.000001.jsonl"], Trap.allCases)
-    func aLedgerFileThatIsNoneIsNeitherWrittenNorRead(name: String, trap: Trap) async throws {
+    func `a ledger file that is none is neither written nor read`(name: String, trap: Trap) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let victim = "\(folder).victim"
@@ -62,7 +62,7 @@ struct LinkedFileTests {
         }
     }
 
-    @Test(arguments: [Trap.link, .fifo]) func aMarkerThatIsNoFileIsRefused(trap: Trap) async throws {
+    @Test(arguments: [Trap.link, .fifo]) func `a marker that is no file is refused`(trap: Trap) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let path = "\(folder)/ledger.json"
@@ -73,7 +73,7 @@ struct LinkedFileTests {
         }
     }
 
-    @Test func theDraftOfAMarkerIsANewFile() async throws {
+    @Test func `the draft of a marker is a new file`() async throws {
         try await withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
             let victim = "\(folder).victim"

@@ -36,7 +36,7 @@ struct MemberFolderTests {
         return key
     }
 
-    @Test func aMemberSignsWithItsKeyAndVerifiesByItsRoster() async throws {
+    @Test func `a member signs with its key and verifies by its roster`() async throws {
         try await with { folder in
             let member = try MemberFolder(folder)
             #expect(member.roster.roster.number == 7)
@@ -45,7 +45,7 @@ struct MemberFolderTests {
         }
     }
 
-    @Test(arguments: [0o640, 0o604, 0o620]) func aKeyThatOthersMayUseIsRefused(mode: Int) async throws {
+    @Test(arguments: [0o640, 0o604, 0o620]) func `a key that others may use is refused`(mode: Int) async throws {
         try await with { folder in
             let file = "\(folder)/key.pem"
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
@@ -57,7 +57,7 @@ struct MemberFolderTests {
         }
     }
 
-    @Test func aRosterThatOthersCouldHaveWrittenIsRefused() async throws {
+    @Test func `a roster that others could have written is refused`() async throws {
         try await with { folder in
             let file = "\(folder)/roster.json"
             try FileManager.default.setAttributes([.posixPermissions: 0o664], ofItemAtPath: file)
@@ -70,7 +70,8 @@ struct MemberFolderTests {
         }
     }
 
-    @Test(arguments: ["roster.json", "key.pem"]) func aLinkInTheFolderIsNotFollowed(name: String) async throws {
+    @Test(arguments: ["roster.json", "key.pem"]) func `a link in the folder is not followed`(name: String) async throws
+    {
         try await with { folder in
             let file = "\(folder)/\(name)"
             try FileManager.default.moveItem(atPath: file, toPath: "\(folder)/elsewhere")
@@ -83,24 +84,24 @@ struct MemberFolderTests {
         }
     }
 
-    @Test func aRosterInTheLedgersFolderThatIsALinkOrAFIFOIsPassedOver() async throws {
+    @Test func `a roster in the ledgers folder that is a link or a FIFO is passed over`() async throws {
         try await with { folder in
             let member = try MemberFolder(folder)
             let ledger = "\(folder)/ledger"
             try FileManager.default.createDirectory(atPath: ledger, withIntermediateDirectories: false)
             #expect(mkfifo("\(ledger)/roster.json", 0o600) == 0)
-            member.takeUpRoster(inLedger: ledger)
+            member.adoptRoster(inLedger: ledger)
             try FileManager.default.removeItem(atPath: "\(ledger)/roster.json")
             try FileManager.default.createSymbolicLink(
                 atPath: "\(ledger)/roster.json",
                 withDestinationPath: "/dev/zero"
             )
-            member.takeUpRoster(inLedger: ledger)
+            member.adoptRoster(inLedger: ledger)
             #expect(member.roster.roster.number == 7)
         }
     }
 
-    @Test func aFolderWithoutAKeyIsGoodForReadingAlone() async throws {
+    @Test func `a folder without a key is good for reading alone`() async throws {
         try await with { folder in
             try FileManager.default.removeItem(atPath: "\(folder)/key.pem")
             let member = try MemberFolder(folder)
@@ -114,7 +115,7 @@ struct MemberFolderTests {
             (8, true, "test", 8), (6, true, "test", 7), (8, false, "test", 7), (8, true, "another", 7),
         ] as [(UInt64, Bool, String, UInt64)]
     )
-    func aPublishedRosterCountsIfItIsNewerAndOfAnAuthorityTrustedHere(
+    func `a published roster counts if it is newer and of an authority trusted here`(
         number: UInt64,
         isTrusted: Bool,
         cluster: String,
@@ -136,7 +137,7 @@ struct MemberFolderTests {
         }
     }
 
-    @Test func aRosterThatNoneOfItsAuthoritiesSignedIsRefused() async throws {
+    @Test func `a roster that none of its authorities signed is refused`() async throws {
         try await with(signedBy: SigningKey()) { folder in
             #expect {
                 try MemberFolder(folder)

@@ -16,7 +16,7 @@ struct MembershipTests {
         return nil
     }
 
-    @Test func whoseRecordsWouldNotCountIsToldSoAndWritesNothing() async throws {
+    @Test func `whose records would not count is told so and writes nothing`() async throws {
         try await AttackedLedger.with { ledger in
             let before = try ledger.lines()
             let roster = ledger.cluster.roster
@@ -39,7 +39,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func whatARemovedHostWritesDoesNotCountWhateverTimeItNames() async throws {
+    @Test func `what a removed host writes does not count whatever time it names`() async throws {
         try await AttackedLedger.with { ledger in
             let end = try await ledger.open(.controller).read(LoadSample.self, from: nil).next
             let stolen = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h1))
@@ -57,7 +57,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func inAStreamWhoseEndIsNotKnownNothingOfARemovedHostCounts() async throws {
+    @Test func `in a stream whose end is not known nothing of a removed host counts`() async throws {
         try await AttackedLedger.with { ledger in
             let log = ledger.open(h1, clock: writtenAt)
             try await log.append(sample(2))
@@ -68,7 +68,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func aHostThatTheRosterTakesUpCountsFromThenOn() async throws {
+    @Test func `a host that the roster takes up counts from then on`() async throws {
         try await AttackedLedger.with { ledger in
             let key = SigningKey()
             let new = LedgerWriter.host(HostName("h3"))
@@ -82,7 +82,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func whatARetiredKeySignedStillCounts() async throws {
+    @Test func `what a retired key signed still counts`() async throws {
         try await AttackedLedger.with { ledger in
             let key = SigningKey()
             var roster = ledger.cluster.roster.roster
@@ -97,7 +97,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func aLedgerWithoutAnIDIsNotOpenedAsASignedOne() async throws {
+    @Test func `a ledger without an ID is not opened as a signed one`() async throws {
         try await AttackedLedger.with { ledger in
             try put(#"{"format":1}"#.utf8, into: "\(ledger.folder)/ledger.json")
             let error = LedgerError.withoutIdentity(path: "\(ledger.folder)/ledger.json")

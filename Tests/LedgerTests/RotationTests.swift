@@ -19,7 +19,7 @@ struct RotationTests {
     }
 
     @Test
-    func noRecordIsSplitLostOrReadTwiceAcrossSegments() async throws {
+    func `no record is split lost or read twice across segments`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...200 { try await log.append(sample(number)) }
             let segments = try files.numbers()
@@ -34,7 +34,7 @@ struct RotationTests {
     }
 
     @Test
-    func aReaderThatFollowsSurvivesRotation() async throws {
+    func `a reader that follows survives rotation`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             let reader = SharedLog(folder: log.folder, writer: .controller, security: .unsigned)
             async let read = numbers(in: reader, upTo: 500)
@@ -46,7 +46,7 @@ struct RotationTests {
     }
 
     @Test
-    func aRecordLargerThanASegmentGetsOneOfItsOwn() async throws {
+    func `a record larger than a segment gets one of its own`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             let long = sample(2, text: String(repeating: "x", count: 5000))
             for entry in [sample(1), long, sample(3)] { try await log.append(entry) }
@@ -56,7 +56,7 @@ struct RotationTests {
     }
 
     @Test
-    func onlySoManySegmentsAreKeptAndASlowReaderIsToldOfTheGap() async throws {
+    func `only so many segments are kept and a slow reader is told of the gap`() async throws {
         try await withSmallSegments(kept: 3) { log, files in
             try await log.append(sample(1))
             let early = try await log.all(LoadSample.self)
@@ -76,7 +76,7 @@ struct RotationTests {
     }
 
     @Test
-    func eachStreamIsKeptByItsOwnRule() async throws {
+    func `each stream is kept by its own rule`() async throws {
         try await withSmallSegments(kept: 2) { log, files in
             for number in 1...100 {
                 try await log.append(sample(number))
@@ -88,7 +88,7 @@ struct RotationTests {
     }
 
     @Test
-    func aRotationCutShortIsFinishedByTheNextWriter() async throws {
+    func `a rotation cut short is finished by the next writer`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...3 { try await log.append(sample(number)) }
             // Killed after the lock file named the next segment and before the segment was made.
@@ -101,7 +101,7 @@ struct RotationTests {
     }
 
     @Test(arguments: ["", "garbage", "000000000001\n", "00000000000x\n"])
-    func anOutdatedOrDamagedLockFileDoesNotSendWritersBack(content: String) async throws {
+    func `an outdated or damaged lock file does not send writers back`(content: String) async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...20 { try await log.append(sample(number)) }
             let read = try await log.all(LoadSample.self)

@@ -14,7 +14,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func aMissingFolderIsNamedAndNothingIsMade() async throws {
+    func `a missing folder is named and nothing is made`() async throws {
         try await withTemporaryFolder { folder in
             let missing = LedgerError.notALedger(path: folder, reason: "it does not exist")
             await #expect(throws: missing) { try await log(folder).append(sample(1)) }
@@ -24,7 +24,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func aFolderThatIsNoLedgerIsNotWrittenTo() async throws {
+    func `a folder that is no ledger is not written to`() async throws {
         try await withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
             let unmarked = LedgerError.notALedger(path: folder, reason: "ledger.json is missing in it")
@@ -35,7 +35,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func whatItMakesOnlyOwnerAndGroupMayRead() async throws {
+    func `what it makes only owner and group may read`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             try await SharedLog.create(folder: folder)
@@ -50,7 +50,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func aLockHeldByAnotherProcessEndsTheWaitInTime() async throws {
+    func `a lock held by another process ends the wait in time`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let lock = "\(folder)/load.lock"
@@ -77,7 +77,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func aLockOnAFileThatWasRemovedMeanwhileIsNotEnough() async throws {
+    func `a lock on a file that was removed meanwhile is not enough`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let lock = "\(folder)/load.lock"
@@ -115,7 +115,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func storageThatHangsIsReportedAndWhatHadNotBegunIsNotDone() async throws {
+    func `storage that hangs is reported and what had not begun is not done`() async throws {
         let queue = BlockingQueue(label: "test")
         let gate = DispatchSemaphore(value: 0)
         let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: "x", waited: .zero, mayBeWritten: $0) }
@@ -132,7 +132,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func aReplacedLogIsNotReadFromTheMiddle() async throws {
+    func `a replaced log is not read from the middle`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             for number in 1...3 { try await log(folder).append(sample(number)) }

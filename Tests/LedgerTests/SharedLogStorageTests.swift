@@ -23,7 +23,7 @@ struct SharedLogStorageTests {
     }
 
     @Test
-    func aFullDiskIsReportedAndLeavesNothingTorn() async throws {
+    func `a full disk is reported and leaves nothing torn`() async throws {
         try await withSmallStorage { folder in
             let ballast = "\(folder)/ballast"
             try put([UInt8](repeating: 1, count: 64 << 10), into: ballast)
@@ -52,7 +52,7 @@ struct SharedLogStorageTests {
     }
 
     @Test
-    func aFolderThatCannotBeWrittenIsNamedAndCanBeRead() async throws {
+    func `a folder that cannot be written is named and can be read`() async throws {
         try await withSmallStorage { folder in
             let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned)
             try await log.append(sample(1))

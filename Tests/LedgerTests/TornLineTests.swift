@@ -52,7 +52,7 @@ struct TornLineTests {
     }
 
     @Test(arguments: [false, true])
-    func aLineCutAnywhereIsNeverReadAndNeverGluedToTheNext(signed: Bool) async throws {
+    func `a line cut anywhere is never read and never glued to the next`(signed: Bool) async throws {
         try await withTwoRecords(last: sample(2, text: "é"), signed: signed) { log, files, whole, beginning in
             // Up to the whole line without its newline: complete JSON, but never confirmed.
             for kept in 0..<(whole.count - beginning) {
@@ -62,7 +62,7 @@ struct TornLineTests {
     }
 
     @Test
-    func aLongLineCutAtRandomIsNeverReadAndNeverGluedToTheNext() async throws {
+    func `a long line cut at random is never read and never glued to the next`() async throws {
         var random = SeededGenerator.announced("aLongLineCutAtRandom")
         try await withTwoRecords(last: sample(2, text: String(repeating: "日本", count: 150_000))) {
             log,
@@ -77,7 +77,7 @@ struct TornLineTests {
     }
 
     @Test(arguments: [false, true])
-    func aWriterKilledWhileClosingATornLineLeavesItTorn(signed: Bool) async throws {
+    func `a writer killed while closing a torn line leaves it torn`(signed: Bool) async throws {
         try await withTwoRecords(last: sample(2), signed: signed) { log, files, whole, _ in
             try put(whole.dropLast() + [LineCodec.tornMark], into: files.path(1))
             try await log.append(sample(3))
@@ -88,7 +88,7 @@ struct TornLineTests {
     }
 
     @Test
-    func anUnfinishedLastLineIsPassedOverOnceALaterSegmentExists() async throws {
+    func `an unfinished last line is passed over once a later segment exists`() async throws {
         try await withTwoRecords(last: sample(2)) { log, files, whole, beginning in
             try put(whole.dropLast(5), into: files.path(1))
             let waiting = try await log.all(LoadSample.self)
@@ -102,7 +102,7 @@ struct TornLineTests {
     }
 
     @Test
-    func damagedLinesAreListedAndTheOthersRead() async throws {
+    func `damaged lines are listed and the others read`() async throws {
         var random = SeededGenerator.announced("damagedLines")
         try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
             var bytes = whole

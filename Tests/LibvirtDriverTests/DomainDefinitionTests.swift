@@ -28,7 +28,7 @@ import Testing
         )
     }
 
-    @Test func theBasicsAreRead() throws {
+    @Test func `the basics are read`() throws {
         let definition = try definition()
         #expect(definition.name == "web1")
         #expect(definition.uuid == "aaaaaaaa-0000-4000-8000-000000000001")
@@ -45,7 +45,7 @@ import Testing
         ("<memory>1024</memory>", UInt64(1 << 20)), ("<memory unit='MiB'>3</memory>", 3 << 20),
         ("<memory unit='GB'>2</memory>", 2_000_000_000), ("<memory unit='b'>4096</memory>", 4096),
     ])
-    func memoryIsInBytesWhateverTheUnit(xml: String, bytes: UInt64) throws {
+    func `memory is in bytes whatever the unit`(xml: String, bytes: UInt64) throws {
         #expect(try definition(memory: xml).memoryBytes() == bytes)
     }
 
@@ -53,20 +53,20 @@ import Testing
         "", "<memory>much</memory>", "<memory unit='furlong'>3</memory>", "<memory unit='TiB'>99999999999999</memory>",
         "<memory>0</memory>",
     ])
-    func memoryThatCannotBeReadIsAnErrorAndNotZero(xml: String) throws {
+    func `memory that cannot be read is an error and not zero`(xml: String) throws {
         let definition = try definition(memory: xml)
         let error = #expect(throws: HypervisorError.self) { try definition.memoryBytes() }
         #expect(error?.detail.contains("<memory>") == true)
     }
 
     @Test(arguments: ["", "<vcpu>some</vcpu>", "<vcpu>0</vcpu>"])
-    func vcpusThatCannotBeReadAreAnErrorAndNotZero(xml: String) throws {
+    func `vcpus that cannot be read are an error and not zero`(xml: String) throws {
         let definition = try definition(vcpu: xml)
         let error = #expect(throws: HypervisorError.self) { try definition.vcpus() }
         #expect(error?.detail.contains("<vcpu>") == true)
     }
 
-    @Test func disksOfEveryKindAreNamedAndEmptyDrivesAreNot() throws {
+    @Test func `disks of every kind are named and empty drives are not`() throws {
         let definition = try definition(
             devices: """
                 <disk type='network' device='disk'>
@@ -90,7 +90,7 @@ import Testing
         )
     }
 
-    @Test func interfacesNameTheirBridgeOrNetwork() throws {
+    @Test func `interfaces name their bridge or network`() throws {
         let definition = try definition(
             devices: """
                 <interface type='bridge'><source bridge='br0'/></interface>
@@ -101,7 +101,7 @@ import Testing
         #expect(definition.networks == [.bridge(name: "br0"), .network(name: "default"), .other(type: "user")])
     }
 
-    @Test func aWritableDiskWithAHostCacheIsUnsafe() throws {
+    @Test func `a writable disk with a host cache is unsafe`() throws {
         let disk = { (driver: String, more: String) in
             "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
         }
@@ -112,11 +112,11 @@ import Testing
         #expect(try definition(devices: disk("<driver cache='unsafe'/>", "")).unsafeDisks.count == 1)
     }
 
-    @Test func whatIsNotADomainIsRefused() {
+    @Test func `what is not a domain is refused`() {
         #expect(throws: (any Error).self) { try DomainDefinition(xml: "<network/>") }
     }
 
-    @Test func anExternalEntityIsNotRead() throws {
+    @Test func `an external entity is not read`() throws {
         let xml = """
             <!DOCTYPE domain [<!ENTITY secret SYSTEM "file:///etc/hostname">]>
             <domain type='kvm'><name>&secret;</name></domain>

@@ -9,7 +9,7 @@ import Testing
 
 /// Stop-and-copy with libvirt's own test driver, which saves a definition and no memory.
 @Suite(.timeLimit(.minutes(1))) struct LibvirtSavingTests {
-    @Test func aFolderThatIsNotFitForMemoryInTheClearIsRefused() async throws {
+    @Test func `a folder that is not fit for memory in the clear is refused`() async throws {
         let node = try await TestNode(state: 1)
         func refusal(_ folder: String) async -> String? {
             let error = await #expect(throws: HypervisorError.self) {
@@ -37,7 +37,7 @@ import Testing
         #expect(try await node.hypervisor.presence(of: node.vm) == .running)
     }
 
-    @Test func aRunningVMIsSavedAndARestoreThatIsNotPossibleLeavesItSo() async throws {
+    @Test func `a running VM is saved and a restore that is not possible leaves it so`() async throws {
         let node = try await TestNode(state: 1)
         try await withMemoryFolder { folder in
             let saved = try await node.save(in: folder)

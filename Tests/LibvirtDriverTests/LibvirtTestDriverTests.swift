@@ -16,14 +16,14 @@ import Testing
         try #require(try await hypervisor.domains().first { $0.name == "test" })
     }
 
-    @Test func factsNameTheDriverAndBothVersions() async throws {
+    @Test func `facts name the driver and both versions`() async throws {
         let facts = try await hypervisor.facts()
         #expect(facts.type == "test")
         #expect(facts.version > 0)
         #expect(facts.libvirtVersion >= 9_000_000)
     }
 
-    @Test func domainsComeWithStateAndFigures() async throws {
+    @Test func `domains come with state and figures`() async throws {
         let test = try await test()
         #expect(test.id.rawValue.count == 36)
         #expect(test.id.rawValue == test.id.rawValue.lowercased())
@@ -33,25 +33,25 @@ import Testing
         #expect(test.memoryBytes ?? 0 > 0)
     }
 
-    @Test func aRunningVMIsPresentAndAnUnknownOneIsAbsent() async throws {
+    @Test func `a running VM is present and an unknown one is absent`() async throws {
         #expect(try await hypervisor.presence(of: test().id) == .running)
         #expect(try await hypervisor.presence(of: absent) == .absent)
     }
 
-    @Test func aVMThatIsDefinedButOffIsInactive() async throws {
+    @Test func `a VM that is defined but off is inactive`() async throws {
         let node = try await TestNode(state: 5)
         #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
         #expect(try await node.hypervisor.domains().map(\.state) == [.shutOff])
     }
 
-    @Test func requirementsAreReadFromTheLiveDefinition() async throws {
+    @Test func `requirements are read from the live definition`() async throws {
         let needs = try await hypervisor.requirements(of: test().id)
         #expect(needs.name == "test")
         #expect(needs.domainType == "test")
         #expect(needs.memoryBytes > 0)
     }
 
-    @Test func requirementsOfAnUnknownVMSayWhichAndCarryTheNumbers() async throws {
+    @Test func `requirements of an unknown VM say which and carry the numbers`() async throws {
         let error = await #expect(throws: HypervisorError.self) { try await hypervisor.requirements(of: absent) }
         #expect(error?.kind == .noSuchVM)
         #expect(error?.attempt.contains(absent.rawValue) == true)
@@ -59,13 +59,13 @@ import Testing
         #expect(error?.detail.contains("libvirt error 42") == true)
     }
 
-    @Test func aVMThatIsActiveOnTheTargetIsAClash() async throws {
+    @Test func `a VM that is active on the target is a clash`() async throws {
         let needs = try await hypervisor.requirements(of: test().id)
         let found = try await hypervisor.unmet(needs, on: HostName("t"))
         #expect(found.contains { $0.check == .uuid && $0.text.contains("already active") })
     }
 
-    @Test func aDefinitionOfTheVMOnTheTargetIsAClashWithARemedy() async throws {
+    @Test func `a definition of the VM on the target is a clash with a remedy`() async throws {
         let node = try await TestNode(state: 5)
         let needs = VMRequirements.onTestDriver(id: node.vm.rawValue, name: "web1")
         let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }
@@ -73,7 +73,7 @@ import Testing
         #expect(found.first?.text.contains("virsh undefine --keep-nvram --keep-tpm \(node.vm)") == true)
     }
 
-    @Test func anotherVMWithTheNameIsAClash() async throws {
+    @Test func `another VM with the name is a clash`() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.id = absent
         let found = try await hypervisor.unmet(needs, on: HostName("t"))
@@ -81,7 +81,7 @@ import Testing
         #expect(!found.contains { $0.check == .uuid })
     }
 
-    @Test func aNetworkThatIsMissingIsSaidAndOneThatIsActiveIsNot() async throws {
+    @Test func `a network that is missing is said and one that is active is not`() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.networks = [.network(name: "default"), .network(name: "nowhere"), .bridge(name: "br0")]
         let found = try await hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .network }
@@ -89,7 +89,7 @@ import Testing
         #expect(found.first?.text.contains("nowhere") == true)
     }
 
-    @Test func anOlderOrOtherHypervisorIsUnmet() async throws {
+    @Test func `an older or other hypervisor is unmet`() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.hypervisor.version += 1
         #expect(try await hypervisor.unmet(needs, on: HostName("t")).contains { $0.check == .version })
@@ -97,7 +97,7 @@ import Testing
         #expect(try await hypervisor.unmet(needs, on: HostName("t")).map(\.check) == [.hypervisor])
     }
 
-    @Test func aRunningVMIsNeitherResumedNorDiscarded() async throws {
+    @Test func `a running VM is neither resumed nor discarded`() async throws {
         let id = try await test().id
         let resumed = await #expect(throws: HypervisorError.self) { try await hypervisor.resume(id) }
         let discarded = await #expect(throws: HypervisorError.self) { try await hypervisor.discardHandedOver(id) }
@@ -106,7 +106,7 @@ import Testing
         #expect(try await hypervisor.presence(of: id) == .running)
     }
 
-    @Test func aTargetThatCannotBeAskedStopsTheMoveBeforeItBegins() async throws {
+    @Test func `a target that cannot be asked stops the move before it begins`() async throws {
         var request = MigrationRequest.sample(try await test().id)
         request.peerURI = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
         let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
@@ -114,7 +114,7 @@ import Testing
         #expect(error?.detail.contains("nothing was touched") == true)
     }
 
-    @Test func anActiveVMHasTheDigestOfItsDefinitionAndAnInactiveOneHasNone() async throws {
+    @Test func `an active VM has the digest of its definition and an inactive one has none`() async throws {
         let test = try await test()
         let needs = try await hypervisor.requirements(of: test.id)
         #expect(test.definition?.count == 64 && test.definition == needs.definition)
@@ -122,26 +122,26 @@ import Testing
         #expect(try await node.hypervisor.domains().map(\.definition) == [nil])
     }
 
-    @Test func aPeerShowsItsMachineAndItsActiveVMs() async throws {
-        let seen = try await hypervisor.sighting(ofPeer: "test:///default", named: HostName("t"))
+    @Test func `a peer shows its machine and its active VMs`() async throws {
+        let seen = try await hypervisor.observation(ofPeer: "test:///default", named: HostName("t"))
         let test = try await test()
         #expect(seen.host == HostName("t") && seen.cpus > 0 && seen.memoryBytes > 0)
         #expect(seen.activeVMs == [test.id] && seen.vmMemoryBytes == test.memoryBytes)
         let nobody = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
         let error = await #expect(throws: HypervisorError.self) {
-            try await hypervisor.sighting(ofPeer: nobody, named: HostName("t"))
+            try await hypervisor.observation(ofPeer: nobody, named: HostName("t"))
         }
         #expect(error?.kind == .notConnected)
     }
 
-    @Test func aHypervisorThatDoesNotAnswerIsNotConnected() async {
+    @Test func `a hypervisor that does not answer is not connected`() async {
         let nobody = LibvirtHypervisor(uri: "qemu+unix:///system?socket=/nonexistent/libvirt-sock")
         let error = await #expect(throws: HypervisorError.self) { try await nobody.domains() }
         #expect(error?.kind == .notConnected)
         #expect(error?.detail.contains("/nonexistent/libvirt-sock") == true)
     }
 
-    @Test func manyCallsAtOnceAllReturn() async throws {
+    @Test func `many calls at once all return`() async throws {
         let counts = try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<40 { group.addTask { try await hypervisor.domains().count } }
             return try await group.reduce(into: []) { $0.append($1) }

@@ -13,7 +13,7 @@ import Testing
         return error
     }
 
-    @Test func whenLibvirtAnswersNothingAtAllTheTimeLimitStillActs() async {
+    @Test func `when libvirt answers nothing at all the time limit still acts`() async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls()
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func whileStatisticsHangACancelAndTheStallLimitAbortTheMove(isCancelled: Bool) async {
+    func `while statistics hang a cancel and the stall limit abort the move`(isCancelled: Bool) async {
         let gate = Gate()
         let aborted = Gate()
         defer { gate.open() }
@@ -59,7 +59,7 @@ import Testing
         #expect(error(of: result)?.kind == (isCancelled ? .cancelled : .timedOut))
     }
 
-    @Test func whenNobodySaysWhereTheVMIsAfterAFailureItIsInDoubtInBoundedTime() async {
+    @Test func `when nobody says where the VM is after a failure it is in doubt in bounded time`() async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls.failing(.operationFailed)
@@ -72,7 +72,7 @@ import Testing
         #expect(ContinuousClock.now - began < .seconds(10))
     }
 
-    @Test func aVMThatStaysPausedByTheMigrationIsInDoubtAndSaidToBeSo() async {
+    @Test func `a VM that stays paused by the migration is in doubt and said to be so`() async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { .pausedByMigration }
         let error = error(of: await calls.run())
@@ -80,7 +80,7 @@ import Testing
         #expect(error?.detail.contains("is pausedByMigration at the source") == true)
     }
 
-    @Test func aRefusalIsSaidOnlyOfWhatWasNotTouched() async {
+    @Test func `a refusal is said only of what was not touched`() async {
         var calls = ScriptedCalls.failing(.operationInvalid)
         #expect(error(of: await calls.run())?.kind == .failed)
         calls.migration = { _ in throw LibvirtError.operationInvalid }
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(arguments: [DomainPresence.running, .paused])
-    func aVMThatTheTargetRunsTooIsInDoubtAndSaidToBeOnBoth(here: DomainPresence) async {
+    func `a VM that the target runs too is in doubt and said to be on both`(here: DomainPresence) async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { here }
         calls.target = { .running }
@@ -97,7 +97,7 @@ import Testing
         #expect(error?.detail.contains("on BOTH hosts") == true)
     }
 
-    @Test func aCopyThatTheTargetIsJustLettingRunIsSeen() async {
+    @Test func `a copy that the target is just letting run is seen`() async {
         let answers = Mutex([DomainPresence.running, .pausedByMigration])
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.target = { answers.withLock { $0.popLast() } ?? .running }
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aTargetThatCannotBeAskedIsSaidAndTheKindIsKept(hangs: Bool) async {
+    func `a target that cannot be asked is said and the kind is kept`(hangs: Bool) async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls.failing(.operationFailed)
@@ -119,7 +119,7 @@ import Testing
         #expect(error?.detail.contains("the target could not be asked") == true)
     }
 
-    @Test func progressIsReportedOnlyOnceEveryFigureIsThere() async throws {
+    @Test func `progress is reported only once every figure is there`() async throws {
         var complete = JobStatistics()
         complete.elapsedMilliseconds = 1500
         complete.memoryTotal = 100
@@ -147,7 +147,7 @@ import Testing
     }
 
     @Test(arguments: [nil, 4])
-    func oneTLSConnectionIsNotAskedToCarryMoreThanItBears(connections: Int?) async {
+    func `one TLS connection is not asked to carry more than it bears`(connections: Int?) async {
         var much = JobStatistics()
         much.memoryProcessed = MigrationRun.singleTLSLimit
         let seen = Gate()
@@ -171,7 +171,7 @@ import Testing
         if connections == nil { #expect(error(of: result)?.detail.contains("one TLS connection") == true) }
     }
 
-    @Test func aDriverThatCountsNoBytesIsHeldToTheTimeLimitAlone() async {
+    @Test func `a driver that counts no bytes is held to the time limit alone`() async {
         let aborted = Gate()
         var calls = ScriptedCalls()
         calls.migration = { mayBegin in

@@ -18,7 +18,7 @@ import Testing
         #expect(throws: HypervisorError.self) { try flags(transport, type, libvirt: libvirt) }
     }
 
-    @Test func qemuDoesAllOfThem() throws {
+    @Test func `QEMU does all of them`() throws {
         #expect(try flags(.direct(tls: nil, parallelConnections: nil)) == 0)
         #expect(try flags(.direct(tls: tls, parallelConnections: nil)) == VIR_MIGRATE_TLS.rawValue)
         let both = VIR_MIGRATE_TLS.rawValue | VIR_MIGRATE_PARALLEL.rawValue
@@ -26,24 +26,24 @@ import Testing
         #expect(try flags(.tunnelled) == VIR_MIGRATE_TUNNELLED.rawValue)
     }
 
-    @Test func xenHasNeitherTLSNorParallelConnections() throws {
+    @Test func `xen has neither TLS nor parallel connections`() throws {
         #expect(try flags(.direct(tls: nil, parallelConnections: nil), "xen") == 0)
         #expect(try flags(.tunnelled, "xen") == VIR_MIGRATE_TUNNELLED.rawValue)
         #expect(refusal(.direct(tls: tls, parallelConnections: nil), "xen")?.kind == .refused)
         #expect(refusal(.direct(tls: nil, parallelConnections: 2), "xen")?.kind == .refused)
     }
 
-    @Test func aLibvirtThatIsTooOldIsNotAskedForWhatItWouldIgnore() {
+    @Test func `a libvirt that is too old is not asked for what it would ignore`() {
         #expect(refusal(.direct(tls: tls, parallelConnections: nil), libvirt: 5_010_000)?.kind == .refused)
         #expect(refusal(.direct(tls: nil, parallelConnections: 2), libvirt: 5_001_000)?.kind == .refused)
     }
 
     @Test(arguments: [0, -1, 256])
-    func impossibleNumbersOfConnectionsAreRefused(count: Int) {
+    func `impossible numbers of connections are refused`(count: Int) {
         #expect(refusal(.direct(tls: tls, parallelConnections: count))?.kind == .refused)
     }
 
-    @Test func tlsToNobodyIsRefused() {
+    @Test func `tls to nobody is refused`() {
         #expect(refusal(.direct(tls: TLSParameters(targetName: ""), parallelConnections: nil))?.kind == .refused)
     }
 }

@@ -44,7 +44,7 @@ import Testing
 
     // MARK: save
 
-    @Test func aSaveThatSucceedsGivesTheClosedImage() async throws {
+    @Test func `a save that succeeds gives the closed image`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
             try write(calls.saved)
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func aSaveThatFailsRemovesTheFileAndLetsTheVMStartWithItsHostAgain() async throws {
+    @Test func `a save that fails removes the file and lets the VM start with its host again`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder, startsWithHost: true), places: [.running])
             try write(calls.saved)
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func aSaveThatTakesTooLongIsAbortedAndTheVMRunsOn() async throws {
+    @Test func `a save that takes too long is aborted and the VM runs on`() async throws {
         try await withMemoryFolder { folder in
             let aborted = Gate()
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.paused, .running])
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func aSaveThatWasDoneThoughItsAnswerIsAnErrorIsASuccess() async throws {
+    @Test func `a save that was done though its answer is an error is a success`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
             try write(calls.saved)
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func aVMThatIsOffWithoutACompleteImageIsInDoubtAndTheFileStays() async throws {
+    @Test func `a VM that is off without a complete image is in doubt and the file stays`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive])
             try write(calls.saved)
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func aSaveThatNeverReturnsIsInDoubtInBoundedTime() async throws {
+    @Test func `a save that never returns is in doubt in bounded time`() async throws {
         try await withMemoryFolder { folder in
             let gate = Gate()
             defer { gate.open() }
@@ -114,7 +114,7 @@ import Testing
 
     // MARK: restore
 
-    @Test func aRestoreStartsTheVMLastAndRemovesTheImage() async throws {
+    @Test func `a restore starts the VM last and removes the image`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(
                 ScriptedSaving.sample(in: folder, startsWithHost: true),
@@ -129,7 +129,7 @@ import Testing
     }
 
     @Test(arguments: ["restore", "define", "start"])
-    func aRestoreThatFailsIsTakenBackAndTheImageStays(step: String) async throws {
+    func `a restore that fails is taken back and the image stays`(step: String) async throws {
         try await withMemoryFolder { folder in
             let places: [DomainPresence] =
                 step == "start" ? [.absent, .pausedByMigration, .pausedByMigration, .absent] : [.absent]
@@ -144,7 +144,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeNotedIsNotLetRun() async throws {
+    @Test func `what cannot be noted is not let run`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
             try write(calls.saved)
@@ -155,7 +155,7 @@ import Testing
         }
     }
 
-    @Test func aVMThatPausedAfterItsStartIsNotEnded() async throws {
+    @Test func `a VM that paused after its start is not ended`() async throws {
         try await withMemoryFolder { folder in
             let places: [DomainPresence] = [.absent, .paused]
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: places, image: image)
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func aRestoreThatTakesTooLongIsEndedAndNeverStarts() async throws {
+    @Test func `a restore that takes too long is ended and never starts`() async throws {
         try await withMemoryFolder { folder in
             let ended = Gate()
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
@@ -179,7 +179,7 @@ import Testing
         }
     }
 
-    @Test func aStartWhoseAnswerIsLostIsFoundOutByLooking() async throws {
+    @Test func `a start whose answer is lost is found out by looking`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(
                 ScriptedSaving.sample(in: folder),
@@ -192,7 +192,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeTakenBackIsInDoubt() async throws {
+    @Test func `what cannot be taken back is in doubt`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(
                 ScriptedSaving.sample(in: folder),
@@ -209,7 +209,7 @@ import Testing
     @Test(arguments: [
         (Restoration.arrival, DomainPresence.inactive), (.arrival, .running), (.back, .absent), (.back, .running),
     ])
-    func aVMThatIsNotAsItWasSaidIsNotTouched(restoration: Restoration, here: DomainPresence) async throws {
+    func `a VM that is not as it was said is not touched`(restoration: Restoration, here: DomainPresence) async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [here], image: image)
             try write(calls.saved)
@@ -218,7 +218,7 @@ import Testing
         }
     }
 
-    @Test func anImageOfAnotherSizeOrVMIsRefused() async throws {
+    @Test func `an image of another size or VM is refused`() async throws {
         try await withMemoryFolder { folder in
             let other = SavedImage(vm: VMID("bbbbbbbb-0000-4000-8000-00000000000b"), name: "w")
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: other)

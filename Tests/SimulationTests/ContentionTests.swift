@@ -20,7 +20,7 @@ struct ContentionTests {
         return world
     }
 
-    @Test func anOverloadedHostServesEachInProportionToWhatItWants() throws {
+    @Test func `an overloaded host serves each in proportion to what it wants`() throws {
         // 3 and 5 cores are wanted, 4 are there: each gets half.
         let world = try world(
             cores: 4,
@@ -38,7 +38,7 @@ struct ContentionTests {
         #expect(world.measures.points.allSatisfy { $0.largest == 2 && $0.overloadedHosts == 1 })
     }
 
-    @Test func aHostWithCoresToSpareServesAll() throws {
+    @Test func `a host with cores to spare serves all`() throws {
         let world = try world(cores: 4, [SmallWorld.vm(1, vcpus: 4, share: 0.75), SmallWorld.vm(2, share: 0.5)])
         #expect(abs(world.measures.wantedCoreSeconds - 400) < 1e-6)
         #expect(world.measures.unservedCoreSeconds == 0)
@@ -46,7 +46,7 @@ struct ContentionTests {
         #expect(world.hosts[0].waitedSeconds == 0)
     }
 
-    @Test func samplesTellWhatVMsGotAndWhatTheyWaitedFor() throws {
+    @Test func `samples tell what VMs got and what they waited for`() throws {
         let world = try world(
             cores: 4,
             [SmallWorld.vm(1, vcpus: 4, share: 0.75), SmallWorld.vm(2, vcpus: 8, share: 0.625)]
@@ -59,7 +59,7 @@ struct ContentionTests {
         #expect((sample.pressure?.cpu ?? 0) > 90)
     }
 
-    @Test func aMigrationTakesACoreAtEachEnd() throws {
+    @Test func `a migration takes a core at each end`() throws {
         var settings = SmallWorld.settings(
             hosts: [SmallWorld.host(1, cores: 4), SmallWorld.host(2, cores: 4)],
             vms: [SmallWorld.vm(1, vcpus: 1, share: 0), SmallWorld.vm(2, vcpus: 4, share: 1)],

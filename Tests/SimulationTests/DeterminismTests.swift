@@ -13,7 +13,7 @@ struct DeterminismTests {
         return lines
     }
 
-    @Test func theSameSeedGivesTheSameEventsAndOthersGiveOthers() throws {
+    @Test func `the same seed gives the same events and others give others`() throws {
         let logs = try (UInt64(1)...2).map { try log(seed: $0) }
         #expect(logs.allSatisfy { $0.count > 20 })
         for (index, first) in logs.enumerated() {
@@ -22,11 +22,11 @@ struct DeterminismTests {
         #expect(Set(logs).count == logs.count)
     }
 
-    @Test func theSameSettingsGiveTheSameMeasures() throws {
+    @Test func `the same settings give the same measures`() throws {
         func measures() throws -> Measures {
             var settings = SmallWorld.ring()
             settings.policy = Torture.policy
-            settings.rival = ProxLBRival()
+            settings.baseline = ProxLBBaseline()
             let world = World(settings)
             try world.run()
             return world.measures
@@ -34,13 +34,13 @@ struct DeterminismTests {
         #expect(try measures() == measures())
     }
 
-    @Test func whetherSomebodyReadsTheLogChangesNothing() throws {
+    @Test func `whether somebody reads the log changes nothing`() throws {
         let quiet = try Torture().run(seed: 4)
         let told = try Torture().run(seed: 4) { _ in }
         #expect(quiet == told)
     }
 
-    @Test func runningInStretchesIsRunningAtOnce() throws {
+    @Test func `running in stretches is running at once`() throws {
         let settings = Torture().settings(seed: 5)
         let (whole, parts) = (World(settings), World(settings))
         try whole.run()

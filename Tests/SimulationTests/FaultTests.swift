@@ -76,7 +76,7 @@ struct FaultTests {
     }
 
     @Test(arguments: OneFault.all)
-    func aFaultAloneBreaksNoPromise(_ one: OneFault) throws {
+    func `a fault alone breaks no promise`(_ one: OneFault) throws {
         let (world, lines) = try run(one)
         let told = Comment(rawValue: lines.joined(separator: "\n"))
         #expect(lines.contains { $0.contains("fault: \(one.fault)") }, told)

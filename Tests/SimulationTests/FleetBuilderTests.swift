@@ -29,7 +29,7 @@ struct FleetBuilderTests {
     }
 
     @Test(arguments: [0.3, 0.55, 0.8, 1.1])
-    func hostsAreSizedToTheMeanAskedFor(_ share: Double) {
+    func `hosts are sized to the mean asked for`(_ share: Double) {
         for seed in UInt64(0)..<12 {
             let settings = settings(hosts: 20, meanCPU: share, seed: seed)
             let cores = settings.hosts.reduce(0) { $0 + $1.cores }
@@ -39,9 +39,9 @@ struct FleetBuilderTests {
         }
     }
 
-    @Test func whatAWorldMeasuresIsTheMeanAskedFor() throws {
+    @Test func `what a world measures is the mean asked for`() throws {
         var settings = settings(hosts: 10, vms: 100, seed: 0)
-        settings.rival = NothingRival()
+        settings.baseline = NothingBaseline()
         settings.sampleInterval = .seconds(600)
         settings.decisionInterval = .seconds(600)
         let world = World(settings)
@@ -51,7 +51,7 @@ struct FleetBuilderTests {
     }
 
     @Test(arguments: [1, 2, 20, 100])
-    func everyVMHasAHostWithMemoryForIt(_ hosts: Int) {
+    func `every VM has a host with memory for it`(_ hosts: Int) {
         for seed in UInt64(0)..<20 {
             let settings = settings(hosts: hosts, seed: seed)
             #expect(settings.hosts.count == hosts)
@@ -67,19 +67,19 @@ struct FleetBuilderTests {
         }
     }
 
-    @Test func theSameSeedBuildsTheSameFleet() {
+    @Test func `the same seed builds the same fleet`() {
         let (one, other) = (settings(hosts: 20, seed: 3), settings(hosts: 20, seed: 3))
         #expect(one.placement == other.placement && one.hosts == other.hosts)
         #expect((UInt64(10)...13).contains { settings(hosts: 20, seed: $0 * 6 + 3).placement != one.placement })
     }
 
-    @Test func hostsHaveNamesInOrder() {
+    @Test func `hosts have names in order`() {
         let names = settings(hosts: 120, seed: 1).hosts.map(\.name)
         #expect(names == names.sorted() && Set(names).count == 120)
         #expect(names.first == HostName("h001") && names.last == HostName("h120"))
     }
 
-    @Test func aPolicyIsScaledToRareSamplesAndManyHosts() {
+    @Test func `a policy is scaled to rare samples and many hosts`() {
         let policy = Policy().scaled(toSamplesEvery: .seconds(300), hosts: 1000)
         #expect(policy.staleAfter >= .seconds(900))
         #expect(policy.shortWindow >= .seconds(300) && policy.longWindow >= .seconds(600))

@@ -28,7 +28,7 @@ struct LedgerFaultTests {
         return (world, lines)
     }
 
-    @Test func forgedRecordsAreRefusedAndChangeNothing() throws {
+    @Test func `forged records are refused and change nothing`() throws {
         // It is the third host's key that is used; the order is between the first and the second.
         let (world, lines) = try world(.forgery(host: 2))
         #expect(world.ledger.refused > 20)
@@ -36,15 +36,15 @@ struct LedgerFaultTests {
         #expect(world.controller?.orders.keys.allSatisfy { !$0.rawValue.contains("forged") } == true)
         #expect(world.agents.allSatisfy { $0.core?.orders.keys.allSatisfy { !$0.rawValue.contains("forged") } == true })
         #expect(!lines.contains { $0.contains("order forged") && !$0.contains("h3: ") }, "no agent takes one up")
-        #expect(world.life(OrderID("order-1"))?.stage == .done)
+        #expect(world.incarnation(OrderID("order-1"))?.stage == .done)
         #expect(world.measures.migrations == 1)
     }
 
-    @Test func nothingIsRefusedWhereNobodyForges() throws {
+    @Test func `nothing is refused where nobody forges`() throws {
         #expect(try world(.lie(host: 2)).world.ledger.refused == 0)
     }
 
-    @Test func recordsOfOthersAreNotAdmitted() {
+    @Test func `records of others are not admitted`() {
         let hosts = [HostName("h1"), HostName("h2")]
         var ledger = SimulatedLedger(hosts: 2, samplesKept: 0)
         let instant = Instant(milliseconds: 0)
@@ -68,7 +68,7 @@ struct LedgerFaultTests {
         #expect(ledger.refused == 5)
     }
 
-    @Test func recordsReadTwiceDoNothingTwice() throws {
+    @Test func `records read twice do nothing twice`() throws {
         for seed in UInt64(1)...5 {
             let (world, lines) = try world(.ledgerDuplicates, seed: seed)
             #expect(world.invariants.begunOrders == 1 && world.measures.migrations == 1, "seed \(seed)")
@@ -78,7 +78,7 @@ struct LedgerFaultTests {
         }
     }
 
-    @Test func anOrderWrittenAgainIsNotCarriedOutAgain() throws {
+    @Test func `an order written again is not carried out again`() throws {
         let (world, _) = try world(.forgery(host: 2), lasts: .seconds(300))
         #expect(
             world.ledger.records.count {
@@ -88,14 +88,14 @@ struct LedgerFaultTests {
         #expect(world.invariants.begunOrders == 1)
     }
 
-    @Test func aLostReportIsSurvived() throws {
+    @Test func `a lost report is survived`() throws {
         var lost = 0
         for seed in UInt64(1)...12 {
             // No samples, so what is lost is a report.
             let (world, lines) = try world(.ledgerLoss, seed: seed) { $0.sampleInterval = .seconds(7200) }
             guard lines.contains(where: { $0.hasSuffix("a record is lost") }) else { continue }
             lost += 1
-            #expect(world.life(OrderID("order-1"))?.stage.isFinal == true, "seed \(seed)")
+            #expect(world.incarnation(OrderID("order-1"))?.stage.isFinal == true, "seed \(seed)")
             #expect(world.places(of: 0).count == 1, "seed \(seed)")
         }
         #expect(lost > 2)

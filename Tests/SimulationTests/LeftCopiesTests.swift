@@ -7,7 +7,7 @@ import Testing
 
 /// What broken moves leave behind until a person comes.
 struct LeftCopiesTests {
-    @Test func aFleetSettlesThoughPausedCopiesAreLeftOnManyHosts() {
+    @Test func `a fleet settles though paused copies are left on many hosts`() {
         for seed in UInt64(1)...2 {
             var settings = Torture().settings(seed: seed)
             settings.improvement = 200

@@ -23,12 +23,12 @@ struct MigrationPhysicsTests {
         return World(settings)
     }
 
-    @Test func aMoveTakesTheTimeAndBytesOfItsIterations() throws {
+    @Test func `a move takes the time and bytes of its iterations`() throws {
         // Half busy, so 50 MB/s: 4 GB in 8 s leave 400 MB, which in 0.8 s leave 40 MB, which take 80 ms.
         let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
         let order = try world.order(0, to: 1)
         try world.run()
-        let outcome = try #require(world.life(order)?.outcome)
+        let outcome = try #require(world.incarnation(order)?.outcome)
         #expect(outcome.bytesTransferred == 4_440_000_000)
         #expect(outcome.iterations == 2)
         #expect(abs((outcome.totalSeconds ?? 0) - 9.161) < 0.003)
@@ -38,7 +38,7 @@ struct MigrationPhysicsTests {
         #expect(world.places(of: 0) == [1])
     }
 
-    @Test func downtimeIsUnservedAndNothingElseIsLost() throws {
+    @Test func `downtime is unserved and nothing else is lost`() throws {
         let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
         try world.order(0, to: 1)
         try world.run()
@@ -47,13 +47,13 @@ struct MigrationPhysicsTests {
         #expect(abs(world.measures.wantedCoreSeconds - 120) < 0.001, "what it wanted does not depend on where it ran")
     }
 
-    @Test func anIterationSendsNoMoreThanTheWorkingSet() throws {
+    @Test func `an iteration sends no more than the working set`() throws {
         // 200 MB/s for 8 s would be 1.6 GB; its working set is 100 MB, which takes 0.2 s.
         let vm = SmallWorld.vm(1, share: 1, dirtyBytesPerSecond: 200e6, workingSetBytes: 100_000_000)
         let world = world([vm])
         let order = try world.order(0, to: 1)
         try world.run()
-        let outcome = try #require(world.life(order)?.outcome)
+        let outcome = try #require(world.incarnation(order)?.outcome)
         #expect(outcome.bytesTransferred == 4_100_000_000)
         #expect(outcome.iterations == 1)
     }
@@ -61,7 +61,7 @@ struct MigrationPhysicsTests {
     /// 800 MB/s on a link of 500 MB/s.
     private let hasty = SmallWorld.vm(1, share: 1, dirtyBytesPerSecond: 800e6, workingSetBytes: 2_000_000_000)
 
-    @Test func aGuestThatDirtiesFasterThanTheLinkConvergesOnlyByBeingSlowedDown() throws {
+    @Test func `a guest that dirties faster than the link converges only by being slowed down`() throws {
         let world = world([hasty])
         let order = try world.order(0, to: 1)
         try world.run()
@@ -76,7 +76,7 @@ struct MigrationPhysicsTests {
             if iterations > 1, dirtied > left / 2 { throttle = throttle == 0 ? 0.2 : throttle + 0.1 }
             left = dirtied
         } while left / 500e6 > 0.3
-        let outcome = try #require(world.life(order)?.outcome)
+        let outcome = try #require(world.incarnation(order)?.outcome)
         #expect(throttle > 0.5)
         #expect(outcome.iterations == iterations)
         #expect(abs(Double(outcome.bytesTransferred ?? 0) - bytes - left) < 0.02e9)
@@ -88,11 +88,11 @@ struct MigrationPhysicsTests {
         #expect(world.hosts[1].copies.map(\.throttle) == [0])
     }
 
-    @Test func aGuestThatDoesNotConvergeInTimeStays() throws {
+    @Test func `a guest that does not converge in time stays`() throws {
         let world = world([hasty], migrationLimit: .seconds(20))
         let order = try world.order(0, to: 1)
         try world.run()
-        let failure = try #require(world.life(order)?.failure)
+        let failure = try #require(world.incarnation(order)?.failure)
         #expect(failure.text == "the migration reached its time limit")
         #expect(failure.whereabouts == .at(HostName("h1")))
         #expect(world.places(of: 0) == [0])
@@ -102,7 +102,7 @@ struct MigrationPhysicsTests {
         #expect(world.hosts.allSatisfy { $0.transfers == 0 })
     }
 
-    @Test func twoMovesShareTheLinkOfTheirSource() throws {
+    @Test func `two moves share the link of their source`() throws {
         // 6 GB and 3 GB at 250 MB/s each: the second has gone after 12 s, and the first sends its last 3 GB in 6 s.
         let world = world([
             SmallWorld.vm(1, memoryBytes: 6_000_000_000), SmallWorld.vm(2, memoryBytes: 3_000_000_000),
@@ -110,13 +110,15 @@ struct MigrationPhysicsTests {
         let first = try world.order(0, to: 1)
         let second = try world.order(1, to: 2)
         try world.run()
-        let (one, other) = (try #require(world.life(first)?.outcome), try #require(world.life(second)?.outcome))
+        let (one, other) = (
+            try #require(world.incarnation(first)?.outcome), try #require(world.incarnation(second)?.outcome)
+        )
         #expect(abs((one.totalSeconds ?? 0) - 18.3) < 0.2)
         #expect(abs((other.totalSeconds ?? 0) - 12.3) < 0.2)
         #expect(world.measures.migratedBytes == 9e9)
     }
 
-    @Test func aMoveBackWithinTheHourIsPingPong() throws {
+    @Test func `a move back within the hour is ping pong`() throws {
         let world = world([SmallWorld.vm(1)], duration: .seconds(600))
         try world.order(0, to: 1)
         try world.run(until: 300)
@@ -126,27 +128,27 @@ struct MigrationPhysicsTests {
         #expect(world.places(of: 0) == [0])
     }
 
-    @Test func aHungMoveGoesOnWhenItsOwnHangEnds() throws {
+    @Test func `a hung move goes on when its own hang ends`() throws {
         let faults = [(0, 30), (1, 50)].map { host, seconds in
             ScheduledFault(at: .zero, lasts: .seconds(seconds), fault: .migrationHangs(host: host))
         }
         let world = World(SmallWorld.ring(duration: .seconds(3600), faults: faults))
         let orders = [try world.order(0, to: 1), try world.order(1, to: 2)]
         try world.run()
-        let seconds = try orders.map { try #require(world.life($0)?.outcome?.totalSeconds) }
+        let seconds = try orders.map { try #require(world.incarnation($0)?.outcome?.totalSeconds) }
         #expect((30.0...38).contains(seconds[0]) && (50.0...56).contains(seconds[1]), "\(seconds)")
     }
 
-    @Test func aMoveThatHangsForTooLongIsGivenUp() throws {
+    @Test func `a move that hangs for too long is given up`() throws {
         let fault = ScheduledFault(at: .zero, lasts: .seconds(100), fault: .migrationHangs(host: 0))
         let world = World(SmallWorld.ring(duration: .seconds(3600), faults: [fault]))
         let order = try world.order(0, to: 1)
         try world.run()
-        #expect(world.life(order)?.failure?.text.contains("no progress for 60") == true)
+        #expect(world.incarnation(order)?.failure?.text.contains("no progress for 60") == true)
         #expect(world.places(of: 0) == [0])
     }
 
-    @Test func aSlowTargetSlowsAMoveDown() throws {
+    @Test func `a slow target slows a move down`() throws {
         let settings = SmallWorld.settings(
             hosts: [SmallWorld.host(1), SmallWorld.host(2, bytesPerSecond: 200_000_000)],
             vms: [SmallWorld.vm(1)],
@@ -155,7 +157,7 @@ struct MigrationPhysicsTests {
         let world = World(settings)
         let order = try world.order(0, to: 1)
         try world.run()
-        #expect(abs((world.life(order)?.outcome?.totalSeconds ?? 0) - 20.281) < 0.003)
+        #expect(abs((world.incarnation(order)?.outcome?.totalSeconds ?? 0) - 20.281) < 0.003)
     }
 }
 
@@ -170,7 +172,7 @@ struct AdmissionTests {
         let world = World(settings)
         let order = try world.order(0, to: 1)
         try world.run()
-        let failure = try #require(world.life(order)?.failure)
+        let failure = try #require(world.incarnation(order)?.failure)
         #expect(failure.kind == .refused)
         #expect(failure.whereabouts == .at(HostName("h1")))
         #expect(world.places(of: 0) == [0])
@@ -178,22 +180,22 @@ struct AdmissionTests {
         return (world, failure.text)
     }
 
-    @Test func aHostOfAnotherCompatibilityClassRefuses() throws {
+    @Test func `a host of another compatibility class refuses`() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, compatibility: "arm64"))
         #expect(reason.contains("the VM needs x86-64, this host is arm64"))
     }
 
-    @Test func memoryThatDoesNotFitIsRefused() throws {
+    @Test func `memory that does not fit is refused`() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 3_999_999_999))
         #expect(reason.contains("the VM needs 4000000000 bytes, 0 are used or reserved"))
     }
 
-    @Test func memoryInUseCounts() throws {
+    @Test func `memory in use counts`() throws {
         let (_, reason) = try refusal(of: SmallWorld.host(2, memoryBytes: 7_000_000_000), takes: SmallWorld.vm(2))
         #expect(reason.contains("4000000000 are used or reserved"))
     }
 
-    @Test func memoryPromisedCounts() throws {
+    @Test func `memory promised counts`() throws {
         // Two of 4 GB from two hosts at the same time, for 7 GB.
         let settings = SmallWorld.settings(
             hosts: [SmallWorld.host(1), SmallWorld.host(2), SmallWorld.host(3, memoryBytes: 7_000_000_000)],
@@ -203,7 +205,7 @@ struct AdmissionTests {
         let world = World(settings)
         let orders = [try world.order(0, to: 2), try world.order(1, to: 2)]
         try world.run()
-        #expect(orders.count { world.life($0)?.stage == .done } == 1)
-        #expect(orders.compactMap { world.life($0)?.failure?.kind } == [.refused])
+        #expect(orders.count { world.incarnation($0)?.stage == .done } == 1)
+        #expect(orders.compactMap { world.incarnation($0)?.failure?.kind } == [.refused])
     }
 }

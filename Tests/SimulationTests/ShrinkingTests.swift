@@ -24,11 +24,11 @@ struct ShrinkingTests {
 
     private struct NothingBroke: Error {}
 
-    @Test func shrinkingLeavesTheFaultsWithoutWhichNothingBreaks() throws {
+    @Test func `shrinking leaves the faults without which nothing breaks`() throws {
         let (settings, first) = try broken()
         let run = settings.shrunk(first)
         #expect(run.seed == settings.seed)
-        #expect(run.violation.promise == first.promise, "seed \(run.seed)")
+        #expect(run.violation.invariant == first.invariant, "seed \(run.seed)")
         #expect(!run.needed.isEmpty && run.needed.count < settings.faults.count, "seed \(run.seed): \(run.needed)")
         #expect(run.faults == run.needed.map { settings.faults[$0] })
         #expect(violation(of: settings.with(onlyFaults: run.needed)) == run.violation, "a replay is the same run")
@@ -36,13 +36,13 @@ struct ShrinkingTests {
             var fewer = run.needed
             fewer.remove(at: place)
             let rest = violation(of: settings.with(onlyFaults: fewer))
-            #expect(rest?.promise != first.promise, "seed \(run.seed) breaks without fault \(number), too")
+            #expect(rest?.invariant != first.invariant, "seed \(run.seed) breaks without fault \(number), too")
         }
         #expect(run.trace.contains { $0.contains("fault: answerLost") })
-        #expect(run.description.contains("seed \(run.seed)") && run.description.contains(first.promise.rawValue))
+        #expect(run.description.contains("seed \(run.seed)") && run.description.contains(first.invariant.rawValue))
     }
 
-    @Test func aRunThatNeedsNoFaultIsShrunkToNone() throws {
+    @Test func `a run that needs no fault is shrunk to none`() throws {
         let settings = Torture(mutations: [.forgetsMoves]).settings(seed: 1)
         let first = try #require(violation(of: settings))
         let run = settings.shrunk(first, runs: 200)
@@ -50,7 +50,7 @@ struct ShrinkingTests {
         #expect(run.description.contains("none"))
     }
 
-    @Test func aReplayWithOnlyTheNeededFaultsIsTheIdenticalViolation() throws {
+    @Test func `a replay with only the needed faults is the identical violation`() throws {
         let torture = Torture(mutations: [.forgetsMoves])
         for seed in UInt64(1)...3 {
             do throws(BrokenRun) { _ = try torture.check(seed: seed) } catch {

@@ -102,11 +102,11 @@ extension World {
             issuer: .controller,
             reason: "by hand"
         )
-        submit(order, life: controllerLife)
+        submit(order, incarnation: controllerIncarnation)
         return order.id
     }
 
-    func life(_ order: OrderID) -> OrderLife? { controller?.orders[order] }
+    func incarnation(_ order: OrderID) -> OrderState? { controller?.orders[order] }
 
     /// The hosts on which a VM executes.
     func places(of vm: Int) -> [Int] { hosts.indices.filter { hosts[$0].copy(of: vm)?.executes == true } }

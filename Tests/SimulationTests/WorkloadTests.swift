@@ -15,7 +15,7 @@ struct WorkloadTests {
         }
     )
 
-    @Test func fewerAreDrawnEachOnce() {
+    @Test func `fewer are drawn each once`() {
         let three = five.scaled(to: 3, seed: 1)
         #expect(three.vms.count == 3)
         #expect(Set(three.vms.map(\.name)).count == 3)
@@ -25,7 +25,7 @@ struct WorkloadTests {
         #expect(five.scaled(to: 0, seed: 1).vms.isEmpty)
     }
 
-    @Test func moreUseTheSameTracesFromAnotherTimeOfTheirDay() {
+    @Test func `more use the same traces from another time of their day`() {
         let many = five.scaled(to: 17, seed: 1)
         #expect(many == five.scaled(to: 17, seed: 1))
         #expect(many.vms.count == 17)
@@ -38,13 +38,13 @@ struct WorkloadTests {
         #expect(Set(many.vms.map(\.demand)).count > 5)
     }
 
-    @Test func nothingCannotBeScaled() {
+    @Test func `nothing cannot be scaled`() {
         let none = Workload(step: .seconds(300), vms: [])
         #expect(none.scaled(to: 5, seed: 1) == none)
         #expect(none.meanCores(over: 5) == 0 && five.meanCores(over: 0) == 0)
     }
 
-    @Test func demandBeginsAgainAfterItsEndAndIsNoneOutsideItsLife() {
+    @Test func `demand begins again after its end and is none outside its life`() {
         var vm = SmallWorld.vm(1, vcpus: 4)
         vm.demand = [0.25, 0.5]
         #expect((0..<5).map { vm.cores(atStep: $0) } == [1, 2, 1, 2, 1])
@@ -53,7 +53,7 @@ struct WorkloadTests {
         #expect((0..<5).map { vm.cores(atStep: $0) } == [0, 2, 1, 0, 0])
     }
 
-    @Test func vmsOfTracesAreNamedAfterThemInOrder() throws {
+    @Test func `vms of traces are named after them in order`() throws {
         let traces = try ["b", "a"].map { try Trace(name: $0, text: "10\n20") }
         let workload = Workload(traces, seed: 1)
         #expect(workload.vms.map(\.name) == ["a", "b"])
@@ -78,7 +78,7 @@ struct LoadPatternTests {
     }
 
     @Test(arguments: LoadPattern.allCases)
-    func aPatternIsAFunctionOfItsSeedAndBusyEnough(_ pattern: LoadPattern) {
+    func `a pattern is a function of its seed and busy enough`(_ pattern: LoadPattern) {
         let workload = Workload.generated(pattern, vms: 500, steps: steps, seed: 3)
         #expect(workload == .generated(pattern, vms: 500, steps: steps, seed: 3))
         #expect(workload != .generated(pattern, vms: 500, steps: steps, seed: 4))
@@ -87,7 +87,7 @@ struct LoadPatternTests {
         #expect((0.25...0.45).contains(mean(workload)), "\(mean(workload))")
     }
 
-    @Test func onlyVMsThatComeAndGoComeAndGo() {
+    @Test func `only VMs that come and go come and go`() {
         for pattern in LoadPattern.allCases {
             let vms = Workload.generated(pattern, vms: 200, steps: steps, seed: 5).vms
             let births = vms.count { $0.existsFrom > 0 }
@@ -101,11 +101,11 @@ struct LoadPatternTests {
         }
     }
 
-    @Test func vmsAreBornAndDieInAWorld() throws {
+    @Test func `vms are born and die in a world`() throws {
         let workload = Workload.generated(.churn, vms: 20, steps: 12, seed: 1)
         var settings = FleetBuilder(hosts: 3, sampleInterval: .seconds(300), decisionInterval: .seconds(600), seed: 1)
             .settings(for: workload, policy: Policy(), duration: .seconds(3600))
-        settings.rival = NothingRival()
+        settings.baseline = NothingBaseline()
         let world = World(settings)
         for step in 0..<12 {
             try world.run(until: Double(300 * step) + 150)
@@ -117,7 +117,7 @@ struct LoadPatternTests {
         #expect(world.measures.notPlaced == 0)
     }
 
-    @Test func aFlashCrowdComesAllAtOnceAndFades() {
+    @Test func `a flash crowd comes all at once and fades`() {
         let workload = Workload.generated(.flashCrowd, vms: 300, steps: steps, seed: 1)
         let totals = (0..<steps).map { step in workload.vms.reduce(0) { $0 + $1.cores(atStep: step) } }
         let jumps = zip(totals, totals.dropFirst()).map { $1 / $0 }
@@ -127,7 +127,7 @@ struct LoadPatternTests {
         #expect(totals[steps - 1] < totals[at + 1] * 0.8)
     }
 
-    @Test func aDayHasAPeakAndATrough() {
+    @Test func `a day has a peak and a trough`() {
         let workload = Workload.generated(.diurnal, vms: 300, steps: steps, seed: 1)
         let totals = (0..<steps).map { step in workload.vms.reduce(0) { $0 + $1.cores(atStep: step) } }
         #expect((totals.max() ?? 0) > 1.5 * (totals.min() ?? 0))

@@ -20,7 +20,7 @@ public struct InMemoryLedger: FleetLedger {
         writer: LedgerWriter,
         security: LedgerSecurity = .unsigned,
         maximumRecordBytes: Int = 1 << 20,
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+        now: @escaping @Sendable () -> Instant = { .now }
     ) {
         self.content = Content()
         self.writer = writer

@@ -6,7 +6,7 @@ extension Explanation: CustomStringConvertible {
         switch self {
         case .needs(let vm, let host, let its, let peak, let memory):
             "\(vm) is on \(host) and needs \(cores(its)) (forecast: at most \(cores(peak))) and "
-                + "\(bytesInWords(memory)) of memory"
+                + "\(byteText(memory)) of memory"
         case .moves(let target, let wave, let purpose, let reason):
             "it moves to \(target) in wave \(wave + 1) (\(purpose.rawValue)): \(reason)"
         case .stays(let reason, let isAfterMoves):

@@ -6,7 +6,7 @@ import Fleet
 /// to other hosts, and against itself: a host that advertises more than it has draws VMs to itself.
 ///
 /// A witness looks now and then, so what it last saw within five minutes counts. Cores and memory are of hardware, which
-/// does not change. Free memory and VMs do, and samples and sightings are of different moments: a sighting contradicts
+/// does not change. Free memory and VMs do, and samples and observations are of different moments: an observation contradicts
 /// only what every sample within a minute of it claims, and is judged when there are samples of half a minute later.
 ///
 /// To claim less than libvirt
@@ -17,11 +17,11 @@ import Fleet
 /// A witness can lie as well. One alone convicts nobody: the lower figure is planned with, and it is said. Two convict,
 /// if they outnumber the witnesses that support the claim; witnesses that are themselves not believed do not count.
 struct ClaimCheck {
-    /// So long a sighting counts.
+    /// So long an observation counts.
     static let memory: Duration = .seconds(300)
-    /// Samples within so much of a sighting are taken to be of its moment.
+    /// Samples within so much of an observation are taken to be of its moment.
     private static let window: Duration = .seconds(60)
-    /// A sighting is judged when there are samples of so much later.
+    /// A observation is judged when there are samples of so much later.
     private static let patience: Duration = .seconds(30)
 
     /// What became of one host's claims.
@@ -47,21 +47,21 @@ struct ClaimCheck {
     private let samples: [LoadSample]
     private let newest: LoadSample
     /// What each witness was shown, within the time that counts; none is empty.
-    private let sightings: [HostName: [PeerSighting]]
+    private let observations: [HostName: [PeerObservation]]
     private(set) var result = Result()
 
     /// `nil` where the host has said nothing yet.
-    init?(_ history: HostHistory, hardware: EnrolledHardware?, sightings: [HostName: [PeerSighting]]) {
+    init?(_ history: HostHistory, hardware: EnrolledHardware?, observations: [HostName: [PeerObservation]]) {
         guard let newest = history.latest else { return nil }
         self.hardware = hardware
         self.newest = newest
         samples = history.samples
-        self.sightings = sightings.compactMapValues { its in
+        self.observations = observations.compactMapValues { its in
             let counted = its.filter { (newest.at - $0.at).magnitude <= Self.memory }
             return counted.isEmpty ? nil : counted
         }
-        if hardware != nil || !self.sightings.isEmpty { checkFigures() }
-        if !self.sightings.isEmpty { checkVMs() }
+        if hardware != nil || !self.observations.isEmpty { checkFigures() }
+        if !self.observations.isEmpty { checkVMs() }
         checkAgainstItself()
     }
 
@@ -72,13 +72,15 @@ struct ClaimCheck {
         return known.suffix(known.reversed().prefix { instant - $0.at <= Self.window }.count)
     }
 
-    /// A witness's newest sighting that can be judged, with the samples of its moment.
-    private func judged(_ sightings: [PeerSighting]) -> (sighting: PeerSighting, samples: ArraySlice<LoadSample>)? {
-        guard let sighting = sightings.last(where: { newest.at - $0.at >= Self.patience }) else { return nil }
-        let samples = samples(around: sighting.at)
-        guard let first = samples.first, let last = samples.last, first.at <= sighting.at, last.at > sighting.at
+    /// A witness's newest observation that can be judged, with the samples of its moment.
+    private func judged(
+        _ observations: [PeerObservation]
+    ) -> (observation: PeerObservation, samples: ArraySlice<LoadSample>)? {
+        guard let observation = observations.last(where: { newest.at - $0.at >= Self.patience }) else { return nil }
+        let samples = samples(around: observation.at)
+        guard let first = samples.first, let last = samples.last, first.at <= observation.at, last.at > observation.at
         else { return nil }
-        return (sighting, samples)
+        return (observation, samples)
     }
 
     // MARK: figures
@@ -96,27 +98,27 @@ struct ClaimCheck {
         checkAvailable()
     }
 
-    /// The most that any sighting, and what was enrolled, allow.
-    private func ceiling(_ enrolled: Double?, _ seen: (PeerSighting) -> Double?) -> Double? {
-        [sightings.values.flatMap(\.self).compactMap(seen).max(), enrolled].compactMap(\.self).min()
+    /// The most that any observation, and what was enrolled, allow.
+    private func ceiling(_ enrolled: Double?, _ seen: (PeerObservation) -> Double?) -> Double? {
+        [observations.values.flatMap(\.self).compactMap(seen).max(), enrolled].compactMap(\.self).min()
     }
 
     /// What is free changes all the time, and libvirt and the kernel reckon caches differently.
     private mutating func checkAvailable() {
-        func allowed(_ sighting: PeerSighting) -> Double? {
-            sighting.availableBytes.map {
-                Double($0) + Double(sighting.memoryBytes) * Self.marginShare + Self.marginBytes
+        func allowed(_ observation: PeerObservation) -> Double? {
+            observation.availableBytes.map {
+                Double($0) + Double(observation.memoryBytes) * Self.marginShare + Self.marginBytes
             }
         }
-        let fresh = sightings.values.flatMap(\.self).filter { (newest.at - $0.at).magnitude <= Self.window }
+        let fresh = observations.values.flatMap(\.self).filter { (newest.at - $0.at).magnitude <= Self.window }
         result.ceiling.availableBytes = fresh.compactMap(allowed).max().map(Self.bytes)
         var against: [HostName: (claim: Double, most: Double)] = [:]
         var supporters = 0
-        for (witness, its) in sightings {
-            guard let (sighting, samples) = judged(its), let most = allowed(sighting) else { continue }
+        for (witness, its) in observations {
+            guard let (observation, samples) = judged(its), let most = allowed(observation) else { continue }
             let claims = samples.compactMap { $0.memory.map { Double($0.availableBytes) } }
             guard let claim = claims.min(), claims.count == samples.count else { continue }
-            if claim > most { against[witness] = (claim, most) } else if isFresh(sighting) { supporters += 1 }
+            if claim > most { against[witness] = (claim, most) } else if isFresh(observation) { supporters += 1 }
         }
         let claim = against.values.map(\.claim).min() ?? 0
         let most = against.values.map(\.most).max() ?? 0
@@ -126,8 +128,8 @@ struct ClaimCheck {
     }
 
     /// Who looked long ago says nothing for what is claimed now.
-    private func isFresh(_ sighting: PeerSighting) -> Bool {
-        newest.at - sighting.at <= Self.window + Self.patience
+    private func isFresh(_ observation: PeerObservation) -> Bool {
+        newest.at - observation.at <= Self.window + Self.patience
     }
 
     private static let marginShare = 0.05
@@ -137,7 +139,7 @@ struct ClaimCheck {
     private mutating func hold(
         _ amount: (Double) -> Contradiction.Amount,
         enrolled: Double?,
-        seen: (PeerSighting) -> Double,
+        seen: (PeerObservation) -> Double,
         claim figure: (LoadSample) -> Double?
     ) {
         let recent = samples(around: newest.at)
@@ -146,7 +148,7 @@ struct ClaimCheck {
         if let enrolled, claim > enrolled {
             result.contradictions.append(.moreThanEnrolled(claimed: amount(claim), enrolled: amount(enrolled)))
         }
-        let shown = sightings.compactMapValues { $0.map(seen).max() }
+        let shown = observations.compactMapValues { $0.map(seen).max() }
         let against = shown.filter { claim > $0.value }
         let most = against.values.max() ?? 0
         settle(against: against.keys.sorted(), for: shown.count - against.count) {
@@ -171,19 +173,19 @@ struct ClaimCheck {
     // MARK: VMs
 
     private mutating func checkVMs() {
-        let shown = sightings.values.flatMap(\.self).reduce(into: Set()) { $0.formUnion($1.activeVMs) }
+        let shown = observations.values.flatMap(\.self).reduce(into: Set()) { $0.formUnion($1.activeVMs) }
         var phantoms: [HostName: Set<VMID>] = [:]
         var hidden: [HostName: Set<VMID>] = [:]
         var supporters = 0
-        for (witness, its) in sightings {
-            guard let (sighting, samples) = judged(its) else { continue }
+        for (witness, its) in observations {
+            guard let (observation, samples) = judged(its) else { continue }
             let lists = samples.compactMap { $0.vms.map { Set($0.filter(\.state.isActive).map(\.id)) } }
             guard let first = lists.first, lists.count == samples.count else { continue }
             let always = lists.dropFirst().reduce(first) { $0.intersection($1) }
             let ever = lists.reduce(into: Set()) { $0.formUnion($1) }
-            let (more, less) = (always.subtracting(shown), Set(sighting.activeVMs).subtracting(ever))
+            let (more, less) = (always.subtracting(shown), Set(observation.activeVMs).subtracting(ever))
             if !more.isEmpty { phantoms[witness] = more }
-            if !less.isEmpty { hidden[witness] = less } else if isFresh(sighting) { supporters += 1 }
+            if !less.isEmpty { hidden[witness] = less } else if isFresh(observation) { supporters += 1 }
         }
         let claimed = Set((newest.vms ?? []).filter(\.state.isActive).map(\.id))
         result.phantoms = phantoms.values.reduce(into: Set()) { $0.formUnion($1) }.intersection(claimed)

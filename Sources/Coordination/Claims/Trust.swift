@@ -7,7 +7,7 @@ import Fleet
 /// A host that is contradicted is distrusted until it has not been for a while (the policy's cool-down).
 struct Trust: Sendable {
     var hardware: [HostName: EnrolledHardware] = [:]
-    private var sightings: [HostName: [HostName: [PeerSighting]]] = [:]
+    private var observations: [HostName: [HostName: [PeerObservation]]] = [:]
     private var standings: [HostName: Standing] = [:]
     private let probation: Duration
 
@@ -25,11 +25,12 @@ struct Trust: Sendable {
     ///
     /// `instant` is the controller's: by its own clock a host could end its probation whenever it likes.
     mutating func take(_ sample: LoadSample, of history: HostHistory, at instant: Instant) {
-        for sighting in (sample.sightings ?? []).prefix(Self.mostSightings) where sighting.host != sample.host {
-            note(sighting, by: sample.host)
+        for observation in (sample.observations ?? []).prefix(Self.mostObservations)
+        where observation.host != sample.host {
+            note(observation, by: sample.host)
         }
-        let witnesses = (sightings[sample.host] ?? [:]).filter { !isDistrusted($0.key) }
-        guard let check = ClaimCheck(history, hardware: hardware[sample.host], sightings: witnesses),
+        let witnesses = (observations[sample.host] ?? [:]).filter { !isDistrusted($0.key) }
+        guard let check = ClaimCheck(history, hardware: hardware[sample.host], observations: witnesses),
             standings[sample.host] != nil || check.result != ClaimCheck.Result()
         else { return }
         var standing = standings[sample.host] ?? Standing()
@@ -45,21 +46,21 @@ struct Trust: Sendable {
     }
 
     /// No host tells of more others; one that does is not to fill the memory.
-    private static let mostSightings = 64
+    private static let mostObservations = 64
     private static let mostKept = 64
 
-    private mutating func note(_ sighting: PeerSighting, by witness: HostName) {
-        var kept = sightings[sighting.host]?[witness] ?? []
-        guard kept.last.map({ $0.at < sighting.at }) ?? true else {
-            // Samples repeat the sightings of some minutes; or a clock that was set back.
-            if let last = kept.last, last.at - sighting.at > ClaimCheck.memory * 2 {
-                sightings[sighting.host]?[witness] = [sighting]
+    private mutating func note(_ observation: PeerObservation, by witness: HostName) {
+        var kept = observations[observation.host]?[witness] ?? []
+        guard kept.last.map({ $0.at < observation.at }) ?? true else {
+            // Samples repeat the observations of some minutes; or a clock that was set back.
+            if let last = kept.last, last.at - observation.at > ClaimCheck.memory * 2 {
+                observations[observation.host]?[witness] = [observation]
             }
             return
         }
-        kept.append(sighting)
-        kept.removeAll { sighting.at - $0.at > ClaimCheck.memory }
-        sightings[sighting.host, default: [:]][witness] = kept.suffix(Self.mostKept)
+        kept.append(observation)
+        kept.removeAll { observation.at - $0.at > ClaimCheck.memory }
+        observations[observation.host, default: [:]][witness] = kept.suffix(Self.mostKept)
     }
 
     // MARK: what follows
@@ -97,7 +98,7 @@ struct Trust: Sendable {
     mutating func forget(allBut hosts: some Sequence<HostName>) {
         let known = Set(hosts)
         standings = standings.filter { known.contains($0.key) }
-        sightings = sightings.filter { known.contains($0.key) }
+        observations = observations.filter { known.contains($0.key) }
     }
 }
 

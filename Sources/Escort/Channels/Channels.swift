@@ -57,7 +57,7 @@ public struct Channels: Sendable {
         to peer: HostName,
         timeLimit: Duration,
         window: Duration
-    ) async throws -> any Passage {
+    ) async throws -> any ProtectedPath {
         try checkConfigured(channel)
         switch channel {
         case .ipsec:
@@ -91,7 +91,7 @@ public struct Channels: Sendable {
             let use = try await mesh.claim(peer)
             try await mesh.permitClear(to: peer, window: window)
             let route = MigrationRoute(kind: .direct(address: member.address.description))
-            return PlainPassage(route: route, use: use) { try? await mesh.forbidClear(to: peer) }
+            return PlainPath(route: route, use: use) { try? await mesh.forbidClear(to: peer) }
         case .ssh:
             guard let ssh else { throw EscortError.channelNotHere(channel, reason: "escort.ssh_uri is not set") }
             let member = try await mesh.peer(peer)

@@ -56,7 +56,7 @@ struct TLSHandshake: Sendable {
             throw EscortError.noTLS(peer.name, reason: error.description)
         }
         guard result.succeeded else {
-            throw EscortError.noTLS(peer.name, reason: Self.complaint(result.standardError))
+            throw EscortError.noTLS(peer.name, reason: Self.errorMessage(result.standardError))
         }
         guard let session = Self.session(in: result.standardOutput),
             let pem = Self.firstCertificate(in: result.standardOutput)
@@ -148,7 +148,7 @@ struct TLSHandshake: Sendable {
     }
 
     /// The lines that say what was wrong, without openssl's error numbers.
-    private static func complaint(_ text: String) -> String {
+    private static func errorMessage(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         let telling = lines.filter { $0.contains("verify error") || $0.contains("rror:") || $0.contains("connect") }
         return (telling.isEmpty ? lines.suffix(2) : telling.prefix(3)).map(reason).joined(separator: "; ")

@@ -28,7 +28,7 @@ struct CancelCommand: AsyncParsableCommand {
         guard !move.stage.hasEnded else {
             throw ValidationError("Order '\(order)' has already ended (\(move.stage)).")
         }
-        try await ledger.append(OrderRecord.cancel(id: OrderID(order), at: .byTheWallClock, reason: reason))
+        try await ledger.append(OrderRecord.cancel(id: OrderID(order), at: .now, reason: reason))
         print("order \(order): cancellation requested; 'evenkeel status' shows when it has ended")
     }
 }

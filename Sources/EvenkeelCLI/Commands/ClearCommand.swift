@@ -66,7 +66,7 @@ struct ClearCommand: AsyncParsableCommand {
             let leaks = closures.filter { $0.channel == channel }.map(\.order) + forgotten
             guard !leaks.isEmpty else { continue }
             try await ledger.append(
-                OrderRecord.clear(path: path, channel: channel, orders: leaks, at: .byTheWallClock, reason: reason)
+                OrderRecord.clear(path: path, channel: channel, orders: leaks, at: .now, reason: reason)
             )
             let names = leaks.map(\.rawValue).joined(separator: ", ")
             printLine(

@@ -31,7 +31,7 @@ struct SimulateCommand: AsyncParsableCommand {
         name: .customLong("baseline"),
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Baselines to compare with: all, or \(Rivals.all.map(\.name).joined(separator: ", "))",
+            "Baselines to compare with: all, or \(Baselines.all.map(\.name).joined(separator: ", "))",
             valueName: "name"
         )
     )

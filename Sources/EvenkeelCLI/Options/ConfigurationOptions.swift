@@ -75,7 +75,7 @@ struct ConfigurationOptions: ParsableArguments {
         guard !settings.ledger.unsigned, let folder = try? MemberFolder(Self.readersFolder(settings)) else {
             return nil
         }
-        folder.takeUpRoster(inLedger: settings.ledger.folder)
+        folder.adoptRoster(inLedger: settings.ledger.folder)
         return folder.roster.roster
     }
 

@@ -33,7 +33,7 @@ package enum ManualOrderError: Error, CustomStringConvertible {
                     : "known hosts are \(known.map(\.rawValue).joined(separator: ", "))")
         case .removed(let host, let at):
             "\(host) was removed from the cluster on \(at.readable): no VM can move to or from it;"
-                + " \(host.additionInWords)"
+                + " \(host.additionHint)"
         case .unknownVM(let vm): "no host reports an active VM '\(vm)'; 'evenkeel status' lists the VMs"
         case .ambiguous(let vm, let uuids):
             "several VMs have the name '\(vm)'; give the UUID: \(uuids.map(\.rawValue).joined(separator: ", "))"
@@ -50,7 +50,7 @@ package enum ManualOrderError: Error, CustomStringConvertible {
         case .gone(let order): "order \(order) is no longer in the ledger"
         case .notMoved(let reason): reason.plainText()
         case .leaked(let leak, let end):
-            "\(end.plainText()); LEAK: 'evenkeel verify \(leak.order)' shows the evidence; \(leak.words)"
+            "\(end.plainText()); LEAK: 'evenkeel verify \(leak.order)' shows the evidence; \(leak.text)"
         }
     }
 }
@@ -91,7 +91,7 @@ package enum ManualOrder {
         }
         if let at = removed[source] { throw .removed(source, at: at) }
         guard source != target else { throw .alreadyThere(found.name, target) }
-        let now = Instant.byTheWallClock
+        let now = Instant.now
         return MigrationOrder(
             id: OrderID("manual-\(ControllerService.newIdentifier())"),
             vm: found.id,
@@ -121,7 +121,7 @@ package enum ManualOrder {
         var last = ""
         while true {
             _ = try await feed.pull(into: &core)
-            let now = Instant.byTheWallClock
+            let now = Instant.now
             guard let move = FleetView(core, at: now).moves.first(where: { $0.order.id == order.id }) else {
                 throw ManualOrderError.gone(order.id)
             }

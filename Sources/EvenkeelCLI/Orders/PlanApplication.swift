@@ -48,7 +48,7 @@ struct PlanApplication {
                 id: OrderID("manual-\(ControllerService.newIdentifier())"),
                 channel: channel,
                 definition: snapshot.definition(of: move.vm, on: move.source),
-                issuedAt: .byTheWallClock,
+                issuedAt: .now,
                 lifetime: settings.policy.orderLifetime,
                 issuer: .operator
             )

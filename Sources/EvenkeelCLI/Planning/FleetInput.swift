@@ -59,7 +59,7 @@ struct FleetInput {
         var core = ControllerCore(policy: settings.policy)
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
-        let snapshot = core.snapshot(at: .byTheWallClock)
+        let snapshot = core.snapshot(at: .now)
         return FleetInput(
             name: settings.ledger.folder,
             model: FleetModel(snapshot, policy: settings.policy),

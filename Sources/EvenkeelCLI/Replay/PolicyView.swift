@@ -61,20 +61,10 @@ extension PolicyView: TextView {
     private var orderTable: String {
         TextTable(
             ["", "TIME", "VM", "FROM", "TO", "REASON"],
-            orders.map { [$0.verdict.inWords] + RecordingSummary.Order(at: $0.at, order: $0.order).cells },
+            orders.map { [$0.verdict.rawValue] + RecordingSummary.Order(at: $0.at, order: $0.order).cells },
             empty: ""
         ).text
     }
 
     private func count(_ verdict: Verdict) -> Int { orders.count { $0.verdict == verdict } }
-}
-
-extension PolicyView.Verdict {
-    fileprivate var inWords: String {
-        switch self {
-        case .same: "same"
-        case .dropped: "dropped"
-        case .new: "new"
-        }
-    }
 }

@@ -32,7 +32,7 @@ struct RecordingSummary: Encodable, Sendable {
         isTorn = recording.isTorn
     }
 
-    mutating func count(_ effects: [some EffectInWords], at clock: ReplayClock) {
+    mutating func count(_ effects: [some EffectDescription], at clock: ReplayClock) {
         (begins, ends, events) = (clock.first, clock.last, clock.events)
         for effect in effects {
             switch effect.role {
@@ -61,22 +61,15 @@ struct RecordingSummary: Encodable, Sendable {
 
     private var span: String {
         guard let begins, let ends else { return "empty" }
-        return "\(begins.inWords) to \(ends.inWords) (\((ends - begins).inWords))"
+        return "\(begins.readable) to \(ends.readable) (\((ends - begins).readable))"
     }
 
     static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
 
-extension Instant {
-    /// `2026-05-01T10:00:05Z`.
-    var inWords: String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(.iso8601)
-    }
-}
-
 extension Duration {
     /// `1 h 4 min`, `4 min 5 s`, `5 s`.
-    fileprivate var inWords: String {
+    fileprivate var readable: String {
         let seconds = Int(inSeconds.rounded())
         if seconds >= 3600 { return "\(seconds / 3600) h \(seconds % 3600 / 60) min" }
         return seconds >= 60 ? "\(seconds / 60) min \(seconds % 60) s" : "\(seconds) s"

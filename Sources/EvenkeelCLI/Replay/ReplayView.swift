@@ -4,7 +4,7 @@ import Fleet
 import FleetFiles
 
 /// A recording compared with what the core does with the same events now.
-struct ReplayView<C: Core>: Encodable where C.Effect: EffectInWords {
+struct ReplayView<C: Core>: Encodable where C.Effect: EffectDescription {
     /// An event whose effects differ.
     struct Difference: Encodable {
         var event: Int
@@ -63,13 +63,13 @@ extension ReplayView: TextView {
 
 extension ReplayView.Difference {
     fileprivate var text: String {
-        var (then, now) = (recorded.map(\.words), now.map(\.words))
+        var (then, now) = (recorded.map(\.text), now.map(\.text))
         if then == now {
             // They differ in something that the descriptions omit.
             then = recorded.map(Self.json)
             now = self.now.map(Self.json)
         }
-        let lines = (["event \(event) (line \(line))"] + (at.map { [$0.inWords] } ?? [])).joined(separator: ", ")
+        let lines = (["event \(event) (line \(line))"] + (at.map { [$0.readable] } ?? [])).joined(separator: ", ")
         return ([lines] + Self.lines("recorded", then) + Self.lines("now", now)).joined(separator: "\n")
     }
 
@@ -79,7 +79,7 @@ extension ReplayView.Difference {
     }
 
     private static func json(_ effect: C.Effect) -> String {
-        (try? jsonText(effect, isPretty: false)) ?? effect.words
+        (try? jsonText(effect, isPretty: false)) ?? effect.text
     }
 }
 
@@ -87,7 +87,7 @@ extension RecordingSummary.Order {
     /// Time, VM, from, to and reason, as they stand in a table.
     var cells: [String] {
         [
-            at?.inWords ?? "?", order.vmName, order.source.rawValue, order.target.rawValue, order.reason,
+            at?.readable ?? "?", order.vmName, order.source.rawValue, order.target.rawValue, order.reason,
         ]
     }
 }

@@ -47,16 +47,16 @@ struct SimulationRun: Sendable {
         progress: @escaping @Sendable (Progress) async -> Void
     ) async throws -> SimulationOutcome.Row {
         var own = settings
-        own.rival = contender.rival
-        if let rival = contender.rival {
+        own.baseline = contender.baseline
+        if let baseline = contender.baseline {
             // With two decisions on the same samples, most baselines would order the same moves twice.
             own.decisionInterval =
                 usualIntervals
-                ? rival.usualInterval ?? own.sampleInterval : max(own.sampleInterval, own.decisionInterval)
+                ? baseline.usualInterval ?? own.sampleInterval : max(own.sampleInterval, own.decisionInterval)
         }
         let start = ContinuousClock.now
         let world = World(own)
-        if contender.rival == nil, let log { world.log = { log.write($0) } }
+        if contender.baseline == nil, let log { world.log = { log.write($0) } }
         let seconds = measured.inSeconds
         var measures = world.measures
         do throws(Violation) {

@@ -21,7 +21,7 @@ struct TortureRuns {
 
         struct Broken: Codable {
             var seed: UInt64
-            var promise: String
+            var invariant: String
             var detail: String
             var faultsNeeded: [Int]
             var faults: [String]
@@ -66,7 +66,7 @@ struct TortureRuns {
         summary.broken = failures.map {
             Summary.Broken(
                 seed: $0.seed,
-                promise: $0.violation.promise.rawValue,
+                invariant: $0.violation.invariant.rawValue,
                 detail: $0.violation.description,
                 faultsNeeded: $0.needed,
                 faults: $0.faults.map(\.description)

@@ -26,7 +26,7 @@ struct ClusterView: Encodable {
     /// Warn about certificates with fewer days left.
     static let warningDays = 30
 
-    init(_ roster: Roster, now: Instant = .byTheWallClock) async throws {
+    init(_ roster: Roster, now: Instant = .now) async throws {
         cluster = roster.cluster
         self.roster = roster.number
         func days(_ end: Instant) -> Int { Int(((end - now).inSeconds / 86400).rounded(.down)) }

@@ -75,7 +75,7 @@ extension FleetView {
             ["CLOSED CHANNEL", "HOSTS", "LEAKING ORDER", "SINCE"],
             closed.map { closure in
                 [
-                    closure.channel.rawValue, "\(HostPair(closure.path))", closure.order.rawValue, closure.at.inWords,
+                    closure.channel.rawValue, "\(HostPair(closure.path))", closure.order.rawValue, closure.at.readable,
                 ]
             },
             empty: ""

@@ -35,10 +35,10 @@ package struct FleetView: Encodable, Sendable {
 
         package var hasEnded: Bool { self == .done || self == .failed || self == .expired }
 
-        init(of life: OrderLife, at instant: Instant, policy: Policy) {
-            let isTooLate = instant > life.order.latestBeginning + policy.staleAfter
+        init(of state: OrderState, at instant: Instant, policy: Policy) {
+            let isTooLate = instant > state.order.latestBeginning + policy.staleAfter
             self =
-                switch life.stage {
+                switch state.stage {
                 case .submitted: isTooLate ? .expired : .submitted
                 case .accepted: isTooLate ? .expired : .accepted
                 case .prepared: isTooLate ? .expired : .prepared
@@ -70,7 +70,7 @@ package struct FleetView: Encodable, Sendable {
         _ = core.handle(.enrolled(hardware))
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
-        return FleetView(core, at: .byTheWallClock, remarks: news.remarks)
+        return FleetView(core, at: .now, remarks: news.remarks)
     }
 
     package init(_ core: ControllerCore, at instant: Instant, remarks: LedgerRemarks = LedgerRemarks()) {
@@ -90,15 +90,15 @@ package struct FleetView: Encodable, Sendable {
         closed = core.closed.closures
         moves = core.orders.values
             .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
-            .map { life in
+            .map { state in
                 Move(
-                    order: life.order,
-                    stage: Stage(of: life, at: instant, policy: core.policy),
-                    changedAt: life.changedAt,
-                    progress: life.progress,
-                    outcome: life.outcome,
-                    failure: life.failure,
-                    evidence: life.evidence
+                    order: state.order,
+                    stage: Stage(of: state, at: instant, policy: core.policy),
+                    changedAt: state.changedAt,
+                    progress: state.progress,
+                    outcome: state.outcome,
+                    failure: state.failure,
+                    evidence: state.evidence
                 )
             }
     }

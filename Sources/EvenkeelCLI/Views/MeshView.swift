@@ -36,8 +36,8 @@ struct MeshView: Encodable, Sendable {
         var core = ControllerCore(policy: settings.policy)
         var feed = LedgerFeed(ledger: ledger)
         let news = try await feed.pull(into: &core)
-        let moves = FleetView(core, at: .byTheWallClock).moves
-        return MeshView(samples: news.samples, moves: moves, hosts: settings.inventory, at: .byTheWallClock)
+        let moves = FleetView(core, at: .now).moves
+        return MeshView(samples: news.samples, moves: moves, hosts: settings.inventory, at: .now)
     }
 
     init(samples: [LoadSample], moves: [FleetView.Move], hosts: Inventory, at now: Instant) {

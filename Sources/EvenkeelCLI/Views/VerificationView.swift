@@ -34,14 +34,14 @@ struct VerificationView: Encodable {
         var orders: [MigrationOrder] = []
         var known: Set<OrderID> = []
         var reports: [OrderID: [OrderReport]] = [:]
-        var place = LedgerPlace()
-        var remarks = try await ledger.readOn(OrderRecord.self, from: &place) { record in
+        var place = ReadPosition()
+        var remarks = try await ledger.readNew(OrderRecord.self, from: &place) { record in
             guard case .migrate(let order) = record, known.insert(order.id).inserted else { return }
             orders.append(order)
         }
-        place = LedgerPlace()
+        place = ReadPosition()
         remarks.add(
-            try await ledger.readOn(OrderReport.self, from: &place) { reports[$0.order, default: []].append($0) }
+            try await ledger.readNew(OrderReport.self, from: &place) { reports[$0.order, default: []].append($0) }
         )
         let certificates = roster?.issuedCertificates
         let checks = orders.filter { wanted == nil || $0.id == wanted }

@@ -40,7 +40,7 @@ extension MoveEffect: CustomStringConvertible {
             slowsGuest
             ? "; the guest dirties memory nearly as fast as the path carries it, or faster, so it will be slowed down"
             : ""
-        return "\(vmName) needs \(Fleet.cores(cores)) and \(bytesInWords(memoryBytes)); "
+        return "\(vmName) needs \(Fleet.cores(cores)) and \(byteText(memoryBytes)); "
             + "\(source.name) goes \(source.cpu) CPU and \(source.memory) memory, "
             + "\(target.name) \(target.cpu) and \(target.memory); "
             + "\(worth) (about \(Int(min(seconds, 1e9).rounded(.up))) s of migration\(slow))"

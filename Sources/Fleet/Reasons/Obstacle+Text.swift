@@ -23,7 +23,7 @@ extension Obstacle: CustomStringConvertible {
         case .pathClosed:
             "no channel that policy.channels allows and both hosts offer is open on the path to it"
         case .memory(let free, let needed, let isMost):
-            "\(isMost ? "at most " : "")\(bytesInWords(free)) of memory free, \(bytesInWords(needed)) needed"
+            "\(isMost ? "at most " : "")\(byteText(free)) of memory free, \(byteText(needed)) needed"
         case .vcpuRatio: "its VCPUs per CPU would exceed the allowed ratio"
         case .vcpus(let count, let cpus): "it would have \(count) VCPUs on \(cpus) CPUs, above the allowed ratio"
         case .apart(let rule): "rule \(rule) keeps the VM apart from a VM on it"

@@ -3,7 +3,7 @@
 extension ShortageReason: CustomStringConvertible {
     public var description: String {
         let lacking = [
-            cores.map { "\(Fleet.cores($0)) of CPU" }, memoryBytes.map { "\(bytesInWords($0)) of memory" },
+            cores.map { "\(Fleet.cores($0)) of CPU" }, memoryBytes.map { "\(byteText($0)) of memory" },
         ].compactMap(\.self).joined(separator: " and ")
         let kept = reserveHosts > 0 ? ", with \(reserveHosts) hosts kept in reserve" : ""
         return "the fleet is full: \(lacking) are missing under the thresholds\(kept)"

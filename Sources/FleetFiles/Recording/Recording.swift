@@ -72,13 +72,13 @@ public struct Recording: Sendable {
         do {
             return try JSONDecoder().decode(type, from: line)
         } catch let error as DecodingError {
-            throw FleetFileError(file: file, line: number, reason: words(error))
+            throw FleetFileError(file: file, line: number, reason: text(error))
         } catch {
             throw FleetFileError(file: file, line: number, reason: "\(error)")
         }
     }
 
-    private static func words(_ error: DecodingError) -> String {
+    private static func text(_ error: DecodingError) -> String {
         func at(_ path: [any CodingKey]) -> String {
             path.isEmpty
                 ? "the line" : path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")

@@ -7,8 +7,8 @@ import Settings
 extension SealedMoves {
     /// Beside the image: devices, the definition, and what the ledger on the same storage needs meanwhile.
     private static func needed(for imageBytes: UInt64) -> UInt64 {
-        let (sum, isBeyondCounting) = imageBytes.addingReportingOverflow(imageBytes / 20 + (256 << 20))
-        return isBeyondCounting ? .max : sum
+        let (sum, overflowed) = imageBytes.addingReportingOverflow(imageBytes / 20 + (256 << 20))
+        return overflowed ? .max : sum
     }
 
     func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {

@@ -117,14 +117,14 @@ struct SealedMoves: Sendable {
         do {
             let presence = try await hypervisor.presence(of: order.vm)
             switch presence {
-            case .running: return .success(.byTheWallClock)
+            case .running: return .success(.now)
             case .inactive, .absent: break
             // Restored by an agent that died before it let it run.
             case .pausedByMigration:
                 try await note(.started, of: order)
                 try await hypervisor.resume(order.vm)
                 if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
-                return .success(.byTheWallClock)
+                return .success(.now)
             case .migratingOut, .paused: return failure(.inDoubt, .vmIs(presence, vm: order.vmName, host: host))
             }
             let folder = try folder(order)
@@ -154,7 +154,7 @@ struct SealedMoves: Sendable {
             // Going back it is not needed, beyond that there is one.
             definition: isDefined ? "" : nil,
             startsWithHost: false,
-            stoppedAt: .byTheWallClock
+            stoppedAt: .now
         )
     }
 
@@ -204,7 +204,7 @@ struct SealedMoves: Sendable {
     private func note(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
         _ = try await BlockingWork.run(within: .seconds(10), "writing a journal entry") {
-            try journal.claim(deed, of: order, at: .byTheWallClock)
+            try journal.claim(deed, of: order, at: .now)
         }
     }
 
@@ -232,7 +232,7 @@ struct SealedMoves: Sendable {
         do {
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
                 note.withLock { $0 = .mayBeWritten }
-                guard try journal.claim(.started, of: order, at: .byTheWallClock) else {
+                guard try journal.claim(.started, of: order, at: .now) else {
                     note.withLock { $0 = .wasThere }
                     throw SealingError(mayHaveRun.text)
                 }

@@ -20,7 +20,7 @@ public struct LabMove: Sendable, Codable {
         if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
     }
     /// Time of the parallel probes of the target's gates before the move; `nil` if there were none.
-    public var knockSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
+    public var probeSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
     /// Time to open the target's gates; `nil` if the move uses no migration port.
     public var pinholeSeconds: Double? { reports.lazy.compactMap(\.gateSeconds).first }
     /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the

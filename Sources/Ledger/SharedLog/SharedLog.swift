@@ -40,7 +40,7 @@ public final class SharedLog: FleetLedger {
         security: LedgerSecurity,
         marks: LedgerMarks? = nil,
         options: Options = Options(),
-        now: @escaping @Sendable () -> Instant = { .byTheWallClock }
+        now: @escaping @Sendable () -> Instant = { .now }
     ) {
         self.folder = folder
         self.writer = writer

@@ -10,7 +10,7 @@ internal import Synchronization
 public struct MemberFolder: Sendable {
     public let path: String
     public let roster: CurrentRoster
-    private let lookedAt = LookedAt()
+    private let lastCheck = LastCheck()
 
     /// A newer roster in the ledger's folder takes effect within this time.
     private static let interval: Duration = .seconds(10)
@@ -30,7 +30,7 @@ public struct MemberFolder: Sendable {
     ///
     /// It applies only to this process. `IdentityFolder.update` stores it in the folder, so that an older one is
     /// rejected later.
-    public func takeUpRoster(inLedger folder: String) {
+    public func adoptRoster(inLedger folder: String) {
         let current = roster.roster
         guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)", whose: .anybodys),
             let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
@@ -52,12 +52,12 @@ public struct MemberFolder: Sendable {
         let key = isThere || requiringKey ? try Self.key(in: file) : nil
         // The log calls this on its own queues, where blocking is allowed.
         return .signed(by: key) {
-            if lookedAt.isDue(after: Self.interval) { takeUpRoster(inLedger: ledger) }
+            if lastCheck.isDue(after: Self.interval) { adoptRoster(inLedger: ledger) }
             return roster.roster
         }
     }
 
-    private final class LookedAt: Sendable {
+    private final class LastCheck: Sendable {
         private let instant = Mutex<ContinuousClock.Instant?>(nil)
 
         /// Returns whether the next check is due, and records it as done.

@@ -46,7 +46,7 @@ struct RecordVerifier: Sendable {
         if let revocation = member.revocation {
             // Without the stream's end, nothing proves what came before: the writer chooses the time in a line.
             guard let end = revocation.ends[stream.rawValue], place < end else {
-                return .revoked(reason: revocation.words)
+                return .revoked(reason: revocation.text)
             }
         }
         if line.at > now + Self.clockTolerance { return .fromTheFuture(ahead: line.at - now, at: line.at) }
@@ -71,10 +71,10 @@ struct RecordVerifier: Sendable {
             throw .notAMember(writer, reason: "key \(key.verification.id) is not its key in roster \(roster.number)")
         }
         if let revocation = member.revocation {
-            let addition = if case .host(let host) = writer { "; \(host.additionInWords)" } else { "" }
+            let addition = if case .host(let host) = writer { "; \(host.additionHint)" } else { "" }
             throw .notAMember(
                 writer,
-                reason: "it was removed from the cluster \(revocation.words)\(addition)"
+                reason: "it was removed from the cluster \(revocation.text)\(addition)"
             )
         }
     }

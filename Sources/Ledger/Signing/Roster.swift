@@ -99,7 +99,7 @@ public struct Roster: Codable, Sendable, Equatable {
         }
 
         /// When it was removed, and why.
-        public var words: String { "on \(at.readable): \(reason)" }
+        public var text: String { "on \(at.readable): \(reason)" }
     }
 
     public subscript(name: LedgerWriter) -> Member? { members.first { $0.name == name } }

@@ -42,8 +42,8 @@ extension VMLoad {
     fileprivate mutating func live(steps: Int, random: inout SplitMix64) {
         guard steps > 2 else { return }
         if random.below(2) == 0 { existsFrom = 1 + random.below(steps - 1) }
-        let life = 1 + random.below(max(1, 2 * steps / 3))
-        if existsFrom + life < steps { existsUntil = existsFrom + life }
+        let lifetime = 1 + random.below(max(1, 2 * steps / 3))
+        if existsFrom + lifetime < steps { existsUntil = existsFrom + lifetime }
     }
 }
 

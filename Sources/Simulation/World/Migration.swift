@@ -10,7 +10,7 @@ struct Migration {
     let target: Int
     let startedAt: Int64
     /// The incarnation of the agent that waits for it, and of the two libvirts that carry it out.
-    let agentLife: Int
+    let agentIncarnation: Int
     let sourceLibvirt: Int
     let targetLibvirt: Int
     var phase = MigrationPhase.prepare

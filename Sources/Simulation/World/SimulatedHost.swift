@@ -31,7 +31,7 @@ struct SimulatedHost {
     var isUp = true
     var libvirtIsUp = true
     /// Incremented by each start of libvirtd.
-    var libvirtLife = 0
+    var libvirtIncarnation = 0
     /// Migrations that currently send memory from or to it.
     var transfers = 0
     var isLying = false

@@ -8,7 +8,7 @@ extension World {
         switch node {
         case .agent(let host):
             guard hosts[host].isUp, agents[host].core == nil, !isDown(node) else { return }
-            agents[host].life += 1
+            agents[host].incarnation += 1
             agents[host].isTicking = false
             var core = AgentCore(host: hostNames[host], limits: settings.limits)
             core.mutations = settings.mutations
@@ -17,7 +17,7 @@ extension World {
             readAgain(.agent(host))
         case .controller:
             guard controller == nil, !isDown(node) else { return }
-            controllerLife += 1
+            controllerIncarnation += 1
             controller = ControllerCore(
                 policy: settings.policy,
                 decisionInterval: settings.decisionInterval,
@@ -26,7 +26,10 @@ extension World {
             controller?.mutations = settings.mutations
             note("controller starts")
             readAgain(.controller)
-            queue.put(.decide(life: controllerLife), at: now + settings.decisionInterval.wholeMilliseconds)
+            queue.put(
+                .decide(incarnation: controllerIncarnation),
+                at: now + settings.decisionInterval.wholeMilliseconds
+            )
         case .operator: break
         }
     }
@@ -39,7 +42,7 @@ extension World {
         for effect in effects { carryOut(effect, on: host) }
         guard !agents[host].isTicking, agents[host].core?.needsTicks == true else { return }
         agents[host].isTicking = true
-        queue.put(.tick(host: host, life: agents[host].life), at: now + 1000)
+        queue.put(.tick(host: host, incarnation: agents[host].incarnation), at: now + 1000)
     }
 
     func answer(_ host: Int, after milliseconds: Int64, _ event: AgentCore.Event.Kind) {
@@ -48,14 +51,14 @@ extension World {
 
     /// Answers with an event that reflects the state at its delivery.
     func answer(_ host: Int, after milliseconds: Int64, _ event: @escaping (Instant) -> AgentCore.Event.Kind) {
-        queue.put(.agent(host: host, life: agents[host].life, event), at: now + milliseconds)
+        queue.put(.agent(host: host, incarnation: agents[host].incarnation, event), at: now + milliseconds)
     }
 
     private func carryOut(_ effect: AgentCore.Effect, on host: Int) {
-        let life = agents[host].life
+        let incarnation = agents[host].incarnation
         switch effect {
         case .append(let report):
-            queue.put(.append(host: host, life: life, report), at: now + draw(5...40))
+            queue.put(.append(host: host, incarnation: incarnation, report), at: now + draw(5...40))
         case .readRequirements(let order):
             let result = requirements(for: order, on: host)
             answer(host, after: 20, .requirementsRead(order.id, AgentCore.Answer(result)))
@@ -72,9 +75,9 @@ extension World {
                 migrations[number]?.isCancelled = true
             }
             answer(host, after: 100, .cancelTried(order.id))
-        case .look(let order): queue.put(.look(host: host, life: life, order), at: now + 50)
+        case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
         case .apply(let remedy, let order):
-            queue.put(.remedy(host: host, life: life, remedy, order), at: now + 50)
+            queue.put(.remedy(host: host, incarnation: incarnation, remedy, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
         case .announce(let announcement):
@@ -85,9 +88,9 @@ extension World {
 
     // MARK: requests to the hypervisor
 
-    func end(_ order: OrderID, on host: Int, life: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
+    func end(_ order: OrderID, on host: Int, incarnation: Int, _ result: Result<AgentCore.Completion, OrderFailure>) {
         queue.put(
-            .agent(host: host, life: life) { _ in .migrationEnded(order, AgentCore.Answer(result)) },
+            .agent(host: host, incarnation: incarnation) { _ in .migrationEnded(order, AgentCore.Answer(result)) },
             at: now + 20
         )
     }
@@ -146,38 +149,38 @@ extension World {
     func look(_ host: Int, _ order: MigrationOrder) {
         guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
         guard hosts[host].libvirtIsUp else {
-            let silent = Sighting(here: .silent("libvirt does not answer"), there: .silent("not asked"))
+            let silent = CopyObservation(here: .silent("libvirt does not answer"), there: .silent("not asked"))
             answer(host, after: 50, .looked(order.id, silent))
             return
         }
         let here = presence(of: vm, on: host)
         guard here != .migratingOut else {
-            let moving = Sighting(here: .seen(here), there: .silent("not asked"))
+            let moving = CopyObservation(here: .seen(here), there: .silent("not asked"))
             answer(host, after: 50, .looked(order.id, moving))
             return
         }
-        var sighting = Sighting(here: .seen(here), there: .silent("\(order.target) does not answer"))
+        var observation = CopyObservation(here: .seen(here), there: .silent("\(order.target) does not answer"))
         var delay: Int64 = 5000
         if canReachLibvirt(from: host, of: target) {
             delay = 100
-            sighting.there = .seen(presence(of: vm, on: target))
+            observation.there = .seen(presence(of: vm, on: target))
         }
-        if here == .pausedByMigration, sighting.there == .seen(.absent) {
+        if here == .pausedByMigration, observation.there == .seen(.absent) {
             for other in hosts.indices where other != host && other != target {
-                guard sighting.elsewhere == .nowhere else { break }
+                guard observation.elsewhere == .nowhere else { break }
                 if !canReachLibvirt(from: host, of: other) {
-                    sighting.elsewhere = .unknown("\(hostNames[other]) does not answer")
+                    observation.elsewhere = .unknown("\(hostNames[other]) does not answer")
                 } else if presence(of: vm, on: other) != .absent {
-                    sighting.elsewhere = .on(hostNames[other])
+                    observation.elsewhere = .on(hostNames[other])
                 }
             }
         }
-        answer(host, after: delay, .looked(order.id, sighting))
+        answer(host, after: delay, .looked(order.id, observation))
     }
 
-    func apply(_ remedy: Remedy, _ order: MigrationOrder, on host: Int) {
+    func apply(_ remedy: CopyAction, _ order: MigrationOrder, on host: Int) {
         guard let vm = vmNumbers[order.vm] else { return }
-        let result: Remedy.Result
+        let result: CopyAction.Result
         let copy = hosts[host].copy(of: vm)
         if !hosts[host].libvirtIsUp {
             result = .failed("libvirt does not answer")

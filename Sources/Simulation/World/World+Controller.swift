@@ -18,20 +18,20 @@ extension World {
             case .submit(let order):
                 // One after the other, so that it can crash in between.
                 delay += 10
-                queue.put(.submit(life: controllerLife, order), at: now + delay)
+                queue.put(.submit(incarnation: controllerIncarnation, order), at: now + delay)
             }
         }
     }
 
-    func decide(life: Int) {
-        guard life == controllerLife, controller != nil else { return }
-        queue.put(.decide(life: life), at: now + settings.decisionInterval.wholeMilliseconds)
+    func decide(incarnation: Int) {
+        guard incarnation == controllerIncarnation, controller != nil else { return }
+        queue.put(.decide(incarnation: incarnation), at: now + settings.decisionInterval.wholeMilliseconds)
         let name = "d" + String(now - Self.epoch, radix: 36)
         feedController { .tick(at: $0, identifier: name) }
     }
 
-    func submit(_ order: MigrationOrder, life: Int) {
-        guard life == controllerLife, controller != nil else { return }
+    func submit(_ order: MigrationOrder, incarnation: Int) {
+        guard incarnation == controllerIncarnation, controller != nil else { return }
         let isNew = invariants.asked[order.id] == nil
         invariants.asked[order.id] = order
         let result = write(.order(.migrate(order: order)), by: .controller)
@@ -59,12 +59,14 @@ extension World {
     /// Evenkeel's planner, a baseline's, or a flawed one.
     var planning: ControllerCore.Planning {
         let policy = settings.policy
-        if let rival = settings.rival { return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan }
+        if let baseline = settings.baseline {
+            return BaselinePlanning(baseline: baseline, policy: policy, seed: settings.seed).plan
+        }
         let planner = steady(policy)
         let mutations = settings.mutations
         if mutations.contains(.neverSettles) {
-            let rival = ToAndFro()
-            return RivalPlanning(rival: rival, policy: policy, seed: settings.seed, heedsHistory: true).plan
+            let baseline = ToAndFro()
+            return BaselinePlanning(baseline: baseline, policy: policy, seed: settings.seed, usesHistory: true).plan
         }
         if mutations.contains(.ignoresLimits) {
             var unlimited = policy
@@ -74,24 +76,24 @@ extension World {
             return { planner.plan(for: $0) }
         }
         if mutations.contains(.forgetsMoves) {
-            let rival = ToAndFro()
-            return RivalPlanning(rival: rival, policy: policy, seed: settings.seed).plan
+            let baseline = ToAndFro()
+            return BaselinePlanning(baseline: baseline, policy: policy, seed: settings.seed).plan
         }
         return { planner.plan(for: $0) }
     }
 }
 
 /// Moves a VM to the host with the fewest VMs, whether that helps or not.
-private struct ToAndFro: Rival {
+private struct ToAndFro: Baseline {
     let name = "to-and-fro"
     let summary = "moves VMs forever"
     let usualInterval: Duration? = nil
-    func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let movable = fleet.vms.indices.filter { fleet.vms[$0].mayMove && fleet.hosts[fleet.vms[$0].host].isUsable }
         guard !movable.isEmpty else { return [] }
         let vm = movable[random.below(movable.count)]
         let targets = fleet.hosts.indices.filter { $0 != fleet.vms[vm].host && fleet.hosts[$0].isUsable }
         guard !targets.isEmpty else { return [] }
-        return [RivalMove(vm: vm, target: targets[random.below(targets.count)])]
+        return [BaselineMove(vm: vm, target: targets[random.below(targets.count)])]
     }
 }

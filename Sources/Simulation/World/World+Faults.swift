@@ -79,14 +79,14 @@ extension World {
 
     private func stopAgent(_ host: Int) {
         agents[host].core = nil
-        agents[host].life += 1
+        agents[host].incarnation += 1
         held[.agent(host)] = nil
         loseSealedKeys(of: host)
     }
 
     private func stopController() {
         controller = nil
-        controllerLife += 1
+        controllerIncarnation += 1
         held[.controller] = nil
     }
 
@@ -94,7 +94,7 @@ extension World {
     private func stopLibvirt(_ host: Int) {
         guard hosts[host].libvirtIsUp else { return }
         hosts[host].libvirtIsUp = false
-        hosts[host].libvirtLife += 1
+        hosts[host].libvirtIncarnation += 1
         for number in migrations.keys.sorted() {
             guard let migration = migrations[number] else { continue }
             if migration.source == host {
@@ -111,7 +111,7 @@ extension World {
         if migration.phase == .confirm {
             migrations[number] = nil
             let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "lost the connection to libvirt")), .unknown)
-            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+            end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
         } else {
             abort(number, "libvirt on the source is down")
         }

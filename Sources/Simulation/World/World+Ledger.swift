@@ -34,7 +34,7 @@ extension World {
     func publish(_ record: SimulatedLedger.Record) {
         ledger.append(record)
         if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
-            note("\(report.host): order \(report.order) \(Self.words(report.step))")
+            note("\(report.host): order \(report.order) \(report.step.text)")
             if let closure = invariants.reported(report, at: now) {
                 queue.put(.clear(closure), at: now + draw(30_000...90_000))
             }
@@ -89,21 +89,21 @@ extension World {
             let last = lastDelivery[reader]?[record.writer] ?? 0
             let at = max(now + delay, last)
             lastDelivery[reader, default: [:]][record.writer] = at
-            queue.put(.deliver(to: reader, life: life(reader), record), at: at)
+            queue.put(.deliver(to: reader, incarnation: incarnation(reader), record), at: at)
         }
     }
 
-    private func life(_ node: Node) -> Int {
+    private func incarnation(_ node: Node) -> Int {
         switch node {
-        case .controller: controllerLife
-        case .agent(let host): agents[host].life
+        case .controller: controllerIncarnation
+        case .agent(let host): agents[host].incarnation
         case .operator: 0
         }
     }
 
-    func deliver(_ record: SimulatedLedger.Record, to node: Node, life expected: Int) {
+    func deliver(_ record: SimulatedLedger.Record, to node: Node, incarnation expected: Int) {
         // A node started since then has read it already.
-        guard life(node) == expected else { return }
+        guard incarnation(node) == expected else { return }
         guard reachesLedger(node), held[node] == nil else {
             held[node, default: []].append(record)
             return
@@ -160,7 +160,7 @@ extension World {
         case (.agent(let host), .order(let order)): feed(host, .order(order))
         case (.agent(let host), .report(let report)):
             guard !refuses(report, host) else {
-                note("\(hostNames[host]) refuses: order \(report.order) \(Self.words(report.step))")
+                note("\(hostNames[host]) refuses: order \(report.order) \(report.step.text)")
                 refused[host, default: []].append(record)
                 return
             }
@@ -188,21 +188,5 @@ extension World {
     func append(_ report: OrderReport, from host: Int) {
         let result = write(.report(report), by: .agent(host))
         feed(host, .appended(result))
-    }
-
-    static func words(_ step: OrderStep) -> String {
-        switch step {
-        case .accepted: "accepted"
-        case .prepared: "prepared"
-        case .running(let progress): "running, \(progress.bytesTransferred >> 20) MiB sent"
-        case .sealed: "sealed"
-        case .opened: "opened"
-        case .released: "released"
-        case .restored: "restored"
-        case .declined(let reason): "declined: \(reason)"
-        case .withdrawn(let reason): "withdrawn: \(reason)"
-        case .done: "done"
-        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
-        }
     }
 }

@@ -107,7 +107,7 @@ extension World {
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }
-        sample.sightings = sightings(by: host)
+        sample.observations = observations(by: host)
         if state.isLying {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
@@ -139,13 +139,13 @@ extension World {
     }
 
     /// Returns the other hosts' VMs; omitted in large fleets and without faults, where they are not needed.
-    private func sightings(by host: Int) -> [PeerSighting]? {
+    private func observations(by host: Int) -> [PeerObservation]? {
         guard !settings.faults.isEmpty, hosts.count <= 16 else { return nil }
         return hosts.indices.filter { $0 != host && canReachLibvirt(from: host, of: $0) }.map { other in
             let spec = hosts[other].spec
             let active = hosts[other].copies.filter(\.takesMemory)
             let used = min(hosts[other].memoryInUse(memory), spec.memoryBytes)
-            return PeerSighting(
+            return PeerObservation(
                 host: hostNames[other],
                 at: clock(.agent(host)),
                 cpus: Int(spec.cores.rounded(.up)),

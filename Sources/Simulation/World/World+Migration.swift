@@ -8,12 +8,12 @@ import Fleet
 /// finish (the target's copy runs) → confirm (the source's copy is removed).
 extension World {
     func beginMigration(_ order: MigrationOrder, from host: Int) {
-        let life = agents[host].life
+        let incarnation = agents[host].incarnation
         func refuse(_ reason: String) {
             end(
                 order.id,
                 on: host,
-                life: life,
+                incarnation: incarnation,
                 .failure(OrderFailure(.migration, .move(.hypervisor(detail: reason)), .at(hostNames[host])))
             )
         }
@@ -22,7 +22,7 @@ extension World {
         else { return refuse("libvirt cannot start the migration") }
         guard canTalk(.host(host), .host(target)) else {
             let failure = OrderFailure(.escort, .other("no protected path"), .at(hostNames[host]))
-            end(order.id, on: host, life: life, .failure(failure))
+            end(order.id, on: host, incarnation: incarnation, .failure(failure))
             return
         }
         invariants.begun(order, vm: vm, source: host, target: target, running: migrations.values.map { $0 }, at: now)
@@ -33,9 +33,9 @@ extension World {
             source: host,
             target: target,
             startedAt: now,
-            agentLife: life,
-            sourceLibvirt: hosts[host].libvirtLife,
-            targetLibvirt: hosts[target].libvirtLife,
+            agentIncarnation: incarnation,
+            sourceLibvirt: hosts[host].libvirtIncarnation,
+            targetLibvirt: hosts[target].libvirtIncarnation,
             iterationBeganAt: now,
             remainedAt: now,
             lastProgressAt: now
@@ -84,7 +84,7 @@ extension World {
     /// Returns why a migration cannot continue.
     private func obstacle(_ migration: Migration) -> String? {
         if migration.failsIn == migration.phase { return "qemu failed in phase \(migration.phase)" }
-        if hosts[migration.target].libvirtLife != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
+        if hosts[migration.target].libvirtIncarnation != migration.targetLibvirt || !hosts[migration.target].libvirtIsUp
             || !hosts[migration.target].isUp
         {
             return "libvirt on the target is down"
@@ -185,7 +185,7 @@ extension World {
         )
         migrations[number] = migration
         queue.put(
-            .agent(host: migration.source, life: migration.agentLife) { _ in
+            .agent(host: migration.source, incarnation: migration.agentIncarnation) { _ in
                 .progressed(migration.order.id, progress)
             },
             at: now + 1
@@ -239,7 +239,7 @@ extension World {
                 .move(.hypervisor(detail: "the answer to the last step was lost")),
                 resumes ? .at(hostNames[migration.source]) : .unknown
             )
-            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+            end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
             return
         }
         migrations[number]?.phase = .confirm
@@ -250,7 +250,7 @@ extension World {
         guard let migration = migrations.removeValue(forKey: number) else { return }
         if migration.failsIn == .confirm {
             let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the confirmation failed")), .unknown)
-            end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+            end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
             return
         }
         set(migration.vm, on: migration.source, nil)
@@ -272,7 +272,7 @@ extension World {
         end(
             migration.order.id,
             on: migration.source,
-            life: migration.agentLife,
+            incarnation: migration.agentIncarnation,
             .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
         )
     }
@@ -306,7 +306,7 @@ extension World {
         measures.failed()
         queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
         let sourceLives =
-            hosts[migration.source].libvirtIsUp && hosts[migration.source].libvirtLife == migration.sourceLibvirt
+            hosts[migration.source].libvirtIsUp && hosts[migration.source].libvirtIncarnation == migration.sourceLibvirt
         let failure: OrderFailure
         if sourceLives {
             if hosts[migration.source].copy(of: migration.vm) != nil {
@@ -324,7 +324,7 @@ extension World {
                 .unknown
             )
         }
-        end(migration.order.id, on: migration.source, life: migration.agentLife, .failure(failure))
+        end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
     }
 
     /// The target's libvirt loses its peer and removes the copy that never ran.

@@ -66,7 +66,7 @@ extension World {
     private static let longestCall: Int64 = 30_000
 
     func carryOutSealed(_ effect: AgentCore.Effect, on host: Int) {
-        let life = agents[host].life
+        let incarnation = agents[host].incarnation
         func later(_ milliseconds: Int64, _ event: @escaping (World) -> Void) {
             queue.put(.sealed(event), at: now + milliseconds)
         }
@@ -76,7 +76,7 @@ extension World {
             sealed.journal.insert(notes(.begun, order, on: host))
             let running = migrations.values.map { $0 }
             invariants.begun(order, vm: vm, source: host, target: target, running: running, at: now)
-            later(callTime(vm, on: host)) { $0.save(vm, order, on: host, life: life) }
+            later(callTime(vm, on: host)) { $0.save(vm, order, on: host, incarnation: incarnation) }
         case .unseal(let order, _):
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: copyingTime(vm)) { [self] _ in
@@ -110,17 +110,17 @@ extension World {
                 let result = failure(.migration, "the image is not decrypted on this host")
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
-            later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, life: life) }
+            later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, incarnation: incarnation) }
         case .takeBack(let order): takeBack(order, on: host)
         case .forget(let order): forgetImage(of: order, on: host)
         default: break
         }
     }
 
-    private func save(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
+    private func save(_ vm: Int, _ order: MigrationOrder, on host: Int, incarnation: Int) {
         let fault = takeFault(of: host)
         func tell(_ result: AgentCore.Answer<SealedImage>) {
-            queue.put(.agent(host: host, life: life) { _ in .sealed(order.id, result) }, at: now + 20)
+            queue.put(.agent(host: host, incarnation: incarnation) { _ in .sealed(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp, hosts[host].libvirtIsUp, hosts[host].copy(of: vm)?.state == .running else {
             return tell(.failure(failure(.inDoubt, "libvirt is down")))
@@ -130,10 +130,10 @@ extension World {
         }
         set(vm, on: host, .inactive)
         sealed.images[host, default: []].insert(order.id)
-        if agents[host].life != life { sealed.lateSaves += 1 }
+        if agents[host].incarnation != incarnation { sealed.lateSaves += 1 }
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
         // The agent encrypts it, if it is still running.
-        if agents[host].life == life { sealed.files.insert(order.id) }
+        if agents[host].incarnation == incarnation { sealed.files.insert(order.id) }
         tell(
             .success(
                 SealedImage(
@@ -147,18 +147,18 @@ extension World {
     }
 
     /// Restores the VM paused; the agent then records it and starts it.
-    private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, life: Int) {
+    private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, incarnation: Int) {
         let fault = takeFault(of: host)
         let isBack = hostNumbers[order.source] == host
         func tell(_ result: AgentCore.Answer<Instant>) {
-            queue.put(.agent(host: host, life: life) { _ in .restored(order.id, result) }, at: now + 20)
+            queue.put(.agent(host: host, incarnation: incarnation) { _ in .restored(order.id, result) }, at: now + 20)
         }
         guard hosts[host].isUp else { return }
         let here = hosts[host].copy(of: vm)?.state
         guard hosts[host].libvirtIsUp, here == (isBack ? .inactive : nil), !isBack || hasImage(of: order, on: host)
         else { return tell(.failure(failure(.migration, "the VM cannot be restored"))) }
         if case .migrationFails? = fault { return tell(.failure(failure(.migration, "qemu failed to restore"))) }
-        guard agents[host].core != nil, agents[host].life == life else {
+        guard agents[host].core != nil, agents[host].incarnation == incarnation else {
             return set(vm, on: host, .pausedByMigration)
         }
         guard sealed.journal.insert(notes(.started, order, on: host)).inserted else {
@@ -180,7 +180,7 @@ extension World {
 
     private func takeBack(_ order: MigrationOrder, on host: Int) {
         guard let vm = vmNumbers[order.vm] else { return }
-        let life = agents[host].life
+        let incarnation = agents[host].incarnation
         func doubt(_ reason: String) {
             let result = failure(.inDoubt, reason)
             answer(host, after: 50, .restored(order.id, .failure(result)))
@@ -197,7 +197,10 @@ extension World {
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
                 return doubt("there is no image to restore the VM from")
             }
-            queue.put(.sealed { $0.restore(vm, order, on: host, life: life) }, at: now + callTime(vm, on: host))
+            queue.put(
+                .sealed { $0.restore(vm, order, on: host, incarnation: incarnation) },
+                at: now + callTime(vm, on: host)
+            )
         case let other: doubt("the VM is \(other)")
         }
     }

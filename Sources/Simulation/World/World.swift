@@ -18,15 +18,15 @@ public final class World {
     enum Event {
         case step(Int)
         case sample(host: Int)
-        case tick(host: Int, life: Int)
+        case tick(host: Int, incarnation: Int)
         /// `(Instant)`: the time on the host's clock.
-        case agent(host: Int, life: Int, (Instant) -> AgentCore.Event.Kind)
-        case append(host: Int, life: Int, OrderReport)
-        case look(host: Int, life: Int, MigrationOrder)
-        case remedy(host: Int, life: Int, Remedy, MigrationOrder)
-        case decide(life: Int)
-        case submit(life: Int, MigrationOrder)
-        case deliver(to: Node, life: Int, SimulatedLedger.Record)
+        case agent(host: Int, incarnation: Int, (Instant) -> AgentCore.Event.Kind)
+        case append(host: Int, incarnation: Int, OrderReport)
+        case look(host: Int, incarnation: Int, MigrationOrder)
+        case remedy(host: Int, incarnation: Int, CopyAction, MigrationOrder)
+        case decide(incarnation: Int)
+        case submit(incarnation: Int, MigrationOrder)
+        case deliver(to: Node, incarnation: Int, SimulatedLedger.Record)
         case migration(Int, turn: Int)
         case dropIncoming(host: Int, vm: Int)
         case fault(Int, begins: Bool)
@@ -42,7 +42,7 @@ public final class World {
 
     struct Agent {
         var core: AgentCore?
-        var life = 0
+        var incarnation = 0
         var clockOffset: Int64 = 0
         var isTicking = false
     }
@@ -69,7 +69,7 @@ public final class World {
     var hosts: [SimulatedHost]
     var agents: [Agent]
     var controller: ControllerCore?
-    var controllerLife = 0
+    var controllerIncarnation = 0
     var controllerClockOffset: Int64 = 0
     var ledger: SimulatedLedger
     /// The time of the last delivery from each writer to each reader: records of a writer are read in order.
@@ -192,25 +192,25 @@ public final class World {
         switch event {
         case .step(let step): takeStep(step)
         case .sample(let host): takeSample(host)
-        case .tick(let host, let life):
-            guard agents[host].life == life else { return }
+        case .tick(let host, let incarnation):
+            guard agents[host].incarnation == incarnation else { return }
             agents[host].isTicking = false
             feed(host, .tick)
-        case .agent(let host, let life, let event):
-            guard agents[host].life == life, agents[host].core != nil else { return }
+        case .agent(let host, let incarnation, let event):
+            guard agents[host].incarnation == incarnation, agents[host].core != nil else { return }
             feed(host, event(clock(.agent(host))))
-        case .append(let host, let life, let report):
-            guard agents[host].life == life else { return }
+        case .append(let host, let incarnation, let report):
+            guard agents[host].incarnation == incarnation else { return }
             append(report, from: host)
-        case .look(let host, let life, let order):
-            guard agents[host].life == life else { return }
+        case .look(let host, let incarnation, let order):
+            guard agents[host].incarnation == incarnation else { return }
             look(host, order)
-        case .remedy(let host, let life, let remedy, let order):
-            guard agents[host].life == life else { return }
+        case .remedy(let host, let incarnation, let remedy, let order):
+            guard agents[host].incarnation == incarnation else { return }
             apply(remedy, order, on: host)
-        case .decide(let life): decide(life: life)
-        case .submit(let life, let order): submit(order, life: life)
-        case .deliver(let node, let life, let record): deliver(record, to: node, life: life)
+        case .decide(let incarnation): decide(incarnation: incarnation)
+        case .submit(let incarnation, let order): submit(order, incarnation: incarnation)
+        case .deliver(let node, let incarnation, let record): deliver(record, to: node, incarnation: incarnation)
         case .migration(let number, let turn): proceed(number, turn: turn)
         case .dropIncoming(let host, let vm): dropIncoming(vm, on: host)
         case .fault(let number, let begins): begins ? begin(number) : end(number)

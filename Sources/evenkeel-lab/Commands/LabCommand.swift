@@ -43,7 +43,7 @@ struct LabCommand: AsyncParsableCommand {
         func run() async throws {
             let (hosts, guests, controls) = (hosts, guests, !noController)
             let lab = try await interruptible {
-                let programs = try Programs.besideThisProcess()
+                let programs = try Programs.nextToThisProcess()
                 let lab = try await HostLab.up(.allOnFirst(hosts: hosts, guests: guests)) { printLine($0) }
                 do {
                     try await lab.startAgents(programs, settings: lab.settings)

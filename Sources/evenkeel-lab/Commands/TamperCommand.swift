@@ -37,7 +37,7 @@ struct TamperCommand: AsyncParsableCommand {
                     programs: programs,
                     seed: seed
                 )
-                options.say("\(channel.rawValue): \(trial.words)")
+                options.say("\(channel.rawValue): \(trial.text)")
                 trials.append(trial)
             }
             return (trials, channels)
@@ -55,7 +55,7 @@ struct TamperCommand: AsyncParsableCommand {
 }
 
 extension TamperTrial {
-    var words: String {
+    var text: String {
         switch verdict {
         case .broken: "BROKEN: the guest continues with changed memory (\(state.problems.first ?? "?"))"
         case .unharmed: "unharmed: the guest moved, its memory is intact"
@@ -77,7 +77,7 @@ extension [TamperTrial] {
                     trial.channel.rawValue, trial.guest, "\(trial.wire.frames)",
                     hits.isEmpty ? "none" : hits.joined(separator: ", "),
                     trial.failure == nil ? "done" : "failed",
-                    trial.state.runsOn.map(\.rawValue).joined(separator: ", "), trial.words,
+                    trial.state.runsOn.map(\.rawValue).joined(separator: ", "), trial.text,
                 ]
             },
             empty: "No channel was tested."

@@ -25,7 +25,7 @@ extension ChannelComparison {
                 shown(figures.median(\.targetCPUPerGiB)) { FleetView.decimals($0) },
                 shown(figures.median(\.bytesPerSecond), Self.rate),
                 shown(figures.bulkMedian, Self.rate),
-                shown(figures.median(\.knockSeconds), milliseconds),
+                shown(figures.median(\.probeSeconds), milliseconds),
                 shown(figures.median(\.pinholeSeconds), milliseconds),
                 shown(figures.median(\.beginSeconds), milliseconds),
             ]

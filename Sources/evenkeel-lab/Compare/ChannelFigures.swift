@@ -14,7 +14,7 @@ struct MoveFigures: Codable, Sendable {
     /// What an observer who pings the VM can detect.
     var detection: MoveDetection.Verdict
     /// Time of the parallel probes of the target's gates before the move; `nil` if the channel uses no port.
-    var knockSeconds: Double?
+    var probeSeconds: Double?
     /// Time to open the target's gates for the source; `nil` if the channel uses no migration port.
     var pinholeSeconds: Double?
     /// From the agent's report that it begins to the start of the migration: the setup of the channel.
@@ -33,8 +33,8 @@ struct MoveFigures: Codable, Sendable {
     }
     /// Time that probes and pinhole add to a move; `nil` if one of them is unknown.
     var gateSeconds: Double? {
-        guard let knockSeconds, let pinholeSeconds else { return nil }
-        return knockSeconds + pinholeSeconds
+        guard let probeSeconds, let pinholeSeconds else { return nil }
+        return probeSeconds + pinholeSeconds
     }
     private var gibibytes: Double? { bytes.map { Double($0) / 0x1p30 } }
     var sourceCPUPerGiB: Double? { gibibytes.map { sourceCPUSeconds / $0 } }

@@ -67,7 +67,7 @@ struct ChannelMeasurement: Sendable {
                 bytes: move.outcome?.bytesTransferred,
                 silenceSeconds: ProbeSummary(series).longestSilence,
                 detection: MoveDetection(series).verdict,
-                knockSeconds: move.knockSeconds,
+                probeSeconds: move.probeSeconds,
                 pinholeSeconds: move.pinholeSeconds,
                 beginSeconds: move.secondsToBegin,
                 sourceCPUSeconds: after.0 - before.0 - seconds * idle.0,

@@ -11,11 +11,11 @@ import Settings
 extension Demo {
     /// Returns the report: what the demonstration observed, compared with what it has to show.
     func report(failure: (any Error)?) async -> DemoReport {
-        let moves = FleetView(core, at: .byTheWallClock).moves.filter { $0.order.issuer == .controller }
+        let moves = FleetView(core, at: .now).moves.filter { $0.order.issuer == .controller }
         let rates = workRates
         return DemoReport(
             startedAt: startedAt,
-            endedAt: .byTheWallClock,
+            endedAt: .now,
             machine: Self.machine(lab),
             policy: Dictionary(
                 settings.documentedPolicy.map { ($0.key, $0.value) },
@@ -56,7 +56,7 @@ extension Demo {
     private var workRates: [DemoReport.WorkRate] {
         lab.guests.map { guest in
             let console = try? lab.console(of: guest)
-            let end = autonomousEnd ?? .byTheWallClock
+            let end = autonomousEnd ?? .now
             return DemoReport.WorkRate(
                 vm: guest.name,
                 before: console?.rate(from: startedAt, to: controlledAt ?? end),
@@ -93,7 +93,7 @@ extension Demo {
     }
 
     private func balance(_ moves: [FleetView.Move]) -> DemoReport.Check {
-        let snapshot = core.snapshot(at: autonomousEnd ?? .byTheWallClock)
+        let snapshot = core.snapshot(at: autonomousEnd ?? .now)
         // The last sample before the unprotected move, which is not part of the autonomous run.
         let loads = series.map { host in
             let last = host.points.last { $0.at <= snapshot.at }

@@ -23,7 +23,7 @@ struct Demo {
     private var spoken: [String: String] = [:]
     private var lastLoadLine: Instant?
 
-    private(set) var startedAt = Instant.byTheWallClock
+    private(set) var startedAt = Instant.now
     private(set) var controlledAt: Instant?
     private(set) var balancedAt: Instant?
     private(set) var autonomousEnd: Instant?
@@ -45,8 +45,8 @@ struct Demo {
     }
 
     mutating func play() async throws {
-        let programs = try Programs.besideThisProcess()
-        startedAt = .byTheWallClock
+        let programs = try Programs.nextToThisProcess()
+        startedAt = .now
         live.keep(
             "\n== 1. All \(lab.guests.count) VMs run on h1, which has \(cores(lab)) cores: the VMs slow down =="
         )
@@ -60,10 +60,10 @@ struct Demo {
         )
         let capturePath = "\(lab.site.stateFolder)/escorted.pcap"
         let capture = try await lab.capture(to: capturePath)
-        controlledAt = .byTheWallClock
+        controlledAt = .now
         try await lab.startController(programs)
         try await reachLastingBalance()
-        autonomousEnd = .byTheWallClock
+        autonomousEnd = .now
         try await lab.killController(signal: .terminate)
         let dropped = try await capture.stop()
         escortedWire = (try await PacketCapture(path: capturePath).search(for: Self.secret), dropped)
@@ -109,7 +109,7 @@ struct Demo {
             balancedAt = nil
         } while ContinuousClock.now < deadline
         let patience = ContinuousClock.now + settings.migration.timeLimit
-        while !core.snapshot(at: .byTheWallClock).movesInFlight.isEmpty, ContinuousClock.now < patience {
+        while !core.snapshot(at: .now).movesInFlight.isEmpty, ContinuousClock.now < patience {
             try await look()
         }
     }
@@ -127,7 +127,7 @@ struct Demo {
             let since = calmSince ?? ContinuousClock.now
             calmSince = since
             if ContinuousClock.now - since >= lasting {
-                balancedAt = .byTheWallClock
+                balancedAt = .now
                 return
             }
         }
@@ -135,7 +135,7 @@ struct Demo {
 
     /// Whether moves have been made, none is running and no host is overloaded or unknown.
     private var isCalm: Bool {
-        let now = Instant.byTheWallClock
+        let now = Instant.now
         let snapshot = core.snapshot(at: now)
         return snapshot.movesInFlight.isEmpty && core.orders.values.contains { $0.stage == .done }
             && snapshot.hosts.allSatisfy {
@@ -144,7 +144,7 @@ struct Demo {
     }
 
     private mutating func moveInTheClear() async throws {
-        let view = FleetView(core, at: .byTheWallClock)
+        let view = FleetView(core, at: .now)
         // From the host with the most VMs to the one with the fewest: this disturbs the balance least.
         let byCount = view.hosts.sorted {
             ($0.sample?.vms?.count ?? 0, $1.name) < ($1.sample?.vms?.count ?? 0, $0.name)
@@ -181,7 +181,7 @@ struct Demo {
     private mutating func look() async throws {
         let news = try await feed.pull(into: &core)
         samples += news.samples
-        let view = FleetView(core, at: .byTheWallClock)
+        let view = FleetView(core, at: .now)
         for host in view.hosts {
             say(
                 "\(host.name) is \(host.verdict): \(host.reason)",
@@ -217,7 +217,7 @@ struct Demo {
     private mutating func say(_ text: String, about subject: String, _ key: String) {
         guard spoken[subject] != key else { return }
         spoken[subject] = key
-        let elapsed = FleetView.decimals((Instant.byTheWallClock - startedAt).inSeconds, 1)
+        let elapsed = FleetView.decimals((Instant.now - startedAt).inSeconds, 1)
         live.keep("\(String(repeating: " ", count: max(0, 6 - elapsed.count)))\(elapsed) s  \(text)")
     }
 

@@ -36,7 +36,7 @@ struct DemonstrationOptions: ParsableArguments {
         _ work: @Sendable @escaping (HostLab, Programs, [Channel]) async throws -> Value
     ) async throws -> Value {
         signal(SIGPIPE, SIG_IGN)
-        let programs = try Programs.besideThisProcess()
+        let programs = try Programs.nextToThisProcess()
         let options = self
         var draft = LabPlan(
             hosts: [1, 2].map { HostPlan(number: $0, cores: 0.9) },

@@ -48,11 +48,11 @@ struct ProbeReport: Encodable, Sendable {
         case .gapOnly:
             return "Gap of \(gap), no other sign: an outage, or a move that looks like one."
         case .detected:
-            var words = "Move DETECTED: \(signs), and a gap of \(gap)"
+            var text = "Move DETECTED: \(signs), and a gap of \(gap)"
             if let began = detection.began, let ended = detection.ended {
-                words += "; began at \(FleetView.seconds(began)) , ended at \(FleetView.seconds(ended))"
+                text += "; began at \(FleetView.seconds(began)) , ended at \(FleetView.seconds(ended))"
             }
-            return words + "."
+            return text + "."
         }
     }
 

@@ -21,7 +21,7 @@ struct AttackTests {
     )
 
     @Test(.timeLimit(.minutes(10)))
-    func attacksOnTheMigrationPortsChangeNothingAndEndMovesWhereAGateIsOff() async throws {
+    func `attacks on the migration ports change nothing and end moves where a gate is off`() async throws {
         try await TestLab.with(Self.three) { world in
             try await attacksChangeNothing(world)
             try await theSameAttacksWorkWhereTheGateIsOff(world)
@@ -140,7 +140,7 @@ struct AttackTests {
     }
 
     @Test(.timeLimit(.minutes(6)))
-    func aPinholeClosesByItselfWhenItsAgentDies() async throws {
+    func `a pinhole closes by itself when its agent dies`() async throws {
         try await TestLab.with(MainJobTests.quiet) { world in
             let h2 = try world.host("h2")
             try await world.slowDown("vm1", on: "h1")

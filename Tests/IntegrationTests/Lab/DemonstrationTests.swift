@@ -23,7 +23,7 @@ struct DemonstrationTests {
     )
 
     @Test(.timeLimit(.minutes(20)))
-    func memoryIsChangedInTransitUnderPlainAndUnderNoOtherChannel() async throws {
+    func `memory is changed in transit under plain and under no other channel`() async throws {
         // The guest that is broken on purpose would break the invariant: no TestLab here.
         try await withLab { lab, programs in
             var trials: [TamperTrial] = []
@@ -62,7 +62,7 @@ struct DemonstrationTests {
     }
 
     @Test(.timeLimit(.minutes(15)))
-    func theSecretIsOnTheWireUnderPlainAndUnderNoOtherChannel() async throws {
+    func `the secret is on the wire under plain and under no other channel`() async throws {
         try await withLab { lab, _ in
             let folder = FileManager.default.temporaryDirectory.appending(path: "ekt-\(UUID())").path
             defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -87,7 +87,7 @@ struct DemonstrationTests {
     }
 
     @Test(.timeLimit(.minutes(8)))
-    func attackersReachOnlyWhatListensAndTheProberSeesAMovesGap() async throws {
+    func `attackers reach only what listens and the prober sees a moves gap`() async throws {
         try await withLab { lab, programs in
             let h2 = try lab.host(HostName("h2"))
             let stranger = try await lab.stranger()
@@ -137,7 +137,7 @@ struct DemonstrationTests {
 
     /// The proof that the attacks work: where nothing stands before the port, being there first ends the move.
     @Test(.timeLimit(.minutes(8)))
-    func aScanThatNothingStopsEndsAMoveInTheClear() async throws {
+    func `a scan that nothing stops ends a move in the clear`() async throws {
         try await withLab { lab, _ in
             let (target, guest) = (try lab.host(HostName("h2")), try lab.guest("vm1"))
             // A pinhole of the stranger's own, which the agent leaves alone.
@@ -158,7 +158,7 @@ struct DemonstrationTests {
     }
 
     @Test(.timeLimit(.minutes(8)))
-    func aWireIsGoneWhenTheLabIsTakenDownUnderIt() async throws {
+    func `a wire is gone when the lab is taken down under it`() async throws {
         try await withLab { lab, programs in
             let host = try lab.host(HostName("h1"))
             let tampering = Tampering(targets: [], noise: 0, seed: 1)

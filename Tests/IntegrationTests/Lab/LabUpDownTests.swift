@@ -17,7 +17,7 @@ struct LabUpDownTests {
     private static let site = LabSite(name: "evenkeel-labtest", shortName: "eklt")
 
     @Test(.timeLimit(.minutes(6)))
-    func aLabComesUpWorksAndLeavesNothingBehind() async throws {
+    func `a lab comes up works and leaves nothing behind`() async throws {
         try await HostLab.down(site: Self.site)
         do {
             let lab = try await HostLab.up(.allOnFirst(hosts: 2, guests: 1), site: Self.site) { print("lab: \($0)") }
@@ -32,7 +32,7 @@ struct LabUpDownTests {
     }
 
     @Test(.timeLimit(.minutes(3)))
-    func aLabWhoseMakingIsCancelledLeavesNothingBehind() async throws {
+    func `a lab whose making is cancelled leaves nothing behind`() async throws {
         let site = LabSite(name: "evenkeel-labtest2", shortName: "ektt")
         let stages = AsyncStream.makeStream(of: String.self)
         await withTaskGroup { group in

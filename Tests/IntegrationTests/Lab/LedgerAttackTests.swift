@@ -17,7 +17,7 @@ import Testing
 )
 struct LedgerAttackTests {
     @Test(.timeLimit(.minutes(10)))
-    func forgedOrdersMoveNothingAndALeakClosesItsChannelUntilItIsCleared() async throws {
+    func `forged orders move nothing and a leak closes its channel until it is cleared`() async throws {
         try await TestLab.with(MainJobTests.quiet) { world in
             let first = try await world.order("vm1", from: "h1", to: "h2")
             _ = try await world.done(first)

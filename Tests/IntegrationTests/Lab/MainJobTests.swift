@@ -23,7 +23,7 @@ struct MainJobTests {
     )
 
     @Test(.timeLimit(.minutes(6)))
-    func anOverloadedHostIsRelievedByItself() async throws {
+    func `an overloaded host is relieved by itself`() async throws {
         let plan = LabPlan(
             hosts: [HostPlan(number: 1, cores: 0.5), HostPlan(number: 2, cores: 0.5)],
             guests: (1...4).map { GuestPlan(number: $0, host: HostName("h1")) }
@@ -53,7 +53,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)), arguments: ["h1", "h2"])
-    func withoutCharonNothingMoves(host: String) async throws {
+    func `without charon nothing moves`(host: String) async throws {
         try await TestLab.with(Self.quiet) { world in
             // First prove that the path is there, so that the refusal below is charon's absence and nothing else.
             let there = try await world.order("vm1", from: "h1", to: "h2")
@@ -76,7 +76,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(4)))
-    func aTargetWithoutMemoryRefuses() async throws {
+    func `a target without memory refuses`() async throws {
         let plan = LabPlan(
             hosts: [HostPlan(number: 1, cores: 0.7), HostPlan(number: 2, cores: 0.7, memoryBytes: 200 << 20)],
             guests: [GuestPlan(number: 1, host: HostName("h1"))]
@@ -91,7 +91,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)))
-    func anAgentKilledMidMoveFindsOutAndReports() async throws {
+    func `an agent killed mid move finds out and reports`() async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             let host = try world.host("h1")
@@ -111,7 +111,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)), arguments: ["h1", "h2"])
-    func libvirtdRestartedMidMoveLosesNothing(host: String) async throws {
+    func `libvirtd restarted mid move loses nothing`(host: String) async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             try await world.host(host).killLibvirtd()
@@ -129,7 +129,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)), arguments: ["h1", "h2"])
-    func aTunnelLostMidMoveEndsTheMove(host: String) async throws {
+    func `a tunnel lost mid move ends the move`(host: String) async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             try await world.host(host).killCharon()
@@ -142,7 +142,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)))
-    func anAgentThatIsStoppedCutsNothing() async throws {
+    func `an agent that is stopped cuts nothing`() async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             let host = try world.host("h1")
@@ -161,10 +161,10 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)))
-    func aCancelledMoveLeavesTheVMWhereItWas() async throws {
+    func `a cancelled move leaves the VM where it was`() async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
-            let cancel = OrderRecord.cancel(id: order, at: .byTheWallClock, reason: "a test")
+            let cancel = OrderRecord.cancel(id: order, at: .now, reason: "a test")
             try await world.lab.ledger(as: .operator).append(cancel)
             let failure = try await world.failure(of: order)
             #expect(failure.kind == .cancelled && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
@@ -173,7 +173,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(8)))
-    func aControllerKilledAndRestartedOrdersNothingTwice() async throws {
+    func `a controller killed and restarted orders nothing twice`() async throws {
         let plan = LabPlan(
             hosts: [HostPlan(number: 1, cores: 0.5), HostPlan(number: 2, cores: 0.5)],
             guests: (1...4).map { GuestPlan(number: $0, host: HostName("h1")) }

@@ -17,7 +17,7 @@ import Testing
 )
 struct MeshChangeTests {
     @Test(.timeLimit(.minutes(10)))
-    func newKeysNewCertificatesAndARemovedHostDisturbNoMove() async throws {
+    func `new keys new certificates and a removed host disturb no move`() async throws {
         try await TestLab.with(AttackTests.three) { world in
             try await rekeying(world)
             try await renewedCertificates(world)
@@ -90,7 +90,7 @@ struct MeshChangeTests {
         print("an order to a removed host: \(refused.kind): \(refused.reason)")
         #expect([.refused, .escort].contains(refused.kind))
         try await world.expect("vm2", on: "h2")
-        try await rogue.append(OrderReport(order: order, host: h3.name, at: .byTheWallClock, step: .prepared()))
+        try await rogue.append(OrderReport(order: order, host: h3.name, at: .now, step: .prepared()))
         let tally = try await world.tally()
         #expect(tally.contains { $0.kind == "revoked" && $0.writer == "host:h3" && $0.stream == "reports" })
     }

@@ -21,7 +21,7 @@ struct SealedMoveTests {
     )
 
     @Test(.timeLimit(.minutes(8)))
-    func aVMMovesSealedAndItsMemoryIsNeitherOnTheWireNorOnTheStorage() async throws {
+    func `a VM moves sealed and its memory is neither on the wire nor on the storage`() async throws {
         try await TestLab.with(Self.plan) { world in
             let lab = world.lab
             try await lab.waitForSamples()

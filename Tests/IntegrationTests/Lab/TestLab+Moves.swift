@@ -28,7 +28,7 @@ extension TestLab {
     ) async throws -> MigrationOrder {
         let plan = try self.guest(guest)
         let definition = try await definition(of: plan)
-        let now = Instant.byTheWallClock
+        let now = Instant.now
         return MigrationOrder(
             id: OrderID("test-\(UUID().uuidString.lowercased())"),
             vm: plan.uuid,

@@ -99,7 +99,7 @@ struct Hosts: Sendable {
     func runner(_ host: Int) -> CommandRunner {
         CommandRunner { address, port, _ in
             // Longer than the product waits: here a program has to start in the meantime.
-            switch try? await knock(from: host, address, port) {
+            switch try? await probe(from: host, address, port) {
             case .silence: .shut
             case .refusal, .connection: .open
             default: .unknown

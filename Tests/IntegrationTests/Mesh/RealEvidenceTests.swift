@@ -59,11 +59,11 @@ extension RealMeshTests {
             #expect(try await transfer.received() == 1_000_000)
 
             try await hosts.on(3, "ip route add \(hosts.inner(1)) via \(hosts.address(1))")
-            let knock = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
-            await #expect(throws: (any Error).self) { try await hosts.on(3, knock, timeLimit: .seconds(2)) }
+            let probe = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
+            await #expect(throws: (any Error).self) { try await hosts.on(3, probe, timeLimit: .seconds(2)) }
 
             // The watcher of a move is cancelled in the middle of a look when the migration ends.
-            await withTaskGroup(of: PassageObservation.self) { group in
+            await withTaskGroup(of: PathObservation.self) { group in
                 group.addTask { await meter.observe() }
                 group.cancelAll()
                 for await look in group { #expect(look.isUp, "\(look)") }

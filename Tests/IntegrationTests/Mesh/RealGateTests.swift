@@ -16,32 +16,32 @@ extension RealMeshTests {
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
             // Until it is planned, not even a host of the mesh, through its tunnel, gets through.
-            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .silence)
             #expect(try await meshes[1].gateCounters().unplanned.packets > 0)
 
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(4))
-            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
             _ = try await meshes[2].establish(with: "h2")
-            #expect(try await hosts.knock(from: 3, hosts.inner(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 3, hosts.inner(2), Self.port) == .silence)
             // Nor on the LAN, where the planned peer itself is not expected.
-            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .silence)
 
             // Nobody closes it: the agent has died, say.
             try await hosts.eventually("it closes by itself", within: .seconds(8)) {
-                try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence
+                try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .silence
             }
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(600))
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(300))
             // What the agent makes sure of periodically leaves it as it is.
             try await meshes[1].apply(hosts.inventory())
-            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
             // The next order's, over a channel that comes the same way: what closes late for the last one leaves it open.
             try await meshes[1].openPinhole(for: OrderID("o2"), from: "h1", channel: .ipsecTLS, window: .seconds(300))
             try await meshes[1].closePinhole(of: OrderID("o1"), from: "h1", channel: .ipsec)
-            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
             try await meshes[1].closePinhole(of: OrderID("o2"), from: "h1", channel: .ipsecTLS)
             try await meshes[1].closePinhole(of: OrderID("o2"), from: "h1", channel: .ipsecTLS)
-            #expect(try await hosts.knock(from: 1, hosts.inner(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .silence)
         }
     }
 
@@ -53,9 +53,9 @@ extension RealMeshTests {
                 try await mesh.openPinhole(for: OrderID(order), from: "h1", channel: .tls, window: window)
             }
             try await Task.sleep(for: .seconds(4))
-            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .refusal)
             try await mesh.closePinhole(of: OrderID("o1"), from: "h1", channel: .tls)
-            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .silence)
         }
     }
 
@@ -70,12 +70,12 @@ extension RealMeshTests {
             try await hosts.on(1, "nft add rule ip guests out ip saddr \(hosts.address(3)) masquerade")
             try await hosts.on(3, "ip route add \(hosts.address(2)) via \(hosts.address(1))")
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(300))
-            #expect(try await hosts.knock(from: 1, hosts.address(2), Self.port) == .refusal)
-            #expect(try await hosts.knock(from: 3, hosts.address(2), Self.port) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 3, hosts.address(2), Self.port) == .silence)
             #expect(try await meshes[0].gateCounters().forwarded.packets > 0)
             // Without host 1's gates it does.
             try await hosts.on(1, "nft delete table inet evenkeel")
-            #expect(try await hosts.knock(from: 3, hosts.address(2), Self.port) == .refusal)
+            #expect(try await hosts.probe(from: 3, hosts.address(2), Self.port) == .refusal)
         }
     }
 
@@ -170,10 +170,10 @@ extension RealMeshTests {
             try await hosts.killCharon(2)
             await #expect(throws: EscortError.self) { try await mesh.apply(hosts.inventory()) }
             for port in [22, 80, 111, 2049, 3260, 16514, 49151, 49216] {
-                #expect(try await hosts.knock(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
+                #expect(try await hosts.probe(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
             }
             // libvirt's port without encryption is shut outside the tunnel.
-            #expect(try await hosts.knock(from: 1, hosts.address(2), 16509) == .silence)
+            #expect(try await hosts.probe(from: 1, hosts.address(2), 16509) == .silence)
             #expect(try await mesh.gateCounters().libvirt.packets > 0)
         }
     }
@@ -204,7 +204,7 @@ extension Hosts {
     enum Answer: Equatable { case silence, refusal, connection, other(String) }
 
     /// What one connection request brings within a third of a second.
-    func knock(from host: Int, _ address: String, _ port: Int) async throws -> Answer {
+    func probe(from host: Int, _ address: String, _ port: Int) async throws -> Answer {
         let answer = try await on(
             host,
             "timeout 0.35 bash -c \"exec 3<>/dev/tcp/\(address)/\(port)\" 2>&1 && echo connected || echo \"code $?\""

@@ -43,8 +43,8 @@ struct RealMeshTests {
             #expect(took < .seconds(6))
             // The kernel's SAs outlive charon: what passes then is encrypted still.
             guard Hosts.esp == .userSpace else { return }
-            let knock = "(timeout 2 bash -c \"exec 3<>/dev/tcp/\(hosts.inner(2))/9\") 2>&1 || true"
-            #expect(try await hosts.on(1, knock).contains("refused") == false)
+            let probe = "(timeout 2 bash -c \"exec 3<>/dev/tcp/\(hosts.inner(2))/9\") 2>&1 || true"
+            #expect(try await hosts.on(1, probe).contains("refused") == false)
         }
     }
 
@@ -89,16 +89,16 @@ struct RealMeshTests {
             let mesh = try hosts.mesh(1)
             try await mesh.apply(hosts.inventory([1, 2]))
             try await hosts.on(3, "ip route add \(hosts.inner(1)) via \(hosts.address(1))")
-            let knock = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
+            let probe = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
 
-            await #expect(throws: (any Error).self) { try await hosts.on(3, knock, timeLimit: .seconds(2)) }
+            await #expect(throws: (any Error).self) { try await hosts.on(3, probe, timeLimit: .seconds(2)) }
             #expect(try await mesh.gateCounters().inbound.packets > 0)
 
             try await hosts.on(1, "nft delete table inet evenkeel")
-            #expect(try await hosts.on(3, knock, timeLimit: .seconds(2)).contains("refused"))
+            #expect(try await hosts.on(3, probe, timeLimit: .seconds(2)).contains("refused"))
 
             try await mesh.apply(hosts.inventory([1, 2]))
-            await #expect(throws: (any Error).self) { try await hosts.on(3, knock, timeLimit: .seconds(2)) }
+            await #expect(throws: (any Error).self) { try await hosts.on(3, probe, timeLimit: .seconds(2)) }
             // The host's own address answers as before.
             let plain = "(exec 3<>/dev/tcp/\(hosts.address(1))/9) 2>&1 || true"
             #expect(try await hosts.on(3, plain, timeLimit: .seconds(2)).contains("refused"))
@@ -111,11 +111,11 @@ struct RealMeshTests {
             try await hosts.killCharon(1)
             try await hosts.on(1, "ip route add default via \(hosts.address(2))")
             await #expect(throws: EscortError.self) { try await mesh.apply(hosts.inventory()) }
-            let knock = "(exec 3<>/dev/tcp/\(hosts.inner(2))/9) 2>&1 || true"
-            #expect(try await hosts.on(1, knock).contains("No route to host"))
+            let probe = "(exec 3<>/dev/tcp/\(hosts.inner(2))/9) 2>&1 || true"
+            #expect(try await hosts.on(1, probe).contains("No route to host"))
             // A better route does not open it either.
             try await hosts.on(1, "ip route add \(hosts.inner(2)) via \(hosts.address(2)) metric 1")
-            await #expect(throws: (any Error).self) { try await hosts.on(1, knock, timeLimit: .seconds(2)) }
+            await #expect(throws: (any Error).self) { try await hosts.on(1, probe, timeLimit: .seconds(2)) }
             #expect(try await mesh.gateCounters().outbound.packets > 0)
         }
     }

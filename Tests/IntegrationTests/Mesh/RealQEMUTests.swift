@@ -12,11 +12,11 @@ extension RealMeshTests {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(120))
-            let passage = try await Channels(mesh: meshes[0], tls: nil, configured: [.ipsec])
+            let protectedPath = try await Channels(mesh: meshes[0], tls: nil, configured: [.ipsec])
                 .open(.ipsec, to: "h2", timeLimit: .seconds(8), window: .seconds(120))
             let (sent, hits) = try await hosts.migrate(to: hosts.inner(2))
             #expect(hits == 0)
-            let evidence = await passage.end(hypervisorBytes: sent)
+            let evidence = await protectedPath.end(hypervisorBytes: sent)
             #expect(evidence.verdict == .covered && evidence.droppedAtGates == 0)
             print("\(sent) bytes by QEMU, \(evidence.bytesOnPath ?? 0) through the SA")
 

@@ -64,9 +64,9 @@ struct AttackedLedger {
     }
 
     private static func read(_ reader: SharedLog) async throws -> ([Int], LedgerRemarks) {
-        var cursor = LedgerPlace()
+        var cursor = ReadPosition()
         var numbers: [Int] = []
-        let remarks = try await reader.readOn(LoadSample.self, from: &cursor) { numbers.append($0.number) }
+        let remarks = try await reader.readNew(LoadSample.self, from: &cursor) { numbers.append($0.number) }
         return (numbers, remarks)
     }
 }

@@ -120,10 +120,10 @@ public struct InMemoryHypervisor: Hypervisor {
         }
     }
 
-    public func sighting(
+    public func observation(
         ofPeer uri: String,
         named name: HostName
-    ) async throws(HypervisorError) -> PeerSighting {
+    ) async throws(HypervisorError) -> PeerObservation {
         let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
         guard let peer, peer.answers else {
             let attempt = "observe \(name) at \(uri)"
@@ -131,7 +131,7 @@ public struct InMemoryHypervisor: Hypervisor {
         }
         return world.state.withLock { state in
             let taken = state.memoryTaken(on: peer.name)
-            return PeerSighting(
+            return PeerObservation(
                 host: name,
                 at: world.now(),
                 cpus: peer.cpus,

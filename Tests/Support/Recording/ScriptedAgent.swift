@@ -62,18 +62,25 @@ package enum ScriptedAgent {
             .init(.order(.cancel(id: order.id, at: .second(12), reason: "not now")), at: .second(12)),
             .init(.cancelTried(order.id), at: .second(12)),
             .init(.migrationEnded(order.id, .failure(lost)), at: .second(13)),
-            .init(.looked(order.id, Sighting(here: .silent("no answer"), there: .notConfigured)), at: .second(14)),
+            .init(
+                .looked(order.id, CopyObservation(here: .silent("no answer"), there: .notConfigured)),
+                at: .second(14)
+            ),
             .init(.tick, at: .second(16)),
             .init(
                 .looked(
                     order.id,
-                    Sighting(here: .seen(.pausedByMigration), there: .seen(.running), elsewhere: .on(HostName("h3")))
+                    CopyObservation(
+                        here: .seen(.pausedByMigration),
+                        there: .seen(.running),
+                        elsewhere: .on(HostName("h3"))
+                    )
                 ),
                 at: .second(17)
             ),
             .init(.applied(order.id, .notSo("it was busy")), at: .second(18)), .init(.tick, at: .second(20)),
             .init(
-                .looked(order.id, Sighting(here: .seen(.pausedByMigration), there: .seen(.running))),
+                .looked(order.id, CopyObservation(here: .seen(.pausedByMigration), there: .seen(.running))),
                 at: .second(21)
             ),
             .init(.applied(order.id, .done), at: .second(21)), .init(.appended(.refused), at: .second(22)),

@@ -15,7 +15,7 @@ public import Fleet
 /// The metric is instance_cpu_usage alone, its default, so the weights (1.0) do not matter. `host_choice` is
 /// fullsearch: the default, retry, tries one host at random for each instance. An instance already moved is passed over
 /// (Watcher would move it again, from where it no longer is). Watcher averages ten minutes; here the newest sample counts.
-public struct WatcherRival: Rival {
+public struct WatcherBaseline: Baseline {
     public let name = "watcher"
     public let summary = "best migration per VM when host loads deviate by 0.1 (Watcher, workload_stabilization)"
     public let usualInterval: Duration? = nil
@@ -23,7 +23,7 @@ public struct WatcherRival: Rival {
 
     public init(threshold: Double = 0.1) { self.threshold = threshold }
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         var spread = Spread(fleet, lanes: [Spread.cpu])
         var deviation = spread.moments.deviation(of: Spread.cpu)
         guard deviation > threshold else { return [] }
@@ -39,7 +39,7 @@ public struct WatcherRival: Rival {
     }
 
     /// For each VM the hosts in turn, each noted that lowers the variance further than all before it; the best first.
-    private func cases(in fleet: RivalFleet, _ spread: Spread) -> [Spread.Candidate] {
+    private func cases(in fleet: BaselineFleet, _ spread: Spread) -> [Spread.Candidate] {
         let count = spread.moments.count
         let sum = spread.moments.sum[Spread.cpu]
         let targets = fleet.activeHosts.map { host in

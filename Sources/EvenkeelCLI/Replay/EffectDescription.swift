@@ -3,9 +3,9 @@ import Coordination
 import Fleet
 
 /// An effect of a core, as text.
-protocol EffectInWords {
+protocol EffectDescription {
     var role: EffectRole { get }
-    var words: String { get }
+    var text: String { get }
 }
 
 /// The part that an effect plays in a recording.
@@ -18,7 +18,7 @@ enum EffectRole {
     case step
 }
 
-extension ControllerCore.Effect: EffectInWords {
+extension ControllerCore.Effect: EffectDescription {
     var role: EffectRole {
         switch self {
         case .submit(let order): .order(order)
@@ -26,15 +26,15 @@ extension ControllerCore.Effect: EffectInWords {
         }
     }
 
-    var words: String {
+    var text: String {
         switch self {
-        case .submit(let order): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .submit(let order): "order \(order.id): move \(order.route): \(order.reason)"
         case .announce(let news): "log (\(news.kind.rawValue)): \(news)"
         }
     }
 }
 
-extension AgentCore.Effect: EffectInWords {
+extension AgentCore.Effect: EffectDescription {
     var role: EffectRole {
         switch self {
         case .migrate(let order, _), .seal(let order, _): .order(order)
@@ -45,17 +45,17 @@ extension AgentCore.Effect: EffectInWords {
         }
     }
 
-    var words: String {
+    var text: String {
         switch self {
-        case .append(let report): "report \(report.order): \(report.step.inWords)"
+        case .append(let report): "report \(report.order): \(report.step.text)"
         case .readRequirements(let order): "order \(order.id): read the requirements of \(order.vmName)"
         case .checkTarget(let order, _, _): "order \(order.id): check whether this host can take \(order.vmName)"
         case .shut(let order): "order \(order.id): close the gate for \(order.source)"
-        case .migrate(let order, _): "order \(order.id): move \(order.inWords): \(order.reason)"
+        case .migrate(let order, _): "order \(order.id): move \(order.route): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): check where \(order.vmName) runs"
         case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
-        case .seal(let order, _): "order \(order.id): save and encrypt \(order.inWords): \(order.reason)"
+        case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"
         case .unseal(let order, _): "order \(order.id): decrypt the image of \(order.vmName)"
         case .release(let order): "order \(order.id): release the image of \(order.vmName)"
         case .recall(let order): "order \(order.id): look up what this host did for it"
@@ -68,23 +68,5 @@ extension AgentCore.Effect: EffectInWords {
 }
 
 extension MigrationOrder {
-    fileprivate var inWords: String { "\(vmName) from \(source) to \(target)" }
-}
-
-extension OrderStep {
-    fileprivate var inWords: String {
-        switch self {
-        case .accepted: "accepted"
-        case .prepared: "prepared"
-        case .running: "running"
-        case .sealed(let image): "sealed: \(image.bytes) bytes"
-        case .opened: "opened"
-        case .released: "released"
-        case .restored: "restored"
-        case .declined(let reason): "declined: \(reason)"
-        case .withdrawn(let reason): "withdrawn: \(reason)"
-        case .done: "done"
-        case .failed(let failure): "failed: \(failure.text)"
-        }
-    }
+    fileprivate var route: String { "\(vmName) from \(source) to \(target)" }
 }

@@ -14,7 +14,7 @@ public import Fleet
 /// There is no DRBD here: a migration is the only move, and the parts of the score for disks, secondaries, N+1 and
 /// offline nodes are constant. CPU in use is what hbal gets by its option -U; -U's memory load would count memory
 /// twice and is left out. The limit of VCPUs per core (--max-cpu) is not set.
-public struct HbalRival: Rival {
+public struct HbalBaseline: Baseline {
     public let name = "hbal"
     public let summary = "steepest descent on deviations of CPU, memory and VCPU ratio (Ganeti hbal with -U)"
     public let usualInterval: Duration? = nil
@@ -35,7 +35,7 @@ public struct HbalRival: Rival {
     /// --min-score: below it the cluster counts as balanced.
     private static let leastScore = 1e-9
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         var spread = Spread(fleet, lanes: [Spread.cpu, Spread.memory, Spread.vcpus])
         var score = score(spread.moments)
         while score > Self.leastScore {

@@ -7,7 +7,7 @@ internal import Synchronization
 ///
 /// For who must act whatever libvirt does: with QEMU's monitor stuck, a call about the VM may never return although
 /// libvirtd still answers keepalive.
-final class Errand: Sendable {
+final class BackgroundCall: Sendable {
     private let isOut = Mutex(false)
 
     /// What the call gave; `nil` if it threw, has not returned in time, or an earlier one has still not returned.
@@ -38,12 +38,12 @@ final class Errand: Sendable {
     ) -> Answered? {
         let clock = ContinuousClock()
         let deadline = clock.now + limit
-        let errand = Errand()
+        let call = BackgroundCall()
         var former: Answered?
         var last: Answered?
         repeat {
             // The last question gets its time too: an answer that was cut short would hide the one before.
-            let now = errand.run(within: max(.seconds(1), deadline - clock.now), question)
+            let now = call.run(within: max(.seconds(1), deadline - clock.now), question)
             if let now, suffices(now, former) { return now }
             former = now
             last = now ?? last

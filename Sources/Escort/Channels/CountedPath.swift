@@ -5,7 +5,7 @@ internal import Fleet
 ///
 /// What goes to the peer's ports of the channel is counted at the gate. A stream that begins in the clear is dropped
 /// there: so what the gate counted and let through to the migration ports was TLS.
-actor CountedPassage: Passage {
+actor CountedPath: ProtectedPath {
     nonisolated let route: MigrationRoute
     private let channel: Channel
     private let proof: Proof
@@ -38,11 +38,11 @@ actor CountedPassage: Passage {
     }
 
     /// A look that failed says nothing; only the last must succeed, or the verdict stays open.
-    func observe() async -> PassageObservation {
+    func observe() async -> PathObservation {
         latest = try? await read()
         if let latest { wasReset = wasReset || latest.isBehind(seen) }
         seen = latest ?? seen
-        return PassageObservation(bytes: sent, loss: clearPackets > 0 ? .inTheClear(packets: clearPackets) : nil)
+        return PathObservation(bytes: sent, loss: clearPackets > 0 ? .inTheClear(packets: clearPackets) : nil)
     }
 
     func end(hypervisorBytes: UInt64?) async -> Evidence {

@@ -9,7 +9,7 @@ public import Fleet
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
 /// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored.
-public struct OrderLife: Sendable, Equatable {
+public struct OrderState: Sendable, Equatable {
     public enum Stage: Int, Sendable, Comparable, CaseIterable {
         case submitted, accepted, prepared, running, done, failed
         public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }

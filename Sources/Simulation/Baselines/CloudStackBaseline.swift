@@ -14,7 +14,7 @@ public import Fleet
 /// - at most drs.max.migrations (50) a run, a run every drs.automatic.interval (60 minutes).
 ///
 /// Its default metric is memory, and its metrics are what is allocated. Compared by load, it is given the CPU in use.
-public struct CloudStackRival: Rival {
+public struct CloudStackBaseline: Baseline {
     public enum Metric: Sendable { case cpuInUse, cpuAllocated, memory }
 
     public let name = "cloudstack"
@@ -36,7 +36,7 @@ public struct CloudStackRival: Rival {
         most = mostMigrations
     }
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         var spread = Spread(fleet, lanes: [lane])
         while spread.plan.moves.count < most, imbalance(spread.moments) > threshold {
             let best = spread.best(of: fleet.vms.indices, below: imbalance(spread.moments), value: imbalance)

@@ -5,7 +5,7 @@ public import Fleet
 ///
 /// Invalid figures do no harm: NaN and negative values count as zero, a VM on an unknown host stays where it is, and
 /// sums of bytes wrap.
-public struct RivalFleet: Sendable {
+public struct BaselineFleet: Sendable {
     public struct Host: Sendable {
         public var name: HostName
         public var cores: Double
@@ -160,12 +160,12 @@ public struct RivalFleet: Sendable {
 }
 
 /// A fleet with the moves decided so far applied; no VM moves twice.
-struct RivalPlan {
-    private(set) var fleet: RivalFleet
-    private(set) var moves: [RivalMove] = []
+struct BaselinePlan {
+    private(set) var fleet: BaselineFleet
+    private(set) var moves: [BaselineMove] = []
     private var isMoved: [Bool]
 
-    init(_ fleet: RivalFleet) {
+    init(_ fleet: BaselineFleet) {
         self.fleet = fleet
         isMoved = fleet.vms.map { _ in false }
     }
@@ -178,6 +178,6 @@ struct RivalPlan {
     mutating func move(_ vm: Int, to target: Int) {
         isMoved[vm] = true
         fleet.move(vm, to: target)
-        moves.append(RivalMove(vm: vm, target: target))
+        moves.append(BaselineMove(vm: vm, target: target))
     }
 }

@@ -5,9 +5,9 @@ extension FleetLedger {
     ///
     /// Records that were held back because they were ahead of this host's clock come first, once they no longer are.
     /// Returns what was skipped.
-    public func readOn<Entry: LedgerEntry>(
+    public func readNew<Entry: LedgerEntry>(
         _ entries: Entry.Type,
-        from place: inout LedgerPlace,
+        from place: inout ReadPosition,
         take: (Entry) async -> Void
     ) async throws -> LedgerRemarks {
         var remarks = LedgerRemarks()

@@ -27,16 +27,16 @@ import Testing
         return (InMemoryWorld(hosts: hosts, now: clock), inventory)
     }
 
-    private func sightings(_ world: InMemoryWorld, _ inventory: Inventory) -> PeerSightings {
+    private func observations(_ world: InMemoryWorld, _ inventory: Inventory) -> PeerObservations {
         let me = HostName("h1")
-        return PeerSightings(
+        return PeerObservations(
             for: me,
             hypervisor: world.hypervisor(of: me),
             logger: Logger(label: "test")
         ) { inventory }
     }
 
-    @Test func theNewestOfEveryPeerAreKeptForFiveMinutesAndEightGoIntoASample() async {
+    @Test func `the newest of every peer are kept for five minutes and eight go into a sample`() async {
         let ticks = Mutex(Int64(0))
         let (world, inventory) = world(of: 11) {
             Instant(
@@ -46,26 +46,26 @@ import Testing
                 }
             )
         }
-        let sightings = sightings(world, inventory)
-        #expect(sightings.recent(at: Instant(milliseconds: 0)) == nil)
-        for _ in 0..<10 { await sightings.askNext() }
-        let seen = sightings.recent(at: Instant(milliseconds: 10_000))
+        let observations = observations(world, inventory)
+        #expect(observations.recent(at: Instant(milliseconds: 0)) == nil)
+        for _ in 0..<10 { await observations.askNext() }
+        let seen = observations.recent(at: Instant(milliseconds: 10_000))
         // Not itself, and the last asked first.
         #expect(seen?.map(\.host.rawValue) == ["h11", "h10", "h9", "h8", "h7", "h6", "h5", "h4"])
-        #expect(sightings.recent(at: Instant(milliseconds: 309_500))?.map(\.host.rawValue) == ["h11"])
-        #expect(sightings.recent(at: Instant(milliseconds: 310_001)) == nil)
-        // Around again: the first peer once more, with a newer sighting.
-        await sightings.askNext()
-        #expect(sightings.recent(at: Instant(milliseconds: 11_000))?.first?.host == HostName("h2"))
+        #expect(observations.recent(at: Instant(milliseconds: 309_500))?.map(\.host.rawValue) == ["h11"])
+        #expect(observations.recent(at: Instant(milliseconds: 310_001)) == nil)
+        // Around again: the first peer once more, with a newer observation.
+        await observations.askNext()
+        #expect(observations.recent(at: Instant(milliseconds: 11_000))?.first?.host == HostName("h2"))
     }
 
-    @Test func aPeerThatDoesNotAnswerIsPassedOver() async {
+    @Test func `a peer that does not answer is passed over`() async {
         let (world, inventory) = world(of: 3) { Instant(milliseconds: 5) }
         world.change(HostName("h2")) { $0.answers = false }
-        let sightings = sightings(world, inventory)
-        await sightings.askNext()
-        #expect(sightings.recent(at: Instant(milliseconds: 5)) == nil)
-        await sightings.askNext()
-        #expect(sightings.recent(at: Instant(milliseconds: 5))?.map(\.host) == [HostName("h3")])
+        let observations = observations(world, inventory)
+        await observations.askNext()
+        #expect(observations.recent(at: Instant(milliseconds: 5)) == nil)
+        await observations.askNext()
+        #expect(observations.recent(at: Instant(milliseconds: 5))?.map(\.host) == [HostName("h3")])
     }
 }

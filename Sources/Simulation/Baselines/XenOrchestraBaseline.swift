@@ -16,7 +16,7 @@ public import Fleet
 /// Conservative, without the last step, is its default; preventive is the one that balances, and the one taken here. A
 /// sample stands for its minute. It takes a VM's share of its host's CPU for its share of the target's; here that is
 /// scaled, which only matters where hosts differ.
-public struct XenOrchestraRival: Rival {
+public struct XenOrchestraBaseline: Baseline {
     public let name = "xen-orchestra"
     public let summary = "exceeded hosts give to the least loaded (Xen Orchestra, performance mode, preventive)"
     public let usualInterval: Duration? = .seconds(60)
@@ -45,7 +45,7 @@ public struct XenOrchestraRival: Rival {
     private static let aggressivenessLow = 1.25
     private static let significance = 0.25
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let active = fleet.activeHosts
         let now = fleet.hosts.indices.map {
             Averages(cpu: fleet.cpuShare(of: $0), freeMemory: Double(fleet.freeMemory(of: $0)))
@@ -77,7 +77,7 @@ public struct XenOrchestraRival: Rival {
     }
 
     /// Returns the average CPU of a pool; every core has the same weight.
-    private func meanCPU(_ averages: [Averages], of hosts: [Int], in fleet: RivalFleet) -> Double {
+    private func meanCPU(_ averages: [Averages], of hosts: [Int], in fleet: BaselineFleet) -> Double {
         var used = 0.0
         var cores = 0.0
         for host in hosts {
@@ -112,7 +112,7 @@ public struct XenOrchestraRival: Rival {
     ///
     /// Their order is not strict ("alike" is not transitive), so each is inserted before the last one in front of it
     /// that it does not beat.
-    private func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
+    private func candidates(on host: Int, in plan: BaselinePlan) -> [Int] {
         let vms = plan.fleet.vms
         var sorted: [Int] = []
         for vm in plan.movable(on: host) {
@@ -133,11 +133,11 @@ public struct XenOrchestraRival: Rival {
     private func relieve(
         _ exceeded: [Int],
         of active: [Int],
-        in fleet: RivalFleet,
+        in fleet: BaselineFleet,
         averages: [Averages],
         _ limits: Thresholds
-    ) -> [RivalMove] {
-        var plan = RivalPlan(fleet)
+    ) -> [BaselineMove] {
+        var plan = BaselinePlan(fleet)
         var averages = averages
         // The worst host first. A sort needs a strict order, so hosts of similar CPU are ordered by their index.
         let worstFirst = exceeded.sorted { left, right in

@@ -2,8 +2,8 @@
 public import Fleet
 
 /// The state of an order's VM on both hosts, as their hypervisors report it.
-public struct Sighting: Codable, Sendable, Equatable {
-    public enum Standing: Codable, Sendable, Equatable {
+public struct CopyObservation: Codable, Sendable, Equatable {
+    public enum State: Codable, Sendable, Equatable {
         case seen(DomainPresence)
         /// The hypervisor could not be asked, for this reason.
         case silent(String)
@@ -16,11 +16,11 @@ public struct Sighting: Codable, Sendable, Equatable {
         case on(HostName)
         case unknown(String)
     }
-    public var here: Standing
+    public var here: State
     /// Asked after `here`.
-    public var there: Standing
+    public var there: State
     public var elsewhere: Elsewhere
-    public init(here: Standing, there: Standing, elsewhere: Elsewhere = .nowhere) {
+    public init(here: State, there: State, elsewhere: Elsewhere = .nowhere) {
         self.here = here
         self.there = there
         self.elsewhere = elsewhere
@@ -28,7 +28,7 @@ public struct Sighting: Codable, Sendable, Equatable {
 }
 
 /// An action on this host's own copy of a VM, once it is known where the VM belongs.
-public enum Remedy: String, Codable, Sendable, Equatable {
+public enum CopyAction: String, Codable, Sendable, Equatable {
     /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
     /// started a second time.
     case discard

@@ -8,7 +8,7 @@ public import Fleet
 /// and disks, switching hosts on or off, and limits on concurrent migrations.
 ///
 /// In one decision each VM moves at most once, and statistics cover the usable hosts.
-public protocol Rival: Sendable {
+public protocol Baseline: Sendable {
     /// Its name on the command line, for example "watcher".
     var name: String { get }
     /// One line: what it is, and which publication it is written from.
@@ -16,11 +16,11 @@ public protocol Rival: Sendable {
     /// The default interval of its project, if published; nil: after each sample.
     var usualInterval: Duration? { get }
     /// Returns the moves it orders now, in the order in which it would make them.
-    func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove]
+    func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove]
 }
 
-/// One VM to one host, as indices into the ``RivalFleet``.
-public struct RivalMove: Sendable, Equatable {
+/// One VM to one host, as indices into the ``BaselineFleet``.
+public struct BaselineMove: Sendable, Equatable {
     public var vm: Int
     public var target: Int
 
@@ -31,20 +31,21 @@ public struct RivalMove: Sendable, Equatable {
 }
 
 /// The available baselines.
-public enum Rivals {
-    public static let all: [any Rival] = [
-        NothingRival(), ThresholdRival(), PullRival(), ProxLBRival(), WatcherRival(), CloudStackRival(),
-        XenOrchestraRival(), HbalRival(), CostBenefitRival(), LocalRegressionRival(),
+public enum Baselines {
+    public static let all: [any Baseline] = [
+        NothingBaseline(), ThresholdBaseline(), PullBaseline(), ProxLBBaseline(), WatcherBaseline(),
+        CloudStackBaseline(),
+        XenOrchestraBaseline(), HbalBaseline(), CostBenefitBaseline(), LocalRegressionBaseline(),
     ]
 
-    public static func named(_ name: String) -> (any Rival)? { all.first { $0.name == name } }
+    public static func named(_ name: String) -> (any Baseline)? { all.first { $0.name == name } }
 }
 
 /// Makes no moves: the cost of not balancing.
-public struct NothingRival: Rival {
+public struct NothingBaseline: Baseline {
     public let name = "nothing"
     public let summary = "no moves"
     public let usualInterval: Duration? = nil
     public init() {}
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] { [] }
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] { [] }
 }

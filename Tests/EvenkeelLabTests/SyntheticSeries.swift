@@ -5,7 +5,7 @@ import Foundation
 @testable import evenkeel_lab
 
 /// Round trips as a seed makes them up: log-normal, each like the one before to a degree, with outliers and losses.
-struct MadeUpSeries {
+struct SyntheticSeries {
     var seed: UInt64
     var seconds = 40.0
     var interval = 0.02

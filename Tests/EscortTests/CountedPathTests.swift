@@ -6,7 +6,7 @@ import Testing
 @testable import Escort
 
 /// What the gate counted, judged.
-@Suite struct CountedPassageTests {
+@Suite struct CountedPathTests {
     static func reading(_ sent: UInt64, clear: UInt64 = 0, dropped: UInt64 = 0) -> LANReading {
         LANReading(sent: TrafficCounters(bytes: sent, packets: sent / 1000), clear: clear, dropped: dropped)
     }
@@ -20,9 +20,9 @@ import Testing
     )
 
     /// A passage that sees these readings, one for each look; `nil` fails.
-    func passage(_ readings: LANReading?...) async throws -> CountedPassage {
+    func protectedPath(_ readings: LANReading?...) async throws -> CountedPath {
         let script = Mutex(readings[...])
-        return try await CountedPassage(
+        return try await CountedPath(
             .tls,
             route: MigrationRoute(kind: .direct(address: "10.77.0.2"), tlsName: "h2"),
             proof: { .session(session: Self.session, certificate: Self.certificate, counters: $0) },
@@ -36,9 +36,13 @@ import Testing
     }
 
     @Test func `bytes are counted from the beginning, and cover what was sent`() async throws {
-        let passage = try await passage(Self.reading(5000), Self.reading(9000), Self.reading(15000, dropped: 3))
-        #expect(await passage.observe() == PassageObservation(bytes: 4000, loss: nil))
-        let evidence = await passage.end(hypervisorBytes: 9900)
+        let protectedPath = try await protectedPath(
+            Self.reading(5000),
+            Self.reading(9000),
+            Self.reading(15000, dropped: 3)
+        )
+        #expect(await protectedPath.observe() == PathObservation(bytes: 4000, loss: nil))
+        let evidence = await protectedPath.end(hypervisorBytes: 9900)
         #expect(evidence.verdict == .covered && evidence.bytesOnPath == 10000)
         #expect(evidence.channel == .tls && evidence.droppedAtGates == 3)
         let counters = Evidence.CounterSpan(
@@ -51,36 +55,45 @@ import Testing
     }
 
     @Test func `fewer bytes than the hypervisor sent are a leak`() async throws {
-        let passage = try await passage(Self.reading(0), Self.reading(9000))
-        #expect(await passage.end(hypervisorBytes: 9001).verdict == .leak)
+        let protectedPath = try await protectedPath(Self.reading(0), Self.reading(9000))
+        #expect(await protectedPath.end(hypervisorBytes: 9001).verdict == .leak)
     }
 
     @Test func `a stream in the clear that this host was about to send is a loss and a leak`() async throws {
-        let passage = try await passage(Self.reading(0), Self.reading(100, clear: 1), Self.reading(100, clear: 4))
-        #expect(await passage.observe().loss == .inTheClear(packets: 1))
-        #expect(await passage.end(hypervisorBytes: 50).verdict == .leak)
+        let protectedPath = try await protectedPath(
+            Self.reading(0),
+            Self.reading(100, clear: 1),
+            Self.reading(100, clear: 4)
+        )
+        #expect(await protectedPath.observe().loss == .inTheClear(packets: 1))
+        #expect(await protectedPath.end(hypervisorBytes: 50).verdict == .leak)
     }
 
     @Test func `packets that others had dropped here say nothing of the move`() async throws {
-        let passage = try await passage(
+        let protectedPath = try await protectedPath(
             Self.reading(0),
             Self.reading(9000, dropped: 500),
             Self.reading(9000, dropped: 900)
         )
-        #expect(await passage.observe().isUp)
-        #expect(await passage.end(hypervisorBytes: 8000).verdict == .covered)
+        #expect(await protectedPath.observe().isUp)
+        #expect(await protectedPath.end(hypervisorBytes: 8000).verdict == .covered)
     }
 
     @Test func `counters that were set back leave the verdict open`() async throws {
-        let passage = try await passage(Self.reading(50000), Self.reading(60000), Self.reading(100), Self.reading(200))
-        for _ in 1...2 { #expect(await passage.observe().isUp) }
-        #expect(await passage.end(hypervisorBytes: 90000).verdict == .unknown)
+        let protectedPath = try await protectedPath(
+            Self.reading(50000),
+            Self.reading(60000),
+            Self.reading(100),
+            Self.reading(200)
+        )
+        for _ in 1...2 { #expect(await protectedPath.observe().isUp) }
+        #expect(await protectedPath.end(hypervisorBytes: 90000).verdict == .unknown)
     }
 
     @Test func `a last look that fails leaves the verdict open`() async throws {
-        let passage = try await passage(Self.reading(0), Self.reading(9000), nil)
-        _ = await passage.observe()
-        let evidence = await passage.end(hypervisorBytes: 9900)
+        let protectedPath = try await protectedPath(Self.reading(0), Self.reading(9000), nil)
+        _ = await protectedPath.observe()
+        let evidence = await protectedPath.end(hypervisorBytes: 9900)
         #expect(evidence.verdict == .unknown && evidence.bytesOnPath == nil && evidence.proof.counters == nil)
     }
 }

@@ -4,7 +4,7 @@ internal import Fleet
 internal import Glibc
 
 /// One connection request to a port that should be shut, and what comes back.
-enum PortKnock {
+enum PortProbe {
     /// From this process's network: `shut` if nothing came back for so long, counted from when the request had been sent.
     ///
     /// A host that is short of CPU must not take its own slowness for a shut port.
@@ -16,12 +16,12 @@ enum PortKnock {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 let milliseconds = Int32(patience.inSeconds * 1000)
-                continuation.resume(returning: knock(address, port, milliseconds: milliseconds))
+                continuation.resume(returning: probe(address, port, milliseconds: milliseconds))
             }
         }
     }
 
-    private static func knock(
+    private static func probe(
         _ text: String,
         _ port: Int,
         milliseconds: Int32

@@ -6,12 +6,12 @@ private struct Load {
     /// A host above it is heavy.
     let upper: Double
 
-    func load(_ host: Int, in fleet: RivalFleet) -> Double {
+    func load(_ host: Int, in fleet: BaselineFleet) -> Double {
         max(fleet.cpuShare(of: host), fleet.memoryShare(of: host))
     }
 
     /// Returns the movable VMs of a host, the largest users of its scarcer resource first.
-    func candidates(on host: Int, in plan: RivalPlan) -> [Int] {
+    func candidates(on host: Int, in plan: BaselinePlan) -> [Int] {
         let fleet = plan.fleet
         let byCPU = fleet.cpuShare(of: host) >= fleet.memoryShare(of: host)
         let ranked = plan.movable(on: host).map { vm in
@@ -21,7 +21,7 @@ private struct Load {
     }
 
     /// Returns whether a host can take a VM without becoming heavy.
-    func isLightEnough(_ target: Int, for vm: Int, in fleet: RivalFleet) -> Bool {
+    func isLightEnough(_ target: Int, for vm: Int, in fleet: BaselineFleet) -> Bool {
         guard fleet.takes(vm, target) else { return false }
         let cpu = fleet.cpuShare(of: target) + fleet.vms[vm].cores / fleet.hosts[target].cores
         let memory =
@@ -29,7 +29,7 @@ private struct Load {
         return max(cpu, memory) <= upper
     }
 
-    func heaviestFirst(_ hosts: [Int], in fleet: RivalFleet) -> [Int] {
+    func heaviestFirst(_ hosts: [Int], in fleet: BaselineFleet) -> [Int] {
         hosts.map { (key: load($0, in: fleet), host: $0) }.sorted { ($1.key, $0.host) < ($0.key, $1.host) }.map(\.host)
     }
 }
@@ -40,7 +40,7 @@ private struct Load {
 /// loads, a server orders moves from heavy to light hosts. One VM per heavy host and decision. The paper leaves open
 /// which VM goes; here it is the largest one (in CPU or memory, whichever the host is short of) that does not make the
 /// target heavy. The two thresholds are set as this project sets its own.
-public struct ThresholdRival: Rival {
+public struct ThresholdBaseline: Baseline {
     public let name = "threshold"
     public let summary = "each heavy host gives one VM to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
     public let usualInterval: Duration? = nil
@@ -52,10 +52,10 @@ public struct ThresholdRival: Rival {
         self.lower = lower
     }
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let rule = Load(upper: upper)
         let active = fleet.activeHosts
-        var plan = RivalPlan(fleet)
+        var plan = BaselinePlan(fleet)
         let heavy = active.filter { rule.load($0, in: fleet) > upper }
         for source in rule.heaviestFirst(heavy, in: fleet) {
             var lightest: (load: Double, host: Int)?
@@ -77,7 +77,7 @@ public struct ThresholdRival: Rival {
 /// From Eager, Lazowska and Zahorjan, *A Comparison of Receiver-Initiated and Sender-Initiated Adaptive Load Sharing*,
 /// Performance Evaluation 6, 1986. There a receiver probes a few hosts at random and waits for work to end; here loads
 /// are known, so it asks the most loaded host, and running VMs move. Each light host takes one VM per decision.
-public struct PullRival: Rival {
+public struct PullBaseline: Baseline {
     public let name = "pull"
     public let summary = "light hosts take from the most loaded one (Eager, Lazowska, Zahorjan, 1986)"
     public let usualInterval: Duration? = nil
@@ -89,10 +89,10 @@ public struct PullRival: Rival {
         self.lower = lower
     }
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let rule = Load(upper: upper)
         let active = fleet.activeHosts
-        var plan = RivalPlan(fleet)
+        var plan = BaselinePlan(fleet)
         let light = active.filter { rule.load($0, in: fleet) < lower }
         for target in rule.heaviestFirst(light, in: fleet).reversed() {
             var heaviest: (load: Double, host: Int)?

@@ -2,12 +2,12 @@
 internal import Fleet
 
 /// In the clear: nothing is proven, and the evidence says so.
-struct PlainPassage: Passage {
+struct PlainPath: ProtectedPath {
     let route: MigrationRoute
     let use: TunnelUse
     let close: @Sendable () async -> Void
 
-    func observe() async -> PassageObservation { PassageObservation(bytes: 0, loss: nil) }
+    func observe() async -> PathObservation { PathObservation(bytes: 0, loss: nil) }
 
     func end(hypervisorBytes: UInt64?) async -> Evidence {
         await close()

@@ -35,7 +35,7 @@ struct Spread {
         var value: Double
     }
 
-    private(set) var plan: RivalPlan
+    private(set) var plan: BaselinePlan
     private(set) var moments = Moments()
     private(set) var share: [Lanes]
     private let demand: [Lanes]
@@ -46,8 +46,8 @@ struct Spread {
     private let mask: Lanes
 
     /// Uses the given lanes; memory always matters, because it must fit.
-    init(_ fleet: RivalFleet, lanes: [Int]) {
-        plan = RivalPlan(fleet)
+    init(_ fleet: BaselineFleet, lanes: [Int]) {
+        plan = BaselinePlan(fleet)
         demand = fleet.vms.map { Lanes($0.cores, Double($0.memoryBytes), Double($0.vcpus), 0) }
         inverse = fleet.hosts.indices.map { host in
             guard fleet.isActive(host) else { return Lanes() }

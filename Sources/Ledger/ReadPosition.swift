@@ -5,7 +5,7 @@ internal import Fleet
 ///
 /// With a clock that is slow, valid records appear to come from the future. They are accepted once the clock is
 /// correct again; a reader that simply continued would never see them.
-public struct LedgerPlace: Sendable {
+public struct ReadPosition: Sendable {
     /// Where the next read continues; `nil`: at the beginning.
     public internal(set) var next: Cursor?
     private var waiting: [Waiting] = []

@@ -7,9 +7,9 @@ import Synchronization
 /// What the peers' hypervisors have shown lately, each asked in turn.
 ///
 /// It goes into the samples as a witness to what the peers say of themselves.
-final class PeerSightings: Sendable {
+final class PeerObservations: Sendable {
     private struct State {
-        var newest: [HostName: PeerSighting] = [:]
+        var newest: [HostName: PeerObservation] = [:]
         var asked = 0
     }
 
@@ -57,15 +57,15 @@ final class PeerSightings: Sendable {
             return peers[state.asked % peers.count]
         }
         do {
-            let sighting = try await hypervisor.sighting(ofPeer: peer.libvirtURI, named: peer.name)
-            state.withLock { $0.newest[peer.name] = sighting }
+            let observation = try await hypervisor.observation(ofPeer: peer.libvirtURI, named: peer.name)
+            state.withLock { $0.newest[peer.name] = observation }
         } catch {
             logger.debug("peer \(peer.name) was not seen", metadata: ["reason": "\(error)"])
         }
     }
 
     /// The newest, the very newest first; `nil` when there is none.
-    func recent(at now: Instant) -> [PeerSighting]? {
+    func recent(at now: Instant) -> [PeerObservation]? {
         let recent = state.withLock { Array($0.newest.values) }
             .filter { now.milliseconds - $0.at.milliseconds <= Self.lifetimeMilliseconds }
             .sorted { ($1.at.milliseconds, $0.host.rawValue) < ($0.at.milliseconds, $1.host.rawValue) }

@@ -17,7 +17,7 @@ public import Fleet
 ///
 /// Left out: the consolidation that empties underloaded hosts and switches them off, which no baseline here may do. A
 /// VM's share is subtracted from the host's current line, since only hosts have a history here.
-public struct LocalRegressionRival: Rival {
+public struct LocalRegressionBaseline: Baseline {
     public let name = "lr-mmt"
     public let summary = "hosts forecast to overload give their smallest VMs (LR-MMT, Beloglazov and Buyya, 2012)"
     public let usualInterval: Duration? = .seconds(300)
@@ -41,7 +41,7 @@ public struct LocalRegressionRival: Rival {
 
     private static let length = 10
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let active = fleet.activeHosts
         let forecasts = fleet.hosts.indices.map { fleet.isActive($0) ? forecast(of: $0, in: fleet) : nil }
         // A VM that leaves or arrives moves the host's line down or up by its share.
@@ -69,7 +69,7 @@ public struct LocalRegressionRival: Rival {
         var isTarget = fleet.hosts.map { _ in true }
         for host in overloaded { isTarget[host] = false }
         leaving.sort { (fleet.vms[$1].cores, $0) < (fleet.vms[$0].cores, $1) }
-        var plan = RivalPlan(fleet)
+        var plan = BaselinePlan(fleet)
         for vm in leaving {
             var best: (rise: Double, host: Int)?
             for host in active where isTarget[host] {
@@ -87,7 +87,7 @@ public struct LocalRegressionRival: Rival {
     }
 
     /// Returns the share of CPU at the end of the longest migration; nil if the history is too short.
-    private func forecast(of host: Int, in fleet: RivalFleet) -> Double? {
+    private func forecast(of host: Int, in fleet: BaselineFleet) -> Double? {
         let shares = fleet.hosts[host].cpuHistory.suffix(Self.length)
         guard shares.count == Self.length else { return nil }
         let largest = fleet.vmsOn[host].map { fleet.vms[$0].memoryBytes }.max() ?? 0

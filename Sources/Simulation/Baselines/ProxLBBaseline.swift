@@ -13,7 +13,7 @@ public import Fleet
 ///
 /// Its default method is memory, which ignores CPU; for the comparison by CPU it runs with method cpu, mode used.
 /// Its tests demand that no node ends above the fullest at the start; a guest that would do that is passed over.
-public struct ProxLBRival: Rival {
+public struct ProxLBBaseline: Baseline {
     public enum Method: Sendable { case cpu, memory }
 
     public let name = "proxlb"
@@ -27,9 +27,9 @@ public struct ProxLBRival: Rival {
         self.balanciness = balanciness
     }
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let active = fleet.activeHosts
-        var plan = RivalPlan(fleet)
+        var plan = BaselinePlan(fleet)
         guard var ends = ends(of: active, in: fleet) else { return [] }
         let highestAtStart = share(ends.fullest, in: fleet)
         for vm in guests(of: fleet) {
@@ -46,23 +46,23 @@ public struct ProxLBRival: Rival {
         return plan.moves
     }
 
-    private func guests(of fleet: RivalFleet) -> [Int] {
+    private func guests(of fleet: BaselineFleet) -> [Int] {
         fleet.vms.indices.sorted { left, right in
             (fleet.vms[left].memoryBytes, left) < (fleet.vms[right].memoryBytes, right)
         }
     }
 
-    private func share(_ host: Int, in fleet: RivalFleet) -> Double {
+    private func share(_ host: Int, in fleet: BaselineFleet) -> Double {
         method == .cpu ? fleet.cpuShare(of: host) : fleet.memoryShare(of: host)
     }
 
-    private func weight(of vm: Int, on host: Int, in fleet: RivalFleet) -> Double {
+    private func weight(of vm: Int, on host: Int, in fleet: BaselineFleet) -> Double {
         method == .cpu
             ? fleet.vms[vm].cores / fleet.hosts[host].cores
             : Double(fleet.vms[vm].memoryBytes) / Double(fleet.hosts[host].memoryBytes)
     }
 
-    private func ends(of active: [Int], in fleet: RivalFleet) -> (fullest: Int, emptiest: Int)? {
+    private func ends(of active: [Int], in fleet: BaselineFleet) -> (fullest: Int, emptiest: Int)? {
         guard var fullest = active.first, var emptiest = active.first else { return nil }
         for host in active.dropFirst() {
             if share(host, in: fleet) > share(fullest, in: fleet) { fullest = host }

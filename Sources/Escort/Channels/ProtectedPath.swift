@@ -5,12 +5,12 @@ public import Fleet
 /// accounted for after the last.
 ///
 /// It is this move's alone until `end` returns or it is released. One call at a time.
-public protocol Passage: Sendable {
+public protocol ProtectedPath: Sendable {
     /// What the hypervisor is to be told of it.
     var route: MigrationRoute { get }
 
     /// Reads the counters and tells whether the way still holds; wanted about once a second.
-    func observe() async -> PassageObservation
+    func observe() async -> PathObservation
 
     /// Reads the counters a last time and judges.
     ///
@@ -34,7 +34,7 @@ public struct MigrationRoute: Sendable, Equatable {
 }
 
 /// What one look at a passage showed.
-public struct PassageObservation: Sendable, Equatable {
+public struct PathObservation: Sendable, Equatable {
     /// Bytes that went through it since the move began.
     public var bytes: UInt64
     /// Why it no longer holds, so that the migration is to be cancelled; `nil` while it holds.

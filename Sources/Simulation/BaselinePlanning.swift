@@ -5,17 +5,17 @@ internal import Fleet
 
 /// A baseline in place of the controller: its moves are ordered like Evenkeel's own, with the same limit of concurrent
 /// moves.
-struct RivalPlanning: Sendable {
-    let rival: any Rival
+struct BaselinePlanning: Sendable {
+    let baseline: any Baseline
     let policy: Policy
     let seed: UInt64
     /// Whether the policy's windows apply to it: VMs that were just moved stay, and none returns.
-    var heedsHistory = false
+    var usesHistory = false
 
     @Sendable func plan(for snapshot: FleetSnapshot) -> Plan {
         let fleet = view(of: snapshot)
         var random = SplitMix64(seed: seed ^ UInt64(bitPattern: snapshot.at.milliseconds))
-        let wanted = rival.moves(in: fleet, random: &random)
+        let wanted = baseline.moves(in: fleet, random: &random)
         return Plan(
             snapshotRevision: snapshot.revision,
             at: snapshot.at,
@@ -32,7 +32,7 @@ struct RivalPlanning: Sendable {
     ///
     /// A baseline does not know these limits: without them its moves would only obstruct each other. One move
     /// uses a tunnel at a time.
-    private func admitted(_ moves: [RivalMove], in fleet: RivalFleet, snapshot: FleetSnapshot) -> [PlannedMove] {
+    private func admitted(_ moves: [BaselineMove], in fleet: BaselineFleet, snapshot: FleetSnapshot) -> [PlannedMove] {
         var inAll = snapshot.movesInFlight.count
         var byHost: [HostName: Int] = [:]
         var paths: Set<Path> = []
@@ -58,7 +58,7 @@ struct RivalPlanning: Sendable {
                     vmName: vm.name,
                     source: source,
                     target: target,
-                    reason: MoveReason(.baseline(rival.name)),
+                    reason: MoveReason(.baseline(baseline.name)),
                     prediction: Prediction(sourceBefore: 0, sourceAfter: 0, targetBefore: 0, targetAfter: 0),
                     memoryBytes: vm.memoryBytes,
                     seconds: 0
@@ -69,10 +69,10 @@ struct RivalPlanning: Sendable {
     }
 
     /// Returns the fleet by its newest samples.
-    private func view(of snapshot: FleetSnapshot) -> RivalFleet {
+    private func view(of snapshot: FleetSnapshot) -> BaselineFleet {
         let moving = Set(snapshot.movesInFlight.map(\.vm))
-        var hosts: [RivalFleet.Host] = []
-        var vms: [RivalFleet.VM] = []
+        var hosts: [BaselineFleet.Host] = []
+        var vms: [BaselineFleet.VM] = []
         var seen: Set<VMID> = []
         // Figures of hosts that a move changes, or changed since their latest sample began, describe another placement.
         let changing = Set(snapshot.movesInFlight.flatMap { [$0.source, $0.target] })
@@ -92,7 +92,7 @@ struct RivalPlanning: Sendable {
             for vm in active where seen.insert(vm.id).inserted {
                 cores += vm.cpuCores ?? 0
                 vms.append(
-                    RivalFleet.VM(
+                    BaselineFleet.VM(
                         id: vm.id,
                         name: vm.name,
                         host: number,
@@ -100,12 +100,12 @@ struct RivalPlanning: Sendable {
                         memoryBytes: vm.memoryBytes ?? 0,
                         vcpus: vm.vcpus ?? 1,
                         mayMove: vm.state == .running && vm.cpuCores != nil && !moving.contains(vm.id)
-                            && !(heedsHistory && isResting(vm.id, snapshot))
+                            && !(usesHistory && isResting(vm.id, snapshot))
                     )
                 )
             }
             hosts.append(
-                RivalFleet.Host(
+                BaselineFleet.Host(
                     name: history.name,
                     cores: latest?.cpu?.capacityCores ?? 0,
                     memoryBytes: latest?.memory?.totalBytes ?? 0,
@@ -124,7 +124,7 @@ struct RivalPlanning: Sendable {
             else { continue }
             hosts[host].ownMemoryBytes += vm.memoryBytes
         }
-        return RivalFleet(hosts: hosts, vms: vms)
+        return BaselineFleet(hosts: hosts, vms: vms)
     }
 
     private func isResting(_ vm: VMID, _ snapshot: FleetSnapshot) -> Bool {

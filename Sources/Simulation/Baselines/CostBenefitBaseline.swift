@@ -16,7 +16,7 @@ public import Fleet
 /// come nearer each other, for the 5 minutes until the next decision; the risk takes off the share of recent samples in
 /// which the target was the busier of the two. In fleets beyond 64 hosts (the largest cluster of vSphere 6) the sources
 /// are the 64 busiest.
-public struct CostBenefitRival: Rival {
+public struct CostBenefitBaseline: Baseline {
     public let name = "cost-benefit"
     public let summary = "best move while it is worth its cost, migration threshold 3 (modelled on vSphere DRS)"
     public let usualInterval: Duration? = .seconds(300)
@@ -29,7 +29,7 @@ public struct CostBenefitRival: Rival {
     private static let stableSeconds = 300.0
     private static let mostSources = 64
 
-    public func moves(in fleet: RivalFleet, random: inout SplitMix64) -> [RivalMove] {
+    public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         var spread = Spread(fleet, lanes: [Spread.cpu])
         while priority(spread.moments) <= migrationThreshold {
             let best = spread.best(

@@ -6,12 +6,12 @@ internal import Hypervisor
 
 extension Connection {
     /// What the hypervisor shows of its machine and its active VMs, to whoever may read.
-    func sighting(of host: HostName) throws(LibvirtError) -> PeerSighting {
+    func observation(of host: HostName) throws(LibvirtError) -> PeerObservation {
         var node = virNodeInfo()
         guard virNodeGetInfo(handle.pointer, &node) == 0 else { throw .last(in: "virNodeGetInfo") }
         let active = try domains(withDigests: false).filter { $0.state.isActive }
         let memory = nodeMemory()
-        return PeerSighting(
+        return PeerObservation(
             host: host,
             at: Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)),
             cpus: Int(node.cpus),

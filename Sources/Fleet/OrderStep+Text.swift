@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension OrderStep {
+    /// For logs and replays, for example "failed (refused): the VM is not running".
+    package var text: String {
+        switch self {
+        case .accepted: "accepted"
+        case .prepared: "prepared"
+        case .running(let progress): "running, \(progress.bytesTransferred >> 20) MiB sent"
+        case .sealed: "sealed"
+        case .opened: "opened"
+        case .released: "released"
+        case .restored: "restored"
+        case .declined(let reason): "declined: \(reason)"
+        case .withdrawn(let reason): "withdrawn: \(reason)"
+        case .done: "done"
+        case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
+        }
+    }
+}
