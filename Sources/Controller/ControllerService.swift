@@ -16,10 +16,10 @@ public struct ControllerService: Sendable {
     /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
 
-    /// `record`: the file to which the core's input and decisions are recorded.
+    /// `record`: the file to which the core's events and effects are recorded.
     ///
     /// `closures`: the local file of the channels closed after leaks; `nil`: only the ledger holds them. `hardware`:
-    /// returns the hosts' hardware in the roster; by default none.
+    /// returns the hosts' enrolled hardware; by default none.
     public init(
         settings: Settings,
         ledger: any FleetLedger,

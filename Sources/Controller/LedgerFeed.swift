@@ -16,11 +16,11 @@ public struct LedgerFeed: Sendable {
     public struct News: Sendable {
         public var effects: [ControllerCore.Effect] = []
         public var samples: [LoadSample] = []
-        /// What was skipped in the ledger.
+        /// The ledger's records that were skipped.
         public var remarks = LedgerRemarks()
     }
 
-    /// Reads everything since the last pull; orders first, so that each report finds its order.
+    /// Reads all records since the last pull, orders first: most reports then find their order.
     public mutating func pull(
         into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
     ) async throws -> News {

@@ -4,7 +4,7 @@ public import Fleet
 public import Ledger
 
 extension Roster {
-    /// The hardware of the hosts for which it was stated when they were added.
+    /// The enrolled hardware of the hosts for which it was stated.
     public var enrolledHardware: [HostName: EnrolledHardware] {
         var hardware: [HostName: EnrolledHardware] = [:]
         for member in members {

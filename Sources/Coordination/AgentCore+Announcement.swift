@@ -6,7 +6,7 @@ extension AgentCore {
     public enum Announcement: Codable, Sendable, Equatable {
         case reportRefused
         case duplicate(OrderID, vm: String, OrderFailure)
-        /// A sealed order that had failed.
+        /// The VM of a sealed order runs here, although the order had failed.
         case runsAfterEnd(OrderID, vm: String, host: HostName)
         case vmIsGone(OrderID, vm: String, host: HostName)
         case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Settings, events and effects of the core.
+/// Limits, events and effects of the core.
 extension AgentCore {
     public struct Limits: Codable, Sendable, Equatable {
         /// How long the source waits for the target's consent.
@@ -69,11 +69,14 @@ extension AgentCore {
             case looked(OrderID, CopyObservation)
             case applied(OrderID, CopyAction.Result)
             case cancelTried(OrderID)
-            /// A failure's VM is at this host where it was not stopped or runs again.
+            /// Result of `seal`.
+            ///
+            /// If a failure's whereabouts name this host, the VM was not stopped, or it runs here again.
             case sealed(OrderID, Answer<SealedImage>)
-            /// The digest of the file, if the image matches the source's report and was decrypted here.
+            /// Result of `unseal`: the digest of the file, if the image matches the source's report and was decrypted
+            /// here.
             case unsealed(OrderID, Answer<String>)
-            /// `failure`: `nil` once the journal entry for the image's release is on this host's disk.
+            /// Result of `release`; `failure` is `nil` if the journal entry is on this host's disk.
             case letGo(OrderID, failure: String?)
             case recalled(OrderID, Answer<Recollection>)
             /// Result of `restore` or `takeBack`: the instant from which the VM runs here.
@@ -83,7 +86,7 @@ extension AgentCore {
         }
     }
 
-    /// The result of an effect: a value or a failure; a `Result` that can be recorded.
+    /// The result of an effect, a value or a failure, as a `Codable` type that a recording can hold.
     public enum Answer<Value: Codable & Sendable>: Codable, Sendable {
         case success(Value)
         case failure(OrderFailure)
@@ -109,9 +112,9 @@ extension AgentCore {
     /// The result of writing a report to the ledger.
     public enum Appended: Codable, Sendable, Equatable {
         case written
-        /// It can never be written.
+        /// The report can never be written.
         case refused
-        /// It may be written later, or may be there already.
+        /// A later attempt may succeed, or the ledger may have the report already.
         case failed
     }
 
@@ -123,7 +126,7 @@ extension AgentCore {
         ///
         /// If no requirement is missing, the gate for the order's source is opened.
         case checkTarget(MigrationOrder, VMRequirements, promisedBytes: UInt64)
-        /// Close the gate that `checkTarget` has opened for the order, if it is open; connections through it go on.
+        /// Close the order's gate that `checkTarget` opened, if it is open; its connections continue.
         case shut(MigrationOrder)
         case migrate(MigrationOrder, Preparation)
         case cancelMigration(MigrationOrder)

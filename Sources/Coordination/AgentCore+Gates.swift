@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The gates that this host opens as the target of orders: none stays open for longer than its order needs it.
+/// Closes the gates that this host opens as the target of orders, as soon as their orders no longer need them.
 ///
-/// A gate also closes by itself after a timeout of nftables; this closes it earlier.
+/// An nftables timeout closes each gate, too, but later.
 extension AgentCore {
-    /// Closes every gate whose order has ended, runs, or can no longer begin, once no other order needs it.
+    /// Closes every gate whose order has ended, transfers memory, or can no longer begin, unless another order needs
+    /// it.
     mutating func shutGates(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
         for id in work.values.filter(\.mayHaveGateOpen).map(\.order.id).sorted() {
@@ -24,19 +25,21 @@ extension AgentCore {
 
     private func isGateOver(_ state: OrderState, at instant: Instant) -> Bool {
         switch state.stage {
-        // A source's hypervisor that was asked in time may still wait for the VM's job lock.
+        // The source's hypervisor may still wait for the VM's job lock, although it was called in time.
         case .submitted, .accepted, .prepared: instant > state.order.latestBeginning + limits.jobLock
-        // Every connection of a migration is there before its first byte of memory.
+        // A migration opens all of its connections before it sends the first byte of memory.
         case .running: (state.progress?.bytesTransferred ?? 0) > 0
         case .done, .failed: true
         }
     }
 
-    /// Closes at start-up the gates that an earlier incarnation may have opened and not closed.
+    /// Closes at start-up the gates that an earlier incarnation may have left open.
     ///
-    /// An order that is accepted is checked again, and one that runs may be about to connect: theirs close as usual. One
-    /// that its source has not begun by now fails there, and its VM stays; its gate waits for another's that it may be one
-    /// with. What ended more than an hour ago has closed by itself.
+    /// - Accepted and running orders: their gates close as usual. The target checks an accepted order again, and the
+    ///   source of a running order may still have to connect.
+    /// - Prepared orders: the gate closes now, unless another order may share it. If the source begins the move later,
+    ///   the move fails and the VM stays there.
+    /// - Ended orders: the gate closes as usual. After an hour nftables has closed it.
     mutating func inheritGates(of states: [OrderState], at instant: Instant, effects: inout [Effect]) {
         let states = states.filter(\.order.channel.usesMigrationPorts)
         for state in states {
@@ -59,10 +62,9 @@ extension AgentCore {
 }
 
 extension AgentCore {
-    /// Whether another order from the same source has still to come through: the gate may be theirs together, as channels
-    /// share gates.
+    /// Returns whether another order from the same source still needs a gate, which may be the same one.
     ///
-    /// `Escort` knows which do, but not what an earlier incarnation of this agent has opened.
+    /// Some channels share gates. `Escort` knows which, but not which gates an earlier incarnation has opened.
     private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
         work.values.contains { other in
             guard other.mayHaveGateOpen, other.order.id != order.id, other.order.source == order.source else {

@@ -77,7 +77,7 @@ extension AgentCore {
         }
     }
 
-    /// Removes what this host no longer needs of a sealed order; never the only image of a VM.
+    /// Removes keys and images of sealed orders that this host no longer needs, but never the only image of a VM.
     mutating func forgetSealed(effects: inout [Effect]) {
         guard isCaughtUp else { return }
         let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.state.isHandoverOver(for: host) }

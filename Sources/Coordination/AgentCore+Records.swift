@@ -18,7 +18,7 @@ extension AgentCore {
             var state = OrderState(order)
             for report in reports { state.apply(report) }
             var item = OrderWork(state, place: nextPlace)
-            // The order was forgotten on purpose.
+            // The mutation `forgetsOrders` carries out an order again: its gate may still be open.
             item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
             work[order.id] = item
             closed.take(state)
@@ -48,7 +48,7 @@ extension AgentCore {
 
     private mutating func takeEarly(_ report: OrderReport, at instant: Instant) {
         var report = report
-        // The writer of an order dated ahead could otherwise choose how long it is kept.
+        // Otherwise a report dated in the future would be kept for as long as its writer chooses.
         report.at = min(report.at, instant)
         switch others[report.order] {
         case nil: others[report.order] = .unseen([report])

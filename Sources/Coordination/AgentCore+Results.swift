@@ -32,7 +32,7 @@ extension AgentCore {
         at instant: Instant,
         effects: inout [Effect]
     ) {
-        // The order may have ended while its gate was being opened; and what failed may have failed after that.
+        // The order may have ended while its gate was opened, or the check may have failed after opening it.
         guard let item = work[id] else { return }
         if item.order.channel.usesMigrationPorts, !failures.isEmpty || !item.mayHaveGateOpen {
             shut(item.order, effects: &effects)
@@ -93,14 +93,14 @@ extension AgentCore {
         _ reason: FailureReason.Obstacle,
         at instant: Instant
     ) {
-        // Where the VM runs has been known only since the order was accepted.
+        // Only an accepted order proves that the VM runs at the source.
         guard let state = work[id]?.state else { return }
         let whereabouts: OrderFailure.Whereabouts = state.stage > .submitted ? .at(state.order.source) : .notLooked
         let failure = OrderFailure(kind, .order(reason), whereabouts)
         report(id, .failed(failure: failure), at: instant)
     }
 
-    /// Queues a step of this host for the ledger and applies it at once, so that nothing is done twice.
+    /// Queues a step of this host for the ledger and applies it at once, to prevent that it is taken twice.
     mutating func report(_ id: OrderID, _ step: OrderStep, gateSeconds: Double? = nil, at instant: Instant) {
         let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
         work[id]?.state.apply(report)

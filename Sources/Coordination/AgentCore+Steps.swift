@@ -40,7 +40,7 @@ extension AgentCore {
         guard !item.isBusy else { return }
         switch state.stage {
         case .submitted:
-            // Its issuer's clock is a little ahead: it waits.
+            // The issuer's clock is slightly ahead: wait until the order may begin.
             if let notBefore = order.notBefore, instant < notBefore, notBefore - instant <= Self.clockTolerance {
                 return
             }
@@ -54,7 +54,7 @@ extension AgentCore {
             guard instant - (item.acceptedAt ?? state.changedAt) > limits.consent else { return }
             fail(order.id, .refused, .targetSilent(order.target, limit: limits.consent), at: instant)
         case .prepared:
-            // The consent is outdated if this agent or the ledger was stopped in between.
+            // This agent or the ledger may have been down since the target's consent, which is outdated then.
             guard instant <= order.latestBeginning else {
                 fail(order.id, .expired, .expiredWaiting, at: instant)
                 return
@@ -75,14 +75,14 @@ extension AgentCore {
         }
     }
 
-    /// Applies the result of writing a report, and begins what a written report states as begun.
+    /// Applies the result of writing a report, and begins the move if the written report states that it has begun.
     mutating func appended(_ result: Appended, at instant: Instant, effects: inout [Effect]) {
         let said = outbox.waiting.first
         let written = outbox.ended(result, at: instant)
         if case .refused = result { effects.append(.announce(.reportRefused)) }
         guard let said, let item = work[said.order], item.isBeginning else { return }
         let state = item.state
-        // Begin nothing that the ledger does not show as begun: a later incarnation could not reconcile it.
+        // A move begins only if the ledger shows it as begun: a later incarnation could not reconcile it otherwise.
         let obstacle = state.reasonNotToSeal
         guard written == nil || state.cancellation != nil || obstacle != nil || instant > state.order.latestBeginning
         else {
@@ -123,7 +123,7 @@ extension AgentCore {
             !item.isTargetChecked
         else { return }
         work[state.order.id]?.isTargetChecked = true
-        // The source refuses it, too. Because both check, a host that lies gains nothing.
+        // The source checks this, too. Because both do, a lying host cannot use a closed channel.
         if let reason = reasonChannelIsClosed(state.order) {
             fail(state.order.id, .refused, reason, at: instant)
             return
@@ -148,7 +148,7 @@ extension AgentCore {
     /// Clock difference up to which an order's not-before is not enforced.
     static let clockTolerance: Duration = .seconds(60)
 
-    /// Applies to every issuer: a leak binds operators, too.
+    /// Returns the closure of the order's channel, if a leak has closed it; orders of operators are no exception.
     private func reasonChannelIsClosed(_ order: MigrationOrder) -> FailureReason.Obstacle? {
         if mutations.contains(.forgetsLeaks) { return nil }
         let path = Path(source: order.source, target: order.target)
@@ -178,10 +178,10 @@ extension AgentCore {
         if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {
             return (.refused, .newerOrder(newer.order.id))
         }
-        // Each move's evidence is what passed between the two hosts meanwhile, whatever channel each takes: two at once
-        // would vouch for each other.
+        // Evidence counts all bytes between the two hosts during a move, whatever its channel. With two moves at once,
+        // the bytes of one would cover a leak of the other.
         let path = Path(source: host, target: order.target)
-        // A sealed move takes no path, so it vouches for none.
+        // A sealed move uses no path, therefore it cannot distort the evidence of others.
         let sharing = begun.first { $0.state.move.path == path && $0.order.channel != .sealed }
         if order.channel != .sealed, let other = sharing {
             return (.refused, .pathInUse(other.order.id, target: order.target))
@@ -191,8 +191,10 @@ extension AgentCore {
 }
 
 extension OrderState {
-    /// Whether the source has fallen silent before it began, and would refuse the order by now: at the target it must not
-    /// count for ever.
+    /// Returns whether the source has been silent for too long since the latest start of an order that it has not
+    /// begun.
+    ///
+    /// The source would refuse the order now. Without this limit, the target would reserve memory for it forever.
     func isUnheardOf(at instant: Instant, silence: Duration) -> Bool {
         stage < .running && handover == Handover() && instant > order.latestBeginning + silence
     }

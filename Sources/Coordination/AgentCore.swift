@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What an agent does about orders, without any I/O: events in, effects out.
+/// Carries out orders as an agent, without any I/O: events in, effects out.
 ///
-/// On the source: accept (read what the VM needs) → wait for the target's consent → migrate → report. On the target:
-/// check what the source reports that the VM needs → consent or refuse. A move begins only once the ledger shows it;
-/// after a restart, every order of this source that the ledger shows running is an inquiry (see `Inquiry`) before
-/// anything else happens to its VM, and none is begun again. A sealed move follows `Handover` while it runs.
+///     source:  accept (read the VM's requirements) → wait for the target's consent → migrate → report
+///     target:  check the requirements that the source reports → consent or refuse
+///
+/// A move begins only when the ledger shows it as running, and none begins twice. After a restart, each running order
+/// of this source becomes an inquiry (see `Inquiry`) before anything else happens to its VM. A running sealed move
+/// follows `Handover`.
 public struct AgentCore: Sendable {
     public let host: HostName
     public let limits: Limits
@@ -18,7 +20,7 @@ public struct AgentCore: Sendable {
     public internal(set) var closed = ClosedChannels()
     var outbox = Outbox()
     var latest: Instant?
-    /// A deliberate error that proves that the simulator's checks can fail.
+    /// Deliberate errors, which prove that the simulator's checks can fail.
     package var mutations: Set<Mutation> = []
 
     public init(host: HostName, limits: Limits = Limits()) {

@@ -3,9 +3,8 @@ public import Fleet
 
 /// The channels that leaks have closed, each until an operator clears the leak's order.
 ///
-/// A leak closes its channel between the two hosts in both directions: the same configuration of the same two hosts
-/// serves both. What is known here does not depend on the order in which records are read, and is kept when the orders
-/// themselves are forgotten.
+/// A leak closes its channel between the two hosts in both directions, because the same configuration serves both. The
+/// result does not depend on the order in which records are read. Closures remain when the orders are forgotten.
 public struct ClosedChannels: Sendable, Equatable {
     /// One leak that has not been cleared.
     public struct Closure: Codable, Sendable, Equatable {

@@ -2,45 +2,45 @@
 public import Balancing
 public import Fleet
 
-/// What the controller decides, without any I/O: events in, effects out.
+/// Decides for the controller, without any I/O: events in, effects out.
 ///
-/// `at` is the controller's own clock at the event, by which what other hosts' clocks say is bounded.
+/// `at` is the time of the event on the controller's clock. It limits the times that other hosts report.
 public struct ControllerCore: Sendable {
     public enum Event: Codable, Sendable {
-        /// What was closed when an earlier life of the controller ended; comes first.
+        /// The closures at the end of the previous incarnation; the first event.
         case closures([ClosedChannels.Closure])
         case sample(LoadSample, at: Instant)
         case order(OrderRecord)
-        /// What the hosts' machines have, of those for which that is known; in place of what was told before.
+        /// The enrolled hardware of all hosts for which it is known; replaces earlier values.
         case enrolled([HostName: EnrolledHardware])
         case report(OrderReport, at: Instant)
-        /// Everything that was in the ledger has been read: before it, all is history, and nothing is decided.
+        /// All records that the ledger had have been read; before that, records are history and there are no decisions.
         case caughtUp(at: Instant)
-        /// The ledger cannot be read; nothing is decided until the next `caughtUp`.
+        /// The ledger cannot be read: there are no decisions until the next `caughtUp`.
         case ledgerLost
-        /// What became of an order that was to be written to the ledger.
+        /// The result of `submit`.
         case submitted(OrderID, Submission)
-        /// Time has passed. If it is time to decide, orders are named after `identifier`, which is used once.
+        /// Time has passed; if a decision is due, `identifier`, which must be unique, starts the names of its orders.
         case tick(at: Instant, identifier: String)
     }
 
-    /// What became of an order that was to be written.
+    /// The result of writing an order to the ledger.
     public enum Submission: Codable, Sendable, Equatable {
         case written
-        /// Nobody will ever see it.
+        /// The order is not in the ledger and never will be.
         case failed
-        /// It may be there: it counts until it expires.
+        /// The ledger may have the order: it counts until it expires.
         case unknown
     }
 
     public enum Effect: Codable, Sendable, Equatable {
         /// Write the order to the ledger.
         case submit(MigrationOrder)
-        /// Tell the people who watch: a decision or a refusal that is new.
+        /// Log new information for the operator.
         case announce(ControllerNews)
     }
 
-    /// What is to be done about a snapshot.
+    /// Computes the plan for a snapshot.
     public typealias Planning = @Sendable (FleetSnapshot) -> Plan
 
     public let policy: Policy
@@ -52,22 +52,22 @@ public struct ControllerCore: Sendable {
     public private(set) var revision: UInt64 = 0
     public private(set) var hosts: [HostName: HostHistory] = [:]
     public private(set) var orders: [OrderID: OrderState] = [:]
-    /// What leaks have closed; not forgotten with the orders.
+    /// Channels closed by leaks; kept when the orders are forgotten.
     public private(set) var closed = ClosedChannels()
-    /// Which hosts are believed.
+    /// The hosts whose claims are trusted.
     private var trust: Trust
-    /// Where each VM's last move takes or took it.
+    /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
-    /// What is known of the VMs' load beyond the histories of the hosts.
+    /// Load statistics of the VMs, in addition to the histories of the hosts.
     private var statistics = LoadStatistics()
-    /// Reports that came before their order (the ledger's files are read one after the other).
+    /// Reports that were read before their order, because the ledger's streams are read one after the other.
     private var early: [OrderID: [OrderReport]] = [:]
     /// The latest news of each subject.
     private var announced: [NewsSubject: ControllerNews] = [:]
-    /// Breaks a promise on purpose, so that the simulator's checks can be seen to fail.
+    /// Deliberate errors, which prove that the simulator's checks can fail.
     package var mutations: Set<Mutation> = []
 
-    /// `planning`: by default that of `SteadyPlanner`.
+    /// `planning`: by default `SteadyPlanner`.
     public init(policy: Policy, decisionInterval: Duration = .zero, planning: Planning? = nil) {
         self.policy = policy
         self.decisionInterval = decisionInterval
@@ -76,7 +76,7 @@ public struct ControllerCore: Sendable {
         self.planning = planning ?? { planner.plan(for: $0, seed: 0) }
     }
 
-    /// Takes in one event.
+    /// Applies one event and returns the effects.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
         revision += 1
@@ -111,7 +111,7 @@ public struct ControllerCore: Sendable {
         return instant - lastDecision >= decisionInterval || instant < lastDecision
     }
 
-    /// The fleet as it is known at an instant.
+    /// Returns the known state of the fleet at an instant.
     public func snapshot(at instant: Instant) -> FleetSnapshot {
         let inOrder = orders.values.sorted { $0.order.id < $1.order.id }
         return FleetSnapshot(
@@ -126,10 +126,10 @@ public struct ControllerCore: Sendable {
         )
     }
 
-    /// Whether an order may still move its VM.
+    /// Returns whether an order may still move its VM.
     ///
-    /// One that nobody began in time never will: agents refuse it. One whose source has fallen silent holds up nobody
-    /// else: its source counts as unknown, and so takes no part, as long as it is silent.
+    /// Agents refuse an order that has not begun in time. A running order whose source is silent does not block other
+    /// moves: the silent source counts as unknown and takes no part in plans.
     private func isInFlight(_ state: OrderState, at instant: Instant) -> Bool {
         guard !state.stage.isFinal else { return false }
         guard state.stage == .running else { return instant <= state.order.latestBeginning + policy.staleAfter }
@@ -137,10 +137,10 @@ public struct ControllerCore: Sendable {
         return instant - heard <= policy.staleAfter * 4
     }
 
-    /// Forgets what can no longer matter: ended orders older than every window, and reports of orders never seen.
+    /// Forgets ended orders older than every window, and old reports whose order never appeared.
     ///
-    /// What a VM's last move told of its dirty rate and of the path is kept for a day: a plan must not change because
-    /// that was forgotten.
+    /// Ended orders are kept for another day: their dirty rates and path speeds must not vanish and thereby change a
+    /// plan.
     private mutating func prune(at instant: Instant) {
         let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
         orders = orders.filter {
@@ -155,22 +155,22 @@ public struct ControllerCore: Sendable {
     private mutating func take(_ sample: LoadSample, at instant: Instant) {
         let horizon = instant + policy.staleAfter
         var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
-        // The host's clock was ahead and is right again: what it said then would hide everything it says now.
+        // The host's clock was ahead and is correct again: the samples dated ahead would hide all newer ones.
         if let latest = history.latest, latest.at > horizon, sample.at <= horizon { history.samples = [] }
         let isNews = history.latest.map { $0.at < sample.at } ?? true
         history.append(sample, policy: policy)
         hosts[sample.host] = history
-        // What is dated too far ahead is no claim of now, neither on itself nor on others.
+        // A sample dated too far ahead is no evidence of the present, neither about its host nor about others.
         guard isNews, sample.at <= horizon else { return }
         let known = trust.phantoms(of: sample.host)
-        // History is read all at once, long after: there, its samples' clocks are all there is.
+        // History is read at once and later: the samples' own times are the only ones.
         trust.take(sample, of: history, at: wasCurrent ? instant : min(sample.at, instant))
         let phantoms = trust.phantoms(of: sample.host)
         if phantoms != known { statistics.forget(phantoms.subtracting(known), of: sample.host) }
         guard !trust.isDistrusted(sample.host) else { return }
         let sample = sample.without(phantoms)
         let (hosts, arrivals, staleAfter) = (hosts, arrivals, policy.staleAfter)
-        // A VM is said to run by another host as well, and no move says that it left there.
+        // Checks whether another host, too, reports the VM as running, and no move explains it.
         statistics.add(sample) { vm, other in
             guard arrivals[vm] != sample.host, let latest = hosts[other]?.latest, sample.at - latest.at <= staleAfter
             else { return false }
@@ -203,8 +203,9 @@ public struct ControllerCore: Sendable {
         }
     }
 
-    /// An order cannot have ended before it was issued, nor after now: a clock that is wrong must not void the windows
-    /// that count from a move's end, nor stretch them.
+    /// Applies a report, with its time limited to between the order's issue and now.
+    ///
+    /// Windows count from a move's end: a wrong clock must neither void nor extend them.
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         var report = report
         report.at = min(report.at, instant)
@@ -216,7 +217,7 @@ public struct ControllerCore: Sendable {
         orders[report.order] = state
         let isClosing = closed.take(state)
         noteArrival(state)
-        // What history says was announced when it happened.
+        // The previous incarnation announced the events of history when they happened.
         guard wasCurrent else { return }
         let (vmName, path) = (state.order.vmName, state.move.path)
         switch state.stage {
@@ -248,7 +249,7 @@ public struct ControllerCore: Sendable {
         for one in plan.refusals {
             announce(.refused(host: one.host, vm: one.vm, vmName: one.vmName, one.reason), effects: &effects)
         }
-        // Later waves are planned again from what really happened.
+        // Later waves are planned again from the actual result of the first.
         let moves = plan.moves.filter { $0.wave == 0 }
         guard policy.mode == .automatic else {
             let intent: ControllerNews.Intent = policy.mode == .manual ? .recommends : .wouldOrder
@@ -286,7 +287,7 @@ public struct ControllerCore: Sendable {
                 lifetime: policy.orderLifetime,
                 issuer: .controller
             )
-            // Known from now on, so that the next decision counts it even before the ledger shows it.
+            // The next decision must count this order even if the ledger does not show it yet.
             orders[order.id] = OrderState(order)
             effects.append(.submit(order))
             announce(move.news(.orders), effects: &effects)
@@ -296,8 +297,9 @@ public struct ControllerCore: Sendable {
     /// Claims that one witness alone contradicts, in the order of the hosts.
     public var doubts: [Doubt] { trust.doubts }
 
-    /// Announces all news of some subjects, and forgets what was announced of other such subjects: should it come again,
-    /// it is news.
+    /// Announces news of one kind of subject, and forgets earlier news of that kind whose subject is no longer in it.
+    ///
+    /// If a forgotten subject returns, it is announced again.
     private mutating func announceOnly(
         _ news: [ControllerNews],
         effects: inout [Effect],

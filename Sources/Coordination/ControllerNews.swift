@@ -2,23 +2,23 @@
 public import Balancing
 public import Fleet
 
-/// What the controller reports to the people who watch.
+/// News that the controller logs for the operator.
 public enum ControllerNews: Codable, Sendable, Equatable {
-    /// It has read all of the ledger for the first time.
+    /// The controller has read the whole ledger for the first time.
     case inControl(hosts: Int, orders: Int)
     case judged(Judgement)
     case doubted(Doubt)
     case runningTwice(RunningTwice)
-    /// A VM is not moved; without a VM, the host is not relieved.
+    /// A VM is not moved; if `vm` is `nil`, the host is not relieved.
     case refused(host: HostName, vm: VMID?, vmName: String?, RefusalReason)
     case noChannel(vm: VMID, vmName: String, NoChannel)
     case planned(Intent, vm: VMID, vmName: String, Path, MoveReason)
     case moved(vmName: String, Path)
     case notMoved(vmName: String, Path, OrderFailure?)
-    /// `closing`: the closure of a channel that was open.
+    /// `closing`: the closure, if the leak has closed a channel that was open.
     case leaked(vmName: String, Path, closing: ClosedChannels.Closure?)
 
-    /// What the controller does about a move of its plan.
+    /// The controller's treatment of a planned move.
     public enum Intent: String, Codable, Sendable {
         case orders
         case recommends
@@ -29,7 +29,7 @@ public enum ControllerNews: Codable, Sendable, Equatable {
     public enum Kind: String, Sendable {
         case judgement, refusal, move, ended, leak, twice, distrust, control
 
-        /// Whether somebody must look.
+        /// Whether an operator must act.
         public var needsOperator: Bool { self == .leak || self == .twice || self == .distrust }
     }
 
@@ -47,7 +47,7 @@ public enum ControllerNews: Codable, Sendable, Equatable {
     }
 }
 
-/// What news is about that holds until it changes.
+/// The subject of news about a lasting state, which is announced only when it changes.
 enum NewsSubject: Hashable {
     case host(HostName)
     case claims(HostName)
@@ -59,7 +59,7 @@ enum NewsSubject: Hashable {
 }
 
 extension ControllerNews {
-    /// `nil`: it is of an event, and news each time.
+    /// The subject of the news; `nil` for an event, which is announced each time.
     var subject: NewsSubject? {
         switch self {
         case .judged(let judgement): .host(judgement.host)
@@ -73,11 +73,11 @@ extension ControllerNews {
         }
     }
 
-    /// Whether it differs in nothing but figures, which change with each sample, from earlier news of the same subject.
+    /// Returns whether only figures, which change with each sample, differ from earlier news of the same subject.
     func repeats(_ earlier: ControllerNews) -> Bool {
         switch (self, earlier) {
         case (.judged(let now), .judged(let then)):
-            // To and fro between light and calm is no news either.
+            // A change between light and calm is no news either.
             now.verdict == then.verdict || now.verdict.isAtEase && then.verdict.isAtEase
         case (.doubted(let now), .doubted(let then)):
             now.contradictions.map(\.code) == then.contradictions.map(\.code)

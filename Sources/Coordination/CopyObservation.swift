@@ -5,7 +5,7 @@ public import Fleet
 public struct CopyObservation: Codable, Sendable, Equatable {
     public enum State: Codable, Sendable, Equatable {
         case seen(DomainPresence)
-        /// The hypervisor could not be asked, for this reason.
+        /// The hypervisor did not answer, for this reason.
         case silent(String)
         /// The host is not in this agent's configuration.
         case notConfigured
@@ -17,7 +17,7 @@ public struct CopyObservation: Codable, Sendable, Equatable {
         case unknown(String)
     }
     public var here: State
-    /// Asked after `here`.
+    /// Read after `here`.
     public var there: State
     public var elsewhere: Elsewhere
     public init(here: State, there: State, elsewhere: Elsewhere = .nowhere) {
@@ -29,21 +29,21 @@ public struct CopyObservation: Codable, Sendable, Equatable {
 
 /// An action on this host's own copy of a VM, once it is known where the VM belongs.
 public enum CopyAction: String, Codable, Sendable, Equatable {
-    /// Remove what a move whose last step was not confirmed left here: a paused copy, or a definition that could be
-    /// started a second time.
+    /// Remove the leftovers of a move whose last step was not confirmed: a paused copy, or a definition that could
+    /// start a second time.
     case discard
-    /// Resume a copy that the migration paused: there is no other.
+    /// Resume a copy that the migration paused, because no other copy exists.
     case resume
-    /// Pause the copy here, if it still runs: the target runs the VM, too.
+    /// Pause the copy here, if it still runs, because the target runs the VM, too.
     case pause
 
     public enum Result: Codable, Sendable, Equatable {
         case done
-        /// Its state has changed since the observation: check again.
+        /// The copy's state has changed since the observation: check again.
         case notSo(String)
         /// The hypervisor refuses it.
         case refused(String)
-        /// The hypervisor could not be asked.
+        /// The hypervisor did not answer.
         case failed(String)
     }
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A machine without I/O: events in, effects out.
+/// A state machine without I/O: events in, effects out.
 ///
-/// Its effects follow from its events alone, so a record of both can be checked at any time and on any machine.
+/// Effects depend on the events alone. A recording of both can be checked at any time and on any machine.
 public protocol Core<Event, Effect>: SendableMetatype {
     associatedtype Event: CoreEvent
     associatedtype Effect: Codable, Sendable, Equatable
     mutating func handle(_ event: Event) -> [Effect]
 }
 
-/// What a core is told.
+/// An input of a core.
 public protocol CoreEvent: Codable, Sendable {
-    /// When it was told; `nil` for news that carries no time.
+    /// The time of the event; `nil` for an event without one.
     var instant: Instant? { get }
 }
 

@@ -11,8 +11,9 @@ extension EvidenceCheck {
         if let certificates { check(certificate, against: certificates[order.target], began: began) }
     }
 
-    /// Compares the certificate that the target showed with those that the cluster gave it: `nil` for a host that it
-    /// never had.
+    /// Compares the certificate that the target presented with those that the cluster issued to it.
+    ///
+    /// `issued`: `nil` if the roster never had the host.
     private mutating func check(
         _ certificate: CertificateFacts,
         against issued: [IssuedCertificate]?,

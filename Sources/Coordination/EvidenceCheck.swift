@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Checks again what the ledger tells of one order: that its steps are in order and of the right hosts, and that the
-/// evidence of its path bears out the verdict.
+/// Checks the ledger's records of one order: the sequence and the writers of its steps, and whether its evidence
+/// supports the verdict.
 ///
-/// Who signed the reports is not looked at here: readers refuse a report that its host has not signed.
+/// Signatures are not checked here: readers of the ledger refuse a report that its host has not signed.
 public struct EvidenceCheck: Sendable, Equatable {
     public let order: MigrationOrder
-    /// What is negotiated below it is a failure.
+    /// The weakest suites that are accepted; anything below is a failure.
     public let minimum: MinimumSuite
     let certificates: [HostName: [IssuedCertificate]]?
     public private(set) var stage: OrderState.Stage
@@ -15,16 +15,16 @@ public struct EvidenceCheck: Sendable, Equatable {
     public private(set) var findings: [Finding] = []
 
     public var failed: Bool { findings.contains { $0.severity == .failure } }
-    /// Whether a move was made on a protected channel without all that shows that it was protected.
+    /// Whether a move over a protected channel has incomplete evidence of its protection.
     public var unproven: Bool { findings.contains { $0.severity == .unproven } }
 
-    /// By how much the clocks of two hosts may differ.
+    /// Maximum difference between the clocks of two hosts.
     static let clockTolerance: Duration = .seconds(60)
 
-    /// `reports`: those of the order, in the ledger's order.
+    /// `reports`: the order's reports, in the ledger's order.
     ///
-    /// `certificates`: those that the cluster gave each of its hosts, an empty list where that is not remembered; `nil`:
-    /// there is no roster to ask.
+    /// `certificates`: those that the cluster issued to each of its hosts, an empty list if that is no longer known;
+    /// `nil` without a roster.
     public init(
         _ order: MigrationOrder,
         reports: [OrderReport],
@@ -58,7 +58,7 @@ public struct EvidenceCheck: Sendable, Equatable {
             } else if firsts[stage] == nil {
                 firsts[stage] = (place, report)
             } else if stage == .done {
-                // Its host could not know that the first one was written.
+                // The host may repeat a report, because it could not know that the first one was written.
                 add(.step(report == firsts[stage]?.report ? .doneAgain : .doneTwice))
             }
         }
@@ -94,7 +94,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         checkVerdict(evidence, state)
         checkBytes(evidence, state)
         guard order.channel != .plain else { return }
-        // What was found out after a restart has nothing but its outcome: it claims nothing.
+        // An outcome found after a restart has no evidence and claims nothing.
         if evidence == Evidence(channel: order.channel, verdict: .unknown) { return }
         switch (order.channel, evidence.proof) {
         case (.ipsec, .tunnel(let association, _, let certificate)):
@@ -110,7 +110,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         case (.ssh, .hostKey(let hostKey, let session, _)):
             if hostKey.isEmpty { add(.proof(.noHostKey)) }
             if !minimum.acceptsSSH(session) { add(.proof(.weakSession(session, minimum))) }
-        // Its image goes through the storage, and not past any gate.
+        // A sealed image goes through the storage, not through a gate.
         case (.sealed, .sealed(let image)): return check(image, evidence, state)
         default: add(.proof(.missing(order.channel)))
         }
@@ -133,17 +133,17 @@ public struct EvidenceCheck: Sendable, Equatable {
         }
     }
 
-    /// What a finished move on a protected channel must show: the bytes on the path, and ports that were shut.
+    /// Checks that a finished move over a protected channel has byte counts, probe results and an observed end.
     private mutating func checkCompleteness(_ state: OrderState) {
         guard state.stage == .done, order.channel != .plain else { return }
         guard let evidence else { return add(.missing(.evidence)) }
-        // 'covered' without figures is a failure already.
+        // `covered` without figures is already a failure.
         if evidence.verdict == .unknown {
             add(.missing(.verdict))
         } else if evidence.verdict != .covered, evidence.bytesOnPath == nil || evidence.bytesByHypervisor == nil {
             add(.missing(.figures))
         }
-        // A sealed image goes to no port.
+        // A sealed image uses no port.
         if order.channel != .sealed {
             if evidence.probes.isEmpty {
                 add(.missing(.probes))
@@ -151,7 +151,7 @@ public struct EvidenceCheck: Sendable, Equatable {
                 add(.missing(.probeResults))
             }
         }
-        // It was found out after a restart, so nobody watched it to its end.
+        // A note usually means that no agent observed the end of the move, for example because of a restart.
         if let note = state.outcome?.note { add(.missing(.end(note: note))) }
     }
 
@@ -211,7 +211,8 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     // MARK: names
 
-    /// Whether an IKE identity or a certificate's subject is of a host: its name, or a distinguished name with it as CN.
+    /// Returns whether an IKE identity or certificate subject is the host's name, or a distinguished name with it as
+    /// CN.
     static func names(_ identity: String, _ host: HostName) -> Bool {
         if identity == host.rawValue { return true }
         var common: [Substring] = []
@@ -224,7 +225,7 @@ public struct EvidenceCheck: Sendable, Equatable {
 }
 
 extension OrderState.Stage {
-    /// The stage that a step leads to.
+    /// Creates the stage that a step leads to.
     init(_ step: OrderStep) {
         self =
             switch step {

@@ -2,7 +2,7 @@
 public import Fleet
 
 extension EvidenceCheck {
-    /// What a check of one order's reports and evidence found, by subject.
+    /// A finding of a check of one order's reports and evidence, by subject.
     public enum Finding: Sendable, Equatable {
         case step(Step)
         case path(Path)
@@ -15,11 +15,11 @@ extension EvidenceCheck {
 
 extension EvidenceCheck.Finding {
     public enum Severity: String, Codable, Sendable {
-        /// Something is wrong.
+        /// A violation.
         case failure
-        /// Something that a protected move must show was not seen, so nothing can be claimed for it.
+        /// Required evidence of a protected move is missing: nothing can be claimed about it.
         case unproven
-        /// Something that is not known, or that an operator may want to know.
+        /// An unknown fact, or information for the operator.
         case note
     }
 
@@ -32,7 +32,7 @@ extension EvidenceCheck.Finding {
         }
     }
 
-    /// About the steps that source and target reported.
+    /// A finding about the steps that source and target reported.
     public enum Step: Sendable, Equatable {
         case stranger(HostName, OrderState.Stage)
         case wrongReporter(HostName, OrderState.Stage, owner: HostName)
@@ -47,7 +47,7 @@ extension EvidenceCheck.Finding {
         case otherDefinition(FailureReason.Obstacle)
     }
 
-    /// About the channel, the verdict and the figures that it rests on.
+    /// A finding about the channel, the verdict and its figures.
     public enum Path: Sendable, Equatable {
         case otherChannel(Channel, ordered: Channel)
         case inTheClear
@@ -62,18 +62,18 @@ extension EvidenceCheck.Finding {
         case impossiblePackets(TrafficCounters)
     }
 
-    /// What a finished move on a protected channel must show and does not.
+    /// Missing evidence of a finished move over a protected channel.
     public enum Missing: Sendable, Equatable {
         case evidence
         case verdict
         case figures
         case probes
         case probeResults
-        /// Nobody saw the move end; its source's agent says this of it.
+        /// No agent observed the end of the move; `note` is the explanation of the source's agent.
         case end(note: String)
     }
 
-    /// About what protected the path.
+    /// A finding about the proof that the path was protected.
     public enum Proof: Sendable, Equatable {
         case missing(Channel)
         case wrongIdentity(String, HostName)
@@ -90,9 +90,9 @@ extension EvidenceCheck.Finding {
         case otherImage
     }
 
-    /// About the certificate with which the target authenticated.
+    /// A finding about the certificate with which the target authenticated.
     public enum Certificate: Sendable, Equatable {
-        /// It used a key.
+        /// The target authenticated with a key.
         case none
         case ofAnother(String, HostName)
         case expired
@@ -105,7 +105,7 @@ extension EvidenceCheck.Finding {
         case revokedAbout(Instant)
     }
 
-    /// About the gates of both hosts.
+    /// A finding about the gates of both hosts.
     public enum Gates: Sendable, Equatable {
         case portOpen(GateProbe)
         case portNotProbed(GateProbe)

@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Who may let the VM of a sealed move run.
+/// The agreement of source and target on which of them may run the VM of a sealed move.
 ///
 ///     saving ─sealed▶ offered ─released▶ released ─restored▶ arrived
 ///                        │                   │
 ///                        └─withdrawn, ───────┴─declined▶ returned
 ///                          declined
 ///
-/// Each host speaks for itself alone, once, and remembers what it has said: the source whether it lets go of the image
-/// (`released`, or `withdrawn`), the target what became of it (`restored`, or `declined`). The target restores only what
-/// was released, the source takes back only what it has not released or what the target has declined. So it does not
-/// matter in which order the ledger has their words, nor that one host cannot read what the other wrote: it waits.
+/// Each host commits itself once, and only for itself. The source writes `released` or `withdrawn`, the target
+/// `restored` or `declined`.
+///
+/// - The target restores only a released image.
+/// - The source takes back only a VM that it has not released, or that the target has declined.
+///
+/// Therefore the order of the steps in the ledger does not matter. A host that cannot read the other's steps waits.
 public struct Handover: Sendable, Equatable {
     public enum Phase: Sendable, Equatable {
-        /// The source's alone.
+        /// Only the source may run the VM.
         case saving
-        /// The source's, until it lets go of it; `isOpened`: the target has it open, and asks for it.
+        /// Only the source may run the VM, until it releases the image; `isOpened`: the target has decrypted it and
+        /// requests it.
         case offered(isOpened: Bool)
-        /// The target's alone.
+        /// Only the target may run the VM.
         case released
         case arrived(at: Instant)
-        /// The source's again, for this reason.
+        /// The VM belongs to the source again, for this reason.
         case returned(String)
     }
 
-    /// As its source signs for it; `nil` as well where the source's word of it cannot be read here.
+    /// The image as signed by its source; also `nil` if the source's report cannot be read here.
     public private(set) var image: SealedImage?
     /// SHA-256 of the file that the target has opened, in hexadecimal.
     public private(set) var openedDigest: String?
@@ -34,7 +38,7 @@ public struct Handover: Sendable, Equatable {
     private var declined: String?
     private(set) var restored: Instant?
 
-    /// Takes in a step of the host whose it is; returns whether that changed anything.
+    /// Applies a step, which the caller has checked to be from the right host; returns whether it changed anything.
     mutating func apply(_ step: OrderStep) -> Bool {
         let before = self
         switch step {
@@ -56,14 +60,14 @@ public struct Handover: Sendable, Equatable {
         return .arrived(at: restored)
     }
 
-    /// Since when the VM runs at the target.
+    /// The time from which the VM runs at the target.
     var arrivedAt: Instant? { if case .arrived(let at) = phase { at } else { nil } }
 
     public init() {}
 }
 
 extension OrderStep {
-    /// Whether it is a step of a handover.
+    /// Whether the step is part of a handover.
     var isOfHandover: Bool {
         switch self {
         case .sealed, .opened, .released, .restored, .declined, .withdrawn: true

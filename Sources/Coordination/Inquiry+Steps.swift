@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The inquiry as a state machine: it looks, and acts on what was seen and done.
+/// The inquiry as a state machine: it checks both hosts, and reacts to observations and to the results of its actions.
 extension Inquiry {
-    /// Looks, when it is time to.
+    /// Requests the next observation, if it is due.
     mutating func advance(at instant: Instant) -> [OrderAction] {
         guard !isAsking, instant >= nextLook else { return [] }
         isAsking = true
@@ -31,7 +31,8 @@ extension Inquiry {
         case .remedy(let remedy): return apply(remedy)
         case .stillMoving:
             openSince = context.now
-            // The driver has given it up; its limits hold all the same.
+            // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
+            // `advance` of the order applies the limits.
             return cause == .restart ? [] : [.cancelMigration]
         case .open(let words): return leaveOpen(words, context)
         }
@@ -71,7 +72,7 @@ extension Inquiry {
 
     // MARK: ends
 
-    /// Whether a failed move left a second copy: asked until the target answers.
+    /// Handles an observation after a failed move, which may have left a second copy; repeats until the target answers.
     private mutating func sought(_ conclusion: Conclusion, there: CopyObservation.State) -> [OrderAction] {
         switch (conclusion, there) {
         case (.remedy(.pause), _): apply(.pause)
@@ -97,7 +98,7 @@ extension Inquiry {
         return conclude(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
     }
 
-    /// Reports the end, or says it to the people who watch where the order had ended before.
+    /// Reports the end of the order, or raises an alert if the order had already ended.
     private func conclude(
         _ kind: OrderFailure.Kind,
         _ finding: FailureReason.Finding,

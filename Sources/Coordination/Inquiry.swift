@@ -1,44 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The search for the VM of an order whose end this agent did not see.
+/// The search for the VM of an order whose end this agent did not observe.
 ///
-/// libvirt alone knows where a VM runs, so both hypervisors are asked until they agree:
+/// Only libvirt knows where a VM runs. The inquiry asks both hypervisors until their answers allow a conclusion:
 ///
-/// | here | at the target | so |
+/// | here | at the target | conclusion |
 /// |---|---|---|
-/// | runs | runs | the copy here is paused at once; in doubt: a person must judge the disks |
-/// | runs | anything else, or silent | it stayed |
-/// | paused by the migration, or not active | runs | it moved; what is left here is removed |
-/// | not active | paused by its owner | it moved; what is left here is removed |
-/// | unknown | defined, not active | it moved, and was shut down since |
-/// | paused by the migration | unknown, as to every other host | it stayed: resumed here |
-/// | paused by the migration | defined, not active | in doubt: it may have run and stopped there since |
-/// | defined, not active | not active | in doubt: shut down, or lost |
-/// | unknown | unknown | in doubt: lost |
-/// | anything else | silent, or anything else | look again |
+/// | runs | runs | the copy here is paused at once; in doubt: an operator must check the disks |
+/// | runs | anything else, or no answer | it stayed |
+/// | paused by its owner | anything, or no answer | it stayed |
+/// | migrating out | not asked | it is still moving: check again |
+/// | paused by the migration, inactive or absent | runs | it moved; the leftovers here are removed |
+/// | inactive or absent | paused by its owner | it moved; the leftovers here are removed |
+/// | absent | inactive | it moved, and was shut down since |
+/// | paused by the migration | absent, as on every other host | it stayed: resumed here |
+/// | paused by the migration | inactive | in doubt: it may have run and stopped there since |
+/// | inactive | inactive or absent | in doubt: shut down, or lost |
+/// | absent | absent | in doubt: lost |
+/// | anything else | anything else, or no answer | check again |
 struct Inquiry: Sendable {
     enum Cause: Sendable, Equatable {
-        /// An earlier life of this agent had begun the move.
+        /// An earlier incarnation of this agent began the move.
         case restart
-        /// The hypervisor's call ended and did not say where the VM is.
+        /// The hypervisor's call ended without the VM's location.
         case lostAnswer(OrderFailure)
-        /// The move failed and the VM runs here; libvirt resumes the source when the answer to its last step is lost,
-        /// though the target may have taken over.
+        /// The move failed and the VM runs here, but the target may run it, too.
+        ///
+        /// libvirt resumes the source's copy if the answer to the last step is lost, although the target may have taken
+        /// over.
         case failed
     }
     let order: MigrationOrder
     let cause: Cause
     let doubt: FailureReason.Doubt
     let startedAt: Instant
-    /// Since when it has been left open where the VM is.
+    /// Since when the VM's location is open.
     var openSince: Instant
-    /// Until then a VM that runs here without a migration may yet begin to move.
+    /// Until when a VM that runs here may still begin to move, without any sign of a migration.
     var quietUntil: Instant
     var nextLook: Instant
-    /// Whether an effect of it is under way.
+    /// Whether an effect of the inquiry is running.
     var isAsking = false
-    /// What is being done, to be concluded from once it has been.
+    /// The action under way; its result decides the conclusion.
     var remedy: CopyAction?
 
     init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
@@ -56,7 +60,7 @@ struct Inquiry: Sendable {
         nextLook = instant
     }
 
-    /// Between two looks; a target that is silent for long is asked less often.
+    /// Returns the time until the next check; longer for a target that has been silent for long.
     func interval(at instant: Instant) -> Duration {
         guard cause == .failed else { return .seconds(2) }
         return instant - openSince < .seconds(600) ? .seconds(5) : .seconds(60)
@@ -71,13 +75,13 @@ struct Inquiry: Sendable {
     }
 }
 
-/// What follows from an observation.
+/// The conclusion from an observation.
 enum Conclusion: Equatable {
     case stayed(FailureReason.Finding)
-    /// `note`: for the report, in words.
+    /// `note`: the text for the report.
     case moved(note: String)
     case inDoubt(FailureReason.Finding)
-    /// Do this first.
+    /// The action to execute first.
     case remedy(CopyAction)
     case stillMoving
     case open(String)
@@ -98,14 +102,14 @@ extension Inquiry {
         case .seen(let presence): there = presence
         case .notConfigured: return isHere ? stayed : .open("\(target) is not in this agent's configuration (hosts)")
         case .silent(let words):
-            // It was seen to run here; a target that is down does not change that.
+            // The VM was observed here; a target that does not answer cannot change that.
             return isHere
                 ? .stayed(.stayedUnasked(vm: vm, source: host, target: target, detail: words)) : .open(words)
         }
         switch (here, there) {
         case (.running, .running): return .remedy(.pause)
         case (.running, _), (.paused, _): return stayed
-        // `.migratingOut`: the target has it and is sending it on.
+        // `.migratingOut`: the target has the VM and is moving it on.
         case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .remedy(.discard)
         case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
         case (.pausedByMigration, .absent):
@@ -114,7 +118,7 @@ extension Inquiry {
             case .on(let other): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: other))
             case .unknown(let words): return .open(words)
             }
-        // Its memory here may be older than its disks: never resumed without a person's judgement.
+        // The memory here may be older than the disks: only an operator may resume this copy.
         case (.pausedByMigration, .inactive):
             return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target))
         case (.inactive, .absent), (.absent, .absent), (.inactive, .inactive):

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A promise that a core breaks on purpose; each shows that the simulator's checks can fail.
+/// A deliberate error in a core, which proves that the simulator's checks can fail.
 ///
 /// Only this package can request one: tests, and the simulator on request.
 package enum Mutation: String, CaseIterable, Sendable {
     /// The agent forgets an order once it has ended, and carries it out again when the ledger shows it again.
     case forgetsOrders = "forgets-orders"
-    /// The agent begins again what an earlier incarnation had begun.
+    /// The agent begins a move again that an earlier incarnation began.
     case beginsAgain = "begins-again"
     /// The agent does not report how an order ended.
     case keepsQuiet = "keeps-quiet"

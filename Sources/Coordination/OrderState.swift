@@ -90,10 +90,13 @@ public struct OrderState: Sendable, Equatable {
         if cancellation == nil { cancellation = reason }
     }
 
-    /// Steps are the source's to report, but for the target's consent; once the source runs it, only the source ends it.
+    /// Returns whether the host that wrote a report may report its step.
     ///
-    /// A sealed one only the source ends from the consent on: what the target says while the source begins must not hide
-    /// that it has begun. The target declines.
+    /// The source reports all steps except the target's consent and the target's steps of a handover. Once a move runs,
+    /// only the source may end it.
+    ///
+    /// A sealed order can be ended only by its source from the target's consent on: a failure from the target must not
+    /// hide that the source has begun. The target declines instead.
     private func isFromTheRightHost(_ report: OrderReport) -> Bool {
         switch report.step {
         case .accepted, .running, .sealed, .released, .withdrawn, .done: report.host == order.source

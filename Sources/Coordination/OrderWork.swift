@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Everything that an agent keeps of an order whose source or target it is.
+/// An agent's data about an order whose source or target it is.
 struct OrderWork: Sendable {
-    /// What the agent does for the order: one thing at a time.
+    /// The agent's present activity for the order; there is only one at a time.
     enum Activity: Sendable {
-        /// It waits for the other host or for time, or the order has ended.
+        /// The agent waits for the other host or for a time, or the order has ended.
         case idle
-        /// The source reads what the VM needs.
+        /// The source reads the VM's requirements.
         case readingRequirements
-        /// The step `running` is on its way to the ledger; the move begins once it is written.
+        /// The step `running` is being written to the ledger; the move begins when it has been written.
         case beginning
         case migrating
-        /// Finding out where the VM is; also after the end of an order that may have left a second copy.
+        /// The agent searches for the VM, also after the end of an order that may have left a second copy.
         case inquiry(Inquiry)
         case sealed(SealedMove)
     }
@@ -28,11 +28,11 @@ struct OrderWork: Sendable {
     /// As its source: when the order was accepted.
     var acceptedAt: Instant?
     var progressWritten: Instant?
-    /// As its target: whether it was, or is being, checked that the VM can come.
+    /// As its target: whether the check that this host can take the VM has begun.
     var isTargetChecked = false
     /// As its target: whether its gate may be open.
     var mayHaveGateOpen = false
-    /// Whether something of a sealed move may be here: a key, an image in the clear, the encrypted file.
+    /// Whether this host may hold data of a sealed move: a key, a decrypted image, the encrypted file.
     var mayHoldImage = false
 
     init(_ state: OrderState, place: Int) {
@@ -42,7 +42,7 @@ struct OrderWork: Sendable {
 
     var order: MigrationOrder { state.order }
 
-    /// Whether an effect is under way whose result the order waits for.
+    /// Whether the order waits for the result of a running effect.
     var isBusy: Bool {
         switch activity {
         case .readingRequirements, .beginning, .migrating: true
@@ -55,7 +55,7 @@ struct OrderWork: Sendable {
     var isMigrating: Bool { if case .migrating = activity { true } else { false } }
     var isInquiring: Bool { if case .inquiry = activity { true } else { false } }
 
-    /// Ends an effect whose result has come; an activity that has begun since goes on.
+    /// Ends the activity after its result; another activity that has begun since continues.
     mutating func finishReading() { if case .readingRequirements = activity { activity = .idle } }
     mutating func finishMigrating() { if case .migrating = activity { activity = .idle } }
     mutating func finishInquiry() { if case .inquiry = activity { activity = .idle } }
@@ -71,7 +71,7 @@ struct OrderWork: Sendable {
         mayHoldImage = false
     }
 
-    /// Its state machine has nothing more to do.
+    /// Ends the order's state machine, which has no more steps.
     mutating func finishMachine() {
         switch activity {
         case .inquiry: activity = .idle
@@ -80,7 +80,7 @@ struct OrderWork: Sendable {
         }
     }
 
-    /// Whether it may be forgotten: it has ended, and read again it would be refused as expired.
+    /// Returns whether the order may be forgotten: it has ended, and would be refused as expired if read again.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
         state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring
     }
@@ -97,7 +97,7 @@ struct OrderWork: Sendable {
     }
 }
 
-/// What the source saw when it accepted an order, and needs when the move begins.
+/// The source's observations when it accepted an order, which it needs when the move begins.
 public struct Preparation: Codable, Sendable, Equatable {
     /// The target's gates, before they were opened for the move.
     public var probes: [GateProbe]
@@ -108,14 +108,14 @@ public struct Preparation: Codable, Sendable, Equatable {
     }
 }
 
-/// An order that is not this host's to carry out, as far as it knows.
+/// An order that does not concern this host, or whose record has not been read yet.
 enum OtherOrder: Sendable {
-    /// Reports of it came before the order itself.
+    /// Reports were read before the order.
     case unseen([OrderReport])
     /// An order of other hosts, until it ends.
     case foreign
 
-    /// An order is forgotten that was not seen for long after the reports of it.
+    /// Returns whether reports may be forgotten because their order has not appeared for long.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
         guard case .unseen(let reports) = self else { return false }
         return !reports.contains { $0.at + remembered > instant }
@@ -133,9 +133,9 @@ enum OrderAction: Sendable {
     case cancelMigration
     /// Take the order's next step.
     case advance
-    /// The machine has nothing more to do.
+    /// The state machine has no more steps.
     case finish
-    /// Find out whether a move that failed left a second copy at the target.
+    /// Check whether a failed move left a second copy at the target.
     case seekDuplicate
 }
 

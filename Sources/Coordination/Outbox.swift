@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Reports on their way to the ledger, in order and one at a time; one that cannot be written waits for the next try.
+/// Queues reports for the ledger, written in order and one at a time, with retries.
 struct Outbox: Sendable {
     private(set) var waiting: [OrderReport] = []
     /// Whether the first of them is being written.
@@ -13,7 +13,7 @@ struct Outbox: Sendable {
     var isEmpty: Bool { waiting.isEmpty }
 
     mutating func put(_ report: OrderReport) {
-        // In an outage only the newest progress of a move is worth the wait.
+        // During an outage, only the newest progress report of each move is kept.
         if report.step.isProgress {
             let kept = isWriting ? 1 : 0
             let older = waiting.dropFirst(kept).filter { !($0.order == report.order && $0.step.isProgress) }
@@ -25,7 +25,7 @@ struct Outbox: Sendable {
     /// The report to be written now, if any.
     mutating func next(at instant: Instant) -> OrderReport? {
         guard !isWriting, let first = waiting.first else { return nil }
-        // A clock that was set back must not hold it up for longer than the pause.
+        // A clock that was set back must not delay the retry for longer than the pause.
         if let nextTry, instant < nextTry, nextTry - instant <= Self.pause { return nil }
         nextTry = nil
         isWriting = true
@@ -48,7 +48,7 @@ struct Outbox: Sendable {
         return nil
     }
 
-    /// Removes the unwritten reports of an order that was reported as begun.
+    /// Removes an order's progress reports that are not being written yet.
     mutating func dropProgress(of id: OrderID) {
         let kept = isWriting ? 1 : 0
         waiting =

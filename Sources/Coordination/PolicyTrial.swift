@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A controller with another policy that receives the recorded events, to show which orders it would have given.
+/// Feeds recorded events to a controller with another policy, to show which orders it would have given.
 ///
-/// After the first order that differs this is hypothetical: the fleet goes on as the recorded controller's orders moved
-/// it. Orders that only this controller gives are not executed, and expire.
+/// After the first different order the result is hypothetical, because the recorded fleet followed the recorded orders.
+/// Orders that only this controller gives are not executed, and expire.
 public struct PolicyTrial: Sendable {
-    /// The result of a recorded event.
+    /// The orders of both controllers at one recorded event.
     public struct Outcome: Sendable, Equatable {
-        /// Orders that both give.
+        /// Orders that both controllers give.
         public var same: [MigrationOrder] = []
-        /// Recorded orders that would not have been given.
+        /// Recorded orders that this controller does not give.
         public var dropped: [MigrationOrder] = []
-        /// Orders that would have been given.
+        /// Orders that only this controller gives.
         public var new: [MigrationOrder] = []
     }
 
     private var core: ControllerCore
-    /// This core's order for each recorded one that is the same move, given at the same event.
+    /// This core's order for each recorded order with the same move at the same event.
     private var own: [OrderID: OrderID] = [:]
 
-    /// `core`: fresh, and of the other policy.
+    /// `core`: a fresh core with the other policy.
     public init(_ core: ControllerCore) { self.core = core }
 
     public mutating func take(_ step: RecordedStep<ControllerCore>) -> Outcome {
@@ -39,10 +39,10 @@ public struct PolicyTrial: Sendable {
         return outcome
     }
 
-    /// The event with the recorded orders' identifiers in this core's terms.
+    /// Returns the event with this core's identifiers in place of the recorded ones.
     ///
-    /// Its own orders need identifiers of their own: two different orders of one name would be taken for one, and what
-    /// the fleet did with the recorded one for an answer to the other.
+    /// This core's orders need their own identifiers. Otherwise two different orders could share a name, and the core
+    /// would take reports of the recorded order as reports of its own.
     private func translated(_ event: ControllerCore.Event) -> ControllerCore.Event {
         switch event {
         case .tick(let at, let identifier): return .tick(at: at, identifier: "\(identifier)~")
@@ -64,7 +64,7 @@ public struct PolicyTrial: Sendable {
 }
 
 extension ControllerCore.Effect {
-    /// The order it writes, if it does.
+    /// The order that the effect writes, if it writes one.
     public var order: MigrationOrder? { if case .submit(let order) = self { order } else { nil } }
 }
 

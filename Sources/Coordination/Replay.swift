@@ -18,7 +18,7 @@ public struct Replay<C: Core> {
     public struct Difference {
         /// The event's number, from 1.
         public var event: Int
-        /// Of the event, or of the last one before it that carries a time.
+        /// The time of the event, or of the last event before it that has one.
         public var at: Instant?
         public var recorded: [C.Effect]
         public var now: [C.Effect]
@@ -27,11 +27,11 @@ public struct Replay<C: Core> {
     private var core: C
     private let kept: Int
     public private(set) var clock = ReplayClock()
-    /// The first differences, as many as are kept.
+    /// The first differences, up to the number to keep.
     public private(set) var differences: [Difference] = []
     public private(set) var differenceCount = 0
 
-    /// `core`: fresh, and of the recorded one's configuration.
+    /// `core`: a fresh core with the recorded configuration.
     public init(_ core: C, keeping kept: Int = 10) {
         self.core = core
         self.kept = kept

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What the effects of a sealed move brought.
+/// Handles the results of the effects of a sealed move.
 extension SealedMove {
     mutating func recalled(
         _ result: AgentCore.Answer<Recollection>,
@@ -15,7 +15,7 @@ extension SealedMove {
         switch result {
         case .success(let found): recollection = found
         case .failure(var failure):
-            // The shell has told people why; it is asked again.
+            // The shell has logged the reason; the effect is repeated.
             guard isSource, context.now - since > context.limits.doubt else { return [] }
             (failure.kind, failure.whereabouts) = (.inDoubt, .unknown)
             return [.end(.failure(failure))]
@@ -29,13 +29,13 @@ extension SealedMove {
             guard recollection.hasBegun else { return unbegun(state, recollection, context) }
             actions.append(.report(.running(progress: .beginning)))
         }
-        // A note that could not be written for certain may be there all the same: then the VM was taken back.
+        // A journal entry may exist although writing it was reported as failed: then the VM was taken back.
         let wasTakenBack = recollection.hasStarted || recollection.presence == .running || state.isReturned
         if recollection.hasReleased, !state.handover.isReleased, !wasTakenBack { actions.append(.report(.released)) }
         return actions + [.advance]
     }
 
-    /// Goes on with an order of this source's that no earlier life has begun.
+    /// Continues with an order that no earlier incarnation of this source's agent began.
     private func unbegun(
         _ state: OrderState,
         _ recollection: Recollection,
@@ -115,7 +115,7 @@ extension SealedMove {
             return actions + [.effect(.announce(.runsAfterEnd(order.id, vm: order.vmName, host: context.host)))]
         case .failure(let failure) where failure.kind != .inDoubt:
             return say(.declined(reason: failure.text), state, context)
-        // Seen by looking; nothing is restored twice.
+        // The next check shows the result; no VM is restored twice.
         case .failure:
             mustRecall = true
             turn(at: context.now)
@@ -137,7 +137,7 @@ extension SealedMove {
         }
         switch result {
         case .success:
-            // What was asked of the hypervisor may stop the VM yet.
+            // A pending call to the hypervisor may still stop the VM.
             let isSettled = context.now - since >= context.limits.jobLock
             if state.handover.image == nil, mayBeSaved, !isSettled { return [] }
             return stayed(state, cause, context)
@@ -158,7 +158,7 @@ extension SealedMove {
         let kind: OrderFailure.Kind = state.cancellation == nil ? .migration : .cancelled
         let reason = FailureReason.Sealing.stayed(vm: state.order.vmName, source: context.host, cause: cause)
         let end = OrderAction.end(.failure(OrderFailure(kind, .sealed(reason), .at(context.host))))
-        // Its target should not have it, and can be asked.
+        // The target should not have the VM; an inquiry checks that.
         let hasReleased = state.handover.isReleased || recollection?.hasReleased == true
         return hasReleased ? [end, .seekDuplicate] : [end]
     }
@@ -182,7 +182,7 @@ extension SealedMove {
         _ context: OrderContext
     ) -> [OrderAction] {
         let (host, vm) = (context.host, state.order.vmName)
-        // What was asked of the hypervisor may come yet.
+        // A pending call to the hypervisor may still take effect.
         let isSettled = context.now - since > context.limits.jobLock
         switch here {
         case .seen(.running), .seen(.migratingOut): return say(.restored(at: context.now), state, context)
@@ -192,7 +192,8 @@ extension SealedMove {
             return [.effect(.announce(.vmIsGone(state.order.id, vm: vm, host: host)))]
         case .seen(.absent) where isSettled:
             return say(.declined(reason: "\(vm) was not restored on \(host)"), state, context)
-        // Restored, and its agent died before it let it run: it goes, and the source has it still.
+        // An earlier incarnation restored the VM but did not start it: this copy is removed, and the source still has
+        // the VM.
         case .seen(.pausedByMigration) where isSettled: return attempt(.apply(.discard, state.order), context)
         default: return []
         }
@@ -207,7 +208,7 @@ extension SealedMove {
         if observation.here == .seen(.running) {
             return stayed(state, "it was taken back, because the report of \(target) cannot be read", context)
         } else if observation.there == .seen(.running) {
-            // Its agent cannot decline any more, whatever it says later.
+            // The target runs the VM, therefore its agent can no longer decline.
             return attempt(.apply(.discard, state.order), context)
         }
         guard context.now - since > context.limits.doubt else { return [] }
@@ -242,7 +243,7 @@ extension SealedMove {
         case .done, .notSo: break
         }
         actions.append(.end(.success(completion(of: state, notes, context))))
-        // Somebody may have started it here meanwhile.
+        // An operator may have started the VM here meanwhile.
         if case .refused = result { actions.append(.seekDuplicate) }
         return actions
     }
@@ -259,7 +260,7 @@ extension SealedMove {
             startedAt: startedAt,
             endedAt: context.now,
             totalSeconds: (context.now - startedAt).inSeconds,
-            // By two hosts' clocks.
+            // The difference of two hosts' clocks.
             downtimeSeconds: runningSince.flatMap { since in image.map { max(0, (since - $0.stoppedAt).inSeconds) } },
             bytesTransferred: image?.imageBytes,
             note: notes.isEmpty ? nil : notes.joined(separator: "; ")

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What one host of a sealed move does between its beginning and its end; who may run the VM, `Handover` says.
+/// Carries out one host's part of a running sealed move; `Handover` decides which host may run the VM.
 ///
-/// The source saves and offers, the target opens and asks for it, the source lets go, the target restores; the source
-/// removes what is left and reports. Whatever the target cannot do it declines, and the VM goes back. A target that is
-/// silent before the source has let go loses its turn; one that is silent after it is waited for, since nobody else can
-/// say whether it has the VM running.
+///     source: save, offer          release          remove the leftovers, report
+///     target:              open             restore
+///
+/// If a step fails on the target, it declines and the VM returns to the source. If the target is silent before the
+/// release, the source withdraws the image. If it is silent after the release, the source waits, because only the
+/// target knows whether the VM runs there. After `Limits.doubt` the order ends in doubt.
 struct SealedMove: Sendable {
-    /// Since when its handover stands as it does, as far as this life of the agent has seen.
+    /// Since when the handover is in its present state, as far as this incarnation has observed.
     private(set) var since: Instant
-    /// Whether an effect of it is under way.
+    /// Whether an effect of the move is running.
     var isBusy: Bool
-    /// Whether this host's notes are to be looked up before anything else.
+    /// Whether this host's journal must be read before anything else.
     var mustRecall: Bool
-    /// As looked up.
+    /// The journal entries that were read.
     var recollection: Recollection?
-    /// Whether an earlier life of this agent had begun with it.
+    /// Whether an earlier incarnation of this agent began the move.
     let isInherited: Bool
-    /// Whether a save that was asked for may still come.
+    /// Whether a requested save may still take effect.
     var mayBeSaved: Bool
-    /// When the image was opened here, at the target; `nil` once its restoring is under way: it is restored once.
+    /// When the target opened the image; `nil` from the start of the restore, because an image is restored only once.
     var openedAt: Instant?
-    /// Whether it is certain, though an earlier life let the VM run here, that it did not.
+    /// Whether the target removed a copy that never ran, although the journal states that the VM was started.
     var hasDiscarded = false
-    /// Whether people have been told that nobody can say what became of the VM.
+    /// Whether the alert that the VM is gone has been raised.
     var hasWarned = false
     var nextTry: Instant
-    /// Why the source takes back what it has not offered.
+    /// Why the source takes back a VM that it has not offered.
     var reason: String?
 
     init(since: Instant, isBusy: Bool = false) {
@@ -39,11 +41,11 @@ struct SealedMove: Sendable {
         nextTry = since
     }
 
-    /// Takes over an order from an earlier life of this agent; `nil` if there is nothing to take over.
+    /// Takes over an order from an earlier incarnation of this agent; `nil` if there is nothing to take over.
     init?(inheriting state: OrderState, host: HostName, at instant: Instant) {
         guard state.order.channel == .sealed else { return nil }
-        // What the source has accepted the target may not have seen before. What the source itself has done may be
-        // missing in the ledger altogether.
+        // The previous incarnation of the target may not have seen an accepted order. The source's own actions may be
+        // missing from the ledger.
         let isNewToTarget = state.stage <= .accepted && state.handover == Handover()
         guard state.order.source == host || !isNewToTarget else { return nil }
         since = instant
@@ -54,7 +56,7 @@ struct SealedMove: Sendable {
         nextTry = instant
     }
 
-    /// The handover has moved on.
+    /// Restarts the waits after a change of the handover.
     mutating func turn(at instant: Instant) { (since, nextTry) = (instant, instant) }
 
     func shifted(by step: Duration) -> SealedMove {
@@ -65,7 +67,7 @@ struct SealedMove: Sendable {
         return shifted
     }
 
-    /// Between two tries of one effect.
+    /// Pause between two attempts of an effect.
     private static let pause: Duration = .seconds(2)
 
     mutating func attempt(_ effect: AgentCore.Effect, _ context: OrderContext) -> [OrderAction] {
@@ -83,7 +85,7 @@ struct SealedMove: Sendable {
     }
 }
 
-// MARK: what is to be done now
+// MARK: next step
 
 extension SealedMove {
     mutating func advance(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
@@ -105,7 +107,8 @@ extension SealedMove {
             if let reason = state.cancellation {
                 return say(.withdrawn(reason: "cancelled: \(reason)"), state, context)
             } else if isInherited {
-                // What that life was about to say is not known, so the image is let go by none but the life that sealed.
+                // The commitment that the previous incarnation was about to make is unknown. Only the incarnation that
+                // sealed an image may release it.
                 let reason = "the agent of \(host) was restarted before it had released the image"
                 return say(.withdrawn(reason: reason), state, context)
             } else if context.now - since > Self.patience(state.handover.image, context.limits) {
@@ -129,7 +132,7 @@ extension SealedMove {
         if let openedAt {
             let isLetGo = state.handover.isReleased || context.mutations.contains(.restoresUnreleased)
             if context.now - openedAt > context.limits.handover {
-                // Whoever lets go later reads this, and so does the person who was called meanwhile.
+                // A source that releases later reads this reason, and so does the operator.
                 let reason = "\(state.order.source) did not release the image in time"
                 return say(.declined(reason: reason), state, context)
             }
@@ -147,16 +150,16 @@ extension SealedMove {
         return []
     }
 
-    /// How long the target may take to open an image: at least 20 MB/s are expected of the storage.
+    /// Returns how long the target may take to open an image, at a storage rate of at least 20 MB/s.
     private static func patience(_ image: SealedImage?, _ limits: AgentCore.Limits) -> Duration {
         limits.handover + .seconds(Int64(min((image?.bytes ?? 0) / 20_000_000, 86_400)))
     }
 }
 
-// MARK: what an order's life says of its sealed move
+// MARK: order state
 
 extension OrderState {
-    /// Why a sealed order does not begin now.
+    /// The reason why a sealed order must not begin.
     var reasonNotToSeal: FailureReason.Obstacle? {
         guard order.channel == .sealed else { return nil }
         if sealingKey == nil { return .noSealingKey(order.target) }
@@ -164,31 +167,31 @@ extension OrderState {
         return nil
     }
 
-    /// Whether the VM is the source's again: withdrawn or declined.
+    /// Whether the VM belongs to the source again: withdrawn or declined.
     var isReturned: Bool { if case .returned = handover.phase { true } else { false } }
 
-    /// Whether a host has no more to do in it.
+    /// Returns whether a host's part of the handover is over.
     func isHandoverOver(for host: HostName) -> Bool {
         stage.isFinal || (order.target == host && hasTargetSpoken)
     }
 
-    /// Whether the target has said how it ended for it, whatever is read of the source.
+    /// Whether the target has committed itself, or the source has withdrawn.
     private var hasTargetSpoken: Bool { isReturned || handover.restored != nil }
 
-    /// Whether it is known that the VM runs, or that this host's image is not the one that it will run from.
+    /// Returns whether the VM is known to run, or is known not to be started from this host's image.
     func isImageUseless(for host: HostName) -> Bool {
         if stage == .done || failure?.whereabouts == .at(order.source) { return true }
         return order.target == host && (hasTargetSpoken || (stage.isFinal && failure?.kind != .inDoubt))
     }
 }
 
-/// What this host has noted on its own disk of a sealed order, and how its VM stands here.
+/// This host's journal entries about a sealed order, and the present state of its VM here.
 public struct Recollection: Codable, Sendable, Equatable {
-    /// As the source: the save was begun.
+    /// As the source: the save has begun.
     public var hasBegun: Bool
-    /// As the source: the image was let go.
+    /// As the source: the image was released.
     public var hasReleased: Bool
-    /// As the target: the VM was let run here, or was about to be.
+    /// The VM was started here from its image, or was about to be: restored at the target, or taken back at the source.
     public var hasStarted: Bool
     public var presence: DomainPresence
     public init(hasBegun: Bool, hasReleased: Bool, hasStarted: Bool, presence: DomainPresence) {

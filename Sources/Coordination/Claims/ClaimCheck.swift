@@ -2,41 +2,45 @@
 import Balancing
 import Fleet
 
-/// Holds what a host claims of itself in its samples against its hardware as enrolled, against what its libvirt showed
-/// to other hosts, and against itself: a host that advertises more than it has draws VMs to itself.
+/// Compares a host's claims in its samples with its enrolled hardware, with the observations of witnesses, and with
+/// each other.
 ///
-/// A witness looks now and then, so what it last saw within five minutes counts. Cores and memory are of hardware, which
-/// does not change. Free memory and VMs do, and samples and observations are of different moments: an observation contradicts
-/// only what every sample within a minute of it claims, and is judged when there are samples of half a minute later.
+/// A host that advertises more than it has would attract VMs.
 ///
-/// To claim less than libvirt
-/// shows is no contradiction: a control group may bound the host. Memory that VMs hold beyond what is in use is none
-/// either: what a guest has not touched is not there; nor that less than the rest is available: a group's limit may be
-/// above what its machine has left.
+/// Witnesses observe a host only now and then, therefore their observations count for five minutes. Cores and total
+/// memory do not change; free memory and VMs do, and samples and observations are of different moments. An observation
+/// contradicts only claims that every sample within a minute of it makes. It is judged when there are samples from half
+/// a minute later.
 ///
-/// A witness can lie as well. One alone convicts nobody: the lower figure is planned with, and it is said. Two convict,
-/// if they outnumber the witnesses that support the claim; witnesses that are themselves not believed do not count.
+/// No contradictions are:
+///
+/// - a claim below what libvirt shows: a control group may limit the host;
+/// - VMs with more memory than is in use: pages that a guest has not touched are not allocated;
+/// - less available memory than total minus used: a group's limit may exceed what its machine has left.
+///
+/// Witnesses can lie, too. A single witness only causes a doubt: plans use the lower figure, and the operator is
+/// alerted. Two witnesses refute a claim if they outnumber its supporters. Distrusted witnesses do not count.
 struct ClaimCheck {
-    /// So long an observation counts.
+    /// How long an observation counts.
     static let memory: Duration = .seconds(300)
-    /// Samples within so much of an observation are taken to be of its moment.
+    /// Maximum distance between an observation and the samples that it is compared with.
     private static let window: Duration = .seconds(60)
-    /// A observation is judged when there are samples of so much later.
+    /// How much newer the newest sample must be before an observation is judged.
     private static let patience: Duration = .seconds(30)
 
-    /// What became of one host's claims.
+    /// The result for one host's claims.
     struct Result: Sendable, Equatable {
-        /// Contradicted beyond doubt.
+        /// Contradictions that make the host distrusted.
         var contradictions: [Contradiction] = []
-        /// Contradicted by a single witness.
+        /// Contradictions by a single witness.
         var doubts: [Contradiction] = []
-        /// No plan reckons with more than this.
+        /// Upper limits for plans.
         var ceiling = Ceiling()
-        /// VMs that it claims to run and that no witness was shown.
+        /// VMs that the host claims to run, and that no witness observed.
         var phantoms: Set<VMID> = []
     }
 
-    /// The most that others' words leave of a host's claims; `nil`: nobody has said.
+    /// Upper limits of a host's figures, from witnesses and enrolled hardware; `nil`: no limit.
     struct Ceiling: Sendable, Equatable {
         var cores: Double?
         var totalBytes: UInt64?
@@ -46,11 +50,11 @@ struct ClaimCheck {
     private let hardware: EnrolledHardware?
     private let samples: [LoadSample]
     private let newest: LoadSample
-    /// What each witness was shown, within the time that counts; none is empty.
+    /// Each witness's observations that still count; no list is empty.
     private let observations: [HostName: [PeerObservation]]
     private(set) var result = Result()
 
-    /// `nil` where the host has said nothing yet.
+    /// Returns `nil` if the host has no sample yet.
     init?(_ history: HostHistory, hardware: EnrolledHardware?, observations: [HostName: [PeerObservation]]) {
         guard let newest = history.latest else { return nil }
         self.hardware = hardware
@@ -65,14 +69,14 @@ struct ClaimCheck {
         checkAgainstItself()
     }
 
-    /// The samples within a minute of an instant, oldest first.
+    /// Returns the samples within a minute of an instant, oldest first.
     private func samples(around instant: Instant) -> ArraySlice<LoadSample> {
         let later = samples.reversed().prefix { $0.at - instant > Self.window }.count
         let known = samples.dropLast(later)
         return known.suffix(known.reversed().prefix { instant - $0.at <= Self.window }.count)
     }
 
-    /// A witness's newest observation that can be judged, with the samples of its moment.
+    /// Returns a witness's newest observation that can be judged, with the samples around it.
     private func judged(
         _ observations: [PeerObservation]
     ) -> (observation: PeerObservation, samples: ArraySlice<LoadSample>)? {
@@ -98,12 +102,13 @@ struct ClaimCheck {
         checkAvailable()
     }
 
-    /// The most that any observation, and what was enrolled, allow.
+    /// Returns the lower of the enrolled value and the highest observed one.
     private func ceiling(_ enrolled: Double?, _ seen: (PeerObservation) -> Double?) -> Double? {
         [observations.values.flatMap(\.self).compactMap(seen).max(), enrolled].compactMap(\.self).min()
     }
 
-    /// What is free changes all the time, and libvirt and the kernel reckon caches differently.
+    /// Compares available memory, with a margin: it changes all the time, and libvirt and the kernel count caches
+    /// differently.
     private mutating func checkAvailable() {
         func allowed(_ observation: PeerObservation) -> Double? {
             observation.availableBytes.map {
@@ -127,7 +132,7 @@ struct ClaimCheck {
         }
     }
 
-    /// Who looked long ago says nothing for what is claimed now.
+    /// Returns whether an observation is new enough to support a present claim.
     private func isFresh(_ observation: PeerObservation) -> Bool {
         newest.at - observation.at <= Self.window + Self.patience
     }
@@ -135,7 +140,7 @@ struct ClaimCheck {
     private static let marginShare = 0.05
     private static let marginBytes = 256.0 * 1024 * 1024
 
-    /// Holds what every sample of the last minute claims against hardware as it was seen and enrolled.
+    /// Compares the lowest claim of the last minute with observed and enrolled hardware.
     private mutating func hold(
         _ amount: (Double) -> Contradiction.Amount,
         enrolled: Double?,
@@ -156,7 +161,7 @@ struct ClaimCheck {
         }
     }
 
-    /// Two witnesses convict if they outnumber those who support the claim; one alone makes it doubtful.
+    /// Adds a contradiction if two witnesses outnumber the claim's supporters, or a doubt if it has no supporters.
     private mutating func settle(
         against: [HostName],
         for supporters: Int,
@@ -191,7 +196,7 @@ struct ClaimCheck {
         result.phantoms = phantoms.values.reduce(into: Set()) { $0.formUnion($1) }.intersection(claimed)
         if let one = phantoms.values.flatMap(\.self).min() {
             let name = newest.vms?.first { $0.id == one }?.name ?? one.rawValue
-            // Nobody supports it: a phantom is what no witness at all was shown.
+            // A phantom has no supporters, because no witness observed it.
             settle(against: phantoms.keys.sorted(), for: 0) {
                 .unseenVM(name: name, witnesses: $0)
             }
@@ -235,7 +240,7 @@ struct ClaimCheck {
         }
     }
 
-    /// Figures of one sample are not of one moment either.
+    /// A margin, because the figures of one sample are not of one moment either.
     private static let ownMarginShare = 0.25
 
     private static func cores(_ vms: [VMSample]) -> Double {
@@ -248,7 +253,7 @@ struct ClaimCheck {
     private static func mebibytes(_ figure: Double) -> UInt64 { bytes(figure) >> 20 }
 }
 
-/// A figure that can be reckoned with.
+/// Returns a figure if it is plausible: 0 to 10^15.
 private func finite(_ value: Double?) -> Double? {
     value.flatMap { $0 >= 0 && $0 <= 1e15 ? $0 : nil }
 }

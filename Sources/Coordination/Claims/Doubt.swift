@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Claims of a host that a single witness contradicts: an operator must find out which of the two is wrong.
+/// Claims of a host that a single witness contradicts; an operator must find out whether host or witness is wrong.
 public struct Doubt: Codable, Sendable, Hashable, CustomStringConvertible {
     public var host: HostName
     public var contradictions: [Contradiction]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a host's machine has, as whoever enrolled it said; `nil`: that was not said.
+/// A host's hardware as stated at its enrolment; `nil`: not stated.
 public struct EnrolledHardware: Codable, Sendable, Equatable {
     public var cpus: Int?
     public var memoryBytes: UInt64?

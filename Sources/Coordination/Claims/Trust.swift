@@ -2,28 +2,28 @@
 import Balancing
 import Fleet
 
-/// Which hosts' claims are believed, from their samples, their enrolled hardware and what other hosts were shown.
+/// Decides which hosts are trusted, from their samples, their enrolled hardware and the observations of other hosts.
 ///
-/// A host that is contradicted is distrusted until it has not been for a while (the policy's cool-down).
+/// A contradicted host is distrusted until it has gone uncontradicted for the policy's cool-down.
 struct Trust: Sendable {
     var hardware: [HostName: EnrolledHardware] = [:]
     private var observations: [HostName: [HostName: [PeerObservation]]] = [:]
     private var standings: [HostName: Standing] = [:]
     private let probation: Duration
 
-    /// How a host stands by its latest sample.
+    /// A host's state after its latest sample.
     private struct Standing: Sendable {
         var result = ClaimCheck.Result()
-        /// When it was last contradicted, and how; `nil`: it is believed.
+        /// The time and content of the last contradictions; `nil`: the host is trusted.
         var distrust: (since: Instant, contradictions: [Contradiction])?
     }
 
-    /// `probation`: how long a host must go uncontradicted to be believed again.
+    /// `probation`: how long a host must go uncontradicted to be trusted again.
     init(probation: Duration) { self.probation = probation }
 
-    /// Takes in the newest sample of a host's history: what it saw of others, and what it says of itself.
+    /// Applies the newest sample of a host's history: its observations of other hosts, and its claims about itself.
     ///
-    /// `instant` is the controller's: by its own clock a host could end its probation whenever it likes.
+    /// `instant` is the controller's time: with its own clock, a host could end its probation at will.
     mutating func take(_ sample: LoadSample, of history: HostHistory, at instant: Instant) {
         for observation in (sample.observations ?? []).prefix(Self.mostObservations)
         where observation.host != sample.host {
@@ -45,14 +45,14 @@ struct Trust: Sendable {
         standings[sample.host] = standing
     }
 
-    /// No host tells of more others; one that does is not to fill the memory.
+    /// Limits the memory that a lying host can fill.
     private static let mostObservations = 64
     private static let mostKept = 64
 
     private mutating func note(_ observation: PeerObservation, by witness: HostName) {
         var kept = observations[observation.host]?[witness] ?? []
         guard kept.last.map({ $0.at < observation.at }) ?? true else {
-            // Samples repeat the observations of some minutes; or a clock that was set back.
+            // Samples repeat the observations of some minutes; a much older one means that the clock was set back.
             if let last = kept.last, last.at - observation.at > ClaimCheck.memory * 2 {
                 observations[observation.host]?[witness] = [observation]
             }
@@ -63,11 +63,11 @@ struct Trust: Sendable {
         observations[observation.host, default: [:]][witness] = kept.suffix(Self.mostKept)
     }
 
-    // MARK: what follows
+    // MARK: results
 
     func isDistrusted(_ host: HostName) -> Bool { standings[host]?.distrust != nil }
 
-    /// Hosts that are not believed, and why.
+    /// Distrusted hosts, and why.
     var distrusted: [HostName: [Contradiction]] { standings.compactMapValues { $0.distrust?.contradictions } }
 
     /// Claims that one witness alone contradicts, in the order of the hosts.
@@ -78,10 +78,10 @@ struct Trust: Sendable {
         }
     }
 
-    /// VMs that a host claims to run and does not.
+    /// Returns the VMs that a host claims to run, and that no witness observed.
     func phantoms(of host: HostName) -> Set<VMID> { standings[host]?.result.phantoms ?? [] }
 
-    /// A host's history with no more in it than others' words leave of its claims.
+    /// Returns a host's history with its figures capped at the ceiling and without its phantoms.
     func believable(_ history: HostHistory) -> HostHistory {
         guard let result = standings[history.name]?.result else { return history }
         let (ceiling, phantoms) = (result.ceiling, result.phantoms)
@@ -94,7 +94,7 @@ struct Trust: Sendable {
         return history
     }
 
-    /// Forgets hosts that say nothing of themselves: a liar can make up as many as it likes.
+    /// Forgets hosts without samples, because a lying host can report observations of any number of invented hosts.
     mutating func forget(allBut hosts: some Sequence<HostName>) {
         let known = Set(hosts)
         standings = standings.filter { known.contains($0.key) }
@@ -103,7 +103,7 @@ struct Trust: Sendable {
 }
 
 extension LoadSample {
-    /// The sample as if it had not told of these VMs.
+    /// Returns the sample without these VMs.
     func without(_ vms: Set<VMID>) -> LoadSample {
         guard !vms.isEmpty else { return self }
         var sample = self
