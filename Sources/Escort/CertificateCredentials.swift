@@ -2,19 +2,19 @@
 public import Fleet
 internal import Glibc
 
-/// X.509 certificates of the cluster's authority: each host proves its own name, and that of no other.
+/// Credentials made of X.509 certificates of the cluster's authority; a host can prove only its own name.
 ///
-/// charon accepts a peer only by a certificate that one of these anchors issued, that bears the peer's name, is valid
-/// today and is on no revocation list; without a list of its issuer it is refused as well.
+/// charon accepts a peer's certificate only if one of these anchors issued it, and it contains the peer's name and is
+/// valid now. It must not be on its issuer's revocation list. Without such a list the certificate is refused as well.
 public struct CertificateCredentials: Credentials, CustomStringConvertible, CustomReflectable {
     private let certificate: String
     private let key: String
     private let anchors: [String]
     private let revocations: [String]
 
-    /// Reads the files of an identity folder, which were checked when it was loaded.
+    /// Reads the files of an identity folder; loading the folder has checked them.
     ///
-    /// Blocks while it reads: small files.
+    /// Blocks; the files are small.
     public init(certificate: String, key: String, anchors: String, revocations: String) throws(EscortError) {
         self.certificate = try PrivateFile.read(certificate, secret: false)
         self.key = try PrivateFile.read(key, secret: true)
@@ -52,7 +52,7 @@ public struct CertificateCredentials: Credentials, CustomStringConvertible, Cust
     private static let file = CredentialFile.prefix + ".pem"
     private static func file(_ index: Int) -> String { "\(CredentialFile.prefix)-\(index + 1).pem" }
 
-    /// charon reads one object from each file.
+    /// Splits PEM text into its blocks, because charon reads one object from each file.
     private static func blocks(_ label: String, in pem: String) -> [String] {
         var blocks: [String] = []
         for line in pem.split(separator: "\n") {
@@ -63,8 +63,8 @@ public struct CertificateCredentials: Credentials, CustomStringConvertible, Cust
         return blocks
     }
 
-    /// Never the key.
+    /// A description without the key.
     public var description: String { "a certificate under \(anchors.count) anchors" }
-    /// Never the key, in a dump either.
+    /// Hides the key from dumps.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

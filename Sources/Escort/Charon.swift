@@ -2,13 +2,13 @@
 internal import HostOS
 internal import Fleet
 
-/// strongSwan's daemon, spoken to with swanctl.
+/// Controls strongSwan's daemon, charon, through swanctl.
 struct Charon: Sendable {
     let runner: CommandRunner
-    /// Its control socket, for instance `unix:///var/run/charon.vici`; `nil` for swanctl's own default.
+    /// charon's control socket, for instance `unix:///var/run/charon.vici`; `nil` for swanctl's default.
     let socket: String?
 
-    /// No command of these takes charon longer than this unless it hangs.
+    /// Time limit of a command; charon exceeds it only if it hangs.
     static let patience: Duration = .seconds(5)
 
     func implementation() async throws -> ESPImplementation {
@@ -17,7 +17,7 @@ struct Charon: Sendable {
         guard let implementation = ESPImplementation(loadedPlugins: plugins) else {
             throw EscortError.refused(
                 step: "looking for charon's ESP",
-                reason: "it has loaded none of kernel-netlink and kernel-libipsec (\(plugins.joined(separator: " ")))"
+                reason: "neither kernel-netlink nor kernel-libipsec is loaded (\(plugins.joined(separator: " ")))"
             )
         }
         return implementation
@@ -28,7 +28,7 @@ struct Charon: Sendable {
         return Set(reply.sections.filter { $0.name == "list-conn event" }.flatMap { $0.content.sections.map(\.name) })
     }
 
-    /// The IKE SAs of one connection, or all of them.
+    /// Returns the IKE SAs of one connection, or of all.
     func associations(_ connection: String? = nil, within limit: Duration = patience) async throws -> [IKEAssociation] {
         let filter = connection.map { ["--ike", $0] } ?? []
         return IKEAssociation.all(
@@ -36,10 +36,10 @@ struct Charon: Sendable {
         )
     }
 
-    /// Makes charon's connections and secrets those of the file in the folder, and of no other; `nil` for the machine's
+    /// Replaces charon's connections and secrets by those of the file in the folder; `nil`: of the machine's
     /// swanctl.conf.
     ///
-    /// `clearing` makes it forget the certificates it had: with two of one name it may show its peers the old one.
+    /// `clearing` makes charon forget its cached certificates: of two with the same name it may present the old one.
     func load(_ place: (folder: String, file: String)?, clearing: Bool) async throws {
         let arguments = ["--load-all", "--noprompt"] + (clearing ? ["--clear"] : [])
         guard let place else {
@@ -54,17 +54,17 @@ struct Charon: Sendable {
         )
     }
 
-    /// Starts opening a child and does not wait for the outcome.
+    /// Starts to initiate a child SA; does not wait for the outcome.
     func beginInitiating(_ child: String) async throws {
         try await swanctl("opening \(child)", ["--initiate", "--child", child, "--timeout", "-1"])
     }
 
-    /// Asks the peer for new keys of the IKE SA; its ESP SAs stay as they are.
+    /// Starts to rekey the IKE SA with the peer; its ESP SAs stay as they are.
     func beginRekeying(_ connection: String, within limit: Duration) async throws {
         try await swanctl("rekeying \(connection)", ["--rekey", "--ike", connection], within: limit)
     }
 
-    /// Ends the connection's SAs without waiting for the peer's consent; there may be none.
+    /// Terminates the connection's SAs without the peer's consent; succeeds if there are none.
     func terminate(_ connection: String) async throws {
         let arguments = ["--terminate", "--ike", connection, "--force"]
         do {
@@ -94,7 +94,7 @@ struct Charon: Sendable {
         if result.succeeded { return result.standardOutput }
         let errorMessage = result.errorMessage
         if result.standardError.contains("connecting to '") {
-            throw EscortError.charonNotRunning(socket: socketName, reason: "its socket refuses or is not there")
+            throw EscortError.charonNotRunning(socket: socketName, reason: "no connection to the socket")
         }
         throw EscortError.refused(step: step, reason: errorMessage)
     }

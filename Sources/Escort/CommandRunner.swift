@@ -2,16 +2,16 @@
 public import HostOS
 public import Fleet
 
-/// Runs the external commands of the escort: on this host, in a namespace (the lab's hosts), or from a recording (tests).
+/// Runs the escort's external commands: on this host, in a namespace (the lab's hosts), or from a recording (tests).
 public struct CommandRunner: Sendable {
-    /// Probes a port of an address and waits so long for an answer.
+    /// Probes a port of an address; waits up to `patience` for an answer.
     public typealias Probe =
         @Sendable (_ address: String, _ port: Int, _ patience: Duration) async -> GateProbe.Outcome
 
     private let body: @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
     let probe: Probe
 
-    /// `probe`: where the commands run, if that is not the network of this process.
+    /// Creates a runner; `probe` is needed if the commands run in another network namespace than this process.
     public init(
         _ probe: Probe? = nil,
         _ body: @escaping @Sendable (_ command: Command, _ input: String) async throws -> CommandResult
@@ -20,14 +20,14 @@ public struct CommandRunner: Sendable {
         self.body = body
     }
 
-    /// In the namespaces of this process.
+    /// Runs commands in the namespaces of this process.
     public static let local = Self { command, input in try await command.result(input: input) }
 
     func callAsFunction(_ command: Command, input: String = "") async throws -> CommandResult {
         try await body(command, input)
     }
 
-    /// Runs a command that must succeed; `step` names it in the error.
+    /// Runs a command that must succeed, and returns its standard output; `step` names it in the error.
     @discardableResult
     func require(_ step: String, _ command: Command, input: String = "") async throws -> String {
         let result: CommandResult
@@ -42,7 +42,7 @@ public struct CommandRunner: Sendable {
 }
 
 extension CommandResult {
-    /// What the program had to say, shortened, and without anything that looks like a key.
+    /// The exit code and the last lines of the program's output, without anything that resembles a key.
     var errorMessage: String {
         let said = standardError.isEmpty ? standardOutput : standardError
         let lines = said.split(whereSeparator: \.isNewline).suffix(6).joined(separator: "; ")
@@ -50,7 +50,7 @@ extension CommandResult {
     }
 }
 
-/// The text with every run of 16 or more hexadecimal digits after `0x` blanked: the form in which keys are written.
+/// Returns the text with every run of 16 or more hexadecimal digits after `0x` blanked: keys are written in this form.
 func withoutKeys(_ text: String) -> String {
     var result = ""
     var rest = Substring(text)

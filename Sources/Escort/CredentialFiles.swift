@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// A file that swanctl reads by itself from a folder beside swanctl.conf: `x509`, `x509ca`, `x509crl` or `private`.
+/// A file that swanctl reads from a folder next to swanctl.conf: `x509`, `x509ca`, `x509crl` or `private`.
 ///
-/// Copies, and not paths into the identity folder: Debian's AppArmor profile lets swanctl read /etc/swanctl alone.
+/// It is a copy, because Debian's AppArmor profile lets swanctl read only /etc/swanctl, not the identity folder.
 public struct CredentialFile: Sendable, Equatable {
     var folder: String
     var name: String
     var text: String
 
-    /// Our files begin so; those of others are left alone.
+    /// Prefix of our files' names; other files are left alone.
     static let prefix = "evenkeel"
     static let folders = ["x509", "x509ca", "x509crl", "private"]
 }
@@ -18,7 +18,7 @@ public struct CredentialFile: Sendable, Equatable {
 struct CredentialFolder: Sendable {
     let path: String
 
-    /// Writes the files, each as a whole, and removes those of ours that are not among them; tells whether any changed.
+    /// Writes each file atomically, removes our other files, and returns whether anything changed.
     func put(_ files: [CredentialFile]) async throws -> Bool {
         var changed = false
         for folder in CredentialFile.folders {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// How the hosts prove to each other who they are: fills in the `local`, `remote` and `secrets` sections of each
-/// connection.
+/// How hosts authenticate each other: provides the `local`, `remote` and `secrets` sections of each connection.
 ///
-/// Values may hold key material: what comes from here is written to the mesh's own 0600 file and nowhere else.
+/// Values may contain key material; they are written only to the mesh's own files, with mode 0600.
 public protocol Credentials: Sendable {
-    /// The authentication between this host and one peer.
+    /// Returns the authentication settings for this host and one peer.
     func authentication(local: HostName, peer: HostName) throws -> Authentication
-    /// What swanctl finds in its own folders: certificates, revocation lists, private keys.
+    /// Certificates, revocation lists and private keys for swanctl's own folders.
     var files: [CredentialFile] { get }
 }
 
@@ -18,13 +17,13 @@ extension Credentials {
 
 /// The authentication part of one connection.
 public struct Authentication: Sendable {
-    /// Settings of the connection's `local` section besides `id`.
+    /// Settings of the connection's `local` section, except `id`.
     public var local: SwanctlSection
-    /// Settings of the connection's `remote` section besides `id`.
+    /// Settings of the connection's `remote` section, except `id`.
     public var remote: SwanctlSection
-    /// Sections to go into `secrets`.
+    /// Sections for `secrets`.
     public var secrets: [SwanctlSection]
-    /// Whether each side can prove its inner address as well as its name.
+    /// Whether each side can prove its inner address in addition to its name.
     public var provesAddresses: Bool
 
     public init(
@@ -39,6 +38,6 @@ public struct Authentication: Sendable {
         self.provesAddresses = provesAddresses
     }
 
-    /// An IKE identity as swanctl takes it: a host name, never guessed to be an address.
+    /// Returns a host name as an IKE identity; the `@` prevents swanctl from parsing it as an address.
     public static func identity(_ name: HostName) -> String { "@" + name.rawValue }
 }

@@ -6,9 +6,9 @@ extension ESPImplementation {
     /// The TUN device of strongSwan's user-space ESP.
     static let userSpaceDevice = "ipsec0"
 
-    /// What charon's list of loaded plugins means: whichever of the two plugins comes first handles ESP.
+    /// Derives the implementation from charon's loaded plugins: the first ESP plugin in the list handles ESP.
     ///
-    /// `nil` when neither is loaded: charon then cannot set up any SA.
+    /// `nil` if none is loaded; charon then cannot set up any SA.
     init?(loadedPlugins: [String]) {
         switch loadedPlugins.first(where: { ["kernel-libipsec", "kernel-netlink", "kernel-pfkey"].contains($0) }) {
         case "kernel-libipsec": self = .userSpace
@@ -17,10 +17,10 @@ extension ESPImplementation {
         }
     }
 
-    /// What this machine's kernel can do: for whoever writes a strongswan.conf.
+    /// Returns the implementation that this machine's kernel supports, for writing a strongswan.conf.
     ///
-    /// Tries a real AES-GCM SA in a network namespace that ends with the command. What charon then loaded is what
-    /// counts as evidence, not this.
+    /// Tries a real AES-GCM SA in a network namespace that ends with the command. This is no evidence: only the plugins
+    /// that charon then loads count.
     public static func availableOnThisMachine(runner: CommandRunner = .local) async throws -> Self {
         try await runner(kernelProbe).succeeded ? .kernel : .userSpace
     }
@@ -30,7 +30,7 @@ extension ESPImplementation {
         [
             "--net", "ip", "xfrm", "state", "add", "src", "127.0.0.1", "dst", "127.0.0.1", "proto", "esp",
             "spi", "0x1000", "mode", "tunnel", "aead", "rfc4106(gcm(aes))",
-            // 256 bits of key and 32 of salt, used by nothing.
+            // A dummy key of 256 bits and a salt of 32 bits.
             "0x" + String(repeating: "5a", count: 36), "128",
         ],
         timeLimit: .seconds(5)

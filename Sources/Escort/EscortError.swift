@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Why there is no protected path: what failed, on what, and the next step.
+/// Why there is no protected path: the failure, its object, and the next step.
 ///
 /// No message contains a key.
 public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -17,7 +17,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownPeer(HostName)
     /// The peer was removed from the cluster at this time.
     case removedPeer(HostName, at: Instant)
-    /// The mesh was not applied on this host since the agent started.
+    /// The mesh has not been applied on this host since the agent started.
     case notApplied
     /// No answer within the time limit: the peer, its charon or the network between is down.
     case peerDoesNotAnswer(HostName, reason: String)
@@ -37,11 +37,11 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
     case noSSH(HostName, reason: String)
     /// This host is not configured for the channel.
     case channelNotHere(Channel, reason: String)
-    /// A port answers that the peer's gates should protect.
+    /// A port that the peer's gates should protect answers.
     case gateOpen(HostName, address: String, port: Int)
-    /// The probe cannot tell whether the peer's gates are closed.
+    /// The probe does not show whether the peer's gates are closed.
     case gateUnproven(HostName, address: String, port: Int)
-    /// Migrations are under way that could continue in the clear; their target addresses and ports.
+    /// Migrations that could continue in the clear are under way; lists their target addresses and ports.
     case streamsUnderWay(to: [String])
     /// A move to this peer is under way.
     case inUse(HostName)

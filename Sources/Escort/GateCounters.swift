@@ -2,36 +2,37 @@
 internal import HostOS
 internal import FoundationEssentials
 
-/// What the gates dropped so far.
+/// Packets and bytes that the gates have dropped.
 public struct GateCounters: Sendable, Equatable, Codable {
     public struct Count: Sendable, Equatable, Codable {
         public var packets: UInt64
         public var bytes: UInt64
     }
-    /// Addressed to this host's inner address, but not through the tunnel.
+    /// Traffic to this host's inner address that did not arrive through the tunnel.
     public var inbound: Count
-    /// From this host's or to a peer's inner address, but not through the tunnel; and connections, opened or accepted,
-    /// that the gates had no room to remember.
+    /// Traffic from this host's or to a peer's inner address that would not enter the tunnel.
+    ///
+    /// Also new connections, inbound or outbound, for which the gates' sets had no room.
     public var outbound: Count
-    /// Inner addresses that others tried to pass through this host.
+    /// Forwarded traffic from or to inner addresses, or to a peer's migration ports.
     public var forwarded: Count
-    /// Connections to the migration ports from anybody for whom no pinhole was open.
+    /// New connections to the migration ports from hosts without an open pinhole.
     public var unplanned: Count
-    /// Migrations in the clear, in or out, for which nobody had asked by name.
+    /// Migrations in the clear, inbound or outbound, that no operator requested.
     public var clear: Count
-    /// libvirt's unencrypted port, outside the tunnel.
+    /// Traffic to libvirt's unencrypted port from outside the tunnel.
     public var libvirt: Count
 
     static let names = [
         "dropped_in", "dropped_out", "dropped_forwarded", "dropped_unplanned", "dropped_clear", "dropped_libvirt",
     ]
 
-    /// All of them.
+    /// The packets of all counters.
     var packets: UInt64 {
         inbound.packets + outbound.packets + forwarded.packets + unplanned.packets + clear.packets + libvirt.packets
     }
 
-    /// `nil` when one is missing.
+    /// Takes the counters by their names; `nil` if one is missing.
     init?(named counters: [String: Count]) {
         let counts = Self.names.compactMap { counters[$0] }
         guard counts.count == Self.names.count else { return nil }
@@ -39,7 +40,7 @@ public struct GateCounters: Sendable, Equatable, Codable {
         outbound = counts[1]
         forwarded = counts[2]
         unplanned = counts[3]
-        // What this host was about to send is counted for each peer.
+        // Outbound migrations in the clear are counted separately for each peer.
         clear = counters.filter { $0.key.hasPrefix(Gates.clearPrefix) }.values.reduce(into: counts[4]) {
             $0.packets += $1.packets
             $0.bytes += $1.bytes
@@ -49,7 +50,7 @@ public struct GateCounters: Sendable, Equatable, Codable {
 
     static let list = Command("nft", ["-j", "list", "counters", "table", "inet", Gates.table], timeLimit: .seconds(10))
 
-    /// Every named counter of our table in what `nft -j list counters` printed.
+    /// Returns every named counter in the output of `nft -j list counters`.
     static func all(json: String) throws -> [String: Count] {
         struct Reply: Decodable {
             struct Item: Decodable { var counter: Counter? }

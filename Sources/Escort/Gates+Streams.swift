@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// The rules for single connections to migration ports between the hosts' LAN addresses, which must begin as TLS does.
+/// Rules for single connections to migration ports between the hosts' LAN addresses; each must begin as TLS does.
 ///
-/// A connection is known by its peer's address, the port it comes from, and the migration port it goes to.
+/// A connection is identified by the peer's address, the source port and the migration port.
 extension Gates {
     /// The first byte of a TLS connection: the content type `handshake` (RFC 8446, 5.1).
     ///
-    /// QEMU's streams in the clear begin with `QEVM`, its parallel ones with 0x11223344 (migration/savevm.h, multifd.h).
+    /// QEMU's streams in the clear begin with `QEVM`, parallel ones with 0x11223344 (migration/savevm.h, multifd.h).
     private static let tlsHandshake = "0x16"
 
-    /// Connections whose first byte has not been seen yet.
+    /// Set of inbound connections whose first byte has not been seen yet.
     private var silentIn: String { "silent_in_\(lanKeyword)" }
     private var silentOut: String { "silent_out_\(lanKeyword)" }
 
@@ -21,7 +21,7 @@ extension Gates {
         }
     }
 
-    /// For what came to a migration port of this host.
+    /// Rules for packets that arrive at a migration port of this host.
     var arrivalRules: [String] {
         let stream = "\(lanKeyword) saddr . tcp sport . tcp dport"
         let here = "\(lanKeyword) daddr \(lan)"
@@ -34,7 +34,7 @@ extension Gates {
         ]
     }
 
-    /// For what leaves this host.
+    /// Rules for packets that leave this host.
     var departureRules: [String] {
         guard !plan.peers.isEmpty else { return admissionRules }
         let stream = "\(lanKeyword) daddr . tcp sport . tcp dport"
@@ -50,8 +50,9 @@ extension Gates {
             } + ["\(toPeers) \(stream) @\(silentOut) @ih,0,8 0x00-0xff delete @\(silentOut) { \(stream) }"]
     }
 
-    /// A connection from outside begins with this host's SYN-ACK: a SYN that somebody forges for a connection that is
-    /// there already does not make it a new one.
+    /// Rules that register a connection from outside at this host's SYN-ACK.
+    ///
+    /// A forged SYN for an existing connection must not make that connection count as new.
     private var admissionRules: [String] {
         let stream = "\(lanKeyword) daddr . tcp dport . tcp sport"
         let consent = "\(lanKeyword) saddr \(lan) tcp sport \(ports) tcp flags & (syn | ack) == (syn | ack)"

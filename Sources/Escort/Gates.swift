@@ -2,26 +2,26 @@
 internal import HostOS
 internal import Fleet
 
-/// The nftables rules that keep migrations inside their channels: pure text.
+/// The nftables rules that keep migrations inside their channels, as text.
 ///
-/// They match inner addresses and the migration and libvirt ports alone, so no fault of theirs can cut off the LAN.
+/// They match only inner addresses and the migration and libvirt ports, so an error in them cannot cut off the LAN.
 struct Gates: Sendable {
     static let table = "evenkeel"
-    /// Marks the routes that are ours; unassigned in iproute2's list.
+    /// Marks our routes; the number is unassigned in iproute2's list.
     static let routeProtocol = "238"
-    /// Worse than any route that should win over it.
+    /// Larger than the metric of any route that should take precedence.
     static let routeMetric = "4000000000"
-    /// Where libvirt listens without encryption and without authentication.
+    /// Port on which libvirt listens without encryption and authentication.
     static let libvirtPort = 16509
 
     let plan: MeshPlan
-    /// `nil`: not known yet, so nothing passes at all.
+    /// `nil` while unknown: then no packet passes.
     let implementation: ESPImplementation?
-    /// Where the hypervisors take migrations, both ends included.
+    /// Ports on which hypervisors accept migrations, both bounds included.
     let migrationPorts: ClosedRange<Int>
     var sshPort = 22
 
-    /// Replaces all rules of our table at once and keeps its counters and pinholes.
+    /// Commands that replace all rules of our table atomically, and keep its counters and pinholes.
     var ruleset: String {
         """
         table inet \(Self.table) {
@@ -69,16 +69,16 @@ struct Gates: Sendable {
     private var peerInner: String { plan.peers.map(\.inner.description).joined(separator: ", ") }
     private var allInner: String { ([plan.local] + plan.peers).map(\.inner.description).joined(separator: ", ") }
     var peerAddresses: String { plan.peers.map(\.address.description).joined(separator: ", ") }
-    /// The first packet of a connection: what follows belongs to one that was let in, or to none.
+    /// Matches the first packet of a connection; later packets belong to an accepted connection or to none.
     var beginning: String { "tcp flags & (syn | ack) == syn" }
 
     private func lines(_ rules: [String], indent: Int) -> String {
         rules.map { String(repeating: " ", count: indent) + $0 }.joined(separator: "\n")
     }
 
-    // MARK: what is in the tunnel and what is not
+    // MARK: tunnel matches
 
-    /// Matches packets that did not arrive through the tunnel: all of them, where nobody is known to encrypt.
+    /// Matches packets that did not arrive through the tunnel; all packets while the implementation is unknown.
     private var notFromTunnel: String {
         switch implementation {
         case .kernel: "meta ipsec missing "
@@ -87,7 +87,7 @@ struct Gates: Sendable {
         }
     }
 
-    /// Matches packets that will not enter the tunnel.
+    /// Matches packets that will not enter the tunnel; all packets while the implementation is unknown.
     private var notIntoTunnel: String {
         switch implementation {
         case .kernel: "rt ipsec missing "
@@ -96,7 +96,7 @@ struct Gates: Sendable {
         }
     }
 
-    /// Matches packets that will enter the tunnel; `nil`: none can.
+    /// Matches packets that will enter the tunnel; `nil` while the implementation is unknown.
     private var intoTunnel: String? {
         switch implementation {
         case .kernel: "rt ipsec exists"
@@ -112,15 +112,15 @@ struct Gates: Sendable {
             "\(keyword) \($0) { \(allInner) } counter name dropped_forwarded drop"
         }
         guard !plan.peers.isEmpty else { return tunnelled }
-        // A guest whose packets this host sends on with its own address is not the peer that a pinhole was opened for.
+        // This host may forward a guest's packets under its own address, but a peer's pinhole is not open for guests.
         return tunnelled + [
             "\(lanKeyword) daddr { \(peerAddresses) } tcp dport \(ports) \(beginning) counter name dropped_forwarded drop"
         ]
     }
 
     private var outputRules: [String] {
-        // Whoever uses the inner address speaks to a peer, or to one that was a peer a moment ago: what does not enter
-        // the tunnel stays here.
+        // Traffic from the inner address goes to a present or former peer. If it does not enter the tunnel, it must not
+        // leave.
         let sealed = [
             "oifname \"lo\" return", "\(keyword) saddr \(inner) \(notIntoTunnel)counter name dropped_out drop",
         ]
@@ -147,17 +147,17 @@ struct Gates: Sendable {
             }
     }
 
-    /// Counts what goes into the tunnel to a peer.
+    /// Name of the counter of packets that enter the tunnel to a peer.
     static func tunnelCounter(_ peer: MeshPlan.Member) -> String { "to_" + name(peer) }
-    /// Counts what goes to a peer's migration ports outside the tunnel.
+    /// Name of the counter of packets to a peer's migration ports outside the tunnel.
     static func lanCounter(_ peer: MeshPlan.Member) -> String { "lan_" + name(peer) }
-    /// Counts what was on its way to a peer in the clear, and was dropped.
+    /// Name of the counter of dropped packets of migrations in the clear to a peer.
     static func clearCounter(_ peer: MeshPlan.Member) -> String { clearPrefix + name(peer) }
     static let clearPrefix = "clear_"
-    /// Counts what goes to a peer over ssh.
+    /// Name of the counter of packets to a peer's ssh port.
     static func sshCounter(_ peer: MeshPlan.Member) -> String { "ssh_" + name(peer) }
 
-    /// nft knows no `-` in names; `/` is in no host name.
+    /// Replaces `-`, which nft does not allow in names, by `/`, which no host name contains.
     private static func name(_ peer: MeshPlan.Member) -> String {
         String(peer.name.rawValue.map { $0 == "-" ? "/" : $0 })
     }

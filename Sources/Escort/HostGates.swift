@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 
-/// Puts the gates and the inner address onto this host and takes them away again.
+/// Applies the gates and the inner address to this host, and removes them.
 struct HostGates: Sendable {
     let runner: CommandRunner
     /// The interface that holds the inner address.
     let interface: String
 
-    /// First the filter, then the dead ends, then the address: there is no moment in which it could be reached openly.
+    /// Applies the rules, then the dead ends, then the address: in this order the address is never reachable
+    /// unprotected.
     ///
-    /// Tells whether the address is ours to take away: it was not there before, or bears our mark.
+    /// Returns whether the address may later be removed: it was not there before, or it carries our mark.
     func close(_ gates: Gates) async throws -> Bool {
         try await runner.require("closing the gates", Gates.loadRuleset, input: gates.ruleset)
         try await setRoutes(to: gates.plan.peers.map(\.inner), family: gates.plan.local.inner.family)
@@ -54,7 +55,7 @@ struct HostGates: Sendable {
         if let line = Self.line(of: address, in: listing) {
             return line.hasSuffix(label) || line.contains(" metric \(Gates.routeMetric)")
         }
-        // IPv6 knows no labels.
+        // IPv6 addresses have no labels.
         let mark = address.family == .v4 && label.utf8.count <= 15 ? ["label", label] : ["metric", Gates.routeMetric]
         try await ip(
             "adding the inner address",
@@ -79,7 +80,7 @@ struct HostGates: Sendable {
         ]
     }
 
-    /// The destinations in a listing of unreachable routes.
+    /// Returns the destinations in a listing of unreachable routes.
     static func destinations(_ listing: String) -> Set<IPAddress> {
         Set(
             listing.split(whereSeparator: \.isNewline).compactMap { line in
@@ -90,7 +91,7 @@ struct HostGates: Sendable {
         )
     }
 
-    /// The part of the listing's line that names the address, up to its label.
+    /// Returns the part of the listing that describes the address, up to its label.
     static func line(of address: IPAddress, in listing: String) -> String? {
         for line in listing.split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: { $0 == " " || $0 == "\\" })

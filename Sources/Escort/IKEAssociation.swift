@@ -7,12 +7,12 @@ struct IKEAssociation: Sendable, Equatable {
     var state: String
     var localIdentity: String
     var peerIdentity: String
-    /// Initiator's and responder's SPI: a rekeyed IKE SA has new ones.
+    /// SPIs of initiator and responder; rekeying the IKE SA changes them.
     var spis: String
     var version: String
     var suite: Suite
     var children: [Child]
-    /// Since its keys were agreed on for the first time, in seconds; `nil` until then.
+    /// Seconds since its keys were first agreed on; `nil` until then.
     var age: Int?
 
     /// One pair of ESP SAs.
@@ -25,18 +25,18 @@ struct IKEAssociation: Sendable, Equatable {
         var inboundSPI: String
         var outboundSPI: String
         var suite: Suite
-        /// `nil` when charon gave no figure.
+        /// `nil` if charon reported no figure.
         var inbound: TrafficCounters?
         var outbound: TrafficCounters?
-        /// Since the last packet came in, in seconds; `nil` before the first.
+        /// Seconds since the last inbound packet; `nil` before the first.
         var secondsSinceInbound: Int?
-        /// Since it was installed, in seconds.
+        /// Seconds since it was installed.
         var age: Int?
-        /// Until charon replaces it, in seconds.
+        /// Seconds until charon replaces it.
         var secondsToRekey: Int?
     }
 
-    /// Negotiated algorithms; empty where there is none.
+    /// Negotiated algorithms; an empty string stands for none.
     struct Suite: Sendable, Equatable {
         var encryption: String
         var keySize: String
@@ -60,22 +60,22 @@ struct IKEAssociation: Sendable, Equatable {
     }
 
     var isEstablished: Bool { state == "ESTABLISHED" }
-    /// The child that carries traffic; a `REKEYING` one does until its successor is there.
+    /// The child that carries traffic; one in state `REKEYING` does so until its successor is installed.
     var liveChild: Child? {
         isEstablished
             ? children.last { $0.state == "INSTALLED" } ?? children.last { $0.state == "REKEYING" }
             : nil
     }
 
-    /// Since the last packet of any child came in, in seconds; `nil` before the first.
+    /// Seconds since the last inbound packet of any child; `nil` before the first.
     var secondsSinceInbound: Int? { children.compactMap(\.secondsSinceInbound).min() }
 
-    /// Whether it is established without a child.
+    /// Whether the SA is established without a child.
     ///
-    /// In its first seconds the child is still to come.
+    /// In its first 10 s the child may still be missing.
     var hasLostItsChild: Bool { isEstablished && children.isEmpty && (age ?? 0) >= 10 }
 
-    /// All IKE SAs in what `swanctl --list-sas --pretty` printed.
+    /// Returns all IKE SAs in the output of `swanctl --list-sas --pretty`.
     static func all(in text: String) -> [Self] {
         ViciReply(pretty: text).sections
             .filter { $0.name == "list-sa event" }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// An IP address in its canonical text: what reaches a command line or a configuration file is nothing else.
+/// An IP address in canonical text form; only this form reaches a command line or a configuration file.
 struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     enum Family: Sendable {
         case v4, v6
 
         /// The protocol keyword of nft's address expressions.
         var nftKeyword: String { self == .v4 ? "ip" : "ip6" }
-        /// The type of nft's sets of such addresses.
+        /// The element type of nft's sets of such addresses.
         var nftType: String { self == .v4 ? "ipv4_addr" : "ipv6_addr" }
     }
 
     let family: Family
     let description: String
 
-    /// `nil` unless the text is an address and nothing more.
+    /// Parses an address; `nil` unless the whole text is one.
     init?(_ text: String) {
         var v4 = in_addr()
         var v6 = in6_addr()
@@ -31,8 +31,8 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         description = String(decoding: canonical.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// The address as a prefix of one: `10.78.0.1/32`, `fd78::1/128`.
+    /// The address as a host prefix: `10.78.0.1/32`, `fd78::1/128`.
     var hostPrefix: String { description + (family == .v4 ? "/32" : "/128") }
-    /// The option that makes `ip` speak of this family.
+    /// The option of `ip` that selects this family.
     var ipOption: String { family == .v4 ? "-4" : "-6" }
 }

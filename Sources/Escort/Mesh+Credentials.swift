@@ -2,24 +2,24 @@
 internal import HostOS
 public import Fleet
 
-/// What became of new credentials.
+/// The result of a change of credentials.
 public enum CredentialSwap: Sendable, Equatable {
-    /// Every peer that could be asked accepted them; those that could not are named with the reason.
+    /// Every peer that could be asked accepted them; `unasked` has the reasons for the others.
     case accepted(by: [HostName], unasked: [HostName: String])
-    /// This peer accepted the old ones and not the new: the old ones are in force again.
+    /// This peer accepted the old credentials but not the new ones; the old ones are in force again.
     case putBack(refusedBy: HostName, reason: String)
 }
 
 extension Mesh {
-    /// Puts new credentials in force and proves them by a handshake with each peer; puts the old ones back if a peer
-    /// that took those refuses these.
+    /// Applies new credentials and verifies them with a handshake with each peer.
     ///
-    /// Running SAs, and what passes through them, are not touched: the handshake is a connection of its own, without a
-    /// child, which ends at once. What the mesh of this host was before must have been applied.
+    /// Restores the old credentials if a peer that accepts those refuses the new ones. Running SAs and their traffic
+    /// are not affected: the verification handshake is a separate connection without a child, and ends at once. The
+    /// mesh must have been applied before.
     public func swap(to new: any Credentials, inventory: Inventory) async throws -> CredentialSwap {
         let old = credentials
         let (plan, _) = try ready()
-        // Who does not take the old ones says nothing about the new.
+        // A peer that refuses even the old credentials proves nothing about the new ones.
         let silent = await refusals(of: plan.peers)
         do {
             try await use(new, inventory)
@@ -39,18 +39,18 @@ extension Mesh {
         )
     }
 
-    /// Puts the old ones back in force; what charon does not take now, the next `apply` loads.
+    /// Restores the old credentials; if charon does not load them now, the next `apply` does.
     private func putBack(_ old: any Credentials, _ inventory: Inventory) async {
         try? await use(old, inventory)
     }
 
-    /// Puts new credentials in force without asking any peer: for revocations and anchors, which brook no delay.
+    /// Applies new credentials without verification: revocations and new anchors must not be delayed.
     public func use(_ new: any Credentials, _ inventory: Inventory) async throws {
         credentials = new
         try await apply(inventory)
     }
 
-    /// Ends what was authenticated by a member whose keys count no more; a peer with new keys is then opened anew.
+    /// Terminates the SAs of members whose keys are no longer valid; a peer with new keys is then connected again.
     public func end(_ peers: [HostName]) async throws {
         for association in try await charon.associations() {
             let name = association.name
@@ -59,17 +59,18 @@ extension Mesh {
         }
     }
 
-    /// Why the peer does not accept the credentials in force, or this host its; `nil` when both do, and where they have
-    /// nothing that could have changed since (pre-shared keys).
+    /// Returns why this host and the peer do not accept each other's present credentials.
+    ///
+    /// `nil` if both accept, or if the credentials cannot have changed since the SA was set up (pre-shared keys).
     func credentialRefusal(by peer: MeshPlan.Member) async -> EscortError? {
         guard !credentials.files.isEmpty else { return nil }
         return await verificationRefusal(by: peer)
     }
 
-    /// A handshake of its own with the peer.
+    /// Performs a verification handshake with the peer, separate from the SAs that carry traffic.
     ///
-    /// It goes by the inner addresses, which certificates bear beside the names, so that charon sees other identities
-    /// than in the SAs that carry traffic, and does not take one for the replacement of the other.
+    /// It uses the inner addresses as identities; certificates contain them in addition to the names. Because the
+    /// identities differ, charon does not replace an SA that carries traffic.
     private nonisolated func verificationRefusal(by peer: MeshPlan.Member) async -> EscortError? {
         let name = MeshConfiguration.verification(peer)
         do {
@@ -84,7 +85,7 @@ extension Mesh {
         }
     }
 
-    /// The peers that refuse, a few asked at a time.
+    /// Returns the refusals of the peers; performs up to 8 handshakes at a time.
     private nonisolated func refusals(of peers: [MeshPlan.Member]) async -> [HostName: EscortError] {
         await withTaskGroup(of: (HostName, EscortError?).self) { group in
             var rest = peers[...]

@@ -3,12 +3,14 @@ internal import HostOS
 public import Fleet
 
 extension Mesh {
-    /// Proves that the path to a peer is there, now, and strong enough, and returns its SA; else throws.
+    /// Proves that the tunnel to a peer works now and is strong enough, and returns its SA; throws otherwise.
     ///
-    /// An SA in charon's list proves nothing: it outlives its peer until dead peer detection. So the peer must take part
-    /// in an exchange of new IKE keys (its charon lives and has the credentials), and a packet through the tunnel must
-    /// be answered through the tunnel (ESP passes both ways). What fails is not worked around, except that an SA whose
-    /// peer does not know it any more is opened anew, unless a move is using it.
+    /// An SA in charon's list proves nothing: it outlives its peer until dead peer detection. The peer must therefore
+    /// take part in an exchange of new IKE keys: its charon runs and has the credentials. A packet through the tunnel
+    /// must be answered through the tunnel: ESP passes in both directions.
+    ///
+    /// Failures are not worked around, with one exception: an SA that the peer no longer has is set up again, unless a
+    /// move is using it.
     public func establish(
         with peer: HostName,
         timeLimit: Duration = .seconds(8)
@@ -17,9 +19,9 @@ extension Mesh {
         let member = try plan.peer(peer)
         let deadline = ContinuousClock.now + timeLimit
         let implementation = try await charon.implementation()
-        // An SA outlives the certificates that it was opened with; the rekeying below does not ask for them again.
+        // An SA outlives the certificates it was set up with, and the rekeying below does not verify them again.
         async let refusal = credentialRefusal(by: member)
-        // The side that does not open the path by itself leaves the other a moment to do so.
+        // The side that does not initiate gives the other a moment to do so.
         try await proveIKE(with: member, waits: !plan.initiates(to: member), deadline: deadline)
         let proven: Live
         do {
@@ -33,7 +35,7 @@ extension Mesh {
 
     private typealias Live = (association: IKEAssociation, child: IKEAssociation.Child)
 
-    /// That the SA is strong enough, that packets are led into it, and that they pass.
+    /// Checks that the SA is strong enough, that packets are routed into it, and that they pass.
     private func provePath(
         to peer: MeshPlan.Member,
         from local: MeshPlan.Member,
@@ -48,8 +50,9 @@ extension Mesh {
         return try await proveTraffic(with: peer, before: reading.child, deadline: deadline)
     }
 
-    /// Tries until it succeeds, the cause is plain, or time is up: when both sides open the path at once, charon's
-    /// uniqueness check may end the one or the other attempt.
+    /// Tries until it succeeds, the cause is clear, or time is up.
+    ///
+    /// When both sides initiate at once, charon's uniqueness check may end either attempt.
     private func proveIKE(
         with peer: MeshPlan.Member,
         waits: Bool,
@@ -69,18 +72,18 @@ extension Mesh {
         if before.contains(where: { $0.liveChild != nil }) {
             let old = Set(before.map(\.spis))
             let inUse = isInUse(peer.name)
-            // Half of the time for the SA that is there, the other half for a new one.
+            // Half of the time is for the existing SA, the other half for a new one; an SA in use gets all of it.
             let patience = inUse ? deadline : .now + Self.remaining(deadline) / 2
             try await charon.beginRekeying(peer.connection, within: Self.remaining(patience))
             if try await live(peer, until: patience, where: { !old.contains($0.spis) }) != nil { return }
-            // A move of the peer towards us has no meter here, but it shows in what comes in.
+            // A move from the peer to this host has no meter here, but its inbound packets show that the SA is alive.
             let after = try await charon.associations(peer.connection)
             let isAlive = after.compactMap(\.secondsSinceInbound).contains { $0 <= 3 }
             guard !inUse, !isAlive else {
                 throw EscortError.peerDoesNotAnswer(peer.name, reason: "it did not exchange new keys in time")
             }
         } else if waits || !before.isEmpty {
-            // Somebody is about to open it; a handshake that ends while we wait is as good as one of our own.
+            // A handshake may be under way; if it succeeds, no other is needed.
             let patience = min(deadline, .now + .milliseconds(1500))
             if try await live(peer, until: patience, where: { _ in true }) != nil { return }
         }
@@ -102,11 +105,11 @@ extension Mesh {
         throw Self.reason(forFailed: result, peer.name, socket: charon.socket)
     }
 
-    /// What `swanctl --initiate` said when it failed, as an error that says what to do.
+    /// Returns the error for a failed `swanctl --initiate`.
     static func reason(forFailed result: CommandResult, _ peer: HostName, socket: String?) -> EscortError {
         let said = result.standardOutput + result.standardError
         if said.contains("connecting to '") {
-            return .charonNotRunning(socket: socket ?? "the default socket", reason: "it went away")
+            return .charonNotRunning(socket: socket ?? "the default socket", reason: "the connection failed")
         }
         if said.contains("AUTHENTICATION_FAILED") || said.contains("AUTH_FAILED")
             || said.contains("MAC mismatched") || said.contains("no shared key found")
@@ -118,7 +121,7 @@ extension Mesh {
         return .peerDoesNotAnswer(peer, reason: result.errorMessage)
     }
 
-    /// A device or policy that leads into IPsec, and the address it is for as the source.
+    /// Checks that a device or policy leads packets to the peer into IPsec, with the inner address as their source.
     private func checkRoute(
         to peer: MeshPlan.Member,
         from local: MeshPlan.Member,
@@ -139,7 +142,7 @@ extension Mesh {
         switch implementation {
         case .userSpace:
             guard device == ESPImplementation.userSpaceDevice else {
-                throw EscortError.wrongRoute(peer.name, reason: "packets to \(there) leave by \(device)")
+                throw EscortError.wrongRoute(peer.name, reason: "packets to \(there) leave through \(device)")
             }
         case .kernel:
             let policies = try await runner.require(
@@ -152,8 +155,9 @@ extension Mesh {
         }
     }
 
-    /// Sends one connection request to a port where nobody listens and waits for any answer, which must have come in
-    /// through the SA.
+    /// Sends a connection request to a port without a listener, and waits for any answer.
+    ///
+    /// The answer must have arrived through the SA.
     private func proveTraffic(
         with peer: MeshPlan.Member,
         before: IKEAssociation.Child,
@@ -200,7 +204,7 @@ extension Mesh {
         return live
     }
 
-    /// Waits for an association that carries traffic and satisfies the condition.
+    /// Waits for an association that carries traffic and satisfies the condition; returns `nil` at the deadline.
     private func live(
         _ peer: MeshPlan.Member,
         until deadline: ContinuousClock.Instant,

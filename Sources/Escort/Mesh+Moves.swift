@@ -4,8 +4,8 @@ internal import Fleet
 extension Mesh {
     /// Begins the evidence of one move; call it right before the migration starts.
     ///
-    /// One move to a peer at a time, since the tunnel's counters are those of all: `EscortError.inUse` until the meter
-    /// of the one before was ended or released.
+    /// Only one move to a peer at a time, because all of them share the tunnel's counters. Throws `EscortError.inUse`
+    /// until the previous move's meter has ended or is released.
     func beginMove(
         _ peer: HostName,
         _ channel: Channel = .ipsec,
@@ -26,7 +26,7 @@ extension Mesh {
         ) { [self] in try await reading(of: member) }
     }
 
-    /// Begins the evidence of a move outside the tunnel; one at a time for each peer here, too.
+    /// Begins the evidence of a move outside the tunnel; here, too, only one at a time to each peer.
     func beginMoveOnLAN(
         _ peer: HostName,
         _ channel: Channel,
@@ -51,9 +51,10 @@ extension Mesh {
         }
     }
 
-    /// The way to a peer for one move, whatever its channel: two at once would vouch for each other.
+    /// Claims the path to a peer for one move, whatever its channel: each of two simultaneous moves could cover the
+    /// other's bytes.
     ///
-    /// Does not wait, so that of two calls at the same time only one goes on.
+    /// Does not suspend, so only one of two simultaneous calls succeeds.
     func claim(_ peer: HostName) throws(EscortError) -> TunnelUse {
         guard !isInUse(peer) else { throw .inUse(peer) }
         let use = TunnelUse()
@@ -61,13 +62,13 @@ extension Mesh {
         return use
     }
 
-    /// Whether a move to the peer is being metered, so that its tunnel must not be torn down for repair.
+    /// Whether a move to the peer is being metered; its tunnel must then not be torn down for repair.
     func isInUse(_ peer: HostName) -> Bool { uses[peer]?.use != nil }
 
     private nonisolated func reading(of member: MeshPlan.Member) async throws -> TunnelReading {
         let associations = try await charon.associations(member.connection)
         let counters = (try? await hostGates.counters()) ?? [:]
-        // Half a reading is none.
+        // A cancelled reading may be incomplete.
         try Task.checkCancellation()
         return TunnelReading(
             associations: associations,

@@ -2,13 +2,13 @@
 public import Fleet
 
 extension Mesh {
-    /// How long a port may take to answer before it counts as shut; on a LAN an answer takes a millisecond or two.
+    /// Time without an answer after which a port counts as shut; on a LAN an answer takes 1 to 2 ms.
     static let probePatience: Duration = .milliseconds(120)
 
-    /// Probes, from this host's LAN address, at the peer's first and last migration port: both must be shut.
+    /// Probes the peer's first and last migration port from this host's LAN address; both must be shut.
     ///
     /// Any answer, even a refusal, shows that no gate protects the port. Silence could also come from a dead network,
-    /// but the channel was proven over the same LAN just before the move.
+    /// but the channel is proven over the same LAN just before the move.
     public func probeGates(of peer: HostName, at instant: Instant) async throws -> [GateProbe] {
         let member = try self.peer(peer)
         async let first = probe(member.address, migrationPorts.lowerBound, at: instant)

@@ -2,7 +2,7 @@
 public import Fleet
 
 extension Mesh {
-    /// Every peer of this host, in the order of their names.
+    /// Returns the status of the tunnel to each peer, ordered by name.
     public func meshStatus() async throws -> [TunnelStatus] {
         let (plan, _) = try ready()
         let implementation = try await charon.implementation()

@@ -2,18 +2,18 @@
 internal import HostOS
 public import Fleet
 
-/// The protected path of one host: its gates, its tunnels to all peers, and proof of what passes them.
+/// The mesh of one host: its gates, its tunnels to all peers, and proof of the traffic through them.
 ///
-/// It acts on the network namespace in which its commands run. `apply` is idempotent: call it at the start and
-/// periodically, and what was lost (charon restarted, rules flushed) comes back.
+/// Acts on the network namespace in which its commands run. `apply` is idempotent: call it at start and periodically,
+/// to restore lost state (charon restarted, rules flushed).
 public actor Mesh {
-    /// Where the mesh's configuration goes, and so which charon it is loaded into.
+    /// Where the mesh's configuration is written, which determines the charon that loads it.
     public enum Placement: Sendable {
-        /// Into strongSwan's include folder, loaded together with the machine's own swanctl.conf.
+        /// In strongSwan's include folder; it is loaded together with the machine's own swanctl.conf.
         ///
-        /// For real hosts: connections of others stay, and strongSwan loads the mesh by itself when it starts.
+        /// For real hosts: other connections remain, and strongSwan loads the mesh itself when it starts.
         case included(folder: String = "/etc/swanctl/conf.d")
-        /// Into a folder of the caller's, for a charon that serves nobody else (the lab).
+        /// In a separate folder, for a charon that has no other connections (the lab).
         case alone(folder: String)
 
         var file: String {
@@ -21,11 +21,11 @@ public actor Mesh {
             case .included(let folder), .alone(let folder): folder + "/evenkeel.conf"
             }
         }
-        /// What swanctl is told to load; `nil` for its own swanctl.conf.
+        /// The file that swanctl loads; `nil` for its own swanctl.conf.
         var loaded: (folder: String, file: String)? {
             if case .alone(let folder) = self { (folder, file) } else { nil }
         }
-        /// Where swanctl looks for certificates and keys.
+        /// The folder in which swanctl searches for certificates and keys.
         var credentials: CredentialFolder {
             switch self {
             case .alone(let folder): CredentialFolder(path: folder)
@@ -35,7 +35,7 @@ public actor Mesh {
         }
     }
 
-    /// libvirt's own range (qemu.conf, `migration_port_min` and `_max`).
+    /// libvirt's default range (qemu.conf, `migration_port_min` and `_max`).
     public static let defaultMigrationPorts = 49152...49215
 
     let local: HostName
@@ -46,24 +46,24 @@ public actor Mesh {
     let pinholes: Pinholes
     let runner: CommandRunner
     let migrationPorts: ClosedRange<Int>
-    /// Where the peers' ssh listens, so that what goes there can be counted.
+    /// The port of the peers' ssh servers; the gates count the traffic to it.
     let sshPort: Int
     let minimum: MinimumSuite
 
     private(set) var plan: MeshPlan?
     private var implementation: ESPImplementation?
     private var loadedText: String?
-    /// Credentials were written that charon has not loaded yet; after a start nobody knows.
+    /// Whether charon may not have loaded the written credentials yet; unknown, and therefore true, after a start.
     private var mustReload = true
     private var ownsAddress = false
-    /// The moves that are being metered.
+    /// The claims of the metered moves, by peer.
     var uses: [HostName: WeakUse] = [:]
 
     struct WeakUse {
         weak var use: TunnelUse?
     }
 
-    /// The mesh of `local`, not yet applied.
+    /// Creates the mesh of `local` without applying it.
     ///
     /// `socket` is charon's control socket (`unix://…`), `nil` for strongSwan's default; `interface` gets the inner
     /// address.
@@ -90,9 +90,9 @@ public actor Mesh {
         pinholes = Pinholes(runner: runner)
     }
 
-    /// Makes this host's gates and tunnels those of the inventory: gates first, then charon.
+    /// Applies the inventory to this host's gates and tunnels: gates first, then charon.
     ///
-    /// With charon down the gates are closed all the same, and the error says so.
+    /// If charon is down, the gates are closed all the same, and the error reports charon.
     public func apply(_ inventory: Inventory) async throws {
         let wanted = try MeshPlan(inventory: inventory, local: local)
         let found: ESPImplementation?
@@ -117,7 +117,7 @@ public actor Mesh {
         )
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
-            // Without gates nothing is ready.
+            // Without gates the mesh is not ready.
             plan = nil
             throw error
         }
@@ -135,13 +135,13 @@ public actor Mesh {
         try await tend(wanted, configuration, isNew: isNew)
     }
 
-    /// Takes the inventory and charon as they are, to look and change nothing.
+    /// Reads the inventory and charon's state; changes nothing on the host.
     public func observe(_ inventory: Inventory) async throws {
         plan = try MeshPlan(inventory: inventory, local: local)
         implementation = try await charon.implementation()
     }
 
-    /// What the gates dropped so far.
+    /// Returns the packets and bytes that the gates have dropped.
     public func gateCounters() async throws -> GateCounters {
         guard let counters = GateCounters(named: try await hostGates.counters()) else {
             throw EscortError.refused(step: "reading the gates' counters", reason: "some are missing")
@@ -149,18 +149,18 @@ public actor Mesh {
         return counters
     }
 
-    /// Undoes everything this instance made on the host: tunnels, address, routes, rules, file.
+    /// Removes everything that this instance created on the host: tunnels, address, routes, rules, file.
     ///
-    /// `EscortError.streamsUnderWay` while there are migrations from here that IPsec alone encrypts.
+    /// Throws `EscortError.streamsUnderWay` while migrations from here are encrypted only by IPsec.
     public func remove() async throws {
         guard let plan else { return }
         try await checkNoStream(plan)
         do {
             try await unload()
         } catch EscortError.charonNotRunning {
-            // Nothing is loaded in a charon that is not there.
+            // A charon that does not run has nothing loaded.
         }
-        // One that began meanwhile is held by the gates, which then stay; from here on none can begin.
+        // If a migration began meanwhile, the gates hold it and stay in place; from here on none can begin.
         try await checkNoStream(plan)
         try await PrivateFile.remove(placement.file)
         _ = try await placement.credentials.put([])
@@ -180,7 +180,7 @@ public actor Mesh {
         return try plan.peer(name)
     }
 
-    /// Whether the mesh is configured and charon was there when it last was.
+    /// Whether the mesh is applied (or observed) and charon's ESP implementation is known.
     var isReady: Bool { plan != nil && implementation != nil }
 
     func ready() throws(EscortError) -> (MeshPlan, ESPImplementation) {
@@ -188,7 +188,7 @@ public actor Mesh {
         return (plan, implementation)
     }
 
-    /// Tells whether charon got something new.
+    /// Loads the configuration into charon if it changed, and returns whether it did.
     private func load(_ configuration: MeshConfiguration) async throws -> Bool {
         let present = try await charon.connectionNames()
         let ours = present.filter { $0.hasPrefix(MeshPlan.prefix) }
@@ -198,7 +198,7 @@ public actor Mesh {
         if case .alone = placement, ours != present {
             throw EscortError.foreignConnections(names: present.subtracting(ours).sorted())
         }
-        // Until it is known that charon has the new, it may have part of it.
+        // If a step below fails, charon may have only part of the new configuration.
         loadedText = nil
         try await PrivateFile.write(configuration.text, to: placement.file)
         try await charon.load(placement.loaded, clearing: mustReload)
@@ -215,10 +215,10 @@ public actor Mesh {
         return true
     }
 
-    /// Closes what the inventory no longer lists and opens what is missing.
+    /// Terminates SAs that the inventory no longer lists, and initiates missing ones.
     ///
-    /// Right after loading, one side opens what is missing; the other only steps in at a later call, when nothing came
-    /// of that (its charon restarted, say, and the peer still believes in the old SA).
+    /// Right after loading, only one side initiates. The other side does so at a later call if the SA is still missing.
+    /// For example, its charon restarted while the peer kept the old SA.
     private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let associations = try await charon.associations()
         let ended = Set(associations.map(\.name)).filter {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// The mesh of one host as a swanctl.conf: pure text from checked values.
+/// The mesh of one host as text for swanctl.conf, made of checked values.
 struct MeshConfiguration: Sendable {
     let text: String
     /// Names of its connections.
@@ -54,9 +54,9 @@ struct MeshConfiguration: Sendable {
                 "remote_addrs": peer.address.description,
                 "proposals": minimum.ikeProposals,
                 "mobike": "no",
-                // The first child too gets a key exchange of its own.
+                // The first child, too, gets a separate key exchange.
                 "childless": "force",
-                // A host that restarted replaces what its peer still believes in.
+                // A host that restarted replaces the SA that its peer still has.
                 "unique": "replace",
                 "keyingtries": "0",
                 "dpd_delay": "5s",
@@ -66,12 +66,12 @@ struct MeshConfiguration: Sendable {
         )
     }
 
-    /// Name of the connection that tries credentials; no host's name begins with `_`.
+    /// Returns the name of the verification handshake's connection; no host name begins with `_`.
     static func verification(_ peer: MeshPlan.Member) -> String {
         MeshPlan.prefix + "_verify-" + peer.connection.dropFirst(MeshPlan.prefix.count)
     }
 
-    /// A connection between the same two hosts by their inner addresses instead of their names, without a child.
+    /// Returns a connection without a child between the same two hosts, identified by inner addresses instead of names.
     private static func verification(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
@@ -99,7 +99,7 @@ struct MeshConfiguration: Sendable {
         )
     }
 
-    /// The child SA between the two inner addresses; it has the name of its connection.
+    /// Returns the child SA between the two inner addresses; it has the name of its connection.
     private static func child(
         _ plan: MeshPlan,
         _ peer: MeshPlan.Member,
@@ -114,8 +114,9 @@ struct MeshConfiguration: Sendable {
                 "mode": "tunnel",
                 "local_ts": plan.local.inner.hostPrefix,
                 "remote_ts": peer.inner.hostPrefix,
-                // Never `start`: charon closes what it started so when the connection is loaded anew, with a renewed
-                // certificate for instance. `Mesh.apply` opens it. libipsec knows no traps before strongSwan 5.9.11.
+                // Never `start`: charon closes such a child when the connection is loaded again, for instance with a
+                // renewed certificate. `Mesh.apply` initiates it. libipsec does not support traps before strongSwan
+                // 5.9.11.
                 "start_action": implementation == .kernel ? "trap" : "none",
                 "close_action": initiates ? "start" : "none",
                 "dpd_action": initiates ? "restart" : "clear",

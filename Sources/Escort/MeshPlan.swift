@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The mesh as one host sees it: itself and its peers, every value checked.
+/// The mesh from the viewpoint of one host: the host and its peers, with every value checked.
 public struct MeshPlan: Sendable, Equatable {
     struct Member: Sendable, Equatable {
         var name: HostName
@@ -11,15 +11,15 @@ public struct MeshPlan: Sendable, Equatable {
         var connection: String
     }
 
-    /// Every connection of ours begins so; nothing else is touched.
+    /// Prefix of our connections; other connections are not touched.
     static let prefix = "evenkeel-"
 
     let local: Member
     let peers: [Member]
-    /// Hosts that were removed from the cluster, and when.
+    /// Hosts removed from the cluster, and when.
     let removed: [HostName: Instant]
 
-    /// Checks the inventory: what is not an address or a plain name goes no further.
+    /// Checks the inventory; throws unless every value is an address or a plain name.
     public init(inventory: Inventory, local: HostName) throws(EscortError) {
         var members: [Member] = []
         for host in inventory.hosts { members.append(try Self.member(host)) }
@@ -47,13 +47,13 @@ public struct MeshPlan: Sendable, Equatable {
         throw .unknownPeer(name)
     }
 
-    /// Whether this host opens the connection by itself.
+    /// Whether this host initiates the connection.
     ///
-    /// One side only, the one with the smaller name: when both do, each ends up with an SA of its own, and a
-    /// uniqueness check that closes one of them would set off the other's `close_action`, over and over.
+    /// Only the side with the smaller name does. If both did, each would end up with its own SA. A uniqueness check
+    /// that closes one would trigger the other's `close_action`, over and over.
     func initiates(to peer: Member) -> Bool { local.name < peer.name }
 
-    /// In strongSwan's settings a dot separates sections.
+    /// Returns the name of a host's connection; replaces dots, which separate sections in strongSwan's settings.
     static func connection(of host: HostName) -> String {
         prefix + String(host.rawValue.map { $0 == "." ? "_" : $0 })
     }

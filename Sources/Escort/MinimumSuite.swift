@@ -7,7 +7,7 @@ extension MinimumSuite {
     /// strongSwan's proposals for ESP.
     var espProposals: String { keySizes.map { "aes\($0)gcm16-x25519" }.joined(separator: ",") }
 
-    /// Returns what makes an association weaker than demanded; `nil` if nothing does.
+    /// Returns why an association is below the minimum; `nil` if it is not.
     func weakness(of association: IKEAssociation, _ child: IKEAssociation.Child) -> TunnelWeakness? {
         let (ike, esp) = (association.suite.description, child.suite.description)
         if association.version != "2" { return .ikeVersion(association.version) }
@@ -19,12 +19,12 @@ extension MinimumSuite {
     }
 }
 
-/// What makes a tunnel weaker than demanded.
+/// Why a tunnel is below the minimum.
 public enum TunnelWeakness: Sendable, Equatable, CustomStringConvertible {
     case ikeVersion(String)
     case ikeSuite(String, MinimumSuite)
     case espSuite(String, MinimumSuite)
-    /// AH, say, which does not encrypt.
+    /// A protocol that does not encrypt, such as AH.
     case securityProtocol(String)
     case mode(SecurityAssociation.Mode)
 

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Gathers the evidence of one move: begun before the first byte, observed about once a second, ended after the last.
+/// Collects the evidence of one move: created before the first byte, observed about once a second, ended after the
+/// last.
 ///
-/// The tunnel is this move's alone until `end` returns or the meter is released. One call at a time.
+/// The tunnel belongs to this move alone until `end` returns or the meter is released. Only one call at a time is
+/// allowed.
 public actor MoveMeter: ProtectedPath {
-    /// An answer through the tunnel may take this long, while something is sent, before the path counts as lost.
+    /// Seconds without an inbound packet, while packets go out, after which the path counts as lost.
     ///
-    /// TCP acknowledges within milliseconds; a host whose CPUs are all taken may need a second or two.
+    /// TCP acknowledges within milliseconds; a host whose CPUs are all busy may need a second or two.
     static let silenceLimit = 8
 
-    /// Makes the proof of the named SA and its counters.
+    /// Makes the proof from the SA and its counters.
     typealias Proof = @Sendable (SecurityAssociation, Evidence.CounterSpan?) -> Evidence.Proof
 
-    /// For hosts that authenticate each other with pre-shared keys.
+    /// Proof for hosts that authenticate each other with pre-shared keys.
     static let proofByKey: Proof = { .tunnel(association: $0, counters: $1, certificate: nil) }
 
     public nonisolated let route: MigrationRoute
@@ -24,10 +26,10 @@ public actor MoveMeter: ProtectedPath {
     private let implementation: ESPImplementation
     private let read: @Sendable () async throws -> TunnelReading
     private let opening: TunnelReading
-    /// The last one; `nil` when it failed.
+    /// The last reading; `nil` if it failed.
     private var latest: TunnelReading?
     private var account: TrafficAccount
-    /// The newest that was seen.
+    /// The newest SA observed.
     private var association: SecurityAssociation
     private var use: TunnelUse?
 
@@ -60,10 +62,11 @@ public actor MoveMeter: ProtectedPath {
         association = SecurityAssociation(live.association, live.child, implementation)
     }
 
-    /// Reads the counters and tells whether the path still holds.
+    /// Reads the counters and returns whether the path still holds.
     ///
-    /// charon that does not answer counts as a loss: nobody could prove the rest of the move. A look that was cancelled
-    /// says nothing. Neither spoils the evidence, as the counters go on: only the last look must succeed.
+    /// A charon that does not answer counts as a loss, because the rest of the move could not be proven. A cancelled
+    /// observation has no meaning. Neither spoils the evidence: the counters continue, and only the last observation
+    /// must succeed.
     public func observe() async -> PathObservation {
         latest = nil
         let reading: TunnelReading
@@ -88,10 +91,11 @@ public actor MoveMeter: ProtectedPath {
         return observation(loss: nil)
     }
 
-    /// Reads the counters a last time, frees the tunnel, and judges.
+    /// Reads the counters a last time, releases the tunnel, and returns the evidence with its verdict.
     ///
-    /// `hypervisorBytes` is what the hypervisor says it sent, `nil` when it did not say. Tunnel bytes are those of the
-    /// packets before encryption, headers and retransmissions included, so they are never fewer than what was sent.
+    /// `hypervisorBytes` is the number of bytes that the hypervisor reports as sent, `nil` if it reports none. Tunnel
+    /// bytes are counted before encryption, headers and retransmissions included, and are therefore never fewer than
+    /// the bytes sent.
     public func end(hypervisorBytes: UInt64?) async -> Evidence {
         _ = await observe()
         use = nil
@@ -110,7 +114,7 @@ public actor MoveMeter: ProtectedPath {
         )
     }
 
-    /// The outbound counters of `association`; an SA that came after the move began started at zero.
+    /// The outbound counters of `association`; those of an SA created during the move began at zero.
     private var counters: Evidence.CounterSpan? {
         let first = opening.child(outboundSPI: association.outboundSPI)
         guard let before = first.map(\.outbound) ?? TrafficCounters(bytes: 0, packets: 0),
@@ -128,7 +132,7 @@ public actor MoveMeter: ProtectedPath {
         PathObservation(bytes: account.total.bytes, loss: loss)
     }
 
-    /// Compares what passed the path with what was sent; a leak is claimed only when every figure is there.
+    /// Compares the bytes on the path with the bytes sent; returns `leak` only if every figure is known.
     static func verdict(bytesOnPath: UInt64, hypervisor: UInt64?, isComplete: Bool) -> Evidence.Verdict {
         guard let hypervisor else { return .unknown }
         if bytesOnPath >= hypervisor { return .covered }
@@ -136,5 +140,5 @@ public actor MoveMeter: ProtectedPath {
     }
 }
 
-/// Whoever holds it has the tunnel to a peer for a move of its own.
+/// A claim on the tunnel to a peer for one move; it lasts as long as the object is referenced.
 final class TunnelUse: Sendable {}

@@ -2,17 +2,21 @@
 internal import HostOS
 public import Fleet
 
-/// An opening of this host's migration ports for one peer and a bounded time.
+/// A temporary opening of this host's migration ports for one peer.
 ///
-/// It is an element of an nft set with a timeout: the kernel closes it, whether the agent lives or not. What was let in
-/// stays connected; only new connections need it.
+/// It is an element of an nft set with a timeout: the kernel closes it even if the agent has died. Established
+/// connections remain; only new ones need the pinhole.
 struct Pinhole: Sendable, Equatable {
-    /// Sets are of one family of addresses: a fleet that changes it gets new ones.
+    /// Name of the set of peers' inner addresses.
+    ///
+    /// A set holds addresses of one family; a fleet that changes its family gets new sets.
     static func innerSet(_ plan: MeshPlan) -> String { "pinholes_inner_\(plan.local.inner.family.nftKeyword)" }
     static func lanSet(_ plan: MeshPlan) -> String { "pinholes_lan_\(plan.local.address.family.nftKeyword)" }
-    /// Peers from which a migration in the clear was asked for by name.
+    /// Name of the set of peers from which an operator requested a migration in the clear.
     static func clearSet(_ plan: MeshPlan) -> String { "in_clear_\(plan.local.address.family.nftKeyword)" }
-    /// Peers to which one was; apart from the others, as a move may come from the same peer at the same time.
+    /// Name of the set of peers to which an operator requested one.
+    ///
+    /// It is separate because a move from the same peer may run at the same time.
     static func outgoingClearSet(_ plan: MeshPlan) -> String { "out_clear_\(plan.local.address.family.nftKeyword)" }
 
     let plan: MeshPlan
@@ -24,7 +28,7 @@ struct Pinhole: Sendable, Equatable {
         var address: IPAddress
     }
 
-    /// The sets that a channel needs the peer in; none where the memory does not come to the migration ports.
+    /// The set elements that the channel needs; none if the memory does not go to the migration ports.
     var elements: [Element] {
         let inner = Element(set: Self.innerSet(plan), address: peer.inner)
         let lan = Element(set: Self.lanSet(plan), address: peer.address)
@@ -43,7 +47,9 @@ struct Pinhole: Sendable, Equatable {
             + "add element inet \(Gates.table) \(set) { \(address) timeout \(seconds)s }\n"
     }
 
-    /// What is not there cannot be deleted: it is added first, in the same transaction.
+    /// Returns the commands that remove an address from a set.
+    ///
+    /// nft cannot delete a missing element, so the same transaction adds it first.
     static func removing(_ address: IPAddress, from set: String) -> String {
         """
         add element inet \(Gates.table) \(set) { \(address) timeout 1s }
@@ -54,22 +60,22 @@ struct Pinhole: Sendable, Equatable {
 }
 
 extension Mesh {
-    /// Opens this host's migration ports for an order's source, for the time in which its move may begin.
+    /// Opens this host's migration ports for an order's source while its move may begin.
     public func openPinhole(for order: OrderID, from peer: HostName, channel: Channel, window: Duration) async throws {
         try await pinholes.open(pinhole(peer, channel), for: order, window: window)
     }
 
-    /// Closes what is open for an order, unless another order needs it: new connections are dropped, the one that was
-    /// let in stays.
+    /// Closes the pinhole of an order, unless another order needs it; established connections remain.
     ///
-    /// What an earlier life of this agent opened is found by the mesh: `EscortError.notApplied` until there is one, and
-    /// an error for a host that is no peer any more, for which the kernel closes it at the end of its window.
+    /// If a previous run of the agent opened the pinhole, the mesh determines it. Throws `EscortError.notApplied` until
+    /// the mesh is applied. Throws for a host that is no longer a peer; the kernel closes that pinhole at the end of
+    /// its window.
     public func closePinhole(of order: OrderID, from peer: HostName, channel: Channel) async throws {
         let inherited = await pinholes.holds(order) ? nil : try pinhole(peer, channel)
         try await pinholes.close(order, inherited)
     }
 
-    /// Lets this host send a migration in the clear to the peer: what `plain` needs at its source.
+    /// Lets this host send a migration in the clear to the peer, as `plain` requires at its source.
     func permitClear(to peer: HostName, window: Duration) async throws {
         let hole = try pinhole(peer, .plain)
         let change = Pinhole.adding(hole.peer.address, to: Pinhole.outgoingClearSet(hole.plan), for: window)

@@ -2,10 +2,10 @@
 internal import HostOS
 import Fleet
 
-/// Which orders hold which openings, and until when: two from one source over channels that come the same way share
-/// theirs.
+/// The pinholes that each order holds, and until when.
 ///
-/// Changes take turns, so that the closing of one order's, however late, does not shut out the order that came after.
+/// Two orders from one source over channels with the same path share set elements. Changes are serialized: a late close
+/// for one order must not shut out the next one.
 actor Pinholes {
     private let runner: CommandRunner
     private var held: [OrderID: (elements: [Pinhole.Element], until: ContinuousClock.Instant)] = [:]
@@ -13,7 +13,7 @@ actor Pinholes {
 
     init(runner: CommandRunner) { self.runner = runner }
 
-    /// Opens it for so long from now on, or for longer if another order needs that.
+    /// Opens the pinhole for `window` from now on, or longer if another order needs it.
     func open(_ pinhole: Pinhole, for order: OrderID, window: Duration) async throws {
         held = held.filter { $0.value.until > .now }
         held[order] = (pinhole.elements, .now + window)
@@ -22,12 +22,12 @@ actor Pinholes {
         }
     }
 
-    /// Whether the order's opening was made by this life of the agent and not closed since, be its time over or not.
+    /// Whether this run of the agent opened the order's pinhole and has not closed it; it may have expired.
     func holds(_ order: OrderID) -> Bool { held[order] != nil }
 
-    /// Closes what an order holds and nobody else does; it need not be open.
+    /// Closes the elements that only this order holds; they need not be open.
     ///
-    /// `pinhole`: what it would hold by the present plan; for what an earlier life of this agent has opened.
+    /// `pinhole`: the elements by the present plan, for a pinhole that a previous run of the agent opened.
     func close(_ order: OrderID, _ pinhole: Pinhole?) async throws {
         let elements = held.removeValue(forKey: order)?.elements ?? pinhole?.elements ?? []
         try await change("closing the pinhole of order \(order)") { pinholes in
@@ -35,13 +35,13 @@ actor Pinholes {
         }
     }
 
-    /// Opens it until the last order that holds it needs it no more; `nil` where none does.
+    /// Returns the commands that keep an element open until its last order ends; `nil` if no order holds it.
     private func opening(of element: Pinhole.Element) -> String? {
         let ends = held.values.filter { $0.elements.contains(element) && $0.until > .now }.map(\.until)
         return ends.max().map { Pinhole.adding(element.address, to: element.set, for: $0 - .now) }
     }
 
-    /// Loads what is to be changed when all changes before have been made.
+    /// Loads the commands after all earlier changes are done.
     private func change(
         _ step: String,
         _ commands: @Sendable @escaping (isolated Pinholes) -> [String]

@@ -3,9 +3,9 @@ public import Fleet
 
 /// Pre-shared keys, as in the paper: one for the cluster, or one for each pair of hosts.
 ///
-/// The file has one key to a line, `cluster KEY` or `pair HOST HOST KEY`; empty lines and lines that begin with `#` are
-/// skipped. A pair's own key goes before the cluster's. A key is 32 to 256 printable characters without blanks, for
-/// instance from `openssl rand -hex 32`. Whoever has the cluster's key can pass for any host of it.
+/// Each line of the file is `cluster KEY` or `pair HOST HOST KEY`; empty lines and lines that begin with `#` are
+/// skipped. A pair's key takes precedence over the cluster's. A key has 32 to 256 printable characters without blanks,
+/// for instance from `openssl rand -hex 32`. Any holder of the cluster's key can impersonate every host of the cluster.
 public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflectable {
     private var cluster: String?
     private var pairs: [Set<HostName>: String] = [:]
@@ -14,7 +14,7 @@ public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflect
 
     /// Reads a key file, which must belong to the caller's user and be closed to all others.
     ///
-    /// Blocks while it reads: call it at start-up.
+    /// Blocks: call it at start.
     public init(contentsOf path: String) throws(EscortError) {
         try self.init(text: PrivateFile.read(path, secret: true), path: path)
     }
@@ -78,8 +78,8 @@ public struct PreSharedKeys: Credentials, CustomStringConvertible, CustomReflect
         )
     }
 
-    /// Never the keys.
+    /// A description without the keys.
     public var description: String { "pre-shared keys (\(cluster == nil ? 0 : 1) cluster, \(pairs.count) pairs)" }
-    /// Never the keys, in a dump either.
+    /// Hides the keys from dumps.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -14,7 +14,7 @@ public struct SwanctlSection: Sendable, Equatable {
 
     public static func == (left: Self, right: Self) -> Bool { left.text() == right.text() }
 
-    /// The section as swanctl reads it.
+    /// Returns the section in the syntax of swanctl.conf.
     func text(indentation: Int = 0) -> String {
         let margin = String(repeating: " ", count: indentation)
         var lines = [margin + name + " {"]

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Adds up what passed the tunnel to one peer, over every SA that served it.
+/// Sums the traffic through the tunnel to one peer, over all its SAs.
 ///
-/// charon reads the counters of an SA only while it is in use: what the old SA carried between the last reading and its
-/// replacement is lost in charon's list. The gate's counter of what went into the tunnel does not depend on SAs, so in
-/// an interval in which an SA was replaced the larger of both counts.
+/// charon reads the counters of an SA only while it is in use. The traffic of an old SA between its last reading and
+/// its replacement is therefore missing in charon's list. The gate's counter of the tunnel does not depend on SAs. In
+/// an interval in which an SA was replaced, the larger of both counts.
 struct TrafficAccount: Sendable {
     /// Bytes and packets towards the peer since the account was opened.
     private(set) var total = TrafficCounters(bytes: 0, packets: 0)
-    /// A figure is missing: of an SA that is there, or of one that was replaced and the gate did not fill the gap.
+    /// Whether a figure is missing: charon reported none for an SA, or the gate did not fill the gap of a replaced SA.
     var isIncomplete: Bool { lacksFigures || hasGap || isLost }
-    /// Packets went out since the last one came in.
+    /// Whether packets went out since the last one came in.
     private(set) var awaitsAnswer = false
 
     private var outbound: [String: TrafficCounters] = [:]
     private var inbound: [String: UInt64] = [:]
     private var live: Set<String> = []
-    /// The last reading of the gate, and the total then.
+    /// The last reading of the gate, and the total at that time.
     private var mark: (gate: TrafficCounters, total: TrafficCounters)?
-    /// charon gave no figures for one of the children it listed last.
+    /// Whether charon's last list has a child without counters.
     private var lacksFigures = false
-    /// An SA was replaced since `mark`.
+    /// Whether an SA was replaced since `mark`.
     private var hasGap = false
-    /// There was a gap that no later reading can fill.
+    /// Whether there was a gap that no later reading can fill.
     private var isLost = false
 
     init(opening reading: TunnelReading) {
@@ -32,7 +32,7 @@ struct TrafficAccount: Sendable {
         mark = reading.gate.map { ($0, total) }
         awaitsAnswer = false
         for child in reading.associations.flatMap(\.children) where child.outbound == nil {
-            // What it carried before the move must not count: its first figure will be its beginning.
+            // Traffic before the move must not count: the child's first figure becomes its starting point.
             outbound[child.outboundSPI] = TrafficCounters(bytes: .max, packets: .max)
             isLost = true
         }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// One look at the tunnel to one peer.
+/// One reading of the tunnel to one peer.
 struct TunnelReading: Sendable, Equatable {
     var associations: [IKEAssociation]
-    /// What the gate saw go into the tunnel; `nil` when it could not be read.
+    /// The gate's count of the traffic into the tunnel; `nil` if it could not be read.
     var gate: TrafficCounters?
-    /// Packets that this host's gates dropped so far; `nil` when they could not be read.
+    /// Packets that this host's gates have dropped; `nil` if they could not be read.
     var dropped: UInt64?
 
-    /// The child that sends with this SPI, live or not.
+    /// Returns the child with this outbound SPI, live or not.
     func child(outboundSPI: String) -> IKEAssociation.Child? {
         associations.lazy.flatMap(\.children).first { $0.outboundSPI == outboundSPI }
     }
@@ -17,9 +17,9 @@ struct TunnelReading: Sendable, Equatable {
     /// The association that carries traffic now, with its child.
     var live: (association: IKEAssociation, child: IKEAssociation.Child)? { live { _ in true } }
 
-    /// The same among those that satisfy the condition.
+    /// Returns the same among the associations that satisfy the condition.
     ///
-    /// Should there be several, charon sends through the one installed last.
+    /// If there are several, charon sends through the one installed last.
     func live(
         where condition: (IKEAssociation) -> Bool
     ) -> (association: IKEAssociation, child: IKEAssociation.Child)? {

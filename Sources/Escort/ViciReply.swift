@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One message of charon, as `swanctl --pretty` prints it: sections, values and lists.
+/// One message of charon, in the format of `swanctl --pretty`: sections, values and lists.
 ///
-/// `--raw` is no use: it separates pairs by blanks, which identities and texts contain too.
+/// `--raw` cannot be parsed: it separates pairs by blanks, which identities and texts contain too.
 struct ViciReply: Sendable, Equatable {
     var values: [String: String] = [:]
     var lists: [String: [String]] = [:]
-    /// In the order printed; a name may be there twice.
+    /// The sections in printed order; a name may occur twice.
     var sections: [Section] = []
 
     struct Section: Sendable, Equatable {
@@ -18,7 +18,7 @@ struct ViciReply: Sendable, Equatable {
 
     func number<Number: FixedWidthInteger>(_ key: String) -> Number? { values[key].flatMap { Number($0) } }
 
-    /// Everything that was printed; each message is a section, named for instance `list-sa event`.
+    /// Parses the whole output; each message is a section, named for instance `list-sa event`.
     init(pretty text: String) {
         var lines = text.split(whereSeparator: \.isNewline)[...].lazy.map(Self.trimmed).makeIterator()
         self.init(lines: &lines)
@@ -54,7 +54,7 @@ struct ViciReply: Sendable, Equatable {
 }
 
 extension Substring {
-    /// Where the first occurrence of a short text is.
+    /// Returns the range of the first occurrence of a short text.
     fileprivate func range(of text: String) -> Range<Index>? {
         var start = startIndex
         while start < endIndex {

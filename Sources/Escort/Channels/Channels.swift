@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The channels of one host: which it has, and the way through one of them to a peer.
+/// The channels of one host, and the paths through them to its peers.
 public struct Channels: Sendable {
     public let mesh: Mesh
-    /// `nil`: this host has no certificate, so no TLS.
+    /// `nil` if this host has no certificate, and therefore no TLS.
     let tls: TLSFiles?
     let ssh: SSHAccess?
     private let certificate: @Sendable (HostName) async -> CertificateFacts?
-    /// What the host has been set up for.
+    /// The channels for which the host is configured.
     let configured: Set<Channel>
 
-    /// `certificate`: the one that the cluster gave a peer, where the mesh goes by certificates.
+    /// Creates the channels; `certificate` returns the one that the cluster issued to a peer, if the mesh uses
+    /// certificates.
     public init(
         mesh: Mesh,
         tls: TLSFiles?,
@@ -26,7 +27,7 @@ public struct Channels: Sendable {
         self.configured = Set(configured)
     }
 
-    /// The channels that this host can use now, as far as it can tell alone.
+    /// Returns the channels that this host can use now, as far as it knows without its peers.
     public func offered() async -> [Channel] {
         let hasMesh = await mesh.isReady
         return Channel.allCases.filter { channel in
@@ -42,16 +43,16 @@ public struct Channels: Sendable {
         }
     }
 
-    /// Throws unless this host was set up for the channel; `plain` has rules of its own.
+    /// Throws unless this host is configured for the channel; `plain` has its own rules.
     public func checkConfigured(_ channel: Channel) throws(EscortError) {
         guard channel == .plain || configured.contains(channel) else {
             throw .channelNotHere(channel, reason: "this host does not offer it (escort.channels)")
         }
     }
 
-    /// Proves that the way is there, now, and strong enough; else throws an `EscortError`.
+    /// Proves that the path works now and is strong enough, and returns it; throws an `EscortError` otherwise.
     ///
-    /// `timeLimit` is for the proof, `window` for how long a move in the clear may take to begin.
+    /// `timeLimit` applies to the proof; `window` is the time in which a move in the clear may begin.
     public func open(
         _ channel: Channel,
         to peer: HostName,

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// The passage of a move over the LAN that QEMU (TLS) or ssh encrypts.
+/// The protected path of a move over the LAN that QEMU (TLS) or ssh encrypts.
 ///
-/// What goes to the peer's ports of the channel is counted at the gate. A stream that begins in the clear is dropped
-/// there: so what the gate counted and let through to the migration ports was TLS.
+/// The gate counts the traffic to the peer's ports of the channel. It drops a stream that begins in the clear. All
+/// traffic that it counted and let through to the migration ports was therefore TLS.
 actor CountedPath: ProtectedPath {
     nonisolated let route: MigrationRoute
     private let channel: Channel
     private let proof: Proof
     private let read: @Sendable () async throws -> LANReading
     private let opening: LANReading
-    /// The last one; `nil` when it failed.
+    /// The last reading; `nil` if it failed.
     private var latest: LANReading?
     private var seen: LANReading
-    /// A counter fell: the gates were taken down and put back, and what passed meanwhile was not counted.
+    /// Whether a counter fell: the gates were removed and applied again, and traffic in between was not counted.
     private var wasReset = false
     private var use: TunnelUse?
 
-    /// Makes the proof of what a handshake with the peer showed just before, and of the gate's counters.
+    /// Makes the proof from the gate's counters and an earlier handshake with the peer.
     typealias Proof = @Sendable (Evidence.CounterSpan?) -> Evidence.Proof
 
     init(
@@ -37,7 +37,7 @@ actor CountedPath: ProtectedPath {
         seen = opening
     }
 
-    /// A look that failed says nothing; only the last must succeed, or the verdict stays open.
+    /// A failed reading has no meaning; only the last one must succeed, otherwise the verdict is `unknown`.
     func observe() async -> PathObservation {
         latest = try? await read()
         if let latest { wasReset = wasReset || latest.isBehind(seen) }
@@ -67,17 +67,17 @@ actor CountedPath: ProtectedPath {
     private var sent: UInt64 { latest.map { Self.rise(from: opening.sent.bytes, to: $0.sent.bytes) } ?? 0 }
     private var clearPackets: UInt64 { latest.map { Self.rise(from: opening.clear, to: $0.clear) } ?? 0 }
 
-    /// A counter that fell was reset.
+    /// Returns the increase of a counter; 0 if it fell, because it was reset.
     private static func rise(from before: UInt64, to now: UInt64) -> UInt64 { now - min(before, now) }
 }
 
-/// One look at the gate's counters of what goes to a peer outside the tunnel.
+/// One reading of the gate's counters of the traffic to a peer outside the tunnel.
 struct LANReading: Sendable, Equatable {
-    /// To the peer's ports of the channel.
+    /// Traffic to the peer's ports of the channel.
     var sent: TrafficCounters
-    /// Packets of a migration in the clear that were on their way to the peer and dropped.
+    /// Dropped packets of migrations in the clear to the peer.
     var clear: UInt64
-    /// Packets of whatever origin dropped at the gates.
+    /// Packets of any origin that the gates dropped.
     var dropped: UInt64
 
     func isBehind(_ other: Self) -> Bool {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// In the clear: nothing is proven, and the evidence says so.
+/// A path in the clear: nothing is proven, and the evidence reports that.
 struct PlainPath: ProtectedPath {
     let route: MigrationRoute
     let use: TunnelUse

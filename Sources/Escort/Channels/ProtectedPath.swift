@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The way of one migration to a peer through a channel: proven before the first byte, watched while it runs, and
-/// accounted for after the last.
+/// The path of one migration to a peer through a channel.
 ///
-/// It is this move's alone until `end` returns or it is released. One call at a time.
+/// It is proven before the first byte, observed during the migration, and accounted for after the last byte. It belongs
+/// to this move alone until `end` returns or the path is released. Only one call at a time is allowed.
 public protocol ProtectedPath: Sendable {
-    /// What the hypervisor is to be told of it.
+    /// Where and how the hypervisor must send the memory.
     var route: MigrationRoute { get }
 
-    /// Reads the counters and tells whether the way still holds; wanted about once a second.
+    /// Reads the counters and returns whether the path still holds; call it about once a second.
     func observe() async -> PathObservation
 
-    /// Reads the counters a last time and judges.
+    /// Reads the counters a last time and returns the evidence with its verdict.
     ///
-    /// `hypervisorBytes` is what the hypervisor says it sent, `nil` when it did not say.
+    /// `hypervisorBytes` is the number of bytes that the hypervisor reports as sent, `nil` if it reports none.
     func end(hypervisorBytes: UInt64?) async -> Evidence
 }
 
-/// Where and how a hypervisor is to send a VM's memory.
+/// Where and how a hypervisor must send a VM's memory.
 public struct MigrationRoute: Sendable, Equatable {
     public enum Kind: Sendable, Equatable {
         /// From QEMU to QEMU, to this address of the target.
         case direct(address: String)
-        /// Inside the connection of the two libvirt daemons.
+        /// Inside the connection between the two libvirt daemons.
         case tunnelled
     }
     public var kind: Kind
-    /// The name in the target's certificate, where QEMU itself is to encrypt.
+    /// The name in the target's certificate, if QEMU itself must encrypt.
     public var tlsName: String?
-    /// The URI under which libvirt must reach the peer for it; `nil`: the usual one.
+    /// The URI under which libvirt must reach the peer; `nil`: the one in the inventory.
     public var peerURI: String?
 }
 
-/// What one look at a passage showed.
+/// The result of one observation of a protected path.
 public struct PathObservation: Sendable, Equatable {
-    /// Bytes that went through it since the move began.
+    /// Bytes on the path since the move began.
     public var bytes: UInt64
-    /// Why it no longer holds, so that the migration is to be cancelled; `nil` while it holds.
+    /// Why the path no longer holds, so that the migration must be cancelled; `nil` while it holds.
     public var loss: PathLoss?
     public var isUp: Bool { loss == nil }
 }
@@ -47,7 +47,7 @@ public enum PathLoss: Sendable, Equatable, CustomStringConvertible {
     case unobserved(reason: String)
     case noAssociation(HostName)
     case weak(HostName, TunnelWeakness)
-    /// Nothing came back through the tunnel although packets went out.
+    /// Packets went out through the tunnel, but none came back.
     case silent(HostName, seconds: Int)
     /// The gate dropped packets of a stream that did not begin as TLS does.
     case inTheClear(packets: UInt64)

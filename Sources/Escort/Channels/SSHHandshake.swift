@@ -4,12 +4,12 @@ internal import Fleet
 
 /// How this host reaches its peers' libvirt over ssh.
 public struct SSHAccess: Sendable, Equatable {
-    /// A libvirt URI in which `{address}` stands for the peer's.
+    /// A libvirt URI in which `{address}` stands for the peer's address.
     public var uriTemplate: String
 
     public init(uriTemplate: String) { self.uriTemplate = uriTemplate }
 
-    /// The user, the port and the key's file, where the URI names them.
+    /// The user in the URI, if any.
     var user: String? { authority.lastIndex(of: "@").map { String(authority[..<$0]) } }
     public var port: Int? {
         guard let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("}") else { return nil }
@@ -25,14 +25,14 @@ public struct SSHAccess: Sendable, Equatable {
         return uriTemplate.replacing("{address}", with: address)
     }
 
-    /// What stands between `://` and the path.
+    /// The part between `://` and the path.
     private var authority: Substring {
         guard let start = uriTemplate.firstRange(of: "://")?.upperBound else { return "" }
         return uriTemplate[start...].prefix { $0 != "/" && $0 != "?" }
     }
 }
 
-/// A login to a peer over ssh that does nothing: it shows that the peer is who it is known to be, and what is negotiated.
+/// An ssh login to a peer without effect: verifies the peer's host key, and shows the negotiated cipher.
 struct SSHHandshake: Sendable {
     let runner: CommandRunner
     let access: SSHAccess
@@ -43,7 +43,9 @@ struct SSHHandshake: Sendable {
         var hostKey: String
     }
 
-    /// Throws unless the peer's host key is known, the login needs nobody, and the cipher is at least the minimum.
+    /// Logs in and returns the negotiated session.
+    ///
+    /// Throws unless the peer's host key is known, the login needs no operator, and the cipher reaches the minimum.
     func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
         let seconds = max(1, Int(limit.inSeconds))
         var arguments = ["-v", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
@@ -65,7 +67,7 @@ struct SSHHandshake: Sendable {
             throw EscortError.noSSH(peer.name, reason: said.suffix(2).joined(separator: "; "))
         }
         guard let found = Self.read(result.standardError) else {
-            throw EscortError.noSSH(peer.name, reason: "ssh did not report what was negotiated")
+            throw EscortError.noSSH(peer.name, reason: "the output of ssh does not contain the negotiated cipher")
         }
         guard minimum.acceptsSSH(found.session) else {
             throw EscortError.noSSH(
@@ -76,7 +78,7 @@ struct SSHHandshake: Sendable {
         return found
     }
 
-    /// What `ssh -v` says of the negotiation.
+    /// Parses the output of `ssh -v` about the negotiation.
     static func read(_ text: String) -> Result? {
         var cipher: String?
         var hostKey: String?

@@ -3,13 +3,13 @@ internal import HostOS
 internal import Fleet
 internal import FoundationEssentials
 
-/// The files with which a host proves who it is in TLS, and judges others.
+/// The files with which a host authenticates itself in TLS, and verifies others.
 public struct TLSFiles: Sendable, Equatable {
     public var certificate: String
     public var key: String
-    /// All certificate authorities that count.
+    /// All trusted certificate authorities.
     public var anchors: String
-    /// Their revocation lists; `nil`: none are asked.
+    /// Their revocation lists; `nil`: revocation is not checked.
     public var revocations: String?
 
     public init(certificate: String, key: String, anchors: String, revocations: String?) {
@@ -20,9 +20,9 @@ public struct TLSFiles: Sendable, Equatable {
     }
 }
 
-/// A TLS handshake with a peer's libvirt daemon, which shows the same certificate as its QEMU does.
+/// A TLS handshake with a peer's libvirt daemon, which presents the same certificate as its QEMU.
 ///
-/// openssl makes it: this project speaks no TLS itself.
+/// openssl performs it: this project does not implement TLS.
 struct TLSHandshake: Sendable {
     /// libvirt's port for TLS.
     static let port = 16514
@@ -35,8 +35,10 @@ struct TLSHandshake: Sendable {
         var certificate: CertificateFacts
     }
 
-    /// Throws unless the peer has a certificate of ours, for this very address, that is not revoked, and the suite is
-    /// at least the minimum.
+    /// Performs the handshake and returns the session and the peer's certificate.
+    ///
+    /// Throws unless our authority issued the certificate for this address, it is not revoked, and the suite reaches
+    /// the minimum.
     func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
         let host = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
         var arguments = [
@@ -60,7 +62,7 @@ struct TLSHandshake: Sendable {
         }
         guard let session = Self.session(in: result.standardOutput),
             let pem = Self.firstCertificate(in: result.standardOutput)
-        else { throw EscortError.noTLS(peer.name, reason: "openssl did not report what was negotiated") }
+        else { throw EscortError.noTLS(peer.name, reason: "the output of openssl does not contain the session") }
         guard minimum.acceptsTLS(session) else {
             throw EscortError.noTLS(
                 peer.name,
@@ -70,8 +72,10 @@ struct TLSHandshake: Sendable {
         return Result(session: session, certificate: try await facts(of: pem, peer.name))
     }
 
-    /// openssl reads one revocation list of a `-CRL` file, and there is one for each authority while two overlap; of the
-    /// `-CAfile` it reads all, so both go in there.
+    /// Returns the openssl command that trusts the given files.
+    ///
+    /// openssl reads only one revocation list from a `-CRL` file, but there is one for each authority while two
+    /// overlap. It reads all lists in the `-CAfile`, so that file contains both.
     private static func command(trusting files: [String], _ arguments: [String], within limit: Duration) -> Command {
         let script = #"n=$1; shift; exec openssl s_client -CAfile <(cat -- "${@:1:n}") "${@:n+1}""#
         return Command(
@@ -82,7 +86,7 @@ struct TLSHandshake: Sendable {
         )
     }
 
-    /// What identifies a certificate in PEM.
+    /// Returns the facts that identify a certificate in PEM.
     private func facts(of pem: String, _ peer: HostName) async throws -> CertificateFacts {
         let text = try await runner.require(
             "reading the certificate of \(peer)",
@@ -102,9 +106,9 @@ struct TLSHandshake: Sendable {
         return facts
     }
 
-    // MARK: what openssl prints
+    // MARK: output of openssl
 
-    /// `New, TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384`.
+    /// Parses the line `New, TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384`.
     static func session(in text: String) -> SessionFacts? {
         for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix("New, ") {
             let parts = line.dropFirst("New, ".count).split(separator: ",").map(String.init)
@@ -141,13 +145,13 @@ struct TLSHandshake: Sendable {
         )
     }
 
-    /// Of `THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:…` the reason; any other line as it is.
+    /// Returns the reason in `THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:…`; any other line unchanged.
     private static func reason(in line: String) -> String {
         let parts = line.split(separator: ":", omittingEmptySubsequences: false)
         return parts.count > 6 && parts[1] == "error" ? String(parts[5]) : line
     }
 
-    /// The lines that say what was wrong, without openssl's error numbers.
+    /// Returns the lines that describe the error, without openssl's error numbers.
     private static func errorMessage(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         let telling = lines.filter { $0.contains("verify error") || $0.contains("rror:") || $0.contains("connect") }
