@@ -14,7 +14,7 @@ extension AgentCore {
         public var doubt: Duration
         /// How long after an order's latest start its target waits for a report of its source.
         public var silence: Duration
-        /// How long a hypervisor may still begin what an earlier incarnation of this agent requested.
+        /// How long a hypervisor may still begin an operation that an earlier incarnation of this agent requested.
         ///
         /// libvirt's QEMU driver waits 30 s for a VM's job lock.
         public var jobLock: Duration

@@ -72,7 +72,7 @@ public struct AgentCore: Sendable {
         return effects
     }
 
-    /// Shifts all times after the clock was set back, so that no wait becomes longer.
+    /// Shifts all times after the clock was set back; otherwise waits would become longer.
     private mutating func heed(_ instant: Instant) {
         if let latest, instant < latest - .seconds(1) {
             let step = instant - latest

@@ -3,13 +3,12 @@ internal import Balancing
 internal import Coordination
 internal import Fleet
 
-/// A baseline in place of the controller: its moves are ordered like Evenkeel's own, with the same limit of concurrent
-/// moves.
+/// Plans with a baseline in place of Evenkeel's planner; its moves become orders with the same limits of concurrency.
 struct BaselinePlanning: Sendable {
     let baseline: any Baseline
     let policy: Policy
     let seed: UInt64
-    /// Whether the policy's windows apply to it: VMs that were just moved stay, and none returns.
+    /// Whether the no-return window applies: a VM that has moved within it does not move again.
     var usesHistory = false
 
     @Sendable func plan(for snapshot: FleetSnapshot) -> Plan {
@@ -68,13 +67,14 @@ struct BaselinePlanning: Sendable {
         return planned
     }
 
-    /// Returns the fleet by its newest samples.
+    /// Returns the fleet according to the newest samples.
     private func view(of snapshot: FleetSnapshot) -> BaselineFleet {
         let moving = Set(snapshot.movesInFlight.map(\.vm))
         var hosts: [BaselineFleet.Host] = []
         var vms: [BaselineFleet.VM] = []
         var seen: Set<VMID> = []
-        // Figures of hosts that a move changes, or changed since their latest sample began, describe another placement.
+        // A host's figures describe another placement if a move changes the host now, or has changed it since its
+        // latest sample began.
         let changing = Set(snapshot.movesInFlight.flatMap { [$0.source, $0.target] })
         var changedAt: [HostName: Instant] = [:]
         for past in snapshot.pastMoves where past.succeeded {

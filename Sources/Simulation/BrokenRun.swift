@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A run that violated an invariant, with the smallest set of faults found that still violates it.
+/// A run that violated an invariant, with the smallest set of faults found that still causes the violation.
 public struct BrokenRun: Error, Sendable, CustomStringConvertible {
     public var seed: UInt64
     public var violation: Violation
     /// The numbers of the faults that are needed.
     public var needed: [Int]
     public var faults: [ScheduledFault]
-    /// The events before the violation; of a long run only the last ones.
+    /// The log up to the violation; of a long run only the end.
     public var trace: [String]
 
     public var description: String {
@@ -75,7 +75,7 @@ extension SimulationSettings {
             lines.append(line)
             if lines.count > 2 * Self.linesKept { lines.removeFirst(Self.linesKept) }
         }
-        // It violates the same invariant as before.
+        // The run throws the same violation again.
         _ = try? world.run()
         return lines
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A fault.
+/// A fault that the simulator can inject.
 public enum Fault: Sendable, Equatable {
     /// The party that a partition cuts off.
     public enum Party: Sendable, Hashable {
@@ -50,8 +50,9 @@ public enum Fault: Sendable, Equatable {
     case lateCalls(host: Int)
     /// The VMs of the host are redefined.
     case redefinition(host: Int)
-    /// Orders and reports are written without the right key, or with another host's; and the controller's
-    /// latest order is written again, as it was signed.
+    /// Orders and reports are written without a valid key or with another host's key.
+    ///
+    /// The controller's latest order is also written again, with its original signature.
     case forgery(host: Int)
     /// The host reports far more CPU than it has, and that it is idle.
     case lie(host: Int)
@@ -66,7 +67,7 @@ public enum MigrationPhase: Int, Sendable, CaseIterable {
 public struct ScheduledFault: Sendable, Equatable {
     /// Since the beginning of the run.
     public var at: Duration
-    /// Duration; a process is restarted after it.
+    /// How long it lasts; a process is restarted after it.
     public var lasts: Duration
     public var fault: Fault
     public init(at: Duration, lasts: Duration, fault: Fault) {

@@ -23,7 +23,9 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 }
 
 extension ScheduledFault {
-    /// Returns faults of every kind in random order, all over before `end`.
+    /// Returns random faults at random times, which all end by `end`.
+    ///
+    /// `refusedReports` and `lateCalls` do not occur.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,

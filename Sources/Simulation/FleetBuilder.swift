@@ -29,8 +29,9 @@ public struct FleetBuilder: Sendable {
         self.seed = seed
     }
 
-    /// A fleet of equal hosts, sized so that the load takes `meanCPU` of it over the run; VMs are placed as a scheduler
-    /// does that knows their memory and not their load.
+    /// Returns the settings of a fleet of equal hosts, whose mean CPU use over the run is `meanCPU`.
+    ///
+    /// VMs are placed by memory alone, as by a scheduler that does not know their load.
     public func settings(for workload: Workload, policy: Policy, duration: Duration) -> SimulationSettings {
         let steps = max(1, Int((duration.inSeconds / workload.step.inSeconds).rounded(.up)))
         let cores = workload.meanCores(over: steps) / meanCPU / Double(hosts)
@@ -64,7 +65,7 @@ public struct FleetBuilder: Sendable {
         var random = SplitMix64(seed: seed ^ 0x91ace)
         var free = hosts.map { Double($0.memoryBytes) }
         return vms.map { vm in
-            // The one of two random hosts with more free memory: nearly as even as checking all hosts.
+            // Of two random hosts, the one with more free memory: nearly as even as a comparison of all hosts.
             let (one, other) = (random.below(hosts.count), random.below(hosts.count))
             var best = free[one] >= free[other] ? one : other
             if free[best] < Double(vm.memoryBytes), let emptiest = free.indices.max(by: { free[$0] < free[$1] }) {
@@ -79,8 +80,9 @@ public struct FleetBuilder: Sendable {
 extension Policy {
     /// Returns the policy for samples at longer intervals than in production, or for many hosts.
     ///
-    /// Windows are at least as long as two samples; what production reads from three of four samples, five seconds each,
-    /// is in one that was taken over a minute. Moves at a time: at least one for each ten hosts.
+    /// The short window lasts at least one interval, the long window at least two. Production detects an overload from
+    /// three of four samples of five seconds each. A single sample over a minute contains as much information. There
+    /// may be at least one concurrent move for every ten hosts.
     public func scaled(toSamplesEvery interval: Duration, hosts: Int) -> Policy {
         var policy = self
         policy.staleAfter = max(staleAfter, interval * 3)

@@ -5,7 +5,7 @@ internal import Fleet
 /// A violation of an invariant.
 public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Invariant: String, Sendable, CaseIterable {
-        /// Each VM executes on one host, and on none only while its own downtime or its host's crash lasts.
+        /// Each VM executes on one host; on none only during its downtime or a crash of its host.
         case runsOnce = "each VM runs on exactly one host"
         case carriedOutOnce = "each order is carried out at most once"
         case limits = "the limits of moves and memory hold"
@@ -25,10 +25,10 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// The invariants, which hold under all faults; checked at each event that could violate one.
+/// Checks the invariants, which must hold under all faults, at each event that could violate one.
 struct Invariants {
     private(set) var violation: Violation?
-    /// Every order that was written to the ledger.
+    /// All orders that were written to the ledger.
     var asked: [OrderID: MigrationOrder] = [:]
     private var submittedAt: [OrderID: Int64] = [:]
     private var lastOrderAt: Int64?
@@ -83,16 +83,16 @@ struct Invariants {
         quiet = Self.quiet(policy).wholeMilliseconds
     }
 
-    /// The fleet settles within this time after the last fault.
+    /// Returns the time after the last fault within which the fleet must settle.
     ///
-    /// A balance is reached in waves, and a VM rests after each of its moves. On 300 fleets, some of them asked for more
-    /// CPU than they had, the longest took 5.5 times the window in which no VM returns.
+    /// A balance is reached in waves, and a VM rests after each of its moves. Of 300 fleets, some of them with more
+    /// demand than CPU, the slowest took 5.5 times the no-return window.
     static func settlingTime(_ policy: Policy) -> Duration { policy.noReturn * 8 }
 
-    /// A fleet without orders for this long has settled.
+    /// Returns the time without orders after which a fleet counts as settled.
     static func quiet(_ policy: Policy) -> Duration { policy.noReturn * 2 + policy.longWindow }
 
-    /// Returns whether there have been no orders for so long that none will follow.
+    /// Returns whether the fleet has settled: the time without orders is long enough that none will follow.
     func isSettled(at now: Int64) -> Bool {
         expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
     }
@@ -126,7 +126,7 @@ struct Invariants {
         }
     }
 
-    /// An agent has removed the image of a VM.
+    /// Checks that an agent did not remove the image of a VM that runs on no host.
     mutating func imageRemoved(of vm: Int, name: String, at: Int64) {
         guard (runners[vm] ?? 0) == 0 else { return }
         broken(.runsOnce, "the image of \(name) was removed while the VM ran on no host", at: at)
@@ -171,7 +171,7 @@ struct Invariants {
             broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
         }
         let pair = HostPair(order.source, order.target)
-        // The other host's observation may still be in transit.
+        // Only leaks of moves from this source: a report from the other host may still be in transit.
         if let leak = closures.values.first(where: {
             $0.path.source == order.source && HostPair($0.path) == pair && $0.channel == order.channel
         }) {
@@ -231,10 +231,11 @@ struct Invariants {
 
     // MARK: gates
 
-    /// Counts how long a gate is open although its order has ended and its host can read that.
+    /// Counts how long a gate is open after the end of its order, while its host could read of the end.
     mutating func gateIsOpen(_ order: OrderID, on host: Int, milliseconds: Int64, at: Int64) {
         guard ended.contains(order) else { return }
-        // A clock that is wrong by as much as an order is remembered makes its host forget it: the gate closes by itself.
+        // A host whose clock is wrong by nearly the time that orders are remembered forgets the order. Its gate closes
+        // by timeout.
         guard skew[.host(host), default: 0] < Self.longestSkew else { return }
         openGates[order, default: 0] += milliseconds
         guard openGates[order, default: 0] > Self.gatePatience else { return }

@@ -12,7 +12,8 @@ public struct Measures: Sendable, Equatable {
     public private(set) var migratedBytes = 0.0
     /// Moves of a VM to a host that it left within the last hour.
     public private(set) var pingPong = 0
-    /// The longest uninterrupted time that a host was short of CPU, in seconds: how long the fleet took to settle.
+    /// The longest uninterrupted time in which a host was short of CPU, in seconds; shows how long the fleet takes to
+    /// settle.
     public private(set) var longestOverload = 0.0
     /// VMs that could not be created for lack of space.
     public internal(set) var notPlaced = 0

@@ -4,7 +4,7 @@ public import Fleet
 
 /// A world to simulate: hosts, VMs and their load, the policy, and the faults.
 ///
-/// Together with the code it determines a run: two runs with the same settings have the same events.
+/// Settings and code determine a run: two runs with the same settings have the same events.
 public struct SimulationSettings: Sendable {
     public struct Host: Sendable, Equatable {
         public var name: HostName
@@ -33,7 +33,7 @@ public struct SimulationSettings: Sendable {
     public struct Physics: Sendable, Equatable {
         /// Cores that a protected migration uses at each end while memory is sent.
         public var migrationCores = 1.0
-        /// The target downtime: memory is sent again until the rest takes no longer.
+        /// The target downtime: memory is sent repeatedly until the rest takes no longer.
         public var maxDowntime: Duration = .milliseconds(300)
         public var migrationLimit: Duration = .seconds(3600)
         /// A migration without progress for this long is aborted.
@@ -52,7 +52,7 @@ public struct SimulationSettings: Sendable {
     /// The initial host of each VM, by number.
     public var placement: [Int]
     public var duration: Duration
-    /// How much of it is measured: the load changes for this long, then stays constant; `nil`: all.
+    /// The part of the duration that is measured: the load changes during it, then stays constant; `nil`: all.
     public var measured: Duration?
     public var sampleInterval: Duration
     public var decisionInterval: Duration
@@ -60,7 +60,7 @@ public struct SimulationSettings: Sendable {
     public var faults: [ScheduledFault] = []
     public var physics = Physics()
     public var limits = AgentCore.Limits()
-    /// The effort of the planner to improve a plan (`Planner.improvement`); `nil`: as in production.
+    /// The planner's effort to improve a plan (`Planner.improvement`); `nil`: as in production.
     public var improvement: Int?
     /// The baseline that decides; `nil`: Evenkeel.
     public var baseline: (any Baseline)?
@@ -87,6 +87,6 @@ public struct SimulationSettings: Sendable {
         self.seed = seed
     }
 
-    /// When faults and load have ended: from then on the fleet has to settle.
+    /// The time after which neither faults nor load change: from then on the fleet must settle.
     var settlesAfter: Duration { max(faults.map(\.end).max() ?? .zero, faults.isEmpty ? .zero : measured ?? .zero) }
 }

@@ -3,10 +3,10 @@ internal import Balancing
 package import Coordination
 internal import Fleet
 
-/// Small fleets with random load and random faults in random order; each run is checked for every invariant.
+/// Simulates small fleets with random load and many random faults, and checks every invariant in each run.
 ///
-/// A seed determines a run. Windows are shorter than in production, so that half an hour shows what takes a day
-/// there; nothing else differs.
+/// A seed determines a run. Policy windows and time limits are shorter than in production: half an hour covers the
+/// events of a day. Planning effort and retention are reduced, too.
 public struct Torture: Sendable {
     public var level: FaultLevel
     package var mutations: Set<Mutation> = []
@@ -29,7 +29,7 @@ public struct Torture: Sendable {
         public var settledAfter: Double
     }
 
-    /// One in this many seeds moves its VMs sealed.
+    /// One in this number of seeds uses sealed moves.
     private static let sealedSeeds: UInt64 = 5
     private static let faultTime: Duration = .seconds(300)
 
@@ -104,7 +104,7 @@ public struct Torture: Sendable {
         settings.limits = Self.limits
         if seed % Self.sealedSeeds == 0 { settings.policy.channels = [.sealed] }
         settings.improvement = 2000
-        // Longer than any outage: an order that rotates away before its source is back would never end.
+        // Longer than any outage: an order that is dropped from the ledger before its source is back would never end.
         settings.physics.retention = .seconds(420)
         settings.physics.migrationLimit = Self.limits.migration
         settings.mutations = mutations

@@ -14,9 +14,9 @@ import Fleet
 ///
 /// No contradictions are:
 ///
-/// - a claim below what libvirt shows: a control group may limit the host;
+/// - a claim below libvirt's figures: a control group may limit the host;
 /// - VMs with more memory than is in use: pages that a guest has not touched are not allocated;
-/// - less available memory than total minus used: a group's limit may exceed what its machine has left.
+/// - less available memory than total minus used: a group's limit may exceed the free memory of its machine.
 ///
 /// Witnesses can lie, too. A single witness only causes a doubt: plans use the lower figure, and the operator is
 /// alerted. Two witnesses refute a claim if they outnumber its supporters. Distrusted witnesses do not count.

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A baseline: a balancing policy to compare with, written from its authors' publications, without their code.
+/// A balancing policy to compare with, written from its authors' publications, without their code.
 ///
-/// A baseline sees what its original would see (load and memory of hosts and VMs) and decides by the original's rule
-/// and constants. Of several settings, the one that suits it best is used. Left out for all: rules on affinity, pools
-/// and disks, switching hosts on or off, and limits on concurrent migrations.
+/// A baseline has the same input as its original (load and memory of hosts and VMs), and the original's rule and
+/// constants. Of several settings, the one that suits it best is used. Left out for all baselines: rules on affinity,
+/// pools and disks, power management, and limits on concurrent migrations.
 ///
 /// In one decision each VM moves at most once, and statistics cover the usable hosts.
 public protocol Baseline: Sendable {
-    /// Its name on the command line, for example "watcher".
+    /// The name on the command line, for example "watcher".
     var name: String { get }
-    /// One line: what it is, and which publication it is written from.
+    /// The policy and its publication, in one line.
     var summary: String { get }
-    /// The default interval of its project, if published; nil: after each sample.
+    /// The default interval of the project, if published; `nil`: after each sample.
     var usualInterval: Duration? { get }
-    /// Returns the moves it orders now, in the order in which it would make them.
+    /// Returns the moves that the baseline orders now, in the order of their execution.
     func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove]
 }
 
-/// One VM to one host, as indices into the ``BaselineFleet``.
+/// A move of one VM to one host, as indices into the ``BaselineFleet``.
 public struct BaselineMove: Sendable, Equatable {
     public var vm: Int
     public var target: Int
@@ -41,7 +41,7 @@ public enum Baselines {
     public static func named(_ name: String) -> (any Baseline)? { all.first { $0.name == name } }
 }
 
-/// Makes no moves: the cost of not balancing.
+/// Makes no moves; shows the cost of an unbalanced fleet.
 public struct NothingBaseline: Baseline {
     public let name = "nothing"
     public let summary = "no moves"

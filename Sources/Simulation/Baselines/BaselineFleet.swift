@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Hosts and VMs as a baseline sees them, with the sums that all baselines need.
+/// The input of a baseline: hosts and VMs, with the sums that all baselines need.
 ///
-/// Invalid figures do no harm: NaN and negative values count as zero, a VM on an unknown host stays where it is, and
-/// sums of bytes wrap.
+/// Invalid figures are harmless: NaN, infinite and negative values count as zero, a VM on an unknown host never moves,
+/// and sums of bytes wrap.
 public struct BaselineFleet: Sendable {
     public struct Host: Sendable {
         public var name: HostName
@@ -13,9 +13,9 @@ public struct BaselineFleet: Sendable {
         /// CPU that the host itself uses, in addition to its VMs.
         public var ownCores: Double
         public var ownMemoryBytes: UInt64
-        /// The share of CPU in use in its latest samples, oldest first.
+        /// The share of CPU in use in the host's latest samples, oldest first.
         public var cpuHistory: [Double]
-        /// Whether it may be source or target: its figures are fresh and no move is running.
+        /// Whether the host may be source or target: its figures are recent and no move changes it.
         public var isUsable: Bool
 
         public init(
@@ -40,7 +40,7 @@ public struct BaselineFleet: Sendable {
     public struct VM: Sendable {
         public var id: VMID
         public var name: String
-        /// Its host, as an index into the hosts.
+        /// The VM's host, as an index into the hosts.
         public var host: Int
         /// CPU use in the newest sample, in cores.
         public var cores: Double
@@ -69,13 +69,13 @@ public struct BaselineFleet: Sendable {
 
     public private(set) var hosts: [Host]
     public private(set) var vms: [VM]
-    /// CPU in use on each host, by itself and its VMs.
+    /// CPU in use on each host by the host itself and its VMs, in cores.
     public private(set) var usedCores: [Double]
-    /// Allocated memory on each host, for itself and its VMs.
+    /// Allocated memory on each host for the host itself and its VMs, in bytes.
     public private(set) var usedMemory: [UInt64]
     /// VCPUs of the VMs on each host.
     public private(set) var usedVCPUs: [Double]
-    /// The VMs on each host; those that arrived by ``move(_:to:)`` last.
+    /// The VMs on each host; those that ``move(_:to:)`` added come last.
     public private(set) var vmsOn: [[Int]]
 
     public init(hosts: [Host], vms: [VM]) {
@@ -140,7 +140,7 @@ public struct BaselineFleet: Sendable {
         return usedMemory[host] < capacity ? capacity - usedMemory[host] : 0
     }
 
-    /// Returns whether a host can take a VM: it is usable, not the VM's own, and the memory fits.
+    /// Returns whether a host can take a VM: the host is usable, not the VM's own, and has enough free memory.
     public func takes(_ vm: Int, _ host: Int) -> Bool {
         isActive(host) && vms[vm].host != host && vms[vm].memoryBytes <= freeMemory(of: host)
     }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Apache CloudStack's DRS, algorithm balanced: lower the deviation of a metric over its mean, move by move.
+/// Apache CloudStack's DRS, algorithm `balanced`: reduces the deviation of a metric by its mean, move by move.
 ///
 /// From apache/cloudstack 4.19: plugins/drs/cluster/balanced, Balanced.java (commit ec406be1), ClusterDrsAlgorithm.java
 /// and ClusterDrsService.java in api, ClusterDrsServiceImpl.java in server (getDrsPlan, getBestMigration), and the
 /// administrator's guide on clusters:
 ///
-/// - imbalance is standard deviation by mean, of the share of the metric used (drs.metric.type used,
-///   drs.metric.use.ratio true);
-/// - DRS is needed above 1 - drs.imbalance; with the default of 0.4 that is 0.6;
-/// - each turn the migration that improves the imbalance most; cost is 0 and benefit 1 there, so none is refused for it;
-/// - at most drs.max.migrations (50) a run, a run every drs.automatic.interval (60 minutes).
+/// - Imbalance is the standard deviation of the used share of the metric, divided by its mean (drs.metric.type used,
+///   drs.metric.use.ratio true).
+/// - DRS acts above 1 - drs.imbalance; with the default of 0.4 that is 0.6.
+/// - Each step executes the migration that improves the imbalance most. Cost is 0 and benefit 1 there, and refuse none.
+/// - A run has at most drs.max.migrations (50) steps, and occurs every drs.automatic.interval (60 minutes).
 ///
-/// Its default metric is memory, and its metrics are what is allocated. Compared by load, it is given the CPU in use.
+/// The original's default metric is memory, and its metrics count allocations. To compare it by load, it uses the CPU
+/// in use here.
 public struct CloudStackBaseline: Baseline {
     public enum Metric: Sendable { case cpuInUse, cpuAllocated, memory }
 
@@ -24,7 +25,7 @@ public struct CloudStackBaseline: Baseline {
     private let threshold: Double
     private let most: Int
 
-    /// With `imbalance` (drs.imbalance) at 1 no imbalance is allowed, at 0 any.
+    /// `imbalance` is drs.imbalance: 1 tolerates no imbalance, 0 tolerates an imbalance of 1.
     public init(metric: Metric = .cpuInUse, imbalance: Double = 0.4, mostMigrations: Int = 50) {
         lane =
             switch metric {

@@ -3,19 +3,23 @@ public import Fleet
 
 /// Modelled on vSphere DRS before version 7: greedy moves that lower the deviation and are worth their cost.
 ///
-/// From Gulati and others, *VMware Distributed Resource Management: Design, Implementation, and Lessons Learned*, VMware
-/// Technical Journal 1(1), 2012, and VMware's knowledge base on the priority level of a DRS migration recommendation:
+/// From Gulati and others, *VMware Distributed Resource Management: Design, Implementation, and Lessons Learned*,
+/// VMware Technical Journal 1(1), 2012, and VMware's knowledge base on the priority level of a DRS migration
+/// recommendation:
 ///
-/// - imbalance is the standard deviation of the hosts' load by capacity;
-/// - its priority is 6 - ceil(deviation / 0.1 * sqrt(hosts)); recommendations of priority 3 and better are applied, the
-///   default migration threshold; so the target of the deviation is 0.2 / sqrt(hosts);
-/// - while above the target, the best move over VMs and hosts, if its benefit outweighs its cost and its risk.
+/// - Imbalance is the standard deviation of the hosts' load divided by their capacity.
+/// - The priority is 6 - ceil(deviation / 0.1 * sqrt(hosts)). The default migration threshold applies recommendations
+///   of priority 3 and better, therefore the target of the deviation is 0.2 / sqrt(hosts).
+/// - Above the target, the best move over all VMs and hosts is made, if its benefit outweighs its cost and its risk.
 ///
-/// The product is closed, so the figures for benefit, cost and risk are this project's reading, not VMware's: the cost
-/// is a core at both ends for as long as the memory takes at 10 Gbit/s; the benefit is the CPU by which the two hosts
-/// come nearer each other, for the 5 minutes until the next decision; the risk takes off the share of recent samples in
-/// which the target was the busier of the two. In fleets beyond 64 hosts (the largest cluster of vSphere 6) the sources
-/// are the 64 busiest.
+/// The product is closed. The figures for cost, benefit and risk are this project's interpretation, not VMware's:
+///
+/// - Cost: one core at both ends for as long as the memory takes at 10 Gbit/s.
+/// - Benefit: half of the CPU by which the gap between the two hosts shrinks, for the 5 minutes until the next
+///   decision.
+/// - Risk: reduces the benefit by the share of recent samples in which the source was not the busier host.
+///
+/// In fleets of more than 64 hosts (the largest cluster of vSphere 6), only the 64 busiest are sources.
 public struct CostBenefitBaseline: Baseline {
     public let name = "cost-benefit"
     public let summary = "best move while it is worth its cost, migration threshold 3 (modelled on vSphere DRS)"

@@ -6,14 +6,15 @@ public import Fleet
 /// From ganeti/ganeti: src/Ganeti/HTools/Cluster/MetricsComponents.hs (commit dff9bc06), Cluster.hs (tryBalance,
 /// commit 57b85559) and man/hbal.rst:
 ///
-/// - score: the standard deviations of the share of free memory (free_mem_cv and its forthcoming variant, 0.5 each), of
-///   VCPUs per core (vcpu_ratio_cv and its variant, 0.5 each) and of CPU load (cpu_load_cv, 1);
-/// - each step the move that lowers the score most, over all instances and nodes;
-/// - on until no move lowers it; below a score of --min-gain-limit (0.1) a step must gain --min-gain (0.01).
+/// - The score sums the standard deviations of the share of free memory (free_mem_cv and its forthcoming variant, 0.5
+///   each), of VCPUs per core (vcpu_ratio_cv and its variant, 0.5 each) and of CPU load (cpu_load_cv, 1).
+/// - Each step executes the move that lowers the score most, over all instances and nodes.
+/// - It stops when no move lowers the score. At a score of --min-gain-limit (0.1) or less, a step must gain --min-gain
+///   (0.01).
 ///
-/// There is no DRBD here: a migration is the only move, and the parts of the score for disks, secondaries, N+1 and
-/// offline nodes are constant. CPU in use is what hbal gets by its option -U; -U's memory load would count memory
-/// twice and is left out. The limit of VCPUs per core (--max-cpu) is not set.
+/// Without DRBD, a migration is the only move, and the parts of the score for disks, secondaries, N+1 and offline nodes
+/// are constant. CPU in use is the input of hbal's option -U. The memory load of -U would count memory twice and is
+/// left out. The limit of VCPUs per core (--max-cpu) is not set.
 public struct HbalBaseline: Baseline {
     public let name = "hbal"
     public let summary = "steepest descent on deviations of CPU, memory and VCPU ratio (Ganeti hbal with -U)"

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// LR-MMT: a host is overloaded when local regression predicts it; its VMs with the least memory leave.
+/// LR-MMT: relieves hosts for which local regression predicts an overload, by moving their VMs with the least memory.
 ///
 /// From Beloglazov and Buyya, *Optimal online deterministic algorithms and adaptive heuristics for energy and
 /// performance efficient dynamic consolidation of virtual machines in cloud data centers*, CCPE 24(13), 2012, and
 /// CloudSim 3, org.cloudbus.cloudsim.power (PowerVmAllocationPolicyMigrationLocalRegression, ...Abstract,
 /// PowerVmSelectionPolicyMinimumMigrationTime, commits 06322462 and 03e47ab0):
 ///
-/// - a line is fitted to the last 10 shares of CPU, weighted by the tricube function (Loess), and drawn on to the time at
-///   which the largest VM would have left; overloaded if 1.2 times that is 1 or more (the safety parameter);
-/// - with fewer samples, overloaded above 0.7;
-/// - from each such host the VM of least memory, again and again until it is not overloaded any more;
-/// - these in order of their CPU, each to the host whose power rises least, among those not overloaded by it (PABFD).
-///   Power is linear in the share of CPU, the same for all hosts; of equal hosts the first is taken, as in CloudSim.
+/// - A line is fitted to the last 10 shares of CPU, weighted by the tricube function (Loess). It is extrapolated to the
+///   time at which the largest VM would have left. The host is overloaded if 1.2 times the result is 1 or more (the
+///   safety parameter).
+/// - With fewer samples, a host is overloaded above 0.7.
+/// - From each such host, the VM with the least memory is selected, repeatedly until the host is no longer overloaded.
+/// - The selected VMs move in order of their CPU, highest first. Each moves to the host whose power rises least, among
+///   those that it does not overload (PABFD).
+/// - Power is linear in the share of CPU, the same for all hosts. Of equal hosts the first is taken, as in CloudSim.
 ///
 /// Left out: the consolidation that empties underloaded hosts and switches them off, which no baseline here may do. A
-/// VM's share is subtracted from the host's current line, since only hosts have a history here.
+/// VM's share is subtracted from the host's current line, because only hosts have a history here.
 public struct LocalRegressionBaseline: Baseline {
     public let name = "lr-mmt"
     public let summary = "hosts forecast to overload give their smallest VMs (LR-MMT, Beloglazov and Buyya, 2012)"
@@ -26,7 +28,7 @@ public struct LocalRegressionBaseline: Baseline {
     private let interval: Double
     private let bytesPerSecond: Double
 
-    /// `interval` is the seconds between two samples, 300 in CloudSim; a migration gets half of 1 Gbit/s there.
+    /// `interval`: seconds between two samples, 300 in CloudSim, where a migration has half of 1 Gbit/s.
     public init(
         safety: Double = 1.2,
         fallback: Double = 0.7,
@@ -44,7 +46,7 @@ public struct LocalRegressionBaseline: Baseline {
     public func moves(in fleet: BaselineFleet, random: inout SplitMix64) -> [BaselineMove] {
         let active = fleet.activeHosts
         let forecasts = fleet.hosts.indices.map { fleet.isActive($0) ? forecast(of: $0, in: fleet) : nil }
-        // A VM that leaves or arrives moves the host's line down or up by its share.
+        // The change of each host's line: a VM that leaves or arrives lowers or raises it by its share.
         var change = fleet.hosts.map { _ in 0.0 }
         func isOverloaded(_ host: Int, with more: Double) -> Bool {
             guard let forecast = forecasts[host] else {
@@ -75,7 +77,7 @@ public struct LocalRegressionBaseline: Baseline {
             for host in active where isTarget[host] {
                 let rise = fleet.vms[vm].cores / fleet.hosts[host].cores
                 guard rise < best?.rise ?? .infinity, plan.fleet.takes(vm, host) else { continue }
-                // A host without VMs takes any VM.
+                // A host without CPU use takes any VM.
                 guard plan.fleet.usedCores[host] == 0 || !isOverloaded(host, with: rise) else { continue }
                 best = (rise, host)
             }
@@ -86,7 +88,7 @@ public struct LocalRegressionBaseline: Baseline {
         return plan.moves
     }
 
-    /// Returns the share of CPU at the end of the longest migration; nil if the history is too short.
+    /// Returns the predicted share of CPU at the end of the longest migration; `nil` if the history is too short.
     private func forecast(of host: Int, in fleet: BaselineFleet) -> Double? {
         let shares = fleet.hosts[host].cpuHistory.suffix(Self.length)
         guard shares.count == Self.length else { return nil }

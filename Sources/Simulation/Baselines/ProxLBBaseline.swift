@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// ProxLB, the load balancer for Proxmox VE: from the fullest node to the emptiest until they are close to each other.
+/// ProxLB, a load balancer for Proxmox VE: moves guests from the fullest node to the emptiest until both are similar.
 ///
 /// From gyptazy/ProxLB, proxlb/models/calculations.py (get_balanciness, relocate_guests, get_most_free_node,
 /// validate_node_resources, commit 9966fbb1), and the table of options in its README:
 ///
-/// - it acts while the fullest node is more than `balanciness` (10) points above the emptiest;
-/// - guests in order of the memory they use, the smaller first (`balance_larger_guests_first` is off by default); each
-///   is passed over unless its node is the fullest just then, or its memory does not fit;
-/// - it goes to the node with the smallest share in use.
+/// - It acts while the fullest node is more than `balanciness` (10) points above the emptiest.
+/// - Guests are tried in order of the memory that they use, smaller ones first (`balance_larger_guests_first` is off by
+///   default). A guest is skipped if its node is not the fullest at that time, or if its memory does not fit.
+/// - The guest moves to the node with the smallest share in use.
 ///
-/// Its default method is memory, which ignores CPU; for the comparison by CPU it runs with method cpu, mode used.
-/// Its tests demand that no node ends above the fullest at the start; a guest that would do that is passed over.
+/// The original's default method is memory, which ignores CPU. To compare it by CPU, it runs with method cpu, mode
+/// used. Its tests require that no node ends above the initially fullest one; a guest that would cause this is skipped.
 public struct ProxLBBaseline: Baseline {
     public enum Method: Sendable { case cpu, memory }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the baselines that lower a standard deviation share: shares in use, and their running sums.
+/// The shares in use and their running sums, for baselines that lower a standard deviation.
 ///
-/// Sum and sum of squares give every deviation, and a move changes them by four terms. The cost of a candidate does
-/// not depend on the number of hosts.
+/// Every deviation follows from the sum and the sum of squares, and a move changes these by four terms. Therefore the
+/// cost of evaluating a candidate does not depend on the number of hosts.
 struct Spread {
     /// Lanes: CPU in use, allocated memory, VCPUs per core, unused.
     typealias Lanes = SIMD4<Double>
@@ -20,7 +20,7 @@ struct Spread {
 
         func mean(of lane: Int) -> Double { count > 0 ? sum[lane] / count : 0 }
 
-        /// Returns the standard deviation of the whole population, as all these projects compute it.
+        /// Returns the standard deviation of the whole population, as in all these projects.
         func deviation(of lane: Int) -> Double {
             guard count > 0 else { return 0 }
             let mean = sum[lane] / count
@@ -45,7 +45,7 @@ struct Spread {
     /// One if the lane matters for the choice of a target, otherwise zero.
     private let mask: Lanes
 
-    /// Uses the given lanes; memory always matters, because it must fit.
+    /// Uses the given lanes for the choice of targets, and always memory, because it must fit.
     init(_ fleet: BaselineFleet, lanes: [Int]) {
         plan = BaselinePlan(fleet)
         demand = fleet.vms.map { Lanes($0.cores, Double($0.memoryBytes), Double($0.vcpus), 0) }
@@ -91,10 +91,10 @@ struct Spread {
         plan.move(vm, to: target)
     }
 
-    /// Returns the hosts worth trying as a target.
+    /// Returns the hosts that can be the best target of a VM.
     ///
-    /// Of two hosts of the same size, the one with less in use in every lane is the better target for any VM. A host
-    /// with two better ones is omitted (two, since the VM may already be on one of them). No best move is missed.
+    /// Of two hosts of the same size, the one with less in use in every lane is the better target for any VM. A host is
+    /// omitted if two hosts are better (two, because the VM may already be on one of them). No best move is missed.
     func targets() -> [Int] {
         var found: [Int] = []
         var start = hosts.startIndex
@@ -128,7 +128,7 @@ struct Spread {
         return found.map(\.host)
     }
 
-    /// Returns the accepted move with the least `value` below `limit`; the first of equals.
+    /// Returns the accepted move with the lowest `value` below `limit`; the first of equals.
     func best(
         of vms: some Sequence<Int>,
         below limit: Double,

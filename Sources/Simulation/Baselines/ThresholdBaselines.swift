@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What the two threshold rules share: a host's load is its CPU or memory share, whichever is higher.
+/// The common part of the two threshold rules: a host's load is the higher of its CPU and memory shares.
 private struct Load {
-    /// A host above it is heavy.
+    /// The load above which a host is heavy.
     let upper: Double
 
     func load(_ host: Int, in fleet: BaselineFleet) -> Double {
         max(fleet.cpuShare(of: host), fleet.memoryShare(of: host))
     }
 
-    /// Returns the movable VMs of a host, the largest users of its scarcer resource first.
+    /// Returns the movable VMs of a host that use its scarcer resource, the largest users first.
     func candidates(on host: Int, in plan: BaselinePlan) -> [Int] {
         let fleet = plan.fleet
         let byCPU = fleet.cpuShare(of: host) >= fleet.memoryShare(of: host)
@@ -34,12 +34,12 @@ private struct Load {
     }
 }
 
-/// Tamrakar's rule: a host above the upper threshold gives to the lightest host below the lower one.
+/// Tamrakar's rule: each host above the upper threshold gives a VM to the lightest host below the lower one.
 ///
 /// From *Security in Live Migration of Virtual Machine with Automated Load Balancing*, IJERT 3(12), 2014: agents log
-/// loads, a server orders moves from heavy to light hosts. One VM per heavy host and decision. The paper leaves open
-/// which VM goes; here it is the largest one (in CPU or memory, whichever the host is short of) that does not make the
-/// target heavy. The two thresholds are set as this project sets its own.
+/// loads, and a server orders moves from heavy to light hosts. Each heavy host gives one VM per decision. The paper
+/// does not specify the VM. Here it is the largest one (in CPU or memory, whichever is scarcer on the host) that does
+/// not make the target heavy. The two thresholds are those of this project.
 public struct ThresholdBaseline: Baseline {
     public let name = "threshold"
     public let summary = "each heavy host gives one VM to the lightest light host (Tamrakar, IJERT 3(12), 2014)"
@@ -72,11 +72,11 @@ public struct ThresholdBaseline: Baseline {
     }
 }
 
-/// Receiver-initiated sharing: a light host takes a VM from the most loaded one.
+/// Receiver-initiated sharing: each light host takes a VM from the most loaded host.
 ///
 /// From Eager, Lazowska and Zahorjan, *A Comparison of Receiver-Initiated and Sender-Initiated Adaptive Load Sharing*,
-/// Performance Evaluation 6, 1986. There a receiver probes a few hosts at random and waits for work to end; here loads
-/// are known, so it asks the most loaded host, and running VMs move. Each light host takes one VM per decision.
+/// Performance Evaluation 6, 1986. There a receiver probes a few random hosts and waits for work to end. Here all loads
+/// are known: it asks the most loaded host, and running VMs move. Each light host takes one VM per decision.
 public struct PullBaseline: Baseline {
     public let name = "pull"
     public let summary = "light hosts take from the most loaded one (Eager, Lazowska, Zahorjan, 1986)"

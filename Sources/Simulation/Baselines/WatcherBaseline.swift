@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// OpenStack Watcher's strategy workload_stabilization: act when the deviation of the host loads is above a threshold.
+/// OpenStack Watcher's strategy workload_stabilization: acts when the deviation of the host loads is above a threshold.
 ///
 /// From openstack/watcher, watcher/decision_engine/strategy/strategies/workload_stabilization.py (check_threshold,
 /// simulate_migrations, do_execute, commit b4a02a6d):
 ///
-/// - nothing below the threshold of the standard deviation: 0.1 there, 0.2 in its first release (commit 019fc498);
-/// - for each instance the destinations, each noted that lowers the deviation further than those before it, all tried
-///   on the loads as they are now;
-/// - these migrations in order of the deviation they promise; one that still lowers it is taken;
-/// - until the deviation is below the threshold.
+/// - It acts only above the threshold of the standard deviation: 0.1 there, 0.2 in its first release (commit 019fc498).
+/// - For each instance it tries all destinations on the initial loads, and records each one that lowers the deviation
+///   further than those before it.
+/// - It makes these migrations in order of the predicted deviation, if they still lower it.
+/// - It stops when the deviation is below the threshold.
 ///
-/// The metric is instance_cpu_usage alone, its default, so the weights (1.0) do not matter. `host_choice` is
-/// fullsearch: the default, retry, tries one host at random for each instance. An instance already moved is passed over
-/// (Watcher would move it again, from where it no longer is). Watcher averages ten minutes; here the newest sample counts.
+/// The only metric is the default, instance_cpu_usage, therefore the weights (1.0) do not matter. `host_choice` is
+/// fullsearch; the default, retry, tries one random host for each instance. An instance that has already moved is
+/// skipped (Watcher would move it again, from its former host). Watcher averages ten minutes; here the newest sample
+/// counts.
 public struct WatcherBaseline: Baseline {
     public let name = "watcher"
     public let summary = "best migration per VM when host loads deviate by 0.1 (Watcher, workload_stabilization)"
@@ -38,7 +39,7 @@ public struct WatcherBaseline: Baseline {
         return spread.plan.moves
     }
 
-    /// For each VM the hosts in turn, each noted that lowers the variance further than all before it; the best first.
+    /// Returns, for each VM, every host that lowers the variance further than all hosts before it; the best move first.
     private func cases(in fleet: BaselineFleet, _ spread: Spread) -> [Spread.Candidate] {
         let count = spread.moments.count
         let sum = spread.moments.sum[Spread.cpu]

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Xen Orchestra's load balancer, performance mode: hosts above a threshold give to the least loaded that stay below.
+/// Xen Orchestra's load balancer, performance mode: moves VMs from hosts above a threshold to the least loaded hosts.
 ///
 /// From vatesfr/xen-orchestra, packages/xo-server-load-balancer/src/performance-plan.mts and plan.mts (commit 3945d05f):
 ///
-/// - critical thresholds 90 % of CPU and 1000 MB of free memory; high is 0.85 of the first and 1.2 of the second, low
-///   0.65 and 1.5;
-/// - a host is exceeded when it is above high both now and with the last 30 minutes mixed in, 0.75 to 0.25;
-/// - exceeded hosts from the worst; their VMs by CPU, but by memory where the CPU of two is alike (within a factor of
-///   4); each to the best of the other hosts if that stays below low, until the source is below low itself;
-/// - submode preventive: where none is exceeded, the hosts at 1.5 times the average CPU of the pool and above 25 % are
-///   treated so too, with 1.5 and 1.25 times the average as high and low.
+/// - The critical thresholds are 90 % of CPU and 1000 MB of free memory. High is 0.85 of the first and 1.2 of the
+///   second, low is 0.65 and 1.5.
+/// - A host is exceeded if it is above high now, and also with the last 30 minutes mixed in, 0.75 to 0.25.
+/// - Exceeded hosts are relieved in turn, the worst first. Their VMs are tried in order of CPU, or of memory if the CPU
+///   of two is similar (within a factor of 4).
+/// - Each VM moves to the best of the other hosts, if its CPU stays below low and its free memory above high. The
+///   source is relieved until it is below low.
+/// - Submode preventive: if no host is exceeded, hosts above 25 % and at 1.5 times the average CPU of the pool are
+///   relieved, too. High and low are 1.5 and 1.25 times the average then.
 ///
-/// Conservative, without the last step, is its default; preventive is the one that balances, and the one taken here. A
-/// sample stands for its minute. It takes a VM's share of its host's CPU for its share of the target's; here that is
-/// scaled, which only matters where hosts differ.
+/// The default submode is conservative, without the last step. Only preventive balances, therefore it is used here. A
+/// sample represents its minute. The original uses a VM's share of its host's CPU as its share of the target's CPU.
+/// Here the share is scaled, which matters only if hosts differ.
 public struct XenOrchestraBaseline: Baseline {
     public let name = "xen-orchestra"
     public let summary = "exceeded hosts give to the least loaded (Xen Orchestra, performance mode, preventive)"
@@ -76,7 +78,7 @@ public struct XenOrchestraBaseline: Baseline {
         )
     }
 
-    /// Returns the average CPU of a pool; every core has the same weight.
+    /// Returns the average CPU use of a pool; every core has the same weight.
     private func meanCPU(_ averages: [Averages], of hosts: [Int], in fleet: BaselineFleet) -> Double {
         var used = 0.0
         var cores = 0.0
@@ -110,8 +112,8 @@ public struct XenOrchestraBaseline: Baseline {
 
     /// Returns the VMs of a host, largest first.
     ///
-    /// Their order is not strict ("alike" is not transitive), so each is inserted before the last one in front of it
-    /// that it does not beat.
+    /// The order is not strict, because similarity is not transitive. Therefore each VM is inserted in turn: it passes
+    /// VMs from the end until one is at least as large.
     private func candidates(on host: Int, in plan: BaselinePlan) -> [Int] {
         let vms = plan.fleet.vms
         var sorted: [Int] = []
@@ -139,7 +141,7 @@ public struct XenOrchestraBaseline: Baseline {
     ) -> [BaselineMove] {
         var plan = BaselinePlan(fleet)
         var averages = averages
-        // The worst host first. A sort needs a strict order, so hosts of similar CPU are ordered by their index.
+        // The worst host first. A sort needs a strict order, therefore hosts of equal CPU are ordered by their index.
         let worstFirst = exceeded.sorted { left, right in
             let (one, other) = (averages[left], averages[right])
             let reached = (limitsReached(one, limits), limitsReached(other, limits))
@@ -176,7 +178,7 @@ public struct XenOrchestraBaseline: Baseline {
     }
 
     private func limitsReached(_ one: Averages, _ limits: Thresholds) -> Int {
-        // For the same limit, CPU is worse.
+        // If only one limit is reached, CPU is worse than memory.
         (one.cpu >= limits.highCPU ? 2 : 0) + (one.freeMemory <= limits.highFreeMemory ? 1 : 0)
     }
 }

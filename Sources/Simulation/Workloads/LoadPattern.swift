@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Synthetic loads from a seed; the VMs of each use 25 to 45 % of their VCPUs on average while they exist.
+/// Synthetic loads from a seed, in which existing VMs use 25 to 45 % of their VCPUs on average.
 public enum LoadPattern: String, CaseIterable, Sendable {
-    /// Each VM follows a day, most of them the same one, with noise.
+    /// Each VM follows a daily cycle with noise; most VMs follow the same cycle.
     case diurnal
-    /// Each VM is either nearly idle or nearly busy, for half an hour to hours.
+    /// Each VM alternates between nearly idle and nearly busy, for hours at a time.
     case bursty
-    /// At one moment, a third of the VMs is busy at once; this fades over hours.
+    /// A third of the VMs become busy at the same moment; their load then fades over hours.
     case flashCrowd = "flash-crowd"
-    /// Most VMs are calm; a few use all they can get for hours.
+    /// Most VMs are calm; a few use all of their VCPUs for hours.
     case noisyNeighbour = "noisy-neighbour"
-    /// VMs come and go.
+    /// VMs are created and removed during the run.
     case churn
-    /// A fifth of each.
+    /// A fifth of the VMs for each of the other patterns.
     case mixed
 }
 
@@ -38,7 +38,9 @@ extension Workload {
 }
 
 extension VMLoad {
-    /// Half of the VMs exist from the start; each exists for a third of the run on average.
+    /// Draws when the VM exists: half of the VMs exist from the start, and the mean lifetime is a third of the run.
+    ///
+    /// The end of the run cuts a lifetime short.
     fileprivate mutating func live(steps: Int, random: inout SplitMix64) {
         guard steps > 2 else { return }
         if random.below(2) == 0 { existsFrom = 1 + random.below(steps - 1) }
@@ -56,7 +58,7 @@ extension LoadPattern {
         let base = 0.1 + 0.3 * random.unit
         switch self {
         case .diurnal:
-            // Nine of ten follow the same day, give or take an hour.
+            // Nine of ten VMs follow the same cycle, shifted by up to an hour.
             let shift = random.below(10) == 0 ? random.unit : 0.04 * random.unit
             let height = 0.1 + 0.4 * random.unit
             return (0..<steps).map { step in
@@ -74,7 +76,7 @@ extension LoadPattern {
             let isCalled = random.below(3) == 0
             return (0..<steps).map { step in
                 let since = step - crowdAt
-                // It halves every hour and a half.
+                // Hyperbolic: a half after 1.5 hours, a quarter after 4.5.
                 let crowd = isCalled && since >= 0 ? 0.7 / (1 + Double(since) / 18) : 0
                 return noisy(base + crowd, &random)
             }
@@ -92,7 +94,8 @@ extension LoadPattern {
         }
     }
 
-    /// A day's course from 0 to 1, lowest at the start: two parabolas, which differ from a sine by less than 0.06.
+    /// Returns a daily cycle from 0 to 1, lowest at the start: two parabolas, which differ from a sine by less than
+    /// 0.06.
     private static func wave(_ time: Double) -> Double {
         let x = 4 * time - 1
         return x < 1 ? 0.5 + 0.5 * x * (2 - abs(x)) : 0.5 - 0.5 * (x - 2) * (2 - abs(x - 2))

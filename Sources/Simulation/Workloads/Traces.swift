@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A trace that cannot be read, with the location.
+/// The reason and location of an error in a trace.
 public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
     public var file: String
-    /// From 1; `nil` for the file as a whole.
+    /// The line number, from 1; `nil` for the file as a whole.
     public var line: Int?
     public var reason: String
     public init(file: String, line: Int? = nil, reason: String) {
@@ -102,7 +102,8 @@ public struct Trace: Sendable, Equatable {
         )
     }
 
-    /// Returns one value for every five minutes: gaps keep the last value; of several in one step, the last counts.
+    /// Returns one value for every five minutes: gaps repeat the last value; of several values in a step, the last
+    /// counts.
     ///
     /// The header specifies milliseconds; the published files contain seconds.
     private static func evenly(_ rows: [(time: Double, share: Double)]) -> [Float] {

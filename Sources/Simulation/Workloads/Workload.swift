@@ -21,7 +21,7 @@ public struct Workload: Sendable, Equatable {
 
     /// Returns the same load for another number of VMs.
     ///
-    /// Fewer: drawn by the seed. More: each trace is used again, starting at another time of day.
+    /// Fewer VMs are drawn with the seed. For more VMs, traces are repeated from a random position.
     public func scaled(to count: Int, seed: UInt64) -> Workload {
         guard !vms.isEmpty else { return self }
         var random = SplitMix64(seed: seed)
@@ -43,9 +43,9 @@ public struct VMLoad: Sendable, Equatable {
     public var name: String
     public var vcpus: Int
     public var memoryBytes: UInt64
-    /// How fast its guest dirties memory when all VCPUs are busy; otherwise proportionally less.
+    /// The rate at which the guest dirties memory when all VCPUs are busy; proportional to their use.
     public var dirtyBytesPerSecond: Double
-    /// Memory that the guest dirties repeatedly: the limit of what each iteration after the first sends.
+    /// Memory that the guest dirties repeatedly; limits the size of each iteration after the first.
     public var workingSetBytes: UInt64
     /// Demand in each step, as a share of its VCPUs, 0 to 1; repeats after the last step.
     public var demand: [Float]
@@ -73,8 +73,9 @@ public struct VMLoad: Sendable, Equatable {
         self.existsUntil = existsUntil
     }
 
-    /// A VM of a drawn size: 1, 2 or 4 VCPUs (3, 5 and 2 of 10), 2 GiB for each; a guest that dirties 2 to 60 MB/s, most
-    /// of them little, in a working set of 5 to 25 % of its memory.
+    /// Creates a VM of random size: 1, 2 or 4 VCPUs (3, 5 and 2 of 10), with 2 GiB of memory for each.
+    ///
+    /// The guest dirties 2 to 60 MB/s, mostly low rates, in a working set of 5 to 25 % of its memory.
     init(name: String, demand: [Float], random: inout SplitMix64, vcpus: Int? = nil, memoryBytes: UInt64? = nil) {
         let size = random.below(10)
         let vcpus = vcpus ?? (size < 3 ? 1 : size < 8 ? 2 : 4)
@@ -90,7 +91,7 @@ public struct VMLoad: Sendable, Equatable {
         )
     }
 
-    /// Returns its demand in a step, in cores; 0 while it does not exist.
+    /// Returns the VM's demand in a step, in cores; 0 while it does not exist.
     public func cores(atStep step: Int) -> Double {
         guard step >= existsFrom, existsUntil.map({ step < $0 }) ?? true, !demand.isEmpty else { return 0 }
         return Double(demand[step % demand.count]) * Double(vcpus)

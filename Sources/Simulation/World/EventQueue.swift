@@ -12,7 +12,7 @@ struct EventQueue<Event> {
     private var heap: [Entry] = []
     private var count: UInt64 = 0
 
-    /// `at` in milliseconds of virtual time.
+    /// Adds an event; `at` in milliseconds of virtual time.
     mutating func put(_ event: Event, at: Int64) {
         heap.append(Entry(at: at, number: count, event: event))
         count += 1

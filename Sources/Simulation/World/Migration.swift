@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// A migration carried out by two libvirts: pre-copy, peer to peer.
+/// A migration between two libvirtds: pre-copy, peer to peer.
 struct Migration {
     let number: Int
     let order: MigrationOrder
@@ -9,24 +9,24 @@ struct Migration {
     let source: Int
     let target: Int
     let startedAt: Int64
-    /// The incarnation of the agent that waits for it, and of the two libvirts that carry it out.
+    /// The incarnation of the agent that waits for it, and of the two libvirtds that carry it out.
     let agentIncarnation: Int
     let sourceLibvirt: Int
     let targetLibvirt: Int
     var phase = MigrationPhase.prepare
-    /// Counts its events; all but the latest are void.
+    /// Number of scheduled events; all but the latest are ignored.
     var turn = 0
     var iteration = 0
     var sentBytes = 0.0
-    /// The size of this iteration, and its start.
+    /// The size of the present iteration, and its start.
     var iterationBytes = 0.0
     var iterationBeganAt: Int64
-    /// The remaining bytes at a time, and the rate since then.
+    /// The remaining bytes at the time `remainedAt`, and the rate since then.
     var remainingBytes = 0.0
     var remainedAt: Int64
     var bytesPerSecond = 1.0
     var isTransferring = false
-    /// How much the guest is throttled so that it dirties less, 0 to 1.
+    /// The share of time for which the guest is stopped to dirty less memory, 0 to 1.
     var throttle = 0.0
     var isCancelled = false
     var stoppedAt: Int64?
@@ -34,7 +34,8 @@ struct Migration {
     // Faults.
     var failsIn: MigrationPhase?
     var hangsUntil: Int64?
-    /// The answer to the last step is lost; whether libvirt then resumes the source's copy.
+    /// If not `nil`, the answer to the last step is lost; the value states whether libvirt then resumes the source's
+    /// copy.
     var losesAnswer: Bool?
     /// Whether memory bypasses the protected path.
     var leaks = false

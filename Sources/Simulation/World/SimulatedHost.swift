@@ -5,20 +5,20 @@ import Fleet
 struct VMCopy {
     var vm: Int
     var state: DomainPresence
-    /// Created by a running migration; it is removed if the migration fails.
+    /// Whether a running migration created it; it is removed if the migration fails.
     var isIncoming = false
-    /// It was active when its host crashed: it starts at the next boot.
+    /// Whether it was active when its host crashed and starts at the next boot.
     var startsAtBoot = false
-    /// The share of time in which a migration stops the guest, so that it dirties less memory.
+    /// The share of time for which a migration stops the guest, to dirty less memory.
     var throttle = 0.0
-    /// CPU time that it used here, in core seconds.
+    /// CPU time that the VM used here, in core seconds.
     var cpuSeconds = 0.0
-    /// CPU time that it requested here and did not get, in core seconds.
+    /// CPU time that the VM requested here and did not get, in core seconds.
     var waitedSeconds = 0.0
 
     /// Whether the guest executes.
     var executes: Bool { state == .running || state == .migratingOut }
-    /// Returns the guest's current demand on the host's CPUs.
+    /// Returns the guest's current demand on the host's CPUs, in cores.
     func asks(_ cores: [Double]) -> Double { executes ? cores[vm] * (1 - throttle) : 0 }
     var takesMemory: Bool { state != .inactive && state != .absent }
 }
@@ -32,10 +32,10 @@ struct SimulatedHost {
     var libvirtIsUp = true
     /// Incremented by each start of libvirtd.
     var libvirtIncarnation = 0
-    /// Migrations that currently send memory from or to it.
+    /// Number of migrations that currently send memory from or to the host.
     var transfers = 0
     var isLying = false
-    /// When the gate opened for an order closes by itself.
+    /// The time at which the gate of an order closes by timeout.
     var gates: [OrderID: Int64] = [:]
 
     private(set) var updatedAt: Int64
@@ -97,7 +97,7 @@ struct SimulatedHost {
         return copies.reduce(Double(transfers) * overhead) { $0 + ($1.executes ? cores[$1.vm] : 0) }
     }
 
-    /// Advances time: each VM gets a share of the CPU in proportion to its demand.
+    /// Advances the time; each VM gets a share of the CPU in proportion to its demand.
     mutating func advance(to now: Int64, cores: [Double], overhead: Double) -> Stretch {
         var stretch = Stretch()
         let seconds = Double(now - updatedAt) / 1000
@@ -120,6 +120,6 @@ struct SimulatedHost {
         return stretch
     }
 
-    /// Pressure counts time in which one of many tasks waits in full, so it rises faster than the unserved share.
+    /// Ratio of pressure to unserved share: pressure counts the full time in which any of many tasks waits.
     private static let waitingPerUnserved = 5.0
 }

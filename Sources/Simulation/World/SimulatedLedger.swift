@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The records with writer and time; reading them takes time and can fail in every way that a log on shared
-/// storage can.
+/// The ledger's records with writer and time; `World` delivers them with the delays and failures of a log on shared
+/// storage.
 struct SimulatedLedger {
     enum Entry {
         case order(OrderRecord)
@@ -14,13 +14,13 @@ struct SimulatedLedger {
         var at: Int64
         var writer: World.Node
         var entry: Entry
-        /// Whether the signature is that of the writer.
+        /// Whether the writer itself signed the record.
         var isGenuine = true
     }
 
     /// Orders and reports, in the order in which they were written.
     private(set) var records: [Record] = []
-    /// The latest samples of each host.
+    /// The newest samples of each host.
     private(set) var samples: [[Record]]
     private let samplesKept: Int
     private(set) var refused = 0
@@ -40,7 +40,7 @@ struct SimulatedLedger {
         if samples[host].count > 2 * samplesKept { samples[host].removeFirst(samplesKept) }
     }
 
-    /// Drops older records.
+    /// Drops records older than `oldest`.
     mutating func rotate(keepingSince oldest: Int64) {
         guard let first = records.first, first.at < oldest else { return }
         records.removeAll { $0.at < oldest }

@@ -37,7 +37,7 @@ extension World {
     /// Passes an event to an agent's core and carries out the effects it returns.
     func feed(_ host: Int, _ event: AgentCore.Event.Kind) {
         let instant = clock(.agent(host))
-        // In place: a copy of the core would be a copy of its orders.
+        // In place, because a copy of the core would copy its orders.
         guard let effects = agents[host].core?.handle(event, at: instant) else { return }
         for effect in effects { carryOut(effect, on: host) }
         guard !agents[host].isTicking, agents[host].core?.needsTicks == true else { return }

@@ -8,7 +8,7 @@ extension World {
     func feedController(_ event: (Instant) -> ControllerCore.Event) {
         guard controller != nil else { return }
         let event = event(clock(.controller))
-        // In place: a copy of the core would be a copy of the fleet's history.
+        // In place, because a copy of the core would copy the fleet's history.
         let effects = controller?.handle(event) ?? []
         var delay: Int64 = 0
         for effect in effects {
@@ -16,7 +16,7 @@ extension World {
             case .announce(let news):
                 if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
             case .submit(let order):
-                // One after the other, so that it can crash in between.
+                // One after the other: the controller can crash in between.
                 delay += 10
                 queue.put(.submit(incarnation: controllerIncarnation, order), at: now + delay)
             }
@@ -56,7 +56,7 @@ extension World {
         settings.improvement.map { SteadyPlanner(policy: policy, improvement: $0) } ?? SteadyPlanner(policy: policy)
     }
 
-    /// Evenkeel's planner, a baseline's, or a flawed one.
+    /// Evenkeel's planner, a baseline, or a planner with a deliberate error.
     var planning: ControllerCore.Planning {
         let policy = settings.policy
         if let baseline = settings.baseline {
@@ -83,7 +83,7 @@ extension World {
     }
 }
 
-/// Moves a VM to the host with the fewest VMs, whether that helps or not.
+/// Moves a random VM to another random host without any reason.
 private struct ToAndFro: Baseline {
     let name = "to-and-fro"
     let summary = "moves VMs forever"

@@ -2,7 +2,7 @@
 internal import Coordination
 import Fleet
 
-/// Faults, and their repair.
+/// Injects faults, and ends or repairs them.
 extension World {
     func canTalk(_ one: Fault.Party, _ other: Fault.Party) -> Bool {
         !cuts.contains { ($0.0 == one && $0.1 == other) || ($0.0 == other && $0.1 == one) }
@@ -90,7 +90,7 @@ extension World {
         held[.controller] = nil
     }
 
-    /// Stops libvirtd: guests continue, its running operations end.
+    /// Stops libvirtd: guests continue, but its running operations end.
     private func stopLibvirt(_ host: Int) {
         guard hosts[host].libvirtIsUp else { return }
         hosts[host].libvirtIsUp = false
@@ -105,7 +105,7 @@ extension World {
         }
     }
 
-    /// The source's libvirtd has stopped: its agent's call fails, and the target is not asked to take over.
+    /// Ends a migration whose source's libvirtd has stopped: the agent's call fails, and the target does not take over.
     private func loseSource(of number: Int) {
         guard let migration = migrations[number] else { return }
         if migration.phase == .confirm {
@@ -117,7 +117,7 @@ extension World {
         }
     }
 
-    /// Starts libvirtd, which finds its VMs: outgoing migrations are cancelled, copies that never ran are removed.
+    /// Starts libvirtd, which finds its VMs: it cancels outgoing migrations, and removes copies that never ran.
     private func startLibvirt(_ host: Int) {
         guard hosts[host].isUp, !hosts[host].libvirtIsUp, !isLibvirtDown(host) else { return }
         hosts[host].libvirtIsUp = true
@@ -138,7 +138,7 @@ extension World {
         guard hosts[host].isUp else { return }
         stopAgent(host)
         stopLibvirt(host)
-        // The source confirms a migration that has handed over: the VM belongs to the target and returns with it.
+        // A migration in phase `confirm` has handed over: the source confirms it, and the VM returns with the target.
         for number in migrations.keys.sorted()
         where migrations[number]?.target == host && migrations[number]?.phase != .confirm {
             abort(number, "the target is down")
@@ -168,7 +168,7 @@ extension World {
         hosts[host].isUp = true
         note("\(hostNames[host]) is up again")
         startLibvirt(host)
-        // libvirt's autostart asks no other host.
+        // libvirt's autostart does not check other hosts.
         for copy in hosts[host].copies where copy.startsAtBoot {
             if (invariants.runners[copy.vm] ?? 0) > 0 { invariants.excuse(copy.vm) }
             set(copy.vm, on: host, .running)
@@ -198,7 +198,7 @@ extension World {
             issuer: .controller,
             reason: "forged"
         )
-        // A host that leaked would benefit from a clearance.
+        // A host whose move leaked would benefit from a clearance.
         if let closure = invariants.anyClosure {
             let clear = OrderRecord.clear(
                 path: closure.path,
@@ -209,11 +209,11 @@ extension World {
             )
             publishForged(.order(clear), by: .agent(host), isGenuine: true)
         }
-        // One without a valid key, one with a host's key.
+        // Written once without a valid key, once with a host's key.
         publishForged(.order(.migrate(order: order)), by: .controller, isGenuine: false)
         publishForged(.order(.migrate(order: order)), by: .agent(host), isGenuine: true)
         guard let genuine = invariants.lastOrder else { return }
-        // A copy of a signed order is as genuine as the order: the agents ensure that it is carried out only once.
+        // A copy of a signed order is genuine, too: the agents must carry out the order only once.
         publishForged(.order(.migrate(order: genuine)), by: .controller, isGenuine: true)
         let done = OrderStep.done(
             outcome: MigrationOutcome(startedAt: instant, endedAt: instant),
@@ -223,7 +223,7 @@ extension World {
         for step in [OrderStep.prepared(), done, failed] {
             let report = OrderReport(order: genuine.id, host: hostNames[host], at: instant, step: step)
             let isParty = [genuine.source, genuine.target].contains(report.host)
-            // A host may lie about its own part: that is not forgery.
+            // A host that lies about its own part of an order commits no forgery.
             guard !isParty else { continue }
             publishForged(.report(report), by: .agent(host), isGenuine: true)
         }
@@ -245,7 +245,7 @@ extension World {
         queue.put(.person(vm: vm), at: now + 60_000)
     }
 
-    /// An operator has investigated a leak and clears it; retried while the ledger is unavailable.
+    /// Clears a leak that an operator has investigated; retries while the ledger is unavailable.
     func clear(_ closure: ClosedChannels.Closure) {
         guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull) else {
             queue.put(.clear(closure), at: now + 5000)
@@ -263,8 +263,9 @@ extension World {
         invariants.cleared(closure)
     }
 
-    /// Makes the VM run once, as the messages instruct: a running copy stays; of two, the one that is
-    /// not paused; if none runs, one is started.
+    /// Repairs a VM as an operator does: keeps one copy, preferably a running one, and starts it if none runs.
+    ///
+    /// The operator waits until all hosts are up and the VM is not moving.
     func bringPerson(to vm: Int) {
         let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
@@ -283,7 +284,7 @@ extension World {
 
     // MARK: watching
 
-    /// Counts how long VMs have been in a state that they should leave while no fault prevents it.
+    /// Counts how long VMs have not run exactly once while no fault prevents the repair.
     func watch() {
         let isHealthy =
             activeFaults.isEmpty && hosts.allSatisfy { $0.isUp && $0.libvirtIsUp }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The gates of hosts' migration ports: a migration needs its own open gate.
+/// The gates of the hosts' migration ports: a migration needs the open gate of its order.
 extension World {
-    /// Opens it for the order's time; it then closes by itself, like an nftables element with a timeout.
+    /// Opens the gate for an order until the order expires, plus a timeout like that of an nftables element.
     func openGate(for order: MigrationOrder, on host: Int) {
         let lifetime = order.latestBeginning - order.issuedAt
         hosts[host].gates[order.id] = now + lifetime.wholeMilliseconds + Self.gateTimeout
@@ -15,7 +15,7 @@ extension World {
 
     private static let gateTimeout: Int64 = 300_000
 
-    /// Checks for gates past their time, at each sample of the host.
+    /// Closes gates at their timeout, and checks at each sample of the host that none is open for too long.
     func watchGates(of host: Int) {
         guard !hosts[host].gates.isEmpty else { return }
         hosts[host].gates = hosts[host].gates.filter { $0.value > now }
@@ -31,7 +31,7 @@ extension World {
         }
     }
 
-    /// Returns whether another order from the same source has not ended: channels share gates.
+    /// Returns whether another order from the same source, which has not ended, may share the gate.
     private func isShared(_ order: OrderID, on host: Int) -> Bool {
         guard let order = invariants.asked[order] else { return false }
         return hosts[host].gates.keys.contains { id in

@@ -2,13 +2,13 @@
 internal import Coordination
 import Fleet
 
-/// Writes the ledger, and reads it with all possible faults.
+/// Writes and reads the ledger, with all possible faults.
 extension World {
     func party(_ node: Node) -> Fault.Party {
         switch node {
         case .controller: .controller
         case .agent(let host): .host(host)
-        // The controller's machine.
+        // The operator works on the controller's machine.
         case .operator: .controller
         }
     }
@@ -17,7 +17,7 @@ extension World {
         !activeFaults.values.contains(.ledgerOut) && canTalk(party(node), .ledger)
     }
 
-    /// Returns whether a record was written, and whether its writer learns it.
+    /// Writes a record; returns the result as its writer observes it, which can be wrong.
     func write(_ entry: SimulatedLedger.Entry, by node: Node) -> AgentCore.Appended {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
         let record = SimulatedLedger.Record(at: now, writer: node, entry: entry)
@@ -71,7 +71,8 @@ extension World {
 
     /// Returns the agents that read an order.
     ///
-    /// In a large fleet only those of its source and target: the cores of the others would drop it at once.
+    /// In a large fleet these are only the agents of source and target: the cores of the others would drop the order at
+    /// once.
     private func concerned(_ order: MigrationOrder) -> [Node] {
         guard hosts.count > 16 else { return hosts.indices.map { .agent($0) } }
         return [order.source, order.target].compactMap { hostNumbers[$0] }.map { .agent($0) }
@@ -102,7 +103,7 @@ extension World {
     }
 
     func deliver(_ record: SimulatedLedger.Record, to node: Node, incarnation expected: Int) {
-        // A node started since then has read it already.
+        // A node that was started later has already read the record.
         guard incarnation(node) == expected else { return }
         guard reachesLedger(node), held[node] == nil else {
             held[node, default: []].append(record)
@@ -179,7 +180,7 @@ extension World {
         return sealedRandom.below(4) == 0
     }
 
-    /// What an agent had refused it can read now.
+    /// Delivers the records that an agent had refused.
     func readRefused(_ host: Int) {
         guard agents[host].core != nil else { return }
         for record in refused.removeValue(forKey: host) ?? [] { read(record, by: .agent(host)) }

@@ -4,12 +4,12 @@ import Fleet
 
 /// The demand of VMs over time, the CPU they get, and the agents' samples.
 extension World {
-    /// Advances the workload by a step: each VM's demand changes, some are created, some removed.
+    /// Advances the workload by a step: each VM's demand changes, and VMs are created and removed.
     func takeStep(_ step: Int) {
         let length = settings.workload.step.wholeMilliseconds
         for host in hosts.indices { advance(host) }
         measures.point(at: now, shares: hosts.map { share(of: $0) })
-        // After the faults the load stays constant, so that the fleet can settle.
+        // After the faults the load stays constant to let the fleet settle.
         let isFrozen = !settings.faults.isEmpty && now >= faultsEndAt
         if !isFrozen {
             for (vm, load) in settings.workload.vms.enumerated() {
@@ -52,7 +52,7 @@ extension World {
         downSince[vm] = nil
     }
 
-    /// A VM that runs on no host gets none of its demand.
+    /// Counts the demand of a VM during its downtime as unserved.
     func countDowntime(of vm: Int) {
         guard let since = downSince.removeValue(forKey: vm) else { return }
         measures.lost(wanted[vm] * Double(now - since) / 1000)
@@ -77,7 +77,7 @@ extension World {
             waitedSeconds: state.waitedSeconds,
             vms: state.copies.map { ($0.vm, $0.cpuSeconds, $0.waitedSeconds) }
         )
-        // The first reading gives no rates: it only starts the counters.
+        // The first sample has no rates: it only records the counters.
         guard let base, now > base.at else { return }
         let seconds = Double(now - base.at) / 1000
         let used = state.memoryInUse(memory)
@@ -112,7 +112,7 @@ extension World {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
         }
-        // A sample that cannot be written is lost: the next one includes its figures.
+        // A sample that cannot be written is lost; the next one does not repeat its figures.
         _ = write(.sample(sample), by: .agent(host))
     }
 
@@ -138,7 +138,8 @@ extension World {
         }
     }
 
-    /// Returns the other hosts' VMs; omitted in large fleets and without faults, where they are not needed.
+    /// Returns observations of the other hosts' libvirt; `nil` in large fleets and without faults, where none are
+    /// needed.
     private func observations(by host: Int) -> [PeerObservation]? {
         guard !settings.faults.isEmpty, hosts.count <= 16 else { return nil }
         return hosts.indices.filter { $0 != host && canReachLibvirt(from: host, of: $0) }.map { other in
@@ -157,7 +158,7 @@ extension World {
         }
     }
 
-    /// A substitute for the digest of a VM's definition.
+    /// Returns a substitute for the digest of a VM's definition.
     func definition(of vm: Int) -> String { "\(vmIDs[vm])-\(revisions[vm])" }
 
     private static func vmState(_ presence: DomainPresence) -> VMState {

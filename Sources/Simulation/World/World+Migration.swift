@@ -2,10 +2,10 @@
 internal import Coordination
 import Fleet
 
-/// The two libvirts that carry out a migration, with all possible faults.
+/// Simulates the two libvirtds that carry out a migration, with all possible faults.
 ///
-/// prepare (empty copy on the target) → memory (sent repeatedly while the guest dirties it) → stop (the rest) →
-/// finish (the target's copy runs) → confirm (the source's copy is removed).
+/// prepare (empty copy on the target) → memory (sent repeatedly while the guest dirties it) → stop (the rest) → finish
+/// (the target's copy runs) → confirm (the source's copy is removed).
 extension World {
     func beginMigration(_ order: MigrationOrder, from host: Int) {
         let incarnation = agents[host].incarnation
@@ -139,7 +139,7 @@ extension World {
         schedule(number, after: Int64(migration.remainingBytes / max(1, rate) * 1000))
     }
 
-    /// A migration begins or ends to use the links of its hosts: the others on them get less or more from now on.
+    /// Updates the rates of the other migrations on the same links, after one has begun or ended its transfer.
     private func shareLinks(of changed: Migration) {
         let ends = [changed.source, changed.target]
         for number in migrations.keys.sorted() {
@@ -168,8 +168,8 @@ extension World {
         let rate = load.dirtyBytesPerSecond * busy * (1 - migration.throttle)
         let dirtied = min(Double(load.workingSetBytes), rate * seconds)
         if dirtied > migration.iterationBytes / 2, migration.iteration > 1 {
-            // QEMU's auto-converge (cpu-throttle-initial 20, cpu-throttle-increment 10): a guest that dirties more than
-            // half of what was sent is slowed down.
+            // QEMU's auto-converge (cpu-throttle-initial 20, cpu-throttle-increment 10): throttles a guest that dirties
+            // more than half of the bytes sent.
             migration.throttle = min(0.99, migration.throttle == 0 ? 0.2 : migration.throttle + 0.1)
             advance(migration.source)
             hosts[migration.source].throttle(migration.vm, by: migration.throttle)
@@ -197,7 +197,7 @@ extension World {
         beginIteration(number)
     }
 
-    /// Continues after a hang, as if memory had been sent meanwhile.
+    /// Continues a migration after a hang, as if memory had been sent meanwhile.
     func endHang(of number: Int) {
         guard let migration = migrations[number], migration.hangsUntil == .max else { return }
         migrations[number]?.hangsUntil = now
@@ -221,11 +221,11 @@ extension World {
         endTransfer(number)
         // It is too late to cancel.
         if let reason, reason != Self.cancelled {
-            // The target was never asked to take over; the source's libvirt resumes its copy.
+            // The target never took over: the source's libvirt resumes its copy.
             return abort(number, reason)
         }
         set(migration.vm, on: migration.target, .running)
-        // Where the source's copy runs on, too, it is not a move but a second copy.
+        // With a lost answer the source's copy may be resumed: that is a duplicate, not a move.
         if migration.losesAnswer != true { countMove(migration) }
         if let resumes = migration.losesAnswer {
             migrations[number] = nil
@@ -298,7 +298,7 @@ extension World {
         shareLinks(of: migration)
     }
 
-    /// Ends a migration that has not handed over: the source's libvirt resumes its copy, if it lives.
+    /// Ends a migration that has not handed over: the source's libvirtd resumes its copy, unless it was stopped.
     func abort(_ number: Int, _ reason: String) {
         endTransfer(number)
         guard let migration = migrations.removeValue(forKey: number) else { return }
@@ -327,7 +327,7 @@ extension World {
         end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
     }
 
-    /// The target's libvirt loses its peer and removes the copy that never ran.
+    /// Removes the target's copy that never ran, as its libvirtd does after losing its peer.
     func dropIncoming(_ vm: Int, on host: Int) {
         guard let copy = hosts[host].copy(of: vm), copy.isIncoming,
             !migrations.values.contains(where: { $0.vm == vm && $0.target == host })

@@ -2,7 +2,7 @@
 internal import Coordination
 import Fleet
 
-/// The state of sealed moves: images in memory, journal entries on disk, and files on the shared storage.
+/// The data of sealed moves: images in memory, journal entries on disk, and files on the shared storage.
 struct SealedState {
     struct Note: Hashable {
         enum Deed: Hashable { case begun, released, started }
@@ -16,16 +16,16 @@ struct SealedState {
     var files: Set<OrderID> = []
     /// Images in each source's memory, lost when the host crashes.
     var images: [Int: Set<OrderID>] = [:]
-    /// What a target's agent holds of orders in this incarnation: keys and decrypted images.
+    /// Keys and decrypted images that a target's agent holds in this incarnation.
     var keys: [Int: Set<OrderID>] = [:]
     var opened: [Int: Set<OrderID>] = [:]
-    /// Saves that ended after the life of the agent that had asked for them.
+    /// Number of saves that ended after the incarnation that requested them.
     var lateSaves = 0
 }
 
-/// The hypervisors and the shell in a sealed move; a hypervisor completes a call even after the agent's end.
+/// Simulates hypervisors and shell in sealed moves; a hypervisor completes a call even after the agent has ended.
 extension World {
-    /// Drops what is lost when an agent ends.
+    /// Drops the keys and decrypted images that are lost when an agent ends.
     func loseSealedKeys(of host: Int) {
         sealed.keys[host] = nil
         sealed.opened[host] = nil
@@ -39,7 +39,7 @@ extension World {
         SealedState.Note(host: host, deed: deed, order: order.id)
     }
 
-    /// Returns the pending fault for the next call of this host's hypervisor, if it applies.
+    /// Removes and returns a pending fault that applies to the next call of this host's hypervisor.
     private func takeFault(of host: Int) -> Fault? {
         guard
             let index = armed[host]?.firstIndex(where: {
@@ -52,17 +52,18 @@ extension World {
         return armed[host]?.remove(at: index)
     }
 
-    /// At 500 MB/s, as for memory and fast storage.
+    /// Returns the time to copy a VM's memory at 500 MB/s, as for memory and fast storage, in milliseconds.
     private func copyingTime(_ vm: Int) -> Int64 { 100 + Int64(memory[vm] / 500_000) }
 
-    /// A call of the hypervisor may first wait for the VM's job lock.
+    /// Returns the duration of a hypervisor's call, which may first wait for the VM's job lock, in milliseconds.
     private func callTime(_ vm: Int, on host: Int) -> Int64 {
         let time = copyingTime(vm)
         guard activeFaults.values.contains(.lateCalls(host: host)) else { return time }
         return time + Int64(sealedRandom.below(Int(max(1, Self.longestCall - time))))
     }
 
-    /// Shorter than the time for which agents expect what an earlier life of theirs asked for (`Limits.jobLock`).
+    /// Maximum duration of a call in milliseconds; shorter than `Limits.jobLock`, for which agents wait for earlier
+    /// calls.
     private static let longestCall: Int64 = 30_000
 
     func carryOutSealed(_ effect: AgentCore.Effect, on host: Int) {
@@ -87,7 +88,7 @@ extension World {
                 return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
-            // Durable at once or a moment before the report: the agent may crash in between.
+            // The journal entry is durable before the result arrives: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
         case .recall(let order):
@@ -146,7 +147,7 @@ extension World {
         )
     }
 
-    /// Restores the VM paused; the agent then records it and starts it.
+    /// Restores the VM paused; the agent then writes the journal entry and starts the VM.
     private func restore(_ vm: Int, _ order: MigrationOrder, on host: Int, incarnation: Int) {
         let fault = takeFault(of: host)
         let isBack = hostNumbers[order.source] == host
@@ -211,7 +212,7 @@ extension World {
         let isSource = hostNumbers[order.source] == host
         if isSource { sealed.files.remove(order.id) }
         guard sealed.images[host]?.remove(order.id) != nil, isSource, let vm = vmNumbers[order.vm] else { return }
-        // A VM that ran on the target returns with that host.
+        // A VM that was started on the target returns with that host.
         if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
             return
         }
@@ -226,7 +227,7 @@ extension World {
         }
     }
 
-    /// An operator has decided where the VM runs: its images are obsolete.
+    /// Removes the images of a VM, which are obsolete after an operator has decided where it runs.
     func removeImages(of vm: Int) {
         let orders = invariants.asked.values.filter { vmNumbers[$0.vm] == vm }.map(\.id)
         for host in hosts.indices { sealed.images[host]?.subtract(orders) }

@@ -3,7 +3,7 @@ internal import Balancing
 internal import Coordination
 internal import Fleet
 
-/// A fleet in virtual time: the production cores, surrounded by simulated hosts, hypervisors, a ledger and faults.
+/// A fleet in virtual time: the production cores with simulated hosts, hypervisors, ledger and faults.
 ///
 /// One thread, no clock, no I/O: the settings alone determine all events.
 public final class World {
@@ -11,7 +11,7 @@ public final class World {
     enum Node: Hashable {
         case controller
         case agent(Int)
-        /// The operator, who writes orders.
+        /// The operator, who clears leaks.
         case `operator`
     }
 
@@ -54,10 +54,10 @@ public final class World {
     let hostNumbers: [HostName: Int]
     let memory: [UInt64]
     let endAt: Int64
-    /// The random numbers of the policies in the core must not depend on those of the simulation.
+    /// The simulation's random numbers; policies have their own, which must not depend on these.
     var random: SplitMix64
     var forgeryRandom: SplitMix64
-    /// Draws what the faults of sealed moves do: a run without them draws as it did before there were any.
+    /// Random numbers for the faults of sealed moves; separate, to leave runs without these faults unchanged.
     var sealedRandom: SplitMix64
 
     var queue = EventQueue<Event>()
@@ -76,7 +76,7 @@ public final class World {
     var lastDelivery: [Node: [Node: Int64]] = [:]
     /// Deliveries to nodes that cannot read the ledger now.
     var held: [Node: [SimulatedLedger.Record]] = [:]
-    /// Reports that a host's agent alone has refused.
+    /// Reports that a host's agent has refused, although others accept them.
     var refused: [Int: [SimulatedLedger.Record]] = [:]
     var migrations: [Int: Migration] = [:]
     var migrationCount = 0
@@ -128,7 +128,7 @@ public final class World {
         }
     }
 
-    /// A controller that starts finds at least this much of each host's history.
+    /// Minimum length of each host's history that a starting controller finds.
     private static let leastHistory: Duration = .seconds(120)
 
     /// The start of virtual time, in milliseconds; the date is arbitrary.
@@ -141,9 +141,9 @@ public final class World {
 
     public var simulatedSeconds: Double { Double(now - Self.epoch) / 1000 }
 
-    // MARK: running
+    // MARK: run
 
-    /// Queues the events that are known from the start.
+    /// Queues the initial events.
     private func prepare() {
         for host in agents.indices { start(.agent(host)) }
         start(.controller)
@@ -161,7 +161,7 @@ public final class World {
 
     private var isPrepared = false
 
-    /// Runs for a time or to the end, and returns whether there is more; stops at a violated invariant.
+    /// Runs for a time or to the end, and returns whether events remain; throws at a violated invariant.
     @discardableResult
     public func run(for time: Duration? = nil) throws(Violation) -> Bool {
         if !isPrepared {
