@@ -84,7 +84,7 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
             "port \(port) of \(peer) answers at \(address) although no pinhole is open: its gates are not closed; check"
                 + " 'nft list table inet evenkeel' there"
         case .gateUnproven(let peer, let address, let port):
-            "cannot tell whether port \(port) of \(peer) is closed at \(address): the network rejected the probe;"
+            "cannot determine whether port \(port) of \(peer) is closed at \(address): the network rejected the probe;"
                 + " let the firewalls on the way pass it, so that \(peer)'s gates answer"
         case .streamsUnderWay(let ends):
             "migrations to \(ends.joined(separator: ", ")) are under way and could continue in the clear;"

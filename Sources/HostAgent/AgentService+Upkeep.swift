@@ -26,7 +26,7 @@ extension AgentService {
                 lastTunnels = clock.now
             }
             sample.observations = observations.recent(at: sample.at)
-            // The first reading gives no rates: it only starts the count.
+            // The first reading yields no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {
                     logger.error("cannot write a sample; it is lost", metadata: ["reason": "\(error)"])
@@ -38,7 +38,7 @@ extension AgentService {
         }
     }
 
-    /// Returns the tunnels as charon reports them; failed ones first, as a sample has room for a limited number.
+    /// Returns the tunnels as charon reports them; failed ones first, because a sample has room for a limited number.
     private func tunnels() async -> [TunnelStatus]? {
         guard let all = try? await channels.mesh.meshStatus() else { return nil }
         return Array((all.filter { !$0.isUp } + all.filter(\.isUp)).prefix(Self.tunnelsPerSample))

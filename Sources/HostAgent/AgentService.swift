@@ -29,11 +29,11 @@ public struct AgentService: Sendable {
     /// Interval at which the mesh and the gates are re-applied.
     static let upkeepInterval: Duration = .seconds(10)
     static let retryInterval: Duration = .seconds(2)
-    /// Number of events that may wait for the core; a sender with more, such as the reader of a long history, waits.
+    /// Number of events that may wait for the core; a sender with more waits, such as the reader of a long history.
     static let eventLimit = 64
     static let tunnelsInterval: Duration = .seconds(20)
     static let tunnelsPerSample = 64
-    /// From the beginning of a migration until QEMU connects, including libvirt's preparations at both ends.
+    /// Time from the start of a migration until QEMU connects, including libvirt's preparations at both ends.
     static let connectingTime: Duration = .seconds(30)
 
     /// Creates the service; it does nothing until `run`.
@@ -90,7 +90,7 @@ public struct AgentService: Sendable {
                 if case .caughtUp = event {
                     reportStrayImages(besides: core.core.orders.values.map(\.order.id))
                 }
-                // Before the effects that follow: a crash in between must not reopen what is closed.
+                // Before the effects that follow: a crash in between must not reopen a closed channel.
                 await closures?.keep(core.core.closed.closures)
                 for effect in effects {
                     guard let lane = EffectLanes.Lane(effect) else {

@@ -11,18 +11,18 @@ public import Logging
 /// steps are each retried at every check until they succeed: a revocation must not be lost because charon was down
 /// for a moment.
 public actor IdentityUpkeep {
-    /// As last loaded, under the newest roster.
+    /// The identity as last loaded, under the newest roster.
     public private(set) var identity: MemberIdentity
     /// Verifies the records of others; replaced with each roster.
     private let roster: CurrentRoster?
     private let folder: IdentityFolder
     private let ledgerFolder: String
     private let pki: PKIFolders?
-    /// Whether the mesh uses these certificates, and not pre-shared keys.
+    /// Whether the mesh uses these certificates instead of pre-shared keys.
     private let servesMesh: Bool
     private let logger: Logger
     private var outstanding: Outstanding
-    /// The number of the last roster recorded as carried out; `nil`: none is.
+    /// The number of the last roster recorded as carried out; `nil` if none is.
     private var carriedOut: UInt64?
     private var heldBack: (certificate: String, until: ContinuousClock.Instant)?
     private var failures: [String] = []
@@ -56,7 +56,7 @@ public actor IdentityUpkeep {
         }
     }
 
-    /// How long a certificate that a peer refused is not tried again.
+    /// Pause before a certificate that a peer refused is tried again.
     private static let pause: Duration = .seconds(300)
 
     public init(
@@ -80,7 +80,7 @@ public actor IdentityUpkeep {
         outstanding = Outstanding(of: identity, since: before)
     }
 
-    /// The hosts that still belong to the cluster: no tunnel leads to one that was removed.
+    /// Returns the inventory without the removed hosts, to which no tunnel leads.
     public func trusted(_ inventory: Inventory) -> Inventory {
         let removed = identity.roster.removedHosts
         return Inventory(hosts: inventory.hosts.filter { removed[$0.name] == nil }, removed: removed)
@@ -93,7 +93,7 @@ public actor IdentityUpkeep {
         await attempt { try enforce() }
         if outstanding.identity { await attempt { try await reload() } }
         if servesMesh, outstanding.credentials {
-            // Without a trial: a peer that does not answer could delay a revocation.
+            // Without verification: a peer that does not answer could delay a revocation.
             await attempt {
                 try await mesh.use(try CertificateCredentials(identity), trusted(inventory))
                 outstanding.credentials = false
@@ -149,7 +149,7 @@ public actor IdentityUpkeep {
         carriedOut = identity.roster.number
     }
 
-    /// Loading replaces a certificate that has expired, or that no anchor vouches for any more.
+    /// Loads the identity, which replaces a certificate that has expired or that no present anchor issued.
     private func reload() async throws {
         let before = identity.certificate
         identity = try await folder.load()

@@ -6,7 +6,7 @@ import Settings
 
 /// Checks where a VM runs after a move with an unknown outcome, and corrects this host's copy.
 extension MoveExecution {
-    /// Returns the state of the order's VM here and, asked after that, at the target.
+    /// Returns the state of the order's VM here and then, queried after that, at the target.
     func look(for order: MigrationOrder) async -> CopyObservation {
         let here = await standing { try await hypervisor.presence(of: order.vm) }
         // The target need not be asked, and may not answer while it receives the VM.
@@ -51,7 +51,7 @@ extension MoveExecution {
             }
             return .done
         } catch  where remedy == .discard && error.kind == .noSuchVM {
-            // Nothing was left: the usual case.
+            // Nothing was left, which is the usual case.
             return .done
         } catch {
             return error.kind == .refused ? .refused(error.detail) : .failed(error.description)

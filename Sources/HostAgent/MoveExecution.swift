@@ -6,8 +6,9 @@ import Hypervisor
 import Ledger
 import Settings
 
-/// Executes an order at its source: checks the VM's requirements, moves it under escort, and carries out the checks
-/// and corrections that `AgentCore` decides after an unknown outcome.
+/// Executes an order at its source: checks the VM's requirements and moves the VM under escort.
+///
+/// Also carries out the checks and corrections that `AgentCore` decides after an unknown outcome.
 struct MoveExecution: Sendable {
     let host: HostName
     let settings: Settings
@@ -79,7 +80,7 @@ struct MoveExecution: Sendable {
         }
     }
 
-    /// How often gates that were found open are probed again, one second apart.
+    /// Number of repeated probes, one second apart, of gates that were found open.
     private static let secondLooks = 4
 
     /// Probes the target's gates from here; throws if one is not seen to be closed.
@@ -109,7 +110,7 @@ struct MoveExecution: Sendable {
         return probes
     }
 
-    /// The hypervisor's result, and why the path was lost if the move was ended for that.
+    /// Runs the migration; returns the hypervisor's result and, if the path was lost, the reason.
     private func attempt(
         _ request: MigrationRequest,
         _ protectedPath: any ProtectedPath,
@@ -170,9 +171,9 @@ struct MoveExecution: Sendable {
 }
 
 extension MoveExecution {
-    /// Limit of one TLS connection of QEMU: QEMU 7.2 can crash after some 64 GB (QEMU bug 1937).
+    /// Limit of one TLS connection of QEMU in bytes: QEMU 7.2 can crash after about 64 GB (QEMU bug 1937).
     static let singleTLSConnectionBytes: UInt64 = 48_000_000_000
-    /// About how many times pre-copy sends a busy VM's memory before it converges.
+    /// Approximate number of times that pre-copy sends a busy VM's memory before it converges.
     static let expectedCopies: UInt64 = 2
     static let parallelConnections = 4
 

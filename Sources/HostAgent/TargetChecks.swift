@@ -8,7 +8,7 @@ struct TargetChecks: Sendable {
     let host: HostName
     let hypervisor: any Hypervisor
     let resources: any ResourceSource
-    /// Share of the host's memory that must stay unused.
+    /// Largest share of the host's memory that may be in use after the move, from 0 to 1.
     let memoryCeiling: Double
     /// Memory promised to VMs that are on their way here.
     var promisedBytes: UInt64 = 0
@@ -16,7 +16,7 @@ struct TargetChecks: Sendable {
     /// Time limit for finding one disk.
     var storageTimeLimit: Duration = .seconds(10)
 
-    /// QEMU's own memory in addition to the guest's, at least: device models, page tables, the migration's buffers.
+    /// Minimum memory of QEMU itself in addition to the guest's: device models, page tables, the migration's buffers.
     static let overheadBytes: UInt64 = 64 << 20
 
     /// Returns every unmet requirement; empty when the VM may come.

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// One migration as the hypervisor is asked to do it: pre-copy, live, peer to peer.
+/// Parameters of one migration for the hypervisor: pre-copy, live, peer to peer.
 public struct MigrationRequest: Sendable, Equatable {
     public var vm: VMID
-    /// The peer hypervisor's URI, over which the two daemons talk.
+    /// The URI of the peer's hypervisor, for the connection between the two daemons.
     public var peerURI: String
-    /// Where the memory goes, for instance `tcp://10.78.0.2`; not used by `Transport.tunnelled`.
+    /// Destination of the memory, for instance `tcp://10.78.0.2`; not used by `Transport.tunnelled`.
     public var migrateURI: String
-    /// The address the target listens on; not used by `Transport.tunnelled`.
+    /// The address on which the target listens; not used by `Transport.tunnelled`.
     public var listenAddress: String
     public var transport: Transport
-    /// The longest it may take in all, and the longest without any progress.
+    /// The longest total duration, and the longest without any progress.
     public var timeLimit: Duration
     public var stallLimit: Duration
-    /// The downtime aimed at.
+    /// The intended maximum downtime.
     public var maxDowntime: Duration
     public init(
         vm: VMID,
@@ -37,23 +37,24 @@ public struct MigrationRequest: Sendable, Equatable {
     }
 }
 
-/// How the memory of a VM that migrates travels from one hypervisor to the other.
+/// How the memory of a VM travels from one hypervisor to the other during a migration.
 ///
-/// One that the hypervisor cannot do is refused, never replaced by another.
+/// A transport that the hypervisor does not support is refused, never replaced by another.
 public enum Transport: Sendable, Equatable {
-    /// From hypervisor to hypervisor, in the clear unless there is TLS.
+    /// From hypervisor to hypervisor; in the clear without TLS.
     ///
-    /// One TLS connection is for less than 48 GB (QEMU bug 1937: QEMU 7.2 may crash after some 64 GB): a VM whose
-    /// memory (`VMRequirements.memoryBytes`), sent as many times over as its dirty rate makes likely, comes near that
-    /// needs `parallelConnections`. A move that passes 48 GB all the same is stopped.
+    /// One TLS connection is for less than 48 GB, because QEMU 7.2 may crash after about 64 GB (QEMU bug 1937). The
+    /// expected volume is the VM's memory (`VMRequirements.memoryBytes`) times the number of copies that its dirty rate
+    /// makes likely. If it comes near the limit, the VM needs `parallelConnections`. A move that exceeds 48 GB
+    /// nevertheless is stopped.
     case direct(tls: TLSParameters?, parallelConnections: Int?)
-    /// Within the connection between the two daemons (`peerURI`), and protected as that is.
+    /// Within the connection between the two daemons (`peerURI`), with the protection of that connection.
     case tunnelled
 }
 
 /// TLS between the two hypervisors, each with its certificate.
 public struct TLSParameters: Sendable, Equatable {
-    /// The name or address that the target's certificate has to show.
+    /// The name or address that the target's certificate must contain.
     public var targetName: String
     public init(targetName: String) { self.targetName = targetName }
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A VM that was stopped and saved in a file, with what its next host needs to know of it.
+/// A VM that was stopped and saved in a file, with the data that its next host needs.
 ///
-/// It travels with the image, under the same encryption: the definition has the VM's secrets (a console's password,
-/// say). For that reason its description leaves it out.
+/// This data travels with the image under the same encryption, because the definition contains secrets of the VM (for
+/// example a console's password). For the same reason `description` omits the definition.
 public struct SavedVM: Codable, Sendable, Equatable, CustomStringConvertible {
     public var vm: VMID
     public var name: String
-    /// The image: complete, readable by its owner alone.
+    /// Path of the complete image, which only its owner can read.
     public var path: String
     public var imageBytes: UInt64
-    /// The persistent definition; `nil` of a transient VM.
+    /// The persistent definition; `nil` for a transient VM.
     public var definition: String?
-    /// Whether the VM started with its host; where it came from it does so no longer since it was saved.
+    /// Whether the VM started with its host before it was saved; saving disables that at the source.
     public var startsWithHost: Bool
-    /// When it was asked to stop: from then on it did not execute.
+    /// When it was asked to stop; the VM has not executed since.
     public var stoppedAt: Instant
 
     public init(
@@ -39,9 +39,9 @@ public struct SavedVM: Codable, Sendable, Equatable, CustomStringConvertible {
     public var description: String { "VM \(name) (\(vm)) saved in \(path), \(imageBytes) bytes" }
 }
 
-/// What a complete image says of the VM in it.
+/// The VM in a complete image.
 ///
-/// Its definition is not to be compared with another: libvirt writes into an image what it leaves out elsewhere.
+/// Its definition must not be compared with another: in an image, libvirt writes parts that it omits elsewhere.
 public struct SavedImage: Sendable, Equatable {
     public var vm: VMID
     public var name: String
@@ -53,8 +53,8 @@ public struct SavedImage: Sendable, Equatable {
 
 /// Where a saved VM is restored.
 public enum Restoration: Sendable, Equatable {
-    /// On a host that does not know it (`.absent`), which takes its definition too.
+    /// On a host that does not know the VM (`.absent`); the host takes its definition, too.
     case arrival
-    /// On the host that saved it, where its definition is (`.inactive`; `.absent` if it is transient).
+    /// On the host that saved it and has its definition (`.inactive`; `.absent` if it is transient).
     case back
 }

@@ -8,7 +8,7 @@ import Identity
 import Ledger
 import Settings
 
-/// The options that every command of the agent has.
+/// Options that all commands of the agent share.
 struct AgentOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -28,7 +28,7 @@ struct AgentOptions: ParsableArguments {
     )
     var set: [String] = []
 
-    /// The configuration and this host's name in it.
+    /// Returns the configuration and this host's name in it.
     func settings() throws -> (Settings, HostName) {
         let settings = try Settings.ofThisProcess(file: config, flags: set)
         let host = HostName(settings.host ?? ProcessInfo.processInfo.hostName)
@@ -42,7 +42,7 @@ struct AgentOptions: ParsableArguments {
         return (settings, host)
     }
 
-    /// `roster`: what the cluster says of the peers' certificates, as it is renewed.
+    /// Returns this host's channels; `roster` provides the peers' certificates and is renewed while the agent runs.
     func channels(
         _ settings: Settings,
         of host: HostName,
@@ -68,14 +68,14 @@ struct AgentOptions: ParsableArguments {
         }
     }
 
-    /// This host's identity, checked; `nil` where the mesh goes by pre-shared keys and there is none.
+    /// Returns this host's verified identity; `nil` if the mesh uses pre-shared keys and there is none.
     func identity(_ settings: Settings, of host: HostName) async throws -> MemberIdentity? {
         let folder = settings.identity.folder
         if settings.escort.pskFile != nil, !FileManager.default.fileExists(atPath: folder) { return nil }
         let own = IdentityFolder(folder)
         let identity: MemberIdentity
-        // The ledger's storage may be dead, and the gates must not wait for it: a newer roster is taken up by
-        // `IdentityUpkeep`, unless without one there is no identity to begin with.
+        // The ledger's storage may be dead, and the gates must not wait for it. So `IdentityUpkeep` applies a newer
+        // roster; only if the identity cannot be loaded without one is it fetched here.
         do { identity = try await own.load() } catch {
             _ = try? await own.update(fromLedger: settings.ledger.folder)
             identity = try await own.load()

@@ -31,7 +31,7 @@ struct MeshCommand: AsyncParsableCommand {
         let mesh = try options.mesh(settings, of: host, try await options.identity(settings, of: host))
         guard !remove else {
             let lock = try ProcessLock(path: RunCommand.lockPath, purpose: "agent")
-            // What it finds there it takes for its own, to remove it.
+            // Applying makes the mesh the owner of everything present, so that it removes it.
             do { try await mesh.apply(settings.inventory) } catch EscortError.charonNotRunning {}
             try await mesh.remove()
             withExtendedLifetime(lock) {}

@@ -57,8 +57,8 @@ struct RunCommand: AsyncParsableCommand {
             group.addTask { await service.run() }
             group.addTask {
                 await shutdownSignal()
-                // At once, and not by cancelling: that would end the migrations this host is carrying out. Without exit
-                // handlers: libvirt's and OpenSSL's would run beside threads that use them.
+                // Exit at once: cancelling would end the migrations that this host is carrying out. Skip the exit
+                // handlers of libvirt and OpenSSL: other threads still use both.
                 _exit(EXIT_SUCCESS)
             }
         }
@@ -69,7 +69,7 @@ struct RunCommand: AsyncParsableCommand {
         settings.ledger.marks ?? LedgerMarks.defaultPath(of: .host(host))
     }
 
-    /// Records are signed with the identity's key and verified by the roster, which `upkeep` renews.
+    /// Returns the ledger; the identity's key signs records, and the roster, which `upkeep` renews, verifies them.
     private func ledger(
         _ settings: Settings,
         of host: HostName,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// A host that is a control group: capacity by quota and limit, use by the group's own counters (v1 and v2).
+/// A host that is a control group: capacity from its quota and limit, use from its own counters (v1 and v2).
 ///
-/// Load averages are the machine's, not the group's, so there are none.
+/// Load averages are the machine's, not the group's, and are therefore omitted.
 struct ControlGroupResources: ResourceSource {
     /// Path below the hierarchy's root, without a leading slash.
     let path: String
     var root = "/sys/fs/cgroup"
-    /// Cores of the machine, for a group without a quota.
+    /// Figures of the machine: cores for a group without a quota, and upper bounds of memory.
     let machine: MachineResources
 
     init(path: String, root: String = "/sys/fs/cgroup", machine: MachineResources = MachineResources()) {
@@ -17,7 +17,7 @@ struct ControlGroupResources: ResourceSource {
         self.machine = machine
     }
 
-    /// The group's folder in the unified hierarchy, where that one has the controller.
+    /// Returns the group's folder in the unified hierarchy, if it contains the file.
     private func unified(with file: String) -> String? {
         ["\(root)/\(path)", "\(root)/unified/\(path)"].first { exists("\($0)/\(file)") }
     }
@@ -26,7 +26,7 @@ struct ControlGroupResources: ResourceSource {
         if let group = unified(with: "cpu.max") {
             let quota = try readText("\(group)/cpu.max").split(whereSeparator: \.isWhitespace)
             guard let microseconds = try readTable("\(group)/cpu.stat")["usage_usec"], quota.count == 2 else {
-                throw SourceError(description: "\(group)/cpu.stat or cpu.max is not of the form expected")
+                throw SourceError(description: "\(group)/cpu.stat or cpu.max has an unexpected format")
             }
             let capacity = try capacity(quota: Double(quota[0]), period: Double(quota[1]))
             return CPUCounter(busySeconds: Double(microseconds) / 1e6, capacityCores: capacity)
@@ -39,7 +39,8 @@ struct ControlGroupResources: ResourceSource {
         return CPUCounter(busySeconds: Double(nanoseconds) / 1e9, capacityCores: capacity)
     }
 
-    /// The cores that a quota of CPU time per period amounts to; without one, or with more than there are, the machine's.
+    /// Returns the cores that a quota of CPU time per period allows, at most the machine's; all of them without a
+    /// quota.
     private func capacity(quota: Double?, period: Double?) throws(SourceError) -> Double {
         let cores = try machine.cpu().capacityCores
         guard let quota, let period, quota > 0, period > 0 else { return cores }
@@ -60,7 +61,7 @@ struct ControlGroupResources: ResourceSource {
             inactive = try readTable("\(group)/memory.stat")["total_inactive_file"] ?? 0
         }
         let total = min(limit ?? .max, whole.totalBytes)
-        // The page cache that the kernel drops at need is free for new work.
+        // The kernel drops inactive page cache when needed, so it counts as free.
         let used = min(current - min(inactive, current), total)
         return MemoryLoad(totalBytes: total, usedBytes: used, availableBytes: min(total - used, whole.availableBytes))
     }

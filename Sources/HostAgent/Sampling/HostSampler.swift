@@ -2,7 +2,7 @@
 import Fleet
 import Hypervisor
 
-/// Turns counters into samples: remembers the last reading, so that the next gives rates.
+/// Converts counters to samples; keeps the last reading, from which the next one yields rates.
 struct HostSampler {
     let host: HostName
     let resources: any ResourceSource
@@ -23,7 +23,7 @@ struct HostSampler {
         var waitTimes: [VMID: UInt64]
     }
 
-    /// A sample of now; `uptime` is a clock that never jumps, for the rates.
+    /// Returns a sample of the present; `uptime` is a clock that never jumps, for the rates.
     mutating func sample(at: Instant, uptime: Duration, hypervisor: any Hypervisor) async -> LoadSample {
         var failures: [SourceFailure] = []
         func from<Figure>(_ source: String, _ read: () throws(SourceError) -> Figure?) -> Figure? {
@@ -105,14 +105,14 @@ struct HostSampler {
         return NetworkLoad(receivedBytesPerSecond: received, sentBytesPerSecond: sent)
     }
 
-    /// A counter that went back was reset (a VM that came here, a process that began anew): there is no rate then.
+    /// Returns the rate of a counter; `nil` if it fell, because it was reset (a VM arrived, a process restarted).
     private func rate(_ now: Double, _ before: Double?, over interval: Double?) -> Double? {
         guard let before, let interval, now >= before else { return nil }
         return (now - before) / interval
     }
 }
 
-/// Bytes over all interfaces but the loopback since boot.
+/// Bytes over all interfaces except the loopback, since boot.
 struct NetworkCounter: Sendable, Equatable {
     var received: UInt64 = 0
     var sent: UInt64 = 0

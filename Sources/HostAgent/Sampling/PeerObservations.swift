@@ -4,9 +4,9 @@ import Hypervisor
 import Logging
 import Synchronization
 
-/// What the peers' hypervisors have shown lately, each asked in turn.
+/// Recent observations of the peers' hypervisors, which are queried in turn.
 ///
-/// It goes into the samples as a witness to what the peers say of themselves.
+/// Samples contain them as witnesses to the peers' own claims.
 final class PeerObservations: Sendable {
     private struct State {
         var newest: [HostName: PeerObservation] = [:]
@@ -19,12 +19,12 @@ final class PeerObservations: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
 
-    /// Older ones say nothing of now.
+    /// Maximum age of an observation in a sample.
     private static let lifetimeMilliseconds: Int64 = 5 * 60 * 1000
-    /// So many go into one sample.
+    /// Maximum number of observations in a sample.
     private static let most = 8
 
-    /// `inventory`: the hosts that belong to the fleet now.
+    /// Creates an empty collection; `inventory` returns the hosts that belong to the fleet now.
     init(
         for host: HostName,
         hypervisor: any Hypervisor,
@@ -37,9 +37,9 @@ final class PeerObservations: Sendable {
         self.logger = logger
     }
 
-    /// Asks one peer about every half minute, until it is cancelled.
+    /// Queries one peer about every 30 s, until cancelled.
     ///
-    /// The pauses differ, so that the agents of a fleet do not ask one host all at once.
+    /// The pauses are random, so that the agents of a fleet do not all query one host at once.
     func keep() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(Int.random(in: 25_000...35_000)))
@@ -48,7 +48,7 @@ final class PeerObservations: Sendable {
         }
     }
 
-    /// Asks the peer whose turn it is; one that does not answer is passed over.
+    /// Queries the next peer in turn; skips one that does not answer.
     func askNext() async {
         let peers = await inventory().hosts.filter { $0.name != host }
         guard !peers.isEmpty else { return }
@@ -60,11 +60,11 @@ final class PeerObservations: Sendable {
             let observation = try await hypervisor.observation(ofPeer: peer.libvirtURI, named: peer.name)
             state.withLock { $0.newest[peer.name] = observation }
         } catch {
-            logger.debug("peer \(peer.name) was not seen", metadata: ["reason": "\(error)"])
+            logger.debug("cannot observe peer \(peer.name)", metadata: ["reason": "\(error)"])
         }
     }
 
-    /// The newest, the very newest first; `nil` when there is none.
+    /// Returns the newest observations, latest first; `nil` if there are none.
     func recent(at now: Instant) -> [PeerObservation]? {
         let recent = state.withLock { Array($0.newest.values) }
             .filter { now.milliseconds - $0.at.milliseconds <= Self.lifetimeMilliseconds }

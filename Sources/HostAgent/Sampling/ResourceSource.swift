@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Where a host's CPU and memory figures come from.
+/// Source of a host's CPU and memory figures.
 protocol ResourceSource: Sendable {
-    /// CPU time used since some fixed moment, in seconds, and the cores there are.
+    /// Returns the CPU time used since some fixed time, in seconds, and the number of cores.
     func cpu() throws(SourceError) -> CPUCounter
     func memory() throws(SourceError) -> MemoryLoad
     func pressure() throws(SourceError) -> Pressure?
-    /// `nil` where the kernel's figure is not about this host alone.
+    /// Returns `nil` if the kernel's figure does not describe this host alone.
     func loadAverage() throws(SourceError) -> LoadAverage?
 }
 
@@ -16,7 +16,7 @@ struct CPUCounter {
     var capacityCores: Double
 }
 
-/// The whole machine: /proc.
+/// Figures of the whole machine, from /proc.
 struct MachineResources: ResourceSource {
     var proc = "/proc"
 
@@ -25,9 +25,9 @@ struct MachineResources: ResourceSource {
         let lines = try readText(path).split(separator: "\n")
         let cores = lines.count { $0.hasPrefix("cpu") && !$0.hasPrefix("cpu ") }
         let fields = lines.first { $0.hasPrefix("cpu ") }?.split(separator: " ").dropFirst().compactMap { UInt64($0) }
-        // user, nice, system, idle, iowait, irq, softirq, steal; guest time is part of user time already.
+        // user, nice, system, idle, iowait, irq, softirq, steal; user time includes guest time.
         guard let fields, fields.count >= 8, cores > 0 else {
-            throw SourceError(description: "\(path) is not of the form expected")
+            throw SourceError(description: "\(path) has an unexpected format")
         }
         let busy = fields[0] + fields[1] + fields[2] + fields[5] + fields[6] + fields[7]
         return CPUCounter(busySeconds: Double(busy) / Self.ticksPerSecond, capacityCores: Double(cores))
@@ -52,12 +52,12 @@ struct MachineResources: ResourceSource {
 
     func loadAverage() throws(SourceError) -> LoadAverage? {
         let fields = try readText("\(proc)/loadavg").split(separator: " ").prefix(3).compactMap { Double($0) }
-        guard fields.count == 3 else { throw SourceError(description: "\(proc)/loadavg is not of the form expected") }
+        guard fields.count == 3 else { throw SourceError(description: "\(proc)/loadavg has an unexpected format") }
         return LoadAverage(one: fields[0], five: fields[1], fifteen: fields[2])
     }
 }
 
-/// The `some avg10` figures of the pressure files that exist; `nil` where the kernel has none.
+/// Returns the `some avg10` figures of the pressure files that exist; `nil` if the kernel has none.
 func readPressure(path: (String) -> String) throws(SourceError) -> Pressure? {
     func average(_ resource: String) throws(SourceError) -> Double? {
         guard exists(path(resource)) else { return nil }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// Why a source of figures gave none; it ends up in the sample, never as a zero.
+/// Why a source has no figure; a sample records this reason, never a zero.
 struct SourceError: Error, CustomStringConvertible {
     var description: String
 }
@@ -28,7 +28,7 @@ func readText(_ path: String) throws(SourceError) -> String {
 
 func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-/// The lines `key value` of a file such as /proc/meminfo or cpu.stat; a colon after the key and a unit are dropped.
+/// Reads the lines `key value` of a file such as /proc/meminfo or cpu.stat, without colons and units.
 func readTable(_ path: String) throws(SourceError) -> [String: UInt64] {
     var table: [String: UInt64] = [:]
     for line in try readText(path).split(separator: "\n") {

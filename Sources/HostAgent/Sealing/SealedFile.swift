@@ -11,7 +11,7 @@ struct SealedFile: Sendable {
 
     // MARK: writing
 
-    /// Encrypts the image of a saved VM for a public key; leaves no file behind if it throws.
+    /// Encrypts the image of a saved VM for a public key; leaves no file if it throws.
     func write(_ saved: SavedVM, for key: Curve25519.KeyAgreement.PublicKey) throws -> SealedImage {
         let input = try SealingFiles.reading(saved.path)
         defer { try? input.close() }
@@ -78,10 +78,10 @@ struct SealedFile: Sendable {
 
     // MARK: opening
 
-    /// Decrypts into a new file, and returns what was saved, at its new path; leaves no file behind if it throws.
+    /// Decrypts into a new file, and returns the saved VM at its new path; leaves no file if it throws.
     ///
-    /// `image`: what the source signed for. Whoever can write to the storage can encrypt for the key, which is public;
-    /// the digest tells that it is the source's.
+    /// `image` has the sizes and the digest that the source signed. The key is public, so every writer to the storage
+    /// can encrypt for it. The digest proves that the file is the source's.
     func open(
         _ image: SealedImage,
         with key: Curve25519.KeyAgreement.PrivateKey,

@@ -3,29 +3,31 @@ import Crypto
 import Fleet
 import Foundation
 
-/// The file of a sealed image: a first line, the encapsulated key, and chunks.
+/// The format of a sealed image: a first line, the encapsulated key, and chunks.
 ///
-/// HPKE (RFC 9180) with X25519 and AES-256-GCM. Each chunk is a kind (1 byte), the size of what follows (4 bytes, the
-/// highest first) and one message of HPKE's context, which numbers them: one that is changed, left out or moved does not
-/// open. Kind and size are authenticated with the chunk, and only the last one says that it is the last. HPKE's `info` is
-/// the order, so a file opens for no other order, VM, source or target.
+/// Uses HPKE (RFC 9180) with X25519 and AES-256-GCM. Each chunk consists of a kind (1 byte), the size of the rest (4
+/// bytes, big-endian) and one message of HPKE's context. The context numbers the messages: a changed, omitted or moved
+/// chunk does not open. Kind and size are authenticated with the chunk, and only the last chunk has the kind `last`.
+/// HPKE's `info` is the order, so a file opens for no other order, VM, source or target.
 enum SealedFormat {
     static let firstLine = Data("evenkeel sealed image 1\n".utf8)
     static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_256)
     static let encapsulatedKeyBytes = 32
     static let chunkBytes = 1 << 20
     static let tagBytes = 16
-    /// A VM's definition is some ten kilobytes.
+    /// Maximum size of an encrypted chunk in bytes; a VM's definition has about 10 kB.
     static let largestChunk = chunkBytes + tagBytes
 
     enum Kind: UInt8 {
-        /// The `SavedVM`, with its definition, as JSON: always the first, and once.
+        /// The `SavedVM` with its definition, as JSON: always the first chunk, and only once.
         case description = 0
         case memory = 1
         case last = 2
     }
 
-    /// What the encryption is bound to: each part with its size before it, so that no two orders give the same bytes.
+    /// Returns the value to which the encryption is bound.
+    ///
+    /// Each part is preceded by its size, so that no two orders give the same bytes.
     static func info(_ order: MigrationOrder) -> Data {
         var info = firstLine
         for part in [order.id.rawValue, order.vm.rawValue, order.source.rawValue, order.target.rawValue] {
@@ -39,7 +41,7 @@ enum SealedFormat {
 
     private static func number(_ value: UInt32) -> Data { withUnsafeBytes(of: value.bigEndian) { Data($0) } }
 
-    /// The name of an order's file; throws if the order's id, which others have chosen, is no name for one.
+    /// Returns the name of an order's file; throws if the order's id, which others chose, cannot be one.
     static func fileName(_ order: OrderID) throws -> String {
         let name = order.rawValue
         let isPlain = name.utf8.allSatisfy { byte in
@@ -53,7 +55,7 @@ enum SealedFormat {
     }
 }
 
-/// What went wrong with a sealed image, in words; no secret is in them.
+/// A failure that concerns a sealed image; its description contains no secret.
 struct SealingError: Error, Equatable, CustomStringConvertible {
     var description: String
     init(_ description: String) { self.description = description }

@@ -4,14 +4,14 @@ import Fleet
 import Foundation
 import Hypervisor
 
-/// What this host's agent, as the target of sealed orders, has in its memory and nowhere else.
+/// The keys and opened images of sealed orders at their target, kept only in the agent's memory.
 ///
-/// With the agent the keys are gone, and nothing that was encrypted for them can be read any more.
+/// When the agent ends, the keys are lost, and nothing that was encrypted for them can be read.
 actor SealedKeys {
     private var keys: [OrderID: Curve25519.KeyAgreement.PrivateKey] = [:]
     private var opened: [OrderID: SavedVM] = [:]
 
-    /// Makes an order's key, and returns the public half in base 64.
+    /// Makes an order's key pair, and returns the public key in Base64.
     func make(for order: OrderID) -> String {
         let key = Curve25519.KeyAgreement.PrivateKey()
         keys[order] = key
@@ -20,13 +20,13 @@ actor SealedKeys {
 
     func key(for order: OrderID) -> Curve25519.KeyAgreement.PrivateKey? { keys[order] }
 
-    /// The image lies open here; its key has done its work.
+    /// Records an opened image; deletes its key, which is no longer needed.
     func keep(_ saved: SavedVM, for order: OrderID) {
         keys[order] = nil
         opened[order] = saved
     }
 
-    /// Hands it out once: nothing is restored twice.
+    /// Returns the opened image once: nothing is restored twice.
     func take(_ order: OrderID) -> SavedVM? { opened.removeValue(forKey: order) }
 
     func forget(_ order: OrderID) {
