@@ -4,8 +4,15 @@ import Fleet
 
 /// Simulates the two libvirtds that carry out a migration, with all possible faults.
 ///
-/// prepare (empty copy on the target) → memory (sent repeatedly while the guest dirties it) → stop (the rest) → finish
-/// (the target's copy runs) → confirm (the source's copy is removed).
+///     prepare   the target gets an empty copy
+///        ▼
+///     memory    memory is sent repeatedly, while the guest dirties it
+///        ▼
+///     stop      the source's guest stops, and the rest is sent
+///        ▼
+///     finish    the target's copy runs
+///        ▼
+///     confirm   the source's copy is removed
 extension World {
     func beginMigration(_ order: MigrationOrder, from host: Int) {
         let incarnation = agents[host].incarnation
