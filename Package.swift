@@ -81,7 +81,7 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         // Parses libvirt's XML: FoundationXML leaks on Linux whatever it parses. libvirt itself uses libxml2.
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
-        module("LibvirtDriver", ["Fleet", "Hypervisor", "CLibvirt", "CLibXML2", crypto]),
+        module("LibvirtDriver", ["Fleet", "Hypervisor", "HostOS", "CLibvirt", "CLibXML2", crypto]),
         module("Escort", ["Fleet", "HostOS"]),
         module("Ledger", ["Fleet", "HostOS", crypto]),
         // Keys, certificates (by the openssl command) and the signed roster.
@@ -148,11 +148,11 @@ let package = Package(
         tests("FleetFilesTests", ["FleetFiles", "Coordination", "Fleet", "Settings", "TestSupport", log]),
         tests("HostOSTests", ["HostOS"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
-        tests("LedgerTests", ["Ledger", "Fleet", "TestSupport", "ledger-writer"]),
+        tests("LedgerTests", ["Ledger", "Fleet", "HostOS", "TestSupport", "ledger-writer"]),
         tests("IdentityTests", ["Identity", "Ledger", "Fleet", "HostOS"]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "HostOS"]),
         tests("HypervisorTests", ["Hypervisor", "Fleet", "TestSupport"]),
-        tests("LibvirtDriverTests", ["Hypervisor", "LibvirtDriver", "Fleet", "TestSupport"]),
+        tests("LibvirtDriverTests", ["Hypervisor", "LibvirtDriver", "HostOS", "Fleet", "TestSupport"]),
         tests(
             "HostAgentTests",
             [

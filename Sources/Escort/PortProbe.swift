@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Dispatch
+internal import HostOS
 internal import Fleet
 internal import Glibc
 
-/// One connection request to a port that should be shut, and what comes back.
+/// A connection request to a port that must be closed.
 enum PortProbe {
-    /// From this process's network: `shut` if nothing came back for so long, counted from when the request had been sent.
+    /// Probes from this process's network namespace; `shut` if nothing came back within `patience` after the request.
     ///
-    /// A host that is short of CPU must not take its own slowness for a shut port.
+    /// The time counts from the sending: on a host short of CPU, its own delay must not make a port count as shut.
     static func local(
         _ address: String,
         _ port: Int,
         _ patience: Duration
     ) async -> GateProbe.Outcome {
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                let milliseconds = Int32(patience.inSeconds * 1000)
-                continuation.resume(returning: probe(address, port, milliseconds: milliseconds))
-            }
-        }
+        await Blocking.run { probe(address, port, milliseconds: Int32(patience.inSeconds * 1000)) }
     }
 
     private static func probe(
@@ -45,7 +40,7 @@ enum PortProbe {
         return failure == 0 || failure == ECONNREFUSED ? .open : .unknown
     }
 
-    /// Calls a function of the sockets' with the address and port in the form it takes.
+    /// Calls a socket function with the address and port as a `sockaddr`.
     private static func with(
         _ text: String,
         _ port: UInt16,

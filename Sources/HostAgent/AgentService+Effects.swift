@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Coordination
 import Escort
 import Fleet
@@ -159,7 +160,7 @@ extension AgentService {
     }
 
     private func claimed(_ order: MigrationOrder, in journal: OrderJournal) async throws -> Bool {
-        try await BlockingWork.run(within: .seconds(10), "recording the begun order") {
+        try await Blocking.onStorage(within: .seconds(10), "recording the begun order") {
             try journal.claim(.begun, of: order, at: .now)
         }
     }
@@ -176,7 +177,7 @@ extension AgentService {
             if let failure = await sealedFailure() {
                 return (.failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure])), [])
             }
-            // A sealed move goes to no port of the target.
+            // A sealed move uses no port of the target.
             return (await execution.requirements(for: order), [])
         }
         async let requirements = execution.requirements(for: order)
@@ -191,7 +192,7 @@ extension AgentService {
 
     /// Opens the gate for the order's source while its move may begin.
     ///
-    /// Returns the window in seconds, `nil` if the move goes to no port.
+    /// Returns the seconds that opening took; `nil` if the move uses no port.
     private func openPinhole(for order: MigrationOrder) async throws -> Double? {
         guard order.channel.usesMigrationPorts else { return nil }
         let begin = ContinuousClock.now
@@ -204,12 +205,12 @@ extension AgentService {
         return (ContinuousClock.now - begin).inSeconds
     }
 
-    /// Returns how long the order's gate is open at most; its move has begun by then, or cannot begin any more.
+    /// Returns the longest time that the order's gate is open; after it the move has begun, or can no longer begin.
     private func window(of order: MigrationOrder) -> Duration {
         order.latestBeginning - .now + limits.jobLock + Self.connectingTime
     }
 
-    /// Closes the order's pinhole; at a start, once the mesh exists.
+    /// Closes the order's pinhole; after a start of the agent, waits until the mesh is applied.
     private func closePinhole(of order: MigrationOrder) async {
         let end = ContinuousClock.now + window(of: order)
         while true {
@@ -270,7 +271,7 @@ extension AgentService {
 
     /// Returns a failure if the list of channels closed after leaks is damaged: any channel may be on it.
     ///
-    /// A move in the clear has nothing to close.
+    /// Moves in the clear are exempt: no leak closes `plain`.
     private func closureFailure(_ order: MigrationOrder) async -> PreflightFailure? {
         guard order.channel != .plain, let damage = await closures?.damage else { return nil }
         return escortFailure(.closuresDamaged(detail: damage.description))

@@ -10,8 +10,8 @@ extension AgentService {
     /// Passes new records of the ledger to the core.
     ///
     /// The core must know reports that were written before an order first: otherwise it would refuse an order for a VM
-    /// whose last move has just ended. So orders are read first and passed on last. Orders of history, on which the
-    /// agent does not act, come before their reports.
+    /// whose last move has just ended. So orders are read first and passed on last. Past orders, on which the agent
+    /// does not act, come before their reports.
     private func readNews(
         from orders: inout ReadPosition,
         and reports: inout ReadPosition,
@@ -28,7 +28,7 @@ extension AgentService {
                 try await ledger.readNew(OrderReport.self, from: &reports) { await events.send(.report($0)) }
             )
         } catch { result = .failure(error) }
-        // Also if the reports cannot be read: the position in the orders has advanced.
+        // Also if the reports cannot be read: the read position in the orders has advanced.
         for record in news { await events.send(.order(record)) }
         remarks.add(try result.get())
         return remarks

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import HostOS
 import Fleet
-import Foundation
 import Synchronization
 
 /// This host's journal: the steps of each order that cannot be repeated or undone, in a local file.
 ///
-/// The ledger has most of it, and its marks detect a log that was set back. But a writer to the storage could blank a
-/// line, and a host can crash between a step and its report. Entries whose order ended long ago are removed.
+/// The ledger has most of them, and its marks reveal a log that was rolled back. But a writer to the storage could
+/// blank a line, and a host can crash between a step and its report. Entries whose order ended long ago are removed.
 final class OrderJournal: Sendable {
     enum Deed: String, Codable, CodingKeyRepresentable, CaseIterable {
         /// As the source: the move, or the save, was begun.
@@ -17,7 +16,7 @@ final class OrderJournal: Sendable {
         /// The VM of a sealed move was resumed from its image here, or was about to be.
         case started
 
-        /// How long an entry is kept after the end of its order's time.
+        /// Time for which an entry is kept after its order's latest beginning.
         ///
         /// A clock that was set back must not make an order new again, and a VM may wait long for its host.
         fileprivate var kept: Duration {
@@ -30,11 +29,11 @@ final class OrderJournal: Sendable {
 
     typealias Entries = [Deed: [String: Instant]]
 
-    private let path: String
-    /// Held for as long as a write takes.
+    private let file: StateFile<Entries>
+    /// The entries as last read or written; locked for as long as a write takes.
     let entries = Mutex<Entries?>(nil)
 
-    init(path: String) { self.path = path }
+    init(path: String) { file = StateFile(path: path) }
 
     /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
@@ -48,7 +47,7 @@ final class OrderJournal: Sendable {
         }
     }
 
-    /// Removes an entry whose step is certain not to have happened.
+    /// Removes an entry whose step certainly did not happen.
     func strike(_ deed: Deed, of order: MigrationOrder) throws {
         _ = try change { $0[deed]?.removeValue(forKey: order.id.rawValue) != nil }
     }
@@ -78,27 +77,16 @@ final class OrderJournal: Sendable {
                 known = before
                 return false
             }
-            // If writing fails halfway, the file decides.
+            // If writing fails halfway, the file is read again.
             known = nil
-            try write(entries)
+            try file.replace(entries)
             known = entries
             return true
         }
     }
 
     private func read() throws -> Entries {
-        guard FileManager.default.fileExists(atPath: path) else { return [:] }
-        do {
-            return try JSONDecoder().decode(Entries.self, from: Data(contentsOf: URL(filePath: path)))
-        } catch {
-            throw OrderJournalError(path: path, reason: "\(error)")
-        }
-    }
-
-    private func write(_ entries: Entries) throws {
-        let folder = URL(filePath: path).deletingLastPathComponent().path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try DurableFile.replace(path, with: JSONEncoder().encode(entries), mode: 0o600)
+        do { return try file.read() ?? [:] } catch { throw OrderJournalError(path: file.path, reason: error.reason) }
     }
 }
 

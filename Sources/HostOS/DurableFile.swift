@@ -6,12 +6,14 @@ public enum DurableFile {
     public struct Failure: Error, Equatable, CustomStringConvertible {
         /// The file, its draft, or its folder.
         public let path: String
-        /// The error message of the system.
-        public let reason: String
+        /// The system's error, an `errno`.
+        public let code: Int32
+        /// The system's error message.
+        public var reason: String { String(cString: strerror(code)) }
         public var description: String { "cannot write '\(path)': \(reason)" }
 
         /// Uses the error of the last system call.
-        fileprivate init(_ path: String) { (self.path, reason) = (path, String(cString: strerror(errno))) }
+        fileprivate init(_ path: String) { (self.path, code) = (path, errno) }
     }
 
     /// Replaces or creates the file with this mode, independent of the umask; its folder must exist.
@@ -23,8 +25,8 @@ public enum DurableFile {
         with bytes: some Sequence<UInt8>,
         mode: UInt32
     ) throws(Failure) {
-        let draft = "\(path).\(getpid()).new"
-        unlink(draft)
+        // Random, because two hosts may write the same file on shared storage at the same time.
+        let draft = "\(path).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw Failure(draft) }
         defer { close(descriptor) }

@@ -21,12 +21,9 @@ public struct ProcessLock: ~Copyable {
     ///
     /// Other users may be able to write to the folder: a symbolic link, a FIFO or a device there is refused.
     public init(path: String, purpose: String) throws(Failure) {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o640)
-        guard descriptor >= 0 else { throw .unusable(path: path, reason: String(cString: strerror(errno))) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
-            throw .unusable(path: path, reason: "it is not a regular file; find out who put it there, and remove it")
+        let descriptor: Int32
+        do { descriptor = try SafeFile.open(path, flags: O_RDWR | O_CREAT, mode: 0o640) } catch {
+            throw .unusable(path: path, reason: error.reason.text)
         }
         // NFS maps flock to byte-range locks; OCFS2 and GFS2 map it to cluster locks.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {

@@ -4,42 +4,23 @@ internal import Glibc
 
 /// Small identity files: read only if no other user can write them, and replaced durably as a whole.
 enum IdentityFiles {
+    /// Larger files are not read.
+    private static let maximumBytes = 32 << 20
+
     static func exists(_ path: String) -> Bool { Glibc.access(path, F_OK) == 0 }
 
     /// Reads a file that no other user can write and, if `secret`, no other user can read.
     static func read(_ path: String, secret: Bool = false) throws(IdentityError) -> String {
-        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (secret ? O_NOFOLLOW : 0)
-        let descriptor = open(path, flags)
-        guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw .file(path: path, reason: "it is not a regular file")
-        }
-        guard status.st_uid == geteuid() || (!secret && status.st_uid == 0) else {
-            throw .file(path: path, reason: "it belongs to another user; change its owner with 'chown'")
-        }
-        guard status.st_mode & (secret ? 0o077 : 0o022) == 0 else {
-            let mode = secret ? "600" : "644"
-            let open = secret ? "other users have access to it" : "other users can write to it"
-            throw .file(
-                path: path,
-                reason: "\(open); run 'chmod \(mode) \(path)', and get new keys if others had access"
-            )
-        }
-        return String(decoding: try bytes(descriptor, path), as: UTF8.self)
+        String(decoding: try bytes(path, secret ? .secret : .ours), as: UTF8.self)
     }
 
     /// Reads a regular file of any owner: the caller must verify the content.
-    static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw .file(path: path, reason: reason()) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw .file(path: path, reason: "it is not a regular file")
+    static func readPublished(_ path: String) throws(IdentityError) -> [UInt8] { try bytes(path, .published) }
+
+    private static func bytes(_ path: String, _ trust: SafeFile.Trust) throws(IdentityError) -> [UInt8] {
+        do { return try SafeFile.read(path, trust, atMost: maximumBytes) } catch {
+            throw .file(path: path, reason: error.reason.text)
         }
-        return try bytes(descriptor, path)
     }
 
     /// Returns the owner and the mode of a file; `nil` if there is none.
@@ -47,19 +28,6 @@ enum IdentityFiles {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         return (status.st_uid, status.st_mode & 0o7777)
-    }
-
-    private static func bytes(_ descriptor: Int32, _ path: String) throws(IdentityError) -> [UInt8] {
-        var result: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .file(path: path, reason: reason()) }
-            if count == 0 { return result }
-            result += chunk.prefix(count)
-            guard result.count <= 32 << 20 else { throw .file(path: path, reason: "it is larger than 32 MiB") }
-        }
     }
 
     /// Replaces the file durably as a whole.

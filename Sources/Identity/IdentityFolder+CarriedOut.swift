@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import FoundationEssentials
+internal import HostOS
 public import Ledger
 
 /// The last roster whose changes a member has applied completely, kept across restarts.
@@ -9,8 +9,7 @@ public import Ledger
 extension IdentityFolder {
     /// Returns the anchors, keys and removals of the last roster that was applied completely; `nil` if unknown.
     public func carriedOutRoster() -> Roster? {
-        guard let text = try? IdentityFiles.read(paths.carriedOut) else { return nil }
-        return try? JSONDecoder().decode(Roster.self, from: Data(text.utf8))
+        try? carriedOut.read()
     }
 
     /// Records that all changes of this roster are applied.
@@ -21,11 +20,10 @@ extension IdentityFolder {
             essence.members[index].hardware = nil
             essence.members[index].issued = nil
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try IdentityFiles.write(
-            String(decoding: try encoder.encode(essence), as: UTF8.self) + "\n",
-            to: paths.carriedOut
-        )
+        do { try carriedOut.replace(essence) } catch {
+            throw IdentityError.file(path: paths.carriedOut, reason: "it cannot be written (\(error.reason))")
+        }
     }
+
+    private var carriedOut: StateFile<Roster> { StateFile(path: paths.carriedOut, mode: 0o644) }
 }

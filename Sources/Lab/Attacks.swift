@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Glibc
 
 /// An attacker on ports in one of the lab's network namespaces: a stranger on the LAN, or a host of the mesh that
@@ -25,7 +26,7 @@ public struct Attacker: Sendable {
         ports: [UInt16],
         timeLimit: Duration = .seconds(2)
     ) async throws -> [UInt16: PortState] {
-        try await offPool {
+        try await Blocking.run {
             let sockets = try ports.map { try connecting(to: address, port: $0) }
             let deadline = ContinuousClock.now + timeLimit
             var states: [UInt16: PortState] = [:]
@@ -57,7 +58,7 @@ public struct Attacker: Sendable {
         port: UInt16,
         timeLimit: Duration = .seconds(2)
     ) async throws -> HeldConnection? {
-        try await offPool {
+        try await Blocking.run {
             let socket = try connecting(to: address, port: port)
             guard socket.state(until: .now + timeLimit) == .open else {
                 socket.close()

@@ -6,7 +6,7 @@ internal import Glibc
 ///
 /// Everything here blocks. A cgroup or /proc entry is in memory, and a file of a few KiB that the lab itself has just
 /// written is in the page cache and is never synced, so those are handled where they are needed; what is larger (what
-/// guests boot, images, captures, copies of programs, whole folders) goes through `offPool`.
+/// guests boot, images, captures, copies of programs, whole folders) goes through `Blocking.run`.
 enum Files {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

@@ -102,7 +102,7 @@ struct GuestBoot: Sendable {
             ["-O2", "-Wall", "-static", "-pthread", "-o", program, "\(program).c"],
             timeLimit: .seconds(60)
         ).run()
-        try await offPool {
+        try await Blocking.run {
             var archive = CpioArchive()
             archive.addFile("init", try Files.read(program), executable: true)
             archive.addFolder("modules")

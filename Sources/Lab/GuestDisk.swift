@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 
 /// A guest's disk read from outside: the ring of numbered sectors that its program keeps.
 public struct GuestDisk: Sendable, Equatable {
@@ -46,7 +47,7 @@ public struct GuestDisk: Sendable, Equatable {
     }
 
     static func read(image: String, seed: UInt64) async throws -> GuestDisk {
-        try await offPool {
+        try await Blocking.run {
             let ring = try FileWindow.read(image, bytes: sectorBytes * ringSectors)
             return GuestDisk(ring: ring, seed: seed)
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 
 extension HostLab {
     /// Takes down the site's lab, even if it was started only in part; does nothing if there is none.
@@ -11,7 +12,7 @@ extension HostLab {
         try await LabNetwork(site: site).removeAll()
         try await cgroups.removeAll()
         // Last: as long as it is there, no other lab can begin at this site. Many and large files: it takes time.
-        try await offPool { for folder in site.memoryFolders + [site.stateFolder] { try Files.remove(folder) } }
+        try await Blocking.run { for folder in site.memoryFolders + [site.stateFolder] { try Files.remove(folder) } }
         let left = try leftovers(site: site)
         guard left.isEmpty else { throw LabError.left(left) }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 
 extension HostLab {
@@ -36,7 +37,7 @@ extension HostLab {
         ] { try Files.makeFolder(folder) }
         let boot = try await GuestBoot.prepare(cache: site.cacheFolder, progress: progress)
         let domainType = try await boot.domainType(cache: site.cacheFolder)
-        try await offPool {
+        try await Blocking.run {
             try Files.copy(boot.kernel, to: "\(site.bootFolder)/vmlinuz")
             try Files.copy(boot.initramfs, to: "\(site.bootFolder)/initramfs.img")
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Fleet
 internal import Glibc
 
@@ -98,7 +99,7 @@ extension PacketCapture {
     /// `from` and `to` limit it to a span of time.
     public func search(for text: String, from: Instant? = nil, to: Instant? = nil) async throws -> CaptureFindings {
         let needle = Array(text.utf8)
-        return try await offPool {
+        return try await Blocking.run {
             var findings = CaptureFindings()
             try forEach { packet in
                 if let from, packet.at < from { return true }

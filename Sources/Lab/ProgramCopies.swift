@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 
 /// Copies of the programs for which Debian's packages include AppArmor profiles.
 ///
@@ -10,7 +11,7 @@ enum ProgramCopies {
 
     /// Copies them to the site's folder of programs, under the names by which they are called and found.
     static func make(_ site: LabSite) async throws {
-        try await offPool {
+        try await Blocking.run {
             try Files.makeFolder(site.programFolder)
             for name in names {
                 guard let path = Requirements.path(of: name) else {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 
 /// Packets and their bytes on the wire.
 public struct Traffic: Sendable, Codable, Equatable {
@@ -68,7 +69,7 @@ extension PacketCapture {
     /// Searches the whole capture for a secret and for pieces of memory, off the cooperative pool.
     public func eavesdrop(secret: String, memory: [[UInt8]]) async throws -> Eavesdropping {
         let needle = Array(secret.utf8)
-        return try await offPool {
+        return try await Blocking.run {
             var heard = Eavesdropping()
             var sorter = TrafficSorter()
             try forEach { packet in

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Dispatch
 
 /// Checks every 100 ms whether `condition` holds, for at most `limit`.
 ///
@@ -17,12 +16,5 @@ func waitUntil(
             throw LabError.timedOut(what: what, after: limit, log: log.map { Files.tail($0) } ?? "")
         }
         try await Task.sleep(for: .milliseconds(100))
-    }
-}
-
-/// Runs work that blocks (reads of large files) on a thread outside the cooperative pool.
-func offPool<Value: Sendable>(_ work: @Sendable @escaping () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
     }
 }

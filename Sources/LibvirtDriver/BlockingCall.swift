@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Fleet
-internal import Foundation
+internal import HostOS
 internal import Hypervisor
 internal import Synchronization
 
-/// Runs calls that block on threads of their own, so that no thread of the cooperative pool waits for libvirt.
+/// Runs libvirt calls on threads of their own, so that no thread of the cooperative pool waits for libvirt.
 enum BlockingCall {
     /// Calls that may be out at once; more means that the daemon does not answer.
     private static let ceiling = 64
@@ -26,45 +25,13 @@ enum BlockingCall {
             let detail = "\(ceiling) earlier calls have not returned; is libvirtd stuck?"
             throw HypervisorError(.notConnected, attempt: attempt, detail: detail)
         }
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<R, HypervisorError>, _>) in
-            let once = Once(continuation)
-            detach {
-                let result = Result { () throws(HypervisorError) in try body() }
-                out.withLock { $0 -= 1 }
-                once.resume(result)
+        return try await Blocking.run(
+            within: limit,
+            late: { _ in HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)") },
+            { () throws(HypervisorError) in
+                defer { out.withLock { $0 -= 1 } }
+                return try body()
             }
-            let detail = "libvirt did not answer within \(limit)"
-            DispatchQueue.global().asyncAfter(deadline: .now() + limit.inSeconds) {
-                once.resume(.failure(HypervisorError(.timedOut, attempt: attempt, detail: detail)))
-            }
-        }
-        return try result.get()
-    }
-
-    /// Runs `body` to its end, however long that takes; `body` bounds itself.
-    static func unbounded<R: Sendable>(_ body: @Sendable @escaping () -> R) async -> R {
-        await withCheckedContinuation { continuation in
-            detach { continuation.resume(returning: body()) }
-        }
-    }
-
-    static func detach(_ body: @Sendable @escaping () -> Void) {
-        let thread = Thread(block: body)
-        thread.name = "libvirt-call"
-        thread.start()
-    }
-
-    /// Resumes a continuation with whichever result comes first.
-    private final class Once<R: Sendable>: Sendable {
-        private let continuation: Mutex<CheckedContinuation<R, Never>?>
-        init(_ continuation: CheckedContinuation<R, Never>) { self.continuation = Mutex(continuation) }
-        func resume(_ result: R) {
-            let waiting = continuation.withLock { held in
-                defer { held = nil }
-                return held
-            }
-            waiting?.resume(returning: result)
-        }
+        )
     }
 }

@@ -19,11 +19,12 @@ extension Connection {
         let domain = try pausedByMigration(vm, attempt: attempt)
         let isPersistent = virDomainIsPersistent(domain.pointer)
         guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
-        // A persistent VM brings its definition to where it runs. A transient one may have run there, written to its
-        // disks and gone without a trace; with this older memory on top the disks would be corrupted.
+        // A persistent VM takes its definition along to the host it runs on. A transient VM may have run at the target,
+        // written to its disks and disappeared without a trace. Resuming the older memory here would then corrupt its
+        // disks.
         guard isPersistent == 1 else {
             let detail =
-                "it is transient, so that nothing shows whether it has run at the target since; make sure that it has "
+                "it is transient, and nothing shows whether it has run at the target since; make sure that it has "
                 + "not, then run 'virsh resume'"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
@@ -35,10 +36,11 @@ extension Connection {
         guard virDomainSuspend(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainSuspend") }
     }
 
-    /// Ends the paused copy, if there is one, and removes the persistent definition, as the last step of the migration
-    /// would have done: with the definition left, the VM could be started here while it runs on the target.
+    /// Destroys the paused copy, if there is one, and removes the persistent definition.
     ///
-    /// When libvirtd dies in that last step, what is left is either a paused copy or just the inactive definition.
+    /// libvirt does the same as the last step of a migration. If libvirtd dies in that step, it leaves a paused copy or
+    /// only the inactive definition. With the definition left here, someone could start the VM while it runs on the
+    /// target.
     func discardHandedOver(_ vm: VMID) throws {
         let attempt = "discard the handed-over copy of VM \(vm)"
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
@@ -48,7 +50,7 @@ extension Connection {
             guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }
         }
         guard isPersistent else { return }
-        // NVRAM and TPM state may lie on shared storage, where the VM at the target uses them.
+        // Keep NVRAM and TPM state: they may be on shared storage, where the VM at the target uses them.
         let keep = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue
         if virDomainUndefineFlags(domain.pointer, keep) == 0 { return }
         let error = LibvirtError.last(in: "virDomainUndefineFlags")
@@ -56,7 +58,7 @@ extension Connection {
         guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
     }
 
-    /// The domain, if it is paused by a migration that is no longer under way.
+    /// Returns the domain; throws `.refused` unless a migration paused it and that migration is over.
     private func pausedByMigration(_ vm: VMID, attempt: String) throws -> DomainHandle {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let job = try JobStatistics.of(domain)

@@ -5,7 +5,7 @@ internal import Foundation
 internal import Hypervisor
 
 extension Connection {
-    /// What the hypervisor shows of its machine and its active VMs, to whoever may read.
+    /// Returns the node's CPUs and memory and its active VMs; a read-only connection is enough.
     func observation(of host: HostName) throws(LibvirtError) -> PeerObservation {
         var node = virNodeInfo()
         guard virNodeGetInfo(handle.pointer, &node) == 0 else { throw .last(in: "virNodeGetInfo") }
@@ -15,7 +15,7 @@ extension Connection {
             host: host,
             at: Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)),
             cpus: Int(node.cpus),
-            // The sum over the NUMA nodes, which leaves some of it out on some machines, is the second choice.
+            // Second choice: `virNodeGetInfo` sums the NUMA nodes, and on some machines that sum is too small.
             memoryBytes: memory["total"] ?? UInt64(node.memory) * 1024,
             availableBytes: available(memory),
             activeVMs: active.map(\.id).sorted(),
@@ -23,15 +23,15 @@ extension Connection {
         )
     }
 
-    /// Free memory, buffers and the page cache: a little more than could be had, since tmpfs counts as cache.
+    /// Returns free memory, buffers and page cache in bytes: slightly too much, because tmpfs counts as cache.
     private func available(_ memory: [String: UInt64]) -> UInt64? {
         if let free = memory["free"] { return free + (memory["buffers"] ?? 0) + (memory["cached"] ?? 0) }
-        // Xen has no statistics of the node's memory; what it says is free is so, as dom0's caches are not counted.
+        // Xen has no memory statistics of the node. Its free memory is really free: it does not include dom0's caches.
         let free = virNodeGetFreeMemory(handle.pointer)
         return free > 0 ? free : nil
     }
 
-    /// libvirt's figures of the whole node's memory, in bytes; empty where the driver has none.
+    /// Returns libvirt's memory statistics of the whole node in bytes; empty if the driver has none.
     private func nodeMemory() -> [String: UInt64] {
         let all = Int32(VIR_NODE_MEMORY_STATS_ALL_CELLS.rawValue)
         var count: Int32 = 0
@@ -43,7 +43,7 @@ extension Connection {
             let name = withUnsafeBytes(of: figure.field) { bytes in
                 String(decoding: bytes.prefix(while: { $0 != 0 }), as: UTF8.self)
             }
-            // In KiB.
+            // libvirt gives KiB.
             found[name] = figure.value * 1024
         }
         return found

@@ -22,7 +22,7 @@ extension Connection {
         )
     }
 
-    /// The daemon's version: 9000000 for 9.0.0.
+    /// Returns the daemon's version: 9000000 for 9.0.0.
     func libvirtVersion() throws(LibvirtError) -> UInt {
         var version: CUnsignedLong = 0
         guard virConnectGetLibVersion(handle.pointer, &version) == 0 else {
@@ -31,9 +31,9 @@ extension Connection {
         return version
     }
 
-    /// All domains, active or not; with the digests of the active ones' definitions if asked.
+    /// Returns all domains, active or not; on request with the digests of the active definitions.
     ///
-    /// `NOWAIT`: a domain in the middle of a job must not hold up the sample of the others.
+    /// `NOWAIT`: a domain with a job in progress must not delay the sample of the others.
     func domains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
         let domains = try allDomains(withDigests: withDigests)
         digests.keep(only: Set(domains.map(\.id)))
@@ -66,7 +66,7 @@ extension Connection {
     private static func status(of domain: virDomainPtr, _ figures: TypedParameters) -> DomainStatus? {
         guard let id = uuid(of: domain), let name = virDomainGetName(domain) else { return nil }
         let state = DomainState(state: figures.int("state.state") ?? 0, reason: figures.int("state.reason") ?? 0)
-        // Drivers without these figures, and hosts without a cpuacct cgroup, have them in the older call.
+        // The older call has these figures for drivers without them and for hosts without a cpuacct cgroup.
         var info = virDomainInfo()
         let asked = figures.unsignedLong("cpu.time") == nil && state.isActive
         let isKnown = asked && virDomainGetInfo(domain, &info) == 0
@@ -74,7 +74,7 @@ extension Connection {
             id: id,
             name: String(cString: name),
             state: state.vmState,
-            // What libvirt still gives for an inactive domain is left over from nothing the VM did.
+            // libvirt's CPU time of an inactive domain is not time the VM used.
             cpuTimeNanoseconds: state.isActive
                 ? figures.unsignedLong("cpu.time") ?? (isKnown ? info.cpuTime : nil) : nil,
             waitTimeNanoseconds: state.isActive ? waitTime(figures) : nil,
@@ -84,10 +84,10 @@ extension Connection {
         )
     }
 
-    /// What the kernel's scheduler says of the threads of all VCPUs (`/proc/PID/task/TID/schedstat`).
+    /// Returns the run-queue wait of all VCPU threads in nanoseconds, from `/proc/PID/task/TID/schedstat`.
     private static func waitTime(_ figures: TypedParameters) -> UInt64? {
         var sum: UInt64?
-        // VCPUs that are not online have no figure; there may be gaps between them.
+        // VCPUs that are offline have no figure, which may leave gaps in the numbering.
         for number in 0..<(figures.unsigned("vcpu.maximum") ?? 0) {
             guard let delay = figures.unsignedLong("vcpu.\(number).delay") else { continue }
             sum = (sum ?? 0) &+ delay
@@ -95,7 +95,7 @@ extension Connection {
         return sum
     }
 
-    /// For drivers without bulk statistics.
+    /// Returns all domains of a driver without bulk statistics.
     private func domainsOneByOne(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
         var domains: UnsafeMutablePointer<virDomainPtr?>?
         let count = virConnectListAllDomains(handle.pointer, &domains, 0)
@@ -120,9 +120,10 @@ extension Connection {
         }
     }
 
-    /// The digest of the live definition; `nil` when it cannot be read, as of a domain that has just gone.
+    /// Returns the digest of the live definition; `nil` if libvirt cannot read it, for example if the domain has just
+    /// ended.
     ///
-    /// libvirt formats the definition from memory, without asking QEMU: a domain in a job does not hold it up.
+    /// libvirt formats the definition from its own memory, without QEMU, so a job on the domain causes no delay.
     private func digest(of domain: virDomainPtr, _ id: VMID) -> String? {
         let text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         guard let xml = try? takeString(text, from: "virDomainGetXMLDesc") else { return nil }
@@ -130,7 +131,7 @@ extension Connection {
     }
 
     static func uuid(of domain: virDomainPtr) -> VMID? {
-        // VIR_UUID_STRING_BUFLEN: 36 characters and the end.
+        // VIR_UUID_STRING_BUFLEN: 36 characters and the terminating zero.
         var buffer = [CChar](repeating: 0, count: 37)
         guard virDomainGetUUIDString(domain, &buffer) == 0 else { return nil }
         return VMID(String(decoding: buffer.prefix(36).map { UInt8(bitPattern: $0) }, as: UTF8.self).lowercased())
@@ -142,8 +143,8 @@ extension Connection {
             let state = try DomainState.of(domain)
             guard state.isActive else { return try inactivePresence(of: domain, state) }
             let job = try JobStatistics.of(domain)
-            // Read again: the move may have ended between the two questions, and the older state with the newer
-            // (missing) job would say that a copy is left over which libvirt is just clearing away.
+            // Read the state again: the migration may have ended between the two queries. The old state with the new
+            // (missing) job would look like a leftover copy that libvirt is in fact removing.
             return try DomainState.of(domain).presence(job: job)
         } catch {
             guard error.is(VIR_ERR_NO_DOMAIN) else { throw error }
@@ -151,7 +152,8 @@ extension Connection {
         }
     }
 
-    /// A transient domain that is off is on its way out, and only its definition could stay behind.
+    /// Returns `.absent` for a transient domain that is off: it is about to disappear, and only a definition can
+    /// remain.
     private func inactivePresence(
         of domain: borrowing DomainHandle,
         _ state: DomainState
@@ -162,7 +164,7 @@ extension Connection {
         return isPersistent == 1 ? .inactive : .absent
     }
 
-    /// The outgoing migration of the VM; `nil` when none runs, or the VM is not here.
+    /// Returns the statistics of the VM's outgoing migration; `nil` if there is none or the VM is not here.
     func migrationJob(of vm: VMID) throws(LibvirtError) -> JobStatistics? {
         do {
             let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
@@ -181,7 +183,7 @@ extension Connection {
         guard state.isRunning else {
             throw HypervisorError(.refused, attempt: attempt, detail: "it is not running but \(state.text)")
         }
-        // Migratable, because that is what the target gets; without secrets, because this goes into the ledger.
+        // Migratable, because the target receives this form. Without secrets, because it goes into the ledger.
         let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
         let unsafe = definition.unsafeDisks

@@ -4,12 +4,11 @@ internal import Fleet
 internal import Foundation
 internal import Hypervisor
 
-/// libvirt's calls of stop-and-copy, one by one.
+/// The libvirt calls of stop-and-copy, one function each.
 extension Connection {
-    /// What goes with a VM's image; throws `.refused` if the VM cannot be saved now.
+    /// Returns the data that accompanies a VM's image; throws `.refused` if the VM cannot be saved now.
     ///
-    /// The VM no longer starts with its host from here on: a host that starts anew while the image is on its way must
-    /// not start a second one.
+    /// Also turns autostart off: a host that reboots while the image is in transit must not start a second instance.
     func prepareSaving(of vm: VMID, in folder: String, attempt: String) throws -> SavedVM {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let state = try DomainState.of(domain)
@@ -49,19 +48,19 @@ extension Connection {
 
     func save(_ vm: VMID, to path: String) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
-        // Not past the page cache: the file system is memory.
+        // No `VIR_DOMAIN_SAVE_BYPASS_CACHE`: the file system is in memory.
         guard virDomainSaveFlags(domain.pointer, path, nil, 0) == 0 else {
             throw LibvirtError.last(in: "virDomainSaveFlags")
         }
     }
 
-    /// Ends the job that saves the VM; the VM then runs on.
+    /// Aborts the save job of the VM; the VM then continues to run.
     func abortSaving(of vm: VMID) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         guard virDomainAbortJob(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainAbortJob") }
     }
 
-    /// What the image says of its VM; libvirt refuses one that is not complete.
+    /// Returns the VM named in the image; libvirt refuses an incomplete image.
     func image(at path: String) throws -> SavedImage {
         let text = virDomainSaveImageGetXMLDesc(handle.pointer, path, 0)
         let definition = try DomainDefinition(xml: takeString(text, from: "virDomainSaveImageGetXMLDesc"))
@@ -93,9 +92,9 @@ extension Connection {
         }
     }
 
-    /// Takes back a restore whose VM has not run: ends the paused copy, and removes the definition it came with.
+    /// Undoes a restore whose VM has not run: destroys the paused copy and removes the definition that came with it.
     func undoRestore(of vm: VMID, isDefinedHere: Bool) throws {
-        let attempt = "take back the restore of VM \(vm)"
+        let attempt = "undo the restore of VM \(vm)"
         do {
             let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
             let state = try DomainState.of(domain)
@@ -104,12 +103,12 @@ extension Connection {
             guard !isDefinedHere, virDomainIsPersistent(domain.pointer) == 1 else { return }
             guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
         } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {
-            // It was transient, and is gone with its process.
+            // It was transient and disappeared with its process.
         }
     }
 }
 
 extension Instant {
-    /// By the wall clock.
+    /// Returns the current wall-clock time.
     static var now: Self { Self(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
 }

@@ -5,7 +5,7 @@ internal import Foundation
 internal import Hypervisor
 internal import Synchronization
 
-/// One open connection, closed when its last user lets go of it.
+/// An open connection, closed when its last user releases it.
 final class Connection: Sendable {
     let handle: ConnectionHandle
     /// libvirt's driver name in lower case, such as `qemu`, `xen`, `test`.
@@ -17,25 +17,26 @@ final class Connection: Sendable {
     init(opening uri: String, readOnly: Bool = false) throws(LibvirtError) {
         handle = try ConnectionHandle(opening: uri, readOnly: readOnly)
         type = virConnectGetType(handle.pointer).map { String(cString: $0).lowercased() } ?? "unknown"
-        // A daemon that hangs or a peer that is gone must not hold a call forever: after about 20 s without an answer
-        // libvirt closes the connection. Local drivers refuse keepalive; they have nobody to lose.
+        // A hung daemon or a lost peer must not block a call forever: after about 20 s without an answer (5 s interval,
+        // 3 probes) libvirt closes the connection. Local drivers refuse keepalive and do not need it.
         virConnectSetKeepAlive(handle.pointer, 5, 3)
     }
 
     var isAlive: Bool { virConnectIsAlive(handle.pointer) == 1 }
 }
 
-/// Opens the connection to the configured hypervisor when it is needed, and again after it died.
+/// Opens the connection to the configured hypervisor on first use, and again after it was lost.
 final class Connector: Sendable {
     let uri: String
     private let current = Mutex<Connection?>(nil)
-    /// Held while opening, so that callers wait for one opening instead of starting many against a hung daemon.
+    /// Held while opening: callers wait for one attempt instead of starting many against a hung daemon.
     private let opening = NSLock()
     private let openLimit: Double = 15
 
     init(uri: String) { self.uri = uri }
 
-    /// Runs blocking calls on an open connection; any failure that finds it dead makes the next call open a new one.
+    /// Runs blocking calls on an open connection. If a call fails and the connection is dead, the next call opens a new
+    /// one.
     func use<R>(_ attempt: String, _ body: (Connection) throws -> R) throws(HypervisorError) -> R {
         let connection = try open(attempt)
         do {
@@ -83,7 +84,7 @@ final class Connector: Sendable {
     }
 
     private func drop(_ dead: Connection) {
-        // Closed outside the lock, when the last call that uses it has returned.
+        // The connection closes outside the lock, when the last call that uses it has returned.
         current.withLock { if $0 === dead { $0 = nil } }
     }
 }

@@ -2,12 +2,12 @@
 internal import Crypto
 internal import Foundation
 
-/// What a VM is, in 64 characters, so that an order can name it.
+/// Identifies a VM's definition in 64 characters, for use in an order.
 ///
-/// What is left out changes by itself: while the VM runs, by a start, or by a move to another host. Everything else
-/// counts, known to this code or not.
+/// Leaves out whatever changes by itself: while the VM runs, at a start, or when the VM moves to another host.
+/// Everything else counts, including elements this code does not know.
 extension DomainDefinition {
-    /// SHA-256 of the definition's canonical text, in hexadecimal.
+    /// Returns the SHA-256 of the canonical text in hexadecimal.
     var digest: String {
         SHA256.hash(data: Data(canonicalText.utf8)).map { byte in
             let digits = String(byte, radix: 16)
@@ -15,15 +15,15 @@ extension DomainDefinition {
         }.joined()
     }
 
-    /// The same text for the same VM: no white space between elements, attributes in order.
+    /// Returns the same text for the same VM: no white space between elements, attributes in order.
     var canonicalText: String {
         var text = ""
         Self.write(root, path: [], to: &text)
         return text
     }
 
-    /// Elements left out wherever they are: names libvirt gives to devices, labels it gives to processes, what
-    /// applications note down, and where its own cgroup is.
+    /// Elements ignored everywhere: libvirt's aliases of devices, security labels, metadata of applications, the cgroup
+    /// partition, the balloon size and libvirt's private data.
     private static let passing: Set<String> = [
         "currentMemory", "alias", "seclabel", "resource", "metadata", "privateData",
     ]
@@ -52,18 +52,18 @@ extension DomainDefinition {
             values.contains(child.attribute(attribute) ?? "")
         }
         switch (parent.name, name) {
-        // Devices that every machine of the type has: libvirt lists them for one reader and not for another.
+        // Devices that every machine of the type has; libvirt does not list them in every form of the definition.
         case ("devices", "input"): return !has("bus", "ps2", "xen")
         case ("devices", "audio"): return !has("type", "none")
-        // A tap device's name, made at each start.
+        // The name of a tap device, generated at each start.
         case ("interface", "target"): return !isGenerated(child.attribute("dev"))
-        // The pseudo-terminal that the start made.
+        // The pseudo-terminal, allocated at each start.
         case ("console", "source"), ("serial", "source"), ("parallel", "source"), ("channel", "source"):
             guard parent.attribute("type") != "pty" else { return false }
             guard parent.name == "channel", let path = child.attribute("path") else {
                 return true
             }
-            // libvirt's own path for a guest agent's socket has the domain's number in it.
+            // libvirt's default path of a guest agent's socket contains the domain's number.
             return !path.hasPrefix("/var/lib/libvirt/qemu/channel/") && !path.hasPrefix("/run/libvirt/qemu/channel/")
         default: return true
         }
@@ -81,10 +81,10 @@ extension DomainDefinition {
         case (_, "graphics") where found["autoport"] == "yes":
             for key in ["port", "tlsPort", "websocket"] { found[key] = nil }
         case (_, "console"), (_, "serial"): found["tty"] = nil
-        // An interface's port in a libvirt network, and the bridge that the network has on this host.
+        // The interface's port in a libvirt network, and the network's bridge on this host.
         case ("interface", "source") where found["network"] != nil:
             for key in ["portid", "bridge"] { found[key] = nil }
-        // libvirt numbers a disk's images anew at each start.
+        // libvirt renumbers a disk's images at each start.
         case ("disk", "source"), ("backingStore", "source"), ("mirror", "source"): found["index"] = nil
         case (_, "backingStore"): found["index"] = nil
         case ("channel", "target"): found["state"] = nil
@@ -93,7 +93,7 @@ extension DomainDefinition {
         return found.sorted { $0.key < $1.key }
     }
 
-    /// So that no text can be taken for mark-up, or two texts for one another.
+    /// Quotes a text: no text can pass for mark-up, and different texts stay different.
     private static func quoted(_ text: String) -> String {
         "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }

@@ -3,7 +3,7 @@ internal import Fleet
 internal import Foundation
 internal import Hypervisor
 
-/// What the driver reads of a domain's XML definition.
+/// The parts of a domain's XML definition that the driver uses.
 struct DomainDefinition {
     let root: XMLTree
 
@@ -25,14 +25,14 @@ struct DomainDefinition {
     var architecture: String { root.child("os")?.child("type")?.attribute("arch") ?? "" }
     var cpuXML: String? { root.child("cpu")?.xml }
 
-    /// The most virtual CPUs the guest may take; throws when that cannot be read.
+    /// Returns the maximum number of virtual CPUs; throws if it cannot be read.
     func vcpus() throws(HypervisorError) -> Int {
         let text = root.text("vcpu")
         guard let count = text.flatMap({ Int($0) }), count > 0 else { throw Self.unreadable("vcpu", text) }
         return count
     }
 
-    /// The most memory the guest may take, in bytes; throws when that cannot be read.
+    /// Returns the maximum memory in bytes; throws if it cannot be read.
     func memoryBytes() throws(HypervisorError) -> UInt64 {
         let memory = root.child("memory")
         let unit = memory?.attribute("unit") ?? "KiB"
@@ -49,7 +49,7 @@ struct DomainDefinition {
         return HypervisorError(.failed, attempt: "read a domain definition", detail: detail)
     }
 
-    /// Sources of all disks and of their backing chains; drives without a medium have none.
+    /// The sources of all disks and their backing chains; drives without a medium have none.
     var disks: [DiskSource] { diskElements.flatMap { Self.sources(of: $0) } }
 
     var networks: [NetworkSource] {
@@ -62,11 +62,11 @@ struct DomainDefinition {
         }
     }
 
-    /// Writable disks whose host cache could serve stale data after a move, in words.
+    /// Descriptions of the writable disks whose host cache could serve stale data after a move.
     ///
-    /// libvirt accepts some of them (QEMU may drop a file's cache), but then the data rest on the storage's caching
-    /// being coherent; `none` and `directsync` do not. RBD keeps its caches coherent itself.
-    /// The cache mode is QEMU's; Xen's block back ends write past the host's cache.
+    /// libvirt accepts some of them because QEMU can drop a file's cache. Their consistency then depends on a coherent
+    /// cache of the storage; with `none` and `directsync` it does not. RBD keeps its caches coherent itself. The cache
+    /// mode applies to QEMU only: Xen's block back ends bypass the host's cache.
     var unsafeDisks: [String] {
         guard domainType == "kvm" || domainType == "qemu" else { return [] }
         return diskElements.compactMap { disk in
@@ -83,7 +83,7 @@ struct DomainDefinition {
 
     private static func sources(of element: XMLTree) -> [DiskSource] {
         guard let source = element.child("source") else { return [] }
-        // A backing store carries its type itself, in the same attribute as the disk.
+        // A backing store has its own type, in the same attribute as the disk.
         let own = Self.source(source, type: element.attribute("type") ?? "unknown")
         return (own.map { [$0] } ?? []) + (element.child("backingStore").map { sources(of: $0) } ?? [])
     }
@@ -105,7 +105,7 @@ struct DomainDefinition {
         }
     }
 
-    /// `name` is `IQN` or `IQN/LUN`; libvirt takes LUN 0 and port 3260 where they are not given.
+    /// Returns the iSCSI source whose `name` is `IQN` or `IQN/LUN`; libvirt's defaults are LUN 0 and port 3260.
     private static func iscsi(_ source: XMLTree) -> DiskSource {
         let name = source.attribute("name") ?? ""
         let parts = name.split(separator: "/", maxSplits: 1)
@@ -121,7 +121,7 @@ struct DomainDefinition {
         )
     }
 
-    /// Bytes in a unit of libvirt's, in which `KB` is 1000 and `KiB` and `k` are 1024; `nil` for an unknown one.
+    /// Returns the bytes of a libvirt unit: `KB` is 1000, `KiB` and `k` are 1024; `nil` for an unknown unit.
     private static func bytes(in name: String) -> UInt64? {
         switch name {
         case "b", "bytes": 1

@@ -3,7 +3,7 @@ internal import CLibvirt
 internal import Fleet
 internal import Hypervisor
 
-/// libvirt's state of one domain, with the reason that tells a migration's pause from an owner's.
+/// libvirt's state of one domain. The reason distinguishes a migration's pause from an owner's.
 struct DomainState: Equatable {
     var state: Int32
     var reason: Int32
@@ -19,22 +19,22 @@ struct DomainState: Equatable {
     private func isIn(_ other: virDomainState) -> Bool { state == Int32(other.rawValue) }
     private func isFor(_ other: virDomainPausedReason) -> Bool { reason == Int32(other.rawValue) }
 
-    /// Neither off nor gone: it takes memory here.
+    /// Whether the domain is neither off nor crashed, so that it uses memory here.
     var isActive: Bool { !isIn(VIR_DOMAIN_SHUTOFF) && !isCrashed }
 
     var isCrashed: Bool { isIn(VIR_DOMAIN_CRASHED) }
 
-    /// It executes.
+    /// Whether the guest executes.
     ///
-    /// Xen gives `NOSTATE` for a domain that is ready but has no CPU at this instant.
+    /// Xen reports `NOSTATE` for a domain that is ready but has no CPU at this instant.
     var isRunning: Bool { isIn(VIR_DOMAIN_RUNNING) || isIn(VIR_DOMAIN_BLOCKED) || isIn(VIR_DOMAIN_NOSTATE) }
 
     var isPaused: Bool { isIn(VIR_DOMAIN_PAUSED) }
 
-    /// Paused by a migration, not by its owner or by an error.
+    /// Whether a migration paused it, not its owner or an error.
     ///
-    /// An incoming copy waits with the reason migration or starting up; an outgoing VM that has handed over, or whose
-    /// end is not known, waits with the reason migration.
+    /// An incoming copy waits with the reason migration or starting up. An outgoing VM waits with the reason migration
+    /// if it has handed over, or if the migration's end is unknown.
     var isPausedByMigration: Bool {
         guard isPaused else { return false }
         return isFor(VIR_DOMAIN_PAUSED_MIGRATION) || isFor(VIR_DOMAIN_PAUSED_STARTING_UP)
@@ -50,7 +50,7 @@ struct DomainState: Equatable {
         return isIn(VIR_DOMAIN_SHUTDOWN) ? .running : .shutOff
     }
 
-    /// Where the VM stands, given whether a migration of it is under way here.
+    /// Returns where the VM is, given the migration job that is in progress here, if any.
     func presence(job: JobStatistics?) -> DomainPresence {
         guard isActive else { return .inactive }
         if let job, job.isOutgoing { return .migratingOut }
@@ -58,6 +58,6 @@ struct DomainState: Equatable {
         return isPaused || isIn(VIR_DOMAIN_PMSUSPENDED) ? .paused : .running
     }
 
-    /// For messages: `paused (reason 2)`.
+    /// The state for messages: `paused (libvirt state 3, reason 2)`.
     var text: String { "\(vmState.rawValue) (libvirt state \(state), reason \(reason))" }
 }

@@ -2,13 +2,13 @@
 internal import CLibvirt
 internal import Glibc
 
-// C handles all import as `OpaquePointer`. A type for each keeps a domain from being passed where a connection
-// belongs, and drops its one reference exactly once.
+// All C handles import as `OpaquePointer`. Separate types prevent passing a domain where a connection is expected, and
+// release each reference exactly once.
 
 /// Owns one reference to a `virConnectPtr`.
 ///
-/// `@unchecked Sendable`: libvirt documents connections as usable from several threads at once, and the reference is
-/// dropped once, by `deinit`.
+/// `@unchecked Sendable`: libvirt documents that several threads may use a connection at once, and only `deinit`
+/// releases the reference.
 struct ConnectionHandle: ~Copyable, @unchecked Sendable {
     let pointer: virConnectPtr
 
@@ -28,7 +28,7 @@ struct ConnectionHandle: ~Copyable, @unchecked Sendable {
 struct DomainHandle: ~Copyable {
     let pointer: virDomainPtr
 
-    /// Takes over a reference that a libvirt call has given.
+    /// Takes ownership of a reference that a libvirt call returned.
     init(owning pointer: virDomainPtr) { self.pointer = pointer }
 
     init(uuid: String, on connection: borrowing ConnectionHandle) throws(LibvirtError) {
@@ -62,7 +62,7 @@ struct NetworkHandle: ~Copyable {
     deinit { virNetworkFree(pointer) }
 }
 
-/// A string that libvirt allocated for the caller, copied and freed.
+/// Copies and frees a string that libvirt allocated for the caller.
 func takeString(_ pointer: UnsafeMutablePointer<CChar>?, from function: String) throws(LibvirtError) -> String {
     guard let pointer else { throw .last(in: function) }
     defer { free(pointer) }

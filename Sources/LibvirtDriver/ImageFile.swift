@@ -5,14 +5,14 @@ internal import Foundation
 internal import Glibc
 internal import Hypervisor
 
-/// The file of a VM's memory, and the folder it may lie in.
+/// A file with a saved VM's memory, and the checks of its folder.
 struct ImageFile {
     let path: String
 
-    /// What a device's state, video memory and libvirt's header take beside the memory, generously.
+    /// Upper bound of device state, video memory and libvirt's header in addition to the guest's memory: 64 MiB.
     private static let overhead: UInt64 = 64 << 20
 
-    /// A new file's name in the folder; throws `.refused` if the folder is not fit for plaintext memory of this size.
+    /// Chooses a new file name; throws `.refused` if the folder is not safe for plaintext memory of this size.
     init(of vm: VMID, in folder: String, memoryBytes: UInt64, attempt: String) throws(HypervisorError) {
         func refusal(_ detail: String) -> HypervisorError {
             HypervisorError(.refused, attempt: attempt, detail: "\(detail); nothing was touched")
@@ -22,29 +22,29 @@ struct ImageFile {
             throw refusal("\(folder) is not a folder")
         }
         guard status.st_mode & 0o077 == 0 else {
-            throw refusal("others may enter \(folder), which the VM's memory in the clear must not allow: chmod 700")
+            throw refusal("others may enter \(folder), but it holds unencrypted VM memory; run chmod 700 on it")
         }
         var system = statfs()
         guard statfs(folder, &system) == 0 else { throw refusal("the file system of \(folder) cannot be read") }
         guard Self.memoryFileSystems.contains(UInt(bitPattern: Int(system.f_type))) else {
-            throw refusal("\(folder) is on a disk, and the VM's memory in the clear must not be; use a tmpfs")
+            throw refusal("\(folder) is on a disk, but it holds unencrypted VM memory; use a tmpfs")
         }
         let free = UInt64(system.f_bavail) * UInt64(system.f_bsize)
         guard free >= memoryBytes + Self.overhead else {
-            throw refusal("\(folder) has \(free) bytes free, and the VM's memory may take \(memoryBytes)")
+            throw refusal("\(folder) has \(free) bytes free, but the VM may need \(memoryBytes)")
         }
         path = "\(folder)/\(vm).image"
         guard lstat(path, &status) != 0 else {
-            throw refusal("\(path) is already there; if no VM waits for it (virsh save-image-dumpxml), remove it")
+            throw refusal("\(path) is already there; if no VM needs it (virsh save-image-dumpxml), remove it")
         }
     }
 
     init(path: String) { self.path = path }
 
-    /// tmpfs and ramfs, by their numbers in linux/magic.h.
+    /// The magic numbers of tmpfs and ramfs (linux/magic.h).
     private static let memoryFileSystems: Set<UInt> = [0x0102_1994, 0x8584_58f6]
 
-    /// Its size, once it is certain that nobody but its owner can read it.
+    /// Returns the file's size after making sure that only its owner can read it; `nil` otherwise.
     func closedSize() -> UInt64? {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }

@@ -2,7 +2,7 @@
 internal import CLibvirt
 internal import Fleet
 
-/// The statistics of one migration job, running or completed; a figure libvirt did not give is `nil`.
+/// The statistics of one migration job, running or completed; a figure that libvirt did not give is `nil`.
 struct JobStatistics: Equatable {
     var isOutgoing = false
     var isIncoming = false
@@ -29,18 +29,18 @@ struct JobStatistics: Equatable {
         dirtyPagesPerSecond = parameters.unsignedLong(VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE)
     }
 
-    /// The job that runs on the domain now, or the last completed one; `nil` when there is none.
+    /// Returns the running job of the domain, or its last completed one; `nil` if there is none.
     static func of(_ domain: borrowing DomainHandle, completed: Bool = false) throws(LibvirtError) -> Self? {
         var type: Int32 = 0
         var pointer: virTypedParameterPtr?
         var count: Int32 = 0
-        // Kept, so that a second reader (a person with virsh) finds the figures too.
+        // Keep the figures for a second reader, such as an operator with virsh.
         let flags =
             completed
             ? VIR_DOMAIN_JOB_STATS_COMPLETED.rawValue | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED.rawValue : 0
         guard virDomainGetJobStats(domain.pointer, &type, &pointer, &count, flags) == 0 else {
             let error = LibvirtError.last(in: "virDomainGetJobStats")
-            // A domain that just went off has no job; a driver without the call tells nothing about jobs.
+            // A domain that has just stopped has no job. A driver without this call reports no jobs.
             if error.is(VIR_ERR_OPERATION_INVALID) || error.isUnsupported { return nil }
             throw error
         }
@@ -49,7 +49,7 @@ struct JobStatistics: Equatable {
         return Self(TypedParameters(pointer: pointer, count: count))
     }
 
-    /// How far it is; `nil` as long as libvirt has not given a figure for each of elapsed time and bytes.
+    /// The job's progress; `nil` until libvirt gives the elapsed time and all byte counts.
     var progress: MigrationProgress? {
         guard let elapsedMilliseconds, let memoryProcessed, let memoryRemaining, let memoryTotal else { return nil }
         return MigrationProgress(

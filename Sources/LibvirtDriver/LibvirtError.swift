@@ -2,17 +2,17 @@
 internal import CLibvirt
 internal import Hypervisor
 
-/// One error as libvirt reports it, with the numbers that survive translation of the text.
+/// An error as libvirt reports it; its numbers stay the same when the message is translated.
 struct LibvirtError: Error, Equatable {
-    /// The part of libvirt that raised it (`virErrorDomain`).
+    /// The part of libvirt that raised the error (`virErrorDomain`).
     var domain: Int32
-    /// What it was (`virErrorNumber`).
+    /// The error number (`virErrorNumber`).
     var code: Int32
     var message: String
 
-    /// The last error of this thread.
+    /// Returns the last error of this thread.
     ///
-    /// libvirt keeps one error per thread: call it right after the failed call, on the same thread.
+    /// libvirt keeps one error per thread: call this right after the failed call, on the same thread.
     static func last(in function: String) -> Self {
         guard let error = virGetLastError() else {
             return Self(domain: 0, code: 0, message: "\(function) failed and libvirt gave no reason")
@@ -23,16 +23,17 @@ struct LibvirtError: Error, Equatable {
 
     func `is`(_ number: virErrorNumber) -> Bool { code == Int32(number.rawValue) }
 
-    /// This hypervisor's driver does not have the call, or not for this kind of domain.
+    /// Whether this hypervisor's driver lacks the call, or lacks it for this kind of domain.
     var isUnsupported: Bool {
         self.is(VIR_ERR_NO_SUPPORT) || self.is(VIR_ERR_OPERATION_UNSUPPORTED) || self.is(VIR_ERR_CONFIG_UNSUPPORTED)
             || self.is(VIR_ERR_ARGUMENT_UNSUPPORTED)
     }
 
-    /// libvirt's words with its numbers, to be looked up in `virterror.h`.
+    /// libvirt's message with its numbers, which `virterror.h` explains.
     var detail: String { "\(message) (libvirt error \(code), domain \(domain))" }
 
-    /// The kind a caller acts upon; a dead connection is recognised by the caller, who has the connection.
+    /// The kind of error for callers. A dead connection is not among them: only the owner of the connection can detect
+    /// it.
     var kind: HypervisorError.Kind {
         if self.is(VIR_ERR_NO_DOMAIN) { return .noSuchVM }
         if self.is(VIR_ERR_OPERATION_ABORTED) { return .cancelled }
@@ -47,7 +48,7 @@ struct LibvirtError: Error, Equatable {
 }
 
 extension HypervisorError {
-    /// The driver's error for one of libvirt's.
+    /// Converts a libvirt error.
     init(_ error: LibvirtError, attempt: String) {
         self.init(error.kind, attempt: attempt, detail: error.detail)
     }

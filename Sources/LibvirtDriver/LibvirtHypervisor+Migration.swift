@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Fleet
 public import Hypervisor
 internal import Synchronization
 
 extension LibvirtHypervisor {
-    /// Moves a running VM: pre-copy, live, peer to peer, its persistent definition with it, never with libvirt's
+    /// Migrates a running VM: live pre-copy, peer to peer, with its persistent definition, never with libvirt's
     /// `UNSAFE`.
     ///
-    /// Cancelling the task aborts the job and then waits, bounded, for libvirt's word on what became of it. A VM that
-    /// is transient here stays transient there. A peer-to-peer migration is libvirtd's own: if this process dies, it
-    /// goes on, and `presence(of:)` tells of it.
+    /// Cancelling the task aborts the job, then waits for a limited time until libvirt reports the outcome. A VM that
+    /// is transient here stays transient at the target. libvirtd itself runs a peer-to-peer migration: it continues if
+    /// this process dies, and `presence(of:)` shows it.
     public func migrate(
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
@@ -28,21 +29,23 @@ extension LibvirtHypervisor {
         defer { runs.withLock { $0[request.vm] = nil } }
         try await checkTarget(request, attempt: attempt)
         let result = await withTaskCancellationHandler {
-            await BlockingCall.unbounded { run.carryOut() }
+            await Blocking.run { run.carryOut() }
         } onCancel: {
             run.cancel()
         }
         return try result.get()
     }
 
-    /// Asks the target first, with a short limit: inside a migration libvirtd waits up to two minutes for a target
-    /// that is silent and cannot be stopped meanwhile, and a VM active there already must never become two.
+    /// Queries the target before the migration, with a short limit.
+    ///
+    /// Inside a migration, libvirtd waits up to two minutes for a silent target and cannot be stopped meanwhile. A VM
+    /// that is already active there must never run twice.
     private func checkTarget(_ request: MigrationRequest, attempt: String) async throws(HypervisorError) {
         let there: DomainPresence
         do {
             there = try await presence(of: request.vm, atPeer: request.peerURI)
         } catch {
-            let detail = "the target cannot be asked: \(error.detail); nothing was touched"
+            let detail = "cannot query the target: \(error.detail); nothing was touched"
             throw HypervisorError(.failed, attempt: attempt, detail: detail)
         }
         if there == .absent { return }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Fleet
 public import Hypervisor
 internal import Synchronization
 
 /// Stop-and-copy.
 ///
-/// libvirtd opens the image itself, as root and with mode 0600, and hands QEMU the open file: the folder may belong to
-/// root alone, whoever QEMU runs as (dynamic ownership on or off), and the security driver labels that one open file.
-/// `save_image_format` in qemu.conf is better left at `raw`: the image is read once, and encrypted.
+/// libvirtd opens the image itself, as root and with mode 0600, and passes the open file to QEMU. The folder may
+/// therefore belong to root alone, whatever user QEMU runs as, with or without dynamic ownership. The security driver
+/// labels only that open file. Leave `save_image_format` in qemu.conf at `raw`: the image is read only once, and is
+/// encrypted then.
 extension LibvirtHypervisor {
     public func save(
         _ vm: VMID,
@@ -20,7 +22,7 @@ extension LibvirtHypervisor {
         try begin(vm, attempt)
         defer { end(vm) }
         let result = await withTaskCancellationHandler {
-            await BlockingCall.unbounded { run.carryOut(within: timeLimit) }
+            await Blocking.run { run.carryOut(within: timeLimit) }
         } onCancel: {
             run.cancel()
         }
@@ -49,7 +51,7 @@ extension LibvirtHypervisor {
         )
         try begin(saved.vm, attempt)
         defer { end(saved.vm) }
-        return try await BlockingCall.unbounded { run.carryOut(within: timeLimit) }.get()
+        return try await Blocking.run { run.carryOut(within: timeLimit) }.get()
     }
 
     private func begin(_ vm: VMID, _ attempt: String) throws(HypervisorError) {

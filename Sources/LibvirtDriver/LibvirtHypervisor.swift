@@ -6,32 +6,32 @@ internal import Synchronization
 
 /// A host's hypervisor through libvirt's C API: QEMU/KVM, and Xen through the same calls.
 ///
-/// Calls block on threads of their own and are bounded. The connection is opened when first needed and again after
-/// libvirtd restarted; each migration has a second one of its own, so that the daemon's limit of requests per client
-/// (5 by default) never keeps a cancel or a sample waiting behind a move.
+/// Calls block on their own threads and have time limits. The connection opens on first use and again after a restart
+/// of libvirtd. Each migration has a second connection of its own. Otherwise the daemon's limit of requests per client
+/// (5 by default) could make a cancel or a sample wait for a migration.
 public final class LibvirtHypervisor: Hypervisor {
-    /// Bounds on what the driver waits for.
+    /// Time limits of the driver.
     ///
-    /// A migration returns, a few seconds more or less, at the latest after its own time limit and the sum of
-    /// `abort`, `settle` and three times `peer`.
+    /// A migration returns at the latest after its own time limit plus `abort`, `settle` and three times `peer`, give
+    /// or take a few seconds.
     public struct Limits: Sendable {
-        /// One call that only reads or changes state.
+        /// Limit of one call that only reads or changes state.
         public var call: Duration = .seconds(35)
-        /// Everything asked of a peer: connecting, logging in, one question.
+        /// Limit of one query to a peer: connection, login and one call.
         public var peer: Duration = .seconds(10)
-        /// From asking a migration to stop until its call has returned; libvirtd may be inside a TCP connect to the
-        /// target, which the kernel gives up after some 130 seconds.
+        /// Limit from the request to stop a migration until its call returns. libvirtd may be in a TCP connect to the
+        /// target, which the kernel abandons after about 130 seconds.
         public var abort: Duration = .seconds(150)
-        /// After a migration ended badly, how long to look for where the VM runs; covers a restart of libvirtd.
+        /// Limit of finding out where the VM runs after a failed migration; covers a restart of libvirtd.
         public var settle: Duration = .seconds(45)
         public init() {}
     }
 
     let connector: Connector
     let limits: Limits
-    /// The migrations this process runs.
+    /// The migrations of this process.
     let runs = Mutex<[VMID: MigrationRun]>([:])
-    /// The VMs that this process saves or restores.
+    /// The VMs that this process is saving or restoring.
     let saves = Mutex<Set<VMID>>([])
 
     public init(uri: String, limits: Limits = Limits()) {
@@ -39,7 +39,7 @@ public final class LibvirtHypervisor: Hypervisor {
         self.limits = limits
     }
 
-    /// Runs blocking calls on the connection, off the cooperative pool, within the limit for one call.
+    /// Runs blocking calls on the connection, outside the cooperative pool, within the limit of one call.
     func perform<R: Sendable>(
         _ attempt: String,
         _ body: @Sendable @escaping (Connection) throws -> R
@@ -62,8 +62,9 @@ public final class LibvirtHypervisor: Hypervisor {
         try await perform("find VM \(vm) on \(connector.uri)") { try $0.presence(of: vm) }
     }
 
-    /// Refused when the VM is not running or a disk's cache makes a move unsafe, so that the order ends at the source
-    /// before anything is prepared.
+    /// Returns the VM's requirements; throws `.refused` if the VM is not running or a disk's cache makes a move unsafe.
+    ///
+    /// The order then ends at the source before anything is prepared.
     public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
         try await perform("read what VM \(vm) needs") { try $0.requirements(of: vm) }
     }
@@ -78,7 +79,7 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     public func cancelMigration(of vm: VMID) async throws(HypervisorError) {
-        // A migration of this process is cancelled by its own supervisor, which keeps trying while it can.
+        // The supervisor of a migration in this process cancels it and retries until the call returns.
         if let run = runs.withLock({ $0[vm] }) {
             run.cancel()
             return
@@ -101,7 +102,7 @@ public final class LibvirtHypervisor: Hypervisor {
         ofPeer uri: String,
         named host: HostName
     ) async throws(HypervisorError) -> PeerObservation {
-        let attempt = "see what \(host) shows at \(uri)"
+        let attempt = "observe \(host) at \(uri)"
         return try await BlockingCall.run(attempt, limit: limits.peer) {
             () throws(HypervisorError) -> PeerObservation in
             do throws(LibvirtError) {

@@ -3,14 +3,15 @@ internal import CLibvirt
 internal import Fleet
 internal import Hypervisor
 
-/// The blocking part of one migration, on a connection of its own: checks, prepares, and makes the one call.
+/// The blocking part of one migration, on its own connection: checks, prepares and makes the call.
 struct MigrationCall {
     let request: MigrationRequest
     let events: MigrationEvents
 
-    /// Returns when the VM runs at the target: whether it starts with its host, which libvirt does not hand on.
+    /// Returns once the VM runs at the target: whether it starts with its host, a setting that libvirt does not
+    /// transfer.
     ///
-    /// `mayBegin` is asked last: once it has said no, or was never asked, nothing has been touched.
+    /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched.
     func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws -> Bool {
         let connection = try Self.connect(to: uri, attempt: attempt)
         let domain = try DomainHandle(uuid: request.vm.rawValue, on: connection.handle)
@@ -19,8 +20,8 @@ struct MigrationCall {
         var parameters = OwnedParameters()
         let carrying = try traits.flags(for: request.transport, libvirt: connection.libvirtVersion(), attempt: attempt)
         try add(request.transport, to: &parameters, traits)
-        // Both definitions are given, as read here: with one missing libvirt takes the other one's place from what
-        // either side has at the time, which may name the source's devices (CVE-2020-17376).
+        // Pass both definitions as read here. If one is missing, libvirt replaces it with the current one of either
+        // side, which may name the source's devices (CVE-2020-17376).
         try parameters.add(VIR_MIGRATE_PARAM_DEST_XML, Self.definition(of: domain))
         var flags = VIR_MIGRATE_LIVE.rawValue | VIR_MIGRATE_PEER2PEER.rawValue | traits.guards | carrying
         if isPersistent {
@@ -54,19 +55,21 @@ struct MigrationCall {
             if let former { _ = virDomainMigrateSetMaxDowntime(domain.pointer, former, 0) }
             throw error
         }
-        // Before the subscription ends, because the event may come after the call's return.
+        // Wait before the subscription ends: the event may arrive after the call has returned.
         _ = events.completed(within: .seconds(2))
         _ = consume subscription
         return isPersistent && startsWithHost == 1
     }
 
-    /// Compression of parallel connections stays off, as it is without a parameter: its parsers have had bugs.
+    /// Adds the transport's parameters.
+    ///
+    /// Compression of parallel connections stays off, the default: its parsers have had bugs.
     private func add(
         _ transport: Transport,
         to parameters: inout OwnedParameters,
         _ traits: MigrationTraits
     ) throws(LibvirtError) {
-        // Tunnelled, libvirt refuses an address of QEMU's.
+        // A tunnelled migration has no address of QEMU; libvirt refuses one.
         guard case .direct(let tls, let parallelConnections) = transport else { return }
         try parameters.add(VIR_MIGRATE_PARAM_URI, request.migrateURI)
         if traits.takesListenAddress { try parameters.add(VIR_MIGRATE_PARAM_LISTEN_ADDRESS, request.listenAddress) }
@@ -84,9 +87,9 @@ struct MigrationCall {
         }
     }
 
-    /// Whether the VM is persistent; throws if it may not move.
+    /// Returns whether the VM is persistent; throws if it may not move.
     ///
-    /// A transient VM stays transient at the target, so nothing of it is lost or added.
+    /// A transient VM stays transient at the target: the move neither loses nor adds a definition.
     private func check(_ domain: borrowing DomainHandle, attempt: String) throws -> Bool {
         let state = try DomainState.of(domain)
         guard state.isRunning else {
@@ -107,7 +110,7 @@ struct MigrationCall {
         return isPersistent == 1
     }
 
-    /// The migratable definition with its secrets (a VNC password, say), which the target needs; it goes nowhere else.
+    /// Returns the migratable definition with its secrets (such as a VNC password); only the target receives it.
     private static func definition(
         of domain: borrowing DomainHandle,
         _ more: UInt32 = 0,
@@ -117,9 +120,9 @@ struct MigrationCall {
         return try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
     }
 
-    /// Sets the downtime aimed at and returns the one before, to be put back if the VM stays.
+    /// Sets the maximum downtime and returns the previous one, to restore it if the VM stays.
     ///
-    /// A driver that has no such setting keeps its own; that is no reason not to move.
+    /// A driver without this setting keeps its own; the migration goes ahead.
     private static func setMaxDowntime(of domain: borrowing DomainHandle, milliseconds: UInt64) -> UInt64? {
         var former: UInt64 = 0
         let isKnown = virDomainMigrateGetMaxDowntime(domain.pointer, &former, 0) == 0

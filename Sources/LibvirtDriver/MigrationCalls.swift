@@ -3,31 +3,31 @@ internal import CLibvirt
 internal import Fleet
 internal import Hypervisor
 
-/// What one migration asks of libvirt at both ends; any of it may block for as long as libvirt likes.
+/// The libvirt calls of one migration at both ends; each may block indefinitely.
 protocol MigrationCalls: Sendable {
-    /// What libvirt's events tell while it runs.
+    /// libvirt's events of the running migration.
     var events: MigrationEvents { get }
-    /// Migrates, unless `mayBegin` says no; returns whether the VM has to be set to start with its new host.
+    /// Migrates unless `mayBegin` returns false; returns whether the VM must be set to start with its new host.
     func migrate(mayBegin: () -> Bool) throws -> Bool
-    /// The outgoing migration's statistics at the source; `nil` when none runs.
+    /// Returns the statistics of the outgoing migration at the source; `nil` if none runs.
     func job() throws -> JobStatistics?
     /// Asks the outgoing migration to stop.
     func abort() throws
     func presenceAtSource() throws -> DomainPresence
     func presenceAtTarget() throws -> DomainPresence
-    /// The statistics of the completed migration, which the target keeps.
+    /// Returns the statistics of the completed migration, which the target keeps.
     func completedJobAtTarget() throws -> JobStatistics?
-    /// Lets the VM start with its new host.
+    /// Sets the VM to start with its new host.
     func setAutostartAtTarget() throws
 }
 
-/// The calls as libvirt's C API makes them.
+/// The calls through libvirt's C API.
 struct LibvirtMigrationCalls: MigrationCalls {
     let request: MigrationRequest
     let attempt: String
     let events = MigrationEvents()
-    /// A connection for this migration's questions alone: those that libvirtd does not answer take up its few requests
-    /// per client, which others must not wait for.
+    /// A connection for the queries of this migration only. Queries that libvirtd does not answer use up its few
+    /// requests per client, and other callers must not wait for them.
     private let source: Connector
 
     init(_ request: MigrationRequest, uri: String, attempt: String) {

@@ -4,9 +4,9 @@ internal import Fleet
 internal import Foundation
 internal import Synchronization
 
-/// What libvirt's events say about one migration: its iterations, and the statistics of the whole when it has ended.
+/// libvirt's events of one migration: its iterations, and the final statistics.
 ///
-/// The completed statistics are to be had at the source only in this event: the domain is gone there afterwards.
+/// At the source, only this event has the final statistics: afterwards the domain is gone there.
 final class MigrationEvents: Sendable {
     private struct Seen {
         var iteration: Int?
@@ -17,7 +17,7 @@ final class MigrationEvents: Sendable {
 
     var iteration: Int? { seen.withLock { $0.iteration } }
 
-    /// The completed job's statistics, waiting a bounded time for the event, which may come after the call's return.
+    /// Returns the statistics of the completed job; waits up to `limit`, since the event may follow the call's return.
     func completed(within limit: Duration) -> JobStatistics? {
         if let completed = seen.withLock({ $0.completed }) { return completed }
         _ = arrival.wait(timeout: .now() + limit.inSeconds)
@@ -32,12 +32,12 @@ final class MigrationEvents: Sendable {
     }
 }
 
-/// The registration of a `MigrationEvents` for one domain, taken back at its end.
+/// The registration of a `MigrationEvents` for one domain, removed at the end of its lifetime.
 struct MigrationSubscription: ~Copyable {
     private let connection: Connection
     private let callbacks: [Int32]
 
-    /// A driver that has no such events just gives none.
+    /// Registers the events; a driver without them delivers none.
     init(of domain: borrowing DomainHandle, on connection: Connection, to events: MigrationEvents) {
         self.connection = connection
         let release: virFreeCallback = { opaque in
@@ -53,7 +53,7 @@ struct MigrationSubscription: ~Copyable {
             let job = JobStatistics(TypedParameters(pointer: parameters, count: count))
             Unmanaged<MigrationEvents>.fromOpaque(opaque).takeUnretainedValue().note(completed: job)
         }
-        // The C interface has one callback type for all events and casts back by the event's number.
+        // The C interface has one callback type for all events and casts it back according to the event's number.
         let wanted: [(virDomainEventID, virConnectDomainEventGenericCallback)] = [
             (
                 VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,

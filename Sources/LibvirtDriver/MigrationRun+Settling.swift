@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
 internal import Synchronization
 
-/// What is known of a migration that did not succeed: only what was seen is said.
+/// Determines the outcome of a migration that did not succeed; reports only observed facts.
 extension MigrationRun {
-    /// The error of a call that returned with one, after a look at where the VM runs.
+    /// Returns the error of a call that failed, after checking where the VM runs.
     func settle(_ error: any Error, ending: Ending?) -> HypervisorError {
         if let error = error as? HypervisorError {
-            // Told not to begin, after a limit: the reason is the limit.
+            // The supervisor prevented the start after a limit had passed: report the limit.
             return error.kind == .cancelled && ending != nil ? withoutReturn(ending) : error
         }
         guard let error = error as? LibvirtError else {
@@ -21,15 +22,15 @@ extension MigrationRun {
         case .running:
             return stayed(kind(of: error, ending), "\(cause); the VM runs on at the source")
         case .paused:
-            let place = "the VM is at the source, paused for another reason than the migration"
+            let place = "the VM is at the source, but paused for a reason other than the migration"
             return stayed(kind(of: error, ending), "\(cause); \(place)")
         case let seen:
-            let place = seen.map { "is \($0)" } ?? "could not be asked about, libvirt does not answer,"
+            let place = seen.map { "is \($0)" } ?? "is in an unknown state (libvirt does not answer)"
             return HypervisorError(.inDoubt, attempt: attempt, detail: "\(cause); the VM \(place) at the source")
         }
     }
 
-    /// The error of a call that has not returned.
+    /// Returns the error of a call that has not returned.
     func withoutReturn(_ ending: Ending?) -> HypervisorError {
         let kind: HypervisorError.Kind = ending == .cancelled ? .cancelled : .timedOut
         guard state.withLock({ $0.isUnderWay }) else {
@@ -40,16 +41,16 @@ extension MigrationRun {
         return HypervisorError(.inDoubt, attempt: attempt, detail: detail)
     }
 
-    /// The error of a migration after which the VM was seen active at the source, after a look at the target.
+    /// Returns the error of a migration after which the VM was active at the source, after checking the target.
     ///
-    /// When the reply to its last question is lost, libvirt lets the VM go on at the source, and does not know that the
-    /// target runs it too.
+    /// If the reply to libvirt's last query is lost, libvirt resumes the VM at the source, unaware that the target runs
+    /// it too.
     private func stayed(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         let there = presenceAtTarget()
         let also: String
         switch there {
         case .absent: return HypervisorError(kind, attempt: attempt, detail: detail)
-        case nil: also = "the target could not be asked whether it has the VM too"
+        case nil: also = "the target did not answer whether it has the VM too"
         case .running, .migratingOut:
             let words =
                 "the target runs it as well: the VM is on BOTH hosts and both write to its disks; stop one of them at once "
@@ -61,25 +62,24 @@ extension MigrationRun {
         return HypervisorError(kind, attempt: attempt, detail: "\(detail); \(also)")
     }
 
-    /// What the target says; `nil` if it did not answer within the limit for a peer.
+    /// Returns where the VM is at the target; `nil` if the target did not answer within the limit for a peer.
     ///
-    /// A copy that waits there is asked about again, since the target may just be ending it or letting it run.
+    /// Queries again while a copy is paused there: the target may be about to end or resume it.
     private func presenceAtTarget() -> DomainPresence? {
         BackgroundCall.lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
     }
 
-    /// Where the VM stands at the source, once the answer is stable; the last answer, or `nil`, if it does not become
-    /// so in time.
+    /// Returns where the VM is at the source once the answer is stable; else the last answer, or `nil` without one.
     ///
-    /// libvirt resumes a VM at the source a moment after the call has failed, and a restarted libvirtd first looks
-    /// after the migrations it finds: an answer counts when it is given twice, a second apart.
+    /// libvirt resumes a VM at the source shortly after the call has failed, and a restarted libvirtd first handles the
+    /// migrations it finds. An answer therefore counts only if it is given twice, one second apart.
     private func whereabouts() -> DomainPresence? {
         BackgroundCall.lastAnswer(within: limits.settle, calls.presenceAtSource) { now, former in
             now == former && now != .migratingOut && now != .pausedByMigration
         }
     }
 
-    /// The kind of an error of a migration that had begun, of which `.refused` would be untrue.
+    /// Returns the kind of error of a migration that had begun, which excludes `.refused`.
     private func kind(of error: LibvirtError, _ ending: Ending?) -> HypervisorError.Kind {
         switch ending {
         case .cancelled: .cancelled

@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
 internal import Synchronization
 
-/// One migration from beginning to known end: a thread that makes the call, and a supervisor that watches it.
+/// One migration until its outcome is known: a thread makes the call, and a supervisor watches it.
 ///
 ///     preparing ──▶ under way ──▶ returned ──▶ settled
 ///         │             │ cancel, time or stall limit: abort the job, again each second, until the call returns
 ///         │             └──▶ (call does not return within the abort limit) in doubt
 ///         └──▶ ended before it began: nothing was touched
 ///
-/// The supervisor makes no call itself: each is an errand that it waits for a second at most. So it acts on every limit
-/// and returns, even when libvirt answers nothing at all, at the latest after the request's time limit and the limits
-/// for the abort, the settling and the peer.
+/// The supervisor makes no call itself: each is a background call for which it waits at most one second. It therefore
+/// enforces every limit and returns even if libvirt answers nothing at all: at the latest after the request's time
+/// limit and the limits `abort`, `settle` and `peer`.
 final class MigrationRun: Sendable {
     /// Why the supervisor ends a migration.
     enum Ending: Equatable {
         case cancelled
         case tookTooLong
         case stalled
-        /// It sent more than one TLS connection can bear.
+        /// It sent more than one TLS connection can carry.
         case tooMuchForTLS
     }
 
     struct State {
         var isUnderWay = false
         var ending: Ending?
-        /// Whether the VM has to be set to start with its new host, or the call's error.
+        /// Whether the VM must be set to start with its new host, or the call's error.
         var returned: Result<Bool, any Error>?
     }
 
@@ -40,8 +41,8 @@ final class MigrationRun: Sendable {
     private let statistics = BackgroundCall()
     private let aborts = BackgroundCall()
 
-    /// Bytes after which a move over one TLS connection is stopped: QEMU may crash, and with it the VM, after some
-    /// 64 GB (QEMU bug 1937).
+    /// Bytes after which a migration over one TLS connection is stopped: after about 64 GB QEMU may crash, and the VM
+    /// with it (QEMU bug 1937).
     static let singleTLSLimit: UInt64 = 48_000_000_000
 
     static func attempt(_ request: MigrationRequest) -> String { "migrate VM \(request.vm) to \(request.peerURI)" }
@@ -59,16 +60,16 @@ final class MigrationRun: Sendable {
         self.report = report
     }
 
-    /// Asks it to stop; returns at once.
+    /// Requests a stop; returns at once.
     func cancel() {
         state.withLock { if $0.ending == nil { $0.ending = .cancelled } }
         wake.signal()
     }
 
-    /// Carries the migration out; blocks until its outcome is known or the limits for that have passed.
+    /// Runs the migration; blocks until its outcome is known or the limits have passed.
     func carryOut() -> Result<MigrationOutcome, HypervisorError> {
         let startedAt = Self.wallClock()
-        BlockingCall.detach { [self] in
+        Blocking.detach("libvirt-call") { [self] in
             let result = Result { try calls.migrate(mayBegin: mayBegin) }
             state.withLock { $0.returned = result }
             wake.signal()
@@ -85,7 +86,7 @@ final class MigrationRun: Sendable {
         }
     }
 
-    /// Asked by the call just before it touches anything; no after a cancel, or when the supervisor has given up.
+    /// Called just before the call touches anything; false after a cancel, or after the supervisor has given up.
     private func mayBegin() -> Bool {
         state.withLock {
             guard $0.ending == nil else { return false }
@@ -94,7 +95,7 @@ final class MigrationRun: Sendable {
         }
     }
 
-    /// Watches the call until it returns; `nil` if it did not within the limits.
+    /// Watches the call until it returns; `nil` if it did not return within the limits.
     private func supervise() -> Result<Bool, any Error>? {
         let clock = ContinuousClock()
         let began = clock.now
@@ -108,22 +109,22 @@ final class MigrationRun: Sendable {
             let job = isUnderWay ? statistics.run(within: .seconds(1)) { [calls] in try calls.job() } ?? nil : nil
             let now = clock.now
             if let job {
-                // A driver that does not count the bytes gives nothing to judge a stall by; the time limit holds.
+                // Without a byte count a stall cannot be detected; then only the time limit applies.
                 if job.memoryProcessed.map({ $0 > mostSent }) ?? true { lastGain = now }
                 mostSent = max(mostSent, job.memoryProcessed ?? 0)
-                // While it winds down libvirt gives zeros, which would look like a move that starts anew.
+                // While libvirt winds the migration down it reports zeros, which would look like a restart.
                 if endingSince == nil, let progress = progress(job) { report(progress) }
             }
             if now - began >= request.timeLimit { end(.tookTooLong) }
             if now - lastGain >= request.stallLimit { end(.stalled) }
             if mostSent >= Self.singleTLSLimit, request.transport.isSingleTLS { end(.tooMuchForTLS) }
             guard state.withLock({ $0.ending }) != nil else { continue }
-            // A call that has not begun asks first, and is told no.
+            // A call that has not begun asks `mayBegin` first, which now returns false.
             if !isUnderWay, !state.withLock({ $0.isUnderWay }) { return nil }
             if let since = endingSince, now - since >= limits.abort { return nil }
             endingSince = endingSince ?? now
-            // "No job is active" just before the job starts, a lost connection, a domain whose state cannot change in
-            // its last phase: each may be over in a moment, so it is tried until the call returns.
+            // An abort fails if the job has not started yet, if the connection is lost, or if the domain's last phase
+            // locks its state. Each may pass in a moment, so retry until the call returns.
             aborts.run(within: .seconds(1)) { [calls] in try calls.abort() }
         }
     }
@@ -134,7 +135,7 @@ final class MigrationRun: Sendable {
 
     private func progress(_ job: JobStatistics) -> MigrationProgress? {
         guard var progress = job.progress, progress.bytesTotal > 0 else { return nil }
-        // The statistics count a finished iteration later than the event does.
+        // The statistics count a finished iteration later than the event.
         progress.iteration = [progress.iteration, calls.events.iteration].compactMap { $0 }.max()
         return progress
     }
@@ -149,7 +150,7 @@ final class MigrationRun: Sendable {
         var notes: [String] = []
         if job == nil { notes.append("libvirt gave no statistics of the completed migration") }
         if startsWithHost, !setAutostart() {
-            notes.append("the VM started with its host at the source and could not be set to do so at the target")
+            notes.append("the VM started with its host at the source, but autostart could not be set at the target")
         }
         return MigrationOutcome(
             startedAt: startedAt,

@@ -2,26 +2,28 @@
 internal import CLibvirt
 internal import Hypervisor
 
-/// What a driver of libvirt's takes in `virDomainMigrateToURI3`; the rest of the migration is the same for all.
+/// The parameters of `virDomainMigrateToURI3` that a libvirt driver supports; the rest of a migration is the same for
+/// all.
 struct MigrationTraits {
-    /// Flags beyond live, peer to peer.
+    /// Flags in addition to live and peer to peer.
     var guards: UInt32
-    /// Whether the target's listening address is a parameter; where not, it listens on the migrate URI's.
+    /// Whether the target's listen address is a parameter; otherwise it listens on the address of the migrate URI.
     var takesListenAddress: Bool
-    /// Whether the persistent definition can be given apart from the live one.
+    /// Whether the persistent definition can be passed separately from the live one.
     var takesPersistentXML: Bool
-    /// The first libvirt, as in `virConnectGetLibVersion`, with TLS to a named target, and with parallel connections;
-    /// `nil` if the driver has neither.
+    /// The first libvirt version, as in `virConnectGetLibVersion`, with TLS to a named target and with parallel
+    /// connections; `nil` if the driver has neither.
     var versionWithTLS: UInt?
     var versionWithParallel: UInt?
 
     static func of(_ type: String) -> Self {
         switch type {
         case "xen":
-            // libxl knows no other flags and refuses a call that has them.
+            // libxl supports no other flags and refuses a call that has them.
             Self(guards: 0, takesListenAddress: false, takesPersistentXML: false)
         default:
-            // No change of the definition while it moves, and a disk error at the source ends the move and not the VM.
+            // Forbid changes of the definition during the move; let a disk error at the source end the move, not the
+            // VM.
             Self(
                 guards: VIR_MIGRATE_CHANGE_PROTECTION.rawValue | VIR_MIGRATE_ABORT_ON_ERROR.rawValue,
                 takesListenAddress: true,
@@ -32,9 +34,10 @@ struct MigrationTraits {
         }
     }
 
-    /// The flags that carry the transport; throws `.refused` if driver or libvirtd cannot do it.
+    /// Returns the flags of the transport; throws `.refused` if the driver or libvirtd does not support it.
     ///
-    /// `Transport` has no case for what libvirt does not do: tunnelled with TLS of its own or parallel connections.
+    /// `Transport` has no case for combinations that libvirt lacks: tunnelled with TLS of its own or parallel
+    /// connections.
     func flags(for transport: Transport, libvirt version: UInt, attempt: String) throws(HypervisorError) -> UInt32 {
         func refusal(_ detail: String) -> HypervisorError {
             HypervisorError(.refused, attempt: attempt, detail: detail)
@@ -55,9 +58,9 @@ struct MigrationTraits {
                 guard let first = versionWithParallel, version >= first else {
                     throw refusal("this hypervisor's libvirt has no parallel connections; nothing was touched")
                 }
-                // QEMU counts them in a byte.
+                // QEMU stores the number in one byte.
                 guard (1...255).contains(parallelConnections) else {
-                    throw refusal("\(parallelConnections) parallel connections are not possible, but 1 to 255")
+                    throw refusal("the number of parallel connections must be 1 to 255, not \(parallelConnections)")
                 }
                 flags |= VIR_MIGRATE_PARALLEL.rawValue
             }

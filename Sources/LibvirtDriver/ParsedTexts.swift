@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// Values parsed from texts that are read again and again and seldom change; only a changed text is parsed.
+/// Caches the values parsed from texts that are read often and seldom change.
 final class ParsedTexts<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private let known = Mutex<[Key: (text: String, value: Value)]>([:])
 
-    /// Returns what `parse` makes of the text, or made of it before.
+    /// Returns the parsed text; parses only a new or changed text.
     func value<E: Error>(of text: String, for key: Key, _ parse: (String) throws(E) -> Value) throws(E) -> Value {
         if let entry = known.withLock({ $0[key] }), entry.text == text { return entry.value }
         let value = try parse(text)
@@ -13,7 +13,7 @@ final class ParsedTexts<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         return value
     }
 
-    /// Forgets all other keys, so that what is gone takes no memory.
+    /// Removes all other keys to free their memory.
     func keep(only keys: Set<Key>) {
         known.withLock { $0 = $0.filter { keys.contains($0.key) } }
     }

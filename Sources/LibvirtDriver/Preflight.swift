@@ -5,7 +5,7 @@ internal import Foundation
 internal import Glibc
 internal import Hypervisor
 
-/// What a target's hypervisor can say against taking a VM, before anything is touched.
+/// The checks whether a target's hypervisor can take a VM, before anything is touched.
 struct Preflight {
     let requirements: VMRequirements
     let host: HostName
@@ -14,11 +14,11 @@ struct Preflight {
     func failures() throws(LibvirtError) -> [PreflightFailure] {
         let facts = try connection.facts()
         guard facts.type == requirements.hypervisor.type else {
-            // The other answers would be about another kind of hypervisor.
+            // The other checks make no sense for another kind of hypervisor.
             return [failure(.hypervisor, .otherType(vm: requirements.hypervisor.type, host: facts.type))]
         }
         var found: [PreflightFailure?] = [version(facts), try machine()]
-        // Without the machine type the CPU question has no meaning.
+        // Without the machine type the CPU cannot be checked.
         if found.allSatisfy({ $0 == nil }) { found.append(try cpu(facts)) }
         for case .network(let name) in requirements.networks { found.append(try network(name)) }
         found.append(try sameIdentity())
@@ -40,7 +40,7 @@ struct Preflight {
         return failure(.version, .older(type: facts.type, host: ours, source: theirs))
     }
 
-    /// Asks for the domain capabilities, which libvirt has only for a domain type, emulator, architecture and machine
+    /// Queries the domain capabilities, which libvirt has only for a domain type, emulator, architecture and machine
     /// type that this host can run.
     private func machine() throws(LibvirtError) -> PreflightFailure? {
         let text = virConnectGetDomainCapabilities(
@@ -62,13 +62,13 @@ struct Preflight {
         return nil
     }
 
-    /// Whether the guest's CPU can be given here.
+    /// Checks whether this host can provide the guest's CPU.
     ///
-    /// libvirt's answers are incompatible (0), identical (1) or a superset (2), and the last two will do. A CPU passed
-    /// through from the host, or one libvirt cannot compare, needs the same host CPU model.
+    /// libvirt's answer is incompatible (0), identical (1) or superset (2); the last two suffice. A CPU passed through
+    /// from the host, or one that libvirt cannot compare, requires the same CPU model of the host.
     private func cpu(_ facts: HypervisorFacts) throws(LibvirtError) -> PreflightFailure? {
         guard let xml = requirements.cpuXML else {
-            // Xen shows a guest without a CPU of its own the host's; QEMU gives it a model of QEMU's.
+            // For a guest without a CPU definition, Xen shows the host's CPU, and QEMU shows a model of its own.
             return requirements.domainType == "xen"
                 ? sameHostModel(facts, because: .xen) : nil
         }
@@ -122,11 +122,11 @@ struct Preflight {
         }
     }
 
-    /// Nothing may have the uuid here.
+    /// Checks that no domain has the UUID here.
     ///
-    /// An active domain would be a second instance. libvirt would replace a mere definition, but until then the VM
-    /// could be started from it while it runs at the source; and if the move then ends in doubt, it would hide whether
-    /// the VM has been here.
+    /// An active domain would be a second instance. libvirt would replace an inactive definition, but until then
+    /// someone could start it here while the VM runs at the source. If the move then ended in doubt, the definition
+    /// would hide whether the VM had been here.
     private func sameIdentity() throws(LibvirtError) -> PreflightFailure? {
         do {
             let domain = try DomainHandle(uuid: requirements.id.rawValue, on: connection.handle)
@@ -137,7 +137,7 @@ struct Preflight {
             let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
             var remedy = state.isCrashed ? "virsh destroy \(requirements.id); " : ""
             remedy += "virsh undefine --keep-nvram --keep-tpm"
-            // libvirt refuses to undefine a VM whose saved image it would leave behind.
+            // libvirt refuses to undefine a VM with a managed-save image unless told to remove the image.
             if virDomainHasManagedSaveImage(domain.pointer, 0) == 1 { remedy += " --managed-save" }
             let found = state.vmState.rawValue
             return failure(.uuid, .uuidDefined(requirements.id, name: name, state: found, remedy: remedy))
@@ -158,12 +158,12 @@ struct Preflight {
         }
     }
 
-    /// `7.2.22` for 7002022.
+    /// Formats a version number: `7.2.22` for 7002022.
     static func text(_ version: UInt64) -> String {
         "\(version / 1_000_000).\(version / 1000 % 1000).\(version % 1000)"
     }
 
-    /// The model or the mode of a `<cpu>` element, for messages.
+    /// Returns the model or the mode of a `<cpu>` element, for messages.
     private static func model(_ xml: String) -> String {
         guard let cpu = try? XMLTree(parsing: xml) else { return "unreadable" }
         return cpu.text("model") ?? cpu.attribute("mode") ?? "unnamed"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
 
-/// What restoring one VM asks of libvirt; any of it may block for as long as libvirt likes.
+/// The libvirt calls that restore one VM; each may block indefinitely.
 protocol RestoreCalls: Sendable {
     func presence() throws -> DomainPresence
     func image(at path: String) throws -> SavedImage
@@ -14,7 +15,7 @@ protocol RestoreCalls: Sendable {
     func undo(isDefinedHere: Bool) throws
 }
 
-/// The calls as libvirt's C API makes them, on a connection of their own.
+/// The calls through libvirt's C API, on a connection of their own.
 struct LibvirtRestoreCalls: RestoreCalls {
     let vm: VMID
     let attempt: String
@@ -33,8 +34,8 @@ struct LibvirtRestoreCalls: RestoreCalls {
 
 /// Restores one VM: paused, then with its definition, and running only as the last step.
 ///
-/// So whatever fails or hangs before that step can be taken back without a trace: the VM has not run, and the image is
-/// as good as before.
+/// A failure or hang before that step can therefore be undone completely: the VM has not run, and the image is
+/// unchanged.
 struct RestoreRun: Sendable {
     let saved: SavedVM
     let restoration: Restoration
@@ -51,7 +52,7 @@ struct RestoreRun: Sendable {
             if restoration == .arrival, let definition = saved.definition {
                 do throws(HypervisorError) {
                     try step { [calls] in try calls.define(definition) }
-                } catch { throw takenBack(error.kind, "its definition was not taken: \(error.detail)") }
+                } catch { throw takenBack(error.kind, "libvirt did not accept its definition: \(error.detail)") }
             }
             return .success(try start())
         } catch {
@@ -75,7 +76,7 @@ struct RestoreRun: Sendable {
             let image = try step { [calls] in try calls.image(at: saved.path) }
             guard image.vm == saved.vm else { throw failure(.refused, "\(saved.path) holds another VM, \(image.vm)") }
         } catch {
-            // A driver that cannot read an image without restoring it finds out when it does.
+            // A driver that cannot read an image without restoring it (error 3, no support) checks it in the restore.
             guard error.kind == .refused, error.detail.contains("libvirt error 3,") else { throw error }
         }
     }
@@ -83,7 +84,7 @@ struct RestoreRun: Sendable {
     private func restore(within limit: Duration) throws(HypervisorError) {
         let call = OutstandingCall { [calls] in try calls.restorePaused(from: saved.path) }
         let isDefinedHere = restoration == .back
-        // The VM waits paused until `start`: to end it is to end a process.
+        // The VM stays paused until `start`: ending it only ends a process.
         let (result, wasEnded) = call.wait(within: limit, patience: limits.abort) { [calls] in
             try calls.undo(isDefinedHere: isDefinedHere)
         }
@@ -97,11 +98,11 @@ struct RestoreRun: Sendable {
     }
 
     private func start() throws(HypervisorError) -> Instant {
-        do { try beforeStart() } catch { throw takenBack(.failed, "it was not let run: \(error)") }
+        do { try beforeStart() } catch { throw takenBack(.failed, "it was not allowed to run: \(error)") }
         do throws(HypervisorError) {
             try step { [calls] in try calls.start() }
         } catch {
-            // The answer may be lost and the VM run all the same.
+            // The VM may run although the answer was lost.
             let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
                 now,
                 former in
@@ -110,18 +111,18 @@ struct RestoreRun: Sendable {
             switch seen {
             case .running: break
             case .pausedByMigration: throw takenBack(error.kind, "it did not start: \(error.detail)")
-            // Paused by its owner or an error, it may have run.
-            default: throw failure(.inDoubt, "\(error.detail); the VM \(seen.map { "is \($0)" } ?? "was not seen")")
+            // The VM may have run if its owner or an error paused it.
+            default: throw failure(.inDoubt, "\(error.detail); the VM is \(seen.map { "\($0)" } ?? "in an unknown state")")
             }
         }
         let runningSince = Instant.now
         ImageFile(path: saved.path).remove()
-        // That the VM does not start with its host is no reason to say that it does not run.
+        // The VM runs, even if autostart could not be set.
         if saved.startsWithHost { _ = try? step { [calls] in try calls.setAutostart() } }
         return runningSince
     }
 
-    /// The error of a restore of which nothing is left, or else that it is in doubt.
+    /// Undoes the restore and returns its error, which is `.inDoubt` unless nothing of the restore is left.
     private func takenBack(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         let isDefinedHere = restoration == .back
         let clean: DomainPresence = isDefinedHere && saved.definition != nil ? .inactive : .absent
@@ -132,10 +133,10 @@ struct RestoreRun: Sendable {
             now == clean && former == clean
         }
         guard seen == clean else {
-            let place = seen.map { "is \($0)" } ?? "could not be asked about"
-            return failure(.inDoubt, "\(detail), and it could not be taken back: the VM \(place) here")
+            let place = seen.map { "is \($0)" } ?? "is in an unknown state"
+            return failure(.inDoubt, "\(detail); the restore could not be undone: the VM \(place) here")
         }
-        return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is whole")
+        return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is intact")
     }
 
     private func step<R: Sendable>(_ body: @Sendable @escaping () throws -> R) throws(HypervisorError) -> R {

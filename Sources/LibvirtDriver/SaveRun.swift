@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
 internal import Synchronization
 
-/// What saving one VM asks of libvirt; any of it may block for as long as libvirt likes.
+/// The libvirt calls that save one VM; each may block indefinitely.
 protocol SaveCalls: Sendable {
     func prepare() throws -> SavedVM
     func save(to path: String) throws
@@ -14,7 +15,7 @@ protocol SaveCalls: Sendable {
     func setAutostart() throws
 }
 
-/// The calls as libvirt's C API makes them, on a connection of their own.
+/// The calls through libvirt's C API, on a connection of their own.
 struct LibvirtSaveCalls: SaveCalls {
     let vm: VMID
     let folder: String
@@ -31,10 +32,10 @@ struct LibvirtSaveCalls: SaveCalls {
     func setAutostart() throws { try source.use(attempt) { try $0.setAutostart(of: vm) } }
 }
 
-/// Saves one VM, from the first check to a known end.
+/// Saves one VM, from the first check to a known outcome.
 ///
-/// Whatever the call says, where the VM is decides: if it is off and its image is complete, it is saved; if it runs, it
-/// is not.
+/// The VM's state decides, whatever the call returns: a VM that is off and has a complete image is saved, a VM that
+/// runs is not.
 final class SaveRun: Sendable {
     let vm: VMID
     let attempt: String
@@ -93,7 +94,7 @@ final class SaveRun: Sendable {
         _ kind: HypervisorError.Kind,
         _ cause: String
     ) -> Result<SavedVM, HypervisorError> {
-        // libvirt lets the VM run on a moment after the call has failed.
+        // libvirt resumes the VM shortly after the call has failed.
         let settled: Set<DomainPresence> = [.running, .inactive, .absent]
         let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
             now,
@@ -109,21 +110,21 @@ final class SaveRun: Sendable {
             if image?.vm == vm { return finished(prepared, file) }
             return .failure(failure(.inDoubt, "\(cause); the VM is off and \(file.path) is not known to be complete"))
         case let other:
-            let place = other.map { "is \($0)" } ?? "could not be asked about"
+            let place = other.map { "is \($0)" } ?? "is in an unknown state"
             return .failure(failure(.inDoubt, "\(cause); the VM \(place)"))
         }
     }
 
     private func finished(_ prepared: SavedVM, _ file: ImageFile) -> Result<SavedVM, HypervisorError> {
         guard let size = file.closedSize() else {
-            return .failure(failure(.inDoubt, "it is saved, but \(file.path) cannot be read or closed to others"))
+            return .failure(failure(.inDoubt, "it is saved, but \(file.path) cannot be read or protected from other users"))
         }
         var saved = prepared
         saved.imageBytes = size
         return .success(saved)
     }
 
-    /// The error of a VM that runs on, which starts with its host again if it did.
+    /// Turns autostart on again if it was on, and returns the error of a VM that continues to run.
     private func stays(_ prepared: SavedVM, _ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         guard prepared.startsWithHost else { return failure(kind, detail) }
         let isSet: Void? = BackgroundCall().run(within: limits.call) { [calls] in try calls.setAutostart() }

@@ -3,7 +3,7 @@ internal import CLibvirt
 
 /// Reads libvirt's typed parameters without owning them.
 ///
-/// A parameter that is missing, or of another type than asked for, is `nil`.
+/// A parameter that is missing or has another type is `nil`.
 struct TypedParameters {
     let pointer: virTypedParameterPtr?
     let count: Int32
@@ -24,7 +24,7 @@ struct TypedParameters {
     }
 }
 
-/// Typed parameters built here and freed with the value.
+/// Typed parameters that this value allocates and frees.
 struct OwnedParameters: ~Copyable {
     private(set) var pointer: virTypedParameterPtr?
     private(set) var count: Int32 = 0

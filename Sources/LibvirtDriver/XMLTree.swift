@@ -2,11 +2,12 @@
 internal import CLibXML2
 internal import Foundation
 
-/// An element of an XML document, with everything in it, as a value.
+/// An element of an XML document with its whole content, as a value.
 ///
-/// libxml2 parses; its document is freed before the value is returned. (FoundationXML leaks on Linux whatever it parses.)
+/// libxml2 parses; its document is freed before the initialiser returns. (FoundationXML leaks memory on Linux with
+/// every document.)
 struct XMLTree: Equatable, Sendable {
-    /// With its prefix, such as `qemu:commandline`.
+    /// The name with its prefix, such as `qemu:commandline`.
     let name: String
     let attributes: [String: String]
     let content: [Content]
@@ -16,9 +17,9 @@ struct XMLTree: Equatable, Sendable {
         case text(String)
     }
 
-    /// Parses a document and returns its root element.
+    /// Parses a document into its root element.
     ///
-    /// libvirt writes no document type declarations. One is refused, because its entities could hide or multiply text.
+    /// A document type declaration is refused: libvirt writes none, and its entities could hide or multiply text.
     init(parsing text: String) throws(XMLProblem) {
         _ = Self.isInitialised
         let options = XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
@@ -40,7 +41,7 @@ struct XMLTree: Equatable, Sendable {
         self.init(copying: root)
     }
 
-    /// libxml2 limits the depth of a document to 256 elements, so the recursion ends.
+    /// Copies an element; the recursion ends because libxml2 limits a document's depth to 256 elements.
     private init(copying node: xmlNodePtr) {
         name = Self.qualifiedName(node.pointee.name, node.pointee.ns)
         var attributes: [String: String] = [:]
@@ -58,7 +59,7 @@ struct XMLTree: Equatable, Sendable {
             switch current.pointee.type {
             case XML_ELEMENT_NODE: content.append(.element(XMLTree(copying: current)))
             case XML_TEXT_NODE: if let text = current.pointee.content { content.append(.text(Self.string(text))) }
-            // Comments and processing instructions say nothing about a domain.
+            // Comments and processing instructions are not part of a domain's definition.
             default: break
             }
             child = current.pointee.next
@@ -67,7 +68,7 @@ struct XMLTree: Equatable, Sendable {
     }
 
     private static let isInitialised: Bool = {
-        // Before the first of several threads parses.
+        // Must run before several threads parse.
         xmlInitParser()
         return true
     }()
@@ -88,7 +89,7 @@ struct XMLTree: Equatable, Sendable {
     private static func string(_ text: UnsafeMutablePointer<xmlChar>) -> String { String(cString: text) }
 }
 
-/// Why a text is not an XML document that Evenkeel reads.
+/// Reasons why a text is not an XML document that Evenkeel reads.
 enum XMLProblem: Error, Equatable, CustomStringConvertible {
     case malformed(String)
     case hasDocumentType
@@ -115,7 +116,7 @@ extension XMLTree {
     /// Returns the trimmed text of the first child element with that name.
     func text(_ name: String) -> String? { child(name)?.text }
 
-    /// All text below the element, without white space at its ends.
+    /// All text inside the element, without leading and trailing white space.
     var text: String {
         var joined = ""
         appendText(to: &joined)
@@ -131,7 +132,7 @@ extension XMLTree {
         }
     }
 
-    /// The element as XML again, attributes in the order of their names.
+    /// The element as XML, attributes ordered by name.
     var xml: String {
         var start = "<\(name)"
         for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { start += " \(key)=\"\(Self.escaped(value))\"" }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Foundation
 import Testing
@@ -89,7 +90,7 @@ struct KilledWritersTests {
         let part = Array(line[..<Int.random(in: 1..<line.count, using: &random)])
         let files = SegmentFiles(folder: folder, stream: .reports)
         let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: folder, waited: .zero, mayBeWritten: $0) }
-        try await BlockingQueue(label: "tear").run(within: .seconds(60), stalled: stalled) { () throws(LedgerError) in
+        try await Blocking.run(within: .seconds(60), late: stalled) { () throws(LedgerError) in
             let lock = try WriteLock.acquire(in: files, within: .seconds(50))
             guard let number = try lock.activeSegment(), files.exists(number),
                 let segment = try OpenFile.open(files.path(number), flags: O_RDWR | O_APPEND)

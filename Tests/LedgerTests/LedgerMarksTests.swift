@@ -233,11 +233,9 @@ struct LedgerMarksTests {
         try await with { marked in
             let log = marked.open()
             try await log.append(report(1))
-            // The draft of the marks cannot be made.
-            try FileManager.default.createDirectory(
-                atPath: "\(marked.marks).new",
-                withIntermediateDirectories: false
-            )
+            // A folder cannot be replaced by the file of the marks.
+            try FileManager.default.removeItem(atPath: marked.marks)
+            try FileManager.default.createDirectory(atPath: marked.marks, withIntermediateDirectories: false)
             await #expect {
                 try await log.append(report(2))
             } throws: { error in

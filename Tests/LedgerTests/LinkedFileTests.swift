@@ -72,16 +72,4 @@ struct LinkedFileTests {
             #expect(await isRefused(path) { _ = try LedgerFile.read(in: folder) })
         }
     }
-
-    @Test func `the draft of a marker is a new file`() async throws {
-        try await withTemporaryFolder { folder in
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
-            let victim = "\(folder).victim"
-            try put("precious\n".utf8, into: victim)
-            try Trap.link.set(at: "\(folder)/ledger.json.\(getpid()).new", victim: victim)
-            try await SharedLog.create(folder: folder)
-            #expect(try contents(of: victim) == Array("precious\n".utf8))
-            #expect(try LedgerFile.read(in: folder).id != nil)
-        }
-    }
 }

@@ -115,23 +115,6 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `storage that hangs is reported and what had not begun is not done`() async throws {
-        let queue = BlockingQueue(label: "test")
-        let gate = DispatchSemaphore(value: 0)
-        let stalled: @Sendable (Bool) -> LedgerError = { .stalled(path: "x", waited: .zero, mayBeWritten: $0) }
-        await #expect(throws: stalled(true)) {
-            try await queue.run(within: .milliseconds(100), stalled: stalled, work: { gate.wait() })
-        }
-        await #expect(throws: stalled(false)) {
-            try await queue.run(within: .milliseconds(50), stalled: stalled) { () throws(LedgerError) in
-                Issue.record("work that was given up was done")
-            }
-        }
-        gate.signal()
-        #expect(try await queue.run(within: .seconds(20), stalled: stalled, work: { 7 }) == 7)
-    }
-
-    @Test
     func `a replaced log is not read from the middle`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)

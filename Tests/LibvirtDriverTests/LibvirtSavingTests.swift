@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Foundation
 import Hypervisor
@@ -64,7 +65,7 @@ extension TestNode {
     fileprivate func save(in folder: String) async throws -> SavedVM {
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: "save", source: hypervisor.connector)
         let run = SaveRun(vm, attempt: "save", calls: calls, limits: hypervisor.limits)
-        return try await BlockingCall.unbounded { run.carryOut(within: .seconds(10)) }.get()
+        return try await Blocking.run { run.carryOut(within: .seconds(10)) }.get()
     }
 
     fileprivate func restore(_ saved: SavedVM, _ restoration: Restoration) async throws -> Instant {
@@ -76,6 +77,6 @@ extension TestNode {
             limits: hypervisor.limits,
             beforeStart: {}
         )
-        return try await BlockingCall.unbounded { run.carryOut(within: .seconds(10)) }.get()
+        return try await Blocking.run { run.carryOut(within: .seconds(10)) }.get()
     }
 }

@@ -116,7 +116,7 @@ import Testing
         }
         let error = error(of: await calls.run())
         #expect(error?.kind == .failed)
-        #expect(error?.detail.contains("the target could not be asked") == true)
+        #expect(error?.detail.contains("the target did not answer") == true)
     }
 
     @Test func `progress is reported only once every figure is there`() async throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Foundation
 import Hypervisor
@@ -15,7 +16,7 @@ import Testing
     private func save(_ calls: ScriptedSaving, limit: Duration = .seconds(5)) async -> Result<SavedVM, HypervisorError>
     {
         let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: ScriptedSaving.limits)
-        return await BlockingCall.unbounded { run.carryOut(within: limit) }
+        return await Blocking.run { run.carryOut(within: limit) }
     }
 
     private func restore(
@@ -32,7 +33,7 @@ import Testing
             limits: ScriptedSaving.limits,
             beforeStart: beforeStart
         )
-        return await BlockingCall.unbounded { run.carryOut(within: limit) }
+        return await Blocking.run { run.carryOut(within: limit) }
     }
 
     private func error<R>(of result: Result<R, HypervisorError>) -> HypervisorError? {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import TestSupport
 import Fleet
 import Foundation
@@ -49,12 +50,12 @@ struct ScriptedCalls: MigrationCalls {
         }
         let run = MigrationRun(request, calls: calls, limits: limits, report: report)
         if isCancelled {
-            BlockingCall.detach {
+            Blocking.detach("libvirt-call") {
                 began.pass()
                 run.cancel()
             }
         }
-        return await BlockingCall.unbounded { run.carryOut() }
+        return await Blocking.run { run.carryOut() }
     }
 }
 

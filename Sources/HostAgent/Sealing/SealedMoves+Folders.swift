@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Foundation
 import Settings
 
-/// The folders and files of sealed moves: made before an image, and removed after it.
+/// The folders and files of sealed moves: created before an image, and removed after it.
 extension SealedMoves {
-    /// Beside the image: devices, the definition, and what the ledger on the same storage needs meanwhile.
+    /// Returns the room in bytes that an image needs: also for devices, the definition, and the ledger on the same
+    /// storage.
     private static func needed(for imageBytes: UInt64) -> UInt64 {
         let (sum, overflowed) = imageBytes.addingReportingOverflow(imageBytes / 20 + (256 << 20))
         return overflowed ? .max : sum
@@ -13,28 +15,28 @@ extension SealedMoves {
 
     func prepareFolders(_ folder: String, imageBytes: UInt64, isOpenedHere: Bool) async throws {
         let (storage, parent) = (storage, settings.migration.sealedFolder)
-        try await BlockingWork.run(within: .seconds(10), "looking at \(storage)") {
+        try await Blocking.onStorage(within: .seconds(10), "checking \(storage)") {
             try SealingFiles.makeFolder(storage, isShared: true)
             try SealingFiles.requireRoom(storage, bytes: Self.needed(for: imageBytes))
             try SealingFiles.makeFolder(parent)
             try SealingFiles.makeFolder(folder)
-            // The source's hypervisor knows how much it is about to write.
+            // At the source, the hypervisor checks the room before it writes.
             try SealingFiles.requireMemory(folder, bytes: isOpenedHere ? imageBytes : 0)
         }
     }
 
-    /// Removes what is left of an order that is over.
+    /// Removes the files of an order that has ended.
     func forget(_ order: MigrationOrder) async {
         await keys.forget(order.id)
         guard let folder = try? folder(order), let file = try? file(order) else { return }
         let isSource = order.source == host
-        try? await BlockingWork.run(within: .seconds(60), "removing \(file.path)") {
+        try? await Blocking.onStorage(within: .seconds(60), "removing \(file.path)") {
             try? FileManager.default.removeItem(atPath: folder)
             if isSource { unlink(file.path) }
         }
     }
 
-    /// Folders with an image in them that are of none of these orders.
+    /// Returns the folders that contain an image but belong to none of these orders.
     func strayImages(besides orders: [OrderID]) -> [String] {
         let parent = settings.migration.sealedFolder
         let known = Set(orders.map(\.rawValue))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Coordination
 import Crypto
 import Fleet
@@ -8,9 +9,9 @@ import Ledger
 import Settings
 import Synchronization
 
-/// Carries out what `AgentCore` wants done of a sealed move.
+/// Executes the steps of sealed moves that `AgentCore` decides.
 ///
-/// Each order has a folder of its own in memory, for the VM's image in the clear, and a file on the shared storage.
+/// Each order has its own folder in memory, for the VM's image in the clear, and a file on the shared storage.
 struct SealedMoves: Sendable {
     let host: HostName
     let settings: Settings
@@ -29,34 +30,34 @@ struct SealedMoves: Sendable {
         SealedFile(path: "\(storage)/\(try SealedFormat.fileName(order.id))", order: order)
     }
 
-    /// Where the source keeps what it knows of the VM beside its image; it may hold secrets.
+    /// File in which the source stores the saved VM's data next to its image; it may contain secrets.
     private static let note = "vm.json"
 
     // MARK: the target
 
-    /// Makes an order's key, once it is certain that its image can be opened here.
+    /// Makes an order's key once it is certain that its image can be opened here.
     func prepare(for order: MigrationOrder, memoryBytes: UInt64) async throws -> String {
         let folder = try folder(order)
         guard try await !has(.started, of: order) else {
-            throw SealingError("\(order.vmName) may have run here before by this order")
+            throw SealingError("\(order.vmName) may already have run here under this order")
         }
         try await prepareFolders(folder, imageBytes: memoryBytes, isOpenedHere: true)
         return await keys.make(for: order.id)
     }
 
-    /// Opens the image, and returns the digest of the file that it was in.
+    /// Opens the image, and returns the digest of its file.
     func unseal(_ order: MigrationOrder, _ image: SealedImage) async -> Result<String, OrderFailure> {
         guard let key = await keys.key(for: order.id) else {
             return .failure(OrderFailure(.migration, .sealed(.noKeyHere), .notLooked))
         }
         do {
             let (file, folder) = (try file(order), try folder(order))
-            let saved = try await BlockingWork.run(within: limit, "opening \(file.path)") {
+            let saved = try await Blocking.onStorage(within: limit, "opening \(file.path)") {
                 try SealingFiles.requireMemory(folder, bytes: image.imageBytes)
                 return try file.open(image, with: key, to: Self.image(of: order, in: folder))
             }
             await keys.keep(saved, for: order.id)
-            // The file that was opened had this one, or it would not have been taken.
+            // Opening has verified this digest.
             return .success(image.digest)
         } catch { return .failure(OrderFailure(.migration, .sealed(.failed(detail: "\(error)")), .notLooked)) }
     }
@@ -70,7 +71,7 @@ struct SealedMoves: Sendable {
 
     // MARK: the source
 
-    /// Notes that the image is let go; returns why that cannot be noted.
+    /// Records the release of the image; returns the reason if that is impossible.
     func release(_ order: MigrationOrder) async -> String? {
         do {
             try await note(.released, of: order)
@@ -100,7 +101,7 @@ struct SealedMoves: Sendable {
         }
         do {
             return .success(
-                try await BlockingWork.run(within: limit, "encrypting \(order.vmName)") {
+                try await Blocking.onStorage(within: limit, "encrypting \(order.vmName)") {
                     let note = try SealingFiles.creating("\(folder)/\(Self.note)")
                     defer { try? note.close() }
                     try note.write(contentsOf: JSONEncoder().encode(saved))
@@ -112,14 +113,14 @@ struct SealedMoves: Sendable {
         }
     }
 
-    /// Sees that the VM runs here: where it was stopped, from its image.
+    /// Ensures that the VM runs here: if it is stopped, restores it from its image.
     func takeBack(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
         do {
             let presence = try await hypervisor.presence(of: order.vm)
             switch presence {
             case .running: return .success(.now)
             case .inactive, .absent: break
-            // Restored by an agent that died before it let it run.
+            // A previous run of the agent restored it, and ended before it resumed it.
             case .pausedByMigration:
                 try await note(.started, of: order)
                 try await hypervisor.resume(order.vm)
@@ -137,7 +138,7 @@ struct SealedMoves: Sendable {
 
     private static func image(of order: MigrationOrder, in folder: String) -> String { "\(folder)/\(order.vm).image" }
 
-    /// What was saved of an order's VM: as noted, or as the image alone shows if the agent had no time to note it.
+    /// Returns the saved VM of an order: from its file, or from the image alone if the agent could not write that file.
     private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
         let note = FileManager.default.contents(atPath: "\(folder)/\(note)")
         if let saved = note.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
@@ -151,7 +152,7 @@ struct SealedMoves: Sendable {
             name: order.vmName,
             path: path,
             imageBytes: UInt64(status.st_size),
-            // Going back it is not needed, beyond that there is one.
+            // A restoration at the source needs only to know whether there is one.
             definition: isDefined ? "" : nil,
             startsWithHost: false,
             stoppedAt: .now
@@ -160,7 +161,7 @@ struct SealedMoves: Sendable {
 
     // MARK: both
 
-    /// What this host's disk says of the order, and how its VM stands here.
+    /// Returns this host's journal entries for the order, and the state of its VM here.
     func recall(_ order: MigrationOrder) async -> Result<Recollection, OrderFailure> {
         do {
             return .success(
@@ -177,23 +178,23 @@ struct SealedMoves: Sendable {
         }
     }
 
-    /// Whether this host has noted that it did this; waits while something is written.
+    /// Returns whether the journal has this entry; waits while the journal is being written.
     private func has(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws -> Bool {
         let journal = try requireJournal()
         let what = "reading the journal entries of order \(order.id)"
         let (limit, clock) = (Duration.seconds(10), ContinuousClock())
         let deadline = clock.now + limit
         while true {
-            // A look takes a moment even at the end.
+            // Even at the deadline, reading takes a moment.
             let left = max(.seconds(1), deadline - clock.now)
-            switch try await BlockingWork.run(within: left, what, { try journal.entry(deed, of: order) }) {
+            switch try await Blocking.onStorage(within: left, what, { try journal.entry(deed, of: order) }) {
             case .noted: return true
             case .none: return false
             case .busy: break
             }
-            // No thread waits beside the one that writes, as that may hang for long.
+            // Polls: no thread may wait for the one that writes, because that one may hang for long.
             guard clock.now < deadline else {
-                throw SealingError("\(what) took longer than \(limit). Check whether the storage hangs.")
+                throw SealingError(late: what, limit)
             }
             do { try await Task.sleep(for: .milliseconds(50)) } catch {
                 throw SealingError("\(what) was cancelled because the agent is stopping")
@@ -203,7 +204,7 @@ struct SealedMoves: Sendable {
 
     private func note(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
-        _ = try await BlockingWork.run(within: .seconds(10), "writing a journal entry") {
+        _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
             try journal.claim(deed, of: order, at: .now)
         }
     }
@@ -245,9 +246,9 @@ struct SealedMoves: Sendable {
             case .notTried: return failure(.migration, .failed(detail: "\(error)"))
             case .mayBeWritten: break
             }
-            // It does not run, so it may be tried again.
+            // The VM does not run, so it may be restored again.
             do {
-                try await BlockingWork.run(within: .seconds(10), "removing a journal entry") {
+                try await Blocking.onStorage(within: .seconds(10), "removing a journal entry") {
                     try journal.strike(.started, of: order)
                 }
             } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }
@@ -255,17 +256,17 @@ struct SealedMoves: Sendable {
         }
     }
 
-    /// What a try to restore a VM did to the note that it is let run.
+    /// The effect of an attempt to restore a VM on the journal entry `started`.
     private enum StartNote {
-        /// It did not come that far.
+        /// The attempt did not get that far.
         case notTried
-        /// This try wrote it, or may have.
+        /// This attempt wrote it, or may have.
         case mayBeWritten
-        /// There was one already, which is not this try's to strike out.
+        /// The entry existed before, and this attempt must not remove it.
         case wasThere
     }
 
-    /// Of a restoration: one that did not happen leaves the VM where it was not looked for.
+    /// Returns the failure of a restoration; if the VM certainly was not restored, its location was not checked.
     private func failure(
         _ kind: OrderFailure.Kind,
         _ reason: FailureReason.Sealing

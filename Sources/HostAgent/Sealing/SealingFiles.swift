@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Files and folders of sealed moves, which their owner alone may read; no link is followed.
+/// Files and folders of sealed moves, which only their owner may read; no link is followed.
 enum SealingFiles {
     static func creating(_ path: String) throws -> FileHandle {
-        // An earlier try may have left one; each order is sealed once.
+        // An earlier attempt may have left one; each order is sealed once.
         unlink(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -19,9 +19,9 @@ enum SealingFiles {
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    /// Makes the folder, if it is not there, and sees that nobody else may enter it.
+    /// Creates the folder if it does not exist; throws unless only its owner may enter it.
     ///
-    /// `isShared`: on storage where its owner may be another host's user.
+    /// `isShared`: the folder is on storage where its owner may be another host's user.
     static func makeFolder(_ path: String, isShared: Bool = false) throws {
         let made = mkdir(path, 0o700)
         guard made == 0 || errno == EEXIST else {
@@ -33,7 +33,7 @@ enum SealingFiles {
         else { throw SealingError("\(path) must be a folder that only its owner can enter (mode 0700)") }
     }
 
-    /// Throws unless the folder is in memory and has room for so much.
+    /// Throws unless the folder is in memory and has this many bytes free.
     static func requireMemory(_ path: String, bytes: UInt64) throws {
         guard let kind = fileSystem(of: path), ["tmpfs", "ramfs"].contains(kind) else {
             let rule = "Unencrypted images may only be stored in memory (migration.sealed_folder)."
@@ -49,13 +49,13 @@ enum SealingFiles {
         guard free >= bytes else { throw SealingError("\(path) has \(free) bytes free, and \(bytes) are needed") }
     }
 
-    /// The type of the file system that a file is on, by its device's number.
+    /// Returns the type of the file system that contains a file, found by its device number.
     private static func fileSystem(of path: String) -> String? {
         var status = stat()
         guard lstat(path, &status) == 0,
             let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         else { return nil }
-        // As glibc's macros take a device's number apart.
+        // Splits the device number as glibc's macros do.
         let number = UInt64(status.st_dev)
         let (major, minor) = (number >> 8 & 0xfff | number >> 32 & ~0xfff, number & 0xff | number >> 12 & ~0xff)
         let device = "\(major):\(minor & 0xffff_ffff)"

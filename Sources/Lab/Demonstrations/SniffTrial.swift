@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Fleet
 
 /// One move with an eavesdropper on the LAN.
@@ -34,14 +35,14 @@ extension HostLab {
         let heard = try await PacketCapture(path: path).eavesdrop(secret: guest.marker, memory: guest.checkedMemory())
         let kept = folder.map { "\($0)/\(guest.name)-\(channel.rawValue).pcap" }
         if let folder, let kept {
-            try await offPool {
+            try await Blocking.run {
                 try Files.makeFolder(folder)
                 // An existing file would keep its mode.
                 try Files.remove(kept)
                 try Files.copy(path, to: kept, mode: 0o600)
             }
         }
-        try await offPool { try Files.remove(path) }
+        try await Blocking.run { try Files.remove(path) }
         return SniffTrial(
             channel: channel,
             guest: guest.name,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Glibc
 
 /// An open file, closed when it goes out of scope.
@@ -17,21 +18,19 @@ struct OpenFile: ~Copyable {
         flags: Int32,
         mode: mode_t = SharedLog.fileMode
     ) throws(LedgerError) -> OpenFile? {
-        let isFolder = flags & O_DIRECTORY != 0
+        if flags & O_DIRECTORY != 0 { return try openFolder(path, flags: flags) }
+        do { return OpenFile(descriptor: try SafeFile.open(path, flags: flags, mode: mode), path: path) } catch {
+            if error.reason == .system(ENOENT) { return nil }
+            throw LedgerError(error)
+        }
+    }
+
+    private static func openFolder(_ path: String, flags: Int32) throws(LedgerError) -> OpenFile? {
         var descriptor: Int32
-        repeat {
-            descriptor = Glibc.open(path, flags | O_CLOEXEC | (isFolder ? 0 : O_NOFOLLOW | O_NONBLOCK), mode)
-        } while descriptor < 0
-            && errno == EINTR
+        repeat { descriptor = Glibc.open(path, flags | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
         if descriptor < 0 && errno == ENOENT { return nil }
-        // ELOOP: a symbolic link; ENXIO: a FIFO without a reader, or a socket.
-        if descriptor < 0, errno == ELOOP || errno == ENXIO { throw notRegular(path) }
         guard descriptor >= 0 else { throw .system("open", path, code: errno) }
-        let file = OpenFile(descriptor: descriptor, path: path)
-        if isFolder { return file }
-        let kind = try file.status().st_mode & S_IFMT
-        guard kind == S_IFREG else { throw notRegular(path) }
-        return file
+        return OpenFile(descriptor: descriptor, path: path)
     }
 
     deinit { close(descriptor) }
@@ -39,11 +38,6 @@ struct OpenFile: ~Copyable {
     private init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
-    }
-
-    private static func notRegular(_ path: String) -> LedgerError {
-        let reason = "it is not a regular file (a link, a FIFO or a device); find out who put it there, and remove it"
-        return .failed(operation: "use", path: path, reason: reason, mayBeWritten: false)
     }
 
     func status() throws(LedgerError) -> stat {
@@ -108,5 +102,16 @@ struct OpenFile: ~Copyable {
     /// Sets the mode of the ledger's files, independent of the umask.
     func setMode() throws(LedgerError) {
         guard fchmod(descriptor, SharedLog.fileMode) == 0 else { throw .system("set the mode of", path, code: errno) }
+    }
+}
+
+extension LedgerError {
+    /// A file that could not be opened or read.
+    init(_ failure: SafeFile.Failure) {
+        if case .system(let code) = failure.reason {
+            self = .system("open", failure.path, code: code)
+        } else {
+            self = .failed(operation: "use", path: failure.path, reason: failure.reason.text, mayBeWritten: false)
+        }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Glibc
 
 extension SharedLog {
@@ -12,10 +13,10 @@ extension SharedLog {
     /// Does nothing if the folder already is a ledger.
     public static func create(folder: String) async throws(LedgerError) {
         let limit = Options().timeLimit
-        try await BlockingQueue(label: "evenkeel.ledger.create").run(
+        try await Blocking.run(
             within: limit,
-            stalled: { .stalled(path: folder, waited: limit, mayBeWritten: $0) },
-            work: { () throws(LedgerError) in try makeFolder(folder) }
+            late: { LedgerError.stalled(path: folder, waited: limit, mayBeWritten: $0) },
+            { () throws(LedgerError) in try makeFolder(folder) }
         )
     }
 
@@ -28,15 +29,8 @@ extension SharedLog {
         let marker = "\(folder)/\(markerName)"
         guard access(marker, F_OK) != 0 else { return }
         // The marker appears as a whole, even with two concurrent calls or a killed process.
-        // The name of the draft is unpredictable, and the file must not exist yet.
-        let draft = "\(marker).\(LedgerFile.newID()).new"
-        guard let file = try OpenFile.open(draft, flags: O_RDWR | O_CREAT | O_EXCL) else {
-            throw .notALedger(path: folder, reason: "it was removed a moment ago")
+        do { try DurableFile.replace(marker, with: LedgerFile.new.json, mode: fileMode) } catch {
+            throw .system("create", error.path, code: error.code)
         }
-        try file.setMode()
-        try file.overwrite(LedgerFile.new.json)
-        try file.sync()
-        guard rename(draft, marker) == 0 else { throw .system("create", marker, code: errno) }
-        try SegmentFiles(folder: folder, stream: .load).syncFolder()
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 
 extension SharedLog {
     /// Returns the end of each stream of the log in `folder`, by `LedgerStream.rawValue`, for a member's revocation.
@@ -6,10 +7,10 @@ extension SharedLog {
     /// Throws a `LedgerError` if the folder is not a ledger or cannot be read.
     public static func ends(folder: String) async throws -> [String: Cursor] {
         let limit = Options().timeLimit
-        return try await BlockingQueue(label: "evenkeel.ledger.ends").run(
+        return try await Blocking.run(
             within: limit,
-            stalled: { .stalled(path: folder, waited: limit, mayBeWritten: $0) },
-            work: { () throws(LedgerError) in
+            late: { LedgerError.stalled(path: folder, waited: limit, mayBeWritten: $0) },
+            { () throws(LedgerError) in
                 var ends: [String: Cursor] = [:]
                 for stream in LedgerStream.allCases {
                     ends[stream.rawValue] = try end(of: SegmentFiles(folder: folder, stream: stream))

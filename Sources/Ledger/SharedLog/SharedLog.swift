@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
+internal import HostOS
 public import Fleet
 
 /// The ledger as append-only files in a folder on shared storage.
@@ -28,7 +30,7 @@ public final class SharedLog: FleetLedger {
     private let now: @Sendable () -> Instant
     private let trust: LedgerTrust
     private let appending = AppendQueues()
-    private let reading = BlockingQueue(label: "evenkeel.ledger.read")
+    private let reading = DispatchQueue(label: "evenkeel.ledger.read")
 
     /// Opens the log in `folder`, which `create(folder:)` created, for `writer`.
     ///
@@ -57,7 +59,7 @@ public final class SharedLog: FleetLedger {
             segmentsKept: max(2, options.segmentsKept[Entry.stream] ?? 2),
             lockWait: options.lockWait
         )
-        try await appending[Entry.stream].run(within: options.timeLimit, stalled: stalled) {
+        try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
             [trust, limit = options.maximumRecordBytes] () throws(LedgerError) in
             let draft = try LineCodec.draft(record, signer: try trust.signer(for: record.writer), limit: limit)
             try trust.checkMarks()
@@ -71,7 +73,7 @@ public final class SharedLog: FleetLedger {
         limit: Int
     ) async throws -> LedgerBatch<Entry> {
         let reader = SegmentReader(files: SegmentFiles(folder: folder, stream: Entry.stream))
-        return try await reading.run(within: options.timeLimit, stalled: stalled) {
+        return try await Blocking.run(within: options.timeLimit, on: reading, late: stalled) {
             [trust, now] () throws(LedgerError) in
             try trust.checkMarks()
             let lines = try trust.noting(Entry.stream) { () throws(LedgerError) -> RawBatch in
@@ -90,11 +92,11 @@ public final class SharedLog: FleetLedger {
 
 /// One queue per stream, so that a lock held on one stream does not block the others.
 private struct AppendQueues {
-    private let load = BlockingQueue(label: "evenkeel.ledger.append.load")
-    private let orders = BlockingQueue(label: "evenkeel.ledger.append.orders")
-    private let reports = BlockingQueue(label: "evenkeel.ledger.append.reports")
+    private let load = DispatchQueue(label: "evenkeel.ledger.append.load")
+    private let orders = DispatchQueue(label: "evenkeel.ledger.append.orders")
+    private let reports = DispatchQueue(label: "evenkeel.ledger.append.reports")
 
-    subscript(stream: LedgerStream) -> BlockingQueue {
+    subscript(stream: LedgerStream) -> DispatchQueue {
         switch stream {
         case .load: load
         case .orders: orders

@@ -1,33 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Fleet
-internal import Foundation
-internal import Hypervisor
+internal import Dispatch
 internal import Synchronization
 
 /// One blocking call on a thread of its own, which can be waited for more than once.
-final class OutstandingCall<R: Sendable>: Sendable {
+public final class OutstandingCall<R: Sendable>: Sendable {
     private let returned = Mutex<Result<R, any Error>?>(nil)
     private let arrival = DispatchSemaphore(value: 0)
 
-    init(_ body: @Sendable @escaping () throws -> R) {
-        BlockingCall.detach { [self] in
+    public init(_ body: @Sendable @escaping () throws -> R) {
+        Blocking.detach("blocking-call") { [self] in
             let result = Result { try body() }
             returned.withLock { $0 = result }
             arrival.signal()
         }
     }
 
-    /// What it gave, or threw; `nil` if it has not returned in time.
-    func wait(_ limit: Duration) -> Result<R, any Error>? {
+    /// Returns the call's result; `nil` if it has not returned in time.
+    public func wait(_ limit: Duration) -> Result<R, any Error>? {
         if let result = returned.withLock({ $0 }) { return result }
-        _ = arrival.wait(timeout: .now() + limit.inSeconds)
+        _ = arrival.wait(timeout: .now() + DispatchTimeInterval(limit))
         return returned.withLock { $0 }
     }
 
-    /// Waits until it has returned or must be ended; then `end`s it, again and again, and waits for `patience`.
+    /// Waits until the call has returned or must be ended; then calls `end` again and again, and waits for `patience`.
     ///
-    /// `nil` if it has not returned even then; `wasEnded` tells whether `end` was called at all.
-    func wait(
+    /// Returns `nil` as the result if the call has not returned even then, and whether `end` was called at all.
+    public func wait(
         within limit: Duration,
         patience: Duration,
         unless isUnwanted: () -> Bool = { false },

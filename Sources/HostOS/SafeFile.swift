@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Glibc
+
+/// Opens and reads files that other users or hosts may have placed or changed.
+///
+/// A symbolic link could lead to any file of this host, and a FIFO or a device could block the reader: only regular
+/// files are opened.
+public enum SafeFile {
+    /// Who may own and change a file that is read.
+    public enum Trust: Sendable {
+        /// Anyone: the caller verifies the content.
+        case published
+        /// Only this process's user and root can write it; it may be reached through a symbolic link.
+        case ours
+        /// Only this process's user has any access to it.
+        case secret
+    }
+
+    public enum Reason: Sendable, Equatable {
+        /// A system call failed with this `errno`.
+        case system(Int32)
+        case notRegular
+        case foreignOwner
+        /// Other users can write to it, or have any access to a secret file.
+        case openToOthers(Trust)
+        case larger(than: Int)
+
+        public var text: String {
+            switch self {
+            case .system(let code): String(cString: strerror(code))
+            case .notRegular:
+                "it is not a regular file (a link, a FIFO or a device); find out who put it there, and remove it"
+            case .foreignOwner: "it belongs to another user; change its owner with 'chown'"
+            case .openToOthers(.secret): "other users have access to it; run 'chmod 600', and get new keys"
+            case .openToOthers: "other users can write to it; run 'chmod 644', and check its content"
+            case .larger(let limit): "it is larger than \(limit) bytes"
+            }
+        }
+    }
+
+    public struct Failure: Error, Equatable, CustomStringConvertible {
+        public let path: String
+        public let reason: Reason
+        public var description: String { "cannot open '\(path)': \(reason.text)" }
+    }
+
+    /// Opens a regular file and returns its descriptor; the caller closes it.
+    ///
+    /// `flags` as for open(2); `mode` is used if they create the file. With `followsLinks`, symbolic links are followed.
+    public static func open(
+        _ path: String,
+        flags: Int32,
+        mode: mode_t = 0o600,
+        followsLinks: Bool = false
+    ) throws(Failure) -> Int32 {
+        var descriptor: Int32
+        repeat {
+            descriptor = Glibc.open(
+                path,
+                flags | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW),
+                mode
+            )
+        } while descriptor < 0 && errno == EINTR
+        // ELOOP: a symbolic link; ENXIO: a FIFO without a reader, or a socket.
+        if descriptor < 0, errno == ELOOP || errno == ENXIO { throw Failure(path: path, reason: .notRegular) }
+        guard descriptor >= 0 else { throw Failure(path: path, reason: .system(errno)) }
+        do throws(Failure) {
+            guard try status(descriptor, path).st_mode & S_IFMT == S_IFREG else {
+                throw Failure(path: path, reason: .notRegular)
+            }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    /// Reads a whole file of at most `limit` bytes. Blocks.
+    public static func read(_ path: String, _ trust: Trust, atMost limit: Int) throws(Failure) -> [UInt8] {
+        let descriptor = try open(path, flags: O_RDONLY, followsLinks: trust == .ours)
+        defer { close(descriptor) }
+        let status = try status(descriptor, path)
+        switch trust {
+        case .published: break
+        case .ours, .secret:
+            guard status.st_uid == geteuid() || (trust == .ours && status.st_uid == 0) else {
+                throw Failure(path: path, reason: .foreignOwner)
+            }
+            guard status.st_mode & (trust == .secret ? 0o077 : 0o022) == 0 else {
+                throw Failure(path: path, reason: .openToOthers(trust))
+            }
+        }
+        return try content(descriptor, path, atMost: limit)
+    }
+
+    private static func content(_ descriptor: Int32, _ path: String, atMost limit: Int) throws(Failure) -> [UInt8] {
+        var result: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure(path: path, reason: .system(errno)) }
+            if count == 0 { return result }
+            result += chunk.prefix(count)
+            guard result.count <= limit else { throw Failure(path: path, reason: .larger(than: limit)) }
+        }
+    }
+
+    private static func status(_ descriptor: Int32, _ path: String) throws(Failure) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Failure(path: path, reason: .system(errno)) }
+        return status
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import FoundationEssentials
+internal import Glibc
+
+/// A small value in a local JSON file that survives a crash.
+///
+/// Blocks: call it outside the cooperative pool where the disk may hang.
+public struct StateFile<Value: Codable & Sendable>: Sendable {
+    public let path: String
+    private let mode: UInt32
+
+    /// Larger files are not read.
+    private static var maximumBytes: Int { 32 << 20 }
+
+    /// `mode` is the file's mode, independent of the umask.
+    public init(path: String, mode: UInt32 = 0o600) {
+        self.path = path
+        self.mode = mode
+    }
+
+    public enum Failure: Error, CustomStringConvertible {
+        case unreadable(SafeFile.Failure)
+        /// The content is not a `Value`.
+        case damaged(path: String, reason: String)
+        case unwritable(DurableFile.Failure)
+        case unencodable(path: String, reason: String)
+
+        /// What failed, without the path.
+        public var reason: String {
+            switch self {
+            case .unreadable(let failure): failure.reason.text
+            case .damaged(_, let reason): reason
+            case .unwritable(let failure): failure.reason
+            case .unencodable(_, let reason): reason
+            }
+        }
+
+        public var description: String {
+            switch self {
+            case .unreadable(let failure): "\(failure)"
+            case .damaged(let path, let reason): "'\(path)' is damaged: \(reason)"
+            case .unwritable(let failure): "\(failure)"
+            case .unencodable(let path, let reason): "cannot write '\(path)': \(reason)"
+            }
+        }
+    }
+
+    /// Returns the value; `nil` if there is no file.
+    public func read() throws(Failure) -> Value? {
+        let bytes: [UInt8]
+        do { bytes = try SafeFile.read(path, .ours, atMost: Self.maximumBytes) } catch {
+            if error.reason == .system(ENOENT) { return nil }
+            throw .unreadable(error)
+        }
+        do { return try JSONDecoder().decode(Value.self, from: Data(bytes)) } catch {
+            throw .damaged(path: path, reason: "\(error)")
+        }
+    }
+
+    /// Replaces the file as a whole and returns when that is durable; creates its folder.
+    public func replace(_ value: Value) throws(Failure) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let json: Data
+        do { json = try encoder.encode(value) } catch { throw .unencodable(path: path, reason: "\(error)") }
+        // If this fails, writing the file reports why.
+        if let slash = path.lastIndex(of: "/") {
+            try? FileManager.default.createDirectory(
+                atPath: String(path[..<slash]),
+                withIntermediateDirectories: true
+            )
+        }
+        do { try DurableFile.replace(path, with: json + [UInt8(ascii: "\n")], mode: mode) } catch {
+            throw .unwritable(error)
+        }
+    }
+}
