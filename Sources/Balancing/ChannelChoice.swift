@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Which channel a move takes: the policy's preferred one of those that both hosts have and that are open between them,
-/// unless another has been much faster on that path.
+/// The choice of a channel for each move: the first of `policy.channels` that both hosts offer and no leak has closed.
+///
+/// Another channel is chosen if it has been much faster on that path.
 public struct ChannelChoice: Sendable {
-    /// Of the policy's, in its order; never `plain`.
+    /// The channels of the policy, in its order; never `plain`.
     private let allowed: [Channel]
-    /// Of the allowed ones, those that each host's latest sample offers.
+    /// The allowed channels that each host's latest sample offers.
     private let offers: [HostName: Set<Channel>]
     private let closed: Set<ClosedChannel>
     private let throughputs: [Path: [Channel: Double]]
 
-    /// Another channel than the preferred one must have got this much more on the path.
+    /// How many times faster than the preferred channel another must have been on the path.
     ///
-    /// Throughputs of single moves differ by some ten per cent with what else the hosts do; a channel's protection is
-    /// worth more than that.
+    /// Throughputs of single moves differ by about ten per cent, depending on the hosts' other load. The protection of
+    /// the preferred channel is worth more than that.
     public static let muchFaster = 1.5
 
     public init(_ snapshot: FleetSnapshot, policy: Policy) {
@@ -26,7 +27,7 @@ public struct ChannelChoice: Sendable {
         self.allowed = allowed
         self.throughputs = throughputs
         closed = snapshot.closedChannels
-        // An agent that does not say is older than the other channels.
+        // An agent that reports no channels predates all channels but IPsec.
         let silent = Set(allowed).intersection([.ipsec])
         offers = Dictionary(
             snapshot.hosts.compactMap { host in
@@ -36,18 +37,18 @@ public struct ChannelChoice: Sendable {
         )
     }
 
-    /// The channel for a move on a path; `nil` where there is none.
+    /// Returns the channel for a move on a path, or `nil` if none is open.
     public func channel(on path: Path) -> Channel? {
         let open = open(on: path)
         guard let preferred = open.first else { return nil }
         guard let measured = throughputs[path], let its = measured[preferred] else { return preferred }
-        // A VM is not stopped for speed's sake.
+        // Speed does not justify stopping the VM: only channels of the same technique compete.
         let alike = open.filter { $0.technique == preferred.technique }
         let fastest = alike.max { (measured[$0] ?? 0) < (measured[$1] ?? 0) } ?? preferred
         return (measured[fastest] ?? 0) >= its * Self.muchFaster ? fastest : preferred
     }
 
-    /// Why there is no channel on a path.
+    /// Returns why no channel is open on a path.
     public func reasonForNone(on path: Path) -> NoChannel {
         func offer(_ host: HostName) -> [Channel] { allowed.filter { offers[host]?.contains($0) == true } }
         let pair = HostPair(path)
@@ -60,17 +61,16 @@ public struct ChannelChoice: Sendable {
         )
     }
 
-    /// Whether a host has a channel that is allowed at all.
     func hasAny(_ host: HostName) -> Bool { offers[host]?.isEmpty == false }
 
-    /// Paths between hosts that have allowed channels, of which none is common to both and open.
+    /// Paths without an open channel between hosts that each offer an allowed one.
     var closedPaths: Set<Path> {
         var paths: Set<Path> = []
         func close(_ one: HostName, _ other: HostName) {
             paths.insert(Path(source: one, target: other))
             paths.insert(Path(source: other, target: one))
         }
-        // Nearly all hosts of a fleet have the same: who is like another is looked at once.
+        // Nearly all hosts of a fleet offer the same channels, so hosts are compared in groups.
         let alike = Dictionary(grouping: offers.keys.sorted()) { offers[$0] ?? [] }
         for (one, hosts) in alike where !one.isEmpty {
             for (other, others) in alike where !other.isEmpty && one.isDisjoint(with: other) {
@@ -83,7 +83,7 @@ public struct ChannelChoice: Sendable {
         return paths
     }
 
-    /// What the channel that would be taken has got on each path; a path on which it was not measured is left out.
+    /// The measured bandwidth of the chosen channel on each path, in bytes per second; unmeasured paths are left out.
     var bandwidths: [Path: Double] {
         var bandwidths: [Path: Double] = [:]
         for (path, measured) in throughputs {
@@ -92,7 +92,7 @@ public struct ChannelChoice: Sendable {
         return bandwidths
     }
 
-    /// In the policy's order.
+    /// Returns the open channels in the policy's order.
     private func open(on path: Path) -> [Channel] {
         guard let here = offers[path.source], let there = offers[path.target] else { return [] }
         let pair = HostPair(path)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Empties hosts, the least used first, as long as the rest can take what they have; they can then be powered off.
+/// Empties hosts, the least used first, while the others can take their VMs; empty hosts can be powered off.
 ///
-/// No host is filled above its thresholds, and as many hosts as the policy keeps in reserve could still fail: their
-/// part of the capacity stays free.
+/// No host is filled above its thresholds. The capacity of the hosts that the policy keeps in reserve stays free.
 struct Consolidation {
     private(set) var placement: Placement
     private let space: PlacementSpace
@@ -21,7 +20,7 @@ struct Consolidation {
             .sorted { ($0.key, $0.host) < ($1.key, $1.host) }.map(\.host)
         for host in order where !shouldStop() {
             open.remove(host)
-            // Hosts that are empty already stay as they are: only a host with VMs is a target, or it is not power saved.
+            // A host that was empty before must stay empty, or no power is saved: only hosts with VMs are targets.
             let targets = open.filter { !placement.unitsOn[$0].isEmpty }
             guard hasReserve(without: host, among: targets), empty(host, into: targets) else {
                 open.insert(host)
@@ -47,7 +46,7 @@ struct Consolidation {
         return true
     }
 
-    /// What a host may be filled to.
+    /// Returns the use up to which a host may be filled.
     private static func room(of host: Int, in space: PlacementSpace) -> Vector {
         var room = Vector()
         let its = space.model.hosts[host]
@@ -58,7 +57,7 @@ struct Consolidation {
         return room
     }
 
-    /// Moves everything off a host, the largest first, each to where least is left; nothing if not all of it goes.
+    /// Moves everything off a host, the largest first, each to the fullest host that fits; nothing if not all fits.
     private mutating func empty(_ host: Int, into targets: Set<Int>) -> Bool {
         let units = placement.unitsOn[host].sorted {
             (space.units[$1].memoryBytes, $0) < (space.units[$0].memoryBytes, $1)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Which part of a host's history a fleet's figures are taken from.
+/// The part of a host's history from which figures are taken.
 public enum HistoryWindow: Sendable, CaseIterable {
     case short
     case long
-    /// The larger of the two: a rise is believed within a minute, a fall only when it lasts.
+    /// The larger of the two: a rise counts within a minute, a fall only if it lasts.
     case both
 
     func choose(_ short: Double, _ long: Double) -> Double {
@@ -17,14 +17,14 @@ public enum HistoryWindow: Sendable, CaseIterable {
     }
 }
 
-/// What the VMs of a host, and the host beside them, need of its CPU: more than they use where they wait for it.
+/// The CPU that a host's VMs and the host itself need: more than they use if they wait for it.
 struct DemandEstimate {
     struct VM {
         var cores: Double
-        /// The most that is expected within the policy's forecast.
+        /// The highest demand expected within the policy's forecast, in cores.
         var peakCores: Double
     }
-    /// In the order of the latest sample's VMs; `nil` where nothing is known of one.
+    /// In the order of the latest sample's VMs; `nil` for a VM without figures.
     private(set) var vms: [VM?] = []
     private(set) var ownCores = 0.0
 
@@ -37,7 +37,7 @@ struct DemandEstimate {
             guard let known = sample.vms else { continue }
             let time = (sample.at - latest.at).inSeconds
             for (number, vm) in listed.enumerated() {
-                // A host's VMs are nearly always listed in the same order.
+                // A host nearly always lists its VMs in the same order.
                 let same = number < known.count && known[number].id == vm.id
                 let seen = same ? known[number] : known.first { $0.id == vm.id }
                 guard let cores = finite(seen?.cpuCores) else { continue }
@@ -48,8 +48,7 @@ struct DemandEstimate {
         }
         let factor = Self.hiddenDemand(window, policy: policy)
         var used = 0.0
-        // A kernel that tells how long VCPUs wait tells more than the host's pressure. Where a limit on the host's group
-        // is what holds them up, it may count nothing.
+        // VCPU wait is more precise than pressure, but the kernel may report none under a control group's limit.
         let waited = series.reduce(0) { $0 + part.choose($1.shortWaiting, $1.waiting) }
         let total = series.reduce(0) { $0 + part.choose($1.shortMean ?? 0, $1.mean ?? 0) }
         let isTold = factor.map { waited > total * ($0 - 1) * Self.leastToldWaiting } ?? false
@@ -58,7 +57,7 @@ struct DemandEstimate {
             let cores = part.choose(short, long)
             used += cores
             let most = vm.vcpus.map { Double($0) } ?? .infinity
-            // Window by window: what it waited for on one host it may have got on another.
+            // Each window is computed separately: CPU that the VM waited for on one host it may have got on another.
             let wanted =
                 isTold
                 ? part.choose(
@@ -74,18 +73,18 @@ struct DemandEstimate {
         ownCores = max(0, part.choose(window.mean(over: policy.shortWindow, of: busy) ?? long, long) - used)
     }
 
-    /// By how much more than they use the VMs of a host would use if they had not to wait; `nil` where CPU is free.
+    /// Returns the factor by which the VMs' demand exceeds their use because they wait; `nil` if CPU is free.
     private static func hiddenDemand(_ window: SampleWindow, policy: Policy) -> Double? {
         guard let share = window.mean(over: policy.shortWindow, of: { $0.cpu?.share }) else { return nil }
         let pressure = window.mean(over: policy.shortWindow, of: { $0.pressure?.cpu })
         return LoadSample.hiddenDemand(share: share, pressure: pressure)
     }
 
-    /// Where less than this share of what the host's pressure speaks of is told as waiting, it is not told.
+    /// The wait counts as reported only above this share of the wait that the host's pressure suggests.
     private static let leastToldWaiting = 0.1
 }
 
-/// The CPU use of one VM over time: its mean over the windows and its trend.
+/// The CPU use of one VM over time: its mean over each window, and its trend.
 private struct CPUSeries {
     private var short = (weight: 0.0, sum: 0.0, waiting: 0.0)
     private var waitingSum = 0.0
@@ -97,7 +96,7 @@ private struct CPUSeries {
     private var product = 0.0
     private var oldest = 0.0
 
-    /// `time` in seconds before the latest sample, at most 0.
+    /// Adds an observation; `time` is in seconds relative to the latest sample, at most 0.
     mutating func add(_ cores: Double, _ waiting: Double, at time: Double, weight: Double, isShort: Bool) {
         if isShort {
             short.weight += weight
@@ -116,14 +115,14 @@ private struct CPUSeries {
 
     var mean: Double? { weight > 0 ? sum / weight : nil }
     var shortMean: Double? { short.weight > 0 ? short.sum / short.weight : mean }
-    /// Means of what was waited for, in cores.
+    /// Mean wait, in cores.
     var waiting: Double { weight > 0 ? waitingSum / weight : 0 }
     var shortWaiting: Double { short.weight > 0 ? short.waiting / short.weight : waiting }
 
-    /// Cores per second by which the use grows or falls; 0 where that cannot be told from chance.
+    /// Change of the use, in cores per second; 0 if it cannot be distinguished from chance.
     ///
-    /// Least squares over at least ten minutes, each minute counted as one observation; a slope below four times its
-    /// standard error is chance.
+    /// Least squares over at least ten minutes, with each minute as one observation. A slope below four times its
+    /// standard error counts as chance.
     var trend: Double {
         guard weight > 0, oldest <= -600 else { return 0 }
         let timeVariance = timeSquares / weight - (time / weight) * (time / weight)

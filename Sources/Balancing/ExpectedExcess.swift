@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// By how much a load that varies is above a line on average.
+/// The mean excess of a varying load above a line.
 ///
-/// For a normal load that is s × (φ(z) - z × Φ(-z)), z the distance from its mean up to the line in standard deviations
-/// s: the loss function of inventory theory. The sum of many VMs' loads is nearly normal. Tabulated, since it is wanted
-/// for every candidate.
+/// For a normal load it is s × (φ(z) - z × Φ(-z)): s is the standard deviation, z the distance from the mean up to the
+/// line, divided by s. This is the loss function of inventory theory. The sum of many VMs' loads is nearly normal. The
+/// values are tabulated because every candidate needs one.
 struct ExpectedExcess: Sendable {
     private let table: [Double]
     private static let step = 1.0 / 64
     private static let farthest = 4.0
 
     init() {
-        // From the far end inwards: L(z) is the integral of Φ(-z), and that of φ; each by the trapezoidal rule.
+        // From the far end inwards: L(z) is the integral of Φ(-z), and Φ(-z) that of φ; both by the trapezoidal rule.
         let count = Int(2 * Self.farthest / Self.step)
         var table = [Double](repeating: 0, count: count + 1)
-        // φ(-4) and e^(-step²/2), e^(-step²): each value follows from the one before by e^(-z × step - step²/2).
+        // φ(-4), then the factors e^(-z × step - step²/2) from each value to the next; they change by e^(-step²).
         var density = 1.338_302_257_648_853_5e-4
         let squareStep = Self.step * Self.step
         // e^x for a small x.
@@ -37,7 +37,7 @@ struct ExpectedExcess: Sendable {
         self.table = table
     }
 
-    /// `distance`: from the line up to the mean, negative where the mean is below the line.
+    /// Returns the mean excess; `distance` is the mean minus the line, in the unit of the load.
     @inline(__always)
     func mean(above distance: Double, variance: Double) -> Double {
         let deviation = variance.squareRoot()

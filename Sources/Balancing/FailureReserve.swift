@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Room that is kept on hosts so that the VMs of hosts that fail can be started there.
+/// Memory kept free on hosts to restart the VMs of hosts that fail.
 ///
-/// Each host is taken to fail, together with those that hold the most memory where more than one may fail at a time. Its
-/// VMs are placed largest first, on room that is kept already if it will do: that of one failure serves another, too.
+/// Each host in turn is assumed to fail, with the others that hold the most memory if the reserve is several hosts. Its
+/// VMs are placed largest first, preferably in memory that is already kept: one reserve serves several failures.
 struct FailureReserve {
-    /// Bytes to be kept free on each host.
+    /// Bytes to keep free on each host.
     private(set) var kept: [Double]
-    /// Units that would find no room, and the host whose failure it would be.
+    /// Units that would find no room, each with the host whose failure displaces it.
     private(set) var homeless: [(unit: Int, host: Int)] = []
 
-    /// With very many hosts, only the failure of those that hold most is looked at.
+    /// In larger fleets only the failures of the hosts that hold the most memory are checked.
     private static let failuresConsidered = 256
 
     init(_ placement: Placement) {
@@ -62,7 +62,7 @@ struct FailureReserve {
 }
 
 extension PlacementSearch {
-    /// Keeps room for failures, and makes it by moves where there is none.
+    /// Keeps room for failures, and moves units to make room where it is missing.
     mutating func keepReserve() {
         guard space.planning.reserveHosts > 0 else { return }
         var hopeless: Set<Int> = []
@@ -75,14 +75,14 @@ extension PlacementSearch {
         }
     }
 
-    /// More moves than that are not made for the reserve in one plan.
+    /// The most moves that one plan makes for the reserve.
     private static let reserveMoves = 1000
 
     private func isSmaller(_ unit: Int, than other: Int) -> Bool {
         (space.units[unit].memoryBytes, other) < (space.units[other].memoryBytes, unit)
     }
 
-    /// Moves one unit off a host that could then take another, or come closer to it.
+    /// Moves one unit off a host, which then has room for the given unit or comes closer to it.
     private mutating func makeRoom(for unit: Int, failing host: Int) -> Bool {
         let one = space.units[unit]
         func free(_ target: Int) -> Double {
@@ -94,7 +94,7 @@ extension PlacementSearch {
             .sorted { ($1.free, $0.host) < ($0.free, $1.host) }
         for target in targets.prefix(Self.targetsTried) {
             let lacking = one.memoryBytes - target.free
-            // What is large enough, the smallest first; then what is too small, the largest first.
+            // Units that free enough memory come first, the smallest of them first; then the others, the largest first.
             let candidates = placement.unitsOn[target.host].filter { isMovable($0) }.sorted {
                 let (left, right) = (space.units[$0].memoryBytes - lacking, space.units[$1].memoryBytes - lacking)
                 if (left >= 0) != (right >= 0) { return left >= 0 }

@@ -2,8 +2,9 @@
 import Fleet
 
 extension FleetModel {
-    /// The same fleet with its hosts in an order that does not depend on their names, so that the plan does not either:
-    /// by the smallest VM on them, empty ones by what they have.
+    /// The same fleet with its hosts in an order independent of their names, so that plans do not depend on names.
+    ///
+    /// Hosts are ordered by the smallest VM id on them, empty hosts by their properties.
     var inCanonicalOrder: FleetModel {
         var smallest: [HostName: VMID] = [:]
         for vm in vms { smallest[vm.host] = min(smallest[vm.host] ?? vm.id, vm.id) }
@@ -21,7 +22,7 @@ extension FleetModel {
 }
 
 extension Host {
-    /// Everything about a host but its name.
+    /// Returns everything about a host except its name.
     fileprivate func nature(in model: FleetModel) -> String {
         let facts = hypervisor.map { "\($0.type) \($0.version) \($0.architecture) \($0.cpuModel ?? "")" } ?? ""
         let rules = model.rules.indices.filter { model.rules[$0].hosts.contains(name) }

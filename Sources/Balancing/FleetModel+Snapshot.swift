@@ -2,21 +2,21 @@
 public import Fleet
 
 extension FleetModel {
-    /// The fleet in figures as its histories tell it.
+    /// Creates the fleet in figures from the hosts' histories.
     ///
-    /// A host that cannot be judged is stale; one that a move has just changed settles. What a host uses beside its VMs
-    /// is its own. Capacities of network and disk are not sampled, so these are not balanced.
+    /// A host that cannot be judged is stale; a host that a move has just changed is settling. A host's own use is its
+    /// use without its VMs. Capacities of network and disk are not sampled, so they are not balanced.
     public init(_ snapshot: FleetSnapshot, policy: Policy, over part: HistoryWindow = .both) {
         let twice = snapshot.runningTwice(policy: policy)
         self.init(snapshot, index: MoveIndex(snapshot, policy: policy, twice: twice), over: part)
     }
 
-    /// `index`: of the same snapshot.
+    /// Creates the fleet from a snapshot and the index of its moves.
     init(_ snapshot: FleetSnapshot, index: MoveIndex, over part: HistoryWindow) {
         let policy = index.policy
         let choice = ChannelChoice(snapshot, policy: policy, throughputs: index.throughputs)
         var homes: [VMID: HostName] = [:]
-        // A VM is where it runs; one that runs nowhere, where it was seen first. Who is not believed is asked last.
+        // A VM is where it runs, or else on the first host that lists it as active. Distrusted hosts count last.
         let byTrust =
             snapshot.hosts.filter { index.distrusted[$0.name] == nil }
             + snapshot.hosts.filter { index.distrusted[$0.name] != nil }
@@ -27,7 +27,7 @@ extension FleetModel {
                 }
             }
         }
-        // A host that has a copy of a VM, even one that does not run, takes no second.
+        // A host that has a copy of a VM, even a stopped one, takes no second copy.
         var copies: [VMID: [HostName: Obstacle]] = [:]
         for host in snapshot.hosts {
             for vm in host.latest?.vms ?? [] {
@@ -73,7 +73,7 @@ extension FleetModel {
         let estimate = DemandEstimate(window, over: part, policy: policy)
         let sample = history.latest
         var vms: [VirtualMachine] = []
-        // Copies of VMs that are elsewhere take room here; that of a move under way is booked as such.
+        // Copies of VMs that run elsewhere take room here. The copy of a move under way is booked with that move.
         var copies = Resources()
         var cpu = 0.0
         var memory: UInt64 = 0
@@ -109,7 +109,7 @@ extension FleetModel {
         let total = believable(sample?.memory?.totalBytes)
         let used = total - min(believable(sample?.memory?.availableBytes), total)
         let capacity = finite(sample?.cpu?.capacityCores) ?? 0
-        // While a host settles there is no window yet: its latest sample is all there is.
+        // While a host settles there is no window yet, only its latest sample.
         let own = window.samples.isEmpty ? max(0, (finite(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
         let host = Host(
             name: history.name,
@@ -126,7 +126,7 @@ extension FleetModel {
         return (host, vms)
     }
 
-    /// Bytes that can be summed over a fleet; an agent that tells more is not to end the controller.
+    /// Returns bytes that can be summed over a fleet: implausible figures must not crash the controller by overflow.
     private static func believable(_ bytes: UInt64?) -> UInt64 { min(bytes ?? 0, 1 << 46) }
 
     private static func mode(_ judgement: Judgement, policy: Policy) -> HostMode {
@@ -139,7 +139,7 @@ extension FleetModel {
         }
     }
 
-    /// The rule with its VMs' names replaced by their uuids; what is not there is left out.
+    /// Returns the rule with the VMs' names replaced by their uuids; VMs that do not exist are left out.
     private func resolved(_ rule: PlacementRule) -> PlacementRule {
         var rule = rule
         rule.vms = rule.vms.flatMap { wanted in

@@ -37,7 +37,7 @@ extension FleetScore {
 }
 
 extension Shortage {
-    /// What the fleet lacks whoever is where; `nil` when it could hold all it has, and the reserve besides.
+    /// Computes the hosts that the fleet lacks whatever the placement; `nil` if all VMs and the reserve fit.
     init?(of space: PlacementSpace) {
         let active = space.own.indices.filter { space.isActive[$0] }
         guard !active.isEmpty else { return nil }
@@ -51,7 +51,7 @@ extension Shortage {
         var used = active.reduce(into: Vector()) { $0 += space.own[$1] }
         for unit in space.units where space.isActive[unit.home] || unit.mustLeave { used += unit.demand }
         let reserve = max(0, space.planning.reserveHosts)
-        // The largest hosts are those whose failure costs most.
+        // The failure of the largest hosts costs most.
         let coresThere = capacities.map(\.cores).sorted().dropLast(reserve).reduce(0, +)
         let memory = capacities.map(\.memory).sorted().dropLast(reserve).reduce(0, +)
         let middle = capacities.count / 2

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Everything a plan is made from: the fleet at one instant, as the ledger tells it.
+/// The input of a plan: the fleet at one instant, as recorded in the ledger.
 public struct FleetSnapshot: Sendable, Equatable {
-    /// Counts up with everything that was read; a plan carries it.
+    /// Rises with every record read; a plan carries it.
     public var revision: UInt64
     public var at: Instant
-    /// Hosts in the order of their names.
+    /// In the order of their names.
     public var hosts: [HostHistory]
     public var movesInFlight: [Move]
-    /// Moves that have ended, by any outcome.
+    /// Moves that have ended, with any outcome.
     public var pastMoves: [PastMove]
-    /// Channels on which a move leaked and that nobody has cleared since.
+    /// Channels on which a move leaked and which no operator has cleared since.
     public var closedChannels: Set<ClosedChannel>
-    /// Hosts whose claims are not believed, and what contradicts them: neither source nor target of a planned move.
+    /// Hosts whose claims are contradicted, and how: they are neither source nor target of a planned move.
     public var distrusted: [HostName: [Contradiction]]
-    /// What is known of the VMs' load beyond the windows of the histories.
+    /// Load statistics of the VMs beyond the windows of the histories.
     public var statistics: LoadStatistics
 
     /// `statistics`: by default those of the histories.
@@ -41,7 +41,7 @@ public struct FleetSnapshot: Sendable, Equatable {
 }
 
 extension FleetSnapshot {
-    /// The digest of a VM's definition by the newest sample of a host; `nil` where that does not tell.
+    /// Returns the digest of a VM's definition from a host's newest sample, if it has one.
     public func definition(of vm: VMID, on host: HostName) -> String? {
         hosts.first { $0.name == host }?.latest?.vms?.first { $0.id == vm }?.definition
     }
@@ -64,9 +64,9 @@ public struct PastMove: Sendable, Equatable {
     public var channel: Channel
     public var endedAt: Instant
     public var succeeded: Bool
-    /// What the migration got under its escort; `nil`: not known.
+    /// Bandwidth of the migration under its escort; `nil`: not known.
     public var bytesPerSecond: Double?
-    /// How fast the guest dirtied memory when that was last told; `nil`: not known.
+    /// The last reported rate at which the guest dirtied memory; `nil`: not known.
     public var dirtyBytesPerSecond: Double?
     public init(
         move: Move,

@@ -4,21 +4,21 @@ public import Fleet
 extension HostHistory {
     /// Samples younger than this are all kept: twice the short window of the default policy.
     public static let fullDetail: Duration = .seconds(120)
-    /// Of older samples the last of each such span is kept.
+    /// Of older samples, the last in each such span is kept.
     public static let thinSpan: Duration = .seconds(60)
 
-    /// Takes in a sample and lets go of what no window needs; one that is not newer than the latest is ignored.
+    /// Appends a sample and drops samples that no window needs; a sample that is not newer than the latest is ignored.
     public mutating func append(_ sample: LoadSample, policy: Policy) {
         if let latest, latest.at >= sample.at { return }
         samples.append(latest.map { sample.sharingNames(with: $0) } ?? sample)
         thin(policy: policy)
     }
 
-    /// Keeps every sample of the last two minutes, the last of each minute before that back to the long window's
-    /// length, and in any case the last `overloadWindow`.
+    /// Drops samples that no window needs.
     ///
-    /// Whether it is done after each sample or once at the end makes no difference. Half an hour of a host that is
-    /// sampled every 5 s is then 24 + 28 samples instead of 360.
+    /// It keeps every sample of the last two minutes, and before that the last of each minute within the long window.
+    /// The last `overloadWindow` samples are always kept. Thinning after each sample or once at the end gives the same
+    /// result. Half an hour of a host that is sampled every 5 s takes 24 + 28 samples instead of 360.
     public mutating func thin(policy: Policy) {
         guard let latest else { return }
         let certain = max(0, samples.count - policy.overloadWindow)
@@ -38,10 +38,10 @@ extension HostHistory {
 }
 
 extension LoadSample {
-    /// The same sample with the texts of an earlier one where they are equal.
+    /// Returns the same sample, with strings shared with an earlier one where they are equal.
     ///
-    /// Each sample read from the ledger brings its own copy of every uuid; over half an hour of a large fleet they
-    /// would take more memory than the figures, and comparing shared ones is comparing pointers.
+    /// Each sample read from the ledger has its own copy of every uuid. Over half an hour of a large fleet, the copies
+    /// would take more memory than the figures. Shared strings are also compared by pointer.
     func sharingNames(with earlier: LoadSample) -> LoadSample {
         var shared = self
         if hypervisor == earlier.hypervisor { shared.hypervisor = earlier.hypervisor }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// A resource whose share is held against thresholds.
+/// A resource whose share is compared with thresholds.
 enum Resource: CaseIterable {
     case cpu
     case memory
@@ -24,7 +24,7 @@ enum Resource: CaseIterable {
 }
 
 extension FleetSnapshot {
-    /// What every host is at the snapshot's instant, in the order of their names.
+    /// Returns the judgement of every host at the snapshot's instant, in the order of their names.
     public func judgements(policy: Policy) -> [Judgement] {
         let moves = MoveIndex(self, policy: policy)
         return hosts.map { $0.judgement(moves: moves) }
@@ -32,15 +32,14 @@ extension FleetSnapshot {
 }
 
 extension HostHistory {
-    /// What the host is at the snapshot's instant.
+    /// Returns the judgement of the host at the snapshot's instant.
     ///
-    /// Samples from before the end of the last move that changed the host do not count: they tell of a host that is no
-    /// longer so.
+    /// Samples from before the end of the last move that changed the host do not count, because they are outdated.
     public func judgement(in snapshot: FleetSnapshot, policy: Policy) -> Judgement {
         judgement(moves: MoveIndex(snapshot, policy: policy))
     }
 
-    /// Why nothing can be said of the host; `nil` when its latest sample is fresh and has what is needed.
+    /// Returns why the host cannot be judged, or `nil` if its latest sample is fresh and complete.
     func reasonUnknown(at instant: Instant, policy: Policy) -> JudgementReason? {
         guard let latest else { return .noSample }
         let age = instant - latest.at

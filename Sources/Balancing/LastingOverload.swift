@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What a window of samples says of one resource.
+/// Whether a window of samples shows an overload of one resource.
 enum Overload {
     case lasting(OverloadSign)
-    /// Some samples are above the threshold, but that is not enough.
+    /// Some samples are above the threshold, but not enough, or not for long enough.
     case notYet(OverloadSign)
     case none
 }
 
 extension SampleWindow {
-    /// Whether the overload of a resource lasts.
+    /// Returns whether the overload of a resource lasts.
     ///
-    /// It begins when `overloadSamples` of the last `overloadWindow` samples are above the upper threshold, and the mean
-    /// over the short window, and the samples of `lastingShare` of the long window. It ends when as many samples are
-    /// below it by the hysteresis. The state is read off the history each time, so a controller that restarts judges
-    /// as the one before it.
+    /// It begins when all three are above the upper threshold: `overloadSamples` of the last `overloadWindow` samples,
+    /// the mean over the short window, and samples for `lastingShare` of the long window. It ends when
+    /// `overloadSamples` of the last `overloadWindow` are below the threshold by the hysteresis. The state is computed
+    /// from the history each time, so a restarted controller judges like the previous one.
     func overload(of resource: Resource, policy: Policy) -> Overload {
         let thresholds = resource.thresholds(in: policy)
         let upper = thresholds.upper

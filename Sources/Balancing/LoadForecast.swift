@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What VMs are expected to want over the planning horizon, from what they want now and what they have wanted so far.
+/// The CPU that VMs are expected to want over the planning horizon, from their present demand and their history.
 ///
-/// A load that is off its mean is drawn back to it, the faster the less the fleet's loads last (`LoadStatistics`). Where
-/// they last for hours, the present counts; where each five minutes have little to do with the next, the mean does, and
-/// room is kept for the deviations instead of running after them.
+/// A load that is off its mean is expected to return to it, the faster the less the fleet's loads last
+/// (`LoadStatistics`). If they last for hours, the present demand counts. If one slot of five minutes hardly predicts
+/// the next, the mean counts: room is kept for deviations, and VMs are not moved after each of them.
 struct LoadForecast {
     private let statistics: LoadStatistics
-    /// How much of the horizon a deviation lasts, 0 to 1.
+    /// The part of the horizon for which a deviation lasts, 0 to 1.
     let persistence: Double
-    /// Of all VMs together, per VCPU: what is expected of one that was hardly watched.
+    /// Mean and variance of all VMs, per VCPU: the expectation for a VM with few observations.
     private let usualMean: Double
     private let usualVariance: Double
 
-    /// A VM that was watched for so long is believed as much as the others, in seconds.
+    /// Observation time after which a VM's own figures count as much as the fleet's, in seconds.
     private static let untilOwnMean = 30.0
     private static let untilOwnVariance = 900.0
 
@@ -40,7 +40,7 @@ struct LoadForecast {
         usualVariance = known > 0 ? variance / known : 0
     }
 
-    /// A VM whose `demand` is what it wants at present becomes one whose `demand` is what is expected of it.
+    /// Returns the VM with its present demand replaced by its expected demand.
     func expected(_ vm: VirtualMachine) -> VirtualMachine {
         var vm = vm
         let present = vm.demand.cpuCores
@@ -62,7 +62,7 @@ struct LoadForecast {
 }
 
 extension FleetModel {
-    /// The same fleet with each VM's figures as they are expected over the horizon.
+    /// Returns the fleet with each VM's figures as expected over the horizon.
     ///
     /// `present`: the fleet by its short window.
     func expecting(_ present: FleetModel, _ snapshot: FleetSnapshot, policy: Policy) -> FleetModel {
@@ -72,7 +72,7 @@ extension FleetModel {
         for index in hosts.indices where index < present.hosts.count && hosts[index].name == present.hosts[index].name {
             model.hosts[index].own = present.hosts[index].own
         }
-        // Both are in the order of the VMs' ids, of the same snapshot.
+        // Both are in the order of the VMs' ids and come from the same snapshot.
         for (index, vm) in present.vms.enumerated() where index < vms.count && vms[index].id == vm.id {
             let expected = forecast.expected(vm)
             model.vms[index].demand.cpuCores = expected.demand.cpuCores

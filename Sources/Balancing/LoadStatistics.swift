@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// What the VMs of a fleet have wanted of CPU so far: of each its mean and its variance, and of all how long a deviation
-/// from the mean lasts.
+/// The CPU demand of a fleet's VMs so far: mean and variance of each, and for how long a deviation from the mean lasts.
 ///
-/// A VM keeps what is known of it when it moves. Old observations fade with a time constant of six hours.
+/// A VM keeps its figures when it moves. Old observations fade with a time constant of six hours.
 public struct LoadStatistics: Sendable, Equatable {
-    /// What is known of one VM, in cores.
+    /// The figures of one VM, in cores.
     public struct VM: Sendable, Equatable {
         public fileprivate(set) var mean = 0.0
         fileprivate var meanSquare = 0.0
-        /// How long it has been watched, in seconds.
+        /// How long it has been observed, in seconds.
         public fileprivate(set) var seconds = 0.0
         fileprivate var lastSeen: Instant
-        /// Who told of it last.
+        /// The host whose sample listed it last.
         fileprivate var host: HostName
         fileprivate var slot = Slot()
         /// The deviation of the slot before, if there was one.
         fileprivate var deviation: Double?
-        // Over pairs of slots that follow each other: the products of their deviations, and the squares.
+        // Over pairs of adjacent slots: products of their deviations, and squares.
         fileprivate var products = 0.0
         fileprivate var squares = 0.0
         fileprivate var slots = 0.0
@@ -27,7 +26,7 @@ public struct LoadStatistics: Sendable, Equatable {
         public var variance: Double { max(0, meanSquare - mean * mean) }
     }
 
-    /// The mean over one of the spans into which time is cut to see what follows on what.
+    /// The mean over one time slot; slots are compared with their successors.
     fileprivate struct Slot: Sendable, Equatable {
         var number: Int64 = .min
         var sum = 0.0
@@ -38,7 +37,7 @@ public struct LoadStatistics: Sendable, Equatable {
 
     public init() {}
 
-    /// The statistics of what some histories still hold.
+    /// Computes the statistics from the samples that histories still hold.
     public init(_ hosts: [HostHistory]) {
         for sample in hosts.flatMap(\.samples).sorted(by: { ($0.at, $0.host) < ($1.at, $1.host) }) { add(sample) }
     }
@@ -46,13 +45,13 @@ public struct LoadStatistics: Sendable, Equatable {
     private static let timeConstant = 6.0 * 3600
     private static let slotLength: Int64 = 300_000
     private static let longestInterval = 300.0
-    /// No host has more; one that says so is not to fill the memory.
+    /// More VMs than any real host has; it bounds the memory that a false claim can take.
     private static let mostVMs = 4096
 
-    /// Takes in a sample that is newer than all before it of its host.
+    /// Adds a sample that is newer than all earlier ones of its host.
     ///
-    /// `isContested`: whether a VM that this host says it runs is still said to run by the one that told of it last; it
-    /// is asked only where the two differ, and what is contested does not count.
+    /// `isContested` is called if a VM runs on another host than before. It returns whether that other host still
+    /// reports the VM as running; contested VMs do not count.
     public mutating func add(_ sample: LoadSample, isContested: (VMID, HostName) -> Bool = { _, _ in false }) {
         guard let interval = sample.intervalSeconds, interval > 0, interval.isFinite else { return }
         let seconds = min(interval, Self.longestInterval)
@@ -69,24 +68,24 @@ public struct LoadStatistics: Sendable, Equatable {
         }
     }
 
-    /// Forgets VMs that never were.
+    /// Forgets VMs that never existed.
     public mutating func forget(_ ids: Set<VMID>, of host: HostName) {
         for id in ids where vms[id]?.host == host { vms[id] = nil }
     }
 
-    /// Forgets VMs that were not seen since.
+    /// Forgets VMs that were not observed since an instant.
     public mutating func forget(notSeenSince oldest: Instant) {
         vms = vms.filter { $0.value.lastSeen >= oldest }
     }
 
-    /// The correlation of a VM's load in one five minutes with that in the next, over all VMs; between 0 and 1.
+    /// The correlation of a VM's load in one slot of five minutes with the next, over all VMs; between 0 and 1.
     ///
-    /// As long as little is known, one half is taken.
+    /// With few observations it is drawn towards one half.
     public var correlation: Double {
         var products = 0.0
         var squares = 0.0
         var slots = 0.0
-        // In one order, so that sums of the same numbers are the same.
+        // A fixed order, because the sum of floating-point numbers depends on it.
         for id in vms.keys.sorted() {
             guard let vm = vms[id] else { continue }
             products += vm.products
@@ -100,8 +99,7 @@ public struct LoadStatistics: Sendable, Equatable {
 
     private static let slotsUntilKnown = 6.0
 
-    /// How long a deviation from the mean lasts, in seconds: the integral of its autocorrelation, if that falls
-    /// geometrically.
+    /// How long a deviation from the mean lasts, in seconds: the integral of a geometrically falling autocorrelation.
     public var persistence: Double {
         let correlation = correlation
         return Double(Self.slotLength) / 2000 * (1 + correlation) / max(1 - correlation, 1e-3)
@@ -119,7 +117,7 @@ extension LoadStatistics.VM {
         if let vcpus, vcpus > 0 { self.vcpus = Double(vcpus) }
         lastSeen = max(lastSeen, at)
         self.seconds += seconds
-        // At first a plain mean, later one that fades.
+        // A plain mean at first, later one that fades.
         let weight = max(seconds / self.seconds, min(1, seconds / LoadStatistics.timeConstant))
         mean += weight * (cores - mean)
         meanSquare += weight * (cores * cores - meanSquare)
@@ -131,7 +129,7 @@ extension LoadStatistics.VM {
         slot.seconds += seconds
     }
 
-    /// Ends a slot; it and the one before it are a pair.
+    /// Ends a slot, which forms a pair with the slot before it.
     private mutating func close(before next: Int64) {
         defer { slot = LoadStatistics.Slot() }
         guard slot.seconds > 0 else { return }
@@ -148,10 +146,9 @@ extension LoadStatistics.VM {
 }
 
 extension VMSample {
-    /// What the VM wanted, in cores; `nil` when it is not known.
+    /// Returns the VM's demand in cores, or `nil` if it is not known.
     ///
-    /// Where its waiting is told that is what it did not get; else `factor` says how much more it may have wanted. Where
-    /// CPU is free (`nil`) it got what it wanted.
+    /// It is use plus wait if the wait is reported, otherwise use × `factor`; if CPU is free (`nil`), it is the use.
     func demand(hidden factor: Double?) -> Double? {
         guard let cpuCores, cpuCores.isFinite, cpuCores >= 0 else { return nil }
         let waiting = waitingCores.flatMap { $0.isFinite && $0 >= 0 ? $0 : nil } ?? 0
@@ -159,30 +156,30 @@ extension VMSample {
             waiting > cpuCores * (factor - 1) * 0.1
                 ? Self.demand(using: cpuCores, waiting: waiting) : cpuCores * factor
         }
-        // No VM uses more than its VCPUs: what is beyond belief counts as all of them.
+        // No VM uses more than its VCPUs; an implausible figure counts as all of them.
         return min(wanted ?? cpuCores, Double(min(max(1, vcpus ?? 1024), 1024)))
     }
 
-    /// What a VM on a busy host wants that uses and waits for so many cores.
+    /// Returns the demand of a VM on a busy host from its use and its wait, in cores.
     ///
-    /// VCPUs that fall behind wait all the time, however little they lack: that a VM waits says that it lacks CPU, not how
-    /// much, so that no more than half the time counts as waiting.
+    /// VCPUs that fall behind wait all the time, however little they lack. Waiting shows that CPU is missing, not how
+    /// much, so at most half of the time counts as wait.
     public static func demand(using cores: Double, waiting: Double) -> Double {
         min(cores + waiting, cores / (1 - LoadSample.mostWaiting))
     }
 }
 
 extension LoadSample {
-    /// By how much more than they use the host's VMs would use if they had not to wait; `nil` where CPU is free.
+    /// The factor by which the VMs' demand exceeds their use because they wait; `nil` if CPU is free.
     public var hiddenDemand: Double? {
         cpu.flatMap { Self.hiddenDemand(share: $0.share, pressure: pressure?.cpu) }
     }
 
-    /// By how much more than they use VMs would use that share a host with this share of its CPU in use.
+    /// Returns the factor by which VMs' demand exceeds their use, from the host's CPU share and pressure.
     ///
-    /// In a share p of the time some task waited for a CPU (pressure stall information, `some`, in percent), so that
-    /// what ran is at most 1 - p of what wanted to. Where the kernel does not tell, a fifth of the time is reckoned with.
-    /// `nil` where CPU is free: what waits there gets its turn.
+    /// In a share p of the time some task waited for a CPU (pressure stall information, `some`, in percent). The VMs
+    /// therefore got at most 1 - p of their demand. Without that figure, p is taken as a fifth on a saturated host and
+    /// as 0 below. `nil` if CPU is free: a task that waits there gets its turn.
     public static func hiddenDemand(share: Double, pressure: Double?) -> Double? {
         guard share >= busy else { return nil }
         guard let pressure, pressure.isFinite, pressure >= 0 else {
@@ -191,11 +188,11 @@ extension LoadSample {
         return 1 / (1 - min(pressure / 100, mostWaiting))
     }
 
-    /// Above this share of its CPU a host's VMs wait because there is no more, not for their turn.
+    /// Above this share of a host's CPU, VMs wait because CPU is short, not for their turn.
     private static let busy = 0.9
-    /// Above this share of its CPU a host has no more to give.
+    /// Above this share of its CPU a host has none left.
     private static let saturated = 0.97
     private static let waitingUntold = 0.2
-    /// `some` counts one waiting task as much as ten: it says little above a half.
+    /// `some` counts one waiting task as much as ten, so values above a half carry little information.
     fileprivate static let mostWaiting = 0.5
 }

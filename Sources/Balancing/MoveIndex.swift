@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The moves of a snapshot by host and by VM, and what follows from them for who stays where.
+/// The moves of a snapshot by host and by VM, and the restrictions on moves that follow from them.
 struct MoveIndex: Sendable {
     let at: Instant
     let policy: Policy
@@ -12,10 +12,10 @@ struct MoveIndex: Sendable {
     private(set) var inFlight: [VMID: Move] = [:]
     private(set) var past: [VMID: [PastMove]] = [:]
     let twice: [VMID: RunningTwice]
-    /// Hosts that are not believed, and why.
+    /// Hosts whose claims are contradicted, and how.
     let distrusted: [HostName: [Contradiction]]
 
-    /// `twice`: VMs that are seen running on more than one host; they stay.
+    /// `twice`: VMs that were observed running on more than one host; they must stay.
     init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
         at = snapshot.at
         self.policy = policy
@@ -34,10 +34,10 @@ struct MoveIndex: Sendable {
         }
     }
 
-    /// The mean of what migrations got on each path, by channel.
+    /// The mean bandwidth of finished migrations on each path, by channel, in bytes per second.
     var throughputs: [Path: [Channel: Double]] {
         var sums: [Path: [Channel: (sum: Double, count: Double)]] = [:]
-        // In one order, so that sums of the same numbers are the same.
+        // A fixed order, because the sum of floating-point numbers depends on it.
         for vm in past.keys.sorted() {
             for ended in past[vm] ?? [] where ended.succeeded {
                 guard let speed = finite(ended.bytesPerSecond), speed > 0 else { continue }
@@ -48,12 +48,12 @@ struct MoveIndex: Sendable {
         return sums.mapValues { channels in channels.mapValues { $0.sum / $0.count } }
     }
 
-    /// How fast a VM's guest dirtied memory during its last move.
+    /// Returns how fast a VM's guest dirtied memory during its last move, in bytes per second.
     func dirtyRate(of vm: VMID) -> Double? {
         finite(past[vm]?.max { $0.endedAt < $1.endedAt }?.dirtyBytesPerSecond)
     }
 
-    /// Why a VM may not leave its host now; `nil` when it may.
+    /// Returns why a VM must not leave its host now, or `nil` if it may.
     func reasonToStay(_ vm: VMSample) -> StayReason? {
         guard vm.state == .running else { return .notRunning(vm.state) }
         guard vm.cpuCores != nil else { return .cpuUnknown }
@@ -65,7 +65,7 @@ struct MoveIndex: Sendable {
         return nil
     }
 
-    /// Hosts that a VM must not go to now, and why: those that it left, and those to which its move failed.
+    /// Returns hosts that a VM must not move to now, and why: it left them, or its move to them failed.
     func avoids(_ vm: VMID) -> [HostName: Obstacle] {
         var avoids: [HostName: Obstacle] = [:]
         for ended in (past[vm] ?? []).sorted(by: { $0.endedAt < $1.endedAt }) {

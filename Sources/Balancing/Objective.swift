@@ -1,63 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// What a placement is worth: the smaller, the better.
+/// The objective of a placement: the smaller, the better.
 ///
-/// In host units, so that it means the same for ten hosts and for ten thousand; a sum over hosts and units, so that
-/// what a candidate changes is found from the two hosts it concerns:
+/// Its unit is the host unit, so that it means the same for ten hosts and for ten thousand. It is a sum over hosts and
+/// units, so that a candidate is evaluated from the two hosts it concerns:
 ///
 ///     Σ hosts  [ Σ resources  weight × (share - target)² / (2 × tolerance)  +  contention × (excess + excess²)
 ///                +  contention × lack ]
 ///   + Σ units  [ violation, if it must leave its host  +  preference, if a rule would have it elsewhere
 ///              + price × seconds of migration, if it is not at home ]
 ///
-/// `share` is used / capacity, `target` the fleet's used / the fleet's capacity. `excess` is the share above the
-/// upper threshold. `lack`, where loads are known from their history, is the share of its CPU that a host will not have:
-/// what is expected of loads that vary (`ExpectedExcess`), and what is missing now, for as much of the horizon as it
-/// lasts. The quadratic form is the weighted sum of standard deviations with its slope taken at the tolerance: with the
-/// slope at the deviation of the moment, a move would be worth the less the worse the fleet is.
+/// `share` is used / capacity, `target` the fleet's used / the fleet's capacity. `excess` is the share above the upper
+/// threshold. `lack` is the expected shortage, and counts where loads are known from their history. It is the share of
+/// its CPU that a host will lack: the mean excess of its varying load (`ExpectedExcess`), and the present shortage for
+/// the part of the horizon that it lasts.
+///
+/// The quadratic form is the weighted sum of standard deviations with its slope taken at the tolerance. With the slope
+/// at the current deviation, a move would be worth less the worse the fleet is.
 struct Objective: Sendable {
     let target: Vector
     let slope: Vector
-    /// Above it a host is contended.
+    /// A host above these shares is contended.
     let upper: Vector
     let contention: Vector
     private let persistence: Double
     private let expected: ExpectedExcess?
-    /// What VMs are expected to want above this share of a host's CPU counts as lacking: half-way from the threshold to
-    /// the whole.
+    /// Demand expected above this share of a host's CPU counts as lacking: half-way from the threshold to all of it.
     private let lacking: Double
     /// Host units that one second of migration costs.
     let price: Double
     private let space: PlacementSpace
 
-    /// More than any balance that one host can gain.
+    /// More than any gain in balance on one host.
     static let violation = 10_000.0
     static let preference = 0.5
-    /// One per cent of a host's CPU or memory lacking weighs as much as a host well off balance.
+    /// A host that lacks one per cent of its CPU or memory costs as much as a host far off balance.
     static let contention = 100.0
-    /// A gain below is rounding.
+    /// Smaller gains are rounding errors.
     static let leastGain = 1e-7
 
     /// Spreads that count as even: 2 % of CPU, 1.5 % of memory, 0.5 % of network and disk, 0.04 VCPUs per CPU.
     ///
-    /// About what single VMs leave when a fleet of some twenty VMs a host is balanced as well as can be.
+    /// A fleet of about twenty VMs a host, balanced as well as possible, keeps about this spread.
     static let tolerance = Vector(0.02, 0.015, 0.005, 0.005, 0.04, 1, 1, 1)
 
-    /// Where balance is not asked for, it still decides between targets; too little to pay for any move.
+    /// Weight of the balance at levels that do not balance: it decides between targets, but never pays for a move.
     static let preferenceOfTheEven = 1e-4
 
-    /// What evenness still counts where the loads are known from their history: what may lack is reckoned with then, and
-    /// being even for its own sake moves many more VMs and leaves more unserved
+    /// Weight of the balance where loads are known from their history.
+    ///
+    /// The expected shortage counts there. Evenness for its own sake causes many more moves and leaves more unserved
     /// (docs/measurements.md#choices-in-the-planner).
     static let evennessForeseen = 0.02
 
-    /// Host units for one second of migration at the third level of aggressiveness, for a balance that lasts an hour.
+    /// Host units for one second of migration at aggressiveness 3 and a horizon of one hour.
     ///
-    /// A host unit pays for 1,000 seconds.
+    /// One host unit pays for 1,000 seconds.
     static let pricePerSecond = 0.001
 
-    /// `level` goes before the policy's aggressiveness.
+    /// `level` overrides the policy's aggressiveness.
     init(_ space: PlacementSpace, level: Int? = nil) {
         let planning = space.planning
         let level = Level(level ?? planning.aggressiveness)
@@ -71,7 +73,7 @@ struct Objective: Sendable {
         var upper = Vector(repeating: .infinity)
         upper[Lane.peak] = space.policy.cpu.upper
         if space.model.persistence > 0 {
-            // In a fleet that is as full as that itself, being a little fuller than others is no harm worth a move.
+            // In a fleet that is as full as its threshold, a host slightly fuller than others does not justify a move.
             upper[Lane.peak] = max(upper[Lane.peak], min(1, (1 + target[Lane.cpu]) / 2))
         }
         upper[Lane.memory] = space.policy.memory.upper
@@ -90,7 +92,7 @@ struct Objective: Sendable {
         self.space = space
     }
 
-    /// What the levels of aggressiveness mean.
+    /// The effect of the levels of aggressiveness.
     private struct Level {
         let balances: Bool
         let relieves: Bool
@@ -108,7 +110,7 @@ struct Objective: Sendable {
         }
     }
 
-    /// The share that every active host would have if all were even: it does not depend on who is where.
+    /// Returns the share that every active host would have if all were even, which does not depend on the placement.
     private static func target(_ space: PlacementSpace) -> Vector {
         var used = Vector()
         var capacity = Vector()
@@ -121,7 +123,7 @@ struct Objective: Sendable {
         return (used / capacity).replacing(with: 0, where: capacity .== 0)
     }
 
-    /// What an active host adds at a load, its units' own terms apart.
+    /// Returns the cost of an active host at a load, without the terms of its units.
     @inline(__always)
     func energy(_ share: Vector) -> Double {
         let off = share - target
@@ -132,7 +134,7 @@ struct Objective: Sendable {
         return energy
     }
 
-    /// The share of its CPU that a host is expected to lack on average over the horizon.
+    /// Returns the share of its CPU that a host is expected to lack on average over the horizon.
     @inline(__always)
     private func lack(_ share: Vector, _ expected: ExpectedExcess) -> Double {
         let variance = share[Lane.variance]
@@ -141,13 +143,13 @@ struct Objective: Sendable {
             + persistence * max(0, share[Lane.present] - 1)
     }
 
-    /// Whether a lack of CPU just now is more than chance.
+    /// Whether a present shortage of CPU counts.
     var lackCounts: Bool { persistence > 0 && contention[Lane.peak] > 0 }
 
-    /// How fast the balance term grows with each share.
+    /// Returns the slope of the balance term in each share.
     func gradient(_ share: Vector) -> Vector { 2 * slope * (share - target) }
 
-    /// What a unit adds on a host.
+    /// Returns the cost that a unit adds on a host.
     @inline(__always)
     func term(_ unit: PlacementSpace.Unit, on host: Int) -> Double {
         var term = 0.0
@@ -160,7 +162,7 @@ struct Objective: Sendable {
         return term
     }
 
-    /// The whole.
+    /// Returns the objective of a placement.
     func value(of placement: Placement) -> Double {
         let space = placement.space
         var total = 0.0

@@ -12,7 +12,7 @@ struct Obstacles {
             return
         }
         let here = placement.hostOf[unit]
-        // One obstacle for all hosts of a kind: there may be thousands of hosts.
+        // Hosts with the same kind of obstacle are grouped, because there may be thousands.
         var hostsByKind: [Kind: [Int]] = [:]
         for host in space.own.indices where host != here {
             hostsByKind[Kind(unit, on: host, placement, objective), default: []].append(host)
@@ -31,9 +31,9 @@ struct Obstacles {
             )
     }
 
-    /// What keeps a unit from a host.
+    /// The kind of an obstacle that keeps a unit from a host.
     private enum Kind: Hashable {
-        /// Never: the host's mode, its hypervisor, a rule, …
+        /// Independent of the placement: the host's mode, its hypervisor, a rule and the like.
         case forbidden(Obstacle)
         case memoryLimit
         case vcpuLimit
@@ -73,7 +73,7 @@ struct Obstacles {
         }
     }
 
-    /// The obstacle of a kind, with the figures of the host that comes nearest to taking the unit.
+    /// Returns the obstacle of a kind, with the figures of the host that comes closest to taking the unit.
     private static func obstacle(_ unit: Int, _ kind: Kind, _ hosts: [Int], _ placement: Placement) -> Obstacle {
         let space = placement.space
         let one = space.units[unit]
@@ -103,11 +103,11 @@ struct Obstacles {
 }
 
 extension Strategy {
-    /// Those by which only light hosts take VMs.
+    /// Strategies in which only light hosts take VMs.
     static let onlyLight: [Strategy] = [.threshold, .pull]
 }
 
 extension Policy {
-    /// Whether a host with these shares is light.
+    /// Returns whether a host with these shares is light.
     func isLight(cpu: Double, memory: Double) -> Bool { cpu <= self.cpu.lower && memory <= self.memory.lower }
 }

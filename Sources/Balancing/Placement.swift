@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Which unit is on which host, and what follows from it, kept up with each move.
+/// The host of each unit and the resulting load of each host, updated with each move.
 struct Placement: Sendable {
     let space: PlacementSpace
     private(set) var hostOf: [Int]
     private(set) var unitsOn: [[Int]]
-    /// What is used on each host, its own use included.
+    /// The use of each host, its own included.
     private(set) var used: [Vector]
-    /// For each `apart` rule, how many of its units each host has.
+    /// For each `apart` rule, the number of its units on each host.
     private(set) var apartCount: [[Int: Int]]
-    /// What may be used of each host: the space's limits, less what is kept for failures.
+    /// The limits of the space, less the memory kept for failures.
     private(set) var limit: [Vector]
     private(set) var movedCount = 0
 
@@ -28,7 +28,7 @@ struct Placement: Sendable {
         }
     }
 
-    /// Who is where once a plan is carried out.
+    /// Creates the placement after a plan has been carried out.
     init(_ space: PlacementSpace, after plan: Plan) {
         self.init(space)
         let numbers = Dictionary(
@@ -41,13 +41,13 @@ struct Placement: Sendable {
         }
     }
 
-    /// Keeps so many bytes of each host's memory free, instead of what was kept before.
+    /// Keeps these bytes of each host's memory free, instead of those kept before.
     mutating func keep(_ bytes: [Double]) {
         limit = space.limit
         for host in bytes.indices { limit[host][Lane.memory] -= bytes[host] }
     }
 
-    /// Moves a unit; whether it may is the caller's question.
+    /// Moves a unit; the caller checks whether it may move.
     mutating func move(_ unit: Int, to target: Int) {
         let source = hostOf[unit]
         guard source != target else { return }
@@ -69,7 +69,7 @@ struct Placement: Sendable {
         }
     }
 
-    /// Takes room for a unit on its target, which it reaches later; its source is released separately.
+    /// Books room for a unit on its target, which it reaches later; `release` frees its source.
     mutating func claim(_ unit: Int, on target: Int) {
         let source = hostOf[unit]
         if let index = unitsOn[source].firstIndex(of: unit) { unitsOn[source].remove(at: index) }
@@ -79,14 +79,14 @@ struct Placement: Sendable {
         for rule in space.units[unit].apart { apartCount[rule][target, default: 0] += 1 }
     }
 
-    /// Gives back what a VM of a claimed unit held on its source; the last one takes the unit's rules along.
+    /// Frees the room of a claimed unit's VM on its source; the unit's rules end there with its last VM.
     mutating func release(_ demand: Vector, of unit: Int, on source: Int, isLast: Bool) {
         used[source] -= demand
         guard isLast else { return }
         for rule in space.units[unit].apart { apartCount[rule][source, default: 0] -= 1 }
     }
 
-    /// Whether a host may take the unit now, coming from where it is.
+    /// Returns whether a host may take the unit now from its current host, without regard to the failure reserve.
     func admitsHop(_ unit: Int, to host: Int) -> Bool {
         let one = space.units[unit]
         return (host == one.home || space.allowed[one.placementClass][host])
@@ -96,7 +96,7 @@ struct Placement: Sendable {
             && !space.closed.contains(host << 32 | hostOf[unit])
     }
 
-    /// Used / capacity of a host.
+    /// Returns used / capacity of a host.
     func share(of host: Int) -> Vector { used[host] * space.inverse[host] }
 
     /// The spread of used / capacity over the active hosts.
@@ -106,13 +106,13 @@ struct Placement: Sendable {
         return spread
     }
 
-    /// Whether a unit's stay where it is breaks a rule or keeps a host from being emptied.
+    /// Returns whether a unit that stays breaks a rule or keeps a host from being emptied.
     func isMisplaced(_ unit: Int) -> Bool {
         let one = space.units[unit]
         return hostOf[unit] == one.home && one.mustLeave
     }
 
-    /// Whether the host may take the unit now.
+    /// Returns whether the host may take the unit now.
     func admits(_ unit: Int, on host: Int) -> Bool {
         let one = space.units[unit]
         guard host == one.home || space.allowed[one.placementClass][host] else { return false }
@@ -123,7 +123,7 @@ struct Placement: Sendable {
         return true
     }
 
-    /// Whether two units may change places, each being admitted where the other leaves.
+    /// Returns whether two units may swap places.
     func admitsSwap(_ unit: Int, _ other: Int) -> Bool {
         var after = self.used[hostOf[other]]
         let (host, partner) = (hostOf[unit], hostOf[other])
@@ -141,7 +141,7 @@ struct Placement: Sendable {
         return !space.closed.contains(partner << 32 | one.home) && !space.closed.contains(host << 32 | two.home)
     }
 
-    /// Why the host may not take the unit, however much room it has; `nil` when it may.
+    /// Returns why the host must not take the unit, however much room it has; `nil` if it may.
     func prohibition(_ unit: Int, on host: Int) -> Obstacle? {
         let one = space.units[unit]
         if host != one.home, !space.allowed[one.placementClass][host] {
@@ -153,10 +153,10 @@ struct Placement: Sendable {
     }
 }
 
-/// The standard deviation of shares, kept up as they change.
+/// The standard deviation of shares, updated as they change.
 struct Spread: Sendable {
     private var count = 0.0
-    /// The first share: sums are of distances from it, so that squares of what is alike do not cancel.
+    /// The first share; sums are of distances from it, because squares of nearly equal shares would cancel.
     private var origin = Vector()
     private var sum = Vector()
     private var squares = Vector()
@@ -168,7 +168,7 @@ struct Spread: Sendable {
         squares += (share - origin) * (share - origin)
     }
 
-    /// The deviation with one share replaced by another.
+    /// Returns the deviation with one share replaced by another.
     func deviation(replacing old: Vector, with new: Vector) -> Vector {
         var changed = self
         changed.sum += new - old

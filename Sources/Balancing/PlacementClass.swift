@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Everything that decides which hosts may ever take a VM; the same for many VMs.
+/// The constraints that decide which hosts may ever take a VM; many VMs share them.
 struct PlacementClass: Hashable, Sendable {
     var storages: Set<String>
     var networks: Set<String>
     var group: String?
-    /// That of the host it runs on; `nil`: not known.
+    /// The hypervisor of its current host; `nil`: not known.
     var home: Hypervisor?
     /// Numbers of hosts, from rules.
     var only: Set<Int>?
@@ -26,7 +26,7 @@ struct PlacementClass: Hashable, Sendable {
         }
     }
 
-    /// Why a host cannot take VMs of this class; `nil` when it can.
+    /// Returns why a host cannot take VMs of this class, or `nil` if it can.
     func obstacle(on host: Host, number: Int) -> Obstacle? {
         if host.mode != .active { return .hostMode(host.mode) }
         if let reason = host.isClosedBecause { return reason }
@@ -45,7 +45,9 @@ struct PlacementClass: Hashable, Sendable {
 }
 
 extension PlacementClass.Hypervisor {
-    /// A VM moves to the same hypervisor of the same or a later version, on the same CPU model.
+    /// Returns why the target cannot take VMs from this hypervisor, or `nil` if it can.
+    ///
+    /// Type, architecture and CPU model must match, and its version must not be older.
     func obstacle(on target: HypervisorFacts) -> Obstacle? {
         if target.type != type { return .hypervisorType(target.type, wanted: type) }
         if target.architecture != architecture { return .architecture(target.architecture) }

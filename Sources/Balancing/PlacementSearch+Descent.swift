@@ -2,10 +2,10 @@
 import Fleet
 
 extension PlacementSearch {
-    /// Up to so many units the steepest descent is affordable.
+    /// Up to this number of units the steepest descent is affordable.
     static var unitsSteepest: Int { 5000 }
 
-    /// Moves unit after unit until no single move gains any more.
+    /// Moves units until no single move gains.
     mutating func descend() {
         if space.units.count <= Self.unitsSteepest {
             descendSteepest()
@@ -14,10 +14,10 @@ extension PlacementSearch {
         }
     }
 
-    /// Those that gain most first.
+    /// Applies the moves that gain most first.
     ///
-    /// The gains are taken for all, then used from the largest down as long as they still hold: nearly steepest descent
-    /// at a fraction of its cost.
+    /// The gains of all units are computed, then applied from the largest down as long as they hold. This is nearly
+    /// steepest descent at a fraction of its cost.
     private mutating func descendSteepest() {
         while !isOver() {
             let candidates = gains()
@@ -26,7 +26,7 @@ extension PlacementSearch {
             for candidate in candidates where candidate.gain >= most * 0.5 {
                 guard !isOver() else { return }
                 guard let best = bestMove(of: candidate.unit) else { continue }
-                // What others did meanwhile may have made it a poor move: the next round sees it anew.
+                // Other moves may have reduced the gain: the next round evaluates it again.
                 guard best.gain >= candidate.gain * 0.9 else { continue }
                 apply(candidate.unit, to: best.host)
                 applied += 1
@@ -41,7 +41,7 @@ extension PlacementSearch {
         var gain: Double
     }
 
-    /// Every unit's best move, the largest gain first.
+    /// Returns every unit's best move, the largest gain first.
     private mutating func gains() -> [Candidate] {
         var candidates: [Candidate] = []
         for unit in space.units.indices where isMovable(unit) {
@@ -52,7 +52,7 @@ extension PlacementSearch {
         return candidates.sorted { ($0.gain, $1.unit) > ($1.gain, $0.unit) }
     }
 
-    /// Relieves host after host, the most burdened first, until a look at all of them finds nothing.
+    /// Relieves host after host, the most loaded first, until a pass over all hosts finds no move.
     private mutating func descendHostByHost() {
         while !isOver() {
             shortlists.forget()
@@ -76,7 +76,7 @@ extension PlacementSearch {
         return best
     }
 
-    /// Hosts to be emptied come first.
+    /// Returns the hosts by load; hosts to be emptied come first.
     private func hostsMostBurdenedFirst() -> [Int] {
         share.indices.filter { !placement.unitsOn[$0].isEmpty }
             .map { (host: $0, burden: space.isActive[$0] ? objective.energy(share[$0]) : .infinity) }
@@ -84,9 +84,9 @@ extension PlacementSearch {
             .map(\.host)
     }
 
-    /// The best host for a unit among those that look best for its like.
+    /// Returns the best host for a unit on the shortlist of its class.
     ///
-    /// Where none is better and the unit, or its host, is in trouble, every host is looked at.
+    /// If the list has none, and the unit or its host is in trouble, every host is tried.
     mutating func bestMove(of unit: Int) -> (host: Int, gain: Double)? {
         let number = space.units[unit].placementClass
         let list =

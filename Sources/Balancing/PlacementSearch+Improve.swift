@@ -2,7 +2,8 @@
 import Fleet
 
 extension PlacementSearch {
-    /// Iterated local search: a part of the fleet is sent home, searched again, and put back if that was no better.
+    /// Iterated local search: sends units around random hosts home, settles these hosts, and undoes it if nothing is
+    /// gained.
     mutating func improve(using random: inout SplitMix64) {
         let active = share.indices.filter { space.isActive[$0] }
         guard active.count > 1 else { return }
@@ -44,7 +45,7 @@ extension PlacementSearch {
         return units
     }
 
-    /// Units whose home it is and that are elsewhere.
+    /// Returns the units that have this host as home and are elsewhere.
     private func awayFrom(_ host: Int) -> [Int] { homeUnits[host].filter { placement.hostOf[$0] != host } }
 
     private mutating func step(
@@ -60,14 +61,14 @@ extension PlacementSearch {
         apply(unit, to: host)
     }
 
-    /// Settles every host, each with every other.
+    /// Settles every host, each with every other as partner.
     mutating func settleAll(using random: inout SplitMix64) {
         var journal: [(unit: Int, host: Int)] = []
         var gain = 0.0
         settle(Array(share.indices), partnersEach: share.count, journal: &journal, gain: &gain, random: &random)
     }
 
-    /// Takes the best move or swap that concerns each of these hosts, and those changed by it, until none gains.
+    /// Applies the best move or swap of each of these hosts, and of the hosts it changes, until none gains.
     mutating func settle(
         _ hosts: [Int],
         partnersEach: Int = 12,

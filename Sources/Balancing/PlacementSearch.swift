@@ -3,19 +3,19 @@ import Fleet
 
 /// Local search for a better placement: single moves, swaps, restarts.
 ///
-/// Evaluating a candidate takes the same time however large the fleet is. `effort` bounds how many are evaluated, so
-/// that the result depends on the input and the seed alone; `shouldStop` may end it earlier.
+/// Evaluating a candidate takes the same time for any fleet size. `effort` bounds the number of candidates, so that the
+/// result depends on input and seed alone; `shouldStop` may end the search earlier.
 struct PlacementSearch {
     var placement: Placement
     let space: PlacementSpace
     let objective: Objective
     var effort: Int
     let shouldStop: () -> Bool
-    /// Whether `shouldStop` said so.
+    /// Whether `shouldStop` ended the search.
     private(set) var wasCutShort = false
     private(set) var share: [Vector]
     private var energy: [Double]
-    /// The slope of each host's balance term per unit of demand, and its constant second derivative, halved.
+    /// The slope of each host's balance term per unit of demand; `curvature` is half its constant second derivative.
     private var gradient: [Vector]
     private let curvature: [Vector]
     /// Units by their home.
@@ -48,8 +48,9 @@ struct PlacementSearch {
 
     func isMovable(_ unit: Int) -> Bool { space.units[unit].staysBecause == nil }
 
-    /// What a unit adds where it is, over what would be without it: the most that its move can gain, but for what an
-    /// empty target gains by it.
+    /// Returns the cost of a unit where it is, compared with the placement without it.
+    ///
+    /// It bounds the gain of the unit's move, apart from the gain of an underused target.
     func cost(of unit: Int) -> Double {
         let host = placement.hostOf[unit]
         var cost = objective.term(space.units[unit], on: host) + brokenApart(unit)
@@ -60,21 +61,21 @@ struct PlacementSearch {
         return cost
     }
 
-    /// What its neighbours by `apart` rules cost while it is where it is.
+    /// Returns the cost of the `apart` rules that the unit breaks where it is.
     private func brokenApart(_ unit: Int) -> Double {
         guard !space.units[unit].apart.isEmpty else { return 0 }
         let host = placement.hostOf[unit]
         return Objective.violation * Double(space.units[unit].apart.count { (placement.apartCount[$0][host] ?? 0) > 1 })
     }
 
-    /// What a unit would add on another host.
+    /// Returns the cost that a unit would add on another host.
     @inline(__always)
     func cost(of unit: Int, on host: Int) -> Double {
         objective.energy(share[host] + space.units[unit].demand * space.inverse[host]) - energy[host]
             + objective.term(space.units[unit], on: host)
     }
 
-    /// The best host for a unit among some, and the gain of its move there; `nil` when no move gains anything.
+    /// Returns the best host for a unit among some, and the gain of the move; `nil` if no move gains.
     mutating func best(for unit: Int, among hosts: some Sequence<Int>) -> (host: Int, gain: Double)? {
         let here = placement.hostOf[unit]
         let costHere = cost(of: unit)
@@ -88,7 +89,7 @@ struct PlacementSearch {
             effort -= 1
             let term = host == home ? nil : away
             let most = costHere - (term ?? objective.term(space.units[unit], on: host))
-            // The balance alone is most of the cost and little of the work; what lacks can only add to it.
+            // The balance is most of the cost and cheap to compute. Contention and shortage can only add to it.
             let balance = ((gradient[host] + curvature[host] * demand) * demand).sum()
             guard most - balance > bestGain else { continue }
             let gain = most + energy[host] - objective.energy(share[host] + demand * space.inverse[host])
@@ -100,7 +101,7 @@ struct PlacementSearch {
         return best.map { ($0, bestGain) }
     }
 
-    /// What two units gain by changing places.
+    /// Returns the gain if two units swap places.
     @inline(__always)
     mutating func swapGain(_ unit: Int, _ other: Int) -> Double {
         effort -= 1

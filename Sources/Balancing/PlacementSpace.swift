@@ -11,17 +11,17 @@ enum Lane {
     static let network = 2
     static let disk = 3
     static let vcpus = 4
-    /// CPU as it is forecast to be at most.
+    /// The highest CPU demand that is forecast.
     static let peak = 5
-    /// The variance of CPU: of VMs whose loads have nothing to do with each other, variances add up.
+    /// The variance of CPU; variances of independent loads add up.
     static let variance = 6
-    /// CPU wanted just now.
+    /// Present CPU demand.
     static let present = 7
 }
 
-/// A fleet as the search needs it: hosts and units by number, figures as vectors, rules as tables.
+/// A fleet in the form that the search needs: hosts and units by number, figures as vectors, rules as tables.
 ///
-/// Does not change during a search; `Placement` says which unit is where.
+/// It does not change during a search; `Placement` holds the host of each unit.
 struct PlacementSpace: Sendable {
     /// VMs that move together: one VM, or all of a whole `together` rule.
     struct Unit: Sendable {
@@ -30,11 +30,11 @@ struct PlacementSpace: Sendable {
         var home: Int
         var demand: Vector
         var memoryBytes: Double
-        /// What its move costs, in seconds of migration, on a path that was not measured.
+        /// The cost of its move on an unmeasured path, in seconds of migration.
         var seconds: Double
-        /// Which of `allowed` holds for it.
+        /// Its number in `classes` and `allowed`.
         var placementClass: Int
-        /// Numbers of the `apart` rules it is under.
+        /// Numbers of the `apart` rules that apply to it.
         var apart: [Int]
         /// Why it must not move; `nil`: it may.
         var staysBecause: StayReason?
@@ -51,22 +51,22 @@ struct PlacementSpace: Sendable {
     /// The unit of each VM.
     let unitOfVM: [Int]
     let units: [Unit]
-    /// What each host uses beside the units.
+    /// The use of each host in addition to its units.
     let own: [Vector]
     /// 1 / capacity; 0 where there is none.
     let inverse: [Vector]
-    /// No more than this may be used; infinite where the resource may be contended.
+    /// Upper bounds of the use; infinite where a resource may be contended.
     let limit: [Vector]
-    /// Whether the host counts in the balance, and may take VMs.
+    /// Whether the host counts in the balance and may take VMs.
     let isActive: [Bool]
     let classes: [PlacementClass]
     /// For each placement class, whether the host may take its units.
     let allowed: [[Bool]]
-    /// Closed paths: target's number in the upper half, source's in the lower.
+    /// Closed paths: the target's number in the upper half, the source's in the lower.
     let closed: Set<Int>
-    /// Measured bandwidths of paths, numbered alike.
+    /// Measured bandwidths of paths in bytes per second, with the same numbers.
     let bandwidths: [Int: Double]
-    /// The fastest of them: no unit moves in less than its time on it.
+    /// The highest bandwidth of any path, which bounds a unit's time from below.
     private let fastest: Double
     let weights: Vector
     let activeCount: Int
@@ -114,7 +114,7 @@ struct PlacementSpace: Sendable {
         }
     }
 
-    /// Counts each VM on its way as loading its target, and as taking room on both hosts.
+    /// Counts each VM on its way as a load of its target, and as taking room on both hosts.
     private static func book(
         _ moves: [Move],
         of model: FleetModel,
@@ -135,7 +135,7 @@ struct PlacementSpace: Sendable {
         }
     }
 
-    /// What a unit's move from its home to a host costs, in seconds of migration.
+    /// Returns the cost of a unit's move from its home to a host, in seconds of migration.
     @inline(__always)
     func seconds(_ unit: Unit, to host: Int) -> Double {
         if bandwidths.isEmpty { return unit.seconds }
@@ -144,7 +144,7 @@ struct PlacementSpace: Sendable {
         }
     }
 
-    /// What a unit's move from its home costs at least, in seconds of migration.
+    /// Returns the least cost of a unit's move from its home, in seconds of migration.
     func leastSeconds(_ unit: Unit) -> Double {
         if bandwidths.isEmpty { return unit.seconds }
         return unit.members.reduce(0) {
@@ -152,17 +152,17 @@ struct PlacementSpace: Sendable {
         }
     }
 
-    /// How long the transfer of a VM takes between two hosts.
+    /// Returns how long the transfer of a VM takes between two hosts, in seconds.
     func seconds(ofVM vm: Int, from source: Int, to target: Int) -> Double {
         MigrationCost.seconds(model.vms[vm], bandwidth: bandwidth(from: source, to: target))
     }
 
-    /// In bytes per second, as measured or as the policy says.
+    /// Returns the measured bandwidth of a path, or the policy's, in bytes per second.
     func bandwidth(from source: Int, to target: Int) -> Double {
         bandwidths[target << 32 | source] ?? planning.bandwidth
     }
 
-    /// What one VM needs.
+    /// Returns the demand of one VM.
     func demand(ofVM number: Int) -> Vector { Vector(model.vms[number]) }
 
     private static func inverseCapacity(of host: Host) -> Vector {
@@ -189,7 +189,7 @@ struct PlacementSpace: Sendable {
 }
 
 extension SIMD8<Double> {
-    /// What a VM needs; one that is shut off needs nothing.
+    /// Creates the demand of a VM; a VM that is shut off needs nothing.
     init(_ vm: VirtualMachine) {
         guard vm.state.isActive else {
             self.init()

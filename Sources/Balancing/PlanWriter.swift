@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Makes a plan of a schedule: its moves, figures and reasons.
+/// Turns a schedule into a plan: its moves, figures and reasons.
 struct PlanWriter {
     let start: Placement
     let schedule: WaveSchedule
@@ -29,7 +29,7 @@ struct PlanWriter {
 
     private func moves() -> [PlannedMove] {
         var used = start.used
-        // For each host, how many VMs of an `apart` rule are still on it.
+        // For each `apart` rule, the number of its VMs that are still on each host.
         var apart = start.apartCount
         return schedule.moves.map { move in
             let vm = space.model.vms[move.member]
@@ -89,7 +89,7 @@ struct PlanWriter {
             return .rule
         }
         if madeRoom.contains(move.unit) { return .reserve }
-        // From a host that carries less than its target, a move can only be a part of an exchange.
+        // If the source carries less than its target, the move can only be a part of an exchange.
         func burden(_ host: Int) -> Double { (space.weights * start.share(of: host)).sum() }
         return burden(unit.home) < burden(move.target) ? .room : .balance
     }
@@ -108,7 +108,7 @@ struct PlanWriter {
         }
     }
 
-    /// What a move evens out most.
+    /// Returns the resource that a move evens out most.
     private func balance(of move: ScheduledMove) -> MoveReason.Balance {
         func off(_ placement: Placement) -> Vector {
             let source = placement.share(of: move.source) - objective.target
@@ -120,7 +120,7 @@ struct PlanWriter {
             (Lane.cpu, .cpu), (Lane.memory, .memory), (Lane.network, .network), (Lane.disk, .disk),
             (Lane.vcpus, .vcpus),
         ]
-        // Of equal gains, the first.
+        // The first of equal gains.
         var most = lanes[0]
         for other in lanes.dropFirst() where gain[other.lane] > gain[most.lane] { most = other }
         return MoveReason.Balance(
@@ -162,7 +162,7 @@ struct PlanWriter {
         )
     }
 
-    /// What the move gains, in what it costs; left out alone, so much would be lost.
+    /// Returns the gain of a move as a multiple of its cost: the loss if it alone were left out.
     private func worth(of move: ScheduledMove) -> MoveEffect.Worth {
         let after = schedule.placement
         let unit = space.units[move.unit]
@@ -178,7 +178,7 @@ struct PlanWriter {
         return times >= 1000 ? .overThousandTimes : .times(times)
     }
 
-    /// The names of the rules that a unit's home breaks.
+    /// Returns the names of the rules that a unit's home breaks.
     private func rules(of unit: Int) -> [String] {
         let one = space.units[unit]
         let home = space.model.hosts[one.home].name
@@ -217,9 +217,9 @@ struct PlanWriter {
 
     // MARK: what is not done
 
-    /// For each VM that was dropped, and each VM of a host that stays hot or is not emptied: why it stays.
+    /// Returns why VMs stay: dropped units, and the VMs of hosts that stay overloaded or are not emptied.
     ///
-    /// Where very many hosts stay hot, the least burdened of them get one sentence each.
+    /// If very many hosts stay overloaded, the least loaded of them get one refusal each.
     private func refusals() -> [Refusal] {
         let after = schedule.placement
         let homeless = FailureReserve(after).homeless.map { unit, _ in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// How a host is loaded, in shares of what it has.
+/// The load of a host, in shares of its capacity.
 public struct HostLoad: Codable, Sendable, Equatable {
     public var vms: Int
     public var cpu: Double
@@ -12,12 +12,12 @@ public struct HostLoad: Codable, Sendable, Equatable {
     public var vcpusPerCPU: Double
 }
 
-/// A host for a new VM, or why it is none.
+/// A host for a new VM, or why it cannot take the VM.
 public struct HostChoice: Sendable, Equatable {
     public var host: HostName
     /// Why it cannot take the VM; `nil`: it can.
     public var obstacle: Obstacle?
-    /// Whether it would be above its thresholds with the VM.
+    /// Whether it would exceed its thresholds with the VM.
     public var isOverloaded = false
     /// The fleet's imbalance with the VM there.
     public var imbalance: Double?
@@ -29,7 +29,7 @@ public struct HostChoice: Sendable, Equatable {
 extension HostChoice: Encodable {
     private enum CodingKeys: String, CodingKey { case host, code, obstacle, isOverloaded, imbalance, cpu, memory }
 
-    /// The obstacle as its stable code, and as text.
+    /// Encodes the obstacle as its stable code and as text.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(host, forKey: .host)
@@ -43,14 +43,14 @@ extension HostChoice: Encodable {
 }
 
 extension Planner {
-    /// Where each VM is once the plan has been carried out.
+    /// Returns the host of each VM after the plan has been carried out.
     public func placement(after plan: Plan, of model: FleetModel) -> [VMID: HostName] {
         var placement = Dictionary(model.vms.map { ($0.id, $0.host) }, uniquingKeysWith: { first, _ in first })
         for move in plan.moves { placement[move.vm] = move.target }
         return placement
     }
 
-    /// Each host's load with the VMs where `placement` has them, in the order of the model's hosts.
+    /// Returns each host's load with the VMs where `placement` has them, in the order of the model's hosts.
     public func hostLoads(of model: FleetModel, placing placement: [VMID: HostName]) -> [HostLoad] {
         var placed = model
         for index in placed.vms.indices {
@@ -71,7 +71,7 @@ extension Planner {
         }
     }
 
-    /// Every host for a new VM, the best first, those that cannot take it last.
+    /// Returns every host for a new VM: the best first, those that cannot take it last.
     ///
     /// The VM's own `host` does not count.
     public func bestHosts(for vm: VirtualMachine, in model: FleetModel) -> [HostChoice] {
@@ -118,7 +118,7 @@ extension Planner {
         return ranked.sorted { ($0.cost, $0.choice.host) < ($1.cost, $1.choice.host) }.map(\.choice)
     }
 
-    /// What a VM needs, where it goes or why it stays, and its rules; empty when the model does not have it.
+    /// Returns a VM's demand, its moves or why it stays, and its rules; empty if the model does not have it.
     public func explain(vm id: VMID, in model: FleetModel, plan: Plan) -> [Explanation] {
         guard let number = model.vms.firstIndex(where: { $0.id == id }) else { return [] }
         let vm = model.vms[number]
@@ -148,7 +148,7 @@ extension Planner {
         return explanations
     }
 
-    /// How a host stands, what leaves it, what comes, and why the rest stays; empty when the model does not have it.
+    /// Returns a host's state, the moves from and to it, and why other VMs stay; empty if the model does not have it.
     public func explain(host name: HostName, in model: FleetModel, plan: Plan) -> [Explanation] {
         guard let host = model.hosts.first(where: { $0.name == name }) else { return [] }
         var explanations: [Explanation] = []
@@ -171,7 +171,7 @@ extension Planner {
         return explanations
     }
 
-    /// Why the host's VMs stay; of a host for which the plan has but one sentence, in full.
+    /// Returns why the host's VMs stay, in full even if the plan has only one refusal for the whole host.
     private func refusals(of name: HostName, in model: FleetModel, plan: Plan) -> [Refusal] {
         let told = plan.refusals.filter { $0.host == name }
         guard !told.isEmpty, told.allSatisfy({ $0.vm == nil }) else { return told }
@@ -180,7 +180,7 @@ extension Planner {
         return Refusal.all(of: host, in: after, Objective(after.space))
     }
 
-    /// Who is where once the plan is carried out.
+    /// Returns the placement after the plan has been carried out.
     private func placed(_ model: FleetModel, after plan: Plan) -> Placement {
         Placement(PlacementSpace(model, policy: policy, planning: planning), after: plan)
     }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// From a fleet in figures to an ordered, executable plan, with reasons.
+/// Turns a fleet in figures into an ordered, executable plan with reasons.
 ///
 /// Pure and deterministic: the same model, policy and seed give the same plan, unless `shouldStop` cuts it short.
 public struct Planner: Sendable {
     public var policy: Policy
     public var planning: PlanningPolicy
 
-    /// At most so many candidates are evaluated while a plan is improved, a small fleet's in proportion.
+    /// The most candidates that the improvement of a plan evaluates; small fleets get fewer in proportion.
     ///
     /// The default takes less than a second on one core of 2020.
     public var improvement: Int
 
-    /// Whether in a fleet of up to a thousand VMs every pair of them is tried as a swap at the end.
+    /// Whether the search ends by trying every pair of VMs as a swap, in fleets of up to a thousand VMs.
     public var triesEverySwap: Bool
 
-    /// `planning` goes before the policy's own.
+    /// `planning` overrides that of the policy.
     public init(
         policy: Policy = Policy(),
         planning: PlanningPolicy? = nil,
@@ -29,19 +29,19 @@ public struct Planner: Sendable {
         self.triesEverySwap = triesEverySwap
     }
 
-    /// For each unit and host, so many candidates: beyond, an improvement is rarely found.
+    /// Candidates for each pair of unit and host: beyond this number, an improvement is rarely found.
     static let improvementPerPair = 3000
-    /// For each move: a plan of few moves is near what is best, and a running fleet is planned again and again.
+    /// Candidates for each move: a plan of few moves is near the optimum, and a running fleet is replanned often.
     static let improvementPerMove = 1_000_000
     static let unitsImprovedInFull = 2000.0
-    /// Beyond so many hosts an improvement would be a drop in the ocean.
+    /// In fleets with more hosts, an improvement would be insignificant.
     static let hostsImproved = 1500
-    /// Up to so many units, every pair of them is tried as a swap at the end.
+    /// Up to this number of units, every pair is tried as a swap at the end.
     static let unitsPaired = 1000
 
-    /// The plan for a fleet.
+    /// Returns the plan for a fleet.
     ///
-    /// `shouldStop` is asked now and then; when it says so, the best plan found so far is given, marked as cut short.
+    /// When `shouldStop`, which is called now and then, returns true, the best plan so far is returned as cut short.
     public func plan(for model: FleetModel, seed: UInt64 = 0, shouldStop: () -> Bool = { false }) -> Plan {
         withoutActuallyEscaping(shouldStop) { shouldStop in
             let space = PlacementSpace(model.inCanonicalOrder, policy: policy, planning: planning)
@@ -62,7 +62,7 @@ public struct Planner: Sendable {
             }
             var schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
             if !schedule.dropped.isEmpty, planning.maxMoves != nil, planning.strategy == .balance {
-                // There are no moves to spare for stops on the way: then only what can go one after the other.
+                // No moves are left for stops: only moves that can run one after the other remain.
                 let direct = onlySo(many: planning.maxMoves ?? 0, of: found, from: start, objective: objective)
                 let other = WaveSchedule(from: start, wanted: direct, priority: gains)
                 if objective.value(of: other.placement) < objective.value(of: schedule.placement) { schedule = other }
@@ -70,7 +70,7 @@ public struct Planner: Sendable {
             if !schedule.dropped.isEmpty, planning.strategy == .balance,
                 objective.value(of: schedule.placement) > objective.value(of: start)
             {
-                // What could be ordered of it is worse than nothing.
+                // The part that could be scheduled is worse than no move at all.
                 schedule = WaveSchedule(from: start, wanted: start.hostOf, priority: gains)
             }
             return PlanWriter(start: start, schedule: schedule, objective: objective, madeRoom: found.madeRoom)
@@ -89,7 +89,7 @@ public struct Planner: Sendable {
         }
         func ended(_ placement: Placement) -> PlacementSearch {
             var search = found(placement)
-            // Says whether the time was over before the rule had done its work.
+            // Records whether the time was over before the strategy had finished.
             _ = search.isOver()
             return search
         }
@@ -107,11 +107,11 @@ public struct Planner: Sendable {
         var random = SplitMix64(seed: seed)
         var search = found(start)
         settle(&search, using: &random)
-        // Where no single move or swap gains anything, the fleet is as good as it needs to be: chance finds are not
-        // worth a migration, and a plan that was carried out is not followed by another.
+        // If no single move or swap gains, no migration is justified by a random find. A plan that was carried out is
+        // therefore not followed by another.
         guard search.placement.movedCount > 0, start.space.activeCount <= Self.hostsImproved else { return search }
         let units = max(start.space.units.count, 1)
-        // In a large fleet, chance finds less, and each find matters less.
+        // In a large fleet, random changes find less, and each find matters less.
         let share = min(1, Self.unitsImprovedInFull / Double(units))
         search.effort = min(
             Int(Double(improvement) * share),
@@ -120,12 +120,14 @@ public struct Planner: Sendable {
         )
         search.improve(using: &random)
         search.effort = .max
-        // Nothing single must be left that gains, or it would be the next plan.
+        // No single change that gains must be left, or it would be the next plan.
         settle(&search, using: &random)
         return search
     }
 
-    /// What rules and maintenance ask for, and from level 2 on overload too: strategies other than `balance` begin there.
+    /// Makes the moves that rules and maintenance require, from level 2 also those against overload.
+    ///
+    /// Strategies other than `balance` start from there.
     private func necessary(_ start: Placement, level: Int, shouldStop: @escaping () -> Bool) -> Placement {
         let objective = Objective(start.space, level: level)
         var search = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
@@ -134,7 +136,7 @@ public struct Planner: Sendable {
         return search.placement
     }
 
-    /// Takes the search to where no single change gains anything and the reserve holds.
+    /// Searches until no single change gains and the reserve holds.
     private func settle(_ search: inout PlacementSearch, using random: inout SplitMix64) {
         for _ in 0..<Self.reserveRounds {
             search.keepReserve()
@@ -146,15 +148,15 @@ public struct Planner: Sendable {
         search.keepReserve()
     }
 
-    /// What is gained may cost the reserve, and the reserve what was gained: so often it is tried to have both.
+    /// Rounds that try to get both: a gain may use up the reserve, and the reserve may undo a gain.
     private static let reserveRounds = 8
 
-    /// Where each unit is to go when there may be only so many moves: those that gain most first.
+    /// Returns the target of each unit within the limit on moves: those that gain most first.
     private func limited(_ result: PlacementSearch, from start: Placement, objective: Objective) -> [Int] {
         let found = result.placement
         guard let most = planning.maxMoves, found.movedCount > most else { return found.hostOf }
         guard planning.strategy == .balance else {
-            // The rules know no gain: the first ones are as good as any.
+            // The other strategies compute no gain, so the first moves are as good as any.
             var wanted = start.hostOf
             var room = most
             for unit in wanted.indices where found.hostOf[unit] != wanted[unit] {
@@ -167,8 +169,9 @@ public struct Planner: Sendable {
         return onlySo(many: most, of: result, from: start, objective: objective)
     }
 
-    /// The moves of a search that gain most, one after the other and each possible when it is made; where one is not,
-    /// its unit may go elsewhere.
+    /// Returns the targets after the moves of a search that gain most, each of them possible when it is made.
+    ///
+    /// If a move is not possible, its unit may move elsewhere.
     private func onlySo(
         many most: Int,
         of result: PlacementSearch,
@@ -207,7 +210,7 @@ public struct Planner: Sendable {
 }
 
 extension PlacementSearch {
-    /// What a unit's move, taken back alone, would lose.
+    /// Returns the loss if a unit's move alone were undone.
     func gain(of unit: Int, from start: Placement) -> Double {
         cost(of: unit, on: start.hostOf[unit]) - cost(of: unit)
     }

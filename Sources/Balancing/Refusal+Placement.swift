@@ -2,13 +2,13 @@
 import Fleet
 
 extension Refusal {
-    /// Whether it has to be said of a host why its VMs stay: it is hot, or is to be emptied.
+    /// Returns whether the plan must explain why a host's VMs stay: it is overloaded or is to be emptied.
     static func isWanted(of host: Int, in placement: Placement, _ objective: Objective) -> Bool {
         let mode = placement.space.model.hosts[host].mode
         return !objective.contention(on: host, of: placement).isEmpty || mode == .maintenance || mode == .failed
     }
 
-    /// Why each VM stays on such a host; nothing for others.
+    /// Returns why each VM stays on such a host; empty for other hosts.
     static func all(of host: Int, in placement: Placement, _ objective: Objective) -> [Refusal] {
         guard isWanted(of: host, in: placement, objective) else { return [] }
         guard !placement.unitsOn[host].isEmpty else {
@@ -21,14 +21,14 @@ extension Refusal {
         }
     }
 
-    /// Why a host that is judged overloaded is left as it is, though by what is expected of its VMs it is not hot.
+    /// Returns why a host that is judged overloaded is not relieved, if its VMs' expected demand causes no overload.
     static func ofOverload(on host: Int, in placement: Placement, _ objective: Objective) -> Refusal? {
         let its = placement.space.model.hosts[host]
         guard its.judgement?.verdict == .overloaded, !isWanted(of: host, in: placement, objective) else { return nil }
         return Refusal(host: its.name, reason: .overloadPasses)
     }
 
-    /// For each VM that breaks a rule where it is: which rule, and why it stays.
+    /// Returns, for each VM that breaks a rule where it is, the rule and why the VM stays.
     static func ofBrokenRules(in placement: Placement, _ objective: Objective) -> [Refusal] {
         let space = placement.space
         return space.units.indices.flatMap { unit -> [Refusal] in
@@ -43,7 +43,7 @@ extension Refusal {
         }
     }
 
-    /// The same reason for each VM of a unit.
+    /// Returns the same reason for each VM of a unit.
     static func each(of unit: Int, in placement: Placement, reason: RefusalReason) -> [Refusal] {
         let space = placement.space
         let host = space.model.hosts[placement.hostOf[unit]].name
@@ -55,7 +55,7 @@ extension Refusal {
 }
 
 extension Objective {
-    /// What an active host has too much of.
+    /// Returns the resources that are overused on an active host.
     func contention(on host: Int, of placement: Placement) -> [Contention] {
         guard placement.space.isActive[host] else { return [] }
         let share = placement.share(of: host)
@@ -74,7 +74,7 @@ extension Objective {
 }
 
 extension Placement {
-    /// The rules that a unit breaks where it is.
+    /// Returns the rules that a unit breaks where it is.
     func brokenRules(of unit: Int) -> [PlacementRule] {
         let one = space.units[unit]
         guard one.mustLeave || !one.apart.isEmpty else {

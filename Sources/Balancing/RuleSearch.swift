@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The classic rules, for those who want them and for comparison: who is above the threshold gives to who is below.
+/// The classic strategies, for use and for comparison: hosts above the threshold give VMs to hosts below.
 ///
 /// - threshold: the paper's (Tamrakar, IJERT 3(12), 2014). Each overloaded host gives to the lightest light one.
-/// - push: sender-initiated. Each overloaded host gives to whoever can take without being overloaded in turn.
+/// - push: sender-initiated. Each overloaded host gives to any host that does not become overloaded by it.
 /// - pull: receiver-initiated. Each light host takes from the heaviest overloaded one.
-/// - push-pull: both by turns (Eager, Lazowska, Zahorjan, 1986, compare the first two).
+/// - push-pull: both in turns (Eager, Lazowska, Zahorjan, 1986, compare the first two).
 struct RuleSearch {
     private(set) var placement: Placement
     private let space: PlacementSpace
@@ -19,7 +19,7 @@ struct RuleSearch {
     }
 
     mutating func run(_ strategy: Strategy, shouldStop: () -> Bool) {
-        // Each turn moves a unit away from home for good, so there are no more turns than units.
+        // Each turn moves a unit away from home for good, so there are at most as many turns as units.
         for _ in space.units.indices where !shouldStop() {
             let moved =
                 switch strategy {
@@ -42,7 +42,7 @@ struct RuleSearch {
 
     private func isOverloaded(_ host: Int) -> Bool {
         guard space.isActive[host], excess(placement.share(of: host)) > 0 else { return false }
-        // Where there is a history, the overload must have lasted.
+        // If there is a history, the overload must have lasted.
         guard let judgement = space.model.hosts[host].judgement else { return true }
         return judgement.verdict == .overloaded
     }
@@ -58,7 +58,7 @@ struct RuleSearch {
 
     // MARK: turns
 
-    /// One move from the heaviest overloaded host that can be relieved.
+    /// Makes one move from the heaviest overloaded host that can be relieved.
     private mutating func push(toLightOnly: Bool) -> Bool {
         let hosts = Array(space.own.indices)
         let overloaded = sorted(hosts.filter(isOverloaded)) { -heaviest(placement.share(of: $0)) }
@@ -76,7 +76,7 @@ struct RuleSearch {
         return false
     }
 
-    /// One move to the lightest host that finds something to take.
+    /// Makes one move to the lightest host that can take a VM.
     private mutating func pull() -> Bool {
         let hosts = Array(space.own.indices)
         let sources = sorted(hosts.filter(isOverloaded)) { -heaviest(placement.share(of: $0)) }
@@ -90,7 +90,7 @@ struct RuleSearch {
         return false
     }
 
-    /// Units that may leave, the most relief for the least memory first.
+    /// Returns the units that may leave, those with the most relief for the least memory first.
     private func candidates(on host: Int) -> [Int] {
         let before = excess(placement.share(of: host))
         var ranked: [(worth: Double, unit: Int)] = []
@@ -98,14 +98,14 @@ struct RuleSearch {
             let one = space.units[unit]
             guard one.staysBecause == nil, one.home == host else { continue }
             let after = excess((placement.used[host] - one.demand) * space.inverse[host])
-            // Of a host that is hardly above its threshold, no VM can take more than that away.
+            // On a host barely above its threshold, no VM can relieve more than the excess.
             guard before - after >= min(Self.leastRelief, before / 2) else { continue }
             ranked.append(((before - after) / max(one.memoryBytes, 1), unit))
         }
         return ranked.sorted { ($1.worth, $0.unit) < ($0.worth, $1.unit) }.map(\.unit)
     }
 
-    /// A unit that relieves a host of less than this share is not worth a migration.
+    /// A unit that relieves a host by less than this share is not worth a migration.
     private static let leastRelief = 0.01
 
     private func takes(_ unit: Int, on host: Int) -> Bool {

@@ -2,12 +2,12 @@
 public import Fleet
 
 extension FleetSnapshot {
-    /// Every VM that fresh samples show running on more than one host, in the order of their uuids.
+    /// Returns every VM that fresh samples show running on more than one host, in the order of their uuids.
     ///
-    /// One that is moving is left out, and a sample that began before its last move ended does not count: two samples
-    /// are never of the same moment.
+    /// A VM that is moving is left out. A sample that began before the VM's last move ended does not count, because two
+    /// samples are never from the same moment.
     public func runningTwice(policy: Policy) -> [RunningTwice] {
-        // Nearly every VM is seen once, so that is all that is noted of it at first.
+        // Nearly every VM is listed once, so at first only the number of its host is kept.
         var seen: [VMID: Int] = [:]
         seen.reserveCapacity(hosts.reduce(0) { $0 + ($1.latest?.vms?.count ?? 0) })
         var twice: [VMID: RunningTwice] = [:]

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The samples of a host that tell of it as it is: since its last move ended and its agent last fell silent.
+/// The samples that describe a host in its present state: since its last move ended and since its agent's last silence.
 struct SampleWindow: Sendable {
     /// Oldest first.
     let samples: [LoadSample]
-    /// The time in seconds that each sample stands for: since the one before it.
+    /// The time in seconds that each sample represents: since the sample before it, at most one thinning span.
     ///
-    /// History is thinned, and without weights the last two minutes would outvote the half hour.
+    /// Without weights, the dense last two minutes would outvote the thinned half hour.
     let weights: [Double]
 
     init(_ samples: [LoadSample]) {
@@ -21,7 +21,7 @@ struct SampleWindow: Sendable {
         }
     }
 
-    /// The indices of the samples within a time before the sample `end`, which is the last.
+    /// Returns the indices of the samples within a time before the sample `end`, which is included.
     func indices(within length: Duration, before end: Int) -> Range<Int> {
         let oldest = samples[end].at - length
         var first = end
@@ -29,7 +29,7 @@ struct SampleWindow: Sendable {
         return first..<(end + 1)
     }
 
-    /// The mean over the time before the last sample, or before the sample `end`; `nil` without a figure.
+    /// Returns the weighted mean over the time before the sample `end` (by default the last); `nil` without figures.
     func mean(over length: Duration, before end: Int? = nil, of figure: (LoadSample) -> Double?) -> Double? {
         guard let end = end ?? samples.indices.last else { return nil }
         var sum = 0.0
@@ -43,23 +43,24 @@ struct SampleWindow: Sendable {
     }
 }
 
-/// A figure that can be reckoned with; samples come from outside, and what is not to be believed is not known.
+/// Returns a figure from outside if it can be computed with, or `nil` if it is implausible.
 func finite(_ value: Double?) -> Double? {
-    // More bytes per second than any machine moves, and sums and squares of it are still numbers.
+    // The bound exceeds the bytes per second of any machine, and sums and squares of it are still finite.
     guard let value, value >= 0, value <= 1e15 else { return nil }
     return value
 }
 
 extension HostHistory {
-    /// The samples that began after `settledAt` and after the agent's last silence.
+    /// Returns the samples that began after `settledAt` and after the agent's last silence.
     ///
-    /// A sample's rates reach one interval back, so one that began before a move ended is mixed. Samples from before a
-    /// silence say nothing of what lasts until now; in the thinned part a minute between two is no silence.
+    /// A sample's rates cover the interval before it, so one that began before a move ended is mixed. Samples from
+    /// before a silence prove nothing about the present. In the thinned part, a minute between two samples is no
+    /// silence.
     func settledWindow(since settledAt: Instant?, policy: Policy) -> SampleWindow {
         SampleWindow(Array(samples[settledPart(since: settledAt, policy: policy)]))
     }
 
-    /// Which of the samples that are.
+    /// Returns the indices of these samples.
     func settledPart(since settledAt: Instant?, policy: Policy) -> Range<Int> {
         guard let latest else { return 0..<0 }
         let detailed = latest.at - Self.fullDetail
@@ -79,7 +80,7 @@ extension HostHistory {
 }
 
 extension LoadSample {
-    /// When the interval began over which the sample's rates were taken.
+    /// The beginning of the interval that the sample's rates cover.
     var began: Instant {
         at - .milliseconds(Int64(min(finite(intervalSeconds) ?? 0, 86400) * 1000))
     }

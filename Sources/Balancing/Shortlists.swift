@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// For each placement class, the hosts that look best for its units: where there are thousands of hosts, looking at all
-/// of them for every unit takes too long, and nearly all of them are no candidates.
+/// For each placement class, the hosts that are the best candidates for its units.
+///
+/// With thousands of hosts, evaluating all of them for every unit takes too long, and nearly all are no candidates.
 struct Shortlists {
-    /// Up to so many allowed hosts, all of them are on the list.
+    /// Up to this number of allowed hosts, all of them are on the list.
     static let mostHosts = 256
-    /// The best in one resource make a part each; then come the best for a mean unit.
+    /// Size of a part: the best hosts in each resource make one part each, then come the best for a mean unit.
     static let hostsPerPart = 24
-    /// After so many moves a list is made anew.
+    /// A list is rebuilt after this number of moves.
     static let movesUntilStale = 64
 
     struct List {
-        /// Hosts that are alike in what makes them good, so that a part can be passed over at once.
+        /// Hosts with the same strengths, so that a whole part can be skipped.
         var parts: [Part]
         /// Whether every allowed host is on the list.
         var isComplete: Bool
@@ -21,7 +22,7 @@ struct Shortlists {
 
     struct Part {
         let hosts: [Int]
-        /// In each lane the least that any of the hosts is above its target, or was since.
+        /// In each lane, a lower bound of the hosts' distance above their target.
         private(set) var lowest = Vector(repeating: .infinity)
         /// The bounds of 1 / capacity.
         private let inverse: (least: Vector, most: Vector)
@@ -40,10 +41,10 @@ struct Shortlists {
 
         mutating func lower(to off: Vector) { lowest.replace(with: off, where: off .< lowest) }
 
-        /// No host of the part costs less for one more unit; the unit's own terms apart.
+        /// Returns a lower bound of the cost of one more unit on any host of the part, without the unit's own terms.
         ///
-        /// Of Σ slope × ((off + d)² - off²) = Σ slope × d × (2 off + d), each factor at its least. Contention only
-        /// ever grows.
+        /// In Σ slope × ((off + d)² - off²) = Σ slope × d × (2 off + d), each factor is at its least. Contention never
+        /// falls.
         func leastCost(of demand: Vector, slope: Vector) -> Double {
             let falling = lowest.replacing(with: 0, where: lowest .> 0) * inverse.most
             let rising = lowest.replacing(with: 0, where: lowest .< 0) * inverse.least
@@ -61,11 +62,11 @@ struct Shortlists {
         mean = space.units.reduce(into: Vector()) { $0 += $1.demand } / Double(max(space.units.count, 1))
     }
 
-    /// To be told of each move: its source is freer now.
+    /// Updates the bounds after a move; it must be called for each move, because the source is freer afterwards.
     mutating func countMove(from source: Int, share: Vector, _ objective: Objective) {
         moves += 1
         let off = share - objective.target
-        // With very many lists, looking the host up takes longer than what a lower bound on all of them costs.
+        // With very many lists, searching them for the host costs more than lowering the bound of all of them.
         let isLookedUp = lists.count <= Self.listsLookedUp
         for index in lists.indices {
             for part in lists[index]?.parts.indices ?? 0..<0 {
@@ -77,10 +78,10 @@ struct Shortlists {
 
     private static let listsLookedUp = 64
 
-    /// Lists are made anew when they are next wanted.
+    /// Drops all lists; each is rebuilt when it is next needed.
     mutating func forget() { for index in lists.indices { lists[index] = nil } }
 
-    /// The list of a class; `nil` where there is none, or none that is new enough.
+    /// Returns the list of a class, or `nil` if it is missing or too old.
     @inline(__always)
     func list(_ number: Int) -> List? {
         guard let list = lists[number], moves - list.madeAt < Self.movesUntilStale else { return nil }
@@ -117,14 +118,14 @@ struct Shortlists {
         return chosen
     }
 
-    /// The hosts with the least keys, the least first.
+    /// Returns the hosts with the least keys, in ascending order.
     private static func least(_ hosts: [Int], _ count: Int, by key: (Int) -> Double) -> [Int] {
         var best: [(key: Double, host: Int)] = []
         best.reserveCapacity(count + 1)
         for host in hosts {
             let key = key(host)
             if best.count == count, let last = best.last, last.key <= key { continue }
-            // Few hosts get as far as this: the list is short, and most keys are above it.
+            // Few hosts get here: the list is short, and most keys are above it.
             var (low, high) = (0, best.count)
             while low < high {
                 let middle = (low + high) / 2

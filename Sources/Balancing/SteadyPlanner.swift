@@ -3,13 +3,13 @@ public import Fleet
 
 /// Plans for the running fleet from its history.
 ///
-/// What VMs will want is expected from all that is known of them (`LoadForecast`). A host that is not overloaded gives
-/// none away until it has been watched for a short window since its last move, but for maintenance and rules.
+/// It uses the expected demand of the VMs (`LoadForecast`). A host that is not overloaded gives no VM away until it has
+/// been observed for a short window since its last move. Maintenance and rules are exempt.
 public struct SteadyPlanner: Sendable {
     public let policy: Policy
     private let planner: Planner
 
-    /// `improvement` as in `Planner`; less than there, since the fleet is planned again before the second wave.
+    /// `improvement` as in `Planner`; the default is lower because the fleet is planned again before the second wave.
     public init(policy: Policy, improvement: Int = 250_000) {
         self.policy = policy
         planner = Planner(policy: policy, improvement: improvement, triesEverySwap: false)
@@ -22,7 +22,7 @@ public struct SteadyPlanner: Sendable {
         return steady(model, present: model, snapshot, index, seed: seed, shouldStop: shouldStop).plan
     }
 
-    /// The plan, and the model it was made for, in which what has to wait stays.
+    /// Returns the plan, and the model it was made for, in which the VMs that must wait stay.
     public func steady(
         _ model: FleetModel,
         snapshot: FleetSnapshot,
@@ -67,7 +67,7 @@ public struct SteadyPlanner: Sendable {
         return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
     }
 
-    /// Hosts whose history since their last change is shorter than the short window, and how long it is.
+    /// Returns the hosts whose history since their last change is shorter than the short window, and its length.
     private func hostsHardlyKnown(_ snapshot: FleetSnapshot, _ index: MoveIndex) -> [HostName: Duration] {
         var unknown: [HostName: Duration] = [:]
         for host in snapshot.hosts {

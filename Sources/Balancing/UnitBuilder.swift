@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Makes a placement space's units and tables from VMs and rules.
+/// Builds the units and tables of a placement space from VMs and rules.
 struct UnitBuilder {
     let model: FleetModel
     let planning: PlanningPolicy
@@ -19,7 +19,7 @@ struct UnitBuilder {
         moving = Set(model.movesInFlight.map(\.vm))
     }
 
-    /// What the rules say of one VM.
+    /// The rules of one VM.
     private struct Rules {
         var apart: [Int] = []
         var only: Set<Int>?
@@ -63,7 +63,7 @@ struct UnitBuilder {
         }
     }
 
-    /// The group each VM is in, groups with a common member made one.
+    /// Returns the group of each VM; groups with a common member are merged.
     private static func joined(_ lists: [[Int]], count: Int) -> [Int: [Int]] {
         var root: [Int: Int] = [:]
         func find(_ vm: Int) -> Int {
@@ -97,7 +97,7 @@ struct UnitBuilder {
         return all
     }
 
-    /// A group that is scattered: the host that has most of its memory keeps its part, the others go there one by one.
+    /// Gathers a scattered group on the host that has most of its memory; the VMs of other hosts move one by one.
     private mutating func gather(_ group: [Int], homes: [Int], rules: [Rules]) {
         var memory: [Int: UInt64] = [:]
         for vm in group { memory[homes[vm], default: 0] += model.vms[vm].demand.memoryBytes }

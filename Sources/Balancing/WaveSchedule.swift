@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// One move of one VM in the order of its execution.
+/// One move of one VM in the order of execution.
 struct ScheduledMove: Sendable, Equatable {
     var unit: Int
     /// Its number in `FleetModel.vms`.
@@ -9,26 +9,26 @@ struct ScheduledMove: Sendable, Equatable {
     var source: Int
     var target: Int
     var wave: Int
-    /// Whether the target is only a stop on the way, which breaks a cycle.
+    /// Whether the target is only a stop, which breaks a cycle.
     var isDetour: Bool
 }
 
-/// The order in which a placement is reached, in waves: the moves of one run side by side, the next begins when all of
-/// it have ended.
+/// The order in which a placement is reached, in waves.
 ///
-/// A VM on its way takes room on both hosts until its wave has ended. The VMs of a `together` rule follow each other in
-/// consecutive waves, room for all of them held from the first one on; only meanwhile are they apart.
+/// The moves of a wave run in parallel; the next wave begins when all of them have ended. A VM on its way takes room on
+/// both hosts until its wave has ended. The VMs of a `together` rule follow one another in consecutive waves, and are
+/// separate only during these. Room for all of them is held from the first wave.
 ///
-/// Ends always: each wave begins a move, or drops one; a unit takes at most one detour.
+/// It always terminates: each wave begins a move or drops one, and a unit takes at most one detour.
 struct WaveSchedule: Sendable {
     private(set) var moves: [ScheduledMove] = []
-    /// Units that do not get where they were wanted, and why.
+    /// Units that do not reach their target, and why.
     private(set) var dropped: [Int: RefusalReason] = [:]
-    /// Who is where in the end.
+    /// The placement after the last wave.
     private(set) var placement: Placement
 
     private let wanted: [Int]
-    /// At most so many moves, stops on the way counted.
+    /// The limit on moves, stops included.
     private let most: Int
     /// Units whose first member has not moved yet, most important first.
     private var pending: [Int]
@@ -37,16 +37,16 @@ struct WaveSchedule: Sendable {
     private var detoured: Set<Int> = []
     private var wave = 0
     private var limits: WaveLimits
-    /// Moved in this wave: they take room at their source until its end.
+    /// VMs moved in this wave, which take room on their source until it ends.
     private var leaving: [(unit: Int, source: Int, demand: Vector)] = []
 
-    /// `wanted`: where each unit is to go, no more moves than the policy allows; `priority`: who goes first.
+    /// `wanted`: the target of each unit, within the policy's limit on moves; `priority`: the highest goes first.
     init(from start: Placement, wanted: [Int], priority: [Double]) {
         var wanted = wanted
         var reasons: [Int: RefusalReason] = [:]
         while true {
             self.init(once: start, wanted: wanted, priority: priority)
-            // A unit that gets no further than its stop on the way had better stayed at home.
+            // A unit that would get no further than its stop stays at home.
             let stranded = detoured.intersection(dropped.keys)
             reasons.merge(dropped.filter { stranded.contains($0.key) }) { first, _ in first }
             guard !stranded.isEmpty else { break }
@@ -140,7 +140,7 @@ struct WaveSchedule: Sendable {
         leaving.append((unit, source, placement.space.demand(ofVM: member)))
     }
 
-    /// Every pending unit waits for room that another one holds: one takes a detour, or is given up.
+    /// Resolves a deadlock, in which every pending unit waits for room of another: one takes a detour or is dropped.
     private mutating func breakDeadlock() {
         let bySize = pending.sorted {
             (placement.space.units[$0].memoryBytes, $0) < (placement.space.units[$1].memoryBytes, $1)
@@ -161,7 +161,7 @@ struct WaveSchedule: Sendable {
         dropped[last] = .deadlock(target: target, isLimited: most < .max)
     }
 
-    /// The emptiest host that can take the unit for a while, and from which it can go on.
+    /// Returns the emptiest host that can take the unit for a while and from which it can move on.
     private func detour(for unit: Int) -> Int? {
         let space = placement.space
         let final = space.model.hosts[wanted[unit]]
@@ -181,7 +181,7 @@ struct WaveSchedule: Sendable {
     }
 }
 
-/// How many moves may run side by side.
+/// The number of moves that may run in parallel.
 private struct WaveLimits: Sendable {
     private let perHost: Int
     private let inAll: Int
@@ -207,10 +207,10 @@ private struct WaveLimits: Sendable {
 
     var isFull: Bool { total >= inAll }
 
-    /// Counts a move if it may run beside the others.
+    /// Counts a move and returns true if it may run in parallel with the others.
     mutating func admit(_ source: Int, _ target: Int) -> Bool {
         guard !isFull, onHost[source, default: 0] < perHost, onHost[target, default: 0] < perHost else { return false }
-        // Each move's evidence is what passed the tunnel meanwhile; two at once would vouch for each other.
+        // The evidence of a move is the traffic of the tunnel meanwhile: of two moves, each would vouch for the other.
         guard paths.insert(source << 32 | target).inserted else { return false }
         total += 1
         onHost[source, default: 0] += 1

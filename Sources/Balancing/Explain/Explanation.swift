@@ -5,7 +5,7 @@ public import Fleet
 public enum Explanation: Sendable, Equatable {
     case needs(vm: String, on: HostName, cores: Double, peakCores: Double, memoryBytes: UInt64)
     case moves(to: HostName, wave: Int, PlannedMove.Purpose, MoveReason)
-    /// `isAfterMoves`: the plan moves others first.
+    /// `isAfterMoves`: whether the plan moves other VMs first.
     case stays(RefusalReason, isAfterMoves: Bool)
     case rule(String, PlacementRule.Kind, isMet: Bool)
     case maintenance(HostName, vms: Int)
@@ -13,11 +13,11 @@ public enum Explanation: Sendable, Equatable {
     case judged(Judgement)
     case leaves(vm: String, to: HostName, MoveReason)
     case comes(vm: String, from: HostName, MoveReason)
-    /// `vm`: `nil` where it is about the host.
+    /// `vm`: `nil` if the statement is about the host.
     case notRelieved(vm: String?, RefusalReason)
     case nothingGains
 
-    /// Stable, for programs; where there is a reason, its own.
+    /// A stable code for programs: that of the reason, if there is one.
     public var code: String {
         switch self {
         case .needs: "needs"
