@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Two hosts, whichever way between them.
+/// Two hosts, regardless of direction.
 public struct HostPair: Codable, Sendable, Hashable, CustomStringConvertible {
     /// In the order of their names.
     public let first: HostName
@@ -16,7 +16,7 @@ public struct HostPair: Codable, Sendable, Hashable, CustomStringConvertible {
     public var description: String { "\(first) and \(second)" }
 }
 
-/// A channel over which nothing moves between two hosts, either way.
+/// A channel that no move may use between two hosts, in either direction.
 public struct ClosedChannel: Codable, Sendable, Hashable {
     public var pair: HostPair
     public var channel: Channel

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a VM stands on one host.
+/// The state of a VM on one host.
 public enum DomainPresence: Codable, Sendable, Equatable {
     /// The hypervisor does not know it.
     ///
-    /// Of a persistent VM this proves that it has not run there either: a VM that arrives brings its definition, which
-    /// stays when it is shut down. Of a transient one it proves nothing.
+    /// For a persistent VM this proves that it has not run there either: an arriving VM's definition stays after
+    /// shutdown. For a transient VM it proves nothing.
     case absent
-    /// Known, but with no active domain: a definition, or what is left of a crash. It may have run there.
+    /// Known, but without an active domain: a definition, or the remains of a crash. It may have run there.
     case inactive
     case running
-    /// An outgoing migration is under way; the VM is still this host's.
+    /// An outgoing migration is under way; the VM still belongs to this host.
     case migratingOut
     /// Paused by a migration: an incoming copy, or an outgoing one whose end is not known.
     case pausedByMigration

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was observed of the path during one migration: observations, not configuration.
+/// Observations of the path during one migration, never configuration.
 public struct Evidence: Sendable, Equatable {
     public var channel: Channel
     public var proof: Proof
-    /// Bytes that passed the protected path during the move; `nil` when they were not counted.
+    /// Bytes that passed the protected path during the move; `nil` if they were not counted.
     ///
-    /// In a tunnel they are summed over every SA that served it, rekeying included. Over `tls` and `ssh` they are the
-    /// bytes to the ports of the channel. Of a sealed move they are the size of the encrypted image.
+    /// `ipsec`: summed over every SA of the move, rekeying included. `tls` and `ssh`: bytes to the ports of the
+    /// channel. `sealed`: the size of the encrypted image.
     public var bytesOnPath: UInt64?
     /// Memory bytes that the hypervisor reports to have sent.
     public var bytesByHypervisor: UInt64?
-    /// Packets of whatever origin dropped at the source's gates during the move; `nil` when it could not be read.
+    /// Packets from any sender that the source's gates dropped during the move; `nil` if not read.
     public var droppedAtGates: UInt64?
-    /// Probes of the target's ports before the move, which must all have been shut.
+    /// Probes of the target's ports before the move; all of them must have been shut.
     public var probes: [GateProbe]
     public var verdict: Verdict
 
     public enum Verdict: String, Codable, Sendable {
-        /// The bytes on the path cover what the hypervisor sent.
+        /// The path carried at least the bytes that the hypervisor sent.
         case covered
-        /// They do not: something went another way.
+        /// The path carried less, or a gate dropped packets in the clear.
         case leak
         /// The channel protects nothing.
         case unprotected
@@ -48,11 +48,11 @@ public struct Evidence: Sendable, Equatable {
 }
 
 extension Evidence {
-    /// Who the target proved to be, and what protected the path.
+    /// The proven identity of the target, and the protection of the path.
     public enum Proof: Codable, Sendable, Equatable {
         /// Nothing protects the channel (`plain`), or the source's agent did not see the move end.
         case none
-        /// `ipsec`: the SA, and the certificate that IKE demanded of the target; `nil` with pre-shared keys.
+        /// `ipsec`: the SA, and the certificate that IKE required of the target; `nil` with pre-shared keys.
         case tunnel(association: SecurityAssociation, counters: CounterSpan?, certificate: CertificateFacts?)
         /// `ipsec+tls`: QEMU's TLS inside the SA.
         case tunnelledSession(
@@ -65,7 +65,7 @@ extension Evidence {
         case session(session: SessionFacts, certificate: CertificateFacts, counters: CounterSpan?)
         /// `ssh`: a login just before the move, and the target's host key.
         case hostKey(hostKey: String, session: SessionFacts, counters: CounterSpan?)
-        /// `sealed`: the encrypted image that went through the shared storage.
+        /// `sealed`: the encrypted image on the shared storage.
         case sealed(image: SealedImage)
 
         public var association: SecurityAssociation? {
@@ -100,10 +100,10 @@ extension Evidence {
         }
     }
 
-    /// What a counter showed before the first byte moved and after the last.
+    /// Values of a counter before the first byte moved and after the last.
     ///
-    /// In a tunnel it is the outbound counter of the named SA, from zero if that SA replaced another during the move;
-    /// else the gate's counter of the channel's ports.
+    /// In a tunnel it is the outbound counter of the named SA, from zero if that SA replaced another during the move.
+    /// Otherwise it is the gate's counter of the channel's ports.
     public struct CounterSpan: Codable, Sendable, Equatable {
         public var before: TrafficCounters
         public var after: TrafficCounters
@@ -115,7 +115,7 @@ extension Evidence {
 }
 
 extension Evidence: Codable {
-    /// What is missing was not observed: a record of another version must not be lost for it.
+    /// Treats missing keys as not observed, so that a record of another version can still be read.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         channel = try container.decode(Channel.self, forKey: .channel)

@@ -19,7 +19,7 @@ public struct SecurityAssociation: Codable, Sendable, Equatable {
     /// The mode that IKE negotiated.
     public enum Mode: RawRepresentable, Codable, Sendable, Equatable {
         case tunnel
-        /// Another word of strongSwan's.
+        /// Another mode, as strongSwan names it.
         case other(String)
 
         public init(rawValue: String) { self = rawValue == "TUNNEL" ? .tunnel : .other(rawValue) }
@@ -55,7 +55,7 @@ public struct SecurityAssociation: Codable, Sendable, Equatable {
     }
 }
 
-/// Who encrypts the packets of a host.
+/// The implementation that encrypts the packets of a host.
 public enum ESPImplementation: String, Sendable, Codable {
     case kernel
     /// strongSwan's libipsec, over a TUN device.
@@ -72,7 +72,7 @@ public struct TrafficCounters: Codable, Sendable, Equatable {
     }
 }
 
-/// What identifies a certificate; nothing of it is secret.
+/// The identity of a certificate; none of it is secret.
 public struct CertificateFacts: Codable, Sendable, Equatable {
     public var subject: String
     public var issuer: String
@@ -87,7 +87,7 @@ public struct CertificateFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// What a handshake of TLS or ssh negotiated.
+/// The parameters that a TLS or ssh handshake negotiated.
 public struct SessionFacts: Codable, Sendable, Equatable {
     /// For example `TLSv1.3` or `SSH-2.0`.
     public var version: String
@@ -106,15 +106,15 @@ public struct GateProbe: Codable, Sendable, Equatable {
     public var port: Int
     public var at: Instant
     public var outcome: Outcome
-    /// How long it took, in seconds.
+    /// Duration of the attempt, in seconds.
     public var seconds: Double?
 
     public enum Outcome: String, Codable, Sendable {
-        /// Nothing came back: what was sent was dropped.
+        /// No answer: the packets were dropped.
         case shut
-        /// The host's TCP answered, be it with a refusal: nothing stands before the port.
+        /// The host's TCP answered, even if with a refusal: nothing protects the port.
         case open
-        /// It could not be tried.
+        /// The probe was not possible.
         case unknown
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Stable names of reasons, for programs.
+/// Stable codes of reasons, for programs.
 extension FailureReason {
     public var code: String {
         switch self {

@@ -2,17 +2,17 @@
 
 /// Why an order ended without a move.
 ///
-/// A `detail` is text of another program, such as libvirt, or of an error; it is kept as it came.
+/// A `detail` is the unchanged text of another program, such as libvirt, or of an error.
 public enum FailureReason: Codable, Sendable, Equatable {
-    /// The order is not valid, or could not be begun.
+    /// The order is not valid, or it was not possible to begin it.
     case order(Obstacle)
     /// A check before the move failed: see `OrderFailure.preflight`.
     case preflight
     case move(Trouble)
-    /// The end of the move was not seen, and the VM was looked for.
+    /// The end of the move was not seen, and an inquiry searched for the VM.
     case inquiry(Doubt, Finding)
     case sealed(Sealing)
-    /// What an older agent wrote, in words.
+    /// The text of an older agent.
     case other(String)
 
     public enum Obstacle: Codable, Sendable, Equatable {
@@ -32,12 +32,12 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case digestUnknown(vm: String)
         case definitionNotNamed(vm: String)
         case definitionChanged(vm: String)
-        /// A sealed move's target named no key.
+        /// The target of a sealed move named no key.
         case noSealingKey(HostName)
-        /// A sealed move went back to its source before it began.
+        /// A sealed move returned to its source before it began.
         case handedBack(reason: String)
         case ledgerNotWritten
-        /// This host's own disk says that it had begun the order.
+        /// The journal on this host's disk shows that the order was begun before.
         case begunBefore(OrderID)
         case beginningNotNoted(detail: String)
         case closuresDamaged(detail: String)
@@ -50,14 +50,14 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case reportTooLong
     }
 
-    /// Why it was not known where the VM is.
+    /// Why the location of the VM was not known.
     public enum Doubt: Codable, Sendable, Equatable {
         case agentRestarted
         case answerLost(detail: String)
         case moveFailed
     }
 
-    /// What was found of the VM on its source and its target.
+    /// The result of an inquiry on source and target.
     public enum Finding: Codable, Sendable, Equatable {
         case stayed(vm: String, source: HostName)
         case stayedUnasked(vm: String, source: HostName, target: HostName, detail: String)

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The fleet in figures: what each host has, what each VM needs and where it is, and the rules between them.
+/// The fleet in figures: capacity of each host, demand and host of each VM, and the rules between them.
 ///
-/// The planner's input. It is made from the ledger's histories, or read from a file; a figure is an estimate for the
-/// time the plan is made for, not a single sample.
+/// It is the planner's input, made from the ledger's histories or read from a file. Each figure is an estimate for the
+/// time that the plan covers, not a single sample.
 public struct FleetModel: Sendable, Equatable {
-    /// Counts up with everything that was read; a plan carries it.
+    /// Rises with every record read; a plan carries it.
     ///
     /// 0 for a file.
     public var revision: UInt64
     public var at: Instant
     /// In the order of their names, each name once.
     public var hosts: [Host]
-    /// In the order of their ids, each id once; each on a host of `hosts`.
+    /// In the order of their ids, each id once, each on a host of `hosts`.
     public var vms: [VirtualMachine]
     public var rules: [PlacementRule]
     public var movesInFlight: [Move]
-    /// Paths over which nothing is planned.
+    /// Paths on which no move is planned.
     public var closedPaths: Set<Path>
-    /// What migrations got on a path under its escort, in bytes per second, where that was measured.
+    /// Measured bandwidths of migrations on a path under its escort, in bytes per second.
     public var bandwidths: [Path: Double]
-    /// How much of the planning horizon a load that is off its mean stays so, 0 to 1.
+    /// The part of the planning horizon for which a load stays off its mean, 0 to 1.
     ///
-    /// 0 for a file: its figures are means.
+    /// 0 for a file, because its figures are means.
     public var persistence = 0.0
 
     public init(
@@ -46,7 +46,7 @@ public struct FleetModel: Sendable, Equatable {
     }
 }
 
-/// An amount of what hosts have and VMs use.
+/// An amount of resources that a host has or a VM uses.
 public struct Resources: Codable, Sendable, Equatable {
     /// CPU in cores.
     public var cpuCores: Double
@@ -72,25 +72,25 @@ public struct Resources: Codable, Sendable, Equatable {
 /// A hypervisor host as the planner sees it.
 public struct Host: Sendable, Equatable {
     public var name: HostName
-    /// What the host has.
+    /// The capacity of the host.
     ///
-    /// A capacity of 0 means: not known, not balanced and no limit (network and disk alone).
+    /// For network and disk, 0 means not known: neither balanced nor limited.
     public var capacity: Resources
-    /// What the host itself uses beside its VMs; it does not move.
+    /// The use of the host in addition to its VMs; it does not move.
     public var own: Resources
     /// Physical CPUs, against which VCPUs are counted.
     public var cpus: Int
     public var mode: HostMode
-    /// `nil`: not known, every host is taken to be like every other.
+    /// `nil`: not known; the host then counts as compatible with every other.
     public var hypervisor: HypervisorFacts?
-    /// What is reachable from here; `nil`: everything.
+    /// Storages and networks reachable from the host; `nil`: all.
     public var storages: Set<String>?
     public var networks: Set<String>?
     /// VMs move only between hosts of the same group.
     public var group: String?
-    /// Why no VM can come here, beside the host's mode; `nil`: it can.
+    /// Why no VM can move to the host, in addition to its mode; `nil`: it can.
     public var isClosedBecause: Obstacle?
-    /// What the host's windows of samples say; `nil` where there is no history, then its figures are judged as they are.
+    /// The judgement from the host's samples; `nil` without a history: its figures are then judged directly.
     public var judgement: Judgement?
 
     public init(
@@ -118,19 +118,19 @@ public struct Host: Sendable, Equatable {
     }
 }
 
-/// What may be done with a host.
+/// The moves that are allowed from and to a host.
 public enum HostMode: String, Codable, Sendable, CaseIterable {
     /// Gives and takes VMs.
     case active
-    /// To be emptied: takes nothing, every VM that can leaves.
+    /// To be emptied: takes no VM, and every VM that can move leaves.
     case maintenance
-    /// A move has just changed it, or is about to: neither source nor target until its figures are of after it.
+    /// A move is about to change it or has just done so: neither source nor target until its figures are newer.
     case settling
-    /// Its figures are not fresh: neither source nor target.
+    /// Without fresh figures: neither source nor target.
     case stale
-    /// Its figures are not believed: neither source nor target.
+    /// Its claims are contradicted: neither source nor target.
     case distrusted
-    /// Down: nothing can be moved from it or to it.
+    /// Down: no move from it or to it is possible.
     case failed
 }
 
@@ -139,24 +139,24 @@ public struct VirtualMachine: Sendable, Equatable {
     public var id: VMID
     public var name: String
     public var host: HostName
-    /// What it needs: the demand that the plan is made for.
+    /// The demand that the plan is made for.
     public var demand: Resources
-    /// The most CPU that it is expected to need within the forecast, in cores; at least `demand.cpuCores`.
+    /// The highest CPU demand expected within the forecast, in cores; at least `demand.cpuCores`.
     public var peakCores: Double
-    /// How far its CPU use is off `demand.cpuCores` in the square mean, in cores²; 0 where it is not known to vary.
+    /// Mean square of the deviation of its CPU use from `demand.cpuCores`, in cores²; 0 if no variation is known.
     public var cpuVariance = 0.0
-    /// What it wants just now, in cores, whether that lasts or not.
+    /// Present CPU demand in cores, whether it lasts or not.
     public var presentCores: Double
     public var vcpus: Int
     public var state: VMState
-    /// How fast its guest dirties memory, in bytes per second; `nil`: not known.
+    /// The rate at which its guest dirties memory, in bytes per second; `nil`: not known.
     public var dirtyBytesPerSecond: Double?
-    /// What its disks and interfaces need to be reachable.
+    /// Storages and networks that its disks and interfaces need.
     public var storages: Set<String>
     public var networks: Set<String>
     /// Why it must not move now (pinned, just moved, ...); `nil`: it may.
     public var staysBecause: StayReason?
-    /// Hosts that it must not go to now, and why (left lately, failed lately).
+    /// Hosts that it must not move to now, and why (it left them, or a move to them failed).
     public var avoids: [HostName: Obstacle]
 
     public init(
@@ -189,10 +189,10 @@ public struct VirtualMachine: Sendable, Equatable {
     }
 }
 
-/// A rule on where VMs may be.
+/// A rule on the placement of VMs.
 public struct PlacementRule: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-        /// The VMs are on one host, all together.
+        /// The VMs are all on one host.
         case together
         /// No two of the VMs are on one host.
         case apart
@@ -200,7 +200,7 @@ public struct PlacementRule: Codable, Sendable, Equatable {
         case onlyOn
         /// The VMs are on none of the hosts.
         case neverOn
-        /// The VMs are on one of the hosts if nothing else speaks against it. The only soft rule.
+        /// The VMs are on one of the hosts unless something else prevents it. The only soft rule.
         case preferably
     }
     public var name: String
@@ -216,7 +216,7 @@ public struct PlacementRule: Codable, Sendable, Equatable {
         self.hosts = hosts
     }
 
-    /// `hosts` may be left out where it is empty.
+    /// Accepts a missing `hosts` as empty.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         name = try container.decode(String.self, forKey: .name)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The name of a hypervisor host, as the inventory gives it.
+/// The name of a hypervisor host in the inventory.
 public struct HostName: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
@@ -9,7 +9,7 @@ public struct HostName: RawRepresentable, Hashable, Sendable, Codable, Comparabl
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// The uuid of a virtual machine in lower case with hyphens: its identity across hosts (names may be reused).
+/// The uuid of a virtual machine in lower case with hyphens: its identity across hosts, because names may be reused.
 public struct VMID: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }

@@ -2,13 +2,13 @@
 
 /// A point in wall-clock time, in whole milliseconds since 1970-01-01 UTC; encoded as that number.
 ///
-/// The core never reads a clock: instants come in with events.
+/// The core never reads a clock: instants arrive with events.
 public struct Instant: Hashable, Sendable, Comparable, Codable {
     public let milliseconds: Int64
 
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    /// Times come from other hosts: one that reckoning with could overflow is refused.
+    /// Rejects times whose arithmetic could overflow, because times come from other hosts.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         milliseconds = try container.decode(Int64.self)
@@ -17,7 +17,7 @@ public struct Instant: Hashable, Sendable, Comparable, Codable {
         }
     }
 
-    /// Some 140,000 years.
+    /// About 140,000 years.
     private static let farthest: UInt64 = 1 << 52
 
     public func encode(to encoder: any Encoder) throws {

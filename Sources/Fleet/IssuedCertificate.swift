@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A certificate that the cluster gave one of its members, as its roster remembers it.
+/// A certificate that the cluster issued to a member, as recorded in the roster.
 public struct IssuedCertificate: Codable, Sendable, Equatable {
     /// SHA-256 of the certificate, in hexadecimal.
     public var fingerprint: String
@@ -8,7 +8,7 @@ public struct IssuedCertificate: Codable, Sendable, Equatable {
     public var authority: String
     public var issuedAt: Instant
     public var expires: Instant
-    /// When it was revoked, or its authority was trusted no more; `nil`: neither.
+    /// When it was revoked or its authority lost its trust; `nil`: neither.
     public var endedAt: Instant?
     public init(
         fingerprint: String,

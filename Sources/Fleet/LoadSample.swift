@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What one agent saw of its host at one instant.
+/// The measurements of one agent on its host at one instant.
 ///
-/// A figure that could not be had is `nil`, never zero, and `failures` says why.
+/// A figure that is not available is `nil`, never zero, and `failures` gives the reason.
 public struct LoadSample: Codable, Sendable, Equatable {
     public var host: HostName
     public var at: Instant
-    /// The time since the last sample over which rates were taken, in seconds; `nil` in the first sample.
+    /// The interval since the last sample over which rates were taken, in seconds; `nil` in the first sample.
     public var intervalSeconds: Double?
     public var cpu: CPULoad?
     public var memory: MemoryLoad?
@@ -14,13 +14,13 @@ public struct LoadSample: Codable, Sendable, Equatable {
     public var pressure: Pressure?
     public var network: NetworkLoad?
     public var hypervisor: HypervisorFacts?
-    /// The VMs the hypervisor knows, running or not; `nil` when it could not be asked.
+    /// All VMs of the hypervisor, running or not; `nil` if it did not answer.
     public var vms: [VMSample]?
-    /// The channels over which this host can send and take VMs now; `nil` when it does not say.
+    /// The channels over which this host can send and take VMs now; `nil` if not reported.
     public var channels: [Channel]?
-    /// What this host saw of other hosts through their hypervisors.
+    /// Observations of other hosts through their hypervisors.
     public var observations: [PeerObservation]?
-    /// Its tunnels, in a sample now and then.
+    /// Its tunnels, in some samples only.
     public var tunnels: [TunnelStatus]?
     public var failures: [SourceFailure]
 
@@ -63,16 +63,16 @@ public struct LoadSample: Codable, Sendable, Equatable {
     }
 }
 
-/// What a host's hypervisor showed to another host: a witness to what the host says of itself.
+/// The state of a host as its hypervisor showed it to another host, which is a witness to the host's claims.
 public struct PeerObservation: Codable, Sendable, Equatable {
     public var host: HostName
     public var at: Instant
     /// CPUs and memory of the machine.
     public var cpus: Int
     public var memoryBytes: UInt64
-    /// Memory that new work could take; `nil` where the hypervisor does not tell.
+    /// Memory that new work could take; `nil` if the hypervisor does not report it.
     public var availableBytes: UInt64?
-    /// The active VMs, and the memory that they hold together.
+    /// The active VMs, and their memory in total.
     public var activeVMs: [VMID]
     public var vmMemoryBytes: UInt64
     public init(
@@ -94,7 +94,7 @@ public struct PeerObservation: Codable, Sendable, Equatable {
     }
 }
 
-/// CPU in cores: how many the host has for use, and how many were busy over the interval.
+/// CPU in cores: the host's capacity, and the cores that were busy over the interval.
 public struct CPULoad: Codable, Sendable, Equatable {
     public var capacityCores: Double
     public var busyCores: Double
@@ -108,7 +108,7 @@ public struct CPULoad: Codable, Sendable, Equatable {
 
 /// Memory in bytes.
 ///
-/// `available` is what new work can take without swapping.
+/// `available` is the memory that new work can take without swapping.
 public struct MemoryLoad: Codable, Sendable, Equatable {
     public var totalBytes: UInt64
     public var usedBytes: UInt64
@@ -146,7 +146,7 @@ public struct Pressure: Codable, Sendable, Equatable {
     }
 }
 
-/// Bytes per second over all interfaces but the loopback.
+/// Bytes per second over all interfaces except the loopback.
 public struct NetworkLoad: Codable, Sendable, Equatable {
     public var receivedBytesPerSecond: Double
     public var sentBytesPerSecond: Double
@@ -156,11 +156,11 @@ public struct NetworkLoad: Codable, Sendable, Equatable {
     }
 }
 
-/// What the hypervisor of a host is.
+/// Type, versions and CPU of a host's hypervisor.
 public struct HypervisorFacts: Codable, Sendable, Equatable {
     /// libvirt's driver name, in lower case: `qemu` or `xen`.
     public var type: String
-    /// The hypervisor's version as libvirt gives it: major × 1,000,000 + minor × 1,000 + release.
+    /// The hypervisor's version in libvirt's form: major × 1,000,000 + minor × 1,000 + release.
     public var version: UInt64
     /// libvirt's version in the same form.
     public var libvirtVersion: UInt64
@@ -175,20 +175,20 @@ public struct HypervisorFacts: Codable, Sendable, Equatable {
     }
 }
 
-/// One VM as its host's hypervisor sees it.
+/// One VM as reported by its host's hypervisor.
 public struct VMSample: Codable, Sendable, Equatable {
     public var id: VMID
     public var name: String
     public var state: VMState
     /// CPU time used per second over the interval, in cores; `nil` in the first sample of a VM.
     public var cpuCores: Double?
-    /// Time in which its VCPUs were ready to run and had to wait for a CPU, per second over the interval, in cores;
-    /// `nil` where the hypervisor does not tell.
+    /// Time in which its VCPUs were ready to run but waited for a CPU, per second over the interval, in cores; `nil` if
+    /// the hypervisor does not report it.
     public var waitingCores: Double?
     public var vcpus: Int?
-    /// Memory the guest holds now (balloon), in bytes.
+    /// Memory that the guest holds now (balloon), in bytes.
     public var memoryBytes: UInt64?
-    /// SHA-256 of its live definition without what changes by itself, in hexadecimal; `nil` when it was not read.
+    /// SHA-256 of its live definition without the parts that change by themselves, in hexadecimal; `nil` if not read.
     public var definition: String?
     public init(
         id: VMID,

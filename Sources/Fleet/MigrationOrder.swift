@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The path on which a VM's memory travels.
+/// The path that carries a VM's memory.
 public enum Channel: String, Codable, Sendable, CaseIterable {
     /// Inner addresses that exist only inside IPsec tunnels.
     case ipsec
-    /// QEMU's own TLS between the hosts' LAN addresses, both sides with their certificates.
+    /// QEMU's own TLS between the hosts' LAN addresses, with certificates on both sides.
     case tls
-    /// The same inside the IPsec tunnels.
+    /// QEMU's own TLS inside the IPsec tunnels.
     case ipsecTLS = "ipsec+tls"
     /// Through libvirt's connection over ssh.
     case ssh
-    /// Stop-and-copy of an image under authenticated encryption, which needs no path of its own.
+    /// Stop-and-copy of an image under authenticated encryption, which needs no protected path.
     case sealed
-    /// In the clear over the hosts' LAN: for benchmarks, by name, per run; no policy can choose it.
+    /// In the clear over the hosts' LAN: only for benchmarks that request it in each run; no policy can choose it.
     case plain
 }
 
 extension Channel {
-    /// Those that a policy may allow: all but `plain`.
+    /// The channels that a policy may allow: all except `plain`.
     public static let protected: [Channel] = allCases.filter { $0 != .plain }
 }
 
 extension Channel {
-    /// Whether the memory comes to the target's migration ports.
+    /// Whether the memory arrives at the target's migration ports.
     public var usesMigrationPorts: Bool { ![.ssh, .sealed].contains(self) }
 }
 
 /// How the memory is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy
-    /// The VM is saved, its image carried over, and restored.
+    /// The VM is saved, its image transferred, and the VM restored.
     case stopAndCopy
 }
 
 extension Channel {
-    /// How memory travels on it.
+    /// How memory moves on this channel.
     public var technique: Technique { self == .sealed ? .stopAndCopy : .preCopy }
 }
 
@@ -47,22 +47,24 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var target: HostName
     public var channel: Channel
     public var technique: Technique
-    /// The digest of the VM's definition that the order is for (`VMSample.definition`); `nil`: whatever it is.
+    /// The digest of the VM's definition that the order is for (`VMSample.definition`); `nil` if not known then.
+    ///
+    /// An agent that knows the digest refuses an order without it.
     public var definition: String?
     public var issuedAt: Instant
-    /// Before this instant no agent may begin it; `nil`: at once.
+    /// No agent may begin it before this instant; `nil`: at once.
     public var notBefore: Instant?
-    /// After this instant no agent may accept it.
+    /// No agent may accept it after this instant.
     public var expires: Instant
-    /// After this instant, which leaves time for the target's consent, the move itself may not begin any more.
+    /// The move must not begin after this instant, which leaves time for the target's consent.
     public var latestBeginning: Instant { expires + .seconds(30) }
-    /// Who asked: `controller` or `operator`.
+    /// Its author: `controller` or `operator`.
     public var issuer: Issuer
-    /// Why, as text.
+    /// The reason as text.
     public var reason: String
-    /// The stable code of a plan's reason; `nil` where an operator gave the order, and in older records.
+    /// The stable code of a plan's reason; `nil` if an operator gave the order, and in older records.
     public var code: String?
-    /// What the controller expects of it; `nil` for an operator's order.
+    /// The effect that the controller expects; `nil` for an operator's order.
     public var prediction: Prediction?
 
     public enum Issuer: String, Codable, Sendable { case controller, `operator` }
@@ -121,17 +123,17 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     case migrate(order: MigrationOrder)
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
-    /// A person has looked into the leaks of these orders: they no longer close the channel between the two hosts.
+    /// An operator has examined the leaks of these orders: they no longer close the channel between the two hosts.
     ///
-    /// Orders are named because they and reports are read from two streams, and clocks of two hosts do not say which
-    /// came first: a leak that is reported later closes the channel again.
+    /// The record names orders because orders and reports are two streams, and the clocks of two hosts do not prove
+    /// which came first. A leak that is reported later closes the channel again.
     case clear(path: Path, channel: Channel, orders: [OrderID], at: Instant, reason: String)
 }
 
 extension MigrationOrder {
-    /// The order that carries out a planned move over a channel.
+    /// Creates the order that carries out a planned move over a channel.
     ///
-    /// `definition`: the digest of the VM's definition by its newest sample.
+    /// `definition`: the digest of the VM's definition from its newest sample.
     public init(
         _ move: PlannedMove,
         id: OrderID,

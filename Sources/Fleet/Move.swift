@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The way from one host to another.
+/// An ordered pair of hosts, from source to target.
 public struct Path: Codable, Sendable, Hashable {
     public var source: HostName
     public var target: HostName

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the controller does with its plans.
+/// How the controller uses its plans.
 public enum OperatingMode: String, Codable, Sendable, CaseIterable {
-    /// Nothing is planned; hosts are judged all the same.
+    /// Nothing is planned, but hosts are judged.
     case off
-    /// A shadow of `automatic`: it is announced what would be done, and nothing is done.
+    /// A shadow of `automatic`: moves are reported, but not carried out.
     case advise
     /// Moves are recommended; an operator carries them out (`evenkeel plan --apply`).
     case manual

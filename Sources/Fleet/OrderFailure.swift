@@ -3,7 +3,7 @@
 /// How an order ended without a move.
 public struct OrderFailure: Error, Sendable, Equatable {
     public var kind: Kind
-    /// In words: `text`.
+    /// Its description is `text`.
     public var reason: FailureReason
     public var whereabouts: Whereabouts
     public var preflight: [PreflightFailure]
@@ -12,23 +12,23 @@ public struct OrderFailure: Error, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable {
         /// A check before the move failed; nothing was touched.
         case refused
-        /// The protected path was not there or did not hold.
+        /// The protected path was missing or was lost.
         case escort
-        /// The hypervisor gave up; the VM runs on at the source.
+        /// The hypervisor gave up; the VM continues to run at the source.
         case migration
         case cancelled
         case expired
-        /// The agent was away and found afterwards that the move had not happened.
+        /// The agent was down, and found afterwards that the move had not happened.
         case interrupted
-        /// Nobody could say where the VM runs; a person must look.
+        /// No host could locate the VM with certainty: an operator must decide.
         case inDoubt
     }
 
-    /// Where the order's VM runs.
+    /// The location of the order's VM.
     public enum Whereabouts: Sendable, Equatable {
-        /// It was seen to run there.
+        /// It was observed to run there.
         case at(HostName)
-        /// Nobody looked: nothing was done to the VM.
+        /// Not checked: nothing was done to the VM.
         case notLooked
         /// It may run anywhere, or nowhere; nothing may be concluded.
         case unknown
@@ -54,7 +54,7 @@ extension OrderFailure: Codable {
         case kind, reason, code, cause, runsOn, whereabouts, preflight, evidence
     }
 
-    /// `reason` is the text, `code` the reason's name; `cause` is the reason with its fields.
+    /// Encodes `reason` as text, `code` as the reason's stable code, and `cause` as the reason with its fields.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(kind, forKey: .kind)
@@ -73,13 +73,13 @@ extension OrderFailure: Codable {
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         kind = try values.decode(Kind.self, forKey: .kind)
-        // An older agent writes no cause, a newer one perhaps one that is not known here; its text remains.
+        // An older agent writes no cause, and a newer one perhaps an unknown one. The text remains.
         let text = try values.decode(String.self, forKey: .reason)
         reason = (try? values.decode(FailureReason.self, forKey: .cause)) ?? .other(text)
         if let host = try values.decodeIfPresent(HostName.self, forKey: .runsOn) {
             whereabouts = .at(host)
         } else {
-            // An older agent left it out in both cases: what may not be concluded is safe to assume.
+            // An older agent left it out in both cases: `unknown` is the safe assumption.
             let isKnown = try values.decodeIfPresent(String.self, forKey: .whereabouts) == "notLooked"
             whereabouts = isKnown ? .notLooked : .unknown
         }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What an agent says about an order: one step in its life.
+/// An agent's report about an order: one step of it.
 ///
 ///     submitted ─▶ accepted ─▶ prepared ─▶ running ─▶ done
 ///         │           │           │           │
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
-/// The source's agent accepts (with what the VM needs), the target's agent prepares (its checks passed), then the
-/// source runs it. Either may end it by failing it.
+/// The source's agent accepts the order and states what the VM needs. The target's agent prepares after its checks have
+/// passed. Then the source runs the move. Either agent may end the order with `failed`.
 public struct OrderReport: Codable, Sendable, Equatable {
     public var order: OrderID
     public var host: HostName
     public var at: Instant
     public var step: OrderStep
-    /// With `prepared`: how long the target took to open its gates for the source, in seconds; `nil` for a sealed
-    /// move, which goes to no port.
+    /// With `prepared`: how long the target took to open its gates for the source, in seconds.
+    ///
+    /// `nil` for a sealed move, which uses no port.
     public var gateSeconds: Double?
     public init(order: OrderID, host: HostName, at: Instant, step: OrderStep, gateSeconds: Double? = nil) {
         self.order = order
@@ -25,27 +26,27 @@ public struct OrderReport: Codable, Sendable, Equatable {
     }
 }
 
-/// A sealed move has steps of its own while it runs: see `Handover`.
+/// A step of an order; a sealed move has steps of its own while it runs: see `Handover`.
 public enum OrderStep: Codable, Sendable, Equatable {
-    /// By the source: the VM is here and may move; this is what it needs.
+    /// By the source: the VM is here and may move; these are its requirements.
     case accepted(requirements: VMRequirements)
-    /// By the target: everything the VM needs is here.
+    /// By the target: everything that the VM needs is here.
     ///
     /// `sealingKey`: the public key, in base 64, for which the image of a sealed move is to be encrypted.
     case prepared(sealingKey: String? = nil)
     /// By the source, repeatedly while the migration runs.
     case running(progress: MigrationProgress)
-    /// By the source of a sealed move: the VM is off, and its image is on the shared storage for the target to take.
+    /// By the source of a sealed move: the VM is off, and its image is on the shared storage for the target.
     case sealed(image: SealedImage)
-    /// By the target: the image, a file with this SHA-256, lies open here, and the VM can run from it.
+    /// By the target: the image, a file with this SHA-256, is decrypted here, and the VM can run from it.
     case opened(digest: String)
-    /// By the source: the VM is the target's to run; never after `withdrawn`.
+    /// By the source: the target may run the VM; never after `withdrawn`.
     case released
     /// By the source: it takes the VM back; never after `released`.
     case withdrawn(reason: String)
-    /// By the target, after `released`: the VM runs here since then.
+    /// By the target, after `released`: the VM has run here since then.
     case restored(at: Instant)
-    /// By the target: it does not have the VM running and never will by this order; the source may take it back.
+    /// By the target: it does not run the VM and never will under this order; the source may take it back.
     case declined(reason: String)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
@@ -60,7 +61,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
     }
 }
 
-/// What a VM needs of a host that is to take it, read by the source's agent when it accepts an order.
+/// The requirements of a VM on its target, read by the source's agent when it accepts an order.
 public struct VMRequirements: Codable, Sendable, Equatable {
     public var id: VMID
     public var name: String
@@ -72,7 +73,7 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     public var architecture: String
     public var vcpus: Int
     public var memoryBytes: UInt64
-    /// The `<cpu>` element of the live definition, `nil` where it has none.
+    /// The `<cpu>` element of the live definition; `nil` if it has none.
     public var cpuXML: String?
     public var disks: [DiskSource]
     /// Networks and bridges of its interfaces.
@@ -111,24 +112,24 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     }
 }
 
-/// Where a disk's data are.
+/// The location of a disk's data.
 public enum DiskSource: Codable, Sendable, Equatable {
     case iscsi(address: String, port: Int, iqn: String, lun: Int)
     case file(path: String)
-    /// `identity` is what the kernel says the device is (WWID, device mapper's uuid or serial), `nil` if nothing.
+    /// `identity`: WWID, device mapper's uuid or serial from the kernel; `nil` if it has none.
     case block(path: String, identity: String?)
-    /// A kind whose reachability cannot be checked from another host.
+    /// A kind whose reachability another host cannot check.
     case other(type: String, detail: String)
 }
 
-/// What an interface is attached to.
+/// The network of an interface.
 public enum NetworkSource: Codable, Sendable, Equatable {
     case bridge(name: String)
     case network(name: String)
     case other(type: String)
 }
 
-/// How far a running migration is.
+/// The progress of a running migration.
 public struct MigrationProgress: Codable, Sendable, Equatable {
     public var elapsedSeconds: Double
     public var bytesTransferred: UInt64
@@ -154,7 +155,7 @@ public struct MigrationProgress: Codable, Sendable, Equatable {
 }
 
 extension MigrationProgress {
-    /// Of a move that is about to begin.
+    /// The progress of a move that is about to begin.
     public static let beginning = MigrationProgress(
         elapsedSeconds: 0,
         bytesTransferred: 0,
@@ -163,19 +164,19 @@ extension MigrationProgress {
     )
 }
 
-/// What a finished migration took, as the hypervisor says.
+/// The figures of a finished migration as reported by the hypervisor.
 ///
-/// A figure it did not give is `nil`.
+/// A figure that was not reported is `nil`.
 public struct MigrationOutcome: Codable, Sendable, Equatable {
     public var startedAt: Instant
     public var endedAt: Instant
     public var totalSeconds: Double?
-    /// No instance executed for this long.
+    /// How long no instance executed.
     public var downtimeSeconds: Double?
     /// Memory bytes sent.
     public var bytesTransferred: UInt64?
     public var iterations: Int?
-    /// Anything a person should know, such as that the outcome was found out after a restart.
+    /// Anything an operator should know, such as that the outcome was found after a restart.
     public var note: String?
     public init(
         startedAt: Instant,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension OrderStep {
-    /// For logs and replays, for example "failed (refused): the VM is not running".
+    /// Text for logs and replays, for example "failed (refused): the VM is not running".
     package var text: String {
         switch self {
         case .accepted: "accepted"

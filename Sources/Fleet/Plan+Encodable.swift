@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// For programs: each reason as its stable code, and as text.
+// For programs: each reason as its stable code and as text.
 
 extension PlannedMove: Encodable {
     private enum CodingKeys: String, CodingKey {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is to be done about a snapshot, and why; immutable and complete.
+/// The moves for a snapshot, and their reasons; immutable and complete.
 public struct Plan: Sendable, Equatable {
     public let snapshotRevision: UInt64
     public let at: Instant
@@ -9,13 +9,13 @@ public struct Plan: Sendable, Equatable {
     public let moves: [PlannedMove]
     /// The judgement of every host, in the order of their names.
     public let judgements: [Judgement]
-    /// Why VMs of overloaded hosts stay where they are.
+    /// Why VMs of overloaded hosts stay.
     public let refusals: [Refusal]
-    /// What is missing when moves cannot help; `nil`: nothing.
+    /// The hosts that are missing if moves cannot help; `nil`: none.
     public let shortage: Shortage?
     public let before: FleetScore
     public let after: FleetScore
-    /// Whether the search ended because its time was over: with more time the plan may be better.
+    /// Whether the search reached its time budget: with more time the plan may be better.
     public let wasCutShort: Bool
 
     public init(
@@ -42,7 +42,7 @@ public struct Plan: Sendable, Equatable {
         self.wasCutShort = wasCutShort
     }
 
-    /// Waves in which the moves are made: those of one run side by side, the next begins when all have ended.
+    /// The number of waves: the moves of one run in parallel, and the next begins when all of them have ended.
     public var waves: Int { (moves.map(\.wave).max() ?? -1) + 1 }
     public var memoryBytes: UInt64 { moves.reduce(0) { $0 + $1.memoryBytes } }
 }
@@ -57,24 +57,24 @@ public struct PlannedMove: Sendable, Equatable {
         case drain
         /// A rule is broken.
         case rule
-        /// Were a host to fail, a VM of it could be started where this one was.
+        /// It makes room on the source to restart the VM of a failed host.
         case reserve
         /// The source is emptied so that it can be powered off.
         case consolidate
-        /// It makes room for another move: a part of a swap, or a stop on the way that breaks a cycle.
+        /// It makes room for another move: a part of a swap, or a stop that breaks a cycle.
         case room
     }
     public var vm: VMID
     public var vmName: String
     public var source: HostName
     public var target: HostName
-    /// From 0.
+    /// Starts at 0.
     public var wave: Int
     public var purpose: Purpose
     public var reason: MoveReason
     public var prediction: Prediction
     public var memoryBytes: UInt64
-    /// How long the migration is expected to take.
+    /// Expected duration of the migration.
     public var seconds: Double
     public init(
         vm: VMID,
@@ -101,10 +101,11 @@ public struct PlannedMove: Sendable, Equatable {
     }
 }
 
-/// How a fleet stands: the smaller, the better, in the order of the fields.
+/// The quality of a placement: the smaller, the better, in the order of the fields.
 public struct FleetScore: Codable, Sendable, Equatable {
-    /// VMs that must leave (host in maintenance, broken rule) and have not, and VMs that would find no room if their
-    /// host failed, where the policy keeps hosts in reserve.
+    /// The number of VMs that must leave (host in maintenance, broken rule) and have not, or that lack a reserve.
+    ///
+    /// A VM lacks a reserve if it would find no room after the failure of its host, within the policy's reserve hosts.
     public var violations: Int
     /// Cores of demand or forecast demand above the hosts' upper threshold, summed over the hosts.
     public var coresLacking: Double
@@ -122,7 +123,7 @@ public struct FleetScore: Codable, Sendable, Equatable {
         public var memory: Double
         public var network: Double
         public var disk: Double
-        /// Of VCPUs per physical CPU.
+        /// VCPUs per physical CPU.
         public var vcpus: Double
         public init(cpu: Double = 0, memory: Double = 0, network: Double = 0, disk: Double = 0, vcpus: Double = 0) {
             self.cpu = cpu
@@ -150,9 +151,9 @@ public struct FleetScore: Codable, Sendable, Equatable {
     }
 }
 
-/// What the fleet lacks, whoever is where.
+/// The capacity that the fleet lacks whatever the placement.
 public struct Shortage: Sendable, Equatable {
-    /// So many hosts like the fleet's median one are missing.
+    /// The number of missing hosts, in median hosts of the fleet.
     public var hosts: Int
     public var hostCores: Double
     public var hostMemoryBytes: UInt64
@@ -165,18 +166,18 @@ public struct Shortage: Sendable, Equatable {
     }
 }
 
-/// What a host is to the balancer, and why.
+/// The planner's verdict on a host, and why.
 public struct Judgement: Codable, Sendable, Hashable {
     public enum Verdict: String, Codable, Sendable {
         case overloaded, calm, light
         /// A move is under way or has just ended: its figures do not count yet.
         case settling
-        /// No fresh sample, or one without the figures needed.
+        /// No fresh sample, or one without the necessary figures.
         case unknown
-        /// What it claims of itself is contradicted: it takes no part in planned moves.
+        /// Its claims are contradicted: it takes no part in planned moves.
         case distrusted
 
-        /// Whether the host neither needs relief nor leaves open whether it does.
+        /// Whether the host is known to need no relief.
         public var isAtEase: Bool { self == .calm || self == .light }
     }
     public var host: HostName
@@ -192,7 +193,7 @@ public struct Judgement: Codable, Sendable, Hashable {
 /// Why a VM of an overloaded host, or the host itself, is not relieved.
 public struct Refusal: Sendable, Equatable {
     public var host: HostName
-    /// `nil` where the reason holds for the whole host.
+    /// `nil` if the reason concerns the whole host.
     public var vm: VMID?
     public var vmName: String?
     public var reason: RefusalReason

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the fleet's owner wants of plans, beside the thresholds.
+/// The operator's settings for plans, in addition to the thresholds.
 public struct PlanningPolicy: Sendable, Equatable {
     public var strategy: Strategy
-    /// 1 (only what must be) to 5 (everything that helps), like vSphere's migration threshold.
+    /// 1 (only necessary moves) to 5 (every gain), like vSphere's migration threshold.
     public var aggressiveness: Int
-    /// No host's VMs and own use may take more than this share of its memory together.
+    /// The share of a host's memory that its VMs and its own use may take together.
     ///
-    /// Above 1: overcommitted.
+    /// Above 1 means overcommitted.
     public var memoryLimit: Double
-    /// VCPUs per physical CPU that a host may be given; `nil`: any number.
+    /// The most VCPUs per physical CPU on a host; `nil`: no limit.
     public var vcpusPerCPU: Double?
-    /// So many hosts may fail and their VMs still find room.
+    /// Number of host failures to tolerate: the VMs of failed hosts must still find room.
     public var reserveHosts: Int
-    /// Bandwidth of a migration between two hosts under its escort, in bytes per second, where none was measured.
+    /// Assumed migration bandwidth between two hosts under escort until measured, in bytes per second.
     public var bandwidth: Double
-    /// How long a balance reached is expected to last: what a move gains, it gains over this time.
+    /// How long a balance is expected to last: the time over which a move must pay.
     public var horizon: Duration
-    /// At most so many moves in one plan; `nil`: any number.
+    /// The most moves in one plan; `nil`: no limit.
     public var maxMoves: Int?
     /// Weights of the balance.
     public var weights: BalanceWeights
@@ -47,13 +47,13 @@ public struct PlanningPolicy: Sendable, Equatable {
 
 /// How a plan is found.
 public enum Strategy: String, Codable, Sendable, CaseIterable {
-    /// Contention first, then the balance of all resources, against what the moves cost.
+    /// Contention first, then the balance of all resources, weighed against the cost of moves.
     case balance
     /// The paper's rule: from each overloaded host to the lightest.
     case threshold
-    /// Sender-initiated: each overloaded host looks for a target.
+    /// Sender-initiated: each overloaded host searches for a target.
     case push
-    /// Receiver-initiated: each light host looks for VMs of overloaded ones.
+    /// Receiver-initiated: each light host searches for VMs of overloaded hosts.
     case pull
     /// Push and pull in turns.
     case pushPull = "push-pull"
@@ -61,11 +61,11 @@ public enum Strategy: String, Codable, Sendable, CaseIterable {
     case consolidate
 }
 
-/// How much the spread of each resource over the hosts counts.
+/// The weights of each resource's spread over the hosts.
 ///
-/// The balance is the sum of weight × standard deviation over the hosts of used / capacity. Memory counts twice: it is
-/// what cannot be shared in time. VCPUs count per physical CPU: they are what VMs may ask for later. Ganeti's hbal
-/// (man hbal, "CLUSTER SCORE") gives the same resources the same weights.
+/// The balance is the sum of weight × standard deviation over the hosts of used / capacity. Memory counts twice because
+/// it cannot be shared in time. VCPUs count per physical CPU because VMs may demand them later. Ganeti's hbal (man
+/// hbal, "CLUSTER SCORE") gives the same resources the same weights.
 public struct BalanceWeights: Sendable, Equatable {
     public var cpu: Double
     public var memory: Double

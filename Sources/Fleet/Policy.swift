@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the fleet's owner wants: when a host counts as overloaded, and how cautiously it is relieved.
+/// The operator's settings: when a host counts as overloaded, and how cautiously it is relieved.
 public struct Policy: Sendable, Equatable {
     public var cpu: Thresholds
     public var memory: Thresholds
-    /// A host is overloaded when at least `overloadSamples` of its last `overloadWindow` samples are above the upper
-    /// threshold.
+    /// Number of the last `overloadWindow` samples that must be above the upper threshold for an overload.
     public var overloadSamples: Int
     public var overloadWindow: Int
-    /// Two windows must agree that a host is overloaded: its mean over the short one is above the upper threshold, and
-    /// so were its samples for `lastingShare` of the long one.
+    /// Short window: the mean load over it must also exceed the upper threshold.
     ///
-    /// What is known since the host's last move counts, if that is less.
+    /// Long window: the share of time above the threshold must reach `lastingShare`. If the time since the host's last
+    /// move is shorter, that time counts.
     public var shortWindow: Duration
     public var longWindow: Duration
     /// A share of time, 0 to 1.
     public var lastingShare: Double
     /// An overloaded host stays so until its samples are below the upper threshold by this share.
     public var hysteresis: Double
-    /// How far ahead a trend in the long window is carried on.
+    /// How far ahead a trend in the long window is extrapolated.
     public var forecast: Duration
     /// A host without a sample for this long is neither source nor target.
     public var staleAfter: Duration
-    /// A VM that was moved, or whose move failed, stays put for this long.
+    /// A VM that was moved, or whose move failed, stays for this long.
     public var cooldown: Duration
-    /// A VM does not go back within this time to a host that it left.
+    /// A VM does not return within this time to a host that it left.
     public var noReturn: Duration
-    /// Moves at the same time that one host may take part in, and in all.
+    /// Limits on simultaneous moves: on one host, and in total.
     public var movesPerHost: Int
     public var movesInAll: Int
     /// An order that no agent has begun within this time is void.
@@ -87,9 +86,9 @@ public struct Policy: Sendable, Equatable {
 
 /// Two shares of a host's capacity, 0 to 1.
 public struct Thresholds: Sendable, Equatable {
-    /// Above it a host is overloaded, and no move may bring a target above it.
+    /// A host above it is overloaded, and no move may load a target above it.
     public var upper: Double
-    /// At or below it a host is light and may take VMs; between the two it is left alone.
+    /// A host at or below it is light and may take VMs; between the two it is left alone.
     public var lower: Double
     public init(upper: Double, lower: Double) {
         self.upper = upper

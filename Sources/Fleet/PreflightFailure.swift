@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One requirement that is not met: what, and where.
+/// One unmet requirement, and the host that does not meet it.
 public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
     public var check: Check
     public var host: HostName
-    /// In words: `text`.
+    /// Its description is `text`.
     public var reason: Reason
 
     public enum Check: String, Codable, Sendable {
@@ -13,15 +13,15 @@ public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
 
     /// Why a requirement is not met.
     ///
-    /// A `detail` is text of another program, such as libvirt, or of an error; it is kept as it came.
+    /// A `detail` is the unchanged text of another program, such as libvirt, or of an error.
     public enum Reason: Codable, Sendable, Equatable {
         /// The hypervisor cannot run the VM.
         case hypervisor(HypervisorReason)
-        /// The host has not what the VM needs.
+        /// The host lacks a resource that the VM needs.
         case host(HostReason)
-        /// The way on which the VM would come.
+        /// The escort of the move is not possible.
         case escort(EscortReason)
-        /// What an older agent wrote, in words.
+        /// The text of an older agent.
         case other(String)
     }
 
@@ -88,7 +88,7 @@ extension PreflightFailure {
 extension PreflightFailure: Codable {
     private enum CodingKeys: String, CodingKey { case check, host, reason, code, cause }
 
-    /// `reason` is the text, `code` the reason's name; `cause` is the reason with its fields.
+    /// Encodes `reason` as text, `code` as the reason's stable code, and `cause` as the reason with its fields.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(check, forKey: .check)
@@ -102,7 +102,7 @@ extension PreflightFailure: Codable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         check = try values.decode(Check.self, forKey: .check)
         host = try values.decode(HostName.self, forKey: .host)
-        // An older agent writes no cause, a newer one perhaps one that is not known here; its text remains.
+        // An older agent writes no cause, and a newer one perhaps an unknown one. The text remains.
         let text = try values.decode(String.self, forKey: .reason)
         reason = (try? values.decode(Reason.self, forKey: .cause)) ?? .other(text)
     }

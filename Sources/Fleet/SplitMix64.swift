@@ -13,7 +13,7 @@
         return z ^ (z >> 31)
     }
 
-    /// A number from 0 to `count` - 1.
+    /// Returns a number from 0 to `count` - 1.
     @inlinable public mutating func below(_ count: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(count)).high)
     }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The tunnel from one host to a peer, as that host's IPsec daemon sees it.
+/// The tunnel from one host to a peer, as that host's IPsec daemon reports it.
 public struct TunnelStatus: Codable, Sendable, Equatable {
     public var peer: HostName
-    /// An SA of the demanded strength is installed.
+    /// Whether an SA of the required strength is installed.
     ///
     /// It may outlive its peer by the time of dead peer detection; each move proves more before it begins.
     public var isUp: Bool
-    /// In words, when it is not up.
+    /// Why it is not up, as text.
     public var trouble: String?
     public var association: SecurityAssociation?
-    /// Since the SA was installed, and until it is replaced by one with new keys, in seconds.
+    /// Since the SA was installed, and until its rekeying, in seconds.
     public var ageSeconds: Int?
     public var rekeySeconds: Int?
     public var inbound: TrafficCounters?

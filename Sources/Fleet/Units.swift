@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A share as a whole percentage: `87 %`.
+/// Returns a share as a whole percentage: `87 %`.
 ///
-/// What is absurd is shown as more than a million.
+/// An implausible share is shown as more than a million.
 package func percent(_ share: Double) -> String { wholePercent(share).map { "\($0) %" } ?? "over 1000000 %" }
 
-/// A share in whole percent; `nil` where that is absurd.
+/// Returns a share in whole percent, or `nil` if it is implausible.
 package func wholePercent(_ share: Double) -> Int? {
     let value = (share * 100).rounded()
     return value.isFinite && abs(value) <= 1e6 ? Int(value) : nil
 }
 
-/// Bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
+/// Returns bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
 package func byteText(_ bytes: UInt64) -> String {
     guard bytes >= 1 << 30 else { return "\(bytes >> 20) MiB" }
     let tenths = (bytes * 10 + (1 << 29)) >> 30
     return tenths % 10 == 0 ? "\(tenths / 10) GiB" : "\(tenths / 10).\(tenths % 10) GiB"
 }
 
-/// Cores with two decimals: `0.15 cores`.
+/// Returns cores with two decimals: `0.15 cores`.
 package func cores(_ value: Double) -> String {
     guard value.isFinite, abs(value) <= 1e12 else { return "over 1000000000000 cores" }
     let hundredths = Int((value * 100).rounded())
@@ -27,6 +27,6 @@ package func cores(_ value: Double) -> String {
 }
 
 extension Duration {
-    /// Whole seconds, as texts show an age.
+    /// Whole seconds, for ages in texts.
     package var wholeSeconds: Int64 { wholeMilliseconds / 1000 }
 }

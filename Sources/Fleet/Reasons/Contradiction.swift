@@ -6,15 +6,15 @@ public enum Contradiction: Codable, Sendable, Hashable {
     case moreThanEnrolled(claimed: Amount, enrolled: Amount)
     /// It claims more than its libvirt showed to the witnesses.
     case moreThanShown(claimed: Amount, shown: Amount, witnesses: [HostName])
-    /// It claims more free memory than its libvirt showed, margin included.
+    /// It claims more available memory than its libvirt showed, margin included.
     case moreAvailable(mebibytes: UInt64, shownMebibytes: UInt64, witnesses: [HostName])
-    /// It claims to run a VM that no witness was shown.
+    /// It claims to run a VM that its libvirt showed to no witness.
     case unseenVM(name: String, witnesses: [HostName])
-    /// It leaves out a VM that its libvirt shows.
+    /// It does not report a VM that its libvirt shows.
     case hiddenVM(VMID, witnesses: [HostName])
-    /// Its own figures of memory contradict each other.
+    /// Its own memory figures contradict each other.
     case memoryDoesNotAddUp(usedMebibytes: UInt64, availableMebibytes: UInt64, totalMebibytes: UInt64)
-    /// Its VMs use more CPU than it claims to.
+    /// Its VMs use more CPU than it claims to use.
     case vmsUseMore(busyCores: Double, vmCores: Double)
 
     /// An amount of hardware.
@@ -23,7 +23,7 @@ public enum Contradiction: Codable, Sendable, Hashable {
         case memory(mebibytes: UInt64)
     }
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch self {
         case .moreThanEnrolled(.cores, _): "more-cores-than-enrolled"

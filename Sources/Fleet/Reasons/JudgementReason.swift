@@ -6,23 +6,23 @@ public indirect enum JudgementReason: Codable, Sendable, Hashable {
     /// The host's clock is ahead of the controller's.
     case clockAhead(seconds: Int64)
     case stale(secondsAgo: Int64, allowedSeconds: Int64)
-    /// A source of figures failed, in the agent's words.
+    /// A source of figures failed, as reported by the agent.
     case sourceFailed(source: String, reason: String)
     case figuresMissing
-    /// What contradicts its claims.
+    /// The contradictions to its claims.
     case contradicted([Contradiction])
     case moveUnderWay(Path)
     case noSampleSinceMove
-    /// By its history, it is overloaded.
+    /// Overloaded by its history.
     case overload(OverloadSign)
-    /// It is not overloaded; what it uses, and what may become an overload.
+    /// Not overloaded: its shares, and the signs of a possible overload.
     case load(cpu: Double, memory: Double, signs: [OverloadSign])
-    /// By its figures alone, without a history, it is overloaded.
+    /// Overloaded by its figures alone, without a history.
     case contention([Contention])
-    /// A host in a file that its mode keeps out.
+    /// A host in a file that its mode excludes.
     case hostMode(HostMode)
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch self {
         case .noSample: "no-sample"
@@ -41,19 +41,19 @@ public indirect enum JudgementReason: Codable, Sendable, Hashable {
     }
 }
 
-/// What a window of samples shows of the overload of one resource.
+/// The sign of an overload of one resource in a window of samples.
 public enum OverloadSign: Codable, Sendable, Hashable {
-    /// Overloaded, and `now` is its latest share.
+    /// Overloaded; `now` is its latest share.
     case lasting(SamplesAbove, now: Double)
-    /// Overloaded before, and not below `release` in `samples` of the last `of` samples since.
+    /// Overloaded before, and not yet below `release` in `samples` of the last `of` samples.
     case notReleased(LoadedResource, upper: Double, release: Double, samples: Int, of: Int, now: Double)
-    /// Not yet overloaded: `needed` samples above the threshold make it so.
+    /// Not yet overloaded: that takes `needed` samples above the threshold.
     case tooFew(SamplesAbove, needed: Int)
     /// Not yet overloaded: it has not lasted.
     case tooBrief(SamplesAbove, windows: OverloadWindows)
 }
 
-/// How many of the latest samples are above the upper threshold.
+/// The number of the latest samples above the upper threshold.
 public struct SamplesAbove: Codable, Sendable, Hashable {
     public var resource: LoadedResource
     public var upper: Double
@@ -67,7 +67,7 @@ public struct SamplesAbove: Codable, Sendable, Hashable {
     }
 }
 
-/// What both windows of a resource's history show, and how long they are.
+/// The figures of both windows of a resource's history, and their lengths.
 public struct OverloadWindows: Codable, Sendable, Hashable {
     /// The mean share over the short window.
     public var mean: Double
@@ -86,10 +86,10 @@ public struct OverloadWindows: Codable, Sendable, Hashable {
     }
 }
 
-/// What a host has too much of, by its figures.
+/// A resource that is overused on a host, by its figures.
 public enum Contention: Codable, Sendable, Hashable {
     case cpu(share: Double, allowed: Double, isForecast: Bool)
-    /// Its VMs want more CPU now than there is.
+    /// The present CPU demand of its VMs exceeds its capacity.
     case cpuNow(share: Double)
     case memory(share: Double, allowed: Double)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a move is planned, and what it brings.
+/// Why a move is planned, and its expected effect.
 public struct MoveReason: Codable, Sendable, Hashable {
     public var cause: Cause
-    /// `nil`: the one who planned it does not predict.
+    /// `nil` if the planner does not predict.
     public var effect: MoveEffect?
 
     public init(_ cause: Cause, effect: MoveEffect? = nil) {
@@ -11,22 +11,22 @@ public struct MoveReason: Codable, Sendable, Hashable {
         self.effect = effect
     }
 
-    /// What the move is for.
+    /// The purpose of the move.
     public enum Cause: Codable, Sendable, Hashable {
         case maintenance(HostName)
-        /// The names of rules that the host breaks.
+        /// The names of the rules that the host breaks.
         case rules([String], brokenOn: HostName)
-        /// Empty: it was overloaded before another move of the plan.
+        /// Empty if only the VM's first host was overloaded, and this one is a stop on its way.
         case overload(HostName, [Contention])
         case failureReserve
         case balance(Balance)
         /// The host is emptied.
         case consolidation(HostName)
-        /// A stop on the way, which breaks a cycle.
+        /// A stop, which breaks a cycle.
         case stop(on: HostName)
         /// A VM that fits better on the source takes its place.
         case room(on: HostName)
-        /// A baseline's move, by its name.
+        /// A move of a baseline, with its name.
         case baseline(String)
     }
 
@@ -55,7 +55,7 @@ public struct MoveReason: Codable, Sendable, Hashable {
         }
     }
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch cause {
         case .maintenance: "host-maintenance"
@@ -71,7 +71,7 @@ public struct MoveReason: Codable, Sendable, Hashable {
     }
 }
 
-/// What a move is expected to change, and what it costs.
+/// The expected effect of a move, and its cost.
 public struct MoveEffect: Codable, Sendable, Hashable {
     public var vmName: String
     public var cores: Double
@@ -79,9 +79,9 @@ public struct MoveEffect: Codable, Sendable, Hashable {
     public var source: HostChange
     public var target: HostChange
     public var worth: Worth
-    /// Of transfer.
+    /// Duration of the transfer.
     public var seconds: Double
-    /// Whether the guest dirties memory so fast that the hypervisor has to slow it down.
+    /// Whether the guest dirties memory so fast that the hypervisor must slow it down.
     public var slowsGuest: Bool
 
     /// A host's shares before and after the move.
@@ -106,12 +106,12 @@ public struct MoveEffect: Codable, Sendable, Hashable {
         }
     }
 
-    /// What a move gains, in what it costs.
+    /// The gain of a move as a multiple of its cost.
     public enum Worth: Codable, Sendable, Hashable {
         /// Alone it costs more than it gains.
         case partOfOthers
         case times(Double)
-        /// More than any other figure says.
+        /// A more exact figure would carry no information.
         case overThousandTimes
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What keeps a VM from a host.
+/// Why a VM cannot move to a host.
 public enum Obstacle: Codable, Sendable, Hashable {
-    /// As a snapshot file gives it.
+    /// The text of a snapshot file.
     case stated(String)
     case hostMode(HostMode)
     /// The host offers no channel that `policy.channels` allows.
@@ -18,32 +18,32 @@ public enum Obstacle: Codable, Sendable, Hashable {
     case cpuModel(String, wanted: String)
     case storageUnreachable(String)
     case networkUnreachable(String)
-    /// The VM left the host lately.
+    /// The VM left the host a short time ago.
     case leftLately(secondsAgo: Int64, seconds: Int64)
-    /// The VM's move to the host failed lately.
+    /// The VM's move to the host failed a short time ago.
     case failedLately(secondsAgo: Int64, seconds: Int64)
     case hasCopy(VMState)
     /// No channel between the two hosts is allowed, common to both and open.
     case pathClosed
-    /// `isMost`: no host that is meant has more free.
+    /// `isMost`: none of several hosts has more memory free.
     case memory(freeBytes: UInt64, neededBytes: UInt64, isMost: Bool)
     case vcpuRatio
     /// The same with the figures of one host.
     case vcpus(Int, cpus: Int)
-    /// The rule's name.
+    /// The name of the rule.
     case apart(rule: String)
-    /// The share of CPU that the host would have at most; `isLeast`: all that are meant would have that or more.
+    /// The highest share of CPU that the host would have; `isLeast`: several hosts would have at least this share.
     case cpuOverload(share: Double, isLeast: Bool)
     case memoryOverload(share: Double, isLeast: Bool)
-    /// The strategy gives only to light hosts, and this one has more than these shares.
+    /// The strategy gives only to light hosts; this one exceeds these shares.
     case notLight(cpu: Double, memory: Double)
     /// The move would gain less than it costs.
     case noGain
-    /// At aggressiveness 1 a gain is no reason.
+    /// At aggressiveness 1 a gain does not justify a move.
     case onlyNecessaryMoves
     case strategySeesNoReason(Strategy)
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch self {
         case .stated: "stated"
@@ -75,15 +75,15 @@ public enum Obstacle: Codable, Sendable, Hashable {
     }
 }
 
-/// The same obstacle on some hosts.
+/// The same obstacle on several hosts.
 public struct HostsObstacle: Codable, Sendable, Hashable {
-    /// How many hosts are meant.
+    /// The number of these hosts.
     public var count: Int
-    /// Their names, in order; empty where they are more than `mostNamed`.
+    /// Their names, in order; empty if there are more than `mostNamed`.
     public var names: [HostName]
     public var obstacle: Obstacle
 
-    /// More hosts are counted, not named: there may be thousands.
+    /// More hosts are counted but not named, because there may be thousands.
     public static let mostNamed = 3
 
     public init(_ hosts: [HostName], _ obstacle: Obstacle) {

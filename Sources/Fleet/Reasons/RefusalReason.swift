@@ -4,18 +4,18 @@
 public indirect enum RefusalReason: Codable, Sendable, Hashable {
     /// The VM may not leave its host.
     case stays(StayReason)
-    /// What speaks against each of the other hosts.
+    /// The obstacles on all other hosts.
     case noTarget([HostsObstacle])
     case noOtherHost
     /// It breaks rules where it is, and cannot be moved.
     case breaksRules([BrokenRule], because: RefusalReason)
     /// A cycle of moves has no room to begin; `isLimited`: the policy limits the number of moves.
     case deadlock(target: HostName, isLimited: Bool)
-    /// If its host failed, no other would have room.
+    /// If its host failed, no other host would have room.
     case noRoomAfterFailure
-    /// No VM of an overloaded host can move.
+    /// An overloaded host has no VM that could move.
     case loadIsNotOfVMs
-    /// A host that is judged overloaded is not by what is expected of its VMs.
+    /// A host is judged overloaded, but the expected demand of its VMs causes no overload.
     case overloadPasses
     /// One of very many hosts: `evenkeel explain HOST` has the reasons.
     case notDetailed(HostName)
@@ -30,7 +30,7 @@ public indirect enum RefusalReason: Codable, Sendable, Hashable {
         }
     }
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch self {
         case .stays(let reason): reason.code
@@ -45,10 +45,10 @@ public indirect enum RefusalReason: Codable, Sendable, Hashable {
         }
     }
 
-    /// The rules that the VM breaks, where that matters.
+    /// The rules that the VM breaks, if these are the reason.
     public var brokenRules: [BrokenRule] { if case .breaksRules(let rules, _) = self { rules } else { [] } }
 
-    /// The codes of what speaks against each of the other hosts; empty where that is not the reason.
+    /// The codes of the obstacles on other hosts; empty if there are none.
     public var obstacleCodes: [String] {
         switch self {
         case .noTarget(let obstacles): Set(obstacles.map(\.obstacle.code)).sorted()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a full fleet lacks under its thresholds; `nil`: there is enough.
+/// The resources that a full fleet lacks within its thresholds; `nil`: enough.
 public struct ShortageReason: Codable, Sendable, Hashable {
     public var cores: Double?
     public var memoryBytes: UInt64?
@@ -13,7 +13,7 @@ public struct ShortageReason: Codable, Sendable, Hashable {
         self.reserveHosts = reserveHosts
     }
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch (cores, memoryBytes) {
         case (_?, nil): "cpu-full"

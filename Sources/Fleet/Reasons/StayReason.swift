@@ -2,36 +2,36 @@
 
 /// Why a VM may not leave its host now.
 ///
-/// Boxed: the planner's search copies units that hold one.
+/// Indirect (boxed), because the planner's search copies units that hold one.
 public indirect enum StayReason: Codable, Sendable, Hashable {
-    /// As a snapshot file gives it.
+    /// The text of a snapshot file.
     case stated(String)
     case notRunning(VMState)
     case paused
     case migrating
-    /// An order moves it.
+    /// Another order is moving it.
     case alreadyMoving
     case cpuUnknown
     case memoryUnknown
     case runningTwice(RunningTwice)
-    /// Its last move ended lately; it stays for the policy's cool-down.
+    /// Its last move has just ended; it stays for the policy's cool-down.
     case cooldown(secondsAgo: Int64, seconds: Int64)
-    /// Its host's mode holds it.
+    /// The mode of its host prevents it.
     case hostMode(HostName, HostMode)
     /// Its host offers no channel that `policy.channels` allows.
     case noAllowedChannel(HostName)
     /// Its host's history since its last change is shorter than the short window.
     case hostHardlyWatched(HostName, seconds: Int64, wantedSeconds: Int64)
-    /// The other VMs of its `together` rule come to it.
+    /// The other VMs of its `together` rule move to its host.
     case awaitsCompanions
     /// Ganeti: auto balance is off.
     case autoBalanceOff
-    /// Ganeti: its disks are mirrored to one node alone.
+    /// Ganeti: its disks are mirrored to one node only.
     case mirroredDisks(to: String)
     /// Ganeti: its disks are on its node.
     case localDisks(template: String)
 
-    /// Stable, for programs.
+    /// A stable code for programs.
     public var code: String {
         switch self {
         case .stated: "stated"
