@@ -199,7 +199,7 @@ extension Mesh {
 
     private func liveReading(of peer: MeshPlan.Member, deadline: ContinuousClock.Instant) async throws -> Live {
         guard let live = try await live(peer, until: max(deadline, .now + .seconds(1)), where: { _ in true }) else {
-            throw EscortError.peerDoesNotAnswer(peer.name, reason: "its SA went away at once")
+            throw EscortError.peerDoesNotAnswer(peer.name, reason: "its SA disappeared at once")
         }
         return live
     }

@@ -56,7 +56,7 @@ public actor MoveMeter: ProtectedPath {
             throw EscortError.peerDoesNotAnswer(peer, reason: "there is no SA with it")
         }
         guard live.child.outbound != nil else {
-            throw EscortError.refused(step: "reading the SA's counters", reason: "charon gave none for \(peer)")
+            throw EscortError.refused(step: "reading the SA's counters", reason: "charon reported none for \(peer)")
         }
         account = TrafficAccount(opening: opening)
         association = SecurityAssociation(live.association, live.child, implementation)

@@ -37,7 +37,7 @@ actor CountedPath: ProtectedPath {
         seen = opening
     }
 
-    /// A failed reading has no meaning; only the last one must succeed, otherwise the verdict is `unknown`.
+    /// Reads the counters; only the last reading must succeed, otherwise the verdict is `unknown`.
     func observe() async -> PathObservation {
         latest = try? await read()
         if let latest { wasReset = wasReset || latest.isBehind(seen) }
