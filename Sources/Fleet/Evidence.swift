@@ -9,7 +9,7 @@ public struct Evidence: Sendable, Equatable {
     /// `ipsec`: summed over every SA of the move, rekeying included. `tls` and `ssh`: bytes to the ports of the
     /// channel. `sealed`: the size of the encrypted image.
     public var bytesOnPath: UInt64?
-    /// Memory bytes that the hypervisor reports to have sent.
+    /// Memory bytes that the hypervisor reports as sent.
     public var bytesByHypervisor: UInt64?
     /// Packets from any sender that the source's gates dropped during the move; `nil` if not read.
     public var droppedAtGates: UInt64?
