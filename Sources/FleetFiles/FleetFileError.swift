@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An error in a fleet file or a recording: where, and what is wrong.
+/// An error in a fleet file or a recording, with its place and reason.
 public struct FleetFileError: Error, Sendable, Equatable, CustomStringConvertible {
     public var file: String
     /// The line, from 1; `nil` if the error concerns the whole file.

@@ -3,8 +3,8 @@ public import Fleet
 
 /// A cluster in the text format of Ganeti's htools (`hbal -t FILE -U FILE`).
 ///
-/// Utilisation is in fractions of one host, whatever its size. So, like in hbal, each host has the same capacity of
-/// CPU, network and disk, while VCPUs are counted against its own CPUs.
+/// Utilisation is in fractions of one host, whatever its size. Therefore each host has the same capacity of CPU,
+/// network and disk, as in hbal, while VCPUs are counted against the host's own CPUs.
 public struct GanetiCluster: Sendable {
     /// The fleet in the files; VMs are identified by their names.
     public private(set) var model: FleetModel

@@ -8,7 +8,7 @@ public import Logging
 public actor LocalClosures {
     private var file: ClosureFile
     private let logger: Logger
-    /// Why the file could not be read; then it stays unchanged, and this run of the service starts no protected move.
+    /// The error if the file could not be read; the file then stays unchanged and this run starts no protected move.
     public private(set) var damage: FleetFileError?
     private var lastFailure: String?
 

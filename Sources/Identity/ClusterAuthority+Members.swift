@@ -38,7 +38,7 @@ extension ClusterAuthority {
             configuration: authority(anchor.key).configurationPath
         )
         let certificate = try await issue(for: enrollment.name, lifetime: lifetime, by: anchor)
-        // A list without the earlier certificates would be taken for complete, so none is begun.
+        // Do not start a list without the earlier certificates: readers would take it for complete.
         let earlier: [IssuedCertificate]? = before == nil ? [] : next[enrollment.name]?.issued
         next.members.removeAll { $0.name == enrollment.name }
         next.members.append(
@@ -62,7 +62,7 @@ extension ClusterAuthority {
     private func unfinishedKey(of name: LedgerWriter) throws -> SigningKey? {
         let draft = draftPath(name)
         guard IdentityFiles.exists(draft) else { return nil }
-        // A key that never reached the roster is replaced by the next one.
+        // A key that never reached the roster is replaced by the next call.
         guard let key = try? SigningKey(pem: IdentityFiles.read(draft, secret: true)) else { return nil }
         guard let member = roster[name], member.revocation == nil, member.keys.contains(key.verification) else {
             return nil

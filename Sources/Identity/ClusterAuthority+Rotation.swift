@@ -24,11 +24,12 @@ extension ClusterAuthority {
         try save(try await renewed(names, in: roster, lifetime: lifetime, by: issuingAnchor()))
     }
 
-    /// Performs the next step of replacing the authority: introduce the new one, issue certificates, retire the old one.
+    /// Performs the next step of replacing the authority: introduce the new one, issue certificates, retire the old
+    /// one.
     ///
-    /// Each step is one signed roster, so an interrupted call changes everything or nothing, and the roster determines
-    /// the next step. Any two members share an anchor as long as each has adopted the roster of the previous step.
-    /// `settling` gives them the time for it; `withoutWaiting` skips this wait.
+    /// Each step writes one signed roster, so an interrupted call changes everything or nothing, and the roster
+    /// determines the next step. Any two members share an anchor if each has adopted the roster of the previous step.
+    /// `settling` gives them the time for that; `withoutWaiting` skips it.
     public func rotateAuthority(
         withoutWaiting: Bool = false,
         lifetime: Duration = memberLifetime

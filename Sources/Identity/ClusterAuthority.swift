@@ -91,11 +91,11 @@ public actor ClusterAuthority {
 
     /// Publishes the signed roster in the ledger's folder, where every member reads it.
     ///
-    /// If a member was removed without access to the ledger, the ends of the streams are added first: until then
-    /// everything that it wrote is rejected.
+    /// First adds the ends of the streams for members that were removed without access to the ledger: until then all
+    /// their records are rejected.
     ///
-    /// Throws if the folder is not a ledger. Throws if its roster is this cluster's and newer, or differs with the same
-    /// number: members would reject this one.
+    /// Throws if the folder is not a ledger. Throws if the ledger's roster is newer, or differs with the same number:
+    /// members would reject this one.
     public func publish(to ledgerFolder: String) async throws {
         guard IdentityFiles.exists("\(ledgerFolder)/ledger.json") else {
             let reason = "it is not a ledger; check ledger.folder and the mount, or run 'evenkeel ledger create'"

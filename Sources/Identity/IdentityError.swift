@@ -29,7 +29,7 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     case notAMember(folder: String)
     /// The roster lists the member with another key: it was added again after this folder was created.
     case replaced(LedgerWriter)
-    /// The member was removed; `reason` is when and why.
+    /// The member was removed; `reason` states when and why.
     case revoked(LedgerWriter, reason: String)
     case badName(String)
     case badAddress(String)

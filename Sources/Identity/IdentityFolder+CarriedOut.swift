@@ -2,10 +2,10 @@
 internal import HostOS
 public import Ledger
 
-/// The last roster whose changes a member has applied completely, kept across restarts.
+/// Stores the last roster whose changes a member has applied completely, across restarts.
 ///
-/// Connections authenticated with keys that are no longer valid must be closed, even if the agent was stopped before
-/// it closed them.
+/// Connections authenticated with keys that are no longer valid must be closed, even if the agent stopped before it
+/// closed them.
 extension IdentityFolder {
     /// Returns the anchors, keys and removals of the last roster that was applied completely; `nil` if unknown.
     public func carriedOutRoster() -> Roster? {

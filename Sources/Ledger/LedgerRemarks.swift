@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was skipped in the ledger, counted by stream, kind and writer.
+/// Skipped lines and gaps of the ledger, counted by stream, kind and writer.
 ///
 /// Only the first example of each is kept, so that a flood of forged lines fills neither memory nor a log.
 public struct LedgerRemarks: Sendable, Equatable, Encodable {
@@ -13,7 +13,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
         /// The writer that the lines state, if it is a member of the cluster.
         public var writer: LedgerWriter?
         public var count: Int
-        /// The description of the first one.
+        /// The description of the first such line or gap.
         public var example: String
 
         public var description: String {
@@ -79,7 +79,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
 }
 
 extension LedgerBatch {
-    /// What was skipped, counted.
+    /// The skipped lines and the gap, counted.
     public var remarks: LedgerRemarks {
         var remarks = LedgerRemarks()
         for line in skipped { remarks.add(line, in: Entry.stream) }

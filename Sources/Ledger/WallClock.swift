@@ -5,7 +5,7 @@ internal import Glibc
 extension Instant {
     /// The current time by this machine's clock.
     ///
-    /// Only for the shells: the pure core receives the time as input.
+    /// Only for code with I/O: the pure core receives the time as input.
     public static var now: Instant {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -35,8 +35,9 @@ final class Connector: Sendable {
 
     init(uri: String) { self.uri = uri }
 
-    /// Runs blocking calls on an open connection. If a call fails and the connection is dead, the next call opens a new
-    /// one.
+    /// Runs blocking calls on an open connection.
+    ///
+    /// If a call fails and the connection is dead, the next call opens a new one.
     func use<R>(_ attempt: String, _ body: (Connection) throws -> R) throws(HypervisorError) -> R {
         let connection = try open(attempt)
         do {

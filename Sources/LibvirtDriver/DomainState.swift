@@ -3,7 +3,7 @@ internal import CLibvirt
 internal import Fleet
 internal import Hypervisor
 
-/// libvirt's state of one domain. The reason distinguishes a migration's pause from an owner's.
+/// libvirt's state of one domain, with the reason, which distinguishes a migration's pause from an owner's.
 struct DomainState: Equatable {
     var state: Int32
     var reason: Int32

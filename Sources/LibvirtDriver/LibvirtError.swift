@@ -32,8 +32,9 @@ struct LibvirtError: Error, Equatable {
     /// libvirt's message with its numbers, which `virterror.h` explains.
     var detail: String { "\(message) (libvirt error \(code), domain \(domain))" }
 
-    /// The kind of error for callers. A dead connection is not among them: only the owner of the connection can detect
-    /// it.
+    /// The kind of error for callers.
+    ///
+    /// A dead connection is not among them: only the owner of the connection can detect it.
     var kind: HypervisorError.Kind {
         if self.is(VIR_ERR_NO_DOMAIN) { return .noSuchVM }
         if self.is(VIR_ERR_OPERATION_ABORTED) { return .cancelled }

@@ -19,8 +19,9 @@ public final class LibvirtHypervisor: Hypervisor {
         public var call: Duration = .seconds(35)
         /// Limit of one query to a peer: connection, login and one call.
         public var peer: Duration = .seconds(10)
-        /// Limit from the request to stop a migration until its call returns. libvirtd may be in a TCP connect to the
-        /// target, which the kernel abandons after about 130 seconds.
+        /// Limit from the request to stop a migration until its call returns.
+        ///
+        /// libvirtd may be in a TCP connect to the target, which the kernel abandons after about 130 seconds.
         public var abort: Duration = .seconds(150)
         /// Limit of finding out where the VM runs after a failed migration; covers a restart of libvirtd.
         public var settle: Duration = .seconds(45)

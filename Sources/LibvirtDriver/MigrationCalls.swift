@@ -26,8 +26,10 @@ struct LibvirtMigrationCalls: MigrationCalls {
     let request: MigrationRequest
     let attempt: String
     let events = MigrationEvents()
-    /// A connection for the queries of this migration only. Queries that libvirtd does not answer use up its few
-    /// requests per client, and other callers must not wait for them.
+    /// A connection for the queries of this migration only.
+    ///
+    /// Queries that libvirtd does not answer use up its few requests per client, and other callers must not wait for
+    /// them.
     private let source: Connector
 
     init(_ request: MigrationRequest, uri: String, attempt: String) {

@@ -112,7 +112,7 @@ struct RestoreRun: Sendable {
             case .running: break
             case .pausedByMigration: throw takenBack(error.kind, "it did not start: \(error.detail)")
             // The VM may have run if its owner or an error paused it.
-            default: throw failure(.inDoubt, "\(error.detail); the VM is \(seen.map { "\($0)" } ?? "in an unknown state")")
+            default: throw failure(.inDoubt, "\(error.detail); state of the VM: \(seen.map { "\($0)" } ?? "unknown")")
             }
         }
         let runningSince = Instant.now
@@ -136,7 +136,7 @@ struct RestoreRun: Sendable {
             let place = seen.map { "is \($0)" } ?? "is in an unknown state"
             return failure(.inDoubt, "\(detail); the restore could not be undone: the VM \(place) here")
         }
-        return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is intact")
+        return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is kept")
     }
 
     private func step<R: Sendable>(_ body: @Sendable @escaping () throws -> R) throws(HypervisorError) -> R {

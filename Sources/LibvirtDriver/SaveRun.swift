@@ -117,7 +117,7 @@ final class SaveRun: Sendable {
 
     private func finished(_ prepared: SavedVM, _ file: ImageFile) -> Result<SavedVM, HypervisorError> {
         guard let size = file.closedSize() else {
-            return .failure(failure(.inDoubt, "it is saved, but \(file.path) cannot be read or protected from other users"))
+            return .failure(failure(.inDoubt, "it is saved, but \(file.path) is missing or others can read it"))
         }
         var saved = prepared
         saved.imageBytes = size

@@ -133,7 +133,7 @@ func parseChannels(_ text: String) throws(ValueError) -> [Channel] {
     var channels: [Channel] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
         let channel: Channel = try parseName(String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()))
-        // No policy may fall back to it: it must be requested by name for each move.
+        // No policy may fall back to `plain`: it must be requested by name for each move.
         guard channel != .plain else {
             throw ValueError(
                 reason: "'plain' is unprotected: no policy can choose it, only 'evenkeel migrate --channel plain'"

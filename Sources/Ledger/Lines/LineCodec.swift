@@ -11,8 +11,8 @@ enum LineCodec {
     static let newline = UInt8(ascii: "\n")
     /// Ends a line whose writer stopped before the line was complete: ASCII CAN, "disregard what came before".
     ///
-    /// JSON never contains it (control characters are escaped), so no record looks torn. A line that lacks only its
-    /// last byte does not become a record when it is closed.
+    /// JSON escapes control characters, so no record contains it. It also keeps a line that lacks only its last byte
+    /// from becoming a record when it is closed.
     static let tornMark: UInt8 = 0x18
 
     /// Returns the line of one record without its position; unsigned without a `signer`.

@@ -59,7 +59,7 @@ struct LineReader: Sendable {
     ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
         let signed = try SignedLine(line.bytes)
         if let verifier {
-            // Anyone can invent unknown names, as many as they like: skipped lines are not counted by them.
+            // Do not count skipped lines by unknown names: an attacker can invent any number of them.
             writer = verifier.knows(signed.writer) ? signed.writer : nil
             if let refusal = verifier.refusal(of: signed, at: line.at, in: Entry.stream, now: now) {
                 throw LineCodec.Unreadable(reason: .refused(refusal))

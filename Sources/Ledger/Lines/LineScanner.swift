@@ -4,7 +4,7 @@ internal import FoundationEssentials
 
 /// Reads the fields at the beginning of a line in order.
 struct LineScanner {
-    /// What has not been read yet.
+    /// The bytes that have not been read yet.
     private(set) var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }

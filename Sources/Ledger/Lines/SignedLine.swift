@@ -7,13 +7,13 @@ internal import FoundationEssentials
 ///     {"v":2,"kind":"load","writer":"host:h1","at":1753182000123,"place":"1:2048","ledger":"ID","key":"KEYID",
 ///      "body":{…},"signature":"BASE64"}\n
 ///
-/// The signature covers the line's own bytes up to the signature field, with the closing brace appended. So nothing
-/// has to be encoded again in the same way. The fields come in this order with nothing between them, each once.
+/// The signature covers the line's own bytes up to the signature field, with the closing brace appended, so verifying
+/// needs no re-encoding. The fields come in this order with nothing between them, each once.
 struct SignedLine {
     var kind: String
     var writer: LedgerWriter
     var at: Instant
-    /// The position at which its writer put it.
+    /// The position for which its writer signed it.
     var place: Cursor
     /// The id of the ledger for which it was written.
     var ledger: String
@@ -23,7 +23,7 @@ struct SignedLine {
     var signedBytes: [UInt8]
     var signature: [UInt8]
 
-    /// The signed bytes begin with this, so that no other signature of a host can be taken for a record's.
+    /// Prefix of the signed bytes, so that no other signature of a host can pass for a record's.
     private static let context = Array("evenkeel record 2\n".utf8)
     private static let opening = Array(#"{"v":2,"#.utf8)
     private static let tailStart = Array(#","signature":""#.utf8)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 
-/// A line that was seen: its position, and the SHA-256 of its bytes in hexadecimal digits.
+/// A line that this host has read or written: its position, and the SHA-256 of its bytes in hexadecimal.
 struct LedgerMark: Codable, Sendable, Equatable {
     var at: Cursor
     var digest: String

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// How far one writer has seen the ledger, in a local file: whoever rolls back the log cannot roll back this file.
+/// The last line of each stream that one writer has read or written, in a local file.
 ///
-/// It holds the last line read or written in each stream. It is durable before the start of an order is confirmed.
-/// So an order starts only once, even if the log is rolled back and the agent restarts.
+/// An attacker who rolls back the log cannot roll back this file. It is durable before the start of an order is
+/// confirmed, so an order starts only once, even if the log is rolled back and the agent restarts.
 public final class LedgerMarks: Sendable {
     public let path: String
 

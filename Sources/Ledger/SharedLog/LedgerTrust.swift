@@ -10,7 +10,7 @@ final class LedgerTrust: Sendable {
     private let marks: LedgerMarks?
     private let file = Mutex<LedgerFile?>(nil)
     private let verifiers = RecordVerifier.Cache()
-    /// Whether the marks were found in the log, and nothing since then suggests that they are no longer there.
+    /// Whether the marks were found in the log, with no sign since then that they have disappeared.
     private let isChecked = Mutex(false)
 
     init(folder: String, security: LedgerSecurity, marks: LedgerMarks?) {
@@ -47,7 +47,7 @@ final class LedgerTrust: Sendable {
         let result = isChecked.withLock { isChecked in
             Result { () throws(LedgerError) in
                 if isChecked { return }
-                // Not the cached one: the ledger may have been replaced.
+                // Do not use the cached file: the ledger may have been replaced.
                 let ledger = try LedgerFile.read(in: folder)
                 let verifier = try verifier()
                 try marks.check(ledger: ledger.id) { [folder] stream, mark throws(LedgerError) in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// Whether records are signed, and with which keys they are verified.
+/// Whether records are signed, and the keys that verify them.
 public enum LedgerSecurity: Sendable {
     /// Writers are not verified: for tests, and with `ledger.unsigned`.
     case unsigned

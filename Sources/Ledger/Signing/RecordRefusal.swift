@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Why a complete record is rejected.
+/// The reasons to reject a complete record.
 public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
     /// It has no signature, in a ledger whose records are signed.
     case unsigned
@@ -15,7 +15,7 @@ public enum RecordRefusal: Sendable, Equatable, CustomStringConvertible {
     case wrongPlace(stream: String, Cursor)
     /// It is genuine, but was written for another ledger, the one with this id.
     case otherLedger(String)
-    /// It was written after its writer was removed from the cluster; `reason` is when and why.
+    /// It was written after its writer was removed from the cluster; `reason` states when and why.
     case revoked(reason: String)
     /// It is genuine, but reports for another host, or gives an order that only others may give.
     case notForWriter

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Verifies signed lines of one ledger with a roster.
 struct RecordVerifier: Sendable {
-    /// How far a record may be ahead of the reader's clock.
+    /// Maximum time by which a record may be ahead of the reader's clock.
     private static let clockTolerance: Duration = .seconds(600)
 
     private let ledger: String

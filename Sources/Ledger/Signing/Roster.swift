@@ -50,7 +50,8 @@ public struct Roster: Codable, Sendable, Equatable {
         /// `ClusterAuthority` lists one: a renewed certificate keeps its key, and after a change of keys everything
         /// that the old key signed is rejected.
         public var keys: [VerificationKey]
-        /// The host's hardware, if it was stated when the host was added: the host cannot offer more.
+        /// The hardware declared when the host was added: an upper bound of what the host can offer; `nil` if not
+        /// declared.
         public var hardware: Hardware?
         /// Every certificate that it ever had, the newest last; `nil` in rosters that do not list them yet.
         public var issued: [IssuedCertificate]?

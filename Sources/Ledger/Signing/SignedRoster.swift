@@ -16,7 +16,7 @@ public struct SignedRoster: Codable, Sendable, Equatable {
 
     /// The name of the file in the ledger's folder.
     public static let fileName = "roster.json"
-    /// The signed bytes begin with this, so that no other signature of an authority can be taken for a roster's.
+    /// Prefix of the signed bytes, so that no other signature of an authority can pass for a roster's.
     static let context = "evenkeel roster 1\n"
 
     public init(_ roster: Roster, signedBy authorities: [SigningKey]) throws {
