@@ -2,10 +2,10 @@
 internal import HostOS
 internal import Glibc
 
-/// An attacker on ports in one of the lab's network namespaces: a stranger on the LAN, or a host of the mesh that
-/// is not the planned source.
+/// An attacker in one of the lab's network namespaces: a stranger on the LAN, or a host of the mesh other than the
+/// planned source.
 ///
-/// Everything here blocks for its time limit at most, off the cooperative pool.
+/// Every function blocks at most for its time limit, outside the cooperative pool.
 public struct Attacker: Sendable {
     /// The namespace's file.
     public let namespaceFile: String
@@ -38,15 +38,14 @@ public struct Attacker: Sendable {
         }
     }
 
-    /// Scans the ports again and again for so long, as somebody who means to be there before the source is; returns how
-    /// many connections came about.
+    /// Scans the ports repeatedly for `duration`, to connect before the source does; returns the number of connections.
     public func hammer(_ address: String, ports: [UInt16], for duration: Duration) async throws -> Int {
         let deadline = ContinuousClock.now + duration
         var reached = 0
         while ContinuousClock.now < deadline, !Task.isCancelled {
             let states = try await scan(address, ports: ports, timeLimit: .milliseconds(50))
             reached += states.values.count { $0 == .open }
-            // Cut short when it is called off; then what was reached is the answer.
+            // A cancelled attack ends early and returns the connections so far.
             try? await Task.sleep(for: .milliseconds(1))
         }
         return reached
@@ -77,7 +76,7 @@ public struct Attacker: Sendable {
     ) async throws -> Bool {
         guard let connection = try await hold(address, port: port, timeLimit: timeLimit) else { return false }
         let sent = connection.send(bytes)
-        // Let the peer read before the end of the connection reaches it, unless it is called off.
+        // Let the peer read before the connection closes, unless the attack is cancelled.
         try? await Task.sleep(for: .milliseconds(200))
         connection.close()
         return sent
@@ -89,8 +88,8 @@ public struct Attacker: Sendable {
         return (0..<count).map { _ in UInt8(truncatingIfNeeded: mix(&state)) }
     }
 
-    /// The beginning of a migration as QEMU sends it: magic, version 3, the machine's name, and a section of RAM that
-    /// claims an unknown block.
+    /// The beginning of QEMU's migration stream: magic, version 3, the machine's name, and a RAM section that claims an
+    /// unknown block.
     public static let forgedStream: [UInt8] = {
         func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
         let machine = Array("pc-q35-7.2".utf8)
@@ -102,14 +101,14 @@ public struct Attacker: Sendable {
         return Array("QEVM".utf8) + word(3) + configuration + ramSection + ram
     }()
 
-    /// A socket in the namespace, or a negative number and `errno` where the kernel refuses it.
+    /// Opens a socket in the namespace; returns a negative number and sets `errno` if the kernel refuses.
     public func openSocket(_ family: Int32, _ type: Int32, _ number: Int32) throws -> Int32 {
         try Namespaces.inNamespace(namespaceFile) { socket(family, type, number) }
     }
 
     private func connecting(to address: String, port: UInt16) throws -> ConnectingSocket {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        // A socket stays in the namespace in which it was made.
+        // A socket stays in the namespace that created it.
         let descriptor = try openSocket(AF_INET, type, 0)
         guard descriptor >= 0 else {
             throw LabError.file(path: namespaceFile, reason: "cannot open a socket in it (\(Files.reason()))")
@@ -130,10 +129,10 @@ public struct Attacker: Sendable {
     }
 }
 
-/// A TCP connection that is being made.
+/// A TCP connection attempt in progress.
 struct ConnectingSocket: Sendable {
     let descriptor: Int32
-    /// What the attempt ended with at once.
+    /// The error number if the attempt failed immediately.
     let failure: Int32?
 
     func state(until deadline: ContinuousClock.Instant) -> Attacker.PortState {
@@ -154,12 +153,12 @@ struct ConnectingSocket: Sendable {
 public struct HeldConnection: Sendable {
     let socket: ConnectingSocket
 
-    /// Whether all the bytes were taken.
+    /// Sends the bytes; returns whether the kernel accepted all of them.
     public func send(_ bytes: [UInt8]) -> Bool {
         Glibc.send(socket.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
     }
 
-    /// Ends it; to be called once.
+    /// Closes the connection; call it once.
     public func close() { socket.close() }
 }
 
@@ -175,8 +174,8 @@ extension HostLab {
         Attacker(namespaceFile: LabNetwork.namespaceFile(site.namespace(ofHost: host.plan.number)))
     }
 
-    /// The ports behind the gates: QEMU's for migrations, libvirt's in the clear.
+    /// The ports behind the gates: QEMU's migration ports and libvirt's unencrypted one.
     ///
-    /// Not 16514: there libvirt asks everybody for a certificate by itself.
+    /// Port 16514 is not among them: there libvirt itself requires a certificate.
     public static let gatedPorts: [UInt16] = Array(49152...49215) + [16509]
 }

@@ -3,14 +3,13 @@ internal import HostOS
 public import Fleet
 internal import Glibc
 
-/// One bulk transfer over TCP, the reference for the bandwidth of a channel: zeros from one end, only reading at the
-/// other.
+/// A bulk transfer over TCP, the reference for a channel's bandwidth: one end sends zeros, the other only reads.
 public enum BulkTransfer {
     private static let chunk = 1 << 20
 
     /// Accepts one connection, reads it to its end, and then closes it.
     ///
-    /// Blocks. `announce` is called when connections are accepted.
+    /// Blocks. Calls `announce` when it accepts connections.
     public static func receive(on address: String, port: UInt16, announce: () -> Void) throws {
         let listener = try open(address, port) { bind($0, $1, $2) }
         defer { close(listener) }
@@ -40,7 +39,7 @@ public enum BulkTransfer {
         }
         shutdown(connection, Int32(SHUT_WR))
         var end: UInt8 = 0
-        // Returns when the other end closes, after its last byte.
+        // Returns when the other end closes, after it has read the last byte.
         guard recv(connection, &end, 1, 0) == 0 else { throw failure("confirm the transfer to", address, port) }
         return (ContinuousClock.now - begin) / .seconds(1)
     }
@@ -85,9 +84,10 @@ extension HostLab {
 
     /// Returns the bytes per second of a bulk transfer between two hosts over the channel's own path.
     ///
-    /// `ipsec` and `plain`: TCP between inner or LAN addresses. `tls`: OpenSSL between LAN addresses, `ipsec+tls`: between
-    /// inner ones, with the hosts' own certificates. `ssh`: into a `cat` at the target. `sealed`: encrypted onto the shared
-    /// storage, synchronised there, and read and decrypted at the target, one after the other as in a sealed move.
+    /// - `ipsec` and `plain`: TCP between inner or LAN addresses
+    /// - `tls` and `ipsec+tls`: OpenSSL between LAN or inner addresses, with the hosts' certificates
+    /// - `ssh`: into a `cat` at the target
+    /// - `sealed`: encrypted onto the shared storage and synchronised, then read and decrypted at the target
     public func bulkThroughput(
         from source: LabHost,
         to target: LabHost,
@@ -141,13 +141,13 @@ extension HostLab {
         let log = target.logPath(of: "openssl")
         try Files.remove(log)
         let daemon = Daemon(cgroups: cgroups, group: "\(target.name)/system")
-        // It ends with its standard input.
+        // openssl ends when its standard input ends.
         let sink = "sleep 180 | openssl s_server -quiet -naccept 1 -Verify 2 -verify_return_error \"$@\" | wc -c"
         try await daemon.start(
             [target.enterPath, "sh", "-c", sink, "sink", "-accept", "\(address):\(Self.bulkPort)"] + identity(target),
             log: log
         )
-        // It prints nothing when it listens, so check its port.
+        // openssl prints nothing when it listens, so check its port.
         try await waitUntil("openssl on \(target.name)", within: .seconds(15), log: log) {
             try await target.run(Command("ss", ["-Hltn"])).contains(":\(Self.bulkPort)")
         }
@@ -168,7 +168,8 @@ extension HostLab {
         return try await poured(pour, ["\(bytes)", LabSSH.loginKey, target.address], from: source, bytes)
     }
 
-    /// AES-256 in counter mode, as openssl's command has no GCM: a little less work than a sealed image is.
+    /// Measures AES-256 in counter mode, because openssl's command lacks GCM: slightly less work than for a sealed
+    /// image.
     private func bulkThroughStorage(from source: LabHost, to target: LabHost, _ bytes: Int) async throws -> Double {
         let file = "\(site.ledgerFolder)/bulk"
         defer { try? Files.remove(file) }

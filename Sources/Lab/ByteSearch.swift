@@ -2,7 +2,7 @@
 internal import Glibc
 
 enum ByteSearch {
-    /// Where the byte string begins, each time, without overlaps.
+    /// Returns the offsets of the non-overlapping occurrences of a byte string.
     static func offsets(of needle: [UInt8], in haystack: UnsafeRawBufferPointer) -> [Int] {
         guard let first = needle.first, let base = haystack.baseAddress else { return [] }
         var found: [Int] = []

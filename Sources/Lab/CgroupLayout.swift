@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where this machine's CPU and memory controllers are.
+/// The location of this machine's CPU and memory controllers.
 ///
-/// All three kinds are met: version 2 alone, version 1 alone, and hybrid, where a version 2 tree is mounted but has no
-/// controllers. What counts is which tree has the CPU controller.
+/// Machines have version 2 alone, version 1 alone, or both: then a version 2 tree is mounted without controllers. The
+/// tree with the CPU controller decides.
 public enum CgroupLayout: Sendable, Codable, Equatable {
     /// Version 2: one tree.
     case unified(root: String)
-    /// Version 1: a tree for each controller; some may be one and the same.
+    /// Version 1: one tree for each controller; several controllers may share a tree.
     case split(cpu: String, cpuacct: String, memory: String)
 
-    /// Decides from the text of /proc/self/mounts; `controllers` reads a tree's `cgroup.controllers`.
+    /// Determines the layout from the text of /proc/self/mounts; `controllers` reads a tree's `cgroup.controllers`.
     public static func decide(mounts: String, controllers: (_ root: String) -> String?) throws(Unusable) -> Self {
         var version1: [String: String] = [:]
         for line in mounts.split(separator: "\n") {
@@ -21,7 +21,7 @@ public enum CgroupLayout: Sendable, Codable, Equatable {
                 let names = Set((controllers(path) ?? "").split { $0.isWhitespace })
                 if names.isSuperset(of: ["cpu", "memory"]) { return .unified(root: path) }
             } else if fields[2] == "cgroup" {
-                // The first mount of a controller counts; the others are bind mounts of it.
+                // Use the first mount of a controller; the others are bind mounts of it.
                 for option in fields[3].split(separator: ",") where version1[String(option)] == nil {
                     version1[String(option)] = path
                 }
@@ -47,7 +47,7 @@ public enum CgroupLayout: Sendable, Codable, Equatable {
         try decide(mounts: Files.text("/proc/self/mounts")) { try? Files.text("\($0)/cgroup.controllers") }
     }
 
-    /// The roots of all trees a process must be put into, each once.
+    /// The roots of all trees to which a process must be added, without duplicates.
     public var roots: [String] {
         switch self {
         case .unified(let root): [root]
@@ -56,6 +56,6 @@ public enum CgroupLayout: Sendable, Codable, Equatable {
         }
     }
 
-    /// Any one tree: each holds the same groups with the same processes.
+    /// The root of one tree; all trees hold the same groups with the same processes.
     var anyRoot: String { roots[0] }
 }

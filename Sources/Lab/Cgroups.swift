@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The lab's own groups below one name, in every tree that counts.
+/// The lab's groups below one name, in every tree with a controller that the lab uses.
 ///
 ///     NAME/infrastructure   iSCSI target, capture: no limit
 ///     NAME/hN               the host's quota and memory limit
@@ -11,10 +11,10 @@ struct Cgroups: Sendable {
     let layout: CgroupLayout
     let name: String
 
-    /// The quota's period in microseconds: short, so that a throttled host stutters rather than stops.
+    /// The quota's period in microseconds; a short one, so that a throttled host slows down instead of stopping for
+    /// long.
     static let period = 50_000
-    /// A host's own services get this many times the weight of its machines: as on a real host, a busy VM must not
-    /// starve what moves it away.
+    /// Weight of a host's services relative to its machines: a busy VM must not starve the services that move it away.
     static let systemWeight = 8
 
     func folder(_ root: String, _ group: String) -> String {
@@ -32,12 +32,12 @@ struct Cgroups: Sendable {
         }
     }
 
-    /// A group without limits beside the others; there already is fine.
+    /// Creates a group without limits next to the others, unless it exists.
     func makeGroup(_ group: String) throws {
         for root in layout.roots { try Files.makeFolder(folder(root, group)) }
     }
 
-    /// In version 2 a group's children have only the controllers that it passes on.
+    /// Passes the controllers on to a group's children, which version 2 requires.
     private func enableControllers(in folder: String) throws {
         do {
             try Files.write("+cpu +memory", to: "\(folder)/cgroup.subtree_control")
@@ -66,7 +66,7 @@ struct Cgroups: Sendable {
         }
     }
 
-    /// Sets the host's quota; `nil` takes it away.
+    /// Sets the host's quota in cores; `nil` removes it.
     func setCores(_ cores: Double?, of host: String) throws {
         let quota = cores.map { max(1000, Int($0 * Double(Self.period))) }
         switch layout {
@@ -78,7 +78,7 @@ struct Cgroups: Sendable {
         }
     }
 
-    /// The processes in a group and those below it.
+    /// Returns the processes in a group and in the groups below it.
     func processes(below group: String = "") -> [Int32] {
         var found: [Int32] = []
         var folders = [folder(layout.anyRoot, group)]

@@ -6,7 +6,7 @@ public import Fleet
 /// Incomplete lines, such as the one being written, and the kernel's own messages are skipped.
 public struct ConsoleLog: Sendable, Equatable {
     public var readings: [ConsoleReading] = []
-    /// How often the guest booted; more than once means that it was not moved but started anew.
+    /// Number of times the guest booted; more than one means that it was restarted, not moved.
     public var starts = 0
     /// Errors of the guest program, such as a module that did not load.
     public var errors: [String] = []
@@ -25,7 +25,8 @@ public struct ConsoleLog: Sendable, Equatable {
         }
     }
 
-    /// Units of work per second between two instants of the guest's clock; `nil` with fewer than two readings there.
+    /// Returns the units of work per second between two instants of the guest's clock; `nil` with fewer than two
+    /// readings.
     public func rate(from start: Instant, to end: Instant) -> Double? {
         let within = readings.filter { $0.at >= start && $0.at <= end }
         guard let first = within.first, let last = within.last, last.at > first.at, last.units >= first.units else {
@@ -35,15 +36,15 @@ public struct ConsoleLog: Sendable, Equatable {
     }
 }
 
-/// One of a guest's lines, written about once a second.
+/// One line of a guest, which it writes about once a second.
 public struct ConsoleReading: Sendable, Equatable {
     /// The guest's time since its boot.
     public var uptime: Duration
-    /// The guest's clock: set from its host at boot to a second, standing still during a downtime.
+    /// The guest's clock: set at boot from its host, accurate to a second; it stops during a downtime.
     public var at: Instant
     /// Units of work done since its boot.
     public var units: UInt64
-    /// Units of work per second since the line before.
+    /// Units of work per second since the previous line.
     public var rate: Double
     /// The problem found by its memory check; `nil` if there is none.
     public var memoryProblem: String?

@@ -11,7 +11,7 @@ struct CpioArchive {
         add(name, mode: executable ? 0o100755 : 0o100644, content: content)
     }
 
-    /// The archive with its trailer, padded to whole 512-byte blocks.
+    /// Returns the archive with its trailer, padded to whole 512-byte blocks.
     func finished() -> [UInt8] {
         var archive = self
         archive.add("TRAILER!!!", mode: 0, content: [])

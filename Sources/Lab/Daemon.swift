@@ -2,13 +2,13 @@
 internal import HostOS
 internal import Glibc
 
-/// Long-lived processes: they outlive the process that started them and are found by their cgroup.
+/// Processes that outlive the process that started them; their cgroup identifies them.
 struct Daemon: Sendable {
     let cgroups: Cgroups
-    /// Its cgroup, `h1/system` or `infrastructure`.
+    /// The cgroup, such as `h1/system` or `infrastructure`.
     let group: String
 
-    /// Starts a program in a session of its own, its output appended to `log`, and returns without waiting for it.
+    /// Starts a program in its own session, appends its output to `log`, and returns immediately.
     func start(_ words: [String], log: String, environment: [String: String] = [:]) async throws {
         let moves = cgroups.procsFiles(group).map { "echo $$ > \($0); " }.joined()
         let join = "set -e; \(moves)exec \"$@\""
@@ -20,7 +20,7 @@ struct Daemon: Sendable {
         try await Command("/bin/sh", arguments, environment: environment).run()
     }
 
-    /// The group's processes with this command name (its first 15 characters, as the kernel keeps them).
+    /// Returns the group's processes with this command name; the kernel keeps its first 15 characters.
     func processes(named name: String) -> [Int32] {
         cgroups.processes(below: group).filter { process in
             let command = (try? Files.text("/proc/\(process)/comm"))?.split(separator: "\n").first
@@ -28,7 +28,7 @@ struct Daemon: Sendable {
         }
     }
 
-    /// Sends the signal and waits for the end.
+    /// Sends the signal and waits until the processes have ended.
     func end(named name: String, signal: DaemonSignal, within limit: Duration = .seconds(20)) async throws {
         for process in processes(named: name) { kill(process, signal.rawValue) }
         try await waitUntil("the end of \(name) in \(group)", within: limit) { processes(named: name).isEmpty }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the guests' definitions name as their emulator: a script that becomes QEMU.
+/// The script that the guests' definitions name as their emulator; it executes QEMU.
 struct EmulatorScript {
     let cgroups: Cgroups
 
-    /// Two things happen on the way.
+    /// The text of the script, which changes two things.
     ///
     /// libvirtd starts QEMU in its own group; the script moves itself to its host's group for machines. Moving QEMU
-    /// afterwards would race with a migration's arrival.
+    /// afterwards would race with the arrival of a migration.
     ///
-    /// Under software emulation QEMU before 8.2.2 loses writes of a guest that is being migrated: when a memory block
-    /// is a multiple of 64 pages, it clears the dirty bits by whole words and forgets that emulated stores go through a
-    /// cache of translations ("physmem: Fix migration dirty bitmap coherency with TCG memory access"). One move in ten
-    /// ended with a crashed or hung guest. libvirt rounds memory to whole MiB, so the script adds 8 KiB, which takes
-    /// QEMU the way that is right. KVM and real hosts are not concerned.
+    /// Under software emulation, QEMU before 8.2.2 loses writes of a guest that is being migrated. If the size of a
+    /// memory block is a multiple of 64 pages, QEMU clears the dirty bits by whole words and ignores that emulated
+    /// stores use a cache of translations ("physmem: Fix migration dirty bitmap coherency with TCG memory access"). One
+    /// move in ten ended with a crashed or hung guest. libvirt rounds memory to whole MiB, so the script adds 8 KiB,
+    /// which selects QEMU's correct code path. KVM and real hosts are not affected.
     var text: String {
         let moves = cgroups.procsFiles("$(hostname)/machines").map { "echo $$ > \($0)" }
         return """

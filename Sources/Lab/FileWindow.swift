@@ -2,9 +2,9 @@
 internal import Glibc
 
 enum FileWindow {
-    /// The first bytes of a file, fewer if it is shorter.
+    /// Returns the first bytes of a file, fewer if it is shorter.
     ///
-    /// Blocks: call it off the cooperative pool.
+    /// Blocks: call it outside the cooperative pool.
     static func read(_ path: String, bytes: Int) throws -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be opened: \(Files.reason())") }

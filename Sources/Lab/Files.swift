@@ -4,9 +4,9 @@ internal import Glibc
 
 /// Small files: state, configuration, cgroup and /proc entries.
 ///
-/// Everything here blocks. A cgroup or /proc entry is in memory, and a file of a few KiB that the lab itself has just
-/// written is in the page cache and is never synced, so those are handled where they are needed; what is larger (what
-/// guests boot, images, captures, copies of programs, whole folders) goes through `Blocking.run`.
+/// Every function blocks. Call them directly for cgroup and /proc entries, which are in memory, and for files of a few
+/// KiB that the lab has just written: they are in the page cache and never synced. Use `Blocking.run` for larger ones:
+/// boot files, images, captures, copies of programs, whole folders.
 enum Files {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
@@ -26,7 +26,7 @@ enum Files {
 
     /// Creates or truncates the file.
     ///
-    /// Not atomic by renaming: cgroup files take one `write`.
+    /// It does not rename a temporary file, because cgroup files must be written in place.
     static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be opened for writing: \(reason())") }
@@ -43,7 +43,7 @@ enum Files {
         try write(try read(path), to: copy, mode: mode)
     }
 
-    /// Replaces the file in one step, so that a reader sees the old or the new text.
+    /// Replaces the file atomically: a reader sees the old or the new text.
     static func replace(_ path: String, with text: String) throws {
         try write(text, to: "\(path).new")
         guard rename("\(path).new", path) == 0 else {
@@ -59,7 +59,7 @@ enum Files {
         }
     }
 
-    /// A sparse file of zeros.
+    /// Creates a sparse file of zeros.
     static func makeImage(_ path: String, bytes: Int) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw LabError.file(path: path, reason: "cannot be created: \(reason())") }
@@ -88,7 +88,7 @@ enum Files {
         }
     }
 
-    /// The last lines of a log, for an error message.
+    /// Returns the last lines of a log, for an error message.
     static func tail(_ path: String, lines: Int = 12) -> String {
         guard let text = try? text(path) else { return "" }
         return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
@@ -96,6 +96,6 @@ enum Files {
 
     /// Returns the description of `errno`.
     ///
-    /// Read it directly after the call that failed.
+    /// Call it directly after the failed call.
     static func reason() -> String { String(cString: strerror(errno)) }
 }

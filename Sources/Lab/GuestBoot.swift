@@ -7,17 +7,16 @@ struct GuestBoot: Sendable {
     var initramfs: String
     var kernelName: String
 
-    /// Everything a virtio disk and a virtio network card need that this kernel has as modules.
+    /// The kernel modules that a virtio disk and network card need.
     ///
-    /// The guest program determines their order.
+    /// The guest program loads them in its own order.
     static let modules = [
         "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
         "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",
         "net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net",
     ]
 
-    /// Downloads the kernel unless it is in the cache, and builds the initramfs unless it is there for this very guest
-    /// program.
+    /// Downloads the kernel and builds the initramfs, unless the cache has both for this version of the guest program.
     static func prepare(cache: String, progress: (String) -> Void) async throws -> GuestBoot {
         try Files.makeFolder(cache)
         let name: String
@@ -38,7 +37,7 @@ struct GuestBoot: Sendable {
         return GuestBoot(kernel: "\(folder)/vmlinuz", initramfs: initramfs, kernelName: name)
     }
 
-    /// The name of the kernel's package, which is in the cache then.
+    /// Makes sure that the cache has the kernel; returns its package name.
     private static func kernel(cache: String, progress: (String) -> Void) async throws -> String {
         let name = try await kernelName(cache: cache)
         guard !Files.exists("\(cache)/\(name)/vmlinuz") else { return name }
@@ -47,7 +46,7 @@ struct GuestBoot: Sendable {
         return name
     }
 
-    /// The package the archive offers now; without an answer, the newest one in the cache.
+    /// Returns the archive's current package, or without an answer the newest one in the cache.
     private static func kernelName(cache: String) async throws -> String {
         if let name = await offeredKernel() { return name }
         let cached = Files.entries(cache).filter { Files.exists("\(cache)/\($0)/vmlinuz") }
@@ -115,15 +114,15 @@ struct GuestBoot: Sendable {
         try await Command("mv", ["\(initramfs).new", initramfs]).run()
     }
 
-    /// FNV-1a, to distinguish versions of the guest program.
+    /// Returns the FNV-1a hash, which distinguishes versions of the guest program.
     private static func digest(_ bytes: [UInt8]) -> UInt64 {
         bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 
-    /// Returns `kvm` if a kernel really boots with it, otherwise `qemu` (software emulation).
+    /// Returns `kvm` if a kernel boots with it, otherwise `qemu` (software emulation).
     ///
-    /// A /dev/kvm that opens proves nothing: on some machines it makes VMs, yet no kernel boots in them. The outcome is
-    /// kept for this machine's kernel.
+    /// That /dev/kvm opens proves nothing: on some machines it creates VMs in which no kernel boots. The cache keeps
+    /// the result for this machine's kernel.
     func domainType(cache: String) async throws -> String {
         guard Files.exists("/dev/kvm") else { return "qemu" }
         let machine = try Files.text("/proc/sys/kernel/osrelease").split(separator: "\n").first ?? "unknown"
@@ -131,7 +130,7 @@ struct GuestBoot: Sendable {
         if let known = try? Files.text(kept) { return known }
         let console = "\(cache)/kvm-probe.console"
         try Files.remove(console)
-        // The time-out ends it either way: the guest program never does. Its exit code says nothing.
+        // Only the time limit ends QEMU, because the guest program never exits; its exit code has no meaning.
         let arguments = [
             "10", "qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "qemu64", "-m", "96", "-nodefaults",
             "-display", "none", "-serial", "file:\(console)", "-kernel", kernel, "-initrd", initramfs,

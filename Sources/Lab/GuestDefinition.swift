@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The libvirt definition of a guest: no other devices than it needs, everything on paths and addresses that are the
-/// same on every host.
+/// The libvirt definition of a guest: only the devices it needs, with paths and addresses that are the same on every
+/// host.
 public struct GuestDefinition: Sendable {
     var guest: GuestPlan
     var site: LabSite
@@ -14,18 +14,20 @@ public struct GuestDefinition: Sendable {
         self.domainType = domainType
     }
 
-    /// What a small guest on a starved host needs.
+    /// Kernel arguments for a small guest on an overloaded host.
     ///
     /// `no_timer_check`, `lpj` and `clocksource`: a starved virtual CPU must neither fail the kernel's timer checks nor
-    /// calibrate a clock that runs at the wrong speed. `init_on_free`: freed pages are zero, and zero pages cost a
-    /// migration next to nothing.
+    /// calibrate a clock that runs at the wrong speed. `init_on_free`: freed pages are zero, and zero pages cost almost
+    /// nothing in a migration.
     static let kernelArguments =
         "console=ttyS0 quiet panic=-1 no_timer_check lpj=4000000 clocksource=hpet init_on_free=1"
 
     var consolePath: String { "\(site.consoleFolder)/\(guest.name).log" }
 
-    /// QEMU would give software emulation a far larger cache of translated code than so small a guest needs, and a
-    /// host's memory limit counts it.
+    /// Limits the cache of translated code to 32 MiB.
+    ///
+    /// QEMU's default for software emulation is far larger than so small a guest needs, and counts against the host's
+    /// memory limit.
     private var translationCache: String {
         domainType == "kvm" ? "" : "<tcg><tb-cache unit='MiB'>32</tb-cache></tcg>"
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 
-/// A guest's disk read from outside: the ring of numbered sectors that its program keeps.
+/// A guest's disk as read from outside: the ring of numbered sectors that its program writes.
 public struct GuestDisk: Sendable, Equatable {
-    /// The highest sequence number with a right checksum.
+    /// The highest sequence number with a valid checksum.
     public var highest: UInt64 = 0
     /// Descriptions of problems; empty if the sequence is complete.
     public var problems: [String] = []
@@ -38,7 +38,7 @@ public struct GuestDisk: Sendable, Equatable {
         }
     }
 
-    /// The sequence number of a whole sector with the right seed and checksum.
+    /// Returns the sequence number of a complete sector with the right seed and checksum.
     private static func sequence(of words: [UInt64], seed: UInt64) -> UInt64? {
         let magic: UInt64 = 0x3130_4b53_4944_4b45  // "EKDISK01", little-endian
         let sum = words.dropLast().reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ $1) &* 0x100_0000_01b3 }

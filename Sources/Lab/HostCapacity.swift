@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A lab host's capacity and the files that show its use, for the agent's configuration.
+/// A lab host's capacity and the files that show its usage, for the agent's configuration.
 ///
-/// All namespaces share one /proc/stat: a lab host's load is its cgroup's usage against its quota.
+/// All namespaces share one /proc/stat, so a lab host's load is its cgroup's usage relative to its quota.
 public struct HostCapacity: Sendable, Codable, Equatable {
     /// The quota in cores.
     public var cores: Double
@@ -14,7 +14,7 @@ public struct HostCapacity: Sendable, Codable, Equatable {
     public var cpuUsageFile: String
     /// `memory.usage_in_bytes` in version 1, `memory.current` in version 2.
     public var memoryUsageFile: String
-    /// The group's folder in the trees of the cpu, cpuacct and memory controllers (one and the same in version 2).
+    /// The group's folder in the trees of the cpu, cpuacct and memory controllers; the same one in version 2.
     public var cpuFolder: String
     public var cpuacctFolder: String
     public var memoryFolder: String

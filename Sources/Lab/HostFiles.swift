@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// The files of one lab host: its private folders, its daemons' configuration, and the two scripts that make its
-/// namespaces and enter them.
+/// The files of one lab host: its private folders, its daemons' configuration, and the scripts that create and enter
+/// its namespaces.
 struct HostFiles: Sendable {
     let site: LabSite
     let plan: HostPlan
@@ -12,7 +12,7 @@ struct HostFiles: Sendable {
     var folder: String { "\(site.stateFolder)/\(name)" }
     var namespace: String { site.namespace(ofHost: plan.number) }
     var holderPIDFile: String { "\(folder)/holder.pid" }
-    /// Runs its arguments inside the host's namespaces and cgroup.
+    /// The script that runs its arguments inside the host's namespaces and cgroup.
     var enter: String { "\(folder)/enter" }
     var viciSocket: String { "\(folder)/charon.vici" }
     var sealedFolder: String { site.memoryFolder(ofHost: name) }
@@ -20,7 +20,7 @@ struct HostFiles: Sendable {
 
     func log(_ daemon: String) -> String { "\(folder)/logs/\(daemon).log" }
 
-    /// Folders of the machine that the host has for itself.
+    /// Folders of the machine of which the host has its own version.
     private static let privateFolders = [
         "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/swanctl", "/etc/pki",
         "/etc/ssh",
@@ -41,9 +41,9 @@ struct HostFiles: Sendable {
         cgroups.procsFiles("\(name)/system").map { "echo $$ > \($0)" }.joined(separator: "\n")
     }
 
-    /// Creates the mount namespace and keeps the namespaces open as long as it runs.
+    /// The script that sets up the mount namespace and keeps the namespaces open while it runs.
     ///
-    /// Started inside the host's network namespace with mount and UTS namespaces of its own.
+    /// It starts inside the host's network namespace with its own mount and UTS namespaces.
     private var holdScript: String {
         let binds = Self.privateFolders.map { "[ ! -d \($0) ] || mount --bind \(folder)\($0) \($0)" }
         return """
@@ -86,7 +86,7 @@ struct HostFiles: Sendable {
         """
     }
 
-    /// The daemon serves the cluster's hosts over TLS with certificates, and no other clients.
+    /// libvirtd accepts the cluster's hosts over TLS with certificates, and no other clients.
     private var libvirtdConf: String {
         """
         listen_tls = 1
@@ -101,10 +101,10 @@ struct HostFiles: Sendable {
         """
     }
 
-    /// Of the lab's hosts: neither controller nor operator has any business with libvirt.
+    /// The certificate subjects of the lab's hosts: controller and operator do not use libvirt.
     private var allowedSubjects: String { (1...99).map { "\"CN=h\($0)\"" }.joined(separator: ", ") }
 
-    /// What a namespace that is no machine needs; real hosts keep libvirt's defaults.
+    /// Settings for a namespace that is not a machine; real hosts keep libvirt's defaults.
     private static let qemuConf = """
         user = "root"
         group = "root"

@@ -4,15 +4,15 @@ internal import Glibc
 
 /// A running or finished capture of the LAN.
 public struct LabCapture: Sendable {
-    /// The file, in classic pcap format; complete once `stop` returned.
+    /// The file, in classic pcap format; complete once `stop` has returned.
     public let path: String
     let log: String
     let daemon: Daemon
 
-    /// Ends the capture, and returns the number of packets that the kernel dropped (0 is correct).
+    /// Ends the capture and returns the number of packets that the kernel dropped; 0 means a complete capture.
     @discardableResult
     public func stop() async throws -> Int {
-        // The kernel hands packets over in blocks, the last one up to a second after it began; at once, it would be lost.
+        // The kernel delivers packets in blocks up to a second old; stopping at once would lose the last block.
         try await Task.sleep(for: .milliseconds(1500))
         for process in processes { kill(process, SIGINT) }
         try await waitUntil("the end of the capture to \(path)", within: .seconds(15), log: log) { processes.isEmpty }
@@ -22,7 +22,7 @@ public struct LabCapture: Sendable {
         return 0
     }
 
-    /// The processes that have the file's path among their arguments.
+    /// The processes whose arguments include the file's path.
     private var processes: [Int32] {
         daemon.processes(named: "tcpdump").filter { process in
             let arguments = (try? Files.read("/proc/\(process)/cmdline")) ?? []
@@ -32,8 +32,8 @@ public struct LabCapture: Sendable {
 }
 
 extension HostLab {
-    /// Captures everything that passes the LAN between the hosts to the file, until `stop`; the storage's traffic, which
-    /// is no part of any migration, is left out.
+    /// Captures all traffic between the hosts on the LAN until `stop`, except the storage's, which is no part of a
+    /// migration.
     public func capture(to path: String) async throws -> LabCapture {
         let daemon = Daemon(cgroups: cgroups, group: "infrastructure")
         let log = "\(path).log"

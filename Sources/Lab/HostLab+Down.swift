@@ -4,14 +4,14 @@ internal import HostOS
 extension HostLab {
     /// Takes down the site's lab, even if it was started only in part; does nothing if there is none.
     ///
-    /// Needs no state but the site's name: processes are found by cgroup, namespaces by prefix, and mounts end with the
-    /// namespaces they are in. The cache stays. Throws if anything is left.
+    /// Needs only the site's name: cgroups identify processes, prefixes identify namespaces, and mounts end with their
+    /// namespaces. Keeps the cache. Throws if anything is left.
     public static func down(site: LabSite = LabSite()) async throws {
         let cgroups = Cgroups(layout: try .ofThisMachine(), name: site.name)
         try await cgroups.killAll()
         try await LabNetwork(site: site).removeAll()
         try await cgroups.removeAll()
-        // Last: as long as it is there, no other lab can begin at this site. Many and large files: it takes time.
+        // Last, because this folder prevents another lab at this site. Its files are many and large, so it takes time.
         try await Blocking.run { for folder in site.memoryFolders + [site.stateFolder] { try Files.remove(folder) } }
         let left = try leftovers(site: site)
         guard left.isEmpty else { throw LabError.left(left) }

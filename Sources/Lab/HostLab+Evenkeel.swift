@@ -5,20 +5,20 @@ internal import FoundationEssentials
 public import Ledger
 public import Settings
 
-/// Where the built programs are.
+/// The paths of the built programs.
 public struct Programs: Sendable {
     public var evenkeel: String
     public var agent: String
     public var lab: String
 
-    /// All programs in one folder, as SwiftPM and an installation put them.
+    /// Creates the paths of programs in one folder, the layout of SwiftPM and of an installation.
     public init(folder: String) {
         evenkeel = "\(folder)/evenkeel"
         agent = "\(folder)/evenkeel-agent"
         lab = "\(folder)/evenkeel-lab"
     }
 
-    /// The folder of the program that runs now.
+    /// Returns the programs in the folder of the running program.
     public static func nextToThisProcess() throws -> Programs {
         let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return Programs(folder: path.split(separator: "/").dropLast().map { "/\($0)" }.joined())
@@ -66,7 +66,7 @@ extension HostLab {
         return SharedLog(folder: site.ledgerFolder, writer: writer, security: security)
     }
 
-    /// Makes the ledger and starts an agent on every host.
+    /// Creates the ledger and starts an agent on every host.
     public func startAgents(_ programs: Programs, settings: Settings) async throws {
         try await SharedLog.create(folder: site.ledgerFolder)
         for host in hosts { try await startAgent(on: host, programs, settings: settings) }
@@ -80,7 +80,7 @@ extension HostLab {
         own.hypervisorURI = "qemu:///system"
         own.ledger.marks = "\(host.folder)/marks.json"
         own.identity.folder = host.identityFolder
-        // Private to the host, like everything that its daemons read.
+        // This path is private to the host, like all files of its daemons.
         own.identity.libvirtPKI = "/etc/pki"
         own.escort.viciSocket = host.viciURI
         own.escort.folder = host.folder
@@ -90,15 +90,15 @@ extension HostLab {
 
     private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
     public var controllerLog: String { "\(site.infrastructureLogFolder)/controller.log" }
-    /// The configuration of everything that is not an agent.
+    /// The configuration file of the controller and the commands; each agent has its own.
     public var configurationFile: String { "\(site.stateFolder)/evenkeel.yaml" }
 
-    /// Writes the configuration of everything that is not an agent.
+    /// Writes the configuration file of the controller and the commands.
     public func configure(_ settings: Settings) throws {
         try Files.write(settings.documentedFile(), to: configurationFile)
     }
 
-    /// Starts the controller on the configuration written.
+    /// Starts the controller with the written configuration.
     public func startController(_ programs: Programs) async throws {
         try await controllerDaemon.start(
             [programs.evenkeel, "controller", "--config", configurationFile],

@@ -38,9 +38,9 @@ extension HostLab {
         )
     }
 
-    /// Returns the location of each guest, as reported by every host's libvirt, by the guest's name.
+    /// Returns the location of each guest by name, as reported by every host's libvirt.
     ///
-    /// During a migration a guest is active on two hosts and runs on one: `running` counts those only.
+    /// During a migration a guest is active on two hosts but runs on only one, which `running` lists.
     public func placement() async throws -> [String: GuestPlacement] {
         var placement: [String: GuestPlacement] = [:]
         for guest in guests { placement[guest.name] = GuestPlacement() }
@@ -65,7 +65,7 @@ extension HostLab {
 
 /// The hosts that have a guest.
 public struct GuestPlacement: Sendable, Codable, Equatable {
-    /// Running or paused there.
+    /// The hosts on which it is running or paused.
     public var active: [HostName] = []
     public var running: [HostName] = []
 }

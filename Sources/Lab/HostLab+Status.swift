@@ -13,7 +13,7 @@ public struct LabStatus: Sendable, Codable {
         public var address: String
         public var innerAddress: String
         public var capacity: HostCapacity
-        /// CPU time used since its start, in seconds.
+        /// CPU time used since the start, in seconds.
         public var cpuSecondsUsed: Double?
         public var libvirtd: [Int32]
         public var charon: [Int32]
@@ -26,9 +26,9 @@ public struct LabStatus: Sendable, Codable {
         public var uuid: VMID
         /// `nil` if a host's libvirt did not answer.
         public var placement: GuestPlacement?
-        /// Units of work per second, of 10 at most.
+        /// Units of work per second, at most 10.
         public var rate: Double?
-        /// Of its memory, disk or boot; `nil` if there is none.
+        /// The problem with its memory, disk or boot; `nil` if there is none.
         public var problem: String?
     }
 }

@@ -3,10 +3,10 @@ internal import HostOS
 internal import Fleet
 
 extension HostLab {
-    /// Makes the lab: network, storage, hosts with their libvirtd and charon, and the guests, which run when it returns.
+    /// Creates the lab: network, storage, hosts with libvirtd and charon, and the guests, which run when it returns.
     ///
-    /// On any failure, and on cancellation, what was made so far is taken down again before the error is thrown.
-    /// `progress` gets a line for each stage. Refuses when the machine lacks something or a lab is there already.
+    /// On a failure or cancellation it removes everything created so far before it throws. `progress` receives a line
+    /// for each stage. Refuses if the machine lacks something or if the site has a lab.
     public static func up(
         _ plan: LabPlan = .allOnFirst(),
         site: LabSite = LabSite(),
@@ -20,7 +20,7 @@ extension HostLab {
             return try await make(plan, site: site, progress: progress)
         } catch {
             progress("start failed, taking the lab down")
-            // A task of its own: in a cancelled one every wait of the clean-up would throw at once.
+            // In a separate task: in a cancelled one every wait of the clean-up would throw at once.
             let cleanup = await Task { try await down(site: site) }.result
             if case .failure(let failure) = cleanup { progress("\(failure)") }
             throw error
@@ -69,7 +69,7 @@ extension HostLab {
         progress("\(plan.guests.count) guests (\(domainType == "kvm" ? "KVM" : "software emulation"))")
         for guest in plan.guests { try await lab.start(guest, on: lab.host(guest.host)) }
         try await lab.waitForGuests()
-        // Only now the hosts become small: setting up is no part of what is shown or measured.
+        // Limit the hosts only now: the setup is not part of any demonstration or measurement.
         for host in lab.hosts { try host.setCores(host.plan.cores) }
         state.complete = true
         try state.save()
@@ -91,7 +91,7 @@ extension HostLab {
         }
     }
 
-    /// TLS goes by names.
+    /// The content of /etc/hosts: TLS verifies names.
     private var hostNames: String {
         "127.0.0.1 localhost\n" + hosts.map { "\($0.address) \($0.name)\n" }.joined()
     }

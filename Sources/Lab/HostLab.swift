@@ -3,7 +3,7 @@ public import Fleet
 
 /// A running lab: its hosts and guests.
 ///
-/// A value: any process can attach to the lab by its site, and everything it knows it reads from the lab itself.
+/// It is a value: any process can attach to the lab by its site, and reads everything from the lab itself.
 public struct HostLab: Sendable {
     let state: LabState
     let cgroups: Cgroups
@@ -21,7 +21,7 @@ public struct HostLab: Sendable {
         cgroups = Cgroups(layout: state.cgroups, name: state.site.name)
     }
 
-    /// Returns what this machine lacks for a lab, one line each with the fix; empty if a lab is possible.
+    /// Returns one line for each requirement that this machine lacks, with the fix; empty if a lab is possible.
     public static func missingRequirements() async -> [String] { await Requirements.missing() }
 
     /// Attaches to the running lab of a site, whichever process started it.
@@ -43,6 +43,6 @@ public struct HostLab: Sendable {
         return guest
     }
 
-    /// For the configuration of agents and controller.
+    /// The inventory for the configuration of agents and controller.
     public var inventory: Inventory { Inventory(hosts: hosts.map(\.inventoryEntry)) }
 }

@@ -7,7 +7,7 @@ internal import Ledger
 struct LabCluster: Sendable {
     let site: LabSite
 
-    /// Makes all of it, publishes the roster, and gives each host the files that libvirt's and QEMU's TLS read.
+    /// Creates all identities, publishes the roster, and gives each host the TLS files of libvirt and QEMU.
     func make(for hosts: [LabHost]) async throws {
         let authority = try await ClusterAuthority.create(folder: site.clusterFolder)
         try await authority.add(.controller, folder: site.controllerIdentity)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why the lab failed: what failed, on what, and the next step.
+/// An error of the lab: what failed, on what, and the next step.
 public enum LabError: Error, Sendable, CustomStringConvertible {
-    /// The machine lacks something; each line says what and how to get it.
+    /// The machine lacks something; each line names it and how to get it.
     case notPossibleHere([String])
     /// The plan contradicts itself.
     case badPlan([String])
@@ -13,7 +13,7 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
     case noSuchGuest(String)
     /// A wait timed out.
     case timedOut(what: String, after: Duration, log: String)
-    /// A file or folder could not be read, made or written.
+    /// A file or folder could not be read, created or written.
     case file(path: String, reason: String)
     /// An interface of a wire cannot be used.
     case wire(interface: String, reason: String)

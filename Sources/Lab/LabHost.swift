@@ -2,29 +2,28 @@
 public import HostOS
 public import Fleet
 
-/// One of the lab's hosts: network, mount and UTS namespaces with their own libvirtd, charon and agent, and its own
-/// capacity.
+/// One of the lab's hosts: network, mount and UTS namespaces with its own libvirtd, charon, agent and capacity.
 public struct LabHost: Sendable {
     let files: HostFiles
     private var daemon: Daemon { Daemon(cgroups: files.cgroups, group: "\(files.name)/system") }
 
     public var plan: HostPlan { files.plan }
     public var name: HostName { files.plan.name }
-    /// On the LAN.
+    /// The address on the LAN.
     public var address: String { LabSite.lanAddress(ofHost: plan.number) }
-    /// Inside the tunnels; the lab puts it on `lo`.
+    /// The address inside the tunnels; the lab assigns it to `lo`.
     public var innerAddress: String { LabSite.innerAddress(ofHost: plan.number) }
-    /// Private to the host by convention, visible to all under this path.
+    /// The host's own folder: private by convention, but all hosts can see it under this path.
     public var folder: String { files.folder }
-    /// For `swanctl --uri`.
+    /// The URI for `swanctl --uri`.
     public var viciURI: String { "unix://\(files.viciSocket)" }
-    /// For peers, over the LAN with mutual certificates; hosts know each other's names.
+    /// The URI for peers, over the LAN with mutual certificates; hosts know each other's names.
     ///
-    /// It does not depend on the tunnel: what became of a VM can be asked when that is down.
+    /// It does not depend on the tunnel, so peers can query a VM's state while the tunnel is down.
     public var libvirtURI: String { "qemu+tls://\(name)/system" }
-    /// Key, certificate and roster of the host.
+    /// The folder with the host's key, certificate and roster.
     public var identityFolder: String { "\(folder)/identity" }
-    /// In memory, for images in the clear; /dev/shm is all hosts'.
+    /// The folder in memory for unencrypted images; all hosts share /dev/shm.
     public var sealedFolder: String { files.sealedFolder }
     public var capacity: HostCapacity { HostCapacity(plan: plan, cgroups: files.cgroups) }
     /// The prefix of a command that runs in the host: `…/h1/enter virsh list`.
@@ -34,7 +33,7 @@ public struct LabHost: Sendable {
         InventoryHost(name: name, address: address, innerAddress: innerAddress, libvirtURI: libvirtURI)
     }
 
-    /// Where a daemon's output goes: `libvirtd`, `charon`, `sshd` or `agent`.
+    /// Returns the path of a daemon's log: `libvirtd`, `charon`, `sshd` or `agent`.
     public func logPath(of daemon: String) -> String { files.log(daemon) }
 
     /// Returns the command that runs the given one inside the host's namespaces and cgroup.
@@ -86,13 +85,16 @@ public struct LabHost: Sendable {
         }
     }
 
-    /// A killed charon leaves its pid file and, with user-space ESP, nothing else: its routes go with its TUN device.
+    /// Ends charon and removes its leftovers.
+    ///
+    /// A killed charon leaves its pid file. User-space ESP leaves nothing else: its routes disappear with its TUN
+    /// device.
     public func killCharon(signal: DaemonSignal = .kill) async throws {
         try await daemon.end(named: "charon", signal: signal)
         try await run(Command("rm", ["-f", "/run/charon.pid", files.viciSocket]))
     }
 
-    /// Starts the host's ssh server, which lets in the lab's other hosts by their keys.
+    /// Starts the host's ssh server, which accepts the keys of the lab's other hosts.
     public func startSSH() async throws {
         guard let program = Requirements.path(of: "sshd") else {
             throw LabError.notPossibleHere(["sshd: the program has disappeared"])
@@ -103,7 +105,7 @@ public struct LabHost: Sendable {
         }
     }
 
-    /// Its sessions end with it.
+    /// Ends the ssh server and its sessions.
     public func killSSH(signal: DaemonSignal = .kill) async throws {
         try await daemon.end(named: "sshd", signal: signal)
     }
@@ -111,7 +113,7 @@ public struct LabHost: Sendable {
     /// Writes the configuration to `agent.yaml` in the host's folder and starts the agent with the path as its last
     /// argument.
     ///
-    /// Returns at once; what the agent says is in `logPath(of: "agent")`.
+    /// Returns at once; the agent's output is in `logPath(of: "agent")`.
     public func startAgent(
         binary: String,
         configuration: String,
@@ -120,7 +122,7 @@ public struct LabHost: Sendable {
     ) async throws {
         let path = "\(folder)/agent.yaml"
         try Files.write(configuration, to: path)
-        // The process is found under this name, whatever the binary is called.
+        // `commandName` reads this name to find the process, whatever the name of the binary.
         try Files.write(binary.split(separator: "/").last.map(String.init) ?? binary, to: "\(folder)/agent.name")
         try await daemon.start(
             [files.enter, binary] + arguments + [path],
@@ -136,10 +138,10 @@ public struct LabHost: Sendable {
         try await daemon.end(named: commandName(of: "agent"), signal: signal)
     }
 
-    /// The processes of `libvirtd`, `charon`, `sshd` or `agent`; empty when it does not run.
+    /// Returns the processes of `libvirtd`, `charon`, `sshd` or `agent`; empty if it does not run.
     public func processes(of name: String) -> [Int32] { daemon.processes(named: commandName(of: name)) }
 
-    /// The QEMU processes of the guests here, incoming ones included.
+    /// The QEMU processes of the guests on this host, including incoming ones.
     public var machineProcesses: [Int32] { files.cgroups.processes(below: "\(files.name)/machines") }
 
     private func commandName(of name: String) -> String {
@@ -147,12 +149,12 @@ public struct LabHost: Sendable {
         return (try? Files.text("\(folder)/agent.name")) ?? "evenkeel-agent"
     }
 
-    /// Sets the host's CPU quota in cores; `nil` lifts it.
+    /// Sets the host's CPU quota in cores; `nil` removes it.
     public func setCores(_ cores: Double?) throws { try files.cgroups.setCores(cores, of: files.name) }
 
     // MARK: setting up
 
-    /// Makes the namespaces of a host whose network namespace and cgroup exist, and starts its daemons.
+    /// Creates the namespaces of a host whose network namespace and cgroup exist, and starts its daemons.
     func bringUp(kernelHasESP: Bool) async throws {
         try files.write(kernelHasESP: kernelHasESP)
         let namespace = LabNetwork.namespaceFile(files.namespace)

@@ -6,7 +6,7 @@ internal import Fleet
 /// The lab's namespaces and the wires between them.
 ///
 ///     ekl-lan: br0 ─┬─ veth ─ ekl-store: eth0 10.77.0.250
-///                   ├─ veth ─ ekl-stranger: eth0 10.77.0.240, when somebody is to look in from outside
+///                   ├─ veth ─ ekl-stranger: eth0 10.77.0.240, only for attacks from outside the mesh
 ///                   └─ veth ─ ekl-hN: eth0 ─ br0 10.77.0.N ─ the guests' taps
 struct LabNetwork: Sendable {
     let site: LabSite
@@ -28,9 +28,9 @@ struct LabNetwork: Sendable {
     func makeHost(_ plan: HostPlan) async throws {
         let namespace = site.namespace(ofHost: plan.number)
         try await addNamespace(namespace)
-        // There from the start, the tunnels come later.
+        // The address exists from the start, the tunnels come later.
         try await ip(namespace, "addr add \(LabSite.innerAddress(ofHost: plan.number))/32 dev lo")
-        // An address of its own: else the bridge takes one of its ports', and changes it when guests come and go.
+        // A fixed address: otherwise the bridge uses one of its ports' and changes it when guests arrive or leave.
         let mac = "52:54:00:78:00:\(hexadecimal(UInt64(plan.number), digits: 2))"
         try await ip(namespace, "link add \(LabSite.bridge) address \(mac) type bridge forward_delay 0")
         try await plug(namespace, port: plan.name.rawValue)
@@ -43,7 +43,7 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set \(LabSite.bridge) up")
     }
 
-    /// Creates a machine on the LAN that is in no mesh; does nothing if it exists.
+    /// Creates a machine on the LAN that does not belong to the mesh; does nothing if it exists.
     func makeStranger() async throws {
         guard !namespaces().contains(site.strangerNamespace) else { return }
         try await addNamespace(site.strangerNamespace)
@@ -51,10 +51,10 @@ struct LabNetwork: Sendable {
         try await ip(site.strangerNamespace, "addr add \(LabSite.strangerAddress)/24 dev eth0")
     }
 
-    /// Whether this kernel does ESP itself; all namespaces share that.
+    /// Returns whether this kernel supports ESP; all namespaces share it.
     func kernelHasESP() async throws -> Bool { try await ESPImplementation.availableOnThisMachine() == .kernel }
 
-    /// The lab's namespaces that exist.
+    /// Returns the lab's existing namespaces.
     func namespaces() -> [String] {
         Files.entries("/run/netns").filter { $0.hasPrefix("\(site.shortName)-") }
     }
@@ -74,7 +74,7 @@ struct LabNetwork: Sendable {
         try await ip(namespace, "link set eth0 up")
     }
 
-    /// Lets a device send no faster; the burst is a few of the 64 KiB that TCP hands over at a time.
+    /// Limits a device's send rate; the burst holds several of the 64 KiB segments that TCP passes down at a time.
     private func limit(_ namespace: String, _ device: String, megabits: Int) async throws {
         let words = "qdisc add dev \(device) root tbf rate \(megabits)mbit burst 512kb latency 20ms"
         try await Command("tc", ["-n", namespace] + words.split(separator: " ").map(String.init)).run()

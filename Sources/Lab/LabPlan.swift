@@ -11,7 +11,7 @@ public struct LabPlan: Sendable, Codable, Equatable {
         self.guests = guests
     }
 
-    /// Equal hosts `h1`, `h2`, …, with all guests `vm1`, `vm2`, … on the first.
+    /// Returns a plan with equal hosts `h1`, `h2`, …, and all guests `vm1`, `vm2`, … on the first.
     public static func allOnFirst(hosts: Int = 3, guests: Int = 6) -> LabPlan {
         LabPlan(
             hosts: (1...max(hosts, 1)).map { HostPlan(number: $0) },
@@ -43,7 +43,7 @@ public struct LabPlan: Sendable, Codable, Equatable {
 
 /// One hypervisor host and its capacity.
 public struct HostPlan: Sendable, Codable, Equatable {
-    /// 1, 2, …: gives the name `h1` and the addresses 10.77.0.1 (LAN) and 10.78.0.1 (inner).
+    /// From 1: determines the name `h1` and the addresses 10.77.0.1 (LAN) and 10.78.0.1 (inner).
     public var number: Int
     /// CPU quota in cores.
     public var cores: Double
@@ -64,22 +64,24 @@ public struct HostPlan: Sendable, Codable, Equatable {
 
 /// One guest: a real Linux kernel whose only program works, checks itself and reports.
 public struct GuestPlan: Sendable, Codable, Equatable {
-    /// 1, 2, …: gives the name `vm1`, the address 10.77.0.101 and the disk's LUN.
+    /// From 1: determines the name `vm1`, the address 10.77.0.101 and the disk's LUN.
     public var number: Int
-    /// Where it starts.
+    /// The host on which it starts.
     public var host: HostName
     public var memoryMiB: Int
-    /// The size of one of the ten units of work it wants to do in a second.
+    /// Rounds per unit of work; the guest tries to do ten units a second.
     public var roundsPerUnit: Int
-    /// How much memory it rewrites, in MiB per second.
+    /// The amount of memory that it rewrites, in MiB per second.
     public var dirtyMiBPerSecond: Double
-    /// Memory with constant data, in MiB, which a move has to send.
+    /// Memory with constant data that a move must send, in MiB.
     ///
     /// `memoryMiB` must leave about 80 MiB in addition to it.
     public var fillMiB: Int
 
-    /// At 5.5 million rounds a unit takes 13 to 18 ms under software emulation on a core of 2020s x86, so that the guest
-    /// wants 0.13 to 0.18 of a core: two of them are at ease on half a core, three are not.
+    /// Creates a guest that needs about 0.13 to 0.18 of a core with the default rounds.
+    ///
+    /// With 5.5 million rounds, a unit takes 13 to 18 ms under software emulation on an x86 core of the 2020s. Half a
+    /// core is enough for two such guests, but not for three.
     public init(
         number: Int,
         host: HostName,
@@ -106,8 +108,8 @@ public struct GuestPlan: Sendable, Codable, Equatable {
 
     /// The secret in the guest's memory.
     ///
-    /// The guest computes it from its seed as is done here, so that it is in no definition and no file: on the wire it
-    /// can only be a page of memory.
+    /// The guest computes it from its seed in the same way, so no definition and no file contains it: on the wire it
+    /// can only come from a page of memory.
     public var marker: String {
         var state = seed ^ 0x6d61_726b_6572
         let first = mix(&state)

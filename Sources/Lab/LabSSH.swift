@@ -3,15 +3,15 @@ internal import HostOS
 
 /// ssh between the lab's hosts: each has its own host key and login key, and knows those of the others in advance.
 ///
-/// All files are in the host's private /etc/ssh, so that ssh works the same for libvirt, agent and operator.
+/// All files are in the host's private /etc/ssh, so ssh works in the same way for libvirt, agent and operator.
 struct LabSSH: Sendable {
-    /// In the host.
+    /// The path inside the host.
     static let loginKey = "/etc/ssh/id_ed25519"
     private static let hostKey = "/etc/ssh/ssh_host_ed25519_key"
-    /// Of clients and servers: the strong ones that AES instructions make cheap come first.
+    /// The ciphers of clients and servers: first the strong ones that AES instructions make fast.
     private static let ciphers = "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"
 
-    /// Makes the keys and files of all hosts; their folders exist.
+    /// Creates the keys and files of all hosts, whose folders must exist.
     func make(for hosts: [LabHost]) async throws {
         for host in hosts {
             try Files.makeFolder("\(host.folder)/etc/ssh")
@@ -32,7 +32,7 @@ struct LabSSH: Sendable {
             try Files.write(known, to: "\(folder)/ssh_known_hosts")
             try Files.write(Self.client, to: "\(folder)/ssh_config")
             try Files.write(Self.server(on: host.address), to: "\(folder)/sshd_config")
-            // sshd without PAM refuses an account that is locked, as root's is on some machines.
+            // Without PAM, sshd refuses a locked account, and root is locked on some machines.
             try Files.write("root:*:20000:0:99999:7:::\n", to: "\(host.folder)/shadow", mode: 0o600)
         }
     }

@@ -8,9 +8,9 @@ struct LabState: Codable, Sendable {
     var plan: LabPlan
     var cgroups: CgroupLayout
     var domainType: String
-    /// Whether ESP is the kernel's or charon's own.
+    /// Whether the kernel provides ESP; otherwise charon does.
     var kernelHasESP: Bool
-    /// False until everything came up.
+    /// False until the whole lab has started.
     var complete: Bool
 
     func save() throws {
@@ -37,7 +37,7 @@ struct LabState: Codable, Sendable {
 
     /// Claims the site's state folder for this process; throws the owner if it exists.
     ///
-    /// One system call decides, so that two that come at once cannot both have it.
+    /// A single system call decides, so only one of two concurrent processes gets it.
     static func claim(_ site: LabSite) throws {
         let ownerFile = "\(site.stateFolder)/owner"
         guard mkdir(site.stateFolder, 0o755) == 0 else {

@@ -17,7 +17,7 @@ struct LabStorage: Sendable {
         try Files.makeFolder(site.imageFolder)
         let run = "\(site.stateFolder)/store-run"
         try Files.makeFolder(run)
-        // The control socket is below /run, which is the target's own.
+        // The control socket is below /run, of which the target has its own.
         let script = """
             set -e
             mount --make-rprivate /

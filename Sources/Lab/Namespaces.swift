@@ -4,16 +4,16 @@ internal import Glibc
 enum Namespaces {
     private static let networkNamespace: Int32 = 0x4000_0000
 
-    /// setns(2), which the headers show only to C programs that ask for GNU's extensions.
+    /// setns(2), which glibc's headers declare only for programs that request GNU extensions.
     private static func setNamespace(_ file: Int32) -> Bool {
         typealias Function = @convention(c) (Int32, Int32) -> Int32
         guard let symbol = dlsym(nil, "setns") else { return false }
         return unsafeBitCast(symbol, to: Function.self)(file, networkNamespace) == 0
     }
 
-    /// Runs something that does not wait in another network namespace; what it opens stays there.
+    /// Runs non-blocking work in another network namespace; sockets opened there stay there.
     ///
-    /// The calling thread is in that namespace meanwhile, and in its own again afterwards.
+    /// The calling thread enters that namespace and then returns to its own.
     static func inNamespace<Value>(_ file: String, _ body: () -> Value) throws -> Value {
         let home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         let there = open(file, O_RDONLY | O_CLOEXEC)

@@ -3,7 +3,7 @@ public import Fleet
 
 /// A captured Ethernet frame.
 public struct Packet: Sendable, Equatable {
-    /// From 1, as Wireshark counts.
+    /// The packet's number, from 1 as in Wireshark.
     public var number: Int
     public var at: Instant
     /// Its length on the wire; `bytes` is shorter if the capture truncated it.
@@ -17,17 +17,15 @@ public struct Packet: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    /// How often the byte string is in the packet, without overlaps.
+    /// Returns the number of non-overlapping occurrences of a byte string.
     public func occurrences(of needle: [UInt8]) -> Int { offsets(of: needle).count }
 
-    /// Where the byte string begins, each time, without overlaps.
+    /// Returns the offsets of the non-overlapping occurrences of a byte string.
     public func offsets(of needle: [UInt8]) -> [Int] {
         bytes.withUnsafeBytes { ByteSearch.offsets(of: needle, in: $0) }
     }
 
-    /// The frame as Wireshark's bytes pane shows it: offset, 16 bytes in hexadecimal, the same as text.
-    ///
-    /// `from` is rounded down to a whole line.
+    /// Returns the frame as in Wireshark's bytes pane: offset, 16 bytes in hexadecimal, the same bytes as text.
     public func dump(from: Int = 0, lines: Int = .max) -> String {
         var text: [String] = []
         var offset = max(0, from) / 16 * 16
@@ -67,7 +65,7 @@ extension Packet {
         var destination: String
         var name: String
         var ports: (source: UInt16, destination: UInt16)?
-        /// Of ESP.
+        /// The ESP security parameters index.
         var spi: UInt32?
     }
 
@@ -104,7 +102,7 @@ extension Packet {
         case 50: ip.name = "ESP"
         default: ip.name = "IP protocol \(bytes[23])"
         }
-        // A later fragment has no header of the inner protocol.
+        // Only the first fragment has the header of the inner protocol.
         guard fragment == 0 else { return ip }
         if bytes[23] == 50 { ip.spi = word(transport) }
         if bytes[23] == 6 || bytes[23] == 17, let source = short(transport), let destination = short(transport + 2) {
@@ -113,7 +111,7 @@ extension Packet {
         if bytes[23] == 17, ip.ports?.source == Self.nattPort || ip.ports?.destination == Self.nattPort,
             let first = word(transport + 8)
         {
-            // IKE on this port begins with four zero bytes where ESP has its SPI (RFC 3948).
+            // IKE on this port begins with four zero bytes in place of ESP's SPI (RFC 3948).
             ip.name = first == 0 ? "IKE" : "ESP in UDP"
             ip.spi = first == 0 ? nil : first
         }

@@ -3,9 +3,9 @@ internal import HostOS
 public import Fleet
 internal import Glibc
 
-/// A capture file in classic pcap format, with Ethernet frames, read packet by packet.
+/// A capture file of Ethernet frames in classic pcap format, read packet by packet.
 ///
-/// Reads files of either byte order with microseconds or nanoseconds. A file cut short within a packet ends before it.
+/// Reads files of either byte order, with microseconds or nanoseconds. An incomplete last packet is ignored.
 public struct PacketCapture: Sendable {
     public let path: String
 
@@ -13,7 +13,7 @@ public struct PacketCapture: Sendable {
 
     /// Calls `body` for each packet in turn until it returns `false`.
     ///
-    /// Blocks: call it off the cooperative pool.
+    /// Blocks: call it outside the cooperative pool.
     public func forEach(_ body: (Packet) throws -> Bool) throws {
         guard let file = fopen(path, "re") else {
             throw LabError.file(path: path, reason: "cannot be opened: \(Files.reason())")
@@ -51,7 +51,7 @@ public struct PacketCapture: Sendable {
 
     private static let longestPacket = 1 << 20
 
-    /// What the file's header says.
+    /// The byte order and time resolution from the file's header.
     private struct Format {
         var swapped: Bool
         var fractionsPerMillisecond: Int64
@@ -80,23 +80,23 @@ public struct CaptureFindings: Sendable, Equatable {
     public var packets = 0
     /// Bytes on the wire.
     public var bytes: UInt64 = 0
-    /// Packets of ESP (in UDP or not) and their bytes.
+    /// Number of ESP packets (in UDP or not) and their bytes.
     public var espPackets = 0
     public var espBytes: UInt64 = 0
-    /// How often the byte string was found.
+    /// Number of occurrences of the byte string.
     ///
-    /// One that is split over two packets is not counted.
+    /// An occurrence that is split across two packets is not counted.
     public var occurrences = 0
     public var packetsWithOccurrence = 0
     public var firstWithOccurrence: Packet?
-    /// The first large packet of ESP, shown next to the other.
+    /// The first large ESP packet, shown next to `firstWithOccurrence`.
     public var firstESP: Packet?
 }
 
 extension PacketCapture {
     /// Searches all packets for a byte string, off the cooperative pool.
     ///
-    /// `from` and `to` limit it to a span of time.
+    /// `from` and `to` limit the search to a period.
     public func search(for text: String, from: Instant? = nil, to: Instant? = nil) async throws -> CaptureFindings {
         let needle = Array(text.utf8)
         return try await Blocking.run {
@@ -113,7 +113,7 @@ extension PacketCapture {
 }
 
 extension CaptureFindings {
-    /// Above this a packet of ESP carries data, not a key exchange's end or an acknowledgement.
+    /// Size in bytes above which an ESP packet carries data, not the end of a key exchange or an acknowledgement.
     private static let largePacket = 1000
 
     fileprivate mutating func add(_ packet: Packet, occurrences count: Int) {

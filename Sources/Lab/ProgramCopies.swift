@@ -3,13 +3,13 @@ internal import HostOS
 
 /// Copies of the programs for which Debian's packages include AppArmor profiles.
 ///
-/// A profile attaches by the program's path and fits a machine's only daemon: it forbids a configuration, a control
-/// socket and a log elsewhere than in their usual places. From the lab's folder the same programs run without one,
-/// and the machine's own stay as confined as they are.
+/// A profile applies to a program's path and expects one daemon per machine: it forbids configuration, sockets and logs
+/// outside their usual paths. The copies in the lab's folder run without a profile; the machine's own programs stay
+/// confined.
 enum ProgramCopies {
     static let names = ["charon", "libvirtd", "swanctl", "tcpdump"]
 
-    /// Copies them to the site's folder of programs, under the names by which they are called and found.
+    /// Copies the programs to the site's folder, under their usual names.
     static func make(_ site: LabSite) async throws {
         try await Blocking.run {
             try Files.makeFolder(site.programFolder)

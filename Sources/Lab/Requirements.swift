@@ -2,9 +2,9 @@
 internal import HostOS
 internal import Glibc
 
-/// What this machine lacks for a lab.
+/// Checks whether this machine has everything that a lab needs.
 enum Requirements {
-    /// Programs, each with the Debian package that has it.
+    /// Required programs, each with its Debian package.
     private static let programs = [
         ("ip", "iproute2"), ("nsenter", "util-linux"), ("unshare", "util-linux"), ("setsid", "util-linux"),
         ("tgtd", "tgt"), ("tgtadm", "tgt"), ("libvirtd", "libvirt-daemon-system"), ("virsh", "libvirt-clients"),
@@ -14,7 +14,7 @@ enum Requirements {
         ("apt-get", "apt"), ("dpkg-deb", "dpkg"),
     ]
 
-    /// Files, each with the Debian package that has it.
+    /// Required files, each with its Debian package.
     private static let files = [
         ("/usr/lib/ipsec/charon", "strongswan-charon"),
         ("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"),
@@ -23,9 +23,9 @@ enum Requirements {
         ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
     ]
 
-    /// Returns one line for each missing requirement: what, why, and how to get it.
+    /// Returns one line for each missing requirement: what is missing, why the lab needs it, and how to get it.
     ///
-    /// Empty when a lab is possible.
+    /// Empty if a lab is possible.
     static func missing() async -> [String] {
         guard geteuid() == 0 else { return ["root: the lab needs namespaces, cgroups and mounts (use sudo)"] }
         var missing: [String] = []
@@ -57,7 +57,7 @@ enum Requirements {
             .first(where: Files.exists)
     }
 
-    /// Tries in a namespace that ends with the command: a veth pair, a bridge, and a mount.
+    /// Tries to create a veth pair, a bridge and a mount, in a namespace that ends with the command.
     private static func missingNamespaces() async -> [String] {
         let attempt = """
             ip link add try1 type veth peer name try2 && ip link add try3 type bridge && ip link set try1 master try3 \

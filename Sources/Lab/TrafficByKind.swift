@@ -46,7 +46,7 @@ struct TrafficSorter {
         return kinds[flow] ?? kind
     }
 
-    /// The kind by the first bytes, `""` for an unknown one; `nil` where there are none.
+    /// Returns the kind for the first bytes: `""` if they are unknown, `nil` if there are none.
     private static func kind(beginning payload: ArraySlice<UInt8>) -> String? {
         if payload.isEmpty { return nil }
         if payload.starts(with: Array("QEVM".utf8)) { return "QEMU stream in the clear" }

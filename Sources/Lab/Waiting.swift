@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Checks every 100 ms whether `condition` holds, for at most `limit`.
+/// Checks every 100 ms whether `condition` holds; throws after `limit`.
 ///
-/// `log` is the file whose end is shown on a timeout.
+/// The error shows the end of the file `log`.
 func waitUntil(
     _ what: String,
     within limit: Duration,

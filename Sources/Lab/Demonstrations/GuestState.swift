@@ -3,17 +3,17 @@ public import Fleet
 
 /// The location and integrity of a guest, observed from outside and by itself.
 public struct GuestState: Sendable, Codable, Equatable {
-    /// The hosts on which it runs, and those that have it at all; right is one and the same.
+    /// The hosts on which it runs, and those on which it is running or paused; both must be the same single host.
     public var runsOn: [HostName]
     public var active: [HostName]
-    /// How often it booted; once is correct.
+    /// Number of times it booted; must be 1.
     public var starts: Int
     /// Problems found by its own checks of memory and disk, and by the check of its image.
     public var problems: [String]
     /// Whether it continued to work and to write to its disk during the observation.
     public var goesOn: Bool
 
-    /// Whether it runs on exactly one host, never restarted, without problems.
+    /// Whether it runs on exactly one host, never restarted, continues to work, and has no problems.
     public var isIntact: Bool {
         runsOn.count == 1 && active.count == 1 && starts == 1 && problems.isEmpty && goesOn
     }
@@ -23,10 +23,10 @@ public struct GuestState: Sendable, Codable, Equatable {
 }
 
 extension HostLab {
-    /// A guest checks each page with a known checksum once in this time when it has the CPU that it wants.
+    /// Time in which a guest with enough CPU checks each page with a known checksum once.
     private static let checkingTime: Duration = .seconds(16)
 
-    /// Observes a guest until it has had the time to check all its memory, or found it broken.
+    /// Observes a guest until it has had time to check all its memory, or has found a problem.
     public func judge(_ guest: GuestPlan, within limit: Duration = .seconds(90)) async throws -> GuestState {
         let before = try console(of: guest).readings.last
         let deadline = ContinuousClock.now + limit

@@ -23,8 +23,8 @@ public struct LabMove: Sendable, Codable {
     public var probeSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
     /// Time to open the target's gates; `nil` if the move uses no migration port.
     public var pinholeSeconds: Double? { reports.lazy.compactMap(\.gateSeconds).first }
-    /// From the agent's first word that it begins, when everything was checked, to the hypervisor's start of the
-    /// migration: what the proof of the channel takes.
+    /// Time from the agent's first report that the move begins, after all checks, to the hypervisor's start of the
+    /// migration: the setup of the channel.
     public var secondsToBegin: Double? {
         guard let outcome else { return nil }
         let first = reports.first { if case .running = $0.step { true } else { false } }
@@ -33,10 +33,10 @@ public struct LabMove: Sendable, Codable {
 }
 
 extension HostLab {
-    /// The channels that both hosts are configured for, as soon as their agents offer all of them by their latest
-    /// samples, or all of `wanted`; an error that names those that one of them does not.
+    /// Returns the channels of the settings, or those of them in `wanted`, once both agents offer all of them in their
+    /// latest samples.
     ///
-    /// `plain`, which no sample names, comes last.
+    /// Throws an error that names the missing ones after the limit. `plain`, which samples do not list, comes last.
     public func offeredChannels(
         _ first: HostName,
         _ second: HostName,
@@ -83,7 +83,7 @@ extension HostLab {
         guard let source = try await runsOn(guest).first, source != target else {
             throw LabError.move(guest: guest.name, reason: "the guest runs on no host other than \(target)")
         }
-        // Of either host: a move does not change it, and the first sample after one may be missing.
+        // Take it from either host's samples: a move does not change it, and the first sample after a move may lack it.
         let seen = try await records(LoadSample.self).reversed().lazy
             .compactMap { $0.vms?.first { $0.id == guest.uuid }?.definition }.first
         let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))

@@ -6,7 +6,7 @@ public import Fleet
 public struct SniffTrial: Sendable, Codable {
     public var channel: Channel
     public var guest: String
-    /// Why the move failed; `nil` when it was carried out.
+    /// The reason why the move failed; `nil` if it succeeded.
     public var failure: String?
     public var heard: Eavesdropping
     /// Packets that the capture dropped: any value but 0 weakens the result.
@@ -20,8 +20,8 @@ public struct SniffTrial: Sendable, Codable {
 extension HostLab {
     /// Captures the LAN while the guest moves over the channel, and searches for the guest's secret.
     ///
-    /// The capture, which holds a guest's memory where the channel protects nothing, is deleted, or kept in a folder as a
-    /// file that only its owner can read.
+    /// The capture may contain the guest's memory. It is deleted, or kept in a folder as a file that only its owner can
+    /// read.
     public func sniff(
         _ guest: GuestPlan,
         movingTo target: HostName,
@@ -37,7 +37,7 @@ extension HostLab {
         if let folder, let kept {
             try await Blocking.run {
                 try Files.makeFolder(folder)
-                // An existing file would keep its mode.
+                // Remove an existing file first: it would keep its mode.
                 try Files.remove(kept)
                 try Files.copy(path, to: kept, mode: 0o600)
             }
@@ -55,8 +55,10 @@ extension HostLab {
 }
 
 extension [SniffTrial] {
-    /// Whether memory was seen in the clear, which proves the listening, and nowhere else, and every move went through,
-    /// each of these channels' among them.
+    /// Whether the trials cover exactly these channels, every move succeeded, and memory was visible only under
+    /// `plain`.
+    ///
+    /// Visible memory under `plain` proves that the eavesdropper works.
     public func showWhatTheyShould(of channels: [Channel]) -> Bool {
         Set(map(\.channel)) == Set(channels)
             && contains { $0.channel == .plain && $0.heard.secrets > 0 }

@@ -6,7 +6,7 @@ public struct TamperTrial: Sendable, Codable {
     public let channel: Channel
     public let guest: String
     public let wire: WireStatistics
-    /// Why the move failed; `nil` when it was carried out.
+    /// The reason why the move failed; `nil` if it succeeded.
     public let failure: String?
     public let state: GuestState
     public let verdict: Verdict
@@ -14,13 +14,13 @@ public struct TamperTrial: Sendable, Codable {
     public enum Verdict: String, Sendable, Codable {
         /// The guest's memory was changed, and the move succeeded undetected.
         case broken
-        /// Packets were changed, but what arrived is intact.
+        /// Packets were changed, but the move succeeded and the guest is intact.
         case unharmed
         /// The move failed, and the guest continues intact.
         case refused
-        /// The guest is harmed in another way: it has stopped, disappeared, or runs twice.
+        /// The guest is damaged in another way: it has stopped, disappeared, or runs twice.
         case harmed
-        /// No packet on the wire could be changed by the attack.
+        /// The attack could change no packet.
         case untouched
     }
 
@@ -44,8 +44,9 @@ public struct TamperTrial: Sendable, Codable {
 }
 
 extension HostLab {
-    /// Moves the guest over the channel past somebody who flips bits of its memory where it can be read, and of
-    /// encrypted payloads where it cannot.
+    /// Moves the guest over the channel through a man in the middle.
+    ///
+    /// The attacker flips bits of the guest's memory where it is visible, and of encrypted payloads elsewhere.
     public func tamper(
         with guest: GuestPlan,
         movingTo target: HostName,
@@ -56,7 +57,7 @@ extension HostLab {
         guard let source = try await runsOn(guest).first else {
             throw LabError.move(guest: guest.name, reason: "the guest runs on no host")
         }
-        // Where memory is visible one flipped bit is enough; noise would only break what carries the attack.
+        // One flipped bit is enough where memory is visible; noise would only break the connection that carries it.
         let tampering = Tampering(
             targets: guest.checkedMemory(),
             noise: channel == .plain ? 0 : 0.02,
@@ -69,7 +70,7 @@ extension HostLab {
             move = try await self.move(guest, to: target, channel: channel)
             done = try await wire.remove()
         } catch {
-            // A task of its own: after Ctrl-C the lab must have its wire back all the same.
+            // In a separate task, so that the wire is also removed after Ctrl-C.
             _ = await Task { try await wire.remove() }.result
             throw error
         }
@@ -84,10 +85,10 @@ extension HostLab {
 }
 
 extension [TamperTrial] {
-    /// Whether the attack worked in the clear, which proves it, and nowhere else, though it changed what passed there;
-    /// and each of these channels was tried.
+    /// Whether the trials cover exactly these channels, and the attack succeeded only under `plain`, which proves that
+    /// it works.
     ///
-    /// A sealed image passes no wire that is tampered with.
+    /// The other channels must have carried changed packets, except `sealed`: its image does not pass the wire.
     public func showWhatTheyShould(of channels: [Channel]) -> Bool {
         Set(map(\.channel)) == Set(channels)
             && contains { $0.channel == .plain && $0.verdict == .broken }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The transport header and payload of an IPv4 packet in an Ethernet frame, by their places in the frame.
+/// The offsets of the transport header and payload of an IPv4 packet in an Ethernet frame.
 ///
-/// Only what can be rewritten is described: fragments, IPv6 and frames cut short are not.
+/// Describes only frames that can be rewritten: no fragments, IPv6 or truncated frames.
 struct Frame: Equatable {
     static let tcp: UInt8 = 6
     static let udp: UInt8 = 17
     static let esp: UInt8 = 50
 
     var protocolNumber: UInt8
-    /// Zero where the protocol has no ports.
+    /// Zero if the protocol has no ports.
     var sourcePort: UInt16 = 0
     var destinationPort: UInt16 = 0
-    /// The payload of TCP or UDP, all that follows the IP header otherwise.
+    /// The payload of TCP or UDP; for other protocols everything after the IP header.
     ///
-    /// Ethernet's padding is no part of it.
+    /// Ethernet's padding is not part of it.
     var payload: Range<Int>
-    /// Where the transport's header begins; checksums go by 16-bit words from here.
+    /// The offset of the transport header; its checksum counts 16-bit words from here.
     var transport: Int
-    /// Where the transport's checksum is; `nil` where it has none.
+    /// The offset of the transport's checksum; `nil` if there is none.
     var checksum: Int?
-    /// Addresses and ports, for telling flows apart.
+    /// The addresses and ports, which identify the flow.
     var flow: Flow
 
     struct Flow: Hashable {
@@ -62,8 +62,9 @@ struct Frame: Equatable {
 }
 
 extension Frame {
-    /// Flips bits of one byte of the payload and sets the checksum right, by what changed (RFC 1624, equation 3), so that
-    /// nothing but cryptography can notice.
+    /// Flips bits of one byte of the payload and updates the checksum incrementally (RFC 1624, equation 3).
+    ///
+    /// Only cryptography can then detect the change.
     func flip(_ mask: UInt8, at offset: Int, in bytes: UnsafeMutableRawBufferPointer) {
         let before = word(at: offset, in: bytes)
         bytes[offset] ^= mask
@@ -71,13 +72,13 @@ extension Frame {
         let after = word(at: offset, in: bytes)
         let old = UInt16(bytes[checksum]) << 8 | UInt16(bytes[checksum + 1])
         var new = Self.updated(old, from: before, to: after)
-        // In UDP zero means that there is no checksum; its other form stands for it.
+        // In UDP, zero means that there is no checksum; 0xffff is the other form of the same value.
         if protocolNumber == Self.udp, new == 0 { new = 0xffff }
         bytes[checksum] = UInt8(new >> 8)
         bytes[checksum + 1] = UInt8(truncatingIfNeeded: new)
     }
 
-    /// The 16-bit word of the checksum that the byte is in; an odd last byte is padded with zero.
+    /// Returns the checksum's 16-bit word that contains the byte; an odd last byte is padded with zero.
     private func word(at offset: Int, in bytes: UnsafeMutableRawBufferPointer) -> UInt16 {
         let start = offset - (offset - transport) % 2
         let low = start + 1 < payload.upperBound ? bytes[start + 1] : 0

@@ -16,10 +16,10 @@ public struct LabWire: Sendable {
         try JSONDecoder().decode(WireStatistics.self, from: Data(try Files.read(statisticsFile)))
     }
 
-    /// Puts the host's port back onto the bridge and ends the process; returns everything it did.
+    /// Reattaches the host's port to the bridge and ends the process; returns its statistics.
     @discardableResult
     public func remove() async throws -> WireStatistics {
-        // It writes its statistics every 300 ms.
+        // The process writes its statistics every 300 ms.
         try await Task.sleep(for: .milliseconds(700))
         let statistics = try statistics()
         try await network.bypassWire(ofPort: port)
@@ -31,10 +31,10 @@ public struct LabWire: Sendable {
 extension HostLab {
     private static let wireGroup = "wire"
 
-    /// Puts somebody onto the wire between the host and the LAN: from now on each frame of the host passes a process that
-    /// changes what the tampering says.
+    /// Inserts a man in the middle between the host and the LAN: each frame of the host then passes a process that
+    /// tampers with it.
     ///
-    /// One wire at a time. `down` ends it like everything else of the lab.
+    /// Only one wire at a time. `down` removes it too.
     public func insertWire(at host: LabHost, _ programs: Programs, tampering: Tampering) async throws -> LabWire {
         try cgroups.makeGroup(Self.wireGroup)
         let port = host.name.rawValue
@@ -75,10 +75,10 @@ extension HostLab {
 }
 
 extension LabNetwork {
-    /// The end of the wire's pair that is on the bridge.
+    /// Returns the name of the end of the wire that is on the bridge.
     static func bridgeEnd(ofWire outside: String) -> String { "\(outside)-lan" }
 
-    /// Creates a pair of interfaces, one end on the bridge, and returns the other.
+    /// Creates a pair of interfaces, attaches one end to the bridge, and returns the other.
     func prepareWire(ofPort port: String) async throws -> String {
         let outside = "wire-\(port)"
         let onBridge = Self.bridgeEnd(ofWire: outside)
@@ -88,7 +88,7 @@ extension LabNetwork {
         return outside
     }
 
-    /// Detaches the port from the bridge: its frames go to the process that listens there.
+    /// Detaches the port from the bridge; its frames then go to the process that listens there.
     func divert(port: String) async throws { try await ip(site.lanNamespace, "link set \(port) nomaster") }
 
     func bypassWire(ofPort port: String) async throws {
@@ -98,10 +98,10 @@ extension LabNetwork {
 }
 
 extension GuestPlan {
-    /// Pieces of the guest's memory whose change its own check reports: 32 bytes in the middle of some of the pages whose
-    /// checksums it knows.
+    /// Returns pieces of the guest's memory of which its own check detects any change.
     ///
-    /// They follow from its seed, as in guest.c. Several: one may be split over two packets.
+    /// Each is 32 bytes in the middle of a page with a known checksum. They are derived from the seed, as in guest.c.
+    /// Several are needed, because one may be split across two packets.
     public func checkedMemory(pieces: Int = 16) -> [[UInt8]] {
         let (pages, wordsPerPage) = (1024, 512)
         return (0..<pieces).map { piece in

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// A raw socket on one interface that gets every frame which arrives there, and sends frames as they are.
+/// A raw socket on one interface that receives every arriving frame and sends frames unchanged.
 struct PacketSocket: ~Copyable {
     let descriptor: Int32
 
-    // From <linux/if_packet.h>, <linux/if_ether.h> and <linux/socket.h>, which Swift's Glibc does not have.
+    // From <linux/if_packet.h>, <linux/if_ether.h> and <linux/socket.h>, which Swift's Glibc module lacks.
     private static let family: Int32 = 17
     private static let allProtocols: UInt16 = 3
     private static let packetLevel: Int32 = 263
@@ -22,7 +22,7 @@ struct PacketSocket: ~Copyable {
         guard descriptor >= 0 else {
             throw LabError.wire(interface: interface, reason: "cannot open a raw socket (\(Files.reason()))")
         }
-        // First what is not to arrive, then the address, with which frames begin to arrive.
+        // Set the options first: frames start to arrive once the socket is bound.
         guard Self.set(descriptor, Self.packetLevel, Self.ignoreOutgoing, Int32(1)),
             Self.set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, Self.receiveBuffer),
             // struct packet_mreq: index, type, length of the address, address.
@@ -43,7 +43,7 @@ struct PacketSocket: ~Copyable {
     deinit { close(descriptor) }
 
     private static func bindTo(_ index: UInt32, _ descriptor: Int32) -> Bool {
-        // struct sockaddr_ll: family, protocol, index, and what only receiving fills.
+        // struct sockaddr_ll: family, protocol, index, and fields used only for receiving.
         let address = (UInt16(family), allProtocols.bigEndian, index, UInt64(0), UInt32(0))
         return withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, 20) == 0 }
@@ -56,7 +56,7 @@ struct PacketSocket: ~Copyable {
         }
     }
 
-    /// The next frame that waits, in `buffer`; `nil` when none does.
+    /// Copies the next waiting frame to `buffer` and returns its length; `nil` if none waits.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         let count = recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
         return count > 0 ? count : nil
@@ -67,8 +67,7 @@ struct PacketSocket: ~Copyable {
     }
 }
 
-/// What network cards do in the kernel's stead, turned off so that each frame on the wire is whole: with checksums, and
-/// no longer than the MTU.
+/// Turns off the offloads of network cards, so that each frame on the wire has its checksums and fits the MTU.
 enum Offloads {
     // From <linux/sockios.h> and <linux/ethtool.h>.
     private static let request: UInt = 0x8946
@@ -77,9 +76,9 @@ enum Offloads {
         ("generic receive offload", 0x2c),
     ]
 
-    /// Works on an interface of the network namespace whose file is given.
+    /// Turns off the offloads of an interface in the given network namespace.
     ///
-    /// The calling thread is in that namespace for a moment.
+    /// The calling thread enters that namespace briefly.
     static func turnOff(_ interface: String, namespaceFile: String) throws {
         let control = try Namespaces.inNamespace(namespaceFile) { socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0) }
         defer { close(control) }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// What a man in the middle does to passing frames: targeted where memory is visible, blind where it is encrypted.
+/// How a man in the middle changes frames: targeted where memory is visible, random where it is encrypted.
 public struct Tampering: Sendable, Equatable {
-    /// Byte strings of the guest's memory; wherever one passes in the clear, one of its bits is flipped.
+    /// Byte strings of the guest's memory; each visible occurrence has one bit flipped.
     public var targets: [[UInt8]]
-    /// The share of large encrypted payloads of which one bit is flipped, 0 to 1.
+    /// The share of large encrypted payloads to flip one bit in, from 0 to 1.
     public var noise: Double
-    /// The choice of what noise hits comes from it alone.
+    /// The seed that determines which payloads the noise hits.
     public var seed: UInt64
 
     public init(targets: [[UInt8]], noise: Double, seed: UInt64) {
@@ -17,25 +17,25 @@ public struct Tampering: Sendable, Equatable {
     }
 
     static let migrationPorts: ClosedRange<UInt16> = 49152...49215
-    /// Where encrypted memory may pass in TCP: QEMU's TLS, libvirt's TLS, ssh.
+    /// The TCP ports that may carry encrypted memory, in addition to `migrationPorts`.
     static let libvirtTLS: UInt16 = 16514
     static let ssh: UInt16 = 22
     static let natTraversal: UInt16 = 4500
-    /// So much of each TCP connection passes untouched, so that handshakes succeed and memory is hit.
+    /// Bytes of each TCP connection that pass unchanged, so that handshakes succeed and only memory is hit.
     static let spared = 256 << 10
-    /// Smaller packets of ESP carry acknowledgements or keys.
+    /// Minimum payload in bytes; smaller ESP packets carry acknowledgements or keys.
     static let largePayload = 1000
 }
 
-/// What was done on the wire so far.
+/// The frames that have passed so far, and the changes to them.
 public struct WireStatistics: Sendable, Codable, Equatable {
     public var frames: UInt64 = 0
     public var bytes: UInt64 = 0
     /// Frames that could not be forwarded, such as those above the link's MTU.
     public var lost: UInt64 = 0
-    /// Pieces of memory that were recognised; each had a bit flipped.
+    /// Number of recognised pieces of memory; each had one bit flipped.
     public var targetsHit: UInt64 = 0
-    /// Large encrypted payloads that were open to noise, and those that were hit, by kind (`ESP`, `TCP 49152`).
+    /// Number of large encrypted payloads that the noise could hit, and of those it hit, by kind (`ESP`, `TCP 49152`).
     public var openToNoise: UInt64 = 0
     public var noiseHits: [String: UInt64] = [:]
 
@@ -44,7 +44,7 @@ public struct WireStatistics: Sendable, Codable, Equatable {
     public init() {}
 }
 
-/// A man in the middle at work: a value, fed with frames.
+/// The state of a man in the middle: a value without I/O that receives frames.
 struct Tamperer {
     let tampering: Tampering
     private(set) var statistics = WireStatistics()
@@ -56,7 +56,7 @@ struct Tamperer {
         random = SplitMix64(seed: tampering.seed)
     }
 
-    /// Counts a frame that passes, and changes it if it is of interest.
+    /// Counts a frame and changes it if it is a target.
     mutating func handle(_ bytes: UnsafeMutableRawBufferPointer) {
         statistics.frames += 1
         statistics.bytes += UInt64(bytes.count)
@@ -65,7 +65,7 @@ struct Tamperer {
         guard tampering.noise > 0, let kind = kindOpenToNoise(frame, in: bytes) else { return }
         statistics.openToNoise += 1
         guard Double(random.next() >> 11) * 0x1p-53 < tampering.noise else { return }
-        // Behind the first 64 bytes: past ESP's header and a record's, in what was encrypted.
+        // Skip the first 64 bytes, the header of ESP or of a TLS record, to hit encrypted data.
         let span = frame.payload.count - 64
         let offset = frame.payload.lowerBound + 64 + Int(random.next() % UInt64(span))
         frame.flip(1 << (random.next() % 8), at: offset, in: bytes)
@@ -81,7 +81,7 @@ struct Tamperer {
     private mutating func hitTargets(of frame: Frame, in bytes: UnsafeMutableRawBufferPointer) {
         let payload = UnsafeRawBufferPointer(rebasing: bytes[frame.payload])
         for target in tampering.targets {
-            // A retransmission is changed in the same place, so that both copies of the segment are equal.
+            // A retransmission is changed at the same place, so that both copies of the segment are equal.
             for start in ByteSearch.offsets(of: target, in: payload) {
                 frame.flip(0x10, at: frame.payload.lowerBound + start + target.count / 2, in: bytes)
                 statistics.targetsHit += 1
@@ -89,7 +89,8 @@ struct Tamperer {
         }
     }
 
-    /// The kind of encrypted bulk data that the frame carries; `nil` if it carries none, or its connection is spared yet.
+    /// Returns the kind of encrypted bulk data in the frame; `nil` if it has none, or if its connection is still
+    /// spared.
     private mutating func kindOpenToNoise(_ frame: Frame, in bytes: UnsafeMutableRawBufferPointer) -> String? {
         switch frame.protocolNumber {
         case Frame.esp: return frame.payload.count >= Tampering.largePayload ? "ESP" : nil

@@ -2,15 +2,15 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// The process that is the wire: it forwards every frame between two interfaces, and may change it.
+/// The process that acts as the wire: it forwards every frame between two interfaces and may change it.
 ///
-/// It runs in the LAN's namespace until it is ended.
+/// It runs in the LAN's namespace until it is killed.
 public struct WireProcess: Sendable {
-    /// The wired host's port, taken off the bridge.
+    /// The host's port, detached from the bridge.
     public var port: String
     /// The interface that leads to the bridge.
     public var outside: String
-    /// Interfaces whose offloads are turned off first: a file of a namespace and a name in it.
+    /// Interfaces whose offloads to turn off first: the file of the namespace and the interface's name.
     public var offloads: [(namespaceFile: String, interface: String)]
     public var statisticsFile: String
     public var tampering: Tampering
@@ -29,7 +29,9 @@ public struct WireProcess: Sendable {
         self.tampering = tampering
     }
 
-    /// Frames stay below this: segmentation by the card is off, yet a jumbo MTU is no reason to fail.
+    /// Maximum frame size in bytes.
+    ///
+    /// Frames are smaller because segmentation offload is off; the size allows for a jumbo MTU.
     private static let longestFrame = 65_600
     private static let statisticsInterval: Duration = .milliseconds(300)
 
@@ -60,7 +62,7 @@ public struct WireProcess: Sendable {
         }
     }
 
-    /// Forwards a burst at most, so that the other direction gets its turn.
+    /// Forwards at most one burst, so that the other direction is served too.
     private static func forward(
         from source: borrowing PacketSocket,
         to target: borrowing PacketSocket,
