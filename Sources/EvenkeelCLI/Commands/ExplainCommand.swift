@@ -34,7 +34,7 @@ struct ExplainCommand: AsyncParsableCommand {
         var kind: String
         var name: String
         var lines: [String]
-        /// Of each line.
+        /// The code of each line.
         var codes: [String]
     }
 

@@ -3,7 +3,7 @@ import ArgumentParser
 
 /// Quantities with units, as given on the command line.
 enum Quantity {
-    /// `2s`, `500ms`, `1min`, or seconds alone.
+    /// Parses `2s`, `500ms`, `1min`, or a number of seconds.
     static func duration(_ text: String) throws -> Duration {
         let units: [(String, Double)] = [("ms", 0.001), ("min", 60), ("s", 1), ("", 1)]
         guard let seconds = scaled(text, by: units), seconds >= 0.001, seconds <= 86_400 else {
@@ -12,7 +12,7 @@ enum Quantity {
         return .milliseconds(Int64((seconds * 1000).rounded()))
     }
 
-    /// `4G`, `512M`, `1.5GiB`: bytes, in powers of 1,024.
+    /// Parses `4G`, `512M` or `1.5GiB` to bytes, in powers of 1,024.
     static func size(_ text: String) throws -> UInt64 {
         let units: [(String, Double)] = [
             ("TiB", 0x1p40), ("GiB", 0x1p30), ("MiB", 0x1p20), ("T", 0x1p40), ("G", 0x1p30), ("M", 0x1p20),
@@ -23,7 +23,7 @@ enum Quantity {
         return UInt64(bytes)
     }
 
-    /// `90%`, `0.9`, `1.2`: a share above 0; above 1 for overcommit.
+    /// Parses a share above 0: `90%`, `0.9`; above 1 for overcommit: `1.2`.
     static func share(_ text: String) throws -> Double {
         guard let share = scaled(text, by: [("%", 0.01), ("", 1)]), share > 0, share <= 10 else {
             throw ValidationError("'\(text)' is not a share above 0 and up to 10, such as 90% or 0.9")

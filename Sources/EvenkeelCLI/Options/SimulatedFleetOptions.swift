@@ -57,7 +57,7 @@ struct SimulatedFleetOptions: ParsableArguments {
     )
     var decisionInterval: Duration?
 
-    /// With more hosts, computing with one-minute samples takes too long.
+    /// Number of hosts above which one-minute samples take too long to compute.
     private static let manyHosts = 250
 
     @Option(
@@ -91,7 +91,7 @@ struct SimulatedFleetOptions: ParsableArguments {
         }
     }
 
-    /// Returns the world to simulate, and how much of it is measured.
+    /// Returns the world to simulate and the duration to measure.
     func scene(
         seed: UInt64,
         faults: FaultLevel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Why a name does not identify a VM or host.
+/// The reasons why a name does not identify a VM or host.
 enum FleetNameError: Error, CustomStringConvertible {
     case unknown(String, String, near: [String])
     case ambiguous(String, meanings: [String])
@@ -44,7 +44,7 @@ enum FleetNames {
         throw .unknown(wanted, name, near: near(name, among: names))
     }
 
-    /// Up to five names that are nearly the one typed: by few changes, or because they contain it.
+    /// Returns up to five names that differ from the typed one by few characters, or contain it.
     static func near(_ name: String, among names: [String]) -> [String] {
         let typed = Array(name.lowercased().utf8)
         let most = max(1, typed.count / 3)
@@ -61,7 +61,7 @@ enum FleetNames {
         return ranked.sorted { $0 < $1 }.map(\.name).filter { seen.insert($0).inserted }.prefix(5).map { $0 }
     }
 
-    /// Levenshtein's distance.
+    /// Returns the Levenshtein distance.
     private static func changes(from one: [UInt8], to other: [UInt8]) -> Int {
         var row = Array(0...other.count)
         for (i, byte) in one.enumerated() {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Why a plan has no move.
+/// The reasons why a plan has no move.
 enum NoMoveReason: Equatable {
     case noVM
     case noActiveHost
     case oneHost
     case timeBudget
-    /// At aggressiveness 1.
+    /// Overload remains because aggressiveness is 1.
     case overloadIsLeft
     case nothingHelps(Strategy, hasRefusals: Bool)
     /// Some hosts have no usable samples yet.
@@ -16,7 +16,7 @@ enum NoMoveReason: Equatable {
     case noHostCanBeEmptied
     case noGain(aggressiveness: Int)
 
-    /// Stable, for programs.
+    /// The reason's stable code, for programs.
     var code: String {
         switch self {
         case .noVM: "no-vm"
@@ -32,7 +32,7 @@ enum NoMoveReason: Equatable {
         }
     }
 
-    /// For a plan without moves.
+    /// Determines the reason for a plan without moves.
     init(_ plan: Plan, _ model: FleetModel, _ planning: PlanningPolicy) {
         let active = model.hosts.count { $0.mode == .active }
         let notCounted: [Judgement.Verdict] = [.settling, .unknown, .distrusted]

@@ -8,13 +8,13 @@ protocol EffectDescription {
     var text: String { get }
 }
 
-/// The part that an effect plays in a recording.
+/// The role of an effect in a recording.
 enum EffectRole {
-    /// A decision: an order that is given, or a move that is begun.
+    /// A decision: an order given by the controller, or a move begun by an agent.
     case order(MigrationOrder)
     case announcement
     case report
-    /// A step towards one of the others.
+    /// An intermediate step.
     case step
 }
 

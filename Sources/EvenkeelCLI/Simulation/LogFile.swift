@@ -2,7 +2,7 @@
 import Foundation
 import Synchronization
 
-/// A file of lines, written as they come.
+/// A log file that receives lines during a run.
 final class LogFile: Sendable {
     private let handle: Mutex<FileHandle>
 
@@ -13,7 +13,7 @@ final class LogFile: Sendable {
         self.handle = Mutex(handle)
     }
 
-    /// A full disk does not end a run: the log is cut short then.
+    /// A full disk truncates the log but does not end the run.
     func write(_ line: String) {
         handle.withLock { try? $0.write(contentsOf: Data((line + "\n").utf8)) }
     }

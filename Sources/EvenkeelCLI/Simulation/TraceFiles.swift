@@ -5,7 +5,7 @@ import Simulation
 
 /// Traces in a folder, an archive or a single file.
 enum TraceFiles {
-    /// Read limit, so that a wrong folder does not exhaust the memory.
+    /// Maximum number of bytes to read, so that a wrong folder does not exhaust the memory.
     private static let mostBytes = 4 << 30
 
     static func read(_ path: String) async throws -> [Trace] {

@@ -18,12 +18,12 @@ struct ClusterView: Encodable {
         var names: [String]
         var certificate: CertificateFacts
         var daysLeft: Int
-        /// Why it is no longer in the cluster.
+        /// The reason why it was removed from the cluster.
         var removed: String?
         var hardware: Roster.Hardware?
     }
 
-    /// Warn about certificates with fewer days left.
+    /// Remaining days below which a certificate causes a warning.
     static let warningDays = 30
 
     init(_ roster: Roster, now: Instant = .now) async throws {

@@ -37,7 +37,7 @@ struct DemoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, guests, keep, limit) = (report, guests, keep, timeLimit)
-        // If the reader of a pipe is gone, writing must fail, not end the process with the lab still up.
+        // If the reader of a pipe is gone, a write must fail; a signal would end the process with the lab still up.
         signal(SIGPIPE, SIG_IGN)
         let report = try await interruptible {
             let lab = try await HostLab.up(.allOnFirst(hosts: 3, guests: guests)) { printLine("lab: \($0)") }

@@ -65,7 +65,7 @@ struct DemoReport: Encodable, Sendable {
     var rates: [WorkRate]
     var wires: [Wire]
     var checks: [Check]
-    /// What ended the demonstration early.
+    /// The reason why the demonstration ended early.
     var failure: String?
 
     var succeeded: Bool { failure == nil && !checks.isEmpty && checks.allSatisfy(\.holds) }

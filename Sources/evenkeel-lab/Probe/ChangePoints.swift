@@ -12,7 +12,7 @@ enum ChangePoints {
         var open = [values.indices]
         while let part = open.popLast() {
             if let change = change(in: Array(values[part]), shortest: shortest), change.probability < significance {
-                // The later part first, so that the earlier one is finished first.
+                // Push the later part first, so that the earlier one is processed first.
                 open.append(part.lowerBound + change.at..<part.upperBound)
                 open.append(part.lowerBound..<part.lowerBound + change.at)
             } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An ICMP echo request; also recognises its reply.
+/// An ICMP echo request, which also recognises its reply.
 struct EchoMessage: Equatable {
     enum Family: Sendable, Equatable { case v4, v6 }
 

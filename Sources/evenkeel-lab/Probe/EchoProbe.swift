@@ -12,7 +12,7 @@ struct EchoProbe: Sendable {
     /// Receives the series a few times a second.
     var live: @Sendable (ProbeSeries) -> Void = { _ in }
 
-    /// How long to wait for replies after the last request, in seconds.
+    /// Seconds to wait for replies after the last request.
     private static let patience = 1.0
 
     /// Runs to the end or until the task is cancelled; returns the recorded series in both cases.
