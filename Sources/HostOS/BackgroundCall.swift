@@ -3,18 +3,18 @@ internal import Dispatch
 internal import Foundation
 internal import Synchronization
 
-/// Blocking calls of one kind: each on a thread of its own, at most one at a time, each waited for a bounded time.
+/// Runs blocking calls of one kind on their own threads, at most one at a time, each with a time limit.
 ///
-/// For callers on a thread of their own that must continue even if a call never returns. With QEMU's monitor stuck, a
+/// For callers on a thread of their own that must continue even if a call never returns. If QEMU's monitor is stuck, a
 /// libvirt call about the VM may never return, although libvirtd still answers keepalive.
 public final class BackgroundCall: Sendable {
     private let isOut = Mutex(false)
 
     public init() {}
 
-    /// Returns the result; `nil` if the call threw or has not returned in time, or if an earlier one has not returned.
+    /// Returns the result; `nil` if the call threw, has not returned in time, or an earlier call has not returned.
     ///
-    /// A call that is too late ends on its own, and its result is dropped.
+    /// A late call ends on its own, and its result is dropped.
     @discardableResult
     public func run<R: Sendable>(within limit: Duration, _ call: @Sendable @escaping () throws -> R) -> R? {
         let isFree = isOut.withLock { isOut in
@@ -29,8 +29,9 @@ public final class BackgroundCall: Sendable {
         return try? outstanding.wait(limit)?.get()
     }
 
-    /// Asks once a second until `suffices` accepts an answer, given the previous one; returns the last answer when the
-    /// limit has passed.
+    /// Repeats a query once a second until `suffices` accepts an answer, given the previous one.
+    ///
+    /// Returns the last answer once the limit has passed; `nil` without any.
     public static func lastAnswer<Answered: Sendable>(
         within limit: Duration,
         _ question: @Sendable @escaping () throws -> Answered,
@@ -42,7 +43,7 @@ public final class BackgroundCall: Sendable {
         var former: Answered?
         var last: Answered?
         repeat {
-            // The last question gets its time too: an answer that was cut short would hide the previous one.
+            // The last query gets at least one second: cutting it short would lose its answer.
             let now = call.run(within: max(.seconds(1), deadline - clock.now), question)
             if let now, suffices(now, former) { return now }
             former = now

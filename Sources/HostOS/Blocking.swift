@@ -3,10 +3,10 @@ public import Dispatch
 internal import Foundation
 internal import Synchronization
 
-/// Runs calls that may block forever outside the cooperative pool.
+/// Runs calls that may block forever, outside the cooperative pool.
 ///
-/// A thread that hangs in a call to dead storage or to a stuck daemon cannot be stopped. It is left to end on its own,
-/// and its result is dropped.
+/// A thread that hangs in a call to dead storage or a stuck daemon cannot be stopped. It ends on its own, and its
+/// result is dropped.
 public enum Blocking {
     /// Starts `work` on a thread of its own; `name` has at most 15 bytes.
     public static func detach(_ name: String, _ work: @Sendable @escaping () -> Void) {
@@ -15,7 +15,7 @@ public enum Blocking {
         thread.start()
     }
 
-    /// Runs `work` to its end on a thread of its own, however long that takes.
+    /// Runs `work` on its own thread until it ends, without a time limit.
     public static func run<Value: Sendable, Failure: Error>(
         _ work: @Sendable @escaping () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
@@ -27,9 +27,9 @@ public enum Blocking {
         return try result.get()
     }
 
-    /// Runs `work` on a thread of its own, or serially on `queue`, and returns its result.
+    /// Runs `work` on its own thread, or serially on `queue`, and returns its result.
     ///
-    /// Throws `late` once the limit has passed; its argument is whether the work had begun. Work that had not begun is
+    /// Throws `late` once the limit has passed; its argument is whether the work had begun. Work that has not begun is
     /// dropped.
     public static func run<Value: Sendable, Failure: Error>(
         within limit: Duration,

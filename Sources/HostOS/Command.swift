@@ -56,7 +56,7 @@ public enum CommandError: Error, Sendable, CustomStringConvertible {
 }
 
 extension Command {
-    /// Runs the command to its end, whatever its exit code.
+    /// Runs the command and returns its result, whatever its exit code.
     ///
     /// `input` is its standard input. On cancellation or after the time limit, it receives SIGTERM and, two seconds
     /// later, SIGKILL.
@@ -104,8 +104,8 @@ extension Command {
         var updates: [Environment.Key: String?] = [:]
         for (name, value) in environment { updates[Environment.Key(stringLiteral: name)] = value }
         do {
-            // Never through a pipe: swift-subprocess 1.0.2 ends the whole process when a write to a pipe fails or is
-            // cancelled (it releases the writer without closing it).
+            // Do not use a pipe: swift-subprocess 1.0.2 ends the whole process if a write to a pipe fails or is
+            // cancelled, because it releases the writer without closing it.
             let environment = Environment.inherit.updating(updates)
             return input.isEmpty
                 ? try await finish(options, environment, input: .none)

@@ -18,14 +18,14 @@ public enum DurableFile {
 
     /// Replaces or creates the file with this mode, independent of the umask; its folder must exist.
     ///
-    /// A reader sees the old or the new bytes, and a crash leaves either. Blocks for a write and two syncs. After an
-    /// error the file is unchanged, unless only the sync of its folder failed.
+    /// A reader or a crash finds either the old or the new bytes. Blocks for a write and two syncs. After an error the
+    /// file is unchanged, unless only the sync of its folder failed.
     public static func replace(
         _ path: String,
         with bytes: some Sequence<UInt8>,
         mode: UInt32
     ) throws(Failure) {
-        // Random, because two hosts may write the same file on shared storage at the same time.
+        // A random name, because two hosts may write the same file on shared storage at the same time.
         let draft = "\(path).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw Failure(draft) }

@@ -2,7 +2,7 @@
 internal import Dispatch
 internal import Synchronization
 
-/// One blocking call on a thread of its own, which can be waited for more than once.
+/// A blocking call on its own thread; callers can wait for it more than once.
 public final class OutstandingCall<R: Sendable>: Sendable {
     private let returned = Mutex<Result<R, any Error>?>(nil)
     private let arrival = DispatchSemaphore(value: 0)
@@ -22,9 +22,10 @@ public final class OutstandingCall<R: Sendable>: Sendable {
         return returned.withLock { $0 }
     }
 
-    /// Waits until the call has returned or must be ended; then calls `end` again and again, and waits for `patience`.
+    /// Waits until the call returns; after the limit, or once `isUnwanted`, calls `end` repeatedly for up to
+    /// `patience`.
     ///
-    /// Returns `nil` as the result if the call has not returned even then, and whether `end` was called at all.
+    /// Returns the result, `nil` if the call has not returned even then, and whether `end` was called.
     public func wait(
         within limit: Duration,
         patience: Duration,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// A lock on a file that allows only one process at a time, released at the latest when the process ends.
+/// A lock on a file that only one process can hold; released when the process ends.
 public struct ProcessLock: ~Copyable {
     private let descriptor: Int32
 
@@ -17,9 +17,10 @@ public struct ProcessLock: ~Copyable {
         }
     }
 
-    /// Acquires the lock, or throws if another process holds it; `purpose` describes both processes: `controller`.
+    /// Acquires the lock; throws if another process holds it.
     ///
-    /// Other users may be able to write to the folder: a symbolic link, a FIFO or a device there is refused.
+    /// `purpose` describes both processes, such as `controller`. Refuses symbolic links, FIFOs and devices, because
+    /// other users may be able to write to the folder.
     public init(path: String, purpose: String) throws(Failure) {
         let descriptor: Int32
         do { descriptor = try SafeFile.open(path, flags: O_RDWR | O_CREAT, mode: 0o640) } catch {

@@ -6,13 +6,13 @@ public import Glibc
 /// A symbolic link could lead to any file of this host, and a FIFO or a device could block the reader: only regular
 /// files are opened.
 public enum SafeFile {
-    /// Who may own and change a file that is read.
+    /// The permissions that a file must have to be read.
     public enum Trust: Sendable {
-        /// Anyone: the caller verifies the content.
+        /// Any: the caller verifies the content.
         case published
         /// Only this process's user and root can write it; it may be reached through a symbolic link.
         case ours
-        /// Only this process's user has any access to it.
+        /// Only this process's user has access to it.
         case secret
     }
 
@@ -21,7 +21,7 @@ public enum SafeFile {
         case system(Int32)
         case notRegular
         case foreignOwner
-        /// Other users can write to it, or have any access to a secret file.
+        /// Other users can write to it or, if it is secret, have any access to it.
         case openToOthers(Trust)
         case larger(than: Int)
 
@@ -46,7 +46,8 @@ public enum SafeFile {
 
     /// Opens a regular file and returns its descriptor; the caller closes it.
     ///
-    /// `flags` as for open(2); `mode` is used if they create the file. With `followsLinks`, symbolic links are followed.
+    /// `flags` are those of open(2); `mode` applies if they create the file. With `followsLinks`, symbolic links are
+    /// followed.
     public static func open(
         _ path: String,
         flags: Int32,
@@ -75,7 +76,9 @@ public enum SafeFile {
         return descriptor
     }
 
-    /// Reads a whole file of at most `limit` bytes. Blocks.
+    /// Reads a whole file of at most `limit` bytes.
+    ///
+    /// Blocks.
     public static func read(_ path: String, _ trust: Trust, atMost limit: Int) throws(Failure) -> [UInt8] {
         let descriptor = try open(path, flags: O_RDONLY, followsLinks: trust == .ours)
         defer { close(descriptor) }

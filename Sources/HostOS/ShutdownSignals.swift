@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import UnixSignals
 
-/// Runs work to its end, and cancels it when this process receives SIGINT, SIGTERM or SIGHUP.
+/// Runs work until it ends, and cancels it when this process receives SIGINT, SIGTERM or SIGHUP.
 ///
 /// Waits for the work after cancelling it, so that it can clean up. Returns its value, or throws its error.
 public func cancellingOnShutdownSignals<Value: Sendable>(
@@ -16,7 +16,7 @@ public func cancellingOnShutdownSignals<Value: Sendable>(
         }
         while let result = try await group.next() {
             group.cancelAll()
-            // `nil`: a signal arrived; the work has not ended yet.
+            // `nil` means that a signal arrived; the work has not ended yet.
             if let value = result { return value }
         }
         throw CancellationError()

@@ -9,10 +9,10 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
     public let path: String
     private let mode: UInt32
 
-    /// Larger files are not read.
+    /// Maximum size of a file in bytes.
     private static var maximumBytes: Int { 32 << 20 }
 
-    /// `mode` is the file's mode, independent of the umask.
+    /// Uses the file at `path`; `mode` is its mode, independent of the umask.
     public init(path: String, mode: UInt32 = 0o600) {
         self.path = path
         self.mode = mode
@@ -25,7 +25,7 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         case unwritable(DurableFile.Failure)
         case unencodable(path: String, reason: String)
 
-        /// What failed, without the path.
+        /// The error message without the path.
         public var reason: String {
             switch self {
             case .unreadable(let failure): failure.reason.text
@@ -63,7 +63,7 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let json: Data
         do { json = try encoder.encode(value) } catch { throw .unencodable(path: path, reason: "\(error)") }
-        // If this fails, writing the file reports why.
+        // If this fails, writing the file reports the error.
         if let slash = path.lastIndex(of: "/") {
             try? FileManager.default.createDirectory(
                 atPath: String(path[..<slash]),

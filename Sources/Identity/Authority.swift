@@ -14,7 +14,7 @@ struct Authority: Sendable {
     private var requestPath: String { "\(folder)/request.csr" }
     private var issuedFolder: String { "\(folder)/issued" }
 
-    /// How far the clock of a host may lag for it to accept a new certificate.
+    /// Time by which a host's clock may lag and still accept a new certificate.
     private static let clockTolerance: Duration = .seconds(3600)
 
     func signingKey() throws -> SigningKey {

@@ -5,7 +5,7 @@ internal import Ledger
 /// The inner address of a host, which exists only inside the tunnels.
 public struct InnerAddress: Sendable, Equatable {
     public let text: String
-    /// Why it was chosen: `the first free address in 10.78.0.0/24`.
+    /// The reason for its choice, such as `the first free address in 10.78.0.0/24`.
     public let reason: String
     public init(text: String, reason: String) {
         self.text = text

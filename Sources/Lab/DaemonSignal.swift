@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How to stop a daemon.
+/// The ways to stop a daemon.
 public enum DaemonSignal: Int32, Sendable {
     /// Simulates a crash.
     case kill = 9

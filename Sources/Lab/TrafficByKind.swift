@@ -16,7 +16,7 @@ public struct Traffic: Sendable, Codable, Equatable {
 public struct Eavesdropping: Sendable, Codable, Equatable {
     public var packets = 0
     public var bytes: UInt64 = 0
-    /// How often the secret was found; one that is split across two packets is not counted.
+    /// Number of occurrences of the secret; one that is split across two packets is not counted.
     public var secrets = 0
     /// Pieces of the guest's other memory that were recognised.
     public var memoryPieces = 0

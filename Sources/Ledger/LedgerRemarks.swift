@@ -4,7 +4,7 @@
 ///
 /// Only the first example of each is kept, so that a flood of forged lines fills neither memory nor a log.
 public struct LedgerRemarks: Sendable, Equatable, Encodable {
-    /// In the order of first occurrence.
+    /// The entries in the order of first occurrence.
     public private(set) var entries: [Entry] = []
 
     public struct Entry: Sendable, Equatable, Encodable, CustomStringConvertible {

@@ -3,7 +3,7 @@ internal import Fleet
 
 /// A reader's position in one stream, and the genuine lines before it that wait for the reader's clock.
 ///
-/// With a clock that is slow, valid records appear to come from the future. They are accepted once the clock is
+/// If the reader's clock is slow, valid records appear to come from the future. They are accepted once the clock is
 /// correct again; a reader that simply continued would never see them.
 public struct ReadPosition: Sendable {
     /// Where the next read continues; `nil`: at the beginning.

@@ -3,14 +3,15 @@ internal import HostOS
 internal import Hypervisor
 internal import Synchronization
 
-/// Runs libvirt calls on threads of their own, so that no thread of the cooperative pool waits for libvirt.
+/// Runs libvirt calls outside the cooperative pool, each on its own thread.
 enum BlockingCall {
-    /// Calls that may be out at once; more means that the daemon does not answer.
+    /// Maximum number of unfinished calls; more of them mean that the daemon does not answer.
     private static let ceiling = 64
     private static let out = Mutex(0)
 
-    /// Runs `body` and returns its result, or throws `.timedOut` after the limit; the call itself is then left to end
-    /// on its own thread, and its result is dropped.
+    /// Runs `body` and returns its result; throws `.timedOut` after the limit.
+    ///
+    /// A late call ends on its own thread, and its result is dropped.
     static func run<R: Sendable>(
         _ attempt: String,
         limit: Duration,

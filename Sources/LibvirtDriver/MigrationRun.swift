@@ -16,7 +16,7 @@ internal import Synchronization
 /// enforces every limit and returns even if libvirt answers nothing at all: at the latest after the request's time
 /// limit and the limits `abort`, `settle` and `peer`.
 final class MigrationRun: Sendable {
-    /// Why the supervisor ends a migration.
+    /// The reasons why the supervisor ends a migration.
     enum Ending: Equatable {
         case cancelled
         case tookTooLong
