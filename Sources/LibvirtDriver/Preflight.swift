@@ -137,7 +137,7 @@ struct Preflight {
             let name = virDomainGetName(domain.pointer).map { String(cString: $0) } ?? ""
             var remedy = state.isCrashed ? "virsh destroy \(requirements.id); " : ""
             remedy += "virsh undefine --keep-nvram --keep-tpm"
-            // libvirt refuses to undefine a VM with a managed-save image unless told to remove the image.
+            // libvirt refuses to undefine a VM with a managed-save image unless this flag removes the image.
             if virDomainHasManagedSaveImage(domain.pointer, 0) == 1 { remedy += " --managed-save" }
             let found = state.vmState.rawValue
             return failure(.uuid, .uuidDefined(requirements.id, name: name, state: found, remedy: remedy))

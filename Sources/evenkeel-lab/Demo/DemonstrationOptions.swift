@@ -7,7 +7,7 @@ import Glibc
 import Lab
 import Settings
 
-/// What `sniff`, `tamper` and `compare` share: a lab of two hosts with one quiet guest per channel.
+/// The common part of `sniff`, `tamper` and `compare`: a lab of two hosts with one quiet guest per channel.
 struct DemonstrationOptions: ParsableArguments {
     @Option(
         help: "Channel to test, repeatable (default: every channel that the hosts offer, and plain)",

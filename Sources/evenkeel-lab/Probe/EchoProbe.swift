@@ -5,9 +5,9 @@ import Synchronization
 /// Sends echo requests at regular intervals and records the replies, on its own thread, until it is stopped.
 struct EchoProbe: Sendable {
     let socket: EchoSocket
-    /// In seconds.
+    /// The interval between two requests in seconds.
     let interval: Double
-    /// `nil`: runs until it is stopped.
+    /// The duration in seconds; `nil`: runs until it is stopped.
     let duration: Double?
     /// Receives the series a few times a second.
     var live: @Sendable (ProbeSeries) -> Void = { _ in }

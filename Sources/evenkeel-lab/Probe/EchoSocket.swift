@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// Why an address cannot be probed.
+/// The reasons why an address cannot be probed.
 enum ProbeError: Error, CustomStringConvertible {
     case unknownAddress(String)
     case notAllowed(reason: String)

@@ -52,7 +52,7 @@ struct ProbeSeries: Codable, Sendable, Equatable {
 struct ProbeSummary: Codable, Sendable, Equatable {
     var sent: Int
     var lost: Int
-    /// Of the round trips; `nil` if there was no reply.
+    /// Statistics of the round trips; `nil` if there was no reply.
     var median: Double?
     var percentile95: Double?
     var maximum: Double?
