@@ -70,8 +70,8 @@ let package = Package(
         core("Coordination", ["Fleet", "Balancing"]),
         core("Simulation", ["Fleet", "Balancing", "Coordination"]),
 
-        // The operating system: external programs with a time limit, durable files, locks, signals.
-        module("HostOS", [subprocess, systemPackage, unixSignals]),
+        // The operating system: commands and blocking calls with a time limit, files, locks, signals, the clock.
+        module("HostOS", ["Fleet", subprocess, systemPackage, unixSignals]),
         // Fleets, recordings and closed channels in files: Foundation's JSON, and the text format of Ganeti's htools.
         module("FleetFiles", ["Fleet", "Coordination", "HostOS", log]),
         // The configuration file.
@@ -83,9 +83,9 @@ let package = Package(
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         module("LibvirtDriver", ["Fleet", "Hypervisor", "HostOS", "CLibvirt", "CLibXML2", crypto]),
         module("Escort", ["Fleet", "HostOS"]),
-        module("Ledger", ["Fleet", "HostOS", crypto]),
+        module("Ledger", ["Fleet", "HostOS", crypto, log]),
         // Keys, certificates (by the openssl command) and the signed roster.
-        module("Identity", ["Fleet", "Ledger", "HostOS"]),
+        module("Identity", ["Fleet", "Ledger", "HostOS", log]),
         module(
             "HostAgent",
             [
@@ -125,7 +125,7 @@ let package = Package(
         ),
 
         // The other processes in the ledger's tests, and its benchmark; not shipped.
-        program("ledger-writer", ["Fleet", "Ledger"], path: "Benchmarks/ledger-writer"),
+        program("ledger-writer", ["Fleet", "Ledger", "HostOS"], path: "Benchmarks/ledger-writer"),
         // The planner's benchmark beside hbal (`make bench-planner`); not shipped.
         program(
             "planner-bench",

@@ -80,7 +80,7 @@ extension FleetModel {
         for (number, vm) in (sample?.vms ?? []).enumerated() where vm.state.isActive {
             let demand = number < estimate.vms.count ? estimate.vms[number] : nil
             let needs = Resources(
-                cpuCores: demand?.cores ?? finite(vm.cpuCores) ?? 0,
+                cpuCores: demand?.cores ?? plausible(vm.cpuCores) ?? 0,
                 memoryBytes: believable(vm.memoryBytes)
             )
             cpu += needs.cpuCores
@@ -108,9 +108,9 @@ extension FleetModel {
         }
         let total = believable(sample?.memory?.totalBytes)
         let used = total - min(believable(sample?.memory?.availableBytes), total)
-        let capacity = finite(sample?.cpu?.capacityCores) ?? 0
+        let capacity = plausible(sample?.cpu?.capacityCores) ?? 0
         // While a host settles there is no window yet, only its latest sample.
-        let own = window.samples.isEmpty ? max(0, (finite(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
+        let own = window.samples.isEmpty ? max(0, (plausible(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
         let host = Host(
             name: history.name,
             capacity: Resources(cpuCores: capacity, memoryBytes: total),

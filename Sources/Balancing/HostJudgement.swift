@@ -10,8 +10,8 @@ enum Resource: CaseIterable {
 
     func share(of sample: LoadSample) -> Double? {
         switch self {
-        case .cpu: finite(sample.cpu?.share)
-        case .memory: finite(sample.memory?.share)
+        case .cpu: plausible(sample.cpu?.share)
+        case .memory: plausible(sample.memory?.share)
         }
     }
 

@@ -16,7 +16,7 @@ struct SampleWindow: Sendable {
             let gap =
                 index > 0
                 ? (samples[index].at - samples[index - 1].at).inSeconds
-                : max(1, finite(samples[index].intervalSeconds) ?? 1)
+                : max(1, plausible(samples[index].intervalSeconds) ?? 1)
             return min(max(gap, 0.001), HostHistory.thinSpan.inSeconds)
         }
     }
@@ -35,19 +35,12 @@ struct SampleWindow: Sendable {
         var sum = 0.0
         var weight = 0.0
         for index in indices(within: length, before: end) {
-            guard let value = finite(figure(samples[index])) else { continue }
+            guard let value = plausible(figure(samples[index])) else { continue }
             sum += value * weights[index]
             weight += weights[index]
         }
         return weight > 0 ? sum / weight : nil
     }
-}
-
-/// Returns a figure from outside if it can be computed with, or `nil` if it is implausible.
-func finite(_ value: Double?) -> Double? {
-    // The bound exceeds the bytes per second of any machine, and sums and squares of it are still finite.
-    guard let value, value >= 0, value <= 1e15 else { return nil }
-    return value
 }
 
 extension HostHistory {
@@ -82,6 +75,6 @@ extension HostHistory {
 extension LoadSample {
     /// The beginning of the interval that the sample's rates cover.
     var began: Instant {
-        at - .milliseconds(Int64(min(finite(intervalSeconds) ?? 0, 86400) * 1000))
+        at - .milliseconds(Int64(min(plausible(intervalSeconds) ?? 0, 86400) * 1000))
     }
 }

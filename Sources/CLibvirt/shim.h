@@ -4,7 +4,5 @@
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-// statfs: Swift's Glibc module leaves it out.
-#include <sys/vfs.h>
 
 #endif

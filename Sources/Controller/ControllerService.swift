@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Coordination
 public import Fleet
 public import FleetFiles
@@ -44,9 +45,7 @@ public struct ControllerService: Sendable {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
-        var feed = LedgerFeed(ledger: ledger)
-        var remarkLog = RemarkLog()
-        var ledgerIsOut = false
+        var follower = LedgerFollower(ledger)
         var enrolled: [HostName: EnrolledHardware] = [:]
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }
         if let damage = await closures?.damage { throw damage }
@@ -54,26 +53,16 @@ public struct ControllerService: Sendable {
             let known = await hardware()
             if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }
             enrolled = known
-            do {
-                let news = try await feed.pull(into: &core)
-                for remark in remarkLog.due(news.remarks, at: .now) {
-                    let kind = remark.kind
-                    logger.log(
-                        level: kind.isRefusal ? .error : .warning,
-                        "ledger: records skipped",
-                        metadata: ["kind": "\(kind.rawValue)", "count": "\(remark.count)", "reason": "\(remark)"]
-                    )
-                }
+            var effects: [ControllerCore.Effect] = []
+            let isRead = await follower.poll(logger, at: .now) { follower in
+                effects = try await follower.pull(into: &core).effects
+            }
+            if Task.isCancelled { return }
+            if isRead {
                 await closures?.keep(core.core.closed.closures)
-                await perform(news.effects, core: &core)
+                await perform(effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .now)), core: &core)
-                if ledgerIsOut { logger.notice("the ledger can be read again") }
-                ledgerIsOut = false
-            } catch is CancellationError {
-                return
-            } catch {
-                if !ledgerIsOut { logger.error("cannot read the ledger", metadata: ["reason": "\(error)"]) }
-                ledgerIsOut = true
+            } else {
                 await perform(core.handle(.ledgerLost), core: &core)
             }
             let tick = ControllerCore.Event.tick(at: .now, identifier: Self.newIdentifier())

@@ -80,10 +80,10 @@ public struct EvidenceCheck: Sendable, Equatable {
     }
 
     private func owner(of step: OrderStep) -> HostName? {
-        switch step {
-        case .accepted, .running, .sealed, .released, .withdrawn, .done: order.source
-        case .prepared, .opened, .restored, .declined: order.target
-        case .failed: nil
+        switch step.reporter {
+        case .source: order.source
+        case .target: order.target
+        case .either: nil
         }
     }
 

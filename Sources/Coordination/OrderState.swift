@@ -98,10 +98,10 @@ public struct OrderState: Sendable, Equatable {
     /// A sealed order can be ended only by its source from the target's consent on: a failure from the target must not
     /// hide that the source has begun. The target declines instead.
     private func isFromTheRightHost(_ report: OrderReport) -> Bool {
-        switch report.step {
-        case .accepted, .running, .sealed, .released, .withdrawn, .done: report.host == order.source
-        case .prepared, .opened, .restored, .declined: report.host == order.target
-        case .failed:
+        switch report.step.reporter {
+        case .source: report.host == order.source
+        case .target: report.host == order.target
+        case .either:
             report.host == order.source
                 || (report.host == order.target && stage < (order.channel == .sealed ? .prepared : .running))
         }

@@ -35,9 +35,6 @@ public actor Mesh {
         }
     }
 
-    /// libvirt's default range (qemu.conf, `migration_port_min` and `_max`).
-    public static let defaultMigrationPorts = 49152...49215
-
     let local: HostName
     var credentials: any Credentials
     let placement: Placement
@@ -73,7 +70,7 @@ public actor Mesh {
         placement: Placement = .included(),
         socket: String? = nil,
         interface: String = "lo",
-        migrationPorts: ClosedRange<Int> = defaultMigrationPorts,
+        migrationPorts: ClosedRange<Int> = Channel.defaultMigrationPorts,
         sshPort: Int = 22,
         minimum: MinimumSuite = .aes256,
         runner: CommandRunner = .local

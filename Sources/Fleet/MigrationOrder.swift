@@ -2,6 +2,10 @@
 
 /// The path that carries a VM's memory.
 public enum Channel: String, Codable, Sendable, CaseIterable {
+    /// The ports on which a target's hypervisor waits for memory: libvirt's default range (qemu.conf,
+    /// `migration_port_min` and `migration_port_max`).
+    public static let defaultMigrationPorts = 49152...49215
+
     /// Inner addresses that exist only inside IPsec tunnels.
     case ipsec
     /// QEMU's own TLS between the hosts' LAN addresses, with certificates on both sides.

@@ -53,6 +53,17 @@ public enum OrderStep: Codable, Sendable, Equatable {
     /// By source or target: ended without a move.
     case failed(failure: OrderFailure)
 
+    public enum Reporter: Sendable { case source, target, either }
+
+    /// The host whose agent may report this step.
+    public var reporter: Reporter {
+        switch self {
+        case .accepted, .running, .sealed, .released, .withdrawn, .done: .source
+        case .prepared, .opened, .restored, .declined: .target
+        case .failed: .either
+        }
+    }
+
     public var isFinal: Bool {
         switch self {
         case .done, .failed: true

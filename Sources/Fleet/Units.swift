@@ -30,3 +30,10 @@ extension Duration {
     /// Whole seconds, for ages in texts.
     package var wholeSeconds: Int64 { wholeMilliseconds / 1000 }
 }
+
+/// Returns a figure from outside if it can be computed with, or `nil` if it is implausible.
+package func plausible(_ value: Double?) -> Double? {
+    // The bound exceeds the bytes per second of any machine, and sums and squares of it are still finite.
+    guard let value, value >= 0, value <= 1e15 else { return nil }
+    return value
+}

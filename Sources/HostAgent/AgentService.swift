@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Coordination
 public import Escort
 internal import Fleet

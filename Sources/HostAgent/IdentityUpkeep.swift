@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 public import Escort
 public import Fleet
 public import Identity

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Coordination
 import Escort
 import Fleet
@@ -171,8 +172,6 @@ struct MoveExecution: Sendable {
 }
 
 extension MoveExecution {
-    /// Limit of one TLS connection of QEMU in bytes: QEMU 7.2 can crash after about 64 GB (QEMU bug 1937).
-    static let singleTLSConnectionBytes: UInt64 = 48_000_000_000
     /// Approximate number of times that pre-copy sends a busy VM's memory before it converges.
     static let expectedCopies: UInt64 = 2
     static let parallelConnections = 4
@@ -180,7 +179,7 @@ extension MoveExecution {
     static func transport(by route: MigrationRoute, memoryBytes: UInt64) -> Transport {
         guard case .direct = route.kind else { return .tunnelled }
         guard let name = route.tlsName else { return .direct(tls: nil, parallelConnections: nil) }
-        let mayPassLimit = memoryBytes > singleTLSConnectionBytes / expectedCopies
+        let mayPassLimit = memoryBytes > Transport.singleTLSLimit / expectedCopies
         return .direct(
             tls: TLSParameters(targetName: name),
             parallelConnections: mayPassLimit ? parallelConnections : nil

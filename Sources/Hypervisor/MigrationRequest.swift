@@ -43,13 +43,16 @@ public struct MigrationRequest: Sendable, Equatable {
 public enum Transport: Sendable, Equatable {
     /// From hypervisor to hypervisor; in the clear without TLS.
     ///
-    /// One TLS connection is for less than 48 GB, because QEMU 7.2 may crash after about 64 GB (QEMU bug 1937). The
-    /// expected volume is the VM's memory (`VMRequirements.memoryBytes`) times the number of copies that its dirty rate
-    /// makes likely. If it comes near the limit, the VM needs `parallelConnections`. A move that exceeds 48 GB
+    /// One TLS connection is for less than `singleTLSLimit`. The expected volume is the VM's memory (`VMRequirements.memoryBytes`) times the number of copies that its dirty rate
+    /// makes likely. If it comes near the limit, the VM needs `parallelConnections`. A move that exceeds it
     /// nevertheless is stopped.
     case direct(tls: TLSParameters?, parallelConnections: Int?)
     /// Within the connection between the two daemons (`peerURI`), with the protection of that connection.
     case tunnelled
+
+    /// Bytes after which a migration over one TLS connection is stopped: after about 64 GB QEMU 7.2 may crash, and the
+    /// VM with it (QEMU bug 1937).
+    public static let singleTLSLimit: UInt64 = 48_000_000_000
 }
 
 /// TLS between the two hypervisors, each with its certificate.

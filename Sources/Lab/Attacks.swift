@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import HostOS
 internal import Glibc
 
@@ -177,5 +178,5 @@ extension HostLab {
     /// The ports behind the gates: QEMU's migration ports and libvirt's unencrypted one.
     ///
     /// Port 16514 is not among them: there libvirt itself requires a certificate.
-    public static let gatedPorts: [UInt16] = Array(49152...49215) + [16509]
+    public static let gatedPorts: [UInt16] = Channel.defaultMigrationPorts.map(UInt16.init) + [16509]
 }

@@ -4,7 +4,7 @@ extension FleetLedger {
     /// Passes every valid record after `place` to `take`, batch by batch, and advances the place.
     ///
     /// Records that were ahead of this host's clock and no longer are come first. Returns the skipped lines and gaps.
-    public func readNew<Entry: LedgerEntry>(
+    func readNew<Entry: LedgerEntry>(
         _ entries: Entry.Type,
         from place: inout ReadPosition,
         take: (Entry) async -> Void

@@ -5,9 +5,9 @@ internal import Fleet
 ///
 /// If the reader's clock is slow, valid records appear to come from the future. They are accepted once the clock is
 /// correct again; a reader that simply continued would never see them.
-public struct ReadPosition: Sendable {
+struct ReadPosition: Sendable {
     /// Where the next read continues; `nil`: at the beginning.
-    public internal(set) var next: Cursor?
+    var next: Cursor?
     private var waiting: [Waiting] = []
 
     private struct Waiting: Sendable {
@@ -20,10 +20,10 @@ public struct ReadPosition: Sendable {
     static let waitingPerWriter = 4096
 
     /// Creates the position at the beginning of a stream.
-    public init() {}
+    init() {}
 
     /// The number of waiting lines.
-    public var waitingCount: Int { waiting.count }
+    var waitingCount: Int { waiting.count }
 
     /// Remembers the lines that were rejected only because of their time.
     mutating func keep(_ lines: [SkippedLine]) {

@@ -28,7 +28,8 @@ enum BlockingCall {
         }
         return try await Blocking.run(
             within: limit,
-            late: { _ in HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)") },
+            late: { _ in HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
+            },
             { () throws(HypervisorError) in
                 defer { out.withLock { $0 -= 1 } }
                 return try body()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import CLibvirt
 internal import Fleet
 internal import Foundation
@@ -13,7 +14,7 @@ extension Connection {
         let memory = nodeMemory()
         return PeerObservation(
             host: host,
-            at: Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)),
+            at: .now,
             cpus: Int(node.cpus),
             // Second choice: `virNodeGetInfo` sums the NUMA nodes, and on some machines that sum is too small.
             memoryBytes: memory["total"] ?? UInt64(node.memory) * 1024,

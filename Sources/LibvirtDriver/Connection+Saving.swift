@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import CLibvirt
 internal import Fleet
 internal import Foundation
@@ -106,9 +107,4 @@ extension Connection {
             // It was transient and disappeared with its process.
         }
     }
-}
-
-extension Instant {
-    /// Returns the current wall-clock time.
-    static var now: Self { Self(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import CLibvirt
 internal import Fleet
 internal import Foundation
@@ -24,14 +25,15 @@ struct ImageFile {
         guard status.st_mode & 0o077 == 0 else {
             throw refusal("others may enter \(folder), but it holds unencrypted VM memory; run chmod 700 on it")
         }
-        var system = statfs()
-        guard statfs(folder, &system) == 0 else { throw refusal("the file system of \(folder) cannot be read") }
-        guard Self.memoryFileSystems.contains(UInt(bitPattern: Int(system.f_type))) else {
+        guard let fileSystem = FileSystem(of: folder) else {
+            throw refusal("the file system of \(folder) cannot be read")
+        }
+        guard fileSystem.isInMemory else {
             throw refusal("\(folder) is on a disk, but it holds unencrypted VM memory; use a tmpfs")
         }
-        let free = UInt64(system.f_bavail) * UInt64(system.f_bsize)
-        guard free >= memoryBytes + Self.overhead else {
-            throw refusal("\(folder) has \(free) bytes free, but the VM may need \(memoryBytes)")
+        let (needed, overflowed) = memoryBytes.addingReportingOverflow(Self.overhead)
+        guard !overflowed, fileSystem.freeBytes >= needed else {
+            throw refusal("\(folder) has \(fileSystem.freeBytes) bytes free, but the VM may need \(memoryBytes)")
         }
         path = "\(folder)/\(vm).image"
         guard lstat(path, &status) != 0 else {
@@ -40,9 +42,6 @@ struct ImageFile {
     }
 
     init(path: String) { self.path = path }
-
-    /// The magic numbers of tmpfs and ramfs (linux/magic.h).
-    private static let memoryFileSystems: Set<UInt> = [0x0102_1994, 0x8584_58f6]
 
     /// Returns the file's size after making sure that only its owner can read it; `nil` otherwise.
     func closedSize() -> UInt64? {

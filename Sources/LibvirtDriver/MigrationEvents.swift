@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import CLibvirt
 internal import Fleet
 internal import Foundation

@@ -95,7 +95,7 @@ extension MigrationRun {
         case .tookTooLong: "it took longer than the limit of \(request.timeLimit)"
         case .stalled: "nothing was sent for \(request.stallLimit)"
         case .tooMuchForTLS:
-            "it sent \(Self.singleTLSLimit) bytes over one TLS connection, which QEMU may not survive; it needs parallel ones"
+            "it sent \(Transport.singleTLSLimit) bytes over one TLS connection, which QEMU may not survive; it needs parallel ones"
         case nil: "it ended"
         }
     }

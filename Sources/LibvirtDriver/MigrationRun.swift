@@ -41,10 +41,6 @@ final class MigrationRun: Sendable {
     private let statistics = BackgroundCall()
     private let aborts = BackgroundCall()
 
-    /// Bytes after which a migration over one TLS connection is stopped: after about 64 GB QEMU may crash, and the VM
-    /// with it (QEMU bug 1937).
-    static let singleTLSLimit: UInt64 = 48_000_000_000
-
     static func attempt(_ request: MigrationRequest) -> String { "migrate VM \(request.vm) to \(request.peerURI)" }
     var attempt: String { Self.attempt(request) }
 
@@ -68,7 +64,7 @@ final class MigrationRun: Sendable {
 
     /// Runs the migration; blocks until its outcome is known or the limits have passed.
     func carryOut() -> Result<MigrationOutcome, HypervisorError> {
-        let startedAt = Self.wallClock()
+        let startedAt = Instant.now
         Blocking.detach("libvirt-call") { [self] in
             let result = Result { try calls.migrate(mayBegin: mayBegin) }
             state.withLock { $0.returned = result }
@@ -117,7 +113,7 @@ final class MigrationRun: Sendable {
             }
             if now - began >= request.timeLimit { end(.tookTooLong) }
             if now - lastGain >= request.stallLimit { end(.stalled) }
-            if mostSent >= Self.singleTLSLimit, request.transport.isSingleTLS { end(.tooMuchForTLS) }
+            if mostSent >= Transport.singleTLSLimit, request.transport.isSingleTLS { end(.tooMuchForTLS) }
             guard state.withLock({ $0.ending }) != nil else { continue }
             // A call that has not begun asks `mayBegin` first, which now returns false.
             if !isUnderWay, !state.withLock({ $0.isUnderWay }) { return nil }
@@ -140,12 +136,8 @@ final class MigrationRun: Sendable {
         return progress
     }
 
-    private static func wallClock() -> Instant {
-        Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
-    }
-
     private func outcome(since startedAt: Instant, startsWithHost: Bool) -> MigrationOutcome {
-        let endedAt = Self.wallClock()
+        let endedAt = Instant.now
         let job = calls.events.completed(within: .zero) ?? completedJob()
         var notes: [String] = []
         if job == nil { notes.append("libvirt gave no statistics of the completed migration") }

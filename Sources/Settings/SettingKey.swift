@@ -47,13 +47,17 @@ extension SettingKey {
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Duration> & Sendable
-    ) -> SettingKey { key(path, meaning, field, parse: parseDuration, show: format(_:)) }
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parseDuration(text) }, show: format(_:))
+    }
 
     private static func share(
         _ path: String,
         _ meaning: String,
         _ field: any WritableKeyPath<Settings, Double> & Sendable
-    ) -> SettingKey { key(path, meaning, field, parse: parseShare, show: format(share:)) }
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parseShare(text) }, show: format(share:))
+    }
 
     private static func flag(
         _ path: String,
@@ -128,7 +132,7 @@ extension SettingKey {
             "ledger.segment_size",
             "Size at which a new file of the ledger is started",
             \.ledger.segmentBytes,
-            parse: parseSize,
+            parse: { text throws(ValueError) in try parseSize(text) },
             show: format(size:)
         ),
         duration(

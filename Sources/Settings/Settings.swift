@@ -61,7 +61,7 @@ public struct EscortSettings: Sendable, Equatable {
     /// The libvirt URI of a peer over ssh, in which `{address}` is the peer's address; `nil`: ssh is not used.
     public var sshURI: String?
     /// The ports on which this host's hypervisor accepts migrations, both ends included.
-    public var migrationPorts = 49152...49215
+    public var migrationPorts = Channel.defaultMigrationPorts
     /// Whether this host accepts a move that requests the channel `plain` by name.
     public var allowPlain = false
 

@@ -59,7 +59,7 @@ struct ExpectedExcessTests {
 
     @Test func `a moment is not expected to last`() throws {
         // Each five minutes have nothing to do with the next.
-        var random = SplitMix(seed: 3)
+        var random = SplitMix64(seed: 3)
         let draws = (0..<73).map { _ in Double.random(in: 0...2, using: &random) }
         let noise = snapshot(hours: 6) { draws[$0 / 5] }
         #expect(noise.statistics.correlation < 0.4)

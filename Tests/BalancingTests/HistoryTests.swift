@@ -53,7 +53,7 @@ struct HistoryTests {
         // Half a core in half an hour; ten minutes on it is a sixth of a core more.
         let rising = try #require(model(history { 1 + Double($0 - 1800) / 3600 }).vms.first)
         #expect(abs(rising.peakCores - rising.demand.cpuCores - 600.0 / 3600) < 0.01)
-        var random = SplitMix(seed: 5)
+        var random = SplitMix64(seed: 5)
         let noisy = try #require(model(history { _ in 1 + Double.random(in: 0...1, using: &random) }).vms.first)
         #expect(noisy.peakCores == noisy.demand.cpuCores)
     }

@@ -3,9 +3,9 @@ import Fleet
 
 /// Makes small fleets by a seed: tight ones, with rules, hosts of several kinds, modes and groups.
 struct RandomFleet {
-    var random: SplitMix
+    var random: SplitMix64
 
-    init(seed: UInt64) { random = SplitMix(seed: seed) }
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     mutating func model(rules: Bool = true, modes: Bool = true) -> FleetModel {
         let count = Int.random(in: 2...8, using: &random)

@@ -266,7 +266,7 @@ struct SteadyPlannerTests {
     @Test(arguments: 0..<100)
     func `no plan breaks a promise`(seed: Int) {
         // The seed is the test's argument, so a failure names it.
-        var random = SplitMix(seed: UInt64(seed))
+        var random = SplitMix64(seed: UInt64(seed))
         let policy = Policy()
         let hosts = (1...Int.random(in: 2...8, using: &random)).map { number in
             let vms = (0..<Int.random(in: 0...12, using: &random)).map {
@@ -296,18 +296,5 @@ struct SteadyPlannerTests {
                 || plan.moves.contains { $0.target == host }
             #expect(spoken, "an overloaded host is relieved, or it is said why not")
         }
-    }
-}
-
-/// A small seeded generator, so that a failing case can be run again.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -189,7 +189,7 @@ import Testing
             let rules = Gates(
                 plan: plan,
                 implementation: implementation,
-                migrationPorts: Mesh.defaultMigrationPorts
+                migrationPorts: Channel.defaultMigrationPorts
             ).ruleset
             #expect(rules.split(separator: "\n").filter { $0.contains("jump migration") }.count == 1)
             #expect(rules.contains("tcp dport 49152-49215 jump migration"))
@@ -204,14 +204,15 @@ import Testing
             }
         }
         #expect(
-            Gates(plan: plan, implementation: .kernel, migrationPorts: Mesh.defaultMigrationPorts).ruleset.contains(
+            Gates(plan: plan, implementation: .kernel, migrationPorts: Channel.defaultMigrationPorts).ruleset.contains(
                 "meta ipsec missing"
             )
         )
         #expect(
-            Gates(plan: plan, implementation: .userSpace, migrationPorts: Mesh.defaultMigrationPorts).ruleset.contains(
-                "counter name to_h/1"
-            )
+            Gates(plan: plan, implementation: .userSpace, migrationPorts: Channel.defaultMigrationPorts).ruleset
+                .contains(
+                    "counter name to_h/1"
+                )
         )
     }
 }

@@ -72,13 +72,13 @@ struct SimulationReportTests {
 
     @Test func `every policy and the scene are in it escaped`() {
         for row in Self.outcome.rows {
-            let name = LinePlot.escaped(row.policy)
+            let name = row.policy.escapedForMarkup
             #expect(html.contains("<td>\(name)</td>") && html.contains("<dt>\(name)</dt>"))
-            #expect(html.contains("<dd>\(LinePlot.escaped(row.summary))</dd>"))
+            #expect(html.contains("<dd>\(row.summary.escapedForMarkup)</dd>"))
         }
         #expect(!html.contains("<rival>") && !html.contains("<nothing>") && !html.contains("<day>"))
         #expect(html.contains("a &lt;day&gt; &amp; \"night\""))
-        #expect(html.contains("Best baseline: &lt;baseline&gt;. Evenkeel left 0.25 times as much CPU"))
+        #expect(html.contains("Best baseline: &lt;rival&gt;. Evenkeel left 0.25 times as much CPU"))
     }
 
     @Test func `the plots are well formed and have a line for each policy`() throws {
@@ -91,7 +91,7 @@ struct SimulationReportTests {
         }
         #expect(plots.count == 5)
         for plot in plots {
-            #expect(plot.contains("&lt;baseline&gt;") && plot.contains(">evenkeel<") && plot.contains(">idle<"))
+            #expect(plot.contains("&lt;rival&gt;") && plot.contains(">evenkeel<") && plot.contains(">idle<"))
             #expect(!plot.contains("nan") && !plot.contains("inf"))
             for tag in ["svg", "text"] {
                 #expect(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Hypervisor
 import Ledger
@@ -27,7 +28,7 @@ import Testing
             }
             fleet.ledger.fail(with: nil)
             #expect(try await fleet.end(of: order).word == "done")
-            try await eventually("the agents see its end") { fleet.log.contains("the ledger is back") }
+            try await eventually("the agents see its end") { fleet.log.contains("the ledger can be read again") }
         }
         #expect(try await fleet.steps(of: order).count { $0.isFinal } == 1)
     }

@@ -28,7 +28,9 @@ import Testing
         struct Failed: Error {}
         let late: @Sendable (Bool) -> any Error = { Late(hasBegun: $0) }
         #expect(try await Blocking.run(within: .seconds(20), late: late, { 7 }) == 7)
-        await #expect(throws: Failed.self) { try await Blocking.run(within: .seconds(20), late: late) { throw Failed() } }
+        await #expect(throws: Failed.self) {
+            try await Blocking.run(within: .seconds(20), late: late) { throw Failed() }
+        }
         await #expect(throws: Failed.self) { try await Blocking.run { throw Failed() } }
         let gate = DispatchSemaphore(value: 0)
         await #expect(throws: Late(hasBegun: true)) {

@@ -43,7 +43,7 @@ struct AlteredRecordTests {
     }
 
     @Test func `a record is refused whichever of its bytes is changed`() async throws {
-        var random = SeededGenerator.announced("whicheverOfItsBytes")
+        var random = SplitMix64.announced("whicheverOfItsBytes")
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2, text: "é"))
             let genuine = try ledger.lines()

@@ -15,7 +15,7 @@ struct KilledWritersTests {
 
     @Test(arguments: [false, true])
     func `every confirmed record is read once in order and nothing torn is data`(signed: Bool) async throws {
-        var random = SeededGenerator.announced("KilledWriters")
+        var random = SplitMix64.announced("KilledWriters")
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let keys = signed ? try WriterKeys(folder: "\(folder).keys", hosts: Crew.names(Self.writers) + ["h1"]) : nil
@@ -84,7 +84,7 @@ struct KilledWritersTests {
     /// Leaves what a writer leaves that is killed in the middle of a write.
     ///
     /// A real kill seldom comes at that moment, as one write takes microseconds.
-    private static func tearLine(folder: String, using random: inout SeededGenerator) async throws {
+    private static func tearLine(folder: String, using random: inout SplitMix64) async throws {
         let record = LedgerRecord(writer: .operator, at: writtenAt, body: report(1, text: "torn é"))
         let line = try LineCodec.draft(record, signer: nil, limit: 1 << 20).line(at: .origin)
         let part = Array(line[..<Int.random(in: 1..<line.count, using: &random)])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
-import Ledger
+@testable import Ledger
 import Testing
 
 /// What agents and controllers may rely on, whichever ledger they were given.

@@ -63,7 +63,7 @@ struct TornLineTests {
 
     @Test
     func `a long line cut at random is never read and never glued to the next`() async throws {
-        var random = SeededGenerator.announced("aLongLineCutAtRandom")
+        var random = SplitMix64.announced("aLongLineCutAtRandom")
         try await withTwoRecords(last: sample(2, text: String(repeating: "日本", count: 150_000))) {
             log,
             files,
@@ -103,7 +103,7 @@ struct TornLineTests {
 
     @Test
     func `damaged lines are listed and the others read`() async throws {
-        var random = SeededGenerator.announced("damagedLines")
+        var random = SplitMix64.announced("damagedLines")
         try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
             var bytes = whole
             for _ in 0..<50 {

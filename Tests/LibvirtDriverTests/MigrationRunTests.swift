@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Fleet
 import Hypervisor
 import Synchronization
@@ -149,7 +150,7 @@ import Testing
     @Test(arguments: [nil, 4])
     func `one TLS connection is not asked to carry more than it bears`(connections: Int?) async {
         var much = JobStatistics()
-        much.memoryProcessed = MigrationRun.singleTLSLimit
+        much.memoryProcessed = Transport.singleTLSLimit
         let seen = Gate()
         let aborted = Gate()
         var calls = ScriptedCalls()

@@ -85,7 +85,7 @@ struct SettingsTests {
     @Test(arguments: [
         ("policy:\n  cpu:\n    uper: 1", "f.yaml:3", "policy.cpu.uper", "unknown key"),
         ("policy:\n  cpu:\n    upper: 120%", "f.yaml:3", "policy.cpu.upper", "not a share"),
-        ("sampling:\n  interval: 5", "f.yaml:2", "sampling.interval", "not a duration"),
+        ("sampling:\n  interval: 5d", "f.yaml:2", "sampling.interval", "not a duration"),
         ("sampling:\n  interval: -5s", "f.yaml:2", "sampling.interval", "not a duration"),
         ("ledger:\n  folder: relative", "f.yaml:2", "ledger.folder", "not an absolute path"),
         ("ledger:\n  segment_size: 0MiB", "f.yaml:2", "ledger.segment_size", "not a size"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import HostOS
 import Controller
+import HostOS
 import Fleet
 import Identity
 import Ledger
@@ -31,10 +31,9 @@ struct ControllerCommand: AsyncParsableCommand {
         let folder = IdentityFolder(settings.identity.controller)
         let roster = settings.ledger.unsigned ? nil : CurrentRoster(try await folder.load().roster)
         let ledger = try options.openControllersLedger(settings)
-        // Before the lock: below a mount point without its storage, the lock would exclude no other controller.
+        // Reports missing storage before the lock does.
         _ = try await ledger.read(OrderRecord.self, from: nil, limit: 1)
-        let path = "\(settings.ledger.folder)/controller.lock"
-        let lock = try ProcessLock(path: path, purpose: "controller on this ledger")
+        let lock = try ControllerLock(ledger: settings.ledger.folder)
         let logger = Logger(label: "controller", factory: { StreamLogHandler.standardError(label: $0) })
         if settings.ledger.unsigned {
             logger.warning(
@@ -56,7 +55,8 @@ struct ControllerCommand: AsyncParsableCommand {
             try await cancellingOnShutdownSignals {
                 try await withThrowingDiscardingTaskGroup { group in
                     if let roster {
-                        group.addTask { await Self.keepUp(roster, folder, ledger: settings.ledger.folder, logger) }
+                        let follower = RosterFollower(roster, folder: folder, ledgerFolder: settings.ledger.folder)
+                        group.addTask { await follower.run(logger) }
                     }
                     try await service.run()
                     group.cancelAll()
@@ -64,48 +64,5 @@ struct ControllerCommand: AsyncParsableCommand {
             }
         } catch is CancellationError {}
         withExtendedLifetime(lock) {}
-    }
-
-    /// Stores newer rosters while it runs: hosts and certificates change, and an older roster must not
-    /// apply after a restart.
-    private static func keepUp(
-        _ roster: CurrentRoster,
-        _ folder: IdentityFolder,
-        ledger: String,
-        _ logger: Logger
-    ) async {
-        var lastFailure: String?
-        while !Task.isCancelled {
-            do {
-                try await takeUp(roster, folder, ledger, logger)
-                lastFailure = nil
-            } catch {
-                let failure = "\(error)"
-                if failure != lastFailure, !Task.isCancelled { logger.error("cannot update the roster: \(failure)") }
-                lastFailure = failure
-            }
-            try? await Task.sleep(for: .seconds(5))
-        }
-    }
-
-    private static func takeUp(
-        _ roster: CurrentRoster,
-        _ folder: IdentityFolder,
-        _ ledger: String,
-        _ logger: Logger
-    ) async throws {
-        let failure: (any Error)?
-        do {
-            _ = try await folder.update(fromLedger: ledger)
-            failure = nil
-        } catch { failure = error }
-        let stored = try folder.storedRoster()
-        if stored != roster.roster {
-            // It applies even if this controller is no longer a member, which loading it would report.
-            roster.roster = stored
-            logger.notice("roster \(stored.number) is in force")
-            _ = try await folder.load()
-        }
-        if let failure { throw failure }
     }
 }

@@ -43,9 +43,10 @@ struct HostCommand: AsyncParsableCommand {
         var cpus: Int?
 
         @Option(
-            help: ArgumentHelp("Size of its memory, such as 64G; the host cannot claim more", valueName: "size")
+            help: ArgumentHelp("Size of its memory, such as 64G; the host cannot claim more", valueName: "size"),
+            transform: { try parseSize($0, upTo: 1 << 50) }
         )
-        var memory: String?
+        var memory: UInt64?
 
         @Option(help: ArgumentHelp("Folder for the bundle (default: ./NAME)", valueName: "folder"))
         var output: String?
@@ -68,8 +69,7 @@ struct HostCommand: AsyncParsableCommand {
 
         func run() async throws {
             let host = HostName(name)
-            let bytes = try memory.map { try Quantity.size($0) }
-            let hardware = cpus == nil && bytes == nil ? nil : Roster.Hardware(cpus: cpus, memoryBytes: bytes)
+            let hardware = cpus == nil && memory == nil ? nil : Roster.Hardware(cpus: cpus, memoryBytes: memory)
             let authority = try await options.open()
             let inner = try await innerAddress(in: authority)
             let enrollment = try Enrollment.host(host, address: address, inner: inner.text)

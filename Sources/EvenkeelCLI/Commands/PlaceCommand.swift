@@ -2,6 +2,7 @@
 import ArgumentParser
 import Balancing
 import Fleet
+import Settings
 
 struct PlaceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,7 +13,7 @@ struct PlaceCommand: AsyncParsableCommand {
     @Option(help: "Expected CPU use, in cores")
     var cores: Double
 
-    @Option(help: "Size of its memory, such as 4G or 512M", transform: Quantity.size)
+    @Option(help: "Size of its memory, such as 4G or 512M", transform: { try parseSize($0, upTo: 1 << 50) })
     var memory: UInt64
 
     @Option(help: "Number of VCPUs (default: --cores, rounded up)")
@@ -71,8 +72,8 @@ struct PlaceCommand: AsyncParsableCommand {
             ["HOST", "CPU", "MEMORY", "FLEET IMBALANCE", ""],
             shown.map { choice in
                 [
-                    choice.host.rawValue, choice.cpu.map(FleetView.percent) ?? "?",
-                    choice.memory.map(FleetView.percent) ?? "?", choice.imbalance.map(PlanView.number) ?? "?",
+                    choice.host.rawValue, choice.cpu.map(percent) ?? "?",
+                    choice.memory.map(percent) ?? "?", choice.imbalance.map(Units.number) ?? "?",
                     choice.isOverloaded ? "overloaded" : "",
                 ]
             },

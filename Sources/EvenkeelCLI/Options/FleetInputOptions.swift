@@ -2,6 +2,7 @@
 import ArgumentParser
 import Fleet
 import FleetFiles
+import Settings
 
 /// The fleet to plan for: the running one, from the ledger, or one in a file.
 struct FleetInputOptions: ParsableArguments {
@@ -34,7 +35,7 @@ struct FleetInputOptions: ParsableArguments {
             "Share of a host's memory that a plan may fill; above 1: overcommit (default: policy.memory_limit)",
             valueName: "share"
         ),
-        transform: Quantity.share
+        transform: { try parseShare($0, upTo: 10) }
     )
     var memoryLimit: Double?
 
@@ -86,7 +87,7 @@ struct PlanningOptions: ParsableArguments {
             "Time limit of the search, after which the best plan so far is used (default: 10s)",
             valueName: "time"
         ),
-        transform: Quantity.duration
+        transform: { try parseDuration($0, upTo: .seconds(86_400)) }
     )
     var timeBudget: Duration = .seconds(10)
 

@@ -37,23 +37,26 @@ struct SimulatedFleetOptions: ParsableArguments {
 
     @Option(
         help: "Mean CPU use of the fleet, which determines the size of the hosts (default: 55%)",
-        transform: Quantity.share
+        transform: { try parseShare($0, upTo: 10) }
     )
     var meanCpu = 0.55
 
-    @Option(help: "Share of the fleet's memory that the VMs use (default: 65%)", transform: Quantity.share)
+    @Option(
+        help: "Share of the fleet's memory that the VMs use (default: 65%)",
+        transform: { try parseShare($0, upTo: 10) }
+    )
     var meanMemory = 0.65
 
     @Option(
         help: "Interval between samples (default: 1min; 5min with more than \(Self.manyHosts) hosts)",
-        transform: Quantity.duration
+        transform: { try parseDuration($0, upTo: .seconds(86_400)) }
     )
     var sampleInterval: Duration?
 
     @Option(
         help:
             "Interval between decisions (default: half of --sample-interval; all of it with more than \(Self.manyHosts) hosts)",
-        transform: Quantity.duration
+        transform: { try parseDuration($0, upTo: .seconds(86_400)) }
     )
     var decisionInterval: Duration?
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 import Balancing
 import Controller
 package import Coordination
@@ -6,10 +7,10 @@ package import Fleet
 package import Ledger
 package import Settings
 
-/// Why a manual order was not written or did not move its VM.
+/// The reasons why a manual order was not written or did not move its VM.
 package enum ManualOrderError: Error, CustomStringConvertible {
     case unknownHost(HostName, known: [HostName])
-    /// Source or target was removed from the cluster then.
+    /// Source or target was removed from the cluster at this time.
     case removed(HostName, at: Instant)
     case unknownVM(String)
     case ambiguous(String, uuids: [VMID])
@@ -73,7 +74,7 @@ package enum ManualOrder {
             (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
                 .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
-        // A dead host's last sample shows the VM forever: use the newest.
+        // Use the newest sample: the last sample of a dead host shows the VM forever.
         guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
         guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
             throw .ambiguous(vm, uuids: here.map(\.vm.id))
@@ -117,10 +118,10 @@ package enum ManualOrder {
         say: (String) -> Void
     ) async throws -> FleetView.Move {
         var core = ControllerCore(policy: settings.policy)
-        var feed = LedgerFeed(ledger: ledger)
+        var follower = LedgerFollower(ledger)
         var last = ""
         while true {
-            _ = try await feed.pull(into: &core)
+            try await follower.pull(into: &core)
             let now = Instant.now
             guard let move = FleetView(core, at: now).moves.first(where: { $0.order.id == order.id }) else {
                 throw ManualOrderError.gone(order.id)
@@ -162,9 +163,9 @@ package enum ManualOrder {
 
     package static func summary(_ move: FleetView.Move) -> String {
         let order = move.order
-        let duration = move.outcome?.totalSeconds.map { " in \(FleetView.seconds($0))" } ?? ""
+        let duration = move.outcome?.totalSeconds.map { " in \(Units.seconds($0))" } ?? ""
         let details = [
-            move.outcome?.downtimeSeconds.map { "downtime \(FleetView.milliseconds($0))" },
+            move.outcome?.downtimeSeconds.map { "downtime \(Units.milliseconds($0))" },
             move.evidence.map { "evidence: \($0.verdict.rawValue)" },
         ].compactMap(\.self)
         let text = "\(order.vmName): moved \(order.source) → \(order.target)\(duration)"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Balancing
 import Controller
 import Coordination
@@ -13,12 +14,12 @@ struct FleetInput {
     /// The file's name, or the ledger's folder.
     var name: String
     var model: FleetModel
-    /// What was read with `--ganeti`: the placement after a plan is written in its format.
+    /// The cluster read with `--ganeti`; the placement after a plan is written in the same format.
     var ganeti: GanetiCluster?
     /// The running fleet's history; `nil` for a file.
     var snapshot: FleetSnapshot?
     var policy: Policy
-    /// What the ledger contained that could not be used.
+    /// Parts of the ledger that could not be used.
     var warnings: [String] = []
 
     static func read(_ options: FleetInputOptions) async throws -> FleetInput {
@@ -57,15 +58,15 @@ struct FleetInput {
         _ settings: Settings
     ) async throws -> FleetInput {
         var core = ControllerCore(policy: settings.policy)
-        var feed = LedgerFeed(ledger: ledger)
-        let news = try await feed.pull(into: &core)
+        var follower = LedgerFollower(ledger)
+        try await follower.pull(into: &core)
         let snapshot = core.snapshot(at: .now)
         return FleetInput(
             name: settings.ledger.folder,
             model: FleetModel(snapshot, policy: settings.policy),
             snapshot: snapshot,
             policy: settings.policy,
-            warnings: news.remarks.entries.map(\.description)
+            warnings: follower.remarks.entries.map(\.description)
         )
     }
 

@@ -2,8 +2,9 @@
 import Balancing
 import Fleet
 
-/// Every host as a point, CPU across and memory up, before and after a plan: a picture that works for three hosts and
-/// for ten thousand.
+/// A plot of every host before and after a plan, with CPU on the x axis and memory on the y axis.
+///
+/// It suits three hosts as well as ten thousand.
 struct PlanPlot {
     var hosts: [PlanView.HostChange]
     var policy: Policy
@@ -11,32 +12,39 @@ struct PlanPlot {
     private static let side = 480.0
     private static let margin = 60.0
 
-    /// The plot as a document of its own, which opens in any browser.
-    var svg: String {
-        let size = Self.n(Self.side + 2 * Self.margin)
-        let dense = hosts.count > 200
-        var parts = grid
-        // Names and lines from before to after would hide a large fleet.
-        if !dense { parts += hosts.map(way) }
-        parts += hosts.map { point($0.before, name: $0.name, style: "fill=\"none\" stroke=\"#d55e00\"", dense: dense) }
-        parts += hosts.map {
-            point($0.after, name: $0.name, style: "fill=\"#0072b2\" fill-opacity=\"0.8\"", dense: dense)
-        }
-        parts += [
-            "<circle cx=\"70\" cy=\"22\" r=\"4\" fill=\"none\" stroke=\"#d55e00\"/>", text("before", 80, 26),
-            "<circle cx=\"140\" cy=\"22\" r=\"4\" fill=\"#0072b2\"/>", text("after the plan", 150, 26),
-            text("dashed: the thresholds", 260, 26),
-        ]
-        return """
-            <svg xmlns="http://www.w3.org/2000/svg" width="\(size)" height="\(size)" viewBox="0 0 \(size) \(size)" \
-            font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>
-            \(parts.joined(separator: "\n"))
-            </svg>
+    private static let before = SVGCanvas.colours[1]
+    private static let after = SVGCanvas.colours[0]
 
-            """
+    /// The plot as a self-contained document for any browser.
+    var svg: String {
+        let size = Self.side + 2 * Self.margin
+        var canvas = SVGCanvas(width: size, height: size, isFixedSize: true)
+        drawGrid(on: &canvas)
+        // Names and connecting lines would hide a large fleet.
+        let dense = hosts.count > 200
+        if !dense { for host in hosts { canvas.line([point(host.before), point(host.after)], "#bbb") } }
+        let radius = dense ? 2 : 4
+        for host in hosts {
+            canvas.circle(point(host.before), radius: radius, stroke: Self.before, title: title(host.name, host.before))
+        }
+        for host in hosts {
+            canvas.circle(
+                point(host.after),
+                radius: radius,
+                fill: Self.after,
+                opacity: 0.8,
+                title: title(host.name, host.after)
+            )
+        }
+        canvas.circle((70, 22), radius: 4, stroke: Self.before)
+        canvas.text("before", 80, 26)
+        canvas.circle((140, 22), radius: 4, fill: Self.after)
+        canvas.text("after the plan", 150, 26)
+        canvas.text("dashed: the thresholds", 260, 26)
+        return canvas.svg
     }
 
-    /// The axes reach to the largest share, and to 1 at least.
+    /// The upper end of the axes: the largest share, at least 1.
     private var most: Double {
         let largest = hosts.flatMap { [$0.before.cpu, $0.before.memory, $0.after.cpu, $0.after.memory] }.max() ?? 1
         return max(1, (largest * 5).rounded(.up) / 5)
@@ -45,56 +53,24 @@ struct PlanPlot {
     private func x(_ share: Double) -> Double { Self.margin + Self.side * share / most }
     private func y(_ share: Double) -> Double { Self.margin + Self.side * (1 - share / most) }
 
-    private var grid: [String] {
-        var parts: [String] = []
+    private func point(_ load: HostLoad) -> SVGCanvas.Point { (x(load.cpu), y(load.memory)) }
+
+    private func title(_ name: HostName, _ load: HostLoad) -> String {
+        "\(name): CPU \(percent(load.cpu)), memory \(percent(load.memory)), \(load.vms) VMs"
+    }
+
+    private func drawGrid(on canvas: inout SVGCanvas) {
         for step in 0...5 {
             let share = most * Double(step) / 5
-            let label = FleetView.percent(share)
-            parts += [
-                line(x(share), y(0), x(share), y(most), "#ddd"), line(x(0), y(share), x(most), y(share), "#ddd"),
-                text(label, x(share), y(0) + 18, anchor: "middle"), text(label, x(0) - 6, y(share) + 4, anchor: "end"),
-            ]
+            canvas.line([(x(share), y(0)), (x(share), y(most))], "#ddd")
+            canvas.line([(x(0), y(share)), (x(most), y(share))], "#ddd")
+            canvas.text(percent(share), x(share), y(0) + 18, anchor: .middle)
+            canvas.text(percent(share), x(0) - 6, y(share) + 4, anchor: .end)
         }
-        parts += [
-            line(x(policy.cpu.upper), y(0), x(policy.cpu.upper), y(most), "#888", dash: "5 4"),
-            line(x(0), y(policy.memory.upper), x(most), y(policy.memory.upper), "#888", dash: "5 4"),
-            text("CPU", x(most / 2), y(0) + 40, anchor: "middle"), text("memory", 8, Self.margin - 12),
-        ]
-        return parts
+        let (cpu, memory) = (x(policy.cpu.upper), y(policy.memory.upper))
+        canvas.line([(cpu, y(0)), (cpu, y(most))], "#888", dash: "5 4")
+        canvas.line([(x(0), memory), (x(most), memory)], "#888", dash: "5 4")
+        canvas.text("CPU", x(most / 2), y(0) + 40, anchor: .middle)
+        canvas.text("memory", 8, Self.margin - 12)
     }
-
-    private func way(_ host: PlanView.HostChange) -> String {
-        line(x(host.before.cpu), y(host.before.memory), x(host.after.cpu), y(host.after.memory), "#bbb")
-    }
-
-    private func point(_ load: HostLoad, name: HostName, style: String, dense: Bool) -> String {
-        """
-        <circle cx="\(Self.n(x(load.cpu)))" cy="\(Self.n(y(load.memory)))" r="\(dense ? 2 : 4)" \(style)>\
-        <title>\(LinePlot.escaped(name.rawValue)): CPU \(FleetView.percent(load.cpu)), \
-        memory \(FleetView.percent(load.memory)), \(load.vms) VMs</title></circle>
-        """
-    }
-
-    private func line(
-        _ x1: Double,
-        _ y1: Double,
-        _ x2: Double,
-        _ y2: Double,
-        _ colour: String,
-        dash: String = "none"
-    ) -> String {
-        """
-        <path d="M\(Self.n(x1)) \(Self.n(y1))L\(Self.n(x2)) \(Self.n(y2))" stroke="\(colour)" \
-        stroke-dasharray="\(dash)"/>
-        """
-    }
-
-    private func text(_ content: String, _ x: Double, _ y: Double, anchor: String = "start") -> String {
-        """
-        <text x="\(Self.n(x))" y="\(Self.n(y))" font-size="12" text-anchor="\(anchor)" fill="#222">\
-        \(LinePlot.escaped(content))</text>
-        """
-    }
-
-    private static func n(_ value: Double) -> String { FleetView.decimals(value, 1) }
 }

@@ -19,7 +19,7 @@ struct PlanSearch {
         seed = options.seed
     }
 
-    /// The plan; what the history of a running fleet does not bear out stays, in the model too.
+    /// Returns the plan; for a running fleet, marks the VMs that must wait as staying, also in the input's model.
     func plan(for input: inout FleetInput) -> Plan {
         let clock = ContinuousClock()
         let start = clock.now
@@ -29,7 +29,7 @@ struct PlanSearch {
             let elapsed = clock.now - start
             if isWatched, elapsed - shown >= .milliseconds(500) {
                 shown = elapsed
-                show("searching: \(FleetView.seconds(elapsed.inSeconds)) of \(FleetView.seconds(timeBudget.inSeconds))")
+                show("searching: \(Units.seconds(elapsed.inSeconds)) of \(Units.seconds(timeBudget.inSeconds))")
             }
             return elapsed >= timeBudget
         }

@@ -3,11 +3,11 @@ import Balancing
 import Fleet
 
 extension PlanView {
-    /// How much of a long plan to show.
+    /// The parts of a long plan to show.
     struct Extent {
         var allHosts = false
         var allMoves = false
-        /// With more hosts, only `hostsChosen` are shown.
+        /// Number of hosts above which only `hostsChosen` are shown.
         static let hostsShown = 40
         static let hostsChosen = 20
         static let movesShown = 60
@@ -21,8 +21,8 @@ extension PlanView {
         )
         if !refusals.isEmpty { parts.append(refusalTable(all: extent.allMoves)) }
         if let shortage {
-            let host = "\(Self.number(shortage.hostCores)) cores and \(Self.gibibytes(shortage.hostMemoryBytes))"
-            let hosts = Self.count(shortage.hosts, "more host")
+            let host = "\(Units.number(shortage.hostCores)) cores and \(Units.gibibytes(shortage.hostMemoryBytes))"
+            let hosts = Units.count(shortage.hosts, "more host")
             parts.append("Shortage: \(shortage.reason); \(hosts) with \(host) would suffice.")
         }
         if wasCutShort {
@@ -42,7 +42,7 @@ extension PlanView {
 
     // MARK: hosts
 
-    /// Returns all hosts, or, of a large fleet, those that change most and the fullest.
+    /// Returns all hosts; of a large fleet, those with the largest change and the highest load.
     func shownHosts(all: Bool) -> [HostChange] {
         guard !all, hosts.count > Extent.hostsShown else { return hosts }
         let byChange = hosts.indices.sorted { (-hosts[$0].change, $0) < (-hosts[$1].change, $1) }
@@ -64,7 +64,7 @@ extension PlanView {
                     Self.change(host.before.memory, host.after.memory),
                     Self.change(host.before.network, host.after.network),
                     Self.change(host.before.disk, host.after.disk),
-                    Self.change(host.before.vcpusPerCPU, host.after.vcpusPerCPU, Self.number),
+                    Self.change(host.before.vcpusPerCPU, host.after.vcpusPerCPU, Units.number),
                     Self.change(Double(host.before.vms), Double(host.after.vms), { String(Int($0)) }),
                     Self.bar(before: host.before.cpu, after: host.after.cpu),
                 ]
@@ -77,13 +77,15 @@ extension PlanView {
             + "--all-hosts shows all."
     }
 
-    private static func change(_ before: Double?, _ after: Double?, _ text: (Double) -> String = short) -> String {
+    private static func change(
+        _ before: Double?,
+        _ after: Double?,
+        _ text: (Double) -> String = percent
+    ) -> String {
         guard let before, let after else { return "-" }
         let (old, new) = (text(before), text(after))
         return old == new ? new : "\(old) -> \(new)"
     }
-
-    private static func short(_ share: Double) -> String { FleetView.percent(share) }
 
     static func bar(before: Double, after: Double, width: Int = 25) -> String {
         func cells(_ share: Double) -> Int { min(max(Int((share * Double(width)).rounded()), 0), width) }
@@ -97,7 +99,7 @@ extension PlanView {
 
     private var efficacy: String {
         func spread(_ resource: KeyPath<FleetScore.Spread, Double>) -> [String] {
-            [Self.number(before.spread[keyPath: resource]), Self.number(after.spread[keyPath: resource])]
+            [Units.number(before.spread[keyPath: resource]), Units.number(after.spread[keyPath: resource])]
         }
         var rows: [[String]] = [
             ["spread of CPU"] + spread(\.cpu),
@@ -105,10 +107,10 @@ extension PlanView {
             ["spread of network"] + spread(\.network),
             ["spread of disk"] + spread(\.disk),
             ["spread of VCPU/CPU"] + spread(\.vcpus),
-            ["imbalance (hbal's score)", Self.number(before.imbalance), Self.number(after.imbalance)],
+            ["imbalance (hbal's score)", Units.number(before.imbalance), Units.number(after.imbalance)],
             ["overloaded hosts", String(before.contendedHosts), String(after.contendedHosts)],
-            ["cores above the limit", Self.number(before.coresLacking), Self.number(after.coresLacking)],
-            ["memory above the limit", Self.gibibytes(before.bytesLacking), Self.gibibytes(after.bytesLacking)],
+            ["cores above the limit", Units.number(before.coresLacking), Units.number(after.coresLacking)],
+            ["memory above the limit", Units.gibibytes(before.bytesLacking), Units.gibibytes(after.bytesLacking)],
         ]
         if before.violations > 0 || after.violations > 0 {
             rows.append(["VMs violating a constraint", String(before.violations), String(after.violations)])
@@ -123,18 +125,16 @@ extension PlanView {
     private var summary: String {
         guard !moves.isEmpty else { return "" }
         var text =
-            "\(Self.count(totals.moves, "move")) of \(Self.gibibytes(totals.memoryBytes)) in "
-            + "\(Self.count(totals.waves, "wave")), about \(Self.time(totals.seconds)) at \(bandwidth)"
+            "\(Units.count(totals.moves, "move")) of \(Units.gibibytes(totals.memoryBytes)) in "
+            + "\(Units.count(totals.waves, "wave")), about \(Units.duration(totals.seconds)) at \(bandwidth)"
         if isLimited { text += "; limited by policy.max_moves (--max-moves)" }
         if !emptied.isEmpty {
-            text += "; empties \(Self.count(emptied.count, "host")): "
+            text += "; empties \(Units.count(emptied.count, "host")): "
             text += emptied.prefix(Extent.hostsChosen).map(\.rawValue).joined(separator: ", ")
             if emptied.count > Extent.hostsChosen { text += ", …" }
         }
         return text + "; "
     }
-
-    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     // MARK: moves
 
@@ -145,8 +145,8 @@ extension PlanView {
             shown.map { move in
                 [
                     String(move.wave + 1), move.vmName, move.source.rawValue, move.target.rawValue,
-                    Self.gibibytes(move.memoryBytes), Self.time(move.seconds), move.purpose.rawValue,
-                    // The rest is in the columns before, and in --json and explain.
+                    Units.gibibytes(move.memoryBytes), Units.duration(move.seconds), move.purpose.rawValue,
+                    // The other columns, --json and explain have the rest.
                     "\(move.reason.cause)",
                 ]
             },
@@ -157,7 +157,7 @@ extension PlanView {
     }
 
     private func refusalTable(all: Bool) -> String {
-        // The VMs of a host mostly stay for the same reason: print it once for all of them.
+        // The VMs of a host mostly stay for the same reason, so print it once for all of them.
         var groups: [(host: HostName, reason: String, vms: [String])] = []
         for refusal in refusals {
             let vm = refusal.vmName.map { [$0] } ?? []
@@ -178,27 +178,5 @@ extension PlanView {
             (["Not resolved by this plan:"] + lines
             + (rest > 0 ? ["  and \(rest) more; --all-moves shows all."] : []))
             .joined(separator: "\n")
-    }
-
-    // MARK: figures
-
-    /// Three decimals and no zeros behind: `0.093`, `48`.
-    static func number(_ value: Double) -> String {
-        var text = FleetView.decimals(value, 3)
-        while text.hasSuffix("0") { text.removeLast() }
-        if text.hasSuffix(".") { text.removeLast() }
-        return text == "-0" ? "0" : text
-    }
-
-    static func gibibytes(_ bytes: UInt64) -> String { gibibytes(Double(bytes)) }
-
-    static func gibibytes(_ bytes: Double) -> String {
-        let gibibytes = bytes / 0x1p30
-        return gibibytes >= 100 || gibibytes == gibibytes.rounded()
-            ? "\(Int(gibibytes.rounded())) GiB" : "\(FleetView.decimals(gibibytes, 1)) GiB"
-    }
-
-    static func time(_ seconds: Double) -> String {
-        seconds < 120 ? FleetView.seconds(seconds) : "\(FleetView.decimals(seconds / 60, 1)) min"
     }
 }

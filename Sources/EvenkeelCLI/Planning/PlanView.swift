@@ -8,13 +8,13 @@ struct PlanView: Encodable {
         var name: HostName
         var mode: HostMode
         var verdict: Judgement.Verdict?
-        /// Of the reason.
+        /// The reason's code.
         var code: String?
         var reason: String?
         var before: HostLoad
         var after: HostLoad
 
-        /// How much of its CPU or memory is used more or less, whichever is more.
+        /// The change of its CPU or memory share, whichever is larger.
         var change: Double { max(abs(after.cpu - before.cpu), abs(after.memory - before.memory)) }
         var load: Double { max(after.cpu, after.memory) }
     }
@@ -23,7 +23,7 @@ struct PlanView: Encodable {
         var wave: Int
         var moves: Int
         var memoryBytes: UInt64
-        /// As long as its longest move.
+        /// The duration of the wave's longest move.
         var seconds: Double
     }
 
@@ -50,13 +50,13 @@ struct PlanView: Encodable {
     var refusals: [Refusal]
     var shortage: Shortage?
     var warnings: [String]
-    /// Hosts that have VMs before, and none after.
+    /// Hosts that have VMs before the plan, and none after it.
     var emptied: [HostName]
     /// Whether `maxMoves` limited the plan.
     var isLimited: Bool
     /// Assumed bandwidth of a migration until it has been measured.
     var bandwidth: String
-    /// Why there is no move; `nil`: there is one.
+    /// The reason why there is no move; `nil` if there is one.
     var emptyBecause: NoMoveReason?
     var emptyCode: String?
 
@@ -85,7 +85,7 @@ struct PlanView: Encodable {
         emptied = hosts.filter { $0.before.vms > 0 && $0.after.vms == 0 }.map(\.name)
         isLimited = planner.planning.maxMoves.map { plan.moves.count >= $0 } ?? false
         let megabits = planner.planning.bandwidth * 8 / 1e6
-        bandwidth = megabits >= 1000 ? "\(Self.number(megabits / 1000)) Gbit/s" : "\(Self.number(megabits)) Mbit/s"
+        bandwidth = megabits >= 1000 ? "\(Units.number(megabits / 1000)) Gbit/s" : "\(Units.number(megabits)) Mbit/s"
         emptyBecause = plan.moves.isEmpty ? NoMoveReason(plan, input.model, planner.planning) : nil
         emptyCode = emptyBecause?.code
     }
@@ -121,7 +121,7 @@ struct PlanView: Encodable {
 }
 
 extension NoMoveReason: Encodable {
-    /// As text, in addition to its code.
+    /// Encodes the description; `emptyCode` has the code.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)

@@ -51,7 +51,7 @@ extension PolicyView: TextView {
         }
         parts.append(
             """
-            Policy of \(policy): \(RecordingSummary.count(same, "order")) the same, \(dropped) dropped, \(new) new.
+            Policy of \(policy): \(Units.count(same, "order")) the same, \(dropped) dropped, \(new) new.
             After the first difference the comparison is hypothetical: the recorded fleet followed the recorded orders.
             """
         )

@@ -46,12 +46,12 @@ struct RecordingSummary: Encodable, Sendable {
 
     var text: String {
         let whose = host.map { "the agent of \($0)" } ?? "a controller"
-        var lines = ["Recording of \(whose): \(span), \(Self.count(events, "event"))."]
+        var lines = ["Recording of \(whose): \(span), \(Units.count(events, "event"))."]
         lines.append(
             core == .controller
-                ? "\(Self.count(orders.count, "order")), \(Self.count(announcements, "log message"))."
-                : "\(Self.count(orders.count, "move")) started, \(Self.count(reports, "report")), "
-                    + "\(Self.count(announcements, "log message"))."
+                ? "\(Units.count(orders.count, "order")), \(Units.count(announcements, "log message"))."
+                : "\(Units.count(orders.count, "move")) started, \(Units.count(reports, "report")), "
+                    + "\(Units.count(announcements, "log message"))."
         )
         if isTorn {
             lines.append("The last line is incomplete, because of a killed process or a full disk, and was ignored.")
@@ -63,12 +63,10 @@ struct RecordingSummary: Encodable, Sendable {
         guard let begins, let ends else { return "empty" }
         return "\(begins.readable) to \(ends.readable) (\((ends - begins).readable))"
     }
-
-    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
 
 extension Duration {
-    /// `1 h 4 min`, `4 min 5 s`, `5 s`.
+    /// The duration as text: `1 h 4 min`, `4 min 5 s`, `5 s`.
     fileprivate var readable: String {
         let seconds = Int(inSeconds.rounded())
         if seconds >= 3600 { return "\(seconds / 3600) h \(seconds % 3600 / 60) min" }

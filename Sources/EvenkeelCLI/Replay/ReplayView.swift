@@ -3,7 +3,7 @@ import Coordination
 import Fleet
 import FleetFiles
 
-/// A recording compared with what the core does with the same events now.
+/// Compares the effects in a recording with those of the current core for the same events.
 struct ReplayView<C: Core>: Encodable where C.Effect: EffectDescription {
     /// An event whose effects differ.
     struct Difference: Encodable {
@@ -16,9 +16,9 @@ struct ReplayView<C: Core>: Encodable where C.Effect: EffectDescription {
 
     var recording: RecordingSummary
     var isSame: Bool
-    /// Events whose effects differ, in all.
+    /// The total number of events whose effects differ.
     var differenceCount: Int
-    /// The first of them.
+    /// The first of these events.
     var differences: [Difference]
 
     init(of file: Recording, _ core: C) throws(FleetFileError) {
@@ -32,7 +32,7 @@ struct ReplayView<C: Core>: Encodable where C.Effect: EffectDescription {
         differenceCount = replay.differenceCount
         isSame = differenceCount == 0
         differences = replay.differences.map {
-            // Before the first event's line stands the header.
+            // The header precedes the first event's line.
             Difference(event: $0.event, line: $0.event + 1, at: $0.at, recorded: $0.recorded, now: $0.now)
         }
     }
@@ -45,7 +45,7 @@ extension ReplayView: TextView {
         guard !isSame else {
             return (parts + ["Replay identical."]).joined(separator: "\n\n")
         }
-        let events = RecordingSummary.count(recording.events, "event")
+        let events = Units.count(recording.events, "event")
         let shown = differenceCount > differences.count ? "; the first \(differences.count):" : ":"
         parts.append("Replay differs in \(differenceCount) of \(events)\(shown)")
         parts += differences.map(\.text)
@@ -65,7 +65,7 @@ extension ReplayView.Difference {
     fileprivate var text: String {
         var (then, now) = (recorded.map(\.text), now.map(\.text))
         if then == now {
-            // They differ in something that the descriptions omit.
+            // The effects differ in a detail that the descriptions omit.
             then = recorded.map(Self.json)
             now = self.now.map(Self.json)
         }
@@ -84,7 +84,7 @@ extension ReplayView.Difference {
 }
 
 extension RecordingSummary.Order {
-    /// Time, VM, from, to and reason, as they stand in a table.
+    /// The table cells: time, VM, source, target and reason.
     var cells: [String] {
         [
             at?.readable ?? "?", order.vmName, order.source.rawValue, order.target.rawValue, order.reason,

@@ -23,23 +23,23 @@ extension SimulationOutcome {
 
     static func cells(_ row: Row) -> [String] {
         [
-            row.policy, share(row.unservedShare), FleetView.decimals(row.unservedCoreHours, 1),
+            row.policy, share(row.unservedShare), Units.decimals(row.unservedCoreHours, 1),
             "\(Int(row.overloadedHostMinutes.rounded())) min", share(row.meanSpread), "\(row.migrations)",
-            "\(row.failedMigrations)", FleetView.decimals(row.migratedGiB, 0), "\(row.pingPong)",
-            "\(Int(row.longestOverloadMinutes.rounded())) min", "\(FleetView.decimals(row.seconds, 1)) s",
+            "\(row.failedMigrations)", Units.decimals(row.migratedGiB, 0), "\(row.pingPong)",
+            "\(Int(row.longestOverloadMinutes.rounded())) min", "\(Units.decimals(row.seconds, 1)) s",
         ]
     }
 
-    static func share(_ share: Double) -> String { "\(FleetView.decimals(share * 100, 3)) %" }
+    static func share(_ share: Double) -> String { "\(Units.decimals(share * 100, 3)) %" }
 
     private var table: TextTable { TextTable(Self.columns, rows.map(Self.cells), empty: "") }
 
-    /// Compares Evenkeel with the baseline that left least unserved.
+    /// Compares Evenkeel with the baseline that left the least CPU unserved.
     var comparison: String? {
         guard let own = rows.first, let best, best.unservedCoreHours > 0 else { return nil }
         let ratio = own.unservedCoreHours / best.unservedCoreHours
         return """
-            Best baseline: \(best.policy). Evenkeel left \(FleetView.decimals(ratio, 2)) times as much CPU unserved, with \
+            Best baseline: \(best.policy). Evenkeel left \(Units.decimals(ratio, 2)) times as much CPU unserved, with \
             \(own.migrations) moves instead of \(best.migrations).
             """
     }
@@ -48,11 +48,11 @@ extension SimulationOutcome {
 extension SimulationOutcome.Scene {
     var text: String {
         var text =
-            "\(load): \(vms) VMs on \(hosts) hosts of \(FleetView.decimals(coresPerHost, 1)) cores and "
-            + "\(FleetView.decimals(memoryPerHostGiB, 0)) GiB, \(FleetView.percent(meanCPU)) CPU on average, "
-            + "\(FleetView.decimals(hours, hours == hours.rounded() ? 0 : 1)) h, samples every "
-            + "\(FleetView.decimals(sampleIntervalSeconds, 0)) s, decisions every "
-            + "\(FleetView.decimals(decisionIntervalSeconds, 0)) s, seed \(seed)"
+            "\(load): \(vms) VMs on \(hosts) hosts of \(Units.decimals(coresPerHost, 1)) cores and "
+            + "\(Units.decimals(memoryPerHostGiB, 0)) GiB, \(percent(meanCPU)) CPU on average, "
+            + "\(Units.decimals(hours, hours == hours.rounded() ? 0 : 1)) h, samples every "
+            + "\(Units.decimals(sampleIntervalSeconds, 0)) s, decisions every "
+            + "\(Units.decimals(decisionIntervalSeconds, 0)) s, seed \(seed)"
         if faults > 0 { text += ", \(faults) faults (\(faultLevel))" }
         return text
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Fleet
 import Foundation
 import Simulation
 
@@ -16,9 +17,9 @@ actor SimulationProgress {
 
     func show(_ progress: SimulationRun.Progress) {
         guard !isQuiet else { return }
-        let share = FleetView.percent(hours > 0 ? progress.hours / hours : 1)
+        let share = percent(hours > 0 ? progress.hours / hours : 1)
         let line =
-            "\(progress.contender): \(FleetView.decimals(progress.hours, 1)) h (\(share)), "
+            "\(progress.contender): \(Units.decimals(progress.hours, 1)) h (\(share)), "
             + "\(SimulationOutcome.share(progress.measures.unservedShare)) unserved, \(progress.measures.migrations) moves"
         running.removeAll { $0.name == progress.contender && progress.isDone }
         if progress.isDone {

@@ -8,9 +8,9 @@ struct SimulationReport {
     var html: String {
         let plots = [
             plot("Unserved CPU", "share of requested CPU", { $0.unservedShare }, Self.percent),
-            plot("Hosts short of CPU", "hosts", { Double($0.overloadedHosts) }, { FleetView.decimals($0, 0) }),
+            plot("Hosts short of CPU", "hosts", { Double($0.overloadedHosts) }, { Units.decimals($0, 0) }),
             plot("Spread of CPU across the hosts", "standard deviation", { $0.spread }, Self.percent),
-            plot("Moves", "moves", { Double($0.migrations) }, { FleetView.decimals($0, 0) }, isSmoothed: false),
+            plot("Moves", "moves", { Double($0.migrations) }, { Units.decimals($0, 0) }, isSmoothed: false),
         ]
         let figures = [TradeOffPlot(rows: outcome.rows).svg] + plots.map(\.svg)
         return """
@@ -26,11 +26,11 @@ struct SimulationReport {
             figure { margin: 1.5em 0 } svg { width: 100%; height: auto } .wide { overflow-x: auto } dt { font-weight: 600 }
             </style></head><body>
             <h1>Policies on a simulated fleet</h1>
-            <p>\(LinePlot.escaped(outcome.scene.text)).</p>
+            <p>\(outcome.scene.text.escapedForMarkup).</p>
             <div class="wide"><table><thead><tr>\(Self.row(SimulationOutcome.columns.map(Self.title), cell: "th"))</tr></thead>
             <tbody>\(outcome.rows.enumerated().map(tableRow).joined(separator: "\n"))</tbody></table></div>
-            <p>\(LinePlot.escaped(SimulationOutcome.legend))</p>
-            \(outcome.comparison.map { "<p><b>\(LinePlot.escaped($0))</b></p>" } ?? "")
+            <p>\(SimulationOutcome.legend.escapedForMarkup)</p>
+            \(outcome.comparison.map { "<p><b>\($0.escapedForMarkup)</b></p>" } ?? "")
             \(figures.map { "<figure>\($0)</figure>" }.joined(separator: "\n"))
             <h2>Policies</h2>
             <dl>\(outcome.rows.map(Self.definition).joined(separator: "\n"))</dl>
@@ -44,7 +44,7 @@ struct SimulationReport {
     }
 
     private static func row(_ cells: [String], cell: String) -> String {
-        cells.map { "<\(cell)>\(LinePlot.escaped($0))</\(cell)>" }.joined()
+        cells.map { "<\(cell)>\($0.escapedForMarkup)</\(cell)>" }.joined()
     }
 
     private static func title(_ column: String) -> String {
@@ -52,11 +52,11 @@ struct SimulationReport {
     }
 
     private static func definition(_ row: SimulationOutcome.Row) -> String {
-        "<dt>\(LinePlot.escaped(row.policy))</dt><dd>\(LinePlot.escaped(row.summary))</dd>"
+        "<dt>\(row.policy.escapedForMarkup)</dt><dd>\(row.summary.escapedForMarkup)</dd>"
     }
 
     private static func percent(_ share: Double) -> String {
-        "\(FleetView.decimals(share * 100, share < 0.1 ? 1 : 0)) %"
+        "\(Units.decimals(share * 100, share < 0.1 ? 1 : 0)) %"
     }
 
     private func plot(
@@ -76,7 +76,7 @@ struct SimulationReport {
         return LinePlot(
             title: title,
             yLabel: yLabel,
-            yMaximum: Self.round(largest),
+            yMaximum: SVGCanvas.axisEnd(largest),
             lines: lines,
             formatY: format,
             xLabel: "hours",
@@ -85,7 +85,7 @@ struct SimulationReport {
         )
     }
 
-    /// At most `most` points: the means of neighbours, or the last of them where a sum is shown.
+    /// Returns at most `most` points: means of neighbouring points, or the last of them for a running sum.
     private static func thinned(_ points: [(x: Double, y: Double)], isSmoothed: Bool) -> [(x: Double, y: Double)] {
         let size = (points.count + most - 1) / most
         guard size > 1 else { return points }
@@ -97,14 +97,4 @@ struct SimulationReport {
     }
 
     private static let most = 144
-
-    /// The next of 1, 2, 5, 10, 20 and so on.
-    static func round(_ value: Double) -> Double {
-        guard value > 0 else { return 1 }
-        var step = 1e-6
-        while true {
-            for factor in [1.0, 2, 5] where step * factor >= value { return step * factor }
-            step *= 10
-        }
-    }
 }

@@ -2,7 +2,7 @@
 import Fleet
 import Simulation
 
-/// Many torture seeds on every core of the machine.
+/// Runs many torture seeds in parallel on all cores of the machine.
 struct TortureRuns {
     var first: UInt64
     var runs: Int
@@ -28,7 +28,7 @@ struct TortureRuns {
         }
     }
 
-    /// Runs them until one has violated an invariant; `progress` receives the count of those done.
+    /// Runs the seeds until one violates an invariant; `progress` receives the results so far.
     func run(
         progress: @escaping @Sendable (Summary) async -> Void
     ) async -> (summary: Summary, failures: [BrokenRun]) {
@@ -77,12 +77,12 @@ struct TortureRuns {
 }
 
 extension TortureRuns.Summary {
-    /// The result, with a last line for machines.
+    /// Returns the result as text; its last line is for programs.
     func text(first: UInt64) -> String {
         """
-        \(PlanView.count(runs, "seed")) from \(first): \(faults) faults, \(orders) orders, \(migrations) migrations in \
-        \(FleetView.decimals(simulatedHours, 0)) virtual hours; longest time to settle after the faults: \
-        \(FleetView.seconds(longestSettling)).
+        \(Units.count(runs, "seed")) from \(first): \(faults) faults, \(orders) orders, \(migrations) migrations in \
+        \(Units.decimals(simulatedHours, 0)) virtual hours; longest time to settle after the faults: \
+        \(Units.seconds(longestSettling)).
         \(runs - broken.count) passed, \(broken.count) failed
         """
     }

@@ -11,10 +11,10 @@ struct TradeOffPlot {
     private static let top = 40.0
     private static let bottom = 50.0
 
-    private var mostMoves: Double { SimulationReport.round(Double(rows.map(\.migrations).max() ?? 0)) }
-    private var mostUnserved: Double { SimulationReport.round(rows.map(\.unservedShare).max() ?? 0) }
+    private var mostMoves: Double { SVGCanvas.axisEnd(Double(rows.map(\.migrations).max() ?? 0)) }
+    private var mostUnserved: Double { SVGCanvas.axisEnd(rows.map(\.unservedShare).max() ?? 0) }
 
-    /// Square roots, so that policies with few moves and those with many are both spread out.
+    /// Square-root axes spread out policies with few moves as well as those with many.
     private func x(_ moves: Double) -> Double {
         Self.left + (moves / mostMoves).squareRoot() * (Self.width - Self.left - Self.right)
     }
@@ -24,58 +24,23 @@ struct TradeOffPlot {
     }
 
     var svg: String {
-        var parts = [
-            """
-            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" \
-            font-family="sans-serif" font-size="12">
-            """,
-            "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
-            text("Unserved CPU by number of moves (better: lower and further left)", Self.left, 22, size: 15),
-        ]
+        var canvas = SVGCanvas(width: Self.width, height: Self.height)
+        canvas.text("Unserved CPU by number of moves (better: lower and further left)", Self.left, 22, size: 15)
         for step in 0...5 {
             let share = mostUnserved * Double(step * step) / 25
             let moves = mostMoves * Double(step * step) / 25
-            parts += [
-                line(Self.left, y(share), Self.width - Self.right, y(share)),
-                text("\(FleetView.decimals(share * 100, 2)) %", Self.left - 8, y(share) + 4, anchor: "end"),
-                text(FleetView.decimals(moves, 0), x(moves), Self.height - Self.bottom + 18, anchor: "middle"),
-            ]
+            canvas.line([(Self.left, y(share)), (Self.width - Self.right, y(share))], "#ddd")
+            canvas.text("\(Units.decimals(share * 100, 2)) %", Self.left - 8, y(share) + 4, anchor: .end)
+            canvas.text(Units.decimals(moves, 0), x(moves), Self.height - Self.bottom + 18, anchor: .middle)
         }
-        parts.append(
-            text(
-                "moves (both axes are square roots)",
-                (Self.left + Self.width - Self.right) / 2,
-                Self.height - 8,
-                anchor: "middle"
-            )
-        )
-        parts += rows.enumerated().map(point)
-        return (parts + ["</svg>"]).joined(separator: "\n")
+        let middle = (Self.left + Self.width - Self.right) / 2
+        canvas.text("moves (both axes are square roots)", middle, Self.height - 8, anchor: .middle)
+        for (number, row) in rows.enumerated() {
+            let point = (x: x(Double(row.migrations)), y: y(row.unservedShare))
+            let colour = SVGCanvas.colours[number == 0 ? 0 : 1]
+            canvas.circle(point, radius: number == 0 ? 6 : 4, fill: colour)
+            canvas.text(row.policy, point.x + 9, point.y + 4, colour: colour)
+        }
+        return canvas.svg
     }
-
-    private func point(_ number: Int, _ row: SimulationOutcome.Row) -> String {
-        let (x, y) = (x(Double(row.migrations)), y(row.unservedShare))
-        let colour = number == 0 ? "#0072b2" : "#d55e00"
-        return "<circle cx=\"\(n(x))\" cy=\"\(n(y))\" r=\"\(number == 0 ? 6 : 4)\" fill=\"\(colour)\"/>"
-            + text(row.policy, x + 9, y + 4, colour: colour)
-    }
-
-    private func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) -> String {
-        "<path d=\"M\(n(x1)) \(n(y1))L\(n(x2)) \(n(y2))\" stroke=\"#ddd\"/>"
-    }
-
-    private func text(
-        _ content: String,
-        _ x: Double,
-        _ y: Double,
-        size: Int = 12,
-        anchor: String = "start",
-        colour: String = "#222"
-    ) -> String {
-        """
-        <text x="\(n(x))" y="\(n(y))" font-size="\(size)" text-anchor="\(anchor)" fill="\(colour)">\(LinePlot.escaped(content))</text>
-        """
-    }
-
-    private func n(_ value: Double) -> String { FleetView.decimals(value, 1) }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
-import Foundation
 
 extension FleetView {
-    /// Tables of hosts, VMs and the latest moves.
+    /// Returns tables of hosts, VMs and the latest moves.
     func text(lastMoves: Int = 10) -> String {
         var sections = [hostTable.text, vmTable.text]
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
@@ -21,10 +20,10 @@ extension FleetView {
                 [
                     host.name.rawValue,
                     host.verdict.rawValue,
-                    host.sample?.cpu.map { Self.percent($0.share) } ?? "?",
-                    host.sample?.memory.map { Self.percent($0.share) } ?? "?",
+                    host.sample?.cpu.map { percent($0.share) } ?? "?",
+                    host.sample?.memory.map { percent($0.share) } ?? "?",
                     host.sample?.vms.map { String($0.filter { $0.state.isActive }.count) } ?? "?",
-                    host.sample.map { Self.seconds((at - $0.at).inSeconds) } ?? "?",
+                    host.sample.map { Units.seconds((at - $0.at).inSeconds) } ?? "?",
                     host.reason,
                 ]
             },
@@ -41,7 +40,7 @@ extension FleetView {
                         vm.name,
                         host.name.rawValue,
                         vm.state.rawValue,
-                        vm.cpuCores.map { Self.decimals($0) } ?? "?",
+                        vm.cpuCores.map { Units.decimals($0) } ?? "?",
                         vm.memoryBytes.map { "\($0 >> 20) MiB" } ?? "?",
                     ]
                 }
@@ -60,8 +59,8 @@ extension FleetView {
                     move.order.source.rawValue,
                     move.order.target.rawValue,
                     move.stage.rawValue,
-                    move.outcome?.totalSeconds.map(Self.seconds) ?? "-",
-                    move.outcome?.downtimeSeconds.map(Self.milliseconds) ?? "-",
+                    move.outcome?.totalSeconds.map(Units.seconds) ?? "-",
+                    move.outcome?.downtimeSeconds.map(Units.milliseconds) ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
                     move.failure?.text ?? move.order.reason,
                 ]
@@ -81,18 +80,4 @@ extension FleetView {
             empty: ""
         )
     }
-
-    /// Shows implausible values as more than a million: any member can write any figure.
-    package static func percent(_ share: Double) -> String { whole(share * 100, "%") }
-
-    package static func milliseconds(_ seconds: Double) -> String { whole(seconds * 1000, "ms") }
-
-    private static func whole(_ value: Double, _ unit: String) -> String {
-        value.isFinite && abs(value) <= 1e6 ? "\(Int(value.rounded())) \(unit)" : "over 1000000 \(unit)"
-    }
-
-    package static func seconds(_ seconds: Double) -> String { "\(decimals(seconds, 1)) s" }
-
-    /// Formats a number with this number of decimals: `0.15`.
-    package static func decimals(_ value: Double, _ places: Int = 2) -> String { String(format: "%.\(places)f", value) }
 }

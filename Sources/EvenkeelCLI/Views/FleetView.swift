@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 import Balancing
 import Controller
 package import Coordination
@@ -11,7 +12,7 @@ package struct FleetView: Encodable, Sendable {
     package struct Host: Encodable, Sendable {
         package var name: HostName
         package var verdict: Judgement.Verdict
-        /// Of the reason.
+        /// The reason's code.
         package var code: String
         package var reason: String
         package var sample: LoadSample?
@@ -60,7 +61,7 @@ package struct FleetView: Encodable, Sendable {
 
     /// Reads the whole ledger.
     ///
-    /// `hardware`: known hardware of the hosts, against which their claims are checked.
+    /// `hardware` is the known hardware of the hosts, against which their claims are checked.
     static func read(
         _ ledger: any FleetLedger,
         settings: Settings,
@@ -68,9 +69,9 @@ package struct FleetView: Encodable, Sendable {
     ) async throws -> FleetView {
         var core = ControllerCore(policy: settings.policy)
         _ = core.handle(.enrolled(hardware))
-        var feed = LedgerFeed(ledger: ledger)
-        let news = try await feed.pull(into: &core)
-        return FleetView(core, at: .now, remarks: news.remarks)
+        var follower = LedgerFollower(ledger)
+        try await follower.pull(into: &core)
+        return FleetView(core, at: .now, remarks: follower.remarks)
     }
 
     package init(_ core: ControllerCore, at instant: Instant, remarks: LedgerRemarks = LedgerRemarks()) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Controller
 import Coordination
 import Fleet
@@ -29,13 +30,13 @@ struct MeshView: Encodable, Sendable {
     /// Whether every host has reported, and every tunnel is up.
     var isWhole: Bool { silent.isEmpty && pairs.allSatisfy(\.tunnel.isUp) }
 
-    /// Agents report their tunnels three times a minute: older reports say nothing about the present.
+    /// Maximum age of a report of tunnels; agents write one every 20 s.
     private static let freshness: Duration = .seconds(90)
 
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
         var core = ControllerCore(policy: settings.policy)
-        var feed = LedgerFeed(ledger: ledger)
-        let news = try await feed.pull(into: &core)
+        var follower = LedgerFollower(ledger)
+        let news = try await follower.pull(into: &core)
         let moves = FleetView(core, at: .now).moves
         return MeshView(samples: news.samples, moves: moves, hosts: settings.inventory, at: .now)
     }
@@ -93,7 +94,7 @@ struct MeshView: Encodable, Sendable {
             tunnel.association?.suite ?? "-", tunnel.association?.mode.rawValue ?? "-",
             tunnel.association?.implementation.rawValue ?? "-",
             age(tunnel.ageSeconds), age(tunnel.rekeySeconds), size(tunnel.outbound), size(tunnel.inbound),
-            pair.lastMove.map { "\(FleetView.seconds((at - $0.at).inSeconds)) ago" } ?? "-",
+            pair.lastMove.map { "\(Units.seconds((at - $0.at).inSeconds)) ago" } ?? "-",
             evidence ?? "-",
         ]
     }

@@ -17,12 +17,12 @@ struct VerificationView: Encodable {
     }
 
     var moves: [Move]
-    /// Lines of the streams of orders and reports that readers reject, each kind once with its count.
+    /// Rejected lines of the streams of orders and reports, counted by kind.
     var refusals: [LedgerRemarks.Entry]
     /// Whether a check failed, or a move is unproven.
     var failed: Bool
 
-    /// `only`: the order to check; `nil`: all but those that are not known to have started.
+    /// Checks one order, or with `nil` all except those that are not known to have started.
     ///
     /// A rejected line fails the check of one order as well: it may have been a report of that order.
     static func read(
@@ -34,15 +34,13 @@ struct VerificationView: Encodable {
         var orders: [MigrationOrder] = []
         var known: Set<OrderID> = []
         var reports: [OrderID: [OrderReport]] = [:]
-        var place = ReadPosition()
-        var remarks = try await ledger.readNew(OrderRecord.self, from: &place) { record in
+        var follower = LedgerFollower(ledger)
+        try await follower.readOrders { record in
             guard case .migrate(let order) = record, known.insert(order.id).inserted else { return }
             orders.append(order)
         }
-        place = ReadPosition()
-        remarks.add(
-            try await ledger.readNew(OrderReport.self, from: &place) { reports[$0.order, default: []].append($0) }
-        )
+        try await follower.readReports { reports[$0.order, default: []].append($0) }
+        let remarks = follower.remarks
         let certificates = roster?.issuedCertificates
         let checks = orders.filter { wanted == nil || $0.id == wanted }
             .map {
@@ -109,7 +107,7 @@ extension VerificationView {
                     case .unproven: "UNPROVEN"
                     case .note: "note"
                     }
-                // Evidence holds text from its host.
+                // Escape control characters: evidence contains text from its host.
                 return "\(move.order): \(word): \(finding.text)".plainText()
             }
         }
@@ -125,8 +123,8 @@ extension VerificationView {
         let bad = moves.count { $0.result != "ok" }
         let lines = refusals.filter(Self.isFailure).reduce(0) { $0 + $1.count }
         let parts = [
-            bad > 0 ? "\(bad) of \(PlanView.count(moves.count, "move"))" : nil,
-            lines > 0 ? "\(PlanView.count(lines, "ledger line")) rejected" : nil,
+            bad > 0 ? "\(bad) of \(Units.count(moves.count, "move"))" : nil,
+            lines > 0 ? "\(Units.count(lines, "ledger line")) rejected" : nil,
         ]
         return "Verification failed: \(parts.compactMap(\.self).joined(separator: ", ")) (details above)."
     }

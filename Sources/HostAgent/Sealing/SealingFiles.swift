@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Foundation
 
 /// Files and folders of sealed moves, which only their owner may read; no link is followed.
@@ -6,17 +7,17 @@ enum SealingFiles {
     static func creating(_ path: String) throws -> FileHandle {
         // An earlier attempt may have left one; each order is sealed once.
         unlink(path)
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw SealingError("\(path) cannot be created: \(String(cString: strerror(errno)))")
-        }
-        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        return try handle(path, "created", flags: O_WRONLY | O_CREAT | O_EXCL)
     }
 
-    static func reading(_ path: String) throws -> FileHandle {
-        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-        guard descriptor >= 0 else { throw SealingError("\(path) cannot be read: \(String(cString: strerror(errno)))") }
-        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    static func reading(_ path: String) throws -> FileHandle { try handle(path, "read", flags: O_RDONLY) }
+
+    private static func handle(_ path: String, _ done: String, flags: Int32) throws -> FileHandle {
+        do {
+            return FileHandle(fileDescriptor: try SafeFile.open(path, flags: flags), closeOnDealloc: true)
+        } catch {
+            throw SealingError("\(path) cannot be \(done): \(error.reason.text)")
+        }
     }
 
     /// Creates the folder if it does not exist; throws unless only its owner may enter it.
@@ -35,7 +36,7 @@ enum SealingFiles {
 
     /// Throws unless the folder is in memory and has this many bytes free.
     static func requireMemory(_ path: String, bytes: UInt64) throws {
-        guard let kind = fileSystem(of: path), ["tmpfs", "ramfs"].contains(kind) else {
+        guard FileSystem(of: path)?.isInMemory == true else {
             let rule = "Unencrypted images may only be stored in memory (migration.sealed_folder)."
             throw SealingError("\(path) is not in memory. \(rule)")
         }
@@ -43,28 +44,9 @@ enum SealingFiles {
     }
 
     static func requireRoom(_ path: String, bytes: UInt64) throws {
-        var system = statvfs()
-        guard statvfs(path, &system) == 0 else { throw SealingError("cannot determine the free space in \(path)") }
-        let free = UInt64(system.f_bavail) * UInt64(system.f_frsize)
-        guard free >= bytes else { throw SealingError("\(path) has \(free) bytes free, and \(bytes) are needed") }
-    }
-
-    /// Returns the type of the file system that contains a file, found by its device number.
-    private static func fileSystem(of path: String) -> String? {
-        var status = stat()
-        guard lstat(path, &status) == 0,
-            let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
-        else { return nil }
-        // Splits the device number as glibc's macros do.
-        let number = UInt64(status.st_dev)
-        let (major, minor) = (number >> 8 & 0xfff | number >> 32 & ~0xfff, number & 0xff | number >> 12 & ~0xff)
-        let device = "\(major):\(minor & 0xffff_ffff)"
-        for line in mounts.split(separator: "\n") {
-            let halves = line.split(separator: " - ", maxSplits: 1)
-            let fields = halves[0].split(separator: " ")
-            guard halves.count == 2, fields.count > 2, fields[2] == device else { continue }
-            return halves[1].split(separator: " ").first.map(String.init)
+        guard let free = FileSystem(of: path)?.freeBytes else {
+            throw SealingError("cannot determine the free space in \(path)")
         }
-        return nil
+        guard free >= bytes else { throw SealingError("\(path) has \(free) bytes free, and \(bytes) are needed") }
     }
 }

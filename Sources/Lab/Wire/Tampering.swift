@@ -16,7 +16,6 @@ public struct Tampering: Sendable, Equatable {
         self.seed = seed
     }
 
-    static let migrationPorts: ClosedRange<UInt16> = 49152...49215
     /// The TCP ports that may carry encrypted memory, in addition to `migrationPorts`.
     static let libvirtTLS: UInt16 = 16514
     static let ssh: UInt16 = 22
@@ -75,7 +74,8 @@ struct Tamperer {
     mutating func couldNotHandOn() { statistics.lost += 1 }
 
     private func isMigration(_ frame: Frame) -> Bool {
-        Tampering.migrationPorts.contains(frame.destinationPort) || Tampering.migrationPorts.contains(frame.sourcePort)
+        Channel.defaultMigrationPorts.contains(Int(frame.destinationPort))
+            || Channel.defaultMigrationPorts.contains(Int(frame.sourcePort))
     }
 
     private mutating func hitTargets(of frame: Frame, in bytes: UnsafeMutableRawBufferPointer) {
@@ -105,7 +105,7 @@ struct Tamperer {
             let ports = [frame.destinationPort, frame.sourcePort]
             guard
                 let port = ports.first(where: {
-                    Tampering.migrationPorts.contains($0) || $0 == Tampering.libvirtTLS || $0 == Tampering.ssh
+                    Channel.defaultMigrationPorts.contains(Int($0)) || $0 == Tampering.libvirtTLS || $0 == Tampering.ssh
                 })
             else { return nil }
             let before = passed[frame.flow, default: 0]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Dispatch
-internal import HostOS
+public import HostOS
 public import Fleet
 
 /// The ledger as append-only files in a folder on shared storage.

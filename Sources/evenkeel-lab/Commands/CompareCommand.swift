@@ -91,17 +91,17 @@ struct CompareCommand: AsyncParsableCommand {
                 figures[index].bulk.append(try await measurement.bulk(over: channel, bytes: bulk << 20))
                 let move = try await measurement.move(over: channel)
                 figures[index].moves.append(move)
-                let words = move.failure ?? move.totalSeconds.map { "\(FleetView.decimals($0)) s" } ?? "?"
+                let words = move.failure ?? move.totalSeconds.map { "\(Units.decimals($0)) s" } ?? "?"
                 options.say("round \(round) of \(moves), \(channel.rawValue): \(words)")
             }
         }
         let emulation = lab.domainType == "kvm" ? "KVM" : "software emulation (TCG)"
         let esp = lab.kernelHasESP ? "in the kernel" : "in user space"
-        let cores = FleetView.decimals(lab.hosts.first?.capacity.cores ?? 0, 1)
+        let cores = Units.decimals(lab.hosts.first?.capacity.cores ?? 0, 1)
         return ChannelComparison(
             machine: "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(cores) for each host; "
                 + (link.map { "links of \($0) Mbit/s; " } ?? "") + "guests by \(emulation); ESP \(esp)",
-            guest: "A guest of \(guest.memoryMiB) MiB with \(fill) MiB of data, \(FleetView.decimals(dirty, 1)) MiB "
+            guest: "A guest of \(guest.memoryMiB) MiB with \(fill) MiB of data, \(Units.decimals(dirty, 1)) MiB "
                 + "rewritten each second",
             channels: figures
         )

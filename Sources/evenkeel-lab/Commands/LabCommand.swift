@@ -100,7 +100,7 @@ struct LabCommand: AsyncParsableCommand {
                 ["HOST", "ADDRESS", "INNER", "CORES", "MEMORY", "LIBVIRTD", "CHARON", "SSHD", "AGENT"],
                 status.hosts.map {
                     [
-                        $0.name.rawValue, $0.address, $0.innerAddress, FleetView.decimals($0.capacity.cores),
+                        $0.name.rawValue, $0.address, $0.innerAddress, Units.decimals($0.capacity.cores),
                         "\($0.capacity.memoryBytes >> 20) MiB", ids($0.libvirtd), ids($0.charon), ids($0.sshd),
                         ids($0.agent),
                     ]
@@ -113,7 +113,7 @@ struct LabCommand: AsyncParsableCommand {
                     [
                         $0.name,
                         $0.placement.map { $0.running.map(\.rawValue).joined(separator: ", ") } ?? "?",
-                        $0.rate.map { FleetView.decimals($0, 1) } ?? "?",
+                        $0.rate.map { Units.decimals($0, 1) } ?? "?",
                         $0.problem ?? "-",
                     ]
                 },

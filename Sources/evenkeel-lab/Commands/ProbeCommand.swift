@@ -1,42 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EvenkeelCLI
-import HostOS
+import Fleet
 import Foundation
+import HostOS
 import Lab
 import Settings
 import Synchronization
 
 /// The options of a probe; the same for any address and for the lab's guests.
 struct ProbeOptions: ParsableArguments {
-    @Option(help: "Interval between two requests; the resolution of the measured downtime")
-    var interval: String = "20ms"
+    @Option(
+        help: "Interval between two requests; the resolution of the measured downtime (default: 20ms)",
+        transform: { try parseDuration($0) }
+    )
+    var interval: Duration = .milliseconds(20)
 
-    @Option(help: "Duration of the probe, such as 30s (default: until Ctrl-C)")
-    var duration: String?
+    @Option(
+        help: "Duration of the probe, such as 30s (default: until Ctrl-C)",
+        transform: { try parseDuration($0) }
+    )
+    var duration: Duration?
 
     @Flag(help: "Print JSON, including each request")
     var json = false
 
     @Option(help: "Write the round trips over time to this SVG file")
     var plot: String?
-
-    func validate() throws {
-        guard try seconds(interval, of: "--interval") >= 0.001 else {
-            throw ValidationError("--interval must be at least 1ms.")
-        }
-        if let duration, try seconds(duration, of: "--duration") <= 0 {
-            throw ValidationError("--duration must be above zero.")
-        }
-    }
-
-    fileprivate func seconds(_ text: String, of option: String) throws -> Double {
-        let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)]
-        for (unit, factor) in units where text.hasSuffix(unit) {
-            if let number = Double(text.dropLast(unit.count)) { return number * factor }
-        }
-        throw ValidationError("invalid \(option) '\(text)': give a number with ms, s or m, such as 20ms.")
-    }
 
     /// Probes until the duration has passed or Ctrl-C, and prints the results.
     func probe(
@@ -49,8 +39,8 @@ struct ProbeOptions: ParsableArguments {
         let isQuiet = json
         let probe = EchoProbe(
             socket: socket,
-            interval: try seconds(interval, of: "--interval"),
-            duration: try duration.map { try seconds($0, of: "--duration") },
+            interval: interval.inSeconds,
+            duration: duration?.inSeconds,
             live: { series in
                 if !isQuiet { view.withLock { $0.draw(ProbeReport.liveLine(series)) } }
             }

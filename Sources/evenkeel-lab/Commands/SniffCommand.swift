@@ -55,9 +55,9 @@ extension [SniffTrial] {
                 let kinds = trial.heard.kinds.sorted { $0.value.bytes > $1.value.bytes }.prefix(4)
                 return [
                     trial.channel.rawValue, trial.failure == nil ? "done" : "failed", "\(trial.heard.packets)",
-                    FleetView.decimals(Double(trial.heard.bytes) / 0x1p20, 1), "\(trial.heard.secrets)",
+                    Units.decimals(Double(trial.heard.bytes) / 0x1p20, 1), "\(trial.heard.secrets)",
                     "\(trial.heard.memoryPieces)", "\(trial.dropped)",
-                    kinds.map { "\($0.key) \(FleetView.decimals(Double($0.value.bytes) / 0x1p20, 1)) MiB" }
+                    kinds.map { "\($0.key) \(Units.decimals(Double($0.value.bytes) / 0x1p20, 1)) MiB" }
                         .joined(separator: ", "),
                 ]
             },

@@ -12,8 +12,6 @@ struct BarChart {
 
     private static let (width, height) = (640.0, 320.0)
     private static let (left, right, top, bottom) = (60.0, 20.0, 60.0, 36.0)
-    /// The first colours of `LinePlot`.
-    private static let colours = ["#0072B2", "#D55E00", "#009E73"]
 
     private var maximum: Double { max(groups.flatMap(\.values).compactMap(\.self).max() ?? 0, 1e-9) }
 
@@ -22,47 +20,41 @@ struct BarChart {
     }
 
     var svg: String {
-        var parts = [
-            """
-            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" \
-            font-family="sans-serif" font-size="12">
-            """,
-            "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
-            text("\(title) (\(yLabel))", Self.left, 20, anchor: "start"),
-            "<path d=\"M\(Self.left) \(n(y(0)))H\(Self.width - Self.right)\" stroke=\"#222\"/>",
-        ]
+        var canvas = SVGCanvas(width: Self.width, height: Self.height)
+        canvas.text("\(title) (\(yLabel))", Self.left, 20)
+        canvas.line([(Self.left, y(0)), (Self.width - Self.right, y(0))], "#222")
         for (index, name) in series.enumerated() {
             let x = Self.left + Double(index) * 140
-            let colour = Self.colours[index % Self.colours.count]
-            parts.append("<rect x=\"\(n(x))\" y=\"30\" width=\"12\" height=\"12\" fill=\"\(colour)\"/>")
-            parts.append(text(name, x + 18, 41, anchor: "start"))
+            canvas.rectangle((x, 30), width: 12, height: 12, fill: Self.colour(index))
+            canvas.text(name, x + 18, 41)
         }
         let room = (Self.width - Self.left - Self.right) / Double(max(groups.count, 1))
-        for (index, group) in groups.enumerated() { parts += drawn(group, at: Self.left + Double(index) * room, room) }
-        return (parts + ["</svg>"]).joined(separator: "\n") + "\n"
+        for (index, group) in groups.enumerated() {
+            draw(group, at: Self.left + Double(index) * room, room, on: &canvas)
+        }
+        return canvas.svg
     }
 
-    private func drawn(_ group: (name: String, values: [Double?]), at x: Double, _ room: Double) -> [String] {
+    private func draw(
+        _ group: (name: String, values: [Double?]),
+        at x: Double,
+        _ room: Double,
+        on canvas: inout SVGCanvas
+    ) {
+        canvas.text(group.name, x + room / 2, Self.height - Self.bottom + 18, anchor: .middle)
         let bar = room * 0.8 / Double(max(series.count, 1))
-        var parts = [text(group.name, x + room / 2, Self.height - Self.bottom + 18, anchor: "middle")]
         for (index, value) in group.values.enumerated() {
             guard let value else { continue }
             let start = x + room * 0.1 + Double(index) * bar
-            let colour = Self.colours[index % Self.colours.count]
-            parts.append(
-                """
-                <rect x="\(n(start))" y="\(n(y(value)))" width="\(n(bar - 2))" height="\(n(y(0) - y(value)))" \
-                fill="\(colour)"/>
-                """
+            canvas.rectangle(
+                (start, y(value)),
+                width: bar - 2,
+                height: y(0) - y(value),
+                fill: Self.colour(index)
             )
-            parts.append(text(FleetView.decimals(value, 0), start + bar / 2, y(value) - 4, anchor: "middle"))
+            canvas.text(Units.decimals(value, 0), start + bar / 2, y(value) - 4, anchor: .middle)
         }
-        return parts
     }
 
-    private func text(_ content: String, _ x: Double, _ y: Double, anchor: String) -> String {
-        "<text x=\"\(n(x))\" y=\"\(n(y))\" text-anchor=\"\(anchor)\" fill=\"#222\">\(LinePlot.escaped(content))</text>"
-    }
-
-    private func n(_ value: Double) -> String { FleetView.decimals(value, 1) }
+    private static func colour(_ index: Int) -> String { SVGCanvas.colours[index % SVGCanvas.colours.count] }
 }

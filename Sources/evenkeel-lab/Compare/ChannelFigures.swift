@@ -49,7 +49,7 @@ struct ChannelFigures: Codable, Sendable {
     var bulk: [Double] = []
     /// What an eavesdropper captured during one additional move; `nil` if that move failed.
     var heard: Eavesdropping?
-    /// Why the move with the eavesdropper failed.
+    /// The reason why the move with the eavesdropper failed.
     var listeningFailure: String?
 
     /// Every move that failed, or that lacks the evidence its channel requires.
@@ -90,7 +90,7 @@ struct ChannelComparison: Codable, Sendable {
         failed = channels.contains { !$0.failures.isEmpty } || goals.contains { $0.holds == false }
     }
 
-    /// Returns how much later than under `plain` the migration starts, in seconds: the setup of each channel.
+    /// Returns the setup time of each channel in seconds: how much later the migration starts than under `plain`.
     var proofs: [(channel: Channel, seconds: Double)] {
         let begins = channels.compactMap { figures in figures.median(\.beginSeconds).map { (figures.channel, $0) } }
         guard let plain = begins.first(where: { $0.0 == .plain })?.1 else { return [] }
@@ -100,7 +100,7 @@ struct ChannelComparison: Codable, Sendable {
     static func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
 
     static func rate(_ bytesPerSecond: Double) -> String {
-        "\(FleetView.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
+        "\(Units.decimals(bytesPerSecond * 8 / 1e6, 0)) Mbit/s"
     }
 }
 
@@ -119,11 +119,11 @@ private struct GoalCheck {
         else {
             return Goal(claim: claim, holds: nil, seen: "not measured: tls or plain is missing")
         }
-        let words = "\(FleetView.decimals(tls)) s, plain \(FleetView.decimals(plain)) s"
+        let words = "\(Units.decimals(tls)) s, plain \(Units.decimals(plain)) s"
         return Goal(
             claim: claim,
             holds: tls <= plain * 1.25,
-            seen: "\(FleetView.decimals(tls / plain)) times: \(words)"
+            seen: "\(Units.decimals(tls / plain)) times: \(words)"
         )
     }
 
@@ -136,7 +136,7 @@ private struct GoalCheck {
             claim: claim,
             holds: move >= bulk * 0.85,
             seen:
-                "\(FleetView.percent(move / bulk)): \(ChannelComparison.rate(move)) of \(ChannelComparison.rate(bulk))"
+                "\(percent(move / bulk)): \(ChannelComparison.rate(move)) of \(ChannelComparison.rate(bulk))"
         )
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Balancing
 import Coordination
 import EvenkeelCLI
@@ -97,11 +98,11 @@ extension Demo {
         // The last sample before the unprotected move, which is not part of the autonomous run.
         let loads = series.map { host in
             let last = host.points.last { $0.at <= snapshot.at }
-            return "\(host.host) \(last?.cpu.map(FleetView.percent) ?? "?") CPU with \(last?.vms ?? 0) VMs"
+            return "\(host.host) \(last?.cpu.map(percent) ?? "?") CPU with \(last?.vms ?? 0) VMs"
         }
         let done = moves.count { $0.stage == .done }
         let time = controlledAt.flatMap { start in
-            balancedAt.map { " in \(FleetView.seconds(($0 - start).inSeconds))" }
+            balancedAt.map { " in \(Units.seconds(($0 - start).inSeconds))" }
         }
         return DemoReport.Check(
             claim: "the fleet reached balance without an operator",
@@ -116,12 +117,12 @@ extension Demo {
             return known.count == values.count && !known.isEmpty ? known.reduce(0, +) / Double(known.count) : nil
         }
         let (before, after) = (mean(rates.map(\.before)), mean(rates.map(\.after)))
-        func shown(_ rate: Double?) -> String { rate.map { FleetView.decimals($0, 1) } ?? "?" }
+        func shown(_ rate: Double?) -> String { rate.map { Units.decimals($0, 1) } ?? "?" }
         return DemoReport.Check(
             claim: "the guests' work recovered",
             holds: before.flatMap { before in after.map { $0 > before * 1.2 } } ?? false,
             seen:
-                "\(shown(before)) → \(shown(after)) of \(FleetView.decimals(GuestPlan.fullRate, 0)) units/s on average"
+                "\(shown(before)) → \(shown(after)) of \(Units.decimals(GuestPlan.fullRate, 0)) units/s on average"
         )
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostOS
 import Balancing
 import Controller
 import Coordination
@@ -17,7 +18,7 @@ struct Demo {
     let ledger: any FleetLedger
 
     private(set) var core: ControllerCore
-    private var feed: LedgerFeed
+    private var follower: LedgerFollower
     private(set) var samples: [LoadSample] = []
     private var live = LiveView()
     private var spoken: [String: String] = [:]
@@ -41,7 +42,7 @@ struct Demo {
         settings = lab.settings
         ledger = try lab.ledger(as: .operator)
         core = ControllerCore(policy: lab.settings.policy)
-        feed = LedgerFeed(ledger: ledger)
+        follower = LedgerFollower(ledger)
     }
 
     mutating func play() async throws {
@@ -77,7 +78,7 @@ struct Demo {
     static let secret = "EVENKEEL-SECRET-"
 
     private func cores(_ lab: HostLab) -> String {
-        FleetView.decimals(lab.hosts.first?.capacity.cores ?? 0, 1)
+        Units.decimals(lab.hosts.first?.capacity.cores ?? 0, 1)
     }
 
     private mutating func waitForSamples() async throws {
@@ -179,7 +180,7 @@ struct Demo {
 
     /// Reads new ledger entries and shows them; takes half a second.
     private mutating func look() async throws {
-        let news = try await feed.pull(into: &core)
+        let news = try await follower.pull(into: &core)
         samples += news.samples
         let view = FleetView(core, at: .now)
         for host in view.hosts {
@@ -217,7 +218,7 @@ struct Demo {
     private mutating func say(_ text: String, about subject: String, _ key: String) {
         guard spoken[subject] != key else { return }
         spoken[subject] = key
-        let elapsed = FleetView.decimals((Instant.now - startedAt).inSeconds, 1)
+        let elapsed = Units.decimals((Instant.now - startedAt).inSeconds, 1)
         live.keep("\(String(repeating: " ", count: max(0, 6 - elapsed.count)))\(elapsed) s  \(text)")
     }
 
@@ -226,7 +227,7 @@ struct Demo {
     }
 }
 
-/// Why the demonstration cannot continue.
+/// The reasons why the demonstration cannot continue.
 enum DemoError: Error, CustomStringConvertible {
     case noSamples(of: [HostName], logs: [String])
     case nothingToMove

@@ -24,8 +24,8 @@ extension DemoReport {
                 [
                     move.order.vmName, move.order.source.rawValue, move.order.target.rawValue,
                     move.order.channel.rawValue, move.stage.rawValue,
-                    move.outcome?.totalSeconds.map(FleetView.seconds) ?? "-",
-                    move.outcome?.downtimeSeconds.map(FleetView.milliseconds) ?? "-",
+                    move.outcome?.totalSeconds.map(Units.seconds) ?? "-",
+                    move.outcome?.downtimeSeconds.map(Units.milliseconds) ?? "-",
                     move.outcome?.bytesTransferred.map { "\($0)" } ?? "-",
                     move.evidence?.bytesOnPath.map { "\($0)" } ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
@@ -65,7 +65,7 @@ extension DemoReport {
             },
             spans: spans,
             level: policy["policy.cpu.upper"].flatMap { Double($0.dropLast()) }.map { ("threshold", $0 / 100) },
-            formatY: FleetView.percent
+            formatY: percent
         )
     }
 

@@ -21,7 +21,7 @@ extension DemoReport {
     var summary: String {
         var lines = checks.map { "- \($0.holds ? "✔" : "✘") \($0.claim): \($0.seen)" }
         if let failure { lines.append("- ✘ stopped: \(failure)") }
-        lines.append("- took \(FleetView.seconds((endedAt - startedAt).inSeconds)) on \(machine)")
+        lines.append("- took \(Units.seconds((endedAt - startedAt).inSeconds)) on \(machine)")
         return lines.joined(separator: "\n")
     }
 
@@ -39,8 +39,8 @@ extension DemoReport {
         }
         if let outcome = move.outcome {
             lines.append(
-                "- took \(outcome.totalSeconds.map(FleetView.seconds) ?? "?"), downtime "
-                    + "\(outcome.downtimeSeconds.map(FleetView.milliseconds) ?? "?"), "
+                "- took \(outcome.totalSeconds.map(Units.seconds) ?? "?"), downtime "
+                    + "\(outcome.downtimeSeconds.map(Units.milliseconds) ?? "?"), "
                     + "\(outcome.bytesTransferred.map(mebibytes) ?? "?") sent in \(outcome.iterations.map(String.init) ?? "?") iterations"
             )
             if let note = outcome.note { lines.append("- note: \(note)") }
@@ -77,7 +77,7 @@ extension DemoReport {
 
     private var rateTable: String {
         let rows = rates.map {
-            "| \($0.vm) | \(decimals($0.before)) | \(decimals($0.after)) | \(FleetView.decimals($0.full, 1)) |"
+            "| \($0.vm) | \(decimals($0.before)) | \(decimals($0.after)) | \(Units.decimals($0.full, 1)) |"
         }
         return (["| VM | before, units/s | after, units/s | full rate |", "|---|---|---|---|"] + rows).joined(
             separator: "\n"
@@ -94,7 +94,6 @@ extension DemoReport {
         return lines.joined(separator: "\n")
     }
 
-    private func percent(_ share: Double) -> String { FleetView.percent(share) }
-    private func mebibytes(_ bytes: UInt64) -> String { "\(FleetView.decimals(Double(bytes) / 1048576, 1)) MiB" }
-    private func decimals(_ value: Double?) -> String { value.map { FleetView.decimals($0, 1) } ?? "?" }
+    private func mebibytes(_ bytes: UInt64) -> String { "\(Units.decimals(Double(bytes) / 1048576, 1)) MiB" }
+    private func decimals(_ value: Double?) -> String { value.map { Units.decimals($0, 1) } ?? "?" }
 }

@@ -22,7 +22,7 @@ struct ProbeReport: Encodable, Sendable {
         let summary = ProbeSummary(series)
         let last = series.roundTrips.last.map(milliseconds) ?? "-"
         return
-            "\(FleetView.seconds(series.ended))  \(summary.sent) sent, \(summary.lost) unanswered; round trip \(last), "
+            "\(Units.seconds(series.ended))  \(summary.sent) sent, \(summary.lost) unanswered; round trip \(last), "
             + "median \(summary.median.map(milliseconds) ?? "-"); longest silence \(milliseconds(summary.longestSilence))"
     }
 
@@ -50,7 +50,7 @@ struct ProbeReport: Encodable, Sendable {
         case .detected:
             var text = "Move DETECTED: \(signs), and a gap of \(gap)"
             if let began = detection.began, let ended = detection.ended {
-                text += "; began at \(FleetView.seconds(began)) , ended at \(FleetView.seconds(ended))"
+                text += "; began at \(Units.seconds(began)) , ended at \(Units.seconds(ended))"
             }
             return text + "."
         }
@@ -77,7 +77,7 @@ struct ProbeReport: Encodable, Sendable {
 
     static func milliseconds(_ seconds: Double) -> String {
         let milliseconds = seconds * 1000
-        return "\(FleetView.decimals(milliseconds, milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0)) ms"
+        return "\(Units.decimals(milliseconds, milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0)) ms"
     }
 
     /// The round trips over time, with detected phases shaded.
@@ -94,7 +94,7 @@ struct ProbeReport: Encodable, Sendable {
             yMaximum: max(1, (shown.map(\.y).sorted().quantile(0.995) ?? 1) * 1.2),
             lines: [.init(name: "RTT", points: shown)],
             spans: spans,
-            formatY: { FleetView.decimals($0, 1) }
+            formatY: { Units.decimals($0, 1) }
         ).svg
     }
 }

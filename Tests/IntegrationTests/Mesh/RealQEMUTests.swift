@@ -39,7 +39,7 @@ extension Hosts {
     fileprivate func migrate(to address: String) async throws -> (sent: UInt64, hits: Int) {
         let name = "\(folder)/qemu"
         let marker = "EVENKEEL-MARKER"
-        let destination = "tcp:\(family == .v4 ? address : "[\(address)]"):\(Mesh.defaultMigrationPorts.lowerBound)"
+        let destination = "tcp:\(family == .v4 ? address : "[\(address)]"):\(Channel.defaultMigrationPorts.lowerBound)"
         let size = 16 << 20
         let qemu =
             "qemu-system-x86_64 -no-user-config -nodefaults -M q35 -accel tcg -display none -m 64 -S -monitor stdio"
@@ -54,7 +54,7 @@ extension Hosts {
             """
         )
         try await eventually("the target listens", within: .seconds(60)) {
-            try await on(2, "ss -Hltn").contains(":\(Mesh.defaultMigrationPorts.lowerBound) ")
+            try await on(2, "ss -Hltn").contains(":\(Channel.defaultMigrationPorts.lowerBound) ")
         }
         try await startCapture(to: name + "/pcap")
         let said = try await shell(

@@ -85,7 +85,7 @@ extension RealMeshTests {
 extension Hosts {
     /// Markers without end from host 1 to a migration port of host 2, until `endStream`; returns when they flow.
     fileprivate func beginStream(_ meshes: [Mesh]) async throws {
-        let port = Mesh.defaultMigrationPorts.lowerBound
+        let port = Channel.defaultMigrationPorts.lowerBound
         let address = inner(2)
         try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(60))
         _ = try await Transfer.start(self, to: address, port)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+internal import Glibc
+
+/// The file system that holds a folder.
+public struct FileSystem: Sendable {
+    /// Whether its files are in memory only.
+    public let isInMemory: Bool
+    /// Bytes that a process of this user can still write.
+    public let freeBytes: UInt64
+
+    /// Returns `nil` if the folder's file system cannot be read.
+    public init?(of folder: String) {
+        var system = statvfs()
+        guard statvfs(folder, &system) == 0 else { return nil }
+        let (bytes, overflowed) = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
+        freeBytes = overflowed ? .max : bytes
+        isInMemory = Self.type(of: folder).map { ["tmpfs", "ramfs"].contains($0) } ?? false
+    }
+
+    /// Returns the type of the mount with the folder's device number.
+    private static func type(of folder: String) -> String? {
+        var status = stat()
+        guard lstat(folder, &status) == 0,
+            let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+        else { return nil }
+        // As glibc's macros major() and minor() take a device number apart.
+        let number = UInt64(status.st_dev)
+        let (major, minor) = (number >> 8 & 0xfff | number >> 32 & ~0xfff, number & 0xff | number >> 12 & ~0xff)
+        let device = "\(major):\(minor & 0xffff_ffff)"
+        for line in mounts.split(separator: "\n") {
+            let halves = line.split(separator: " - ", maxSplits: 1)
+            guard halves.count == 2 else { continue }
+            let fields = halves[0].split(separator: " ")
+            guard fields.count > 2, fields[2] == device else { continue }
+            return halves[1].split(separator: " ").first.map(String.init)
+        }
+        return nil
+    }
+}
