@@ -49,7 +49,7 @@ public struct ChannelChoice: Sendable {
     }
 
     /// Returns why no channel is open on a path.
-    public func reasonForNone(on path: Path) -> NoChannel {
+    public func noChannelReason(on path: Path) -> NoChannel {
         func offer(_ host: HostName) -> [Channel] { allowed.filter { offers[host]?.contains($0) == true } }
         let pair = HostPair(path)
         return NoChannel(

@@ -51,7 +51,7 @@ struct DemandEstimate {
         // VCPU wait is more precise than pressure, but the kernel may report none under a control group's limit.
         let waited = series.reduce(0) { $0 + part.choose($1.shortWaiting, $1.waiting) }
         let total = series.reduce(0) { $0 + part.choose($1.shortMean ?? 0, $1.mean ?? 0) }
-        let isTold = factor.map { waited > total * ($0 - 1) * Self.leastToldWaiting } ?? false
+        let isReported = factor.map { waited > total * ($0 - 1) * Self.leastReportedWaiting } ?? false
         vms = zip(listed, series).map { vm, series in
             guard let short = series.shortMean, let long = series.mean else { return nil }
             let cores = part.choose(short, long)
@@ -59,7 +59,7 @@ struct DemandEstimate {
             let most = vm.vcpus.map { Double($0) } ?? .infinity
             // Each window is computed separately: CPU that the VM waited for on one host it may have got on another.
             let wanted =
-                isTold
+                isReported
                 ? part.choose(
                     VMSample.demand(using: short, waiting: series.shortWaiting),
                     VMSample.demand(using: long, waiting: series.waiting)
@@ -81,7 +81,7 @@ struct DemandEstimate {
     }
 
     /// The wait counts as reported only above this share of the wait that the host's pressure suggests.
-    private static let leastToldWaiting = 0.1
+    private static let leastReportedWaiting = 0.1
 }
 
 /// The CPU use of one VM over time: its mean over each window, and its trend.

@@ -9,7 +9,7 @@ struct FailureReserve {
     /// Bytes to keep free on each host.
     private(set) var kept: [Double]
     /// Units that would find no room, each with the host whose failure displaces it.
-    private(set) var homeless: [(unit: Int, host: Int)] = []
+    private(set) var displaced: [(unit: Int, host: Int)] = []
 
     /// In larger fleets only the failures of the hosts that hold the most memory are checked.
     private static let failuresConsidered = 256
@@ -51,7 +51,7 @@ struct FailureReserve {
                 best = (isKept, free, host)
             }
             guard let host = best?.host else {
-                homeless.append((unit, placement.hostOf[unit]))
+                displaced.append((unit, placement.hostOf[unit]))
                 continue
             }
             taken[host] += one.memoryBytes
@@ -69,7 +69,7 @@ extension PlacementSearch {
         for _ in 0..<Self.reserveMoves {
             let reserve = FailureReserve(placement)
             placement.keep(reserve.kept)
-            let lacking = reserve.homeless.filter { !hopeless.contains($0.unit) }
+            let lacking = reserve.displaced.filter { !hopeless.contains($0.unit) }
             guard !isOver(), let most = lacking.max(by: { isSmaller($0.unit, than: $1.unit) }) else { return }
             if !makeRoom(for: most.unit, failing: most.host) { hopeless.insert(most.unit) }
         }

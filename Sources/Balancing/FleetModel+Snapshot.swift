@@ -81,7 +81,7 @@ extension FleetModel {
             let demand = number < estimate.vms.count ? estimate.vms[number] : nil
             let needs = Resources(
                 cpuCores: demand?.cores ?? plausible(vm.cpuCores) ?? 0,
-                memoryBytes: believable(vm.memoryBytes)
+                memoryBytes: plausibleBytes(vm.memoryBytes)
             )
             cpu += needs.cpuCores
             memory += needs.memoryBytes
@@ -106,8 +106,8 @@ extension FleetModel {
                 )
             )
         }
-        let total = believable(sample?.memory?.totalBytes)
-        let used = total - min(believable(sample?.memory?.availableBytes), total)
+        let total = plausibleBytes(sample?.memory?.totalBytes)
+        let used = total - min(plausibleBytes(sample?.memory?.availableBytes), total)
         let capacity = plausible(sample?.cpu?.capacityCores) ?? 0
         // While a host settles there is no window yet, only its latest sample.
         let own = window.samples.isEmpty ? max(0, (plausible(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
@@ -127,7 +127,7 @@ extension FleetModel {
     }
 
     /// Returns bytes that can be summed over a fleet: implausible figures must not crash the controller by overflow.
-    private static func believable(_ bytes: UInt64?) -> UInt64 { min(bytes ?? 0, 1 << 46) }
+    private static func plausibleBytes(_ bytes: UInt64?) -> UInt64 { min(bytes ?? 0, 1 << 46) }
 
     private static func mode(_ judgement: Judgement, policy: Policy) -> HostMode {
         switch judgement.verdict {

@@ -30,8 +30,8 @@ extension FleetScore {
     private static func violations(_ placement: Placement) -> Int {
         let misplaced = placement.space.units.indices.filter { placement.isMisplaced($0) }
             .reduce(0) { $0 + placement.space.units[$1].members.count }
-        let homeless = FailureReserve(placement).homeless
-        let members = homeless.reduce(0) { $0 + placement.space.units[$1.unit].members.count }
+        let displaced = FailureReserve(placement).displaced
+        let members = displaced.reduce(0) { $0 + placement.space.units[$1.unit].members.count }
         return placement.apartCount.reduce(misplaced + members) { $0 + $1.values.reduce(0) { $0 + max(0, $1 - 1) } }
     }
 }

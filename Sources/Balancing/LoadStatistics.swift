@@ -183,7 +183,7 @@ extension LoadSample {
     public static func hiddenDemand(share: Double, pressure: Double?) -> Double? {
         guard share >= busy else { return nil }
         guard let pressure, pressure.isFinite, pressure >= 0 else {
-            return share < saturated ? 1 : 1 / (1 - waitingUntold)
+            return share < saturated ? 1 : 1 / (1 - unreportedWaiting)
         }
         return 1 / (1 - min(pressure / 100, mostWaiting))
     }
@@ -192,7 +192,7 @@ extension LoadSample {
     private static let busy = 0.9
     /// Above this share of its CPU a host has none left.
     private static let saturated = 0.97
-    private static let waitingUntold = 0.2
+    private static let unreportedWaiting = 0.2
     /// `some` counts one waiting task as much as ten, so values above a half carry little information.
     fileprivate static let mostWaiting = 0.5
 }

@@ -46,13 +46,13 @@ struct Objective: Sendable {
     static let tolerance = Vector(0.02, 0.015, 0.005, 0.005, 0.04, 1, 1, 1)
 
     /// Weight of the balance at levels that do not balance: it decides between targets, but never pays for a move.
-    static let preferenceOfTheEven = 1e-4
+    static let evennessWeight = 1e-4
 
     /// Weight of the balance where loads are known from their history.
     ///
     /// The expected shortage counts there. Evenness for its own sake causes many more moves and leaves more unserved
     /// (docs/measurements.md#choices-in-the-planner).
-    static let evennessForeseen = 0.02
+    static let evennessWeightWithHistory = 0.02
 
     /// Host units for one second of migration at aggressiveness 3 and a horizon of one hour.
     ///
@@ -63,10 +63,10 @@ struct Objective: Sendable {
     init(_ space: PlacementSpace, level: Int? = nil) {
         let planning = space.planning
         let level = Level(level ?? planning.aggressiveness)
-        var slope = space.weights / (2 * Self.tolerance) * (level.balances ? 1 : Self.preferenceOfTheEven)
+        var slope = space.weights / (2 * Self.tolerance) * (level.balances ? 1 : Self.evennessWeight)
         if space.model.persistence > 0 {
-            slope *= Self.evennessForeseen
-            slope[Lane.vcpus] *= Self.preferenceOfTheEven
+            slope *= Self.evennessWeightWithHistory
+            slope[Lane.vcpus] *= Self.evennessWeight
         }
         self.slope = slope
         let target = Self.target(space)

@@ -77,7 +77,7 @@ struct PlanWriter {
     }
 
     private func purpose(of move: ScheduledMove, breaksApart: Bool) -> PlannedMove.Purpose {
-        if move.isDetour { return .room }
+        if move.isStop { return .room }
         let unit = space.units[move.unit]
         if space.model.hosts[unit.home].mode == .maintenance { return .drain }
         if unit.mustLeave || breaksApart { return .rule }
@@ -103,7 +103,7 @@ struct PlanWriter {
         case .reserve: return .failureReserve
         case .balance: return .balance(balance(of: move))
         case .consolidate: return .consolidation(source)
-        case .room where move.isDetour: return .stop(on: space.model.hosts[move.target].name)
+        case .room where move.isStop: return .stop(on: space.model.hosts[move.target].name)
         case .room: return .room(on: source)
         }
     }
@@ -222,7 +222,7 @@ struct PlanWriter {
     /// If very many hosts stay overloaded, the least loaded of them get one refusal each.
     private func refusals() -> [Refusal] {
         let after = schedule.placement
-        let homeless = FailureReserve(after).homeless.map { unit, _ in
+        let displaced = FailureReserve(after).displaced.map { unit, _ in
             Refusal.each(of: unit, in: after, reason: .noRoomAfterFailure)
         }
         let hosts = space.model.hosts.indices.filter { Refusal.isWanted(of: $0, in: after, objective) }
@@ -236,7 +236,7 @@ struct PlanWriter {
             refusals += Refusal.each(of: unit, in: after, reason: reason)
         }
         refusals += space.model.hosts.indices.compactMap { Refusal.ofOverload(on: $0, in: after, objective) }
-        refusals += homeless.flatMap(\.self) + Refusal.ofBrokenRules(in: after, objective)
+        refusals += displaced.flatMap(\.self) + Refusal.ofBrokenRules(in: after, objective)
         return refusals.sorted { ($0.host, $0.vm?.rawValue ?? "") < ($1.host, $1.vm?.rawValue ?? "") }
     }
 

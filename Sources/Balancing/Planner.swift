@@ -49,7 +49,7 @@ public struct Planner: Sendable {
             let objective = Objective(space)
             var found = search(start, objective: objective, seed: seed, shouldStop: shouldStop)
             if planning.reserveHosts > 0,
-                FailureReserve(found.placement).homeless.count > FailureReserve(start).homeless.count
+                FailureReserve(found.placement).displaced.count > FailureReserve(start).displaced.count
             {
                 // No balance is worth the room for a failure.
                 found = PlacementSearch(start, objective: objective, effort: .max, shouldStop: shouldStop)
@@ -63,7 +63,7 @@ public struct Planner: Sendable {
             var schedule = WaveSchedule(from: start, wanted: wanted, priority: gains)
             if !schedule.dropped.isEmpty, planning.maxMoves != nil, planning.strategy == .balance {
                 // No moves are left for stops: only moves that can run one after the other remain.
-                let direct = onlySo(many: planning.maxMoves ?? 0, of: found, from: start, objective: objective)
+                let direct = topMoves(limit: planning.maxMoves ?? 0, of: found, from: start, objective: objective)
                 let other = WaveSchedule(from: start, wanted: direct, priority: gains)
                 if objective.value(of: other.placement) < objective.value(of: schedule.placement) { schedule = other }
             }
@@ -166,14 +166,14 @@ public struct Planner: Sendable {
             }
             return wanted
         }
-        return onlySo(many: most, of: result, from: start, objective: objective)
+        return topMoves(limit: most, of: result, from: start, objective: objective)
     }
 
     /// Returns the targets after the moves of a search that gain most, each of them possible when it is made.
     ///
     /// If a move is not possible, its unit may move elsewhere.
-    private func onlySo(
-        many most: Int,
+    private func topMoves(
+        limit most: Int,
         of result: PlacementSearch,
         from start: Placement,
         objective: Objective

@@ -50,7 +50,7 @@ public struct SteadyPlanner: Sendable {
             return (planner.plan(for: model, seed: seed, shouldStop: shouldStop), model)
         }
         var model = model.expecting(present, snapshot, policy: policy)
-        let unknown = hostsHardlyKnown(snapshot, index)
+        let unknown = hostsWithShortHistory(snapshot, index)
         let overloaded = Set(model.hosts.filter { $0.judgement?.verdict == .overloaded }.map(\.name))
         let ruled = Set(model.rules.flatMap(\.vms))
         for number in model.vms.indices where model.vms[number].staysBecause == nil {
@@ -68,7 +68,7 @@ public struct SteadyPlanner: Sendable {
     }
 
     /// Returns the hosts whose history since their last change is shorter than the short window, and its length.
-    private func hostsHardlyKnown(_ snapshot: FleetSnapshot, _ index: MoveIndex) -> [HostName: Duration] {
+    private func hostsWithShortHistory(_ snapshot: FleetSnapshot, _ index: MoveIndex) -> [HostName: Duration] {
         var unknown: [HostName: Duration] = [:]
         for host in snapshot.hosts {
             let part = host.settledPart(since: index.settledAt[host.name], policy: policy)

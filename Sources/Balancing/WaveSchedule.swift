@@ -10,7 +10,7 @@ struct ScheduledMove: Sendable, Equatable {
     var target: Int
     var wave: Int
     /// Whether the target is only a stop, which breaks a cycle.
-    var isDetour: Bool
+    var isStop: Bool
 }
 
 /// The order in which a placement is reached, in waves.
@@ -89,7 +89,7 @@ struct WaveSchedule: Sendable {
                     member: member,
                     from: one.source,
                     to: one.target,
-                    isDetour: wanted[one.unit] != one.target
+                    isStop: wanted[one.unit] != one.target
                 )
             }
             if !one.left.isEmpty { left.append(one) }
@@ -112,29 +112,29 @@ struct WaveSchedule: Sendable {
                 left.append(unit)
                 continue
             }
-            begin(unit, to: wanted[unit], isDetour: false)
+            begin(unit, to: wanted[unit], isStop: false)
         }
         pending = left
     }
 
-    private mutating func begin(_ unit: Int, to target: Int, isDetour: Bool) {
+    private mutating func begin(_ unit: Int, to target: Int, isStop: Bool) {
         let source = placement.hostOf[unit]
         let members = placement.space.units[unit].members
         placement.claim(unit, on: target)
-        append(unit, member: members[0], from: source, to: target, isDetour: isDetour)
+        append(unit, member: members[0], from: source, to: target, isStop: isStop)
         if members.count > 1 {
             underWay.append((unit, source, target, Array(members.dropFirst())))
         }
     }
 
-    private mutating func append(_ unit: Int, member: Int, from source: Int, to target: Int, isDetour: Bool) {
+    private mutating func append(_ unit: Int, member: Int, from source: Int, to target: Int, isStop: Bool) {
         let move = ScheduledMove(
             unit: unit,
             member: member,
             source: source,
             target: target,
             wave: wave,
-            isDetour: isDetour
+            isStop: isStop
         )
         moves.append(move)
         leaving.append((unit, source, placement.space.demand(ofVM: member)))
@@ -150,10 +150,10 @@ struct WaveSchedule: Sendable {
             + pending.reduce(0) { $0 + placement.space.units[$1].members.count }
         for unit in bySize where !detoured.contains(unit) {
             guard most - moves.count - outstanding >= placement.space.units[unit].members.count else { continue }
-            guard let stop = detour(for: unit) else { continue }
+            guard let stop = stop(for: unit) else { continue }
             detoured.insert(unit)
             _ = limits.admit(placement.hostOf[unit], stop)
-            begin(unit, to: stop, isDetour: true)
+            begin(unit, to: stop, isStop: true)
             return
         }
         guard let last = pending.popLast() else { return }
@@ -162,7 +162,7 @@ struct WaveSchedule: Sendable {
     }
 
     /// Returns the emptiest host that can take the unit for a while and from which it can move on.
-    private func detour(for unit: Int) -> Int? {
+    private func stop(for unit: Int) -> Int? {
         let space = placement.space
         let final = space.model.hosts[wanted[unit]]
         let candidates = space.own.indices.filter { host in

@@ -105,7 +105,7 @@ extension AgentCore {
         let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
         work[id]?.state.apply(report)
         if let state = work[id]?.state { closed.take(state) }
-        if mutations.contains(.keepsQuiet), step.isFinal { return }
+        if mutations.contains(.staysSilent), step.isFinal { return }
         outbox.put(report)
     }
 }

@@ -115,7 +115,7 @@ extension AgentCore {
 
     private mutating func advanceAsTarget(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let state = item.state
-        if state.isUnheardOf(at: instant, silence: limits.silence) {
+        if state.isSilent(at: instant, silence: limits.silence) {
             fail(state.order.id, .expired, .sourceSilent(state.order.source), at: instant)
             return
         }
@@ -195,7 +195,7 @@ extension OrderState {
     /// begun.
     ///
     /// The source would refuse the order now. Without this limit, the target would reserve memory for it forever.
-    func isUnheardOf(at instant: Instant, silence: Duration) -> Bool {
+    func isSilent(at instant: Instant, silence: Duration) -> Bool {
         stage < .running && handover == Handover() && instant > order.latestBeginning + silence
     }
 }

@@ -44,7 +44,7 @@ public struct AgentCore: Sendable {
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
         let instant = event.at
-        heed(instant)
+        adjustForClockStep(instant)
         switch event.kind {
         case .closures(let closures): closed.restore(closures)
         case .order(let record): take(record, at: instant, effects: &effects)
@@ -73,7 +73,7 @@ public struct AgentCore: Sendable {
     }
 
     /// Shifts all times after the clock was set back; otherwise waits would become longer.
-    private mutating func heed(_ instant: Instant) {
+    private mutating func adjustForClockStep(_ instant: Instant) {
         if let latest, instant < latest - .seconds(1) {
             let step = instant - latest
             for id in work.keys { work[id]?.shift(by: step) }

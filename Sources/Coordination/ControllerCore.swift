@@ -117,7 +117,7 @@ public struct ControllerCore: Sendable {
         return FleetSnapshot(
             revision: revision,
             at: instant,
-            hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.believable($0) },
+            hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.plausibleBytes($0) },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
             pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
             closedChannels: mutations.contains(.forgetsLeaks) ? [] : closed.channels,
@@ -273,7 +273,7 @@ public struct ControllerCore: Sendable {
         for (index, move) in moves.enumerated() {
             let path = Path(source: move.source, target: move.target)
             guard let channel = choice.channel(on: path) else {
-                let reason = choice.reasonForNone(on: path)
+                let reason = choice.noChannelReason(on: path)
                 announce(.noChannel(vm: move.vm, vmName: move.vmName, reason), effects: &effects)
                 continue
             }

@@ -78,7 +78,7 @@ extension ControllerNews {
         switch (self, earlier) {
         case (.judged(let now), .judged(let then)):
             // A change between light and calm is no news either.
-            now.verdict == then.verdict || now.verdict.isAtEase && then.verdict.isAtEase
+            now.verdict == then.verdict || now.verdict.hasHeadroom && then.verdict.hasHeadroom
         case (.doubted(let now), .doubted(let then)):
             now.contradictions.map(\.code) == then.contradictions.map(\.code)
         case (.refused(_, _, _, let now), .refused(_, _, _, let then)):

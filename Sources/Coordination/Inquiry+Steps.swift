@@ -5,9 +5,9 @@ import Fleet
 extension Inquiry {
     /// Requests the next observation, if it is due.
     mutating func advance(at instant: Instant) -> [OrderAction] {
-        guard !isAsking, instant >= nextLook else { return [] }
+        guard !isAsking, instant >= nextCheck else { return [] }
         isAsking = true
-        nextLook = instant + interval(at: instant)
+        nextCheck = instant + interval(at: instant)
         return [.effect(.look(order))]
     }
 
@@ -15,9 +15,9 @@ extension Inquiry {
         isAsking = false
         var conclusion = conclusion(from: observation, host: context.host)
         if context.mutations.contains(.resumesBlindly), observation.here == .seen(.pausedByMigration) {
-            conclusion = .remedy(.resume)
+            conclusion = .action(.resume)
         }
-        if context.mutations.contains(.sparesDuplicates), conclusion == .remedy(.pause) {
+        if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host))
         }
         if cause == .failed { return sought(conclusion, there: observation.there) }
@@ -28,7 +28,7 @@ extension Inquiry {
             return stayed(finding, context) + (isSilent ? [.seekDuplicate] : [])
         case .moved(let note): return [moved(note, context)]
         case .inDoubt(let finding): return conclude(.inDoubt, finding, .unknown)
-        case .remedy(let remedy): return apply(remedy)
+        case .action(let action): return apply(action)
         case .stillMoving:
             openSince = context.now
             // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
@@ -39,11 +39,11 @@ extension Inquiry {
     }
 
     mutating func applied(_ result: CopyAction.Result, _ context: OrderContext) -> [OrderAction] {
-        guard let remedy else { return [] }
+        guard let action else { return [] }
         isAsking = false
-        self.remedy = nil
+        self.action = nil
         let (vm, source, target) = (order.vmName, context.host, order.target)
-        switch (remedy, result) {
+        switch (action, result) {
         case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
         case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
         case (.resume, .refused(let reason)):
@@ -64,10 +64,10 @@ extension Inquiry {
         }
     }
 
-    private mutating func apply(_ remedy: CopyAction) -> [OrderAction] {
+    private mutating func apply(_ action: CopyAction) -> [OrderAction] {
         isAsking = true
-        self.remedy = remedy
-        return [.effect(.apply(remedy, order))]
+        self.action = action
+        return [.effect(.apply(action, order))]
     }
 
     // MARK: ends
@@ -75,7 +75,7 @@ extension Inquiry {
     /// Handles an observation after a failed move, which may have left a second copy; repeats until the target answers.
     private mutating func sought(_ conclusion: Conclusion, there: CopyObservation.State) -> [OrderAction] {
         switch (conclusion, there) {
-        case (.remedy(.pause), _): apply(.pause)
+        case (.action(.pause), _): apply(.pause)
         case (_, .silent): []
         default: [.finish]
         }

@@ -39,11 +39,11 @@ struct Inquiry: Sendable {
     var openSince: Instant
     /// Until when a VM that runs here may still begin to move, without any sign of a migration.
     var quietUntil: Instant
-    var nextLook: Instant
+    var nextCheck: Instant
     /// Whether an effect of the inquiry is running.
     var isAsking = false
     /// The action under way; its result decides the conclusion.
-    var remedy: CopyAction?
+    var action: CopyAction?
 
     init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
         order = state.order
@@ -57,7 +57,7 @@ struct Inquiry: Sendable {
         startedAt = state.startedAt ?? state.order.issuedAt
         openSince = instant
         quietUntil = instant + quiet
-        nextLook = instant
+        nextCheck = instant
     }
 
     /// Returns the time until the next check; longer for a target that has been silent for long.
@@ -70,7 +70,7 @@ struct Inquiry: Sendable {
         var shifted = self
         shifted.openSince = openSince + step
         shifted.quietUntil = quietUntil + step
-        shifted.nextLook = nextLook + step
+        shifted.nextCheck = nextCheck + step
         return shifted
     }
 }
@@ -82,7 +82,7 @@ enum Conclusion: Equatable {
     case moved(note: String)
     case inDoubt(FailureReason.Finding)
     /// The action to execute first.
-    case remedy(CopyAction)
+    case action(CopyAction)
     case stillMoving
     case open(String)
 }
@@ -107,14 +107,14 @@ extension Inquiry {
                 ? .stayed(.stayedUnasked(vm: vm, source: host, target: target, detail: words)) : .open(words)
         }
         switch (here, there) {
-        case (.running, .running): return .remedy(.pause)
+        case (.running, .running): return .action(.pause)
         case (.running, _), (.paused, _): return stayed
         // `.migratingOut`: the target has the VM and is moving it on.
-        case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .remedy(.discard)
+        case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .action(.discard)
         case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
         case (.pausedByMigration, .absent):
             switch observation.elsewhere {
-            case .nowhere: return .remedy(.resume)
+            case .nowhere: return .action(.resume)
             case .on(let other): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: other))
             case .unknown(let words): return .open(words)
             }

@@ -9,7 +9,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     /// The agent begins a move again that an earlier incarnation began.
     case beginsAgain = "begins-again"
     /// The agent does not report how an order ended.
-    case keepsQuiet = "keeps-quiet"
+    case staysSilent = "stays-silent"
     /// The agent resumes a copy here although the target runs the VM.
     case resumesBlindly = "resumes-blindly"
     /// The agent leaves two running copies as they are.

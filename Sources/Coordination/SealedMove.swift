@@ -91,7 +91,7 @@ extension SealedMove {
     mutating func advance(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         let isSource = state.order.source == context.host
         let mayRunHere = mustRecall || recollection?.hasStarted == true
-        if !isSource, !mayRunHere, state.isUnheardOf(at: context.now, silence: context.limits.silence) {
+        if !isSource, !mayRunHere, state.isSilent(at: context.now, silence: context.limits.silence) {
             return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(state.order.source).text))]
         }
         guard !isBusy, context.now >= nextTry else { return [] }
@@ -130,13 +130,13 @@ extension SealedMove {
         case .saving, .offered, .released: break
         }
         if let openedAt {
-            let isLetGo = state.handover.isReleased || context.mutations.contains(.restoresUnreleased)
+            let isReleased = state.handover.isReleased || context.mutations.contains(.restoresUnreleased)
             if context.now - openedAt > context.limits.handover {
                 // A source that releases later reads this reason, and so does the operator.
                 let reason = "\(state.order.source) did not release the image in time"
                 return say(.declined(reason: reason), state, context)
             }
-            guard isLetGo else { return [] }
+            guard isReleased else { return [] }
             self.openedAt = nil
             return attempt(.restore(state.order), context)
         } else if state.handover.isReleased || recollection?.hasStarted == true {
@@ -172,16 +172,16 @@ extension OrderState {
 
     /// Returns whether a host's part of the handover is over.
     func isHandoverOver(for host: HostName) -> Bool {
-        stage.isFinal || (order.target == host && hasTargetSpoken)
+        stage.isFinal || (order.target == host && hasTargetReported)
     }
 
     /// Whether the target has committed itself, or the source has withdrawn.
-    private var hasTargetSpoken: Bool { isReturned || handover.restored != nil }
+    private var hasTargetReported: Bool { isReturned || handover.restored != nil }
 
     /// Returns whether the VM is known to run, or is known not to be started from this host's image.
     func isImageUseless(for host: HostName) -> Bool {
         if stage == .done || failure?.whereabouts == .at(order.source) { return true }
-        return order.target == host && (hasTargetSpoken || (stage.isFinal && failure?.kind != .inDoubt))
+        return order.target == host && (hasTargetReported || (stage.isFinal && failure?.kind != .inDoubt))
     }
 }
 

@@ -129,7 +129,7 @@ public actor Mesh {
             minimum: minimum
         )
         let isNew = try await load(configuration)
-        try await tend(wanted, configuration, isNew: isNew)
+        try await apply(wanted, configuration, isNew: isNew)
     }
 
     /// Reads the inventory and charon's state; changes nothing on the host.
@@ -216,7 +216,7 @@ public actor Mesh {
     ///
     /// Right after loading, only one side initiates. The other side does so at a later call if the SA is still missing.
     /// For example, its charon restarted while the peer kept the old SA.
-    private func tend(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
+    private func apply(_ plan: MeshPlan, _ configuration: MeshConfiguration, isNew: Bool) async throws {
         let associations = try await charon.associations()
         let ended = Set(associations.map(\.name)).filter {
             $0.hasPrefix(MeshPlan.prefix) && !configuration.connections.contains($0)

@@ -178,7 +178,7 @@ public struct Judgement: Codable, Sendable, Hashable {
         case distrusted
 
         /// Whether the host is known to need no relief.
-        public var isAtEase: Bool { self == .calm || self == .light }
+        public var hasHeadroom: Bool { self == .calm || self == .light }
     }
     public var host: HostName
     public var verdict: Verdict

@@ -45,9 +45,9 @@ extension AgentService {
                 metadata: ["here": "\(observation.here)", "there": "\(observation.there)"]
             )
             await events.send(.looked(order.id, observation))
-        case .apply(let remedy, let order):
-            let result = await execution.apply(remedy, to: order.vm)
-            logger.notice("order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here: \(result)")
+        case .apply(let action, let order):
+            let result = await execution.apply(action, to: order.vm)
+            logger.notice("order \(order.id): \(action.rawValue) the copy of \(order.vmName) here: \(result)")
             await events.send(.applied(order.id, result))
         case .seal(let order, let key):
             let result = await seal(order, key)

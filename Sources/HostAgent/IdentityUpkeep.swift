@@ -106,7 +106,7 @@ public actor IdentityUpkeep {
                 outstanding.ended = []
             }
         }
-        await attempt { try noteCarriedOut() }
+        await attempt { try recordCarriedOut() }
         if !outstanding.identity, !outstanding.credentials { await attempt { try await renew(mesh, inventory) } }
         if outstanding.pki {
             await attempt {
@@ -114,14 +114,14 @@ public actor IdentityUpkeep {
                 outstanding.pki = false
             }
         }
-        tellFailures()
+        logFailures()
     }
 
     private func attempt(_ step: () async throws -> Void) async {
         do { try await step() } catch { failures.append("\(error)") }
     }
 
-    private func tellFailures() {
+    private func logFailures() {
         let failure = failures.isEmpty ? nil : failures.joined(separator: "; ")
         if let failure, failure != lastFailure, !Task.isCancelled {
             logger.error("cannot update the identity; trying again", metadata: ["reason": "\(failure)"])
@@ -143,10 +143,10 @@ public actor IdentityUpkeep {
     }
 
     /// Records for the next run of this agent that the mesh has ended everything that the roster in force ended.
-    private func noteCarriedOut() throws {
+    private func recordCarriedOut() throws {
         let isDone = !servesMesh || (!outstanding.credentials && outstanding.ended.isEmpty)
         guard isDone, carriedOut != identity.roster.number else { return }
-        try folder.noteCarriedOut(identity.roster)
+        try folder.recordCarriedOut(identity.roster)
         carriedOut = identity.roster.number
     }
 

@@ -39,9 +39,9 @@ extension MoveExecution {
         return .nowhere
     }
 
-    func apply(_ remedy: CopyAction, to vm: VMID) async -> CopyAction.Result {
+    func apply(_ action: CopyAction, to vm: VMID) async -> CopyAction.Result {
         do {
-            switch remedy {
+            switch action {
             case .discard: try await hypervisor.discardHandedOver(vm)
             case .resume: try await hypervisor.resume(vm)
             case .pause:
@@ -50,7 +50,7 @@ extension MoveExecution {
                 do { try await hypervisor.suspend(vm) } catch { return .refused(error.description) }
             }
             return .done
-        } catch  where remedy == .discard && error.kind == .noSuchVM {
+        } catch  where action == .discard && error.kind == .noSuchVM {
             // Nothing was left, which is the usual case.
             return .done
         } catch {

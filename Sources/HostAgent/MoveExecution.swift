@@ -82,7 +82,7 @@ struct MoveExecution: Sendable {
     }
 
     /// Number of repeated probes, one second apart, of gates that were found open.
-    private static let secondLooks = 4
+    private static let maximumChecks = 4
 
     /// Probes the target's gates from here; throws if one is not seen to be closed.
     ///
@@ -92,7 +92,7 @@ struct MoveExecution: Sendable {
         do {
             probes = try await channels.probeGates(of: order.target, at: .now)
             // The target closes the gate of the previous order once it has read the end of that order.
-            for _ in 1...Self.secondLooks
+            for _ in 1...Self.maximumChecks
             where order.channel != .plain && probes.contains(where: { $0.outcome == .open }) {
                 try await Task.sleep(for: .seconds(1))
                 probes = try await channels.probeGates(of: order.target, at: .now)

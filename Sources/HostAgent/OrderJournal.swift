@@ -8,7 +8,7 @@ import Synchronization
 /// The ledger has most of them, and its marks reveal a log that was rolled back. But a writer to the storage could
 /// blank a line, and a host can crash between a step and its report. Entries whose order ended long ago are removed.
 final class OrderJournal: Sendable {
-    enum Deed: String, Codable, CodingKeyRepresentable, CaseIterable {
+    enum Step: String, Codable, CodingKeyRepresentable, CaseIterable {
         /// As the source: the move, or the save, was begun.
         case begun
         /// As the source of a sealed move: the image was handed over.
@@ -27,7 +27,7 @@ final class OrderJournal: Sendable {
         }
     }
 
-    typealias Entries = [Deed: [String: Instant]]
+    typealias Entries = [Step: [String: Instant]]
 
     private let file: StateFile<Entries>
     /// The entries as last read or written; locked for as long as a write takes.
@@ -38,32 +38,32 @@ final class OrderJournal: Sendable {
     /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
     /// Blocks for a write and two syncs. Throws the file system's error: then the step must not be taken.
-    func claim(_ deed: Deed, of order: MigrationOrder, at now: Instant) throws -> Bool {
+    func claim(_ step: Step, of order: MigrationOrder, at now: Instant) throws -> Bool {
         try change { entries in
-            guard entries[deed]?[order.id.rawValue] == nil else { return false }
+            guard entries[step]?[order.id.rawValue] == nil else { return false }
             entries = entries.mapValues { $0.filter { $0.value > now } }
-            entries[deed, default: [:]][order.id.rawValue] = order.latestBeginning + deed.kept
+            entries[step, default: [:]][order.id.rawValue] = order.latestBeginning + step.kept
             return true
         }
     }
 
     /// Removes an entry whose step certainly did not happen.
-    func strike(_ deed: Deed, of order: MigrationOrder) throws {
-        _ = try change { $0[deed]?.removeValue(forKey: order.id.rawValue) != nil }
+    func strike(_ step: Step, of order: MigrationOrder) throws {
+        _ = try change { $0[step]?.removeValue(forKey: order.id.rawValue) != nil }
     }
 
     enum Entry {
-        case noted, none
+        case present, none
         /// The journal is being written or read; ask again.
         case busy
     }
 
     /// Whether the entry exists.
-    func entry(_ deed: Deed, of order: MigrationOrder) throws -> Entry {
+    func entry(_ step: Step, of order: MigrationOrder) throws -> Entry {
         let entry: Entry? = try entries.withLockIfAvailable { known in
             let entries = try known ?? read()
             known = entries
-            return entries[deed]?[order.id.rawValue] != nil ? .noted : .none
+            return entries[step]?[order.id.rawValue] != nil ? .present : .none
         }
         return entry ?? .busy
     }

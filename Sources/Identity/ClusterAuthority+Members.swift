@@ -81,7 +81,7 @@ extension ClusterAuthority {
         try IdentityFiles.write(member.certificate, to: paths.certificate)
         try IdentityFolder.write(signed, roster, to: paths)
         // A new host has no connections from older rosters.
-        try IdentityFolder(target).noteCarriedOut(roster)
+        try IdentityFolder(target).recordCarriedOut(roster)
         IdentityFiles.remove(draftPath(name))
     }
 

@@ -13,7 +13,7 @@ extension IdentityFolder {
     }
 
     /// Records that all changes of this roster are applied.
-    public func noteCarriedOut(_ roster: Roster) throws {
+    public func recordCarriedOut(_ roster: Roster) throws {
         var essence = roster
         for index in essence.members.indices {
             essence.members[index].certificate = ""

@@ -6,7 +6,7 @@ public struct RemarkLog: Sendable {
     private static let interval: Duration = .seconds(60)
 
     private var waiting = LedgerRemarks()
-    private var saidAt: [Key: Instant] = [:]
+    private var loggedAt: [Key: Instant] = [:]
 
     private struct Key: Hashable {
         var stream: LedgerStream
@@ -20,11 +20,11 @@ public struct RemarkLog: Sendable {
     public mutating func due(_ remarks: LedgerRemarks, at instant: Instant) -> [LedgerRemarks.Entry] {
         waiting.add(remarks)
         let due = waiting.entries.filter { entry in
-            let said = saidAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)]
+            let said = loggedAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)]
             // A clock that was set back must not suppress messages.
             return said.map { instant < $0 || instant >= $0 + Self.interval } ?? true
         }
-        for entry in due { saidAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)] = instant }
+        for entry in due { loggedAt[Key(stream: entry.stream, kind: entry.kind, writer: entry.writer)] = instant }
         waiting.remove(due)
         return due
     }

@@ -62,10 +62,10 @@ struct RestoreRun: Sendable {
 
     private func check() throws(HypervisorError) {
         let here = try step { [calls] in try calls.presence() }
-        let isAsSaid =
+        let isAsReported =
             here == .absent && (restoration == .arrival || saved.definition == nil)
             || here == .inactive && restoration == .back && saved.definition != nil
-        guard isAsSaid else {
+        guard isAsReported else {
             throw failure(.refused, "the VM is \(here) here; nothing was touched")
         }
         let file = ImageFile(path: saved.path)

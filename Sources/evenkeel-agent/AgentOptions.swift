@@ -49,7 +49,7 @@ struct AgentOptions: ParsableArguments {
         _ identity: MemberIdentity?,
         _ roster: CurrentRoster?
     ) throws -> Channels {
-        let goesByCertificates = settings.escort.pskFile == nil
+        let usesCertificates = settings.escort.pskFile == nil
         return Channels(
             mesh: try mesh(settings, of: host, identity),
             tls: identity.map {
@@ -63,7 +63,7 @@ struct AgentOptions: ParsableArguments {
             ssh: settings.escort.sshURI.map { SSHAccess(uriTemplate: $0) },
             configured: settings.escort.channels
         ) { peer in
-            guard goesByCertificates, let pem = roster?.roster[.host(peer)]?.certificate else { return nil }
+            guard usesCertificates, let pem = roster?.roster[.host(peer)]?.certificate else { return nil }
             return try? await Certificate(pem: pem, path: "roster: \(peer)").facts
         }
     }

@@ -90,7 +90,7 @@ struct ChannelChoiceTests {
         fleet.closedChannels.insert(ClosedChannel(HostPair(h1, h2), .tls))
         let choice = ChannelChoice(fleet, policy: policy)
         #expect(choice.channel(on: path) == nil && choice.channel(on: Path(source: h2, target: h1)) == nil)
-        #expect(choice.reasonForNone(on: path).closed == [.ipsec, .tls])
+        #expect(choice.noChannelReason(on: path).closed == [.ipsec, .tls])
         let plan = SteadyPlanner(policy: policy).plan(for: fleet)
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.has(.pathClosed, on: ["h2"]) })
     }

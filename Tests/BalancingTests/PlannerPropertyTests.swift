@@ -57,8 +57,8 @@ struct PlannerPropertyTests {
     private func objective(of model: FleetModel, _ planner: Planner) -> Double {
         let space = PlacementSpace(model, policy: planner.policy, planning: planner.planning)
         let placement = Placement(space)
-        let homeless = FailureReserve(placement).homeless.count
-        return Objective(space).value(of: placement) + Objective.violation * Double(homeless)
+        let displaced = FailureReserve(placement).displaced.count
+        return Objective(space).value(of: placement) + Objective.violation * Double(displaced)
     }
 
     @Test(arguments: seeds) func `a plan that was carried out is followed by none`(seed: Int) {

@@ -119,8 +119,8 @@ extension MoveExecution {
             case .look(let order):
                 let observation = await look(for: order)
                 effects += core.handle(.looked(order.id, observation), at: clock)
-            case .apply(let remedy, let order):
-                effects += core.handle(.applied(order.id, await apply(remedy, to: order.vm)), at: clock)
+            case .apply(let action, let order):
+                effects += core.handle(.applied(order.id, await apply(action, to: order.vm)), at: clock)
             case .cancelMigration(let order):
                 try? await hypervisor.cancelMigration(of: order.vm)
                 effects += core.handle(.cancelTried(order.id), at: clock)

@@ -100,7 +100,7 @@ struct OrderJournalTests {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
             #expect(later.kind == .inDoubt && later.text.contains("may have been started"), "\(later.text)")
-            #expect(try journal.entry(.started, of: order) == .noted)
+            #expect(try journal.entry(.started, of: order) == .present)
             #expect(FileManager.default.fileExists(atPath: "\(folder)/\(order.vm).image"))
             #expect(world.hostsRunning(order.vm) == [])
         }

@@ -167,8 +167,8 @@ import Testing
                 let observation = await execution.look(for: order)
                 if observation.here == .seen(.migratingOut) { return .stillMoving }
                 effects += core.handle(.looked(order.id, observation), at: begun)
-            case .apply(let remedy, let order):
-                effects += core.handle(.applied(order.id, await execution.apply(remedy, to: order.vm)), at: begun)
+            case .apply(let action, let order):
+                effects += core.handle(.applied(order.id, await execution.apply(action, to: order.vm)), at: begun)
             case .append(let report):
                 switch report.step {
                 case .done: return .completed

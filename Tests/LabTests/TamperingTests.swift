@@ -110,7 +110,7 @@ struct TamperingTests {
         #expect(trial(.tls) { $0.runsOn.append(HostName("h1")) }.verdict == .harmed)
         #expect(trial(.tls) { $0.goesOn = false }.verdict == .harmed)
         func isShown(_ trials: [TamperTrial], of channels: [Channel] = [.plain, .tls]) -> Bool {
-            trials.showWhatTheyShould(of: channels)
+            trials.areAsExpected(of: channels)
         }
         #expect(isShown([broken, trial(.tls)]) && isShown([broken, trial(.tls, failed: true)]))
         #expect(!isShown([trial(.plain), trial(.tls)]), "an attack that does not work shows nothing")
@@ -129,11 +129,11 @@ struct TamperingTests {
             return SniffTrial(channel: channel, guest: "vm1", failure: failure, heard: heard, dropped: 0)
         }
         let (clear, both) = (trial(.plain, secrets: 3), [Channel.plain, .tls])
-        #expect([clear, trial(.tls)].showWhatTheyShould(of: both))
-        #expect(![clear, trial(.tls)].showWhatTheyShould(of: both + [.ssh]), "ssh was not tried")
-        #expect(![trial(.plain), trial(.tls)].showWhatTheyShould(of: both), "nobody listened")
-        #expect(![clear, trial(.tls, secrets: 1)].showWhatTheyShould(of: both))
-        #expect(![clear, trial(.tls, failure: "no")].showWhatTheyShould(of: both))
-        #expect(![clear].showWhatTheyShould(of: [.plain]))
+        #expect([clear, trial(.tls)].areAsExpected(of: both))
+        #expect(![clear, trial(.tls)].areAsExpected(of: both + [.ssh]), "ssh was not tried")
+        #expect(![trial(.plain), trial(.tls)].areAsExpected(of: both), "nobody listened")
+        #expect(![clear, trial(.tls, secrets: 1)].areAsExpected(of: both))
+        #expect(![clear, trial(.tls, failure: "no")].areAsExpected(of: both))
+        #expect(![clear].areAsExpected(of: [.plain]))
     }
 }

@@ -30,7 +30,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
                 fault(minute, 26, lasts: 5, .libvirtCrash(host: host)),
             ]
         },
-        Proof(mutation: .keepsQuiet, invariant: .ends),
+        Proof(mutation: .staysSilent, invariant: .ends),
         Proof(mutation: .resumesBlindly, invariant: .runsOnce) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: false))] : []
         },

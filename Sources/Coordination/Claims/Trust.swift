@@ -8,11 +8,11 @@ import Fleet
 struct Trust: Sendable {
     var hardware: [HostName: EnrolledHardware] = [:]
     private var observations: [HostName: [HostName: [PeerObservation]]] = [:]
-    private var standings: [HostName: Standing] = [:]
+    private var assessments: [HostName: Assessment] = [:]
     private let probation: Duration
 
     /// A host's state after its latest sample.
-    private struct Standing: Sendable {
+    private struct Assessment: Sendable {
         var result = ClaimCheck.Result()
         /// The time and content of the last contradictions; `nil`: the host is trusted.
         var distrust: (since: Instant, contradictions: [Contradiction])?
@@ -31,18 +31,18 @@ struct Trust: Sendable {
         }
         let witnesses = (observations[sample.host] ?? [:]).filter { !isDistrusted($0.key) }
         guard let check = ClaimCheck(history, hardware: hardware[sample.host], observations: witnesses),
-            standings[sample.host] != nil || check.result != ClaimCheck.Result()
+            assessments[sample.host] != nil || check.result != ClaimCheck.Result()
         else { return }
-        var standing = standings[sample.host] ?? Standing()
-        standing.result = check.result
+        var assessment = assessments[sample.host] ?? Assessment()
+        assessment.result = check.result
         if !check.result.contradictions.isEmpty {
-            standing.distrust = (instant, check.result.contradictions)
-        } else if let since = standing.distrust?.since {
-            if instant - since >= probation { standing.distrust = nil }
+            assessment.distrust = (instant, check.result.contradictions)
+        } else if let since = assessment.distrust?.since {
+            if instant - since >= probation { assessment.distrust = nil }
             // The controller's clock was set back: the probation begins anew.
-            if instant < since { standing.distrust?.since = instant }
+            if instant < since { assessment.distrust?.since = instant }
         }
-        standings[sample.host] = standing
+        assessments[sample.host] = assessment
     }
 
     /// Limits the memory that a lying host can fill.
@@ -65,25 +65,27 @@ struct Trust: Sendable {
 
     // MARK: results
 
-    func isDistrusted(_ host: HostName) -> Bool { standings[host]?.distrust != nil }
+    func isDistrusted(_ host: HostName) -> Bool { assessments[host]?.distrust != nil }
 
     /// Distrusted hosts, and why.
-    var distrusted: [HostName: [Contradiction]] { standings.compactMapValues { $0.distrust?.contradictions } }
+    var distrusted: [HostName: [Contradiction]] { assessments.compactMapValues { $0.distrust?.contradictions } }
 
     /// Claims that one witness alone contradicts, in the order of the hosts.
     var doubts: [Doubt] {
-        standings.keys.sorted().compactMap { host in
-            guard let doubts = standings[host]?.result.doubts, !doubts.isEmpty, !isDistrusted(host) else { return nil }
+        assessments.keys.sorted().compactMap { host in
+            guard let doubts = assessments[host]?.result.doubts, !doubts.isEmpty, !isDistrusted(host) else {
+                return nil
+            }
             return Doubt(host: host, contradictions: doubts)
         }
     }
 
     /// Returns the VMs that a host claims to run, and that no witness observed.
-    func phantoms(of host: HostName) -> Set<VMID> { standings[host]?.result.phantoms ?? [] }
+    func phantoms(of host: HostName) -> Set<VMID> { assessments[host]?.result.phantoms ?? [] }
 
     /// Returns a host's history with its figures capped at the ceiling and without its phantoms.
-    func believable(_ history: HostHistory) -> HostHistory {
-        guard let result = standings[history.name]?.result else { return history }
+    func plausibleBytes(_ history: HostHistory) -> HostHistory {
+        guard let result = assessments[history.name]?.result else { return history }
         let (ceiling, phantoms) = (result.ceiling, result.phantoms)
         guard let latest = history.latest, !phantoms.isEmpty || ceiling.isBelow(latest) else { return history }
         var history = history
@@ -97,7 +99,7 @@ struct Trust: Sendable {
     /// Forgets hosts without samples, because a lying host can report observations of any number of invented hosts.
     mutating func forget(allBut hosts: some Sequence<HostName>) {
         let known = Set(hosts)
-        standings = standings.filter { known.contains($0.key) }
+        assessments = assessments.filter { known.contains($0.key) }
         observations = observations.filter { known.contains($0.key) }
     }
 }

@@ -41,7 +41,7 @@ struct PlanApplication {
             let path = Path(source: move.source, target: move.target)
             guard let channel = choice.channel(on: path) else {
                 failed += 1
-                say("\(move.vmName): \(choice.reasonForNone(on: path))")
+                say("\(move.vmName): \(choice.noChannelReason(on: path))")
                 continue
             }
             let order = MigrationOrder(

@@ -54,7 +54,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _): "order \(order.id): move \(order.route): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): check where \(order.vmName) runs"
-        case .apply(let remedy, let order): "order \(order.id): \(remedy.rawValue) the copy of \(order.vmName) here"
+        case .apply(let action, let order): "order \(order.id): \(action.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"
         case .unseal(let order, _): "order \(order.id): decrypt the image of \(order.vmName)"
         case .release(let order): "order \(order.id): release the image of \(order.vmName)"

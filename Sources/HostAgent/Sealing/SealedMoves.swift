@@ -179,7 +179,7 @@ struct SealedMoves: Sendable {
     }
 
     /// Returns whether the journal has this entry; waits while the journal is being written.
-    private func has(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws -> Bool {
+    private func has(_ step: OrderJournal.Step, of order: MigrationOrder) async throws -> Bool {
         let journal = try requireJournal()
         let what = "reading the journal entries of order \(order.id)"
         let (limit, clock) = (Duration.seconds(10), ContinuousClock())
@@ -187,8 +187,8 @@ struct SealedMoves: Sendable {
         while true {
             // Even at the deadline, reading takes a moment.
             let left = max(.seconds(1), deadline - clock.now)
-            switch try await Blocking.onStorage(within: left, what, { try journal.entry(deed, of: order) }) {
-            case .noted: return true
+            switch try await Blocking.onStorage(within: left, what, { try journal.entry(step, of: order) }) {
+            case .present: return true
             case .none: return false
             case .busy: break
             }
@@ -202,10 +202,10 @@ struct SealedMoves: Sendable {
         }
     }
 
-    private func note(_ deed: OrderJournal.Deed, of order: MigrationOrder) async throws {
+    private func note(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
         _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
-            try journal.claim(deed, of: order, at: .now)
+            try journal.claim(step, of: order, at: .now)
         }
     }
 
@@ -234,7 +234,7 @@ struct SealedMoves: Sendable {
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
                 note.withLock { $0 = .mayBeWritten }
                 guard try journal.claim(.started, of: order, at: .now) else {
-                    note.withLock { $0 = .wasThere }
+                    note.withLock { $0 = .existed }
                     throw SealingError(mayHaveRun.text)
                 }
             }
@@ -242,7 +242,7 @@ struct SealedMoves: Sendable {
         } catch {
             guard error.kind != .inDoubt else { return failure(.inDoubt, .failed(detail: "\(error)")) }
             switch note.withLock({ $0 }) {
-            case .wasThere: return failure(.inDoubt, .failed(detail: "\(error)"))
+            case .existed: return failure(.inDoubt, .failed(detail: "\(error)"))
             case .notTried: return failure(.migration, .failed(detail: "\(error)"))
             case .mayBeWritten: break
             }
@@ -263,7 +263,7 @@ struct SealedMoves: Sendable {
         /// This attempt wrote it, or may have.
         case mayBeWritten
         /// The entry existed before, and this attempt must not remove it.
-        case wasThere
+        case existed
     }
 
     /// Returns the failure of a restoration; if the VM certainly was not restored, its location was not checked.

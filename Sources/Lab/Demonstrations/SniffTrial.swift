@@ -59,7 +59,7 @@ extension [SniffTrial] {
     /// `plain`.
     ///
     /// Visible memory under `plain` proves that the eavesdropper works.
-    public func showWhatTheyShould(of channels: [Channel]) -> Bool {
+    public func areAsExpected(of channels: [Channel]) -> Bool {
         Set(map(\.channel)) == Set(channels)
             && contains { $0.channel == .plain && $0.heard.secrets > 0 }
             && contains { $0.channel != .plain }

@@ -89,7 +89,7 @@ extension [TamperTrial] {
     /// it works.
     ///
     /// The other channels must have carried changed packets, except `sealed`: its image does not pass the wire.
-    public func showWhatTheyShould(of channels: [Channel]) -> Bool {
+    public func areAsExpected(of channels: [Channel]) -> Bool {
         Set(map(\.channel)) == Set(channels)
             && contains { $0.channel == .plain && $0.verdict == .broken }
             && contains { $0.channel != .plain }

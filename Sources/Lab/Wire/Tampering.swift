@@ -71,7 +71,7 @@ struct Tamperer {
         statistics.noiseHits[kind, default: 0] += 1
     }
 
-    mutating func couldNotHandOn() { statistics.lost += 1 }
+    mutating func recordDrop() { statistics.lost += 1 }
 
     private func isMigration(_ frame: Frame) -> Bool {
         Channel.defaultMigrationPorts.contains(Int(frame.destinationPort))

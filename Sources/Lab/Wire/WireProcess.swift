@@ -73,7 +73,7 @@ public struct WireProcess: Sendable {
             guard let count = source.receive(into: buffer) else { return }
             let frame = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
             tamperer.handle(frame)
-            if !target.send(UnsafeRawBufferPointer(frame)) { tamperer.couldNotHandOn() }
+            if !target.send(UnsafeRawBufferPointer(frame)) { tamperer.recordDrop() }
         }
     }
 

@@ -86,7 +86,7 @@ public final class LedgerMarks: Sendable {
     }
 
     /// Makes the recorded lines durable if the last save is older than `saveInterval`.
-    func saveFromTimeToTime() throws(LedgerError) {
+    func saveIfStale() throws(LedgerError) {
         let isDue = state.withLock { $0.savedAt.map { .now - $0 > Self.saveInterval } ?? true }
         if isDue { try save() }
     }

@@ -70,7 +70,7 @@ final class LedgerTrust: Sendable {
         do {
             let batch = try read()
             marks.note(batch.lastMark, in: stream)
-            try marks.saveFromTimeToTime()
+            try marks.saveIfStale()
             return batch
         } catch {
             guard case .cursorNotInLog(let path, let cursor, let reason) = error else { throw error }
@@ -98,7 +98,7 @@ final class LedgerTrust: Sendable {
         }
         marks.note(mark, in: stream)
         do throws(LedgerError) {
-            if stream == .load { try marks.saveFromTimeToTime() } else { try marks.save() }
+            if stream == .load { try marks.saveIfStale() } else { try marks.save() }
         } catch {
             // The line is in the log; only this host's mark is missing.
             throw .failed(operation: "record an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)

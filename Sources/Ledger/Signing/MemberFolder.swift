@@ -32,7 +32,7 @@ public struct MemberFolder: Sendable {
     /// rejected later.
     public func adoptRoster(inLedger folder: String) {
         let current = roster.roster
-        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)", whose: .anybodys),
+        guard let bytes = try? Self.bytes(of: "\(folder)/\(SignedRoster.fileName)", whose: .anyone),
             let published = try? SignedRoster(json: bytes).verified(by: current.anchors.map(\.key)),
             published.cluster == current.cluster, published.number > current.number
         else { return }
@@ -81,7 +81,7 @@ public struct MemberFolder: Sendable {
     /// Requirements on who can write and read a file.
     private enum Owner {
         /// Any user; a signature must prove the content.
-        case anybodys
+        case anyone
         /// No other user can write it.
         case ours
         /// No other user can write or read it.
@@ -102,7 +102,7 @@ public struct MemberFolder: Sendable {
         do {
             guard let file = try OpenFile.open(path, flags: O_RDONLY) else { throw missing }
             let status = try file.status()
-            if owner != .anybodys {
+            if owner != .anyone {
                 guard status.st_uid == geteuid() || (owner == .ours && status.st_uid == 0) else {
                     let reason = "it belongs to another user"
                     throw MemberFolderError(path: path, reason: reason, advice: "chown it, or run this as that user")

@@ -76,8 +76,8 @@ extension World {
             }
             answer(host, after: 100, .cancelTried(order.id))
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
-        case .apply(let remedy, let order):
-            queue.put(.remedy(host: host, incarnation: incarnation, remedy, order), at: now + 50)
+        case .apply(let action, let order):
+            queue.put(.action(host: host, incarnation: incarnation, action, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
             carryOutSealed(effect, on: host)
         case .announce(let announcement):
@@ -178,14 +178,14 @@ extension World {
         answer(host, after: delay, .looked(order.id, observation))
     }
 
-    func apply(_ remedy: CopyAction, _ order: MigrationOrder, on host: Int) {
+    func apply(_ action: CopyAction, _ order: MigrationOrder, on host: Int) {
         guard let vm = vmNumbers[order.vm] else { return }
         let result: CopyAction.Result
         let copy = hosts[host].copy(of: vm)
         if !hosts[host].libvirtIsUp {
             result = .failed("libvirt does not answer")
         } else {
-            switch (remedy, copy?.state) {
+            switch (action, copy?.state) {
             case (.discard, nil): result = .done
             case (.discard, .inactive), (.discard, .pausedByMigration):
                 set(vm, on: host, nil)
@@ -200,7 +200,7 @@ extension World {
             case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
             }
         }
-        note("\(hostNames[host]): \(remedy) \(order.vmName): \(result)")
+        note("\(hostNames[host]): \(action) \(order.vmName): \(result)")
         answer(host, after: 50, .applied(order.id, result))
     }
 

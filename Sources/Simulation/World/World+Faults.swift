@@ -266,7 +266,7 @@ extension World {
     /// Repairs a VM as an operator does: keeps one copy, preferably a running one, and starts it if none runs.
     ///
     /// The operator waits until all hosts are up and the VM is not moving.
-    func bringPerson(to vm: Int) {
+    func callOperator(to vm: Int) {
         let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
             queue.put(.person(vm: vm), at: now + 10_000)

@@ -5,9 +5,9 @@ import Fleet
 /// The data of sealed moves: images in memory, journal entries on disk, and files on the shared storage.
 struct SealedState {
     struct Note: Hashable {
-        enum Deed: Hashable { case begun, released, started }
+        enum Step: Hashable { case begun, released, started }
         var host: Int
-        var deed: Deed
+        var step: Step
         var order: OrderID
     }
     /// Survives restarts of agents and hosts.
@@ -35,8 +35,8 @@ extension World {
         OrderFailure(kind, .sealed(.failed(detail: reason)), host.map { .at(hostNames[$0]) } ?? .unknown)
     }
 
-    private func notes(_ deed: SealedState.Note.Deed, _ order: MigrationOrder, on host: Int) -> SealedState.Note {
-        SealedState.Note(host: host, deed: deed, order: order.id)
+    private func notes(_ step: SealedState.Note.Step, _ order: MigrationOrder, on host: Int) -> SealedState.Note {
+        SealedState.Note(host: host, step: step, order: order.id)
     }
 
     /// Removes and returns a pending fault that applies to the next call of this host's hypervisor.
@@ -222,7 +222,7 @@ extension World {
     /// Returns whether the VM is in a sealed move for which an agent is still responsible.
     func isOnItsWaySealed(_ vm: Int) -> Bool {
         sealed.journal.contains { note in
-            guard note.deed == .begun, let order = invariants.asked[note.order] else { return false }
+            guard note.step == .begun, let order = invariants.asked[note.order] else { return false }
             return vmNumbers[order.vm] == vm && !invariants.ended.contains(note.order)
         }
     }

@@ -23,7 +23,7 @@ public final class World {
         case agent(host: Int, incarnation: Int, (Instant) -> AgentCore.Event.Kind)
         case append(host: Int, incarnation: Int, OrderReport)
         case look(host: Int, incarnation: Int, MigrationOrder)
-        case remedy(host: Int, incarnation: Int, CopyAction, MigrationOrder)
+        case action(host: Int, incarnation: Int, CopyAction, MigrationOrder)
         case decide(incarnation: Int)
         case submit(incarnation: Int, MigrationOrder)
         case deliver(to: Node, incarnation: Int, SimulatedLedger.Record)
@@ -205,9 +205,9 @@ public final class World {
         case .look(let host, let incarnation, let order):
             guard agents[host].incarnation == incarnation else { return }
             look(host, order)
-        case .remedy(let host, let incarnation, let remedy, let order):
+        case .action(let host, let incarnation, let action, let order):
             guard agents[host].incarnation == incarnation else { return }
-            apply(remedy, order, on: host)
+            apply(action, order, on: host)
         case .decide(let incarnation): decide(incarnation: incarnation)
         case .submit(let incarnation, let order): submit(order, incarnation: incarnation)
         case .deliver(let node, let incarnation, let record): deliver(record, to: node, incarnation: incarnation)
@@ -217,7 +217,7 @@ public final class World {
         case .forgery(let number): forge(number)
         case .boot(let host): boot(host)
         case .start(let node): start(node)
-        case .person(let vm): bringPerson(to: vm)
+        case .person(let vm): callOperator(to: vm)
         case .clear(let closure): clear(closure)
         case .watch: watch()
         case .sealed(let event): event(self)

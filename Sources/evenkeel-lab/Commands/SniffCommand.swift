@@ -36,7 +36,7 @@ struct SniffCommand: AsyncParsableCommand {
             return (trials, channels)
         }
         printLine(options.json ? try jsonText(trials) : "\n\(trials.table)")
-        guard trials.showWhatTheyShould(of: tried) else {
+        guard trials.areAsExpected(of: tried) else {
             let failed = trials.filter { $0.failure != nil }.map { "\($0.channel.rawValue): \($0.failure ?? "")" }
             printError(
                 (["Failed: every move must succeed, and the secret must be found under plain only."] + failed)

@@ -43,7 +43,7 @@ struct TamperCommand: AsyncParsableCommand {
             return (trials, channels)
         }
         printLine(options.json ? try jsonText(trials) : "\n\(trials.table)")
-        guard trials.showWhatTheyShould(of: tried) else {
+        guard trials.areAsExpected(of: tried) else {
             printError(
                 trials.contains { $0.channel == .plain && $0.verdict == .broken }
                     ? "Failed: a protected channel was broken, none of its packets were changed, or none was tested."

@@ -140,7 +140,7 @@ struct Demo {
         let snapshot = core.snapshot(at: now)
         return snapshot.movesInFlight.isEmpty && core.orders.values.contains { $0.stage == .done }
             && snapshot.hosts.allSatisfy {
-                $0.judgement(in: snapshot, policy: core.policy).verdict.isAtEase
+                $0.judgement(in: snapshot, policy: core.policy).verdict.hasHeadroom
             }
     }
 
@@ -187,7 +187,7 @@ struct Demo {
             say(
                 "\(host.name) is \(host.verdict): \(host.reason)",
                 about: host.name.rawValue,
-                host.verdict.isAtEase ? "at ease" : host.verdict.rawValue
+                host.verdict.hasHeadroom ? "at ease" : host.verdict.rawValue
             )
         }
         for move in view.moves {

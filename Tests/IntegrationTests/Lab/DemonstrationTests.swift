@@ -57,7 +57,7 @@ struct DemonstrationTests {
                 }
                 trials.append(trial)
             }
-            #expect(trials.showWhatTheyShould(of: Channel.allCases))
+            #expect(trials.areAsExpected(of: Channel.allCases))
         }
     }
 
@@ -82,7 +82,7 @@ struct DemonstrationTests {
                 if channel == .ipsec { #expect((trial.heard.kinds["ESP in UDP"]?.bytes ?? 0) > 1 << 20) }
                 trials.append(trial)
             }
-            #expect(trials.showWhatTheyShould(of: Channel.allCases))
+            #expect(trials.areAsExpected(of: Channel.allCases))
         }
     }
 
