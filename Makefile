@@ -29,7 +29,7 @@ CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
 SHELLS = ^HostAgentTests\.
 INTEGRATION = ^IntegrationTests\.
 # One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab.
-REPRESENTATIVE = ^IntegrationTests\.(MainJobTests|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests)
+REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests)
 
 test: unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'

@@ -32,40 +32,13 @@ extension AgentCore {
         case .done, .failed: true
         }
     }
-
-    /// Closes at start-up the gates that an earlier incarnation may have left open.
-    ///
-    /// - Accepted and running orders: their gates close as usual. The target checks an accepted order again, and the
-    ///   source of a running order may still have to connect.
-    /// - Prepared orders: the gate closes now, unless another order may share it. If the source begins the move later,
-    ///   the move fails and the VM stays there.
-    /// - Ended orders: the gate closes as usual. After an hour nftables has closed it.
-    mutating func inheritGates(of states: [OrderState], at instant: Instant, effects: inout [Effect]) {
-        let states = states.filter(\.order.channel.usesMigrationPorts)
-        for state in states {
-            switch state.stage {
-            case .submitted, .prepared: continue
-            case .accepted, .running: work[state.order.id]?.mayHaveGateOpen = true
-            case .done, .failed:
-                guard instant <= state.order.latestBeginning + Self.remembered else { continue }
-                work[state.order.id]?.mayHaveGateOpen = true
-            }
-        }
-        for state in states where state.stage == .prepared {
-            if isGateNeeded(besides: state.order, at: instant) {
-                work[state.order.id]?.mayHaveGateOpen = true
-            } else {
-                shut(state.order, effects: &effects)
-            }
-        }
-    }
 }
 
 extension AgentCore {
     /// Returns whether another order from the same source still needs a gate, which may be the same one.
     ///
     /// Some channels share gates. `Escort` knows which, but not which gates an earlier incarnation has opened.
-    private func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
+    func isGateNeeded(besides order: MigrationOrder, at instant: Instant) -> Bool {
         work.values.contains { other in
             guard other.mayHaveGateOpen, other.order.id != order.id, other.order.source == order.source else {
                 return false

@@ -60,48 +60,6 @@ extension AgentCore {
         }
     }
 
-    mutating func catchUp(at instant: Instant, effects: inout [Effect]) {
-        guard !isCaughtUp else { return }
-        isCaughtUp = true
-        let inherited = work.values.sorted { $0.place < $1.place }.map(\.state)
-        for state in inherited {
-            inheritSealed(state, at: instant)
-            if state.order.source == host { inherit(state, at: instant, effects: &effects) }
-        }
-        inheritGates(of: inherited.filter { $0.order.source != host }, at: instant, effects: &effects)
-        for id in pending { advance(id, at: instant, effects: &effects) }
-    }
-
-    /// Takes over an order from an earlier incarnation of this agent.
-    private mutating func inherit(_ state: OrderState, at instant: Instant, effects: inout [Effect]) {
-        let id = state.order.id
-        // For a sealed order the journal on this host's disk may have more than the ledger.
-        if case .sealed? = work[id]?.activity { return }
-        switch state.stage {
-        case .submitted, .done: break
-        case .accepted, .prepared:
-            // `running` is written before a move begins: this one has not.
-            fail(id, .interrupted, .agentRestarted, at: instant)
-        case .running:
-            if mutations.contains(.beginsAgain) {
-                migrate(id, effects: &effects)
-            } else {
-                work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
-            }
-        case .failed:
-            // The earlier incarnation may have ended before it could check whether the target has a copy.
-            guard state.startedAt != nil, instant - state.changedAt < limits.doubt else { break }
-            seekDuplicate(of: id, at: instant)
-        }
-    }
-
-    /// Takes over a sealed order from an earlier incarnation of this agent.
-    private mutating func inheritSealed(_ state: OrderState, at instant: Instant) {
-        guard let move = SealedMove(inheriting: state, host: host, at: instant) else { return }
-        work[state.order.id]?.mayHoldImage = true
-        if !state.stage.isFinal { work[state.order.id]?.beginSealed(move) }
-    }
-
     mutating func tick(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp else { return }
         for id in pending { advance(id, at: instant, effects: &effects) }

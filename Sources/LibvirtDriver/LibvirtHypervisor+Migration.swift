@@ -15,9 +15,9 @@ extension LibvirtHypervisor {
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async throws(HypervisorError) -> MigrationOutcome {
-        let attempt = MigrationRun.attempt(request)
+        let attempt = LiveMigration.attempt(request)
         let calls = LibvirtMigrationCalls(request, uri: connector.uri, attempt: attempt)
-        let run = MigrationRun(request, calls: calls, limits: limits, report: progress)
+        let run = LiveMigration(request, calls: calls, limits: limits, report: progress)
         let isFirst = runs.withLock { runs in
             guard runs[request.vm] == nil, !saves.withLock({ $0.contains(request.vm) }) else { return false }
             runs[request.vm] = run

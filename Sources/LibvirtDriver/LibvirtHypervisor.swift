@@ -31,7 +31,7 @@ public final class LibvirtHypervisor: Hypervisor {
     let connector: Connector
     let limits: Limits
     /// The migrations of this process.
-    let runs = Mutex<[VMID: MigrationRun]>([:])
+    let runs = Mutex<[VMID: LiveMigration]>([:])
     /// The VMs that this process is saving or restoring.
     let saves = Mutex<Set<VMID>>([])
 

@@ -120,7 +120,7 @@ struct ForgedRecordTests {
                 let first = try ledger.lines()[0]
                 #expect(try other.lines()[0].count == first.count)
                 try other.put([try other.lines()[0], try ledger.lines()[1]])
-                let id = try LedgerFile.read(in: ledger.folder).id ?? "none"
+                let id = try LedgerMarker.read(in: ledger.folder).id ?? "none"
                 try await expectRefused(other, .otherLedger, of: h1, says: "another ledger, '\(id)'")
             }
         }

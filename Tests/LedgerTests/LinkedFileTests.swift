@@ -69,7 +69,7 @@ struct LinkedFileTests {
             let elsewhere = "\(folder).elsewhere"
             try put(try contents(of: path), into: elsewhere)
             try trap.set(at: path, victim: elsewhere)
-            #expect(await isRefused(path) { _ = try LedgerFile.read(in: folder) })
+            #expect(await isRefused(path) { _ = try LedgerMarker.read(in: folder) })
         }
     }
 }

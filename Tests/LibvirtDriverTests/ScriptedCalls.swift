@@ -48,7 +48,7 @@ struct ScriptedCalls: MigrationCalls {
                 return mayBegin()
             }
         }
-        let run = MigrationRun(request, calls: calls, limits: limits, report: report)
+        let run = LiveMigration(request, calls: calls, limits: limits, report: report)
         if isCancelled {
             Blocking.detach("libvirt-call") {
                 began.pass()

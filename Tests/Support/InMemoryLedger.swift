@@ -101,7 +101,7 @@ public struct InMemoryLedger: FleetLedger {
             var lines: [LedgerStream: [ArraySlice<UInt8>]] = [:]
             var outage: LedgerError?
         }
-        let id = LedgerFile.newID()
+        let id = LedgerMarker.newID()
         let state = Mutex(State())
         let verifiers = RecordVerifier.Cache()
     }

@@ -8,7 +8,7 @@ final class LedgerTrust: Sendable {
     private let folder: String
     private let security: LedgerSecurity
     private let marks: LedgerMarks?
-    private let file = Mutex<LedgerFile?>(nil)
+    private let file = Mutex<LedgerMarker?>(nil)
     private let verifiers = RecordVerifier.Cache()
     /// Whether the marks were found in the log, with no sign since then that they have disappeared.
     private let isChecked = Mutex(false)
@@ -34,9 +34,9 @@ final class LedgerTrust: Sendable {
         return id
     }
 
-    private func ledgerFile() throws(LedgerError) -> LedgerFile {
+    private func ledgerFile() throws(LedgerError) -> LedgerMarker {
         if let known = file.withLock({ $0 }) { return known }
-        let read = try LedgerFile.read(in: folder)
+        let read = try LedgerMarker.read(in: folder)
         file.withLock { $0 = read }
         return read
     }
@@ -48,7 +48,7 @@ final class LedgerTrust: Sendable {
             Result { () throws(LedgerError) in
                 if isChecked { return }
                 // Do not use the cached file: the ledger may have been replaced.
-                let ledger = try LedgerFile.read(in: folder)
+                let ledger = try LedgerMarker.read(in: folder)
                 let verifier = try verifier()
                 try marks.check(ledger: ledger.id) { [folder] stream, mark throws(LedgerError) in
                     try SegmentReader(files: SegmentFiles(folder: folder, stream: stream)).requireLine(mark) { line in

@@ -29,7 +29,7 @@ extension SharedLog {
         let marker = "\(folder)/\(markerName)"
         guard access(marker, F_OK) != 0 else { return }
         // The marker appears as a whole, even with two concurrent calls or a killed process.
-        do { try DurableFile.replace(marker, with: LedgerFile.new.json, mode: fileMode) } catch {
+        do { try DurableFile.replace(marker, with: LedgerMarker.new.json, mode: fileMode) } catch {
             throw .system("create", error.path, code: error.code)
         }
     }

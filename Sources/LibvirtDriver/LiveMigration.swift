@@ -15,7 +15,7 @@ internal import Synchronization
 /// The supervisor makes no call itself: each is a background call for which it waits at most one second. It therefore
 /// enforces every limit and returns even if libvirt answers nothing at all: at the latest after the request's time
 /// limit and the limits `abort`, `settle` and `peer`.
-final class MigrationRun: Sendable {
+final class LiveMigration: Sendable {
     /// The reasons why the supervisor ends a migration.
     enum Ending: Equatable {
         case cancelled

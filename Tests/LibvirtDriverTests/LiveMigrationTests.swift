@@ -8,7 +8,7 @@ import Testing
 @testable import LibvirtDriver
 
 /// The supervisor of a migration against calls that fail, lie idle or never return.
-@Suite(.timeLimit(.minutes(1))) struct MigrationRunTests {
+@Suite(.timeLimit(.minutes(1))) struct LiveMigrationTests {
     private func error(of result: Result<MigrationOutcome, HypervisorError>) -> HypervisorError? {
         guard case .failure(let error) = result else { return nil }
         return error

@@ -6,7 +6,7 @@ internal import Hypervisor
 internal import Synchronization
 
 /// Determines the outcome of a migration that did not succeed; reports only observed facts.
-extension MigrationRun {
+extension LiveMigration {
     /// Returns the error of a call that failed, after checking where the VM runs.
     func settle(_ error: any Error, ending: Ending?) -> HypervisorError {
         if let error = error as? HypervisorError {

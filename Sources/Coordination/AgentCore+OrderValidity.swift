@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// Whether an order may be followed: not expired, not too early, not a duplicate, over an open channel.
+extension AgentCore {
+    /// Clock difference up to which an order's not-before is not enforced.
+    static let clockTolerance: Duration = .seconds(60)
+
+    /// Returns the closure of the order's channel, if a leak has closed it; orders of operators are no exception.
+    func reasonChannelIsClosed(_ order: MigrationOrder) -> FailureReason.Obstacle? {
+        if mutations.contains(.forgetsLeaks) { return nil }
+        let path = Path(source: order.source, target: order.target)
+        return closed.closure(of: order.channel, on: path).map { .channelClosed($0.reason) }
+    }
+
+    /// Returns why this source refuses an order.
+    func reasonToRefuse(
+        _ order: MigrationOrder,
+        at instant: Instant
+    ) -> (OrderFailure.Kind, FailureReason.Obstacle)? {
+        if instant > order.expires { return (.expired, .expiredUnseen) }
+        if let notBefore = order.notBefore, notBefore - instant > Self.clockTolerance {
+            return (.refused, .tooEarly(notBefore - instant))
+        }
+        if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
+        if order.technique != order.channel.technique {
+            return (.refused, .wrongTechnique(order.technique, order.channel))
+        }
+        if order.source == order.target { return (.refused, .sameHost) }
+        let others = pending.filter { $0 != order.id }.compactMap { work[$0] }
+        let begun = others.filter { $0.state.stage > .submitted || $0.isBusy }
+        if let other = begun.first(where: { $0.order.vm == order.vm }) {
+            return (.refused, .vmIsMoving(other.order.id))
+        }
+        let ownPlace = work[order.id]?.place ?? 0
+        if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {
+            return (.refused, .newerOrder(newer.order.id))
+        }
+        // Evidence counts all bytes between the two hosts during a move, whatever its channel. With two moves at once,
+        // the bytes of one would cover a leak of the other.
+        let path = Path(source: host, target: order.target)
+        // A sealed move uses no path, therefore it cannot distort the evidence of others.
+        let sharing = begun.first { $0.state.move.path == path && $0.order.channel != .sealed }
+        if order.channel != .sealed, let other = sharing {
+            return (.refused, .pathInUse(other.order.id, target: order.target))
+        }
+        return nil
+    }
+}
