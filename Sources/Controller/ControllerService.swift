@@ -55,13 +55,15 @@ public struct ControllerService: Sendable {
             enrolled = known
             var effects: [ControllerCore.Effect] = []
             let isRead = await follower.poll(logger, at: .now) { follower in
-                effects = try await follower.pull(into: &core).effects
+                try await follower.pull(into: &core) { effects += $0 }
             }
-            if Task.isCancelled { return }
+            // Also if the ledger could be read only in part, or the service is being stopped.
+            await closures?.keep(core.core.closed.closures)
+            await perform(effects, core: &core)
             if isRead {
-                await closures?.keep(core.core.closed.closures)
-                await perform(effects, core: &core)
                 await perform(core.handle(.caughtUp(at: .now)), core: &core)
+            } else if Task.isCancelled {
+                return
             } else {
                 await perform(core.handle(.ledgerLost), core: &core)
             }

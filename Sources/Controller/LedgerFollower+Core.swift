@@ -5,24 +5,22 @@ internal import HostOS
 public import Ledger
 
 extension LedgerFollower {
-    /// What a controller's core made of new records.
-    public struct News: Sendable {
-        public var effects: [ControllerCore.Effect] = []
-        public var samples: [LoadSample] = []
-    }
-
     /// Passes all new records to a controller's core, orders first: most reports then find their order.
+    ///
+    /// `take` receives the effects of each record at once: the core has applied the record even if a later one cannot
+    /// be read. Returns the samples.
     @discardableResult
     public mutating func pull(
-        into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>
-    ) async throws -> News {
-        var news = News()
-        try await readOrders { news.effects += core.handle(.order($0)) }
-        try await readReports { news.effects += core.handle(.report($0, at: .now)) }
+        into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>,
+        _ take: ([ControllerCore.Effect]) -> Void = { _ in }
+    ) async throws -> [LoadSample] {
+        var samples: [LoadSample] = []
+        try await readOrders { take(core.handle(.order($0))) }
+        try await readReports { take(core.handle(.report($0, at: .now))) }
         try await readSamples {
-            news.samples.append($0)
-            news.effects += core.handle(.sample($0, at: .now))
+            samples.append($0)
+            take(core.handle(.sample($0, at: .now)))
         }
-        return news
+        return samples
     }
 }

@@ -244,48 +244,6 @@ extension AgentService {
         }
     }
 
-    private func unmet(
-        _ requirements: VMRequirements,
-        for order: MigrationOrder,
-        promisedBytes: UInt64
-    ) async -> [PreflightFailure] {
-        if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
-            return [escortFailure(.plainNotAllowed)]
-        }
-        if let failure = await closureFailure(order) { return [failure] }
-        do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
-            return [escortFailure(.failed(detail: error.description))]
-        }
-        // The image is in memory in addition to the VM that is restored from it.
-        let imageBytes = order.channel == .sealed ? requirements.memoryBytes : 0
-        let (reserved, overflowed) = promisedBytes.addingReportingOverflow(imageBytes)
-        let checks = TargetChecks(
-            host: host,
-            hypervisor: hypervisor,
-            resources: resources,
-            memoryCeiling: settings.policy.memory.upper,
-            promisedBytes: overflowed ? .max : reserved
-        )
-        return await checks.unmet(requirements)
-    }
-
-    /// Returns a failure if the list of channels closed after leaks is damaged: any channel may be on it.
-    ///
-    /// Moves in the clear are exempt: no leak closes `plain`.
-    private func closureFailure(_ order: MigrationOrder) async -> PreflightFailure? {
-        guard order.channel != .plain, let damage = await closures?.damage else { return nil }
-        return escortFailure(.closuresDamaged(detail: damage.description))
-    }
-
-    private func escortFailure(_ reason: PreflightFailure.EscortReason) -> PreflightFailure {
-        PreflightFailure(check: .escort, host: host, reason: .escort(reason))
-    }
-
-    private func sealedFailure() async -> PreflightFailure? {
-        guard await !channels.offered().contains(.sealed) else { return nil }
-        return escortFailure(.sealedNotOffered)
-    }
-
     private func log(_ result: Result<AgentCore.Completion, OrderFailure>, of order: MigrationOrder) {
         switch result {
         case .success(let completion):

@@ -19,14 +19,15 @@ extension AgentService {
         _ events: AgentEvents
     ) async throws {
         var news: [OrderRecord] = []
-        try await follower.readOrders { record in
-            if isHistory { await events.send(.order(record)) } else { news.append(record) }
-        }
         let result: Result<Void, any Error>
-        do { result = .success(try await follower.readReports { await events.send(.report($0)) }) } catch {
-            result = .failure(error)
-        }
-        // Also if the reports cannot be read: the read position in the orders has advanced.
+        do {
+            try await follower.readOrders { record in
+                if isHistory { await events.send(.order(record)) } else { news.append(record) }
+            }
+            try await follower.readReports { await events.send(.report($0)) }
+            result = .success(())
+        } catch { result = .failure(error) }
+        // Also if something could not be read: the read position in the orders has advanced.
         for record in news { await events.send(.order(record)) }
         try result.get()
     }

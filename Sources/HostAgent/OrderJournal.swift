@@ -86,7 +86,10 @@ final class OrderJournal: Sendable {
     }
 
     private func read() throws -> Entries {
-        do { return try file.read() ?? [:] } catch { throw OrderJournalError(path: file.path, reason: error.reason) }
+        do { return try file.read() ?? [:] } catch {
+            guard case .damaged = error else { throw error }
+            throw OrderJournalError(path: file.path, reason: error.reason)
+        }
     }
 }
 

@@ -21,7 +21,7 @@ public struct FileSystem: Sendable {
     /// Returns the type of the mount with the folder's device number.
     private static func type(of folder: String) -> String? {
         var status = stat()
-        guard lstat(folder, &status) == 0,
+        guard stat(folder, &status) == 0,
             let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         else { return nil }
         // As glibc's macros major() and minor() take a device number apart.

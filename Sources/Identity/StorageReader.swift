@@ -32,7 +32,10 @@ final class StorageReader: Sendable {
         let reason = "it was not read within \(limit); check the shared storage"
         return try await Blocking.run(
             within: limit,
-            late: { _ in IdentityError.file(path: path, reason: reason) },
+            late: { [self] hasBegun in
+                if !hasBegun { isReading.withLock { $0 = false } }
+                return IdentityError.file(path: path, reason: reason)
+            },
             { [self] () throws(IdentityError) in
                 defer { isReading.withLock { $0 = false } }
                 return try work(path)

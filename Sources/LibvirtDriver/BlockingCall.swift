@@ -28,7 +28,9 @@ enum BlockingCall {
         }
         return try await Blocking.run(
             within: limit,
-            late: { _ in HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
+            late: { hasBegun in
+                if !hasBegun { out.withLock { $0 -= 1 } }
+                return HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
             },
             { () throws(HypervisorError) in
                 defer { out.withLock { $0 -= 1 } }

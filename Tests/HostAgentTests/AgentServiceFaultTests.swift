@@ -45,6 +45,19 @@ import Testing
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "failed"])
     }
 
+    @Test func `an order that was read before the ledger failed is followed`() async throws {
+        let gate = OrderGate()
+        try await fleet.run(through: { FailingLedger(inner: $0, gate: gate) }) {
+            try await eventually("both agents have caught up") { gate.followers == 2 }
+            // Both are new to the agents in one read, which fails after the first.
+            try await fleet.submit(order)
+            try await fleet.cancel(.testOrder("another", at: .now))
+            gate.open()
+            #expect(try await fleet.end(of: order).word == "done")
+            #expect(gate.failures == 2, "the read failed once for each agent")
+        }
+    }
+
     @Test func `a source whose hypervisor is silent refuses in words`() async throws {
         fleet.world.change(h1) { $0.answers = false }
         try await fleet.run {
@@ -183,4 +196,54 @@ private struct UnbegunLedger: FleetLedger {
             }
         }
     }
+}
+
+/// Shows an agent that has caught up no order until the gate is opened; then one at a time, and the read after the
+/// first fails once.
+private final class FailingLedger: FleetLedger {
+    private let inner: InMemoryLedger
+    private let gate: OrderGate
+    private let stage = Mutex(Stage.starts)
+    private enum Stage { case starts, waits, fails, done }
+
+    init(inner: InMemoryLedger, gate: OrderGate) {
+        self.inner = inner
+        self.gate = gate
+    }
+
+    func append<Entry: LedgerEntry>(_ entry: Entry) async throws { try await inner.append(entry) }
+
+    func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        from cursor: Cursor?,
+        limit: Int
+    ) async throws -> LedgerBatch<Entry> {
+        guard Entry.stream == .orders, let cursor else {
+            return try await inner.read(entries, from: cursor, limit: limit)
+        }
+        switch stage.withLock({ $0 }) {
+        case .starts:
+            stage.withLock { $0 = .waits }
+            gate.count(follower: true)
+            return LedgerBatch(next: cursor)
+        case .waits:
+            guard gate.isOpen else { return LedgerBatch(next: cursor) }
+            stage.withLock { $0 = .fails }
+        case .fails:
+            stage.withLock { $0 = .done }
+            gate.count(follower: false)
+            throw LedgerError.stalled(path: "the ledger", waited: .zero, mayBeWritten: false)
+        case .done: break
+        }
+        return try await inner.read(entries, from: cursor, limit: 1)
+    }
+}
+
+private final class OrderGate: Sendable {
+    private let state = Mutex((isOpen: false, followers: 0, failures: 0))
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+    var followers: Int { state.withLock { $0.followers } }
+    var failures: Int { state.withLock { $0.failures } }
+    func open() { state.withLock { $0.isOpen = true } }
+    func count(follower: Bool) { state.withLock { if follower { $0.followers += 1 } else { $0.failures += 1 } } }
 }

@@ -37,6 +37,25 @@ import Testing
         }
     }
 
+    @Test func `a read that had no time to begin does not block the next`() async throws {
+        try await Cluster.with { cluster in
+            let folder = try await cluster.add(1)
+            let reader = StorageReader(limit: .nanoseconds(1))
+            var isHanging = false
+            for _ in 1...200 {
+                do throws(IdentityError) {
+                    _ = try await reader.read(folder.paths.roster)
+                    isHanging = false
+                } catch {
+                    isHanging = error.description.contains("still hangs")
+                }
+                // A read that had begun in spite of the limit ends by itself.
+                if isHanging { try await Task.sleep(for: .milliseconds(20)) }
+            }
+            #expect(!isHanging)
+        }
+    }
+
     @Test(arguments: ["mkfifo roster.json", "ln -s other roster.json", "mkdir roster.json"])
     func `what lies there in place of a published roster is not followed`(command: String) async throws {
         try await Cluster.with { cluster in

@@ -36,9 +36,9 @@ struct MeshView: Encodable, Sendable {
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
         var core = ControllerCore(policy: settings.policy)
         var follower = LedgerFollower(ledger)
-        let news = try await follower.pull(into: &core)
+        let samples = try await follower.pull(into: &core)
         let moves = FleetView(core, at: .now).moves
-        return MeshView(samples: news.samples, moves: moves, hosts: settings.inventory, at: .now)
+        return MeshView(samples: samples, moves: moves, hosts: settings.inventory, at: .now)
     }
 
     init(samples: [LoadSample], moves: [FleetView.Move], hosts: Inventory, at now: Instant) {

@@ -180,8 +180,7 @@ struct Demo {
 
     /// Reads new ledger entries and shows them; takes half a second.
     private mutating func look() async throws {
-        let news = try await follower.pull(into: &core)
-        samples += news.samples
+        samples += try await follower.pull(into: &core)
         let view = FleetView(core, at: .now)
         for host in view.hosts {
             say(
