@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Whether an order may be followed: not expired, not too early, not a duplicate, over an open channel.
+/// Whether an order may be followed: in its time, over an open channel, with no other move of the VM or on the path.
 extension AgentCore {
     /// Clock difference up to which an order's not-before is not enforced.
     static let clockTolerance: Duration = .seconds(60)
