@@ -28,6 +28,14 @@ struct Daemon: Sendable {
         }
     }
 
+    /// Ends all processes of the group and waits until they have ended.
+    func endAll(within limit: Duration = .seconds(20)) async throws {
+        for process in cgroups.processes(below: group) { kill(process, SIGTERM) }
+        try await waitUntil("the end of all processes in \(group)", within: limit) {
+            cgroups.processes(below: group).isEmpty
+        }
+    }
+
     /// Sends the signal and waits until the processes have ended.
     func end(named name: String, signal: DaemonSignal, within limit: Duration = .seconds(20)) async throws {
         for process in processes(named: name) { kill(process, signal.rawValue) }

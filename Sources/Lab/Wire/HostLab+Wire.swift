@@ -23,7 +23,8 @@ public struct LabWire: Sendable {
         try await Task.sleep(for: .milliseconds(700))
         let statistics = try statistics()
         try await network.bypassWire(ofPort: port)
-        try await daemon.end(named: "evenkeel", signal: .terminate)
+        // By group, not by name: a process left behind would write into the statistics of the next wire.
+        try await daemon.endAll()
         return statistics
     }
 }
