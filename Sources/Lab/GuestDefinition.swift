@@ -33,12 +33,11 @@ public struct GuestDefinition: Sendable {
     }
 
     public var xml: String {
-        // Hardware virtualisation does the same work in about a third of the time.
-        let rounds = domainType == "kvm" ? guest.roundsPerUnit * 3 : guest.roundsPerUnit
         let seed = hexadecimal(guest.seed, digits: 16)
         let fill = guest.fillMiB > 0 ? " ek.fill=\(guest.fillMiB)" : ""
         let options =
-            "ek.seed=\(seed) ek.address=\(guest.address) ek.rounds=\(rounds) ek.dirty=\(guest.dirtyMiBPerSecond)\(fill)"
+            "ek.seed=\(seed) ek.address=\(guest.address) ek.unit=\(guest.unitMicroseconds) "
+            + "ek.dirty=\(guest.dirtyMiBPerSecond)\(fill)"
         return """
             <domain type='\(domainType)'>
               <name>\(guest.name)</name>

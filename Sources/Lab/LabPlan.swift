@@ -69,8 +69,11 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     /// The host on which it starts.
     public var host: HostName
     public var memoryMiB: Int
-    /// Rounds per unit of work; the guest tries to do ten units a second.
-    public var roundsPerUnit: Int
+    /// CPU time of a unit of work in microseconds; the guest tries to do ten units a second.
+    ///
+    /// The guest measures at boot how much work that is on this machine, so that hosts of the same size are overloaded
+    /// by the same number of guests everywhere.
+    public var unitMicroseconds: Int
     /// The amount of memory that it rewrites, in MiB per second.
     public var dirtyMiBPerSecond: Double
     /// Memory with constant data that a move must send, in MiB.
@@ -78,22 +81,21 @@ public struct GuestPlan: Sendable, Codable, Equatable {
     /// `memoryMiB` must leave about 80 MiB in addition to it.
     public var fillMiB: Int
 
-    /// Creates a guest that needs about 0.13 to 0.18 of a core with the default rounds.
+    /// Creates a guest that needs about 0.15 of a core by default, 0.09 of it for its units of work.
     ///
-    /// With 5.5 million rounds, a unit takes 13 to 18 ms under software emulation on an x86 core of the 2020s. Half a
-    /// core is enough for two such guests, but not for three.
+    /// Half a core is enough for two such guests, but not for three.
     public init(
         number: Int,
         host: HostName,
         memoryMiB: Int = 96,
-        roundsPerUnit: Int = 5_500_000,
+        unitMicroseconds: Int = 9_000,
         dirtyMiBPerSecond: Double = 0.5,
         fillMiB: Int = 0
     ) {
         self.number = number
         self.host = host
         self.memoryMiB = memoryMiB
-        self.roundsPerUnit = roundsPerUnit
+        self.unitMicroseconds = unitMicroseconds
         self.dirtyMiBPerSecond = dirtyMiBPerSecond
         self.fillMiB = fillMiB
     }

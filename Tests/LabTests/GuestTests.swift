@@ -5,7 +5,7 @@ import Testing
 @testable import Lab
 
 struct GuestTests {
-    private let guest = GuestPlan(number: 3, host: HostName("h1"), roundsPerUnit: 4_000_000, dirtyMiBPerSecond: 0.25)
+    private let guest = GuestPlan(number: 3, host: HostName("h1"), unitMicroseconds: 9_000, dirtyMiBPerSecond: 0.25)
 
     @Test func `the definition names the shared paths and devices only`() {
         let xml = GuestDefinition(guest: guest, site: LabSite(), domainType: "qemu").xml
@@ -15,7 +15,7 @@ struct GuestTests {
         #expect(xml.contains("<driver name='qemu' type='raw' cache='none'/>"))
         #expect(xml.contains("<source path='/var/lib/evenkeel-lab/consoles/vm3.log' append='on'/>"))
         #expect(xml.contains("<mac address='52:54:00:77:00:03'/>"))
-        #expect(xml.contains("ek.address=10.77.0.103 ek.rounds=4000000 ek.dirty=0.25</cmdline>"))
+        #expect(xml.contains("ek.address=10.77.0.103 ek.unit=9000 ek.dirty=0.25</cmdline>"))
         #expect(xml.contains("<tb-cache unit='MiB'>32</tb-cache>"))
         #expect(!GuestDefinition(guest: guest, site: LabSite(), domainType: "kvm").xml.contains("tb-cache"))
     }

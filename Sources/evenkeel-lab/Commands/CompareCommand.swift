@@ -58,7 +58,7 @@ struct CompareCommand: AsyncParsableCommand {
                     number: 1,
                     host: HostName("h1"),
                     memoryMiB: command.fill + 128,
-                    roundsPerUnit: 200_000,
+                    unitMicroseconds: 500,
                     dirtyMiBPerSecond: command.dirty,
                     fillMiB: command.fill
                 )

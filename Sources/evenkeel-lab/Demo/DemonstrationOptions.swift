@@ -42,7 +42,7 @@ struct DemonstrationOptions: ParsableArguments {
             hosts: [1, 2].map { HostPlan(number: $0, cores: 0.9) },
             // Quiet guests, so that all of them together leave the host capacity.
             guests: (1...max(channel.count, Channel.allCases.count)).map {
-                GuestPlan(number: $0, host: HostName("h1"), roundsPerUnit: 500_000, dirtyMiBPerSecond: 0.25)
+                GuestPlan(number: $0, host: HostName("h1"), unitMicroseconds: 1_300, dirtyMiBPerSecond: 0.25)
             }
         )
         change(&draft)

@@ -17,7 +17,7 @@ struct AttackTests {
     /// Three hosts, so that one of the mesh is neither source nor target.
     static let three = LabPlan(
         hosts: (1...3).map { HostPlan(number: $0, cores: 0.7) },
-        guests: (1...2).map { GuestPlan(number: $0, host: HostName("h1"), roundsPerUnit: 500_000) }
+        guests: (1...2).map { GuestPlan(number: $0, host: HostName("h1"), unitMicroseconds: 1_300) }
     )
 
     @Test(.timeLimit(.minutes(10)))

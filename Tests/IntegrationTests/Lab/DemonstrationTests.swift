@@ -18,7 +18,7 @@ struct DemonstrationTests {
     private static let quiet = LabPlan(
         hosts: [1, 2].map { HostPlan(number: $0, cores: 0.9) },
         guests: (1...Channel.allCases.count).map {
-            GuestPlan(number: $0, host: HostName("h1"), roundsPerUnit: 500_000, dirtyMiBPerSecond: 0.25)
+            GuestPlan(number: $0, host: HostName("h1"), unitMicroseconds: 1_300, dirtyMiBPerSecond: 0.25)
         }
     )
 
