@@ -9,7 +9,7 @@ import Settings
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Compare every channel with plain: downtime, total time, CPU, throughput, visible secrets.",
+        abstract: "Compare every channel with plain: downtime, total time, CPU, throughput, visible secrets",
         discussion: """
             Starts a lab of two hosts with 0.9 cores each and moves one guest back and forth. The channels take turns. Also \
             measures a bulk transfer over the same path. Takes the lab down at the end.

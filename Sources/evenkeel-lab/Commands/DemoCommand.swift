@@ -9,7 +9,7 @@ import Lab
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Relieve an overloaded host by live moves under IPsec, and prove that they were protected.",
+        abstract: "Relieve an overloaded host by live moves under IPsec, and prove that they were protected",
         discussion: """
             Starts a lab of three hosts with all guests on the first. Agents and controller restore balance. For comparison, \
             one move is made without protection. Writes a report and takes the lab down, also after a failure or Ctrl-C.

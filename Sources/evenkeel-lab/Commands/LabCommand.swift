@@ -9,7 +9,7 @@ import Lab
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evenkeel-lab",
-        abstract: "Run a lab of hypervisor hosts, storage and guests on this machine.",
+        abstract: "Run a lab of hypervisor hosts, storage and guests on this machine",
         discussion: """
             Each host is a set of namespaces with a CPU quota and its own libvirtd, strongSwan and evenkeel-agent. All names \
             start with evenkeel-lab; nothing else on the machine is changed. Needs root.
@@ -22,7 +22,7 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Up: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Start the lab: hosts, storage, guests, agents and a controller.",
+            abstract: "Start the lab: hosts, storage, guests, agents and a controller",
             discussion: "The lab runs until 'evenkeel-lab down'. Only one lab can run at a time."
         )
 
@@ -72,7 +72,7 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take the lab down, even if it was started only in part."
+            abstract: "Take the lab down, even if it was started only in part"
         )
 
         func run() async throws {
@@ -82,7 +82,7 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     struct Status: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show the lab's hosts, daemons and guests.")
+        static let configuration = CommandConfiguration(abstract: "Show the lab's hosts, daemons and guests")
 
         @Flag(help: "Print JSON")
         var json = false

@@ -56,7 +56,7 @@ struct ProbeOptions: ParsableArguments {
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Ping a VM and show whether an outside observer can detect a move.",
+        abstract: "Ping a VM and show whether an outside observer can detect a move",
         discussion: """
             Sends ICMP echo requests at even intervals and shows round-trip times, every period without an answer \
             (downtime as a client sees it) and whether a move is detectable: round-trip times that rise and scatter while \

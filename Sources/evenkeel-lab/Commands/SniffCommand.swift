@@ -7,7 +7,7 @@ import Lab
 struct SniffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sniff",
-        abstract: "Capture the LAN while a guest moves over each channel, and search for its secret.",
+        abstract: "Capture the LAN while a guest moves over each channel, and search for its secret",
         discussion: """
             Starts a lab of two hosts and captures all packets between them during one move per channel. Searches them for \
             the secret in the guest's memory and for pieces of its other memory. Takes the lab down at the end, also after \

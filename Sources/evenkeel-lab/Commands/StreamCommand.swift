@@ -7,7 +7,7 @@ import Lab
 struct StreamCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stream",
-        abstract: "Send or receive bytes over TCP and print the duration.",
+        abstract: "Send or receive bytes over TCP and print the duration",
         shouldDisplay: false
     )
 

@@ -8,7 +8,7 @@ import Lab
 struct TamperCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tamper",
-        abstract: "Flip bits of a guest's memory on the wire while it moves, over each channel.",
+        abstract: "Flip bits of a guest's memory on the wire while it moves, over each channel",
         discussion: """
             Starts a lab of two hosts, places a process on the wire of the first one, and moves a new guest over each \
             channel. Where memory is visible, the process flips one bit in each of some pages and corrects the TCP \

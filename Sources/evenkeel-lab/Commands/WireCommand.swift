@@ -6,7 +6,7 @@ import Lab
 struct WireCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "wire",
-        abstract: "Forward frames between two interfaces and change some of them.",
+        abstract: "Forward frames between two interfaces and change some of them",
         shouldDisplay: false
     )
 
