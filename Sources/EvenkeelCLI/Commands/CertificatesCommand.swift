@@ -51,7 +51,7 @@ struct CertificatesCommand: AsyncParsableCommand {
                 """
         )
 
-        @OptionGroup var options: ClusterOptions
+        @OptionGroup var options: ClusterChangeOptions
 
         @Flag(help: "Take the next step in replacing the certificate authority")
         var authority = false
@@ -135,9 +135,7 @@ struct CertificatesCommand: AsyncParsableCommand {
         @OptionGroup var options: ClusterOptions
 
         func run() async throws {
-            guard let ledger = try options.ledgerFolder() else {
-                throw ValidationError("--offline leaves the ledger unchanged: it excludes publish.")
-            }
+            let ledger = try options.ledgerFolder()
             let authority = try await options.open()
             try await authority.publish(to: ledger)
             print("Roster \(await authority.roster.number) published in \(ledger).")

@@ -21,7 +21,7 @@ struct HostCommand: AsyncParsableCommand {
                 """
         )
 
-        @OptionGroup var options: ClusterOptions
+        @OptionGroup var options: ClusterChangeOptions
 
         @Argument(help: "Name of the host, as in 'hosts' in the configuration")
         var name: String
@@ -115,7 +115,7 @@ struct HostCommand: AsyncParsableCommand {
                 """
         )
 
-        @OptionGroup var options: ClusterOptions
+        @OptionGroup var options: ClusterChangeOptions
 
         @Argument(help: "Name of the host")
         var name: String

@@ -16,7 +16,7 @@ struct InitCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var options: ClusterOptions
+    @OptionGroup var options: ClusterChangeOptions
 
     @Option(
         help: ArgumentHelp("Folder for the controller's identity (default: identity.controller)", valueName: "folder")

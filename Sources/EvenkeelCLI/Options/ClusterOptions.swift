@@ -5,7 +5,7 @@ import Identity
 import Ledger
 import Settings
 
-/// The options of the commands that change the members of the cluster.
+/// The options of the commands that use the cluster folder.
 struct ClusterOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -18,15 +18,28 @@ struct ClusterOptions: ParsableArguments {
 
     @OptionGroup var configuration: ConfigurationOptions
 
-    @Flag(help: "Do not write to the ledger; publish the change later with 'evenkeel certificates publish'")
-    var offline = false
-
     var path: String { absolute(folder) }
 
     func open() async throws -> ClusterAuthority { try await ClusterAuthority.open(folder: path) }
 
-    /// The folder in which the roster is published; `nil` with `--offline`.
-    func ledgerFolder() throws -> String? { offline ? nil : try configuration.settings().ledger.folder }
+    /// Returns the folder in which the roster is published.
+    func ledgerFolder() throws -> String { try configuration.settings().ledger.folder }
+}
+
+/// The options of the commands that change the members of the cluster.
+struct ClusterChangeOptions: ParsableArguments {
+    @OptionGroup var cluster: ClusterOptions
+
+    @Flag(help: "Do not write to the ledger; publish the change later with 'evenkeel certificates publish'")
+    var offline = false
+
+    var configuration: ConfigurationOptions { cluster.configuration }
+    var path: String { cluster.path }
+
+    func open() async throws -> ClusterAuthority { try await cluster.open() }
+
+    /// Returns the folder in which the roster is published; `nil` with `--offline`.
+    func ledgerFolder() throws -> String? { offline ? nil : try cluster.ledgerFolder() }
 
     /// Publishes the change, which is already saved in the cluster folder.
     func publish(_ authority: ClusterAuthority) async throws {
