@@ -3,7 +3,7 @@
 /// The operator's settings for plans, in addition to the thresholds.
 public struct PlanningPolicy: Sendable, Equatable {
     public var strategy: Strategy
-    /// 1 (only necessary moves) to 5 (every gain), like vSphere's migration threshold.
+    /// 1 (only necessary moves) to 5 (nearly every gain), like vSphere's migration threshold.
     public var aggressiveness: Int
     /// The share of a host's memory that its VMs and its own use may take together.
     ///

@@ -252,7 +252,8 @@ extension SettingKey {
         share("policy.memory.upper", "Share of its memory above which a host is overloaded", \.policy.memory.upper),
         share(
             "policy.memory.lower",
-            "Share of its memory up to which a host is lightly loaded: the only targets of strategies threshold and pull",
+            "Share of its memory up to which a host is lightly loaded; the strategies threshold and pull move VMs only to "
+                + "lightly loaded hosts",
             \.policy.memory.lower
         ),
         count(
@@ -284,7 +285,7 @@ extension SettingKey {
         duration("policy.forecast", "How far ahead the trend of the long window is extrapolated", \.policy.forecast),
         duration(
             "policy.stale_after",
-            "Age of its newest sample above which a host is neither source nor target",
+            "Maximum age of a host's newest sample; with an older one, the host is neither source nor target",
             \.policy.staleAfter
         ),
         duration(
@@ -322,8 +323,8 @@ extension SettingKey {
     private static let channels: SettingKey = {
         var setting = key(
             "policy.channels",
-            "Channels the controller may choose, in order of preference: the first that both hosts have, unless another "
-                + "was measured to be at least 1.5 times as fast",
+            "Channels the controller may choose, in order of preference; one measured at least 1.5 times as fast takes "
+                + "precedence",
             \.policy.channels,
             parse: parseChannels,
             show: { $0.map(\.rawValue).joined(separator: ", ") }
@@ -342,7 +343,7 @@ extension SettingKey {
         ),
         key(
             "policy.aggressiveness",
-            "Level from 1 to 5: 1 (only rules and maintenance), 2 (also overload), 3 to 5 (also balance, for ever smaller gains)",
+            "Level from 1 to 5: 1 (only rules and maintenance), 2 (also overload), 3 to 5 (also balance, 5 for nearly every gain)",
             \.policy.planning.aggressiveness,
             parse: parseLevel,
             show: { String($0) }
@@ -387,20 +388,21 @@ extension SettingKey {
             "Time over which the gain of a move is weighed against its cost",
             \.policy.planning.horizon
         ),
-        weight("cpu", \.policy.planning.weights.cpu),
-        weight("memory", \.policy.planning.weights.memory),
-        weight("network", \.policy.planning.weights.network),
-        weight("disk", \.policy.planning.weights.disk),
-        weight("vcpus", \.policy.planning.weights.vcpus),
+        weight("cpu", "CPU", \.policy.planning.weights.cpu),
+        weight("memory", "memory", \.policy.planning.weights.memory),
+        weight("network", "network", \.policy.planning.weights.network),
+        weight("disk", "disk", \.policy.planning.weights.disk),
+        weight("vcpus", "VCPUs", \.policy.planning.weights.vcpus),
     ]
 
     private static func weight(
         _ resource: String,
+        _ name: String,
         _ field: any WritableKeyPath<Settings, Double> & Sendable
     ) -> SettingKey {
         key(
             "policy.weights.\(resource)",
-            "Weight of the spread of \(resource) across the hosts",
+            "Weight of the spread of \(name) across the hosts",
             field,
             parse: parseWeight,
             show: format(number:)

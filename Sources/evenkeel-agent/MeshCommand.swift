@@ -9,8 +9,8 @@ import Settings
 struct MeshCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh",
-        abstract: "Show this host's tunnels and the packets its gates dropped, or remove both",
-        discussion: "The agent creates them at start and re-applies them while it runs."
+        abstract: "Show tunnels and dropped packets of this host, or remove its tunnels and gates",
+        discussion: "The agent creates tunnels and gates at start and re-applies them while it runs."
     )
 
     @OptionGroup var options: AgentOptions

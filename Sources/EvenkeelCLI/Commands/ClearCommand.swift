@@ -9,7 +9,7 @@ import Settings
 struct ClearCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clear",
-        abstract: "Reopen a channel between two hosts that a leak has closed",
+        abstract: "Reopen a channel that a leak has closed between two hosts",
         discussion: """
             A move whose evidence shows a leak closes its channel between the two hosts, in both directions, for the \
             controller and for manual orders. Find out where the missing bytes went before you reopen it: 'evenkeel \
@@ -32,7 +32,7 @@ struct ClearCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("order"),
         help:
-            "Order that leaked, named in a host's refusal but no longer in the ledger (repeatable; requires --channel)"
+            "Order whose leak the ledger no longer contains, as named in a host's refusal (repeatable; requires --channel)"
     )
     var orders: [String] = []
 

@@ -73,7 +73,7 @@ struct PlanningOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Level from 1 (only rules and maintenance) to 5 (every gain) (default: policy.aggressiveness)",
+            "Level from 1 (only rules and maintenance) to 5 (nearly every gain) (default: policy.aggressiveness)",
             valueName: "level"
         )
     )
