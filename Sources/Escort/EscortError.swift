@@ -48,7 +48,8 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .badInventory(let reason): "cannot build the mesh from the inventory: \(reason)"
+        case .badInventory(let reason):
+            "cannot build the mesh from the inventory: \(reason); correct 'hosts' in the configuration"
         case .badCredentials(let path, let reason): "cannot use the keys in '\(path)': \(reason)"
         case .charonNotRunning(let socket, let reason):
             "charon does not answer at \(socket) (\(reason)); start strongSwan on this host"
@@ -70,8 +71,12 @@ public enum EscortError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(peer) accepts neither AES-GCM-256 nor X25519; check its strongSwan plugins and its mesh"
         case .differentSelectors(let peer):
             "\(peer) and this host disagree on the tunnel's addresses; check that both have the same inventory"
-        case .weakAssociation(let peer, let weakness): "the tunnel to \(peer) is too weak: \(weakness)"
-        case .wrongRoute(let peer, let reason): "packets to \(peer) do not enter IPsec: \(reason)"
+        case .weakAssociation(let peer, let weakness):
+            "the tunnel to \(peer) is too weak: \(weakness); check escort.minimum_suite on both hosts, and that strongSwan"
+                + " has no other connection between them"
+        case .wrongRoute(let peer, let reason):
+            "packets to \(peer) do not enter IPsec: \(reason); check 'ip rule', 'ip route get' and 'ip xfrm policy' for"
+                + " its inner address; strongSwan's route (table 220) must take precedence"
         case .noTrafficThroughTunnel(let peer, let reason):
             "the tunnel to \(peer) is up, but no packets return through it (\(reason)); check that firewalls pass ESP"
         case .noTLS(let peer, let reason):

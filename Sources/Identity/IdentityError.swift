@@ -46,7 +46,8 @@ public enum IdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .file(let path, let reason): "cannot use '\(path)': \(reason)"
-        case .exists(let path): "'\(path)' already exists and is not overwritten"
+        case .exists(let path):
+            "'\(path)' already exists and is not overwritten. Choose another folder, or move the old files away."
         case .openSSL(let step, let reason): "\(step) failed: \(reason)"
         case .badKey(let path, let reason):
             "cannot use the key '\(path)': \(reason). Create a new key with 'evenkeel host add --replace'."

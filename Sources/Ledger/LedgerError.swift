@@ -61,7 +61,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .recordTooLarge(let stream, let bytes, let limit):
             "cannot write a record to \(stream.rawValue): \(bytes) bytes exceed the limit of \(limit) bytes"
         case .unencodable(let stream, let reason):
-            "cannot write a record to \(stream.rawValue): \(reason)"
+            "cannot write a record to \(stream.rawValue): \(reason). This is a bug in Evenkeel: report it with this message."
         case .cursorNotInLog(let path, let cursor, let reason):
             "\(path) has no position \(cursor): \(reason). If the ledger was replaced or restored on purpose, read it "
                 + "again from the beginning."
