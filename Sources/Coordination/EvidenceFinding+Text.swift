@@ -62,7 +62,7 @@ extension EvidenceCheck.Finding.Path {
         func known(_ bytes: UInt64?) -> String { bytes.map { "\($0)" } ?? "?" }
         return switch self {
         case .otherChannel(let channel, let ordered):
-            ("other-channel", "it used \(channel.rawValue), but the order says \(ordered.rawValue)")
+            ("other-channel", "it used \(channel.rawValue), but the order names \(ordered.rawValue)")
         case .inTheClear: ("in-the-clear", "it was sent unencrypted, as ordered")
         case .wrongVerdict(let verdict, let channel):
             ("wrong-verdict", "its verdict is '\(verdict.rawValue)' on the channel \(channel.rawValue)")

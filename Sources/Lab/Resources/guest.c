@@ -2,8 +2,8 @@
 //
 // The lab guest's only program: it is /init of the initramfs.
 //
-// It loads the virtio modules, sets its address, and then does real work of four kinds, all checked by itself, and
-// says once a second on the serial console how it goes:
+// It loads the virtio modules, sets its address, and then does real work of four kinds, all checked by itself.
+// It reports on the serial console once a second:
 //
 //   EK t=<ms since boot> at=<unix ms> units=<work units done> rate=<units in the last second>
 //      mem=<ok|BAD:what> disk=<sequence|BAD:what>

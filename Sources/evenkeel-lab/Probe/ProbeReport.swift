@@ -50,7 +50,7 @@ struct ProbeReport: Encodable, Sendable {
         case .detected:
             var text = "Move DETECTED: \(signs), and a gap of \(gap)"
             if let began = detection.began, let ended = detection.ended {
-                text += "; began at \(Units.seconds(began)) , ended at \(Units.seconds(ended))"
+                text += "; began at \(Units.seconds(began)), ended at \(Units.seconds(ended))"
             }
             return text + "."
         }
