@@ -8,8 +8,8 @@ struct MigrationCall {
     let request: MigrationRequest
     let events: MigrationEvents
 
-    /// Returns once the VM runs at the target: whether it starts with its host, a setting that libvirt does not
-    /// transfer.
+    /// Returns, once the VM runs at the target, whether it must start with its host; libvirt does not transfer this
+    /// setting.
     ///
     /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched.
     func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws -> Bool {

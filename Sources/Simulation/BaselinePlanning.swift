@@ -29,8 +29,8 @@ struct BaselinePlanning: Sendable {
 
     /// Returns the first moves that may run at the same time.
     ///
-    /// A baseline does not know these limits: without them its moves would only obstruct each other. One move
-    /// uses a tunnel at a time.
+    /// A baseline does not know these limits: without them its moves would only obstruct each other. Only one
+    /// move at a time may use a tunnel.
     private func admitted(_ moves: [BaselineMove], in fleet: BaselineFleet, snapshot: FleetSnapshot) -> [PlannedMove] {
         var inAll = snapshot.movesInFlight.count
         var byHost: [HostName: Int] = [:]

@@ -64,9 +64,9 @@ public actor MoveMeter: ProtectedPath {
 
     /// Reads the counters and returns whether the path still holds.
     ///
-    /// A charon that does not answer counts as a loss, because the rest of the move could not be proven. A cancelled
-    /// observation has no meaning. Neither spoils the evidence: the counters continue, and only the last observation
-    /// must succeed.
+    /// If charon does not answer, the path counts as lost, because the rest of the move could not be proven. A
+    /// cancelled observation reports no loss. A missing answer or a cancelled observation does not spoil the evidence:
+    /// the counters continue, and only the last observation must succeed.
     public func observe() async -> PathObservation {
         latest = nil
         let reading: TunnelReading
