@@ -43,8 +43,8 @@ unit-tests: packages
 	stdbuf -oL $(SWIFT) test --skip-build --filter '$(SHELLS)'
 	stdbuf -oL $(SWIFT) test --skip-build --skip '$(CORES)' --skip '$(SHELLS)' --skip '$(INTEGRATION)'
 
-# make test-all  what make test runs, and the rest: all channels and attacks, the release program's event logs against
-# the debug build's, and ESP in a kernel in an emulated guest
+# make test-all  every test, 2,000 torture seeds, and a few tests of the mesh with ESP in a kernel
+# The tests compare the release program's event logs with the debug build's. The kernel runs in an emulated guest.
 test-all: release unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(INTEGRATION)'
 	@echo "== 2,000 torture seeds, with the release program"
@@ -62,13 +62,13 @@ test-kernel-esp: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	@Scripts/test-kernel-esp "$(FILTER)"
 
-# make torture  random faults against every invariant; a seed that breaks one is printed with the faults it needs. Options:
-# make torture RUNS=100000 SEED=1
+# make torture  random faults against every invariant (options: RUNS=100000 SEED=1)
+# A seed that breaks an invariant is printed with the faults it needs.
 torture: release
 	.build/release/evenkeel simulate --torture $(RUNS) --seed $(SEED)
 
-# make compare  every baseline next to Evenkeel on traces and synthetic loads; reports land in simulation-report/. Options:
-# make compare TRACES='a.tar.gz b/' LOADS=bursty
+# make compare  every baseline next to Evenkeel, on traces and synthetic loads (options: TRACES='a.tar.gz b/' LOADS=bursty)
+# The reports land in simulation-report/.
 TRACES ?= $(wildcard ../shared/data/planetlab/*.tar.gz)
 LOADS ?= diurnal bursty flash-crowd noisy-neighbour churn mixed
 compare: release
@@ -88,7 +88,7 @@ bench-simulation: release
 release:
 	$(SWIFT) build -c release --product evenkeel
 
-# make build  both programs, in .build/debug
+# make build  all programs, in .build/debug
 build: packages
 	$(SWIFT) build
 
@@ -109,8 +109,8 @@ bench-planner:
 	$(SWIFT) build -c release --product planner-bench
 	stdbuf -oL .build/release/planner-bench $(BENCH)
 
-# make bench-channels  every channel compared with plain and with bulk transfers, in the lab (root); the report lands in
-# channel-report/. Options: make bench-channels MOVES=5 LINK=1000 (links of 1 Gbit/s)
+# make bench-channels  every channel compared with plain and bulk transfers, in the lab (root; options: MOVES=5 LINK=1000)
+# LINK is in Mbit/s. The report lands in channel-report/.
 MOVES ?= 3
 bench-channels: packages
 	$(SWIFT) build -c release --product evenkeel
