@@ -31,9 +31,10 @@ struct ImageFile {
         guard fileSystem.isInMemory else {
             throw refusal("\(folder) is on a disk, but it holds unencrypted VM memory; use a tmpfs")
         }
-        let (needed, overflowed) = memoryBytes.addingReportingOverflow(Self.overhead)
-        guard !overflowed, fileSystem.freeBytes >= needed else {
-            throw refusal("\(folder) has \(fileSystem.freeBytes) bytes free, but the VM may need \(memoryBytes)")
+        let needed = memoryBytes > UInt64.max - Self.overhead ? UInt64.max : memoryBytes + Self.overhead
+        guard fileSystem.freeBytes >= needed else {
+            let (free, most) = (fileSystem.freeBytes >> 20, (needed - 1) >> 20 + 1)
+            throw refusal("\(folder) has \(free) MiB free, but the VM may need \(most) MiB; enlarge the tmpfs")
         }
         path = "\(folder)/\(vm).image"
         guard lstat(path, &status) != 0 else {

@@ -33,7 +33,7 @@ import Testing
             let error = await #expect(throws: HypervisorError.self) {
                 try await huge.save(in: folder)
             }
-            #expect(error?.detail.contains("bytes free") == true)
+            #expect(error?.detail.contains("MiB free") == true)
         }
         #expect(try await node.hypervisor.presence(of: node.vm) == .running)
     }
