@@ -4,8 +4,8 @@ public import Logging
 
 /// Reads the ledger from the beginning and then follows it: each valid record once, in the order of its stream.
 ///
-/// The one place that decides how much of the ledger is read, for commands, controller and agents. The exception is
-/// `evenkeel ledger check`, which has its own loop because it counts every line by its writer.
+/// The one place that decides how much of the ledger is read, for commands, controller and agents. The exceptions
+/// are `evenkeel ledger check`, which has its own loop because it counts every line by its writer, and the lab's tools.
 public struct LedgerFollower: Sendable {
     private let ledger: any FleetLedger
     private var orders = ReadPosition()
