@@ -55,7 +55,7 @@ struct SimulatedFleetOptions: ParsableArguments {
 
     @Option(
         help:
-            "Interval between decisions (default: half of --sample-interval; the same with more than \(Self.manyHosts) hosts)",
+            "Interval between decisions (default: half of --sample-interval; equal to it with more than \(Self.manyHosts) hosts)",
         transform: { try parseDuration($0, upTo: .seconds(86_400)) }
     )
     var decisionInterval: Duration?
