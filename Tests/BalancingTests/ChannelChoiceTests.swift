@@ -21,7 +21,7 @@ struct ChannelChoiceTests {
         ChannelChoice(fleet, policy: Policy(channels: allowed)).channel(on: path)
     }
 
-    @Test func `the first allowed one that both hosts have is chosen`() {
+    @Test func `the first allowed channel that both hosts have is chosen`() {
         let both = fleet([.ssh, .tls, .ipsec], [.tls, .ipsec])
         #expect(chosen(both, [.ipsec, .tls]) == .ipsec)
         #expect(chosen(both, [.tls, .ipsec]) == .tls)
@@ -31,7 +31,7 @@ struct ChannelChoiceTests {
         #expect(chosen(both, []) == nil)
     }
 
-    @Test func `a host that does not say has I psec alone`() {
+    @Test func `a host that reports no channels has only IPsec`() {
         #expect(chosen(fleet(nil, nil), [.tls, .ipsec]) == .ipsec)
         #expect(chosen(fleet(nil, [.tls]), [.tls, .ipsec]) == nil)
         #expect(chosen(fleet([], []), [.ipsec]) == nil, "to say 'none' is to say something")
@@ -41,7 +41,7 @@ struct ChannelChoiceTests {
         #expect(chosen(fleet([.plain], [.plain]), [.plain]) == nil)
     }
 
-    @Test func `a channel that was half as fast again on the path is taken in place of the preferred one`() {
+    @Test func `a channel at least 50 % faster on the path replaces the preferred one`() {
         func past(_ channel: Channel, _ speed: Double, to target: HostName? = nil) -> PastMove {
             var move = move("a", "h1", "h2")
             move.target = target ?? h2
@@ -64,7 +64,7 @@ struct ChannelChoiceTests {
         #expect(chosen([past(.ipsec, 50e6), past(.ipsec, 150e6), past(.tls, 149e6)]) == .ipsec, "means are compared")
     }
 
-    @Test func `a VM is not stopped for speeds sake`() {
+    @Test func `a VM is not stopped for the sake of speed`() {
         let past = [(Channel.ipsec, 100e6), (.sealed, 900e6)].map { channel, speed in
             PastMove(
                 move: move("a", "h1", "h2"),
@@ -80,7 +80,7 @@ struct ChannelChoiceTests {
         #expect(chosen(fleet([.sealed], [.ipsec, .sealed], past: past), [.ipsec, .sealed]) == .sealed)
     }
 
-    @Test func `a closed channel is not chosen either way and there is no move where all are closed`() {
+    @Test func `a closed channel is not chosen in either direction, and without an open one nothing moves`() {
         var fleet = fleet([.ipsec, .tls], [.ipsec, .tls])
         let policy = Policy(channels: [.ipsec, .tls])
         #expect(!SteadyPlanner(policy: policy).plan(for: fleet).moves.isEmpty)
@@ -95,7 +95,7 @@ struct ChannelChoiceTests {
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.has(.pathClosed, on: ["h2"]) })
     }
 
-    @Test func `nothing is planned between hosts without a common channel and it is said`() {
+    @Test func `hosts without a common channel get no move, and the refusal gives the reason`() {
         let policy = Policy(channels: [.ipsec, .tls])
         let apart = SteadyPlanner(policy: policy).plan(for: fleet([.tls], [.ipsec]))
         #expect(apart.moves.isEmpty && apart.refusals.contains { $0.has(.pathClosed, on: ["h2"]) })
@@ -104,7 +104,7 @@ struct ChannelChoiceTests {
         #expect(none.refusals.contains { $0.has(.noAllowedChannel, on: ["h2"]) })
     }
 
-    @Test func `the plan reckons with the speed of the channel that will be taken`() {
+    @Test func `the plan uses the speed of the channel that the move will take`() {
         let past = [(Channel.ipsec, 1e8), (.tls, 4e8)].map { channel, speed in
             PastMove(
                 move: move("a", "h1", "h2"),

@@ -3,13 +3,13 @@
 import Fleet
 import Testing
 
-/// What a load that varies is above a line on average, and what VMs are expected to want.
+/// The mean excess of a varying load over a line, and the expected demand of VMs.
 struct ExpectedExcessTests {
     private let excess = ExpectedExcess()
 
-    /// Values of φ(z) - z × Φ(-z) from tables of the normal loss function, z the distance up to the line.
+    /// Values of φ(z) - z × Φ(-z) from tables of the normal loss function; z is the distance up to the line.
     @Test(arguments: [(0, 0.398942), (1, 0.083315), (-1, 1.083315), (2, 0.008491), (-2, 2.008491), (3, 0.000382)])
-    func `is the loss function of the normal distribution`(distance: Double, loss: Double) {
+    func `the expected excess is the loss function of the normal distribution`(distance: Double, loss: Double) {
         #expect(abs(excess.mean(above: -distance, variance: 1) - loss) < 2e-5)
         #expect(
             abs(excess.mean(above: -distance / 2, variance: 0.25) - loss / 2) < 1e-5,
@@ -17,7 +17,7 @@ struct ExpectedExcessTests {
         )
     }
 
-    @Test func `grows with the mean and with the deviation without jumps`() {
+    @Test func `the expected excess grows smoothly with the mean and with the deviation`() {
         var last = 0.0
         for step in -600...600 {
             let now = excess.mean(above: Double(step) / 100, variance: 1)
@@ -30,7 +30,7 @@ struct ExpectedExcessTests {
         #expect(excess.mean(above: -0.3, variance: 1e-12) == 0)
     }
 
-    /// h1's VM, sampled each minute for some hours, wants what `cores` says of the minute.
+    /// Returns h1 with a VM that is sampled each minute and wants `cores` of the minute.
     private func snapshot(hours: Int, _ cores: (Int) -> Double) -> FleetSnapshot {
         var statistics = LoadStatistics()
         var history = HostHistory(name: HostName("h1"), samples: [])
@@ -49,16 +49,16 @@ struct ExpectedExcessTests {
         return try #require(present.expecting(present, snapshot, policy: Policy()).vms.first)
     }
 
-    @Test func `a load that lasts is expected to last`() throws {
-        // An hour of 1 core, an hour of 3.
+    @Test func `a lasting load is expected to last`() throws {
+        // Hours of 1 core and of 3 cores alternate.
         let slow = snapshot(hours: 6) { ($0 - 1) / 60 % 2 == 0 ? 1 : 3 }
         #expect(slow.statistics.correlation > 0.7)
         let vm = try expected(slow)
         #expect(vm.presentCores > 2.9 && vm.demand.cpuCores > 2.4)
     }
 
-    @Test func `a moment is not expected to last`() throws {
-        // Each five minutes have nothing to do with the next.
+    @Test func `a momentary load is not expected to last`() throws {
+        // Each five minutes are independent of the next.
         var random = SplitMix64(seed: 3)
         let draws = (0..<73).map { _ in Double.random(in: 0...2, using: &random) }
         let noise = snapshot(hours: 6) { draws[$0 / 5] }
@@ -69,14 +69,14 @@ struct ExpectedExcessTests {
         #expect(vm.cpuVariance > 0.15, "of a third, most is left")
     }
 
-    @Test func `what is known of a VM goes with it`() throws {
+    @Test func `a VM's statistics move with it`() throws {
         var statistics = snapshot(hours: 2) { _ in 2 }.statistics
         statistics.add(sample("h2", at: 7260, cpu: 2, vms: [vm("a", cores: 2, vcpus: 8)]))
         let known = try #require(statistics.vms[VMID("a")])
         #expect(known.seconds >= 7200 && abs(known.mean - 2) < 1e-9 && known.variance < 1e-9)
     }
 
-    @Test func `absurd figures do not spoil the others`() throws {
+    @Test func `implausible figures do not affect other statistics`() throws {
         var statistics = snapshot(hours: 1) { _ in 1 }.statistics
         var liar = vm("b", cores: 1e300, vcpus: 4)
         for minute in 61...90 {

@@ -3,9 +3,9 @@
 import Fleet
 import Testing
 
-/// What histories of samples say: windows, hysteresis, forecast, demand, thinning.
+/// Evaluation of sample histories: windows, hysteresis, forecast, demand, thinning.
 struct HistoryTests {
-    /// One host of 4 cores, sampled every 30 s up to second 3600, with one VM that uses all that is busy.
+    /// Returns a host of 4 cores, sampled every 30 s until second 3600, with one VM that causes its whole load.
     private func history(pressure: Double? = nil, waiting: Double? = nil, cpu: (Int) -> Double) -> HostHistory {
         var history = HostHistory(name: HostName("h1"), samples: [])
         for second in stride(from: 1800, through: 3600, by: 30) {
@@ -28,7 +28,7 @@ struct HistoryTests {
         return FleetModel(snapshot, policy: Policy(), over: part)
     }
 
-    @Test func `both windows must agree`() {
+    @Test func `both windows must agree on overload`() {
         #expect(verdict(history { $0 > 3500 ? 3.6 : 1 }) == .calm, "100 s of 30 minutes are no lasting overload")
         #expect(verdict(history { $0 > 3300 ? 3.6 : 1 }) == .overloaded, "five minutes are")
         #expect(verdict(history { $0 > 3000 && $0 < 3500 ? 3.6 : 1 }) != .overloaded, "what has ended is not")
@@ -40,7 +40,7 @@ struct HistoryTests {
         #expect(verdict(history { _ in 3.1 }) != .overloaded, "without a past it never was")
     }
 
-    @Test func `a rise is believed at once and a fall when it lasts`() throws {
+    @Test func `a rise counts at once, and a fall only when it lasts`() throws {
         let risen = try #require(model(history { $0 > 3500 ? 3 : 1 }).vms.first?.demand.cpuCores)
         #expect(abs(risen - 3) < 0.01)
         let fallen = try #require(model(history { $0 > 3500 ? 1 : 3 }).vms.first?.demand.cpuCores)
@@ -49,8 +49,8 @@ struct HistoryTests {
         #expect(abs(now - 1) < 0.01)
     }
 
-    @Test func `a trend is carried on and chance is not`() throws {
-        // Half a core in half an hour; ten minutes on it is a sixth of a core more.
+    @Test func `a trend is extrapolated, and random variation is not`() throws {
+        // Half a core in half an hour: a sixth of a core more in ten minutes.
         let rising = try #require(model(history { 1 + Double($0 - 1800) / 3600 }).vms.first)
         #expect(abs(rising.peakCores - rising.demand.cpuCores - 600.0 / 3600) < 0.01)
         var random = SplitMix64(seed: 5)
@@ -68,11 +68,11 @@ struct HistoryTests {
         #expect(abs(try demand(history { _ in 3.96 }) - 3.96 / 0.8) < 0.01, "where the kernel does not tell")
     }
 
-    /// As samples of the lab have it: VCPUs that fall behind wait all the time, whatever they lack.
+    /// As in samples of the lab: VCPUs that fall behind wait all the time, however little they lack.
     @Test(arguments: [
         (used: 3.9, waited: 1.0, wanted: 4.9), (used: 3.9, waited: 30, wanted: 7.8), (used: 3, waited: 3, wanted: 3),
     ])
-    func `a busy hosts VMs want what they wait for but at most twice what they get`(
+    func `VMs of a busy host want their waiting time too, up to twice their usage`(
         used: Double,
         waited: Double,
         wanted: Double
@@ -88,7 +88,7 @@ struct HistoryTests {
         }
     }
 
-    @Test func `half an hour is kept thinned`() {
+    @Test func `half an hour of samples is kept, thinned`() {
         var history = HostHistory(name: HostName("h1"), samples: [])
         for second in stride(from: 5, through: 7200, by: 5) {
             history.append(sample("h1", at: second, cpu: 1), policy: Policy())
@@ -101,8 +101,8 @@ struct HistoryTests {
         #expect(window.samples.count == history.samples.count, "a minute between thinned samples is no silence")
     }
 
-    @Test func `what lasts counts and a moment does not`() {
-        /// h1's VMs use so much in the last minute and a half, and before; h2 has 1.2 cores of its own.
+    @Test func `lasting load counts, and a brief change does not`() {
+        /// h1's VMs use `now` cores in the last 90 s and `before` earlier; h2 uses 1.2 cores of its own.
         func moves(before: Double, now: Double) -> [PlannedMove] {
             var hosts = [
                 HostHistory(name: HostName("h1"), samples: []), HostHistory(name: HostName("h2"), samples: []),
@@ -123,7 +123,7 @@ struct HistoryTests {
         #expect(moves(before: 2.8, now: 2.8).map(\.reason) == [], "no VM lacks anything, nor is expected to")
     }
 
-    @Test func `what moves got and dirtied is reckoned with`() throws {
+    @Test func `measured bandwidths and dirty rates of past moves are used`() throws {
         var moves = [100.0, 300].map { speed in
             PastMove(move: move("a", "h2", "h1"), endedAt: .second(10), succeeded: true, bytesPerSecond: speed * 1e6)
         }
@@ -135,7 +135,7 @@ struct HistoryTests {
         #expect(model.vms.first?.dirtyBytesPerSecond == 5e6)
     }
 
-    @Test func `rules and maintenance of the policy hold for the running fleet`() {
+    @Test func `the policy's rules and maintenance apply to the running fleet`() {
         let hosts = [
             steady("h1", cpu: 1, vms: [vm("a", cores: 0.4), vm("b", cores: 0.4)]), steady("h2", cpu: 0.5),
             steady("h3", cpu: 0.5, vms: [vm("c", cores: 0.3)]),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Carries a plan out in a world of its own and says what it broke; knows nothing of how plans are made.
+/// Executes a plan in its own model and returns the violations; independent of the planner.
 struct PlanCheck {
     let model: FleetModel
     let policy: Policy
@@ -35,7 +35,7 @@ struct PlanCheck {
             fault("wave \(wave): a path used twice")
         }
         for move in moves { check(move) }
-        // While the wave runs, every VM on its way is on both hosts.
+        // During a wave, every moving VM counts on both hosts.
         var presence: [HostName: Set<VMID>] = [:]
         for (vm, host) in hostOf { presence[host, default: []].insert(vm) }
         let before = presence
@@ -81,7 +81,7 @@ struct PlanCheck {
         }
     }
 
-    /// Rules that hold in the end of those that held at the start.
+    /// Rules that held at the start must hold at the end.
     mutating func checkEnd() {
         for rule in model.rules where rule.kind == .together {
             let before = Set(rule.vms.compactMap { vms[$0]?.host })

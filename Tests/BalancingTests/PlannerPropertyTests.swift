@@ -4,7 +4,7 @@ import Testing
 
 @testable import Balancing
 
-/// What holds for every plan of every fleet; a failure names the seed.
+/// Properties of every plan for every fleet; a failure names the seed.
 struct PlannerPropertyTests {
     static let seeds = 1...150
 
@@ -15,7 +15,7 @@ struct PlannerPropertyTests {
         return Planner(planning: planning, improvement: 3000)
     }
 
-    @Test(arguments: seeds) func `no hard constraint is broken at any instant`(seed: Int) {
+    @Test(arguments: seeds) func `no hard constraint is broken at any time`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         let planner = planner(seed)
@@ -27,7 +27,7 @@ struct PlannerPropertyTests {
         #expect(check.hostOf == after, "seed \(seed): what is said to come out is not what comes out")
     }
 
-    @Test(arguments: seeds) func `no more moves than allowed`(seed: Int) {
+    @Test(arguments: seeds) func `a plan has at most the allowed number of moves`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         var planner = planner(seed)
@@ -61,7 +61,7 @@ struct PlannerPropertyTests {
         return Objective(space).value(of: placement) + Objective.violation * Double(displaced)
     }
 
-    @Test(arguments: seeds) func `a plan that was carried out is followed by none`(seed: Int) {
+    @Test(arguments: seeds) func `after a plan was carried out there is nothing left to plan`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model(rules: false, modes: false)
         let planner = planner(seed)
@@ -73,7 +73,7 @@ struct PlannerPropertyTests {
         #expect(again.moves.isEmpty, "seed \(seed): \(again.moves.map(\.reason))")
     }
 
-    @Test(arguments: seeds) func `names of hosts change nothing`(seed: Int) {
+    @Test(arguments: seeds) func `the names of hosts do not affect the plan`(seed: Int) {
         var fleet = RandomFleet(seed: UInt64(seed))
         let model = fleet.model()
         let names = model.hosts.map(\.name)
@@ -82,7 +82,7 @@ struct PlannerPropertyTests {
         let planner = planner(seed)
         let plan = planner.plan(for: model, seed: 1)
         let other = planner.plan(for: model.renaming(renaming), seed: 1)
-        // Which of two hosts that nothing tells apart is taken may hang on their names, and nothing else.
+        // Names may only decide between two otherwise equal hosts.
         let kinds = model.kindsOfHosts
         func kind(_ host: HostName) -> Int? { kinds[host] }
         let oldNames = Dictionary(uniqueKeysWithValues: renaming.map { ($1, $0) })
@@ -130,7 +130,7 @@ struct PlannerPropertyTests {
 }
 
 extension FleetModel {
-    /// Numbers the hosts so that those have the same number that only their name tells apart.
+    /// Numbers the hosts; hosts that differ only in name get the same number.
     var kindsOfHosts: [HostName: Int] {
         let homes = Set(vms.map(\.host))
         let ruled = Set(rules.flatMap(\.hosts))

@@ -44,7 +44,7 @@ struct PlannerTests {
         return plan
     }
 
-    @Test func `relieves the contended host before all else`() throws {
+    @Test func `the plan relieves the contended host first`() throws {
         let busy = (1...8).map { vm("busy\($0)", on: "h1", cores: 2) }
         let plan = plan(model([host("h1"), host("h2"), host("h3")], busy), PlanningPolicy(aggressiveness: 2))
         #expect(plan.before.contendedHosts == 1 && plan.before.coresLacking > 3)
@@ -58,7 +58,7 @@ struct PlannerTests {
         #expect(move.reason.effect?.seconds == move.seconds && move.reason.effect?.worth != .partOfOthers)
     }
 
-    @Test func `the first level does only what must be`() {
+    @Test func `the first level makes only mandatory moves`() {
         let busy = (1...8).map { vm("busy\($0)", on: "h1", cores: 2) }
         let level = PlanningPolicy(aggressiveness: 1)
         #expect(plan(model([host("h1"), host("h2")], busy), level).moves.isEmpty)
@@ -67,7 +67,7 @@ struct PlannerTests {
         #expect(drained.moves.allSatisfy { $0.purpose == .drain && $0.target == HostName("h2") })
     }
 
-    @Test func `a host in maintenance keeps what fits nowhere and says why`() throws {
+    @Test func `a host in maintenance keeps VMs that fit nowhere and gives the reason`() throws {
         let full = (1...15).map { vm("full\($0)", on: "h2", cores: 0.1) }
         let plan = plan(
             model([host("h1", mode: .maintenance), host("h2")], full + [vm("big", on: "h1", gibibytes: 16)])
@@ -77,8 +77,8 @@ struct PlannerTests {
         #expect(refusal.has(.memory(freeBytes: 4 << 30, neededBytes: 16 << 30, isMost: false), on: ["h2"]))
     }
 
-    @Test func `swaps between full hosts by way of a third`() throws {
-        // h1 and h2 are full; only by changing places do both come to their rules.
+    @Test func `full hosts swap VMs through a third host`() throws {
+        // h1 and h2 are full; only a swap satisfies both rules.
         let vms =
             [vm("a", on: "h1", gibibytes: 32), vm("b", on: "h2", gibibytes: 32)]
             + [vm("c", on: "h1", gibibytes: 32), vm("d", on: "h2", gibibytes: 32)]
@@ -91,7 +91,7 @@ struct PlannerTests {
         #expect(plan.after.violations == 0 && !plan.moves.isEmpty)
     }
 
-    @Test func `gathers what must be together and moves it together`() {
+    @Test func `VMs that must be together are gathered and move together`() {
         let rule = PlacementRule(name: "pair", kind: .together, vms: [VMID("a"), VMID("b")])
         let scattered = model([host("h1"), host("h2")], [vm("a", on: "h1"), vm("b", on: "h2")], rules: [rule])
         #expect(plan(scattered).moves.count == 1)
@@ -103,7 +103,7 @@ struct PlannerTests {
         #expect(Set(plan(onDrained).moves.map(\.target)).count == 1)
     }
 
-    @Test func `keeps apart what must be apart`() {
+    @Test func `VMs that must be apart are separated`() {
         let rule = PlacementRule(name: "spread", kind: .apart, vms: ["a", "b", "c"].map { VMID($0) })
         let fleet = model(
             [host("h1"), host("h2"), host("h3")],
@@ -115,7 +115,7 @@ struct PlannerTests {
         #expect(plan.moves.allSatisfy { $0.purpose == .rule })
     }
 
-    @Test func `moves to a later hypervisor and never back`() {
+    @Test func `VMs move to a later hypervisor version and never back`() {
         let vms = (1...8).map { vm("v\($0)", on: "h1", cores: 2) }
         let up = model([host("h1", version: 7_000_000), host("h2", version: 8_000_000)], vms)
         #expect(!plan(up).moves.isEmpty)
@@ -125,7 +125,7 @@ struct PlannerTests {
         #expect(stuck.refusals.contains { $0.has(.olderHypervisor, on: ["h2"]) })
     }
 
-    @Test func `makes no more moves than allowed`() {
+    @Test func `a plan has at most the allowed number of moves`() {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         for most in 0...3 {
             let planning = PlanningPolicy(aggressiveness: 5, maxMoves: most)
@@ -133,8 +133,8 @@ struct PlannerTests {
         }
     }
 
-    @Test func `a stop on the way is one of the moves allowed`() {
-        // Each of the two fits only where the other is, and a third host takes either for a while.
+    @Test func `an intermediate stop counts as one of the allowed moves`() {
+        // Each of the two fits only on the other's host; a third host can take either for a while.
         let hosts = [host("h1"), host("h2"), host("h3")]
         let vms = [vm("a", on: "h1", gibibytes: 40), vm("b", on: "h2", gibibytes: 40)]
         var fleet = model(hosts, vms)
@@ -150,7 +150,9 @@ struct PlannerTests {
         }
     }
 
-    @Test(arguments: Strategy.allCases) func `no time is no plan and says so`(strategy: Strategy) {
+    @Test(arguments: Strategy.allCases) func `without time the plan is empty and marked as cut short`(
+        strategy: Strategy
+    ) {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         let fleet = model([host("h1"), host("h2"), host("h3")], vms)
         let planner = Planner(planning: PlanningPolicy(strategy: strategy))
@@ -158,7 +160,7 @@ struct PlannerTests {
         #expect(plan.moves.isEmpty && plan.wasCutShort)
     }
 
-    @Test func `moves the smaller of two VMs that help as much`() throws {
+    @Test func `the smaller of two equally helpful VMs moves`() throws {
         let vms =
             [vm("large", on: "h1", cores: 6, gibibytes: 16), vm("small", on: "h1", cores: 6, gibibytes: 2)]
             + [vm("there", on: "h1", cores: 2, gibibytes: 8)]
@@ -167,7 +169,7 @@ struct PlannerTests {
         #expect(move.vm == VMID("small"))
     }
 
-    @Test func `prefers the faster of two paths`() throws {
+    @Test func `the faster of two paths is preferred`() throws {
         let vms = (1...10).map { vm("vm\($0)", on: "h1", cores: 1.4, gibibytes: 4) }
         for fast in ["h2", "h3"] {
             var fleet = model([host("h1"), host("h2"), host("h3")], vms)
@@ -181,8 +183,8 @@ struct PlannerTests {
         }
     }
 
-    @Test func `makes room for the failure of a host`() throws {
-        // 24 GiB are free on each of two hosts: the VM of 32 GiB would find room on neither.
+    @Test func `the plan makes room for the failure of a host`() throws {
+        // 24 GiB are free on each of two hosts, so neither has room for the VM of 32 GiB.
         var vms = [vm("large", on: "h1", gibibytes: 32)]
         for (host, number) in [("h2", 1), ("h2", 2), ("h2", 3), ("h2", 4), ("h2", 5), ("h3", 6), ("h3", 7), ("h3", 8)] {
             vms.append(vm("vm\(number)", on: host, cores: 0.5, gibibytes: 8))
@@ -198,11 +200,11 @@ struct PlannerTests {
         #expect(hopeless.refusals.contains { $0.reason == .noRoomAfterFailure } && hopeless.shortage != nil)
     }
 
-    @Test func `says how many hosts are missing`() throws {
+    @Test func `the plan names the number of missing hosts`() throws {
         let vms = (1...20).map { vm("v\($0)", on: "h\($0 % 2 + 1)", cores: 2, gibibytes: 2) }
         let plan = plan(model([host("h1"), host("h2")], vms))
         let shortage = try #require(plan.shortage)
-        // 40 cores are wanted, 2 × 12.8 are there under the threshold: 14.4 are missing, two hosts of 12.8.
+        // Demand is 40 cores, 2 × 12.8 are available under the threshold: 14.4 are missing, two hosts of 12.8.
         #expect(shortage.hosts == 2 && shortage.reason.code == "cpu-full")
         #expect(abs(try #require(shortage.reason.cores) - 14.4) < 1e-9)
         #expect(!plan.refusals.isEmpty)
@@ -222,7 +224,7 @@ struct PlannerTests {
         #expect(self.plan(uneven, planning).moves.isEmpty)
     }
 
-    @Test func `consolidates as far as the reserve allows`() {
+    @Test func `consolidation goes as far as the reserve allows`() {
         let vms = (1...4).map { vm("v\($0)", on: "h\($0)", cores: 2, gibibytes: 4) }
         let fleet = model((1...4).map { host("h\($0)") }, vms)
         func hostsUsed(_ reserve: Int) -> Int {
@@ -235,7 +237,7 @@ struct PlannerTests {
         #expect(hostsUsed(3) == 4)
     }
 
-    @Test func `names the best host for a new VM`() throws {
+    @Test func `the best host for a new VM is named`() throws {
         let fleet = model(
             [host("h1"), host("h2"), host("h3", mode: .maintenance)],
             [vm("a", on: "h1", cores: 6, gibibytes: 16)]
@@ -247,13 +249,13 @@ struct PlannerTests {
         #expect(huge[0].host == HostName("h2") && huge[1].obstacle != nil)
     }
 
-    @Test func `stops when time is over and says so`() {
+    @Test func `planning stops when time is over and marks the plan as cut short`() {
         let vms = (1...12).map { vm("v\($0)", on: "h1") }
         let plan = Planner().plan(for: model([host("h1"), host("h2")], vms), shouldStop: { true })
         #expect(plan.wasCutShort && plan.moves.isEmpty)
     }
 
-    @Test func `explains who moves and who stays`() {
+    @Test func `the plan explains which VMs move and which stay`() {
         var pinned = vm("pinned", on: "h1")
         pinned.staysBecause = .stated("it is pinned")
         let fleet = model([host("h1"), host("h2")], [pinned] + (1...8).map { vm("v\($0)", on: "h1", cores: 2) })

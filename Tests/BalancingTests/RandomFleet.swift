@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// Makes small fleets by a seed: tight ones, with rules, hosts of several kinds, modes and groups.
+/// Creates small fleets from a seed: tight ones, with rules, hosts of several kinds, modes and groups.
 struct RandomFleet {
     var random: SplitMix64
 

@@ -4,7 +4,7 @@ import Fleet
 
 let mebibyte: UInt64 = 1 << 20
 
-/// Builders of small fleets: hosts of 4 cores and 16 GiB unless said otherwise.
+/// Builders of small fleets; hosts have 4 cores and 16 GiB by default.
 func vm(
     _ name: String,
     cores: Double?,
@@ -78,7 +78,7 @@ extension Instant {
 }
 
 extension Refusal {
-    /// Whether the obstacle is what keeps the VM from these hosts.
+    /// Returns whether the obstacle keeps the VM from these hosts.
     func has(_ obstacle: Obstacle, on hosts: [String]) -> Bool {
         guard case .noTarget(let obstacles) = reason else { return false }
         return obstacles.contains(HostsObstacle(hosts.map { HostName($0) }, obstacle))

@@ -3,19 +3,19 @@
 import Fleet
 import Testing
 
-/// Plans from histories of samples: what counts as lasting, who stays put, which limits hold.
+/// Plans from sample histories: lasting load, VMs that stay, limits.
 struct SteadyPlannerTests {
     static let threshold = PlanningPolicy(strategy: .threshold)
     let balancer = SteadyPlanner(policy: Policy(planning: threshold))
 
-    /// 3.8 of 4 cores busy: 95 %; the threshold is 80 %, so 0.6 cores are too much.
+    /// 3.8 of 4 cores are busy: 95 %, and with a threshold of 80 % 0.6 cores are in excess.
     let busy = [
         vm("big", cores: 0.9, mebibytes: 8192),
         vm("lean", cores: 0.7, mebibytes: 512),
         vm("idle", cores: 0.001, mebibytes: 256),
     ]
 
-    @Test func `moves the VM that helps most for the least memory to the freest host`() throws {
+    @Test func `the VM with the most relief per memory moves to the freest host`() throws {
         let plan = balancer.plan(
             for: snapshot([
                 steady("h1", cpu: 3.8, vms: busy),
@@ -33,7 +33,7 @@ struct SteadyPlannerTests {
         #expect(plan.snapshotRevision == 7)
     }
 
-    @Test func `gives the same plan for the same snapshot`() {
+    @Test func `the same snapshot gives the same plan`() {
         let fleet = snapshot([
             steady("h1", cpu: 4, vms: (1...9).map { vm("vm\($0)", cores: 0.4) }),
             steady("h2", cpu: 1), steady("h3", cpu: 1),
@@ -41,13 +41,13 @@ struct SteadyPlannerTests {
         #expect(balancer.plan(for: fleet) == balancer.plan(for: fleet))
     }
 
-    @Test func `leaves a balanced fleet alone`() {
+    @Test func `a balanced fleet has no moves`() {
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 2.0, vms: busy), steady("h2", cpu: 2.0)]))
         #expect(plan.moves.isEmpty && plan.refusals.isEmpty)
         #expect(plan.judgements.map(\.verdict) == [.light, .light])
     }
 
-    @Test func `waits until overload lasts`() {
+    @Test func `the plan waits until overload lasts`() {
         var host = steady("h1", cpu: 3.8, vms: busy)
         host.samples[0].cpu?.busyCores = 1
         host.samples[1].cpu?.busyCores = 1
@@ -56,8 +56,8 @@ struct SteadyPlannerTests {
         #expect(plan.judgements.first?.verdict == .calm)
     }
 
-    @Test func `a host with a copy of a VM is no target for it`() throws {
-        // A move of it there or from there broke, and what is left waits for a person.
+    @Test func `a host with a copy of a VM is not a target for it`() throws {
+        // A move to or from there failed, and the rest of it waits for an operator.
         var copy = vm("lean", cores: 0, mebibytes: 512)
         copy.state = .paused
         let plan = balancer.plan(
@@ -87,7 +87,7 @@ struct SteadyPlannerTests {
         #expect(asTarget.refusals.contains { $0.vm == VMID("lean") && $0.has(.hostMode(.stale), on: ["h2"]) })
     }
 
-    @Test func `a host without a figure is not taken for an idle one`() {
+    @Test func `a host without figures does not count as idle`() {
         var blind = steady("h2", cpu: 0)
         blind.samples = blind.samples.map { old in
             var sample = old
@@ -100,7 +100,7 @@ struct SteadyPlannerTests {
         #expect(plan.judgements.last?.reason == .sourceFailed(source: "cpu", reason: "cannot open /proc/stat"))
     }
 
-    @Test func `a target must hold the VMs memory`() {
+    @Test func `a target must have room for the VM's memory`() {
         let small = steady("h2", cpu: 1, usedMebibytes: 700, totalMebibytes: 1000)
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 3.8, vms: busy), small]))
         #expect(plan.moves.isEmpty)
@@ -122,13 +122,13 @@ struct SteadyPlannerTests {
         #expect(plan.refusals.contains { $0.reason.obstacleCodes == ["cpu-overload"] })
     }
 
-    @Test func `a host between the thresholds takes nothing`() {
+    @Test func `a host between the thresholds receives nothing`() {
         let plan = balancer.plan(for: snapshot([steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 2.8)]))
         #expect(plan.moves.isEmpty)
         #expect(plan.refusals.contains { $0.has(.notLight(cpu: 0.6, memory: 0.75), on: ["h2"]) })
     }
 
-    @Test func `a VM stays put after a move and does not return`() {
+    @Test func `a VM stays after a move and does not return`() {
         let policy = Policy(cooldown: .seconds(20), noReturn: .seconds(600), planning: Self.threshold)
         let balancer = SteadyPlanner(policy: policy)
         let fleet = [steady("h1", cpu: 3.8, vms: [vm("lean", cores: 0.7)]), steady("h2", cpu: 1)]
@@ -150,7 +150,7 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty, "two samples since the move, three above the threshold are asked for")
     }
 
-    @Test func `a host with a move under way is left to settle`() {
+    @Test func `a host with a move in progress is left to settle`() {
         let plan = balancer.plan(
             for: snapshot(
                 [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 1)],
@@ -160,7 +160,7 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty && plan.judgements.allSatisfy { $0.verdict == .settling })
     }
 
-    @Test func `moves at once are limited per host and in all`() {
+    @Test func `concurrent moves are limited per host and in total`() {
         let full = (1...8).map { vm("vm\($0)", cores: 0.4) }
         let fleet = [steady("h1", cpu: 3.3, vms: full), steady("h2", cpu: 0.2), steady("h3", cpu: 0.2)]
         var policy = Policy(cpu: Thresholds(upper: 0.3, lower: 0.25), movesPerHost: 3, movesInAll: 9)
@@ -183,7 +183,7 @@ struct SteadyPlannerTests {
         #expect(judgement?.verdict == .unknown && judgement?.reason == .clockAhead(seconds: 3599))
     }
 
-    @Test func `samples from before a silence do not make overload last`() {
+    @Test func `samples from before a gap do not make overload last`() {
         var host = steady("h1", cpu: 3.8, vms: busy)
         for index in 0..<3 { host.samples[index].at = host.samples[index].at - .seconds(3600) }
         #expect(balancer.plan(for: snapshot([host, steady("h2", cpu: 1)])).moves.isEmpty)
@@ -200,7 +200,7 @@ struct SteadyPlannerTests {
         )
     }
 
-    @Test func `one move at a time goes through a tunnel`() {
+    @Test func `only one move at a time uses a tunnel`() {
         let full = (1...8).map { vm("vm\($0)", cores: 0.4) }
         let policy = Policy(cpu: Thresholds(upper: 0.3, lower: 0.25), movesPerHost: 9, movesInAll: 9)
         let fleet = [steady("h1", cpu: 3.3, vms: full), steady("h2", cpu: 0.1), steady("h3", cpu: 0.1)]
@@ -215,7 +215,7 @@ struct SteadyPlannerTests {
         #expect(plan.moves.isEmpty && plan.refusals.contains { $0.has(.pathClosed, on: ["h2"]) })
     }
 
-    @Test func `who is not believed is neither source nor target`() {
+    @Test func `a distrusted host is neither source nor target`() {
         let overloaded = steady("h1", cpu: 3.8, vms: busy)
         #expect(
             balancer.plan(for: snapshot([overloaded, steady("h2", cpu: 0.5)])).moves.map(\.target.rawValue) == ["h2"]
@@ -230,7 +230,7 @@ struct SteadyPlannerTests {
         }
     }
 
-    @Test func `a VM seen on two hosts is left to a person`() {
+    @Test func `a VM seen on two hosts is left to an operator`() {
         let twin = vm("lean", cores: 0.7)
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [twin]), steady("h2", cpu: 1, vms: [twin])])
@@ -245,7 +245,7 @@ struct SteadyPlannerTests {
         #expect(snapshot(fleet, past: [justMoved]).runningTwice(policy: Policy()).isEmpty)
     }
 
-    @Test func `a VM that takes nothing along is not moved`() {
+    @Test func `a VM whose move would relieve nothing is not moved`() {
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [vm("idle", cores: 0.001)]), steady("h2", cpu: 1)])
         )
@@ -253,7 +253,7 @@ struct SteadyPlannerTests {
         #expect(plan.refusals.contains { $0.has(.strategySeesNoReason(.threshold), on: ["h2"]) })
     }
 
-    @Test func `memory overload is relieved too`() throws {
+    @Test func `memory overload is relieved, too`() throws {
         let plan = balancer.plan(
             for: snapshot([
                 steady("h1", cpu: 1, usedMebibytes: 15500, vms: [vm("a", cores: 0.1, mebibytes: 2048)]),
@@ -264,7 +264,7 @@ struct SteadyPlannerTests {
     }
 
     @Test(arguments: 0..<100)
-    func `no plan breaks a promise`(seed: Int) {
+    func `no plan breaks an invariant`(seed: Int) {
         // The seed is the test's argument, so a failure names it.
         var random = SplitMix64(seed: UInt64(seed))
         let policy = Policy()

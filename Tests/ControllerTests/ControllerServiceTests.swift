@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 struct ControllerServiceTests {
-    @Test(.timeLimit(.minutes(2))) func `what a running controller decides is decided again from its recording`()
+    @Test(.timeLimit(.minutes(2))) func `a replay of a running controller's recording repeats its decisions`()
         async throws
     {
         let ledger = InMemoryLedger(writer: .controller)
@@ -27,7 +27,7 @@ struct ControllerServiceTests {
                 while try await ledger.read(OrderRecord.self, from: nil).records.isEmpty {
                     try await Task.sleep(for: .milliseconds(10))
                 }
-                // An outage is an event like others.
+                // An outage is an event, too.
                 ledger.fail(with: .storageFull(path: "memory"))
                 try await Task.sleep(for: .milliseconds(50))
                 ledger.fail(with: nil)
@@ -43,7 +43,7 @@ struct ControllerServiceTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a controller that cannot read what leaks have closed orders nothing`()
+    @Test(.timeLimit(.minutes(1))) func `a controller that cannot read the closed channels orders nothing`()
         async throws
     {
         let ledger = InMemoryLedger(writer: .controller)
@@ -60,7 +60,7 @@ struct ControllerServiceTests {
         }
     }
 
-    /// Two hosts' last minutes: one has more to do than it can.
+    /// Returns the last minutes of two hosts, one of them overloaded.
     private func overload(_ ledger: InMemoryLedger) async throws {
         let now = Instant.now
         for step in stride(from: 100, through: 1, by: -5) {

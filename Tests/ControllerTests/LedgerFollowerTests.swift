@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 struct LedgerFollowerTests {
-    @Test func `effects of records that were read before the ledger failed are not lost`() async throws {
+    @Test func `effects of records that were read before the ledger failed are kept`() async throws {
         let ledger = InMemoryLedger(writer: .operator)
         var core = ControllerCore(policy: Policy())
         _ = core.handle(.caughtUp(at: .now))

@@ -4,7 +4,7 @@ import Fleet
 import Testing
 
 struct AgentCoreTests {
-    @Test func `source accepts waits for consent and migrates once`() {
+    @Test func `the source accepts, waits for consent and migrates once`() {
         var core = caughtUp("h1")
         #expect(core.handle(.order(.migrate(order: order)), at: .second(1)) == [.readRequirements(order)])
         let accepted = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -23,7 +23,7 @@ struct AgentCoreTests {
         #expect(core.handle(.tick, at: .second(10)).isEmpty)
     }
 
-    @Test func `what was seen when an order was accepted is there when its move begins`() {
+    @Test func `the VM's state at acceptance is kept until its move begins`() {
         var core = caughtUp("h1")
         let probes = [GateProbe(address: "10.0.0.2", port: 49152, at: .second(1), outcome: .shut)]
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
@@ -43,7 +43,7 @@ struct AgentCoreTests {
         #expect(core.handle(.targetChecked(order.id, [], gateSeconds: 0.25), at: .second(3)) == [.append(prepared)])
     }
 
-    @Test func `target checks and consents or says what is missing`() {
+    @Test func `the target checks and consents, or names what is missing`() {
         for failures in [[], [PreflightFailure(check: .memory, host: h2, reason: .other("10 MiB available"))]] {
             var core = caughtUp("h2")
             #expect(core.handle(.order(.migrate(order: order)), at: .second(1)).isEmpty)
@@ -65,7 +65,7 @@ struct AgentCoreTests {
         }
     }
 
-    @Test func `another hosts order is no business of this one`() {
+    @Test func `an agent ignores orders of other hosts`() {
         var core = caughtUp("h3")
         #expect(core.handle(.order(.migrate(order: order)), at: .second(1)).isEmpty)
         #expect(core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2)).isEmpty)
@@ -77,7 +77,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired)
     }
 
-    @Test func `a consent from long ago is not acted upon`() throws {
+    @Test func `an old consent is not acted upon`() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
@@ -86,7 +86,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired && failure.whereabouts == .at(h1))
     }
 
-    @Test func `a second order for a VM on the move is refused`() throws {
+    @Test func `a second order for a moving VM is refused`() throws {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         var second = order
@@ -96,11 +96,11 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.text.contains("order o1 is already moving the VM"))
     }
 
-    @Test func `an order with a newer one behind it is refused`() throws {
+    @Test func `an order that a newer one follows is refused`() throws {
         var core = AgentCore(host: h1)
         var newer = order
         newer.id = OrderID("a newer one")
-        // Which is newer the ledger says, not the issuers' clocks.
+        // The position in the ledger decides which is newer, not the issuers' clocks.
         newer.issuedAt = .second(-100)
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.order(.migrate(order: newer)), at: .second(1))
@@ -111,7 +111,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .refused && failure.text.contains("a newer order"))
     }
 
-    @Test func `one move at a time uses a tunnel`() throws {
+    @Test func `only one move at a time uses a tunnel`() throws {
         var core = migrating()
         var other = order
         other.id = OrderID("o2")
@@ -123,7 +123,7 @@ struct AgentCoreTests {
         #expect(core.handle(.order(.migrate(order: other)), at: .second(5)) == [.readRequirements(other)])
     }
 
-    @Test func `a target counts the memory it has promised`() {
+    @Test func `a target counts the memory that it has promised`() {
         var core = caughtUp("h2")
         var other = order
         other.id = OrderID("o2")
@@ -164,7 +164,7 @@ struct AgentCoreTests {
         #expect(ended == [.append(report("h1", 6, .failed(failure: lunch)))])
     }
 
-    @Test func `an agent that restarts reconciles and never begins again`() throws {
+    @Test func `an agent that restarts reconciles and never begins a move again`() throws {
         var core = AgentCore(host: h1)
         let history: [OrderStep] = [.accepted(requirements: requirements), .running(progress: progress)]
         #expect(core.handle(.order(.migrate(order: order)), at: .second(20)).isEmpty)
@@ -187,7 +187,7 @@ struct AgentCoreTests {
         #expect(core.handle(.tick, at: .second(26)).isEmpty)
     }
 
-    @Test func `a target that restarts remembers what it promised`() {
+    @Test func `a target that restarts remembers its promises`() {
         var core = AgentCore(host: h2)
         var other = order
         other.id = OrderID("o2")
@@ -204,7 +204,7 @@ struct AgentCoreTests {
         #expect(check == [.checkTarget(other, requirements, promisedBytes: requirements.memoryBytes)])
     }
 
-    @Test func `a target does not wait for ever for a silent source`() throws {
+    @Test func `a target stops waiting for a silent source`() throws {
         var core = caughtUp("h2")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
@@ -218,7 +218,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .expired)
     }
 
-    @Test func `an order that was not begun before a restart ends with it`() throws {
+    @Test func `an order that was not begun before a restart ends with the restart`() throws {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(20))
@@ -227,7 +227,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .interrupted)
     }
 
-    @Test func `an inherited move can be cancelled and is limited in time`() {
+    @Test func `an inherited move can be cancelled and has a time limit`() {
         for isTooLong in [false, true] {
             var core = inheriting()
             if !isTooLong {
@@ -241,7 +241,7 @@ struct AgentCoreTests {
         }
     }
 
-    @Test func `doubt that lasts calls a person`() throws {
+    @Test func `doubt that lasts raises an alert`() throws {
         var core = inheriting()
         let moving = CopyObservation(here: .seen(.migratingOut), there: .silent("not asked"))
         let silent = CopyObservation(here: .seen(.absent), there: .silent("h2 is silent"))
@@ -251,7 +251,7 @@ struct AgentCoreTests {
         #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("h2 is silent"))
     }
 
-    @Test func `other hosts orders are not kept`() {
+    @Test func `orders of other hosts are not kept`() {
         var core = caughtUp("h9")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         for second in 0..<100 {
@@ -268,7 +268,7 @@ struct AgentCoreTests {
         return core
     }
 
-    @Test func `history that has ended is left alone`() {
+    @Test func `orders that have ended are left alone`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
@@ -276,7 +276,7 @@ struct AgentCoreTests {
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
     }
 
-    @Test func `progress is written now and then`() {
+    @Test func `progress is written at intervals`() {
         var core = migrating()
         #expect(core.handle(.progressed(order.id, progress), at: .second(5)).isEmpty, "the beginning was just written")
         #expect(core.handle(.progressed(order.id, progress), at: .second(7)).count == 1)

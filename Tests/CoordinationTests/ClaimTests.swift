@@ -4,18 +4,18 @@ import Coordination
 import Fleet
 import Testing
 
-/// A fleet of hosts with 8 cores and 32 GiB, of which the first says of itself what a test wants.
+/// A fleet of hosts with 8 cores and 32 GiB; a test changes the first host's samples.
 struct ClaimedFleet {
     var core: ControllerCore
     var second = 0
     var announced: [ControllerNews] = []
     let names: [HostName]
-    /// What the first host says in place of the truth.
+    /// Changes the first host's sample.
     var lie: (inout LoadSample) -> Void = { _ in }
-    /// What a witness says it was shown of the first host; `nil`: it saw nothing.
+    /// Changes a witness's observation of the first host; `nil` removes it.
     var testimony: (HostName, PeerObservation) -> PeerObservation? = { $1 }
 
-    /// Whether each host looks at one other every half minute, in turns.
+    /// Whether each host observes one other host every 30 s, in turns.
     var looksInTurns = false
     private var seen: [HostName: [PeerObservation]] = [:]
 
@@ -40,7 +40,7 @@ struct ClaimedFleet {
         )
     }
 
-    /// Lets so many seconds pass, in which every host writes a sample every five.
+    /// Lets a number of seconds pass; every host writes a sample every 5 s.
     mutating func run(_ seconds: Int) {
         for _ in 0..<(seconds / 5) {
             second += 5
@@ -83,19 +83,19 @@ struct ClaimedFleet {
         }
     }
 
-    /// What contradicts the liar, if it is not believed.
+    /// The contradictions for which the liar is distrusted.
     var verdict: [Contradiction]? { core.snapshot(at: .second(second)).distrusted[liar] }
     var grave: [ControllerNews] { announced.filter { $0.kind == .distrust } }
-    /// Those that say that the liar is not believed.
+    /// The announcements that the liar is distrusted.
     var distrust: [ControllerNews] {
         grave.filter { if case .judged(let judgement) = $0 { judgement.host == liar } else { false } }
     }
     var doubted: [Doubt] { announced.compactMap { if case .doubted(let doubt) = $0 { doubt } else { nil } } }
-    /// The liar's figures as plans have them.
+    /// The liar's figures that plans use.
     var planned: LoadSample? { core.snapshot(at: .second(second)).hosts.first { $0.name == liar }?.latest }
 }
 
-/// A host that claims what it has not, and witnesses who lie themselves.
+/// A host with false claims, and witnesses with false observations.
 struct ClaimTests {
     struct Lie: Sendable, CustomTestStringConvertible {
         var testDescription: String
@@ -141,7 +141,7 @@ struct ClaimTests {
     ]
 
     @Test(arguments: lies)
-    func `what two witnesses contradict is not believed said once and forgiven after a while`(_ lie: Lie) {
+    func `a claim that two witnesses contradict is distrusted, reported once and later forgiven`(_ lie: Lie) {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
         #expect(fleet.verdict == nil && fleet.grave.isEmpty)
@@ -157,8 +157,8 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.count == 1)
     }
 
-    @Test func `to claim less than libvirt shows is fine`() {
-        // As a host that a control group bounds does.
+    @Test func `a host may claim less than libvirt shows`() {
+        // For example, a control group limits the host.
         var fleet = ClaimedFleet(hosts: 4)
         fleet.lie = {
             $0.cpu?.capacityCores = 2
@@ -169,7 +169,7 @@ struct ClaimTests {
         #expect(fleet.planned?.cpu?.capacityCores == 2)
     }
 
-    @Test func `a lie is capped at once and a handful of mebibytes is no lie`() {
+    @Test func `a false claim is capped at once, and small differences are tolerated`() {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
         fleet.lie = { $0.cpu?.capacityCores = 32 }
@@ -180,7 +180,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.grave.isEmpty, "5 % of 32 GiB and 256 MiB are within the margin")
     }
 
-    @Test func `one witness alone convicts nobody but the lower figure is planned with`() {
+    @Test func `one witness alone does not convict a host, but plans use the lower figure`() {
         var fleet = ClaimedFleet(hosts: 2)
         fleet.lie = { $0.cpu?.capacityCores = 32 }
         fleet.run(180)
@@ -218,8 +218,8 @@ struct ClaimTests {
         #expect(fleet.verdict == [Self.lies[0].contradiction([HostName("h3"), HostName("h4")])])
     }
 
-    /// As agents do it: each asks one other host every half minute, in turns, and repeats what it saw for five minutes.
-    @Test(arguments: lies, [3, 5]) func `a liar is caught by witnesses that look in turns`(_ lie: Lie, hosts: Int) {
+    /// Like agents: each asks one other host every 30 s, in turns, and repeats the observation for 5 min.
+    @Test(arguments: lies, [3, 5]) func `witnesses that check in turns catch a liar`(_ lie: Lie, hosts: Int) {
         var fleet = ClaimedFleet(hosts: hosts)
         fleet.looksInTurns = true
         fleet.run(600)
@@ -233,7 +233,7 @@ struct ClaimTests {
         #expect(fleet.verdict == nil && fleet.distrust.count == 1, "\(fleet.grave)")
     }
 
-    @Test func `what was enrolled convicts without witnesses`() {
+    @Test func `enrolled hardware convicts a host without witnesses`() {
         var fleet = ClaimedFleet(hosts: 2)
         fleet.testimony = { _, _ in nil }
         _ = fleet.core.handle(.enrolled([HostName("h1"): EnrolledHardware(cpus: 4, memoryBytes: 64 << 30)]))
@@ -259,7 +259,7 @@ struct ClaimTests {
         }
     }
 
-    @Test func `what is said of hosts that say nothing themselves is not kept`() {
+    @Test func `observations of hosts that send no samples are not kept`() {
         func verdict(decides: Bool) -> [Contradiction]? {
             var core = inControl(Policy())
             let ghost = HostName("ghost")
@@ -290,7 +290,7 @@ struct ClaimTests {
         #expect(verdict(decides: false) != nil && verdict(decides: true) == nil)
     }
 
-    @Test func `a host that contradicts itself is not believed`() {
+    @Test func `a host that contradicts itself is distrusted`() {
         for (lie, code) in [
             (
                 {
@@ -311,10 +311,10 @@ struct ClaimTests {
         }
     }
 
-    @Test func `a VM that has just come or gone is no lie`() {
+    @Test func `a VM that has just come or gone does not count as a false claim`() {
         var fleet = ClaimedFleet(hosts: 4)
         fleet.run(120)
-        // It came: the sample shows it, observations of up to half a minute ago do not.
+        // The sample shows the VM at once; observations of the last 30 s do not.
         let came = fleet.second
         fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("new"))) }
         fleet.testimony = { [fleet] _, seen in
@@ -328,7 +328,7 @@ struct ClaimTests {
         #expect(fleet.planned?.vms?.count == 2)
     }
 
-    @Test func `claims of anothers VMs do not distort its statistics`() {
+    @Test func `a host that claims another host's VMs does not distort their statistics`() {
         func statistics(lies: Bool, hasWitnesses: Bool) -> LoadStatistics {
             var fleet = ClaimedFleet(hosts: 4)
             if !hasWitnesses { fleet.testimony = { _, _ in nil } }
@@ -357,7 +357,7 @@ struct ClaimTests {
         }
     }
 
-    @Test func `invented VMs are not counted among the fleets`() {
+    @Test func `invented VMs are not counted in the fleet`() {
         var fleet = ClaimedFleet(hosts: 3)
         fleet.run(60)
         fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("nowhere"))) }

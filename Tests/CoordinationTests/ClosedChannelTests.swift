@@ -4,7 +4,7 @@ import Coordination
 import Fleet
 import Testing
 
-/// What a leak closes, for whom, and how it is opened again.
+/// The closing of a channel after a leak, and its reopening.
 struct ClosedChannelTests {
     private let path = Path(source: h1, target: h2)
     private let leak = OrderStep.done(
@@ -17,7 +17,7 @@ struct ClosedChannelTests {
         _ channel: Channel = .ipsec,
         at second: Int = 20
     ) -> OrderRecord {
-        // The other way round: it is the pair that is cleared.
+        // In the opposite direction: a clear applies to the pair.
         .clear(
             path: Path(source: h2, target: h1),
             channel: channel,
@@ -44,7 +44,7 @@ struct ClosedChannelTests {
         return later
     }
 
-    /// An agent of `host` that has read of the leak, in one of the two orders in which it may come.
+    /// Returns an agent of `host` that has read of the leak, with report and order in either sequence.
     private func agent(_ host: HostName, reportFirst: Bool = false) -> AgentCore {
         var core = AgentCore(host: host)
         let report = AgentCore.Event(.report(report("h1", 9, leak)), at: .second(10))
@@ -63,7 +63,7 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func `after a leak both hosts refuse every order over that channel a manual one too`(reportFirst: Bool) {
+    func `after a leak both hosts refuse every order over that channel, including manual ones`(reportFirst: Bool) {
         for (host, other) in [(h1, h2), (h2, h1)] {
             var core = agent(host, reportFirst: reportFirst)
             let refused = refusal(
@@ -77,7 +77,7 @@ struct ClosedChannelTests {
         }
     }
 
-    @Test func `the target refuses it as well in case its source does not`() {
+    @Test func `the target also refuses the order in case its source does not`() {
         var core = agent(h2)
         let next = later("o2", from: h1, to: h2)
         _ = core.handle(.order(.migrate(order: next)), at: .second(11))
@@ -88,7 +88,7 @@ struct ClosedChannelTests {
         #expect(!effects.contains { if case .checkTarget = $0 { true } else { false } })
     }
 
-    @Test func `a closed channel stays closed when the order is forgotten`() {
+    @Test func `a closed channel stays closed after the order is forgotten`() {
         var core = agent(h1)
         _ = core.handle(.tick, at: .second(90_000))
         #expect(core.orders.isEmpty)
@@ -97,7 +97,7 @@ struct ClosedChannelTests {
         )
     }
 
-    @Test func `what a leak during the move before it closes stops an order that was accepted`() {
+    @Test func `a leak of the previous move stops an order that was already accepted`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.caughtUp, at: .second(0))
         let back = later("o0", from: h2, to: h1)
@@ -114,7 +114,7 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func `only a clear that names the leak opens the channel whichever is read first`(clearFirst: Bool) {
+    func `only a clear that names the leak opens the channel, in either reading order`(clearFirst: Bool) {
         for (record, opens) in [
             (clear(), true), (clear([OrderID("another")]), false), (clear([order.id], .tls), false),
         ] {
@@ -131,7 +131,7 @@ struct ClosedChannelTests {
     }
 
     @Test(arguments: [false, true])
-    func `what an earlier life knew closed stays so until it is cleared though the ledger forgot the leak`(
+    func `a stored closure lasts until it is cleared, even if the ledger lost the leak`(
         isCleared: Bool
     ) {
         let known = agent(h1).closed.closures
@@ -157,14 +157,14 @@ struct ClosedChannelTests {
         _ = core.handle(.order(clear()), at: .second(20))
         let next = later("o2", from: h1, to: h2)
         _ = core.handle(.order(.migrate(order: next)), at: .second(21))
-        // By a clock that is behind: it is not the times that count.
+        // The clock is behind; times do not matter here.
         var leaked = report("h1", 5, leak)
         leaked.order = next.id
         _ = core.handle(.report(leaked), at: .second(22))
         #expect(core.closed.closures.map(\.order) == [next.id])
     }
 
-    @Test func `a host cannot close another channel by what it writes into its evidence`() {
+    @Test func `a host cannot close another channel through its evidence`() {
         var core = AgentCore(host: h1)
         var plain = order
         plain.channel = .tls
@@ -175,7 +175,7 @@ struct ClosedChannelTests {
 
     // MARK: the controller
 
-    @Test func `the controller plans nothing on a closed channel until it is cleared and says so`() {
+    @Test func `the controller plans nothing on a closed channel until it is cleared, and announces the leak`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         let effects = core.handle(.report(report("h1", 9, leak), at: .second(10)))

@@ -6,7 +6,7 @@ import Testing
 @testable import Coordination
 
 struct ControllerCoreTests {
-    @Test func `overload that lasts leads to one order`() throws {
+    @Test func `lasting overload leads to one order`() throws {
         var core = inControl(Policy())
         for second in [5, 10] {
             feed(&core, at: second)
@@ -22,7 +22,7 @@ struct ControllerCoreTests {
         #expect(submitted(core.handle(.tick(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
     }
 
-    @Test func `figures beyond belief end nothing`() {
+    @Test func `implausible figures of a host do not stop planning`() {
         var core = inControl(Policy())
         for second in [5, 10, 15] {
             feed(&core, at: second)
@@ -53,7 +53,7 @@ struct ControllerCoreTests {
         #expect(orders.count == 1 && orders.first?.target == h2)
     }
 
-    @Test func `a controller that restarts knows what is under way`() throws {
+    @Test func `a controller that restarts knows the moves in progress`() throws {
         var first = inControl(Policy())
         for second in [5, 10, 15] { feed(&first, at: second) }
         let order = try #require(submitted(first.handle(.tick(at: .second(15), identifier: "d"))).first)
@@ -64,7 +64,7 @@ struct ControllerCoreTests {
         #expect(second.snapshot(at: .second(20)).movesInFlight.map(\.vm) == [order.vm])
     }
 
-    @Test func `an order nobody took up is forgotten after it expires`() {
+    @Test func `an order that no host accepted is forgotten after it expires`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         #expect(core.snapshot(at: .second(100)).movesInFlight.count == 1)
@@ -72,7 +72,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: order.latestBeginning + .seconds(31)).movesInFlight.isEmpty)
     }
 
-    @Test func `a running move counts as long as its source is heard`() {
+    @Test func `a running move counts as long as its source sends samples`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
@@ -83,7 +83,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "a dead source holds up nobody")
     }
 
-    @Test func `an order that could not be written is no move`() throws {
+    @Test func `an order that could not be written does not count as a move`() throws {
         var core = inControl(Policy())
         for second in [5, 10, 15] { feed(&core, at: second) }
         let order = try #require(submitted(core.handle(.tick(at: .second(15), identifier: "d"))).first)
@@ -91,7 +91,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(15)).movesInFlight.isEmpty)
     }
 
-    @Test func `reports before their order count`() {
+    @Test func `reports that arrive before their order count`() {
         var core = inControl(Policy())
         let step = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         _ = core.handle(.report(report("h2", 2, step), at: .second(9)))
@@ -100,7 +100,7 @@ struct ControllerCoreTests {
         #expect(core.snapshot(at: .second(3)).pastMoves.map(\.succeeded) == [false])
     }
 
-    @Test(arguments: OperatingMode.allCases) func `only the mode automatic moves VMs`(mode: OperatingMode) {
+    @Test(arguments: OperatingMode.allCases) func `only the automatic mode moves VMs`(mode: OperatingMode) {
         var core = inControl(Policy(mode: mode))
         var effects: [ControllerCore.Effect] = []
         for second in stride(from: 5, through: 30, by: 5) {
@@ -123,7 +123,7 @@ struct ControllerCoreTests {
         #expect(spoken.count { $0.isOverload(of: h1) } == 1, "hosts are judged in every mode")
     }
 
-    @Test func `a verdict is announced once and a refusal once`() {
+    @Test func `a verdict is announced once, and so is a refusal`() {
         var core = inControl(Policy())
         var spoken: [ControllerNews] = []
         for second in stride(from: 5, through: 60, by: 5) {
@@ -140,7 +140,7 @@ struct ControllerCoreTests {
         #expect(!refusals.isEmpty && Set(refusals).count == refusals.count, "each reason once")
     }
 
-    @Test func `figures that change are no news, another verdict, obstacle or target is`() {
+    @Test func `changed figures are not announced, but a changed verdict, obstacle or target is`() {
         func refused(_ obstacles: [Obstacle]) -> ControllerNews {
             let reason = RefusalReason.noTarget(obstacles.map { HostsObstacle([h2], $0) })
             return .refused(host: h1, vm: order.vm, vmName: "vm1", reason)
@@ -189,7 +189,7 @@ struct ControllerCoreTests {
 }
 
 struct OrderStateTests {
-    @Test func `steps only go forward and come from the right host`() {
+    @Test func `steps only advance and must come from the right host`() {
         let running = OrderStep.running(progress: progress)
         let failed = OrderStep.failed(failure: OrderFailure(.refused, .other("late"), .notLooked))
         let steps: [(OrderReport, counts: Bool, why: Comment)] = [

@@ -4,7 +4,7 @@ import Fleet
 import TestSupport
 import Testing
 
-/// What a check of reports finds: nothing in sound ones, and each thing that was tampered with.
+/// The findings of a check of reports: none for sound ones, and one for each alteration.
 struct EvidenceCheckTests {
     typealias Finding = EvidenceCheck.Finding
 
@@ -42,7 +42,7 @@ struct EvidenceCheckTests {
         verdict: .covered
     )
 
-    /// The sound move's evidence with other parts in its proof.
+    /// Returns the sound move's evidence with other parts in its proof.
     private static func evidence(_ change: (inout Parts) -> Void) -> Evidence {
         var parts = Parts()
         change(&parts)
@@ -148,13 +148,13 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(Self.evidence(tampering.change))) == [tampering.expected])
     }
 
-    @Test func `a verdict that the figures do not bear out is found`() {
+    @Test func `a verdict that the figures do not support is found`() {
         var evidence = Self.evidence { $0.counters.after.bytes = 90999 }
         evidence.bytesOnPath = 89999
         #expect(findings(Self.steps(evidence)) == [.path(.notCovered(onPath: 89999, sent: 90_000))])
     }
 
-    @Test func `steps of the wrong host, in the wrong order or out of time are found`() {
+    @Test func `steps of the wrong host, in the wrong order or at the wrong time are found`() {
         var steps = Self.steps()
         steps[1].host = h1
         #expect(findings(steps).contains(.step(.wrongReporter(h1, .prepared, owner: h2))))
@@ -201,11 +201,11 @@ struct EvidenceCheckTests {
             findings(Self.steps(evidence)) == [.gates(.portNotProbed(Self.probe(.unknown))), .missing(.probeResults)]
         )
         #expect(!EvidenceCheck(Self.order, reports: Self.steps()).unproven)
-        // One that is not done proves nothing and claims nothing.
+        // An unfinished move neither proves nor claims anything.
         #expect(findings(Array(Self.steps().dropLast())) == [])
     }
 
-    @Test func `a move that was found out after a restart is unproven`() {
+    @Test func `a move whose result was found after a restart is unproven`() {
         let note = "found out after a restart"
         func end(_ bytes: UInt64?, _ evidence: Evidence) -> [Finding] {
             var steps = Self.steps()
@@ -223,7 +223,7 @@ struct EvidenceCheckTests {
         #expect(end(nil, nothing) == [.missing(.verdict), .missing(.probes), .missing(.end(note: note))])
     }
 
-    @Test func `what the gates dropped is a note`() {
+    @Test func `packets dropped at the gates are a note`() {
         var evidence = Self.evidence
         evidence.droppedAtGates = nil
         let check = EvidenceCheck(Self.order, reports: Self.steps(evidence))
@@ -232,7 +232,7 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(evidence)) == [.gates(.dropped(packets: 7))])
     }
 
-    @Test func `a move in the clear is no failure where it was ordered by name`() {
+    @Test func `a move in the clear is no failure if it was ordered by name`() {
         var plain = Self.order
         plain.channel = .plain
         let evidence = Evidence(channel: .plain, bytesByHypervisor: 90_000, verdict: .unprotected)
@@ -242,7 +242,7 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(), of: plain).contains(.path(.wrongVerdict(.covered, .plain))))
     }
 
-    @Test func `with pre-shared keys there is no certificate, and a note says so`() {
+    @Test func `with pre-shared keys the missing certificate is a note`() {
         var ipsec = Self.order
         ipsec.channel = .ipsec
         var evidence = Self.evidence
@@ -253,7 +253,7 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(evidence), of: ipsec) == [])
     }
 
-    @Test func `the minimum suite is the policy's`() {
+    @Test func `the policy sets the minimum suite`() {
         let evidence = Self.evidence {
             $0.association.suite = "AES_GCM_16-128/CURVE_25519"
             $0.session = Self.weakTLS
@@ -286,7 +286,7 @@ struct EvidenceCheckTests {
         return EvidenceCheck(Self.order, reports: Self.steps(evidence), certificates: certificates).findings
     }
 
-    @Test func `the target's certificate is compared with the roster's of that time`() {
+    @Test func `the target's certificate is compared with the roster of that time`() {
         // The move begins at second 4.
         func issued(_ at: Int = -5000, ended: Int? = nil, fingerprint: String = "ab12") -> IssuedCertificate {
             IssuedCertificate(
@@ -318,7 +318,7 @@ struct EvidenceCheckTests {
         #expect(findings([]) == [])
     }
 
-    @Test func `only what a protected move must show makes a finding unproven`() {
+    @Test func `a finding is unproven only if a protected move must show it`() {
         #expect(Finding.path(.leak(onPath: nil, sent: nil)).severity == .failure)
         #expect(Finding.missing(.probes).severity == .unproven)
         #expect(Finding.certificate(.forgotten(h2)).severity == .unproven)

@@ -10,7 +10,7 @@ let order = MigrationOrder.sample(at: .second(0), lifetime: .seconds(120), issue
 
 let requirements = VMRequirements.sample()
 
-/// What the tests' source sees when it accepts an order.
+/// The requirements that the tests' source reads when it accepts an order.
 let preparation = Preparation(probes: [], memoryBytes: requirements.memoryBytes)
 
 let progress = MigrationProgress(elapsedSeconds: 1, bytesTransferred: 5, bytesRemaining: 5, bytesTotal: 10)
@@ -30,7 +30,7 @@ extension Instant {
     static func second(_ second: Int) -> Instant { Instant(milliseconds: Int64(second) * 1000) }
 }
 
-/// A controller that has read an empty ledger.
+/// Returns a controller that has read an empty ledger.
 func inControl(_ policy: Policy) -> ControllerCore {
     var core = ControllerCore(policy: policy)
     _ = core.handle(.caughtUp(at: .second(0)))

@@ -3,11 +3,11 @@ import Coordination
 import Fleet
 import Testing
 
-/// When a target closes the gate that it opened for an order.
+/// The conditions under which a target closes the gate of an order.
 struct GateTests {
     private func shuts(_ effects: [AgentCore.Effect]) -> Int { effects.count { $0 == .shut(order) } }
 
-    /// A target that has checked and consented, so that the gate is open.
+    /// Returns a target that has checked and consented, so that the gate is open.
     private func consenting() -> AgentCore {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))
@@ -45,7 +45,7 @@ struct GateTests {
         #expect(shuts(core.handle(.tick, at: last + .seconds(2))) == 0)
     }
 
-    @Test func `a gate that is opened after its order ended or by a failed check is closed`() {
+    @Test func `a gate opened after the end of its order or by a failed check is closed`() {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
@@ -58,7 +58,7 @@ struct GateTests {
         #expect(shuts(failing.handle(.targetChecked(order.id, missing), at: .second(3))) == 1)
     }
 
-    @Test func `at start up what an earlier life may have left open is closed`() {
+    @Test func `at startup the agent closes gates that its previous run may have left open`() {
         let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (steps, expected, why) in [
             ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
@@ -75,7 +75,7 @@ struct GateTests {
         }
     }
 
-    @Test func `what ended within an hour is closed at start up what ended before has closed by itself`() {
+    @Test func `at startup the agent closes gates only of orders that ended within an hour`() {
         let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("no"), .at(h1)))
         for (after, expected) in [(Duration.seconds(3600), 1), (.seconds(3601), 0)] {
             var core = AgentCore(host: h2)
@@ -87,7 +87,7 @@ struct GateTests {
     }
 
     @Test(arguments: [(Channel.ipsec, Channel.ipsecTLS), (.tls, .plain), (.ipsec, .tls)], [true, false])
-    func `the gate stays while another order from the same source has still to come through`(
+    func `the gate stays open while another order from the same source still needs it`(
         _ channels: (first: Channel, second: Channel),
         hasEnded: Bool
     ) {

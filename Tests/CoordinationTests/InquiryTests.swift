@@ -5,7 +5,7 @@ import Testing
 
 /// A source that does not know where its VM is.
 struct InquiryTests {
-    @Test func `a lost answer is sought with the hypervisors`() throws {
+    @Test func `after a lost answer the agent asks both hypervisors`() throws {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         #expect(core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9)) == [.look(order)])
@@ -19,7 +19,7 @@ struct InquiryTests {
         #expect(failure.text == "the call was cut off; vm1 is on h1")
     }
 
-    @Test func `a failed move is followed until the target says it has no copy`() {
+    @Test func `a failed move is followed until the target confirms that it has no copy`() {
         var core = migrating()
         let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
         #expect(core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9)).count == 1)
@@ -40,7 +40,7 @@ struct InquiryTests {
         #expect(core.handle(.tick, at: .second(60)).isEmpty && !core.needsTicks)
     }
 
-    @Test func `an agent that restarts looks for a copy that its failed move may have left`() {
+    @Test func `an agent that restarts checks for a copy left by its failed move`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
@@ -58,7 +58,7 @@ struct InquiryTests {
         #expect(!core.needsTicks)
     }
 
-    @Test func `a VM that runs here may yet begin to move for as long as a job lock is waited for`() {
+    @Test func `a VM at the source counts as not moved only after the job lock's timeout`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
@@ -71,7 +71,7 @@ struct InquiryTests {
         #expect(core.handle(.looked(order.id, here), at: .second(56)).count == 1, "now it counts")
     }
 
-    @Test func `a clock that is set back holds up nothing`() {
+    @Test func `a clock that is set back delays nothing`() {
         var core = AgentCore(host: h1)
         _ = core.handle(.order(.migrate(order: order)), at: .second(2_000))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(2_000))
@@ -82,7 +82,7 @@ struct InquiryTests {
         #expect(core.handle(.tick, at: .second(103)) == [.look(order)])
     }
 
-    @Test func `reports are written one by one and in order`() {
+    @Test func `reports are written one at a time and in order`() {
         var core = migrating()
         let first = core.handle(.progressed(order.id, progress), at: .second(10))
         #expect(first.count == 1)

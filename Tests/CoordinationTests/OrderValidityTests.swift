@@ -4,7 +4,7 @@ import Testing
 
 @testable import Coordination
 
-/// An order counts within its time, once, and for the VM as it was when it was given.
+/// An order is valid within its time, once, and for the VM's definition at the time of the order.
 struct OrderValidityTests {
     private func caughtUp() -> AgentCore {
         var core = AgentCore(host: h1)
@@ -25,7 +25,7 @@ struct OrderValidityTests {
         #expect(effects.count == 1 && failure(in: effects)?.kind == .expired)
     }
 
-    @Test func `an order by another technique than its channel's is refused`() {
+    @Test func `an order whose technique does not match its channel is refused`() {
         var core = caughtUp()
         var other = order
         other.technique = .stopAndCopy
@@ -36,7 +36,7 @@ struct OrderValidityTests {
         #expect(sealed.handle(.order(.migrate(order: other)), at: .second(1)) == [.readRequirements(other)])
     }
 
-    @Test func `a report of an order never seen is not kept for longer because it is dated ahead`() {
+    @Test func `a future date does not extend how long a report of an unknown order is kept`() {
         var core = caughtUp()
         var ahead = report("h2", 5_000_000, .prepared())
         ahead.order = OrderID("made up")
@@ -58,7 +58,7 @@ struct OrderValidityTests {
         _ = first.handle(.migrationEnded(order.id, .success(completion)), at: .second(9))
         _ = first.handle(.appended(.written), at: .second(9))
         #expect(first.handle(.order(.migrate(order: order)), at: .second(10)).isEmpty)
-        // In this life it is forgotten later, and then has expired.
+        // This run forgets it later, when it has expired.
         _ = first.handle(.tick, at: .second(9_000))
         #expect(first.orders.isEmpty)
         #expect(failure(in: first.handle(.order(.migrate(order: order)), at: .second(9_001)))?.kind == .expired)
@@ -74,7 +74,7 @@ struct OrderValidityTests {
         #expect(second.handle(.tick, at: .second(13)).isEmpty)
     }
 
-    @Test func `an order from a little ahead waits and one from far ahead is refused`() {
+    @Test func `an order slightly ahead waits, and one far ahead is refused`() {
         var early = order
         early.notBefore = .second(30)
         var core = caughtUp()
@@ -88,7 +88,7 @@ struct OrderValidityTests {
         #expect(refused?.kind == .refused && refused?.text.contains("must not begin for another 61") == true)
     }
 
-    @Test func `an order for another definition of the VM or for none is refused`() {
+    @Test func `an order for another definition of the VM, or for none, is refused`() {
         for (ordered, found, isRefused) in [
             ("d1", "d1", false), (nil, nil, false), ("d1", "d2", true), (nil, "d1", true), ("d1", nil, true),
         ] as [(String?, String?, Bool)] {
@@ -106,7 +106,7 @@ struct OrderValidityTests {
         }
     }
 
-    @Test func `the controllers orders name the newest definition and their beginning`() {
+    @Test func `the controller's orders name the newest definition and their earliest beginning`() {
         var core = inControl(Policy())
         var orders: [MigrationOrder] = []
         for second in [5, 10, 15] {

@@ -6,7 +6,7 @@ import Testing
 @testable import Escort
 
 @Suite struct CharonTests {
-    @Test func `a listing of SAs is read with both children of a rekeying`() throws {
+    @Test func `a list of SAs is read with both children of a rekeying`() throws {
         let associations = IKEAssociation.all(in: Recordings.listSAs)
         #expect(associations.map(\.name) == ["evenkeel-h2", "branch-office"])
         let first = try #require(associations.first)
@@ -45,7 +45,7 @@ import Testing
             ("dh-group = CURVE_25519", "", .ikeSuite(withoutExchange, .aes256)),
         ] as [(String, String, TunnelWeakness)]
     )
-    func `whatever is weaker than demanded is called weak`(
+    func `a suite below the minimum is reported as weak`(
         strong: String,
         weak: String,
         weakness: TunnelWeakness
@@ -57,7 +57,7 @@ import Testing
         #expect(MinimumSuite.aes256.weakness(of: association, child) == weakness)
     }
 
-    @Test func `an association has lost its child when it has none and is no longer young`() throws {
+    @Test func `an old association without a child has lost it`() throws {
         var association = try #require(IKEAssociation.all(in: Recordings.listSAs).first)
         #expect(association.age == 2)
         association.age = 600
@@ -71,11 +71,11 @@ import Testing
     }
 
     @Test(arguments: ["", "}", "}\n}\n", "list-sa event {", "a = [", "{{{{", "list-sa event {\n x {\n state"])
-    func `a torn listing is read without harm`(text: String) {
+    func `a truncated list is read without harm`(text: String) {
         #expect(IKEAssociation.all(in: text).allSatisfy { $0.liveChild == nil })
     }
 
-    @Test func `who encrypts is told by the plugin that comes first`() async throws {
+    @Test func `the first kernel plugin names the ESP implementation`() async throws {
         let charon = Charon(
             runner: CommandRunner { _, _ in .init(exitCode: 0, standardOutput: Recordings.stats) },
             socket: nil
@@ -85,7 +85,7 @@ import Testing
         #expect(ESPImplementation(loadedPlugins: ["vici"]) == nil)
     }
 
-    @Test func `a missing socket is told as charon that does not run`() async {
+    @Test func `a missing socket is reported as charon not running`() async {
         let charon = Charon(
             runner: CommandRunner { _, _ in .init(exitCode: 2, standardError: Recordings.noSocket) },
             socket: "unix:///tmp/none"
@@ -102,7 +102,7 @@ import Testing
         ("[IKE] received NO_PROPOSAL_CHOSEN notify error", .noProposalChosen("h2")),
         ("[IKE] received TS_UNACCEPTABLE notify, no CHILD_SA built", .differentSelectors("h2")),
     ])
-    func `a failed handshake is told by its cause`(said: String, error: EscortError) {
+    func `a failed handshake is reported by its cause`(said: String, error: EscortError) {
         let result = CommandResult(exitCode: 1, standardOutput: said)
         #expect(Mesh.reason(forFailed: result, "h2", socket: nil) == error)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Escort
 
-/// What the gate counted, judged.
+/// The verdict on the gate's counters.
 @Suite struct CountedPathTests {
     static func reading(_ sent: UInt64, clear: UInt64 = 0, dropped: UInt64 = 0) -> LANReading {
         LANReading(sent: TrafficCounters(bytes: sent, packets: sent / 1000), clear: clear, dropped: dropped)
@@ -19,7 +19,7 @@ import Testing
         expires: Instant(milliseconds: 0)
     )
 
-    /// A passage that sees these readings, one for each look; `nil` fails.
+    /// Returns a protected path that sees these readings, one for each observation; `nil` fails.
     func protectedPath(_ readings: LANReading?...) async throws -> CountedPath {
         let script = Mutex(readings[...])
         return try await CountedPath(
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `bytes are counted from the beginning, and cover what was sent`() async throws {
+    @Test func `bytes are counted from the beginning and cover the bytes sent`() async throws {
         let protectedPath = try await protectedPath(
             Self.reading(5000),
             Self.reading(9000),
@@ -59,7 +59,7 @@ import Testing
         #expect(await protectedPath.end(hypervisorBytes: 9001).verdict == .leak)
     }
 
-    @Test func `a stream in the clear that this host was about to send is a loss and a leak`() async throws {
+    @Test func `a stream in the clear from this host is a loss and a leak`() async throws {
         let protectedPath = try await protectedPath(
             Self.reading(0),
             Self.reading(100, clear: 1),
@@ -69,7 +69,7 @@ import Testing
         #expect(await protectedPath.end(hypervisorBytes: 50).verdict == .leak)
     }
 
-    @Test func `packets that others had dropped here say nothing of the move`() async throws {
+    @Test func `dropped packets of other streams do not affect the verdict`() async throws {
         let protectedPath = try await protectedPath(
             Self.reading(0),
             Self.reading(9000, dropped: 500),
@@ -79,7 +79,7 @@ import Testing
         #expect(await protectedPath.end(hypervisorBytes: 8000).verdict == .covered)
     }
 
-    @Test func `counters that were set back leave the verdict open`() async throws {
+    @Test func `counters that were reset leave the verdict open`() async throws {
         let protectedPath = try await protectedPath(
             Self.reading(50000),
             Self.reading(60000),
@@ -90,7 +90,7 @@ import Testing
         #expect(await protectedPath.end(hypervisorBytes: 90000).verdict == .unknown)
     }
 
-    @Test func `a last look that fails leaves the verdict open`() async throws {
+    @Test func `a last reading that fails leaves the verdict open`() async throws {
         let protectedPath = try await protectedPath(Self.reading(0), Self.reading(9000), nil)
         _ = await protectedPath.observe()
         let evidence = await protectedPath.end(hypervisorBytes: 9900)
