@@ -5,7 +5,7 @@ import Testing
 
 @testable import Escort
 
-/// What openssl and ssh say is read as it is, and what is too weak is refused.
+/// Parsing of the output of openssl and ssh, and the refusal of weak suites.
 @Suite struct HandshakeTests {
     static let peer = MeshPlan.Member(
         name: "h2",
@@ -35,7 +35,7 @@ import Testing
 
         """
 
-    /// A runner that answers openssl as it was recorded.
+    /// Returns a runner that replays openssl's recorded output.
     static func openssl(_ shown: String) -> CommandRunner {
         CommandRunner { command, input in
             if command.program == "bash" { return CommandResult(exitCode: 0, standardOutput: shown) }
@@ -46,7 +46,7 @@ import Testing
 
     static let files = TLSFiles(certificate: "/c", key: "/k", anchors: "/a", revocations: "/r")
 
-    @Test func `a handshake tells the session and the certificate`() async throws {
+    @Test func `a handshake returns the session and the certificate`() async throws {
         let result = try await TLSHandshake(runner: Self.openssl(Self.shown), files: Self.files)
             .perform(with: Self.peer, minimum: .aes256, within: .seconds(1))
         #expect(result.session == SessionFacts(version: "TLSv1.3", suite: "TLS_AES_256_GCM_SHA384"))
@@ -54,7 +54,7 @@ import Testing
         #expect(result.certificate.expires == Instant(milliseconds: 1_827_145_800_000))
     }
 
-    @Test func `what openssl refuses is told by its reason alone`() async throws {
+    @Test func `a handshake that openssl refuses is reported by its reason alone`() async throws {
         let said = """
             4030D9E3267F0000:error:8000006F:system library:BIO_connect:Connection refused:../crypto/bio/bio_sock2.c:125:x
             verify error:num=18:self-signed certificate
@@ -80,15 +80,14 @@ import Testing
         #expect(error.map { "\($0)".contains("below the minimum suite") } == true)
     }
 
-    @Test func `minimum suites and what they propose`() {
+    @Test func `each minimum suite has its own proposal`() {
         #expect(
             MinimumSuite.aes128.ikeProposals.contains("aes256") && MinimumSuite.aes128.ikeProposals.contains("aes128")
         )
         #expect(!MinimumSuite.aes256.espProposals.contains("aes128"))
     }
 
-    @Test func `an ssh login tells cipher and host key, and goes to the port and with the key of the URI`() async throws
-    {
+    @Test func `an ssh login reports cipher and host key, and uses the URI's port and key`() async throws {
         let access = SSHAccess(uriTemplate: "qemu+ssh://root@{address}:2222/system?keyfile=/etc/evenkeel/ssh/key")
         #expect(access.uri(of: Self.peer) == "qemu+ssh://root@10.77.0.2:2222/system?keyfile=/etc/evenkeel/ssh/key")
         let runner = CommandRunner { command, _ in

@@ -70,7 +70,7 @@ import Testing
         #expect(!text.contains("evenkeel-h2 {"))
     }
 
-    @Test func `with certificates a peer is pinned to the anchors, its own name, and a revocation list`() async throws {
+    @Test func `with certificates a peer is pinned to the anchors, its own name and a revocation list`() async throws {
         let plan = try MeshPlan(inventory: Self.inventory(["h1", "h2"]), local: "h1")
         let folder = "/tmp/evenkeel-credentials-\(getpid())"
         mkdir(folder, 0o700)
@@ -116,7 +116,7 @@ import Testing
         var dumped = text
         dump(credentials, to: &dumped)
         #expect(!dumped.contains("SECRET") && !"\(credentials)".contains("SECRET"))
-        // An anchor without its list: every peer would be refused.
+        // An anchor without a revocation list would refuse every peer.
         try await PrivateFile.write(block("X509 CRL", "new"), to: "\(folder)/r")
         #expect(throws: EscortError.self) {
             try CertificateCredentials(
@@ -132,7 +132,7 @@ import Testing
         ("h1", ESPImplementation.userSpace, ["none"]), ("h3", .userSpace, ["none"]), ("h1", .kernel, ["trap"]),
         ("h3", .kernel, ["trap"]),
     ])
-    func `loading starts no child that loading again would close, and only the kernel traps`(
+    func `loading starts no child that a reload would close, and only the kernel installs traps`(
         local: String,
         implementation: ESPImplementation,
         actions: [String]
@@ -146,7 +146,7 @@ import Testing
     @Test(arguments: [
         "h1 }\nconnections { x", "h1;id", "", "-h1", "h1\"", "h{1", "h1#", "é", String(repeating: "a", count: 64),
     ])
-    func `a name that could say more than a name is refused`(name: String) {
+    func `a name with other characters than a host name's is refused`(name: String) {
         let inventory = Self.inventory([name, "h2"])
         #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("h2")) }
     }
@@ -155,13 +155,13 @@ import Testing
         "10.0.0.1/8", "h2.example", "10.0.0.1\n}", "", "10.0.0.256", "%any", "10.0.0.1, 10.0.0.2", "fd78::1",
         "10.77.0.1",
     ])
-    func `what is not one address of the right family and used once is refused`(address: String) {
+    func `an address that is malformed, of another family or used twice is refused`(address: String) {
         var inventory = Self.inventory()
         inventory.hosts[1].innerAddress = address
         #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("h1")) }
     }
 
-    @Test func `names that lead to the same connection are refused`() {
+    @Test func `names that map to the same connection are refused`() {
         let inventory = Self.inventory(["a.b", "a_b", "c"])
         #expect(throws: EscortError.self) { try MeshPlan(inventory: inventory, local: HostName("c")) }
     }
@@ -170,7 +170,7 @@ import Testing
         #expect(throws: EscortError.self) { try MeshPlan(inventory: Self.inventory(), local: HostName("h9")) }
     }
 
-    @Test func `a removed host is told from a stranger`() throws {
+    @Test func `a removed host is distinguished from an unknown one`() throws {
         var inventory = Self.inventory(["h1", "h2"])
         inventory.removed = [HostName("h3"): Instant(milliseconds: 0)]
         let plan = try MeshPlan(inventory: inventory, local: "h1")
@@ -183,7 +183,7 @@ import Testing
         #expect(throws: EscortError.unknownPeer("h4")) { try plan.peer("h4") }
     }
 
-    @Test func `every rule that drops names an inner address, or the migration or libvirt's ports`() throws {
+    @Test func `every rule that drops matches an inner address, or the migration or libvirt's ports`() throws {
         let plan = try MeshPlan(inventory: Self.inventory(["h-1", "h2"]), local: HostName("h2"))
         for implementation in [ESPImplementation.kernel, .userSpace, nil] {
             let rules = Gates(
@@ -193,7 +193,7 @@ import Testing
             ).ruleset
             #expect(rules.split(separator: "\n").filter { $0.contains("jump migration") }.count == 1)
             #expect(rules.contains("tcp dport 49152-49215 jump migration"))
-            // It is entered for those ports alone.
+            // The chain is entered only for those ports.
             let chain = try #require(
                 rules.split(separator: "chain migration {").last?.split(separator: "}\n  chain").first
             )

@@ -5,7 +5,7 @@ import Testing
 
 struct MigrationStreamTests {
     @Test func `connections from the inner address to migration ports count, unless a service answers them`() throws {
-        // The host's own services answer clients that have such a port: ssh, here at 2222, and iSCSI.
+        // The host's own services answer clients with such a port: ssh, here at 2222, and iSCSI.
         let sockets = """
             LISTEN 0      128    0.0.0.0:2222 0.0.0.0:*
             LISTEN 0      128    [::]:3260 [::]:*

@@ -5,7 +5,7 @@ import Testing
 @testable import Escort
 
 @Suite struct MoveMeterTests {
-    /// Plays readings and failures one after the other; the last one stays.
+    /// Returns readings and failures one after the other; the last one repeats.
     actor Script {
         private var steps: [Result<TunnelReading, any Error>]
         init(_ steps: [Result<TunnelReading, any Error>]) { self.steps = steps }
@@ -67,7 +67,7 @@ import Testing
         #expect(evidence.proof.association?.outboundSPI == "a")
     }
 
-    @Test func `rekeying loses nothing: the gate's counter fills what charon forgot`() async throws {
+    @Test func `rekeying loses no bytes: the gate's counter supplies what charon forgot`() async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 0, 1), gate: 0),
             reading(("a", "INSTALLED", 10000, 2), gate: 10000),
@@ -82,7 +82,7 @@ import Testing
         #expect(evidence.proof.association?.outboundSPI == "b")
     }
 
-    @Test func `the counters before and after are those of the SA that is named`() async throws {
+    @Test func `the counters before and after belong to the named SA`() async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 70000, 1), gate: 0),
             reading(("a", "DELETED", 80000, 2), ("b", "INSTALLED", 3000, 3), gate: 13000)
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(arguments: [noAnswer, CancellationError()] as [any Error])
-    func `a look that failed in the middle takes nothing from the evidence`(failure: any Error) async throws {
+    func `a failed reading in the middle takes nothing from the evidence`(failure: any Error) async throws {
         let meter = try await meter(steps: [
             .success(reading(("a", "INSTALLED", 0, 1), gate: 0)),
             .failure(failure),
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test(arguments: [noAnswer, CancellationError()] as [any Error])
-    func `a last look that failed leaves the verdict open`(failure: any Error) async throws {
+    func `a last reading that fails leaves the verdict open`(failure: any Error) async throws {
         let meter = try await meter(steps: [
             .success(reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: 0)),
             .success(reading(("a", "INSTALLED", 3000, 2), gate: 3000, dropped: 0)),
@@ -132,7 +132,11 @@ import Testing
     @Test(
         arguments: [(7, 9, 2), (7, 7, 0), (7, 3, nil), (nil, 3, nil), (3, nil, nil)] as [(UInt64?, UInt64?, UInt64?)]
     )
-    func `drops at the gates are those during the move`(before: UInt64?, after: UInt64?, told: UInt64?) async throws {
+    func `only drops during the move count as drops at the gates`(
+        before: UInt64?,
+        after: UInt64?,
+        told: UInt64?
+    ) async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: before),
             reading(("a", "INSTALLED", 0, 1), gate: 0, dropped: after)
@@ -140,14 +144,14 @@ import Testing
         #expect(await meter.end(hypervisorBytes: 0).droppedAtGates == told)
     }
 
-    @Test func `an SA without figures is no beginning`() async throws {
+    @Test func `an SA without figures cannot begin a move`() async throws {
         var blind = try reading(("a", "INSTALLED", 0, 1), gate: 0)
         blind.associations[0].children[0].outbound = nil
         let opening = blind
         await #expect(throws: EscortError.self) { try await meter(opening) }
     }
 
-    @Test func `what an SA carried before the move never counts, though its figures come late`() async throws {
+    @Test func `an SA's bytes from before the move never count, even if its figures come late`() async throws {
         var opening = try reading(("old", "REKEYED", 0, 1), ("a", "INSTALLED", 0, 1), gate: 0)
         opening.associations[0].children[0].outbound = nil
         let meter = try await meter(
@@ -158,7 +162,7 @@ import Testing
         #expect(evidence.bytesOnPath == 3000 && evidence.verdict == .unknown)
     }
 
-    @Test func `the gate's counter does not count while the SA stays: only what was encrypted does`() async throws {
+    @Test func `while the SA stays, only its encrypted bytes count, not the gate's counter`() async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 0, 1), gate: 0),
             reading(("a", "INSTALLED", 1000, 2), gate: 90000)
@@ -174,7 +178,7 @@ import Testing
         #expect(await meter.end(hypervisorBytes: 4000).verdict == .unknown)
     }
 
-    @Test func `without the hypervisor's figure nothing is claimed`() async throws {
+    @Test func `without the hypervisor's figure the verdict is unknown`() async throws {
         let meter = try await meter(reading(("a", "INSTALLED", 0, 1), gate: 0))
         #expect(await meter.end(hypervisorBytes: nil).verdict == .unknown)
     }
@@ -187,7 +191,7 @@ import Testing
         #expect(await meter.observe().loss == .noAssociation(HostName("h2")))
     }
 
-    @Test func `packets that go out and are not answered are a loss after a while`() async throws {
+    @Test func `outgoing packets without an answer are a loss after a while`() async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 0, 1), gate: 0),
             reading(("a", "INSTALLED", 9000, 1), gate: 9000, silence: 3),
@@ -197,7 +201,7 @@ import Testing
         #expect(await meter.observe().loss == .silent(HostName("h2"), seconds: MoveMeter.silenceLimit))
     }
 
-    @Test func `a tunnel that is silent because nothing is sent is no loss`() async throws {
+    @Test func `a tunnel without traffic is no loss`() async throws {
         let meter = try await meter(
             reading(("a", "INSTALLED", 9000, 1), gate: 0, silence: 100),
             reading(("a", "INSTALLED", 9000, 1), gate: 0, silence: 200)

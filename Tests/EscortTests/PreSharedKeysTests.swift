@@ -22,7 +22,7 @@ import Testing
         try keys.authentication(local: local, peer: peer).secrets.first?.settings.first { $0.key == "secret" }?.value
     }
 
-    @Test func `a pair's own key goes before the cluster's, in either order of its hosts`() throws {
+    @Test func `a pair's own key overrides the cluster's, in either order of its hosts`() throws {
         let keys = try PreSharedKeys(text: "# ours\n\ncluster \(Self.key)\npair h2 h1 \(Self.other)\n", path: "k")
         #expect(try secret(keys, "h1", "h2") == "0x" + String(repeating: "78", count: 40))
         #expect(try secret(keys, "h1", "h3")?.hasPrefix("0x30313233") == true)
@@ -37,7 +37,7 @@ import Testing
         "", "# nothing", "cluster", "cluster short", "cluster \(key) \(key)", "pair h1 \(key)", "pair h1 h1 \(key)",
         "cluster \(key)\ncluster \(key)", "key \(key)", "cluster \(String(repeating: "é", count: 20))",
     ])
-    func `anything but long keys, each once, is refused without showing it`(text: String) {
+    func `only long keys, each once, are accepted, and errors do not show them`(text: String) {
         let error = #expect(throws: EscortError.self) { try PreSharedKeys(text: text, path: "k") }
         #expect(error?.description.contains(Self.key) == false)
     }
@@ -49,7 +49,7 @@ import Testing
         #expect(throws: EscortError.self) { try PreSharedKeys(contentsOf: path) }
     }
 
-    @Test func `a private file is read, a link to it is not`() throws {
+    @Test func `a private file is read, and a link to it is not`() throws {
         let path = file("cluster \(Self.key)", mode: 0o600)
         let link = path + ".link"
         symlink(path, link)
@@ -61,7 +61,7 @@ import Testing
         #expect(throws: EscortError.self) { try PreSharedKeys(contentsOf: link) }
     }
 
-    @Test func `keys are in no description, dump or error message`() throws {
+    @Test func `descriptions, dumps and error messages contain no keys`() throws {
         let keys = try PreSharedKeys(text: "cluster \(Self.key)\npair h1 h2 \(Self.other)", path: "k")
         var dumped = ""
         dump(keys, to: &dumped)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What swanctl 5.9.8 printed on real hosts.
+/// Output of swanctl 5.9.8 on real hosts.
 enum Recordings {
     /// `--list-sas --pretty`, right after a rekeying of the child while data flowed.
     static let listSAs = """

@@ -6,7 +6,7 @@ import Foundation
 import Ledger
 import Testing
 
-/// `verify` on a signed ledger in which somebody has changed what a host reported.
+/// `verify` on a signed ledger in which an attacker has changed a host's report.
 @Suite(.timeLimit(.minutes(2))) struct AlteredReportTests {
     private func refuse(_ site: Site, _ number: Int = 1) async throws {
         let failure = OrderFailure(.refused, .other("report \(number)"), .at(h1))
@@ -20,7 +20,7 @@ import Testing
         try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now)))
     }
 
-    @Test func `the order whose report was altered fails, also when it is asked for by name`() async throws {
+    @Test func `verify fails for an order with an altered report, also if the order is named`() async throws {
         try await with { site in
             try await order(site)
             try await refuse(site)
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func `a flood of forged lines is counted and not listed one by one`() async throws {
+    @Test func `forged lines are counted and not listed one by one`() async throws {
         try await with { site in
             try await order(site)
             let forged = site.forged(.host(h1))
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `what a member writes turns nothing on the terminal around, and breaks no command`() async throws {
+    @Test func `control characters in members' texts neither affect the terminal nor break a command`() async throws {
         try await with { site in
             var sample = sample(h1, 1)
             sample.cpu = CPULoad(capacityCores: 1e-300, busyCores: 1)

@@ -5,11 +5,11 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// What the program does about a promise that was broken, which it takes a core with a flaw to see.
+/// The program's reaction to a broken invariant; a mutated core breaks it.
 struct BrokenRunTests {
     private let torture = Torture(mutations: [.forgetsMoves])
 
-    @Test func `torture stops at the first seed that breaks`() async throws {
+    @Test func `torture stops at the first seed that breaks an invariant`() async throws {
         let runs = TortureRuns(first: 1, runs: 50, torture: torture, workers: 1)
         let (summary, failures) = await runs.run { _ in }
         let failure = try #require(failures.first)
@@ -34,7 +34,7 @@ struct BrokenRunTests {
         #expect(broken?.seed == 1 && broken?.violation.invariant == .noReturn)
     }
 
-    @Test func `rivals are measured and not judged`() async throws {
+    @Test func `baselines are measured but not checked against the invariants`() async throws {
         var settings = torture.settings(seed: 1)
         settings.mutations = []
         settings.improvement = 200

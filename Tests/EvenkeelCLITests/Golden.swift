@@ -10,7 +10,7 @@ enum Golden {
 
     private static let isRecording = ProcessInfo.processInfo.environment["EVENKEEL_RECORD_GOLDEN"] == "1"
 
-    /// Expects the text to be that of the file `name`, a path below `Golden`.
+    /// Expects the text to equal the file `name`, a path below `Golden`.
     static func expect(_ text: String, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let file = folder.appendingPathComponent(name)
         let text = text.hasSuffix("\n") ? text : text + "\n"
@@ -33,7 +33,7 @@ enum Golden {
         )
     }
 
-    /// Both texts from the first line that differs, five lines of each.
+    /// Returns five lines of each text from the first difference on.
     private static func difference(_ expected: String, _ text: String) -> String {
         let (old, new) = (lines(expected), lines(text))
         let common = zip(old, new).prefix { $0 == $1 }.count

@@ -10,7 +10,7 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// The tables of the commands, made from fixed values.
+/// The tables of the commands for fixed values.
 struct GoldenViewTests {
     private let now = Instant(milliseconds: 1_795_687_216_000)
 
@@ -32,7 +32,7 @@ struct GoldenViewTests {
         )
     }
 
-    /// Half an hour in which h1 was overloaded and h2 was not; h3 fell silent.
+    /// Half an hour in which h1 was overloaded and h2 was not; h3 stopped reporting.
     private func samples() -> [LoadSample] {
         stride(from: 1800, through: 0, by: -5).flatMap { secondsAgo -> [LoadSample] in
             func sample(_ host: String, _ cores: Double, _ vms: [VMSample]) -> LoadSample {
@@ -74,7 +74,7 @@ struct GoldenViewTests {
         return core
     }
 
-    /// A torn line of h2, and two that h1 has not signed.
+    /// A torn line of h2, and two lines that h1 has not signed.
     private var remarks: LedgerRemarks {
         var remarks = LedgerRemarks()
         let place = Cursor(segment: 1, offset: 4096)
@@ -86,12 +86,12 @@ struct GoldenViewTests {
         return remarks
     }
 
-    @Test func `status shows hosts, VMs, moves, closed channels and what was rejected`() throws {
+    @Test func `status shows hosts, VMs, moves, closed channels and rejected records`() throws {
         try Golden.expect(FleetView(core(), at: now, remarks: remarks).text(), "status.txt")
         try Golden.expect(FleetView(ControllerCore(policy: Policy()), at: now).text(), "status-empty.txt")
     }
 
-    @Test func `ledger check shows what was rejected`() throws {
+    @Test func `ledger check shows rejected records`() throws {
         try Golden.expect(LedgerTally(remarks.entries).text, "ledger-check.txt")
         try Golden.expect(LedgerTally([]).text, "ledger-check-sound.txt")
     }
@@ -127,7 +127,7 @@ struct GoldenViewTests {
         )
     }
 
-    @Test func `verify shows each move, what is wrong with it, and the result`() throws {
+    @Test func `verify shows each move, its findings and the result`() throws {
         var noProbe = Evidence.sound(at: now)
         noProbe.probes = []
         let checks = [("o1", .sound(at: now)), ("o2", leak), ("o3", noProbe)].map { id, evidence in
@@ -187,7 +187,7 @@ struct GoldenPlanTests {
         try Golden.expect(plan { $1.vms = [] }.text(), "plan-empty.txt")
     }
 
-    @Test func `place shows where a new VM fits, or why it does not`() throws {
+    @Test func `place shows the hosts for a new VM, or why none is suitable`() throws {
         let planner = Planner(policy: Policy())
         let model = try SnapshotFile.read(Data(Self.snapshot.utf8), name: "fleet").model
         func text(memoryGiB: UInt64) -> String {

@@ -3,9 +3,9 @@ import HostOS
 import Foundation
 import Testing
 
-/// `evenkeel init` and `evenkeel host add`, as an administrator runs them.
+/// `evenkeel init` and `evenkeel host add`.
 @Suite(.timeLimit(.minutes(2))) struct HostCommandTests {
-    @Test func `a host is added by its name and its address on the LAN`() async throws {
+    @Test func `a host is added by its name and its LAN address`() async throws {
         let parent = FileManager.default.temporaryDirectory.appendingPathComponent("ek-host-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: parent) }
@@ -38,7 +38,7 @@ import Testing
         let listed = try await run(["host", "list"])
         #expect(listed.standardOutput.contains(/h2 +h2 10\.0\.0\.2 10\.78\.0\.2/), "\(listed)")
 
-        // Its entry in the configuration counts, as soon as there is one.
+        // Its entry in the configuration counts as soon as there is one.
         var lines = "hosts:\n"
         for number in 1...4 {
             lines += "  - {name: h\(number), address: 10.0.0.\(number), inner_address: 10.78.0.\(number * 10), "

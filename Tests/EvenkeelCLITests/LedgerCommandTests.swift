@@ -6,9 +6,9 @@ import Foundation
 import Ledger
 import Testing
 
-/// The commands as people run them, on a signed ledger.
+/// The commands on a signed ledger.
 @Suite(.timeLimit(.minutes(2))) struct LedgerCommandTests {
-    @Test func `a ledger in which every line counts passes, and its records are counted by writer`() async throws {
+    @Test func `a valid ledger passes the check, and its records are counted by writer`() async throws {
         try await with { site in
             for number in 1...3 { try await site.open(.host(h1)).append(sample(h1, number)) }
             try await site.open(.host(h2)).append(sample(h2, 1))
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func `what was refused is counted by kind and writer, and is a failure`() async throws {
+    @Test func `rejected records are counted by kind and writer, and are a failure`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))
             try await site.forged(.host(h1)).append(sample(h1, 2))
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func `a VM that two hosts say they run is not ordered away until a finished move explains it`() async throws {
+    @Test func `a VM that two hosts claim is not moved until a finished move explains it`() async throws {
         try await with { site in
             let vm = VMSample(
                 id: VMID("uuid-1"),
@@ -56,7 +56,7 @@ import Testing
             try await site.open(.host(h2)).append(sample(h2, 1))
             let honest = try await site.run(["migrate", "web1", "h2", "--no-wait"])
             #expect(honest.exitCode == 0 && honest.standardOutput.contains("from h1 to h2"), "\(honest.standardError)")
-            // The newest claim is not the truest.
+            // The newest claim is not always the true one.
             try await claim(h2)
             for target in ["h1", "h2"] {
                 let refused = try await site.run(["migrate", "web1", target, "--no-wait"])
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `a half-done init is finished, and a stolen controller's key replaced`() async throws {
+    @Test func `an incomplete init is completed, and a stolen controller's key is replaced`() async throws {
         try await with { site in
             let (cluster, parent) = ("\(site.folder)-cluster", "\(site.folder)-members")
             let own = ["--folder", cluster]
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `without the operator's key the ledger can be read and nothing ordered`() async throws {
+    @Test func `without the operator's key the ledger is readable, but no order is possible`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))
             try FileManager.default.removeItem(atPath: "\(site.identity)/key.pem")
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func `without a roster nothing is believed`() async throws {
+    @Test func `without a roster no record is trusted`() async throws {
         try await with { site in
             try FileManager.default.removeItem(atPath: "\(site.identity)/roster.json")
             let check = try await site.run(["ledger", "check"])
@@ -140,7 +140,7 @@ import Testing
         }
     }
 
-    @Test func `accepting a log that was set back removes the marks of the writer named`() async throws {
+    @Test func `accepting a rolled-back log removes the marks of the named writer`() async throws {
         try await with { site in
             let marks = "\(site.folder).marks"
             let log = SharedLog(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// How the outcome of a manual order is reported.
+/// The report of a manual order's outcome.
 @Suite struct ManualOrderTests {
     private func move(_ stage: FleetView.Stage, _ verdict: Evidence.Verdict) -> FleetView.Move {
         let now = Instant(milliseconds: 1_795_687_216_459)
@@ -24,10 +24,10 @@ import Testing
         return FleetView.Move(order: order, stage: stage, changedAt: now, evidence: evidence)
     }
 
-    @Test func `a move is called right only if it was made, and nothing leaked`() throws {
+    @Test func `a move is reported as a success only if it was made and nothing leaked`() throws {
         try ManualOrder.check(move(.done, .covered))
         try ManualOrder.check(move(.done, .unprotected))
-        // Not proven is not leaked: that is for 'evenkeel verify' to say.
+        // An unproven move has not leaked; `evenkeel verify` decides that.
         try ManualOrder.check(move(.done, .unknown))
         #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.failed, .covered)) }
         let leak = #expect(throws: ManualOrderError.self) { try ManualOrder.check(move(.done, .leak)) }
@@ -37,7 +37,7 @@ import Testing
         ] {
             #expect(text.contains(word), "\(text)")
         }
-        // What a failure asks a person to do is not lost beside it.
+        // The alert of a failure is kept next to the evidence.
         var failed = move(.failed, .leak)
         failed.failure = OrderFailure(.inDoubt, .other("web1 RUNS ON BOTH"), .unknown)
         let both = #expect(throws: ManualOrderError.self) { try ManualOrder.check(failed) }

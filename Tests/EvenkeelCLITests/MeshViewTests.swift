@@ -4,7 +4,7 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// What `evenkeel mesh status` shows of the tunnels.
+/// The table of tunnels of `evenkeel mesh status`.
 struct MeshViewTests {
     private let now = Instant(milliseconds: 1_000_000)
     private let hosts = Inventory(
@@ -79,14 +79,14 @@ struct MeshViewTests {
         }
     }
 
-    /// The cells of the lines, by their headings.
+    /// Returns the cells of the lines, by their headings.
     private func table(_ text: String) throws -> [[String: String]] {
         let lines = text.split(separator: "\n").map { $0.split(separator: /\s{2,}/).map(String.init) }
         let heading = try #require(lines.first)
         return lines.dropFirst().map { Dictionary(zip(heading, $0)) { $1 } }
     }
 
-    @Test func `each pair is shown with age rekey traffic and the last moves evidence`() throws {
+    @Test func `each pair is shown with age, rekeying, traffic and the last move's evidence`() throws {
         let view = MeshView(samples: [sample("h1", up), sample("h2", down)], moves: moves, hosts: hosts, at: now)
         #expect(!view.isWhole)
         let rows = try table(view.text)
@@ -104,7 +104,7 @@ struct MeshViewTests {
         }
     }
 
-    @Test func `a host that has long said nothing is named and not shown`() throws {
+    @Test func `a host without recent reports is named and not shown`() throws {
         let samples = [sample("h1", up), sample("h2", down, secondsAgo: 91)]
         let view = MeshView(samples: samples, moves: [], hosts: hosts, at: now)
         #expect(!view.isWhole && view.silent == [HostName("h2")])

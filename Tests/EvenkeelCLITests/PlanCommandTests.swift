@@ -3,7 +3,7 @@ import HostOS
 import Foundation
 import Testing
 
-/// The commands as people run them.
+/// The commands `evenkeel plan` and `evenkeel place`.
 struct PlanCommandTests {
     static let snapshot = """
         {
@@ -20,7 +20,7 @@ struct PlanCommandTests {
         }
         """
 
-    /// Runs `evenkeel` with a file of this content in place of `FILE`, and gives back its folder's file as well.
+    /// Runs `evenkeel` with a file of this content in place of `FILE`.
     private func evenkeel(_ arguments: [String], file content: String = snapshot) async throws -> CommandResult {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("plan-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -35,14 +35,14 @@ struct PlanCommandTests {
         ).result()
     }
 
-    @Test func `plans a snapshot`() async throws {
+    @Test func `plan prints the plan for a snapshot`() async throws {
         let result = try await evenkeel(["plan", "--snapshot", "FILE"])
         #expect(result.succeeded, "\(result.standardError)")
         #expect(result.standardOutput.contains("h1 is overloaded (CPU 88 %, 80 % allowed)"))
         #expect(result.standardOutput.contains("88 % -> 44 %"))
     }
 
-    @Test func `prints JSON for machines`() async throws {
+    @Test func `plan prints JSON`() async throws {
         let result = try await evenkeel(["plan", "--snapshot", "FILE", "--strategy", "push", "--json"])
         let plan = try #require(
             JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8)) as? [String: Any]
@@ -68,7 +68,7 @@ struct PlanCommandTests {
         return try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
     }
 
-    @Test func `explains a VM and a host`() async throws {
+    @Test func `plan explains a VM and a host`() async throws {
         let vm = try await evenkeel(["explain", "web-2", "--snapshot", "FILE"])
         #expect(vm.succeeded && vm.standardOutput.contains("web-2 is on h1"))
         let host = try await evenkeel(["explain", "h1", "--snapshot", "FILE"])
@@ -80,7 +80,7 @@ struct PlanCommandTests {
         #expect(!nobody.succeeded && nobody.standardError.contains("web-"))
     }
 
-    @Test func `finds the place for a new VM`() async throws {
+    @Test func `place finds a host for a new VM`() async throws {
         let result = try await evenkeel(["place", "--cores", "2", "--memory", "4G", "--snapshot", "FILE"])
         #expect(result.succeeded && result.standardOutput.contains("h2"))
         let huge = try await evenkeel(["place", "--cores", "2", "--memory", "400G", "--snapshot", "FILE"])
@@ -92,7 +92,7 @@ struct PlanCommandTests {
         #expect(choices.allSatisfy { ($0["obstacle"] as? String)?.hasSuffix("400 GiB needed") == true })
     }
 
-    @Test func `refuses bad input with the line`() async throws {
+    @Test func `bad input is refused with its line number`() async throws {
         let bad = Self.snapshot.replacing("\"web-2\", \"host\": \"h1\"", with: "\"web-2\", \"host\": \"h9\"")
         let result = try await evenkeel(["plan", "--snapshot", "FILE"], file: bad)
         #expect(!result.succeeded && result.standardError.contains("fleet:10: VM web-2 is on h9"))

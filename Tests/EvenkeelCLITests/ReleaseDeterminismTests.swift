@@ -5,7 +5,7 @@ import Simulation
 import TestSupport
 import Testing
 
-/// What is simulated does not depend on how it was compiled.
+/// The simulation does not depend on the build configuration.
 struct ReleaseDeterminismTests {
     @Test(arguments: [UInt64(1), 7, 42])
     func `the release program writes the same event log byte for byte`(seed: UInt64) async throws {

@@ -5,9 +5,9 @@ import Settings
 import TestSupport
 import Testing
 
-/// The command as people run it.
+/// The command `evenkeel replay`.
 struct ReplayCommandTests {
-    /// Runs `evenkeel replay` on a file `recording`, with a file `other.yaml` in place of `POLICY`.
+    /// Runs `evenkeel replay` on a file `recording`; a file `other.yaml` replaces `POLICY`.
     private func replay(
         _ recording: Data,
         _ arguments: [String] = [],
@@ -27,7 +27,7 @@ struct ReplayCommandTests {
         }
     }
 
-    @Test func `another process gets the same from a controller's recording`() async throws {
+    @Test func `another process gets the same result from a controller's recording`() async throws {
         let recording = try await controllerRecording()
         let result = try await replay(recording)
         #expect(result.succeeded, "\(result.standardOutput) \(result.standardError)")
@@ -37,14 +37,14 @@ struct ReplayCommandTests {
         #expect(result.standardOutput.contains("Replay identical."))
     }
 
-    @Test func `another process gets the same from an agent's recording`() async throws {
+    @Test func `another process gets the same result from an agent's recording`() async throws {
         let result = try await replay(try await agentRecording())
         #expect(result.succeeded, "\(result.standardOutput) \(result.standardError)")
         #expect(result.standardOutput.hasPrefix("Recording of the agent of h1: "))
         #expect(result.standardOutput.contains("2 moves started"))
     }
 
-    @Test func `what differs is shown and is a failure`() async throws {
+    @Test func `differences are shown and are a failure`() async throws {
         var lines = lines(try await controllerRecording())
         let index = try #require(lines.firstIndex { $0.contains("{\"submit\":") })
         lines[index].replace("h1 is overloaded", with: "h1 was sold")
@@ -60,7 +60,7 @@ struct ReplayCommandTests {
         #expect(machine.exitCode == 1 && view["isSame"] as? Bool == false && view["differenceCount"] as? Int == 1)
     }
 
-    @Test func `another policy's orders are a result and no failure`() async throws {
+    @Test func `another policy's orders are a result, not a failure`() async throws {
         let recording = try await controllerRecording()
         let result = try await replay(
             recording,
@@ -90,7 +90,7 @@ struct ReplayCommandTests {
         #expect(bad.exitCode == 1 && bad.standardError.contains("other.yaml:1: policy.mod: unknown key"))
     }
 
-    @Test func `a torn last line is said`() async throws {
+    @Test func `a torn last line is reported`() async throws {
         let result = try await replay(try await controllerRecording().dropLast(5))
         #expect(result.succeeded && result.standardOutput.contains("The last line is incomplete"))
     }

@@ -5,7 +5,7 @@ import Simulation
 import TestSupport
 import Testing
 
-/// `evenkeel simulate` as people call it.
+/// The command `evenkeel simulate`.
 struct SimulateCommandTests {
     struct Wrong: Sendable, CustomTestStringConvertible {
         var arguments: [String]
@@ -43,7 +43,7 @@ struct SimulateCommandTests {
         Wrong("--planner-effort -1", "--planner-effort"),
         Wrong("--seed -1", "--seed"),
     ])
-    func `wrong use is told with exit code 64`(_ wrong: Wrong) async throws {
+    func `wrong usage is an error with exit code 64`(_ wrong: Wrong) async throws {
         let result = try await Program.evenkeel(["simulate"] + wrong.arguments)
         #expect(result.exitCode == 64, "\(result.standardError)")
         let message = result.standardError.replacing("\n", with: " ").replacing(/\s+/, with: " ")
@@ -57,7 +57,7 @@ struct SimulateCommandTests {
         #expect(missing.standardError.contains("/no/such/traces: no such file or folder"))
     }
 
-    @Test func `bad settings and unwritable files are told`() async throws {
+    @Test func `bad settings and unwritable files are errors`() async throws {
         let small = ["simulate", "--hosts", "2", "--vms", "4", "--hours", "0.1"]
         let policy = try await Program.evenkeel(small + ["--policy", "/no/such/policy.yaml"])
         #expect(!policy.succeeded && policy.standardError.contains("/no/such/policy.yaml"))
@@ -69,7 +69,7 @@ struct SimulateCommandTests {
         #expect(!log.succeeded && log.standardError.contains("/no/such/folder/log"))
     }
 
-    @Test func `a small fleet is compared reported and logged`() async throws {
+    @Test func `a small fleet is compared, reported and logged`() async throws {
         try await Program.inFolder { folder in
             let (report, log) = (folder.appendingPathComponent("r.html"), folder.appendingPathComponent("log"))
             let result = try await Program.evenkeel([
@@ -105,7 +105,7 @@ struct SimulateCommandTests {
         #expect(try await NSArray(array: rows()) == NSArray(array: rows()))
     }
 
-    @Test func `torture ends with a line that machines count`() async throws {
+    @Test func `torture ends with a machine-readable line`() async throws {
         let result = try await Program.evenkeel(["simulate", "--torture", "1", "--seed", "9"])
         #expect(result.succeeded)
         #expect(result.standardOutput.contains("1 seed from 9: "))

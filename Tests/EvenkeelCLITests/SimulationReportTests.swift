@@ -4,7 +4,7 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// What a comparison looks like for people and for machines.
+/// The text, JSON and HTML forms of a comparison.
 struct SimulationReportTests {
     private static func row(_ policy: String, _ summary: String, unserved: Double, moves: Int) -> SimulationOutcome.Row
     {
@@ -70,7 +70,7 @@ struct SimulationReportTests {
         #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
     }
 
-    @Test func `every policy and the scene are in it escaped`() {
+    @Test func `the report contains every policy and the scenario, escaped`() {
         for row in Self.outcome.rows {
             let name = row.policy.escapedForMarkup
             #expect(html.contains("<td>\(name)</td>") && html.contains("<dt>\(name)</dt>"))
@@ -81,7 +81,7 @@ struct SimulationReportTests {
         #expect(html.contains("Best baseline: &lt;rival&gt;. Evenkeel left 0.25 times as much CPU"))
     }
 
-    @Test func `the plots are well formed and have a line for each policy`() throws {
+    @Test func `each plot is well-formed and has a line for each policy`() throws {
         for title in [
             "Unserved CPU by number of moves", "Unserved CPU<", "Hosts short of CPU",
             "Spread of CPU across the hosts", "Moves<",
@@ -101,7 +101,7 @@ struct SimulationReportTests {
         }
     }
 
-    @Test func `a run in which nothing happened is drawn`() {
+    @Test func `a run without events is drawn`() {
         var outcome = Self.outcome
         outcome.rows = [Self.row("evenkeel", "", unserved: 0, moves: 0)]
         outcome.rows[0].points = []
@@ -110,7 +110,7 @@ struct SimulationReportTests {
         #expect(html.components(separatedBy: "<svg ").count == 6)
     }
 
-    @Test func `the table is for people`() {
+    @Test func `the table is readable`() {
         let expected = """
             a <day> & "night": 5 VMs on 2 hosts of 8.0 cores and 32 GiB, 55 % CPU on average, 2 h, samples every 60 s, \
             decisions every 60 s, seed 7
@@ -127,14 +127,14 @@ struct SimulationReportTests {
         #expect(Self.outcome.text == expected, "\(Self.outcome.text)")
     }
 
-    @Test func `faults are in the scene where there are some`() {
+    @Test func `the scenario names the faults if there are any`() {
         var scene = Self.outcome.scene
         scene.faults = 3
         scene.faultLevel = "light"
         #expect(scene.text.hasSuffix("seed 7, 3 faults (light)"))
     }
 
-    @Test func `the keys for machines stay`() throws {
+    @Test func `the JSON keys are stable`() throws {
         let text = try jsonText(Self.outcome)
         let value = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         #expect(value.keys.sorted() == ["peakMiB", "rows", "scene"])

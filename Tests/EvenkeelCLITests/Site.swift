@@ -42,7 +42,7 @@ struct Site {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
     }
 
-    /// Signs a roster and puts it into the ledger's folder, and into another file where one is named.
+    /// Signs a roster and writes it into the ledger's folder, and into `file` if given.
     func publish(_ roster: Roster, also other: String? = nil) throws {
         for path in ["\(folder)/roster.json", other].compactMap(\.self) {
             try Data(SignedRoster(roster, signedBy: [authority]).json).write(to: URL(fileURLWithPath: path))
@@ -55,7 +55,7 @@ struct Site {
         SharedLog(folder: folder, writer: writer, security: security(of: writer))
     }
 
-    /// The ledger in the hands of somebody without a key.
+    /// Returns the ledger as a writer without a key opens it.
     func forged(_ writer: LedgerWriter) -> SharedLog { SharedLog(folder: folder, writer: writer, security: .unsigned) }
 
     func run(_ arguments: [String]) async throws -> CommandResult {
@@ -68,7 +68,7 @@ struct Site {
     }
 }
 
-/// Runs the body with a new site whose ledger the command has made.
+/// Runs the body with a new site whose ledger the command has created.
 func with(_ body: (Site) async throws -> Void) async throws {
     let parent = FileManager.default.temporaryDirectory.appendingPathComponent("ek-command-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: false)

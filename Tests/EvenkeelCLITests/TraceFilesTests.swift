@@ -7,7 +7,9 @@ import Testing
 
 @testable import EvenkeelCLI
 
-/// Traces in a folder, an archive or a single file; one after the other, as each looks for what the last one left.
+/// Traces in a folder, an archive or a single file.
+///
+/// The tests run serially, as each checks for files that the previous one left.
 @Suite(.serialized) struct TraceFilesTests {
     private let files = ["a": "10\n20\n", "b": "30\r\n40\r\n", "day/c": "50\n"]
 
@@ -22,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func `a folder is read with what is below it and nothing hidden`() async throws {
+    @Test func `a folder is read with its subfolders but without hidden files`() async throws {
         try await Program.inFolder { folder in
             try write(to: folder)
             try Data("no trace".utf8).write(to: folder.appendingPathComponent(".hidden"))
@@ -53,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be read is named`() async throws {
+    @Test func `a file that cannot be read is named`() async throws {
         try await Program.inFolder { folder in
             func reason(_ name: String) async -> String {
                 do {
