@@ -15,7 +15,7 @@ struct VerifyCommandTests {
         verdict: .leak
     )
 
-    /// A ledger with a move from h1 to h2, and what a command says on it.
+    /// Runs a command on a ledger with a move from h1 to h2.
     private func onLedger(
         _ evidence: Evidence = leak,
         _ body: (_ evenkeel: ([String]) async throws -> CommandResult) async throws -> Void
@@ -41,7 +41,7 @@ struct VerifyCommandTests {
         }
     }
 
-    @Test func `clear opens what a leak closed once and says what that was`() async throws {
+    @Test func `clear opens a channel once after a leak and reports the leak`() async throws {
         try await onLedger { evenkeel in
             let closed = try await evenkeel(["status"])
             #expect(closed.standardOutput.contains("CLOSED CHANNEL"))
@@ -81,13 +81,13 @@ struct VerifyCommandTests {
         }
     }
 
-    @Test func `verify passes what is sound`() async throws {
+    @Test func `verify accepts sound evidence`() async throws {
         var sound = Evidence.sound(at: .now)
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])
             #expect(result.succeeded && result.standardOutput.contains("covered   ok"), "\(result)")
         }
-        // The same without a probe is no failure, and no proof.
+        // Without a probe the move is neither failed nor proven.
         sound.probes = []
         try await onLedger(sound) { evenkeel in
             let result = try await evenkeel(["verify"])

@@ -22,7 +22,7 @@ struct ChannelComparisonTests {
         #expect(!comparison.failed)
     }
 
-    @Test func `each goal is missed on its own`() {
+    @Test func `each goal is missed independently`() {
         let comparison = comparison([
             figures(.ipsec, seconds: 20, bulk: 100e6, pinhole: 0.18, secrets: 1),
             figures(.tls, seconds: 13, bulk: 200e6, pinhole: 0.01, secrets: 0),
@@ -33,7 +33,7 @@ struct ChannelComparisonTests {
         #expect(comparison.failed)
     }
 
-    @Test func `what was not measured is neither met nor missed`() {
+    @Test func `a goal without measurements is neither met nor missed`() {
         var ipsec = figures(.ipsec, seconds: 11, bulk: 100e6, pinhole: 0.02, secrets: 0)
         ipsec.heard = nil
         for index in ipsec.moves.indices { ipsec.moves[index].failure = "refused: a test" }
@@ -59,7 +59,7 @@ struct ChannelComparisonTests {
         #expect(failed { $0.listeningFailure = "a test" } == ["while captured: a test"])
     }
 
-    @Test func `what goes to migration ports must show what the gates took`() {
+    @Test func `a channel through migration ports must show how long its gates took`() {
         var sealed = figures(.sealed, seconds: 10, bulk: 200e6, pinhole: 0.01, secrets: 0)
         for index in sealed.moves.indices { sealed.moves[index].probeSeconds = nil }
         var ssh = figures(.ssh, seconds: 10, bulk: 200e6, pinhole: 0.01, secrets: 0)
@@ -70,8 +70,8 @@ struct ChannelComparisonTests {
         #expect(comparison([sealed, plain]).goals.last?.seen == "not measured: plain")
     }
 
-    @Test func `silence about plain is no secrecy`() {
-        // A listener who hears nothing in the clear proves nothing about the others.
+    @Test func `hearing no secret under plain is not a success`() {
+        // A listener that hears nothing in the clear proves nothing about the other channels.
         let comparison = comparison([
             figures(.ipsec, seconds: 11, bulk: 100e6, pinhole: 0.02, secrets: 0),
             figures(.plain, seconds: 10, bulk: 300e6, pinhole: 0.01, secrets: 0),
@@ -79,7 +79,7 @@ struct ChannelComparisonTests {
         #expect(comparison.goals[2].holds == false)
     }
 
-    @Test func `the chart has a bar for every figure that there is`() {
+    @Test func `the chart has a bar for every figure`() {
         let chart = BarChart(
             title: "a < b",
             yLabel: "y",

@@ -5,7 +5,7 @@ import Testing
 @testable import evenkeel_lab
 
 struct EchoTests {
-    @Test func `a request has a right checksum and its reply is recognised`() {
+    @Test func `a request has a correct checksum, and its reply is recognised`() {
         let request = EchoMessage(family: .v4, identifier: 77, sequence: 0xabcd, cookie: 0x0123_4567_89ab_cdef)
         #expect(EchoMessage.checksum(request.bytes) == 0)
         var reply = request.bytes
@@ -23,34 +23,34 @@ struct EchoTests {
     }
 
     @Test(.enabled("pings may not be sent here") { Self.mayPing }, arguments: ["127.0.0.1", "::1"])
-    func `a host that answers is seen to answer`(address: String) async throws {
+    func `the probe sees the answers of a host`(address: String) async throws {
         let socket = try EchoSocket(to: address)
         defer { socket.close() }
         let series = try await EchoProbe(socket: socket, interval: 0.01, duration: 0.3).run()
-        // A busy machine delays requests; none may be left without its answer.
+        // A busy machine delays requests, but each must get its answer.
         #expect((5...30).contains(series.echoes.count))
         #expect(series.roundTrips.count == series.echoes.count)
         #expect(series.roundTrips.allSatisfy { $0 > 0 && $0 < 1 })
     }
 
     @Test(.enabled("pings may not be sent here") { Self.mayPing })
-    func `a probe that is stopped returns what it saw`() async throws {
+    func `a stopped probe returns its observations`() async throws {
         let socket = try EchoSocket(to: "127.0.0.1")
         defer { socket.close() }
         let (seen, see) = AsyncStream.makeStream(of: Void.self)
         let probe = EchoProbe(socket: socket, interval: 0.01, duration: nil) { _ in see.yield() }
         let task = Task { try await probe.run() }
-        // Once it has sent something, however busy the machine is.
+        // Once it has sent a request, however busy the machine is.
         for await _ in seen { break }
         task.cancel()
         #expect(try await task.value.echoes.count > 0)
     }
 
-    @Test func `an address that is none is refused`() {
+    @Test func `an invalid address is refused`() {
         #expect(throws: ProbeError.self) { try EchoSocket(to: "no.such.host.invalid") }
     }
 
-    @Test func `without the right to ping the error says what to do`() throws {
+    @Test func `without the right to ping the error names the next step`() throws {
         let error = #expect(throws: ProbeError.self) {
             try EchoSocket(to: "127.0.0.1") { _, _, _ in
                 errno = EPERM

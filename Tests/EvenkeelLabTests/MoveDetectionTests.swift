@@ -5,7 +5,7 @@ import Testing
 
 struct MoveDetectionTests {
     @Test(arguments: 1...100 as ClosedRange<UInt64>)
-    func `a move is detected with its beginning its end and its gap`(seed: UInt64) throws {
+    func `a move is detected with its beginning, end and gap`(seed: UInt64) throws {
         let detection = MoveDetection(SyntheticSeries(seed: seed, move: .init()).make())
         #expect(detection.verdict == .detected, "seed \(seed)")
         #expect(detection.signs.contains(.raisedLevel))
@@ -23,15 +23,15 @@ struct MoveDetectionTests {
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
-    func `a move that only scatters more is detected`(seed: UInt64) {
+    func `a move that only increases the scatter is detected`(seed: UInt64) {
         let move = SyntheticSeries.Move(copyingLevel: 1, copyingScatter: 4)
         let detection = MoveDetection(SyntheticSeries(seed: seed, move: move).make())
         #expect(detection.verdict == .detected && detection.signs.contains(.moreScatter), "seed \(seed)")
     }
 
-    /// The rate of false alarms, measured: series in which nothing happens, with and without an outage that is no move.
+    /// Measures the rate of false alarms on series without a move, with and without an outage.
     @Test(arguments: [0.0, 0.5, 0.8, 0.95])
-    func `quiet series raise few false alarms`(memory: Double) {
+    func `quiet series cause few false alarms`(memory: Double) {
         let count = 150
         var alarms = 0
         var alarmsAtOutages = 0
@@ -47,19 +47,19 @@ struct MoveDetectionTests {
         #expect(alarmsAtOutages <= count / 100)
     }
 
-    @Test func `an outage alone is a gap and no move`() {
+    @Test func `an outage alone is a gap but no move`() {
         let detection = MoveDetection(SyntheticSeries(seed: 5, outage: (20, 0.5)).make())
         #expect(detection.verdict == .gapOnly && detection.signs.isEmpty)
         #expect(detection.gap.map { abs($0.seconds - 0.5) < 0.045 } == true)
     }
 
-    @Test func `a VM that never answers again has a gap that has not ended`() {
+    @Test func `a VM that never answers again has an open gap`() {
         let detection = MoveDetection(SyntheticSeries(seed: 5, outage: (20, 100)).make())
         #expect(detection.gap?.hasEnded == false)
         #expect(detection.gap.map { abs($0.seconds - 20) < 0.1 } == true)
     }
 
-    @Test func `empty and short series say nothing`() {
+    @Test func `empty and short series give no result`() {
         var series = ProbeSeries(interval: 0.02)
         #expect(MoveDetection(series).verdict == .quiet)
         series.echoes = [.init(sentAt: 0, roundTrip: 0.001), .init(sentAt: 0.02, roundTrip: 0.001)]

@@ -4,7 +4,7 @@ import Testing
 @testable import evenkeel_lab
 
 struct ProbeSeriesTests {
-    @Test func `the gap is how long an answer was overdue`() {
+    @Test func `the gap is the time by which an answer was overdue`() {
         var series = ProbeSeries(interval: 0.02)
         for index in 0..<50 {
             let lost = (20..<30).contains(index)
@@ -15,11 +15,11 @@ struct ProbeSeriesTests {
         #expect(abs(gaps[0].from - 0.381) < 1e-9 && abs(gaps[0].to - 0.601) < 1e-9)
     }
 
-    @Test func `answers that come late are a gap too`() {
+    @Test func `late answers are a gap, too`() {
         var series = ProbeSeries(interval: 0.02)
         for index in 0..<50 {
             let at = Double(index) * 0.02
-            // All that was sent within the downtime is answered at its end.
+            // All requests sent within the downtime are answered at its end.
             series.echoes.append(.init(sentAt: at, roundTrip: (20..<30).contains(index) ? 0.6 - at : 0.001))
         }
         let summary = ProbeSummary(series)
@@ -27,7 +27,7 @@ struct ProbeSeriesTests {
         #expect(abs(summary.longestSilence - 0.199) < 1e-9)
     }
 
-    @Test func `the figures are those of the round trips`() throws {
+    @Test func `the figures are those of the round-trip times`() throws {
         var series = ProbeSeries(interval: 0.02)
         for (index, roundTrip) in [0.003, nil, 0.001, 0.002, 0.005].enumerated() {
             series.echoes.append(.init(sentAt: Double(index) * 0.02, roundTrip: roundTrip))
@@ -39,11 +39,11 @@ struct ProbeSeriesTests {
         #expect(ProbeSummary(ProbeSeries(interval: 0.02)).median == nil)
     }
 
-    @Test func `changes are found by ranks alone`() throws {
+    @Test func `change detection depends only on ranks`() throws {
         let level = (0..<60).map { Double($0 % 7) + ($0 < 40 ? 0 : 5) }
         let change = try #require(ChangePoints.change(in: level, shortest: 5))
         #expect(change.at == 40 && change.probability < 1e-4)
-        // The same with one value that is far off.
+        // The same with one outlier.
         var wild = level
         wild[10] = 1e9
         #expect(ChangePoints.segments(of: wild, significance: 1e-3, shortest: 5) == [0..<40, 40..<60])

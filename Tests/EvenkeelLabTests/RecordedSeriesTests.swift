@@ -7,13 +7,13 @@ import Testing
 /// Series that `evenkeel lab probe` recorded on a busy machine of two cores: guests under software emulation on hosts
 /// with half a core each, so that the round trips are long and scatter.
 struct RecordedSeriesTests {
-    @Test func `sixty seconds without a move are no move`() throws {
+    @Test func `sixty seconds without a move show no move`() throws {
         let detection = MoveDetection(try Self.series("quiet"))
         #expect(detection.verdict != .detected)
         #expect(detection.signs.isEmpty)
     }
 
-    @Test func `a move over I psec shows copying and a gap of half a second`() throws {
+    @Test func `a move over IPsec shows copying and a gap of half a second`() throws {
         // Ordered 15 s after the start; the hypervisor gave 6.5 s in all and 412 ms of downtime.
         let detection = MoveDetection(try Self.series("ipsec-move"))
         #expect(detection.verdict == .detected)
@@ -22,7 +22,7 @@ struct RecordedSeriesTests {
         #expect(detection.gap.map { (0.4...0.6).contains($0.seconds) && (26...29).contains($0.from) } == true)
     }
 
-    @Test func `a move in the clear shows by its gap and the level afterwards`() throws {
+    @Test func `a move in the clear shows as a gap and a changed level`() throws {
         // Ordered 15 s after the start; the hypervisor gave 1.8 s in all and 544 ms of downtime.
         let detection = MoveDetection(try Self.series("plain-move"))
         #expect(detection.verdict == .detected && detection.signs == [.shiftedLevel])

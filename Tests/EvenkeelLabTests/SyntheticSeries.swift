@@ -4,27 +4,27 @@ import Foundation
 
 @testable import evenkeel_lab
 
-/// Round trips as a seed makes them up: log-normal, each like the one before to a degree, with outliers and losses.
+/// Synthetic round-trip times from a seed: log-normal and autocorrelated, with outliers and losses.
 struct SyntheticSeries {
     var seed: UInt64
     var seconds = 40.0
     var interval = 0.02
     /// In seconds.
     var base = 0.0004
-    /// How much of its deviation each round trip takes over from the one before.
+    /// The autocorrelation: the share of its deviation that each round trip takes from the previous one.
     var memory = 0.3
-    /// The share of requests that are lost, and of those answered ten times as late as others.
+    /// The share of lost requests, and of requests answered ten times as late as others.
     var losses = 0.001
     var outliers = 0.01
     var move: Move?
-    /// An outage without a move: when, and for how long.
+    /// An outage without a move: its start and duration.
     var outage: (at: Double, seconds: Double)?
 
     struct Move {
         var copyingFrom = 15.0
         var gapAt = 20.0
         var downtime = 0.2
-        /// Factors on the round trips and their scatter.
+        /// Factors on the round-trip times and their scatter.
         var copyingLevel = 1.8
         var copyingScatter = 2.0
         var finalLevel = 1.0

@@ -23,7 +23,7 @@ struct GanetiClusterTests {
         """
     static let utilisation = "vm-1 0.5 0.25 0.1 0.2\nvm-2 0.125 0.125 0 0\n"
 
-    @Test func `reads what is there`() throws {
+    @Test func `nodes, instances and utilisation are read`() throws {
         let cluster = try GanetiCluster(text: Self.data, name: "c", utilisation: Self.utilisation)
         let model = cluster.model
         #expect(model.hosts.map(\.name.rawValue) == ["node-a", "node-b", "node-c"])
@@ -37,7 +37,7 @@ struct GanetiClusterTests {
         #expect(model.rules == [PlacementRule(name: "web:1", kind: .apart, vms: [VMID("vm-1"), VMID("vm-2")])])
     }
 
-    @Test func `writes the placement and nothing else`() throws {
+    @Test func `only the placement is written`() throws {
         let cluster = try GanetiCluster(text: Self.data, name: "c")
         #expect(cluster.text(placing: [:]) == Self.data)
         let moved = cluster.text(placing: [VMID("vm-2"): HostName("node-b")])
@@ -61,7 +61,7 @@ struct GanetiClusterTests {
         ("vm-1|16384", "vm-1|99999999999999999999", 7, "not a whole number"),
         ("vm-2|8192|0|2|running", "vm-2|8192|0|2|sleeping", 8, "status sleeping"),
         ("node-a||ext|web:1", "node-a||paper|web:1", 7, "template paper"),
-    ]) func `refuses with the line`(old: String, new: String, line: Int, reason: String) throws {
+    ]) func `a bad value is refused with its line`(old: String, new: String, line: Int, reason: String) throws {
         let text = Self.data.replacing(old, with: new)
         try #require(text != Self.data)
         let error = #expect(throws: FleetFileError.self) { try GanetiCluster(text: text, name: "c.data") }
@@ -71,7 +71,7 @@ struct GanetiClusterTests {
     @Test(arguments: [
         ("vm-9 0 0 0 0", 1, "not an instance"), ("vm-1 0 0 0", 1, "has 4"), ("vm-1 0 -1 0 0", 1, "negative"),
         ("vm-1 0 0 0 0\nvm-1 0 0 0 0", 2, "twice"), ("vm-1 nan 0 0 0", 1, "not a number"),
-    ]) func `refuses utilisation with the line`(text: String, line: Int, reason: String) {
+    ]) func `bad utilisation is refused with its line`(text: String, line: Int, reason: String) {
         let error = #expect(throws: FleetFileError.self) {
             try GanetiCluster(text: Self.data, name: "c", utilisation: text, utilisationName: "u")
         }
@@ -79,7 +79,7 @@ struct GanetiClusterTests {
         #expect(error?.reason.contains(reason) == true, "\(error?.description ?? "")")
     }
 
-    @Test func `tells which running VMs have no utilisation`() throws {
+    @Test func `running VMs without utilisation are named`() throws {
         let cluster = try GanetiCluster(text: Self.data, name: "c", utilisation: "vm-1 0.1 0.1 0 0\n")
         let named: Set = [VMID("vm-1")]
         let running = cluster.model.vms.filter { $0.state == .running }.map(\.id)
@@ -88,8 +88,8 @@ struct GanetiClusterTests {
         #expect(try GanetiCluster(text: Self.data, name: "c").withoutUtilisation.isEmpty)
     }
 
-    @Test func `refuses a truncated file`() throws {
-        // Whatever is cut off before the fourth section begins is noticed; nothing ever crashes.
+    @Test func `a truncated file is refused`() throws {
+        // A cut before the fourth section is noticed, and no cut crashes the parser.
         let end = try #require(Self.data.ranges(of: "\n\nhtools").first).lowerBound
         for length in 0..<Self.data.distance(from: Self.data.startIndex, to: end) {
             #expect(throws: FleetFileError.self, "cut at \(length)") {

@@ -51,7 +51,7 @@ struct RecordingFileTests {
         #expect(error?.line == 2)
     }
 
-    @Test func `its owner alone can read it, and no file is written over`() async throws {
+    @Test func `a recording is private, and an existing file is not overwritten`() async throws {
         try await withFolder { folder in
             var paths: [String?] = []
             for _ in 1...3 {
@@ -65,7 +65,7 @@ struct RecordingFileTests {
         }
     }
 
-    @Test func `a file that cannot be made is told of, and the core goes on`() {
+    @Test func `a recording that cannot be created is reported, and the core continues`() {
         let reasons = Reasons()
         var core = RecordedCore(AgentCore(host: ScriptedAgent.host)) { reasons.add($0) }
         let header = RecordingHeader(agent: AgentCore(host: ScriptedAgent.host), configuration: "")
@@ -74,7 +74,7 @@ struct RecordingFileTests {
         #expect(reasons.all == ["the recording cannot be created: No such file or directory"])
     }
 
-    @Test func `a full disk ends the recording, is told of once, and the core goes on`() async throws {
+    @Test func `a full disk ends the recording, is reported once, and the core continues`() async throws {
         try await withFolder { folder in
             let path = "\(folder)/r"
             #expect(FileManager.default.createFile(atPath: path, contents: nil))

@@ -8,7 +8,9 @@ import TestSupport
 import Testing
 
 struct ReplayTests {
-    @Test(arguments: 1...5) func `a controller's recording brings the same again`(seed: UInt64) async throws {
+    @Test(arguments: 1...5) func `the replay of a controller's recording gives the same effects`(
+        seed: UInt64
+    ) async throws {
         let recording = try await controllerRecording(seed: seed)
         let replay = try replayController(recording)
         #expect(replay.differences.isEmpty && replay.differenceCount == 0)
@@ -18,13 +20,13 @@ struct ReplayTests {
         #expect(orders.count >= 3, "a history without decisions proves nothing")
     }
 
-    @Test func `the default strategy's search brings the same again`() async throws {
+    @Test func `the replay of the default strategy's search gives the same effects`() async throws {
         let recording = try await controllerRecording(vms: 3, rounds: 5, ["policy.strategy=balance"])
         #expect(String(decoding: recording, as: UTF8.self).contains("{\"submit\":"))
         #expect(try replayController(recording).differenceCount == 0)
     }
 
-    @Test func `an agent's recording brings the same again, with the limits it had`() async throws {
+    @Test func `the replay of an agent's recording gives the same effects, with its limits`() async throws {
         let recording = try await agentRecording()
         #expect(try replayAgent(recording).differenceCount == 0)
         #expect(try Recording(recording, name: "r").header.limits == ScriptedAgent.limits)
@@ -36,7 +38,7 @@ struct ReplayTests {
         }
     }
 
-    @Test func `an agent with another handover limit is replayed with it`() async throws {
+    @Test func `an agent with another hand-over limit is replayed with it`() async throws {
         let order = ScriptedAgent.sealedOrder
         let core = AgentCore(host: ScriptedAgent.host, limits: AgentCore.Limits(handover: .seconds(7)))
         let header = RecordingHeader(agent: core, configuration: Settings().documentedFile())
@@ -47,7 +49,7 @@ struct ReplayTests {
         #expect(try replayAgent(bytes).differenceCount == 0)
     }
 
-    @Test func `an effect that was changed is found, with its event's number`() async throws {
+    @Test func `a changed effect is found with its event's number`() async throws {
         var lines = lines(try await controllerRecording())
         let index = try #require(lines.firstIndex { $0.contains("{\"submit\":") })
         lines[index].replace("\"expires\":", with: "\"expires\":1")
@@ -57,7 +59,7 @@ struct ReplayTests {
         #expect(difference.event == index && difference.recorded != difference.now)
     }
 
-    @Test func `an effect that was taken out is found`() async throws {
+    @Test func `a removed effect is found`() async throws {
         var lines = lines(try await agentRecording())
         let index = try #require(lines.firstIndex { $0.contains("{\"migrate\":{\"_0\":{\"channel\"") })
         let effects = try #require(lines[index].firstRange(of: "\"event\""))
@@ -66,7 +68,7 @@ struct ReplayTests {
         #expect(difference.event == index && difference.recorded.isEmpty && difference.now.count == 1)
     }
 
-    @Test func `an event that was changed brings other effects`() async throws {
+    @Test func `a changed event gives other effects`() async throws {
         var lines = lines(try await controllerRecording())
         for index in lines.indices where lines[index].contains("\"host\":\"h1\"") {
             lines[index].replace(/"busyCores":[0-9.]+/, with: "\"busyCores\":0.1")
@@ -75,7 +77,7 @@ struct ReplayTests {
         #expect(try replayController(data(lines)).differenceCount > 0)
     }
 
-    @Test func `an event that was lost brings other effects`() async throws {
+    @Test func `a lost event gives other effects`() async throws {
         var lines = lines(try await agentRecording())
         lines.remove(at: 3)
         #expect(try replayAgent(data(lines)).differenceCount > 0)

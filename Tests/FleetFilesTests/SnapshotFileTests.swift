@@ -28,7 +28,7 @@ struct SnapshotFileTests {
         }
         """
 
-    @Test func `reads and writes`() throws {
+    @Test func `a snapshot is written and read back`() throws {
         let file = try SnapshotFile.read(Data(Self.text.utf8), name: "f")
         #expect(file.model.hosts.map(\.mode) == [.active, .maintenance] && file.model.hosts[0].cpus == 16)
         #expect(file.model.vms[0].peakCores == 3 && file.model.vms[1].avoids == [HostName("h2"): .stated("left it")])
@@ -55,14 +55,14 @@ struct SnapshotFileTests {
         ("\"target\": \"h2\"", "\"target\": \"h3\"", 18, "h3, which is not in this file"),
         ("\"bytesPerSecond\": 1e8", "\"bytesPerSecond\": -1", 18, "negative"),
         ("\"cores\": 16, \"cpus\"", "\"cores\": 0, \"cpus\"", 7, "less than 0.001 cores"),
-    ]) func `refuses with the line`(old: String, new: String, line: Int, reason: String) {
+    ]) func `a bad value is refused with its line`(old: String, new: String, line: Int, reason: String) {
         let text = Self.text.replacing(old, with: new)
         #expect(text != Self.text)
         let error = #expect(throws: FleetFileError.self) { try SnapshotFile.read(Data(text.utf8), name: "f") }
         #expect(error?.line == line && error?.reason.contains(reason) == true, "\(error?.description ?? "")")
     }
 
-    @Test func `refuses what is cut off`() {
+    @Test func `a truncated file is refused`() {
         let bytes = Data(Self.text.utf8)
         for length in 0..<bytes.count - 1 {
             #expect(throws: FleetFileError.self, "cut at \(length)") {

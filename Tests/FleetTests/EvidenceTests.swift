@@ -56,7 +56,7 @@ struct EvidenceTests {
         #expect(try JSONDecoder().decode(Evidence.self, from: json) == evidence)
     }
 
-    @Test func `the keys of evidence in JSON are these`() throws {
+    @Test func `the JSON keys of evidence are stable`() throws {
         let proof = Evidence.Proof.tunnel(association: Self.association, counters: nil, certificate: nil)
         let evidence = Evidence(channel: .ipsec, proof: proof, bytesOnPath: 9, verdict: .unknown)
         let encoder = JSONEncoder()
@@ -70,7 +70,7 @@ struct EvidenceTests {
         )
     }
 
-    @Test func `evidence in the form before proofs is read without its details`() throws {
+    @Test func `evidence in the format before proofs is read without its details`() throws {
         let json = """
             {"channel": "ipsec", "association": {"mode": "TRANSPORT"}, "bytesThroughTunnel": 1, "bytesByHypervisor": 2,
             "verdict": "leak"}
@@ -79,7 +79,7 @@ struct EvidenceTests {
         #expect(evidence == Evidence(channel: .ipsec, bytesByHypervisor: 2, verdict: .leak))
     }
 
-    @Test func `a mode that strongSwan calls otherwise is kept as its word`() throws {
+    @Test func `an unknown strongSwan mode is kept as text`() throws {
         let mode = try JSONDecoder().decode([SecurityAssociation.Mode].self, from: Data(#"["BEET", "TUNNEL"]"#.utf8))
         #expect(mode == [.other("BEET"), .tunnel])
     }

@@ -55,11 +55,11 @@ struct FailureReasonTests {
         }
     }
 
-    @Test func `each reason has a code of its own`() {
+    @Test func `each reason has its own code`() {
         #expect(Set(Self.reasons.map(\.code)).count == Self.reasons.count)
     }
 
-    @Test func `what an older agent wrote is read as words`() throws {
+    @Test func `a failure from an older agent is read as text`() throws {
         let runs = #"{"kind":"migration","reason":"broken pipe","runsOn":"h1","preflight":[]}"#
         let doubt = #"{"kind":"inDoubt","reason":"lost","preflight":[]}"#
         func failure(_ json: String) throws -> OrderFailure {
@@ -69,7 +69,7 @@ struct FailureReasonTests {
         #expect(try failure(doubt) == OrderFailure(.inDoubt, .other("lost"), .unknown))
     }
 
-    @Test func `of a reason that only a newer agent knows the text remains`() throws {
+    @Test func `a reason that only a newer agent knows keeps its text`() throws {
         let json = #"{"kind":"refused","reason":"too hot","code":"heat","cause":{"heat":{}},"whereabouts":"notLooked"}"#
         let failure = try JSONDecoder().decode(OrderFailure.self, from: Data(json.utf8))
         #expect(failure == OrderFailure(.refused, .other("too hot"), .notLooked))
@@ -97,7 +97,7 @@ struct FailureReasonTests {
         .escort(.closuresDamaged(detail: "EIO")), .escort(.failed(detail: "EIO")), .other("words"),
     ]
 
-    @Test(arguments: missing) func `a requirement that is not met survives JSON`(
+    @Test(arguments: missing) func `an unmet requirement survives JSON`(
         _ reason: PreflightFailure.Reason
     ) throws {
         let failure = PreflightFailure(check: .escort, host: Self.h2, reason: reason)
@@ -107,7 +107,7 @@ struct FailureReasonTests {
         #expect(json["code"] as? String == reason.code && json["reason"] as? String == failure.text)
     }
 
-    @Test func `each requirement that is not met has a code of its own`() throws {
+    @Test func `each unmet requirement has its own code`() throws {
         #expect(Set(Self.missing.map(\.code)).count == Self.missing.count)
         let old = Data(#"{"check":"cpu","host":"h2","reason":"it has no avx2"}"#.utf8)
         let failure = try JSONDecoder().decode(PreflightFailure.self, from: old)

@@ -12,7 +12,7 @@ struct InstantTests {
         #expect(Duration.microseconds(1999).wholeMilliseconds == 1)
     }
 
-    @Test func `times that cannot be reckoned with are refused`() throws {
+    @Test func `times outside the range of computation are refused`() throws {
         for far in [Int64.max, .min, 1 << 53] {
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(Instant.self, from: Data("\(far)".utf8)) }
         }
@@ -25,12 +25,12 @@ struct InstantTests {
         (951_868_799_000, "2000-02-29 23:59:59Z"), (4_107_542_400_000, "2100-03-01 00:00:00Z"),
         (1_798_675_199_000, "2026-12-30 23:59:59Z"), (-1, "1969-12-31 23:59:59Z"),
     ])
-    func `people read times in UTC`(milliseconds: Int64, text: String) {
+    func `times are shown in UTC`(milliseconds: Int64, text: String) {
         #expect(Instant(milliseconds: milliseconds).readable == text)
     }
 
-    @Test func `every day is read as foundation reads it`() throws {
-        // From 1600 on: before the reform Foundation goes by the Julian calendar.
+    @Test func `every day is formatted as Foundation formats it`() throws {
+        // From 1600 on: before the Gregorian reform Foundation uses the Julian calendar.
         for day in stride(from: -135_000, through: 200_000, by: 17) {
             let date = Date(timeIntervalSince1970: Double(day) * 86400)
             let expected = date.formatted(.iso8601).replacing("T", with: " ")

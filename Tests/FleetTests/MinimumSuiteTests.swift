@@ -2,7 +2,7 @@
 import Fleet
 import Testing
 
-/// The one rule of what is strong enough, for what is negotiated and for what is looked at again afterwards.
+/// The rule for strong suites, both for negotiated ones and for later checks.
 struct MinimumSuiteTests {
     private func accepted(_ isAccepted: (MinimumSuite) -> Bool) -> [MinimumSuite] {
         MinimumSuite.allCases.filter(isAccepted)
@@ -15,13 +15,17 @@ struct MinimumSuiteTests {
         ("TLSv1.3", "TLS_AES_128_CCM_SHA256", []),
         ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384", [.aes256, .aes128]),
         ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", [.aes128]),
-        // Its exchange is not ephemeral; it is no AEAD; its version is too old.
+        // No ephemeral key exchange; no AEAD; too old a version.
         ("TLSv1.2", "AES256-GCM-SHA384", []),
         ("TLSv1.2", "ECDHE-ECDSA-AES256-SHA", []),
         ("TLSv1.1", "ECDHE-ECDSA-AES256-GCM-SHA384", []),
     ]
 
-    @Test(arguments: tls) func `sessions of TLS`(version: String, suite: String, by minima: [MinimumSuite]) {
+    @Test(arguments: tls) func `TLS sessions meet the minimum suites`(
+        version: String,
+        suite: String,
+        by minima: [MinimumSuite]
+    ) {
         #expect(accepted { $0.acceptsTLS(SessionFacts(version: version, suite: suite)) } == minima)
     }
 
@@ -29,12 +33,16 @@ struct MinimumSuiteTests {
         ("SSH-2.0", "aes256-gcm@openssh.com", [.aes256, .aes128]),
         ("SSH-2.0", "chacha20-poly1305@openssh.com", [.aes256, .aes128]),
         ("SSH-2.0", "aes128-gcm@openssh.com", [.aes128]),
-        // Its integrity is another algorithm's.
+        // Its integrity comes from another algorithm.
         ("SSH-2.0", "aes256-ctr", []),
         ("SSH-1.99", "aes256-gcm@openssh.com", []),
     ]
 
-    @Test(arguments: ssh) func `sessions of SSH`(version: String, cipher: String, by minima: [MinimumSuite]) {
+    @Test(arguments: ssh) func `SSH sessions meet the minimum suites`(
+        version: String,
+        cipher: String,
+        by minima: [MinimumSuite]
+    ) {
         #expect(accepted { $0.acceptsSSH(SessionFacts(version: version, suite: cipher)) } == minima)
     }
 
@@ -50,7 +58,7 @@ struct MinimumSuiteTests {
         ("", []),
     ]
 
-    @Test(arguments: ipsec) func `suites of I psec`(suite: String, by minima: [MinimumSuite]) {
+    @Test(arguments: ipsec) func `IPsec suites meet the minimum suites`(suite: String, by minima: [MinimumSuite]) {
         #expect(accepted { $0.acceptsIPsec(suite) } == minima)
     }
 }

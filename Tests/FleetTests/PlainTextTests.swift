@@ -9,11 +9,11 @@ struct PlainTextTests {
             ("\u{9B}31m", "\\u{9B}31m"), ("a\u{202E}b", "a\\u{202E}b"), ("a\u{2028}b", "a\\u{2028}b"),
         ]
     )
-    func `what is not printable is shown and not done`(text: String, shown: String) {
+    func `unprintable characters are escaped`(text: String, shown: String) {
         #expect(text.plainText() == shown)
     }
 
-    @Test func `what is too long is cut`() {
+    @Test func `long text is truncated`() {
         #expect(String(repeating: "x", count: 80).plainText(limit: 80).count == 80)
         let cut = String(repeating: "x", count: 81).plainText(limit: 80)
         #expect(cut.count == 80 && cut.hasSuffix("x…"))

@@ -3,7 +3,7 @@ import Fleet
 import Foundation
 import Testing
 
-/// The text of each reason, and the codes that programs go by.
+/// The text of each reason, and the codes that programs use.
 struct ReasonTextTests {
     static let h1 = HostName("h1")
     static let h2 = HostName("h2")
@@ -29,7 +29,7 @@ struct ReasonTextTests {
             ),
         ] as [(StayReason, String, String)]
     )
-    func `why a VM stays`(reason: StayReason, code: String, text: String) {
+    func `each reason why a VM stays has a code and a text`(reason: StayReason, code: String, text: String) {
         #expect(reason.code == code && "\(reason)" == text)
     }
 
@@ -64,7 +64,7 @@ struct ReasonTextTests {
             ),
         ] as [(Obstacle, String, String)]
     )
-    func `what keeps a VM from a host`(obstacle: Obstacle, code: String, text: String) {
+    func `each obstacle between a VM and a host has a code and a text`(obstacle: Obstacle, code: String, text: String) {
         #expect(obstacle.code == code && "\(obstacle)" == text)
     }
 
@@ -114,7 +114,7 @@ struct ReasonTextTests {
             ),
         ] as [(JudgementReason, String)]
     )
-    func `why a host is judged as it is`(reason: JudgementReason, text: String) {
+    func `each reason for a host's verdict has a text`(reason: JudgementReason, text: String) {
         #expect("\(reason)" == text)
     }
 
@@ -163,7 +163,7 @@ struct ReasonTextTests {
         .init(name: host, cpuBefore: before, cpuAfter: after, memoryBefore: 0.25, memoryAfter: 0.5)
     }
 
-    @Test func `why a VM is moved, and what that brings`() {
+    @Test func `the reason of a move names its cause and its effect`() {
         #expect(
             "\(Self.move.reason)"
                 == "it evens out VCPUs per CPU (2.25 on h1, 1.88 on h2, 1.6 in the fleet); vm1 needs 0.48 cores and "
@@ -180,7 +180,7 @@ struct ReasonTextTests {
         )
     }
 
-    @Test func `each part of a plan has the code of its reason beside the text`() throws {
+    @Test func `each part of a plan has the code of its reason next to the text`() throws {
         func object(_ value: some Encodable) throws -> [String: Any] {
             try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(value)) as? [String: Any])
         }

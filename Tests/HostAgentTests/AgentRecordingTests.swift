@@ -17,7 +17,7 @@ import Testing
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
-    @Test func `what both agents did is done again from their recordings`() async throws {
+    @Test func `a replay of both agents' recordings repeats what they did`() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("agents-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -15,7 +15,7 @@ import Testing
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
-    @Test func `a final report waits for a ledger that is out, and is written once`() async throws {
+    @Test func `a final report waits until the ledger is available again, and is written once`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
         try await fleet.run {
             try await fleet.submit(order)
@@ -33,7 +33,7 @@ import Testing
         #expect(try await fleet.steps(of: order).count { $0.isFinal } == 1)
     }
 
-    @Test func `nothing is begun that the ledger does not show as begun`() async throws {
+    @Test func `a move does not begin before the ledger shows it as begun`() async throws {
         try await fleet.run(through: { UnbegunLedger(inner: $0) }) {
             try await fleet.submit(order)
             let failure = try await fleet.failure(of: order)
@@ -45,11 +45,11 @@ import Testing
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "failed"])
     }
 
-    @Test func `an order that was read before the ledger failed is followed`() async throws {
+    @Test func `an order that was read before the ledger failed is followed up`() async throws {
         let gate = OrderGate()
         try await fleet.run(through: { FailingLedger(inner: $0, gate: gate) }) {
             try await eventually("both agents have caught up") { gate.followers == 2 }
-            // Both are new to the agents in one read, which fails after the first.
+            // Both are new to the agents; the read after the first one fails.
             try await fleet.submit(order)
             try await fleet.cancel(.testOrder("another", at: .now))
             gate.open()
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `a source whose hypervisor is silent refuses in words`() async throws {
+    @Test func `a source whose hypervisor does not answer refuses and gives the reason`() async throws {
         fleet.world.change(h1) { $0.answers = false }
         try await fleet.run {
             try await fleet.submit(order)
@@ -71,7 +71,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
-    @Test func `an order begun in an earlier life is not begun again`() async throws {
+    @Test func `an order begun in a previous run is not begun again`() async throws {
         try await begin()
         try await fleet.run {
             let failure = try await fleet.failure(of: order)
@@ -82,7 +82,7 @@ import Testing
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "prepared", "running", "failed"])
     }
 
-    @Test func `an order that an earlier life saw through to the hand-over is done`() async throws {
+    @Test func `an order that reached the hand-over in a previous run is done`() async throws {
         try await begin()
         fleet.world.place(.testVM(), on: h1, as: .pausedByMigration)
         fleet.world.place(.testVM(), on: h2)
@@ -97,7 +97,7 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
-    @Test func `a service whose task is cancelled in a move cancels it, and its next life says so`() async throws {
+    @Test func `stopping the service cancels its move, and the next run reports the interruption`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
         try await fleet.run {
             try await fleet.submit(order)
@@ -112,7 +112,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
-    @Test func `orders that have ended are history to an agent that starts`() async throws {
+    @Test func `an agent that starts leaves ended orders alone`() async throws {
         try await begin()
         let failure = OrderFailure(.migration, .other("a test"), .at(h1))
         try await fleet.write(.failed(failure: failure), of: order, by: h1)
@@ -126,8 +126,8 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
-    @Test func `the gate that an earlier life opened is closed as soon as the mesh is there`() async throws {
-        // The ledger is read long before.
+    @Test func `a gate opened in a previous run is closed as soon as the mesh is up`() async throws {
+        // The ledger is read long before the mesh is up.
         let fleet = TestFleet(charonTakes: .seconds(1))
         try await fleet.submit(order)
         try await fleet.write(.accepted(requirements: .testVM()), of: order, by: h1)
@@ -140,7 +140,7 @@ import Testing
         #expect(!fleet.log.contains("pinhole"), "there is nothing to tell")
     }
 
-    @Test func `a gate that an earlier life opened for a host that has left is told to stay for its window`()
+    @Test func `a log line reports a gate that stays open because its source left the mesh`()
         async throws
     {
         let (gone, order) = (HostName("h9"), MigrationOrder.testOrder(from: HostName("h9"), at: .now))
@@ -155,7 +155,7 @@ import Testing
         #expect(fleet.log.contains("h9 is not a peer"))
     }
 
-    /// Leaves in the ledger what an agent leaves that dies in a move.
+    /// Leaves in the ledger the records of an agent that died during a move.
     private func begin() async throws {
         try await fleet.submit(order)
         try await fleet.write(.accepted(requirements: .testVM()), of: order, by: h1)

@@ -32,14 +32,14 @@ import Testing
             "what the gates took is told with the consent"
         )
         var words = try await fleet.steps(of: order).map(\.word)
-        // While it runs, it may say so more than once.
+        // While it runs, there may be several progress reports.
         words = words.enumerated().filter { $0 == 0 || words[$0 - 1] != $1 }.map(\.element)
         #expect(words == ["accepted", "prepared", "running", "done"])
         #expect(fleet.world.hostsRunning(vm) == [h2])
         #expect(fleet.world.violations == [])
     }
 
-    @Test func `VMs move at the same time in both directions, and one after the other on one path`() async throws {
+    @Test func `VMs move concurrently in both directions, and one after the other on one path`() async throws {
         let another = MigrationOrder.testOrder("o2", vm: VMID("another"), from: h2, to: h1, at: .now)
         let third = MigrationOrder.testOrder("o3", vm: VMID("third"), at: .now)
         fleet.world.place(.testVM(another.vm, name: "web2"), on: h2)
@@ -49,7 +49,7 @@ import Testing
             try await fleet.submit(order)
             try await fleet.submit(another)
             try await eventually("both move") { fleet.world.isMoving(vm) && fleet.world.isMoving(another.vm) }
-            // Two on one path would vouch for each other, in the clear too.
+            // Two moves on one path would vouch for each other, also in the clear.
             try await fleet.submit(third)
             let failure = try await fleet.failure(of: third)
             #expect(failure.kind == .refused && failure.text.contains("using the path to h2"))
@@ -62,7 +62,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2] && fleet.world.hostsRunning(another.vm) == [h1])
     }
 
-    @Test func `a second order for a VM that moves is refused`() async throws {
+    @Test func `a second order for a moving VM is refused`() async throws {
         fleet.world.script(vm, InMemoryScript(.hang))
         let second = MigrationOrder.testOrder("o2", at: .now)
         try await fleet.run {
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(arguments: [GateProbe.Outcome.open, .unknown])
-    func `a move to a host whose gates are not seen shut is refused, but for one in the clear`(
+    func `a move is refused if the peer's gates are not shut, except in the clear`(
         _ outcome: GateProbe.Outcome
     ) async throws {
         let order = MigrationOrder.testOrder(channel: .ipsec, at: .now)
@@ -132,10 +132,10 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
-    @Test func `gates that are shut a moment later, as after another order, are no reason to refuse`() async throws {
+    @Test func `gates that are shut a moment later do not cause a refusal`() async throws {
         let order = MigrationOrder.testOrder(channel: .ipsec, at: .now)
         let probes = ProbeCount()
-        // Two for each look.
+        // Two for each check.
         let fleet = TestFleet(
             world: fleet.world,
             gates: probes.next() > 4 ? .shut : .open
@@ -143,7 +143,7 @@ import Testing
         try await fleet.run {
             try await fleet.waitForGates(of: h1)
             try await fleet.submit(order)
-            // What it fails for in the end is that there are no tunnels here.
+            // The final failure is that there are no tunnels here.
             #expect(try await fleet.failure(of: order).kind == .escort)
             #expect(probes.next() == 7)
         }
@@ -163,7 +163,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
-    @Test func `no controller can ask for a move in the clear`() async throws {
+    @Test func `a controller cannot order a move in the clear`() async throws {
         let order = MigrationOrder.testOrder(issuer: .controller, at: .now)
         try await fleet.run {
             try await fleet.submit(order)
@@ -186,7 +186,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
-    @Test func `a VM that is not here is not offered`() async throws {
+    @Test func `a VM that is not on the source is not offered`() async throws {
         let order = MigrationOrder.testOrder(vm: VMID("another"), at: .now)
         try await fleet.run {
             try await fleet.submit(order)
@@ -223,14 +223,14 @@ import Testing
         #expect(try await fleet.steps(of: order).map(\.word) == ["accepted", "failed"])
     }
 
-    @Test func `a consent in the target's name by another writer counts for nothing`() async throws {
+    @Test func `a consent in the target's name by another writer does not count`() async throws {
         let second = MigrationOrder.testOrder("o2", vm: VMID("another"), at: .now)
         try await fleet.run([h1]) {
             try await fleet.submit(order)
             try await eventually("the source has accepted") { try await !fleet.steps(of: order).isEmpty }
             let forged = OrderReport(order: order.id, host: h2, at: .now, step: .prepared())
             try await fleet.ledger.writing(as: .host(HostName("h3"))).append(forged)
-            // What answers orders submitted after it has read the forgery: with the first, or before the second of them.
+            // Submits orders after the forgery; the agent has read it when it answers the first or the second of them.
             try await fleet.submit(second)
             _ = try await fleet.end(of: second)
             let third = MigrationOrder.testOrder("o3", vm: VMID("another"), at: .now)

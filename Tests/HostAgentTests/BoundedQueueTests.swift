@@ -18,7 +18,7 @@ import Testing
             }
             for number in 1...100 {
                 #expect(await queue.next() == number)
-                // Received, in the queue, and about to be told.
+                // Received, in the queue, or about to be sent.
                 #expect(sent.number.withLock { $0 } <= number + 2)
             }
         }
@@ -28,7 +28,7 @@ import Testing
         let number = Mutex(0)
     }
 
-    @Test func `what is offered to a full queue is dropped`() async {
+    @Test func `an element offered to a full queue is dropped`() async {
         for number in 1...3 { queue.offer(number) }
         #expect(await queue.next() == 1)
         queue.offer(4)
@@ -36,7 +36,7 @@ import Testing
         #expect(await queue.next() == 4)
     }
 
-    @Test func `a queue that is finished holds up nobody`() async {
+    @Test func `a finished queue blocks no sender`() async {
         for number in 1...2 { await queue.send(number) }
         await withTaskGroup(of: Void.self) { [queue] group in
             for number in 3...5 { group.addTask { await queue.send(number) } }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HostAgent
 
-/// On trees as the kernel shows them: v1 (a hierarchy for each controller), v2, and both side by side.
+/// Trees as the kernel shows them: v1 (a hierarchy for each controller), v2, and hybrid.
 @Suite struct ControlGroupResourcesTests {
     private let machine: FixtureTree
     private let tree: FixtureTree
@@ -38,7 +38,7 @@ import Testing
         try tree.write("anon 5\ninactive_file \(100 << 20)\n", to: "\(folder)/memory.stat")
     }
 
-    @Test func `v1: the quota is the capacity and cpuacct the use`() throws {
+    @Test func `v1: the quota is the capacity and cpuacct the usage`() throws {
         try writeV1()
         let counter = try group.cpu()
         #expect(counter.capacityCores == 0.5)
@@ -50,7 +50,7 @@ import Testing
         #expect(try group.cpu().capacityCores == 2)
     }
 
-    @Test func `v1: cache that can be dropped is not used, below the group's limit`() throws {
+    @Test func `v1: reclaimable cache does not count as used below the group's limit`() throws {
         try writeV1()
         #expect(
             try group.memory()
@@ -63,11 +63,11 @@ import Testing
         let memory = try group.memory()
         #expect(memory.totalBytes == 8 << 30)
         #expect(memory.usedBytes == 500 << 20)
-        // The group could have 7.5 GiB, but others have taken all but 6.
+        // The group could have 7.5 GiB, but others use all but 6.
         #expect(memory.availableBytes == 6 << 30)
     }
 
-    @Test func `v2: the quota is the capacity and cpu.stat the use`() throws {
+    @Test func `v2: the quota is the capacity and cpu.stat the usage`() throws {
         try writeV2(memory: "max")
         let counter = try group.cpu()
         #expect(counter.capacityCores == 1.5)
@@ -80,7 +80,7 @@ import Testing
         #expect(try group.memory().totalBytes == 8 << 30)
     }
 
-    @Test func `v2: cache that can be dropped is not used, below the group's limit`() throws {
+    @Test func `v2: reclaimable cache does not count as used below the group's limit`() throws {
         try writeV2(memory: "\(1 << 30)")
         #expect(
             try group.memory()
@@ -88,14 +88,14 @@ import Testing
         )
     }
 
-    @Test func `a quota of more cores than there are is no capacity`() throws {
+    @Test func `a quota of more cores than the machine has is ignored`() throws {
         try writeV1(quota: 800_000)
         #expect(try group.cpu().capacityCores == 2)
         try writeV2(cpu: "800000 100000", memory: "max")
         #expect(try group.cpu().capacityCores == 2)
     }
 
-    @Test func `hybrid: a unified tree without controllers is passed over`() throws {
+    @Test func `hybrid: a unified tree without controllers is skipped`() throws {
         try writeV1()
         try tree.write("0\n", to: "unified/fleet/h1/cgroup.procs")
         try tree.write("usage_usec 1\n", to: "unified/fleet/h1/cpu.stat")
@@ -104,7 +104,7 @@ import Testing
         #expect(try group.pressure() == nil)
     }
 
-    @Test func `hybrid: the unified tree is used where it has the controllers`() throws {
+    @Test func `hybrid: the unified tree is used if it has the controllers`() throws {
         try writeV2("unified/fleet/h1", memory: "\(1 << 30)")
         try tree.write("some avg10=3.00 avg60=0.00 avg300=0.00 total=0\n", to: "unified/fleet/h1/cpu.pressure")
         #expect(try group.cpu().busySeconds == 7.5)
@@ -112,13 +112,13 @@ import Testing
         #expect(try group.pressure() == Pressure(cpu: 3, memory: nil, io: nil))
     }
 
-    @Test func `a group that is not there is an error that names its file`() throws {
+    @Test func `a missing group is an error that names its file`() throws {
         let error = #expect(throws: SourceError.self) { try group.cpu() }
         #expect(error?.description.contains("/fleet/h1/cpuacct.usage: No such file") == true)
         #expect(throws: SourceError.self) { try group.memory() }
     }
 
-    @Test func `load averages are the machine's, so a group has none`() throws {
+    @Test func `load averages belong to the machine, so a group has none`() throws {
         #expect(try group.loadAverage() == nil)
     }
 }
