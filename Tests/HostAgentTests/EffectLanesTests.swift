@@ -9,7 +9,7 @@ struct EffectLanesTests {
     private let order = MigrationOrder.testOrder(at: Instant(milliseconds: 0))
     private let other = MigrationOrder.testOrder("other", at: Instant(milliseconds: 0))
 
-    @Test func `an order's effects wait for each other, and nothing else for them`() throws {
+    @Test func `an order's effects wait for each other, and no others wait for them`() throws {
         let lanes = EffectLanes()
         let lane = try #require(EffectLanes.Lane(.shut(order)))
         #expect(lanes.put(.look(order), in: lane))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A temporary folder that stands for /proc or /sys; it goes away with the value.
+/// A temporary folder in place of /proc or /sys, removed with the value.
 final class FixtureTree: Sendable {
     let path: String
 
@@ -25,7 +25,7 @@ final class FixtureTree: Sendable {
 }
 
 extension FixtureTree {
-    /// A /proc of a machine with two cores and 8 GiB, 6 of them available.
+    /// Returns the /proc of a machine with two cores and 8 GiB, 6 of them available.
     static func machine() throws -> FixtureTree {
         let tree = try FixtureTree()
         try tree.writeStat(user: 1000, idle: 5000)

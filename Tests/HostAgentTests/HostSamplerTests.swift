@@ -17,7 +17,7 @@ import Testing
         world.place(.testVM(), on: h1)
     }
 
-    /// A sample this long after the start.
+    /// Returns a sample taken this long after the start.
     private mutating func sample(at uptime: Duration) async -> LoadSample {
         await sampler.sample(
             at: Instant(milliseconds: 1000),
@@ -38,7 +38,7 @@ import Testing
         #expect(first.failures.isEmpty)
     }
 
-    @Test mutating func `the second sample has rates over the time between`() async throws {
+    @Test mutating func `the second sample has rates over the time between the two`() async throws {
         _ = await sample(at: .seconds(10))
         try tree.writeStat(user: 1400, idle: 5400, iowait: 200)
         try tree.writeTraffic(received: 9000, sent: 3000)
@@ -63,7 +63,7 @@ import Testing
         #expect(second.vms?.map(\.cpuCores) == [nil])
     }
 
-    @Test mutating func `two samples of the same moment give no rates`() async {
+    @Test mutating func `two samples of the same time give no rates`() async {
         _ = await sample(at: .seconds(1))
         let second = await sample(at: .seconds(1))
         #expect(second.intervalSeconds == nil)
@@ -73,7 +73,7 @@ import Testing
     @Test(arguments: [
         ("stat", "cpu"), ("meminfo", "memory"), ("loadavg", "load average"), ("net/dev", "network"),
     ])
-    func `a file that is missing costs its own figure and is named`(file: String, source: String) async throws {
+    func `a missing file costs only its own figure and is named`(file: String, source: String) async throws {
         var copy = self
         _ = await copy.sample(at: .zero)
         try tree.remove(file)
@@ -97,14 +97,14 @@ import Testing
         #expect(await sample(at: .seconds(2)).cpu?.busyCores == 1)
     }
 
-    @Test mutating func `a VM's definition is named in its sample`() async {
+    @Test mutating func `a sample contains the digest of a VM's definition`() async {
         var needs = VMRequirements.testVM()
         needs.definition = "0a1b"
         world.place(needs, on: h1)
         #expect(await sample(at: .zero).vms?.map(\.definition) == ["0a1b"])
     }
 
-    @Test mutating func `a silent hypervisor makes the VMs unknown, not none`() async {
+    @Test mutating func `without an answer from the hypervisor the VMs are unknown, not none`() async {
         _ = await sample(at: .zero)
         world.change(h1) { $0.answers = false }
         let sample = await sample(at: .seconds(1))

@@ -11,9 +11,9 @@ import Testing
 @testable import HostAgent
 @testable import Identity
 
-/// With a real authority and real certificates; charon's part is played: whether it accepts a handshake.
+/// Uses a real authority and real certificates; a fake charon accepts or refuses handshakes.
 @Suite struct IdentityUpkeepTests {
-    final class PlayedCharon: Sendable {
+    final class FakeCharon: Sendable {
         struct Down: Error {}
         let refuses = Mutex(false)
         /// Commands with this argument fail.
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    /// So that a publication has none to look up.
+    /// With these ends a publication need not look them up.
     private static let ends = Dictionary(
         uniqueKeysWithValues: LedgerStream.allCases.map { ($0.rawValue, Cursor(segment: 1, offset: 0)) }
     )
@@ -56,7 +56,7 @@ import Testing
     struct World: Sendable {
         let folder: String
         let authority: ClusterAuthority
-        let charon: PlayedCharon
+        let charon: FakeCharon
         let mesh: Mesh
         let upkeep: IdentityUpkeep
         let roster: CurrentRoster
@@ -93,7 +93,7 @@ import Testing
         try await SharedLog.create(folder: "\(folder)/ledger")
         let own = IdentityFolder("\(folder)/h1")
         let identity = try await own.load()
-        let charon = PlayedCharon()
+        let charon = FakeCharon()
         let roster = CurrentRoster(identity.roster)
         let upkeep = IdentityUpkeep(
             folder: own,
@@ -149,12 +149,12 @@ import Testing
         }
     }
 
-    @Test func `one that a peer refuses is put back and left alone for a while`() async throws {
+    @Test func `a certificate that a peer refuses is rolled back and not retried for a while`() async throws {
         try await with { world in
             let old = await world.upkeep.identity.certificate.pem
             try await world.authority.renew()
             try await world.publish()
-            // The peer accepts the old certificate, and nothing once the new one is loaded.
+            // The peer accepts the old certificate, and refuses every handshake once the new one is loaded.
             let runner = world.charon.runner
             let judging = CommandRunner { [world] command, input in
                 let shown = try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem")
@@ -177,7 +177,9 @@ import Testing
         }
     }
 
-    @Test func `a removed peer loses its tunnel and its place in the mesh, without a trial`() async throws {
+    @Test func `a removed peer loses its tunnel and its place in the mesh without a verification handshake`()
+        async throws
+    {
         try await with { world in
             try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: Self.ends)
             try await world.publish()
@@ -191,14 +193,14 @@ import Testing
         }
     }
 
-    // MARK: what fails is tried again
+    // MARK: retries
 
     private func remove(_ world: World) async throws {
         try await world.authority.remove(.host(HostName("h2")), reason: "stolen", ends: [:])
         try await world.publish()
     }
 
-    /// What a look leaves of a revocation, whichever of its steps failed.
+    /// The state after one check of a revocation, whichever of its steps failed.
     private func requireRevoked(_ world: World) async throws {
         let roster = await world.authority.roster
         #expect(world.roster.roster == roster)
@@ -214,7 +216,7 @@ import Testing
     }
 
     @Test(arguments: ["--stats", "--load-all", "--list-sas", "--terminate"])
-    func `a revocation is carried out once charon is there, and counts before`(failing: String) async throws {
+    func `a revocation is retried until charon is there, and counts before that`(failing: String) async throws {
         try await with { world in
             await world.look()
             try await remove(world)
@@ -232,7 +234,7 @@ import Testing
         }
     }
 
-    @Test func `a revocation is carried out though the identity cannot be loaded or libvirt be served`() async throws {
+    @Test func `a revocation is carried out even if loading the identity or serving libvirt fails`() async throws {
         try await with { world in
             await world.look()
             try await remove(world)
@@ -249,7 +251,7 @@ import Testing
         }
     }
 
-    /// A next life of the agent, with charon as it was.
+    /// Returns the agent's next run, with charon unchanged.
     private func nextLife(_ world: World) async throws -> (IdentityUpkeep, Mesh) {
         let folder = IdentityFolder("\(world.folder)/h1")
         let identity = try await folder.load()
@@ -272,7 +274,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `tunnels made with replaced keys end though the agent was stopped before it had ended them`(
+    func `tunnels with replaced keys end even if the agent was stopped before it ended them`(
         afterOneLook: Bool
     ) async throws {
         try await with { world in
@@ -288,7 +290,7 @@ import Testing
                 await world.look()
                 world.charon.failing.withLock { $0 = nil }
             } else {
-                // It took the roster up, and was stopped right then.
+                // It adopted the roster and was stopped right then.
                 let change = try await IdentityFolder("\(world.folder)/h1").update(fromLedger: "\(world.folder)/ledger")
                 #expect(change.endedHosts == [HostName("h2")])
             }
@@ -304,7 +306,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a tunnel with a host that is heard of for the first time ends if its keys were replaced`(
+    func `a tunnel with a newly known host ends if the host's keys were replaced`(
         replaced: Bool
     ) async throws {
         try await with { world in
@@ -319,7 +321,7 @@ import Testing
         }
     }
 
-    @Test func `where an earlier life left no word every tunnel is opened anew`() async throws {
+    @Test func `every tunnel is reopened if the previous run left no record of its progress`() async throws {
         try await with { world in
             try await world.publish()
             await world.look()
@@ -330,7 +332,7 @@ import Testing
         }
     }
 
-    @Test func `a swap that fails half-way leaves the old certificate in force`() async throws {
+    @Test func `a swap that fails halfway leaves the old certificate in force`() async throws {
         try await with { world in
             await world.look()
             let old = await world.upkeep.identity.certificate.pem
@@ -339,7 +341,7 @@ import Testing
             let runner = world.charon.runner
             let breaking = CommandRunner { [world] command, input in
                 let shown = try await world.text("\(world.folder)/swanctl/x509/evenkeel.pem")
-                if shown != old, command.arguments.contains("--load-all") { throw PlayedCharon.Down() }
+                if shown != old, command.arguments.contains("--load-all") { throw FakeCharon.Down() }
                 return try await runner(command, input: input)
             }
             let mesh = Mesh(

@@ -9,7 +9,7 @@ import Testing
 
 @testable import HostAgent
 
-/// A move whose call ends without an answer, seen through to its end.
+/// A move whose call ends without an answer, followed to its end.
 @Suite struct MoveInDoubtTests {
     private let world = InMemoryWorld.sample()
     private let execution: MoveExecution
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: [InMemoryScript.Aftermath.arrived, .handedOver])
-    func `a VM that arrived is done, and runs once`(_ aftermath: InMemoryScript.Aftermath) async throws {
+    func `a move whose VM arrived is done, and the VM runs once`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
         let completion = try await execution.carriedOut(.testOrder()).get()
         #expect(completion.evidence.verdict == .unprotected)
@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: [true, false])
-    func `a move that goes on by itself is waited for`(arrives: Bool) async throws {
+    func `a move that continues without its caller is waited for`(arrives: Bool) async throws {
         world.script(vm, InMemoryScript(.loseTouch(.goesOn)))
         async let result = execution.carriedOut(.testOrder())
         try await eventually("the move has begun") { world.isMoving(vm) }
@@ -53,7 +53,7 @@ import Testing
         #expect(((try? ended.get()) != nil) == arrives)
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a target that cannot be asked is asked again until it answers`() async throws {
+    @Test(.timeLimit(.minutes(1))) func `a target that does not answer is asked again until it does`() async throws {
         world.script(vm, InMemoryScript(.loseTouch(.pausedAtSource)))
         async let result = execution.carriedOut(.testOrder()) { _ in world.change(h2) { $0.answers = false } }
         try await eventually("the call has ended") {
@@ -77,23 +77,23 @@ import Testing
 }
 
 extension MoveExecution {
-    /// The execution of h1's agent, with no tunnels; its configuration may lack the target.
+    /// Returns the execution of h1's agent without tunnels; its configuration may lack the target.
     init(for world: InMemoryWorld, knowsTarget: Bool = true) {
         var settings = Settings.sample(allowPlain: true)
         if !knowsTarget { settings.inventory.hosts.removeAll { $0.name == h2 } }
         self.init(host: h1, settings: settings, hypervisor: world.hypervisor(of: h1), channels: .withoutTunnels(h1))
     }
 
-    /// Drives a core that has begun the move, or that finds it begun by an earlier life, until it has an end.
+    /// Drives a core, which has begun the move now or in a previous run, until it has an end.
     ///
-    /// Time runs ten times as fast as it should, so that looks follow one another quickly.
+    /// Time runs ten times as fast, so that observations follow quickly.
     func carriedOut(
         _ order: MigrationOrder,
         isInherited: Bool = false,
         startedAt: Instant? = nil,
         progress: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
     ) async -> Result<AgentCore.Completion, OrderFailure> {
-        // It has no charon to find, but its gates are there from now on.
+        // It has no charon, but its gates exist from now on.
         try? await channels.mesh.apply(settings.inventory)
         let startedAt = startedAt ?? order.issuedAt
         var clock = startedAt

@@ -11,7 +11,7 @@ import Testing
 
 @testable import HostAgent
 
-/// What a host remembers of what it has done of its orders.
+/// The journal of a host's orders.
 struct OrderJournalTests {
     private let order = MigrationOrder.testOrder(at: .now)
 
@@ -21,7 +21,7 @@ struct OrderJournalTests {
         try await body(folder.appendingPathComponent("marks.orders").path)
     }
 
-    @Test func `an order is claimed once, by a later start as well`() async throws {
+    @Test func `an order is claimed once, also across restarts`() async throws {
         try await with { path in
             let begun = OrderJournal(path: path)
             #expect(try begun.claim(.begun, of: order, at: .now))
@@ -32,7 +32,7 @@ struct OrderJournalTests {
         }
     }
 
-    @Test func `a damaged file begins nothing, and the error says which and what to do`() async throws {
+    @Test func `with a damaged file nothing begins, and the error names the file and the next step`() async throws {
         try await with { path in
             _ = try OrderJournal(path: path).claim(.begun, of: order, at: .now)
             try Data("{".utf8).write(to: URL(filePath: path))
@@ -45,7 +45,7 @@ struct OrderJournalTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a write that hangs holds up no question for ever, and no thread of the pool`()
+    @Test(.timeLimit(.minutes(1))) func `a write that hangs blocks neither a question nor a thread of the pool`()
         async throws
     {
         try await with { path in
@@ -66,7 +66,7 @@ struct OrderJournalTests {
         }
     }
 
-    @Test func `a note that could not be looked at is not struck out`() async throws {
+    @Test func `a journal entry that could not be read is not removed`() async throws {
         try await with { path in
             let world = InMemoryWorld.sample()
             world.place(.testVM(), on: h1)
@@ -86,7 +86,7 @@ struct OrderJournalTests {
                 keys: SealedKeys(),
                 journal: journal
             )
-            // The agent stops while it waits to look.
+            // The agent stops while it waits for the journal.
             let attempt = Task { await moves.takeBack(order) }
             attempt.cancel()
             guard case .failure(let failure) = await attempt.value else {
@@ -94,7 +94,7 @@ struct OrderJournalTests {
             }
             #expect(failure.kind == .inDoubt && failure.text.contains("the agent is stopping"), "\(failure.text)")
             release.signal()
-            // Nor when the journal can be looked at again is the VM let run from its image a second time.
+            // Even when the journal is readable again, the VM does not run from its image a second time.
             try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }
             guard case .failure(let later) = await moves.takeBack(order) else {
                 throw Unexpected(description: "it ran from an image that may have run before")
@@ -106,7 +106,7 @@ struct OrderJournalTests {
         }
     }
 
-    /// Holds the journal, as a write does that waits for its storage, until it is let go.
+    /// Locks the journal until it is released, like a write that waits for its storage.
     private func hold(_ journal: OrderJournal) async throws -> DispatchSemaphore {
         let release = DispatchSemaphore(value: 0)
         Thread {

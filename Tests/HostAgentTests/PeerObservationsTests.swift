@@ -8,8 +8,8 @@ import Testing
 
 @testable import HostAgent
 
-/// Who is asked, and what of the answers goes into a sample.
-@Suite struct PeerSightingsTests {
+/// The choice of peers to ask, and the observations in a sample.
+@Suite struct PeerObservationsTests {
     private func world(of count: Int, clock: @Sendable @escaping () -> Instant) -> (InMemoryWorld, Inventory) {
         let hosts = (1...count).map {
             InMemoryHost(
@@ -36,7 +36,7 @@ import Testing
         ) { inventory }
     }
 
-    @Test func `the newest of every peer are kept for five minutes and eight go into a sample`() async {
+    @Test func `each peer's newest observation is kept for five minutes, and eight go into a sample`() async {
         let ticks = Mutex(Int64(0))
         let (world, inventory) = world(of: 11) {
             Instant(
@@ -50,16 +50,16 @@ import Testing
         #expect(observations.recent(at: Instant(milliseconds: 0)) == nil)
         for _ in 0..<10 { await observations.askNext() }
         let seen = observations.recent(at: Instant(milliseconds: 10_000))
-        // Not itself, and the last asked first.
+        // Not itself, and the last one asked first.
         #expect(seen?.map(\.host.rawValue) == ["h11", "h10", "h9", "h8", "h7", "h6", "h5", "h4"])
         #expect(observations.recent(at: Instant(milliseconds: 309_500))?.map(\.host.rawValue) == ["h11"])
         #expect(observations.recent(at: Instant(milliseconds: 310_001)) == nil)
-        // Around again: the first peer once more, with a newer observation.
+        // The first peer again, with a newer observation.
         await observations.askNext()
         #expect(observations.recent(at: Instant(milliseconds: 11_000))?.first?.host == HostName("h2"))
     }
 
-    @Test func `a peer that does not answer is passed over`() async {
+    @Test func `a peer that does not answer is skipped`() async {
         let (world, inventory) = world(of: 3) { Instant(milliseconds: 5) }
         world.change(HostName("h2")) { $0.answers = false }
         let observations = observations(world, inventory)

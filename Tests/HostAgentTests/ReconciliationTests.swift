@@ -7,10 +7,10 @@ import Testing
 
 @testable import HostAgent
 
-/// What an agent makes of a move whose end it did not see, from where the two hypervisors have the VM.
+/// The agent's decision on a move whose end it did not see, from the VM's state at the two hypervisors.
 @Suite struct ReconciliationTests {
-    /// What a hypervisor has of the VM.
-    enum Standing: CustomTestStringConvertible {
+    /// The VM's state at a hypervisor.
+    enum CopyState: CustomTestStringConvertible {
         case nothing
         /// Defined, not active.
         case definition
@@ -30,7 +30,7 @@ import Testing
 
     enum Finding: Equatable {
         case completed
-        /// The VM stays where it is: on this host, or nobody can say where.
+        /// The VM stays: on this host, or at an unknown place.
         case notMoved(OrderFailure.Kind, OrderFailure.Whereabouts)
         case stillMoving
         case undecided
@@ -39,13 +39,13 @@ import Testing
     private let begun = Instant(milliseconds: 5000)
 
     struct Case: CustomTestStringConvertible {
-        var here: Standing
-        var there: Standing
+        var here: CopyState
+        var there: CopyState
         var finding: Finding
-        /// What this host has of the VM afterwards; `nil`: what it had.
-        var left: Standing?
+        /// The state on this host afterwards; `nil`: unchanged.
+        var left: CopyState?
 
-        init(_ here: Standing, _ there: Standing, _ finding: Finding, left: Standing? = nil) {
+        init(_ here: CopyState, _ there: CopyState, _ finding: Finding, left: CopyState? = nil) {
             self.here = here
             self.there = there
             self.finding = finding
@@ -59,13 +59,13 @@ import Testing
     private static let lost = Finding.notMoved(.inDoubt, .unknown)
 
     static let cases: [Case] = [
-        // It is at the target: what is left here goes.
+        // It is at the target, so the copy here is removed.
         Case(.nothing, .active(.running), .completed),
         Case(.definition, .active(.running), .completed, left: .nothing),
         Case(.active(.pausedByMigration), .active(.running), .completed, left: .nothing),
         Case(.nothing, .active(.paused), .completed),
         Case(.definition, .active(.paused), .completed, left: .nothing),
-        // The target has it and is sending it on.
+        // The target has it and is sending it to another host.
         Case(.nothing, .active(.migratingOut), .completed),
         Case(.active(.pausedByMigration), .active(.migratingOut), .completed, left: .nothing),
 
@@ -77,15 +77,15 @@ import Testing
         Case(.active(.paused), .silent, stayed),
         // The target has no copy, so the paused one here is the VM.
         Case(.active(.pausedByMigration), .nothing, stayed, left: .active(.running)),
-        // The target does not have it any more: moved, and shut off since.
+        // The target no longer has it: it was moved and has been shut off since.
         Case(.nothing, .definition, .completed),
 
-        // A person must look: nobody runs it, it may have run at the target since, or there are two.
+        // An operator must decide: it runs nowhere, it may have run at the target since, or there are two copies.
         Case(.nothing, .nothing, lost),
         Case(.definition, .nothing, lost),
         Case(.definition, .definition, lost),
         Case(.active(.pausedByMigration), .definition, lost),
-        // Two of it: this one stops at once.
+        // There are two copies: this one stops at once.
         Case(
             .active(.running),
             .active(.running),
@@ -93,7 +93,7 @@ import Testing
             left: .active(.paused)
         ),
 
-        // Not to be decided yet, so nothing is touched.
+        // Undecided, so nothing is touched.
         Case(.active(.migratingOut), .active(.pausedByMigration), .stillMoving),
         Case(.active(.pausedByMigration), .active(.pausedByMigration), .undecided),
         Case(.active(.pausedByMigration), .active(.paused), .undecided),
@@ -106,7 +106,7 @@ import Testing
     ]
 
     @Test(arguments: cases)
-    func `what the two hypervisors have decides, and nothing else is touched`(_ each: Case) async throws {
+    func `the two hypervisors decide the outcome, and nothing else is touched`(_ each: Case) async throws {
         let world = InMemoryWorld.sample()
         place(each.here, on: h1, of: world)
         place(each.there, on: h2, of: world)
@@ -122,7 +122,7 @@ import Testing
         #expect(try await standing(on: h2, of: world) == each.there.testDescription)
     }
 
-    @Test func `a move found out about claims nothing of its path`() async throws {
+    @Test func `a reconciled move has no evidence about its path`() async throws {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h2)
         for (channel, verdict) in [(Channel.ipsec, Evidence.Verdict.unknown), (.plain, .unprotected)] {
@@ -135,14 +135,14 @@ import Testing
         }
     }
 
-    @Test func `a VM that runs here has not moved, whatever became of the target's entry`() async {
+    @Test func `a VM that runs at the source has not moved, even if the target is not configured`() async {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h1)
         let execution = MoveExecution(for: world, knowsTarget: false)
         #expect(await finding(by: execution) == Self.stayed)
     }
 
-    @Test func `a VM that is not here is not decided on without the target's entry`() async {
+    @Test func `a VM that is not at the source is undecided if the target is not configured`() async {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h1, as: .pausedByMigration)
         let execution = MoveExecution(for: world, knowsTarget: false)
@@ -150,7 +150,7 @@ import Testing
         #expect(world.hostsRunning(vm) == [])
     }
 
-    /// What one look, and the remedy it asks for, come to.
+    /// Returns the result of one observation and the action that it requires.
     private func finding(by execution: MoveExecution) async -> Finding {
         var core = AgentCore(host: h1, limits: AgentCore.Limits(jobLock: .zero))
         let order = MigrationOrder.testOrder()
@@ -181,7 +181,7 @@ import Testing
         return .undecided
     }
 
-    private func place(_ standing: Standing, on host: HostName, of world: InMemoryWorld) {
+    private func place(_ standing: CopyState, on host: HostName, of world: InMemoryWorld) {
         switch standing {
         case .nothing: break
         case .definition: world.place(.testVM(), on: host, as: .inactive)
@@ -192,9 +192,9 @@ import Testing
 
     private func standing(on host: HostName, of world: InMemoryWorld) async throws -> String {
         switch try await world.hypervisor(of: host).presence(of: vm) {
-        case .absent: return Standing.nothing.testDescription
-        case .inactive: return Standing.definition.testDescription
-        case let presence: return Standing.active(presence).testDescription
+        case .absent: return CopyState.nothing.testDescription
+        case .inactive: return CopyState.definition.testDescription
+        case let presence: return CopyState.active(presence).testDescription
         }
     }
 }

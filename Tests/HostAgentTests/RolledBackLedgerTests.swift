@@ -11,7 +11,7 @@ import Testing
 
 @testable import HostAgent
 
-/// Two agents on a signed log that somebody sets back to before an order was begun.
+/// Two agents on a signed log that is rolled back to before an order was begun.
 @Suite(.timeLimit(.minutes(2))) struct RolledBackLedgerTests {
     private let world = InMemoryWorld.sample()
     private let log = LogCapture()
@@ -20,7 +20,7 @@ import Testing
     ]
     private let order = MigrationOrder.testOrder(at: .now)
 
-    @Test func `an order is begun once, though the log is set back and the agents start again`() async throws {
+    @Test func `an order is begun once even if the log is rolled back and the agents restart`() async throws {
         try await withOrderBegun { folder in
             try await run(folder, marked: true) {
                 try await eventually("the agents say why they do nothing") {
@@ -28,7 +28,7 @@ import Testing
                 }
                 try await expectNoMove()
             }
-            // Nothing was written to it either.
+            // Nothing was written to it, either.
             #expect(try await reports(folder).isEmpty)
         }
     }
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func `a host that remembers what it has begun does not do so again, without marks too`() async throws {
+    @Test func `a host with its journal does not begin an order again, even without marks`() async throws {
         try await withOrderBegun { folder in
             try await run(folder, marked: false, remembers: true) {
                 try await eventually("the source refuses it") {
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `an agent whose key the roster does not name begins nothing`() async throws {
+    @Test func `an agent whose key is not in the roster begins nothing`() async throws {
         world.place(.testVM(), on: h1)
         try await withFolder { folder in
             try await open(folder, .operator).append(OrderRecord.migrate(order: order))
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    /// An order that runs when its agents are killed; then the log is what it was before they had begun.
+    /// Kills the agents during an order, and rolls the log back to before it was begun.
     private func withOrderBegun(_ body: (String) async throws -> Void) async throws {
         world.place(.testVM(), on: h1)
         world.script(vm, InMemoryScript(.hang))
@@ -87,7 +87,7 @@ import Testing
     }
 
     private func expectNoMove() async throws {
-        // Some 25 polls of the ledger.
+        // About 25 polls of the ledger.
         for _ in 0..<50 {
             #expect(!world.isMoving(vm) && world.hostsRunning(vm) == [h1])
             try await Task.sleep(for: .milliseconds(10))

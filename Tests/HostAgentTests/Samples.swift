@@ -11,7 +11,7 @@ let h2 = HostName("h2")
 let vm = VMID("6695eb01-f6a4-8304-79aa-97f2502e1930")
 
 extension VMRequirements {
-    /// A small VM with nothing special about it.
+    /// A small VM without special features.
     static func testVM(
         _ id: VMID = vm,
         name: String = "web1",
@@ -58,7 +58,7 @@ extension InMemoryWorld {
 }
 
 extension Settings {
-    /// An agent's settings that look at the ledger often.
+    /// Returns an agent's settings with a short poll interval.
     static func sample(allowPlain: Bool = false) -> Settings {
         var settings = Settings()
         settings.inventory = Inventory(
@@ -74,7 +74,7 @@ extension Settings {
         settings.ledger.pollInterval = .milliseconds(20)
         settings.sampling.interval = .milliseconds(100)
         settings.escort.allowPlain = allowPlain
-        // The target's checks read the memory of the machine the tests run on, whatever is in use there.
+        // The target's checks read the memory of this machine, however much of it is in use.
         settings.policy.memory.upper = 1
         return settings
     }
@@ -106,7 +106,7 @@ extension MigrationOrder {
     }
 }
 
-/// Memory figures as a test wants them, and nothing else.
+/// Returns fixed memory figures and nothing else.
 struct FixedMemory: ResourceSource {
     var load: MemoryLoad?
 

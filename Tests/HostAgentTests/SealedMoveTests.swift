@@ -10,14 +10,14 @@ import Testing
 
 @testable import HostAgent
 
-/// Sealed moves by two agents: whatever goes wrong, the VM runs on exactly one host.
+/// Sealed moves by two agents: whatever fails, the VM runs on exactly one host.
 @Suite(.timeLimit(.minutes(2))) struct SealedMoveTests {
     private let fleet = TestFleet(channels: [.ipsec, .sealed])
     private let order = MigrationOrder.sealed(at: .now)
 
     init() { fleet.world.place(.testVM(), on: h1) }
 
-    /// Folders of this test's own: one for each host's memory, one that both share.
+    /// Folders of this test: one for each host's memory, and a shared one.
     private func withFolders(
         _ body: (_ settings: @escaping @Sendable (HostName) -> Settings, Folders) async throws -> Void
     )
@@ -48,7 +48,7 @@ import Testing
         func memory(_ host: HostName) -> String { "\(root)/\(host)" }
         func sealed(_ order: MigrationOrder) -> String { "\(storage)/\(order.id)" }
 
-        /// Files below it, of all hosts.
+        /// Returns the files below the shared folder, of all hosts.
         func files() -> [String] {
             (FileManager.default.subpaths(atPath: root) ?? []).filter { path in
                 var isFolder: ObjCBool = false
@@ -63,7 +63,7 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
-    @Test func `a VM is sealed and restored and nothing is left of it`() async throws {
+    @Test func `a VM is sealed and restored, and no files remain`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(settings: settings, journal: folders.journal) {
                 try await fleet.submit(order)
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test(arguments: [h1, h2])
-    func `while the closed channels cannot be read no protected move begins`(_ host: HostName) async throws {
+    func `while the closed channels are unreadable, no protected move begins`(_ host: HostName) async throws {
         try await withFolders { settings, folders in
             let path = "\(folders.root)/marks.closed"
             try Data("[{".utf8).write(to: URL(filePath: path))
@@ -106,9 +106,9 @@ import Testing
         }
     }
 
-    @Test func `an image that was changed on the storage is declined and the VM goes back`() async throws {
+    @Test func `an image that was changed on the storage is declined, and the VM returns`() async throws {
         try await withFolders { settings, folders in
-            // The source alone seals; then somebody changes the file, and the target comes to it.
+            // Only the source runs and seals; then the file is changed, and the target starts.
             try await fleet.run(
                 settings: settings,
                 journal: folders.journal,
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func `a target that cannot restore declines and the VM goes back`() async throws {
+    @Test func `a target that cannot restore declines, and the VM returns`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
@@ -155,7 +155,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a restore in doubt is found out by looking`(done: Bool) async throws {
+    func `the agents find out the result of a restore in doubt`(done: Bool) async throws {
         try await withFolders { settings, folders in
             try await fleet.run(
                 settings: settings,
@@ -175,9 +175,9 @@ import Testing
         }
     }
 
-    @Test func `a target whose agent dies before it restores loses its turn`() async throws {
+    @Test func `a target whose agent dies before the restore loses its turn`() async throws {
         try await withFolders { settings, folders in
-            // The source alone is there; the target's agent has died with the key.
+            // Only the source runs; the target's agent has died with the key.
             try await fleet.run([h1], settings: settings, journal: folders.journal, handover: .seconds(1)) {
                 try await consent()
                 let failure = try await fleet.failure(of: order)
@@ -190,7 +190,7 @@ import Testing
         }
     }
 
-    @Test func `a target whose agent comes back without the key declines`() async throws {
+    @Test func `a target whose agent restarts without the key declines`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
@@ -207,13 +207,13 @@ import Testing
         }
     }
 
-    @Test func `a source that dies after it has saved takes the VM back`() async throws {
+    @Test func `a source that dies after the save takes the VM back`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await consent()
                 try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
             }
-            // As if the agent had died before it could say so: the note and the image are there, and no step.
+            // As if the agent had died before its report: entry and image exist, but no step.
             let other = TestFleet(channels: [.sealed], world: fleet.world)
             try await other.submit(order)
             for (step, host) in Self.begun { try await other.write(step, of: order, by: host) }
@@ -227,14 +227,14 @@ import Testing
         }
     }
 
-    @Test func `a journal that cannot be read is told once and not at each try`() async throws {
+    @Test func `an unreadable journal is logged once and not at each attempt`() async throws {
         try await withFolders { settings, folders in
             try Data("{".utf8).write(to: URL(filePath: #require(folders.journal(h1))))
             try await fleet.submit(order)
             for (step, host) in Self.begun { try await fleet.write(step, of: order, by: host) }
             try await fleet.run([h1], settings: settings, journal: folders.journal) {
                 try await eventually("it is told") { fleet.log.contains("order o1 waits") }
-                // Two tries later.
+                // Two attempts later.
                 try await Task.sleep(for: .seconds(5))
             }
             #expect(fleet.log.count("order o1 waits") == 1)
@@ -265,7 +265,7 @@ import Testing
         ),
     ]
 
-    /// Orders the move and consents in the name of a target's agent that is no longer there, with a key that nobody has.
+    /// Orders the move and consents for a target's agent that no longer exists, with a key that no agent has.
     private func consent() async throws {
         try await fleet.submit(order)
         try await eventually("it is accepted") { try await fleet.steps(of: order).last?.word == "accepted" }
@@ -273,7 +273,7 @@ import Testing
     }
 }
 
-/// Does something just before the source says that it has sealed an image.
+/// Runs an action just before the source reports a sealed image.
 private struct HookedLedger: FleetLedger {
     let inner: InMemoryLedger
     let onSealed: @Sendable () throws -> Void

@@ -25,7 +25,7 @@ import Testing
         )
     }
 
-    @Test func `a VM for which everything is there may come`() async throws {
+    @Test func `a VM is accepted if every requirement is met`() async throws {
         try tree.write("a disk", to: "shared/web1.img")
         let needs = VMRequirements.testVM(
             memory: 1 << 30,
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "making a device node needs root"))
-    func `a block device is the same only if the kernel says so`() async throws {
+    func `a block device is the same only if the kernel confirms it`() async throws {
         let path = "\(tree.path)/disk"
         #expect(mknod(path, S_IFBLK | 0o600, 253 << 8 | 7) == 0)
         try tree.write("  QEMU  42 \n", to: "dev/block/253:7/serial")
@@ -47,14 +47,14 @@ import Testing
         }
     }
 
-    @Test mutating func `memory promised to others is not there`() async {
+    @Test mutating func `memory promised to other VMs is not available`() async {
         checks.promisedBytes = 3 << 30
         let failures = await checks.unmet(.testVM(memory: 1 << 30))
         #expect(failures.map(\.check) == [.memory])
         #expect(failures.first?.text.contains("3072 MiB promised to others") == true)
     }
 
-    @Test func `a VM needs its memory and QEMU's own`() async {
+    @Test func `a VM needs its own memory and QEMU's`() async {
         let failures = await checks.unmet(.testVM(memory: 4 << 30))
         #expect(
             failures.map(\.description) == [
@@ -63,17 +63,17 @@ import Testing
         )
     }
 
-    @Test func `a VM that fits but takes the host over its ceiling is refused with the share`() async {
+    @Test func `a VM that would take the host over its ceiling is refused with the share`() async {
         let failures = await checks.unmet(.testVM(memory: 3700 << 20))
         #expect(failures.map(\.check) == [.memory])
         #expect(failures.first?.text == "memory use would be 96 %, above policy.memory.upper (90 %)")
     }
 
-    @Test func `memory beyond any number is refused, not counted wrong`() async {
+    @Test func `an implausible amount of memory is refused and does not overflow`() async {
         #expect(await checks.unmet(.testVM(memory: .max)).map(\.check) == [.memory])
     }
 
-    @Test mutating func `memory that is not known is not enough`() async {
+    @Test mutating func `unknown free memory counts as insufficient`() async {
         checks = TargetChecks(
             host: h2,
             hypervisor: world.hypervisor(of: h2),
@@ -87,17 +87,17 @@ import Testing
     }
 
     @Test(arguments: ["br1", "eth0"])
-    func `an interface that is no bridge here is named`(name: String) async {
+    func `an interface that is no bridge on this host is named`(name: String) async {
         let failures = await checks.unmet(.testVM(networks: [.bridge(name: name)]))
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .host(.noBridge(name)))])
     }
 
-    @Test func `a libvirt network is judged by the hypervisor`() async {
+    @Test func `the hypervisor judges a libvirt network`() async {
         let failures = await checks.unmet(.testVM(networks: [.network(name: "dmz")]))
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .other("network 'dmz' is not there"))])
     }
 
-    @Test func `a file that is not here is named`() async {
+    @Test func `a missing file is named`() async {
         let path = "\(tree.path)/nfs/web1.img"
         let failures = await checks.unmet(.testVM(disks: [.file(path: path)]))
         #expect(failures.map(\.check) == [.storage])
@@ -105,7 +105,7 @@ import Testing
         #expect(failures.first?.text.contains("No such file or directory") == true)
     }
 
-    @Test(.timeLimit(.minutes(1))) func `an iSCSI address where nobody listens is refused soon`() async throws {
+    @Test(.timeLimit(.minutes(1))) func `an iSCSI address without a listener is refused soon`() async throws {
         let port = try LocalPort()
         let began = ContinuousClock.now
         let failures = await checks.unmet(.testVM(disks: [.iscsi(at: port.number)]))
@@ -114,12 +114,12 @@ import Testing
         #expect(failures.first?.text.contains("iscsi://127.0.0.1:\(port.number)/iqn.2026-01.test:d/1") == true)
     }
 
-    @Test(.timeLimit(.minutes(1))) mutating func `disks that never answer are given up together`() async throws {
+    @Test(.timeLimit(.minutes(1))) mutating func `disks that never answer are given up in parallel`() async throws {
         let port = try LocalPort(listens: true)
         checks.storageTimeLimit = .seconds(2)
         let began = ContinuousClock.now
         let failures = await checks.unmet(.testVM(disks: (1...8).map { .iscsi(at: port.number, lun: $0) }))
-        // One after the other they take 16 seconds.
+        // One after the other they would take 16 s.
         #expect(ContinuousClock.now - began < .seconds(12))
         #expect(failures.map(\.check) == Array(repeating: .storage, count: 8))
         for (failure, lun) in zip(failures, 1...8) {
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be checked from here is refused in words`() async {
+    @Test func `a requirement that cannot be checked here is refused with a reason`() async {
         let needs = VMRequirements.testVM(
             disks: [.other(type: "volume", detail: "pool p")],
             networks: [.other(type: "hostdev")]
@@ -139,7 +139,7 @@ import Testing
         #expect(failures.last?.text.contains("'volume' (pool p)") == true)
     }
 
-    @Test func `all that is missing is told at once`() async {
+    @Test func `all missing requirements are reported at once`() async {
         let needs = VMRequirements.testVM(
             memory: 16 << 30,
             disks: [.file(path: "/nowhere/a"), .file(path: "/nowhere/b")],
@@ -162,7 +162,7 @@ extension DiskSource {
     }
 }
 
-/// A TCP port of 127.0.0.1 that is this test's alone: nobody listens there, or somebody who never says a word.
+/// A TCP port of 127.0.0.1, without a listener or with one that never answers.
 private final class LocalPort {
     let number: Int
     private let descriptor: Int32

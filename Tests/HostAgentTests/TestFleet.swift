@@ -13,17 +13,17 @@ import Testing
 
 @testable import HostAgent
 
-/// The agents of h1 and h2 in one process: a ledger and hypervisors in memory, and no tunnels.
+/// The agents of h1 and h2 in one process, with ledger and hypervisors in memory and without tunnels.
 struct TestFleet: Sendable {
     let world: InMemoryWorld
     let ledger = InMemoryLedger(writer: .operator)
     let log = LogCapture()
-    /// What the agents told nft.
+    /// The rules that the agents loaded with nft.
     let rules = RuleCapture()
     let channels: [Channel]
-    /// What a probe at another host's ports finds.
+    /// The result of a probe at another host's ports.
     let gates: @Sendable () -> GateProbe.Outcome
-    /// How long it takes a host to see that its charon is not there.
+    /// The time until a host detects that its charon is missing.
     let charonTakes: Duration
 
     init(
@@ -71,7 +71,7 @@ struct TestFleet: Sendable {
         }
     }
 
-    /// Until the host knows its peers, and misses its charon.
+    /// Waits until the host knows its peers and has detected that its charon is missing.
     func waitForGates(of host: HostName) async throws {
         try await eventually("\(host) has its gates") { log.contains("\(host) cannot configure the mesh") }
     }
@@ -85,19 +85,19 @@ struct TestFleet: Sendable {
         try await ledger.append(OrderRecord.cancel(id: order.id, at: .now, reason: "not now"))
     }
 
-    /// What an agent of an earlier life wrote.
+    /// Writes a report as a previous run of an agent.
     func write(_ step: OrderStep, of order: MigrationOrder, by host: HostName) async throws {
         let report = OrderReport(order: order.id, host: host, at: .now, step: step)
         try await ledger.writing(as: .host(host)).append(report)
     }
 
-    /// The steps that the ledger shows of an order, in its order.
+    /// Returns the order's steps in the ledger, in their order.
     func steps(of order: MigrationOrder) async throws -> [OrderStep] {
         try await ledger.read(OrderReport.self, from: nil).records.map(\.body).filter { $0.order == order.id }
             .map(\.step)
     }
 
-    /// The last step, once there is one that ends the order.
+    /// Waits for the step that ends the order, and returns it.
     func end(of order: MigrationOrder) async throws -> OrderStep {
         try await eventually("order \(order.id) has ended") {
             try await steps(of: order).contains { $0.isFinal }
@@ -105,7 +105,7 @@ struct TestFleet: Sendable {
         return try #require(try await steps(of: order).last)
     }
 
-    /// How the order failed, once it has.
+    /// Waits for the order's failure and returns it.
     func failure(of order: MigrationOrder) async throws -> OrderFailure {
         let end = try await end(of: order)
         guard case .failed(let failure) = end else { throw Unexpected(description: "it did not fail: \(end)") }
@@ -117,7 +117,7 @@ struct Unexpected: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Looks again and again until it is so; after 20 seconds it is an error.
+/// Polls until the condition holds; throws after 20 s.
 func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(20)
     while try await !isSo() {
@@ -127,7 +127,7 @@ func eventually(_ claim: String, _ isSo: () async throws -> Bool) async throws {
 }
 
 extension Channels {
-    /// Those of a host whose charon is down: the gates can be set, and a probe at those of others finds `gates`.
+    /// A host whose charon is down: gates can be set, and a probe of another host's gates returns `gates`.
     static func withoutTunnels(
         _ host: HostName,
         _ configured: [Channel] = [.ipsec],
@@ -176,7 +176,7 @@ extension OrderStep {
     }
 }
 
-/// What agents told nft to load.
+/// The rules that agents loaded with nft.
 final class RuleCapture: Sendable {
     private let inputs = Mutex<[String]>([])
 
@@ -185,7 +185,7 @@ final class RuleCapture: Sendable {
     func contains(_ words: String) -> Bool { inputs.withLock { $0.contains { $0.contains(words) } } }
 }
 
-/// What the agents logged.
+/// The agents' log.
 final class LogCapture: Sendable {
     private let lines = Mutex<[String]>([])
 

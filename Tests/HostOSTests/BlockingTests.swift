@@ -24,7 +24,7 @@ import Testing
         #expect(result == 7)
     }
 
-    @Test func `a call on a thread of its own returns its result, throws its error, or is late`() async throws {
+    @Test func `a call on its own thread returns its result, throws its error, or is late`() async throws {
         struct Failed: Error {}
         let late: @Sendable (Bool) -> any Error = { Late(hasBegun: $0) }
         #expect(try await Blocking.run(within: .seconds(20), late: late, { 7 }) == 7)

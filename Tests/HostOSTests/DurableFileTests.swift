@@ -18,11 +18,11 @@ import Testing
         var folder: String
     }
 
-    @Test func `a file is replaced by a new one with the mode that is asked for`() async throws {
+    @Test func `a file is replaced by a new one with the requested mode`() async throws {
         try await with { folder in
             let path = "\(folder)/a"
             try DurableFile.replace(path, with: "old".utf8, mode: 0o644)
-            // Whoever has it open, or has linked to it, keeps the old one.
+            // Programs that have it open, and links to it, keep the old file.
             #expect(link(path, "\(folder)/b") == 0)
             try DurableFile.replace(path, with: "new".utf8, mode: 0o666)
             let seen = try await Command("bash", ["-c", "cd \(folder); stat -c '%n %a' *; cat a b"]).run()
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be written leaves the file as it was and nothing beside it`() async throws {
+    @Test func `a failed write leaves the old file and no other files`() async throws {
         try await with { folder in
             _ = try await Command("bash", ["-ec", "cd \(folder); mkdir taken; echo old > a"]).run()
             let taken = #expect(throws: DurableFile.Failure.self) {

@@ -3,9 +3,9 @@ import HostOS
 import Foundation
 import Testing
 
-/// The controller's lock lies in the ledger's folder, where others can put what they like.
+/// The controller's lock is in the ledger's folder, where others can create files.
 @Suite(.timeLimit(.minutes(1))) struct ProcessLockTests {
-    @Test(arguments: [true, false]) func `a lock that is a link or a FIFO is refused, and nothing is made`(
+    @Test(arguments: [true, false]) func `a lock that is a link or a FIFO is refused, and no file is created`(
         isLink: Bool
     ) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-lock-\(UUID().uuidString)").path

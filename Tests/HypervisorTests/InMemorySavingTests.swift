@@ -5,7 +5,7 @@ import Hypervisor
 import TestSupport
 import Testing
 
-/// Stop-and-copy in the in-memory world: never two, never none, and what a caller who breaks that is told.
+/// Stop-and-copy in the in-memory world: a VM never runs twice and is never lost; a violation is reported.
 @Suite struct InMemorySavingTests {
     private let world = InMemoryWorld(
         hosts: ["h1", "h2"].map {
@@ -21,7 +21,7 @@ import Testing
         return try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
     }
 
-    @Test func `a saved VM is off and its image closed until it runs elsewhere`() async throws {
+    @Test func `a saved VM is off, and its image is private, until it runs elsewhere`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             #expect(try await one.presence(of: vm.id) == .inactive)
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func `a restore that fails leaves the image to go back to`() async throws {
+    @Test func `a failed restore leaves the image for a restore at the source`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .fail(.failed, detail: "no such bridge"))
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `a save that fails leaves the VM running and no file`() async throws {
+    @Test func `a failed save leaves the VM running and no file`() async throws {
         try await withMemoryFolder { folder in
             world.place(vm, on: HostName("h1"))
             world.script(vm.id, .fail(.timedOut, detail: "slow"))
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a restore in doubt is found out by looking`(done: Bool) async throws {
+    func `the result of a restore in doubt is visible in the VM's presence`(done: Bool) async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.script(vm.id, .loseTouch(done: done))
@@ -98,7 +98,7 @@ import Testing
     @Test func `an image older than the disks is not restored`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
-            // Somebody started it from its definition, and stopped it again.
+            // The VM was started from its definition and stopped again.
             world.place(vm, on: HostName("h1"))
             world.place(vm, on: HostName("h1"), as: .inactive)
             let error = await #expect(throws: HypervisorError.self) {
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func `what the host already knows does not arrive`() async throws {
+    @Test func `a VM that the host already knows is not restored as an arrival`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
             world.place(vm, on: HostName("h2"), as: .inactive)
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `a sighting counts what is active`() async throws {
+    @Test func `an observation counts active VMs only`() async throws {
         world.place(vm, on: HostName("h2"))
         world.place(
             .onTestDriver(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"),

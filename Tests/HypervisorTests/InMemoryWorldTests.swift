@@ -29,7 +29,7 @@ import Testing
         #expect(error?.kind == .noSuchVM)
     }
 
-    @Test func `a host without memory for the VM does not get it`() async {
+    @Test func `a VM is not moved to a host without memory for it`() async {
         let error = await #expect(throws: HypervisorError.self) {
             try await source.migrate(.sample(vm.id, to: "small")) { _ in }
         }
@@ -69,7 +69,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a move that hangs ends at its limit`() async {
+    @Test(.timeLimit(.minutes(1))) func `a move that hangs ends at its time limit`() async {
         world.script(vm.id, InMemoryScript(.hang))
         let error = await #expect(throws: HypervisorError.self) {
             try await source.migrate(.sample(vm.id, stall: .milliseconds(10))) { _ in }
@@ -85,7 +85,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test func `a handed over copy can be discarded but not resumed`() async throws {
+    @Test func `a handed-over copy can be discarded but not resumed`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.handedOver)))
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .inDoubt)
@@ -96,7 +96,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
-    @Test func `a definition is discarded when the VMs owner has paused it elsewhere`() async throws {
+    @Test func `a definition is discarded when the VM's owner has paused it elsewhere`() async throws {
         world.place(vm, on: HostName("h1"), as: .inactive)
         world.place(vm, on: HostName("h2"), as: .pausedByMigration)
         await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
@@ -126,7 +126,7 @@ import Testing
         #expect(world.violations.isEmpty)
     }
 
-    @Test func `the last copy cannot be discarded but resumed`() async throws {
+    @Test func `the last copy can be resumed but not discarded`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.pausedAtSource)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         await #expect(throws: HypervisorError.self) { try await source.discardHandedOver(vm.id) }
@@ -135,7 +135,7 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h1")])
     }
 
-    @Test func `a move whose caller died goes on and is seen`() async throws {
+    @Test func `a move whose caller died continues and is visible`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.goesOn)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(try await source.presence(of: vm.id) == .migratingOut)
@@ -143,14 +143,14 @@ import Testing
         #expect(world.hostsRunning(vm.id) == [HostName("h2")])
     }
 
-    @Test func `a host that has the VM off does not get it a second time`() async throws {
+    @Test func `a host on which the VM is defined but off does not accept it again`() async throws {
         world.place(vm, on: HostName("h2"), as: .inactive)
         #expect(try await target.unmet(vm, on: HostName("h2")).map(\.check) == [.uuid])
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .refused)
     }
 
-    @Test func `a silent host answers nobody`() async {
+    @Test func `a silent host answers neither its agent nor its peers`() async {
         world.change(HostName("h2")) { $0.answers = false }
         let own = await #expect(throws: HypervisorError.self) { try await target.domains() }
         let peer = await #expect(throws: HypervisorError.self) {

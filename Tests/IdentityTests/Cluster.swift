@@ -28,7 +28,7 @@ struct Cluster: Sendable {
     func memberFolder(_ name: String) -> String { "\(folder)/members/\(name)" }
     func member(_ name: String) -> IdentityFolder { IdentityFolder(memberFolder(name)) }
 
-    /// Host number `n`: `hN`, 10.0.0.N, 10.1.0.N.
+    /// Returns host number `n`: `hN`, 10.0.0.N, 10.1.0.N.
     @discardableResult
     func add(
         _ number: Int,

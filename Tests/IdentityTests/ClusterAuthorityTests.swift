@@ -8,7 +8,7 @@ import Testing
 @testable import Identity
 
 @Suite struct ClusterAuthorityTests {
-    @Test func `a host's bundle has a key of its own and one certificate for all its uses`() async throws {
+    @Test func `a host's bundle has its own key and one certificate for all uses`() async throws {
         try await Cluster.with { cluster in
             try await cluster.authority.add(.controller, folder: cluster.memberFolder("controller"))
             let folder = try await cluster.add(1)
@@ -19,7 +19,7 @@ import Testing
             let left = identity.facts.expires - .now
             #expect(left > .seconds(364 * 86400) && left <= .seconds(365 * 86400))
             #expect(identity.roster[identity.name]?.keys == [identity.signingKey.verification])
-            // For a server and a client, by another program's eyes.
+            // Another program confirms the uses as server and client.
             for purpose in ["sslserver", "sslclient"] {
                 let paths = identity.paths
                 let said = try await cluster.shell(
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `what is there is not made again`() async throws {
+    @Test func `existing files are not created again`() async throws {
         try await Cluster.with { cluster in
             await #expect(throws: IdentityError.exists(path: "\(cluster.folder)/cluster/roster.json")) {
                 _ = try await ClusterAuthority.create(folder: "\(cluster.folder)/cluster")
@@ -45,14 +45,14 @@ import Testing
             await #expect(throws: IdentityError.alreadyMember(.host(HostName("h1")))) {
                 try await cluster.add(1, into: "other")
             }
-            // A second host cannot be written over the first one's keys.
+            // A second host cannot overwrite the first one's keys.
             await #expect(throws: IdentityError.exists(path: cluster.memberFolder("h1") + "/key.pem")) {
                 try await cluster.add(2, into: "h1")
             }
         }
     }
 
-    @Test func `no two hosts have an address together, until one is removed`() async throws {
+    @Test func `two hosts cannot share an address until one is removed`() async throws {
         try await Cluster.with { cluster in
             try await cluster.add(1)
             func add(_ address: String, _ inner: String) async throws {
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `a removed host is revoked, with every certificate it ever had`() async throws {
+    @Test func `a removed host is revoked with every certificate that it ever had`() async throws {
         try await Cluster.with { cluster in
             let first = try await cluster.add(1)
             try await cluster.add(2)
@@ -109,7 +109,7 @@ import Testing
                 }
                 #expect(said?.description.contains("revoked") == true)
             }
-            // The host itself learns it from the roster.
+            // The host itself learns of it from the roster.
             _ = try await first.update(from: await cluster.authority.signed)
             let error = await #expect(throws: IdentityError.self) { try await first.load() }
             let words = try #require(error).description
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `the roster remembers every certificate that a host had, and until when it counted`() async throws {
+    @Test func `the roster lists every certificate of a host, and until when it counted`() async throws {
         let clock = Mutex(Instant.now)
         let start = clock.withLock { $0 }
         try await Cluster.with(now: { clock.withLock { $0 } }) { cluster in
@@ -170,13 +170,13 @@ import Testing
             #expect(roster.number == number + 1)
             let published = try SignedRoster(json: IdentityFiles.readPublished("\(ledger)/roster.json"))
             #expect(try published.unverified() == roster)
-            // Once is enough: the ends do not move on.
+            // Once suffices: the ends do not change later.
             try await cluster.authority.publish(to: ledger)
             #expect(await cluster.authority.roster == roster)
         }
     }
 
-    @Test func `new keys after a compromise end the old ones`() async throws {
+    @Test func `new keys after a compromise invalidate the old ones`() async throws {
         try await Cluster.with { cluster in
             let stolen = try await cluster.add(1)
             let old = try await stolen.load()
@@ -197,7 +197,7 @@ import Testing
         }
     }
 
-    @Test func `a call that was cut short after the roster was written is completed by the next`() async throws {
+    @Test func `the next call completes one that was interrupted after the roster was written`() async throws {
         try await Cluster.with { cluster in
             let target = cluster.memberFolder("h1")
             _ = try await cluster.shell("mkdir -p \(target)/ca.pem")
@@ -214,7 +214,7 @@ import Testing
         }
     }
 
-    @Test func `a stolen key of the controller is replaced, and nothing it signs counts`() async throws {
+    @Test func `a stolen controller's key is replaced, and nothing that it signs counts`() async throws {
         try await Cluster.with { cluster in
             try await cluster.authority.add(.controller, folder: cluster.memberFolder("controller"))
             let stolen = cluster.member("controller")
@@ -228,7 +228,7 @@ import Testing
         }
     }
 
-    @Test func `a roster is published into a ledger alone, and over none that is newer`() async throws {
+    @Test func `a roster is published only into a ledger, and never over a newer one`() async throws {
         try await Cluster.with { cluster in
             let ledger = "\(cluster.folder)/ledger"
             _ = try await cluster.shell("mkdir \(ledger)")
@@ -252,7 +252,7 @@ import Testing
                 try await restored.publish(to: ledger)
             }
             #expect(try await cluster.shell("cat \(path)") == published)
-            // Of somebody else's making: it is replaced.
+            // A forged roster is replaced.
             _ = try await cluster.shell("echo '{}' > \(path)")
             try await cluster.authority.publish(to: ledger)
             #expect(try await cluster.shell("cat \(path)") == published)
@@ -260,7 +260,7 @@ import Testing
     }
 
     @Test(arguments: ["h1,URI:evil", "h 1", "", "-h", "h1\n[x]", "h/1", "$ENV::HOME"])
-    func `a name that could say more than a name is refused`(name: String) {
+    func `a name with other characters than a host name's is refused`(name: String) {
         #expect(throws: IdentityError.badName(name)) {
             try Enrollment.host(HostName(name), address: "10.0.0.1", inner: "10.1.0.1")
         }
