@@ -6,7 +6,7 @@ import Testing
 @testable import Identity
 
 @Suite struct DeadStorageTests {
-    @Test func `storage that does not answer is given up on, and read again when it does`() async throws {
+    @Test func `a read from unresponsive storage is abandoned, and repeated when the storage answers`() async throws {
         try await Cluster.with { cluster in
             try await cluster.add(1)
             let released = DispatchSemaphore(value: 0)
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func `a read that had no time to begin does not block the next`() async throws {
+    @Test func `a read that did not begin in time does not block the next`() async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1)
             let reader = StorageReader(limit: .nanoseconds(1))
@@ -49,7 +49,7 @@ import Testing
                 } catch {
                     isHanging = error.description.contains("still hangs")
                 }
-                // A read that had begun in spite of the limit ends by itself.
+                // A read that began in spite of the limit ends by itself.
                 if isHanging { try await Task.sleep(for: .milliseconds(20)) }
             }
             #expect(!isHanging)
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test(arguments: ["mkfifo roster.json", "ln -s other roster.json", "mkdir roster.json"])
-    func `what lies there in place of a published roster is not followed`(command: String) async throws {
+    func `a link or FIFO in place of a published roster is not followed`(command: String) async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1)
             let ledger = "\(cluster.folder)/ledger"

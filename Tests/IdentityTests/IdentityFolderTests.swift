@@ -35,18 +35,18 @@ import Testing
         }
     }
 
-    @Test func `a key and a certificate of two members are no pair`() async throws {
+    @Test func `a key and a certificate of two members do not match`() async throws {
         try await Cluster.with { cluster in
             let first = try await cluster.add(1)
             let second = try await cluster.add(2)
             _ = try await cluster.shell("cp \(second.paths.certificate) \(first.paths.certificate)")
             let mismatch = IdentityError.keyMismatch(key: first.paths.key, certificate: first.paths.certificate)
-            // Its own roster is older than the second member's: its key is known there.
+            // Its own roster is older than the second member's, whose roster lists its key.
             await #expect(throws: mismatch) { try await first.load() }
         }
     }
 
-    @Test func `an expired certificate, and one of tomorrow, are refused`() async throws {
+    @Test func `an expired or not yet valid certificate is refused`() async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1, lifetime: .seconds(30 * 86400))
             _ = try await folder.load()
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `a certificate of a stranger's authority is refused`() async throws {
+    @Test func `a certificate of another cluster's authority is refused`() async throws {
         try await Cluster.with { cluster in
             try await Cluster.with { other in
                 let folder = try await cluster.add(1)
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func `a roster that was rolled back, or is a stranger's, is told and not taken up`() async throws {
+    @Test func `a roster that is rolled back or forged is reported and not adopted`() async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1)
             let old = await cluster.authority.signed
@@ -97,7 +97,7 @@ import Testing
                 let stranger = await other.authority.signed
                 await #expect(throws: IdentityError.self) { try await folder.update(from: stranger) }
             }
-            // One byte of the text, or the text under another's signature.
+            // One byte of the text is changed, or the text is under another's signature.
             var altered = new
             altered.roster = altered.roster.split(separator: "h2").joined(separator: "h3")
             #expect(altered.roster != new.roster)
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func `copies that were changed are made again from the roster`() async throws {
+    @Test func `changed copies are restored from the roster`() async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1)
             let before = try IdentityFiles.read(folder.paths.anchors)
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test func `a renewed certificate keeps its key, is installed apart, and can be taken back`() async throws {
+    @Test func `a renewed certificate keeps its key, is installed separately, and can be rolled back`() async throws {
         try await Cluster.with { cluster in
             let folder = try await cluster.add(1)
             let old = try await folder.load()

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Identity
 
-/// Which address a host gets inside the tunnels when nobody says it.
+/// The choice of a host's address inside the tunnels if the administrator gives none.
 @Suite struct InnerAddressTests {
     private let none = Inventory(hosts: [])
 
@@ -33,7 +33,7 @@ import Testing
         try await cluster.authority.remove(.host(HostName(name)), reason: "sold", ends: [:])
     }
 
-    @Test func `hosts get one after the other, and a gap is filled`() async throws {
+    @Test func `hosts get consecutive addresses, and a gap is filled`() async throws {
         try await Cluster.with { cluster in
             let first = try await add("h1", "10.0.0.1", to: cluster)
             #expect(first == InnerAddress(text: "10.78.0.1", reason: "the first free address in 10.78.0.0/24"))
@@ -47,7 +47,7 @@ import Testing
         ("10.0.0.1", "10.9.8.7", "10.9.8.1"), ("10.0.0.1", "fd00:0:0:7::1", "fd00:0:0:7::2"),
         ("fd00::1", "fd78::1", "fd78::2"),
     ])
-    func `the range is that of the others`(lan: String, inner: String, next: String) async throws {
+    func `the range is that of the other hosts`(lan: String, inner: String, next: String) async throws {
         try await Cluster.with { cluster in
             try await add("h1", lan, inner: inner, to: cluster)
             let second = lan.contains(":") ? "fd00::2" : "10.0.0.2"
@@ -55,14 +55,14 @@ import Testing
         }
     }
 
-    @Test func `the first host of a LAN with IPv6 gets an IPv6 one`() async throws {
+    @Test func `the first host of an IPv6 LAN gets an IPv6 address`() async throws {
         try await Cluster.with { cluster in
             let first = try await add("h1", "fd00::1", to: cluster)
             #expect(first == InnerAddress(text: "fd78::1", reason: "the first free address in fd78::/64"))
         }
     }
 
-    @Test func `a removed host's is given again once its certificate has expired, and to that host at once`()
+    @Test func `a removed host's address is free after its certificate expires, and at once for itself`()
         async throws
     {
         let clock = Mutex(Instant.now)
@@ -77,12 +77,12 @@ import Testing
             try await remove("h2", from: cluster)
             clock.withLock { $0 = $0 + .seconds(2 * 86400) }
             #expect(try await add("h4", "10.0.0.4", to: cluster).text == "10.78.0.2")
-            // Another has it now.
+            // Another host has its old address now.
             #expect(try await add("h2", "10.0.0.2", to: cluster).text == "10.78.0.4")
         }
     }
 
-    @Test func `a range with an address of the LAN is refused, the new host's as another's`() async throws {
+    @Test func `an inner range that contains a LAN address is refused`() async throws {
         try await Cluster.with { cluster in
             func choose(_ address: String) async throws -> InnerAddress {
                 try await cluster.authority.innerAddress(for: HostName("h2"), address: address, configured: none)
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func `the configuration's goes before, and its other hosts' are taken`() async throws {
+    @Test func `a configured address has priority, and those of other hosts are taken`() async throws {
         try await Cluster.with { cluster in
             func host(_ name: String, _ number: Int) -> InventoryHost {
                 InventoryHost(
@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test func `the addresses of many certificates are read at once, each's its own`() async throws {
+    @Test func `the addresses of many certificates are read in one call`() async throws {
         try await Cluster.with { cluster in
             try await add("h1", "10.0.0.1", inner: "fd00::1", to: cluster)
             try await cluster.authority.add(.operator, folder: cluster.memberFolder("operator"))
@@ -133,7 +133,7 @@ import Testing
             for pem in certificates { single.append(try await Certificate(pem: pem, path: "a test's").names) }
             #expect(names == single)
             #expect(names.map(\.count) == [3, 0, 3] && names.last?.prefix(2) == ["h2", "10.0.0.2"])
-            // None is passed over: whose addresses are not known, might have any.
+            // No certificate is skipped: an unreadable one might have any address.
             let error = await #expect(throws: IdentityError.self) {
                 try await Certificate.names(inEachOf: certificates + ["none"])
             }
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    @Test func `a full range is refused, unless there is another`() async throws {
+    @Test func `a full range is refused, unless there is another one`() async throws {
         try await Cluster.with { cluster in
             func host(_ inner: String) -> InventoryHost {
                 InventoryHost(name: HostName(inner), address: "10.0.0.1", innerAddress: inner, libvirtURI: "")

@@ -5,7 +5,7 @@ import Testing
 @testable import Identity
 
 @Suite struct PKIFoldersTests {
-    @Test func `libvirtd is told until it has heard, and then no more`() async throws {
+    @Test func `a reload of libvirtd is retried until it succeeds`() async throws {
         try await Cluster.with { cluster in
             let identity = try await cluster.add(1).load()
             let (root, log) = ("\(cluster.folder)/pki", "\(cluster.folder)/told")
@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test func `a key that was left open to others is closed`() async throws {
+    @Test func `the permissions of a key that was open to others are corrected`() async throws {
         try await Cluster.with { cluster in
             let identity = try await cluster.add(1).load()
             let pki = PKIFolders(root: "\(cluster.folder)/pki", reload: Command("true"))
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func `QEMU is given a group of RFC 7919, so that it searches for none`() async throws {
+    @Test func `QEMU receives a group of RFC 7919, so that it searches for none`() async throws {
         try await Cluster.with { cluster in
             let identity = try await cluster.add(1).load()
             let root = "\(cluster.folder)/pki"
@@ -38,7 +38,7 @@ import Testing
             #expect(try pki.write(identity))
             let file = "\(root)/qemu/dh-params.pem"
             #expect(try await cluster.shell("openssl pkeyparam -in \(file) -noout -text").contains("ffdhe3072"))
-            // The administrator's own stays.
+            // The administrator's own parameters stay.
             _ = try await cluster.shell("echo mine > \(file)")
             #expect(try pki.write(identity) == false)
             #expect(try await cluster.shell("cat \(file)") == "mine\n")

@@ -8,7 +8,7 @@ import Testing
 @testable import Identity
 
 @Suite struct RotationTests {
-    /// Requires that an anchor which each host has vouches for the certificate of each other.
+    /// Requires that for every two hosts, an anchor of one vouches for the other's certificate.
     private func requireCommonAnchors(
         _ folders: [IdentityFolder],
         sourceLocation: SourceLocation = #_sourceLocation
@@ -31,8 +31,7 @@ import Testing
         if let renewal = try await folder.load().renewal { _ = try await folder.install(certificate: renewal) }
     }
 
-    @Test func `a new authority takes over in three steps, and two hosts always have an anchor in common`() async throws
-    {
+    @Test func `a rotation has three steps, and two hosts always share an anchor`() async throws {
         try await Cluster.with { cluster in
             let hosts = [try await cluster.add(1), try await cluster.add(2)]
             for host in hosts { try await takeUp(cluster, host) }
@@ -53,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `the next step waits until all hosts can have the one before`() async throws {
+    @Test func `the next step waits until all hosts can have received the previous one`() async throws {
         let clock = Mutex(Instant.now)
         try await Cluster.with(now: { clock.withLock { $0 } }) { cluster in
             try await cluster.add(1)
@@ -67,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func `a host that was off during the whole rotation takes up what is in force now`() async throws {
+    @Test func `a host that was off during the whole rotation receives the current state`() async throws {
         try await Cluster.with { cluster in
             let asleep = try await cluster.add(1)
             for _ in 1...3 { _ = try await cluster.authority.rotateAuthority(withoutWaiting: true) }

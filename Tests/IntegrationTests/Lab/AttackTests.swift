@@ -4,7 +4,7 @@ import Fleet
 import Lab
 import Testing
 
-/// Attacks on the ports of source and target, on real hosts, each with the proof that it works where no gate stands.
+/// Attacks on the ports of source and target, on real hosts; each is shown to work where there is no gate.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -21,7 +21,7 @@ struct AttackTests {
     )
 
     @Test(.timeLimit(.minutes(10)))
-    func `attacks on the migration ports change nothing and end moves where a gate is off`() async throws {
+    func `attacks on the migration ports fail, and end moves where a gate is off`() async throws {
         try await TestLab.with(Self.three) { world in
             try await attacksChangeNothing(world)
             try await theSameAttacksWorkWhereTheGateIsOff(world)
@@ -33,7 +33,7 @@ struct AttackTests {
         let (h1, h2) = (try world.host("h1"), try world.host("h2"))
         let stranger = try await world.strangerWithRoutes()
         let member = world.lab.attacker(on: try world.host("h3"))
-        // What the third host sends does get there, through its tunnels: libvirt's TLS port is behind no pinhole.
+        // The third host's packets do arrive through its tunnels: libvirt's TLS port is behind no pinhole.
         for host in [h1, h2] {
             try await world.poll("h3's tunnel to \(host.name)", within: .seconds(60)) {
                 try await member.scan(host.innerAddress, ports: [16514])[16514] == .open
@@ -41,7 +41,7 @@ struct AttackTests {
         }
         let before = [try await world.dropped("h1"), try await world.dropped("h2")]
 
-        // From the order's submission on, so that the listener's first moments are under attack.
+        // Begins with the order's submission, so that the listener's first moments are under attack.
         let attackers = [
             (stranger, h2.address), (stranger, h2.innerAddress), (member, h2.address), (member, h2.innerAddress),
         ]
@@ -66,7 +66,7 @@ struct AttackTests {
                 }
             }
         }
-        // libvirt's port in the clear is shut, and so is its TLS port on an address that only members have a way to.
+        // libvirt's unencrypted port is shut, and so is its TLS port on an address that only members can reach.
         for host in [h1, h2] {
             let shut: [(Attacker, String, UInt16)] = [
                 (stranger, host.address, 16509), (stranger, host.innerAddress, 16509), (member, host.address, 16509),
@@ -96,7 +96,7 @@ struct AttackTests {
         }
     }
 
-    /// The pinhole is the gate that stands between the mesh's other hosts and a target.
+    /// The pinhole is the gate between the mesh's other hosts and a target.
     private func theSameAttacksWorkWhereTheGateIsOff(_ world: TestLab) async throws {
         let (h2, h3) = (try world.host("h2"), try world.host("h3"))
         let member = world.lab.attacker(on: h3)
@@ -112,7 +112,7 @@ struct AttackTests {
             try await world.expect("vm2", on: "h1")
         }
         try await world.shutGate(of: "h2", for: h3.innerAddress)
-        // And the gate alone made the difference.
+        // The gate alone made the difference.
         let attack = Task { try await Assault.scan.keepOn(member, h2.innerAddress) }
         defer { attack.cancel() }
         _ = try await world.done(try await world.order("vm2", from: "h1", to: "h2"))
@@ -134,7 +134,7 @@ struct AttackTests {
         try await h2.killAgent()
         try await h2.run(Command("nft", ["delete", "table", "inet", "evenkeel"]))
         #expect(try await states() == [[16514: .open], [49152: .closed]])
-        // The agent puts it back before it does anything else.
+        // The agent restores the table before anything else.
         try await world.lab.startAgent(on: h2, world.programs, settings: world.settings)
         try await world.poll("the gates to be shut again", within: .seconds(30)) { try await states() == shut }
     }
@@ -153,7 +153,7 @@ struct AttackTests {
             try await h2.killAgent()
             #expect(try await world.pinholes("h2") == 1)
             try await world.waitUntilRunning(order)
-            // Nobody is there to close it, and it is open for the window only: 15 s, 30 s for consent, 35 s for libvirt's
+            // No agent closes it, and it is open only for its window: 15 s, 30 s for consent, 35 s for libvirt's
             // job lock, 30 s to connect.
             try await world.poll("the pinhole to close by itself", within: .seconds(130)) {
                 try await world.pinholes("h2") == 0

@@ -6,7 +6,7 @@ import Lab
 import Settings
 import Testing
 
-/// Moves over every channel through the agents, and moves that must not happen; all in one lab, as labs take minutes.
+/// Moves over every channel through the agents, and forbidden moves; all in one lab, as labs take minutes.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -17,7 +17,7 @@ import Testing
 )
 struct ChannelTests {
     @Test(.timeLimit(.minutes(10)))
-    func `every channel moves with evidence and none without proof of the target`() async throws {
+    func `every channel moves with evidence, and none moves without the target's proof`() async throws {
         let plan = LabPlan(
             hosts: [HostPlan(number: 1, cores: 0.9), HostPlan(number: 2, cores: 0.9)],
             guests: [GuestPlan(number: 1, host: HostName("h1"))]
@@ -28,7 +28,7 @@ struct ChannelTests {
             try await expectMove(world, over: .ipsecTLS, from: "h2", to: "h1")
             try await expectMove(world, over: .ssh, from: "h1", to: "h2")
             try await expectMove(world, over: .ipsec, from: "h2", to: "h1")
-            // As a user checks it afterwards, from what is in the ledger.
+            // A user's later check of the ledger.
             let verify = ["verify", "--config", world.lab.configurationFile]
             let verified = try await Command(world.programs.evenkeel, verify, timeLimit: .seconds(30)).result()
             #expect(verified.succeeded, "\(verified.standardOutput)\(verified.standardError)")
@@ -90,7 +90,7 @@ struct ChannelTests {
 
     // MARK: refusals
 
-    /// The VM stays on h1, and the reason says this.
+    /// Expects the VM to stay on h1 and the reason to contain `text`.
     private func expectRefusal(_ world: TestLab, over channel: Channel, saying text: String) async throws {
         let move = try await world.lab.move(world.guest("vm1"), to: HostName("h2"), channel: channel)
         let failure = try #require(move.failure, "\(channel) was carried out")
@@ -126,7 +126,7 @@ struct ChannelTests {
         try await target.run(Command("nft", ["delete", "table", "inet", "test"]))
     }
 
-    /// h2 has a certificate in its own name, but of an authority of its own.
+    /// h2 has a certificate in its own name, but of its own authority.
     private func refuseForeignCertificate(_ world: TestLab) async throws {
         let target = try world.host("h2")
         let (ca, server) = ("/etc/pki/CA/cacert.pem", "/etc/pki/libvirt/servercert.pem")
@@ -157,7 +157,7 @@ struct ChannelTests {
             let host = try world.host(name)
             try await host.killAgent()
             try await world.lab.startAgent(on: host, world.programs, settings: settings)
-            // Once the target alone does without, then the source.
+            // First only the target lacks it, then the source.
             try await expectRefusal(world, over: .tls, saying: "escort.channels")
             try await host.killAgent()
             try await world.lab.startAgent(on: host, world.programs, settings: world.settings)

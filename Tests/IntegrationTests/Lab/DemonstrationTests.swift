@@ -24,7 +24,7 @@ struct DemonstrationTests {
 
     @Test(.timeLimit(.minutes(20)))
     func `memory is changed in transit under plain and under no other channel`() async throws {
-        // The guest that is broken on purpose would break the invariant: no TestLab here.
+        // The guest that is damaged on purpose would break the invariant: no TestLab here.
         try await withLab { lab, programs in
             var trials: [TamperTrial] = []
             for (channel, guest) in zip(try await Self.channels(of: lab), lab.guests) {
@@ -87,11 +87,11 @@ struct DemonstrationTests {
     }
 
     @Test(.timeLimit(.minutes(8)))
-    func `attackers reach only what listens and the prober sees a moves gap`() async throws {
+    func `attackers reach only listening ports, and the prober sees a move's gap`() async throws {
         try await withLab { lab, programs in
             let h2 = try lab.host(HostName("h2"))
             let stranger = try await lab.stranger()
-            // On the LAN nothing but iSCSI listens; the prober finds that open, so what it calls shut is shut.
+            // Only iSCSI listens on the LAN; the prober finds it open, so its other results are reliable.
             let storage = try await stranger.scan("10.77.0.250", ports: [3260, 3261])
             #expect(storage == [3260: .open, 3261: .closed])
             let states = try await stranger.scan(h2.address, ports: HostLab.gatedPorts)
@@ -104,7 +104,7 @@ struct DemonstrationTests {
             held.close()
             #expect(try await stranger.send(Attacker.forgedStream, to: h2.address, port: 49152) == false)
 
-            // The prober of `evenkeel probe --guest`, as a program, during a move.
+            // The prober of `evenkeel-lab probe --guest`, as a program, during a move.
             let guest = try lab.guest("vm1")
             async let probed = Command(
                 "nsenter",
@@ -129,18 +129,18 @@ struct DemonstrationTests {
             let verdict = try #require(detection["verdict"] as? String)
             let gap = try #require(detection["gap"] as? [String: Any])
             print("the prober's verdict: \(verdict), \(detection["signs"] ?? ""), \(gap)")
-            // A gap at least; whether more is to be seen is the machine's to say, which may be busy.
+            // At least a gap is visible; more may be hidden if the machine is busy.
             #expect(["detected", "gapOnly"].contains(verdict))
             #expect(try #require(gap["from"] as? Double) > 5)
         }
     }
 
-    /// The proof that the attacks work: where nothing stands before the port, being there first ends the move.
+    /// Shows that the attacks work: without a gate before the port, a connection that comes first ends the move.
     @Test(.timeLimit(.minutes(8)))
-    func `a scan that nothing stops ends a move in the clear`() async throws {
+    func `an unhindered scan ends a move in the clear`() async throws {
         try await withLab { lab, _ in
             let (target, guest) = (try lab.host(HostName("h2")), try lab.guest("vm1"))
-            // A pinhole of the stranger's own, which the agent leaves alone.
+            // A pinhole for the attacker, which the agent leaves alone.
             let pinhole = "{ 10.77.0.240 timeout 600s }"
             try await target.run(Command("nft", ["add", "element", "inet", "evenkeel", "pinholes_lan_ip", pinhole]))
             let stranger = try await lab.stranger()
@@ -158,31 +158,31 @@ struct DemonstrationTests {
     }
 
     @Test(.timeLimit(.minutes(8)))
-    func `a wire is gone when the lab is taken down under it`() async throws {
+    func `taking the lab down also ends its wire`() async throws {
         try await withLab { lab, programs in
             let host = try lab.host(HostName("h1"))
             let tampering = Tampering(targets: [], noise: 0, seed: 1)
             let wire = try await lab.insertWire(at: host, programs, tampering: tampering)
-            // The host is still reached, through the process.
+            // The host is still reachable, through the process.
             let stranger = try await lab.stranger()
             #expect(try await stranger.scan(host.address, ports: [9]) == [9: .closed])
             try await Task.sleep(for: .seconds(1))
             #expect(try wire.statistics().frames > 0)
             try await wire.remove()
             #expect(try await stranger.scan(host.address, ports: [9]) == [9: .closed])
-            // And once more, left as a failed test would leave it.
+            // Once more, left as a failed test would leave it.
             _ = try await lab.insertWire(at: host, programs, tampering: tampering)
         }
     }
 
-    /// All that there are: a lab lacks none.
+    /// Returns all channels: a lab lacks none.
     private static func channels(of lab: HostLab) async throws -> [Channel] {
         let channels = try await lab.offeredChannels(HostName("h1"), HostName("h2"), by: lab.settings)
         try #require(channels == Channel.allCases)
         return channels
     }
 
-    /// A lab of two hosts with agents that is taken down whatever happens.
+    /// Runs the body with a lab of two hosts with agents, and always takes the lab down.
     private func withLab(_ body: (HostLab, Programs) async throws -> Void) async throws {
         try await HostLab.down(site: TestLab.site)
         let lab = try await HostLab.up(Self.quiet, site: TestLab.site)

@@ -4,7 +4,7 @@ import Fleet
 import Lab
 import Testing
 
-/// Brings a real lab up, at a site of its own so that it disturbs no other.
+/// Brings a real lab up, at a separate site so that it disturbs no other.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -17,7 +17,7 @@ struct LabUpDownTests {
     private static let site = LabSite(name: "evenkeel-labtest", shortName: "eklt")
 
     @Test(.timeLimit(.minutes(6)))
-    func `a lab comes up works and leaves nothing behind`() async throws {
+    func `a lab comes up, works and leaves nothing behind`() async throws {
         try await HostLab.down(site: Self.site)
         do {
             let lab = try await HostLab.up(.allOnFirst(hosts: 2, guests: 1), site: Self.site) { print("lab: \($0)") }
@@ -32,7 +32,7 @@ struct LabUpDownTests {
     }
 
     @Test(.timeLimit(.minutes(3)))
-    func `a lab whose making is cancelled leaves nothing behind`() async throws {
+    func `a lab whose creation is cancelled leaves nothing behind`() async throws {
         let site = LabSite(name: "evenkeel-labtest2", shortName: "ektt")
         let stages = AsyncStream.makeStream(of: String.self)
         await withTaskGroup { group in
@@ -72,7 +72,7 @@ struct LabUpDownTests {
             return true
         }
         #expect(echoes >= 2)
-        // Without a tunnel there is no way to an inner address: nothing could leak.
+        // Without a tunnel there is no path to an inner address: nothing could leak.
         let inner = try lab.host(HostName("h1")).innerAddress
         let reached = try await second.inside(Command("busybox", ["ping", "-c", "1", "-w", "2", inner])).result()
         #expect(!reached.succeeded)
@@ -84,7 +84,7 @@ struct LabUpDownTests {
         try await second.startCharon()
         #expect(second.processes(of: "charon").count == 1)
 
-        // Any program will do for the agent; this one stays.
+        // Any program can replace the agent; this one keeps running.
         try await second.startAgent(binary: "/usr/bin/tail", configuration: "# none\n", arguments: ["-f"])
         #expect(second.processes(of: "agent").count == 1)
         try await second.killAgent()

@@ -56,7 +56,7 @@ struct MainJobTests {
     @Test(.timeLimit(.minutes(6)), arguments: ["h1", "h2"])
     func `without charon nothing moves`(host: String) async throws {
         try await TestLab.with(Self.quiet) { world in
-            // First prove that the path is there, so that the refusal below is charon's absence and nothing else.
+            // First prove that the path exists, so that only charon's absence can cause the refusal below.
             let there = try await world.order("vm1", from: "h1", to: "h2")
             guard case .done = try await world.end(of: there) else { throw TestLab.Unexpected("no move with charon") }
             try await world.expect("vm1", on: "h2")
@@ -65,7 +65,7 @@ struct MainJobTests {
             let failure = try await world.failure(of: order)
             #expect(failure.kind == .escort && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm2", on: "h1")
-            // And it comes back by itself.
+            // It recovers by itself.
             try await world.host(host).startCharon()
             try await world.poll("a move after charon came back", within: .seconds(120)) {
                 let again = try await world.order("vm2", from: "h1", to: "h2")
@@ -134,8 +134,8 @@ struct MainJobTests {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             try await world.host(host).killCharon()
-            // libvirtd may be inside a TCP exchange with the peer that is gone, which the kernel gives up after some
-            // 130 s; the driver gives it 150 s, and then looks where the VM is.
+            // libvirtd may be inside a TCP exchange with the lost peer, which the kernel gives up after about
+            // 130 s; the driver allows 150 s and then asks where the VM is.
             let failure = try await world.failure(of: order, within: .seconds(240))
             #expect(failure.kind == .escort && failure.whereabouts == .at(HostName("h1")), "\(failure.text)")
             try await world.expect("vm1", on: "h1")
@@ -143,7 +143,7 @@ struct MainJobTests {
     }
 
     @Test(.timeLimit(.minutes(6)))
-    func `an agent that is stopped cuts nothing`() async throws {
+    func `an agent that is stopped interrupts nothing`() async throws {
         try await TestLab.with(Self.quiet) { world in
             let order = try await world.beginSlowMove()
             let host = try world.host("h1")
@@ -184,7 +184,7 @@ struct MainJobTests {
             try await world.poll("an order", within: .seconds(120)) { try await !world.orders().isEmpty }
             try await world.lab.killController()
             let first = try await world.orders()
-            // A dead controller stops nothing that was ordered.
+            // A dead controller does not stop existing orders.
             for order in first { _ = try await world.end(of: order.id) }
             try await world.lab.startController(world.programs)
             try await world.poll("the fleet in balance", within: .seconds(180)) {

@@ -6,7 +6,7 @@ import Lab
 import Ledger
 import Testing
 
-/// The mesh changes while a VM is on its way.
+/// Changes of the mesh during a move.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -17,7 +17,7 @@ import Testing
 )
 struct MeshChangeTests {
     @Test(.timeLimit(.minutes(10)))
-    func `new keys new certificates and a removed host disturb no move`() async throws {
+    func `new keys, new certificates and a removed host interrupt no move`() async throws {
         try await TestLab.with(AttackTests.three) { world in
             try await rekeying(world)
             try await renewedCertificates(world)
@@ -39,7 +39,7 @@ struct MeshChangeTests {
         try await world.speedUp()
         let (outcome, evidence) = try await world.done(order)
         #expect(evidence.verdict == .covered)
-        // The SA that carried the end is another than that which carried the beginning: its count began at zero.
+        // The last SA is another one than the first: its count began at zero.
         #expect(evidence.proof.counters?.before == TrafficCounters(bytes: 0, packets: 0))
         #expect(try #require(outcome.totalSeconds) > 18, "the move was under way all the time")
     }
@@ -56,14 +56,14 @@ struct MeshChangeTests {
         try await world.speedUp("vm2")
         let (_, evidence) = try await world.done(order)
         #expect(evidence.verdict == .covered)
-        // The next one goes by the new certificates.
+        // The next move uses the new certificates.
         let next = try await world.order("vm2", from: "h2", to: "h1")
         #expect(try await world.done(next).evidence.verdict == .covered)
     }
 
     private func aRemovedHost(_ world: TestLab) async throws {
         let h3 = try world.host("h3")
-        // h3 as somebody who keeps to no roster of the administrator's.
+        // h3 as a host that ignores the administrator's roster.
         let identity = try MemberFolder(h3.identityFolder)
         let key = try SigningKey(pem: String(contentsOfFile: "\(h3.identityFolder)/key.pem", encoding: .utf8))
         let roster = identity.roster.roster
@@ -97,7 +97,7 @@ struct MeshChangeTests {
 }
 
 extension TestLab {
-    /// Each host's certificate, by its fingerprint.
+    /// Returns each host's certificate as a fingerprint.
     fileprivate func serials() async throws -> [String: String] {
         var serials: [String: String] = [:]
         for host in lab.hosts {

@@ -5,7 +5,7 @@ import Foundation
 import Lab
 import Testing
 
-/// A sealed move on real hosts: libvirt saves and restores, and the image goes encrypted over the shared storage.
+/// A sealed move on real hosts: libvirt saves and restores, and the encrypted image is on the shared storage.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -21,7 +21,7 @@ struct SealedMoveTests {
     )
 
     @Test(.timeLimit(.minutes(8)))
-    func `a VM moves sealed and its memory is neither on the wire nor on the storage`() async throws {
+    func `a sealed VM's memory is neither on the wire nor on the storage`() async throws {
         try await TestLab.with(Self.plan) { world in
             let lab = world.lab
             try await lab.waitForSamples()
@@ -29,7 +29,7 @@ struct SealedMoveTests {
             let (h1, h2) = (try world.host("h1"), try world.host("h2"))
             let wire = "\(lab.site.stateFolder)/sealed.pcap"
             let capture = try await lab.capture(to: wire)
-            // The file is gone after the move: a second link to it stays.
+            // The file is removed after the move, but a second link to it stays.
             let kept = "\(lab.site.stateFolder)/sealed.kept"
             let keeper = Task { try await Self.keep(filesOf: "\(lab.site.ledgerFolder)/sealed", at: kept) }
             let move = try await lab.move(guest, to: h2.name, channel: .sealed)
@@ -70,7 +70,7 @@ struct SealedMoveTests {
                     try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty
                 }
             }
-            // The invariant, memory checksum and disk included, is looked at after this.
+            // The invariant, including memory checksum and disk, is checked after this.
         }
     }
 

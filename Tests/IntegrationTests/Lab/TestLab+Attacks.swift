@@ -5,16 +5,16 @@ import Foundation
 import Lab
 import Testing
 
-/// What somebody can do to a host's migration ports.
+/// Attacks on a host's migration ports.
 enum Assault: String, CaseIterable {
     /// Connects to the ports and closes at once.
     case scan
-    /// Connects and says nothing.
+    /// Connects and sends nothing.
     case silence
     case garbage
     case forgedStream
 
-    /// Does it once; returns how many connections came about.
+    /// Attacks once; returns the number of established connections.
     func strike(
         _ attacker: Attacker,
         _ address: String,
@@ -37,10 +37,10 @@ enum Assault: String, CaseIterable {
         }
     }
 
-    /// Does it again and again until it is called off; returns how many connections came about.
+    /// Attacks repeatedly until cancelled; returns the number of established connections.
     ///
-    /// Several at a time, as the listener waits for a moment only, and at two ports, as libvirt takes the second one where
-    /// the first is not free again after the move before.
+    /// Several connections at a time, as the listener waits only for a moment. Two ports, as libvirt uses the second
+    /// if the first is not free again after the previous move.
     func keepOn(_ attacker: Attacker, _ address: String) async throws -> Int {
         try await withThrowingTaskGroup(of: Int.self) { group in
             for port: UInt16 in [49152, 49152, 49153] {
@@ -59,12 +59,12 @@ enum Assault: String, CaseIterable {
 }
 
 extension HostLab {
-    /// Those on which QEMU takes migrations.
+    /// The ports on which QEMU receives migrations.
     static let migrationPorts = gatedPorts.filter { $0 >= 49152 }
 }
 
 extension TestLab {
-    /// Somebody on the LAN who knows the way to the hosts' inner addresses, if it were one.
+    /// Returns an attacker on the LAN with routes to the hosts' inner addresses.
     func strangerWithRoutes() async throws -> Attacker {
         let stranger = try await lab.stranger()
         for host in lab.hosts {
@@ -74,7 +74,7 @@ extension TestLab {
         return stranger
     }
 
-    /// Packets that a host's gates have dropped and counted, by counter.
+    /// Returns the numbers of packets that a host's gates have dropped, by counter.
     func dropped(_ host: String) async throws -> [String: Int] {
         let list = Command("nft", ["-j", "list", "counters", "table", "inet", "evenkeel"])
         var counts: [String: Int] = [:]
@@ -87,7 +87,7 @@ extension TestLab {
         return counts.filter { $0.key.hasPrefix("dropped_") }
     }
 
-    /// How many pinholes are open on a host now, for inner and for LAN addresses.
+    /// Returns the number of open pinholes on a host, for inner and LAN addresses.
     func pinholes(_ host: String) async throws -> Int {
         let list = Command("nft", ["-j", "list", "sets", "table", "inet", "evenkeel"])
         let sets = try await nftables(list, on: host).compactMap { $0["set"] as? [String: Any] }
@@ -102,7 +102,7 @@ extension TestLab {
         return try #require(reply?["nftables"] as? [[String: Any]])
     }
 
-    /// Switches a gate off: the host takes connections to its migration ports from this inner address, too.
+    /// Switches a gate off: the host also accepts connections to its migration ports from this inner address.
     func openGate(of host: String, for inner: String) async throws {
         let element = "{ \(inner) timeout 600s }"
         try await self.host(host).run(

@@ -6,9 +6,9 @@ import Lab
 import Ledger
 import Testing
 
-/// Orders and what becomes of them.
+/// Orders and their outcomes.
 extension TestLab {
-    /// Gives an order by hand; it may be accepted for so long.
+    /// Gives a manual order that can be accepted within `lifetime`.
     func order(
         _ guest: String,
         from source: String,
@@ -20,7 +20,7 @@ extension TestLab {
         return order.id
     }
 
-    /// An order that nobody has given yet.
+    /// Returns an order that has not been submitted.
     func made(
         _ guest: String,
         from source: String,
@@ -45,7 +45,7 @@ extension TestLab {
         )
     }
 
-    /// As a sample tells it: an order is for a VM that is defined just so.
+    /// The definition in the newest sample: an order is valid only for that definition.
     private func definition(of guest: GuestPlan) async throws -> String {
         var found: String?
         try await poll("a sample with \(guest.name)'s definition", within: .seconds(60)) {
@@ -56,7 +56,7 @@ extension TestLab {
         return try #require(found)
     }
 
-    /// A move that takes long enough for something to happen in the middle of it; returns when memory is being sent.
+    /// Starts a move that lasts long enough for an event in its middle; returns when memory is being sent.
     func beginSlowMove(
         _ guest: String = "vm1",
         from source: String = "h1",
@@ -70,16 +70,16 @@ extension TestLab {
         return order
     }
 
-    /// The guest's next move takes about a minute: 1 MiB/s for what it uses.
+    /// Slows the guest's next move down to about a minute: 1 MiB/s for the memory in use.
     func slowDown(_ guest: String, on host: String) async throws {
         try await self.host(host).virsh(["migrate-setspeed", guest, "1"])
     }
 
-    /// Lets a slow move, or the next one, go as fast as it can.
+    /// Lets a slow move, or the next one, run at full speed.
     func speedUp(_ guest: String = "vm1") async throws {
         for host in lab.hosts {
             let command = ["migrate-setspeed", guest, "1000"]
-            // Only the host that has the VM can.
+            // Only the host that has the VM can do this.
             _ = try? await host.virsh(command)
         }
     }
@@ -111,23 +111,23 @@ extension TestLab {
         return failure
     }
 
-    /// How often the order was begun, by anybody: more than once is forbidden.
+    /// Returns how often any host began the order; more than once is forbidden.
     func beginnings(of id: OrderID) async throws -> Int {
         try await steps().count { report in
-            // A move's first report is written before it begins, and is the only one without figures.
+            // A move's first report is written before it begins and is the only one without figures.
             guard report.order == id, case .running(let progress) = report.step else { return false }
             return progress.bytesTotal == 0
         }
     }
 
-    /// Waits for the order's end, which must be that the VM was moved.
+    /// Waits for the order's end, which must be a completed move.
     func done(
         _ id: OrderID,
         within limit: Duration = .seconds(150)
     ) async throws -> (outcome: MigrationOutcome, evidence: Evidence) {
         switch try await end(of: id, within: limit) {
         case .done(let outcome, let evidence):
-            // The other host has to read of it before it takes up the VM's next order: it looks every half second.
+            // The other host must read the end before it accepts the VM's next order: it polls every half second.
             try await Task.sleep(for: .milliseconds(1500))
             return (outcome, evidence)
         case .failed(let failure): throw Unexpected("order \(id) failed: \(failure.text)")

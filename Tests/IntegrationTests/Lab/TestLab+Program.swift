@@ -4,13 +4,13 @@ import Foundation
 import Lab
 import Testing
 
-/// The built program, in the hands of the lab's operator.
+/// The built program, run by the lab's operator.
 extension TestLab {
-    /// Runs it and returns what it printed; any exit code but 0 is an error.
+    /// Runs the program and returns its output; any exit code but 0 is an error.
     @discardableResult
     func evenkeel(_ words: String...) async throws -> String { try await command(words).run() }
 
-    /// Runs it, whatever its exit code.
+    /// Runs the program, whatever its exit code.
     func evenkeelResult(_ words: String...) async throws -> CommandResult { try await command(words).result() }
 
     private func command(_ words: [String]) -> Command {
@@ -24,7 +24,7 @@ extension TestLab {
         var count: Int
     }
 
-    /// What `evenkeel status` counts as passed over in the ledger.
+    /// Returns the rejected records that `evenkeel status` counts in the ledger.
     func tally() async throws -> [Tally] {
         struct Status: Decodable { var ledger: [Tally] }
         let text = try await evenkeel("status", "--json")

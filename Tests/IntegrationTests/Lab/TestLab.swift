@@ -7,14 +7,15 @@ import Ledger
 import Settings
 import Testing
 
-/// A lab for one test: made before it, taken down after it whatever happens, and the invariant held against it at the
-/// end.
+/// A lab for one test.
+///
+/// It is created before the test and always taken down after it; the invariant is checked at the end.
 struct TestLab {
     let lab: HostLab
     let programs: Programs
     var settings: Settings
 
-    /// Own names: a lab that a person has up is not in the way, and is not touched.
+    /// Separate names, so that an operator's running lab is not disturbed.
     static let site = LabSite(name: "evenkeel-test", shortName: "ekt")
 
     static func with(
@@ -22,7 +23,7 @@ struct TestLab {
         change: (inout Settings) -> Void = { _ in },
         _ body: (TestLab) async throws -> Void
     ) async throws {
-        // What an earlier run that was killed may have left.
+        // The possible remains of a killed run.
         try await HostLab.down(site: site)
         let lab = try await HostLab.up(plan, site: site)
         let result: Result<Void, any Error>
@@ -47,7 +48,7 @@ struct TestLab {
         try result.get()
     }
 
-    /// Beside this package's tests, where `swift build --build-tests` puts them.
+    /// The folder of this package's tests, where `swift build --build-tests` puts the programs.
     static let builtPrograms: Programs = {
         if let folder = ProcessInfo.processInfo.environment["EVENKEEL_TEST_PROGRAMS"] {
             return Programs(folder: folder)
@@ -82,7 +83,7 @@ struct TestLab {
 
     // MARK: the invariant
 
-    /// Each VM runs on exactly one host, its memory checksum right, its disk sequence unbroken, and it goes on working.
+    /// Expects each VM to continue on exactly one host, with a correct memory checksum and an unbroken disk sequence.
     func expectInvariant() async throws {
         try await poll("every VM to be on one host", within: .seconds(30)) {
             try await lab.placement().values.allSatisfy { $0.running.count == 1 && $0.active.count == 1 }
@@ -109,7 +110,7 @@ struct TestLab {
         #expect(hosts == [HostName(host)], "\(guest)")
     }
 
-    /// Looks until it is so; an error that names what did not come when the limit passes.
+    /// Polls until the condition holds; throws an error that names the condition at the limit.
     func poll(_ what: String, within limit: Duration, until condition: () async throws -> Bool) async throws {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {

@@ -8,7 +8,7 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    @Test func `hosts mesh by their certificates, and both sides accept the other's`() async throws {
+    @Test func `hosts mesh with their certificates, and both sides accept the other's`() async throws {
         try await CertifiedHosts.with(3) { certified in
             var meshes: [Mesh] = []
             for host in 1...3 { meshes.append(try await certified.mesh(host)) }
@@ -20,7 +20,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a rogue host with a certificate of its own authority gets in nowhere`() async throws {
+    @Test func `a rogue host with its own authority is refused everywhere`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let hosts = certified.hosts
             let rogue = try await ClusterAuthority.create(folder: hosts.folder + "/rogue")
@@ -29,7 +29,7 @@ extension RealMeshTests {
                 Enrollment.host("h2", address: hosts.address(2), inner: hosts.inner(2)),
                 folder: rogueFolder.folder
             )
-            // The rogue trusts everybody.
+            // The rogue trusts every authority.
             let own = certified.identityFolder(1).paths
             try await append(own, to: rogueFolder, hosts)
             let first = try await certified.mesh(1)
@@ -46,12 +46,12 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a certificate of the cluster is good for its own name alone`() async throws {
+    @Test func `a certificate of the cluster is valid only for its own name`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let hosts = certified.hosts
             try await certified.add(3)
             let first = try await certified.mesh(1)
-            // Host 2's machine has been taken over by somebody who has the key of h3.
+            // Host 2's machine has been taken over by an attacker who has the key of h3.
             let second = hosts.mesh(2, credentials: try certified.credentials(3))
             try await second.apply(hosts.inventory())
             await #expect(throws: EscortError.authenticationFailed("h2")) { try await first.establish(with: "h2") }
@@ -69,7 +69,7 @@ extension RealMeshTests {
             let second = try await certified.mesh(2)
             _ = try await first.establish(with: "h2")
             try await certified.authority.remove(.host("h2"), reason: "stolen", ends: [:])
-            // Until host 1 hears of it, the stolen host gets in.
+            // Until host 1 learns of the revocation, the stolen host gets in.
             _ = try await second.establish(with: "h1")
 
             let change = try await certified.identityFolder(1).update(from: await certified.authority.signed)
@@ -82,7 +82,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `an expired certificate is refused, though the tunnel of before is still up`() async throws {
+    @Test func `an expired certificate is refused even while the earlier tunnel is up`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let hosts = certified.hosts
             let meshes = [try await certified.mesh(1), try await certified.mesh(2)]
@@ -90,14 +90,14 @@ extension RealMeshTests {
             try await certified.authority.renew([.host("h2")], lifetime: .seconds(12))
             let swap = try await certified.takeUp(2, meshes[1])
             #expect(swap == .accepted(by: ["h1"], unasked: [:]))
-            // With a certificate that is still good for some seconds a move may begin.
+            // A move may begin with a certificate that is valid for some seconds more.
             _ = try await meshes[0].establish(with: "h2")
             let expires = try #require(await certified.authority.roster[.host("h2")]?.expires)
             try await hosts.eventually("the certificate expires", within: .seconds(30)) { .now > expires }
             try await Task.sleep(for: .seconds(1))
             await #expect(throws: EscortError.authenticationFailed("h2")) { try await meshes[0].establish(with: "h2") }
             await #expect(throws: EscortError.self) { try await meshes[1].establish(with: "h1") }
-            // What a move in flight uses is not cut.
+            // The SA of a running move is not cut.
             #expect(try await meshes[0].meshStatus().first?.association?.outboundSPI == sa.outboundSPI)
         }
     }

@@ -7,14 +7,14 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    @Test func `renewed certificates and a new authority in the middle of a transfer cut nothing`() async throws {
+    @Test func `renewed certificates and a new authority do not interrupt a transfer`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let hosts = certified.hosts
             let meshes = [try await certified.mesh(1), try await certified.mesh(2)]
             let sa = try await meshes[0].establish(with: "h2")
             let transfer = try await Transfer.start(hosts, to: hosts.inner(2))
             let meter = try await meshes[0].beginMove("h2")
-            // Until it is told to end.
+            // Until the test ends it.
             let end = hosts.folder + "/end"
             async let sending: String = hosts.on(
                 1,
@@ -43,18 +43,18 @@ extension RealMeshTests {
             #expect(try await transfer.received() == size)
             let evidence = await meter.end(hypervisorBytes: size)
             #expect(evidence.verdict == .covered && evidence.droppedAtGates == 0)
-            // The very SA of before, and not one that was opened again.
+            // The same SA as before, and not a reopened one.
             #expect(evidence.proof.association?.outboundSPI == sa.outboundSPI)
             #expect(await certified.authority.roster.anchors.count == 1)
             _ = try await meshes[1].establish(with: "h1")
         }
     }
 
-    @Test func `a certificate that a peer does not accept is put back`() async throws {
+    @Test func `a certificate that a peer refuses is rolled back`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let meshes = [try await certified.mesh(1), try await certified.mesh(2)]
             let sa = try await meshes[0].establish(with: "h2")
-            // Host 2 hears nothing of the new authority.
+            // Host 2 does not receive the new authority.
             for _ in 1...2 { _ = try await certified.authority.rotateAuthority(withoutWaiting: true) }
             let swap = try await certified.takeUp(1, meshes[0])
             guard case .putBack(let peer, let reason) = swap else {
@@ -64,14 +64,14 @@ extension RealMeshTests {
             #expect(peer == "h2" && reason == EscortError.authenticationFailed("h2").description)
             let proven = try await meshes[0].establish(with: "h2")
             #expect(proven.outboundSPI == sa.outboundSPI)
-            // Once it has heard of it, the same certificate goes through.
+            // Once host 2 has the new authority, the same certificate is accepted.
             try await certified.takeUp(2, meshes[1])
             #expect(try await certified.takeUp(1, meshes[0]) == .accepted(by: ["h2"], unasked: [:]))
             _ = try await meshes[0].establish(with: "h2")
         }
     }
 
-    @Test func `a peer that is down holds up no renewal, and is named`() async throws {
+    @Test func `a peer that is down delays no renewal and is named`() async throws {
         try await CertifiedHosts.with(3) { certified in
             var meshes: [Mesh] = []
             for host in 1...3 { meshes.append(try await certified.mesh(host)) }

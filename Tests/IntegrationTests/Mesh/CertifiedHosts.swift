@@ -5,12 +5,12 @@ import Ledger
 
 @testable import Escort
 
-/// Hosts with certificates of a real cluster authority, made by the openssl command.
+/// Hosts with certificates of a real cluster authority, created by the openssl command.
 struct CertifiedHosts: Sendable {
     let hosts: Hosts
     let authority: ClusterAuthority
 
-    /// Hosts 1 to `count` are members; their charons run, no mesh is applied.
+    /// Creates hosts 1 to `count` as members; their charons run, and no mesh is applied.
     static func with(_ count: Int, _ body: @escaping @Sendable (Self) async throws -> Void) async throws {
         try await Hosts.with(count) { hosts in
             let authority = try await ClusterAuthority.create(folder: hosts.folder + "/cluster")
@@ -30,7 +30,7 @@ struct CertifiedHosts: Sendable {
         )
     }
 
-    /// The files as they are, checked by nobody: attackers do not check theirs.
+    /// Returns the files unchecked, as an attacker would use them.
     func credentials(_ host: Int) throws -> CertificateCredentials { try Self.credentials(identityFolder(host).paths) }
 
     static func credentials(_ paths: IdentityPaths) throws -> CertificateCredentials {
@@ -48,7 +48,7 @@ struct CertifiedHosts: Sendable {
         return mesh
     }
 
-    /// Takes up the newest roster on a host; with its renewed certificate, where there is one, tried on the peers.
+    /// Adopts the newest roster on a host, and its renewed certificate after verification handshakes with the peers.
     @discardableResult
     func takeUp(_ host: Int, _ mesh: Mesh) async throws -> CredentialSwap? {
         let folder = identityFolder(host)

@@ -5,9 +5,9 @@ import Glibc
 
 @testable import Escort
 
-/// A few hosts on this machine, each a network namespace with a charon of its own, on one LAN.
+/// Several hosts on this machine, each a network namespace with its own charon, on one LAN.
 ///
-/// Everything carries the prefix `eke` and the number of this process; nothing of the machine's own is touched.
+/// All names have the prefix `eke` and this process's number; nothing else on the machine is touched.
 struct Hosts: Sendable {
     let tag: String
     let count: Int
@@ -15,11 +15,11 @@ struct Hosts: Sendable {
     let key: String
     let family: IPAddress.Family
 
-    /// Who encrypts: `EVENKEEL_TEST_ESP=kernel` runs the same tests on a machine whose kernel has ESP.
+    /// The ESP implementation: `EVENKEEL_TEST_ESP=kernel` uses the kernel's ESP.
     static let esp: ESPImplementation =
         getenv("EVENKEEL_TEST_ESP").map { String(cString: $0) } == "kernel" ? .kernel : .userSpace
 
-    /// What is missing to run them; empty when nothing is.
+    /// The missing prerequisites of the tests; empty if there are none.
     static let missing: [String] = {
         var missing = geteuid() == 0 ? [] : ["root"]
         for file in ["/usr/lib/ipsec/charon", "/usr/sbin/swanctl", "/usr/sbin/nft", "/usr/bin/tcpdump", "/dev/net/tun"]
@@ -29,13 +29,13 @@ struct Hosts: Sendable {
         return missing
     }()
 
-    /// Tells why, when the real tests do not run.
+    /// Prints why the real tests do not run.
     static var canRun: Bool {
         if !missing.isEmpty { print("skipped, as this is missing: \(missing.joined(separator: ", "))") }
         return missing.isEmpty
     }
 
-    /// Runs the body with hosts 1 to `count` and takes everything down afterwards, whatever happens.
+    /// Runs the body with hosts 1 to `count`, and always takes everything down afterwards.
     static func with(
         _ count: Int,
         family: IPAddress.Family = .v4,
@@ -95,10 +95,10 @@ struct Hosts: Sendable {
         )
     }
 
-    /// Runs the escort's commands in a host's network, with the copies of programs first.
+    /// Returns a runner for the escort's commands in a host's network, with the copies of programs first in the path.
     func runner(_ host: Int) -> CommandRunner {
         CommandRunner { address, port, _ in
-            // Longer than the product waits: here a program has to start in the meantime.
+            // Longer than the product's limits: here a program has to start in the meantime.
             switch try? await probe(from: host, address, port) {
             case .silence: .shut
             case .refusal, .connection: .open
@@ -116,7 +116,7 @@ struct Hosts: Sendable {
         }
     }
 
-    /// A mesh on every host, applied.
+    /// Returns a mesh for every host, applied.
     func meshes() async throws -> [Mesh] {
         var meshes: [Mesh] = []
         for host in 1...count {
@@ -137,7 +137,7 @@ struct Hosts: Sendable {
         try await Command("bash", ["-c", script], environment: ["PATH": path], timeLimit: timeLimit).run()
     }
 
-    /// The folder of copies first.
+    /// The search path, with the folder of copies first.
     private var path: String { "\(folder)/bin:" + (getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin") }
 
     func swanctl(_ host: Int, _ arguments: String) async throws -> String {
@@ -171,7 +171,7 @@ struct Hosts: Sendable {
         for host in 1...count { try await startCharon(host) }
     }
 
-    /// Starts charon with a /run of its own and waits until it answers.
+    /// Starts charon with its own /run and waits until it answers.
     func startCharon(_ host: Int) async throws {
         let folder = hostFolder(host)
         try await shell(
@@ -201,13 +201,13 @@ struct Hosts: Sendable {
         try await eventually("charon \(host) answers") { try await swanctl(host, "--stats").contains("uptime") }
     }
 
-    /// Kills charon and waits until it is gone.
+    /// Kills charon and waits for its exit.
     func killCharon(_ host: Int, _ signal: Int32 = SIGKILL) async throws {
         let pid = try await shell("cat \(hostFolder(host))/pid").trimmed
         try await shell("kill -\(signal) \(pid); while [ -d /proc/\(pid) ]; do sleep 0.02; done")
     }
 
-    /// Polls until the condition holds; what it throws counts as not yet.
+    /// Polls until the condition holds; an error counts as not yet.
     func eventually(
         _ what: String,
         within limit: Duration = .seconds(15),
@@ -232,7 +232,7 @@ struct Hosts: Sendable {
         await Self.remove(tag: tag, hosts: (1...count).map { namespace($0) } + [lan])
     }
 
-    /// Ends every process in the namespaces, which are all ours, and deletes them.
+    /// Ends every process in the namespaces, which are all ours, and deletes the namespaces.
     private static func remove(tag: String, hosts: [String]) async {
         for namespace in hosts {
             _ = try? await Command(
@@ -244,7 +244,7 @@ struct Hosts: Sendable {
         _ = try? await Command("rm", ["-rf", "/tmp/\(tag)"]).result()
     }
 
-    /// Takes down what a test process that was killed left behind.
+    /// Removes the remains of a killed test process.
     private static func sweep() async {
         let listing = (try? await Command("ip", ["netns", "list"]).run()) ?? ""
         for line in listing.split(separator: "\n") {
