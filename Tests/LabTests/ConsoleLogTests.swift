@@ -5,7 +5,7 @@ import Testing
 @testable import Lab
 
 struct ConsoleLogTests {
-    @Test func `reads what the guest says`() throws {
+    @Test func `the guest's output is read`() throws {
         let log = ConsoleLog(
             parsing: """
                 [    0.1] a message of the kernel
@@ -28,7 +28,7 @@ struct ConsoleLogTests {
         #expect(log.rate(from: last.at, to: last.at) == nil)
     }
 
-    @Test func `passes over a line that is being written`() {
+    @Test func `an incomplete line is skipped`() {
         let log = ConsoleLog(
             parsing: "EK t=1 at=2 units=3 rate=4 mem=ok disk=5\nEK t=2 at=3 units=4 rate=5 mem=ok disk=6"
         )
@@ -37,7 +37,7 @@ struct ConsoleLogTests {
         #expect(ConsoleLog(parsing: "").readings.isEmpty)
     }
 
-    @Test func `reports bad memory a bad disk and errors`() throws {
+    @Test func `bad memory, a bad disk and errors are reported`() throws {
         let log = ConsoleLog(
             parsing: "EK error=module:virtio.ko\nEK t=1 at=2 units=3 rate=4.0 mem=BAD:fixed:7:00ff disk=BAD:gap\n"
         )

@@ -4,7 +4,7 @@ import Testing
 @testable import Lab
 
 struct CpioArchiveTests {
-    @Test func `writes headers names and contents aligned`() {
+    @Test func `headers, names and contents are written aligned`() {
         var archive = CpioArchive()
         archive.addFolder("modules")
         archive.addFile("init", Array("hello".utf8), executable: true)

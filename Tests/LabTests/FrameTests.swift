@@ -4,16 +4,16 @@ import Testing
 
 @testable import Lab
 
-/// Frames that someone in the middle rewrites: what is found in them, and that only cryptography could notice.
+/// Frames rewritten in transit: their content, and that only cryptography detects the change.
 struct FrameTests {
-    @Test func `a TCP segments payload is found without ethernets padding`() throws {
+    @Test func `a TCP segment's payload excludes the Ethernet padding`() throws {
         let bytes = Self.tcp(payload: Array("hello".utf8), padding: 9)
         let frame = try #require(Self.parsed(bytes))
         #expect(Array(bytes[frame.payload]) == Array("hello".utf8))
         #expect(frame.sourcePort == 40000 && frame.destinationPort == 49152)
     }
 
-    @Test func `fragments and cut frames are left alone`() {
+    @Test func `fragments and truncated frames are left alone`() {
         var fragment = Self.tcp(payload: [1, 2, 3, 4])
         fragment[20] = 0x20
         #expect(Self.parsed(fragment) == nil)
@@ -21,7 +21,7 @@ struct FrameTests {
         #expect(Self.parsed([UInt8](repeating: 0, count: 60)) == nil)
     }
 
-    @Test func `a flipped bit leaves a right checksum`() throws {
+    @Test func `a flipped bit leaves a correct checksum`() throws {
         var random = SplitMix64(seed: 20_261_125)
         for _ in 0..<2000 {
             let payload = (0..<1 + random.below(200)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -87,7 +87,7 @@ struct FrameTests {
         return bytes
     }
 
-    /// Over the pseudo header and everything after the IP header (RFC 793, 768); the whole sum, not by what changed.
+    /// Covers the pseudo header and everything after the IP header (RFC 793, 768); computed in full, not incrementally.
     private static func checksum(_ frame: [UInt8]) -> UInt16 {
         let content = Array(frame[34..<14 + (Int(frame[16]) << 8 | Int(frame[17]))])
         var words =
@@ -101,7 +101,7 @@ struct FrameTests {
         return result == 0 && frame[23] == Frame.udp ? 0xffff : result
     }
 
-    /// A sum over everything, checksum included, is zero in one's complement.
+    /// A sum over everything, including the checksum, is zero in one's complement.
     static func checksumIsRight(_ frame: [UInt8]) -> Bool {
         let sum = checksum(frame)
         return sum == 0 || sum == 0xffff

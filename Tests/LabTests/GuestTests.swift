@@ -7,7 +7,7 @@ import Testing
 struct GuestTests {
     private let guest = GuestPlan(number: 3, host: HostName("h1"), unitMicroseconds: 9_000, dirtyMiBPerSecond: 0.25)
 
-    @Test func `the definition names the shared paths and devices only`() {
+    @Test func `the definition names only the shared paths and devices`() {
         let xml = GuestDefinition(guest: guest, site: LabSite(), domainType: "qemu").xml
         #expect(xml.hasPrefix("<domain type='qemu'>"))
         #expect(xml.contains("<uuid>5eaf00d0-0000-4000-8000-000000000003</uuid>"))
@@ -28,13 +28,13 @@ struct GuestTests {
         #expect(!xml.contains(guest.marker.dropFirst("EVENKEEL-SECRET-".count)))
     }
 
-    @Test func `the marker is what the guest program computes`() {
-        // As a guest with this seed printed it.
+    @Test func `the marker equals the guest program's`() {
+        // Printed by a guest with this seed.
         let first = GuestPlan(number: 1, host: HostName("h1"))
         #expect(first.marker == "EVENKEEL-SECRET-0f16557ad25c5a0feaebb1a195f2a899")
     }
 
-    @Test func `a plan that contradicts itself says how`() {
+    @Test func `an inconsistent plan lists its problems`() {
         var plan = LabPlan.allOnFirst(hosts: 2, guests: 2)
         #expect(plan.problems.isEmpty)
         plan.guests[1].number = 1
@@ -45,14 +45,14 @@ struct GuestTests {
         #expect(LabPlan(hosts: [], guests: []).problems == ["a lab needs at least one host"])
     }
 
-    @Test func `an unbroken ring on the disk is right`() {
+    @Test func `an unbroken ring on the disk is valid`() {
         let disk = GuestDisk(ring: Self.ring(sequences: 1...300), seed: 7)
         #expect(disk.highest == 300)
         #expect(disk.problems.isEmpty)
         #expect(GuestDisk(ring: Self.ring(sequences: 1...5), seed: 7).problems.isEmpty)
     }
 
-    @Test func `an unwritten disk is right and at zero`() {
+    @Test func `an unwritten disk is valid and at zero`() {
         let disk = GuestDisk(ring: [UInt8](repeating: 0, count: 128 << 10), seed: 7)
         #expect(disk == GuestDisk(ring: Self.ring(sequences: []), seed: 7))
         #expect(disk.highest == 0)
@@ -70,7 +70,7 @@ struct GuestTests {
         #expect(gap.problems == ["record 3 of 4 is missing"])
     }
 
-    /// A disk's first sectors after the guest wrote these numbers.
+    /// Returns a disk's first sectors after the guest wrote these numbers.
     private static func ring(sequences: some Sequence<UInt64>) -> [UInt8] {
         var ring = [UInt8](repeating: 0, count: 128 << 10)
         for sequence in sequences {

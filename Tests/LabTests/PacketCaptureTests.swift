@@ -5,7 +5,7 @@ import Lab
 import Testing
 
 struct PacketCaptureTests {
-    @Test func `reads packets with time number and length`() throws {
+    @Test func `packets are read with time, number and length`() throws {
         try withCapture([Self.frame(payload: "one"), Self.frame(payload: "two")]) { capture in
             var seen: [Packet] = []
             try capture.forEach { packet in
@@ -18,7 +18,7 @@ struct PacketCaptureTests {
         }
     }
 
-    @Test func `reads the other byte order`() throws {
+    @Test func `the other byte order is read`() throws {
         try withCapture([Self.frame(payload: "one")], bigEndian: true) { capture in
             var times: [Int64] = []
             try capture.forEach { packet in
@@ -29,7 +29,7 @@ struct PacketCaptureTests {
         }
     }
 
-    @Test func `counts every occurrence and keeps the first packet with one`() async throws {
+    @Test func `every occurrence is counted, and the first packet with one is kept`() async throws {
         let frames = ["nothing", "SECRET SECRET", "SECRE", "SECRET"].map { Self.frame(payload: $0) }
         try await withCapture(frames) { capture in
             let found = try await capture.search(for: "SECRET")
@@ -42,14 +42,14 @@ struct PacketCaptureTests {
         }
     }
 
-    @Test func `ends before a packet that is cut short`() async throws {
+    @Test func `reading ends before a truncated packet`() async throws {
         try await withCapture([Self.frame(payload: "SECRET"), Self.frame(payload: "SECRET")], cut: 3) { capture in
             let found = try await capture.search(for: "SECRET")
             #expect(found.packets == 1)
         }
     }
 
-    @Test func `refuses what is no capture`() throws {
+    @Test func `a file that is not a capture is refused`() throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "ekl-\(UUID()).pcap").path
         try Data("this is not a capture at all".utf8).write(to: URL(filePath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -57,7 +57,7 @@ struct PacketCaptureTests {
         #expect(throws: LabError.self) { try PacketCapture(path: "\(path).no").forEach { _ in true } }
     }
 
-    @Test func `dumps as wireshark does`() {
+    @Test func `a packet is dumped in Wireshark's format`() {
         let packet = Packet(
             number: 1,
             at: Instant(milliseconds: 0),
@@ -73,7 +73,7 @@ struct PacketCaptureTests {
         #expect(packet.dump(from: 18, lines: 1).hasPrefix("0010  01"))
     }
 
-    @Test func `says in one line what a packet is`() async throws {
+    @Test func `a packet is described in one line`() async throws {
         let esp: [UInt8] = [0xc1, 0xc2, 0xc3, 0xc4] + [UInt8](repeating: 9, count: 1200)
         let ike: [UInt8] = [0, 0, 0, 0] + [UInt8](repeating: 9, count: 100)
         let tcp = Packet(number: 1, at: Instant(milliseconds: 0), originalLength: 57, bytes: Self.frame(payload: "one"))

@@ -7,7 +7,7 @@ import Testing
 struct TamperingTests {
     private let guest = GuestPlan(number: 1, host: HostName("h1"))
 
-    @Test func `memory in the clear is changed in one bit and the checksum is right`() throws {
+    @Test func `memory in the clear is changed in one bit, and the checksum stays correct`() throws {
         let target = try #require(guest.checkedMemory().first)
         var tamperer = Tamperer(Tampering(targets: guest.checkedMemory(), noise: 0, seed: 1))
         let payload = [UInt8](repeating: 7, count: 101) + target + [UInt8](repeating: 9, count: 50)
@@ -18,13 +18,13 @@ struct TamperingTests {
         #expect(changed.count == 1 && (155..<187).contains(changed[0]))
         #expect(FrameTests.checksumIsRight(bytes))
         #expect(tamperer.statistics.targetsHit == 1)
-        // A retransmission is changed in the same way, or the receiver would see two versions.
+        // A retransmission is changed in the same way; otherwise the receiver would see two versions.
         var again = before
         again.withUnsafeMutableBytes { tamperer.handle($0) }
         #expect(again == bytes)
     }
 
-    @Test func `what is no migration is not touched`() throws {
+    @Test func `traffic other than migrations is not touched`() throws {
         let target = try #require(guest.checkedMemory().first)
         var tamperer = Tamperer(Tampering(targets: guest.checkedMemory(), noise: 1, seed: 1))
         for before in [
@@ -39,7 +39,7 @@ struct TamperingTests {
         #expect(tamperer.statistics.framesChanged == 0 && tamperer.statistics.frames == 3)
     }
 
-    @Test func `of encrypted bulk data about the share is hit that was asked for`() {
+    @Test func `about the requested share of encrypted bulk data is hit`() {
         var tamperer = Tamperer(Tampering(targets: [], noise: 0.1, seed: 7))
         let esp = FrameTests.udp(payload: [1, 2, 3, 4] + [UInt8](repeating: 5, count: 1300))
         let record = FrameTests.tcp(payload: [UInt8](repeating: 5, count: 1400), ports: (40000, 49152))
@@ -66,8 +66,8 @@ struct TamperingTests {
         }
     }
 
-    @Test func `the targets are the memory whose checksums the guest knows`() {
-        // As guest.c fills it: one number after the other.
+    @Test func `the targets are the memory regions whose checksums the guest knows`() {
+        // guest.c fills its memory in the same way, one number after the other.
         var state = guest.seed
         var words: [UInt64] = []
         for _ in 0..<64 * 512 + 260 { words.append(mix(&state)) }
@@ -81,7 +81,7 @@ struct TamperingTests {
         }
     }
 
-    @Test func `a trial is judged by the guest alone`() {
+    @Test func `only the guest's state decides a trial`() {
         func trial(
             _ channel: Channel,
             failed: Bool = false,
@@ -122,7 +122,7 @@ struct TamperingTests {
         #expect(isShown([broken, trial(.sealed, hits: false)], of: [.plain, .sealed]))
     }
 
-    @Test func `a trial of listening shows something if every channel was tried`() {
+    @Test func `the sniffing trials are conclusive only if every channel was tried`() {
         func trial(_ channel: Channel, secrets: Int = 0, failure: String? = nil) -> SniffTrial {
             var heard = Eavesdropping()
             heard.secrets = secrets

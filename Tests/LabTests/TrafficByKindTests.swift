@@ -11,18 +11,18 @@ struct TrafficByKindTests {
         (Array("SSH-2.0-OpenSSH".utf8), "ssh"),
         (Array("anything".utf8), "TCP 40000"),
     ])
-    func `a connection is of the kind that its beginning shows`(beginning: [UInt8], kind: String) {
+    func `the beginning of a connection determines its kind`(beginning: [UInt8], kind: String) {
         var sorter = TrafficSorter()
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: []))) == "TCP 40000", "nothing was said yet")
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: beginning))) == kind)
-        // What follows, in both directions.
+        // The following packets, in both directions.
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: [0xff, 0xff]))) == kind)
         var back = FrameTests.tcp(payload: [1, 2], ports: (49152, 40000))
         for index in 0..<4 { back.swapAt(26 + index, 30 + index) }
         #expect(sorter.kind(of: packet(back)) == kind)
     }
 
-    @Test func `esp and other protocols are named`() {
+    @Test func `ESP and other protocols are named`() {
         var sorter = TrafficSorter()
         #expect(sorter.kind(of: packet(FrameTests.udp(payload: [1, 2, 3, 4, 5]))) == "ESP in UDP")
         #expect(sorter.kind(of: packet(FrameTests.udp(payload: [0, 0, 0, 0, 5]))) == "IKE")

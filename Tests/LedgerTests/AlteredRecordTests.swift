@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ledger
 
-/// Genuine records in which something was changed.
+/// Genuine records in which a part was changed.
 @Suite(.timeLimit(.minutes(2)))
 struct AlteredRecordTests {
     @Test(
@@ -42,13 +42,13 @@ struct AlteredRecordTests {
         }
     }
 
-    @Test func `a record is refused whichever of its bytes is changed`() async throws {
+    @Test func `a record is refused whichever byte of it is changed`() async throws {
         var random = SplitMix64.announced("whicheverOfItsBytes")
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2, text: "é"))
             let genuine = try ledger.lines()
             var believed = 0
-            // Each byte once, and the rest of the runs two or three of them.
+            // Each byte once, and two or three bytes in the remaining runs.
             for run in 0..<(genuine[1].count + 200) {
                 var line = genuine[1]
                 let count = run < line.count ? 1 : Int.random(in: 2...3, using: &random)
@@ -67,7 +67,7 @@ struct AlteredRecordTests {
         }
     }
 
-    @Test func `two lines that exchange their places are both refused`() async throws {
+    @Test func `two lines that exchange their positions are both refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2))
             try ledger.put(try ledger.lines().reversed())

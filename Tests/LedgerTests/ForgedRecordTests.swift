@@ -4,14 +4,16 @@ import Testing
 
 @testable import Ledger
 
-/// Records that whoever can write to the ledger's folder might put there: each is refused and counted, and each counts
-/// where signatures are not looked at, which shows that the attack works.
+/// Records that an attacker with access to the ledger's folder could write: each is refused and counted.
+///
+/// Without signatures each would count, which shows that the attack works.
 @Suite(.timeLimit(.minutes(2)))
 struct ForgedRecordTests {
     private typealias Kind = LedgerRemarks.Kind
 
-    /// Checks that of what is there only sample 1 counts, that the rest is refused as one of this kind in this writer's
-    /// name, and that without verifying `believed` would count.
+    /// Checks that only sample 1 counts and that the rest is refused as one record of this kind in this writer's name.
+    ///
+    /// Without verification the samples `believed` must count.
     private func expectRefused(
         _ ledger: AttackedLedger,
         _ kind: Kind,
@@ -39,7 +41,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `a record whose signature was cut off is refused as unsigned`() async throws {
+    @Test func `a record whose signature was removed is refused as unsigned`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1).append(sample(2))
             var lines = try ledger.lines()
@@ -52,7 +54,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `a record of a writer whom the roster does not name is refused`() async throws {
+    @Test func `a record of a writer that the roster does not list is refused`() async throws {
         try await AttackedLedger.with { ledger in
             let stranger = LedgerWriter.host(HostName("stranger"))
             let security = TestCluster.forger(of: stranger, with: SigningKey())
@@ -61,7 +63,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `the name of an unknown writer reaches no terminal`() async throws {
+    @Test func `the name of an unknown writer is not shown`() async throws {
         try await AttackedLedger.with { ledger in
             let name = HostName("\u{1B}[2J" + String(repeating: "x", count: 5000))
             let security = TestCluster.forger(of: .host(name), with: SigningKey())
@@ -72,7 +74,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `a record that another member signed in the writers name is refused`() async throws {
+    @Test func `a record that another member signed in the writer's name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
             try await ledger.forge(h1, security).append(sample(2))
@@ -80,14 +82,14 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `a record that a stranger signed in the writers name is refused`() async throws {
+    @Test func `a record that a stranger signed in the writer's name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(sample(2))
             try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to no member")
         }
     }
 
-    @Test func `a copied record is refused and its true place named`() async throws {
+    @Test func `a copied record is refused and its true position named`() async throws {
         try await AttackedLedger.with { ledger in
             let line = try ledger.lines()[0]
             try ledger.put([line, line])
@@ -126,10 +128,10 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `a record about another host is refused though its writer signed it`() async throws {
+    @Test func `a record about another host is refused even if its writer signed it`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(sample(2))
-            // Also where nothing is signed a writer speaks for himself alone; there, he can call himself anything.
+            // Unsigned writers, too, may only write about themselves; but they can use any name.
             try await expectRefused(
                 ledger,
                 .notForWriter,
@@ -140,7 +142,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `an order from an agent is refused though it signed it`() async throws {
+    @Test func `an order from an agent is refused even if the agent signed it`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(cancellation(1))
             var cursor = ReadPosition()
@@ -158,7 +160,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test(arguments: [Int64.min, .max, 1 << 53]) func `a time that nothing can be reckoned with is unreadable`(
+    @Test(arguments: [Int64.min, .max, 1 << 53]) func `an implausible time makes a record unreadable`(
         time: Int64
     ) async throws {
         try await AttackedLedger.with { ledger in
@@ -168,7 +170,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `clocks may differ by ten minutes`() async throws {
+    @Test func `clocks may differ by up to ten minutes`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1, clock: writtenAt + .seconds(600)).append(sample(2))
             let read = try await ledger.verified()
@@ -178,7 +180,7 @@ struct ForgedRecordTests {
 }
 
 extension [UInt8] {
-    /// Where a text is found last.
+    /// Returns where a text occurs last.
     func lastRange(of text: String) -> Range<Int>? {
         let words = Array(text.utf8)
         return indices.reversed().first { self[$0...].starts(with: words) }.map { $0..<($0 + words.count) }

@@ -6,7 +6,7 @@ import Testing
 
 struct InMemoryLedgerTests {
     @Test
-    func `an outage fails every writer until it ends and loses nothing`() async throws {
+    func `an outage fails every writer until it ends, and loses nothing`() async throws {
         let ledger = InMemoryLedger(writer: .controller)
         let agent = ledger.writing(as: .host(HostName("h1")))
         try await agent.append(sample(1))

@@ -14,7 +14,7 @@ struct KilledWritersTests {
     private static let kills = 80
 
     @Test(arguments: [false, true])
-    func `every confirmed record is read once in order and nothing torn is data`(signed: Bool) async throws {
+    func `every confirmed record is read once and in order, and torn lines are never data`(signed: Bool) async throws {
         var random = SplitMix64.announced("KilledWriters")
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
@@ -24,14 +24,14 @@ struct KilledWritersTests {
             var crew = try Crew(size: Self.writers, folder: folder, segmentBytes: Self.segmentBytes, keys: keys?.folder)
             let live = LiveReader(log: log)
             for _ in 0..<Self.kills {
-                // Time for the writers to write: no step of the test depends on how much they do in it.
+                // Time for the writers; no step of the test depends on how much they write.
                 try await Task.sleep(for: .milliseconds(Int.random(in: 5...60, using: &random)))
                 try crew.replace(Int.random(in: 0..<Self.writers, using: &random))
                 if Bool.random(using: &random) { try await Self.tearLine(folder: folder, using: &random) }
                 try await live.catchUp()
             }
             crew.killAll()
-            // Closes the line that the last one killed may have left.
+            // Closes the line that the last killed writer may have left.
             try await log.append(report(0, text: "end"))
             try await live.catchUp()
 
@@ -50,7 +50,7 @@ struct KilledWritersTests {
         }
     }
 
-    /// Checks each writer's records against what it confirmed; returns how many that were.
+    /// Checks each writer's records against its confirmations; returns the number of confirmations.
     private func check(_ read: [OrderReport], against crew: Crew) throws -> Int {
         let byRun = Dictionary(grouping: read) {
             $0.order.rawValue.split(separator: "/").dropLast().joined(separator: "/")
@@ -60,7 +60,7 @@ struct KilledWritersTests {
         for (run, output) in crew.runs {
             let confirmed = try Self.confirmed(in: output)
             let numbers = byRun[run, default: []].map { Int($0.at.milliseconds) }
-            // In order, without a hole, none twice; the last may have been written and not confirmed any more.
+            // In order, without gaps or repetitions; the last record may be written but not confirmed.
             #expect(numbers == Array(1..<(numbers.count + 1)), "\(run)")
             #expect(numbers.count == confirmed || numbers.count == confirmed + 1, "\(run) confirmed \(confirmed)")
             total += confirmed
@@ -72,7 +72,7 @@ struct KilledWritersTests {
         return total
     }
 
-    /// How many appends a writer said had returned; the kill may have cut its last word.
+    /// Returns how many appends a writer confirmed; the kill may have cut its last line.
     private static func confirmed(in output: String) throws -> Int {
         guard FileManager.default.fileExists(atPath: output) else { return 0 }
         let said = String(decoding: try contents(of: output), as: UTF8.self)
@@ -81,9 +81,9 @@ struct KilledWritersTests {
         return numbers.count
     }
 
-    /// Leaves what a writer leaves that is killed in the middle of a write.
+    /// Leaves a torn line like a writer that is killed in the middle of a write.
     ///
-    /// A real kill seldom comes at that moment, as one write takes microseconds.
+    /// A real kill seldom happens at that moment, as one write takes microseconds.
     private static func tearLine(folder: String, using random: inout SplitMix64) async throws {
         let record = LedgerRecord(writer: .operator, at: writtenAt, body: report(1, text: "torn é"))
         let line = try LineCodec.draft(record, signer: nil, limit: 1 << 20).line(at: .origin)
@@ -100,7 +100,7 @@ struct KilledWritersTests {
     }
 }
 
-/// Reads on from where it was.
+/// Continues to read from its last position.
 private final class LiveReader {
     private let log: SharedLog
     private var cursor: Cursor?

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Ledger
 
-/// A reader whose own clock is behind, and right again later.
+/// A reader whose own clock is behind and later right again.
 @Suite(.timeLimit(.minutes(1)))
 struct LaggingClockTests {
     private final class Clock: Sendable {
@@ -19,7 +19,7 @@ struct LaggingClockTests {
         SharedLog(folder: ledger.folder, writer: .controller, security: ledger.cluster.readersSecurity) { clock.now }
     }
 
-    @Test func `what was read while the clock was behind counts when it is right again`() async throws {
+    @Test func `records read while the clock was behind count once it is right again`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2).append(sample(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
@@ -28,7 +28,7 @@ struct LaggingClockTests {
             var numbers: [Int] = []
             var remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.count(.fromTheFuture) == 2 && place.waitingCount == 2)
-            // They are reported once, not at every look.
+            // They are reported once, not at every read.
             remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.isEmpty && place.waitingCount == 2)
             try await ledger.open(h1).append(sample(3))
@@ -40,7 +40,7 @@ struct LaggingClockTests {
         }
     }
 
-    @Test func `a line far in the future holds up no other`() async throws {
+    @Test func `a line far in the future delays no other`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(sample(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
@@ -56,7 +56,7 @@ struct LaggingClockTests {
         }
     }
 
-    @Test func `one who lies about its time fills no memory`() throws {
+    @Test func `a writer with false times does not fill the memory`() throws {
         var place = ReadPosition()
         let reason = SkippedLine.Reason.refused(.fromTheFuture(ahead: .seconds(700), at: writtenAt))
         for (writer, count) in [(h2, ReadPosition.waitingPerWriter + 10), (h1, 1)] {

@@ -3,11 +3,12 @@ import Fleet
 @testable import Ledger
 import Testing
 
-/// What agents and controllers may rely on, whichever ledger they were given.
+/// The guarantees that agents and controllers rely on, for every ledger.
 @Suite(.timeLimit(.minutes(2)))
 struct LedgerConformanceTests {
     @Test(arguments: Implementation.allCases)
-    func `returns records in the order they were appended with their writer`(_ kind: Implementation) async throws {
+    func `records are returned with their writers in the order they were appended`(_ kind: Implementation) async throws
+    {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...5 { try await ledger.append(sample(number)) }
@@ -21,7 +22,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `an empty ledger reads as empty and its cursor finds the first record`(_ kind: Implementation) async throws {
+    func `an empty ledger reads as empty, and its cursor finds the first record`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.controller)
             let empty = try await ledger.read(OrderRecord.self, from: nil)
@@ -34,7 +35,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `keeps the streams apart`(_ kind: Implementation) async throws {
+    func `the streams are separate`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.operator).append(cancellation(2))
@@ -48,7 +49,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases, [1, 2, 3, 7, 100])
-    func `limits a batch and says that there is more`(_ kind: Implementation, limit: Int) async throws {
+    func `a batch is limited and reports that there is more`(_ kind: Implementation, limit: Int) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...7 { try await ledger.append(sample(number)) }
@@ -61,7 +62,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `a cursor goes on where it was after everything was reopened`(_ kind: Implementation) async throws {
+    func `a cursor continues at its position after everything was reopened`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             for number in 1...3 { try await open(.host(HostName("h1"))).append(sample(number)) }
             let kept = try await open(.controller).read(LoadSample.self, from: nil, limit: 2).next
@@ -74,7 +75,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `loses nothing of what is appended at the same time`(_ kind: Implementation) async throws {
+    func `concurrent appends lose nothing`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let writers = (1...8).map { open(.host(HostName("h\($0)"))) }
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -99,7 +100,7 @@ struct LedgerConformanceTests {
         arguments: Implementation.allCases,
         ["naïve 日本語 🚢", "line\nbreak\r\n", "\u{0}\u{18}\u{2028}\u{7f}", #""quoted" \ {"v":1}"#, "e\u{301}"]
     )
-    func `keeps every text`(_ kind: Implementation, text: String) async throws {
+    func `every text is preserved`(_ kind: Implementation, text: String) async throws {
         try await kind.withLedger { open in
             let host = HostName(text + "x")
             let ledger = open(.host(host))
@@ -114,7 +115,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `takes big records and refuses bigger ones`(_ kind: Implementation) async throws {
+    func `big records are accepted, and bigger ones are refused`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             let big = String(repeating: "x", count: Implementation.maximumRecordBytes - 1000)
@@ -135,7 +136,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `refuses a figure that is no number`(_ kind: Implementation) async throws {
+    func `a figure that is not a number is refused`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             var broken = sample(1)
@@ -152,7 +153,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `refuses a cursor from another ledger`(_ kind: Implementation) async throws {
+    func `a cursor from another ledger is refused`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let ledger = open(.host(HostName("h1")))
             for number in 1...3 { try await ledger.append(sample(number)) }
@@ -163,7 +164,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `a reader that looks again sees what comes later`(_ kind: Implementation) async throws {
+    func `a reader that polls sees later records`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             let writer = open(.host(HostName("h1")))
             let reader = open(.controller)
@@ -176,7 +177,7 @@ struct LedgerConformanceTests {
     }
 
     @Test(arguments: Implementation.allCases)
-    func `what is not for the writer to say does not count`(_ kind: Implementation) async throws {
+    func `a record that its writer may not write does not count`(_ kind: Implementation) async throws {
         try await kind.withLedger { open in
             try await open(.host(HostName("h1"))).append(sample(1))
             try await open(.host(HostName("another"))).append(sample(2))
@@ -190,7 +191,7 @@ struct LedgerConformanceTests {
     }
 }
 
-/// Looks again and again until record number `last` is there, or it takes too long.
+/// Polls until record number `last` is there, or a limit is reached.
 func numbers(in ledger: any FleetLedger, upTo last: Int) async throws -> [Int] {
     let deadline = ContinuousClock.now + .seconds(60)
     var seen: [Int] = []

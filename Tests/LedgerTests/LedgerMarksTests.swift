@@ -5,16 +5,16 @@ import Testing
 
 @testable import Ledger
 
-/// A log that is set back or replaced under a reader or writer that has seen more of it.
+/// A log that is rolled back or replaced under a reader or writer that has seen more of it.
 @Suite(.timeLimit(.minutes(2)))
 struct LedgerMarksTests {
-    /// A log, and where its one user keeps marks.
+    /// A log, and the file of its only user's marks.
     private struct Marked {
         let folder: String
         var marks: String { "\(folder).marks" }
         let cluster = TestCluster()
 
-        /// Opens it as after a start of the program.
+        /// Opens the log as after a start of the program.
         func open(marked: Bool = true, segmentBytes: Int = 1 << 20) -> SharedLog {
             var options = SharedLog.Options()
             options.segmentBytes = segmentBytes
@@ -49,7 +49,7 @@ struct LedgerMarksTests {
         }
     }
 
-    /// Checks that the log is neither read nor written by who goes by his marks, and is by who has none.
+    /// Checks that a user with marks can neither read nor write the log, and that one without marks can.
     private func expectRefused(
         _ marked: Marked,
         says words: String,
@@ -81,14 +81,14 @@ struct LedgerMarksTests {
             try await marked.write(3...3, to: marked.open())
             try marked.restore()
             try await expectRefused(marked, says: "a line of reports was seen at 1:")
-            // Removing the marks is how a person accepts it.
+            // An operator accepts the log by removing the marks.
             try FileManager.default.removeItem(atPath: marked.marks)
             let batch = try await marked.open().all(OrderReport.self)
             #expect(batch.records.map(\.body) == [report(1), report(2)])
         }
     }
 
-    @Test func `what was only read is missed too`() async throws {
+    @Test func `a record that was only read is missed, too`() async throws {
         try await with { marked in
             try await marked.write(1...2, to: marked.open(marked: false))
             try marked.copy()
@@ -99,7 +99,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `another record in the last ones place is refused`() async throws {
+    @Test func `another record in the last one's position is refused`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try marked.copy()
@@ -111,7 +111,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `another ledger in its place is refused`() async throws {
+    @Test func `another ledger in the same folder is refused`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try FileManager.default.removeItem(atPath: marked.folder)
@@ -128,7 +128,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `what retention removed is not missed`() async throws {
+    @Test func `records removed by retention are not missed`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try await marked.write(2...40, to: marked.open(marked: false, segmentBytes: 1500))
@@ -138,7 +138,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `a later segment that holds nothing genuine excuses nothing`() async throws {
+    @Test func `a later segment without a genuine line excuses nothing`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             let line = try contents(of: marked.segments.path(1))
@@ -150,9 +150,9 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `a segment that is gone while an earlier one is there is missed`() async throws {
+    @Test func `a segment that is gone while an earlier one exists is missed`() async throws {
         try await with { marked in
-            // Segment 1 is full when the last line that was seen goes into segment 2, and others into segment 3.
+            // Segment 1 is full when the last seen line goes into segment 2, and others into segment 3.
             try await marked.write(1...1, to: marked.open())
             try await marked.write(2...2, to: marked.open(segmentBytes: 100))
             try await marked.write(3...3, to: marked.open(marked: false, segmentBytes: 100))
@@ -162,7 +162,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `a log set back under a running reader is refused from then on`() async throws {
+    @Test func `a log that is rolled back under a running reader is refused from then on`() async throws {
         try await with { marked in
             let log = marked.open()
             try await marked.write(1...2, to: log)
@@ -181,7 +181,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `an append that lands before what was seen is not confirmed`() async throws {
+    @Test func `an append that lands before the last mark is not confirmed`() async throws {
         try await with { marked in
             let log = marked.open()
             try await marked.write(1...2, to: log)
@@ -197,7 +197,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `the marks are on the disk when a report is confirmed and for their owner alone`() async throws {
+    @Test func `the marks are private and on the disk before a report is confirmed`() async throws {
         try await with { marked in
             let log = marked.open()
             for number in 1...3 {
@@ -215,7 +215,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `a report is not confirmed when its mark cannot be kept`() async throws {
+    @Test func `a report whose mark cannot be stored is not confirmed`() async throws {
         try await with { marked in
             try put([], into: "\(marked.folder).no-folder")
             let marks = LedgerMarks(path: "\(marked.folder).no-folder/marks")
@@ -229,11 +229,11 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `an append whose mark cannot be kept is said to be written perhaps`() async throws {
+    @Test func `an append whose mark cannot be stored is reported as possibly written`() async throws {
         try await with { marked in
             let log = marked.open()
             try await log.append(report(1))
-            // A folder cannot be replaced by the file of the marks.
+            // A folder cannot be replaced by the file of marks.
             try FileManager.default.removeItem(atPath: marked.marks)
             try FileManager.default.createDirectory(atPath: marked.marks, withIntermediateDirectories: false)
             await #expect {
@@ -246,7 +246,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `damaged marks are not taken for none`() async throws {
+    @Test func `damaged marks do not count as missing ones`() async throws {
         try await with { marked in
             try await marked.write(1...1, to: marked.open())
             try put("{".utf8, into: marked.marks)
@@ -258,7 +258,7 @@ struct LedgerMarksTests {
         }
     }
 
-    @Test func `each writer has a file of its own`() {
+    @Test func `each writer has its own file of marks`() {
         let writers = [h1, .host(HostName("a/../b")), .host(HostName("a_b")), .controller]
         let paths = writers.map { LedgerMarks.defaultPath(of: $0) }
         #expect(paths.first == "/var/lib/evenkeel/marks-host_3ah1.json")

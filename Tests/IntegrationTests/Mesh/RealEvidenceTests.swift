@@ -7,7 +7,7 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    @Test func `the evidence covers a bulk transfer with rekeying and new proofs in its middle`() async throws {
+    @Test func `the evidence covers a bulk transfer with rekeying and a new path proof in its middle`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             let first = try await meshes[0].establish(with: "h2")
@@ -38,7 +38,7 @@ extension RealMeshTests {
                     + " \(Double(tunnel) / Double(size)) of the payload"
             )
             #expect(evidence.verdict == .covered)
-            // Headers are 4 %; the rest is TCP's own repetition, as user-space ESP drops packets when the CPUs are full.
+            // Headers are 4 %; the rest are TCP retransmissions, as user-space ESP drops packets on busy CPUs.
             #expect(tunnel < size * 2)
             #expect(evidence.proof.association?.outboundSPI != first.outboundSPI)
             let counters = try #require(evidence.proof.counters)
@@ -48,7 +48,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `what went past the tunnel is called a leak, and what the gates dropped is told`() async throws {
+    @Test func `bytes outside the tunnel are a leak, and drops at the gates are reported`() async throws {
         try await Hosts.with(3) { hosts in
             let mesh = try hosts.mesh(1)
             for each in [mesh, try hosts.mesh(2)] { try await each.apply(hosts.inventory([1, 2])) }
@@ -62,7 +62,7 @@ extension RealMeshTests {
             let probe = "(exec 3<>/dev/tcp/\(hosts.inner(1))/9) 2>&1 || true"
             await #expect(throws: (any Error).self) { try await hosts.on(3, probe, timeLimit: .seconds(2)) }
 
-            // The watcher of a move is cancelled in the middle of a look when the migration ends.
+            // When the migration ends, the observation in progress is cancelled.
             await withTaskGroup(of: PathObservation.self) { group in
                 group.addTask { await meter.observe() }
                 group.cancelAll()
@@ -74,7 +74,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a tunnel serves one move at a time, and is free after its end`() async throws {
+    @Test func `a tunnel serves one move at a time and is free after the move's end`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try await hosts.meshes()[0]
             _ = try await mesh.establish(with: "h2")
@@ -93,7 +93,7 @@ extension RealMeshTests {
 
             await #expect(throws: EscortError.inUse("h2")) { try await mesh.beginMove("h2") }
             _ = await meter.end(hypervisorBytes: nil)
-            // The ended one still exists; this one is never ended, but nobody holds it.
+            // The ended move still exists; the other one never ends, but nothing references it.
             _ = try await mesh.beginMove("h2")
             withExtendedLifetime(meters) {}
             _ = try await mesh.beginMove("h2")
@@ -101,8 +101,8 @@ extension RealMeshTests {
     }
 
     @Test(arguments: [1, 2])
-    func `the path lost in the middle of a move is noticed`(killed: Int) async throws {
-        // The SAs in the peer's kernel carry on without its charon, encrypted as before: nothing is lost.
+    func `a path lost in the middle of a move is detected`(killed: Int) async throws {
+        // The SAs in the peer's kernel continue without its charon, encrypted as before: nothing is lost.
         if killed == 2, Hosts.esp == .kernel { return }
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
@@ -131,7 +131,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `connections of others in the same charon stay`() async throws {
+    @Test func `other connections of the same charon stay`() async throws {
         try await Hosts.with(2) { hosts in
             let folder = hosts.hostFolder(1)
             try await hosts.shell(

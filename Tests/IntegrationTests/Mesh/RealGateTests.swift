@@ -6,16 +6,16 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    /// A port of the migration range on host 2 with a listener behind it, as QEMU's while it waits.
+    /// A migration port on host 2 with a listener behind it, like that of a waiting QEMU.
     private static let port = 49152
 
-    @Test func `the migration ports open for the planned peer alone, for the window, and close by themselves`()
+    @Test func `the migration ports open only for the planned peer and window, and close by themselves`()
         async throws
     {
         try await Hosts.with(3) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
-            // Until it is planned, not even a host of the mesh, through its tunnel, gets through.
+            // Before the plan, not even a host of the mesh gets through, even in its tunnel.
             #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .silence)
             #expect(try await meshes[1].gateCounters().unplanned.packets > 0)
 
@@ -23,19 +23,19 @@ extension RealMeshTests {
             #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
             _ = try await meshes[2].establish(with: "h2")
             #expect(try await hosts.probe(from: 3, hosts.inner(2), Self.port) == .silence)
-            // Nor on the LAN, where the planned peer itself is not expected.
+            // The port is also shut on the LAN, where the planned peer is not expected.
             #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .silence)
 
-            // Nobody closes it: the agent has died, say.
+            // No agent closes it, for example because it died.
             try await hosts.eventually("it closes by itself", within: .seconds(8)) {
                 try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .silence
             }
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(600))
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(300))
-            // What the agent makes sure of periodically leaves it as it is.
+            // The agent's periodic apply leaves the pinhole as it is.
             try await meshes[1].apply(hosts.inventory())
             #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
-            // The next order's, over a channel that comes the same way: what closes late for the last one leaves it open.
+            // The next order's channel uses the same pinhole: a late close for the previous order leaves it open.
             try await meshes[1].openPinhole(for: OrderID("o2"), from: "h1", channel: .ipsecTLS, window: .seconds(300))
             try await meshes[1].closePinhole(of: OrderID("o1"), from: "h1", channel: .ipsec)
             #expect(try await hosts.probe(from: 1, hosts.inner(2), Self.port) == .refusal)
@@ -45,7 +45,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a gate lasts for as long as the order that needs it longest`() async throws {
+    @Test func `a gate stays open as long as the order that needs it longest`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try await hosts.meshes()[1]
             for (order, seconds) in [("o1", 600), ("o2", 2)] {
@@ -59,10 +59,10 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a guest behind the planned peer's own address does not come through its pinhole`() async throws {
+    @Test func `a guest behind the planned peer's address does not pass its pinhole`() async throws {
         try await Hosts.with(3) { hosts in
             let meshes = try await hosts.meshes()
-            // Host 3 stands for a guest of host 1, on a network that leaves by host 1's address.
+            // Host 3 stands for a guest of host 1, on a network that leaves through host 1's address.
             try await meshes[2].remove()
             try await hosts.on(1, "sysctl -qw net.ipv4.ip_forward=1")
             try await hosts.on(1, "nft add table ip guests")
@@ -73,13 +73,13 @@ extension RealMeshTests {
             #expect(try await hosts.probe(from: 1, hosts.address(2), Self.port) == .refusal)
             #expect(try await hosts.probe(from: 3, hosts.address(2), Self.port) == .silence)
             #expect(try await meshes[0].gateCounters().forwarded.packets > 0)
-            // Without host 1's gates it does.
+            // Without host 1's gates it passes.
             try await hosts.on(1, "nft delete table inet evenkeel")
             #expect(try await hosts.probe(from: 3, hosts.address(2), Self.port) == .refusal)
         }
     }
 
-    @Test func `a probe finds the gates shut, and open where there are none`() async throws {
+    @Test func `a probe finds the gates shut, or open if there are none`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             let clock = ContinuousClock.now
@@ -89,23 +89,23 @@ extension RealMeshTests {
             #expect(probes.allSatisfy { (0.12...took).contains($0.seconds ?? 0) })
             #expect(probes.map(\.outcome) == [.shut, .shut] && probes.map(\.port) == [49152, 49215])
             #expect(probes.allSatisfy { $0.address == hosts.address(2) && $0.at == Instant(milliseconds: 7) })
-            // Without the gate, and with nothing listening: the host's refusal gives it away.
+            // Without the gate and a listener, the host's refusal shows that the gate is missing.
             try await hosts.on(2, "nft delete table inet evenkeel")
             let open = try await meshes[0].probeGates(of: "h2", at: Instant(milliseconds: 7))
             #expect(open.map(\.outcome) == [.open, .open])
         }
     }
 
-    @Test func `a migration in the clear is dropped at either end unless it was asked for by name`() async throws {
+    @Test func `a migration in the clear is dropped at either end unless ordered by name`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
-            // As for a move under TLS, whose stream would begin with a handshake.
+            // As for a move under TLS, whose stream begins with a handshake.
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(60))
             func received(_ beginning: String) async throws -> String {
                 try await hosts.stream(beginning, from: 1, to: hosts.address(2), Self.port)
             }
             #expect(try await received("\\x16\\x03\\x01hello").contains("hello"))
-            // What looks like it later is an accident of the ciphertext.
+            // Later bytes that look like it are accidents of the ciphertext.
             let later = try await hosts.stream(
                 "\\x16\\x03\\x01hello",
                 "QEVM-later",
@@ -116,16 +116,16 @@ extension RealMeshTests {
             #expect(later.contains("hello") && later.contains("QEVM-later"))
             #expect(try await received("QEVM-memory") == "")
             #expect(try await meshes[0].gateCounters().clear.packets > 0)
-            // The source's gate gone, the target's stands.
+            // The source's gate is gone, and the target's remains.
             try await hosts.on(1, "nft delete table inet evenkeel")
             #expect(try await received("QEVM-memory") == "")
             #expect(try await received("\\x11\\x22\\x33\\x44-parallel") == "")
-            // Nor does it get through in pieces, be the first one ever so small.
+            // It does not get through in pieces, either, however small the first one is.
             for (first, rest) in [("QEVM-memory", "more of it"), ("Q", "EVM-memory")] {
                 #expect(try await hosts.stream(first, rest, from: 1, to: hosts.address(2), Self.port) == "")
             }
             #expect(try await meshes[1].gateCounters().clear.packets > 0)
-            // Asked for by name.
+            // Ordered by name.
             try await meshes[0].apply(hosts.inventory())
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .plain, window: .seconds(60))
             #expect(try await received("QEVM-memory") == "")
@@ -136,7 +136,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a request forged for a connection that is there changes nothing about it`() async throws {
+    @Test func `a forged connection request does not affect an existing connection`() async throws {
         try await Hosts.with(3) { hosts in
             let meshes = try await hosts.meshes()
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .tls, window: .seconds(60))
@@ -156,7 +156,7 @@ extension RealMeshTests {
             }
             let before = try await hosts.challenges(2)
             try await hosts.forgeRequest(from: 3, as: hosts.address(1), source, to: hosts.address(2), Self.port)
-            // It came to the very connection, which went on.
+            // The request reached this connection, which continued.
             try await hosts.eventually("it has come") { try await hosts.challenges(2) > before }
             #expect(try await hosts.on(2, "ss -Htn state established").contains(":\(source)"))
             #expect(try await received.contains("third"))
@@ -164,7 +164,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a faulty mesh cuts neither ssh nor anything else off`() async throws {
+    @Test func `a faulty mesh cuts off neither ssh nor anything else`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try hosts.mesh(2)
             try await hosts.killCharon(2)
@@ -172,13 +172,13 @@ extension RealMeshTests {
             for port in [22, 80, 111, 2049, 3260, 16514, 49151, 49216] {
                 #expect(try await hosts.probe(from: 1, hosts.address(2), port) == .refusal, "port \(port)")
             }
-            // libvirt's port without encryption is shut outside the tunnel.
+            // libvirt's unencrypted port is shut outside the tunnel.
             #expect(try await hosts.probe(from: 1, hosts.address(2), 16509) == .silence)
             #expect(try await mesh.gateCounters().libvirt.packets > 0)
         }
     }
 
-    @Test func `while the mesh changes there is no instant in which the migration ports are open`() async throws {
+    @Test func `the migration ports stay shut at every moment of a mesh change`() async throws {
         try await Hosts.with(3) { hosts in
             let mesh = try hosts.mesh(2)
             try await mesh.apply(hosts.inventory([1, 2]))
@@ -191,19 +191,19 @@ extension RealMeshTests {
             }
             let answers = try await probe.value
             #expect(answers.tried > 100 && answers.answered == 0, "\(answers)")
-            // The knocking itself works: with the gate gone it is answered.
+            // The connection requests themselves work: without the gate they are answered.
             try await hosts.on(2, "nft delete table inet evenkeel")
             #expect(try await hosts.hammer(from: 1, to: hosts.address(2), Self.port, for: 1).answered > 10)
         }
     }
 }
 
-// MARK: strangers
+// MARK: foreign traffic
 
 extension Hosts {
     enum Answer: Equatable { case silence, refusal, connection, other(String) }
 
-    /// What one connection request brings within a third of a second.
+    /// The answer to one connection request within a third of a second.
     func probe(from host: Int, _ address: String, _ port: Int) async throws -> Answer {
         let answer = try await on(
             host,
@@ -214,8 +214,8 @@ extension Hosts {
         return answer.contains("code 124") ? .silence : .other(answer)
     }
 
-    /// What a listener on host 2 gets of a connection that sends these pieces (as Perl writes them), one after the other;
-    /// empty when nothing came.
+    /// Returns the bytes that a listener on host 2 receives when a connection sends these pieces (in Perl's notation)
+    /// one after the other; empty if nothing came.
     func stream(
         _ pieces: String...,
         from host: Int,
@@ -247,7 +247,7 @@ extension Hosts {
         return got.contains("got ") ? String(got.split(separator: "got ", maxSplits: 1).last ?? "").trimmed : ""
     }
 
-    /// A connection request with another host's address as its source.
+    /// Sends a connection request with another host's address as its source.
     func forgeRequest(
         from host: Int,
         as victim: String,
@@ -273,13 +273,13 @@ extension Hosts {
         )
     }
 
-    /// How often a host's TCP was asked to begin a connection that was there (RFC 5961, 4.2).
+    /// Returns how often a host's TCP was asked to begin an existing connection (RFC 5961, 4.2).
     func challenges(_ host: Int) async throws -> Int {
         let line = try await on(host, "nstat -asz TcpExtTCPSYNChallenge").split(separator: "\n").last ?? ""
         return try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }, "\(line)")
     }
 
-    /// Connection requests one after the other, as fast as they go; a refusal is an answer, too.
+    /// Sends connection requests one after the other, as fast as possible; a refusal counts as an answer.
     func hammer(
         from host: Int,
         to address: String,

@@ -7,8 +7,8 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    /// A real openssl in the place of h2's libvirtd, with certificates of a real authority.
-    @Test func `a TLS handshake demands a certificate of ours for this very address`() async throws {
+    /// A real openssl replaces h2's libvirtd, with certificates of a real authority.
+    @Test func `a TLS handshake requires a certificate of the cluster for this address`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let hosts = certified.hosts
             try await certified.add(3)
@@ -19,7 +19,7 @@ extension RealMeshTests {
 
             let good = try await certified.shakeHands(serverWith: certified.identityFolder(2).paths)
             #expect(good.certificate.subject.contains("CN=h2") && good.session.version == "TLSv1.3")
-            // Another host of the cluster in its place, and a stranger.
+            // Another host of the cluster in its place, and an unknown host.
             await #expect(throws: EscortError.self) {
                 try await certified.shakeHands(serverWith: certified.identityFolder(3).paths)
             }
@@ -37,11 +37,11 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a TLS handshake heeds revocations, and two authorities while one replaces the other`() async throws {
+    @Test func `a TLS handshake applies revocations, and accepts two authorities during a rotation`() async throws {
         try await CertifiedHosts.with(2) { certified in
             let old = certified.identityFolder(2).paths
             _ = try await certified.shakeHands(serverWith: old)
-            // Two authorities: h2's certificate is the new one's, h1 trusts both.
+            // Two authorities: h2's certificate is from the new one, and h1 trusts both.
             for _ in 1...2 { _ = try await certified.authority.rotateAuthority(withoutWaiting: true) }
             for host in 1...2 {
                 _ = try await certified.identityFolder(host).update(from: await certified.authority.signed)
@@ -63,7 +63,7 @@ extension RealMeshTests {
 }
 
 extension CertifiedHosts {
-    /// Host 1 asks whoever listens on h2's TLS port, a real openssl with the identity given.
+    /// Runs host 1's handshake with h2's TLS port, where a real openssl listens with the given identity.
     @discardableResult
     func shakeHands(serverWith paths: IdentityPaths, options: String = "") async throws -> TLSHandshake.Result {
         try await withTLS(servedWith: paths, options: options) {
@@ -83,7 +83,7 @@ extension CertifiedHosts {
         )
     }
 
-    /// With a real openssl in the place of h2's libvirtd for as long as the body runs.
+    /// Runs the body while a real openssl listens in place of h2's libvirtd.
     func withTLS<Value>(
         servedWith paths: IdentityPaths,
         options: String = "",
@@ -121,7 +121,7 @@ extension Hosts {
         try await eventually("tcpdump listens") { try await shell("cat \(file).log").contains("listening on") }
     }
 
-    /// How often the marker is in the capture, which ends.
+    /// Ends the capture and returns the number of markers in it.
     func endCapture(_ file: String, counting marker: String) async throws -> Int {
         try await shell("kill $(cat \(file).pid); while [ -d /proc/$(cat \(file).pid) ]; do sleep 0.02; done")
         return Int(try await shell("grep -a -o \(marker) \(file) | wc -l").trimmed) ?? -1

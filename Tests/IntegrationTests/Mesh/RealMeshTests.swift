@@ -5,7 +5,7 @@ import Testing
 
 @testable import Escort
 
-/// With real charons in namespaces: kernel-libipsec, nftables and routes are those of this machine's kernel.
+/// Real charons in namespaces; kernel-libipsec, nftables and routes are those of this machine's kernel.
 @Suite(.serialized, .enabled(if: Hosts.canRun), .timeLimit(.minutes(5)))
 struct RealMeshTests {
     @Test func `three hosts mesh, prove their paths and send only ESP`() async throws {
@@ -41,7 +41,7 @@ struct RealMeshTests {
             let took = ContinuousClock.now - began
             print("charon killed on host \(killed): refused after \(took): \(error.map { "\($0)" } ?? "")")
             #expect(took < .seconds(6))
-            // The kernel's SAs outlive charon: what passes then is encrypted still.
+            // The kernel's SAs outlive charon: traffic over them is still encrypted.
             guard Hosts.esp == .userSpace else { return }
             let probe = "(timeout 2 bash -c \"exec 3<>/dev/tcp/\(hosts.inner(2))/9\") 2>&1 || true"
             #expect(try await hosts.on(1, probe).contains("refused") == false)
@@ -49,7 +49,7 @@ struct RealMeshTests {
     }
 
     @Test(arguments: [1, 2])
-    func `a charon that comes back gets its mesh back`(killed: Int) async throws {
+    func `a restarted charon gets its mesh back`(killed: Int) async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
@@ -73,7 +73,7 @@ struct RealMeshTests {
         }
     }
 
-    @Test func `a move right after the peer's charon restarted repairs the tunnel by itself`() async throws {
+    @Test func `a move right after a restart of the peer's charon repairs the tunnel by itself`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
@@ -84,7 +84,8 @@ struct RealMeshTests {
         }
     }
 
-    @Test func `a neighbour reaches the inner address by a static route only while the gate is open`() async throws {
+    @Test func `a neighbour reaches the inner address through a static route only while the gate is open`() async throws
+    {
         try await Hosts.with(3) { hosts in
             let mesh = try hosts.mesh(1)
             try await mesh.apply(hosts.inventory([1, 2]))
@@ -99,13 +100,13 @@ struct RealMeshTests {
 
             try await mesh.apply(hosts.inventory([1, 2]))
             await #expect(throws: (any Error).self) { try await hosts.on(3, probe, timeLimit: .seconds(2)) }
-            // The host's own address answers as before.
+            // The host's own address still answers.
             let plain = "(exec 3<>/dev/tcp/\(hosts.address(1))/9) 2>&1 || true"
             #expect(try await hosts.on(3, plain, timeLimit: .seconds(2)).contains("refused"))
         }
     }
 
-    @Test func `nothing leaves towards a peer's inner address outside the tunnel`() async throws {
+    @Test func `nothing is sent to a peer's inner address outside the tunnel`() async throws {
         try await Hosts.with(2) { hosts in
             let mesh = try hosts.mesh(1)
             try await hosts.killCharon(1)
@@ -113,14 +114,14 @@ struct RealMeshTests {
             await #expect(throws: EscortError.self) { try await mesh.apply(hosts.inventory()) }
             let probe = "(exec 3<>/dev/tcp/\(hosts.inner(2))/9) 2>&1 || true"
             #expect(try await hosts.on(1, probe).contains("No route to host"))
-            // A better route does not open it either.
+            // A better route does not open it, either.
             try await hosts.on(1, "ip route add \(hosts.inner(2)) via \(hosts.address(2)) metric 1")
             await #expect(throws: (any Error).self) { try await hosts.on(1, probe, timeLimit: .seconds(2)) }
             #expect(try await mesh.gateCounters().outbound.packets > 0)
         }
     }
 
-    @Test func `both sides may prove the path at the same time, over and over`() async throws {
+    @Test func `both sides may prove the path at the same time, repeatedly`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             for _ in 1...5 {
@@ -129,7 +130,7 @@ struct RealMeshTests {
                 let (forth, home) = try await (there, back)
                 #expect(forth.peerIdentity == "h2" && home.peerIdentity == "h1")
             }
-            // Nothing piles up: charon may hold an SA for a moment after its replacement.
+            // No SAs accumulate: charon may keep an SA for a moment after its replacement.
             try await hosts.eventually("one SA is left") {
                 try await hosts.swanctl(1, "--list-sas").split(separator: "\n").count { $0.contains("ESTABLISHED") }
                     == 1
@@ -161,7 +162,7 @@ struct RealMeshTests {
         }
     }
 
-    @Test func `a peer that leaves the inventory loses its tunnel, the others keep theirs`() async throws {
+    @Test func `a peer that leaves the inventory loses its tunnel, and the others keep theirs`() async throws {
         try await Hosts.with(3) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[1].establish(with: "h1")
@@ -176,7 +177,7 @@ struct RealMeshTests {
 
     private func timeless(_ text: String) -> [Substring] { text.split(separator: "\n").filter { !$0.contains("lft") } }
 
-    /// How often the marker is seen on the LAN while a megabyte of it is sent from host 1 to host 2.
+    /// Returns the number of markers on the LAN while host 1 sends a megabyte of them to host 2.
     func captured(
         _ hosts: Hosts,
         marker: String,

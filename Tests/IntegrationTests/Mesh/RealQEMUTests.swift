@@ -5,10 +5,10 @@ import Testing
 
 @testable import Escort
 
-/// QEMU's own migrations, with guests that stand still: their memory is what counts here.
+/// QEMU's own migrations with paused guests; only their memory matters here.
 extension RealMeshTests {
     @Test(.enabled(if: Hosts.canRunQEMU))
-    func `the memory of a QEMU guest arrives whole, and on the LAN there is nothing of it`() async throws {
+    func `the memory of a QEMU guest arrives whole, and none of it is on the LAN`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             try await meshes[1].openPinhole(for: OrderID("o1"), from: "h1", channel: .ipsec, window: .seconds(120))
@@ -20,7 +20,7 @@ extension RealMeshTests {
             #expect(evidence.verdict == .covered && evidence.droppedAtGates == 0)
             print("\(sent) bytes by QEMU, \(evidence.bytesOnPath ?? 0) through the SA")
 
-            // Without the mesh it is there for all to read.
+            // Without the mesh the memory is readable on the LAN.
             for mesh in meshes { try await mesh.remove() }
             #expect(try await hosts.migrate(to: hosts.address(2)).hits > 0)
         }
@@ -34,8 +34,9 @@ extension Hosts {
         return access(program, X_OK) == 0
     }
 
-    /// Moves a guest of 64 MiB, with 16 MiB of markers in its memory, from host 1 to host 2: the bytes that QEMU sent,
-    /// and how often the marker was on the LAN.
+    /// Moves a guest of 64 MiB, with 16 MiB of markers, from host 1 to host 2.
+    ///
+    /// Returns the bytes that QEMU sent and the number of markers on the LAN.
     fileprivate func migrate(to address: String) async throws -> (sent: UInt64, hits: Int) {
         let name = "\(folder)/qemu"
         let marker = "EVENKEEL-MARKER"

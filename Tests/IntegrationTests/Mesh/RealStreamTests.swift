@@ -4,7 +4,7 @@ import Testing
 
 @testable import Escort
 
-/// What becomes of a stream that is under way when the mesh changes.
+/// The fate of a stream in progress when the mesh changes.
 extension RealMeshTests {
     private static let marker = "EVENKEEL-MARKER"
 
@@ -12,7 +12,7 @@ extension RealMeshTests {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
-            // Without the tunnel there is a way for it: h2 is the neighbour that would get it.
+            // Without the tunnel there is another path: h2 is the neighbour that would receive the stream.
             try await hosts.on(1, "ip route add default via \(hosts.address(2))")
             let capture = hosts.folder + "/leaves.pcap"
             try await hosts.startCapture(to: capture)
@@ -43,7 +43,7 @@ extension RealMeshTests {
     }
 
     @Test(arguments: [IPAddress.Family.v4, .v6])
-    func `another life of the agent takes away what this one has made`(family: IPAddress.Family) async throws {
+    func `the agent's next run can remove everything that this one created`(family: IPAddress.Family) async throws {
         try await Hosts.with(2, family: family) { hosts in
             let list = "ip -o addr show dev lo; ip rule; ip -4 route; ip -6 route; nft list tables"
             let before = try await hosts.on(1, list)
@@ -56,7 +56,7 @@ extension RealMeshTests {
         }
     }
 
-    @Test func `a child that was lost alone is opened again`() async throws {
+    @Test func `a child SA that was lost alone is opened again`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             _ = try await meshes[0].establish(with: "h2")
@@ -66,13 +66,13 @@ extension RealMeshTests {
                 try await meshes[0].apply(hosts.inventory())
                 return try await meshes[0].meshStatus().allSatisfy(\.isUp)
             }
-            // One, and no second one beside it.
+            // One, and no second one.
             let list = try await hosts.swanctl(1, "--list-sas --pretty")
             #expect(list.split(separator: "state = INSTALLED").count == 2, "\(list)")
         }
     }
 
-    /// The gate gone, the stream's repetitions do leave in the clear: there was something to hold back.
+    /// Requires that without the gate the stream's retransmissions do leave in the clear, so the gate held them back.
     private func expectLeak(_ hosts: Hosts) async throws {
         let open = hosts.folder + "/open.pcap"
         try await hosts.startCapture(to: open)
@@ -83,7 +83,7 @@ extension RealMeshTests {
 }
 
 extension Hosts {
-    /// Markers without end from host 1 to a migration port of host 2, until `endStream`; returns when they flow.
+    /// Sends markers from host 1 to a migration port of host 2 until `endStream`; returns when they flow.
     fileprivate func beginStream(_ meshes: [Mesh]) async throws {
         let port = Channel.defaultMigrationPorts.lowerBound
         let address = inner(2)

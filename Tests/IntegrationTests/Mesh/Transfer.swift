@@ -3,7 +3,7 @@ import HostOS
 
 @testable import Escort
 
-/// A listener on host 2 that swallows one connection and says how much it got; perl is on every Debian.
+/// A listener on host 2 that reads one connection and reports its number of bytes; perl is on every Debian.
 struct Transfer {
     static let port = 5001
     let hosts: Hosts
