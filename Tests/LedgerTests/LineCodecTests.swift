@@ -30,7 +30,7 @@ struct LineCodecTests {
     }
 
     @Test
-    func `a signed line is one JSON object whose signature is cut off to get what was signed`() throws {
+    func `a signed line is one JSON object, and removing its signature gives the signed bytes`() throws {
         let key = SigningKey()
         let draft = try LineCodec.draft(record, signer: LineSigner(ledger: "cafe", key: key), limit: 1000)
         let line = try draft.line(at: place)
@@ -51,7 +51,7 @@ struct LineCodecTests {
     }
 
     @Test
-    func `reads an unsigned line that has more fields`() throws {
+    func `an unsigned line with additional fields is read`() throws {
         let line = try LineCodec.draft(record, signer: nil, limit: 1000).line(at: place)
         #expect(try read(line.dropLast(2) + #","more":"AAAA"}"#.utf8).get() == record)
     }
@@ -71,7 +71,7 @@ struct LineCodecTests {
         ("", nil),
         ("\0\0\0\0", nil),
     ])
-    func `says why a line is no record`(line: String, reason: SkippedLine.Reason?) {
+    func `an invalid line is rejected with its reason`(line: String, reason: SkippedLine.Reason?) {
         switch read(line.utf8) {
         case .success(let record): Issue.record("read \(record)")
         case .failure(let noRecord): #expect(reason == nil || noRecord.line.reason == reason)
@@ -79,13 +79,13 @@ struct LineCodecTests {
     }
 
     @Test(arguments: ["", "1", "1:", ":1", "1:2:3", "+1:2", "01:2", "1: 2", "1:x"])
-    func `a place has one name`(text: String) {
+    func `a position has exactly one text form`(text: String) {
         #expect(Cursor(text) == nil)
         #expect(Cursor("12:34") == Cursor(segment: 12, offset: 34))
     }
 
     @Test(arguments: [LedgerWriter.controller, .operator, .host(HostName("h1")), .host(HostName("a:b"))])
-    func `a writer is one word and back`(writer: LedgerWriter) {
+    func `a writer survives the conversion to text and back`(writer: LedgerWriter) {
         #expect(LedgerWriter(writer.description) == writer)
     }
 }

@@ -5,8 +5,8 @@ import Testing
 
 @testable import Ledger
 
-/// What somebody who can write to the ledger's folder puts in place of its files: nothing outside is touched, and no
-/// queue hangs for good.
+/// Traps that an attacker with access to the ledger's folder puts in place of its files: nothing outside is touched,
+/// and no queue hangs permanently.
 @Suite(.timeLimit(.minutes(1)))
 struct LinkedFileTests {
     enum Trap: CaseIterable, Sendable {
@@ -30,7 +30,7 @@ struct LinkedFileTests {
         return SharedLog(folder: folder, writer: h1, security: .unsigned, options: options)
     }
 
-    /// Whether the call refused the file as being none, and did not just run out of time.
+    /// Returns whether the call refused the file as not regular, and did not just time out.
     private func isRefused(_ path: String, _ body: () async throws -> Void) async -> Bool {
         do { try await body() } catch LedgerError.failed(_, path, let reason, false) {
             return reason.contains("not a regular file")
@@ -41,7 +41,7 @@ struct LinkedFileTests {
     }
 
     @Test(arguments: ["load.lock", "load.000001.jsonl"], Trap.allCases)
-    func `a ledger file that is none is neither written nor read`(name: String, trap: Trap) async throws {
+    func `a ledger file that is not a regular file is neither written nor read`(name: String, trap: Trap) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let victim = "\(folder).victim"
@@ -55,14 +55,15 @@ struct LinkedFileTests {
             }
             #expect(try contents(of: victim) == Array("precious\n".utf8))
             #expect(!FileManager.default.fileExists(atPath: victim + ".none"))
-            // The queues go on once it is gone.
+            // The queues continue once the trap is gone.
             try FileManager.default.removeItem(atPath: path)
             try await log.append(sample(1))
             #expect(try await log.read(LoadSample.self, from: nil).records.count == 1)
         }
     }
 
-    @Test(arguments: [Trap.link, .fifo]) func `a marker that is no file is refused`(trap: Trap) async throws {
+    @Test(arguments: [Trap.link, .fifo]) func `a marker that is not a regular file is refused`(trap: Trap) async throws
+    {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let path = "\(folder)/ledger.json"

@@ -36,7 +36,7 @@ struct MemberFolderTests {
         return key
     }
 
-    @Test func `a member signs with its key and verifies by its roster`() async throws {
+    @Test func `a member signs with its key and verifies with its roster`() async throws {
         try await with { folder in
             let member = try MemberFolder(folder)
             #expect(member.roster.roster.number == 7)
@@ -84,7 +84,7 @@ struct MemberFolderTests {
         }
     }
 
-    @Test func `a roster in the ledgers folder that is a link or a FIFO is passed over`() async throws {
+    @Test func `a roster in the ledger's folder that is a link or a FIFO is ignored`() async throws {
         try await with { folder in
             let member = try MemberFolder(folder)
             let ledger = "\(folder)/ledger"
@@ -101,7 +101,7 @@ struct MemberFolderTests {
         }
     }
 
-    @Test func `a folder without a key is good for reading alone`() async throws {
+    @Test func `a folder without a key can only be used for reading`() async throws {
         try await with { folder in
             try FileManager.default.removeItem(atPath: "\(folder)/key.pem")
             let member = try MemberFolder(folder)
@@ -115,7 +115,7 @@ struct MemberFolderTests {
             (8, true, "test", 8), (6, true, "test", 7), (8, false, "test", 7), (8, true, "another", 7),
         ] as [(UInt64, Bool, String, UInt64)]
     )
-    func `a published roster counts if it is newer and of an authority trusted here`(
+    func `a published roster counts if it is newer and signed by a trusted authority`(
         number: UInt64,
         isTrusted: Bool,
         cluster: String,

@@ -4,10 +4,10 @@ import Testing
 
 @testable import Ledger
 
-/// Who may write, as the roster says while it changes.
+/// Permission to write while the roster changes.
 @Suite(.timeLimit(.minutes(2)))
 struct MembershipTests {
-    /// Throws what an append of sample 2 throws, in words.
+    /// Returns the reason for which an append of sample 2 is refused.
     private func refusal(of log: SharedLog) async throws -> String? {
         do { try await log.append(sample(2)) } catch let error as LedgerError {
             guard case .notAMember(_, let reason) = error else { throw error }
@@ -16,7 +16,7 @@ struct MembershipTests {
         return nil
     }
 
-    @Test func `whose records would not count is told so and writes nothing`() async throws {
+    @Test func `an append whose record would not count is refused with a reason`() async throws {
         try await AttackedLedger.with { ledger in
             let before = try ledger.lines()
             let roster = ledger.cluster.roster
@@ -39,12 +39,12 @@ struct MembershipTests {
         }
     }
 
-    @Test func `what a removed host writes does not count whatever time it names`() async throws {
+    @Test func `a removed host's later records do not count, whatever time they name`() async throws {
         try await AttackedLedger.with { ledger in
             let end = try await ledger.open(.controller).read(LoadSample.self, from: nil).next
             let stolen = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h1))
             ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["load": end])
-            // Its time is that of the record which counts, and before the revocation's.
+            // Its time is that of the valid record and before the revocation's.
             try await ledger.forge(h1, stolen, clock: writtenAt).append(sample(2))
             let read = try await ledger.verified()
             #expect(read.numbers == [1] && read.remarks.count(.revoked, of: h1) == 1)
@@ -57,18 +57,18 @@ struct MembershipTests {
         }
     }
 
-    @Test func `in a stream whose end is not known nothing of a removed host counts`() async throws {
+    @Test func `if a stream's end is unknown, none of a removed host's records in it count`() async throws {
         try await AttackedLedger.with { ledger in
             let log = ledger.open(h1, clock: writtenAt)
             try await log.append(sample(2))
-            // Whatever time it names: that is the removed host's to choose.
+            // The time does not matter: the removed host chooses it.
             ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["reports": Cursor(segment: 1, offset: 0)])
             let read = try await ledger.verified()
             #expect(read.numbers == [] && read.remarks.count(.revoked, of: h1) == 2)
         }
     }
 
-    @Test func `a host that the roster takes up counts from then on`() async throws {
+    @Test func `a host that the roster adds counts from then on`() async throws {
         try await AttackedLedger.with { ledger in
             let key = SigningKey()
             let new = LedgerWriter.host(HostName("h3"))
@@ -82,7 +82,7 @@ struct MembershipTests {
         }
     }
 
-    @Test func `what a retired key signed still counts`() async throws {
+    @Test func `a record signed with a retired key still counts`() async throws {
         try await AttackedLedger.with { ledger in
             let key = SigningKey()
             var roster = ledger.cluster.roster.roster

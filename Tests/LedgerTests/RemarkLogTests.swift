@@ -18,7 +18,7 @@ struct RemarkLogTests {
         return remarks
     }
 
-    @Test func `a flood of forged lines is said once a minute with its count`() {
+    @Test func `a flood of forged lines is logged once a minute with its count`() {
         var log = RemarkLog()
         var said: [LedgerRemarks.Entry] = []
         for second in 0..<121 {
@@ -27,7 +27,7 @@ struct RemarkLogTests {
         #expect(said.map(\.count) == [1000, 60_000, 60_000])
     }
 
-    @Test func `each kind and writer is said at once and none silences another`() {
+    @Test func `each kind and writer is logged at once, and none suppresses another`() {
         var log = RemarkLog()
         #expect(log.due(remarks(1), at: writtenAt).count == 1)
         #expect(log.due(remarks(1, of: h2), at: writtenAt).count == 1)
@@ -35,13 +35,13 @@ struct RemarkLogTests {
         #expect(log.due(LedgerRemarks(), at: writtenAt + .seconds(61)).isEmpty)
     }
 
-    @Test func `a clock that was set back silences nothing`() {
+    @Test func `a clock that is set back suppresses nothing`() {
         var log = RemarkLog()
         _ = log.due(remarks(1), at: writtenAt)
         #expect(log.due(remarks(1), at: writtenAt - .seconds(3600)).count == 1)
     }
 
-    @Test func `names that nobody vouches for are counted together`() async throws {
+    @Test func `names that no key confirms are counted together`() async throws {
         try await AttackedLedger.with { ledger in
             for number in 1...20 {
                 let name = HostName("made-up-\(number)")

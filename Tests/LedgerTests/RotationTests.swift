@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2)))
 struct RotationTests {
-    /// A log that begins a new segment after a few records.
+    /// Runs the body with a log that begins a new segment after a few records.
     private func withSmallSegments(kept: Int, _ body: (SharedLog, SegmentFiles) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
@@ -19,7 +19,7 @@ struct RotationTests {
     }
 
     @Test
-    func `no record is split lost or read twice across segments`() async throws {
+    func `no record is split, lost or read twice across segments`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...200 { try await log.append(sample(number)) }
             let segments = try files.numbers()
@@ -34,7 +34,7 @@ struct RotationTests {
     }
 
     @Test
-    func `a reader that follows survives rotation`() async throws {
+    func `a reader continues across a rotation`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             let reader = SharedLog(folder: log.folder, writer: .controller, security: .unsigned)
             async let read = numbers(in: reader, upTo: 500)
@@ -56,7 +56,7 @@ struct RotationTests {
     }
 
     @Test
-    func `only so many segments are kept and a slow reader is told of the gap`() async throws {
+    func `a limited number of segments is kept, and a slow reader learns of the gap`() async throws {
         try await withSmallSegments(kept: 3) { log, files in
             try await log.append(sample(1))
             let early = try await log.all(LoadSample.self)
@@ -69,14 +69,14 @@ struct RotationTests {
             let numbers = batch.records.map(\.body.number)
             #expect(numbers.last == 100 && numbers.count > 5)
             #expect(numbers == Array((try #require(numbers.first))...100))
-            // Who begins without a cursor has missed nothing it ever knew of.
+            // A reader that begins without a cursor has missed nothing.
             let fresh = try await log.all(LoadSample.self)
             #expect(fresh.gap == nil && fresh.records == batch.records)
         }
     }
 
     @Test
-    func `each stream is kept by its own rule`() async throws {
+    func `each stream has its own retention`() async throws {
         try await withSmallSegments(kept: 2) { log, files in
             for number in 1...100 {
                 try await log.append(sample(number))
@@ -88,7 +88,7 @@ struct RotationTests {
     }
 
     @Test
-    func `a rotation cut short is finished by the next writer`() async throws {
+    func `the next writer completes an interrupted rotation`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...3 { try await log.append(sample(number)) }
             // Killed after the lock file named the next segment and before the segment was made.
@@ -101,7 +101,7 @@ struct RotationTests {
     }
 
     @Test(arguments: ["", "garbage", "000000000001\n", "00000000000x\n"])
-    func `an outdated or damaged lock file does not send writers back`(content: String) async throws {
+    func `an outdated or damaged lock file does not send writers back to an old segment`(content: String) async throws {
         try await withSmallSegments(kept: 1000) { log, files in
             for number in 1...20 { try await log.append(sample(number)) }
             let read = try await log.all(LoadSample.self)

@@ -14,7 +14,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `a missing folder is named and nothing is made`() async throws {
+    func `a missing folder is named, and nothing is created`() async throws {
         try await withTemporaryFolder { folder in
             let missing = LedgerError.notALedger(path: folder, reason: "it does not exist")
             await #expect(throws: missing) { try await log(folder).append(sample(1)) }
@@ -35,7 +35,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `what it makes only owner and group may read`() async throws {
+    func `only owner and group may read the files of a new ledger`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             try await SharedLog.create(folder: folder)
@@ -50,7 +50,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `a lock held by another process ends the wait in time`() async throws {
+    func `the wait for a lock of another process ends in time`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let lock = "\(folder)/load.lock"
@@ -77,7 +77,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `a lock on a file that was removed meanwhile is not enough`() async throws {
+    func `a lock on a file that was removed meanwhile does not suffice`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             let lock = "\(folder)/load.lock"

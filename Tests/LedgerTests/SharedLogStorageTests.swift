@@ -4,13 +4,15 @@ import Foundation
 import Ledger
 import Testing
 
-/// Faults of the file system itself, made with small file systems of their own, which only root may mount.
+/// Faults of the file system.
+///
+/// The tests mount small file systems, which needs root.
 @Suite(
     .enabled(if: geteuid() == 0, "mounting a file system needs root"),
     .timeLimit(.minutes(2))
 )
 struct SharedLogStorageTests {
-    /// Runs `body` with the path of a ledger on a tmpfs of 256 KiB.
+    /// Runs the body with the path of a ledger on a tmpfs of 256 KiB.
     private func withSmallStorage(_ body: (String) async throws -> Void) async throws {
         try await withTemporaryFolder { mountPoint in
             try FileManager.default.createDirectory(atPath: mountPoint, withIntermediateDirectories: false)
@@ -23,7 +25,7 @@ struct SharedLogStorageTests {
     }
 
     @Test
-    func `a full disk is reported and leaves nothing torn`() async throws {
+    func `a full disk is reported and leaves no torn line`() async throws {
         try await withSmallStorage { folder in
             let ballast = "\(folder)/ballast"
             try put([UInt8](repeating: 1, count: 64 << 10), into: ballast)
@@ -52,7 +54,7 @@ struct SharedLogStorageTests {
     }
 
     @Test
-    func `a folder that cannot be written is named and can be read`() async throws {
+    func `an unwritable folder is named, and the ledger stays readable`() async throws {
         try await withSmallStorage { folder in
             let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned)
             try await log.append(sample(1))

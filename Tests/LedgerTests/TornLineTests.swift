@@ -4,10 +4,10 @@ import Testing
 
 @testable import Ledger
 
-/// What a killed writer leaves behind.
+/// The torn lines of killed writers.
 @Suite(.timeLimit(.minutes(2)))
 struct TornLineTests {
-    /// A log with two records, the last of them `last`; gives its files, the file's bytes, and where the last begins.
+    /// Runs the body with a log of two records: its files, the file's bytes and the beginning of the last record.
     private func withTwoRecords(
         last: LoadSample,
         signed: Bool = false,
@@ -26,7 +26,7 @@ struct TornLineTests {
         }
     }
 
-    /// Cuts the last line after `kept` bytes and checks what a reader and the next writer make of it.
+    /// Cuts the last line after `kept` bytes, and checks a reader and the next writer.
     private func check(
         cutAfter kept: Int,
         log: SharedLog,
@@ -52,9 +52,9 @@ struct TornLineTests {
     }
 
     @Test(arguments: [false, true])
-    func `a line cut anywhere is never read and never glued to the next`(signed: Bool) async throws {
+    func `a line cut anywhere is never read and never joined to the next`(signed: Bool) async throws {
         try await withTwoRecords(last: sample(2, text: "é"), signed: signed) { log, files, whole, beginning in
-            // Up to the whole line without its newline: complete JSON, but never confirmed.
+            // Up to the whole line without its newline, which is complete JSON but was never confirmed.
             for kept in 0..<(whole.count - beginning) {
                 try await check(cutAfter: kept, log: log, files: files, whole: whole, beginning: beginning)
             }
@@ -62,7 +62,7 @@ struct TornLineTests {
     }
 
     @Test
-    func `a long line cut at random is never read and never glued to the next`() async throws {
+    func `a long line cut at random is never read and never joined to the next`() async throws {
         var random = SplitMix64.announced("aLongLineCutAtRandom")
         try await withTwoRecords(last: sample(2, text: String(repeating: "日本", count: 150_000))) {
             log,
@@ -88,7 +88,7 @@ struct TornLineTests {
     }
 
     @Test
-    func `an unfinished last line is passed over once a later segment exists`() async throws {
+    func `an unfinished last line is skipped once a later segment exists`() async throws {
         try await withTwoRecords(last: sample(2)) { log, files, whole, beginning in
             try put(whole.dropLast(5), into: files.path(1))
             let waiting = try await log.all(LoadSample.self)
@@ -102,7 +102,7 @@ struct TornLineTests {
     }
 
     @Test
-    func `damaged lines are listed and the others read`() async throws {
+    func `damaged lines are listed, and the others are read`() async throws {
         var random = SplitMix64.announced("damagedLines")
         try await withTwoRecords(last: sample(2)) { log, files, whole, _ in
             var bytes = whole

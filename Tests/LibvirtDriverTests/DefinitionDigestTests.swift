@@ -3,7 +3,7 @@ import Testing
 
 @testable import LibvirtDriver
 
-/// What changes a VM's digest and what does not: each row is one change of the same definition.
+/// Changes that affect a VM's digest and changes that do not: each row is one change of the same definition.
 @Suite struct DefinitionDigestTests {
     private func domain(
         root: String = "type='kvm'",
@@ -33,20 +33,20 @@ import Testing
         return try DomainDefinition(xml: xml).digest
     }
 
-    @Test func `it is 64 hexadecimal digits and the same twice`() throws {
+    @Test func `the digest has 64 hexadecimal digits and is reproducible`() throws {
         let digest = try domain()
         #expect(digest.count == 64 && digest.allSatisfy { "0123456789abcdef".contains($0) })
         #expect(try domain() == digest)
     }
 
-    @Test func `it is the SHA-256 of the canonical text`() throws {
+    @Test func `the digest is the SHA-256 of the canonical text`() throws {
         let definition = try DomainDefinition(xml: "<domain type='kvm' id='3'><name>a&quot;b</name></domain>")
         #expect(definition.canonicalText == #"<domain type="kvm"><name>"a\"b"</name></domain>"#)
-        // By sha256sum.
+        // Computed with sha256sum.
         #expect(definition.digest == "988eae43167225735eb7dd8997f169f91ae7208c52d79776d6ffdeb8b286b2e4")
     }
 
-    @Test func `what changes by itself does not count`() throws {
+    @Test func `parts that change by themselves do not affect the digest`() throws {
         let digest = try domain()
         #expect(try domain(root: "type='kvm' id='7'") == digest)
         let balloon = "<memory unit='KiB'>262144</memory><currentMemory unit='KiB'>131072</currentMemory>"
@@ -63,14 +63,14 @@ import Testing
         #expect(try domain(more: labels) == digest)
     }
 
-    @Test func `order of attributes and white space do not count`() throws {
+    @Test func `the order of attributes and white space do not affect the digest`() throws {
         #expect(
             try domain(cpu: "<cpu mode='custom'>\n <model   fallback='forbid'>Nehalem </model>\n</cpu>") == domain()
         )
         #expect(try domain(disk: "<source file='/srv/a'/><target bus='virtio' dev='vda'/>") == domain())
     }
 
-    @Test func `every change of the machine counts`() throws {
+    @Test func `every change of the machine changes the digest`() throws {
         let digests = [
             try domain(),
             try domain(root: "type='qemu'"),
@@ -93,7 +93,7 @@ import Testing
         #expect(Set(digests).count == digests.count)
     }
 
-    @Test func `a text that looks like mark up is not taken for it`() throws {
+    @Test func `text that looks like markup does not count as markup`() throws {
         let text = try DomainDefinition(xml: "<domain><a>&lt;b&gt;&lt;/b&gt;</a></domain>").digest
         let element = try DomainDefinition(xml: "<domain><a><b></b></a></domain>").digest
         #expect(text != element)

@@ -28,7 +28,7 @@ import Testing
         )
     }
 
-    @Test func `the basics are read`() throws {
+    @Test func `the basic properties are read`() throws {
         let definition = try definition()
         #expect(definition.name == "web1")
         #expect(definition.uuid == "aaaaaaaa-0000-4000-8000-000000000001")
@@ -45,7 +45,7 @@ import Testing
         ("<memory>1024</memory>", UInt64(1 << 20)), ("<memory unit='MiB'>3</memory>", 3 << 20),
         ("<memory unit='GB'>2</memory>", 2_000_000_000), ("<memory unit='b'>4096</memory>", 4096),
     ])
-    func `memory is in bytes whatever the unit`(xml: String, bytes: UInt64) throws {
+    func `memory is in bytes for every unit`(xml: String, bytes: UInt64) throws {
         #expect(try definition(memory: xml).memoryBytes() == bytes)
     }
 
@@ -53,20 +53,20 @@ import Testing
         "", "<memory>much</memory>", "<memory unit='furlong'>3</memory>", "<memory unit='TiB'>99999999999999</memory>",
         "<memory>0</memory>",
     ])
-    func `memory that cannot be read is an error and not zero`(xml: String) throws {
+    func `unreadable memory is an error and not zero`(xml: String) throws {
         let definition = try definition(memory: xml)
         let error = #expect(throws: HypervisorError.self) { try definition.memoryBytes() }
         #expect(error?.detail.contains("<memory>") == true)
     }
 
     @Test(arguments: ["", "<vcpu>some</vcpu>", "<vcpu>0</vcpu>"])
-    func `vcpus that cannot be read are an error and not zero`(xml: String) throws {
+    func `an unreadable VCPU count is an error and not zero`(xml: String) throws {
         let definition = try definition(vcpu: xml)
         let error = #expect(throws: HypervisorError.self) { try definition.vcpus() }
         #expect(error?.detail.contains("<vcpu>") == true)
     }
 
-    @Test func `disks of every kind are named and empty drives are not`() throws {
+    @Test func `disks of every kind are named, and empty drives are not`() throws {
         let definition = try definition(
             devices: """
                 <disk type='network' device='disk'>
@@ -112,7 +112,7 @@ import Testing
         #expect(try definition(devices: disk("<driver cache='unsafe'/>", "")).unsafeDisks.count == 1)
     }
 
-    @Test func `what is not a domain is refused`() {
+    @Test func `a document that is not a domain is refused`() {
         #expect(throws: (any Error).self) { try DomainDefinition(xml: "<network/>") }
     }
 

@@ -10,7 +10,7 @@ import Testing
 
 /// Stop-and-copy with libvirt's own test driver, which saves a definition and no memory.
 @Suite(.timeLimit(.minutes(1))) struct LibvirtSavingTests {
-    @Test func `a folder that is not fit for memory in the clear is refused`() async throws {
+    @Test func `a folder unsuitable for memory in the clear is refused`() async throws {
         let node = try await TestNode(state: 1)
         func refusal(_ folder: String) async -> String? {
             let error = await #expect(throws: HypervisorError.self) {
@@ -38,7 +38,7 @@ import Testing
         #expect(try await node.hypervisor.presence(of: node.vm) == .running)
     }
 
-    @Test func `a running VM is saved and a restore that is not possible leaves it so`() async throws {
+    @Test func `a running VM is saved, and an impossible restore leaves it saved`() async throws {
         let node = try await TestNode(state: 1)
         try await withMemoryFolder { folder in
             let saved = try await node.save(in: folder)
@@ -50,7 +50,7 @@ import Testing
                 try await node.restore(saved, .arrival)
             }
             #expect(wrong?.kind == .refused)
-            // The test driver cannot restore a VM paused: that is not made up for by letting it run at once.
+            // The test driver cannot restore a VM paused; the restore then fails and does not start the VM at once.
             let error = await #expect(throws: HypervisorError.self) { try await node.restore(saved, .back) }
             #expect(error?.kind == .failed && error?.detail.contains("does not run here") == true)
             #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
@@ -60,7 +60,7 @@ import Testing
 }
 
 extension TestNode {
-    // The driver gives these a connection of their own, and the test driver's hosts belong to one connection.
+    // The driver gives these their own connection, and the test driver's hosts belong to one connection.
 
     fileprivate func save(in folder: String) async throws -> SavedVM {
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: "save", source: hypervisor.connector)

@@ -5,7 +5,7 @@ import LibvirtDriver
 import TestSupport
 import Testing
 
-/// Against libvirt's own test driver: one running domain without a daemon, that cannot migrate.
+/// Uses libvirt's own test driver: one running domain without a daemon, which cannot migrate.
 ///
 /// Its state belongs to the process, so the suite changes nothing in it.
 @Suite(.timeLimit(.minutes(2))) struct LibvirtTestDriverTests {
@@ -16,14 +16,14 @@ import Testing
         try #require(try await hypervisor.domains().first { $0.name == "test" })
     }
 
-    @Test func `facts name the driver and both versions`() async throws {
+    @Test func `the facts name the driver and both versions`() async throws {
         let facts = try await hypervisor.facts()
         #expect(facts.type == "test")
         #expect(facts.version > 0)
         #expect(facts.libvirtVersion >= 9_000_000)
     }
 
-    @Test func `domains come with state and figures`() async throws {
+    @Test func `domains have a state and figures`() async throws {
         let test = try await test()
         #expect(test.id.rawValue.count == 36)
         #expect(test.id.rawValue == test.id.rawValue.lowercased())
@@ -33,7 +33,7 @@ import Testing
         #expect(test.memoryBytes ?? 0 > 0)
     }
 
-    @Test func `a running VM is present and an unknown one is absent`() async throws {
+    @Test func `a running VM is present, and an unknown one is absent`() async throws {
         #expect(try await hypervisor.presence(of: test().id) == .running)
         #expect(try await hypervisor.presence(of: absent) == .absent)
     }
@@ -51,7 +51,7 @@ import Testing
         #expect(needs.memoryBytes > 0)
     }
 
-    @Test func `requirements of an unknown VM say which and carry the numbers`() async throws {
+    @Test func `an error about an unknown VM names it and has libvirt's numbers`() async throws {
         let error = await #expect(throws: HypervisorError.self) { try await hypervisor.requirements(of: absent) }
         #expect(error?.kind == .noSuchVM)
         #expect(error?.attempt.contains(absent.rawValue) == true)
@@ -65,7 +65,7 @@ import Testing
         #expect(found.contains { $0.check == .uuid && $0.text.contains("already active") })
     }
 
-    @Test func `a definition of the VM on the target is a clash with a remedy`() async throws {
+    @Test func `a definition of the VM on the target is a clash, and its text names the next step`() async throws {
         let node = try await TestNode(state: 5)
         let needs = VMRequirements.onTestDriver(id: node.vm.rawValue, name: "web1")
         let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }
@@ -81,7 +81,7 @@ import Testing
         #expect(!found.contains { $0.check == .uuid })
     }
 
-    @Test func `a network that is missing is said and one that is active is not`() async throws {
+    @Test func `a missing network is reported, and an active one is not`() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.networks = [.network(name: "default"), .network(name: "nowhere"), .bridge(name: "br0")]
         let found = try await hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .network }
@@ -89,7 +89,7 @@ import Testing
         #expect(found.first?.text.contains("nowhere") == true)
     }
 
-    @Test func `an older or other hypervisor is unmet`() async throws {
+    @Test func `an older or different hypervisor is unmet`() async throws {
         var needs = try await hypervisor.requirements(of: test().id)
         needs.hypervisor.version += 1
         #expect(try await hypervisor.unmet(needs, on: HostName("t")).contains { $0.check == .version })
@@ -106,7 +106,7 @@ import Testing
         #expect(try await hypervisor.presence(of: id) == .running)
     }
 
-    @Test func `a target that cannot be asked stops the move before it begins`() async throws {
+    @Test func `a target that does not answer stops the move before it begins`() async throws {
         var request = MigrationRequest.sample(try await test().id)
         request.peerURI = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
         let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
@@ -114,7 +114,7 @@ import Testing
         #expect(error?.detail.contains("nothing was touched") == true)
     }
 
-    @Test func `an active VM has the digest of its definition and an inactive one has none`() async throws {
+    @Test func `an active VM has its definition's digest, and an inactive one has none`() async throws {
         let test = try await test()
         let needs = try await hypervisor.requirements(of: test.id)
         #expect(test.definition?.count == 64 && test.definition == needs.definition)
@@ -141,7 +141,7 @@ import Testing
         #expect(error?.detail.contains("/nonexistent/libvirt-sock") == true)
     }
 
-    @Test func `many calls at once all return`() async throws {
+    @Test func `many concurrent calls all return`() async throws {
         let counts = try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<40 { group.addTask { try await hypervisor.domains().count } }
             return try await group.reduce(into: []) { $0.append($1) }

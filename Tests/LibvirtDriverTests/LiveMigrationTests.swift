@@ -7,14 +7,14 @@ import Testing
 
 @testable import LibvirtDriver
 
-/// The supervisor of a migration against calls that fail, lie idle or never return.
+/// The supervisor of a migration with calls that fail, stall or never return.
 @Suite(.timeLimit(.minutes(1))) struct LiveMigrationTests {
     private func error(of result: Result<MigrationOutcome, HypervisorError>) -> HypervisorError? {
         guard case .failure(let error) = result else { return nil }
         return error
     }
 
-    @Test func `when libvirt answers nothing at all the time limit still acts`() async {
+    @Test func `the time limit applies even if libvirt answers nothing`() async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls()
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `while statistics hang a cancel and the stall limit abort the move`(isCancelled: Bool) async {
+    func `a cancel and the stall limit abort the move while statistics hang`(isCancelled: Bool) async {
         let gate = Gate()
         let aborted = Gate()
         defer { gate.open() }
@@ -60,7 +60,7 @@ import Testing
         #expect(error(of: result)?.kind == (isCancelled ? .cancelled : .timedOut))
     }
 
-    @Test func `when nobody says where the VM is after a failure it is in doubt in bounded time`() async {
+    @Test func `a failed move whose VM cannot be located is in doubt within bounded time`() async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls.failing(.operationFailed)
@@ -73,7 +73,7 @@ import Testing
         #expect(ContinuousClock.now - began < .seconds(10))
     }
 
-    @Test func `a VM that stays paused by the migration is in doubt and said to be so`() async {
+    @Test func `a VM that stays paused by the migration is in doubt and reported as such`() async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { .pausedByMigration }
         let error = error(of: await calls.run())
@@ -81,7 +81,7 @@ import Testing
         #expect(error?.detail.contains("is pausedByMigration at the source") == true)
     }
 
-    @Test func `a refusal is said only of what was not touched`() async {
+    @Test func `only a move that began nothing is reported as refused`() async {
         var calls = ScriptedCalls.failing(.operationInvalid)
         #expect(error(of: await calls.run())?.kind == .failed)
         calls.migration = { _ in throw LibvirtError.operationInvalid }
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: [DomainPresence.running, .paused])
-    func `a VM that the target runs too is in doubt and said to be on both`(here: DomainPresence) async {
+    func `a VM that also runs at the target is in doubt and reported on both hosts`(here: DomainPresence) async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { here }
         calls.target = { .running }
@@ -98,7 +98,7 @@ import Testing
         #expect(error?.detail.contains("on BOTH hosts") == true)
     }
 
-    @Test func `a copy that the target is just letting run is seen`() async {
+    @Test func `a copy that the target is just starting is detected`() async {
         let answers = Mutex([DomainPresence.running, .pausedByMigration])
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.target = { answers.withLock { $0.popLast() } ?? .running }
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a target that cannot be asked is said and the kind is kept`(hangs: Bool) async {
+    func `a target that does not answer is reported, and the failure's kind is kept`(hangs: Bool) async {
         let gate = Gate()
         defer { gate.open() }
         var calls = ScriptedCalls.failing(.operationFailed)
@@ -120,7 +120,7 @@ import Testing
         #expect(error?.detail.contains("the target did not answer") == true)
     }
 
-    @Test func `progress is reported only once every figure is there`() async throws {
+    @Test func `progress is reported only if every figure is present`() async throws {
         var complete = JobStatistics()
         complete.elapsedMilliseconds = 1500
         complete.memoryTotal = 100
@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test(arguments: [nil, 4])
-    func `one TLS connection is not asked to carry more than it bears`(connections: Int?) async {
+    func `one TLS connection carries no more than its limit`(connections: Int?) async {
         var much = JobStatistics()
         much.memoryProcessed = Transport.singleTLSLimit
         let seen = Gate()
@@ -156,7 +156,7 @@ import Testing
         var calls = ScriptedCalls()
         calls.migration = { mayBegin in
             guard mayBegin() else { return false }
-            // With parallel connections it goes on to its end.
+            // With parallel connections it continues to its end.
             if connections != nil { return seen.passed(false) }
             aborted.pass()
             throw LibvirtError.operationAborted
@@ -172,7 +172,7 @@ import Testing
         if connections == nil { #expect(error(of: result)?.detail.contains("one TLS connection") == true) }
     }
 
-    @Test func `a driver that counts no bytes is held to the time limit alone`() async {
+    @Test func `without byte counts only the time limit applies`() async {
         let aborted = Gate()
         var calls = ScriptedCalls()
         calls.migration = { mayBegin in
@@ -189,7 +189,7 @@ import Testing
 }
 
 extension ScriptedCalls {
-    /// A migration that begins and then fails.
+    /// Returns the calls of a migration that begins and then fails.
     fileprivate static func failing(_ error: LibvirtError) -> Self {
         var calls = Self()
         calls.migration = { mayBegin in

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LibvirtDriver
 
-/// What each of libvirt's drivers is asked for, and that it is refused, not replaced, where it cannot be had.
+/// The traits of each libvirt driver; an unsupported trait is refused and not replaced.
 @Suite struct MigrationTraitsTests {
     private let tls = TLSParameters(targetName: "h2")
     private let current: UInt = 9_000_000
@@ -18,7 +18,7 @@ import Testing
         #expect(throws: HypervisorError.self) { try flags(transport, type, libvirt: libvirt) }
     }
 
-    @Test func `QEMU does all of them`() throws {
+    @Test func `QEMU supports every trait`() throws {
         #expect(try flags(.direct(tls: nil, parallelConnections: nil)) == 0)
         #expect(try flags(.direct(tls: tls, parallelConnections: nil)) == VIR_MIGRATE_TLS.rawValue)
         let both = VIR_MIGRATE_TLS.rawValue | VIR_MIGRATE_PARALLEL.rawValue
@@ -26,14 +26,14 @@ import Testing
         #expect(try flags(.tunnelled) == VIR_MIGRATE_TUNNELLED.rawValue)
     }
 
-    @Test func `xen has neither TLS nor parallel connections`() throws {
+    @Test func `Xen supports neither TLS nor parallel connections`() throws {
         #expect(try flags(.direct(tls: nil, parallelConnections: nil), "xen") == 0)
         #expect(try flags(.tunnelled, "xen") == VIR_MIGRATE_TUNNELLED.rawValue)
         #expect(refusal(.direct(tls: tls, parallelConnections: nil), "xen")?.kind == .refused)
         #expect(refusal(.direct(tls: nil, parallelConnections: 2), "xen")?.kind == .refused)
     }
 
-    @Test func `a libvirt that is too old is not asked for what it would ignore`() {
+    @Test func `an old libvirt is not asked for features that it would ignore`() {
         #expect(refusal(.direct(tls: tls, parallelConnections: nil), libvirt: 5_010_000)?.kind == .refused)
         #expect(refusal(.direct(tls: nil, parallelConnections: 2), libvirt: 5_001_000)?.kind == .refused)
     }
@@ -43,7 +43,7 @@ import Testing
         #expect(refusal(.direct(tls: tls, parallelConnections: count))?.kind == .refused)
     }
 
-    @Test func `tls to nobody is refused`() {
+    @Test func `TLS without a target name is refused`() {
         #expect(refusal(.direct(tls: TLSParameters(targetName: ""), parallelConnections: nil))?.kind == .refused)
     }
 }

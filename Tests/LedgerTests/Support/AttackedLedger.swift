@@ -7,12 +7,12 @@ import Foundation
 let h1 = LedgerWriter.host(HostName("h1"))
 let h2 = LedgerWriter.host(HostName("h2"))
 
-/// A signed ledger with one genuine sample of h1, whose folder somebody else can write to.
+/// A signed ledger with one genuine sample of h1; an attacker can write to its folder.
 struct AttackedLedger {
     let folder: String
     let cluster: TestCluster
 
-    /// Runs `body` with a new one.
+    /// Runs the body with a new attacked ledger.
     static func with(cluster: TestCluster = TestCluster(), _ body: (AttackedLedger) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
@@ -23,12 +23,12 @@ struct AttackedLedger {
         }
     }
 
-    /// The ledger in an honest member's hands.
+    /// Opens the ledger as an honest member.
     func open(_ writer: LedgerWriter, clock: Instant = writtenAt) -> SharedLog {
         SharedLog(folder: folder, writer: writer, security: cluster.security(of: writer), now: { clock })
     }
 
-    /// The ledger in the hands of somebody who writes what he likes.
+    /// Opens the ledger as an attacker.
     func forge(_ writer: LedgerWriter, _ security: LedgerSecurity, clock: Instant = writtenAt) -> SharedLog {
         SharedLog(folder: folder, writer: writer, security: security, now: { clock })
     }
@@ -37,17 +37,17 @@ struct AttackedLedger {
         SegmentFiles(folder: folder, stream: stream).path(number)
     }
 
-    /// The lines of a segment, without their newlines.
+    /// Returns the lines of a segment, without their newlines.
     func lines(_ number: Int = 1, of stream: LedgerStream = .load) throws -> [[UInt8]] {
         try contents(of: file(number, of: stream)).split(separator: LineCodec.newline).map { Array($0) }
     }
 
-    /// Puts lines into a segment, past every lock.
+    /// Writes lines into a segment without locking it.
     func put(_ lines: [[UInt8]], into number: Int = 1, of stream: LedgerStream = .load) throws {
         try LedgerTests.put(lines.flatMap { $0 + [LineCodec.newline] }, into: file(number, of: stream))
     }
 
-    /// What agents and controller read, who verify, and what they pass over.
+    /// Returns the records and remarks of a reader that verifies, such as agents and the controller.
     func verified() async throws -> (numbers: [Int], remarks: LedgerRemarks) {
         let reader = SharedLog(
             folder: folder,
@@ -58,7 +58,7 @@ struct AttackedLedger {
         return try await Self.read(reader)
     }
 
-    /// What the same ledger tells who does not verify.
+    /// Returns the records and remarks of a reader that does not verify.
     func believed() async throws -> (numbers: [Int], remarks: LedgerRemarks) {
         try await Self.read(SharedLog(folder: folder, writer: .controller, security: .unsigned))
     }

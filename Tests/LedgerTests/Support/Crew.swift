@@ -2,14 +2,14 @@
 import Fleet
 import Foundation
 
-/// Writer processes on one log; each is known by its name and by how often it was started.
+/// Writer processes on one log; each is identified by its name and its number of starts.
 struct Crew {
-    /// What each run of a writer said, by `name/run`.
+    /// The output of each run of a writer, by `name/run`.
     private(set) var runs: [String: String] = [:]
     private var processes: [HelperProcess] = []
     private let folder: String
     private let segmentBytes: Int
-    /// The folder of their keys, where they sign.
+    /// The folder of their keys if they sign.
     private let keys: String?
 
     static func names(_ size: Int) -> [String] { (0..<size).map { "w\($0)" } }
@@ -21,7 +21,7 @@ struct Crew {
         for index in 0..<size { processes.append(try start(index)) }
     }
 
-    /// Kills a writer and starts it anew.
+    /// Kills a writer and starts it again.
     mutating func replace(_ index: Int) throws {
         processes[index].kill()
         processes[index] = try start(index)
@@ -40,7 +40,7 @@ struct Crew {
         return try HelperProcess(words, output: output)
     }
 
-    /// The report that `ledger-writer` makes for a number.
+    /// Returns the report that `ledger-writer` creates for a number.
     static func report(order: OrderID, host: HostName, number: Int) -> OrderReport {
         let length = number % 5 == 0 ? 200_000 + number : 20 + number % 300
         let text = String(repeating: "é\(number).", count: length / 5)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// A sample that carries a number, and a text of any kind and length.
+/// Returns a sample that carries a number and a text of any kind and length.
 func sample(_ number: Int, host: HostName = HostName("h1"), text: String = "") -> LoadSample {
     LoadSample(
         host: host,
@@ -25,6 +25,6 @@ func report(_ number: Int, host: HostName = HostName("h1"), text: String = "test
 }
 
 extension LoadSample {
-    /// The number given to `sample(_:)`.
+    /// The number passed to `sample(_:)`.
     var number: Int { Int(at.milliseconds) }
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A running `ledger-writer`; it ends when its standard input does, so none outlives the tests.
+/// A running `ledger-writer`; it exits at the end of its standard input, so none outlives the tests.
 final class HelperProcess {
     let process: pid_t
     private let input: Int32
     private var hasEnded = false
 
-    /// Starts the helper; what it says goes to the file `output`.
+    /// Starts the helper; its output goes to the file `output`.
     init(_ arguments: [String], output: String) throws {
         let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let program = folder.appendingPathComponent("ledger-writer").path
         var ends: [Int32] = [-1, -1]
-        // Not a pipe, because a pipe cannot be made close-on-exec in the same step, and a helper started at the same
-        // moment would keep it open.
+        // Not a pipe: a pipe cannot be made close-on-exec in the same step, and a helper that starts at that moment
+        // would keep it open.
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw StartError(program: program, code: errno) }
         defer { close(ends[0]) }
@@ -36,12 +36,12 @@ final class HelperProcess {
 
     deinit { kill() }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the exit.
     func kill() {
         end { _ = Glibc.kill(process, SIGKILL) }
     }
 
-    /// Ends its standard input and waits for it to go by itself.
+    /// Closes its standard input and waits for it to exit by itself.
     func finish() { end {} }
 
     private func end(by means: () -> Void) {
@@ -59,7 +59,7 @@ final class HelperProcess {
     }
 }
 
-/// Looks again and again until `condition` holds; returns whether it did within `limit`.
+/// Polls until `condition` holds; returns whether it did within `limit`.
 func eventually(within limit: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws -> Bool {
     let clock = ContinuousClock()
     let end = clock.now + limit

@@ -4,7 +4,7 @@ import Ledger
 import TestSupport
 import Testing
 
-/// The ledgers that must pass the conformance suite; a new one is added here and nowhere else.
+/// The ledgers that must pass the conformance suite; new ones are added only here.
 enum Implementation: CaseIterable, CustomTestStringConvertible {
     case sharedLog, signedSharedLog
     case inMemory, signedInMemory
@@ -37,14 +37,14 @@ enum Implementation: CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// Opens the ledger under test anew, for one writer.
+/// Opens the ledger under test again, for one writer.
 typealias OpenLedger = (LedgerWriter) -> any FleetLedger
 
 /// The clock of the ledgers under test stands still.
 let writtenAt = Instant(milliseconds: 1_700_000_000_000)
 
 extension FleetLedger {
-    /// All there is to read after `cursor`, `limit` records at a time.
+    /// Returns all records after `cursor`, read `limit` at a time.
     func all<Entry: LedgerEntry>(
         _ entries: Entry.Type,
         from cursor: Cursor? = nil,

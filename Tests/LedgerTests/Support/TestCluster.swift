@@ -3,14 +3,14 @@ import Fleet
 import Ledger
 import Synchronization
 
-/// A cluster whose members get their keys when they are first asked for.
+/// A cluster that creates its members' keys on demand.
 final class TestCluster: Sendable {
     let roster = CurrentRoster(
         Roster(cluster: "test", number: 1, issuedAt: writtenAt, anchors: [], members: [])
     )
     private let keys = Mutex<[LedgerWriter: SigningKey]>([:])
 
-    /// The writer's key; from now on the roster names it.
+    /// Returns the writer's key; the roster lists it from now on.
     func key(of writer: LedgerWriter) -> SigningKey {
         keys.withLock { keys in
             if let key = keys[writer] { return key }
@@ -30,15 +30,15 @@ final class TestCluster: Sendable {
         )
     }
 
-    /// What a member opens the ledger with.
+    /// Returns the security with which a member opens the ledger.
     func security(of writer: LedgerWriter) -> LedgerSecurity {
         .signed(by: key(of: writer)) { [roster] in roster.roster }
     }
 
-    /// What somebody opens it with who only reads.
+    /// The security of a reader without a key.
     var readersSecurity: LedgerSecurity { .signed(by: nil) { [roster] in roster.roster } }
 
-    /// What somebody opens it with who signs with a key in another's name, and believes in that himself.
+    /// Returns the security of a forger: it signs in another's name and trusts a roster that lists its own key.
     static func forger(of writer: LedgerWriter, with key: SigningKey) -> LedgerSecurity {
         let roster = Roster(
             cluster: "forged",
