@@ -9,7 +9,7 @@ import Testing
 
 @testable import LibvirtDriver
 
-/// Saving and restoring against calls that fail, are late, or never return.
+/// Saving and restoring with calls that fail, are late, or never return.
 @Suite(.timeLimit(.minutes(1))) struct SavingRunTests {
     private let image = SavedImage(vm: VMID("aaaaaaaa-0000-4000-8000-00000000000a"), name: "web1")
 
@@ -45,7 +45,7 @@ import Testing
 
     // MARK: save
 
-    @Test func `a save that succeeds gives the closed image`() async throws {
+    @Test func `a save that succeeds returns the closed image`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
             try write(calls.saved)
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    @Test func `a save that takes too long is aborted and the VM runs on`() async throws {
+    @Test func `a save that takes too long is aborted, and the VM continues`() async throws {
         try await withMemoryFolder { folder in
             let aborted = Gate()
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.paused, .running])
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func `a save that was done though its answer is an error is a success`() async throws {
+    @Test func `a completed save is a success even if libvirt returned an error`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: image)
             try write(calls.saved)
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    @Test func `a VM that is off without a complete image is in doubt and the file stays`() async throws {
+    @Test func `a VM that is off without a complete image is in doubt, and the file stays`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive])
             try write(calls.saved)
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func `a save that never returns is in doubt in bounded time`() async throws {
+    @Test func `a save that never returns is in doubt within bounded time`() async throws {
         try await withMemoryFolder { folder in
             let gate = Gate()
             defer { gate.open() }
@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test(arguments: ["restore", "define", "start"])
-    func `a restore that fails is taken back and the image stays`(step: String) async throws {
+    func `a restore that fails is undone, and the image stays`(step: String) async throws {
         try await withMemoryFolder { folder in
             let places: [DomainPresence] =
                 step == "start" ? [.absent, .pausedByMigration, .pausedByMigration, .absent] : [.absent]
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be noted is not let run`() async throws {
+    @Test func `a VM whose start cannot be recorded is not started`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
             try write(calls.saved)
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    @Test func `a VM that paused after its start is not ended`() async throws {
+    @Test func `a VM that paused after its start is not stopped`() async throws {
         try await withMemoryFolder { folder in
             let places: [DomainPresence] = [.absent, .paused]
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: places, image: image)
@@ -167,12 +167,12 @@ import Testing
         }
     }
 
-    @Test func `a restore that takes too long is ended and never starts`() async throws {
+    @Test func `a restore that takes too long is stopped and never starts the VM`() async throws {
         try await withMemoryFolder { folder in
             let ended = Gate()
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
             try write(calls.saved)
-            // It may even succeed in the last moment.
+            // It may even succeed at the last moment.
             calls.on("restore") { ended.pass() }
             calls.on("undo") { ended.open() }
             #expect(error(of: await restore(calls, limit: .milliseconds(300)))?.kind == .timedOut)
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func `a start whose answer is lost is found out by looking`() async throws {
+    @Test func `a start whose answer is lost succeeds if the VM runs`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(
                 ScriptedSaving.sample(in: folder),
@@ -193,7 +193,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be taken back is in doubt`() async throws {
+    @Test func `a restore that cannot be undone is in doubt`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(
                 ScriptedSaving.sample(in: folder),
@@ -210,7 +210,7 @@ import Testing
     @Test(arguments: [
         (Restoration.arrival, DomainPresence.inactive), (.arrival, .running), (.back, .absent), (.back, .running),
     ])
-    func `a VM that is not as it was said is not touched`(restoration: Restoration, here: DomainPresence) async throws {
+    func `a VM in an unexpected state is not touched`(restoration: Restoration, here: DomainPresence) async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [here], image: image)
             try write(calls.saved)

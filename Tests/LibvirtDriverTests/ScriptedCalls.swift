@@ -7,7 +7,7 @@ import Hypervisor
 
 @testable import LibvirtDriver
 
-/// Both ends of a migration as a test wants them to answer.
+/// Scripted answers of both ends of a migration.
 struct ScriptedCalls: MigrationCalls {
     let events = MigrationEvents()
     var migration: @Sendable (_ mayBegin: () -> Bool) throws -> Bool = { _ in false }
@@ -24,7 +24,7 @@ struct ScriptedCalls: MigrationCalls {
     func completedJobAtTarget() throws -> JobStatistics? { nil }
     func setAutostartAtTarget() throws {}
 
-    /// Runs a migration against these calls, cancelled from the beginning of the call on if asked.
+    /// Runs a migration with these calls; `isCancelled` cancels it from the beginning of the call on.
     func run(
         timeLimit: Duration = .seconds(20),
         stallLimit: Duration = .seconds(20),
@@ -59,7 +59,7 @@ struct ScriptedCalls: MigrationCalls {
     }
 }
 
-/// Holds up whoever passes until it is opened, for good: a call that does not return.
+/// Blocks its callers until it is opened, like a call that does not return.
 final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
 
@@ -77,7 +77,7 @@ final class Gate: Sendable {
 }
 
 extension LibvirtError {
-    // virErrorNumber's and virErrorDomain's numbers; 10 is the QEMU driver.
+    // Numbers of virErrorNumber and virErrorDomain; 10 is the QEMU driver.
     static let operationInvalid = Self(domain: 10, code: 55, message: "domain is not running")
     static let operationAborted = Self(domain: 10, code: 78, message: "operation aborted")
     static let operationFailed = Self(domain: 10, code: 9, message: "migration failed")

@@ -6,7 +6,7 @@ import Synchronization
 
 @testable import LibvirtDriver
 
-/// Both halves of stop-and-copy as a test wants libvirt to answer, with a note of what was asked.
+/// Scripted answers of libvirt to save and restore calls; it records the calls.
 final class ScriptedSaving: SaveCalls, RestoreCalls {
     let asked = Mutex<[String]>([])
     let saved: SavedVM
@@ -14,7 +14,7 @@ final class ScriptedSaving: SaveCalls, RestoreCalls {
     private let places: Mutex<[DomainPresence]>
     private let content: SavedImage?
 
-    /// With the answers to where the VM is, in order, the last one for good, and what the file holds.
+    /// Creates a script with the VM's successive presences (the last one repeats) and the file's content.
     init(_ saved: SavedVM, places: [DomainPresence], image: SavedImage? = nil) {
         self.saved = saved
         self.places = Mutex(places)

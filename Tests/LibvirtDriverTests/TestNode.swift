@@ -3,7 +3,7 @@ import Fleet
 import Foundation
 import LibvirtDriver
 
-/// A host of libvirt's test driver with one domain in a state of libvirt's numbers.
+/// A host of libvirt's test driver with one domain in a given libvirt state.
 struct TestNode {
     let hypervisor: LibvirtHypervisor
     let vm = VMID("aaaaaaaa-0000-4000-8000-00000000000a")

@@ -6,7 +6,7 @@ import Testing
 @testable import LibvirtDriver
 
 @Suite struct XMLTreeTests {
-    @Test func `elements, attributes and text are read, comments are not`() throws {
+    @Test func `elements, attributes and text are read, and comments are not`() throws {
         let tree = try XMLTree(parsing: "<a x='1' y='&lt;'><!-- no --><b> one </b><b><![CDATA[<two>]]></b></a>")
         #expect(tree.name == "a" && tree.attributes == ["x": "1", "y": "<"])
         #expect(tree.children("b").map(\.text) == ["one", "<two>"])
@@ -19,7 +19,7 @@ import Testing
         #expect(tree.children.first?.attributes == ["qemu:v": "1", "w": "2"])
     }
 
-    @Test func `what is written parses as the same tree`() throws {
+    @Test func `a written tree parses as the same tree`() throws {
         let tree = try XMLTree(
             parsing: "<cpu mode='custom' q=\"'&quot;\"><model>a&amp;b</model><feature name='x'/></cpu>"
         )
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: ["", "<a>", "<a/><b/>", "text", "<a b=1/>", "<a>\u{1}</a>"])
-    func `a text that is no document is refused with the reason`(text: String) throws {
+    func `malformed text is refused with the reason`(text: String) throws {
         let problem = #expect(throws: XMLProblem.self) { try XMLTree(parsing: text) }
         guard case .malformed(let detail) = problem else {
             Issue.record("\(String(describing: problem))")
@@ -40,16 +40,16 @@ import Testing
         "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><a>&e;</a>",
         "<!DOCTYPE a [<!ENTITY x 'aaaa'><!ENTITY y '&x;&x;&x;'>]><a>&y;</a>",
     ])
-    func `a document type declaration is refused, and with it every entity`(text: String) {
+    func `a document type declaration is refused, and so is every entity`(text: String) {
         #expect(throws: XMLProblem.hasDocumentType) { try XMLTree(parsing: text) }
     }
 
-    @Test func `nesting without end is refused`() {
+    @Test func `unlimited nesting is refused`() {
         let deep = String(repeating: "<a>", count: 5000) + String(repeating: "</a>", count: 5000)
         #expect(throws: XMLProblem.self) { try XMLTree(parsing: deep) }
     }
 
-    /// FoundationXML kept some 70 KiB of each of these documents: 140 MiB in all.
+    /// FoundationXML kept about 70 KiB of each of these documents: 140 MiB in all.
     @Test func `memory does not grow with the number of documents parsed`() throws {
         let feature = "<feature name='a-long-name-of-a-feature' policy='require'><x>text</x></feature>"
         let document = "<capabilities>\(String(repeating: feature, count: 200))</capabilities>"
@@ -60,7 +60,7 @@ import Testing
         let before = try residentBytes()
         try parse(2000)
         let growth = try residentBytes() - before
-        // Other tests run at the same time, and take some memory.
+        // Other tests run at the same time and use some memory.
         #expect(growth < 48 << 20, "\(growth) bytes")
     }
 
@@ -70,7 +70,7 @@ import Testing
         return try #require(Int(line.filter(\.isNumber))) * 1024
     }
 
-    @Test func `only a changed text is parsed, and what is gone is forgotten`() {
+    @Test func `only changed text is parsed, and removed entries are forgotten`() {
         let texts = ParsedTexts<String, Int>()
         let parsed = Mutex(0)
         func value(_ text: String, _ key: String) -> Int {

@@ -30,7 +30,7 @@ struct SettingsTests {
             hosts: [h1]
         """
 
-    @Test func `what is weaker than it might be is said`() throws {
+    @Test func `settings that weaken security are reported`() throws {
         func weaknesses(_ file: String) throws -> [String] { try Settings.load(file: ("f.yaml", file)).weaknesses }
         #expect(try weaknesses(Self.file) == [])
         let keys = try weaknesses("escort:\n  psk_file: /etc/keys")
@@ -39,7 +39,7 @@ struct SettingsTests {
         #expect(unsigned.count == 1 && unsigned[0].contains("ledger.unsigned"))
     }
 
-    @Test func `reads a file with comments`() throws {
+    @Test func `a file with comments is read`() throws {
         let settings = try Settings.load(file: ("f.yaml", Self.file))
         #expect(settings.ledger.folder == "/mnt/log")
         #expect(settings.policy.cpu == Thresholds(upper: 0.7, lower: 0.5))
@@ -54,7 +54,7 @@ struct SettingsTests {
         #expect(settings.inventory.hosts.map(\.libvirtURI) == ["qemu+tls://h1/system", "qemu+ssh://h2/system"])
     }
 
-    @Test func `reads what plans are to be like`() throws {
+    @Test func `the planning settings are read`() throws {
         let settings = try Settings.load(
             file: nil,
             flags: [
@@ -70,7 +70,7 @@ struct SettingsTests {
         #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
     }
 
-    @Test func `flags go over environment over file`() throws {
+    @Test func `flags override the environment, which overrides the file`() throws {
         let environment = ["EVENKEEL_POLICY_CPU_UPPER": "75%", "EVENKEEL_POLICY_COOLDOWN": "1min", "PATH": "/bin"]
         let settings = try Settings.load(
             file: ("f.yaml", Self.file),
@@ -116,7 +116,7 @@ struct SettingsTests {
         ),
         ("a: b: c", "f.yaml", "", "not valid YAML"),
     ])
-    func `refuses with file key and reason`(text: String, origin: String, key: String, reason: String) {
+    func `a bad value is refused with file, key and reason`(text: String, origin: String, key: String, reason: String) {
         do {
             _ = try Settings.load(file: ("f.yaml", text))
             Issue.record("it was accepted")
@@ -131,7 +131,7 @@ struct SettingsTests {
         ("qemu+tcp://10.9.0.1:16509/system", true),
         ("qemu+tcp://10.9.0.11/system", false), ("xen+tcp://h1/system", false), ("qemu+tls://h1/system", true),
     ])
-    func `refuses libvirt in the clear`(uri: String, isFine: Bool) {
+    func `libvirt in the clear is refused`(uri: String, isFine: Bool) {
         let text = "hosts:\n  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1, libvirt_uri: '\(uri)'}"
         let settings = try? Settings.load(file: ("f.yaml", text))
         #expect((settings != nil) == isFine)
@@ -156,19 +156,19 @@ struct SettingsTests {
         }
     }
 
-    @Test func `refuses the same host twice`() {
+    @Test func `a host that is listed twice is refused`() {
         let text =
             "hosts:\n" + String(repeating: "  - {name: h1, address: 10.0.0.1, inner_address: 10.9.0.1}\n", count: 2)
         #expect(throws: SettingsError.self) { try Settings.load(file: ("f.yaml", text)) }
     }
 
-    @Test func `refuses unknown variables and flags`() {
+    @Test func `unknown variables and flags are refused`() {
         #expect(throws: SettingsError.self) { try Settings.load(file: nil, environment: ["EVENKEEL_POLICI": "1"]) }
         #expect(throws: SettingsError.self) { try Settings.load(file: nil, flags: ["policy.cpu"]) }
         #expect(throws: SettingsError.self) { try Settings.load(file: nil, flags: ["nothing=1"]) }
     }
 
-    @Test func `the documented file is read back to the same settings`() throws {
+    @Test func `the documented file parses to the same settings`() throws {
         let settings = try Settings.load(file: ("f.yaml", Self.file))
         let again = try Settings.load(file: ("documented", settings.documentedFile()))
         #expect(again == settings)
@@ -182,7 +182,7 @@ struct SettingsTests {
         "hypervisor.uri=xen:///", "ledger.folder=/a folder: with #signs \"and\" 'quotes'\\\t",
         "sampling.cgroup=- [x]: {y}",
     ])
-    func `the documented file says every value exactly`(flag: String) throws {
+    func `the documented file gives every value exactly`(flag: String) throws {
         let settings = try Settings.load(file: nil, flags: [flag])
         #expect(settings != Settings())
         #expect(try Settings.load(file: ("documented", settings.documentedFile())) == settings)
@@ -206,7 +206,7 @@ struct SettingsTests {
         #expect(throws: SettingsError.self) { try channels("policy:\n  cooldown: [1min]") }
     }
 
-    @Test func `the documented file quotes names that YAML would mistake`() throws {
+    @Test func `the documented file quotes names that YAML would misread`() throws {
         let names = ["a: b", "#1", "x, y", "{z}", "-", "it's", "\"q\"", "é", "1:2", "a://b"]
         let rules = names.map {
             "  - {name: '\($0.replacing("'", with: "''"))', kind: apart, vms: ['\(names[0])', '\(names[1])']}"

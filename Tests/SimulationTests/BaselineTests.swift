@@ -4,9 +4,9 @@ import Testing
 
 @testable import Simulation
 
-/// What each baseline must do, and must leave, on fleets small enough to work its rule out by hand.
+/// The required moves and non-moves of each baseline, on fleets small enough for manual calculation.
 struct BaselineTests {
-    /// Hosts of 10 cores and 64 GiB; `used` cores are their own.
+    /// Returns a host of 10 cores and 64 GiB; `used` cores are its own load.
     private func host(_ used: Double = 0, history: [Double] = [], cores: Double = 10) -> BaselineFleet.Host {
         BaselineFleet.Host(
             name: HostName("h"),
@@ -49,13 +49,13 @@ struct BaselineTests {
         #expect(Baselines.named("none such") == nil)
     }
 
-    @Test func `nothing moves nothing`() {
+    @Test func `nothing makes no moves`() {
         #expect(moves(NothingBaseline(), [host(), host()], [vm(on: 0, cores: 9)]).isEmpty)
     }
 
     // MARK: threshold, pull
 
-    @Test func `threshold gives to the lightest light host`() {
+    @Test func `threshold moves to the lightest light host`() {
         let vms = [vm(on: 0, cores: 4), vm(on: 0, cores: 5)]
         #expect(
             moves(ThresholdBaseline(), [host(), host(5), host(2)], vms) == [move(1, 2)],
@@ -73,12 +73,12 @@ struct BaselineTests {
         #expect(moves(ThresholdBaseline(), [host(1), host(6)], vms).isEmpty, "60 % are not below 60 %")
     }
 
-    @Test func `threshold minds memory too`() {
+    @Test func `threshold considers memory, too`() {
         let vms = [vm(on: 0, cores: 1, gigabytes: 20), vm(on: 0, cores: 2, gigabytes: 40)]
         #expect(moves(ThresholdBaseline(), [host(), host()], vms) == [move(1, 1)])
     }
 
-    @Test func `pull takes from the heaviest`() {
+    @Test func `pull takes VMs from the heaviest host`() {
         let hosts = [host(), host(), host(1), host(5)]
         let vms = [vm(on: 0, cores: 8.5), vm(on: 1, cores: 3), vm(on: 1, cores: 6)]
         #expect(moves(PullBaseline(), hosts, vms) == [move(2, 2)], "the other light host takes no 8.5 cores")
@@ -89,7 +89,7 @@ struct BaselineTests {
         #expect(moves(PullBaseline(), [host(7), host(6)], [vm(on: 0, cores: 2)]).isEmpty)
     }
 
-    // MARK: the evening ones
+    // MARK: baselines that even out the load
 
     @Test func `ProxLB moves small guests while their node is the fullest`() {
         let vms = [
@@ -102,7 +102,7 @@ struct BaselineTests {
         )
     }
 
-    @Test func `ProxLB leaves what is within ten points`() {
+    @Test func `ProxLB leaves differences within ten points`() {
         #expect(moves(ProxLBBaseline(), [host(), host(5.1)], [vm(on: 0, cores: 5), vm(on: 0, cores: 1)]).isEmpty)
         let one = [vm(on: 0, cores: 5)]
         #expect(
@@ -111,19 +111,19 @@ struct BaselineTests {
         )
     }
 
-    @Test func `watcher takes the best migrations until below the threshold`() {
+    @Test func `Watcher takes the best migrations until below the threshold`() {
         let vms = [vm(on: 0, cores: 1), vm(on: 0, cores: 4), vm(on: 0, cores: 3)]
         #expect(moves(WatcherBaseline(), [host(), host()], vms) == [move(1, 1)])
     }
 
-    @Test func `watcher is idle below the threshold`() {
+    @Test func `Watcher is idle below the threshold`() {
         let hosts = [host(4.5), host(3.5)]
         let vms = [vm(on: 0, cores: 0.5)]
         #expect(moves(WatcherBaseline(), hosts, vms).isEmpty, "deviation 0.075")
         #expect(moves(WatcherBaseline(threshold: 0.05), hosts, vms) == [move(0, 1)])
     }
 
-    @Test func `cloud stack acts above six tenths of the mean`() {
+    @Test func `CloudStack acts above six tenths of the mean`() {
         let vms = [vm(on: 0, cores: 4), vm(on: 0, cores: 4)]
         #expect(moves(CloudStackBaseline(), [host(), host()], vms) == [move(0, 1)], "deviation 0.4, mean 0.4")
         #expect(moves(CloudStackBaseline(), [host(), host(2.1)], vms).isEmpty, "deviation 0.295, mean 0.505")
@@ -131,20 +131,20 @@ struct BaselineTests {
         #expect(moves(CloudStackBaseline(mostMigrations: 0), [host(), host()], vms).isEmpty)
     }
 
-    @Test func `cloud stack can count what is allocated`() {
+    @Test func `CloudStack can count allocated resources`() {
         let vms = [vm(on: 0, cores: 0, vcpus: 8), vm(on: 0, cores: 0, vcpus: 4)]
         #expect(moves(CloudStackBaseline(metric: .cpuAllocated), [host(), host()], vms) == [move(1, 1)])
         #expect(moves(CloudStackBaseline(), [host(), host()], vms).isEmpty)
     }
 
-    @Test func `hbal descends until even`() {
+    @Test func `hbal descends until the load is even`() {
         let vms = (0..<4).map { _ in vm(on: 0, cores: 1, vcpus: 2) }
         #expect(moves(HbalBaseline(), [host(), host()], vms) == [move(0, 1), move(1, 1)])
         let even = [vm(on: 0, cores: 1), vm(on: 1, cores: 1)]
         #expect(moves(HbalBaseline(), [host(), host()], even).isEmpty)
     }
 
-    @Test func `hbal wants a hundredth below a tenth`() {
+    @Test func `hbal requires a gain of a hundredth if the score is below a tenth`() {
         func pair(_ cores: Double) -> [BaselineFleet.VM] {
             [vm(on: 0, cores: cores, gigabytes: 0, vcpus: 0), vm(on: 0, cores: cores, gigabytes: 0, vcpus: 0)]
         }
@@ -154,7 +154,7 @@ struct BaselineTests {
 
     // MARK: Xen Orchestra
 
-    @Test func `xen orchestra relieves an exceeded host`() {
+    @Test func `Xen Orchestra relieves an overloaded host`() {
         let vms = (0..<3).map { _ in vm(on: 0, cores: 3) }
         let baseline = XenOrchestraBaseline()
         #expect(
@@ -164,7 +164,7 @@ struct BaselineTests {
         #expect(moves(baseline, [host(), host(3)], vms).isEmpty, "so would the first here")
     }
 
-    @Test func `xen orchestra does not believe a minute`() {
+    @Test func `Xen Orchestra does not react to a single minute`() {
         let vms = (0..<3).map { _ in vm(on: 0, cores: 3) }
         let hosts = [host(history: [Double](repeating: 0.1, count: 30)), host(1)]
         #expect(
@@ -173,7 +173,7 @@ struct BaselineTests {
         )
     }
 
-    @Test func `xen orchestra prevents unevenness`() {
+    @Test func `Xen Orchestra prevents unevenness`() {
         let hosts = [host(2.5), host(1), host(1), host(1)]
         let vms = [vm(on: 0, cores: 1.5), vm(on: 0, cores: 1.5)]
         #expect(moves(XenOrchestraBaseline(), hosts, vms) == [move(0, 1), move(1, 2)])
@@ -184,13 +184,13 @@ struct BaselineTests {
 
     // MARK: cost and benefit
 
-    @Test func `cost benefit moves what is worth it`() {
+    @Test func `cost-benefit makes moves that are worth their cost`() {
         let vms = [vm(on: 0, cores: 4), vm(on: 0, cores: 4)]
         #expect(moves(CostBenefitBaseline(), [host(), host()], vms) == [move(0, 1)])
         #expect(moves(CostBenefitBaseline(), [host(1), host()], [vm(on: 0, cores: 0.5)]).isEmpty, "priority 4")
     }
 
-    @Test func `cost benefit leaves what costs too much`() {
+    @Test func `cost-benefit leaves moves that cost too much`() {
         let hosts = [host(7.9), host()]
         let small = vm(on: 0, cores: 0.1, gigabytes: 8)
         #expect(moves(CostBenefitBaseline(), hosts, [small]) == [move(0, 1)], "30 core seconds gained, 14 spent")
@@ -198,7 +198,7 @@ struct BaselineTests {
         #expect(moves(CostBenefitBaseline(), hosts, [large]).isEmpty, "30 core seconds gained, 55 spent")
     }
 
-    @Test func `cost benefit leaves what may turn round`() {
+    @Test func `cost-benefit leaves an imbalance that may reverse`() {
         let vms = [vm(on: 0, cores: 4), vm(on: 0, cores: 4)]
         let turned = [host(history: [0.1, 0.1]), host(history: [0.9, 0.9])]
         #expect(moves(CostBenefitBaseline(), turned, vms).isEmpty)
@@ -220,7 +220,7 @@ struct BaselineTests {
         #expect(moves(LocalRegressionBaseline(), [host(history: falling), host()], vms).isEmpty)
     }
 
-    @Test func `local regression overloads no target`() {
+    @Test func `local regression does not overload a target`() {
         let vms = [vm(on: 0, cores: 6.6), vm(on: 0, cores: 2, gigabytes: 2)]
         let hosts = [host(history: rising), host(6), host(4, cores: 20), host(4)]
         #expect(moves(LocalRegressionBaseline(), hosts, vms) == [move(1, 2)], "the largest host's power rises least")
@@ -234,7 +234,7 @@ struct BaselineTests {
     }
 }
 
-/// What holds for every baseline on any fleet.
+/// Properties of every baseline on any fleet.
 struct BaselinePropertyTests {
     private func fleet(_ random: inout SplitMix64) -> BaselineFleet {
         let hosts = (0..<random.below(12)).map { index in
@@ -253,7 +253,7 @@ struct BaselinePropertyTests {
             return BaselineFleet.VM(
                 id: VMID("\(index)"),
                 name: "vm\(index)",
-                // Now and then on a host that is not there.
+                // Sometimes on a host that does not exist.
                 host: min(random.below(hosts.count + 1), random.below(hosts.count + 1)),
                 cores: random.below(50) == 0 ? .nan : Double(vcpus * random.below(100)) / 100,
                 memoryBytes: UInt64(vcpus) << (28 + random.below(4)),
@@ -284,7 +284,7 @@ struct BaselinePropertyTests {
         }
     }
 
-    @Test func `no best move is missed`() {
+    @Test func `the search misses no best move`() {
         for seed in UInt64(1)...200 {
             var random = SplitMix64(seed: seed)
             let fleet = fleet(&random)

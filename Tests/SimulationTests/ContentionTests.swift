@@ -6,7 +6,7 @@ import Testing
 
 @testable import Simulation
 
-/// Who gets how much of a host's CPU.
+/// The distribution of a host's CPU among its VMs.
 struct ContentionTests {
     private func world(cores: Double, _ vms: [VMLoad]) throws -> World {
         let settings = SmallWorld.settings(
@@ -20,8 +20,8 @@ struct ContentionTests {
         return world
     }
 
-    @Test func `an overloaded host serves each in proportion to what it wants`() throws {
-        // 3 and 5 cores are wanted, 4 are there: each gets half.
+    @Test func `an overloaded host serves each VM in proportion to its demand`() throws {
+        // Demand is 3 and 5 cores, 4 are available: each gets half.
         let world = try world(
             cores: 4,
             [SmallWorld.vm(1, vcpus: 4, share: 0.75), SmallWorld.vm(2, vcpus: 8, share: 0.625)]
@@ -38,7 +38,7 @@ struct ContentionTests {
         #expect(world.measures.points.allSatisfy { $0.largest == 2 && $0.overloadedHosts == 1 })
     }
 
-    @Test func `a host with cores to spare serves all`() throws {
+    @Test func `a host with spare cores serves every VM fully`() throws {
         let world = try world(cores: 4, [SmallWorld.vm(1, vcpus: 4, share: 0.75), SmallWorld.vm(2, share: 0.5)])
         #expect(abs(world.measures.wantedCoreSeconds - 400) < 1e-6)
         #expect(world.measures.unservedCoreSeconds == 0)
@@ -46,7 +46,7 @@ struct ContentionTests {
         #expect(world.hosts[0].waitedSeconds == 0)
     }
 
-    @Test func `samples tell what VMs got and what they waited for`() throws {
+    @Test func `samples contain the VMs' usage and waiting time`() throws {
         let world = try world(
             cores: 4,
             [SmallWorld.vm(1, vcpus: 4, share: 0.75), SmallWorld.vm(2, vcpus: 8, share: 0.625)]
@@ -70,7 +70,7 @@ struct ContentionTests {
         let world = World(settings)
         try world.order(0, to: 1)
         try world.run()
-        // 4 GB at 500 MB/s, and 31 ms until the target's copy runs: 6 cores wanted there, 4 got of the VM's 4.
+        // 4 GB at 500 MB/s, and 31 ms until the target's copy runs: demand there is 6 cores, and the VM gets its 4.
         #expect(abs(world.measures.unservedCoreSeconds - 8.031 * 4 * (1 - 4.0 / 6)) < 0.01)
     }
 }

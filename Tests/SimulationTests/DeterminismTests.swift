@@ -5,7 +5,7 @@ import Testing
 
 @testable import Simulation
 
-/// A seed says all about a run.
+/// A seed determines a run completely.
 struct DeterminismTests {
     private func log(seed: UInt64) throws -> [String] {
         var lines: [String] = []
@@ -13,7 +13,7 @@ struct DeterminismTests {
         return lines
     }
 
-    @Test func `the same seed gives the same events and others give others`() throws {
+    @Test func `the same seed gives the same events, and other seeds give others`() throws {
         let logs = try (UInt64(1)...2).map { try log(seed: $0) }
         #expect(logs.allSatisfy { $0.count > 20 })
         for (index, first) in logs.enumerated() {
@@ -34,13 +34,13 @@ struct DeterminismTests {
         #expect(try measures() == measures())
     }
 
-    @Test func `whether somebody reads the log changes nothing`() throws {
+    @Test func `reading the log does not affect the run`() throws {
         let quiet = try Torture().run(seed: 4)
         let told = try Torture().run(seed: 4) { _ in }
         #expect(quiet == told)
     }
 
-    @Test func `running in stretches is running at once`() throws {
+    @Test func `running in steps gives the same result as running at once`() throws {
         let settings = Torture().settings(seed: 5)
         let (whole, parts) = (World(settings), World(settings))
         try whole.run()

@@ -5,7 +5,7 @@ import Testing
 @testable import Simulation
 
 struct EventQueueTests {
-    @Test func `events come in the order of time and of two at a time the first put in`() {
+    @Test func `events come in order of time, and simultaneous ones in order of insertion`() {
         for seed in UInt64(1)...50 {
             var random = SplitMix64(seed: seed)
             var queue = EventQueue<Int>()

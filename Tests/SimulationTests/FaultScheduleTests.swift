@@ -4,14 +4,14 @@ import Testing
 
 @testable import Simulation
 
-/// Faults drawn by a seed.
+/// Faults drawn from a seed.
 struct FaultScheduleTests {
     private func schedule(_ level: FaultLevel, hosts: Int = 5, hours: Int64 = 48, seed: UInt64) -> [ScheduledFault] {
         ScheduledFault.schedule(level, hosts: hosts, until: .seconds(3600 * hours), seed: seed)
     }
 
     @Test(arguments: FaultLevel.allCases)
-    func `a schedule is a function of the seed in order and over in time`(_ level: FaultLevel) {
+    func `a schedule depends only on the seed, is in order and ends in time`(_ level: FaultLevel) {
         for seed in UInt64(1)...20 {
             let faults = schedule(level, seed: seed)
             #expect(faults == schedule(level, seed: seed), "seed \(seed)")
@@ -26,19 +26,19 @@ struct FaultScheduleTests {
     }
 
     @Test(arguments: [(FaultLevel.light, 10.0), (.heavy, 240), (.torture, 5760)])
-    func `a level means so many faults`(_ level: FaultLevel, _ expected: Double) {
+    func `a level sets the number of faults`(_ level: FaultLevel, _ expected: Double) {
         // Five hosts, two days.
         let counts = (UInt64(1)...40).map { Double(schedule(level, seed: $0).count) }
         let mean = counts.reduce(0, +) / Double(counts.count)
         #expect(abs(mean / expected - 1) < 0.15, "\(mean)")
     }
 
-    @Test func `every kind of fault is drawn`() {
+    @Test func `every kind of fault occurs`() {
         let kinds = Set(schedule(.torture, seed: 1).map { String("\($0.fault)".prefix { $0 != "(" }) })
         #expect(kinds == Set(OneFault.all.map { String("\($0.fault)".prefix { $0 != "(" }) }))
     }
 
-    @Test func `faults are of hosts that are there`() {
+    @Test func `faults concern only existing hosts`() {
         for hosts in 1...3 {
             for scheduled in schedule(.torture, hosts: hosts, seed: 7) {
                 let numbers = "\(scheduled.fault)".matches(of: /host(?:: |\()(\d+)/).compactMap { Int($0.output.1) }
@@ -48,7 +48,7 @@ struct FaultScheduleTests {
         }
     }
 
-    @Test func `the fleet gets time to settle after its faults`() {
+    @Test func `the fleet has time to settle after its faults`() {
         var settings = SmallWorld.ring()
         let before = settings.duration
         settings.add(.none)

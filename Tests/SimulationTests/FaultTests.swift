@@ -5,13 +5,13 @@ import Testing
 
 @testable import Simulation
 
-/// One kind of fault, and what is seen of it in the event log while two VMs move round a ring of three hosts.
+/// One kind of fault, and its trace in the event log while two VMs move round a ring of three hosts.
 struct OneFault: Sendable, CustomTestStringConvertible {
     var fault: Fault
-    /// In seconds after the orders.
+    /// Seconds after the orders.
     var at: Int64
     var seen: String
-    /// How many of the two moves are made all the same.
+    /// The number of the two moves that complete in spite of the fault.
     var moves: ClosedRange<Int>
 
     var testDescription: String { "\(fault)" }
@@ -23,7 +23,7 @@ struct OneFault: Sendable, CustomTestStringConvertible {
         self.moves = moves
     }
 
-    /// The moves begin after half a second and send memory until the tenth.
+    /// The moves begin after half a second and send memory until second 10.
     static let all: [OneFault] = [
         OneFault(.agentCrash(host: 0), at: 4, "agent of h1 starts"),
         OneFault(.controllerCrash, at: 4, "controller: in control: the ledger has 3 hosts and 2 orders"),
@@ -59,9 +59,9 @@ struct OneFault: Sendable, CustomTestStringConvertible {
     ]
 }
 
-/// Each fault alone, in a world where two moves are under way.
+/// Each fault alone, in a world with two moves in progress.
 struct FaultTests {
-    /// Twenty seconds of the fault, then as long as it takes to see that all is well.
+    /// Runs 20 s of the fault, and then long enough to see that the fleet has recovered.
     private func run(_ one: OneFault) throws -> (world: World, lines: [String]) {
         let fault = ScheduledFault(at: .seconds(1 + one.at), lasts: .seconds(20), fault: one.fault)
         var world = World(SmallWorld.ring())
@@ -76,7 +76,7 @@ struct FaultTests {
     }
 
     @Test(arguments: OneFault.all)
-    func `a fault alone breaks no promise`(_ one: OneFault) throws {
+    func `a single fault breaks no invariant`(_ one: OneFault) throws {
         let (world, lines) = try run(one)
         let told = Comment(rawValue: lines.joined(separator: "\n"))
         #expect(lines.contains { $0.contains("fault: \(one.fault)") }, told)

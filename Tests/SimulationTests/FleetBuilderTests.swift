@@ -29,7 +29,7 @@ struct FleetBuilderTests {
     }
 
     @Test(arguments: [0.3, 0.55, 0.8, 1.1])
-    func `hosts are sized to the mean asked for`(_ share: Double) {
+    func `hosts are sized for the requested mean load`(_ share: Double) {
         for seed in UInt64(0)..<12 {
             let settings = settings(hosts: 20, meanCPU: share, seed: seed)
             let cores = settings.hosts.reduce(0) { $0 + $1.cores }
@@ -39,7 +39,7 @@ struct FleetBuilderTests {
         }
     }
 
-    @Test func `what a world measures is the mean asked for`() throws {
+    @Test func `the load measured in a world is the requested mean`() throws {
         var settings = settings(hosts: 10, vms: 100, seed: 0)
         settings.baseline = NothingBaseline()
         settings.sampleInterval = .seconds(600)
@@ -51,7 +51,7 @@ struct FleetBuilderTests {
     }
 
     @Test(arguments: [1, 2, 20, 100])
-    func `every VM has a host with memory for it`(_ hosts: Int) {
+    func `every VM is on a host with memory for it`(_ hosts: Int) {
         for seed in UInt64(0)..<20 {
             let settings = settings(hosts: hosts, seed: seed)
             #expect(settings.hosts.count == hosts)
@@ -79,7 +79,7 @@ struct FleetBuilderTests {
         #expect(names.first == HostName("h001") && names.last == HostName("h120"))
     }
 
-    @Test func `a policy is scaled to rare samples and many hosts`() {
+    @Test func `the policy is scaled to rare samples and many hosts`() {
         let policy = Policy().scaled(toSamplesEvery: .seconds(300), hosts: 1000)
         #expect(policy.staleAfter >= .seconds(900))
         #expect(policy.shortWindow >= .seconds(300) && policy.longWindow >= .seconds(600))

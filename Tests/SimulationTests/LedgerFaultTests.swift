@@ -5,7 +5,7 @@ import Testing
 
 @testable import Simulation
 
-/// A ledger in which somebody writes what is not theirs to write, or of which records go astray.
+/// A ledger with unauthorised records, or with lost ones.
 struct LedgerFaultTests {
     private func world(
         _ fault: Fault,
@@ -29,7 +29,7 @@ struct LedgerFaultTests {
     }
 
     @Test func `forged records are refused and change nothing`() throws {
-        // It is the third host's key that is used; the order is between the first and the second.
+        // The third host's key is used; the order is between the first and the second.
         let (world, lines) = try world(.forgery(host: 2))
         #expect(world.ledger.refused > 20)
         #expect(world.invariants.asked.count == 1)
@@ -40,11 +40,11 @@ struct LedgerFaultTests {
         #expect(world.measures.migrations == 1)
     }
 
-    @Test func `nothing is refused where nobody forges`() throws {
+    @Test func `without forgeries nothing is refused`() throws {
         #expect(try world(.lie(host: 2)).world.ledger.refused == 0)
     }
 
-    @Test func `records of others are not admitted`() {
+    @Test func `records in another node's name are not admitted`() {
         let hosts = [HostName("h1"), HostName("h2")]
         var ledger = SimulatedLedger(hosts: 2, samplesKept: 0)
         let instant = Instant(milliseconds: 0)
@@ -68,7 +68,7 @@ struct LedgerFaultTests {
         #expect(ledger.refused == 5)
     }
 
-    @Test func `records read twice do nothing twice`() throws {
+    @Test func `records that are read twice take effect once`() throws {
         for seed in UInt64(1)...5 {
             let (world, lines) = try world(.ledgerDuplicates, seed: seed)
             #expect(world.invariants.begunOrders == 1 && world.measures.migrations == 1, "seed \(seed)")
@@ -78,7 +78,7 @@ struct LedgerFaultTests {
         }
     }
 
-    @Test func `an order written again is not carried out again`() throws {
+    @Test func `an order that is written again is not executed again`() throws {
         let (world, _) = try world(.forgery(host: 2), lasts: .seconds(300))
         #expect(
             world.ledger.records.count {
@@ -88,10 +88,10 @@ struct LedgerFaultTests {
         #expect(world.invariants.begunOrders == 1)
     }
 
-    @Test func `a lost report is survived`() throws {
+    @Test func `the fleet survives a lost report`() throws {
         var lost = 0
         for seed in UInt64(1)...12 {
-            // No samples, so what is lost is a report.
+            // Without samples, the lost record is a report.
             let (world, lines) = try world(.ledgerLoss, seed: seed) { $0.sampleInterval = .seconds(7200) }
             guard lines.contains(where: { $0.hasSuffix("a record is lost") }) else { continue }
             lost += 1

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Simulation
 
-/// What broken moves leave behind until a person comes.
+/// The remains of failed moves, which wait for an operator.
 struct LeftCopiesTests {
-    @Test func `a fleet settles though paused copies are left on many hosts`() {
+    @Test func `a fleet settles even if paused copies are left on many hosts`() {
         for seed in UInt64(1)...2 {
             var settings = Torture().settings(seed: seed)
             settings.improvement = 200

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Simulation
 
-/// What migrations take, worked out by hand: 0.2 s to prepare, then memory at 500 MB/s, 1 ms to stop, 30 ms to hand over
+/// Manually calculated migrations: 0.2 s to prepare, then memory at 500 MB/s, 1 ms to stop, 30 ms to hand over
 /// and 50 ms to confirm.
 struct MigrationPhysicsTests {
     private func world(
@@ -23,8 +23,8 @@ struct MigrationPhysicsTests {
         return World(settings)
     }
 
-    @Test func `a move takes the time and bytes of its iterations`() throws {
-        // Half busy, so 50 MB/s: 4 GB in 8 s leave 400 MB, which in 0.8 s leave 40 MB, which take 80 ms.
+    @Test func `the iterations of a move determine its time and bytes`() throws {
+        // Half busy, it dirties 50 MB/s: 4 GB in 8 s leave 400 MB, which in 0.8 s leave 40 MB, which take 80 ms.
         let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
         let order = try world.order(0, to: 1)
         try world.run()
@@ -38,7 +38,7 @@ struct MigrationPhysicsTests {
         #expect(world.places(of: 0) == [1])
     }
 
-    @Test func `downtime is unserved and nothing else is lost`() throws {
+    @Test func `demand during the downtime is unserved, and nothing else is lost`() throws {
         let world = world([SmallWorld.vm(1, share: 0.5, dirtyBytesPerSecond: 100e6)])
         try world.order(0, to: 1)
         try world.run()
@@ -61,7 +61,7 @@ struct MigrationPhysicsTests {
     /// 800 MB/s on a link of 500 MB/s.
     private let hasty = SmallWorld.vm(1, share: 1, dirtyBytesPerSecond: 800e6, workingSetBytes: 2_000_000_000)
 
-    @Test func `a guest that dirties faster than the link converges only by being slowed down`() throws {
+    @Test func `a guest that dirties faster than the link converges only by throttling`() throws {
         let world = world([hasty])
         let order = try world.order(0, to: 1)
         try world.run()
@@ -81,7 +81,7 @@ struct MigrationPhysicsTests {
         #expect(outcome.iterations == iterations)
         #expect(abs(Double(outcome.bytesTransferred ?? 0) - bytes - left) < 0.02e9)
         #expect(abs((outcome.totalSeconds ?? 0) - seconds - left / 500e6 - 0.281) < 0.05)
-        // Two cores are wanted: what the guest was kept from counts, like its downtime.
+        // Demand is two cores: the throttled part counts, like downtime.
         #expect(abs(world.measures.unservedCoreSeconds - lost - 2 * (left / 500e6 + 0.03)) < 0.1)
         #expect(world.measures.unservedCoreSeconds > 10)
         #expect(abs(world.measures.wantedCoreSeconds - 240) < 0.01)
@@ -103,7 +103,7 @@ struct MigrationPhysicsTests {
     }
 
     @Test func `two moves share the link of their source`() throws {
-        // 6 GB and 3 GB at 250 MB/s each: the second has gone after 12 s, and the first sends its last 3 GB in 6 s.
+        // 6 GB and 3 GB at 250 MB/s each: the second ends after 12 s, and the first sends its last 3 GB in 6 s.
         let world = world([
             SmallWorld.vm(1, memoryBytes: 6_000_000_000), SmallWorld.vm(2, memoryBytes: 3_000_000_000),
         ])
@@ -118,7 +118,7 @@ struct MigrationPhysicsTests {
         #expect(world.measures.migratedBytes == 9e9)
     }
 
-    @Test func `a move back within the hour is ping pong`() throws {
+    @Test func `a move back within an hour is a ping-pong`() throws {
         let world = world([SmallWorld.vm(1)], duration: .seconds(600))
         try world.order(0, to: 1)
         try world.run(until: 300)
@@ -128,7 +128,7 @@ struct MigrationPhysicsTests {
         #expect(world.places(of: 0) == [0])
     }
 
-    @Test func `a hung move goes on when its own hang ends`() throws {
+    @Test func `a hung move continues when its own hang ends`() throws {
         let faults = [(0, 30), (1, 50)].map { host, seconds in
             ScheduledFault(at: .zero, lasts: .seconds(seconds), fault: .migrationHangs(host: host))
         }
@@ -139,7 +139,7 @@ struct MigrationPhysicsTests {
         #expect((30.0...38).contains(seconds[0]) && (50.0...56).contains(seconds[1]), "\(seconds)")
     }
 
-    @Test func `a move that hangs for too long is given up`() throws {
+    @Test func `a move that hangs for too long is aborted`() throws {
         let fault = ScheduledFault(at: .zero, lasts: .seconds(100), fault: .migrationHangs(host: 0))
         let world = World(SmallWorld.ring(duration: .seconds(3600), faults: [fault]))
         let order = try world.order(0, to: 1)
@@ -161,7 +161,7 @@ struct MigrationPhysicsTests {
     }
 }
 
-/// What a target does not take.
+/// Reasons for which a target refuses a VM.
 struct AdmissionTests {
     private func refusal(of target: SimulationSettings.Host, takes other: VMLoad? = nil) throws -> (World, String) {
         let settings = SmallWorld.settings(
@@ -196,7 +196,7 @@ struct AdmissionTests {
     }
 
     @Test func `memory promised counts`() throws {
-        // Two of 4 GB from two hosts at the same time, for 7 GB.
+        // Two VMs of 4 GB from two hosts at the same time, and room for 7 GB.
         let settings = SmallWorld.settings(
             hosts: [SmallWorld.host(1), SmallWorld.host(2), SmallWorld.host(3, memoryBytes: 7_000_000_000)],
             vms: [SmallWorld.vm(1), SmallWorld.vm(2)],

@@ -5,12 +5,12 @@ import Testing
 
 @testable import Simulation
 
-/// A core that breaks a promise on purpose, the invariant, and the faults under which it shows soon.
+/// A core that breaks an invariant on purpose, the invariant, and faults under which the violation appears soon.
 struct Proof: Sendable, CustomTestStringConvertible {
     var mutation: Mutation
     var invariant: Violation.Invariant
     var isSealed = false
-    /// In place of the seed's own faults, for each host and each minute; `nil`: the seed's own.
+    /// Replace the seed's faults, for each host and minute; `nil`: the seed's own faults.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
 
     var testDescription: String { mutation.rawValue }
@@ -42,7 +42,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
             [fault(minute, 0, lasts: 60, .leak(host: host))]
         },
         Proof(mutation: .restoresUnreleased, invariant: .runsOnce, isSealed: true) { host, minute in
-            // The source does not hear that its offer is taken up.
+            // The source does not learn that its offer is accepted.
             minute == 0 && host < 2 ? [fault(0, 27, lasts: 270, .partition(.host(host), .ledger))] : []
         },
         Proof(mutation: .takesBackReleased, invariant: .runsOnce, isSealed: true),
@@ -66,7 +66,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
         return settings
     }
 
-    /// It takes no more than these until the promise breaks.
+    /// The invariant breaks with one of these seeds.
     static let seeds = UInt64(1)...12
 }
 
@@ -77,12 +77,12 @@ func violation(of settings: SimulationSettings) -> Violation? {
     } catch { return error }
 }
 
-/// The checks can fail: each promise is broken by a core that is made to break it, and by no other.
+/// The checks can fail: each invariant is broken by the core that is mutated for it, and by no other.
 struct MutationTests {
     @Test(arguments: Proof.all)
-    func `a core that breaks a promise is caught`(_ proof: Proof) {
+    func `a core that breaks an invariant is caught`(_ proof: Proof) {
         for seed in Proof.seeds {
-            // What the core as it is in production does under the same faults is held against the same promises.
+            // The unmutated core under the same faults must keep the same invariants.
             let sound = violation(of: proof.settings(seed: seed, isMutated: false))
             #expect(sound == nil, "seed \(seed), not mutated: \(sound?.description ?? "")")
             guard let broken = violation(of: proof.settings(seed: seed, isMutated: true)) else { continue }
@@ -93,7 +93,7 @@ struct MutationTests {
         Issue.record("\(proof.mutation.rawValue) broke nothing with the seeds \(Proof.seeds)")
     }
 
-    @Test func `every mutation and every promise has a proof`() {
+    @Test func `every mutation and every invariant has a proof`() {
         #expect(Proof.all.map(\.mutation) == Mutation.allCases)
         #expect(Set(Proof.all.map(\.invariant)) == Set(Violation.Invariant.allCases))
     }

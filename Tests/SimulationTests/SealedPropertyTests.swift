@@ -5,9 +5,9 @@ import Testing
 
 @testable import Simulation
 
-/// Sealed moves under every fault there is, and under two that concern them alone.
+/// Sealed moves under every kind of fault, and under two that concern only them.
 struct SealedPropertyTests {
-    /// The seed's faults, and beside them reports that one reader refuses and calls that end after their agent has died.
+    /// The seed's faults, plus reports that one reader refuses and calls that end after their agent has died.
     private func settings(seed: UInt64) -> SimulationSettings {
         var settings = Torture().settings(seed: seed)
         settings.policy.channels = [.sealed]
@@ -42,7 +42,7 @@ struct SealedPropertyTests {
         #expect(refusals > 20 && lateSaves > 0)
     }
 
-    /// How each order that was begun ended.
+    /// Returns how each order that was begun ended.
     private static func ends(of world: World) -> [String] {
         var steps: [OrderID: [OrderStep]] = [:]
         for record in world.ledger.records where record.isGenuine {
@@ -57,7 +57,7 @@ struct SealedPropertyTests {
         }
     }
 
-    @Test func `what one host has refused it reads when it can`() throws {
+    @Test func `a host later reads the reports that it has refused`() throws {
         let fault = ScheduledFault(at: .milliseconds(500), lasts: .seconds(100), fault: .refusedReports(host: 1))
         var settings = SmallWorld.ring(duration: .seconds(1800), faults: [fault])
         settings.policy.channels = [.sealed]
@@ -79,7 +79,7 @@ struct SealedPropertyTests {
         #expect(refusals > 0)
     }
 
-    @Test func `a save that ends after its agent has died is taken back`() throws {
+    @Test func `a save that ends after its agent died is taken back`() throws {
         let late = ScheduledFault(at: .milliseconds(500), lasts: .seconds(100), fault: .lateCalls(host: 0))
         let crash = ScheduledFault(at: .seconds(4), lasts: .seconds(1), fault: .agentCrash(host: 0))
         var settings = SmallWorld.ring(duration: .seconds(1800), faults: [late, crash])

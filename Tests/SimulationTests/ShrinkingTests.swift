@@ -5,9 +5,9 @@ import Testing
 
 @testable import Simulation
 
-/// A broken run is told with the fewest faults that still break it.
+/// A broken run is reported with the fewest faults that still break it.
 struct ShrinkingTests {
-    /// A run in which one of five faults matters: agents that resume blindly break a promise when an answer is lost.
+    /// A run in which one of five faults matters: agents that resume blindly break an invariant when an answer is lost.
     private func broken() throws -> (settings: SimulationSettings, violation: Violation) {
         for seed in UInt64(1)...20 {
             var settings = Torture(mutations: [.resumesBlindly]).settings(seed: seed)
@@ -24,7 +24,7 @@ struct ShrinkingTests {
 
     private struct NothingBroke: Error {}
 
-    @Test func `shrinking leaves the faults without which nothing breaks`() throws {
+    @Test func `shrinking keeps only the faults that the violation needs`() throws {
         let (settings, first) = try broken()
         let run = settings.shrunk(first)
         #expect(run.seed == settings.seed)
@@ -42,7 +42,7 @@ struct ShrinkingTests {
         #expect(run.description.contains("seed \(run.seed)") && run.description.contains(first.invariant.rawValue))
     }
 
-    @Test func `a run that needs no fault is shrunk to none`() throws {
+    @Test func `a run that breaks without faults is shrunk to none`() throws {
         let settings = Torture(mutations: [.forgetsMoves]).settings(seed: 1)
         let first = try #require(violation(of: settings))
         let run = settings.shrunk(first, runs: 200)
@@ -50,7 +50,7 @@ struct ShrinkingTests {
         #expect(run.description.contains("none"))
     }
 
-    @Test func `a replay with only the needed faults is the identical violation`() throws {
+    @Test func `a replay with only the needed faults gives the identical violation`() throws {
         let torture = Torture(mutations: [.forgetsMoves])
         for seed in UInt64(1)...3 {
             do throws(BrokenRun) { _ = try torture.check(seed: seed) } catch {

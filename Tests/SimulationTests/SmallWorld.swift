@@ -4,7 +4,7 @@ import Fleet
 
 @testable import Simulation
 
-/// Worlds small enough to reckon by hand: the controller decides nothing, and the test gives the orders.
+/// Worlds small enough for manual calculation: the controller decides nothing, and the test gives the orders.
 enum SmallWorld {
     static func host(
         _ number: Int,
@@ -22,7 +22,7 @@ enum SmallWorld {
         )
     }
 
-    /// A VM that always wants the same share of its VCPUs; a share that a `Float` holds exactly.
+    /// Returns a VM with a constant share of its VCPUs as demand; a `Float` must represent the share exactly.
     static func vm(
         _ number: Int,
         vcpus: Int = 2,
@@ -64,7 +64,7 @@ enum SmallWorld {
         return settings
     }
 
-    /// Three hosts with a VM each.
+    /// Returns three hosts with a VM each.
     static func ring(duration: Duration = .seconds(120), faults: [ScheduledFault] = []) -> SimulationSettings {
         settings(
             hosts: (1...3).map { host($0) },
@@ -82,7 +82,7 @@ extension World {
         try run(for: .milliseconds(Int64((seconds - simulatedSeconds) * 1000)))
     }
 
-    /// Orders a VM to another host, from where it runs, as the controller would; not before the run has begun.
+    /// Orders a VM from its current host to another, like the controller; not before the run has begun.
     @discardableResult
     func order(_ vm: Int, to target: Int, by channel: Channel = .ipsec) throws(Violation) -> OrderID {
         try run(for: .zero)
@@ -108,11 +108,11 @@ extension World {
 
     func incarnation(_ order: OrderID) -> OrderState? { controller?.orders[order] }
 
-    /// The hosts on which a VM executes.
+    /// Returns the hosts on which a VM executes.
     func places(of vm: Int) -> [Int] { hosts.indices.filter { hosts[$0].copy(of: vm)?.executes == true } }
 }
 
-/// The lines of a run's event log.
+/// Returns the lines of a run's event log.
 func eventLog(_ settings: SimulationSettings, _ act: (World) throws -> Void = { _ in }) rethrows -> [String] {
     var lines: [String] = []
     let world = World(settings)

@@ -13,26 +13,26 @@ struct PlanetLabTraceTests {
     }
 
     @Test(arguments: ["50\r\n25\r\n", "\n50\n\n25", "  50\t\n 25 \n\n\n", "50.0\n2.5e1"])
-    func `blank lines spaces and line ends do not matter`(_ text: String) throws {
+    func `blank lines, spaces and line ends do not matter`(_ text: String) throws {
         #expect(try Trace(name: "vm", text: text).demand == [0.5, 0.25])
     }
 
     @Test(arguments: [("7\n\nseven\n", 3), ("101", 1), ("1\r\n-1\r\n", 2), ("1\nnan", 2), ("1\n2,5\n", 2)])
-    func `a bad value is told with file and line`(_ text: String, _ line: Int) {
+    func `a bad value is reported with file and line`(_ text: String, _ line: Int) {
         let error = #expect(throws: TraceError.self) { try Trace(name: "day/vm-1", text: text) }
         #expect(error?.file == "day/vm-1" && error?.line == line)
         #expect(error?.description.hasPrefix("day/vm-1, line \(line): a CPU percentage") == true)
     }
 
     @Test(arguments: ["", "\n\n", " \r\n\t"])
-    func `an empty file is told as one`(_ text: String) {
+    func `an empty file is reported as empty`(_ text: String) {
         let error = #expect(throws: TraceError.self) { try Trace(name: "vm", text: text) }
         #expect(error?.description == "vm: the file is empty")
     }
 }
 
 struct BitbrainsTraceTests {
-    /// As published: the header says milliseconds, the values are seconds.
+    /// In the published files the header says milliseconds, but the values are seconds.
     private static let header = """
         Timestamp [ms];\tCPU cores;\tCPU capacity provisioned [MHZ];\tCPU usage [MHZ];\tCPU usage [%];\t\
         Memory capacity provisioned [KB];\tMemory usage [KB]
@@ -53,17 +53,17 @@ struct BitbrainsTraceTests {
     }
 
     @Test(arguments: [1, 1000])
-    func `gaps hold the last value in seconds and in milliseconds`(_ unit: Int) throws {
+    func `gaps keep the last value, in seconds and in milliseconds`(_ unit: Int) throws {
         let rows = [(0, 2600.0), (299, 5200), (1201, 10_400), (1500, 0)]
         #expect(try Trace(name: "vm", text: text(rows, unit: unit)).demand == [0.25, 0.5, 0.5, 0.5, 1, 0])
     }
 
-    @Test func `rows may come in any order and the last of a step counts`() throws {
+    @Test func `rows may come in any order, and the last one of a step counts`() throws {
         let rows = [(600, 10_400.0), (0, 2600), (300, 0), (310, 5200)]
         #expect(try Trace(name: "vm", text: text(rows)).demand == [0.25, 0.5, 1])
     }
 
-    @Test func `windows line ends and columns in another order are read`() throws {
+    @Test func `Windows line ends and columns in another order are read`() throws {
         let text = [
             "CPU usage [MHZ];CPU cores;Memory capacity provisioned [KB];Timestamp [ms];CPU capacity provisioned [MHZ]",
             "1300;2;4194304;1376314846;5200", "",
@@ -78,7 +78,7 @@ struct BitbrainsTraceTests {
         #expect(error?.description == "vm.csv, line 1: the column 'cpu usage [mhz]' is missing")
     }
 
-    @Test func `a bad value is told with column and line`() {
+    @Test func `a bad value is reported with column and line`() {
         let bad = text([(0, 1), (300, 2)]).replacing("\t2.0;", with: "\tbusy;")
         let error = #expect(throws: TraceError.self) { try Trace(name: "vm.csv", text: bad) }
         #expect(error?.description == "vm.csv, line 3: the value of 'cpu usage [mhz]' must be a number, not 'busy'")
@@ -88,12 +88,12 @@ struct BitbrainsTraceTests {
         #expect(cut?.line == 3)
     }
 
-    @Test func `a header alone is no trace`() {
+    @Test func `a header alone is not a trace`() {
         let error = #expect(throws: TraceError.self) { try Trace(name: "vm.csv", text: Self.header) }
         #expect(error?.description == "vm.csv: the file has no values after the header")
     }
 
-    @Test func `a wild timestamp does not fill the memory`() throws {
+    @Test func `an implausible timestamp does not fill the memory`() throws {
         let trace = try Trace(name: "vm", text: text([(0, 2600), (900_000_000, 5200)]))
         #expect(trace.demand.count <= 105_121)
     }
