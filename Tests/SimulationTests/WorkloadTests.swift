@@ -15,7 +15,7 @@ struct WorkloadTests {
         }
     )
 
-    @Test func `fewer are drawn each once`() {
+    @Test func `scaling down draws each VM at most once`() {
         let three = five.scaled(to: 3, seed: 1)
         #expect(three.vms.count == 3)
         #expect(Set(three.vms.map(\.name)).count == 3)
@@ -25,7 +25,7 @@ struct WorkloadTests {
         #expect(five.scaled(to: 0, seed: 1).vms.isEmpty)
     }
 
-    @Test func `more use the same traces from another time of their day`() {
+    @Test func `scaling up repeats the traces from another time of their day`() {
         let many = five.scaled(to: 17, seed: 1)
         #expect(many == five.scaled(to: 17, seed: 1))
         #expect(many.vms.count == 17)
@@ -38,13 +38,13 @@ struct WorkloadTests {
         #expect(Set(many.vms.map(\.demand)).count > 5)
     }
 
-    @Test func `nothing cannot be scaled`() {
+    @Test func `an empty workload cannot be scaled`() {
         let none = Workload(step: .seconds(300), vms: [])
         #expect(none.scaled(to: 5, seed: 1) == none)
         #expect(none.meanCores(over: 5) == 0 && five.meanCores(over: 0) == 0)
     }
 
-    @Test func `demand begins again after its end and is none outside its life`() {
+    @Test func `demand repeats after its end and is zero while the VM does not exist`() {
         var vm = SmallWorld.vm(1, vcpus: 4)
         vm.demand = [0.25, 0.5]
         #expect((0..<5).map { vm.cores(atStep: $0) } == [1, 2, 1, 2, 1])
@@ -53,7 +53,7 @@ struct WorkloadTests {
         #expect((0..<5).map { vm.cores(atStep: $0) } == [0, 2, 1, 0, 0])
     }
 
-    @Test func `vms of traces are named after them in order`() throws {
+    @Test func `VMs are named after their traces, in order`() throws {
         let traces = try ["b", "a"].map { try Trace(name: $0, text: "10\n20") }
         let workload = Workload(traces, seed: 1)
         #expect(workload.vms.map(\.name) == ["a", "b"])
@@ -65,7 +65,7 @@ struct WorkloadTests {
 struct LoadPatternTests {
     private let steps = 288
 
-    /// The mean share of its VCPUs that a VM wants while it lives.
+    /// Returns the mean share of its VCPUs that a VM wants while it exists.
     private func mean(_ workload: Workload) -> Double {
         var (sum, count) = (0.0, 0.0)
         for vm in workload.vms {
@@ -78,7 +78,7 @@ struct LoadPatternTests {
     }
 
     @Test(arguments: LoadPattern.allCases)
-    func `a pattern is a function of its seed and busy enough`(_ pattern: LoadPattern) {
+    func `a pattern depends only on its seed and is busy enough`(_ pattern: LoadPattern) {
         let workload = Workload.generated(pattern, vms: 500, steps: steps, seed: 3)
         #expect(workload == .generated(pattern, vms: 500, steps: steps, seed: 3))
         #expect(workload != .generated(pattern, vms: 500, steps: steps, seed: 4))
@@ -87,7 +87,7 @@ struct LoadPatternTests {
         #expect((0.25...0.45).contains(mean(workload)), "\(mean(workload))")
     }
 
-    @Test func `only VMs that come and go come and go`() {
+    @Test func `VMs come and go only in the churn and mixed patterns`() {
         for pattern in LoadPattern.allCases {
             let vms = Workload.generated(pattern, vms: 200, steps: steps, seed: 5).vms
             let births = vms.count { $0.existsFrom > 0 }
@@ -101,7 +101,7 @@ struct LoadPatternTests {
         }
     }
 
-    @Test func `vms are born and die in a world`() throws {
+    @Test func `VMs are created and removed in a world`() throws {
         let workload = Workload.generated(.churn, vms: 20, steps: 12, seed: 1)
         var settings = FleetBuilder(hosts: 3, sampleInterval: .seconds(300), decisionInterval: .seconds(600), seed: 1)
             .settings(for: workload, policy: Policy(), duration: .seconds(3600))
@@ -117,7 +117,7 @@ struct LoadPatternTests {
         #expect(world.measures.notPlaced == 0)
     }
 
-    @Test func `a flash crowd comes all at once and fades`() {
+    @Test func `a flash crowd arrives suddenly and fades`() {
         let workload = Workload.generated(.flashCrowd, vms: 300, steps: steps, seed: 1)
         let totals = (0..<steps).map { step in workload.vms.reduce(0) { $0 + $1.cores(atStep: step) } }
         let jumps = zip(totals, totals.dropFirst()).map { $1 / $0 }
