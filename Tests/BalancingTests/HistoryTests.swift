@@ -31,7 +31,7 @@ struct HistoryTests {
     @Test func `both windows must agree on overload`() {
         #expect(verdict(history { $0 > 3500 ? 3.6 : 1 }) == .calm, "100 s of 30 minutes are no lasting overload")
         #expect(verdict(history { $0 > 3300 ? 3.6 : 1 }) == .overloaded, "five minutes are")
-        #expect(verdict(history { $0 > 3000 && $0 < 3500 ? 3.6 : 1 }) != .overloaded, "what has ended is not")
+        #expect(verdict(history { $0 > 3000 && $0 < 3500 ? 3.6 : 1 }) != .overloaded, "a past overload does not count")
     }
 
     @Test func `overload ends only well below the threshold`() {
@@ -58,14 +58,14 @@ struct HistoryTests {
         #expect(noisy.peakCores == noisy.demand.cpuCores)
     }
 
-    @Test func `on a saturated host VMs want more than they get`() throws {
+    @Test func `VMs on a saturated host want more than they get`() throws {
         func demand(_ history: HostHistory) throws -> Double {
             try #require(model(history).vms.first?.demand.cpuCores)
         }
         #expect(abs(try demand(history(pressure: 40) { _ in 3.9 }) - 3.9 / 0.6) < 0.01)
         #expect(abs(try demand(history(pressure: 95) { _ in 3.9 }) - 3.9 / 0.5) < 0.01, "no more than twice")
         #expect(abs(try demand(history(pressure: 40) { _ in 2 }) - 2) < 0.01, "half the host is free")
-        #expect(abs(try demand(history { _ in 3.96 }) - 3.96 / 0.8) < 0.01, "where the kernel does not tell")
+        #expect(abs(try demand(history { _ in 3.96 }) - 3.96 / 0.8) < 0.01, "if the kernel does not report pressure")
     }
 
     /// As in samples of the lab: VCPUs that fall behind wait all the time, however little they lack.
@@ -117,8 +117,8 @@ struct HistoryTests {
             let policy = Policy(planning: PlanningPolicy(weights: BalanceWeights(vcpus: 0)))
             return SteadyPlanner(policy: policy, improvement: 20_000).plan(for: snapshot).moves
         }
-        #expect(moves(before: 1, now: 3.5).map(\.reason) == [], "half an hour of calm says more than a minute")
-        #expect(!moves(before: 3.5, now: 3.5).isEmpty, "what has lasted is expected to last")
+        #expect(moves(before: 1, now: 3.5).map(\.reason) == [], "half an hour of calm outweighs a minute")
+        #expect(!moves(before: 3.5, now: 3.5).isEmpty, "a lasting load is expected to last")
         #expect(!moves(before: 3.5, now: 2.8).isEmpty, "a moment's calm does not end it")
         #expect(moves(before: 2.8, now: 2.8).map(\.reason) == [], "no VM lacks anything, nor is expected to")
     }

@@ -24,7 +24,7 @@ struct PlannerPropertyTests {
         check.checkEnd()
         #expect(check.faults.isEmpty, "seed \(seed)")
         let after = planner.placement(after: plan, of: model)
-        #expect(check.hostOf == after, "seed \(seed): what is said to come out is not what comes out")
+        #expect(check.hostOf == after, "seed \(seed): the predicted placement is not the result")
     }
 
     @Test(arguments: seeds) func `a plan has at most the allowed number of moves`(seed: Int) {

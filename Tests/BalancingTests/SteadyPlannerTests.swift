@@ -294,7 +294,7 @@ struct SteadyPlannerTests {
             let spoken =
                 plan.moves.contains { $0.source == host } || plan.refusals.contains { $0.host == host }
                 || plan.moves.contains { $0.target == host }
-            #expect(spoken, "an overloaded host is relieved, or it is said why not")
+            #expect(spoken, "an overloaded host is relieved, or the reason is given")
         }
     }
 }

@@ -171,7 +171,7 @@ struct AgentCoreTests {
         for step in history { #expect(core.handle(.report(report("h1", 2, step)), at: .second(20)).isEmpty) }
         #expect(core.handle(.report(report("h2", 2, .prepared())), at: .second(20)).isEmpty)
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
-        #expect(core.handle(.tick, at: .second(23)).isEmpty, "one look at a time")
+        #expect(core.handle(.tick, at: .second(23)).isEmpty, "one observation at a time")
         let open = CopyObservation(here: .seen(.pausedByMigration), there: .silent("?"))
         #expect(core.handle(.looked(order.id, open), at: .second(23)).isEmpty)
         #expect(core.handle(.tick, at: .second(23)) == [.look(order)])

@@ -175,7 +175,7 @@ struct ClosedChannelTests {
 
     // MARK: the controller
 
-    @Test func `the controller plans nothing on a closed channel until it is cleared, and announces the leak`() {
+    @Test func `the controller announces a leak and plans nothing on the channel until it is cleared`() {
         var core = inControl(Policy())
         _ = core.handle(.order(.migrate(order: order)))
         let effects = core.handle(.report(report("h1", 9, leak), at: .second(10)))

@@ -80,7 +80,7 @@ struct ControllerCoreTests {
         }
         feed(&core, at: 99_990)
         #expect(core.snapshot(at: .second(100_000)).movesInFlight.count == 1)
-        #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "a dead source holds up nobody")
+        #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "the move of a dead source does not count")
     }
 
     @Test func `an order that could not be written does not count as a move`() throws {
@@ -195,7 +195,7 @@ struct OrderStateTests {
         let steps: [(OrderReport, counts: Bool, why: Comment)] = [
             (report("h1", 1, .prepared()), false, "consent is the target's"),
             (report("h2", 1, running), false, "running is the source's to say"),
-            (report("h1", 2, running), true, "the source says so"),
+            (report("h1", 2, running), true, "reported by the source"),
             (report("h1", 3, .accepted(requirements: requirements)), false, "no step back"),
             (report("h2", 4, failed), false, "once it runs, only the source ends it"),
             (report("h1", 5, failed), true, "the source ends it"),

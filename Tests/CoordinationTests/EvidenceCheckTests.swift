@@ -154,7 +154,7 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(evidence)) == [.path(.notCovered(onPath: 89999, sent: 90_000))])
     }
 
-    @Test func `steps of the wrong host, in the wrong order or at the wrong time are found`() {
+    @Test func `a step of the wrong host, out of order or out of time is found`() {
         var steps = Self.steps()
         steps[1].host = h1
         #expect(findings(steps).contains(.step(.wrongReporter(h1, .prepared, owner: h2))))
@@ -242,7 +242,7 @@ struct EvidenceCheckTests {
         #expect(findings(Self.steps(), of: plain).contains(.path(.wrongVerdict(.covered, .plain))))
     }
 
-    @Test func `with pre-shared keys the missing certificate is a note`() {
+    @Test func `a missing certificate is a note with pre-shared keys`() {
         var ipsec = Self.order
         ipsec.channel = .ipsec
         var evidence = Self.evidence

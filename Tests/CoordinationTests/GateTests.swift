@@ -64,7 +64,7 @@ struct GateTests {
             ([("h2", OrderStep.prepared())], 1, "prepared and not begun"),
             ([("h2", .prepared()), ("h1", .running(progress: begin))], 0, "it may be about to connect"),
             ([("h2", .prepared()), ("h1", .running(progress: progress))], 1, "its bytes pass already"),
-            ([("h2", .prepared()), ("h1", failed)], 1, "ended while nobody was here"),
+            ([("h2", .prepared()), ("h1", failed)], 1, "ended while the agent was down"),
             ([("h1", .accepted(requirements: requirements))], 0, "it is checked again"),
         ] as [([(String, OrderStep)], Int, Comment)] {
             var core = AgentCore(host: h2)

@@ -33,7 +33,7 @@ struct InquiryTests {
         #expect(core.handle(.looked(order.id, twice), at: .second(15)) == [.apply(.pause, order)])
         let said = core.handle(.applied(order.id, .done), at: .second(16))
         guard case .announce(let announcement)? = said.first else {
-            Issue.record("nobody is told: \(said)")
+            Issue.record("no alert: \(said)")
             return
         }
         #expect(announcement.text.contains("two copies of vm1"))

@@ -36,7 +36,7 @@ struct OrderValidityTests {
         #expect(sealed.handle(.order(.migrate(order: other)), at: .second(1)) == [.readRequirements(other)])
     }
 
-    @Test func `a future date does not extend how long a report of an unknown order is kept`() {
+    @Test func `a future date does not extend the retention of an unknown order's report`() {
         var core = caughtUp()
         var ahead = report("h2", 5_000_000, .prepared())
         ahead.order = OrderID("made up")

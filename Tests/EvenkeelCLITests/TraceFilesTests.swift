@@ -44,7 +44,7 @@ import Testing
             #expect(try await TraceFiles.read(archive) == TraceFiles.read(traces.path))
         }
         let left = try FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())
-        #expect(!left.contains { $0.hasPrefix("evenkeel-traces-") }, "what was unpacked is removed")
+        #expect(!left.contains { $0.hasPrefix("evenkeel-traces-") }, "the unpacked files are removed")
     }
 
     @Test func `a single file is one trace`() async throws {

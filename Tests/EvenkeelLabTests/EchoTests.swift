@@ -13,7 +13,7 @@ struct EchoTests {
         let header = [0x45] + [UInt8](repeating: 0, count: 19)
         #expect(sequence(in: header + reply) == 0xabcd)
         #expect(sequence(in: header + request.bytes) == nil, "our own request, as loopback shows it")
-        #expect(sequence(in: header + reply, cookie: 1) == nil, "the reply to somebody else")
+        #expect(sequence(in: header + reply, cookie: 1) == nil, "the reply to another program")
         #expect(sequence(in: header + reply.dropLast()) == nil)
         #expect(sequence(in: []) == nil)
     }
@@ -50,7 +50,7 @@ struct EchoTests {
         #expect(throws: ProbeError.self) { try EchoSocket(to: "no.such.host.invalid") }
     }
 
-    @Test func `without the right to ping the error names the next step`() throws {
+    @Test func `the error names the next step if the user may not ping`() throws {
         let error = #expect(throws: ProbeError.self) {
             try EchoSocket(to: "127.0.0.1") { _, _, _ in
                 errno = EPERM

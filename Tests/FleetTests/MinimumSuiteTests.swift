@@ -21,7 +21,7 @@ struct MinimumSuiteTests {
         ("TLSv1.1", "ECDHE-ECDSA-AES256-GCM-SHA384", []),
     ]
 
-    @Test(arguments: tls) func `TLS sessions meet the minimum suites`(
+    @Test(arguments: tls) func `a minimum suite accepts only strong TLS sessions`(
         version: String,
         suite: String,
         by minima: [MinimumSuite]
@@ -38,7 +38,7 @@ struct MinimumSuiteTests {
         ("SSH-1.99", "aes256-gcm@openssh.com", []),
     ]
 
-    @Test(arguments: ssh) func `SSH sessions meet the minimum suites`(
+    @Test(arguments: ssh) func `a minimum suite accepts only strong SSH sessions`(
         version: String,
         cipher: String,
         by minima: [MinimumSuite]
@@ -58,7 +58,10 @@ struct MinimumSuiteTests {
         ("", []),
     ]
 
-    @Test(arguments: ipsec) func `IPsec suites meet the minimum suites`(suite: String, by minima: [MinimumSuite]) {
+    @Test(arguments: ipsec) func `a minimum suite accepts only strong IPsec suites`(
+        suite: String,
+        by minima: [MinimumSuite]
+    ) {
         #expect(accepted { $0.acceptsIPsec(suite) } == minima)
     }
 }

@@ -126,7 +126,7 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h2])
     }
 
-    @Test func `a gate opened in a previous run is closed as soon as the mesh is up`() async throws {
+    @Test func `a previous run's gate is closed as soon as the mesh is up`() async throws {
         // The ledger is read long before the mesh is up.
         let fleet = TestFleet(charonTakes: .seconds(1))
         try await fleet.submit(order)
@@ -137,7 +137,7 @@ import Testing
                 fleet.rules.contains("delete element inet evenkeel pinholes_lan_ip { 192.0.2.1 }")
             }
         }
-        #expect(!fleet.log.contains("pinhole"), "there is nothing to tell")
+        #expect(!fleet.log.contains("pinhole"), "nothing to report")
     }
 
     @Test func `a log line reports a gate that stays open because its source left the mesh`()

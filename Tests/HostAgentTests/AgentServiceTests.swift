@@ -24,7 +24,7 @@ import Testing
             #expect(outcome.bytesTransferred == 1 << 20)
             #expect(evidence.verdict == .unprotected)
             #expect(evidence.bytesByHypervisor == 1 << 20)
-            #expect(evidence.probes.allSatisfy { $0.seconds ?? -1 >= 0 }, "what the probes took is told")
+            #expect(evidence.probes.allSatisfy { $0.seconds ?? -1 >= 0 }, "the duration of the probes is reported")
         }
         let reports = try await fleet.ledger.read(OrderReport.self, from: nil).records.map(\.body)
         #expect(

@@ -58,7 +58,7 @@ import Testing
         )
     }
 
-    @Test func `v1: no limit is written as a very large one, and the machine's memory bounds it`() throws {
+    @Test func `v1: a very large number means no limit, and the machine's memory applies`() throws {
         try writeV1(limit: 9_223_372_036_854_771_712)
         let memory = try group.memory()
         #expect(memory.totalBytes == 8 << 30)

@@ -22,7 +22,7 @@ struct EffectLanesTests {
         #expect(lanes.next(in: lane) == .shut(order))
         #expect(lanes.next(in: lane) == .forget(order))
         #expect(lanes.next(in: lane) == nil)
-        #expect(lanes.put(.look(order), in: lane), "nobody works on it any more")
+        #expect(lanes.put(.look(order), in: lane), "no worker is left in the lane")
     }
 
     private var report: OrderReport {

@@ -177,7 +177,7 @@ import Testing
         }
     }
 
-    @Test func `a removed peer loses its tunnel and its place in the mesh without a verification handshake`()
+    @Test func `a removed peer loses its tunnel and mesh entry without a verification handshake`()
         async throws
     {
         try await with { world in

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: [InMemoryScript.Aftermath.stayed, .pausedAtSource])
-    func `a VM that did not arrive runs on at the source`(_ aftermath: InMemoryScript.Aftermath) async throws {
+    func `a VM that did not arrive continues at the source`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
         let failure = await #expect(throws: OrderFailure.self) {
             try await execution.carriedOut(.testOrder()).get()

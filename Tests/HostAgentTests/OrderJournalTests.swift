@@ -32,7 +32,7 @@ struct OrderJournalTests {
         }
     }
 
-    @Test func `with a damaged file nothing begins, and the error names the file and the next step`() async throws {
+    @Test func `a damaged journal begins nothing, and its error names file and next step`() async throws {
         try await with { path in
             _ = try OrderJournal(path: path).claim(.begun, of: order, at: .now)
             try Data("{".utf8).write(to: URL(filePath: path))
