@@ -135,14 +135,14 @@ import Testing
         }
     }
 
-    @Test func `a VM that runs at the source has not moved, even if the target is not configured`() async {
+    @Test func `a VM that runs at the source has not moved, even without a configured target`() async {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h1)
         let execution = MoveExecution(for: world, knowsTarget: false)
         #expect(await finding(by: execution) == Self.stayed)
     }
 
-    @Test func `a VM that is not at the source is undecided if the target is not configured`() async {
+    @Test func `a VM that does not run at the source is undecided without a configured target`() async {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h1, as: .pausedByMigration)
         let execution = MoveExecution(for: world, knowsTarget: false)

@@ -20,7 +20,7 @@ import Testing
     ]
     private let order = MigrationOrder.testOrder(at: .now)
 
-    @Test func `an order is begun once even if the log is rolled back and the agents restart`() async throws {
+    @Test func `a rollback of the log and a restart do not begin an order twice`() async throws {
         try await withOrderBegun { folder in
             try await run(folder, marked: true) {
                 try await eventually("the agents say why they do nothing") {

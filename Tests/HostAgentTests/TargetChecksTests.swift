@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test(arguments: ["br1", "eth0"])
-    func `an interface that is no bridge on this host is named`(name: String) async {
+    func `an interface that is not a bridge on this host is named`(name: String) async {
         let failures = await checks.unmet(.testVM(networks: [.bridge(name: name)]))
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .host(.noBridge(name)))])
     }

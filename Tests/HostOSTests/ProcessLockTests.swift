@@ -5,7 +5,7 @@ import Testing
 
 /// The controller's lock is in the ledger's folder, where others can create files.
 @Suite(.timeLimit(.minutes(1))) struct ProcessLockTests {
-    @Test(arguments: [true, false]) func `a lock that is a link or a FIFO is refused, and no file is created`(
+    @Test(arguments: [true, false]) func `a lock that is a link or FIFO is refused, and no file is created`(
         isLink: Bool
     ) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-lock-\(UUID().uuidString)").path

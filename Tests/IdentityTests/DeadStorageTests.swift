@@ -26,7 +26,7 @@ import Testing
                 let error = await #expect(throws: IdentityError.self) { _ = try await look() }
                 #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
             }
-            #expect(ContinuousClock.now - began < .seconds(20), "it waits for nothing longer than the limit")
+            #expect(ContinuousClock.now - began < .seconds(20), "no wait exceeds the limit")
             for _ in 1...9 { released.signal() }
             var change: IdentityChange?
             for _ in 1...100 where change == nil {

@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `an inner range that contains a LAN address is refused`() async throws {
+    @Test func `an inner range that contains any host's LAN address is refused`() async throws {
         try await Cluster.with { cluster in
             func choose(_ address: String) async throws -> InnerAddress {
                 try await cluster.authority.innerAddress(for: HostName("h2"), address: address, configured: none)

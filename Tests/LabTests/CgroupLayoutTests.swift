@@ -10,14 +10,14 @@ struct CgroupLayoutTests {
         cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,memory 0 0
         """
 
-    @Test func `version 2 uses its single tree`() throws {
+    @Test func `cgroup version 2 uses its single tree`() throws {
         let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0\n"
         let layout = try CgroupLayout.decide(mounts: mounts) { _ in "cpuset cpu io memory pids\n" }
         #expect(layout == .unified(root: "/sys/fs/cgroup"))
         #expect(layout.roots == ["/sys/fs/cgroup"])
     }
 
-    @Test func `version 1 uses several trees, and a shared one is joined once`() throws {
+    @Test func `cgroup version 1 uses several trees, and a shared one is joined once`() throws {
         let layout = try CgroupLayout.decide(mounts: Self.version1) { _ in nil }
         let both = "/sys/fs/cgroup/cpu,cpuacct"
         #expect(layout == .split(cpu: both, cpuacct: both, memory: "/sys/fs/cgroup/memory"))

@@ -131,7 +131,7 @@ struct TamperingTests {
         let (clear, both) = (trial(.plain, secrets: 3), [Channel.plain, .tls])
         #expect([clear, trial(.tls)].areAsExpected(of: both))
         #expect(![clear, trial(.tls)].areAsExpected(of: both + [.ssh]), "ssh was not tried")
-        #expect(![trial(.plain), trial(.tls)].areAsExpected(of: both), "nobody listened")
+        #expect(![trial(.plain), trial(.tls)].areAsExpected(of: both), "no secret was captured")
         #expect(![clear, trial(.tls, secrets: 1)].areAsExpected(of: both))
         #expect(![clear, trial(.tls, failure: "no")].areAsExpected(of: both))
         #expect(![clear].areAsExpected(of: [.plain]))

@@ -13,7 +13,7 @@ struct TrafficByKindTests {
     ])
     func `the beginning of a connection determines its kind`(beginning: [UInt8], kind: String) {
         var sorter = TrafficSorter()
-        #expect(sorter.kind(of: packet(FrameTests.tcp(payload: []))) == "TCP 40000", "nothing was said yet")
+        #expect(sorter.kind(of: packet(FrameTests.tcp(payload: []))) == "TCP 40000", "no data was sent yet")
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: beginning))) == kind)
         // The following packets, in both directions.
         #expect(sorter.kind(of: packet(FrameTests.tcp(payload: [0xff, 0xff]))) == kind)

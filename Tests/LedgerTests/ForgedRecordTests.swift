@@ -63,7 +63,7 @@ struct ForgedRecordTests {
         }
     }
 
-    @Test func `the name of an unknown writer is not shown`() async throws {
+    @Test func `an unknown writer's name is escaped and truncated`() async throws {
         try await AttackedLedger.with { ledger in
             let name = HostName("\u{1B}[2J" + String(repeating: "x", count: 5000))
             let security = TestCluster.forger(of: .host(name), with: SigningKey())

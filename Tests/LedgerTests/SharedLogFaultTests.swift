@@ -24,7 +24,7 @@ struct SharedLogFaultTests {
     }
 
     @Test
-    func `a folder that is no ledger is not written to`() async throws {
+    func `a folder that is not a ledger is not written to`() async throws {
         try await withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
             let unmarked = LedgerError.notALedger(path: folder, reason: "ledger.json is missing in it")

@@ -65,7 +65,7 @@ import Testing
         #expect(found.contains { $0.check == .uuid && $0.text.contains("already active") })
     }
 
-    @Test func `a definition of the VM on the target is a clash, and its text names the next step`() async throws {
+    @Test func `a definition of the VM on the target is a clash with a next step`() async throws {
         let node = try await TestNode(state: 5)
         let needs = VMRequirements.onTestDriver(id: node.vm.rawValue, name: "web1")
         let found = try await node.hypervisor.unmet(needs, on: HostName("t")).filter { $0.check == .uuid }

@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: [DomainPresence.running, .paused])
-    func `a VM that also runs at the target is in doubt and reported on both hosts`(here: DomainPresence) async {
+    func `a VM that also runs at the target is in doubt and reported on both`(here: DomainPresence) async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { here }
         calls.target = { .running }

@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `a save that fails removes the file and lets the VM start with its host again`() async throws {
+    @Test func `a failed save removes the file and restores the VM's autostart`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder, startsWithHost: true), places: [.running])
             try write(calls.saved)

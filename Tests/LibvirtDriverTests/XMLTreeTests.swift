@@ -6,7 +6,7 @@ import Testing
 @testable import LibvirtDriver
 
 @Suite struct XMLTreeTests {
-    @Test func `elements, attributes and text are read, and comments are not`() throws {
+    @Test func `elements, attributes and text are read, and comments are ignored`() throws {
         let tree = try XMLTree(parsing: "<a x='1' y='&lt;'><!-- no --><b> one </b><b><![CDATA[<two>]]></b></a>")
         #expect(tree.name == "a" && tree.attributes == ["x": "1", "y": "<"])
         #expect(tree.children("b").map(\.text) == ["one", "<two>"])

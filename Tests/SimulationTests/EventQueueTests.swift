@@ -15,7 +15,7 @@ struct EventQueueTests {
             while let next = queue.next(until: 30) { taken.append(next.event) }
             let expected = times.indices.filter { times[$0] <= 30 }.sorted { (times[$0], $0) < (times[$1], $1) }
             #expect(taken == expected, "seed \(seed)")
-            #expect(queue.next(until: 40) != nil, "what is later stays")
+            #expect(queue.next(until: 40) != nil, "later events stay")
         }
     }
 }

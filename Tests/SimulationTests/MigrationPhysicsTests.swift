@@ -44,7 +44,7 @@ struct MigrationPhysicsTests {
         try world.run()
         // One core, from the source's stop until the target runs: 80 ms to send and 30 ms to hand over.
         #expect(abs(world.measures.unservedCoreSeconds - 0.11) < 0.002)
-        #expect(abs(world.measures.wantedCoreSeconds - 120) < 0.001, "what it wanted does not depend on where it ran")
+        #expect(abs(world.measures.wantedCoreSeconds - 120) < 0.001, "demand does not depend on the host")
     }
 
     @Test func `an iteration sends no more than the working set`() throws {

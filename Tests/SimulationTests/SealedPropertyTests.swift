@@ -27,7 +27,7 @@ struct SealedPropertyTests {
         return settings
     }
 
-    @Test func `whatever happens, a VM ends on exactly one host`() {
+    @Test func `a VM ends on exactly one host under every fault`() {
         var ends: [String: Int] = [:]
         var (refusals, lateSaves) = (0, 0)
         for seed in UInt64(1)...60 {

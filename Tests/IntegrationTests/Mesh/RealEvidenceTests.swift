@@ -7,7 +7,7 @@ import Testing
 @testable import Escort
 
 extension RealMeshTests {
-    @Test func `the evidence covers a bulk transfer with rekeying and a new path proof in its middle`() async throws {
+    @Test func `the evidence covers a transfer with rekeying and a path proof in its middle`() async throws {
         try await Hosts.with(2) { hosts in
             let meshes = try await hosts.meshes()
             let first = try await meshes[0].establish(with: "h2")

@@ -84,8 +84,7 @@ struct RealMeshTests {
         }
     }
 
-    @Test func `a neighbour reaches the inner address through a static route only while the gate is open`() async throws
-    {
+    @Test func `a static route leads a neighbour to the inner address only without the gate`() async throws {
         try await Hosts.with(3) { hosts in
             let mesh = try hosts.mesh(1)
             try await mesh.apply(hosts.inventory([1, 2]))
