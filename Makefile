@@ -33,8 +33,8 @@ REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed m
 
 test: unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'
-	@echo "== 500 torture seeds"
-	.build/debug/evenkeel simulate --torture 500
+	@echo "== 300 torture seeds"
+	.build/debug/evenkeel simulate --torture 300
 
 # make unit-tests  every test that needs no daemons, in parallel
 unit-tests: packages

@@ -149,7 +149,7 @@ let package = Package(
         tests("HostOSTests", ["HostOS"]),
         tests("SettingsTests", ["Settings", "Fleet"]),
         tests("LedgerTests", ["Ledger", "Fleet", "HostOS", "TestSupport", "ledger-writer"]),
-        tests("IdentityTests", ["Identity", "Ledger", "Fleet", "HostOS"]),
+        tests("IdentityTests", ["Identity", "Ledger", "Fleet", "HostOS", log]),
         tests("EscortTests", ["Escort", "Identity", "Ledger", "Fleet", "HostOS"]),
         tests("HypervisorTests", ["Hypervisor", "Fleet", "TestSupport"]),
         tests("LibvirtDriverTests", ["Hypervisor", "LibvirtDriver", "HostOS", "Fleet", "TestSupport"]),
@@ -167,7 +167,8 @@ let package = Package(
         tests(
             "EvenkeelCLITests",
             [
-                "EvenkeelCLI", "evenkeel", "evenkeel-agent", "Simulation", "Balancing", "Coordination", "Controller",
+                "EvenkeelCLI", "evenkeel", "evenkeel-agent", "evenkeel-lab", "Simulation", "Balancing", "Coordination",
+                "Controller",
                 "FleetFiles",
                 "Identity", "Ledger", "Settings", "Fleet", "HostOS", "TestSupport", argumentParser,
             ],

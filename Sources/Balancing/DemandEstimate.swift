@@ -40,9 +40,9 @@ struct DemandEstimate {
                 // A host nearly always lists its VMs in the same order.
                 let same = number < known.count && known[number].id == vm.id
                 let seen = same ? known[number] : known.first { $0.id == vm.id }
-                guard let cores = plausible(seen?.cpuCores) else { continue }
+                guard let cores = usableFigure(seen?.cpuCores) else { continue }
                 let isShort = sample.at >= shortest
-                let waiting = plausible(seen?.waitingCores) ?? 0
+                let waiting = usableFigure(seen?.waitingCores) ?? 0
                 series[number].add(cores, waiting, at: time, weight: window.weights[index], isShort: isShort)
             }
         }
@@ -68,7 +68,7 @@ struct DemandEstimate {
             let rise = max(0, series.trend) * policy.forecast.inSeconds
             return VM(cores: demand, peakCores: max(demand, min(demand + rise, most)))
         }
-        let busy: (LoadSample) -> Double? = { plausible($0.cpu?.busyCores) }
+        let busy: (LoadSample) -> Double? = { usableFigure($0.cpu?.busyCores) }
         let long = window.mean(over: policy.longWindow, of: busy) ?? 0
         ownCores = max(0, part.choose(window.mean(over: policy.shortWindow, of: busy) ?? long, long) - used)
     }

@@ -80,7 +80,7 @@ extension FleetModel {
         for (number, vm) in (sample?.vms ?? []).enumerated() where vm.state.isActive {
             let demand = number < estimate.vms.count ? estimate.vms[number] : nil
             let needs = Resources(
-                cpuCores: demand?.cores ?? plausible(vm.cpuCores) ?? 0,
+                cpuCores: demand?.cores ?? usableFigure(vm.cpuCores) ?? 0,
                 memoryBytes: plausibleBytes(vm.memoryBytes)
             )
             cpu += needs.cpuCores
@@ -108,9 +108,9 @@ extension FleetModel {
         }
         let total = plausibleBytes(sample?.memory?.totalBytes)
         let used = total - min(plausibleBytes(sample?.memory?.availableBytes), total)
-        let capacity = plausible(sample?.cpu?.capacityCores) ?? 0
+        let capacity = usableFigure(sample?.cpu?.capacityCores) ?? 0
         // While a host settles there is no window yet, only its latest sample.
-        let own = window.samples.isEmpty ? max(0, (plausible(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
+        let own = window.samples.isEmpty ? max(0, (usableFigure(sample?.cpu?.busyCores) ?? 0) - cpu) : estimate.ownCores
         let host = Host(
             name: history.name,
             capacity: Resources(cpuCores: capacity, memoryBytes: total),

@@ -10,8 +10,8 @@ enum Resource: CaseIterable {
 
     func share(of sample: LoadSample) -> Double? {
         switch self {
-        case .cpu: plausible(sample.cpu?.share)
-        case .memory: plausible(sample.memory?.share)
+        case .cpu: usableFigure(sample.cpu?.share)
+        case .memory: usableFigure(sample.memory?.share)
         }
     }
 

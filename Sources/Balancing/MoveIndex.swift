@@ -40,7 +40,7 @@ struct MoveIndex: Sendable {
         // A fixed order, because the sum of floating-point numbers depends on it.
         for vm in past.keys.sorted() {
             for ended in past[vm] ?? [] where ended.succeeded {
-                guard let speed = plausible(ended.bytesPerSecond), speed > 0 else { continue }
+                guard let speed = usableFigure(ended.bytesPerSecond), speed > 0 else { continue }
                 let known = sums[ended.move.path]?[ended.channel] ?? (0, 0)
                 sums[ended.move.path, default: [:]][ended.channel] = (known.sum + speed, known.count + 1)
             }
@@ -50,7 +50,7 @@ struct MoveIndex: Sendable {
 
     /// Returns how fast a VM's guest dirtied memory during its last move, in bytes per second.
     func dirtyRate(of vm: VMID) -> Double? {
-        plausible(past[vm]?.max { $0.endedAt < $1.endedAt }?.dirtyBytesPerSecond)
+        usableFigure(past[vm]?.max { $0.endedAt < $1.endedAt }?.dirtyBytesPerSecond)
     }
 
     /// Returns why a VM must not leave its host now, or `nil` if it may.

@@ -16,7 +16,7 @@ struct SampleWindow: Sendable {
             let gap =
                 index > 0
                 ? (samples[index].at - samples[index - 1].at).inSeconds
-                : max(1, plausible(samples[index].intervalSeconds) ?? 1)
+                : max(1, usableFigure(samples[index].intervalSeconds) ?? 1)
             return min(max(gap, 0.001), HostHistory.thinSpan.inSeconds)
         }
     }
@@ -35,7 +35,7 @@ struct SampleWindow: Sendable {
         var sum = 0.0
         var weight = 0.0
         for index in indices(within: length, before: end) {
-            guard let value = plausible(figure(samples[index])) else { continue }
+            guard let value = usableFigure(figure(samples[index])) else { continue }
             sum += value * weights[index]
             weight += weights[index]
         }
@@ -75,6 +75,6 @@ extension HostHistory {
 extension LoadSample {
     /// The beginning of the interval that the sample's rates cover.
     var began: Instant {
-        at - .milliseconds(Int64(min(plausible(intervalSeconds) ?? 0, 86400) * 1000))
+        at - .milliseconds(Int64(min(usableFigure(intervalSeconds) ?? 0, 86400) * 1000))
     }
 }

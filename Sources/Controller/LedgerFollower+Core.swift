@@ -8,19 +8,17 @@ extension LedgerFollower {
     /// Passes all new records to a controller's core, orders first: most reports then find their order.
     ///
     /// `take` receives the effects of each record at once: the core has applied the record even if a later one cannot
-    /// be read. Returns the samples.
-    @discardableResult
+    /// be read. `seen` receives each sample.
     public mutating func pull(
         into core: inout some Core<ControllerCore.Event, ControllerCore.Effect>,
-        _ take: ([ControllerCore.Effect]) -> Void = { _ in }
-    ) async throws -> [LoadSample] {
-        var samples: [LoadSample] = []
+        _ take: ([ControllerCore.Effect]) -> Void = { _ in },
+        seen: (LoadSample) -> Void = { _ in }
+    ) async throws {
         try await readOrders { take(core.handle(.order($0))) }
         try await readReports { take(core.handle(.report($0, at: .now))) }
         try await readSamples {
-            samples.append($0)
+            seen($0)
             take(core.handle(.sample($0, at: .now)))
         }
-        return samples
     }
 }

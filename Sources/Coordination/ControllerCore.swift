@@ -117,7 +117,7 @@ public struct ControllerCore: Sendable {
         return FleetSnapshot(
             revision: revision,
             at: instant,
-            hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.plausible($0) },
+            hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.corrected($0) },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
             pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
             closedChannels: mutations.contains(.forgetsLeaks) ? [] : closed.channels,

@@ -14,7 +14,8 @@ package func wholePercent(_ share: Double) -> Int? {
 /// Returns bytes in MiB or GiB: `128 MiB`, `32 GiB`, `1.5 GiB`.
 package func byteText(_ bytes: UInt64) -> String {
     guard bytes >= 1 << 30 else { return "\(bytes >> 20) MiB" }
-    let tenths = (bytes * 10 + (1 << 29)) >> 30
+    // A division first: ten times the bytes of a member's false figure would overflow.
+    let tenths = (bytes >> 30) * 10 + ((bytes & ((1 << 30) - 1)) * 10 + (1 << 29)) >> 30
     return tenths % 10 == 0 ? "\(tenths / 10) GiB" : "\(tenths / 10).\(tenths % 10) GiB"
 }
 
@@ -32,7 +33,7 @@ extension Duration {
 }
 
 /// Returns a figure from outside if it can be computed with, or `nil` if it is implausible.
-package func plausible(_ value: Double?) -> Double? {
+package func usableFigure(_ value: Double?) -> Double? {
     // The bound exceeds the bytes per second of any machine, and sums and squares of it are still finite.
     guard let value, value >= 0, value <= 1e15 else { return nil }
     return value

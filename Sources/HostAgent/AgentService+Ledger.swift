@@ -15,7 +15,7 @@ extension AgentService {
     /// does not act, come before their reports.
     private func readNews(
         _ follower: inout LedgerFollower,
-        historyFirst isHistory: Bool,
+        isHistory: Bool,
         _ events: AgentEvents
     ) async throws {
         var news: [OrderRecord] = []
@@ -38,7 +38,7 @@ extension AgentService {
         var isCaughtUp = false
         while !Task.isCancelled {
             let isRead = await follower.poll(logger, at: .now) { follower in
-                try await readNews(&follower, historyFirst: !isCaughtUp, events)
+                try await readNews(&follower, isHistory: !isCaughtUp, events)
             }
             if isRead, !isCaughtUp {
                 await events.send(.caughtUp)

@@ -4,8 +4,7 @@ internal import Glibc
 
 /// The file system that holds a folder.
 public struct FileSystem: Sendable {
-    /// Whether its files are in memory only.
-    public let isInMemory: Bool
+    private let folder: String
     /// Bytes that a process of this user can still write.
     public let freeBytes: UInt64
 
@@ -15,11 +14,14 @@ public struct FileSystem: Sendable {
         guard statvfs(folder, &system) == 0 else { return nil }
         let (bytes, overflowed) = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
         freeBytes = overflowed ? .max : bytes
-        isInMemory = Self.type(of: folder).map { ["tmpfs", "ramfs"].contains($0) } ?? false
+        self.folder = folder
     }
 
-    /// Returns the type of the mount with the folder's device number.
-    private static func type(of folder: String) -> String? {
+    /// Whether its files are in memory only.
+    public var isInMemory: Bool { type.map { ["tmpfs", "ramfs"].contains($0) } ?? false }
+
+    /// The type of the mount with the folder's device number.
+    private var type: String? {
         var status = stat()
         guard stat(folder, &status) == 0,
             let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)

@@ -23,7 +23,8 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         /// The content is not a `Value`.
         case damaged(path: String, reason: String)
         case unwritable(DurableFile.Failure)
-        case unencodable(path: String, reason: String)
+        /// The value cannot be encoded, or the folder cannot be created.
+        case failed(path: String, reason: String)
 
         /// The error message without the path.
         public var reason: String {
@@ -31,7 +32,7 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
             case .unreadable(let failure): failure.reason.text
             case .damaged(_, let reason): reason
             case .unwritable(let failure): failure.reason
-            case .unencodable(_, let reason): reason
+            case .failed(_, let reason): reason
             }
         }
 
@@ -40,7 +41,7 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
             case .unreadable(let failure): "\(failure)"
             case .damaged(let path, let reason): "'\(path)' is damaged: \(reason)"
             case .unwritable(let failure): "\(failure)"
-            case .unencodable(let path, let reason): "cannot write '\(path)': \(reason)"
+            case .failed(let path, let reason): "cannot write '\(path)': \(reason)"
             }
         }
     }
@@ -62,14 +63,15 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let json: Data
-        do { json = try encoder.encode(value) } catch { throw .unencodable(path: path, reason: "\(error)") }
-        // If this fails, writing the file reports the error.
-        if let slash = path.lastIndex(of: "/") {
-            try? FileManager.default.createDirectory(
-                atPath: String(path[..<slash]),
-                withIntermediateDirectories: true
-            )
-        }
+        do {
+            json = try encoder.encode(value)
+            if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+                try FileManager.default.createDirectory(
+                    atPath: String(path[..<slash]),
+                    withIntermediateDirectories: true
+                )
+            }
+        } catch { throw .failed(path: path, reason: "\(error)") }
         do { try DurableFile.replace(path, with: json + [UInt8(ascii: "\n")], mode: mode) } catch {
             throw .unwritable(error)
         }

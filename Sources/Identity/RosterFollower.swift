@@ -20,9 +20,11 @@ public struct RosterFollower: Sendable {
     /// Runs until it is cancelled; logs each new roster, and each failure once.
     public func run(_ logger: Logger) async {
         var lastFailure: String?
+        // Until it has succeeded: it reports that this service is no longer a member, or that its keys are invalid.
+        var mustLoad = false
         while !Task.isCancelled {
             do {
-                try await update(logger)
+                try await update(logger, &mustLoad)
                 lastFailure = nil
             } catch {
                 let failure = "\(error)"
@@ -33,7 +35,7 @@ public struct RosterFollower: Sendable {
         }
     }
 
-    private func update(_ logger: Logger) async throws {
+    func update(_ logger: Logger, _ mustLoad: inout Bool) async throws {
         let failure: (any Error)?
         do {
             _ = try await folder.update(fromLedger: ledgerFolder)
@@ -43,8 +45,12 @@ public struct RosterFollower: Sendable {
         if stored != current.roster {
             // It applies even if this service is no longer a member, which loading it would report.
             current.roster = stored
+            mustLoad = true
             logger.notice("roster \(stored.number) is in force")
+        }
+        if mustLoad {
             _ = try await folder.load()
+            mustLoad = false
         }
         if let failure { throw failure }
     }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
-internal import Synchronization
 
 /// Reads files on shared storage outside the cooperative pool, with a time limit.
 ///
 /// A thread that hangs in a read of dead storage cannot be stopped. So there is at most one: while it hangs, further
 /// reads fail immediately.
 final class StorageReader: Sendable {
-    private let isReading = Mutex(false)
+    private let slot = CallSlots(1)
     private let limit: Duration
     private let work: @Sendable (String) throws(IdentityError) -> [UInt8]
 
@@ -22,24 +21,10 @@ final class StorageReader: Sendable {
     }
 
     func read(_ path: String) async throws(IdentityError) -> [UInt8] {
-        let isFree = isReading.withLock { reading in
-            defer { reading = true }
-            return !reading
-        }
-        guard isFree else {
-            throw .file(path: path, reason: "an earlier read of it still hangs; check the shared storage")
-        }
-        let reason = "it was not read within \(limit); check the shared storage"
-        return try await Blocking.run(
+        try await slot.run(
             within: limit,
-            late: { [self] hasBegun in
-                if !hasBegun { isReading.withLock { $0 = false } }
-                return IdentityError.file(path: path, reason: reason)
-            },
-            { [self] () throws(IdentityError) in
-                defer { isReading.withLock { $0 = false } }
-                return try work(path)
-            }
-        )
+            full: .file(path: path, reason: "an earlier read of it still hangs; check the shared storage"),
+            late: .file(path: path, reason: "it was not read within \(self.limit); check the shared storage")
+        ) { [work] () throws(IdentityError) in try work(path) }
     }
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 internal import Hypervisor
-internal import Synchronization
 
 /// Runs libvirt calls outside the cooperative pool, each on its own thread.
 enum BlockingCall {
-    /// Maximum number of unfinished calls; more of them mean that the daemon does not answer.
-    private static let ceiling = 64
-    private static let out = Mutex(0)
+    /// More unfinished calls mean that the daemon does not answer.
+    private static let slots = CallSlots(64)
 
     /// Runs `body` and returns its result; throws `.timedOut` after the limit.
     ///
@@ -17,25 +15,12 @@ enum BlockingCall {
         limit: Duration,
         _ body: @Sendable @escaping () throws(HypervisorError) -> R
     ) async throws(HypervisorError) -> R {
-        let isFull = out.withLock { count in
-            if count >= ceiling { return true }
-            count += 1
-            return false
-        }
-        guard !isFull else {
-            let detail = "\(ceiling) earlier calls have not returned; is libvirtd stuck?"
-            throw HypervisorError(.notConnected, attempt: attempt, detail: detail)
-        }
-        return try await Blocking.run(
+        let stuck = "\(slots.count) earlier calls have not returned; is libvirtd stuck?"
+        return try await slots.run(
             within: limit,
-            late: { hasBegun in
-                if !hasBegun { out.withLock { $0 -= 1 } }
-                return HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
-            },
-            { () throws(HypervisorError) in
-                defer { out.withLock { $0 -= 1 } }
-                return try body()
-            }
+            full: HypervisorError(.notConnected, attempt: attempt, detail: stuck),
+            late: HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)"),
+            body
         )
     }
 }

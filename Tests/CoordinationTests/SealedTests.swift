@@ -4,7 +4,7 @@ import Testing
 
 @testable import Coordination
 
-/// Sealed moves, step by step: who may run the VM is what each host has said for itself.
+/// Sealed moves, step by step: each host's own reports decide where the VM may run.
 struct SealedTests {
     static let sealedOrder: MigrationOrder = {
         var made = orderOverIPsec
@@ -67,16 +67,17 @@ struct SealedTests {
         ),
     ]
 
-    @Test(arguments: cases) func `what each has said decides`(_ one: Case) {
+    @Test(arguments: cases) func `the hosts' own reports decide where the VM may run`(_ one: Case) {
         var state = OrderState(order)
         for (host, step) in Self.beginning + one.steps { state.apply(report(host, 5, step)) }
         #expect(state.handover.phase == one.end && state.stage == .running)
-        // One host's steps are in its order; how they lie between the other's is all the same.
+        // One host's steps are in order; how the two hosts' steps interleave does not matter.
+        var random = SplitMix64(seed: 1)
         for _ in 0..<20 {
             var mixed = OrderState(order)
             var left = [one.steps.filter { $0.0 == "h1" }, one.steps.filter { $0.0 == "h2" }]
             while !left.allSatisfy(\.isEmpty) {
-                let index = Int.random(in: 0...1)
+                let index = random.below(2)
                 guard !left[index].isEmpty else { continue }
                 let (host, step) = left[index].removeFirst()
                 mixed.apply(report(host, 5, step))
@@ -105,9 +106,9 @@ struct SealedTests {
         effects.compactMap { if case .append(let report) = $0 { report.step } else { nil } }
     }
 
-    // MARK: what each side does
+    // MARK: the source
 
-    /// A source that has begun, in this life.
+    /// Returns a source that has begun in this run.
     private func begun() -> AgentCore {
         var core = core("h1")
         _ = core.handle(.recalled(order.id, recollection(.running)), at: .second(5))
@@ -117,7 +118,7 @@ struct SealedTests {
         return core
     }
 
-    @Test func `the source seals offers and lets go of what was opened`() {
+    @Test func `the source seals, offers and releases the image that the target opened`() {
         var core = begun()
         #expect(core.handle(.appended(.written), at: .second(6)) == [.seal(order, key: "key")])
         #expect(core.handle(.tick, at: .second(7)) == [])
@@ -127,7 +128,7 @@ struct SealedTests {
         #expect(core.handle(.tick, at: .second(20)) == [])
         let asked = core.handle(.report(report("h2", 20, .opened(digest: "d"))), at: .second(21))
         #expect(asked == [.release(order)])
-        #expect(core.handle(.tick, at: .second(22)) == [], "it is said once it is on the disk")
+        #expect(core.handle(.tick, at: .second(22)) == [], "it is reported once it is on the disk")
         var unnoted = core
         let withdrawn = unnoted.handle(.letGo(order.id, failure: "disk full"), at: .second(22))
         guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
@@ -140,7 +141,7 @@ struct SealedTests {
         #expect(arrived == [.apply(.discard, order)])
     }
 
-    @Test func `a target that has declined before keeps the source from stopping the VM`() {
+    @Test func `a target that declined early keeps the source from stopping the VM`() {
         var core = begun()
         _ = core.handle(.report(report("h2", 5, .declined(reason: "no key"))), at: .second(6))
         let effects = core.handle(.appended(.written), at: .second(6))
@@ -151,7 +152,7 @@ struct SealedTests {
         #expect(failure.whereabouts == .at(h1) && failure.text == "no key")
     }
 
-    @Test func `what is not opened in time is withdrawn and then never let go`() {
+    @Test func `an image that is not opened in time is withdrawn and never released`() {
         var core = begun()
         _ = core.handle(.appended(.written), at: .second(6))
         _ = core.handle(.sealed(order.id, .success(Self.image)), at: .second(8))
@@ -172,7 +173,7 @@ struct SealedTests {
         #expect(failure.whereabouts == .at(h1))
     }
 
-    @Test func `without a key nothing is begun`() {
+    @Test func `without a key the move does not begin`() {
         var core = core("h1")
         _ = core.handle(.recalled(order.id, recollection(.running)), at: .second(5))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(5))
@@ -185,7 +186,7 @@ struct SealedTests {
         #expect(failure.kind == .refused && failure.whereabouts == .at(h1))
     }
 
-    // MARK: later lives
+    // MARK: restarts
 
     private func recollection(
         begun: Bool = false,
@@ -196,11 +197,11 @@ struct SealedTests {
         .success(Recollection(hasBegun: begun, hasReleased: released, hasStarted: started, presence: presence))
     }
 
-    @Test func `a later life of the source takes back what was not let go and waits for a save that may come`() {
+    @Test func `a restarted source takes back an unreleased VM and waits for a late save`() {
         var core = core("h1", Self.beginning)
-        #expect(core.handle(.tick, at: .second(6)) == [], "its notes are being looked up")
+        #expect(core.handle(.tick, at: .second(6)) == [], "its journal entries are being read")
         #expect(core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [.takeBack(order)])
-        // At once, and again until what that life asked for can no longer come.
+        // At once, and again until a save of the previous run can no longer complete.
         #expect(core.handle(.restored(order.id, .success(.second(6))), at: .second(6)) == [])
         #expect(core.handle(.tick, at: .second(20)) == [.takeBack(order)])
         #expect(core.handle(.restored(order.id, .success(.second(20))), at: .second(20)) == [])
@@ -213,8 +214,8 @@ struct SealedTests {
         #expect(failure.whereabouts == .at(h1) && end.first == .forget(order))
     }
 
-    /// Whatever the ledger shows: a line of its own may be missing there.
-    @Test(arguments: 1...5) func `a later life of the source never takes back what was let go`(read: Int) {
+    /// Holds for any state of the ledger: a line of the source may be missing there.
+    @Test(arguments: 1...5) func `a restarted source never takes back a VM that it released`(read: Int) {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h1", Array(said.prefix(read)))
         let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
@@ -234,15 +235,15 @@ struct SealedTests {
         }
     }
 
-    /// The ledger was set back, say, to a time before the order was taken up.
-    @Test func `what the ledger does not show the journal does`() {
+    /// For example, the ledger was rolled back to a time before the order was accepted.
+    @Test func `the journal supplies what the ledger does not show`() {
         var core = core("h1")
         let effects = core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6))
         #expect(effects.contains(.takeBack(order)) && !effects.contains(.readRequirements(order)))
         var fresh = self.core("h1")
         let first = fresh.handle(.recalled(order.id, recollection(.running)), at: .second(6))
         #expect(first == [.readRequirements(order)])
-        // An earlier life found it not running, which the save may have done.
+        // A previous run found the VM not running, possibly because of the save.
         let failure = OrderFailure(.refused, .other("it is not running"), .notLooked)
         var over = AgentCore(host: h1)
         _ = over.handle(.order(.migrate(order: order)), at: .second(1))
@@ -250,7 +251,7 @@ struct SealedTests {
         #expect(over.handle(.caughtUp, at: .second(5)) == [], "its image may be all there is of the VM")
     }
 
-    @Test func `a journal that stays unreadable ends in doubt`() {
+    @Test func `a journal that stays unreadable ends the order in doubt`() {
         var core = core("h1", Self.beginning)
         let failure = OrderFailure(.inDoubt, .other("damaged"), .unknown)
         var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure)), at: .second(6))
@@ -267,7 +268,7 @@ struct SealedTests {
     }
 
     @Test(arguments: [DomainPresence.running, .inactive])
-    func `a later life that was not even begun says so`(_ presence: DomainPresence) {
+    func `a restarted source reports a move that it had not begun`(_ presence: DomainPresence) {
         var core = core("h1", Array(Self.beginning.prefix(2)))
         let end = core.handle(.recalled(order.id, recollection(presence)), at: .second(6))
         guard case .failed(let failure)? = steps(end).first else {
@@ -278,14 +279,14 @@ struct SealedTests {
         #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.whereabouts == (runs ? .at(h1) : .unknown))
     }
 
-    @Test func `a target that reads an order late has not forgotten it`() {
+    @Test func `a target that reads an order late still answers it`() {
         var core = core("h2", Array(Self.beginning.prefix(1)))
         #expect(core.handle(.tick, at: .second(6)) == [])
         let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(6))
         #expect(steps(consent) == [.prepared(sealingKey: "key")])
     }
 
-    @Test func `a later life of the target declines without the key`() {
+    @Test func `a restarted target declines without the key`() {
         for read in 2...5 {
             var core = core("h2", Array((Self.beginning + [Self.sealed, Self.opened]).prefix(read)))
             let effects = core.handle(.recalled(order.id, recollection(.absent)), at: .second(6))
@@ -298,7 +299,7 @@ struct SealedTests {
 
     // MARK: the target
 
-    @Test func `the target restores what was let go and once`() {
+    @Test func `the target restores a released image exactly once`() {
         var core = core("h2")
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(5))
         let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(5))
@@ -329,7 +330,7 @@ struct SealedTests {
         #expect(core.handle(.tick, at: .second(50)) == [])
     }
 
-    @Test func `a source never takes back what it has let go unless it is declined`() {
+    @Test func `a source takes back a released VM only after the target declines`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
         _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
@@ -346,7 +347,7 @@ struct SealedTests {
         #expect(
             declined.handle(.report(report("h2", 500, .declined(reason: "d"))), at: .second(500)) == [.takeBack(order)]
         )
-        // Its target should not have it, and is asked.
+        // The target should not have it, and is asked.
         let back = declined.handle(.restored(order.id, .success(.second(501))), at: .second(501))
         #expect(steps(back).count == 1)
         #expect(declined.handle(.tick, at: .second(502)).contains(.look(order)))
@@ -361,7 +362,7 @@ struct SealedTests {
         #expect(evidence.verdict == .covered && done.first == .forget(order))
     }
 
-    @Test func `what a targets earlier life restored and never let run is removed and declined`() {
+    @Test func `a restarted target discards a copy that never ran, and declines`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h2", said)
         func look(_ presence: DomainPresence, _ second: Int) -> [AgentCore.Effect] {
@@ -370,7 +371,7 @@ struct SealedTests {
         }
         let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration)), at: .second(5))
         #expect(recalled == [.look(order)])
-        #expect(look(.pausedByMigration, 6) == [], "what was asked of the hypervisor may let it run yet")
+        #expect(look(.pausedByMigration, 6) == [], "an earlier call may still start it")
         #expect(core.handle(.tick, at: .second(50)) == [.look(order)])
         #expect(look(.pausedByMigration, 50) == [.apply(.discard, order)])
         #expect(core.handle(.applied(order.id, .done), at: .second(51)) == [])
@@ -381,7 +382,7 @@ struct SealedTests {
         }
     }
 
-    @Test func `what a targets earlier life let run is never declined`() {
+    @Test func `a restarted target never declines a VM that it started`() {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h2", said)
         var looks = core.handle(.recalled(order.id, recollection(started: true, .absent)), at: .second(5))
@@ -402,11 +403,11 @@ struct SealedTests {
         let running = CopyObservation(here: .seen(.running), there: .silent("not asked"))
         #expect(steps(other.handle(.looked(order.id, running), at: .second(6))) == [.restored(at: .second(6))])
         _ = other.handle(.appended(.written), at: .second(7))
-        for second in 8...60 { #expect(other.handle(.tick, at: .second(second)) == [], "it is said once") }
+        for second in 8...60 { #expect(other.handle(.tick, at: .second(second)) == [], "it is reported once") }
     }
 
-    /// The source let go, and lost its line; its note of that may be one that could not be written for certain.
-    @Test func `a source that took the VM back says nothing of letting go`() {
+    /// The source released the image but its line is lost; the journal entry may be uncertain, too.
+    @Test func `a source that took the VM back does not report a release`() {
         let taken = Recollection(hasBegun: true, hasReleased: true, hasStarted: true, presence: .inactive)
         var core = core("h1", Self.beginning + [Self.sealed, Self.opened])
         let effects = core.handle(.recalled(order.id, .success(taken)), at: .second(6))
@@ -417,7 +418,7 @@ struct SealedTests {
         #expect(back == [.takeBack(order)])
     }
 
-    @Test func `nobody is taken for dead for ever and no image is removed in doubt`() {
+    @Test func `a silent target ends the order in doubt, and the image stays`() {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
         _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
@@ -440,7 +441,7 @@ struct SealedTests {
         #expect(!effects.contains(.forget(order)), "it may be all there is of the VM")
     }
 
-    @Test func `evidence of a sealed move demands the targets part`() {
+    @Test func `evidence of a sealed move requires the target's reports`() {
         let evidence = Evidence(
             channel: .sealed,
             proof: .sealed(image: Self.image),
@@ -492,5 +493,5 @@ struct SealedTests {
     }
 }
 
-/// The fixtures' order, which the suite's own would hide.
+/// The fixtures' order, which the suite's own property would hide.
 private let orderOverIPsec = order

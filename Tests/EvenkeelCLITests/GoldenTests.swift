@@ -6,6 +6,7 @@ import Testing
 
 @testable import EvenkeelCLI
 @testable import evenkeel_agent
+@testable import evenkeel_lab
 
 /// The help of one command of a program.
 struct HelpPage: Sendable, CustomTestStringConvertible {
@@ -16,7 +17,7 @@ struct HelpPage: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
     var file: String { "help/\(name.replacing(" ", with: "-")).txt" }
 
-    static let all = pages(Evenkeel.self) + pages(EvenkeelAgent.self)
+    static let all = pages(Evenkeel.self) + pages(EvenkeelAgent.self) + pages(LabCommand.self)
 
     private static func pages(_ program: any ParsableCommand.Type) -> [HelpPage] {
         func pages(_ command: any ParsableCommand.Type, _ parents: [String]) -> [HelpPage] {
@@ -31,19 +32,19 @@ struct HelpPage: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// Help texts and the documented configuration, as people read them.
+/// Help texts and the documented configuration.
 struct GoldenTests {
-    @Test(arguments: HelpPage.all) func `the help of every command is as recorded`(page: HelpPage) throws {
+    @Test(arguments: HelpPage.all) func `the help of every command matches its golden file`(page: HelpPage) throws {
         try Golden.expect(page.text, page.file)
     }
 
-    @Test func `every recorded help text belongs to a command`() throws {
+    @Test func `every golden help text belongs to a command`() throws {
         let folder = Golden.folder.appendingPathComponent("help").path
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         #expect(Set(files.map { "help/\($0)" }).subtracting(HelpPage.all.map(\.file)).isEmpty)
     }
 
-    @Test func `the documented configuration is as recorded`() throws {
+    @Test func `the documented configuration matches its golden file`() throws {
         try Golden.expect(Settings().documentedFile(), "configuration.txt")
     }
 }

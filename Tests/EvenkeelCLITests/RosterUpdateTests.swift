@@ -6,7 +6,7 @@ import Foundation
 import Ledger
 import Testing
 
-/// What the operator trusts, while rosters come and go in the ledger's folder.
+/// The operator's commands while the roster in the ledger's folder changes.
 @Suite(.timeLimit(.minutes(2))) struct RosterUpdateTests {
     /// Roster 2: h1 was removed before it wrote anything.
     private func withoutH1(_ site: Site) -> Roster {
@@ -21,7 +21,7 @@ import Testing
         return next
     }
 
-    @Test func `an old roster that is put back into the ledger's folder is told and does not count`() async throws {
+    @Test func `an old roster in the ledger's folder is reported and ignored`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))
             try site.publish(withoutH1(site))
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `an order from or to a removed host is refused, with since when and how it comes back`() async throws {
+    @Test func `an order for a removed host is refused with the removal time and the next step`() async throws {
         try await with { site in
             var moving = sample(h2, 1)
             moving.vms = [VMSample(id: VMID("uuid-1"), name: "web1", state: .running)]
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `verify fails on a certificate that the roster never had, or no longer had`() async throws {
+    @Test func `verify fails on a certificate that the roster did not list at that time`() async throws {
         try await with { site in
             let now = Instant.now
             let order = MigrationOrder.sample(at: now)
@@ -69,9 +69,11 @@ import Testing
             for report in order.reports(of: evidence, at: now) {
                 try await site.open(.host(report.host)).append(report)
             }
+            var number: UInt64 = 1
             func verified(_ fingerprint: String, ended: Instant? = nil) async throws -> CommandResult {
                 var next = site.roster
-                next.number = UInt64.random(in: 2...1 << 40)
+                number += 1
+                next.number = number
                 let index = try #require(next.members.firstIndex { $0.name == .host(h2) })
                 next.members[index].issued = [
                     IssuedCertificate(
@@ -101,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `a roster that was replaced by a link or a FIFO is neither followed nor waited for`() async throws {
+    @Test func `a roster replaced by a link or a FIFO is neither followed nor waited for`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))
             let path = "\(site.folder)/roster.json"

@@ -91,7 +91,7 @@ struct ClaimCheck {
 
     private mutating func checkFigures() {
         hold({ .cores($0) }, enrolled: hardware?.cpus.map { Double($0) }, seen: { Double($0.cpus) }) {
-            plausible($0.cpu?.capacityCores)
+            usableFigure($0.cpu?.capacityCores)
         }
         result.ceiling.cores = ceiling(hardware?.cpus.map { Double($0) }) { Double($0.cpus) }
         let enrolled = hardware?.memoryBytes.map { Double($0) }
@@ -231,7 +231,7 @@ struct ClaimCheck {
             )
         }
         if always({ sample in
-            guard let busy = plausible(sample.cpu?.busyCores), let vms = sample.vms else { return false }
+            guard let busy = usableFigure(sample.cpu?.busyCores), let vms = sample.vms else { return false }
             return Self.cores(vms) > busy * (1 + Self.ownMarginShare) + 1
         }) {
             result.contradictions.append(
@@ -244,7 +244,7 @@ struct ClaimCheck {
     private static let ownMarginShare = 0.25
 
     private static func cores(_ vms: [VMSample]) -> Double {
-        vms.reduce(0) { $0 + (plausible($1.cpuCores) ?? 0) }
+        vms.reduce(0) { $0 + (usableFigure($1.cpuCores) ?? 0) }
     }
 
     // MARK: numbers

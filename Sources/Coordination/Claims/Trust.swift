@@ -84,7 +84,7 @@ struct Trust: Sendable {
     func phantoms(of host: HostName) -> Set<VMID> { assessments[host]?.result.phantoms ?? [] }
 
     /// Returns a host's history with its figures capped at the ceiling and without its phantoms.
-    func plausible(_ history: HostHistory) -> HostHistory {
+    func corrected(_ history: HostHistory) -> HostHistory {
         guard let result = assessments[history.name]?.result else { return history }
         let (ceiling, phantoms) = (result.ceiling, result.phantoms)
         guard let latest = history.latest, !phantoms.isEmpty || ceiling.isBelow(latest) else { return history }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HostOS
 public import Fleet
 
 /// A temporary opening of this host's migration ports for one peer.

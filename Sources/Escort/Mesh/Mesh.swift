@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HostOS
 public import Fleet
 
 /// The mesh of one host: its gates, its tunnels to all peers, and proof of the traffic through them.

@@ -36,7 +36,8 @@ struct MeshView: Encodable, Sendable {
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
         var core = ControllerCore(policy: settings.policy)
         var follower = LedgerFollower(ledger)
-        let samples = try await follower.pull(into: &core)
+        var samples: [LoadSample] = []
+        try await follower.pull(into: &core, seen: { samples.append($0) })
         let moves = FleetView(core, at: .now).moves
         return MeshView(samples: samples, moves: moves, hosts: settings.inventory, at: .now)
     }

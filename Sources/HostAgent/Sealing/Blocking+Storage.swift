@@ -2,14 +2,22 @@
 import HostOS
 
 extension Blocking {
+    /// More unfinished calls mean that the storage hangs; each of them holds a thread.
+    private static let storageSlots = CallSlots(32)
+
     /// Runs `work` on storage that may hang; `what` describes it in the error.
     static func onStorage<R: Sendable>(
         within limit: Duration,
         _ what: String,
         _ work: @Sendable @escaping () throws -> R
     ) async throws -> R {
-        let late: @Sendable (Bool) -> any Error = { _ in SealingError(late: what, limit) }
-        return try await run(within: limit, late: late, work)
+        let full = "\(what) was not tried: \(storageSlots.count) earlier calls hang. Check the storage."
+        return try await storageSlots.run(
+            within: limit,
+            full: SealingError(full) as any Error,
+            late: SealingError(late: what, limit) as any Error,
+            work
+        )
     }
 }
 

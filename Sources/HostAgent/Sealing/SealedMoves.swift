@@ -31,7 +31,7 @@ struct SealedMoves: Sendable {
     }
 
     /// File in which the source stores the saved VM's data next to its image; it may contain secrets.
-    private static let note = "vm.json"
+    private static let descriptionFile = "vm.json"
 
     // MARK: the target
 
@@ -74,7 +74,7 @@ struct SealedMoves: Sendable {
     /// Records the release of the image; returns the reason if that is impossible.
     func release(_ order: MigrationOrder) async -> String? {
         do {
-            try await note(.released, of: order)
+            try await record(.released, of: order)
             return nil
         } catch { return "\(error)" }
     }
@@ -102,9 +102,9 @@ struct SealedMoves: Sendable {
         do {
             return .success(
                 try await Blocking.onStorage(within: limit, "encrypting \(order.vmName)") {
-                    let note = try SealingFiles.creating("\(folder)/\(Self.note)")
-                    defer { try? note.close() }
-                    try note.write(contentsOf: JSONEncoder().encode(saved))
+                    let description = try SealingFiles.creating("\(folder)/\(Self.descriptionFile)")
+                    defer { try? description.close() }
+                    try description.write(contentsOf: JSONEncoder().encode(saved))
                     return try file.write(saved, for: key)
                 }
             )
@@ -122,7 +122,7 @@ struct SealedMoves: Sendable {
             case .inactive, .absent: break
             // A previous run of the agent restored it, and ended before it resumed it.
             case .pausedByMigration:
-                try await note(.started, of: order)
+                try await record(.started, of: order)
                 try await hypervisor.resume(order.vm)
                 if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
                 return .success(.now)
@@ -140,8 +140,8 @@ struct SealedMoves: Sendable {
 
     /// Returns the saved VM of an order: from its file, or from the image alone if the agent could not write that file.
     private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
-        let note = FileManager.default.contents(atPath: "\(folder)/\(note)")
-        if let saved = note.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
+        let description = FileManager.default.contents(atPath: "\(folder)/\(descriptionFile)")
+        if let saved = description.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
             return saved
         }
         let path = image(of: order, in: folder)
@@ -202,7 +202,7 @@ struct SealedMoves: Sendable {
         }
     }
 
-    private func note(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
+    private func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
         _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
             try journal.claim(step, of: order, at: .now)
@@ -229,19 +229,19 @@ struct SealedMoves: Sendable {
         } catch {
             return failure(.inDoubt, .failed(detail: "\(error)"))
         }
-        let note = Mutex(StartNote.notTried)
+        let entry = Mutex(StartEntry.notTried)
         do {
             let since = try await hypervisor.restore(saved, restoration, timeLimit: limit) {
-                note.withLock { $0 = .mayBeWritten }
+                entry.withLock { $0 = .mayBeWritten }
                 guard try journal.claim(.started, of: order, at: .now) else {
-                    note.withLock { $0 = .existed }
+                    entry.withLock { $0 = .existed }
                     throw SealingError(mayHaveRun.text)
                 }
             }
             return .success(since)
         } catch {
             guard error.kind != .inDoubt else { return failure(.inDoubt, .failed(detail: "\(error)")) }
-            switch note.withLock({ $0 }) {
+            switch entry.withLock({ $0 }) {
             case .existed: return failure(.inDoubt, .failed(detail: "\(error)"))
             case .notTried: return failure(.migration, .failed(detail: "\(error)"))
             case .mayBeWritten: break
@@ -257,7 +257,7 @@ struct SealedMoves: Sendable {
     }
 
     /// The effect of an attempt to restore a VM on the journal entry `started`.
-    private enum StartNote {
+    private enum StartEntry {
         /// The attempt did not get that far.
         case notTried
         /// This attempt wrote it, or may have.

@@ -36,17 +36,26 @@ enum SealingFiles {
 
     /// Throws unless the folder is in memory and has this many bytes free.
     static func requireMemory(_ path: String, bytes: UInt64) throws {
-        guard FileSystem(of: path)?.isInMemory == true else {
+        let fileSystem = try fileSystem(of: path)
+        guard fileSystem.isInMemory else {
             let rule = "Unencrypted images may only be stored in memory (migration.sealed_folder)."
             throw SealingError("\(path) is not in memory. \(rule)")
         }
-        try requireRoom(path, bytes: bytes)
+        try requireRoom(fileSystem, path, bytes: bytes)
     }
 
     static func requireRoom(_ path: String, bytes: UInt64) throws {
-        guard let free = FileSystem(of: path)?.freeBytes else {
-            throw SealingError("cannot determine the free space in \(path)")
+        try requireRoom(fileSystem(of: path), path, bytes: bytes)
+    }
+
+    private static func requireRoom(_ fileSystem: FileSystem, _ path: String, bytes: UInt64) throws {
+        guard fileSystem.freeBytes >= bytes else {
+            throw SealingError("\(path) has \(fileSystem.freeBytes) bytes free, and \(bytes) are needed")
         }
-        guard free >= bytes else { throw SealingError("\(path) has \(free) bytes free, and \(bytes) are needed") }
+    }
+
+    private static func fileSystem(of path: String) throws -> FileSystem {
+        guard let fileSystem = FileSystem(of: path) else { throw SealingError("cannot read the file system of \(path)") }
+        return fileSystem
     }
 }

@@ -180,7 +180,9 @@ struct Demo {
 
     /// Reads new ledger entries and shows them; takes half a second.
     private mutating func look() async throws {
-        samples += try await follower.pull(into: &core)
+        var new: [LoadSample] = []
+        try await follower.pull(into: &core, seen: { new.append($0) })
+        samples += new
         let view = FleetView(core, at: .now)
         for host in view.hosts {
             say(

@@ -6,7 +6,7 @@ import Lab
 import Ledger
 import Testing
 
-/// What is written into the ledger by somebody who may not, and what a leak that is written there does.
+/// Unauthorised records in the ledger, and the effect of a recorded leak.
 @Suite(
     .serialized,
     .enabled("a lab is not possible on this machine") {
@@ -17,7 +17,7 @@ import Testing
 )
 struct LedgerAttackTests {
     @Test(.timeLimit(.minutes(10)))
-    func `forged orders move nothing and a leak closes its channel until it is cleared`() async throws {
+    func `forged orders move nothing, and a leak closes its channel until it is cleared`() async throws {
         try await TestLab.with(MainJobTests.quiet) { world in
             let first = try await world.order("vm1", from: "h1", to: "h2")
             _ = try await world.done(first)
@@ -26,7 +26,7 @@ struct LedgerAttackTests {
         }
     }
 
-    /// Somebody has the folder of the ledger, and the key of a host.
+    /// The attacker has access to the ledger's folder and the key of a host.
     private func forgedOrders(_ world: TestLab, repeating repeated: OrderID) async throws {
         let h2 = try world.host("h2")
         let folder = world.lab.site.ledgerFolder
@@ -36,7 +36,7 @@ struct LedgerAttackTests {
         var madeUp = roster
         for place in madeUp.members.indices { madeUp.members[place].keys = [key.verification] }
         let forgers = [
-            // In its own name, what is not for it to say; in the operator's name with its own key; without any key.
+            // In its own name without permission; in the operator's name with its own key; without any key.
             SharedLog(folder: folder, writer: .host(h2.name), security: .signed(by: key) { roster }),
             SharedLog(folder: folder, writer: .operator, security: .signed(by: key) { [madeUp] in madeUp }),
             SharedLog(folder: folder, writer: .operator, security: .unsigned),
@@ -47,7 +47,7 @@ struct LedgerAttackTests {
             try await forger.append(OrderRecord.migrate(order: order))
             forged.append(order.id)
         }
-        // A genuine order of the operator's that did move a VM: once more, and altered.
+        // A genuine order of the operator that did move a VM: repeated, and altered.
         let lines = try String(contentsOfFile: orders, encoding: .utf8).split(separator: "\n")
         let genuine = try #require(lines.first)
         let altered = genuine.replacing("\"vmName\":\"vm1\"", with: "\"vmName\":\"vm2\"")
@@ -90,7 +90,7 @@ struct LedgerAttackTests {
         #expect(evidence.verdict == .leak)
         try await world.expect("vm2", on: "h2")
 
-        // Closed, both ways; vm1 is at h2, too.
+        // Closed in both directions; vm1 is at h2, too.
         for (guest, source, target) in [("vm1", "h2", "h1"), ("vm2", "h2", "h1")] {
             let failure = try await world.failure(of: try await world.order(guest, from: source, to: target))
             #expect(failure.kind == .refused && failure.text.contains("order \(order) leaked"), "\(failure.text)")
@@ -99,13 +99,18 @@ struct LedgerAttackTests {
         #expect(verification.exitCode == 1 && verification.standardOutput.lowercased().contains("leak"))
         let cleared = try await world.evenkeel("clear", "h2", "h1", "--reason", "a route was added by hand; it is gone")
         #expect(cleared.contains(order.rawValue))
-        try await Task.sleep(for: .milliseconds(1500))
-        let next = try await world.order("vm2", from: "h2", to: "h1")
+        // Each agent reads the clearance at its next poll; until then it refuses.
+        var next = try await world.order("vm2", from: "h2", to: "h1")
+        try await world.poll("a move after the clearance", within: .seconds(60)) {
+            if case .done = try await world.end(of: next) { return true }
+            next = try await world.order("vm2", from: "h2", to: "h1")
+            return false
+        }
         #expect(try await world.done(next).evidence.verdict == .covered)
         try await world.expect("vm2", on: "h1")
-        // History is not cleared with it.
+        // The clear does not remove history.
         #expect(try await world.evenkeelResult("verify", order.rawValue).exitCode == 1)
-        // The next move's evidence is right; the lines that were forged before it are told all the same.
+        // The next move's evidence is sound; the earlier forged lines are still reported.
         let after = try await world.evenkeelResult("verify", next.rawValue)
         let row = after.standardOutput.split(separator: "\n").first { $0.hasPrefix(next.rawValue) }
         #expect(row?.hasSuffix("ok") == true && after.standardOutput.contains("REJECTED"), "\(after.standardOutput)")
@@ -125,8 +130,8 @@ struct LedgerAttackTests {
 }
 
 extension TestLab {
-    /// Leads what h1 and h2 send each other's inner addresses past the tunnel, with the gates held open for it, until it
-    /// is called off.
+    /// Routes what h1 and h2 send to each other's inner addresses around the tunnel, with the gates held open, until
+    /// cancelled.
     fileprivate func bypass() async throws -> Task<Void, Never> {
         let (h1, h2) = (try host("h1"), try host("h2"))
         for (host, peer) in [(h1, h2), (h2, h1)] {
@@ -140,7 +145,7 @@ extension TestLab {
         }
         return Task {
             while !Task.isCancelled {
-                // The agents shut them again every ten seconds.
+                // The agents shut the gates again every ten seconds.
                 for (host, peer) in [(h1, h2), (h2, h1)] {
                     let rules = """
                         insert rule inet evenkeel output oifname != "ipsec0" ip daddr \(peer.innerAddress) accept
@@ -153,7 +158,7 @@ extension TestLab {
             }
             for (host, peer) in [(h1, h2), (h2, h1)] {
                 let words = ["rule", "del", "to", "\(peer.innerAddress)/32", "lookup", "99", "pref", "50"]
-                // In a task of its own: this one is called off.
+                // In a separate task, as this one is cancelled.
                 _ = try? await Task { try await host.inside(Command("ip", words)).result() }.value
             }
         }

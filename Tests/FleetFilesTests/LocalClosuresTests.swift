@@ -6,7 +6,7 @@ import Foundation
 import Logging
 import Testing
 
-@Suite struct ClosureFileTests {
+@Suite struct LocalClosuresTests {
     private let closure = ClosedChannels.Closure(
         order: OrderID("o1"),
         path: Path(source: HostName("h1"), target: HostName("h2")),
@@ -20,7 +20,7 @@ import Testing
         try await body(folder.appendingPathComponent("agent.closed").path)
     }
 
-    @Test func `what was kept is read by the next life, until it is cleared`() async throws {
+    @Test func `stored closures are read by the next run until they are cleared`() async throws {
         try await with { path in
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let first = LocalClosures(path: path, logger: logger)
@@ -35,19 +35,16 @@ import Testing
         }
     }
 
-    @Test func `a damaged file is told of and left as it is`() async throws {
+    @Test func `a damaged file is reported and left as it is`() async throws {
         try await with { path in
-            var file = ClosureFile(path: path)
-            try file.keep([closure])
-            try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
-            var next = ClosureFile(path: path)
-            let error = #expect(throws: FleetFileError.self) { try next.read() }
-            #expect(error?.description.contains("remove it once every leak in it is cleared") == true)
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            await LocalClosures(path: path, logger: logger).keep([closure])
+            try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
             let service = LocalClosures(path: path, logger: logger)
             #expect(await service.read() == [])
             let damage = try #require(await service.damage)
             #expect(damage.description.contains("no protected move starts"))
+            #expect(damage.description.contains("remove it once every leak in it is cleared"))
             await service.keep([closure])
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{")
         }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@testable import HostOS
+
+@Suite struct SafeFileTests {
+    private static func with(_ body: (String) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-safe-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    private static func write(_ text: String, _ path: String, mode: mode_t) throws {
+        try Data(text.utf8).write(to: URL(filePath: path))
+        #expect(chmod(path, mode) == 0)
+    }
+
+    private static func reason(_ path: String, _ trust: SafeFile.Trust) -> SafeFile.Reason? {
+        do throws(SafeFile.Failure) {
+            _ = try SafeFile.read(path, trust, atMost: 100)
+            return nil
+        } catch { return error.reason }
+    }
+
+    @Test func `a file is read only if its mode suits the trust in it`() throws {
+        try Self.with { folder in
+            let path = "\(folder)/file"
+            for (mode, published, ours, secret) in [
+                (0o600, true, true, true), (0o644, true, true, false), (0o666, true, false, false),
+                (0o620, true, false, false), (0o604, true, true, false),
+            ] {
+                try Self.write("text", path, mode: mode_t(mode))
+                let octal = String(mode, radix: 8)
+                #expect((Self.reason(path, .published) == nil) == published, "\(octal)")
+                #expect(Self.reason(path, .ours) == (ours ? nil : .openToOthers(.ours)), "\(octal)")
+                #expect(Self.reason(path, .secret) == (secret ? nil : .openToOthers(.secret)), "\(octal)")
+            }
+        }
+    }
+
+    @Test(.enabled("only root can give a file away") { geteuid() == 0 })
+    func `a file of another user is read only if anyone may own it`() throws {
+        try Self.with { folder in
+            let path = "\(folder)/file"
+            try Self.write("text", path, mode: 0o600)
+            #expect(chown(path, 65534, 65534) == 0)
+            #expect(Self.reason(path, .published) == nil)
+            #expect(Self.reason(path, .ours) == .foreignOwner && Self.reason(path, .secret) == .foreignOwner)
+        }
+    }
+
+    @Test func `links are followed only to our own files, and FIFOs and folders are refused`() throws {
+        try Self.with { folder in
+            let (file, link) = ("\(folder)/file", "\(folder)/link")
+            try Self.write("text", file, mode: 0o600)
+            #expect(symlink(file, link) == 0 && mkfifo("\(folder)/fifo", 0o600) == 0)
+            #expect(Self.reason(link, .published) == .notRegular && Self.reason(link, .secret) == .notRegular)
+            #expect(Self.reason(link, .ours) == nil)
+            for trust in [SafeFile.Trust.published, .ours, .secret] {
+                #expect(Self.reason("\(folder)/fifo", trust) == .notRegular)
+                #expect(Self.reason(folder, trust) == .notRegular)
+                #expect(Self.reason("\(folder)/missing", trust) == .system(ENOENT))
+            }
+        }
+    }
+
+    @Test func `a file larger than the limit is refused`() throws {
+        try Self.with { folder in
+            try Self.write(String(repeating: "x", count: 101), "\(folder)/file", mode: 0o600)
+            #expect(Self.reason("\(folder)/file", .published) == .larger(than: 100))
+        }
+    }
+
+    @Test func `a state file keeps its value, and reports damage instead of an empty value`() throws {
+        try Self.with { folder in
+            let file = StateFile<[String]>(path: "\(folder)/new/state.json")
+            #expect(try file.read() == nil)
+            try file.replace(["a/b", "c"])
+            #expect(try file.read() == ["a/b", "c"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/new") == ["state.json"])
+            var status = stat()
+            #expect(stat(file.path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+            try Self.write("[\"a", file.path, mode: 0o600)
+            let failure = #expect(throws: StateFile<[String]>.Failure.self) { try file.read() }
+            guard case .damaged(file.path, _)? = failure else { throw try #require(failure) }
+            try Self.write("[]", file.path, mode: 0o666)
+            #expect(throws: StateFile<[String]>.Failure.self) { try file.read() }
+        }
+    }
+
+    @Test func `a state file whose folder cannot be created reports the failure`() throws {
+        try Self.with { folder in
+            try Self.write("", "\(folder)/file", mode: 0o600)
+            let file = StateFile<Int>(path: "\(folder)/file/below/state.json")
+            let failure = #expect(throws: StateFile<Int>.Failure.self) { try file.replace(1) }
+            guard case .failed(file.path, _)? = failure else { throw try #require(failure) }
+        }
+    }
+
+    @Test func `a folder in memory is distinguished from one on a disk`() throws {
+        #expect(FileSystem(of: "/nowhere/at/all").map(\.freeBytes) == nil)
+        let memory = try #require(FileSystem(of: "/dev/shm"))
+        #expect(memory.isInMemory && memory.freeBytes > 0)
+        let kernel = try #require(FileSystem(of: "/proc"))
+        #expect(!kernel.isInMemory)
+    }
+}
