@@ -74,7 +74,10 @@ import Testing
         let plan = try MeshPlan(inventory: Self.inventory(["h1", "h2"]), local: "h1")
         let folder = "/tmp/evenkeel-credentials-\(getpid())"
         mkdir(folder, 0o700)
-        defer { for name in ["c", "k", "a", "r"] { unlink("\(folder)/\(name)") } }
+        defer {
+            for name in ["c", "k", "a", "r"] { unlink("\(folder)/\(name)") }
+            rmdir(folder)
+        }
         func block(_ label: String, _ text: String) -> String {
             "-----BEGIN \(label)-----\n\(text)\n-----END \(label)-----\n"
         }
