@@ -141,7 +141,8 @@ struct SealedMoves: Sendable {
     /// Returns the saved VM of an order: from its file, or from the image alone if the agent could not write that file.
     private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
         let description = FileManager.default.contents(atPath: "\(folder)/\(descriptionFile)")
-        if let saved = description.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm {
+        if let saved = description.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm
+        {
             return saved
         }
         let path = image(of: order, in: folder)

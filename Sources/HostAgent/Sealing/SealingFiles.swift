@@ -55,7 +55,9 @@ enum SealingFiles {
     }
 
     private static func fileSystem(of path: String) throws -> FileSystem {
-        guard let fileSystem = FileSystem(of: path) else { throw SealingError("cannot read the file system of \(path)") }
+        guard let fileSystem = FileSystem(of: path) else {
+            throw SealingError("cannot read the file system of \(path)")
+        }
         return fileSystem
     }
 }
