@@ -20,6 +20,10 @@ extension AgentCore {
         public var jobLock: Duration
         /// How long the other host of a sealed move may be silent, in addition to the transfer time of its image.
         public var handover: Duration
+        /// How long a host may take to answer a question about a VM before it counts as silent.
+        public var answer: Duration
+        /// How long a host that has a VM may take to object before another host resumes its copy.
+        public var veto: Duration
         public init(
             consent: Duration = .seconds(30),
             progressInterval: Duration = .seconds(2),
@@ -27,7 +31,9 @@ extension AgentCore {
             doubt: Duration = .seconds(600),
             silence: Duration = .seconds(300),
             jobLock: Duration = .seconds(35),
-            handover: Duration = .seconds(60)
+            handover: Duration = .seconds(60),
+            answer: Duration = .seconds(15),
+            veto: Duration = .seconds(3)
         ) {
             self.consent = consent
             self.progressInterval = progressInterval
@@ -36,6 +42,8 @@ extension AgentCore {
             self.silence = silence
             self.jobLock = jobLock
             self.handover = handover
+            self.answer = answer
+            self.veto = veto
         }
     }
 
@@ -67,6 +75,8 @@ extension AgentCore {
             case progressed(OrderID, MigrationProgress)
             case migrationEnded(OrderID, Answer<Completion>)
             case looked(OrderID, CopyObservation)
+            /// Result of `locate`.
+            case located(OrderID, CopyObservation)
             case applied(OrderID, CopyAction.Result)
             case cancelTried(OrderID)
             /// Result of `seal`.
@@ -76,7 +86,7 @@ extension AgentCore {
             /// Result of `unseal`: the digest of the file, if the image matches the source's report and was decrypted
             /// here.
             case unsealed(OrderID, Answer<String>)
-            /// Result of `release`; `failure` is `nil` if the journal entry is on this host's disk.
+            /// Result of `release`; `failure` is `nil` if the VM is off and the journal entry is on this host's disk.
             case letGo(OrderID, failure: String?)
             case recalled(OrderID, Answer<Recollection>)
             /// Result of `restore` or `takeBack`: the instant from which the VM runs here.
@@ -130,14 +140,17 @@ extension AgentCore {
         case shut(MigrationOrder)
         case migrate(MigrationOrder, Preparation)
         case cancelMigration(MigrationOrder)
-        /// Check the state of the order's VM on source and target.
+        /// Check the state of the order's VM on this host.
         case look(MigrationOrder)
+        /// Check the state of a VM on this host, to answer a question about this order.
+        case locate(OrderID, VMID)
         case apply(CopyAction, MigrationOrder)
         /// Save the VM, and encrypt its image for the target's key onto the shared storage.
         case seal(MigrationOrder, key: String)
         /// Decrypt the image here with the key that `checkTarget` made, and verify that it is the one described.
         case unseal(MigrationOrder, SealedImage)
-        /// Write the journal entry that the image is released: the source no longer takes the VM back.
+        /// If the VM is still off here, write the journal entry that the image is released: the source no longer takes
+        /// the VM back.
         case release(MigrationOrder)
         /// Read the order's journal entries of earlier incarnations.
         case recall(MigrationOrder)

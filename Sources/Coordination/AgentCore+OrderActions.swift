@@ -30,7 +30,7 @@ extension AgentCore {
         work[id]?.activity = .inquiry(Inquiry(.failed, of: state, at: instant))
     }
 
-    private mutating func inquiry(
+    mutating func inquiry(
         _ id: OrderID,
         at instant: Instant,
         _ effects: inout [Effect],

@@ -33,6 +33,12 @@ extension AgentCore {
 
     mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         let id = report.order
+        switch report.step {
+        case .asked(let question): return take(question, in: report)
+        case .answered(let presence, let askedAt):
+            return takeAnswer(presence, to: askedAt, in: report, at: instant, effects: &effects)
+        default: break
+        }
         guard work[id] != nil else {
             takeEarly(report, at: instant)
             return

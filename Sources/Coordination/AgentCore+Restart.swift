@@ -30,17 +30,29 @@ extension AgentCore {
             if mutations.contains(.beginsAgain) {
                 migrate(id, effects: &effects)
             } else {
-                work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
+                searchInherited(state, at: instant)
             }
+        case .failed where state.isInDoubt:
+            work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, hasReportedDoubt: true))
         case .failed:
-            // The earlier incarnation may have ended before it could check whether the target has a copy.
-            guard state.startedAt != nil, instant - state.changedAt < limits.doubt else { break }
+            // The earlier incarnation may have ended before the target had answered that it runs no copy.
+            guard state.startedAt != nil, work[id]?.isClear(since: state.changedAt) == false,
+                instant - state.changedAt < Self.searched
+            else { break }
             seekDuplicate(of: id, at: instant)
         }
     }
 
+    /// How long after a failed move a restarted agent still checks whether the target has a copy.
+    private static let searched: Duration = .seconds(86400)
+
+    /// Begins the search for the VM of a running order on which this incarnation does not work.
+    mutating func searchInherited(_ state: OrderState, at instant: Instant) {
+        work[state.order.id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, quiet: limits.jobLock))
+    }
+
     /// Takes over a sealed order from an earlier incarnation of this agent.
-    private mutating func inheritSealed(_ state: OrderState, at instant: Instant) {
+    mutating func inheritSealed(_ state: OrderState, at instant: Instant) {
         guard let move = SealedMove(inheriting: state, host: host, at: instant) else { return }
         work[state.order.id]?.mayHoldImage = true
         if !state.stage.isFinal { work[state.order.id]?.beginSealed(move) }

@@ -71,7 +71,13 @@ extension AgentCore {
             work[order.id]?.activity = .beginning
             work[order.id]?.progressWritten = instant
             report(order.id, .running(progress: .beginning), at: instant)
-        case .running, .done, .failed: return
+        case .running:
+            // An earlier incarnation began it, and its records came late.
+            if mutations.contains(.overlooksOrders) { return }
+            inheritSealed(state, at: instant)
+            if case .sealed? = work[order.id]?.activity { return }
+            searchInherited(state, at: instant)
+        case .done, .failed: return
         }
     }
 

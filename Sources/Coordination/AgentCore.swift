@@ -14,6 +14,8 @@ public struct AgentCore: Sendable {
     public let limits: Limits
     var work: [OrderID: OrderWork] = [:]
     var others: [OrderID: OtherOrder] = [:]
+    /// Unanswered questions of other hosts.
+    var questions = OpenQuestions()
     var nextPlace = 0
     var isCaughtUp = false
     /// Channels closed by leaks of this host's moves; kept when the orders are forgotten.
@@ -33,7 +35,7 @@ public struct AgentCore: Sendable {
 
     /// Whether the passing of time alone can change anything.
     public var needsTicks: Bool {
-        !outbox.isEmpty || work.values.contains { !$0.state.stage.isFinal || $0.isInquiring }
+        !outbox.isEmpty || !questions.isEmpty || work.values.contains { !$0.state.stage.isFinal || $0.isInquiring }
     }
 
     public mutating func handle(_ kind: Event.Kind, at instant: Instant) -> [Effect] {
@@ -59,6 +61,7 @@ public struct AgentCore: Sendable {
         case .migrationEnded(let id, let result): migrationEnded(id, result, at: instant, effects: &effects)
         case .cancelTried(let id): work[id]?.isCancelling = false
         case .looked(let id, let observation): looked(id, observation, at: instant, effects: &effects)
+        case .located(let id, let observation): located(id, observation, at: instant)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }
         case .unsealed(let id, let result): sealed(id, at: instant, &effects) { $0.unsealed(result, $1, $2) }
@@ -66,6 +69,7 @@ public struct AgentCore: Sendable {
         case .recalled(let id, let result): sealed(id, at: instant, &effects) { $0.recalled(result, $1, $2) }
         case .restored(let id, let result): sealed(id, at: instant, &effects) { $0.restored(result, $1, $2) }
         }
+        lookForAnswers(at: instant, effects: &effects)
         forgetSealed(effects: &effects)
         shutGates(at: instant, effects: &effects)
         if let report = outbox.next(at: instant) { effects.append(.append(report)) }

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// The state of an order's VM on both hosts, as their hypervisors report it.
-public struct CopyObservation: Codable, Sendable, Equatable {
-    public enum State: Codable, Sendable, Equatable {
-        case seen(DomainPresence)
-        /// The hypervisor did not answer, for this reason.
-        case silent(String)
-        /// The host is not in this agent's configuration.
-        case notConfigured
-    }
-    /// A third host that has the VM; checked only if it is paused by a migration here and absent there.
-    public enum Elsewhere: Codable, Sendable, Equatable {
-        case nowhere
-        case on(HostName)
-        case unknown(String)
-    }
-    public var here: State
-    /// Read after `here`.
-    public var there: State
-    public var elsewhere: Elsewhere
-    public init(here: State, there: State, elsewhere: Elsewhere = .nowhere) {
-        self.here = here
-        self.there = there
-        self.elsewhere = elsewhere
-    }
+/// The state of a VM's copy on this host, as its hypervisor reports it.
+public enum CopyObservation: Codable, Sendable, Equatable {
+    case seen(DomainPresence)
+    /// The hypervisor did not answer, for this reason.
+    case silent(String)
 }
 
 /// An action on this host's own copy of a VM, once it is known where the VM belongs.

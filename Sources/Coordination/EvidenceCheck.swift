@@ -49,7 +49,7 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     private mutating func check(reports: [OrderReport], _ state: OrderState) {
         var firsts: [OrderState.Stage: (place: Int, report: OrderReport)] = [:]
-        for (place, report) in reports.enumerated() {
+        for (place, report) in reports.enumerated() where !report.step.isOfSearch {
             let stage = OrderState.Stage(report.step)
             if ![order.source, order.target].contains(report.host) {
                 add(.step(.stranger(report.host, stage)))
@@ -83,7 +83,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         switch step.reporter {
         case .source: order.source
         case .target: order.target
-        case .either: nil
+        case .either, .anyone: nil
         }
     }
 
@@ -231,7 +231,7 @@ extension OrderState.Stage {
             switch step {
             case .accepted: .accepted
             case .prepared: .prepared
-            case .running, .sealed, .opened, .released, .withdrawn, .restored, .declined: .running
+            case .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered: .running
             case .done: .done
             case .failed: .failed
             }

@@ -1,49 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 
-/// The inquiry as a state machine: it checks both hosts, and reacts to observations and to the results of its actions.
+/// The inquiry as a state machine: it looks here, asks the other hosts, and acts on what it learns.
 extension Inquiry {
-    /// Requests the next observation, if it is due.
+    /// Requests the next look at this host's copy, if it is due.
     mutating func advance(at instant: Instant) -> [OrderAction] {
-        guard !isAsking, instant >= nextCheck else { return [] }
-        isAsking = true
+        guard !isLooking, instant >= nextCheck else { return [] }
+        isLooking = true
         nextCheck = instant + interval(at: instant)
         return [.effect(.look(order))]
     }
 
+    /// Takes another host's answer; the target's is followed by a look at the copy here.
+    mutating func answered(
+        by host: HostName,
+        _ presence: DomainPresence,
+        to askedAt: Instant,
+        at instant: Instant
+    )
+        -> [OrderAction]
+    {
+        guard question?.askedAt == askedAt else { return [] }
+        question?.answers[host] = presence
+        guard host == order.target else { return [] }
+        nextCheck = min(nextCheck, instant)
+        return advance(at: instant)
+    }
+
     mutating func looked(_ observation: CopyObservation, _ context: OrderContext) -> [OrderAction] {
-        isAsking = false
-        var conclusion = conclusion(from: observation, host: context.host)
-        if context.mutations.contains(.resumesBlindly), observation.here == .seen(.pausedByMigration) {
-            conclusion = .action(.resume)
-        }
-        if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
-            conclusion = .stayed(.stayed(vm: order.vmName, source: context.host))
-        }
-        if cause == .failed { return sought(conclusion, there: observation.there) }
-        if case .stayed = conclusion, observation.here == .seen(.running), context.now < quietUntil { return [] }
-        switch conclusion {
-        case .stayed(let finding):
-            let isSilent = if case .silent = observation.there { true } else { false }
-            return stayed(finding, context) + (isSilent ? [.seekDuplicate] : [])
-        case .moved(let note): return [moved(note, context)]
-        case .inDoubt(let finding): return conclude(.inDoubt, finding, .unknown)
-        case .action(let action): return apply(action)
-        case .stillMoving:
-            openSince = context.now
+        isLooking = false
+        let here: DomainPresence
+        switch observation {
+        case .silent(let words): return leaveOpen(words, context)
+        case .seen(.migratingOut):
+            (openSince, question) = (context.now, nil)
             // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
             // `advance` of the order applies the limits.
-            return cause == .restart ? [] : [.cancelMigration]
-        case .open(let words): return leaveOpen(words, context)
+            return cause == .restart || cause == .failed ? [] : [.cancelMigration]
+        case .seen(let presence): here = presence
         }
+        if context.mutations.contains(.resumesBlindly), here == .pausedByMigration { return apply(.resume) }
+        // Nothing here could run beside a copy at the target.
+        if cause == .failed, here == .absent || here == .inactive { return [.finish] }
+        // A call of the previous incarnation may still take effect.
+        if here == .running, context.now < quietUntil { return [] }
+        guard let question, question.here == here else { return ask(here, context) }
+        guard let there = question.answers[order.target] else { return unanswered(question, context) }
+        return conclude(question, there, context)
     }
 
     mutating func applied(_ result: CopyAction.Result, _ context: OrderContext) -> [OrderAction] {
         guard let action else { return [] }
-        isAsking = false
+        isLooking = false
         self.action = nil
         let (vm, source, target) = (order.vmName, context.host, order.target)
         switch (action, result) {
+        // The order has ended, and nothing that is left can run beside a copy at the target.
+        case (.discard, .done) where cause == .failed, (.resume, .done) where cause == .failed: return [.finish]
         case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
         case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
         case (.resume, .refused(let reason)):
@@ -53,36 +66,96 @@ extension Inquiry {
                 target: target,
                 detail: reason
             )
-            return conclude(.inDoubt, finding, .unknown)
+            return end(.inDoubt, finding, .unknown)
         case (.pause, .done):
-            return conclude(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
+            return end(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .refused(let reason)):
             let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: target, detail: reason)
-            return conclude(.inDoubt, finding, .unknown)
+            return duplicateRuns(finding, context)
         case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)):
             return leaveOpen(reason, context)
         }
     }
 
+    /// Raises the alert once, and continues to try.
+    private mutating func duplicateRuns(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
+        question = nil
+        guard cause == .failed else { return end(.inDoubt, finding, .unknown) + [.seekDuplicate] }
+        guard !hasReportedDoubt else { return [] }
+        hasReportedDoubt = true
+        let failure = failure(.inDoubt, finding, .unknown)
+        return [.effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
+    }
+
     private mutating func apply(_ action: CopyAction) -> [OrderAction] {
-        isAsking = true
+        isLooking = true
         self.action = action
         return [.effect(.apply(action, order))]
     }
 
-    // MARK: ends
+    private mutating func ask(_ here: DomainPresence, _ context: OrderContext) -> [OrderAction] {
+        question = Question(askedAt: context.now, here: here)
+        return [.report(.asked(question: PresenceQuestion(vm: order.vm, target: order.target, here: here)))]
+    }
 
-    /// Handles an observation after a failed move, which may have left a second copy; repeats until the target answers.
-    private mutating func sought(_ conclusion: Conclusion, there: CopyObservation.State) -> [OrderAction] {
-        switch (conclusion, there) {
-        case (.action(.pause), _): apply(.pause)
-        case (_, .silent): []
-        default: [.finish]
+    // MARK: conclusions
+
+    private mutating func unanswered(_ question: Question, _ context: OrderContext) -> [OrderAction] {
+        guard context.now - question.askedAt > context.limits.answer else { return [] }
+        let silence = "its agent has not answered for \(context.limits.answer)"
+        switch conclusion(here: question.here, silence: silence, host: context.host) {
+        case .stayed(let finding, _): return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
+        // The question stays open: an answer is taken whenever it comes.
+        default: return reportDoubt("the agent of \(order.target) does not answer", context)
         }
     }
 
+    private mutating func conclude(
+        _ question: Question,
+        _ there: DomainPresence,
+        _ context: OrderContext
+    ) -> [OrderAction] {
+        var conclusion = conclusion(here: question.here, there: there, host: context.host)
+        if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
+            conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
+        }
+        switch conclusion {
+        case .stayed(let finding, let isCertain):
+            if isCertain { return cause == .failed ? [.finish] : stayed(finding, context) }
+            self.question = nil
+            return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
+        case .moved(let note): return [moved(note, context)]
+        case .inDoubt(let finding, let whereabouts): return end(.inDoubt, finding, whereabouts)
+        case .action(.resume): return resume(question, context)
+        case .action(let action): return apply(action)
+        case .open:
+            return leaveOpen(
+                "\(order.vmName) is \(question.here) on \(context.host), \(there) on \(order.target)",
+                context
+            )
+        }
+    }
+
+    /// Resumes the copy here, unless a third host has the VM: an operator may have moved it on by hand.
+    private mutating func resume(_ question: Question, _ context: OrderContext) -> [OrderAction] {
+        let others = question.answers.filter { $0.key != order.target && $0.value != .absent }.keys.sorted()
+        if let other = others.first {
+            let finding = FailureReason.Finding.pausedHereAndElsewhere(
+                vm: order.vmName,
+                source: context.host,
+                other: other
+            )
+            return end(.inDoubt, finding, .unknown)
+        }
+        // Hosts without the VM do not answer, and a host that does not answer vetoes nothing.
+        guard context.now - question.askedAt >= context.limits.veto else { return [] }
+        return apply(.resume)
+    }
+
+    // MARK: ends
+
     private func stayed(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
-        conclude(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
+        end(cause == .restart ? .interrupted : .migration, finding, .at(context.host))
     }
 
     private func moved(_ note: String, _ context: OrderContext) -> OrderAction {
@@ -92,21 +165,40 @@ extension Inquiry {
         return .end(.success(AgentCore.Completion(outcome: outcome, evidence: evidence)))
     }
 
-    private func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
+    /// Asks again at the next check.
+    private mutating func leaveOpen(_ detail: String, _ context: OrderContext) -> [OrderAction] {
+        question = nil
+        return reportDoubt(detail, context)
+    }
+
+    /// Ends an order that has been open for long in doubt, once, and continues the search.
+    private mutating func reportDoubt(_ detail: String, _ context: OrderContext) -> [OrderAction] {
         let limit = context.limits.doubt
-        guard cause != .failed, context.now - openSince > limit else { return [] }
-        return conclude(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
+        guard cause != .failed, !hasReportedDoubt, context.now - openSince > limit else { return [] }
+        hasReportedDoubt = true
+        let failure = failure(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
+        let end = OrderAction.report(.failed(failure: failure))
+        return context.mutations.contains(.dropsDoubts) ? [end, .finish] : [end]
     }
 
     /// Reports the end of the order, or raises an alert if the order had already ended.
-    private func conclude(
+    private func end(
         _ kind: OrderFailure.Kind,
         _ finding: FailureReason.Finding,
         _ whereabouts: OrderFailure.Whereabouts
     ) -> [OrderAction] {
-        var failure = OrderFailure(kind, .inquiry(doubt, finding), whereabouts)
-        if case .lostAnswer(let first) = cause { failure.evidence = first.evidence }
+        let failure = failure(kind, finding, whereabouts)
         guard cause == .failed else { return [.end(.failure(failure))] }
         return [.finish, .effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
+    }
+
+    private func failure(
+        _ kind: OrderFailure.Kind,
+        _ finding: FailureReason.Finding,
+        _ whereabouts: OrderFailure.Whereabouts
+    ) -> OrderFailure {
+        var failure = OrderFailure(kind, .inquiry(doubt, finding), whereabouts)
+        if case .lostAnswer(let first) = cause { failure.evidence = first.evidence }
+        return failure
     }
 }

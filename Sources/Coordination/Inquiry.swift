@@ -3,22 +3,9 @@ import Fleet
 
 /// The search for the VM of an order whose end this agent did not observe.
 ///
-/// Only libvirt knows where a VM runs. The inquiry asks both hypervisors until their answers allow a conclusion:
-///
-/// | here | at the target | conclusion |
-/// |---|---|---|
-/// | runs | runs | the copy here is paused at once; in doubt: an operator must check the disks |
-/// | runs | anything else, or no answer | it stayed |
-/// | paused by its owner | anything, or no answer | it stayed |
-/// | migrating out | not asked | it is still moving: check again |
-/// | paused by the migration, inactive or absent | runs | it moved; the leftovers here are removed |
-/// | inactive or absent | paused by its owner | it moved; the leftovers here are removed |
-/// | absent | inactive | it moved, and was shut down since |
-/// | paused by the migration | absent, as on every other host | it stayed: resumed here |
-/// | paused by the migration | inactive | in doubt: it may have run and stopped there since |
-/// | inactive | inactive or absent | in doubt: shut down, or lost |
-/// | absent | absent | in doubt: lost |
-/// | anything else | anything else, or no answer | check again |
+/// Only libvirt knows where a VM runs, and every agent speaks for its own. The source looks at its own copy, asks the
+/// other hosts through the ledger, and looks again when the target has answered (`conclusion`). It never needs a
+/// connection to the target.
 struct Inquiry: Sendable {
     enum Cause: Sendable, Equatable {
         /// An earlier incarnation of this agent began the move.
@@ -31,6 +18,15 @@ struct Inquiry: Sendable {
         /// over.
         case failed
     }
+
+    /// A question in the ledger, and the answers to it.
+    struct Question: Sendable, Equatable {
+        let askedAt: Instant
+        /// The VM's state here when the question was asked.
+        let here: DomainPresence
+        var answers: [HostName: DomainPresence] = [:]
+    }
+
     let order: MigrationOrder
     let cause: Cause
     let doubt: FailureReason.Doubt
@@ -41,13 +37,24 @@ struct Inquiry: Sendable {
     var quietUntil: Instant
     var nextCheck: Instant
     /// Whether an effect of the inquiry is running.
-    var isAsking = false
+    var isLooking = false
+    /// The open question; `nil` if the next look must ask.
+    var question: Question?
     /// The action under way; its result decides the conclusion.
     var action: CopyAction?
+    /// Whether the order has ended in doubt; the search continues, and reports its result.
+    var hasReportedDoubt: Bool
 
-    init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
+    init(
+        _ cause: Cause,
+        of state: OrderState,
+        at instant: Instant,
+        quiet: Duration = .zero,
+        hasReportedDoubt: Bool = false
+    ) {
         order = state.order
         self.cause = cause
+        self.hasReportedDoubt = hasReportedDoubt
         doubt =
             switch cause {
             case .restart: .agentRestarted
@@ -60,10 +67,13 @@ struct Inquiry: Sendable {
         nextCheck = instant
     }
 
-    /// Returns the time until the next check; longer for a target that has been silent for long.
+    /// Returns the time until the next check; longer for a search that takes long.
     func interval(at instant: Instant) -> Duration {
-        guard cause == .failed else { return .seconds(2) }
-        return instant - openSince < .seconds(600) ? .seconds(5) : .seconds(60)
+        switch instant - openSince {
+        case ..<(.seconds(30)): .seconds(2)
+        case ..<(.seconds(600)): .seconds(10)
+        default: .seconds(60)
+        }
     }
 
     func shifted(by step: Duration) -> Inquiry {
@@ -71,59 +81,94 @@ struct Inquiry: Sendable {
         shifted.openSince = openSince + step
         shifted.quietUntil = quietUntil + step
         shifted.nextCheck = nextCheck + step
+        // Its time identifies the question in the ledger.
+        shifted.question = nil
         return shifted
     }
 }
 
-/// The conclusion from an observation.
+/// The conclusion from the states of a VM's copies.
 enum Conclusion: Equatable {
-    case stayed(FailureReason.Finding)
+    /// It is here; `isCertain`: no copy at the target can begin to run.
+    case stayed(FailureReason.Finding, isCertain: Bool)
     /// `note`: the text for the report.
     case moved(note: String)
-    case inDoubt(FailureReason.Finding)
+    case inDoubt(FailureReason.Finding, OrderFailure.Whereabouts)
     /// The action to execute first.
     case action(CopyAction)
-    case stillMoving
-    case open(String)
+    case open
 }
 
 extension Inquiry {
-    func conclusion(from observation: CopyObservation, host: HostName) -> Conclusion {
+    /// Returns the conclusion from the states here and at the target; `here` is not `.migratingOut`.
+    ///
+    /// Every pair has its row: an omitted one would be decided by chance.
+    func conclusion(here: DomainPresence, there: DomainPresence, host: HostName) -> Conclusion {
         let (vm, target) = (order.vmName, order.target)
-        guard case .seen(let here) = observation.here else {
-            guard case .silent(let words) = observation.here else { return .open("\(host) is not configured") }
-            return .open(words)
-        }
-        if here == .migratingOut { return .stillMoving }
-        let isHere = here == .running || here == .paused
-        let stayed = Conclusion.stayed(.stayed(vm: vm, source: host))
-        let there: DomainPresence
-        switch observation.there {
-        case .seen(let presence): there = presence
-        case .notConfigured: return isHere ? stayed : .open("\(target) is not in this agent's configuration (hosts)")
-        case .silent(let words):
-            // The VM was observed here; a target that does not answer cannot change that.
-            return isHere
-                ? .stayed(.stayedUnasked(vm: vm, source: host, target: target, detail: words)) : .open(words)
-        }
+        let stayed = FailureReason.Finding.stayed(vm: vm, source: host)
         switch (here, there) {
-        case (.running, .running): return .action(.pause)
-        case (.running, _), (.paused, _): return stayed
-        // `.migratingOut`: the target has the VM and is moving it on.
-        case (_, .running), (_, .migratingOut), (.absent, .paused), (.inactive, .paused): return .action(.discard)
-        case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
-        case (.pausedByMigration, .absent):
-            switch observation.elsewhere {
-            case .nowhere: return .action(.resume)
-            case .on(let other): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: other))
-            case .unknown(let words): return .open(words)
-            }
+        // It runs here. A copy that runs at the target has taken over, and this one must not write to its disks.
+        case (.running, .running), (.running, .migratingOut): return .action(.pause)
+        case (.running, .absent): return .stayed(stayed, isCertain: true)
+        // The target's libvirt may still be about to resume its copy.
+        case (.running, .pausedByMigration): return .stayed(stayed, isCertain: false)
+        // The target's copy may have run, and may have written to the disks.
+        case (.running, .paused), (.running, .inactive):
+            return .inDoubt(.runsHereCopyThere(vm: vm, source: host, target: target), .at(host))
+
+        // Its owner paused it here, or this agent paused it as a second copy.
+        case (.paused, .running), (.paused, .migratingOut):
+            return .inDoubt(.duplicatePaused(vm: vm, source: host, target: target), .at(target))
+        case (.paused, .absent): return .stayed(stayed, isCertain: true)
+        case (.paused, .pausedByMigration): return .stayed(stayed, isCertain: false)
+        case (.paused, .paused): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
+        case (.paused, .inactive):
+            return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target), .unknown)
+
+        // The migration paused it here: it belongs to the target if the target has run it.
+        case (.pausedByMigration, .running), (.pausedByMigration, .migratingOut): return .action(.discard)
+        case (.pausedByMigration, .absent): return .action(.resume)
+        // Both wait: libvirt may still be about to end the migration.
+        case (.pausedByMigration, .pausedByMigration): return .open
+        // Paused there by its owner, or by an error before it ran.
+        case (.pausedByMigration, .paused): return .open
         // The memory here may be older than the disks: only an operator may resume this copy.
         case (.pausedByMigration, .inactive):
-            return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target))
-        case (.inactive, .absent), (.absent, .absent), (.inactive, .inactive):
-            return .inDoubt(.runsNowhere(vm: vm, source: host, target: target))
-        default: return .open("\(vm) is \(here) on \(host) and \(there) on \(target)")
+            return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target), .unknown)
+
+        // Only its definition is here, which could start it a second time.
+        case (.inactive, .running), (.inactive, .migratingOut), (.inactive, .paused): return .action(.discard)
+        case (.inactive, .pausedByMigration): return .open
+        case (.inactive, .inactive), (.inactive, .absent):
+            return .inDoubt(.runsNowhere(vm: vm, source: host, target: target), .unknown)
+
+        // Nothing is here.
+        case (.absent, .running), (.absent, .migratingOut), (.absent, .paused): return .action(.discard)
+        case (.absent, .pausedByMigration): return .open
+        case (.absent, .inactive): return .moved(note: "\(vm) is on \(target), where it was shut off since")
+        case (.absent, .absent): return .inDoubt(.runsNowhere(vm: vm, source: host, target: target), .unknown)
+
+        // A migration is under way here: the inquiry waits for its end.
+        case (.migratingOut, .running), (.migratingOut, .migratingOut), (.migratingOut, .paused),
+            (.migratingOut, .pausedByMigration), (.migratingOut, .inactive), (.migratingOut, .absent):
+            return .open
+        }
+    }
+
+    /// Returns the conclusion while the target does not answer.
+    ///
+    /// The target cannot change that a VM runs here, although it may run it, too.
+    func conclusion(here: DomainPresence, silence: String, host: HostName) -> Conclusion {
+        switch here {
+        case .running:
+            let finding = FailureReason.Finding.stayedUnasked(
+                vm: order.vmName,
+                source: host,
+                target: order.target,
+                detail: silence
+            )
+            return .stayed(finding, isCertain: false)
+        case .paused, .pausedByMigration, .inactive, .absent, .migratingOut: return .open
         }
     }
 }

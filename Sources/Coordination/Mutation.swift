@@ -14,6 +14,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case resumesBlindly = "resumes-blindly"
     /// The agent leaves two running copies as they are.
     case sparesDuplicates = "spares-duplicates"
+    /// The agent gives up the search for a VM once it has reported the doubt.
+    case dropsDoubts = "drops-doubts"
+    /// The agent does not search for the VM of a running order of its own that it learns of late.
+    case overlooksOrders = "overlooks-orders"
+    /// The agent does not answer other agents' questions.
+    case keepsQuiet = "keeps-quiet"
     /// The agent does not close the gate that it opened for an order.
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.

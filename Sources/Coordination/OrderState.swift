@@ -8,7 +8,8 @@ public import Fleet
 ///         │           │           │           │
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
-/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored.
+/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. Only an end in doubt
+/// is replaced when the source has found the VM.
 public struct OrderState: Sendable, Equatable {
     public enum Stage: Int, Sendable, Comparable, CaseIterable {
         case submitted, accepted, prepared, running, done, failed
@@ -59,26 +60,28 @@ public struct OrderState: Sendable, Equatable {
     /// Applies one report; returns whether it changed anything.
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
-        guard report.order == order.id, !stage.isFinal, isFromTheRightHost(report) else { return false }
+        guard report.order == order.id, !report.step.isOfSearch, isFromTheRightHost(report) else { return false }
+        guard !stage.isFinal || resolvesDoubt(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }
             changedAt = report.at
             return true
         }
         let next = Stage(report.step)
-        guard next > stage || next == .running else { return false }
+        guard next > stage || next == .running || stage.isFinal else { return false }
         stage = next
         changedAt = report.at
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
         case .prepared(let key): sealingKey = key
-        case .sealed, .opened, .released, .withdrawn, .restored, .declined: break
+        case .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered: break
         case .running(let progress):
             startedAt = startedAt ?? report.at
             self.progress = progress
         case .done(let outcome, let evidence):
             self.outcome = outcome
             self.evidence = evidence
+            failure = nil
         case .failed(let failure):
             self.failure = failure
             evidence = failure.evidence
@@ -88,6 +91,16 @@ public struct OrderState: Sendable, Equatable {
 
     public mutating func cancel(reason: String) {
         if cancellation == nil { cancellation = reason }
+    }
+
+    /// Whether the order has ended in a doubt that its source still pursues.
+    var isInDoubt: Bool {
+        if case .inquiry(_, .undecided)? = failure?.reason { stage == .failed } else { false }
+    }
+
+    private func resolvesDoubt(_ report: OrderReport) -> Bool {
+        guard isInDoubt, report.step.isFinal, report.host == order.source else { return false }
+        return report.step != failure.map { .failed(failure: $0) }
     }
 
     /// Returns whether the host that wrote a report may report its step.
@@ -101,6 +114,7 @@ public struct OrderState: Sendable, Equatable {
         switch report.step.reporter {
         case .source: report.host == order.source
         case .target: report.host == order.target
+        case .anyone: true
         case .either:
             report.host == order.source
                 || (report.host == order.target && stage < (order.channel == .sealed ? .prepared : .running))

@@ -28,6 +28,8 @@ struct OrderWork: Sendable {
     /// As its source: when the order was accepted.
     var acceptedAt: Instant?
     var progressWritten: Instant?
+    /// As its source: the target's newest answer about the VM, and when its question was asked.
+    var answer: (askedAt: Instant, presence: DomainPresence)?
     /// As its target: whether the check that this host can take the VM has begun.
     var isTargetChecked = false
     /// As its target: whether its gate may be open.
@@ -77,6 +79,15 @@ struct OrderWork: Sendable {
         case .inquiry: activity = .idle
         case .sealed: finishSealed()
         case .idle, .readingRequirements, .beginning, .migrating: break
+        }
+    }
+
+    /// Returns whether the target has answered since then that it runs no copy of the VM.
+    func isClear(since instant: Instant) -> Bool {
+        guard let answer, answer.askedAt >= instant else { return false }
+        switch answer.presence {
+        case .absent, .inactive, .paused: return true
+        case .running, .migratingOut, .pausedByMigration: return false
         }
     }
 

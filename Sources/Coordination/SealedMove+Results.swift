@@ -96,7 +96,7 @@ extension SealedMove {
         isBusy = false
         guard state.stage == .running else { return [] }
         guard let failure else { return say(.released, state, context) }
-        let reason = "cannot write the journal entry for the image's release on \(context.host): \(failure)"
+        let reason = "\(context.host) cannot release the image: \(failure)"
         return say(.withdrawn(reason: reason), state, context)
     }
 
@@ -172,12 +172,12 @@ extension SealedMove {
         case .arrived, .returned: return []
         case .saving, .offered, .released: break
         }
-        if state.order.target == context.host { return lookedAsTarget(observation.here, state, context) }
+        if state.order.target == context.host { return lookedAsTarget(observation, state, context) }
         return state.handover.isReleased ? lookedAsSource(observation, state, context) : []
     }
 
     private mutating func lookedAsTarget(
-        _ here: CopyObservation.State,
+        _ here: CopyObservation,
         _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
@@ -205,11 +205,8 @@ extension SealedMove {
         _ context: OrderContext
     ) -> [OrderAction] {
         let (vm, target) = (state.order.vmName, state.order.target)
-        if observation.here == .seen(.running) {
+        if observation == .seen(.running) {
             return stayed(state, "it was taken back, because the report of \(target) cannot be read", context)
-        } else if observation.there == .seen(.running) {
-            // The target runs the VM, therefore its agent can no longer decline.
-            return attempt(.apply(.discard, state.order), context)
         }
         guard context.now - since > context.limits.doubt else { return [] }
         let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)

@@ -63,6 +63,7 @@ extension FailureReason.Finding {
         case .pausedHereAndElsewhere: "paused-here-and-elsewhere"
         case .pausedHereInactiveThere: "paused-here-inactive-there"
         case .pausedHereNotResumed: "paused-here-not-resumed"
+        case .runsHereCopyThere: "runs-here-copy-there"
         case .runsNowhere: "runs-nowhere"
         case .duplicatePaused: "duplicate-paused"
         case .duplicateRuns: "duplicate-runs"

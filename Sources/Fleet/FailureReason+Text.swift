@@ -96,6 +96,9 @@ extension FailureReason.Finding {
                 + "and 'virsh destroy' it on \(source); otherwise 'virsh resume' it on \(source)"
         case .pausedHereNotResumed(let vm, let source, let target, let detail):
             "\(vm) is paused on \(source), absent from \(target), and could not be resumed: \(detail)"
+        case .runsHereCopyThere(let vm, let source, let target):
+            "\(vm) runs on \(source), and \(target) has a copy that does not run but may have run: check the VM's disks, "
+                + "then remove the copy on \(target)"
         case .runsNowhere(let vm, let source, let target):
             "\(vm) runs on neither \(source) nor \(target): unless it was shut down, search the other hosts"
         case .duplicatePaused(let vm, let source, let target):

@@ -65,6 +65,7 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case pausedHereAndElsewhere(vm: String, source: HostName, other: HostName)
         case pausedHereInactiveThere(vm: String, source: HostName, target: HostName)
         case pausedHereNotResumed(vm: String, source: HostName, target: HostName, detail: String)
+        case runsHereCopyThere(vm: String, source: HostName, target: HostName)
         case runsNowhere(vm: String, source: HostName, target: HostName)
         case duplicatePaused(vm: String, source: HostName, target: HostName)
         case duplicateRuns(vm: String, source: HostName, target: HostName, detail: String)

@@ -48,26 +48,43 @@ public enum OrderStep: Codable, Sendable, Equatable {
     case restored(at: Instant)
     /// By the target: it does not run the VM and never will under this order; the source may take it back.
     case declined(reason: String)
+    /// By the source, also after the end: where is the VM?
+    case asked(question: PresenceQuestion)
+    /// By any host: the state of the VM at its hypervisor, after it has read the question of this time.
+    case answered(presence: DomainPresence, question: Instant)
     /// By the source: the VM runs at the target.
     case done(outcome: MigrationOutcome, evidence: Evidence)
     /// By source or target: ended without a move.
     case failed(failure: OrderFailure)
 
-    public enum Reporter: Sendable { case source, target, either }
+    public enum Reporter: Sendable { case source, target, either, anyone }
 
     /// The host whose agent may report this step.
     public var reporter: Reporter {
         switch self {
-        case .accepted, .running, .sealed, .released, .withdrawn, .done: .source
+        case .accepted, .running, .sealed, .released, .withdrawn, .asked, .done: .source
         case .prepared, .opened, .restored, .declined: .target
         case .failed: .either
+        case .answered: .anyone
         }
     }
 
     public var isFinal: Bool {
         switch self {
         case .done, .failed: true
-        case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined: false
+        case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked,
+            .answered:
+            false
+        }
+    }
+
+    /// Whether the step belongs to the search for a VM, and not to the move.
+    public var isOfSearch: Bool {
+        switch self {
+        case .asked, .answered: true
+        case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .done,
+            .failed:
+            false
         }
     }
 }
@@ -86,7 +103,11 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     public var memoryBytes: UInt64
     /// The `<cpu>` element of the live definition; `nil` if it has none.
     public var cpuXML: String?
+    /// The source's CPU, as the `<cpu>` element of its capabilities, for a VM that sees it unchanged; otherwise `nil`.
+    public var hostCPU: String?
     public var disks: [DiskSource]
+    /// The files among the disks; `nil` from an older agent.
+    public var files: [DiskFile]?
     /// Networks and bridges of its interfaces.
     public var networks: [NetworkSource]
     /// The digest of its definition (`VMSample.definition`).
@@ -103,7 +124,9 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         vcpus: Int,
         memoryBytes: UInt64,
         cpuXML: String?,
+        hostCPU: String? = nil,
         disks: [DiskSource],
+        files: [DiskFile]? = [],
         networks: [NetworkSource],
         definition: String? = nil
     ) {
@@ -117,7 +140,9 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
         self.cpuXML = cpuXML
+        self.hostCPU = hostCPU
         self.disks = disks
+        self.files = files
         self.networks = networks
         self.definition = definition
     }

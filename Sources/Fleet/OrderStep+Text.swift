@@ -13,6 +13,8 @@ extension OrderStep {
         case .restored: "restored"
         case .declined(let reason): "declined: \(reason)"
         case .withdrawn(let reason): "withdrawn: \(reason)"
+        case .asked(let question): "asked where the VM is, which is \(question.here) here"
+        case .answered(let presence, _): "answered: the VM is \(presence) here"
         case .done: "done"
         case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
         }

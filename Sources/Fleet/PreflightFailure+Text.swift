@@ -25,11 +25,17 @@ extension PreflightFailure.HypervisorReason {
         case .cpuNotCompared(let model, let detail): "cannot compare the VM's CPU (\(model)): \(detail)"
         case .cpuModelUnknown(let why):
             "\(why.text), so both hosts need the same CPU, and the model of one host is unknown"
+        case .hostCPUDiffers(let model):
+            "the VM has cpu mode='host-passthrough', and this host's CPU is not exactly the source's (\(model)): give the VM "
+                + "a CPU model that both hosts have"
         case .cpuModelDiffers(let why, let source, let host):
             "\(why.text), so both hosts need the same CPU, but the source has \(source) and this host \(host)"
         case .networkInactive(let name):
             "libvirt network '\(name)' is not active: start it with 'virsh net-start \(name)'"
         case .networkMissing(let name, let detail): "libvirt network '\(name)' does not exist: \(detail)"
+        case .networkIsLocal(let name, let mode):
+            "libvirt network '\(name)' has mode '\(mode)', so it ends at its host and would cut the VM off: attach the VM "
+                + "to a bridge, or name the network in migration.stretched_networks"
         case .uuidActive(let id, let state): "a VM with uuid \(id) is already active here: \(state)"
         case .uuidDefined(let id, let name, let state, let remedy):
             "uuid \(id) is already defined here as '\(name)' (\(state)): if it is a leftover of this VM, remove it "
@@ -67,6 +73,18 @@ extension PreflightFailure.HostReason {
             "cannot check a disk of type '\(type)' (\(detail))"
         case .fileMissing(let path, let detail):
             "\(path) cannot be opened (\(detail)): check that the shared storage is mounted"
+        case .fileUnproven(let path):
+            "the agent of the source does not prove which file \(path) is: update that agent"
+        case .notShared(let path, let here, let source):
+            "\(path) is not on shared storage: it is on \(here) here and on \(source) on the source"
+        case .otherFile(let path, let here, let source):
+            "\(path) is a different file on this host: \(here.text) here, \(source.text) on the source"
+        case .markMissing(let path, let detail):
+            "\(path) is not in the source's folder: the mark that the source wrote next to it is not here (\(detail)). "
+                + "Mount the same shared storage on both hosts"
+        case .markNotWritten(let folder, let detail):
+            "cannot write a mark into \(folder), by which the target recognises the folder (\(detail)): let root or "
+                + "the folder's owner write there"
         case .deviceWithoutIdentity(let path):
             "\(path) has no identity on the source (device mapper uuid, WWID or serial), so it cannot be compared"
         case .otherDevice(let path, let here, let source):
@@ -78,6 +96,10 @@ extension PreflightFailure.HostReason {
     private static func promise(_ bytes: UInt64) -> String {
         bytes > 0 ? ", with \(bytes >> 20) MiB promised to others" : ""
     }
+}
+
+extension FileIdentity {
+    fileprivate var text: String { "inode \(inode), \(bytes) bytes, on \(fileSystem)" }
 }
 
 extension PreflightFailure.EscortReason {

@@ -44,9 +44,13 @@ extension PreflightFailure {
         case cpuFeaturesMissing(domainType: String, model: String)
         case cpuNotCompared(model: String, detail: String)
         case cpuModelUnknown(SameCPU)
+        /// `model`: the source's CPU.
+        case hostCPUDiffers(model: String)
         case cpuModelDiffers(SameCPU, source: String, host: String)
         case networkInactive(String)
         case networkMissing(String, detail: String)
+        /// `mode`: libvirt's forward mode, or `isolated`.
+        case networkIsLocal(String, mode: String)
         case uuidActive(VMID, state: String)
         case uuidDefined(VMID, name: String, state: String, remedy: String)
         case nameTaken(String, by: String)
@@ -70,6 +74,14 @@ extension PreflightFailure {
         case interfaceNotCheckable(type: String)
         case diskNotCheckable(type: String, detail: String)
         case fileMissing(String, detail: String)
+        /// The source's agent did not state which file this is.
+        case fileUnproven(String)
+        /// Types of the file systems on both hosts.
+        case notShared(String, here: String, source: String)
+        case otherFile(String, here: FileIdentity, source: FileIdentity)
+        /// The source's mark is not in the file's folder here.
+        case markMissing(String, detail: String)
+        case markNotWritten(folder: String, detail: String)
         case deviceWithoutIdentity(String)
         case otherDevice(String, here: String?, source: String)
         case unreadable(url: String, detail: String)

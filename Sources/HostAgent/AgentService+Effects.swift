@@ -39,12 +39,12 @@ extension AgentService {
             }
             await events.send(.cancelTried(order.id))
         case .look(let order):
-            let observation = await execution.look(for: order)
-            logger.info(
-                "order \(order.id): checked where \(order.vmName) runs",
-                metadata: ["here": "\(observation.here)", "there": "\(observation.there)"]
-            )
+            let observation = await execution.look(for: order.vm)
+            logger.info("order \(order.id): looked for \(order.vmName) here", metadata: ["found": "\(observation)"])
             await events.send(.looked(order.id, observation))
+        case .locate(let id, let vm):
+            let observation = await execution.look(for: vm)
+            await events.send(.located(id, observation))
         case .apply(let action, let order):
             let result = await execution.apply(action, to: order.vm)
             logger.notice("order \(order.id): \(action.rawValue) the copy of \(order.vmName) here: \(result)")

@@ -24,10 +24,12 @@ extension AgentService {
         let (reserved, overflowed) = promisedBytes.addingReportingOverflow(imageBytes)
         let checks = TargetChecks(
             host: host,
+            order: order.id,
             hypervisor: hypervisor,
             resources: resources,
             memoryCeiling: settings.policy.memory.upper,
-            promisedBytes: overflowed ? .max : reserved
+            promisedBytes: overflowed ? .max : reserved,
+            stretchedNetworks: settings.migration.stretchedNetworks
         )
         return await checks.unmet(requirements)
     }

@@ -52,6 +52,7 @@ extension EffectLanes.Lane {
             .look(let order), .apply(_, let order), .seal(let order, _), .unseal(let order, _), .release(let order),
             .recall(let order), .restore(let order), .takeBack(let order), .forget(let order):
             self = .order(order.id)
+        case .locate(let id, _): self = .order(id)
         case .announce: return nil
         }
     }

@@ -2,41 +2,12 @@
 import Coordination
 import Fleet
 import Hypervisor
-import Settings
 
-/// Checks where a VM runs after a move with an unknown outcome, and corrects this host's copy.
+/// Checks this host's copy of a VM after a move with an unknown outcome, and corrects it.
 extension MoveExecution {
-    /// Returns the state of the order's VM here and then, queried after that, at the target.
-    func look(for order: MigrationOrder) async -> CopyObservation {
-        let here = await standing { try await hypervisor.presence(of: order.vm) }
-        // The target need not be asked, and may not answer while it receives the VM.
-        guard here != .seen(.migratingOut) else { return CopyObservation(here: here, there: .silent("not asked")) }
-        if order.target == host { return CopyObservation(here: here, there: .silent("this host is the target")) }
-        guard let target = settings.inventory[order.target] else {
-            return CopyObservation(here: here, there: .notConfigured)
-        }
-        let there = await standing { try await hypervisor.presence(of: order.vm, atPeer: target.libvirtURI) }
-        var observation = CopyObservation(here: here, there: there)
-        if here == .seen(.pausedByMigration), there == .seen(.absent) {
-            observation.elsewhere = await elsewhere(order)
-        }
-        return observation
-    }
-
-    private func standing(_ ask: () async throws -> DomainPresence) async -> CopyObservation.State {
-        do { return .seen(try await ask()) } catch { return .silent((error as? HypervisorError)?.detail ?? "\(error)") }
-    }
-
-    /// Returns a host, neither source nor target, that knows the VM: an operator may have moved it on manually.
-    private func elsewhere(_ order: MigrationOrder) async -> CopyObservation.Elsewhere {
-        for other in settings.inventory.hosts where other.name != host && other.name != order.target {
-            do {
-                if try await hypervisor.presence(of: order.vm, atPeer: other.libvirtURI) != .absent {
-                    return .on(other.name)
-                }
-            } catch { return .unknown("\(other.name) did not answer (\(error.detail))") }
-        }
-        return .nowhere
+    /// Returns the state of the VM on this host.
+    func look(for vm: VMID) async -> CopyObservation {
+        do { return .seen(try await hypervisor.presence(of: vm)) } catch { return .silent(error.detail) }
     }
 
     func apply(_ action: CopyAction, to vm: VMID) async -> CopyAction.Result {

@@ -28,6 +28,10 @@ struct MoveExecution: Sendable {
                 guard case .block(let path, nil) = disk else { return disk }
                 return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path))
             }
+            switch await DiskFiles(order: order.id).identified(requirements.files ?? []) {
+            case .success(let files): requirements.files = files
+            case .failure(let obstacle): return .failure(refusal(.storage, .notLooked, .host(obstacle.reason)))
+            }
             return .success(requirements)
         } catch {
             return .failure(refusal(.state, .notLooked, .hypervisor(.failed(detail: error.description))))

@@ -6,6 +6,7 @@ import Hypervisor
 /// The checks of a target before it accepts a VM.
 struct TargetChecks: Sendable {
     let host: HostName
+    let order: OrderID
     let hypervisor: any Hypervisor
     let resources: any ResourceSource
     /// Largest share of the host's memory that may be in use after the move, from 0 to 1.
@@ -15,6 +16,9 @@ struct TargetChecks: Sendable {
     var sys = "/sys"
     /// Time limit for finding one disk.
     var storageTimeLimit: Duration = .seconds(10)
+    var sharedTypes = FileSystem.sharedTypes
+    /// libvirt networks that are the same on all hosts, whatever their mode.
+    var stretchedNetworks: [String] = []
 
     /// Minimum memory of QEMU itself in addition to the guest's: device models, page tables, the migration's buffers.
     static let overheadBytes: UInt64 = 64 << 20
@@ -23,22 +27,25 @@ struct TargetChecks: Sendable {
     func unmet(_ requirements: VMRequirements) async -> [PreflightFailure] {
         var failures: [PreflightFailure] = []
         do {
-            failures += try await hypervisor.unmet(requirements, on: host)
+            failures += try await hypervisor.unmet(requirements, on: host).filter { failure in
+                guard case .hypervisor(.networkIsLocal(let name, _)) = failure.reason else { return true }
+                return !stretchedNetworks.contains(name)
+            }
         } catch {
             let reason = PreflightFailure.Reason.hypervisor(.silent(detail: "\(error)"))
             failures.append(PreflightFailure(check: .hypervisor, host: host, reason: reason))
         }
         failures += memory(requirements)
         failures += requirements.networks.compactMap(bridge)
-        failures += await storage(requirements.disks)
+        failures += await storage(requirements)
         return failures
     }
 
     /// Checks all disks at once: the source waits a limited time for the answer.
-    private func storage(_ disks: [DiskSource]) async -> [PreflightFailure] {
+    private func storage(_ requirements: VMRequirements) async -> [PreflightFailure] {
         await withTaskGroup(of: (Int, PreflightFailure.HostReason?).self) { group in
-            for (index, disk) in disks.enumerated() {
-                group.addTask { (index, await unreachable(disk)) }
+            for (index, disk) in requirements.disks.enumerated() {
+                group.addTask { (index, await unreachable(disk, requirements.files)) }
             }
             var reasons: [Int: PreflightFailure.HostReason] = [:]
             for await (index, reason) in group { reasons[index] = reason }
@@ -96,12 +103,16 @@ struct TargetChecks: Sendable {
     }
 
     /// Returns why a disk cannot be reached from here; `nil` when it can.
-    private func unreachable(_ disk: DiskSource) async -> PreflightFailure.HostReason? {
+    private func unreachable(_ disk: DiskSource, _ files: [DiskFile]?) async -> PreflightFailure.HostReason? {
         switch disk {
         case .iscsi(let address, let port, let iqn, let lun):
             let host = address.contains(":") ? "[\(address)]" : address
             return await unreadable("iscsi://\(host):\(port)/\(iqn)/\(lun)")
-        case .file(let path): return await missing(path)
+        case .file(let path):
+            // An older agent of the source proves nothing.
+            let file = files?.first { $0.path == path } ?? DiskFile(path: path, isReadOnly: false)
+            let checks = DiskFiles(order: order, timeLimit: storageTimeLimit, sharedTypes: sharedTypes)
+            return await checks.difference(of: file)
         case .block(let path, let identity): return await otherDevice(path, identity: identity)
         case .other(let type, let detail):
             return .diskNotCheckable(type: type, detail: detail)

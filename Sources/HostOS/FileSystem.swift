@@ -2,28 +2,34 @@
 internal import Foundation
 internal import Glibc
 
-/// The file system that holds a folder.
+/// The file system that holds a file or folder.
 public struct FileSystem: Sendable {
-    private let folder: String
+    private let path: String
     /// Bytes that a process of this user can still write.
     public let freeBytes: UInt64
 
-    /// Returns `nil` if the folder's file system cannot be read.
-    public init?(of folder: String) {
+    /// Returns `nil` if the file system cannot be read.
+    public init?(of path: String) {
         var system = statvfs()
-        guard statvfs(folder, &system) == 0 else { return nil }
+        guard statvfs(path, &system) == 0 else { return nil }
         let (bytes, overflowed) = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
         freeBytes = overflowed ? .max : bytes
-        self.folder = folder
+        self.path = path
     }
 
     /// Whether its files are in memory only.
     public var isInMemory: Bool { type.map { ["tmpfs", "ramfs"].contains($0) } ?? false }
 
-    /// The type of the mount with the folder's device number.
-    private var type: String? {
+    /// Types that several hosts can mount at the same time; an unknown type counts as local.
+    public static let sharedTypes: Set<String> = [
+        "nfs", "nfs4", "cifs", "smb3", "ceph", "ocfs2", "gfs2", "gpfs", "lustre", "beegfs", "afs", "pvfs2",
+        "fuse.glusterfs", "fuse.quobyte", "fuse.ceph-fuse",
+    ]
+
+    /// The type of the mount with the path's device number, as in /proc/filesystems.
+    public var type: String? {
         var status = stat()
-        guard stat(folder, &status) == 0,
+        guard stat(path, &status) == 0,
             let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         else { return nil }
         // As glibc's macros major() and minor() take a device number apart.

@@ -49,8 +49,13 @@ extension Connection {
             _ = try pausedByMigration(vm, attempt: attempt)
             guard virDomainDestroy(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainDestroy") }
         }
-        guard isPersistent else { return }
-        // Keep NVRAM and TPM state: they may be on shared storage, where the VM at the target uses them.
+        if isPersistent { try undefine(domain) }
+    }
+
+    /// Removes a VM's definition, but not its NVRAM and TPM state.
+    ///
+    /// They may be on shared storage, where the VM's other host uses them.
+    func undefine(_ domain: borrowing DomainHandle) throws(LibvirtError) {
         let keep = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue
         if virDomainUndefineFlags(domain.pointer, keep) == 0 { return }
         let error = LibvirtError.last(in: "virDomainUndefineFlags")

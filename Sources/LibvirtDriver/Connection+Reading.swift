@@ -9,10 +9,7 @@ extension Connection {
     func facts() throws(LibvirtError) -> HypervisorFacts {
         var version: CUnsignedLong = 0
         guard virConnectGetVersion(handle.pointer, &version) == 0 else { throw .last(in: "virConnectGetVersion") }
-        let capabilities = try takeString(virConnectGetCapabilities(handle.pointer), from: "virConnectGetCapabilities")
-        let cpu = hostCPU.value(of: capabilities, for: type) { text in
-            (try? XMLTree(parsing: text))?.child("host")?.child("cpu")
-        }
+        let cpu = try hostCPU()
         return try HypervisorFacts(
             type: type,
             version: UInt64(version),
@@ -20,6 +17,14 @@ extension Connection {
             architecture: cpu?.text("arch") ?? "unknown",
             cpuModel: cpu?.text("model")
         )
+    }
+
+    /// Returns the `<cpu>` element of the host's capabilities; `nil` if libvirt does not know the CPU.
+    private func hostCPU() throws(LibvirtError) -> XMLTree? {
+        let capabilities = try takeString(virConnectGetCapabilities(handle.pointer), from: "virConnectGetCapabilities")
+        return parsedHostCPU.value(of: capabilities, for: type) { text in
+            (try? XMLTree(parsing: text))?.child("host")?.child("cpu")
+        }
     }
 
     /// Returns the daemon's version: 9000000 for 9.0.0.
@@ -191,6 +196,9 @@ extension Connection {
             let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
+        if let reason = reasonNotToMove(domain) {
+            throw HypervisorError(.refused, attempt: attempt, detail: reason)
+        }
         return try VMRequirements(
             id: vm,
             name: definition.name,
@@ -202,9 +210,27 @@ extension Connection {
             vcpus: definition.vcpus(),
             memoryBytes: definition.memoryBytes(),
             cpuXML: definition.cpuXML,
+            hostCPU: definition.seesHostCPU ? hostCPU()?.xml : nil,
             disks: definition.disks,
+            files: definition.files,
             networks: definition.networks,
             definition: definition.digest
         )
+    }
+
+    /// Returns why libvirt cannot move the VM together with all that belongs to it.
+    ///
+    /// libvirt checks this for a live migration, but not when it saves a VM: the metadata would stay behind.
+    private func reasonNotToMove(_ domain: borrowing DomainHandle) -> String? {
+        let snapshots = virDomainSnapshotNum(domain.pointer, 0)
+        if snapshots > 0 {
+            return "it has \(snapshots) snapshots, which cannot move with it: remove them with 'virsh snapshot-delete'"
+        }
+        let checkpoints = virDomainListAllCheckpoints(domain.pointer, nil, 0)
+        if checkpoints > 0 {
+            return "it has \(checkpoints) checkpoints, which cannot move with it: remove them with "
+                + "'virsh checkpoint-delete'"
+        }
+        return nil
     }
 }

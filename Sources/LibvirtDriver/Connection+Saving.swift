@@ -102,7 +102,7 @@ extension Connection {
             guard !state.isRunning else { throw HypervisorError(.inDoubt, attempt: attempt, detail: "it runs") }
             if state.isActive, virDomainDestroy(domain.pointer) != 0 { throw LibvirtError.last(in: "virDomainDestroy") }
             guard !isDefinedHere, virDomainIsPersistent(domain.pointer) == 1 else { return }
-            guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
+            try undefine(domain)
         } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {
             // It was transient and disappeared with its process.
         }

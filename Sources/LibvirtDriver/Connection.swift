@@ -11,7 +11,7 @@ final class Connection: Sendable {
     /// libvirt's driver name in lower case, such as `qemu`, `xen`, `test`.
     let type: String
     /// The `<cpu>` element of the host's capabilities.
-    let hostCPU = ParsedTexts<String, XMLTree?>()
+    let parsedHostCPU = ParsedTexts<String, XMLTree?>()
     let digests = ParsedTexts<VMID, String?>()
 
     init(opening uri: String, readOnly: Bool = false) throws(LibvirtError) {

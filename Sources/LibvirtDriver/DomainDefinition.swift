@@ -24,6 +24,8 @@ struct DomainDefinition {
     var machine: String { root.child("os")?.child("type")?.attribute("machine") ?? "" }
     var architecture: String { root.child("os")?.child("type")?.attribute("arch") ?? "" }
     var cpuXML: String? { root.child("cpu")?.xml }
+    /// Whether the guest sees the host's CPU unchanged.
+    var seesHostCPU: Bool { root.child("cpu")?.attribute("mode") == "host-passthrough" }
 
     /// Returns the maximum number of virtual CPUs; throws if it cannot be read.
     func vcpus() throws(HypervisorError) -> Int {
@@ -51,6 +53,17 @@ struct DomainDefinition {
 
     /// The sources of all disks and their backing chains; drives without a medium have none.
     var disks: [DiskSource] { diskElements.flatMap { Self.sources(of: $0) } }
+
+    /// The files of all disks and their backing chains; QEMU only reads a backing file.
+    var files: [DiskFile] { diskElements.flatMap { Self.files(of: $0, isReadOnly: $0.child("readonly") != nil) } }
+
+    private static func files(of element: XMLTree, isReadOnly: Bool) -> [DiskFile] {
+        guard let source = element.child("source") else { return [] }
+        let path = element.attribute("type") == "file" ? source.attribute("file") : nil
+        let own = path.map { DiskFile(path: $0, isReadOnly: isReadOnly) }
+        let backing = element.child("backingStore").map { files(of: $0, isReadOnly: true) }
+        return (own.map { [$0] } ?? []) + (backing ?? [])
+    }
 
     var networks: [NetworkSource] {
         (root.child("devices")?.children("interface") ?? []).map { interface in

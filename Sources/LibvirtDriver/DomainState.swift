@@ -34,16 +34,20 @@ struct DomainState: Equatable {
     /// Whether a migration paused it, not its owner or an error.
     ///
     /// An incoming copy waits with the reason migration or starting up. An outgoing VM waits with the reason migration
-    /// if it has handed over, or if the migration's end is unknown.
+    /// if it has handed over, or if the migration's end is unknown. If libvirt 9.2 or newer cannot resume it after a
+    /// failed migration, because the target holds the lock of a disk, the reason is an error of the API.
     var isPausedByMigration: Bool {
         guard isPaused else { return false }
-        return isFor(VIR_DOMAIN_PAUSED_MIGRATION) || isFor(VIR_DOMAIN_PAUSED_STARTING_UP)
+        return isPausedByError || isFor(VIR_DOMAIN_PAUSED_MIGRATION) || isFor(VIR_DOMAIN_PAUSED_STARTING_UP)
             || isFor(VIR_DOMAIN_PAUSED_POSTCOPY) || isFor(VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
     }
 
+    /// VIR_DOMAIN_PAUSED_API_ERROR, which the headers of older versions do not define.
+    private var isPausedByError: Bool { isPaused && reason == 14 }
+
     var vmState: VMState {
         if isRunning { return .running }
-        if isPaused { return isPausedByMigration ? .migrating : .paused }
+        if isPaused { return isPausedByMigration && !isPausedByError ? .migrating : .paused }
         if isIn(VIR_DOMAIN_PMSUSPENDED) { return .suspended }
         if isCrashed { return .crashed }
         // A guest that is shutting down still executes.

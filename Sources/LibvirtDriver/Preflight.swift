@@ -65,16 +65,14 @@ struct Preflight {
     /// Checks whether this host can provide the guest's CPU.
     ///
     /// libvirt's answer is incompatible (0), identical (1) or superset (2); the last two suffice. A CPU passed through
-    /// from the host, or one that libvirt cannot compare, requires the same CPU model of the host.
+    /// from the host requires the same CPU of the host, and one that libvirt cannot compare the same model.
     private func cpu(_ facts: HypervisorFacts) throws(LibvirtError) -> PreflightFailure? {
         guard let xml = requirements.cpuXML else {
             // For a guest without a CPU definition, Xen shows the host's CPU, and QEMU shows a model of its own.
             return requirements.domainType == "xen"
                 ? sameHostModel(facts, because: .xen) : nil
         }
-        if xml.contains("host-passthrough") {
-            return sameHostModel(facts, because: .hostPassthrough)
-        }
+        if xml.contains("host-passthrough") { return try sameHostCPU() }
         let result = virConnectCompareHypervisorCPU(
             connection.handle.pointer,
             requirements.emulator,
@@ -100,6 +98,23 @@ struct Preflight {
         }
     }
 
+    /// Checks that the guest sees the same CPU here, with all its features.
+    ///
+    /// The same model name does not suffice: a mitigation may have disabled a feature on one of the hosts. Nor does a
+    /// superset: the guest would see other features than those it runs with.
+    private func sameHostCPU() throws(LibvirtError) -> PreflightFailure? {
+        guard let xml = requirements.hostCPU else { return failure(.cpu, .cpuModelUnknown(.hostPassthrough)) }
+        switch virConnectCompareCPU(connection.handle.pointer, xml, 0) {
+        case Int32(VIR_CPU_COMPARE_IDENTICAL.rawValue): return nil
+        case Int32(VIR_CPU_COMPARE_INCOMPATIBLE.rawValue), Int32(VIR_CPU_COMPARE_SUPERSET.rawValue):
+            return failure(.cpu, .hostCPUDiffers(model: Self.model(xml)))
+        default:
+            let error = LibvirtError.last(in: "virConnectCompareCPU")
+            guard connection.isAlive else { throw error }
+            return failure(.cpu, .cpuNotCompared(model: Self.model(xml), detail: error.detail))
+        }
+    }
+
     private func sameHostModel(
         _ facts: HypervisorFacts,
         because why: PreflightFailure.SameCPU
@@ -114,12 +129,21 @@ struct Preflight {
     private func network(_ name: String) throws(LibvirtError) -> PreflightFailure? {
         do {
             let network = try NetworkHandle(name: name, on: connection.handle)
-            guard virNetworkIsActive(network.pointer) != 1 else { return nil }
-            return failure(.network, .networkInactive(name))
+            guard virNetworkIsActive(network.pointer) == 1 else { return failure(.network, .networkInactive(name)) }
+            let text = try takeString(virNetworkGetXMLDesc(network.pointer, 0), from: "virNetworkGetXMLDesc")
+            return Self.localMode(of: text).map { failure(.network, .networkIsLocal(name, mode: $0)) }
         } catch {
             guard connection.isAlive else { throw error }
             return failure(.network, .networkMissing(name, detail: error.detail))
         }
+    }
+
+    /// Returns the forward mode of a network that ends at its host; `nil` if its VMs are on the LAN.
+    static func localMode(of network: String) -> String? {
+        guard let forward = (try? XMLTree(parsing: network))?.child("forward") else { return "isolated" }
+        // As libvirt, which translates addresses by default.
+        let mode = forward.attribute("mode") ?? "nat"
+        return ["bridge", "vepa", "private", "passthrough"].contains(mode) ? nil : mode
     }
 
     /// Checks that no domain has the UUID here.

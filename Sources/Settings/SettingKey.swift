@@ -185,7 +185,22 @@ extension SettingKey {
             "Folder on storage shared by all hosts, for encrypted VM images (default: 'sealed' in ledger.folder)",
             \.migration.sealedStorage
         ),
+        stretchedNetworks,
     ]
+
+    private static let stretchedNetworks: SettingKey = {
+        var setting = key(
+            "migration.stretched_networks",
+            "libvirt networks that are the same on all hosts although libvirt routes, translates or isolates them",
+            \.migration.stretchedNetworks,
+            parse: { text in
+                text.split(separator: ",").map { String($0.drop { $0 == " " }) }.filter { !$0.isEmpty }
+            },
+            show: { $0.joined(separator: ", ") }
+        )
+        setting.isList = true
+        return setting
+    }()
 
     private static let escort: [SettingKey] = [
         optionalPath(

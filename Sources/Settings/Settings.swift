@@ -77,4 +77,7 @@ public struct MigrationSettings: Sendable, Equatable {
     public var sealedFolder = "/dev/shm/evenkeel"
     /// The folder of encrypted images on shared storage; `nil`: in the ledger's folder.
     public var sealedStorage: String?
+    /// libvirt networks of which a VM reaches the same machines on every host, although libvirt routes or translates
+    /// them.
+    public var stretchedNetworks: [String] = []
 }

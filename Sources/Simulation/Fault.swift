@@ -40,6 +40,9 @@ public enum Fault: Sendable, Equatable {
     ///
     /// libvirt then resumes the source's copy, or leaves it paused.
     case answerLost(host: Int, resumes: Bool)
+    /// The next migration from the host stops the VM and ends before the target runs it; the source does not learn of it
+    /// and leaves its copy paused.
+    case handoverLost(host: Int)
     /// The next migration from the host bypasses its protected path, and its evidence shows it.
     case leak(host: Int)
     /// The agent of this host alone rejects some reports on sealed moves until the fault ends.

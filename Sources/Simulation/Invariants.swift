@@ -237,6 +237,9 @@ struct Invariants {
         // A host whose clock is wrong by nearly the time that orders are remembered forgets the order. Its gate closes
         // by timeout.
         guard skew[.host(host), default: 0] < Self.longestSkew else { return }
+        // The end is held back until this host's clock reaches its time.
+        let source = asked[order].flatMap { hosts.firstIndex(of: $0.source) }
+        guard source.map({ skew[.host($0), default: 0] < Self.heldSkew }) ?? true else { return }
         openGates[order, default: 0] += milliseconds
         guard openGates[order, default: 0] > Self.gatePatience else { return }
         broken(.gates, "the gate of order \(order) is open on \(hosts[host])", at: at)
@@ -244,6 +247,7 @@ struct Invariants {
 
     private static let gatePatience: Int64 = 60_000
     private static let longestSkew: Int64 = 3_000_000
+    private static let heldSkew: Int64 = 500_000
 
     mutating func checkTheEnd(at: Int64) {
         let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()

@@ -60,6 +60,8 @@ public struct SimulationSettings: Sendable {
     public var faults: [ScheduledFault] = []
     public var physics = Physics()
     public var limits = AgentCore.Limits()
+    /// Whether an operator repairs VMs after an alert.
+    package var operatorActs = true
     /// The planner's effort to improve a plan (`Planner.improvement`); `nil`: as in production.
     public var improvement: Int?
     /// The baseline that decides; `nil`: Evenkeel.

@@ -172,11 +172,13 @@ struct AgentCoreTests {
         #expect(core.handle(.report(report("h2", 2, .prepared())), at: .second(20)).isEmpty)
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
         #expect(core.handle(.tick, at: .second(23)).isEmpty, "one observation at a time")
-        let open = CopyObservation(here: .seen(.pausedByMigration), there: .silent("?"))
-        #expect(core.handle(.looked(order.id, open), at: .second(23)).isEmpty)
-        #expect(core.handle(.tick, at: .second(23)) == [.look(order)])
-        let there = CopyObservation(here: .seen(.pausedByMigration), there: .seen(.running))
-        #expect(core.handle(.looked(order.id, there), at: .second(24)) == [.apply(.discard, order)])
+        let asked = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(23))
+        let question = PresenceQuestion(vm: order.vm, target: h2, here: .pausedByMigration)
+        #expect(asked == [.append(report("h1", 23, .asked(question: question)))])
+        _ = core.handle(.appended(.written), at: .second(23))
+        let running = OrderStep.answered(presence: .running, question: .second(23))
+        #expect(core.handle(.report(report("h2", 24, running)), at: .second(24)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(24)) == [.apply(.discard, order)])
         let ended = core.handle(.applied(order.id, .done), at: .second(25))
         guard case .append(let report)? = ended.first, case .done(let outcome, _) = report.step else {
             Issue.record("not done: \(ended)")
@@ -243,12 +245,65 @@ struct AgentCoreTests {
 
     @Test func `doubt that lasts raises an alert`() throws {
         var core = inheriting()
-        let moving = CopyObservation(here: .seen(.migratingOut), there: .silent("not asked"))
-        let silent = CopyObservation(here: .seen(.absent), there: .silent("h2 is silent"))
-        _ = core.handle(.looked(order.id, moving), at: .second(1000))
-        #expect(core.handle(.looked(order.id, silent), at: .second(1500)).isEmpty)
-        let failure = try failure(in: core.handle(.looked(order.id, silent), at: .second(1601)))
-        #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown && failure.text.contains("h2 is silent"))
+        _ = core.handle(.looked(order.id, .seen(.migratingOut)), at: .second(1000))
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(1500)).count == 1, "h2 is asked")
+        _ = core.handle(.appended(.written), at: .second(1500))
+        #expect(core.handle(.tick, at: .second(1511)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(1590)).isEmpty)
+        #expect(core.handle(.tick, at: .second(1601)) == [.look(order)])
+        let failure = try failure(in: core.handle(.looked(order.id, .seen(.absent)), at: .second(1601)))
+        #expect(failure.kind == .inDoubt && failure.whereabouts == .unknown)
+        #expect(failure.text.contains("the agent of h2 does not answer"))
+
+        // The target's agent is back: its answer replaces the doubt.
+        _ = core.handle(.appended(.written), at: .second(1601))
+        let running = OrderStep.answered(presence: .running, question: .second(1500))
+        #expect(core.handle(.report(report("h2", 5000, running)), at: .second(5000)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(5000)) == [.apply(.discard, order)])
+        let ended = core.handle(.applied(order.id, .done), at: .second(5001))
+        guard case .append(let report)? = ended.first, case .done = report.step else {
+            Issue.record("not resolved: \(ended)")
+            return
+        }
+        #expect(core.orders[order.id]?.stage == .done)
+    }
+
+    @Test func `a restarted agent pursues a doubt, and the search after a failed move`() {
+        let limit = AgentCore.Limits().doubt
+        let undecided = FailureReason.inquiry(.agentRestarted, .undecided(detail: "?", limit: limit))
+        let ends: [(OrderFailure, isPursued: Bool)] = [
+            (OrderFailure(.inDoubt, undecided, .unknown), true),
+            (OrderFailure(.migration, .other("broken pipe"), .at(h1)), true),
+            (OrderFailure(.refused, .other("no"), .at(h1)), true),
+        ]
+        for (end, isPursued) in ends {
+            var core = AgentCore(host: h1)
+            _ = core.handle(.order(.migrate(order: order)), at: .second(9000))
+            _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(9000))
+            _ = core.handle(.report(report("h1", 700, .failed(failure: end))), at: .second(9000))
+            _ = core.handle(.caughtUp, at: .second(9000))
+            #expect(core.handle(.tick, at: .second(9001)).contains(.look(order)) == isPursued)
+        }
+        for (presence, isOver) in [(DomainPresence.absent, true), (.running, false), (.pausedByMigration, false)] {
+            var core = AgentCore(host: h1)
+            _ = core.handle(.order(.migrate(order: order)), at: .second(9000))
+            _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(9000))
+            let end = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+            _ = core.handle(.report(report("h1", 700, .failed(failure: end))), at: .second(9000))
+            let answer = OrderStep.answered(presence: presence, question: .second(701))
+            _ = core.handle(.report(report("h2", 702, answer)), at: .second(9000))
+            _ = core.handle(.caughtUp, at: .second(9000))
+            #expect(core.handle(.tick, at: .second(9001)).isEmpty == isOver, "\(presence)")
+        }
+    }
+
+    @Test func `a running order of this host that appears late is searched, and not begun`() {
+        var core = caughtUp("h1")
+        // The clock was behind: the host's own lines were dated ahead, and the reports came first.
+        _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(3))
+        _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(3))
+        #expect(core.handle(.order(.migrate(order: order)), at: .second(3)).isEmpty)
+        #expect(core.handle(.tick, at: .second(4)) == [.look(order)])
     }
 
     @Test func `orders of other hosts are not kept`() {

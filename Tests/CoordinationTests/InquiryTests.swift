@@ -5,57 +5,108 @@ import Testing
 
 /// A source that does not know where its VM is.
 struct InquiryTests {
-    @Test func `after a lost answer the agent asks both hypervisors`() throws {
+    @Test func `after a lost answer the agent looks here, asks the target, and looks again`() throws {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         #expect(core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9)) == [.look(order)])
-        let stayed = CopyObservation(here: .seen(.running), there: .seen(.absent))
-        let effects = core.handle(.looked(order.id, stayed), at: .second(10))
-        guard case .append(let report)? = effects.first, case .failed(let failure) = report.step else {
-            Issue.record("no end: \(effects)")
-            return
-        }
+        ask(&core, .running, at: 10)
+        answer(&core, .absent, to: 10, at: 11)
+        let effects = core.handle(.looked(order.id, .seen(.running)), at: .second(11))
+        let failure = try #require(end(in: effects))
         #expect(failure.kind == .migration && failure.whereabouts == .at(h1))
         #expect(failure.text == "the call was cut off; vm1 is on h1")
+        _ = core.handle(.appended(.written), at: .second(12))
+        #expect(!core.needsTicks)
     }
 
-    @Test func `a failed move is followed until the target confirms that it has no copy`() {
+    @Test func `a copy that has changed since the question is asked about again`() {
         var core = migrating()
-        let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
-        #expect(core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9)).count == 1)
-        _ = core.handle(.appended(.written), at: .second(9))
-        #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
-        let silent = CopyObservation(here: .seen(.running), there: .silent("no route"))
-        #expect(core.handle(.looked(order.id, silent), at: .second(10)).isEmpty)
-        #expect(core.handle(.tick, at: .second(11)).isEmpty, "it is asked every five seconds")
-        #expect(core.handle(.tick, at: .second(15)) == [.look(order)])
-        let twice = CopyObservation(here: .seen(.running), there: .seen(.running))
-        #expect(core.handle(.looked(order.id, twice), at: .second(15)) == [.apply(.pause, order)])
-        let said = core.handle(.applied(order.id, .done), at: .second(16))
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .pausedByMigration, at: 10)
+        answer(&core, .absent, to: 10, at: 11)
+        ask(&core, .running, at: 11)
+        #expect(core.handle(.report(report("h2", 12, answered(.absent, 10))), at: .second(12)).isEmpty, "it is old")
+        answer(&core, .running, to: 11, at: 13)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(13)) == [.apply(.pause, order)])
+    }
+
+    @Test func `a paused copy is resumed only if no other host has the VM`() throws {
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        for objects in [false, true] {
+            var core = migrating()
+            _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+            ask(&core, .pausedByMigration, at: 10)
+            answer(&core, .absent, to: 10, at: 11)
+            #expect(
+                core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(11)).isEmpty,
+                "others may object"
+            )
+            if objects { _ = core.handle(.report(report("h3", 12, answered(.running, 10))), at: .second(12)) }
+            #expect(core.handle(.tick, at: .second(14)) == [.look(order)])
+            let effects = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(14))
+            guard objects else {
+                #expect(effects == [.apply(.resume, order)], "a host that says nothing vetoes nothing")
+                continue
+            }
+            let failure = try #require(end(in: effects))
+            #expect(failure.kind == .inDoubt && failure.text.contains("h3"))
+        }
+    }
+
+    @Test func `a VM that runs here stays without an answer, and the question stays open`() throws {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .running, at: 10)
+        #expect(core.handle(.tick, at: .second(26)) == [.look(order)])
+        let failure = try #require(end(in: core.handle(.looked(order.id, .seen(.running)), at: .second(26))))
+        #expect(failure.whereabouts == .at(h1) && failure.text.contains("whether h2 has a copy is unknown"))
+        _ = core.handle(.appended(.written), at: .second(26))
+        #expect(core.handle(.tick, at: .second(27)) == [.look(order)])
+        ask(&core, .running, at: 27)
+        for second in stride(from: 40, to: 5000, by: 70) {
+            #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
+            #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(second)).isEmpty, "asked once")
+        }
+        // The target's agent returns after hours, and its VM runs.
+        answer(&core, .running, to: 27, at: 5000)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(5000)) == [.apply(.pause, order)])
+        let said = core.handle(.applied(order.id, .done), at: .second(5001))
         guard case .announce(let announcement)? = said.first else {
             Issue.record("no alert: \(said)")
             return
         }
         #expect(announcement.text.contains("two copies of vm1"))
-        #expect(core.handle(.tick, at: .second(60)).isEmpty && !core.needsTicks)
+        #expect(core.handle(.tick, at: .second(6000)).isEmpty && !core.needsTicks)
     }
 
-    @Test func `an agent that restarts checks for a copy left by its failed move`() {
-        var core = AgentCore(host: h1)
-        _ = core.handle(.order(.migrate(order: order)), at: .second(20))
-        _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
-        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("broken pipe"), .at(h1)))
-        _ = core.handle(.report(report("h1", 9, failed)), at: .second(20))
-        #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
-        #expect(core.handle(.tick, at: .second(21)) == [.look(order)])
-        #expect(
-            core.handle(
-                .looked(order.id, CopyObservation(here: .seen(.running), there: .seen(.absent))),
-                at: .second(22)
-            )
-                == []
-        )
-        #expect(!core.needsTicks)
+    @Test func `a duplicate that cannot be paused is tried again`() {
+        var core = migrating()
+        let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+        _ = core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9))
+        _ = core.handle(.appended(.written), at: .second(9))
+        #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
+        for second in [10, 30] {
+            ask(&core, .running, at: second)
+            answer(&core, .running, to: second, at: second + 1)
+            let pause = core.handle(.looked(order.id, .seen(.running)), at: .second(second + 1))
+            #expect(pause == [.apply(.pause, order)])
+            let refused = core.handle(.applied(order.id, .refused("a job is under way")), at: .second(second + 2))
+            #expect(refused.count == (second == 10 ? 1 : 0), "one alert")
+            #expect(core.handle(.tick, at: .second(second + 20)) == [.look(order)])
+        }
+    }
+
+    @Test func `a search for a second copy ends when nothing here could run beside it`() {
+        for presence in [DomainPresence.absent, .inactive] {
+            var core = migrating()
+            let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+            _ = core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9))
+            _ = core.handle(.appended(.written), at: .second(9))
+            #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
+            #expect(core.handle(.looked(order.id, .seen(presence)), at: .second(10)).isEmpty && !core.needsTicks)
+        }
     }
 
     @Test func `a VM at the source counts as not moved only after the job lock's timeout`() {
@@ -63,12 +114,13 @@ struct InquiryTests {
         _ = core.handle(.order(.migrate(order: order)), at: .second(20))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(20))
         #expect(core.handle(.caughtUp, at: .second(20)) == [.look(order)])
-        let here = CopyObservation(here: .seen(.running), there: .seen(.absent))
-        #expect(core.handle(.looked(order.id, here), at: .second(21)).isEmpty)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(21)).isEmpty)
         #expect(core.handle(.tick, at: .second(54)) == [.look(order)])
-        #expect(core.handle(.looked(order.id, here), at: .second(54)).isEmpty)
-        #expect(core.handle(.tick, at: .second(56)) == [.look(order)])
-        #expect(core.handle(.looked(order.id, here), at: .second(56)).count == 1, "now it counts")
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(54)).isEmpty)
+        #expect(core.handle(.tick, at: .second(64)) == [.look(order)])
+        ask(&core, .running, at: 64)
+        answer(&core, .absent, to: 64, at: 65)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(65)).count == 1, "now it counts")
     }
 
     @Test func `a clock that is set back delays nothing`() {
@@ -76,8 +128,7 @@ struct InquiryTests {
         _ = core.handle(.order(.migrate(order: order)), at: .second(2_000))
         _ = core.handle(.report(report("h1", 2, .running(progress: progress))), at: .second(2_000))
         #expect(core.handle(.caughtUp, at: .second(2_000)) == [.look(order)])
-        let open = CopyObservation(here: .seen(.absent), there: .silent("no route"))
-        #expect(core.handle(.looked(order.id, open), at: .second(2_001)).isEmpty)
+        #expect(core.handle(.looked(order.id, .silent("libvirt is out")), at: .second(2_001)).isEmpty)
         #expect(core.handle(.tick, at: .second(100)).isEmpty)
         #expect(core.handle(.tick, at: .second(103)) == [.look(order)])
     }
@@ -99,6 +150,31 @@ struct InquiryTests {
             core.handle(.appended(.written), at: .second(20)) == [.append(report("h1", 18, .failed(failure: failed)))]
         )
         #expect(core.handle(.appended(.written), at: .second(21)).isEmpty && !core.needsTicks)
+    }
+
+    /// Passes the state here, about which the core must ask now.
+    private func ask(_ core: inout AgentCore, _ here: DomainPresence, at second: Int) {
+        let question = PresenceQuestion(vm: order.vm, target: h2, here: here)
+        #expect(
+            core.handle(.looked(order.id, .seen(here)), at: .second(second))
+                == [.append(report("h1", second, .asked(question: question)))]
+        )
+        _ = core.handle(.appended(.written), at: .second(second))
+    }
+
+    /// Passes the target's answer, after which the core must look here.
+    private func answer(_ core: inout AgentCore, _ there: DomainPresence, to asked: Int, at second: Int) {
+        let answer = report("h2", second, answered(there, asked))
+        #expect(core.handle(.report(answer), at: .second(second)) == [.look(order)])
+    }
+
+    private func answered(_ presence: DomainPresence, _ asked: Int) -> OrderStep {
+        .answered(presence: presence, question: .second(asked))
+    }
+
+    private func end(in effects: [AgentCore.Effect]) -> OrderFailure? {
+        guard case .append(let report)? = effects.first, case .failed(let failure) = report.step else { return nil }
+        return failure
     }
 
     private func migrating() -> AgentCore {

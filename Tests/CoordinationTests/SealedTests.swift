@@ -227,7 +227,7 @@ struct SealedTests {
                 switch effect {
                 case .append: _ = core.handle(.appended(.written), at: .second(second))
                 case .look:
-                    let observation = CopyObservation(here: .seen(.inactive), there: .seen(.absent))
+                    let observation = CopyObservation.seen(.inactive)
                     #expect(core.handle(.looked(order.id, observation), at: .second(second)) == [])
                 default: Issue.record("unexpected: \(effect)")
                 }
@@ -339,7 +339,7 @@ struct SealedTests {
             let effects = core.handle(.tick, at: .second(second))
             #expect(effects == [] || effects == [.look(order)])
             for _ in effects {
-                let observation = CopyObservation(here: .seen(.inactive), there: .seen(.absent))
+                let observation = CopyObservation.seen(.inactive)
                 #expect(core.handle(.looked(order.id, observation), at: .second(second)) == [])
             }
         }
@@ -352,8 +352,9 @@ struct SealedTests {
         #expect(steps(back).count == 1)
         #expect(declined.handle(.tick, at: .second(502)).contains(.look(order)))
         #expect(core.handle(.tick, at: .second(500)) == [.look(order)])
-        let there = CopyObservation(here: .seen(.inactive), there: .seen(.running))
-        #expect(core.handle(.looked(order.id, there), at: .second(501)) == [.apply(.discard, order)])
+        #expect(core.handle(.looked(order.id, .seen(.inactive)), at: .second(500)) == [])
+        let arrived = core.handle(.report(report("h2", 501, .restored(at: .second(501)))), at: .second(501))
+        #expect(arrived == [.apply(.discard, order)])
         let done = core.handle(.applied(order.id, .done), at: .second(502))
         guard case .done(_, let evidence)? = steps(done).first else {
             Issue.record("not done: \(done)")
@@ -366,7 +367,7 @@ struct SealedTests {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h2", said)
         func look(_ presence: DomainPresence, _ second: Int) -> [AgentCore.Effect] {
-            let observation = CopyObservation(here: .seen(presence), there: .silent("not asked"))
+            let observation = CopyObservation.seen(presence)
             return core.handle(.looked(order.id, observation), at: .second(second))
         }
         let recalled = core.handle(.recalled(order.id, recollection(.pausedByMigration)), at: .second(5))
@@ -391,7 +392,7 @@ struct SealedTests {
             looks += core.handle(.tick, at: .second(second))
             for effect in looks where effect == .look(order) {
                 looks = []
-                let gone = CopyObservation(here: .seen(.absent), there: .silent("not asked"))
+                let gone = CopyObservation.seen(.absent)
                 let effects = core.handle(.looked(order.id, gone), at: .second(second))
                 #expect(steps(effects) == [])
                 warnings += effects.count { if case .announce(.vmIsGone) = $0 { true } else { false } }
@@ -400,7 +401,7 @@ struct SealedTests {
         #expect(warnings == 1, "it may have run and been shut down since")
         var other = self.core("h2", said)
         _ = other.handle(.recalled(order.id, recollection(started: true, .running)), at: .second(5))
-        let running = CopyObservation(here: .seen(.running), there: .silent("not asked"))
+        let running = CopyObservation.seen(.running)
         #expect(steps(other.handle(.looked(order.id, running), at: .second(6))) == [.restored(at: .second(6))])
         _ = other.handle(.appended(.written), at: .second(7))
         for second in 8...60 { #expect(other.handle(.tick, at: .second(second)) == [], "it is reported once") }
@@ -422,7 +423,7 @@ struct SealedTests {
         let said = Self.beginning + [Self.sealed, Self.opened, Self.released]
         var core = core("h1", said)
         _ = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(5))
-        let silent = CopyObservation(here: .seen(.inactive), there: .silent("gone"))
+        let silent = CopyObservation.seen(.inactive)
         var end: [AgentCore.Effect] = []
         for second in stride(from: 70, to: 700, by: 5) where end.isEmpty {
             for effect in core.handle(.tick, at: .second(second)) where effect == .look(order) {

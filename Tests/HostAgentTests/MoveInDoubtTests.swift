@@ -22,7 +22,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [InMemoryScript.Aftermath.arrived, .handedOver])
     func `a move whose VM arrived is done, and the VM runs once`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
-        let completion = try await execution.carriedOut(.testOrder()).get()
+        let completion = try await execution.carriedOut(.testOrder(), in: world).get()
         #expect(completion.evidence.verdict == .unprotected)
         #expect(world.hostsRunning(vm) == [h2])
         #expect(try await world.hypervisor(of: h1).domains().isEmpty)
@@ -33,7 +33,7 @@ import Testing
     func `a VM that did not arrive continues at the source`(_ aftermath: InMemoryScript.Aftermath) async throws {
         world.script(vm, InMemoryScript(.loseTouch(aftermath)))
         let failure = await #expect(throws: OrderFailure.self) {
-            try await execution.carriedOut(.testOrder()).get()
+            try await execution.carriedOut(.testOrder(), in: world).get()
         }
         #expect(failure?.kind == .migration)
         #expect(failure?.whereabouts == .at(h1))
@@ -45,7 +45,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: [true, false])
     func `a move that continues without its caller is waited for`(arrives: Bool) async throws {
         world.script(vm, InMemoryScript(.loseTouch(.goesOn)))
-        async let result = execution.carriedOut(.testOrder())
+        async let result = execution.carriedOut(.testOrder(), in: world)
         try await eventually("the move has begun") { world.isMoving(vm) }
         world.end(vm, arrived: arrives)
         let ended = await result
@@ -55,7 +55,8 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func `a target that does not answer is asked again until it does`() async throws {
         world.script(vm, InMemoryScript(.loseTouch(.pausedAtSource)))
-        async let result = execution.carriedOut(.testOrder()) { _ in world.change(h2) { $0.answers = false } }
+        async let result = execution.carriedOut(.testOrder(), in: world) { _ in world.change(h2) { $0.answers = false }
+        }
         try await eventually("the call has ended") {
             try await world.hypervisor(of: h1).presence(of: vm) == .pausedByMigration
         }
@@ -69,10 +70,23 @@ import Testing
 
     @Test func `a target that is not configured is refused by name`() async {
         let execution = MoveExecution(for: world, knowsTarget: false)
-        let failure = await #expect(throws: OrderFailure.self) { try await execution.carriedOut(.testOrder()).get() }
+        let failure = await #expect(throws: OrderFailure.self) {
+            try await execution.carriedOut(.testOrder(), in: world).get()
+        }
         #expect(failure?.kind == .refused)
         #expect(failure?.text.contains("host h2 is not in this agent's configuration") == true)
         #expect(world.hostsRunning(vm) == [h1])
+    }
+}
+
+extension InMemoryWorld {
+    /// Returns the answer of the agent of h2 to a question; `nil` if its hypervisor does not answer.
+    func answer(to question: OrderReport) async -> OrderReport? {
+        guard case .asked(let asked) = question.step,
+            let presence = try? await hypervisor(of: h2).presence(of: asked.vm)
+        else { return nil }
+        let step = OrderStep.answered(presence: presence, question: question.at)
+        return OrderReport(order: question.order, host: h2, at: question.at, step: step)
     }
 }
 
@@ -89,6 +103,7 @@ extension MoveExecution {
     /// Time runs ten times as fast, so that observations follow quickly.
     func carriedOut(
         _ order: MigrationOrder,
+        in world: InMemoryWorld,
         isInherited: Bool = false,
         startedAt: Instant? = nil,
         progress: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
@@ -105,7 +120,13 @@ extension MoveExecution {
         _ = core.handle(.report(running), at: clock)
         var effects =
             isInherited ? core.handle(.caughtUp, at: clock) : [.migrate(order, Preparation(probes: [], memoryBytes: 0))]
+        var questions: [OrderReport] = []
         while !Task.isCancelled {
+            // The target's agent answers when its hypervisor does.
+            if let question = questions.first, let answer = await world.answer(to: question) {
+                questions.removeFirst()
+                effects += core.handle(.report(answer), at: clock)
+            }
             clock = clock + .milliseconds(100)
             if effects.isEmpty {
                 try? await Task.sleep(for: .milliseconds(10))
@@ -117,7 +138,7 @@ extension MoveExecution {
                 let result = await migrate(order, preparation, progress: progress)
                 effects += core.handle(.migrationEnded(order.id, AgentCore.Answer(result)), at: clock)
             case .look(let order):
-                let observation = await look(for: order)
+                let observation = await look(for: order.vm)
                 effects += core.handle(.looked(order.id, observation), at: clock)
             case .apply(let action, let order):
                 effects += core.handle(.applied(order.id, await apply(action, to: order.vm)), at: clock)
@@ -129,6 +150,9 @@ extension MoveExecution {
                 case .done(let outcome, let evidence):
                     return .success(AgentCore.Completion(outcome: outcome, evidence: evidence))
                 case .failed(let failure): return .failure(failure)
+                case .asked:
+                    effects += core.handle(.appended(.written), at: clock)
+                    questions.append(report)
                 default: effects += core.handle(.appended(.written), at: clock)
                 }
             default: break

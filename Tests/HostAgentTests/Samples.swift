@@ -17,6 +17,7 @@ extension VMRequirements {
         name: String = "web1",
         memory: UInt64 = 1 << 20,
         disks: [DiskSource] = [],
+        files: [DiskFile] = [],
         networks: [NetworkSource] = []
     ) -> Self {
         Self(
@@ -31,6 +32,7 @@ extension VMRequirements {
             memoryBytes: memory,
             cpuXML: nil,
             disks: disks,
+            files: files,
             networks: networks
         )
     }

@@ -132,6 +132,24 @@ import Testing
         }
     }
 
+    @Test func `an image is not released once a person has started the VM`() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run(
+                settings: settings,
+                journal: folders.journal,
+                through: { HookedLedger(inner: $0) { fleet.world.place(.testVM(), on: h1) } }
+            ) {
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.whereabouts == .at(h1) && failure.text.contains("cannot release the image"))
+                try await expectNothingLeft(folders)
+            }
+            let steps = try await fleet.steps(of: order).map(\.word)
+            #expect(steps == ["accepted", "prepared", "running", "sealed", "opened", "withdrawn", "failed"])
+            #expect(fleet.world.hostsRunning(vm) == [h1])
+        }
+    }
+
     @Test func `a target that cannot restore declines, and the VM returns`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(

@@ -18,6 +18,7 @@ import Testing
         try tree.write("1500\n", to: "class/net/eth0/mtu")
         checks = TargetChecks(
             host: h2,
+            order: OrderID("o1"),
             hypervisor: world.hypervisor(of: h2),
             resources: FixedMemory(load: MemoryLoad(totalBytes: 8 << 30, usedBytes: 4 << 30, availableBytes: 4 << 30)),
             memoryCeiling: 0.9,
@@ -25,11 +26,16 @@ import Testing
         )
     }
 
-    @Test func `a VM is accepted if every requirement is met`() async throws {
+    @Test mutating func `a VM is accepted if every requirement is met`() async throws {
         try tree.write("a disk", to: "shared/web1.img")
+        let path = "\(tree.path)/shared/web1.img"
+        checks.sharedTypes = [try ObservedFile(at: path).fileSystem]
+        let file = DiskFile(path: path, isReadOnly: false)
+        let identified = await DiskFiles(order: checks.order).identified([file])
         let needs = VMRequirements.testVM(
             memory: 1 << 30,
-            disks: [.file(path: "\(tree.path)/shared/web1.img")],
+            disks: [.file(path: path)],
+            files: try identified.get(),
             networks: [.bridge(name: "br0"), .network(name: "default")]
         )
         #expect(await checks.unmet(needs) == [])
@@ -76,6 +82,7 @@ import Testing
     @Test mutating func `unknown free memory counts as insufficient`() async {
         checks = TargetChecks(
             host: h2,
+            order: OrderID("o1"),
             hypervisor: world.hypervisor(of: h2),
             resources: FixedMemory(load: nil),
             memoryCeiling: 0.9,
@@ -97,12 +104,29 @@ import Testing
         #expect(failures == [PreflightFailure(check: .network, host: h2, reason: .other("network 'dmz' is not there"))])
     }
 
+    @Test mutating func `a network that ends at its host is refused unless it is stretched`() async {
+        let reason = PreflightFailure.Reason.hypervisor(.networkIsLocal("default", mode: "nat"))
+        world.change(h2) { $0.unmet = [PreflightFailure(check: .network, host: h2, reason: reason)] }
+        #expect(await checks.unmet(.testVM()).map(\.reason.code) == ["network-local"])
+        checks.stretchedNetworks = ["default"]
+        #expect(await checks.unmet(.testVM()) == [])
+    }
+
     @Test func `a missing file is named`() async {
         let path = "\(tree.path)/nfs/web1.img"
-        let failures = await checks.unmet(.testVM(disks: [.file(path: path)]))
+        let identity = FileIdentity(fileSystem: "nfs4", inode: 1, bytes: 1, mark: "m")
+        let file = DiskFile(path: path, isReadOnly: false, identity: identity)
+        let failures = await checks.unmet(.testVM(disks: [.file(path: path)], files: [file]))
         #expect(failures.map(\.check) == [.storage])
         #expect(failures.first?.text.hasPrefix("\(path) cannot be opened") == true)
         #expect(failures.first?.text.contains("No such file or directory") == true)
+    }
+
+    @Test func `a file of which the source proves nothing is refused`() async throws {
+        try tree.write("a disk", to: "shared/web1.img")
+        var needs = VMRequirements.testVM(disks: [.file(path: "\(tree.path)/shared/web1.img")])
+        needs.files = nil
+        #expect(await checks.unmet(needs).map(\.reason.code) == ["file-unproven"])
     }
 
     @Test(.timeLimit(.minutes(1))) func `an iSCSI address without a listener is refused soon`() async throws {

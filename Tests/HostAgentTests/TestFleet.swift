@@ -170,6 +170,8 @@ extension OrderStep {
         case .restored: "restored"
         case .declined: "declined"
         case .withdrawn: "withdrawn"
+        case .asked: "asked"
+        case .answered: "answered"
         case .done: "done"
         case .failed: "failed"
         }

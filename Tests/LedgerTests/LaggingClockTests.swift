@@ -40,6 +40,17 @@ struct LaggingClockTests {
         }
     }
 
+    @Test func `a host's own lines count, whatever its clock says now`() async throws {
+        try await AttackedLedger.with { ledger in
+            let clock = Clock(writtenAt + .seconds(-3600))
+            let log = ledger.open(h1, clock: clock.now)
+            var place = ReadPosition()
+            var numbers: [Int] = []
+            let remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            #expect(numbers == [1] && remarks.isEmpty && place.waitingCount == 0)
+        }
+    }
+
     @Test func `a line far in the future delays no other`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(sample(2, host: HostName("h2")))

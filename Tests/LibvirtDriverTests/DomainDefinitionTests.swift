@@ -90,6 +90,25 @@ import Testing
         )
     }
 
+    @Test func `files of disks are read and written, those of media and backing chains only read`() throws {
+        let definition = try definition(
+            devices: """
+                <disk type='file'><source file='/srv/a.qcow2'/>
+                  <backingStore type='file'><source file='/srv/base.qcow2'/><backingStore/></backingStore>
+                </disk>
+                <disk type='file' device='cdrom'><source file='/srv/cd.iso'/><readonly/></disk>
+                <disk type='block'><source dev='/dev/disk/by-id/x'/></disk>
+                """
+        )
+        #expect(
+            definition.files == [
+                DiskFile(path: "/srv/a.qcow2", isReadOnly: false),
+                DiskFile(path: "/srv/base.qcow2", isReadOnly: true),
+                DiskFile(path: "/srv/cd.iso", isReadOnly: true),
+            ]
+        )
+    }
+
     @Test func `interfaces name their bridge or network`() throws {
         let definition = try definition(
             devices: """

@@ -8,12 +8,12 @@ struct TestNode {
     let hypervisor: LibvirtHypervisor
     let vm = VMID("aaaaaaaa-0000-4000-8000-00000000000a")
 
-    init(state: Int, memory: String = "<memory unit='MiB'>64</memory>") async throws {
+    init(state: Int, memory: String = "<memory unit='MiB'>64</memory>", more: String = "") async throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "evenkeel-\(UUID().uuidString).xml")
         let xml = """
             <node><domain type='test' xmlns:testdriver='http://libvirt.org/schemas/domain/test/1.0'>
               <name>web1</name><uuid>\(vm)</uuid>\(memory)<vcpu>1</vcpu><os><type>hvm</type></os>
-              <testdriver:runstate>\(state)</testdriver:runstate>
+              <testdriver:runstate>\(state)</testdriver:runstate>\(more)
             </domain></node>
             """
         try Data(xml.utf8).write(to: file)

@@ -53,7 +53,13 @@ struct LedgerFaultTests {
         )
         func admits(_ writer: World.Node, _ entry: SimulatedLedger.Entry, isGenuine: Bool = true) -> Bool {
             ledger.admits(
-                SimulatedLedger.Record(at: 0, writer: writer, entry: entry, isGenuine: isGenuine),
+                SimulatedLedger.Record(
+                    at: 0,
+                    signedAt: Instant(milliseconds: 0),
+                    writer: writer,
+                    entry: entry,
+                    isGenuine: isGenuine
+                ),
                 hosts: hosts
             )
         }

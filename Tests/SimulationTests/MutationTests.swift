@@ -10,6 +10,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
     var mutation: Mutation
     var invariant: Violation.Invariant
     var isSealed = false
+    var operatorActs = true
     /// Replace the seed's faults, for each host and minute; `nil`: the seed's own faults.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
 
@@ -37,6 +38,23 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .sparesDuplicates, invariant: .runsOnce) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: true))] : []
         },
+        // The target answers after the doubt has been reported.
+        Proof(mutation: .dropsDoubts, invariant: .runsOnce, operatorActs: false) { host, minute in
+            guard minute == 0 else { return [] }
+            return host == 0
+                ? [fault(0, 0, lasts: 100, .handoverLost(host: host))]
+                : [fault(0, 35, lasts: 150, .partition(.host(host), .ledger))]
+        },
+        // A clock that is behind at the agent's start holds back its orders.
+        Proof(mutation: .overlooksOrders, invariant: .ends) { host, minute in
+            [
+                fault(minute, 25, lasts: 8, .agentCrash(host: host)),
+                fault(minute, 26, lasts: 30, .clockJump(.host(host), milliseconds: -3_000_000)),
+            ]
+        },
+        Proof(mutation: .keepsQuiet, invariant: .runsOnce, operatorActs: false) { host, minute in
+            minute == 0 ? [fault(0, 0, lasts: 100, .handoverLost(host: host))] : []
+        },
         Proof(mutation: .leavesGatesOpen, invariant: .gates),
         Proof(mutation: .forgetsLeaks, invariant: .closed) { host, minute in
             [fault(minute, 0, lasts: 60, .leak(host: host))]
@@ -58,6 +76,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
     func settings(seed: UInt64, isMutated: Bool) -> SimulationSettings {
         var settings = Torture(mutations: isMutated ? [mutation] : []).settings(seed: seed)
         settings.improvement = 200
+        settings.operatorActs = operatorActs
         settings.policy.channels = isSealed ? [.sealed] : [.ipsec]
         guard let faults else { return settings }
         settings.faults = (0..<5).flatMap { minute in

@@ -88,7 +88,7 @@ public struct InMemoryLedger: FleetLedger {
                 hasMore: range.upperBound < lines.count
             )
         }
-        return raw.decoded(as: entries, by: LineReader(verifier: verifier, now: now()))
+        return raw.decoded(as: entries, by: LineReader(verifier: verifier, now: now(), reader: writer))
     }
 
     private var verifier: RecordVerifier? {

@@ -40,7 +40,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _), .seal(let order, _): .order(order)
         case .announce: .announcement
         case .append: .report
-        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .apply: .step
+        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .apply: .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
         }
     }
@@ -53,7 +53,8 @@ extension AgentCore.Effect: EffectDescription {
         case .shut(let order): "order \(order.id): close the gate for \(order.source)"
         case .migrate(let order, _): "order \(order.id): move \(order.route): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
-        case .look(let order): "order \(order.id): check where \(order.vmName) runs"
+        case .look(let order): "order \(order.id): look at the copy of \(order.vmName) here"
+        case .locate(let id, let vm): "order \(id): look for VM \(vm) here, to answer a question"
         case .apply(let action, let order): "order \(order.id): \(action.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"
         case .unseal(let order, _): "order \(order.id): decrypt the image of \(order.vmName)"

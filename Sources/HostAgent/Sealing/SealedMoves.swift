@@ -72,8 +72,14 @@ struct SealedMoves: Sendable {
     // MARK: the source
 
     /// Records the release of the image; returns the reason if that is impossible.
+    ///
+    /// The VM must still be off: a person may have started it since, and its disks are then newer than the image.
     func release(_ order: MigrationOrder) async -> String? {
         do {
+            let presence = try await hypervisor.presence(of: order.vm)
+            guard presence == .inactive || presence == .absent else {
+                return FailureReason.Sealing.vmIs(presence, vm: order.vmName, host: host).text
+            }
             try await record(.released, of: order)
             return nil
         } catch { return "\(error)" }

@@ -7,6 +7,9 @@ struct LineReader: Sendable {
     var verifier: RecordVerifier?
     /// The time by the reader's clock.
     var now: Instant
+    /// The reader itself: its own lines count whatever their time, because this host's clock may have been wrong when it
+    /// wrote them.
+    var reader: LedgerWriter
 
     func read<Entry: LedgerEntry>(
         _ line: RawBatch.Line,
@@ -61,6 +64,7 @@ struct LineReader: Sendable {
         if let verifier {
             // Do not count skipped lines by unknown names: an attacker can invent any number of them.
             writer = verifier.knows(signed.writer) ? signed.writer : nil
+            let now = signed.writer == reader ? max(now, signed.at) : now
             if let refusal = verifier.refusal(of: signed, at: line.at, in: Entry.stream, now: now) {
                 throw LineCodec.Unreadable(reason: .refused(refusal))
             }

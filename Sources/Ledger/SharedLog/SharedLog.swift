@@ -74,12 +74,13 @@ public final class SharedLog: FleetLedger {
     ) async throws -> LedgerBatch<Entry> {
         let reader = SegmentReader(files: SegmentFiles(folder: folder, stream: Entry.stream))
         return try await Blocking.run(within: options.timeLimit, on: reading, late: stalled) {
-            [trust, now] () throws(LedgerError) in
+            [trust, now, writer] () throws(LedgerError) in
             try trust.checkMarks()
             let lines = try trust.noting(Entry.stream) { () throws(LedgerError) -> RawBatch in
                 try reader.read(from: cursor, limit: limit)
             }
-            return lines.decoded(as: entries, by: LineReader(verifier: try trust.verifier(), now: now()))
+            let reader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer)
+            return lines.decoded(as: entries, by: reader)
         }
     }
 

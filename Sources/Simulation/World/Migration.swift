@@ -37,6 +37,8 @@ struct Migration {
     /// If not `nil`, the answer to the last step is lost; the value states whether libvirt then resumes the source's
     /// copy.
     var losesAnswer: Bool?
+    /// Whether it ends when the VM has stopped, and the target does not run it.
+    var losesHandover = false
     /// Whether memory bypasses the protected path.
     var leaks = false
 }

@@ -12,6 +12,8 @@ struct SimulatedLedger {
 
     struct Record {
         var at: Int64
+        /// By the writer's clock.
+        var signedAt: Instant
         var writer: World.Node
         var entry: Entry
         /// Whether the writer itself signed the record.

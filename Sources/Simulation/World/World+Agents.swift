@@ -76,6 +76,8 @@ extension World {
             }
             answer(host, after: 100, .cancelTried(order.id))
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
+        case .locate(let id, let vm):
+            answer(host, after: 50) { [unowned self] _ in .located(id, observation(of: vm, on: host)) }
         case .apply(let action, let order):
             queue.put(.action(host: host, incarnation: incarnation, action, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:
@@ -147,35 +149,12 @@ extension World {
     }
 
     func look(_ host: Int, _ order: MigrationOrder) {
-        guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
-        guard hosts[host].libvirtIsUp else {
-            let silent = CopyObservation(here: .silent("libvirt does not answer"), there: .silent("not asked"))
-            answer(host, after: 50, .looked(order.id, silent))
-            return
-        }
-        let here = presence(of: vm, on: host)
-        guard here != .migratingOut else {
-            let moving = CopyObservation(here: .seen(here), there: .silent("not asked"))
-            answer(host, after: 50, .looked(order.id, moving))
-            return
-        }
-        var observation = CopyObservation(here: .seen(here), there: .silent("\(order.target) does not answer"))
-        var delay: Int64 = 5000
-        if canReachLibvirt(from: host, of: target) {
-            delay = 100
-            observation.there = .seen(presence(of: vm, on: target))
-        }
-        if here == .pausedByMigration, observation.there == .seen(.absent) {
-            for other in hosts.indices where other != host && other != target {
-                guard observation.elsewhere == .nowhere else { break }
-                if !canReachLibvirt(from: host, of: other) {
-                    observation.elsewhere = .unknown("\(hostNames[other]) does not answer")
-                } else if presence(of: vm, on: other) != .absent {
-                    observation.elsewhere = .on(hostNames[other])
-                }
-            }
-        }
-        answer(host, after: delay, .looked(order.id, observation))
+        answer(host, after: 50, .looked(order.id, observation(of: order.vm, on: host)))
+    }
+
+    private func observation(of vm: VMID, on host: Int) -> CopyObservation {
+        guard hosts[host].libvirtIsUp else { return .silent("libvirt does not answer") }
+        return .seen(vmNumbers[vm].map { presence(of: $0, on: host) } ?? .absent)
     }
 
     func apply(_ action: CopyAction, _ order: MigrationOrder, on host: Int) {

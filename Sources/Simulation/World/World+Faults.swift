@@ -31,7 +31,8 @@ extension World {
         case .partition(let one, let other): cuts.append((one, other))
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
-        case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .leak(let host):
+        case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
+            .leak(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
@@ -52,7 +53,8 @@ extension World {
         case .partition(let one, let other):
             if let index = cuts.firstIndex(where: { $0.0 == one && $0.1 == other }) { cuts.remove(at: index) }
         case .clockJump(let party, let milliseconds): shift(party, by: -milliseconds)
-        case .migrationFails(let host, _), .answerLost(let host, _), .leak(let host):
+        case .migrationFails(let host, _), .answerLost(let host, _), .handoverLost(let host),
+            .leak(let host):
             armed[host]?.removeAll { $0 == fault }
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
@@ -233,14 +235,16 @@ extension World {
     }
 
     private func publishForged(_ entry: SimulatedLedger.Entry, by node: Node, isGenuine: Bool) {
-        publish(SimulatedLedger.Record(at: now, writer: node, entry: entry, isGenuine: isGenuine))
+        publish(
+            SimulatedLedger.Record(at: now, signedAt: clock(node), writer: node, entry: entry, isGenuine: isGenuine)
+        )
     }
 
     // MARK: operators
 
     /// Alerts an operator to check a VM.
     func call(_ vm: Int) {
-        guard callsOut.insert(vm).inserted else { return }
+        guard settings.operatorActs, callsOut.insert(vm).inserted else { return }
         note("\(name(vm)): operator alerted")
         queue.put(.person(vm: vm), at: now + 60_000)
     }
@@ -259,7 +263,9 @@ extension World {
             at: clock(.operator),
             reason: "investigated"
         )
-        publish(SimulatedLedger.Record(at: now, writer: .operator, entry: .order(record)))
+        publish(
+            SimulatedLedger.Record(at: now, signedAt: clock(.operator), writer: .operator, entry: .order(record))
+        )
         invariants.cleared(closure)
     }
 

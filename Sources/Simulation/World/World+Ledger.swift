@@ -20,7 +20,7 @@ extension World {
     /// Writes a record; returns the result as its writer observes it, which can be wrong.
     func write(_ entry: SimulatedLedger.Entry, by node: Node) -> AgentCore.Appended {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
-        let record = SimulatedLedger.Record(at: now, writer: node, entry: entry)
+        let record = SimulatedLedger.Record(at: now, signedAt: clock(node), writer: node, entry: entry)
         if isLost(entry) {
             note("ledger: a record is lost")
             return .written
@@ -157,6 +157,11 @@ extension World {
 
     private func read(_ record: SimulatedLedger.Record, by node: Node) {
         guard ledger.admits(record, hosts: hostNames) else { return }
+        if record.writer != node, record.signedAt > clock(node) + Self.clockTolerance {
+            // The reader's clock is behind: the record waits until it is right again.
+            queue.put(.deliver(to: node, incarnation: incarnation(node), record), at: now + 5000)
+            return
+        }
         switch (node, record.entry) {
         case (.agent(let host), .order(let order)): feed(host, .order(order))
         case (.agent(let host), .report(let report)):
@@ -172,6 +177,9 @@ extension World {
         case (.agent, .sample), (.operator, _): break
         }
     }
+
+    /// As `RecordVerifier`'s.
+    private static let clockTolerance: Duration = .seconds(600)
 
     private func refuses(_ report: OrderReport, _ host: Int) -> Bool {
         guard activeFaults.values.contains(.refusedReports(host: host)), orders[report.order]?.channel == .sealed else {

@@ -54,6 +54,7 @@ extension World {
             case .migrationHangs:
                 migration.hangsUntil = activeFaults.values.contains(fault) ? .max : now
             case .answerLost(_, let resumes): migration.losesAnswer = resumes
+            case .handoverLost: migration.losesHandover = true
             case .leak: migration.leaks = true
             default: break
             }
@@ -230,6 +231,13 @@ extension World {
         if let reason, reason != Self.cancelled {
             // The target never took over: the source's libvirt resumes its copy.
             return abort(number, reason)
+        }
+        if migration.losesHandover {
+            migrations[number] = nil
+            queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
+            let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the hand-over was lost")), .unknown)
+            end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
+            return
         }
         set(migration.vm, on: migration.target, .running)
         // With a lost answer the source's copy may be resumed: that is a duplicate, not a move.

@@ -88,6 +88,9 @@ extension World {
                 return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
+            guard let vm = vmNumbers[order.vm], hosts[host].libvirtIsUp,
+                [.inactive, .absent].contains(presence(of: vm, on: host))
+            else { return answer(host, after: 50, .letGo(order.id, failure: "the VM is not known to be off")) }
             // The journal entry is durable before the result arrives: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))

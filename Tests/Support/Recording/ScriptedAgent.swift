@@ -62,39 +62,36 @@ package enum ScriptedAgent {
             .init(.order(.cancel(id: order.id, at: .second(12), reason: "not now")), at: .second(12)),
             .init(.cancelTried(order.id), at: .second(12)),
             .init(.migrationEnded(order.id, .failure(lost)), at: .second(13)),
-            .init(
-                .looked(order.id, CopyObservation(here: .silent("no answer"), there: .notConfigured)),
-                at: .second(14)
-            ),
-            .init(.tick, at: .second(16)),
-            .init(
-                .looked(
-                    order.id,
-                    CopyObservation(
-                        here: .seen(.pausedByMigration),
-                        there: .seen(.running),
-                        elsewhere: .on(HostName("h3"))
-                    )
-                ),
-                at: .second(17)
-            ),
+            .init(.looked(order.id, .silent("no answer")), at: .second(14)), .init(.tick, at: .second(16)),
+            .init(.looked(order.id, .seen(.pausedByMigration)), at: .second(17)),
+            .init(.appended(.written), at: .second(17)), .init(.report(answer(order, 17)), at: .second(18)),
+            .init(.looked(order.id, .seen(.pausedByMigration)), at: .second(18)),
             .init(.applied(order.id, .notSo("it was busy")), at: .second(18)), .init(.tick, at: .second(20)),
-            .init(
-                .looked(order.id, CopyObservation(here: .seen(.pausedByMigration), there: .seen(.running))),
-                at: .second(21)
-            ),
+            .init(.looked(order.id, .seen(.pausedByMigration)), at: .second(20)),
+            .init(.appended(.written), at: .second(20)), .init(.report(answer(order, 20)), at: .second(21)),
+            .init(.looked(order.id, .seen(.pausedByMigration)), at: .second(21)),
             .init(.applied(order.id, .done), at: .second(21)), .init(.appended(.refused), at: .second(22)),
         ]
+    }
+
+    private static func answer(_ order: MigrationOrder, _ asked: Int) -> OrderReport {
+        report(order, .answered(presence: .running, question: .second(asked)))
     }
 
     private static func arriving(_ order: MigrationOrder) -> [AgentCore.Event] {
         let failure = PreflightFailure(check: .memory, host: host, reason: .other("10 MiB available"))
         return [
             .init(.order(.migrate(order: order)), at: .second(30)),
+            .init(.report(report(order, question(order), by: "h2")), at: .second(30)),
+            .init(.located(order.id, .seen(.absent)), at: .second(30)), .init(.appended(.written), at: .second(30)),
             .init(.report(report(order, .accepted(requirements: requirements(order)), by: "h2")), at: .second(31)),
             .init(.targetChecked(order.id, [failure]), at: .second(32)), .init(.appended(.written), at: .second(33)),
             .init(.tick, at: .second(34)),
         ]
+    }
+
+    private static func question(_ order: MigrationOrder) -> OrderStep {
+        .asked(question: PresenceQuestion(vm: order.vm, target: order.target, here: .running))
     }
 
     package static var sealedOrder: MigrationOrder {

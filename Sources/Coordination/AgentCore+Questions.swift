@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Answers other agents' questions about VMs on this host, and takes the answers to its own.
+extension AgentCore {
+    mutating func take(_ question: PresenceQuestion, in report: OrderReport) {
+        guard report.host != host, work[report.order].map({ $0.order.source == report.host }) ?? true else { return }
+        let mustAnswer = question.target == host
+        // After a restart the question may be old, and its asker asks again.
+        guard mustAnswer || isCaughtUp else { return }
+        questions.put(question, in: report, mustAnswer: mustAnswer)
+    }
+
+    mutating func takeAnswer(
+        _ presence: DomainPresence,
+        to askedAt: Instant,
+        in report: OrderReport,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        let id = report.order
+        // This host's own answer, perhaps of an earlier incarnation.
+        if report.host == host { return questions.close(id, askedAt: askedAt) }
+        guard let order = work[id]?.order, order.source == host else { return }
+        if report.host == order.target { work[id]?.answer = (askedAt, presence) }
+        guard isCaughtUp else { return }
+        inquiry(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, at: $1.now) }
+    }
+
+    mutating func lookForAnswers(at instant: Instant, effects: inout [Effect]) {
+        guard isCaughtUp, !mutations.contains(.keepsQuiet) else { return }
+        for (id, vm) in questions.due(at: instant) { effects.append(.locate(id, vm)) }
+    }
+
+    mutating func located(_ id: OrderID, _ observation: CopyObservation, at instant: Instant) {
+        guard let (askedAt, presence) = questions.located(id, observation, at: instant) else { return }
+        let step = OrderStep.answered(presence: presence, question: askedAt)
+        outbox.put(OrderReport(order: id, host: host, at: instant, step: step))
+    }
+}
+
+/// Other hosts' questions that this host has not answered yet, the newest of each order.
+struct OpenQuestions: Sendable {
+    private struct Question: Sendable {
+        let vm: VMID
+        let asker: HostName
+        let askedAt: Instant
+        let mustAnswer: Bool
+        /// When the question was asked for which this host's copy is being looked at.
+        var lookingFor: Instant?
+        var nextTry: Instant?
+    }
+    private var open: [OrderID: Question] = [:]
+
+    /// A host asks one question for each VM that it searches; more are dropped.
+    private static let limitPerAsker = 64
+    private static let pause: Duration = .seconds(2)
+
+    var isEmpty: Bool { open.isEmpty }
+
+    mutating func put(_ question: PresenceQuestion, in report: OrderReport, mustAnswer: Bool) {
+        let known = open[report.order]
+        if let known {
+            guard report.at > known.askedAt, report.host == known.asker else { return }
+        } else if open.values.count(where: { $0.asker == report.host }) >= Self.limitPerAsker {
+            return
+        }
+        open[report.order] = Question(
+            vm: question.vm,
+            asker: report.host,
+            askedAt: report.at,
+            mustAnswer: mustAnswer,
+            lookingFor: known?.lookingFor
+        )
+    }
+
+    mutating func close(_ id: OrderID, askedAt: Instant) {
+        if open[id]?.askedAt == askedAt { open[id] = nil }
+    }
+
+    /// Returns the questions for which this host's copy must be looked at now.
+    mutating func due(at instant: Instant) -> [(OrderID, VMID)] {
+        let due = open.filter { _, question in
+            // A clock that was set back must not delay the next try for longer than the pause.
+            let waits = question.nextTry.map { instant < $0 && $0 - instant <= Self.pause } ?? false
+            return question.lookingFor == nil && !waits
+        }
+        for (id, question) in due { open[id]?.lookingFor = question.askedAt }
+        return due.map { ($0.key, $0.value.vm) }.sorted { $0.0 < $1.0 }
+    }
+
+    /// Returns the answer to a question, and when it was asked; `nil` if there is nothing to say.
+    mutating func located(
+        _ id: OrderID,
+        _ observation: CopyObservation,
+        at instant: Instant
+    ) -> (askedAt: Instant, presence: DomainPresence)? {
+        guard let question = open[id] else { return nil }
+        open[id]?.lookingFor = nil
+        // A newer question needs a look that began after it.
+        guard question.lookingFor == question.askedAt else { return nil }
+        switch observation {
+        case .seen(let presence):
+            open[id] = nil
+            return presence != .absent || question.mustAnswer ? (question.askedAt, presence) : nil
+        case .silent:
+            open[id]?.nextTry = instant + Self.pause
+            if !question.mustAnswer { open[id] = nil }
+            return nil
+        }
+    }
+}
