@@ -77,6 +77,8 @@ extension AgentCore {
             case looked(OrderID, CopyObservation)
             /// Result of `locate`.
             case located(OrderID, CopyObservation)
+            /// Result of `startWithHost`; `failure` is `nil` if the VM starts with this host now, or is not here.
+            case autostartSet(OrderID, failure: String?)
             case applied(OrderID, CopyAction.Result)
             case cancelTried(OrderID)
             /// Result of `seal`.
@@ -142,6 +144,10 @@ extension AgentCore {
         case cancelMigration(MigrationOrder)
         /// Check the state of the order's VM on this host.
         case look(MigrationOrder)
+        /// Set the order's VM to start with this host, once for each order.
+        ///
+        /// If the host has booted since the move began, and the VM is off, start it, as libvirt would have.
+        case startWithHost(MigrationOrder, since: Instant)
         /// Check the state of a VM on this host, to answer a question about this order.
         case locate(OrderID, VMID)
         case apply(CopyAction, MigrationOrder)

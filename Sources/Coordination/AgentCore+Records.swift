@@ -17,7 +17,7 @@ extension AgentCore {
             }
             var state = OrderState(order)
             for report in reports { state.apply(report) }
-            var item = OrderWork(state, place: nextPlace)
+            var item = OrderWork(state, place: nextPlace, readAt: instant)
             // The mutation `forgetsOrders` carries out an order again: its gate may still be open.
             item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
             work[order.id] = item
@@ -72,7 +72,9 @@ extension AgentCore {
         for id in work.filter({ $0.value.state.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
             inquire(id, at: instant, effects: &effects)
         }
-        work = work.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
+        work = work.filter { _, item in
+            !item.isOver(at: instant, remembered: Self.remembered) || awaitsAutostart(item, at: instant)
+        }
         others = others.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
     }
 

@@ -12,7 +12,9 @@ extension AgentCore {
         work[id]?.finishReading()
         guard let item = work[id], item.state.stage == .submitted else { return }
         switch result {
-        case .success(let requirements):
+        case .success(var requirements):
+            // The setting of the move that brought the VM here may not have been applied yet.
+            if awaitsAutostart(requirements.id) { requirements.startsWithHost = true }
             if let reason = item.order.reasonNotFor(definition: requirements.definition) {
                 fail(id, .refused, reason, at: instant)
                 return

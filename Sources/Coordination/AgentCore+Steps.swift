@@ -121,7 +121,7 @@ extension AgentCore {
 
     private mutating func advanceAsTarget(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let state = item.state
-        if state.isSilent(at: instant, silence: limits.silence) {
+        if state.isSilent(since: item.readAt, at: instant, silence: limits.silence) {
             fail(state.order.id, .expired, .sourceSilent(state.order.source), at: instant)
             return
         }
@@ -156,8 +156,9 @@ extension OrderState {
     /// Returns whether the source has been silent for too long since the latest start of an order that it has not
     /// begun.
     ///
-    /// The source would refuse the order now. Without this limit, the target would reserve memory for it forever.
-    func isSilent(at instant: Instant, silence: Duration) -> Bool {
-        stage < .running && handover == Handover() && instant > order.latestBeginning + silence
+    /// The source would refuse the order now. Without this limit, the target would reserve memory for it forever. The
+    /// source's reports may be read some time after the order, which was read at `readAt`.
+    func isSilent(since readAt: Instant, at instant: Instant, silence: Duration) -> Bool {
+        stage < .running && handover == Handover() && instant > max(order.latestBeginning, readAt) + silence
     }
 }

@@ -35,7 +35,10 @@ public struct AgentCore: Sendable {
 
     /// Whether the passing of time alone can change anything.
     public var needsTicks: Bool {
-        !outbox.isEmpty || !questions.isEmpty || work.values.contains { !$0.state.stage.isFinal || $0.isInquiring }
+        !outbox.isEmpty || !questions.isEmpty
+            || work.values.contains {
+                !$0.state.stage.isFinal || $0.isInquiring || $0.mustSetAutostart(on: host)
+            }
     }
 
     public mutating func handle(_ kind: Event.Kind, at instant: Instant) -> [Effect] {
@@ -62,6 +65,7 @@ public struct AgentCore: Sendable {
         case .cancelTried(let id): work[id]?.isCancelling = false
         case .looked(let id, let observation): looked(id, observation, at: instant, effects: &effects)
         case .located(let id, let observation): located(id, observation, at: instant)
+        case .autostartSet(let id, let failure): work[id]?.autostart.end(failure, at: instant)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }
         case .unsealed(let id, let result): sealed(id, at: instant, &effects) { $0.unsealed(result, $1, $2) }
@@ -70,6 +74,7 @@ public struct AgentCore: Sendable {
         case .restored(let id, let result): sealed(id, at: instant, &effects) { $0.restored(result, $1, $2) }
         }
         lookForAnswers(at: instant, effects: &effects)
+        handOverAutostart(at: instant, effects: &effects)
         forgetSealed(effects: &effects)
         shutGates(at: instant, effects: &effects)
         if let report = outbox.next(at: instant) { effects.append(.append(report)) }

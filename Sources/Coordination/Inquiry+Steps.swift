@@ -120,13 +120,16 @@ extension Inquiry {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
         }
         switch conclusion {
+        case .stayed(.stayedOff(let vm, let source, let target), _):
+            if let wait = objection(to: question, context) { return wait }
+            return stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
             if isCertain { return cause == .failed ? [.finish] : stayed(finding, context) }
             self.question = nil
             return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
         case .moved(let note): return [moved(note, context)]
         case .inDoubt(let finding, let whereabouts): return end(.inDoubt, finding, whereabouts)
-        case .action(.resume): return resume(question, context)
+        case .action(.resume): return objection(to: question, context) ?? apply(.resume)
         case .action(let action): return apply(action)
         case .open:
             return leaveOpen(
@@ -136,11 +139,13 @@ extension Inquiry {
         }
     }
 
-    /// Resumes the copy here, unless a third host has the VM: an operator may have moved it on by hand.
-    private mutating func resume(_ question: Question, _ context: OrderContext) -> [OrderAction] {
+    /// Returns the actions while the copy here must not be used yet; `nil` if no third host has the VM.
+    ///
+    /// An operator may have moved it on from the target by hand.
+    private mutating func objection(to question: Question, _ context: OrderContext) -> [OrderAction]? {
         let others = question.answers.filter { $0.key != order.target && $0.value != .absent }.keys.sorted()
         if let other = others.first {
-            let finding = FailureReason.Finding.pausedHereAndElsewhere(
+            let finding = FailureReason.Finding.copyHereAndElsewhere(
                 vm: order.vmName,
                 source: context.host,
                 other: other
@@ -148,8 +153,7 @@ extension Inquiry {
             return end(.inDoubt, finding, .unknown)
         }
         // Hosts without the VM do not answer, and a host that does not answer vetoes nothing.
-        guard context.now - question.askedAt >= context.limits.veto else { return [] }
-        return apply(.resume)
+        return context.now - question.askedAt >= context.limits.veto ? nil : []
     }
 
     // MARK: ends
@@ -181,7 +185,8 @@ extension Inquiry {
         return context.mutations.contains(.dropsDoubts) ? [end, .finish] : [end]
     }
 
-    /// Reports the end of the order, or raises an alert if the order had already ended.
+    /// Reports the end of the order; if it had already ended, raises an alert, and corrects the end if the VM is at the
+    /// target.
     private func end(
         _ kind: OrderFailure.Kind,
         _ finding: FailureReason.Finding,
@@ -189,7 +194,8 @@ extension Inquiry {
     ) -> [OrderAction] {
         let failure = failure(kind, finding, whereabouts)
         guard cause == .failed else { return [.end(.failure(failure))] }
-        return [.finish, .effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
+        let alert = OrderAction.effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))
+        return whereabouts == .at(order.target) ? [.end(.failure(failure)), alert] : [.finish, alert]
     }
 
     private func failure(

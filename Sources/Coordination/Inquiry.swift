@@ -139,8 +139,9 @@ extension Inquiry {
         // Only its definition is here, which could start it a second time.
         case (.inactive, .running), (.inactive, .migratingOut), (.inactive, .paused): return .action(.discard)
         case (.inactive, .pausedByMigration): return .open
-        case (.inactive, .inactive), (.inactive, .absent):
-            return .inDoubt(.runsNowhere(vm: vm, source: host, target: target), .unknown)
+        case (.inactive, .inactive): return .inDoubt(.runsNowhere(vm: vm, source: host, target: target), .unknown)
+        // It did not run at the target, whose definition would have stayed: it was shut off here, or its host was down.
+        case (.inactive, .absent): return .stayed(.stayedOff(vm: vm, source: host, target: target), isCertain: true)
 
         // Nothing is here.
         case (.absent, .running), (.absent, .migratingOut), (.absent, .paused): return .action(.discard)

@@ -20,6 +20,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case overlooksOrders = "overlooks-orders"
     /// The agent does not answer other agents' questions.
     case keepsQuiet = "keeps-quiet"
+    /// The agent does not set the autostart of a VM that has moved to its host.
+    case losesAutostart = "loses-autostart"
     /// The agent does not close the gate that it opened for an order.
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.

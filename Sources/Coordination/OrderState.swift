@@ -8,8 +8,8 @@ public import Fleet
 ///         │           │           │           │
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
-/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. Only an end in doubt
-/// is replaced when the source has found the VM.
+/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. Only the source can
+/// correct a failure: when it has found a VM that was in doubt, or has found out that the VM runs at the target, too.
 public struct OrderState: Sendable, Equatable {
     public enum Stage: Int, Sendable, Comparable, CaseIterable {
         case submitted, accepted, prepared, running, done, failed
@@ -61,7 +61,12 @@ public struct OrderState: Sendable, Equatable {
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !report.step.isOfSearch, isFromTheRightHost(report) else { return false }
-        guard !stage.isFinal || resolvesDoubt(report) else { return false }
+        if case .accepted(let requirements) = report.step, self.requirements == nil {
+            // Also if it is read late: the target needs them until the end.
+            self.requirements = requirements
+            if stage >= .accepted { return true }
+        }
+        guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }
             changedAt = report.at
@@ -98,9 +103,15 @@ public struct OrderState: Sendable, Equatable {
         if case .inquiry(_, .undecided)? = failure?.reason { stage == .failed } else { false }
     }
 
-    private func resolvesDoubt(_ report: OrderReport) -> Bool {
-        guard isInDoubt, report.step.isFinal, report.host == order.source else { return false }
-        return report.step != failure.map { .failed(failure: $0) }
+    private func corrects(_ report: OrderReport) -> Bool {
+        guard stage == .failed, report.host == order.source, report.step != failure.map({ .failed(failure: $0) }) else {
+            return false
+        }
+        switch report.step {
+        case .done: return isInDoubt
+        case .failed(let failure): return isInDoubt || failure.whereabouts == .at(order.target)
+        default: return false
+        }
     }
 
     /// Returns whether the host that wrote a report may report its step.

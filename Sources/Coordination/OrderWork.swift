@@ -20,6 +20,8 @@ struct OrderWork: Sendable {
     var state: OrderState
     /// Its place in the ledger, which decides which of two orders is newer; clocks do not.
     let place: Int
+    /// When this incarnation read the order.
+    var readAt: Instant
     var activity = Activity.idle
     /// Whether the hypervisor is being asked to cancel its migration.
     var isCancelling = false
@@ -34,12 +36,14 @@ struct OrderWork: Sendable {
     var isTargetChecked = false
     /// As its target: whether its gate may be open.
     var mayHaveGateOpen = false
+    var autostart = Autostart.unset
     /// Whether this host may hold data of a sealed move: a key, a decrypted image, the encrypted file.
     var mayHoldImage = false
 
-    init(_ state: OrderState, place: Int) {
+    init(_ state: OrderState, place: Int, readAt: Instant) {
         self.state = state
         self.place = place
+        self.readAt = readAt
     }
 
     var order: MigrationOrder { state.order }
@@ -98,6 +102,7 @@ struct OrderWork: Sendable {
 
     /// Moves all times with a clock that was set back.
     mutating func shift(by step: Duration) {
+        readAt = readAt + step
         acceptedAt = acceptedAt.map { $0 + step }
         progressWritten = progressWritten.map { $0 + step }
         switch activity {

@@ -91,7 +91,7 @@ extension SealedMove {
     mutating func advance(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         let isSource = state.order.source == context.host
         let mayRunHere = mustRecall || recollection?.hasStarted == true
-        if !isSource, !mayRunHere, state.isSilent(at: context.now, silence: context.limits.silence) {
+        if !isSource, !mayRunHere, state.isSilent(since: since, at: context.now, silence: context.limits.silence) {
             return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(state.order.source).text))]
         }
         guard !isBusy, context.now >= nextTry else { return [] }

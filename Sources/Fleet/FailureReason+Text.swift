@@ -89,6 +89,10 @@ extension FailureReason.Finding {
             "\(vm) is on \(source); whether \(target) has a copy is unknown (\(detail))"
         case .resumed(let vm, let source, let target):
             "\(vm) is on \(source); \(target) has no copy, so it was resumed"
+        case .stayedOff(let vm, let source, let target):
+            "\(vm) is on \(source), where it does not run; \(target) has no copy"
+        case .copyHereAndElsewhere(let vm, let source, let other):
+            "\(source) has a copy of \(vm) that does not run, and \(other) has \(vm), too: find out which one is newer"
         case .pausedHereAndElsewhere(let vm, let source, let other):
             "\(vm) is paused on \(source), and \(other) has it too: find out which copy is newer"
         case .pausedHereInactiveThere(let vm, let source, let target):

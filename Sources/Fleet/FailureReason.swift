@@ -62,7 +62,10 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case stayed(vm: String, source: HostName)
         case stayedUnasked(vm: String, source: HostName, target: HostName, detail: String)
         case resumed(vm: String, source: HostName, target: HostName)
+        /// Shut off, or its host was down.
+        case stayedOff(vm: String, source: HostName, target: HostName)
         case pausedHereAndElsewhere(vm: String, source: HostName, other: HostName)
+        case copyHereAndElsewhere(vm: String, source: HostName, other: HostName)
         case pausedHereInactiveThere(vm: String, source: HostName, target: HostName)
         case pausedHereNotResumed(vm: String, source: HostName, target: HostName, detail: String)
         case runsHereCopyThere(vm: String, source: HostName, target: HostName)

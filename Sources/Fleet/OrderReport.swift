@@ -112,6 +112,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
     public var networks: [NetworkSource]
     /// The digest of its definition (`VMSample.definition`).
     public var definition: String?
+    /// Whether it starts with its host (libvirt: autostart); `nil` from an older agent.
+    public var startsWithHost: Bool?
 
     public init(
         id: VMID,
@@ -128,7 +130,8 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         disks: [DiskSource],
         files: [DiskFile]? = [],
         networks: [NetworkSource],
-        definition: String? = nil
+        definition: String? = nil,
+        startsWithHost: Bool? = false
     ) {
         self.id = id
         self.name = name
@@ -145,6 +148,7 @@ public struct VMRequirements: Codable, Sendable, Equatable {
         self.files = files
         self.networks = networks
         self.definition = definition
+        self.startsWithHost = startsWithHost
     }
 }
 

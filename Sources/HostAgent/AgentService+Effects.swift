@@ -42,6 +42,15 @@ extension AgentService {
             let observation = await execution.look(for: order.vm)
             logger.info("order \(order.id): looked for \(order.vmName) here", metadata: ["found": "\(observation)"])
             await events.send(.looked(order.id, observation))
+        case .startWithHost(let order, let since):
+            let failure = await startWithHost(order, since: since)
+            if let failure {
+                logger.error(
+                    "cannot set \(order.vmName) to start with this host yet",
+                    metadata: ["reason": "\(failure)"]
+                )
+            }
+            await events.send(.autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
             let observation = await execution.look(for: vm)
             await events.send(.located(id, observation))
@@ -129,7 +138,10 @@ extension AgentService {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
-        return await execution.migrate(order, preparation, progress: progress)
+        let result = await execution.migrate(order, preparation, progress: progress)
+        // Otherwise a power cut soon after the move would bring the VM's definition back.
+        if case .success = result { await syncDefinitions() }
+        return result
     }
 
     private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {

@@ -19,6 +19,8 @@ extension MoveExecution {
                 // The target was asked after this host: the VM may have left since, or be on its way.
                 guard try await hypervisor.presence(of: vm) == .running else { return .notSo("it is changing hosts") }
                 do { try await hypervisor.suspend(vm) } catch { return .refused(error.description) }
+                // It must not start a second time when this host boots. A transient VM has no such setting.
+                try? await hypervisor.setAutostart(of: vm, to: false)
             }
             return .done
         } catch  where action == .discard && error.kind == .noSuchVM {

@@ -15,13 +15,16 @@ final class OrderJournal: Sendable {
         case released
         /// The VM of a sealed move was resumed from its image here, or was about to be.
         case started
+        /// The order's VM was set to start with this host.
+        case autostart
 
         /// Time for which an entry is kept after its order's latest beginning.
         ///
-        /// A clock that was set back must not make an order new again, and a VM may wait long for its host.
+        /// A clock that was set back must not make an order new again, and a VM may wait long for its host. An operator
+        /// may have changed a VM's autostart since it was set.
         fileprivate var kept: Duration {
             switch self {
-            case .begun: .seconds(86400)
+            case .begun, .autostart: .seconds(86400)
             case .released, .started: .seconds(90 * 86400)
             }
         }

@@ -59,9 +59,19 @@ public protocol Hypervisor: Sendable {
     /// there. An implementation refuses if the VM is active here and not paused by a migration. It throws `.noSuchVM`
     /// if nothing is left.
     ///
-    /// Whether the VM starts with its host is lost with the definition: normally `migrate` sets that at the target at
-    /// its end. Here an operator must set it there.
+    /// Whether the VM starts with its host is lost with the definition; see `setAutostart`.
     func discardHandedOver(_ vm: VMID) async throws(HypervisorError)
+
+    /// Sets whether a VM starts with this host.
+    ///
+    /// A VM that moves does not take this setting along: `migrate` and `save` turn it off at the source, and turn it on
+    /// again only if they fail.
+    func setAutostart(of vm: VMID, to isOn: Bool) async throws(HypervisorError)
+
+    /// Starts a VM that is defined here and off.
+    ///
+    /// The caller must have verified that it is active on no other host.
+    func start(_ vm: VMID) async throws(HypervisorError)
 
     /// Stops a running VM and saves its memory and devices in a new file of the folder (first half of stop-and-copy).
     ///

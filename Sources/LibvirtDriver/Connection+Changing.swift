@@ -31,6 +31,11 @@ extension Connection {
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 
+    func start(_ vm: VMID) throws {
+        let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+        guard virDomainCreate(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainCreate") }
+    }
+
     func suspend(_ vm: VMID) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         guard virDomainSuspend(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainSuspend") }

@@ -214,8 +214,19 @@ extension Connection {
             disks: definition.disks,
             files: definition.files,
             networks: definition.networks,
-            definition: definition.digest
+            definition: definition.digest,
+            startsWithHost: startsWithHost(domain)
         )
+    }
+
+    /// Returns whether the VM starts with its host; a transient one never does.
+    private func startsWithHost(_ domain: borrowing DomainHandle) throws(LibvirtError) -> Bool {
+        guard virDomainIsPersistent(domain.pointer) == 1 else { return false }
+        var startsWithHost: Int32 = 0
+        guard virDomainGetAutostart(domain.pointer, &startsWithHost) == 0 else {
+            throw .last(in: "virDomainGetAutostart")
+        }
+        return startsWithHost == 1
     }
 
     /// Returns why libvirt cannot move the VM together with all that belongs to it.

@@ -86,9 +86,9 @@ extension Connection {
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 
-    func setAutostart(of vm: VMID) throws {
+    func setAutostart(of vm: VMID, to isOn: Bool) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
-        guard virDomainSetAutostart(domain.pointer, 1) == 0 else {
+        guard virDomainSetAutostart(domain.pointer, isOn ? 1 : 0) == 0 else {
             throw LibvirtError.last(in: "virDomainSetAutostart")
         }
     }

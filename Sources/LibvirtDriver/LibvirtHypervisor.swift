@@ -122,6 +122,14 @@ public final class LibvirtHypervisor: Hypervisor {
         try await perform("suspend VM \(vm)") { try $0.suspend(vm) }
     }
 
+    public func setAutostart(of vm: VMID, to isOn: Bool) async throws(HypervisorError) {
+        try await perform("set whether VM \(vm) starts with its host") { try $0.setAutostart(of: vm, to: isOn) }
+    }
+
+    public func start(_ vm: VMID) async throws(HypervisorError) {
+        try await perform("start VM \(vm)") { try $0.start(vm) }
+    }
+
     public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
         try await perform("discard the handed-over copy of VM \(vm)") { try $0.discardHandedOver(vm) }
     }

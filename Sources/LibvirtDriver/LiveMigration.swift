@@ -28,8 +28,7 @@ final class LiveMigration: Sendable {
     struct State {
         var isUnderWay = false
         var ending: Ending?
-        /// Whether the VM must be set to start with its new host, or the call's error.
-        var returned: Result<Bool, any Error>?
+        var returned: Result<Void, any Error>?
     }
 
     let request: MigrationRequest
@@ -73,8 +72,8 @@ final class LiveMigration: Sendable {
         let returned = supervise()
         let ending = state.withLock { $0.ending }
         switch returned {
-        case .success(let startsWithHost):
-            return .success(outcome(since: startedAt, startsWithHost: startsWithHost))
+        case .success:
+            return .success(outcome(since: startedAt))
         case .failure(let error):
             return .failure(settle(error, ending: ending))
         case nil:
@@ -92,7 +91,7 @@ final class LiveMigration: Sendable {
     }
 
     /// Watches the call until it returns; `nil` if it did not return within the limits.
-    private func supervise() -> Result<Bool, any Error>? {
+    private func supervise() -> Result<Void, any Error>? {
         let clock = ContinuousClock()
         let began = clock.now
         var lastGain = began
@@ -136,14 +135,9 @@ final class LiveMigration: Sendable {
         return progress
     }
 
-    private func outcome(since startedAt: Instant, startsWithHost: Bool) -> MigrationOutcome {
+    private func outcome(since startedAt: Instant) -> MigrationOutcome {
         let endedAt = Instant.now
         let job = calls.events.completed(within: .zero) ?? completedJob()
-        var notes: [String] = []
-        if job == nil { notes.append("libvirt gave no statistics of the completed migration") }
-        if startsWithHost, !setAutostart() {
-            notes.append("the VM started with its host at the source, but autostart could not be set at the target")
-        }
         return MigrationOutcome(
             startedAt: startedAt,
             endedAt: endedAt,
@@ -151,16 +145,12 @@ final class LiveMigration: Sendable {
             downtimeSeconds: job?.downtimeMilliseconds.map { Double($0) / 1000 },
             bytesTransferred: job?.memoryProcessed,
             iterations: [job?.iteration.map(Int.init(clamping:)), calls.events.iteration].compactMap { $0 }.max(),
-            note: notes.isEmpty ? nil : notes.joined(separator: "; ")
+            note: job == nil ? "libvirt gave no statistics of the completed migration" : nil
         )
     }
 
     private func completedJob() -> JobStatistics? {
         BackgroundCall().run(within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
-    }
-
-    private func setAutostart() -> Bool {
-        BackgroundCall().run(within: limits.peer) { [calls] in try calls.setAutostartAtTarget() } != nil
     }
 }
 

@@ -8,11 +8,11 @@ struct MigrationCall {
     let request: MigrationRequest
     let events: MigrationEvents
 
-    /// Returns, once the VM runs at the target, whether it must start with its host; libvirt does not transfer this
-    /// setting.
+    /// Returns once the VM runs at the target.
     ///
-    /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched.
-    func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws -> Bool {
+    /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched. From then on the VM
+    /// does not start with this host, unless the call fails; libvirt does not transfer this setting to the target.
+    func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws {
         let connection = try Self.connect(to: uri, attempt: attempt)
         let domain = try DomainHandle(uuid: request.vm.rawValue, on: connection.handle)
         let isPersistent = try check(domain, attempt: attempt)
@@ -42,6 +42,10 @@ struct MigrationCall {
                 detail: "ended before it had begun; nothing was touched"
             )
         }
+        // A host that reboots at the end of the move must not start a second instance.
+        if startsWithHost == 1, virDomainSetAutostart(domain.pointer, 0) != 0 {
+            throw LibvirtError.last(in: "virDomainSetAutostart")
+        }
         let former = Self.setMaxDowntime(of: domain, milliseconds: UInt64(request.maxDowntime.inSeconds * 1000))
         let result = virDomainMigrateToURI3(
             domain.pointer,
@@ -53,12 +57,12 @@ struct MigrationCall {
         guard result == 0 else {
             let error = LibvirtError.last(in: "virDomainMigrateToURI3")
             if let former { _ = virDomainMigrateSetMaxDowntime(domain.pointer, former, 0) }
+            if startsWithHost == 1 { _ = virDomainSetAutostart(domain.pointer, 1) }
             throw error
         }
         // Wait before the subscription ends: the event may arrive after the call has returned.
         _ = events.completed(within: .seconds(2))
         _ = consume subscription
-        return isPersistent && startsWithHost == 1
     }
 
     /// Adds the transport's parameters.

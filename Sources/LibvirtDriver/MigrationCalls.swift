@@ -7,8 +7,8 @@ internal import Hypervisor
 protocol MigrationCalls: Sendable {
     /// libvirt's events of the running migration.
     var events: MigrationEvents { get }
-    /// Migrates unless `mayBegin` returns false; returns whether the VM must be set to start with its new host.
-    func migrate(mayBegin: () -> Bool) throws -> Bool
+    /// Migrates unless `mayBegin` returns false.
+    func migrate(mayBegin: () -> Bool) throws
     /// Returns the statistics of the outgoing migration at the source; `nil` if none runs.
     func job() throws -> JobStatistics?
     /// Asks the outgoing migration to stop.
@@ -17,8 +17,6 @@ protocol MigrationCalls: Sendable {
     func presenceAtTarget() throws -> DomainPresence
     /// Returns the statistics of the completed migration, which the target keeps.
     func completedJobAtTarget() throws -> JobStatistics?
-    /// Sets the VM to start with its new host.
-    func setAutostartAtTarget() throws
 }
 
 /// The calls through libvirt's C API.
@@ -38,7 +36,7 @@ struct LibvirtMigrationCalls: MigrationCalls {
         source = Connector(uri: uri)
     }
 
-    func migrate(mayBegin: () -> Bool) throws -> Bool {
+    func migrate(mayBegin: () -> Bool) throws {
         try MigrationCall(request: request, events: events).run(on: source.uri, attempt: attempt, mayBegin: mayBegin)
     }
 
@@ -55,13 +53,5 @@ struct LibvirtMigrationCalls: MigrationCalls {
     func completedJobAtTarget() throws -> JobStatistics? {
         let peer = try Connection(opening: request.peerURI)
         return try JobStatistics.of(DomainHandle(uuid: request.vm.rawValue, on: peer.handle), completed: true)
-    }
-
-    func setAutostartAtTarget() throws {
-        let peer = try Connection(opening: request.peerURI)
-        let domain = try DomainHandle(uuid: request.vm.rawValue, on: peer.handle)
-        guard virDomainSetAutostart(domain.pointer, 1) == 0 else {
-            throw LibvirtError.last(in: "virDomainSetAutostart")
-        }
     }
 }

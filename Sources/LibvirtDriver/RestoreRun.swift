@@ -26,7 +26,7 @@ struct LibvirtRestoreCalls: RestoreCalls {
     func restorePaused(from path: String) throws { try target.use(attempt) { try $0.restorePaused(from: path) } }
     func define(_ xml: String) throws { try target.use(attempt) { try $0.define(xml) } }
     func start() throws { try target.use(attempt) { try $0.start(restored: vm) } }
-    func setAutostart() throws { try target.use(attempt) { try $0.setAutostart(of: vm) } }
+    func setAutostart() throws { try target.use(attempt) { try $0.setAutostart(of: vm, to: true) } }
     func undo(isDefinedHere: Bool) throws {
         try target.use(attempt) { try $0.undoRestore(of: vm, isDefinedHere: isDefinedHere) }
     }

@@ -29,7 +29,7 @@ struct LibvirtSaveCalls: SaveCalls {
     func abort() throws { try source.use(attempt) { try $0.abortSaving(of: vm) } }
     func presence() throws -> DomainPresence { try source.use(attempt) { try $0.presence(of: vm) } }
     func image(at path: String) throws -> SavedImage { try source.use(attempt) { try $0.image(at: path) } }
-    func setAutostart() throws { try source.use(attempt) { try $0.setAutostart(of: vm) } }
+    func setAutostart() throws { try source.use(attempt) { try $0.setAutostart(of: vm, to: true) } }
 }
 
 /// Saves one VM, from the first check to a known outcome.

@@ -13,6 +13,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case ends = "every order ends in a report"
         case gates = "no gate stays open after the end of its order"
         case closed = "no move uses a channel with a known leak that has not been cleared"
+        case autostart = "each VM starts with the host on which it runs"
         case settles = "the fleet settles after faults and stays settled"
     }
     public var invariant: Invariant
@@ -248,6 +249,11 @@ struct Invariants {
     private static let gatePatience: Int64 = 60_000
     private static let longestSkew: Int64 = 3_000_000
     private static let heldSkew: Int64 = 500_000
+
+    /// Without faults the run may end just after a move.
+    mutating func lostAutostart(of name: String, on host: HostName, at: Int64) {
+        if expects { broken(.autostart, "\(name) runs on \(host), but does not start with it", at: at) }
+    }
 
     mutating func checkTheEnd(at: Int64) {
         let open = asked.keys.filter { !ended.contains($0) && at - (submittedAt[$0] ?? at) > quiet - 1000 }.sorted()

@@ -196,6 +196,7 @@ struct OrderStateTests {
             (report("h1", 1, .prepared()), false, "consent is the target's"),
             (report("h2", 1, running), false, "running is the source's to say"),
             (report("h1", 2, running), true, "reported by the source"),
+            (report("h1", 3, .accepted(requirements: requirements)), true, "its requirements were missing"),
             (report("h1", 3, .accepted(requirements: requirements)), false, "no step back"),
             (report("h2", 4, failed), false, "once it runs, only the source ends it"),
             (report("h1", 5, failed), true, "the source ends it"),

@@ -78,6 +78,8 @@ struct InquiryTests {
             return
         }
         #expect(announcement.text.contains("two copies of vm1"))
+        #expect(core.orders[order.id]?.failure?.whereabouts == .at(h2), "the end is corrected")
+        _ = core.handle(.appended(.written), at: .second(5002))
         #expect(core.handle(.tick, at: .second(6000)).isEmpty && !core.needsTicks)
     }
 

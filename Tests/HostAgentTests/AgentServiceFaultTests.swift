@@ -113,6 +113,21 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
+    @Test(arguments: [true, false])
+    func `a VM that starts with its host starts with the host that has it after a move`(succeeds: Bool) async throws {
+        var needs = VMRequirements.testVM()
+        needs.startsWithHost = true
+        fleet.world.place(needs, on: h1)
+        if !succeeds { fleet.world.script(vm, InMemoryScript(.fail(.failed, detail: "broken pipe"))) }
+        try await fleet.run {
+            try await fleet.submit(order)
+            #expect(try await fleet.end(of: order).word == (succeeds ? "done" : "failed"))
+            try await eventually("its autostart is handed over") {
+                fleet.world.hostsStarting(vm) == [succeeds ? h2 : h1]
+            }
+        }
+    }
+
     @Test func `an agent that starts leaves ended orders alone`() async throws {
         try await begin()
         let failure = OrderFailure(.migration, .other("a test"), .at(h1))

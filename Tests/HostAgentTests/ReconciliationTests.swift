@@ -76,6 +76,8 @@ import Testing
         Case(.active(.running), .silent, stayed),
         Case(.active(.paused), .nothing, stayed),
         Case(.active(.paused), .active(.pausedByMigration), stayed),
+        // It is off: shut off by its owner, or by a crash of this host.
+        Case(.definition, .nothing, stayed),
         // The target has no copy, so the paused one here is the VM.
         Case(.active(.pausedByMigration), .nothing, stayed, left: .active(.running)),
         // The target no longer has it: it was moved and has been shut off since.
@@ -83,7 +85,6 @@ import Testing
 
         // An operator must decide: it runs nowhere, it may have run at the target since, or there are two copies.
         Case(.nothing, .nothing, lost),
-        Case(.definition, .nothing, lost),
         Case(.definition, .definition, lost),
         Case(.active(.pausedByMigration), .definition, lost),
         Case(.active(.paused), .definition, lost),

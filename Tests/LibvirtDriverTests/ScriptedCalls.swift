@@ -16,13 +16,12 @@ struct ScriptedCalls: MigrationCalls {
     var source: @Sendable () throws -> DomainPresence = { .running }
     var target: @Sendable () throws -> DomainPresence = { .absent }
 
-    func migrate(mayBegin: () -> Bool) throws -> Bool { try migration(mayBegin) }
+    func migrate(mayBegin: () -> Bool) throws { _ = try migration(mayBegin) }
     func job() throws -> JobStatistics? { try statistics() }
     func abort() throws { try abortion() }
     func presenceAtSource() throws -> DomainPresence { try source() }
     func presenceAtTarget() throws -> DomainPresence { try target() }
     func completedJobAtTarget() throws -> JobStatistics? { nil }
-    func setAutostartAtTarget() throws {}
 
     /// Runs a migration with these calls; `isCancelled` cancels it from the beginning of the call on.
     func run(

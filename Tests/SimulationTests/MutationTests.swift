@@ -31,7 +31,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
                 fault(minute, 26, lasts: 5, .libvirtCrash(host: host)),
             ]
         },
-        Proof(mutation: .staysSilent, invariant: .ends),
+        Proof(mutation: .staysSilent, invariant: .ends) { harmless($0, $1) },
         Proof(mutation: .resumesBlindly, invariant: .runsOnce) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: false))] : []
         },
@@ -55,6 +55,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .keepsQuiet, invariant: .runsOnce, operatorActs: false) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .handoverLost(host: host))] : []
         },
+        Proof(mutation: .losesAutostart, invariant: .autostart) { harmless($0, $1) },
         Proof(mutation: .leavesGatesOpen, invariant: .gates),
         Proof(mutation: .forgetsLeaks, invariant: .closed) { host, minute in
             [fault(minute, 0, lasts: 60, .leak(host: host))]
@@ -68,6 +69,11 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .forgetsMoves, invariant: .noReturn),
         Proof(mutation: .neverSettles, invariant: .settles),
     ]
+
+    /// A fault that breaks nothing; with faults, the end of a run is checked.
+    private static func harmless(_ host: Int, _ minute: Int) -> [ScheduledFault] {
+        host == 0 && minute == 0 ? [fault(0, 0, lasts: 10, .ledgerDuplicates)] : []
+    }
 
     private static func fault(_ minute: Int, _ second: Int, lasts: Int64, _ fault: Fault) -> ScheduledFault {
         ScheduledFault(at: .seconds(60 * minute + second), lasts: .seconds(lasts), fault: fault)

@@ -40,7 +40,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _), .seal(let order, _): .order(order)
         case .announce: .announcement
         case .append: .report
-        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .apply: .step
+        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .apply, .startWithHost: .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
         }
     }
@@ -54,6 +54,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _): "order \(order.id): move \(order.route): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): look at the copy of \(order.vmName) here"
+        case .startWithHost(let order, _): "order \(order.id): set \(order.vmName) to start with this host"
         case .locate(let id, let vm): "order \(id): look for VM \(vm) here, to answer a question"
         case .apply(let action, let order): "order \(order.id): \(action.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"

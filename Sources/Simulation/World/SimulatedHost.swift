@@ -7,7 +7,9 @@ struct VMCopy {
     var state: DomainPresence
     /// Whether a running migration created it; it is removed if the migration fails.
     var isIncoming = false
-    /// Whether it was active when its host crashed and starts at the next boot.
+    /// libvirt's autostart.
+    var startsWithHost = false
+    /// Whether it starts at the next boot.
     var startsAtBoot = false
     /// The share of time for which a migration stops the guest, to dirty less memory.
     var throttle = 0.0
@@ -29,6 +31,7 @@ struct SimulatedHost {
     /// Sorted by the VMs' numbers.
     private(set) var copies: [VMCopy] = []
     var isUp = true
+    var bootedAt = Int64.min / 2
     var libvirtIsUp = true
     /// Incremented by each start of libvirtd.
     var libvirtIncarnation = 0

@@ -76,6 +76,17 @@ extension World {
             }
             answer(host, after: 100, .cancelTried(order.id))
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
+        case .startWithHost(let order, let since):
+            guard let vm = vmNumbers[order.vm] else { return }
+            let failure = hosts[host].libvirtIsUp ? nil : "libvirt does not answer"
+            if failure == nil {
+                setAutostart(of: vm, on: host, true)
+                let booted = Instant(milliseconds: hosts[host].bootedAt + agents[host].clockOffset)
+                if booted > since, presence(of: vm, on: host) == .inactive {
+                    set(vm, on: host, .running, byAgent: true)
+                }
+            }
+            answer(host, after: 50, .autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
             answer(host, after: 50) { [unowned self] _ in .located(id, observation(of: vm, on: host)) }
         case .apply(let action, let order):
@@ -120,7 +131,8 @@ extension World {
                 cpuXML: nil,
                 disks: [],
                 networks: [],
-                definition: definition(of: vm)
+                definition: definition(of: vm),
+                startsWithHost: hosts[host].copy(of: vm)?.startsWithHost
             )
         )
     }
@@ -174,6 +186,7 @@ extension World {
                 result = .done
             case (.pause, .running):
                 set(vm, on: host, .paused)
+                setAutostart(of: vm, on: host, false)
                 result = .done
             case (.pause, _): result = .notSo("the VM is migrating")
             case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
@@ -181,6 +194,12 @@ extension World {
         }
         note("\(hostNames[host]): \(action) \(order.vmName): \(result)")
         answer(host, after: 50, .applied(order.id, result))
+    }
+
+    func setAutostart(of vm: Int, on host: Int, _ isOn: Bool) {
+        guard var copy = hosts[host].copy(of: vm) else { return }
+        copy.startsWithHost = isOn
+        hosts[host].put(copy)
     }
 
     func presence(of vm: Int, on host: Int) -> DomainPresence { hosts[host].copy(of: vm)?.state ?? .absent }

@@ -152,7 +152,7 @@ extension World {
                 let wasActive = copy.takesMemory && copy.state != .paused
                 set(copy.vm, on: host, .inactive)
                 if wasActive, var copy = hosts[host].copy(of: copy.vm) {
-                    copy.startsAtBoot = true
+                    copy.startsAtBoot = copy.startsWithHost
                     hosts[host].put(copy)
                 }
             }
@@ -168,6 +168,7 @@ extension World {
         guard !hosts[host].isUp, !activeFaults.values.contains(.hostCrash(host: host)) else { return }
         advance(host)
         hosts[host].isUp = true
+        hosts[host].bootedAt = now
         note("\(hostNames[host]) is up again")
         startLibvirt(host)
         // libvirt's autostart does not check other hosts.
@@ -285,6 +286,7 @@ extension World {
         note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
+        setAutostart(of: vm, on: chosen, true)
         removeImages(of: vm)
     }
 
@@ -302,5 +304,10 @@ extension World {
 
     func checkTheEnd() {
         invariants.checkTheEnd(at: now)
+        for host in hosts.indices {
+            for copy in hosts[host].copies where copy.executes && !copy.startsWithHost {
+                invariants.lostAutostart(of: name(copy.vm), on: hostNames[host], at: now)
+            }
+        }
     }
 }

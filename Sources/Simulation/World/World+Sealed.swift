@@ -133,6 +133,7 @@ extension World {
             return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
         }
         set(vm, on: host, .inactive)
+        setAutostart(of: vm, on: host, false)
         sealed.images[host, default: []].insert(order.id)
         if agents[host].incarnation != incarnation { sealed.lateSaves += 1 }
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }

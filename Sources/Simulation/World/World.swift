@@ -123,7 +123,7 @@ public final class World {
         invariants = Invariants(settings)
         measures = Measures(hosts: settings.hosts.count)
         for (vm, host) in settings.placement.enumerated() where settings.workload.vms[vm].existsFrom == 0 {
-            hosts[host].put(VMCopy(vm: vm, state: .running))
+            hosts[host].put(VMCopy(vm: vm, state: .running, startsWithHost: true))
             invariants.runners[vm] = 1
         }
     }

@@ -34,6 +34,7 @@ extension InMemoryHypervisor {
                 throw failure(.refused, "\(path) cannot be written, or already exists")
             }
             state.imagesMade += 1
+            state.copies[host]?[vm]?.startsWithHost = false
             state.images[vm] = image.number
             if copy.isTransient {
                 state.copies[host]?[vm] = nil

@@ -39,7 +39,9 @@ public struct InMemoryHypervisor: Hypervisor {
         guard copy.presence == .running || copy.presence == .migratingOut else {
             throw HypervisorError(.refused, attempt: attempt, detail: "its state is not running but \(copy.presence)")
         }
-        return copy.needs
+        var needs = copy.needs
+        needs.startsWithHost = copy.startsWithHost
+        return needs
     }
 
     public func unmet(
@@ -108,6 +110,24 @@ public struct InMemoryHypervisor: Hypervisor {
         _ = try ask(attempt)
         try change(vm, attempt, in: [.running], violation: nil) { state in
             state.copies[host]?[vm]?.presence = .paused
+        }
+    }
+
+    public func setAutostart(of vm: VMID, to isOn: Bool) async throws(HypervisorError) {
+        let attempt = "set VM \(vm) to start with \(host)"
+        _ = try ask(attempt)
+        guard copies()[vm] != nil else {
+            throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
+        }
+        world.state.withLock { $0.copies[host]?[vm]?.startsWithHost = isOn }
+    }
+
+    public func start(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "start VM \(vm)"
+        _ = try ask(attempt)
+        let violation = world.isTaken(vm, elsewhereThan: host) ? "another host has it" : nil
+        try change(vm, attempt, in: [.inactive], violation: violation) { state in
+            state.copies[host]?[vm]?.presence = .running
         }
     }
 

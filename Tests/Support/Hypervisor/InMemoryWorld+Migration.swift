@@ -72,6 +72,7 @@ extension InMemoryWorld {
                 throw HypervisorError(.failed, attempt: attempt(request), detail: detail)
             }
             state.copies[source]?[vm]?.presence = .migratingOut
+            state.copies[source]?[vm]?.startsWithHost = false
             // The target counts the CPU time of its own copy only.
             state.copies[target.name]?[vm] = Copy(
                 needs: copy.needs,

@@ -13,6 +13,7 @@ public final class InMemoryWorld: Sendable {
         var needs: VMRequirements
         var presence: DomainPresence
         var isTransient = false
+        var startsWithHost = false
         var cpuTimeNanoseconds: UInt64 = 0
     }
 
@@ -70,7 +71,8 @@ public final class InMemoryWorld: Sendable {
         isTransient: Bool = false
     ) {
         let isKnown = presence != .absent && !(isTransient && presence == .inactive)
-        let copy = isKnown ? Copy(needs: vm, presence: presence, isTransient: isTransient) : nil
+        var copy = isKnown ? Copy(needs: vm, presence: presence, isTransient: isTransient) : nil
+        copy?.startsWithHost = vm.startsWithHost == true
         state.withLock { state in
             state.copies[host, default: [:]][vm.id] = copy
             // It runs, so earlier images are older than its disks.
@@ -115,6 +117,13 @@ public final class InMemoryWorld: Sendable {
     public func hostsRunning(_ vm: VMID) -> [HostName] {
         state.withLock { state in
             state.copies.filter { _, copies in copies[vm].map { $0.presence.executes } ?? false }.keys.sorted()
+        }
+    }
+
+    /// Returns the hosts that start the VM when they boot.
+    public func hostsStarting(_ vm: VMID) -> [HostName] {
+        state.withLock { state in
+            state.copies.filter { $0.value[vm]?.startsWithHost == true }.keys.sorted()
         }
     }
 

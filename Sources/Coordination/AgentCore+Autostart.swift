@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Hands over whether a VM starts with its host.
+///
+/// libvirt does not transfer it, and it is off at the source while a move runs. So the agent of the host where the VM is
+/// after a move that had begun sets it again, until it holds.
+extension AgentCore {
+    mutating func handOverAutostart(at instant: Instant, effects: inout [Effect]) {
+        guard isCaughtUp, !mutations.contains(.losesAutostart) else { return }
+        let due = work.values.filter { awaitsAutostart($0, at: instant) && $0.autostart.isDue(at: instant) }
+        for item in due.sorted(by: { $0.order.id < $1.order.id }) {
+            work[item.order.id]?.autostart = .setting
+            effects.append(.startWithHost(item.order, since: item.state.startedAt ?? item.order.issuedAt))
+        }
+    }
+
+    func awaitsAutostart(_ item: OrderWork, at instant: Instant) -> Bool {
+        item.mustSetAutostart(on: host) && instant - item.state.changedAt < Self.settled
+    }
+
+    /// Returns whether the VM must start with this host, although its autostart may not be set here yet.
+    func awaitsAutostart(_ vm: VMID) -> Bool {
+        work.values.contains { $0.order.vm == vm && $0.mustSetAutostart(on: host) }
+    }
+
+    /// Age of an order's end from which a restarted agent no longer sets its VM's autostart: an operator may have changed
+    /// it since.
+    private static let settled: Duration = .seconds(86400)
+}
+
+/// Whether this host has set the autostart of an order's VM.
+enum Autostart: Sendable, Equatable {
+    case unset
+    case setting
+    /// The last attempt failed.
+    case failed(nextTry: Instant)
+    case set
+
+    private static let pause: Duration = .seconds(10)
+
+    func isDue(at instant: Instant) -> Bool {
+        switch self {
+        case .unset: true
+        case .setting, .set: false
+        // A clock that was set back must not delay the next try for longer than the pause.
+        case .failed(let nextTry): instant >= nextTry || nextTry - instant > Self.pause
+        }
+    }
+
+    mutating func end(_ failure: String?, at instant: Instant) {
+        self = failure == nil ? .set : .failed(nextTry: instant + Self.pause)
+    }
+}
+
+extension OrderWork {
+    /// Returns whether the order has ended with its VM on this host, where it must start with the host.
+    ///
+    /// While the target may run the VM, too, the copy here must not start with this host.
+    func mustSetAutostart(on host: HostName) -> Bool {
+        guard autostart != .set, state.requirements?.startsWithHost == true, !isInquiring else { return false }
+        return switch state.stage {
+        case .done: order.target == host
+        // A move that has not begun has changed nothing.
+        case .failed: state.startedAt != nil && state.failure?.whereabouts == .at(host)
+        case .submitted, .accepted, .prepared, .running: false
+        }
+    }
+}

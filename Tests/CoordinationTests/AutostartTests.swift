@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import TestSupport
+import Testing
+
+/// The hand-over of whether a VM starts with its host.
+struct AutostartTests {
+    private var requirements: VMRequirements {
+        var requirements = VMRequirements.sample()
+        requirements.startsWithHost = true
+        return requirements
+    }
+
+    /// Returns a core that has read the order and its end, and its effects; the gate of the target is not the subject.
+    private func read(
+        _ host: String,
+        _ end: OrderStep,
+        accepted: VMRequirements? = nil,
+        at second: Int = 20
+    ) -> (AgentCore, [AgentCore.Effect]) {
+        var core = AgentCore(host: HostName(host))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(second))
+        let steps: [OrderStep] = [.accepted(requirements: accepted ?? requirements), .running(progress: progress), end]
+        for step in steps { _ = core.handle(.report(report("h1", 2, step)), at: .second(second)) }
+        // The search after a failed move is over.
+        let answer = OrderStep.answered(presence: .absent, question: .second(3))
+        _ = core.handle(.report(report("h2", 3, answer)), at: .second(second))
+        let effects = core.handle(.caughtUp, at: .second(second))
+        let all = effects + core.handle(.tick, at: .second(second))
+        return (core, all.filter { $0 != .shut(order) })
+    }
+
+    private let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+    private let set = AgentCore.Effect.startWithHost(order, since: .second(2))
+
+    private func failed(_ whereabouts: OrderFailure.Whereabouts, _ kind: OrderFailure.Kind = .migration) -> OrderStep {
+        .failed(failure: OrderFailure(kind, .other("a test"), whereabouts))
+    }
+
+    @Test func `the host where the VM is sets its autostart, and no other`() {
+        #expect(read("h2", done).1 == [set])
+        #expect(read("h1", done).1 == [])
+        #expect(read("h1", failed(.at(h1))).1 == [set])
+        #expect(read("h2", failed(.at(h1))).1 == [])
+        #expect(read("h2", failed(.at(h2), .inDoubt)).1 == [set])
+        #expect(read("h1", failed(.unknown, .inDoubt)).1 == [])
+    }
+
+    @Test func `a VM that does not start with its host is left alone`() {
+        var needs = requirements
+        for startsWithHost in [false, nil] {
+            needs.startsWithHost = startsWithHost
+            #expect(read("h2", done, accepted: needs).1 == [])
+        }
+    }
+
+    @Test func `it is tried until it holds, and then no more`() {
+        var (core, _) = read("h2", done)
+        #expect(core.handle(.tick, at: .second(60)) == [], "one attempt at a time")
+        #expect(core.handle(.autostartSet(order.id, failure: "libvirt is out"), at: .second(61)) == [])
+        #expect(core.handle(.tick, at: .second(70)) == [])
+        // Also after the time for which ended orders are remembered.
+        #expect(core.handle(.tick, at: .second(5000)) == [set])
+        #expect(core.handle(.autostartSet(order.id, failure: nil), at: .second(5001)) == [])
+        #expect(core.handle(.tick, at: .second(6000)) == [] && core.orders.isEmpty && !core.needsTicks)
+    }
+
+    @Test func `an order that ended long ago is not touched after a restart`() {
+        #expect(read("h2", done, at: 90_000).1 == [])
+    }
+
+    @Test func `while the target may run the VM, too, the source's copy does not start with its host`() {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+        for step in [.accepted(requirements: requirements), .running(progress: progress), failed(.at(h1))] {
+            _ = core.handle(.report(report("h1", 2, step)), at: .second(20))
+        }
+        let effects = core.handle(.caughtUp, at: .second(20)) + core.handle(.tick, at: .second(21))
+        #expect(effects == [.look(order)])
+        _ = core.handle(.looked(order.id, .seen(.running)), at: .second(21))
+        _ = core.handle(.appended(.written), at: .second(21))
+        let answer = OrderStep.answered(presence: .absent, question: .second(21))
+        _ = core.handle(.report(report("h2", 22, answer)), at: .second(22))
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(22)) == [set])
+    }
+
+    @Test func `the next move takes over an autostart that could not be set yet`() throws {
+        var (core, _) = read("h2", done)
+        var next = order
+        (next.id, next.source, next.target) = (OrderID("o2"), h2, h1)
+        next.issuedAt = .second(20)
+        #expect(core.handle(.order(.migrate(order: next)), at: .second(21)) == [.readRequirements(next)])
+        let effects = core.handle(.requirementsRead(next.id, .success(.sample())), at: .second(22))
+        guard case .append(let report)? = effects.first, case .accepted(let needs) = report.step else {
+            Issue.record("not accepted: \(effects)")
+            return
+        }
+        #expect(needs.startsWithHost == true)
+    }
+}
