@@ -54,14 +54,7 @@ public enum SafeFile {
         mode: mode_t = 0o600,
         followsLinks: Bool = false
     ) throws(Failure) -> Int32 {
-        var descriptor: Int32
-        repeat {
-            descriptor = Glibc.open(
-                path,
-                flags | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW),
-                mode
-            )
-        } while descriptor < 0 && errno == EINTR
+        let descriptor = opened(path, flags | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW), mode)
         // ELOOP: a symbolic link; ENXIO: a FIFO without a reader, or a socket.
         if descriptor < 0, errno == ELOOP || errno == ENXIO { throw Failure(path: path, reason: .notRegular) }
         guard descriptor >= 0 else { throw Failure(path: path, reason: .system(errno)) }
@@ -74,6 +67,26 @@ public enum SafeFile {
             throw error
         }
         return descriptor
+    }
+
+    /// How long the holder of a lease may take to give it up.
+    private static let leaseLimit: Duration = .seconds(20)
+
+    /// Opens a file; waits while another process gives up its lease on it.
+    ///
+    /// On an NFS server the clients' delegations are such leases: without waiting, the server could read none of the
+    /// files that its clients read.
+    private static func opened(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+        let deadline = ContinuousClock.now + leaseLimit
+        while true {
+            let descriptor = Glibc.open(path, flags, mode)
+            guard descriptor < 0 else { return descriptor }
+            switch errno {
+            case EINTR: continue
+            case EWOULDBLOCK where ContinuousClock.now < deadline: usleep(10_000)
+            default: return descriptor
+            }
+        }
     }
 
     /// Reads a whole file of at most `limit` bytes.

@@ -51,6 +51,27 @@ import Testing
         }
     }
 
+    /// On an NFS server a client's delegation is such a lease.
+    @Test func `a file with a lease is opened once its holder has given it up`() throws {
+        // F_SETLEASE and F_GETLEASE, which Glibc does not export.
+        let (setLease, getLease): (Int32, Int32) = (1024, 1025)
+        signal(SIGIO, SIG_IGN)
+        try Self.with { folder in
+            let path = "\(folder)/file"
+            try Self.write("text", path, mode: 0o600)
+            let holder = open(path, O_RDWR | O_CLOEXEC)
+            try #require(fcntl(holder, setLease, F_WRLCK) == 0)
+            let mayOpen = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+            #expect(mayOpen < 0 && errno == EWOULDBLOCK, "the lease has no effect on this file system")
+            Blocking.detach("lease-holder") {
+                // The kernel asks the holder to give the lease up: it shows as one for reading.
+                while fcntl(holder, getLease) == F_WRLCK { usleep(1000) }
+                close(holder)
+            }
+            #expect(Self.reason(path, .published) == nil)
+        }
+    }
+
     @Test func `links are followed only to our own files, and FIFOs and folders are refused`() throws {
         try Self.with { folder in
             let (file, link) = ("\(folder)/file", "\(folder)/link")
