@@ -6,6 +6,7 @@ extension AgentCore.Announcement {
         switch self {
         case .reportRefused: "cannot write a report to the ledger"
         case .duplicate(let order, let vm, let failure): "order \(order): two copies of \(vm): \(failure.text)"
+        case .returned(let order, let vm, let failure): "order \(order): \(vm) is back on its source: \(failure.text)"
         case .runsAfterEnd(let order, let vm, let host):
             "order \(order): \(vm) runs on \(host), although the order had failed"
         case .vmIsGone(let order, let vm, let host):

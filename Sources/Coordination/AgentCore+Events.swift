@@ -64,6 +64,8 @@ extension AgentCore {
             case report(OrderReport)
             /// All records that the ledger had at the start have been read.
             case caughtUp
+            /// The VMs that this host's hypervisor knows, running or not; with each sample.
+            case known([VMID])
             /// Time has passed: required about once a second while `needsTicks`.
             case tick
             // Results of effects.

@@ -73,6 +73,7 @@ extension AgentCore {
             case .advance: advance(id, at: instant, effects: &effects)
             case .seekDuplicate: seekDuplicate(of: id, at: instant)
             case .finish: work[id]?.finishMachine()
+            case .acceptReturn: work[id]?.isReturnAccepted = true
             }
         }
     }

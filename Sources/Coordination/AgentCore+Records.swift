@@ -72,8 +72,12 @@ extension AgentCore {
         for id in work.filter({ $0.value.state.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
             inquire(id, at: instant, effects: &effects)
         }
-        work = work.filter { _, item in
-            !item.isOver(at: instant, remembered: Self.remembered) || awaitsAutostart(item, at: instant)
+        let newest = newestOrders()
+        work = work.filter { id, item in
+            let isWatched =
+                item.hasLeft(host) && newest[item.order.vm] == id && instant - item.state.changedAt < Self.watched
+            return isWatched || awaitsAutostart(item, at: instant)
+                || !item.isOver(at: instant, remembered: Self.remembered)
         }
         others = others.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
     }

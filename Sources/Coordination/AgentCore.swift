@@ -55,6 +55,7 @@ public struct AgentCore: Sendable {
         case .order(let record): take(record, at: instant, effects: &effects)
         case .report(let report): take(report, at: instant, effects: &effects)
         case .caughtUp: catchUp(at: instant, effects: &effects)
+        case .known(let vms): take(known: vms, at: instant)
         case .tick: tick(at: instant, effects: &effects)
         case .appended(let result): appended(result, at: instant, effects: &effects)
         case .requirementsRead(let id, let result, let probes): accept(id, result, probes, at: instant)

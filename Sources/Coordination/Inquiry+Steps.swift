@@ -36,12 +36,13 @@ extension Inquiry {
             (openSince, question) = (context.now, nil)
             // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
             // `advance` of the order applies the limits.
-            return cause == .restart || cause == .failed ? [] : [.cancelMigration]
+            return cause == .restart || isAfterEnd ? [] : [.cancelMigration]
         case .seen(let presence): here = presence
         }
         if context.mutations.contains(.resumesBlindly), here == .pausedByMigration { return apply(.resume) }
         // Nothing here could run beside a copy at the target.
-        if cause == .failed, here == .absent || here == .inactive { return [.finish] }
+        if isAfterEnd, here == .absent { return [.finish] }
+        if cause == .failed, here == .inactive { return [.finish] }
         // A call of the previous incarnation may still take effect.
         if here == .running, context.now < quietUntil { return [] }
         guard let question, question.here == here else { return ask(here, context) }
@@ -56,7 +57,7 @@ extension Inquiry {
         let (vm, source, target) = (order.vmName, context.host, order.target)
         switch (action, result) {
         // The order has ended, and nothing that is left can run beside a copy at the target.
-        case (.discard, .done) where cause == .failed, (.resume, .done) where cause == .failed: return [.finish]
+        case (.discard, .done) where isAfterEnd, (.resume, .done) where isAfterEnd: return [.finish]
         case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
         case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
         case (.resume, .refused(let reason)):
@@ -67,6 +68,8 @@ extension Inquiry {
                 detail: reason
             )
             return end(.inDoubt, finding, .unknown)
+        case (.pause, .done) where cause == .returned:
+            return watch(.duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .done):
             return end(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .refused(let reason)):
@@ -80,7 +83,7 @@ extension Inquiry {
     /// Raises the alert once, and continues to try.
     private mutating func duplicateRuns(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
         question = nil
-        guard cause == .failed else { return end(.inDoubt, finding, .unknown) + [.seekDuplicate] }
+        guard isAfterEnd else { return end(.inDoubt, finding, .unknown) + [.seekDuplicate] }
         guard !hasReportedDoubt else { return [] }
         hasReportedDoubt = true
         let failure = failure(.inDoubt, finding, .unknown)
@@ -104,7 +107,7 @@ extension Inquiry {
         guard context.now - question.askedAt > context.limits.answer else { return [] }
         let silence = "its agent has not answered for \(context.limits.answer)"
         switch conclusion(here: question.here, silence: silence, host: context.host) {
-        case .stayed(let finding, _): return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
+        case .stayed(let finding, _): return isAfterEnd ? [] : stayed(finding, context) + [.seekDuplicate]
         // The question stays open: an answer is taken whenever it comes.
         default: return reportDoubt("the agent of \(order.target) does not answer", context)
         }
@@ -119,6 +122,7 @@ extension Inquiry {
         if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
         }
+        if cause == .returned { return returned(conclusion, context) }
         switch conclusion {
         case .stayed(.stayedOff(let vm, let source, let target), _):
             if let wait = objection(to: question, context) { return wait }
@@ -137,6 +141,40 @@ extension Inquiry {
                 context
             )
         }
+    }
+
+    /// Handles a conclusion about a VM that is on this host again; without a doubt it was moved back by hand.
+    private mutating func returned(_ conclusion: Conclusion, _ context: OrderContext) -> [OrderAction] {
+        switch conclusion {
+        case .action(.resume), .moved: return [.acceptReturn, .finish]
+        case .action(let action): return apply(action)
+        case .stayed(let finding, let isCertain):
+            guard isCertain else { return watch(finding, .at(context.host)) }
+            if case .stayedOff = finding { return [alert(finding, .at(context.host)), .acceptReturn, .finish] }
+            return [.acceptReturn, .finish]
+        case .inDoubt(let finding, let whereabouts):
+            if whereabouts == .at(order.target) { return watch(finding, whereabouts) }
+            return [alert(finding, whereabouts), .acceptReturn, .finish]
+        case .open:
+            question = nil
+            return []
+        }
+    }
+
+    /// Raises an alert once, and asks again at the next check: an operator must decide which copy to keep.
+    private mutating func watch(
+        _ finding: FailureReason.Finding,
+        _ whereabouts: OrderFailure.Whereabouts
+    ) -> [OrderAction] {
+        question = nil
+        guard !hasReportedDoubt else { return [] }
+        hasReportedDoubt = true
+        return [alert(finding, whereabouts)]
+    }
+
+    private func alert(_ finding: FailureReason.Finding, _ whereabouts: OrderFailure.Whereabouts) -> OrderAction {
+        let failure = failure(.inDoubt, finding, whereabouts)
+        return .effect(.announce(.returned(order.id, vm: order.vmName, failure)))
     }
 
     /// Returns the actions while the copy here must not be used yet; `nil` if no third host has the VM.
@@ -178,7 +216,7 @@ extension Inquiry {
     /// Ends an order that has been open for long in doubt, once, and continues the search.
     private mutating func reportDoubt(_ detail: String, _ context: OrderContext) -> [OrderAction] {
         let limit = context.limits.doubt
-        guard cause != .failed, !hasReportedDoubt, context.now - openSince > limit else { return [] }
+        guard !isAfterEnd, !hasReportedDoubt, context.now - openSince > limit else { return [] }
         hasReportedDoubt = true
         let failure = failure(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
         let end = OrderAction.report(.failed(failure: failure))

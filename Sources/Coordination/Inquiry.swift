@@ -17,6 +17,8 @@ struct Inquiry: Sendable {
         /// libvirt resumes the source's copy if the answer to the last step is lost, although the target may have taken
         /// over.
         case failed
+        /// The move was done, and the VM is on this host again.
+        case returned
     }
 
     /// A question in the ledger, and the answers to it.
@@ -60,12 +62,16 @@ struct Inquiry: Sendable {
             case .restart: .agentRestarted
             case .lostAnswer(let failure): .answerLost(detail: failure.text)
             case .failed: .moveFailed
+            case .returned: .returned
             }
         startedAt = state.startedAt ?? state.order.issuedAt
         openSince = instant
         quietUntil = instant + quiet
         nextCheck = instant
     }
+
+    /// Whether the order had ended before the inquiry began.
+    var isAfterEnd: Bool { cause == .failed || cause == .returned }
 
     /// Returns the time until the next check; longer for a search that takes long.
     func interval(at instant: Instant) -> Duration {

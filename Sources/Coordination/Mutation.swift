@@ -20,6 +20,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case overlooksOrders = "overlooks-orders"
     /// The agent does not answer other agents' questions.
     case keepsQuiet = "keeps-quiet"
+    /// The agent overlooks VMs that are on its host again.
+    case ignoresReturns = "ignores-returns"
     /// The agent does not set the autostart of a VM that has moved to its host.
     case losesAutostart = "loses-autostart"
     /// The agent does not close the gate that it opened for an order.

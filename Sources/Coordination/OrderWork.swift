@@ -37,6 +37,8 @@ struct OrderWork: Sendable {
     /// As its target: whether its gate may be open.
     var mayHaveGateOpen = false
     var autostart = Autostart.unset
+    /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
+    var isReturnAccepted = false
     /// Whether this host may hold data of a sealed move: a key, a decrypted image, the encrypted file.
     var mayHoldImage = false
 
@@ -151,6 +153,8 @@ enum OrderAction: Sendable {
     case advance
     /// The state machine has no more steps.
     case finish
+    /// A VM that had left is rightly on this host again.
+    case acceptReturn
     /// Check whether a failed move left a second copy at the target.
     case seekDuplicate
 }

@@ -77,6 +77,7 @@ extension FailureReason.Doubt {
         case .agentRestarted: "the agent was restarted during the move"
         case .answerLost(let detail): detail
         case .moveFailed: "the move failed"
+        case .returned: "the VM had moved away"
         }
     }
 }

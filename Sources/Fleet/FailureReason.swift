@@ -55,6 +55,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case agentRestarted
         case answerLost(detail: String)
         case moveFailed
+        /// The VM is on the source again, although the move was done.
+        case returned
     }
 
     /// The result of an inquiry on source and target.

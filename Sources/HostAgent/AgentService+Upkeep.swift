@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import HostOS
 import Escort
 import Fleet
@@ -8,7 +9,7 @@ import Settings
 
 /// Tasks that run whether there are orders or not: samples and the mesh.
 extension AgentService {
-    func keepSampling(_ observations: PeerObservations) async {
+    func keepSampling(_ observations: PeerObservations, _ events: AgentEvents) async {
         var sampler = HostSampler(host: host, resources: resources)
         let clock = ContinuousClock()
         let start = clock.now
@@ -21,6 +22,7 @@ extension AgentService {
                 uptime: clock.now - start,
                 hypervisor: hypervisor
             )
+            if let vms = sample.vms { events.offer(.known(vms.map(\.id))) }
             sample.channels = await channels.offered()
             if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
                 sample.tunnels = await tunnels()

@@ -76,7 +76,7 @@ public struct AgentService: Sendable {
                 await identity?.trusted(settings.inventory) ?? settings.inventory
             }
             group.addTask { await observations.keep() }
-            group.addTask { await keepSampling(observations) }
+            group.addTask { await keepSampling(observations, events) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(events) }
             var limits = limits

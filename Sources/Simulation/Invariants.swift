@@ -14,6 +14,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case gates = "no gate stays open after the end of its order"
         case closed = "no move uses a channel with a known leak that has not been cleared"
         case autostart = "each VM starts with the host on which it runs"
+        case definitions = "each VM is defined only on the host on which it runs"
         case settles = "the fleet settles after faults and stays settled"
     }
     public var invariant: Invariant
@@ -253,6 +254,10 @@ struct Invariants {
     /// Without faults the run may end just after a move.
     mutating func lostAutostart(of name: String, on host: HostName, at: Int64) {
         if expects { broken(.autostart, "\(name) runs on \(host), but does not start with it", at: at) }
+    }
+
+    mutating func leftDefinition(of name: String, on host: HostName, at: Int64) {
+        if expects { broken(.definitions, "\(name) runs on another host, and is defined on \(host)", at: at) }
     }
 
     mutating func checkTheEnd(at: Int64) {

@@ -55,6 +55,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .keepsQuiet, invariant: .runsOnce, operatorActs: false) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .handoverLost(host: host))] : []
         },
+        // The source crashes after its moves, and the definitions of the VMs return.
+        Proof(mutation: .ignoresReturns, invariant: .definitions) { host, minute in
+            host < 2 ? [fault(minute, 50, lasts: 5, .hostCrash(host: host))] : []
+        },
         Proof(mutation: .losesAutostart, invariant: .autostart) { harmless($0, $1) },
         Proof(mutation: .leavesGatesOpen, invariant: .gates),
         Proof(mutation: .forgetsLeaks, invariant: .closed) { host, minute in

@@ -32,6 +32,8 @@ struct SimulatedHost {
     private(set) var copies: [VMCopy] = []
     var isUp = true
     var bootedAt = Int64.min / 2
+    /// VMs whose definitions libvirt has removed after their moves, and when.
+    var removed: [Int: Int64] = [:]
     var libvirtIsUp = true
     /// Incremented by each start of libvirtd.
     var libvirtIncarnation = 0

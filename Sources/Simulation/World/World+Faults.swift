@@ -157,6 +157,11 @@ extension World {
                 }
             }
         }
+        // The file system had not written yet that the definitions were removed.
+        for (vm, at) in hosts[host].removed where now - at < 30_000 && hosts[host].copy(of: vm) == nil {
+            set(vm, on: host, .inactive)
+        }
+        hosts[host].removed = [:]
         advance(host)
         hosts[host].isUp = false
         hosts[host].gates = [:]
@@ -305,8 +310,13 @@ extension World {
     func checkTheEnd() {
         invariants.checkTheEnd(at: now)
         for host in hosts.indices {
-            for copy in hosts[host].copies where copy.executes && !copy.startsWithHost {
-                invariants.lostAutostart(of: name(copy.vm), on: hostNames[host], at: now)
+            for copy in hosts[host].copies {
+                if copy.executes, !copy.startsWithHost {
+                    invariants.lostAutostart(of: name(copy.vm), on: hostNames[host], at: now)
+                }
+                if copy.state == .inactive, !invariants.isAbnormal(copy.vm) {
+                    invariants.leftDefinition(of: name(copy.vm), on: hostNames[host], at: now)
+                }
             }
         }
     }

@@ -104,6 +104,7 @@ extension World {
         sample.channels = settings.policy.channels
         if state.libvirtIsUp {
             sample.vms = vmSamples(state, base: base, seconds: seconds)
+            feed(host, .known(state.copies.map { vmIDs[$0.vm] }))
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }

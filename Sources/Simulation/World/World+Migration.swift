@@ -271,6 +271,7 @@ extension World {
             return
         }
         set(migration.vm, on: migration.source, nil)
+        hosts[migration.source].removed[migration.vm] = now
         let seconds = Double(now - migration.startedAt) / 1000
         let outcome = MigrationOutcome(
             startedAt: Instant(milliseconds: migration.startedAt + agents[migration.source].clockOffset),

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+
+/// Notices VMs that are on this host again, although they have moved away.
+///
+/// A power cut can bring back a definition that libvirt had removed, and a person can start a leftover copy. If nobody
+/// noticed, the VM could run twice.
+extension AgentCore {
+    /// Takes the VMs that the hypervisor knows, running or not.
+    mutating func take(known vms: [VMID], at instant: Instant) {
+        guard isCaughtUp, !mutations.contains(.ignoresReturns) else { return }
+        let newest = newestOrders()
+        for vm in vms {
+            guard let id = newest[vm], let item = work[id], item.hasLeft(host), !item.isReturnAccepted else { continue }
+            guard case .idle = item.activity else { continue }
+            work[id]?.activity = .inquiry(Inquiry(.returned, of: item.state, at: instant))
+        }
+    }
+
+    /// Returns the newest known order of each VM.
+    func newestOrders() -> [VMID: OrderID] {
+        var newest: [VMID: (place: Int, id: OrderID)] = [:]
+        for item in work.values where item.place >= newest[item.order.vm]?.place ?? 0 {
+            newest[item.order.vm] = (item.place, item.order.id)
+        }
+        return newest.mapValues(\.id)
+    }
+
+    /// How long this host watches for the return of a VM that has moved away.
+    static let watched: Duration = .seconds(7 * 86400)
+}
+
+extension OrderWork {
+    /// Whether the order has moved its VM away from the host.
+    func hasLeft(_ host: HostName) -> Bool { state.stage == .done && order.source == host }
+}

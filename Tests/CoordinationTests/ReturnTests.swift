@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Fleet
+import Testing
+
+/// A VM that is on its source again after its move was done.
+struct ReturnTests {
+    private func moved() -> AgentCore {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+        let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+        for step in [.running(progress: progress), done] {
+            _ = core.handle(.report(report("h1", 2, step)), at: .second(20))
+        }
+        #expect(core.handle(.caughtUp, at: .second(20)) == [])
+        return core
+    }
+
+    /// Plays one round of question and answer; returns the effects of the look that follows.
+    private func round(
+        _ core: inout AgentCore,
+        here: DomainPresence,
+        there: DomainPresence,
+        at second: Int
+    ) -> [AgentCore.Effect] {
+        #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
+        let question = PresenceQuestion(vm: order.vm, target: h2, here: here)
+        let asked = core.handle(.looked(order.id, .seen(here)), at: .second(second))
+        #expect(asked == [.append(report("h1", second, .asked(question: question)))])
+        _ = core.handle(.appended(.written), at: .second(second))
+        let answer = OrderStep.answered(presence: there, question: .second(second))
+        #expect(core.handle(.report(report("h2", second, answer)), at: .second(second)) == [.look(order)])
+        return core.handle(.looked(order.id, .seen(here)), at: .second(second))
+    }
+
+    private func alerts(_ effects: [AgentCore.Effect]) -> Int {
+        effects.count { if case .announce(.returned) = $0 { true } else { false } }
+    }
+
+    @Test func `a copy that runs beside the target's is paused, and reported once`() {
+        var core = moved()
+        // Also days later.
+        #expect(core.handle(.tick, at: .second(500_000)).isEmpty)
+        #expect(core.handle(.known([order.vm]), at: .second(500_000)).isEmpty)
+        #expect(round(&core, here: .running, there: .running, at: 500_001) == [.apply(.pause, order)])
+        #expect(alerts(core.handle(.applied(order.id, .done), at: .second(500_002))) == 1)
+        #expect(alerts(round(&core, here: .paused, there: .running, at: 500_010)) == 0)
+        // An operator has removed it.
+        #expect(core.handle(.tick, at: .second(500_020)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(500_021)).isEmpty && !core.needsTicks)
+        _ = core.handle(.known([order.vm]), at: .second(500_030))
+        #expect(core.handle(.tick, at: .second(500_031)) == [.look(order)], "it is watched for again")
+    }
+
+    @Test func `a definition that has come back is removed`() {
+        var core = moved()
+        _ = core.handle(.known([VMID("another"), order.vm]), at: .second(30))
+        #expect(round(&core, here: .inactive, there: .running, at: 31) == [.apply(.discard, order)])
+        #expect(core.handle(.applied(order.id, .done), at: .second(32)).isEmpty && !core.needsTicks)
+    }
+
+    @Test func `a VM that was moved back by hand stays`() {
+        var core = moved()
+        _ = core.handle(.known([order.vm]), at: .second(30))
+        #expect(round(&core, here: .running, there: .absent, at: 31).isEmpty)
+        #expect(core.handle(.known([order.vm]), at: .second(40)).isEmpty && !core.needsTicks)
+        #expect(core.handle(.tick, at: .second(41)).isEmpty)
+    }
+
+    @Test func `a VM that an order has brought back is not searched`() {
+        var core = moved()
+        var back = order
+        (back.id, back.source, back.target) = (OrderID("o2"), h2, h1)
+        _ = core.handle(.order(.migrate(order: back)), at: .second(30))
+        _ = core.handle(.known([order.vm]), at: .second(31))
+        #expect(core.handle(.tick, at: .second(32)).isEmpty)
+    }
+
+    @Test func `nothing is concluded while the target does not answer`() {
+        var core = moved()
+        _ = core.handle(.known([order.vm]), at: .second(30))
+        #expect(core.handle(.tick, at: .second(31)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(31)).count == 1)
+        _ = core.handle(.appended(.written), at: .second(31))
+        for second in stride(from: 50, to: 5000, by: 70) {
+            #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
+            #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(second)).isEmpty)
+        }
+    }
+}
