@@ -4,14 +4,21 @@ import Fleet
 /// Hands over whether a VM starts with its host.
 ///
 /// libvirt does not transfer it, and it is off at the source while a move runs. So the agent of the host where the VM is
-/// after a move that had begun sets it again, until it holds.
+/// after a move that had begun sets it again, and retries for a day.
 extension AgentCore {
     mutating func handOverAutostart(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.losesAutostart) else { return }
         let due = work.values.filter { awaitsAutostart($0, at: instant) && $0.autostart.isDue(at: instant) }
-        for item in due.sorted(by: { $0.order.id < $1.order.id }) {
-            work[item.order.id]?.autostart = .setting
-            effects.append(.startWithHost(item.order, since: item.state.startedAt ?? item.order.issuedAt))
+        guard !due.isEmpty else { return }
+        let newest = newestOrders()
+        for order in due.map(\.order).sorted(by: { $0.id < $1.id }) {
+            // A newer order has taken the setting over.
+            guard newest[order.vm] == order.id else {
+                work[order.id]?.autostart = .set
+                continue
+            }
+            work[order.id]?.autostart = .setting
+            effects.append(.startWithHost(order))
         }
     }
 
@@ -19,9 +26,12 @@ extension AgentCore {
         item.mustSetAutostart(on: host) && instant - item.state.changedAt < Self.settled
     }
 
-    /// Returns whether the VM must start with this host, although its autostart may not be set here yet.
+    /// Returns whether the VM starts with this host after an earlier order, although that may not be set here yet.
     func awaitsAutostart(_ vm: VMID) -> Bool {
-        work.values.contains { $0.order.vm == vm && $0.mustSetAutostart(on: host) }
+        work.values.contains { item in
+            let isSearched = item.isInquiring && item.state.requirements?.startsWithHost == true
+            return item.order.vm == vm && (item.mustSetAutostart(on: host) || isSearched)
+        }
     }
 
     /// Age of an order's end from which a restarted agent no longer sets its VM's autostart: an operator may have changed
@@ -60,9 +70,12 @@ extension OrderWork {
     func mustSetAutostart(on host: HostName) -> Bool {
         guard autostart != .set, state.requirements?.startsWithHost == true, !isInquiring else { return false }
         return switch state.stage {
-        case .done: order.target == host
+        // Only a host that has agreed to take the VM acts on another host's word.
+        case .done: order.target == host && state.isPrepared
         // A move that has not begun has changed nothing.
-        case .failed: state.startedAt != nil && state.failure?.whereabouts == .at(host)
+        case .failed:
+            state.startedAt != nil && state.failure?.whereabouts == .at(host)
+                && (order.source == host || state.isPrepared)
         case .submitted, .accepted, .prepared, .running: false
         }
     }

@@ -147,9 +147,7 @@ extension AgentCore {
         /// Check the state of the order's VM on this host.
         case look(MigrationOrder)
         /// Set the order's VM to start with this host, once for each order.
-        ///
-        /// If the host has booted since the move began, and the VM is off, start it, as libvirt would have.
-        case startWithHost(MigrationOrder, since: Instant)
+        case startWithHost(MigrationOrder)
         /// Check the state of a VM on this host, to answer a question about this order.
         case locate(OrderID, VMID)
         case apply(CopyAction, MigrationOrder)
@@ -165,7 +163,9 @@ extension AgentCore {
         /// Start the VM here from the decrypted image, after its journal entry is written.
         case restore(MigrationOrder)
         /// Ensure that the VM runs here, where it was saved: from its image, if it was stopped.
-        case takeBack(MigrationOrder)
+        ///
+        /// If its image was lost because the host was down, and it starts with the host, it is started from its disks.
+        case takeBack(MigrationOrder, startsWithHost: Bool)
         /// Remove the leftovers of a finished sealed order: its key, its decrypted image, the encrypted file.
         case forget(MigrationOrder)
         /// Raise an alert.

@@ -21,6 +21,12 @@ extension AgentCore {
 
     /// Checks where the order's VM is, once the next check is due.
     mutating func inquire(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
+        guard let item = work[id] else { return }
+        // The newer move decides from now on, and has a search of its own.
+        let isOvertaken = work.values.contains {
+            $0.order.vm == item.order.vm && $0.place > item.place && $0.state.startedAt != nil
+        }
+        if isOvertaken, item.state.stage.isFinal { return work[id]?.finishMachine() ?? () }
         inquiry(id, at: instant, &effects) { $0.advance(at: $1.now) }
     }
 

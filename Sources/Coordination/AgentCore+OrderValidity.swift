@@ -32,6 +32,9 @@ extension AgentCore {
         if let other = begun.first(where: { $0.order.vm == order.vm }) {
             return (.refused, .vmIsMoving(other.order.id))
         }
+        // An operator may know more.
+        let searched = work.values.first { $0.order.vm == order.vm && $0.order.id != order.id && $0.isInquiring }
+        if let searched, order.issuer == .controller { return (.refused, .vmIsSearched(searched.order.id)) }
         let ownPlace = work[order.id]?.place ?? 0
         if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {
             return (.refused, .newerOrder(newer.order.id))

@@ -32,8 +32,13 @@ extension AgentCore {
         for (id, vm) in questions.due(at: instant) { effects.append(.locate(id, vm)) }
     }
 
+    /// Number of unwritten reports from which no more answers are added.
+    private static let waitingAnswers = 32
+
     mutating func located(_ id: OrderID, _ observation: CopyObservation, at instant: Instant) {
         guard let (askedAt, presence) = questions.located(id, observation, at: instant) else { return }
+        // Answers must not keep this host's own steps from the ledger; who needs this one asks again.
+        guard outbox.waiting.count < Self.waitingAnswers else { return }
         let step = OrderStep.answered(presence: presence, question: askedAt)
         outbox.put(OrderReport(order: id, host: host, at: instant, step: step))
     }
@@ -52,8 +57,10 @@ struct OpenQuestions: Sendable {
     }
     private var open: [OrderID: Question] = [:]
 
-    /// A host asks one question for each VM that it searches; more are dropped.
+    /// A host asks one question for each VM that it searches. More are lost until it asks again.
     private static let limitPerAsker = 64
+    /// Number of looks at once.
+    private static let looks = 4
     private static let pause: Duration = .seconds(2)
 
     var isEmpty: Bool { open.isEmpty }
@@ -61,7 +68,8 @@ struct OpenQuestions: Sendable {
     mutating func put(_ question: PresenceQuestion, in report: OrderReport, mustAnswer: Bool) {
         let known = open[report.order]
         if let known {
-            guard report.at > known.askedAt, report.host == known.asker else { return }
+            // The later record wins, whatever its time: the asker's clock may have been set back.
+            guard report.at != known.askedAt, report.host == known.asker else { return }
         } else if open.values.count(where: { $0.asker == report.host }) >= Self.limitPerAsker {
             return
         }
@@ -85,8 +93,10 @@ struct OpenQuestions: Sendable {
             let waits = question.nextTry.map { instant < $0 && $0 - instant <= Self.pause } ?? false
             return question.lookingFor == nil && !waits
         }
-        for (id, question) in due { open[id]?.lookingFor = question.askedAt }
-        return due.map { ($0.key, $0.value.vm) }.sorted { $0.0 < $1.0 }
+        let free = Self.looks - open.values.count { $0.lookingFor != nil }
+        let chosen = due.sorted { $0.key < $1.key }.prefix(max(0, free))
+        for (id, question) in chosen { open[id]?.lookingFor = question.askedAt }
+        return chosen.map { ($0.key, $0.value.vm) }
     }
 
     /// Returns the answer to a question, and when it was asked; `nil` if there is nothing to say.

@@ -20,7 +20,11 @@ extension AgentCore {
                 return
             }
             work[id]?.acceptedAt = instant
-            work[id]?.preparation = Preparation(probes: probes, memoryBytes: requirements.memoryBytes)
+            work[id]?.preparation = Preparation(
+                probes: probes,
+                memoryBytes: requirements.memoryBytes,
+                startsWithHost: requirements.startsWithHost == true
+            )
             report(id, .accepted(requirements: requirements), at: instant)
         case .failure(let failure): report(id, .failed(failure: failure), at: instant)
         }

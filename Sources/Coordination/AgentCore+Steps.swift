@@ -115,7 +115,12 @@ extension AgentCore {
         guard let item = work[id] else { return }
         work[id]?.activity = .migrating
         work[id]?.preparation = nil
-        let none = Preparation(probes: [], memoryBytes: item.state.requirements?.memoryBytes ?? 0)
+        let needs = item.state.requirements
+        let none = Preparation(
+            probes: [],
+            memoryBytes: needs?.memoryBytes ?? 0,
+            startsWithHost: needs?.startsWithHost == true
+        )
         effects.append(.migrate(item.order, item.preparation ?? none))
     }
 

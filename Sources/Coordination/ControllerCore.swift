@@ -207,6 +207,8 @@ public struct ControllerCore: Sendable {
     ///
     /// Windows count from a move's end: a wrong clock must neither void nor extend them.
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
+        // Agents ask and answer each other.
+        guard !report.step.isOfSearch else { return }
         var report = report
         report.at = min(report.at, instant)
         guard var state = orders[report.order] else {

@@ -17,6 +17,8 @@ public enum CopyAction: String, Codable, Sendable, Equatable {
     case resume
     /// Pause the copy here, if it still runs, because the target runs the VM, too.
     case pause
+    /// Start the VM if it is off because this host was down, as libvirt would have: its autostart is off while it moves.
+    case start
 
     public enum Result: Codable, Sendable, Equatable {
         case done

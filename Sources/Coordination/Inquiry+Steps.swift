@@ -21,7 +21,7 @@ extension Inquiry {
         -> [OrderAction]
     {
         guard question?.askedAt == askedAt else { return [] }
-        question?.answers[host] = presence
+        question?.answers[host] = Question.Answer(presence: presence, at: instant)
         guard host == order.target else { return [] }
         nextCheck = min(nextCheck, instant)
         return advance(at: instant)
@@ -42,11 +42,10 @@ extension Inquiry {
         if context.mutations.contains(.resumesBlindly), here == .pausedByMigration { return apply(.resume) }
         // Nothing here could run beside a copy at the target.
         if isAfterEnd, here == .absent { return [.finish] }
-        if cause == .failed, here == .inactive { return [.finish] }
         // A call of the previous incarnation may still take effect.
         if here == .running, context.now < quietUntil { return [] }
         guard let question, question.here == here else { return ask(here, context) }
-        guard let there = question.answers[order.target] else { return unanswered(question, context) }
+        guard let there = question.answers[order.target]?.presence else { return unanswered(question, context) }
         return conclude(question, there, context)
     }
 
@@ -56,8 +55,15 @@ extension Inquiry {
         self.action = nil
         let (vm, source, target) = (order.vmName, context.host, order.target)
         switch (action, result) {
-        // The order has ended, and nothing that is left can run beside a copy at the target.
+        case (.discard, .done) where cause == .failed:
+            return end(.inDoubt, .foundThere(vm: vm, source: source, target: target), .at(target))
         case (.discard, .done) where isAfterEnd, (.resume, .done) where isAfterEnd: return [.finish]
+        case (.start, .done), (.start, .notSo):
+            guard !isAfterEnd else { return [.finish] }
+            let finding: FailureReason.Finding =
+                result == .done
+                ? .stayed(vm: vm, source: source) : .stayedOff(vm: vm, source: source, target: target)
+            return stayed(finding, context)
         case (.discard, .done): return [moved("\(vm) is on \(target)", context)]
         case (.resume, .done): return stayed(.resumed(vm: vm, source: source, target: target), context)
         case (.resume, .refused(let reason)):
@@ -75,7 +81,8 @@ extension Inquiry {
         case (.pause, .refused(let reason)):
             let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: target, detail: reason)
             return duplicateRuns(finding, context)
-        case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)):
+        case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)),
+            (.start, .refused(let reason)):
             return leaveOpen(reason, context)
         }
     }
@@ -103,7 +110,14 @@ extension Inquiry {
 
     // MARK: conclusions
 
+    /// Age from which an unanswered question is asked again.
+    private static let forgotten: Duration = .seconds(600)
+    /// Age up to which an answer may decide that a copy here is used.
+    private static let fresh: Duration = .seconds(30)
+
     private mutating func unanswered(_ question: Question, _ context: OrderContext) -> [OrderAction] {
+        // It may have been lost.
+        if context.now - question.askedAt > Self.forgotten { self.question = nil }
         guard context.now - question.askedAt > context.limits.answer else { return [] }
         let silence = "its agent has not answered for \(context.limits.answer)"
         switch conclusion(here: question.here, silence: silence, host: context.host) {
@@ -126,7 +140,9 @@ extension Inquiry {
         switch conclusion {
         case .stayed(.stayedOff(let vm, let source, let target), _):
             if let wait = objection(to: question, context) { return wait }
-            return stayed(.stayedOff(vm: vm, source: source, target: target), context)
+            if startsWithHost { return apply(.start) }
+            return cause == .failed
+                ? [.finish] : stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
             if isCertain { return cause == .failed ? [.finish] : stayed(finding, context) }
             self.question = nil
@@ -177,21 +193,28 @@ extension Inquiry {
         return .effect(.announce(.returned(order.id, vm: order.vmName, failure)))
     }
 
-    /// Returns the actions while the copy here must not be used yet; `nil` if no third host has the VM.
+    /// Returns the actions while the copy here must not be used yet; `nil` if no third host runs the VM.
     ///
-    /// An operator may have moved it on from the target by hand.
+    /// An operator may have started it elsewhere by hand. Hosts without the VM do not answer, and a host that does not
+    /// answer vetoes nothing.
     private mutating func objection(to question: Question, _ context: OrderContext) -> [OrderAction]? {
-        let others = question.answers.filter { $0.key != order.target && $0.value != .absent }.keys.sorted()
-        if let other = others.first {
+        let others = question.answers.filter { host, answer in
+            host != order.target && answer.presence != .absent && answer.presence != .inactive
+        }
+        if let other = others.keys.sorted().first {
             let finding = FailureReason.Finding.copyHereAndElsewhere(
                 vm: order.vmName,
                 source: context.host,
                 other: other
             )
-            return end(.inDoubt, finding, .unknown)
+            return leaveOpen(finding.text, context)
         }
-        // Hosts without the VM do not answer, and a host that does not answer vetoes nothing.
-        return context.now - question.askedAt >= context.limits.veto ? nil : []
+        guard let answer = question.answers[order.target], context.now - question.askedAt <= Self.fresh else {
+            // The answer came late: others may have taken the VM since the question.
+            self.question = nil
+            return []
+        }
+        return context.now - answer.at >= context.limits.veto ? nil : []
     }
 
     // MARK: ends

@@ -26,13 +26,20 @@ struct Inquiry: Sendable {
         let askedAt: Instant
         /// The VM's state here when the question was asked.
         let here: DomainPresence
-        var answers: [HostName: DomainPresence] = [:]
+        var answers: [HostName: Answer] = [:]
+
+        struct Answer: Sendable, Equatable {
+            let presence: DomainPresence
+            let at: Instant
+        }
     }
 
     let order: MigrationOrder
     let cause: Cause
     let doubt: FailureReason.Doubt
     let startedAt: Instant
+    /// Whether the VM starts with its host; its autostart is off while it moves.
+    let startsWithHost: Bool
     /// Since when the VM's location is open.
     var openSince: Instant
     /// Until when a VM that runs here may still begin to move, without any sign of a migration.
@@ -65,6 +72,7 @@ struct Inquiry: Sendable {
             case .returned: .returned
             }
         startedAt = state.startedAt ?? state.order.issuedAt
+        startsWithHost = state.requirements?.startsWithHost == true
         openSince = instant
         quietUntil = instant + quiet
         nextCheck = instant

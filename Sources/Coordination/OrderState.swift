@@ -23,6 +23,8 @@ public struct OrderState: Sendable, Equatable {
     /// When the source began to move the VM.
     public private(set) var startedAt: Instant?
     public private(set) var requirements: VMRequirements?
+    /// Whether the target has consented.
+    public private(set) var isPrepared = false
     public private(set) var progress: MigrationProgress?
     public private(set) var outcome: MigrationOutcome?
     public private(set) var failure: OrderFailure?
@@ -66,6 +68,7 @@ public struct OrderState: Sendable, Equatable {
             self.requirements = requirements
             if stage >= .accepted { return true }
         }
+        if case .prepared = report.step { isPrepared = true }
         guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }
@@ -108,7 +111,8 @@ public struct OrderState: Sendable, Equatable {
             return false
         }
         switch report.step {
-        case .done: return isInDoubt
+        // A target that could not read the ledger for long may have taken the order for expired.
+        case .done: return isInDoubt || failure?.kind == .expired
         case .failed(let failure): return isInDoubt || failure.whereabouts == .at(order.target)
         default: return false
         }

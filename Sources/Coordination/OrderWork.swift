@@ -120,9 +120,12 @@ public struct Preparation: Codable, Sendable, Equatable {
     /// The target's gates, before they were opened for the move.
     public var probes: [GateProbe]
     public var memoryBytes: UInt64
-    public init(probes: [GateProbe], memoryBytes: UInt64) {
+    /// Whether the VM starts with this host, which must end before it moves.
+    public var startsWithHost: Bool
+    public init(probes: [GateProbe], memoryBytes: UInt64, startsWithHost: Bool = false) {
         self.probes = probes
         self.memoryBytes = memoryBytes
+        self.startsWithHost = startsWithHost
     }
 }
 

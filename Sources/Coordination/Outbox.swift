@@ -57,7 +57,7 @@ struct Outbox: Sendable {
 
     /// Returns a replacement for a report that can never be written: every order must end in a report.
     private static func shortened(_ report: OrderReport) -> OrderReport? {
-        guard report.step != tooShort, !report.step.isProgress else { return nil }
+        guard report.step != tooShort, !report.step.isProgress, !report.step.isOfSearch else { return nil }
         var short = report
         short.step = tooShort
         return short

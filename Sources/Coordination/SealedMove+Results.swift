@@ -74,7 +74,7 @@ extension SealedMove {
     private mutating func takeBack(_ state: OrderState, _ reason: String, _ context: OrderContext) -> [OrderAction] {
         self.reason = reason
         turn(at: context.now)
-        return attempt(.takeBack(state.order), context)
+        return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
     }
 
     mutating func unsealed(

@@ -102,7 +102,7 @@ extension SealedMove {
     private mutating func advanceSource(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         let (host, target) = (context.host, state.order.target)
         switch state.handover.phase {
-        case .saving, .returned: return attempt(.takeBack(state.order), context)
+        case .saving, .returned: return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
         case .offered(let isOpened):
             if let reason = state.cancellation {
                 return say(.withdrawn(reason: "cancelled: \(reason)"), state, context)
@@ -116,7 +116,7 @@ extension SealedMove {
             }
             return isOpened ? attempt(.release(state.order), context) : []
         case .released where context.mutations.contains(.takesBackReleased):
-            return attempt(.takeBack(state.order), context)
+            return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
         case .released:
             guard context.now - since > context.limits.handover else { return [] }
             return attempt(.look(state.order), context)
@@ -166,6 +166,8 @@ extension OrderState {
         if case .returned(let reason) = handover.phase { return .handedBack(reason: reason) }
         return nil
     }
+
+    var startsWithHost: Bool { requirements?.startsWithHost == true }
 
     /// Whether the VM belongs to the source again: withdrawn or declined.
     var isReturned: Bool { if case .returned = handover.phase { true } else { false } }

@@ -32,6 +32,8 @@ extension FailureReason.Obstacle {
                 + "\(channel.technique.rawValue): order the move again"
         case .sameHost: "source and target are the same host"
         case .vmIsMoving(let order): "order \(order) is already moving the VM"
+        case .vmIsSearched(let order):
+            "order \(order) may have left a second copy of the VM, and its target has not answered yet: start the agent there"
         case .newerOrder(let order): "there is a newer order for the VM: \(order)"
         case .pathInUse(let order, let target):
             "order \(order) is using the path to \(target), which carries one move at a time"
@@ -101,6 +103,8 @@ extension FailureReason.Finding {
                 + "and 'virsh destroy' it on \(source); otherwise 'virsh resume' it on \(source)"
         case .pausedHereNotResumed(let vm, let source, let target, let detail):
             "\(vm) is paused on \(source), absent from \(target), and could not be resumed: \(detail)"
+        case .foundThere(let vm, let source, let target):
+            "\(vm) runs on \(target) nevertheless; its leftovers on \(source) were removed"
         case .runsHereCopyThere(let vm, let source, let target):
             "\(vm) runs on \(source), and \(target) has a copy that does not run but may have run: check the VM's disks, "
                 + "then remove the copy on \(target)"
@@ -108,7 +112,7 @@ extension FailureReason.Finding {
             "\(vm) runs on neither \(source) nor \(target): unless it was shut down, search the other hosts"
         case .duplicatePaused(let vm, let source, let target):
             "\(vm) ran on both \(source) and \(target), so the copy on \(source) was paused: check the VM's disks, "
-                + "then 'virsh destroy' the copy that you do not keep"
+                + "then remove the copy that you do not keep ('virsh destroy', 'virsh undefine --keep-nvram --keep-tpm')"
         case .duplicateRuns(let vm, let source, let target, let detail):
             "\(vm) RUNS ON BOTH \(source) and \(target): stop one of the two at once (\(detail))"
         case .undecided(let detail, let limit):

@@ -27,6 +27,7 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case wrongTechnique(Technique, Channel)
         case sameHost
         case vmIsMoving(OrderID)
+        case vmIsSearched(OrderID)
         case newerOrder(OrderID)
         case pathInUse(OrderID, target: HostName)
         case digestUnknown(vm: String)
@@ -70,6 +71,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case copyHereAndElsewhere(vm: String, source: HostName, other: HostName)
         case pausedHereInactiveThere(vm: String, source: HostName, target: HostName)
         case pausedHereNotResumed(vm: String, source: HostName, target: HostName, detail: String)
+        /// It runs at the target, and the source's leftovers were removed.
+        case foundThere(vm: String, source: HostName, target: HostName)
         case runsHereCopyThere(vm: String, source: HostName, target: HostName)
         case runsNowhere(vm: String, source: HostName, target: HostName)
         case duplicatePaused(vm: String, source: HostName, target: HostName)

@@ -10,43 +10,32 @@ extension AgentService {
     private static let definitions = "/etc/libvirt"
 
     /// Sets the order's VM to start with this host; returns why that is not possible yet.
-    func startWithHost(_ order: MigrationOrder, since begun: Instant) async -> String? {
+    func startWithHost(_ order: MigrationOrder) async -> String? {
         do {
-            if let journal, try await noted(.autostart, order, in: journal) { return nil }
-            do throws(HypervisorError) {
-                try await hypervisor.setAutostart(of: order.vm, to: true)
-                if try await hypervisor.presence(of: order.vm) == .inactive, let booted = Self.bootTime(),
-                    booted > begun
-                {
-                    try await hypervisor.start(order.vm)
-                    logger.notice("started \(order.vmName): this host has booted during order \(order.id)")
-                }
-            } catch {
+            if let autostartJournal, try await autostartJournal.contains(.autostart, of: order) { return nil }
+            do { try await hypervisor.setAutostart(of: order.vm, to: true) } catch {
                 // It has left this host since.
                 guard error.kind == .noSuchVM else { return "\(error)" }
             }
             await syncDefinitions()
-            guard let journal else { return nil }
+            guard let autostartJournal else { return nil }
             _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
-                try journal.claim(.autostart, of: order, at: .now)
+                try autostartJournal.claim(.autostart, of: order, at: .now)
             }
             return nil
         } catch { return "\(error)" }
     }
 
-    /// Returns when this host was started; `nil` if the kernel does not say.
-    private static func bootTime() -> Instant? {
-        let seconds = (try? readTable("/proc/stat"))?["btime"]
-        return seconds.map { Instant(milliseconds: Int64(min($0, 1 << 40)) * 1000) }
-    }
-
-    private func noted(
-        _ step: OrderJournal.Step,
-        _ order: MigrationOrder,
-        in journal: OrderJournal
-    ) async throws -> Bool {
-        try await Blocking.onStorage(within: .seconds(10), "reading the journal") {
-            try journal.entry(step, of: order) == .present
+    /// Prevents that a VM starts with this host while it moves away; returns the failure if that is impossible.
+    ///
+    /// A host that reboots at the end of the move must not start a second instance.
+    func stopStartingWithHost(_ order: MigrationOrder) async -> OrderFailure? {
+        do {
+            try await hypervisor.setAutostart(of: order.vm, to: false)
+            await syncDefinitions()
+            return nil
+        } catch {
+            return OrderFailure(.migration, .move(.hypervisor(detail: error.description)), .at(host))
         }
     }
 

@@ -42,8 +42,8 @@ extension AgentService {
             let observation = await execution.look(for: order.vm)
             logger.info("order \(order.id): looked for \(order.vmName) here", metadata: ["found": "\(observation)"])
             await events.send(.looked(order.id, observation))
-        case .startWithHost(let order, let since):
-            let failure = await startWithHost(order, since: since)
+        case .startWithHost(let order):
+            let failure = await startWithHost(order)
             if let failure {
                 logger.error(
                     "cannot set \(order.vmName) to start with this host yet",
@@ -55,7 +55,7 @@ extension AgentService {
             let observation = await execution.look(for: vm)
             await events.send(.located(id, observation))
         case .apply(let action, let order):
-            let result = await execution.apply(action, to: order.vm)
+            let result = await execution.apply(action, to: order.vm, since: order.issuedAt)
             logger.notice("order \(order.id): \(action.rawValue) the copy of \(order.vmName) here: \(result)")
             await events.send(.applied(order.id, result))
         case .seal(let order, let key):
@@ -81,8 +81,8 @@ extension AgentService {
             let result = await sealedMoves.restore(order)
             logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
             await events.send(.restored(order.id, AgentCore.Answer(result)))
-        case .takeBack(let order):
-            let result = await sealedMoves.takeBack(order)
+        case .takeBack(let order, let startsWithHost):
+            let result = await sealedMoves.takeBack(order, startsWithHost: startsWithHost)
             logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order): await sealedMoves.forget(order)
@@ -138,6 +138,7 @@ extension AgentService {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async -> Result<AgentCore.Completion, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
+        if preparation.startsWithHost, let failure = await stopStartingWithHost(order) { return .failure(failure) }
         let result = await execution.migrate(order, preparation, progress: progress)
         // Otherwise a power cut soon after the move would bring the VM's definition back.
         if case .success = result { await syncDefinitions() }

@@ -22,6 +22,8 @@ public struct AgentService: Sendable {
     let logger: Logger
     let record: String?
     let journal: OrderJournal?
+    /// In a file of its own, which an older agent ignores.
+    let autostartJournal: OrderJournal?
     let identity: IdentityUpkeep?
     let closures: LocalClosures?
     /// Shorter in tests, whose hypervisors have no job lock.
@@ -65,6 +67,7 @@ public struct AgentService: Sendable {
         self.identity = identity
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.journal = journal.map { OrderJournal(path: $0) }
+        autostartJournal = journal.map { OrderJournal(path: "\($0)-autostart") }
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 

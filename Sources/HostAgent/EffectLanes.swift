@@ -49,9 +49,9 @@ extension EffectLanes.Lane {
         case .append: self = .ledger
         case .cancelMigration(let order): self = .cancellation(order.id)
         case .readRequirements(let order), .checkTarget(let order, _, _), .shut(let order), .migrate(let order, _),
-            .look(let order), .startWithHost(let order, _), .apply(_, let order), .seal(let order, _),
+            .look(let order), .startWithHost(let order), .apply(_, let order), .seal(let order, _),
             .unseal(let order, _), .release(let order),
-            .recall(let order), .restore(let order), .takeBack(let order), .forget(let order):
+            .recall(let order), .restore(let order), .takeBack(let order, _), .forget(let order):
             self = .order(order.id)
         case .locate(let id, _): self = .order(id)
         case .announce: return nil

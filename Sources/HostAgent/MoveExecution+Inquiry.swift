@@ -10,11 +10,16 @@ extension MoveExecution {
         do { return .seen(try await hypervisor.presence(of: vm)) } catch { return .silent(error.detail) }
     }
 
-    func apply(_ action: CopyAction, to vm: VMID) async -> CopyAction.Result {
+    /// Carries out an action of an order that was issued at `begun`.
+    func apply(_ action: CopyAction, to vm: VMID, since begun: Instant) async -> CopyAction.Result {
         do {
             switch action {
             case .discard: try await hypervisor.discardHandedOver(vm)
             case .resume: try await hypervisor.resume(vm)
+            case .start:
+                guard try await hypervisor.presence(of: vm) == .inactive else { return .notSo("it is not off") }
+                guard let booted = HostClock.bootTime(), booted > begun else { return .notSo("it was shut off") }
+                try await hypervisor.start(vm)
             case .pause:
                 // The target was asked after this host: the VM may have left since, or be on its way.
                 guard try await hypervisor.presence(of: vm) == .running else { return .notSo("it is changing hosts") }

@@ -18,7 +18,7 @@ final class OrderJournal: Sendable {
         /// The order's VM was set to start with this host.
         case autostart
 
-        /// Time for which an entry is kept after its order's latest beginning.
+        /// Time for which an entry is kept after it was written, or after its order's latest beginning if that is later.
         ///
         /// A clock that was set back must not make an order new again, and a VM may wait long for its host. An operator
         /// may have changed a VM's autostart since it was set.
@@ -45,7 +45,7 @@ final class OrderJournal: Sendable {
         try change { entries in
             guard entries[step]?[order.id.rawValue] == nil else { return false }
             entries = entries.mapValues { $0.filter { $0.value > now } }
-            entries[step, default: [:]][order.id.rawValue] = order.latestBeginning + step.kept
+            entries[step, default: [:]][order.id.rawValue] = max(now, order.latestBeginning) + step.kept
             return true
         }
     }
@@ -105,5 +105,28 @@ struct OrderJournalError: Error, CustomStringConvertible {
         "\(path) is damaged (\(reason)): this host's steps of its orders are unknown. With the agent stopped, "
             + "cancel the orders that must not begin again ('evenkeel cancel'), check that VMs of sealed moves run on "
             + "one host, remove the file, and start the agent"
+    }
+}
+
+extension OrderJournal {
+    /// Returns whether the entry exists; waits while the journal is being written.
+    func contains(_ step: Step, of order: MigrationOrder) async throws -> Bool {
+        let what = "reading the journal entries of order \(order.id)"
+        let (limit, clock) = (Duration.seconds(10), ContinuousClock())
+        let deadline = clock.now + limit
+        while true {
+            // Even at the deadline, reading takes a moment.
+            let left = max(.seconds(1), deadline - clock.now)
+            switch try await Blocking.onStorage(within: left, what, { try self.entry(step, of: order) }) {
+            case .present: return true
+            case .none: return false
+            case .busy: break
+            }
+            // Polls: no thread may wait for the one that writes, because that one may hang for long.
+            guard clock.now < deadline else { throw SealingError(late: what, limit) }
+            do { try await Task.sleep(for: .milliseconds(50)) } catch {
+                throw SealingError("\(what) was cancelled because the agent is stopping")
+            }
+        }
     }
 }

@@ -64,8 +64,8 @@ public protocol Hypervisor: Sendable {
 
     /// Sets whether a VM starts with this host.
     ///
-    /// A VM that moves does not take this setting along: `migrate` and `save` turn it off at the source, and turn it on
-    /// again only if they fail.
+    /// A VM does not take this setting along. Turn it off before `migrate`; `save` does so itself, and turns it on again
+    /// if the VM stays.
     func setAutostart(of vm: VMID, to isOn: Bool) async throws(HypervisorError)
 
     /// Starts a VM that is defined here and off.

@@ -10,8 +10,7 @@ struct MigrationCall {
 
     /// Returns once the VM runs at the target.
     ///
-    /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched. From then on the VM
-    /// does not start with this host, unless the call fails; libvirt does not transfer this setting to the target.
+    /// Calls `mayBegin` last: if it returned false or was never called, nothing has been touched.
     func run(on uri: String, attempt: String, mayBegin: () -> Bool) throws {
         let connection = try Self.connect(to: uri, attempt: attempt)
         let domain = try DomainHandle(uuid: request.vm.rawValue, on: connection.handle)
@@ -31,8 +30,6 @@ struct MigrationCall {
                 try parameters.add(VIR_MIGRATE_PARAM_PERSIST_XML, persistent)
             }
         }
-        var startsWithHost: Int32 = 0
-        _ = virDomainGetAutostart(domain.pointer, &startsWithHost)
         let subscription = MigrationSubscription(of: domain, on: connection, to: events)
         defer { withExtendedLifetime(connection) {} }
         guard mayBegin() else {
@@ -41,10 +38,6 @@ struct MigrationCall {
                 attempt: attempt,
                 detail: "ended before it had begun; nothing was touched"
             )
-        }
-        // A host that reboots at the end of the move must not start a second instance.
-        if startsWithHost == 1, virDomainSetAutostart(domain.pointer, 0) != 0 {
-            throw LibvirtError.last(in: "virDomainSetAutostart")
         }
         let former = Self.setMaxDowntime(of: domain, milliseconds: UInt64(request.maxDowntime.inSeconds * 1000))
         let result = virDomainMigrateToURI3(
@@ -57,7 +50,6 @@ struct MigrationCall {
         guard result == 0 else {
             let error = LibvirtError.last(in: "virDomainMigrateToURI3")
             if let former { _ = virDomainMigrateSetMaxDowntime(domain.pointer, former, 0) }
-            if startsWithHost == 1 { _ = virDomainSetAutostart(domain.pointer, 1) }
             throw error
         }
         // Wait before the subscription ends: the event may arrive after the call has returned.

@@ -236,19 +236,19 @@ struct Invariants {
     /// Counts how long a gate is open after the end of its order, while its host could read of the end.
     mutating func gateIsOpen(_ order: OrderID, on host: Int, milliseconds: Int64, at: Int64) {
         guard ended.contains(order) else { return }
-        // A host whose clock is wrong by nearly the time that orders are remembered forgets the order. Its gate closes
-        // by timeout.
-        guard skew[.host(host), default: 0] < Self.longestSkew else { return }
-        // The end is held back until this host's clock reaches its time.
+        // If the clock of this host or of the source is wrong, the end is held back. The gate then closes by timeout.
         let source = asked[order].flatMap { hosts.firstIndex(of: $0.source) }
-        guard source.map({ skew[.host($0), default: 0] < Self.heldSkew }) ?? true else { return }
+        let errors = [host, source].compactMap { $0 }.map { skew[.host($0), default: 0] }
+        guard errors.allSatisfy({ $0 < Self.heldSkew }) else { return }
         openGates[order, default: 0] += milliseconds
         guard openGates[order, default: 0] > Self.gatePatience else { return }
         broken(.gates, "the gate of order \(order) is open on \(hosts[host])", at: at)
     }
 
+    /// Whether a clock is wrong by so much that its host's records wait, or that it lets others' records wait.
+    var holdsRecords: Bool { skew.values.contains { $0 >= Self.heldSkew } }
+
     private static let gatePatience: Int64 = 60_000
-    private static let longestSkew: Int64 = 3_000_000
     private static let heldSkew: Int64 = 500_000
 
     /// Without faults the run may end just after a move.

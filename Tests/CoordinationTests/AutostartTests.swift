@@ -17,10 +17,13 @@ struct AutostartTests {
         _ host: String,
         _ end: OrderStep,
         accepted: VMRequirements? = nil,
+        isPrepared: Bool = true,
         at second: Int = 20
     ) -> (AgentCore, [AgentCore.Effect]) {
         var core = AgentCore(host: HostName(host))
         _ = core.handle(.order(.migrate(order: order)), at: .second(second))
+        let consent = report("h2", 2, .prepared())
+        if isPrepared { _ = core.handle(.report(consent), at: .second(second)) }
         let steps: [OrderStep] = [.accepted(requirements: accepted ?? requirements), .running(progress: progress), end]
         for step in steps { _ = core.handle(.report(report("h1", 2, step)), at: .second(second)) }
         // The search after a failed move is over.
@@ -32,7 +35,7 @@ struct AutostartTests {
     }
 
     private let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
-    private let set = AgentCore.Effect.startWithHost(order, since: .second(2))
+    private let set = AgentCore.Effect.startWithHost(order)
 
     private func failed(_ whereabouts: OrderFailure.Whereabouts, _ kind: OrderFailure.Kind = .migration) -> OrderStep {
         .failed(failure: OrderFailure(kind, .other("a test"), whereabouts))
@@ -45,6 +48,11 @@ struct AutostartTests {
         #expect(read("h2", failed(.at(h1))).1 == [])
         #expect(read("h2", failed(.at(h2), .inDoubt)).1 == [set])
         #expect(read("h1", failed(.unknown, .inDoubt)).1 == [])
+    }
+
+    @Test func `a host acts on another host's word only if it has agreed to take the VM`() {
+        #expect(read("h2", done, isPrepared: false).1 == [])
+        #expect(read("h2", failed(.at(h2), .inDoubt), isPrepared: false).1 == [])
     }
 
     @Test func `a VM that does not start with its host is left alone`() {

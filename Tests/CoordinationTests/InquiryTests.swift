@@ -49,8 +49,9 @@ struct InquiryTests {
                 #expect(effects == [.apply(.resume, order)], "a host that says nothing vetoes nothing")
                 continue
             }
-            let failure = try #require(end(in: effects))
-            #expect(failure.kind == .inDoubt && failure.text.contains("h3"))
+            #expect(effects.isEmpty, "it is asked again")
+            #expect(core.handle(.tick, at: .second(16)) == [.look(order)])
+            ask(&core, .pausedByMigration, at: 16)
         }
     }
 
@@ -65,21 +66,26 @@ struct InquiryTests {
         _ = core.handle(.appended(.written), at: .second(26))
         #expect(core.handle(.tick, at: .second(27)) == [.look(order)])
         ask(&core, .running, at: 27)
-        for second in stride(from: 40, to: 5000, by: 70) {
+        for second in stride(from: 40, to: 600, by: 70) {
             #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
             #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(second)).isEmpty, "asked once")
         }
-        // The target's agent returns after hours, and its VM runs.
-        answer(&core, .running, to: 27, at: 5000)
-        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(5000)) == [.apply(.pause, order)])
-        let said = core.handle(.applied(order.id, .done), at: .second(5001))
+        // The question may have been lost.
+        #expect(core.handle(.tick, at: .second(640)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(640)).isEmpty)
+        #expect(core.handle(.tick, at: .second(710)) == [.look(order)])
+        ask(&core, .running, at: 710)
+        // The target's agent returns, and its VM runs.
+        answer(&core, .running, to: 710, at: 1000)
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(1000)) == [.apply(.pause, order)])
+        let said = core.handle(.applied(order.id, .done), at: .second(1001))
         guard case .announce(let announcement)? = said.first else {
             Issue.record("no alert: \(said)")
             return
         }
         #expect(announcement.text.contains("two copies of vm1"))
         #expect(core.orders[order.id]?.failure?.whereabouts == .at(h2), "the end is corrected")
-        _ = core.handle(.appended(.written), at: .second(5002))
+        _ = core.handle(.appended(.written), at: .second(1002))
         #expect(core.handle(.tick, at: .second(6000)).isEmpty && !core.needsTicks)
     }
 
@@ -100,15 +106,66 @@ struct InquiryTests {
         }
     }
 
-    @Test func `a search for a second copy ends when nothing here could run beside it`() {
-        for presence in [DomainPresence.absent, .inactive] {
-            var core = migrating()
+    @Test func `a search for a second copy ends when no copy is here`() {
+        var core = migrating()
+        let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+        _ = core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9))
+        _ = core.handle(.appended(.written), at: .second(9))
+        #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(10)).isEmpty && !core.needsTicks)
+    }
+
+    /// The source's host was down, and the target's agent was silent.
+    @Test func `a VM that is off is neither started nor left before the target has answered`() {
+        for (there, action) in [(DomainPresence.running, CopyAction.discard), (.absent, .start)] {
+            var core = migrating(startsWithHost: true)
             let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
             _ = core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9))
             _ = core.handle(.appended(.written), at: .second(9))
             #expect(core.handle(.tick, at: .second(10)) == [.look(order)])
-            #expect(core.handle(.looked(order.id, .seen(presence)), at: .second(10)).isEmpty && !core.needsTicks)
+            ask(&core, .inactive, at: 10)
+            #expect(core.handle(.tick, at: .second(26)) == [.look(order)])
+            #expect(core.handle(.looked(order.id, .seen(.inactive)), at: .second(26)).isEmpty)
+            answer(&core, there, to: 10, at: 30)
+            var effects = core.handle(.looked(order.id, .seen(.inactive)), at: .second(30))
+            if action == .start {
+                #expect(effects.isEmpty, "others may object")
+                #expect(core.handle(.tick, at: .second(34)) == [.look(order)])
+                effects = core.handle(.looked(order.id, .seen(.inactive)), at: .second(34))
+            }
+            #expect(effects == [.apply(action, order)])
+            let next = core.handle(.applied(order.id, .done), at: .second(35))
+            if action == .start {
+                #expect(next == [.startWithHost(order)])
+            } else {
+                #expect(core.orders[order.id]?.failure?.whereabouts == .at(h2), "the end is corrected")
+                #expect(!next.contains(.startWithHost(order)))
+            }
         }
+    }
+
+    @Test func `an answer to an old question does not use the copy here`() {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .pausedByMigration, at: 10)
+        answer(&core, .absent, to: 10, at: 300)
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(300)).isEmpty)
+        #expect(core.handle(.tick, at: .second(311)) == [.look(order)])
+        ask(&core, .pausedByMigration, at: 311)
+    }
+
+    @Test func `the controller's next order for a VM waits until its search is over`() throws {
+        var core = migrating()
+        let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+        _ = core.handle(.migrationEnded(order.id, .failure(failed)), at: .second(9))
+        _ = core.handle(.appended(.written), at: .second(9))
+        var next = order
+        (next.id, next.target) = (OrderID("o2"), HostName("h3"))
+        let refused = try #require(end(in: core.handle(.order(.migrate(order: next)), at: .second(10))))
+        #expect(refused.kind == .refused && refused.reason.code == "vm-searched")
+        (next.id, next.issuer) = (OrderID("o3"), .operator)
+        #expect(core.handle(.order(.migrate(order: next)), at: .second(11)).contains(.readRequirements(next)))
     }
 
     @Test func `a VM at the source counts as not moved only after the job lock's timeout`() {
@@ -179,7 +236,14 @@ struct InquiryTests {
         return failure
     }
 
-    private func migrating() -> AgentCore {
+    private func migrating(startsWithHost: Bool = false) -> AgentCore {
+        var requirements = requirements
+        requirements.startsWithHost = startsWithHost
+        let preparation = Preparation(
+            probes: [],
+            memoryBytes: requirements.memoryBytes,
+            startsWithHost: startsWithHost
+        )
         var core = AgentCore(host: h1)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))

@@ -131,7 +131,8 @@ struct SealedTests {
         #expect(core.handle(.tick, at: .second(22)) == [], "it is reported once it is on the disk")
         var unnoted = core
         let withdrawn = unnoted.handle(.letGo(order.id, failure: "disk full"), at: .second(22))
-        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
+        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order, startsWithHost: false))
+        else {
             Issue.record("not withdrawn: \(withdrawn)")
             return
         }
@@ -159,7 +160,8 @@ struct SealedTests {
         _ = core.handle(.appended(.written), at: .second(8))
         #expect(core.handle(.tick, at: .second(60)) == [])
         let withdrawn = core.handle(.tick, at: .second(75))
-        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order)) else {
+        guard case .withdrawn? = steps(withdrawn).first, withdrawn.contains(.takeBack(order, startsWithHost: false))
+        else {
             Issue.record("not withdrawn: \(withdrawn)")
             return
         }
@@ -200,12 +202,16 @@ struct SealedTests {
     @Test func `a restarted source takes back an unreleased VM and waits for a late save`() {
         var core = core("h1", Self.beginning)
         #expect(core.handle(.tick, at: .second(6)) == [], "its journal entries are being read")
-        #expect(core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [.takeBack(order)])
+        #expect(
+            core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [
+                .takeBack(order, startsWithHost: false)
+            ]
+        )
         // At once, and again until a save of the previous run can no longer complete.
         #expect(core.handle(.restored(order.id, .success(.second(6))), at: .second(6)) == [])
-        #expect(core.handle(.tick, at: .second(20)) == [.takeBack(order)])
+        #expect(core.handle(.tick, at: .second(20)) == [.takeBack(order, startsWithHost: false)])
         #expect(core.handle(.restored(order.id, .success(.second(20))), at: .second(20)) == [])
-        #expect(core.handle(.tick, at: .second(50)) == [.takeBack(order)])
+        #expect(core.handle(.tick, at: .second(50)) == [.takeBack(order, startsWithHost: false)])
         let end = core.handle(.restored(order.id, .success(.second(50))), at: .second(50))
         guard case .failed(let failure)? = steps(end).first else {
             Issue.record("not reported: \(end)")
@@ -219,10 +225,13 @@ struct SealedTests {
         let said = Self.beginning + [Self.sealed, Self.opened]
         var core = core("h1", Array(said.prefix(read)))
         let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
-        #expect(steps(effects).allSatisfy { $0.isProgress || $0 == .released } && !effects.contains(.takeBack(order)))
+        #expect(
+            steps(effects).allSatisfy { $0.isProgress || $0 == .released }
+                && !effects.contains(.takeBack(order, startsWithHost: false))
+        )
         for second in stride(from: 7, to: 500, by: 3) {
             let effects = core.handle(.tick, at: .second(second))
-            #expect(!effects.contains(.takeBack(order)))
+            #expect(!effects.contains(.takeBack(order, startsWithHost: false)))
             for effect in effects {
                 switch effect {
                 case .append: _ = core.handle(.appended(.written), at: .second(second))
@@ -239,7 +248,9 @@ struct SealedTests {
     @Test func `the journal supplies what the ledger does not show`() {
         var core = core("h1")
         let effects = core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6))
-        #expect(effects.contains(.takeBack(order)) && !effects.contains(.readRequirements(order)))
+        #expect(
+            effects.contains(.takeBack(order, startsWithHost: false)) && !effects.contains(.readRequirements(order))
+        )
         var fresh = self.core("h1")
         let first = fresh.handle(.recalled(order.id, recollection(.running)), at: .second(6))
         #expect(first == [.readRequirements(order)])
@@ -345,7 +356,9 @@ struct SealedTests {
         }
         var declined = core
         #expect(
-            declined.handle(.report(report("h2", 500, .declined(reason: "d"))), at: .second(500)) == [.takeBack(order)]
+            declined.handle(.report(report("h2", 500, .declined(reason: "d"))), at: .second(500)) == [
+                .takeBack(order, startsWithHost: false)
+            ]
         )
         // The target should not have it, and is asked.
         let back = declined.handle(.restored(order.id, .success(.second(501))), at: .second(501))
@@ -416,7 +429,7 @@ struct SealedTests {
         let declined = Self.beginning + [Self.sealed, Self.withdrawn]
         var withdrawn = self.core("h1", declined)
         let back = withdrawn.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
-        #expect(back == [.takeBack(order)])
+        #expect(back == [.takeBack(order, startsWithHost: false)])
     }
 
     @Test func `a silent target ends the order in doubt, and the image stays`() {

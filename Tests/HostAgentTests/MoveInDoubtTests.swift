@@ -141,7 +141,10 @@ extension MoveExecution {
                 let observation = await look(for: order.vm)
                 effects += core.handle(.looked(order.id, observation), at: clock)
             case .apply(let action, let order):
-                effects += core.handle(.applied(order.id, await apply(action, to: order.vm)), at: clock)
+                effects += core.handle(
+                    .applied(order.id, await apply(action, to: order.vm, since: startedAt)),
+                    at: clock
+                )
             case .cancelMigration(let order):
                 try? await hypervisor.cancelMigration(of: order.vm)
                 effects += core.handle(.cancelTried(order.id), at: clock)

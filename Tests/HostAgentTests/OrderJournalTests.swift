@@ -87,7 +87,7 @@ struct OrderJournalTests {
                 journal: journal
             )
             // The agent stops while it waits for the journal.
-            let attempt = Task { await moves.takeBack(order) }
+            let attempt = Task { await moves.takeBack(order, startsWithHost: false) }
             attempt.cancel()
             guard case .failure(let failure) = await attempt.value else {
                 throw Unexpected(description: "it ran from an image that may have run before")
@@ -96,7 +96,7 @@ struct OrderJournalTests {
             release.signal()
             // Even when the journal is readable again, the VM does not run from its image a second time.
             try await eventually("it is let go") { journal.entries.withLockIfAvailable { _ in } != nil }
-            guard case .failure(let later) = await moves.takeBack(order) else {
+            guard case .failure(let later) = await moves.takeBack(order, startsWithHost: false) else {
                 throw Unexpected(description: "it ran from an image that may have run before")
             }
             #expect(later.kind == .inDoubt && later.text.contains("may have been started"), "\(later.text)")

@@ -164,7 +164,10 @@ import Testing
                 if observation == .seen(.migratingOut) { return .stillMoving }
                 effects += core.handle(.looked(order.id, observation), at: clock)
             case .apply(let action, let order):
-                effects += core.handle(.applied(order.id, await execution.apply(action, to: order.vm)), at: clock)
+                effects += core.handle(
+                    .applied(order.id, await execution.apply(action, to: order.vm, since: begun)),
+                    at: clock
+                )
             case .append(let report):
                 switch report.step {
                 case .done: return .completed

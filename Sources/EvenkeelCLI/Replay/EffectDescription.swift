@@ -54,7 +54,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _): "order \(order.id): move \(order.route): \(order.reason)"
         case .cancelMigration(let order): "order \(order.id): cancel the migration of \(order.vmName)"
         case .look(let order): "order \(order.id): look at the copy of \(order.vmName) here"
-        case .startWithHost(let order, _): "order \(order.id): set \(order.vmName) to start with this host"
+        case .startWithHost(let order): "order \(order.id): set \(order.vmName) to start with this host"
         case .locate(let id, let vm): "order \(id): look for VM \(vm) here, to answer a question"
         case .apply(let action, let order): "order \(order.id): \(action.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"
@@ -62,7 +62,7 @@ extension AgentCore.Effect: EffectDescription {
         case .release(let order): "order \(order.id): release the image of \(order.vmName)"
         case .recall(let order): "order \(order.id): look up what this host did for it"
         case .restore(let order): "order \(order.id): start \(order.vmName) here"
-        case .takeBack(let order): "order \(order.id): take back \(order.vmName)"
+        case .takeBack(let order, _): "order \(order.id): take back \(order.vmName)"
         case .forget(let order): "order \(order.id): delete the image of \(order.vmName)"
         case .announce(let announcement): "log: \(announcement.text)"
         }

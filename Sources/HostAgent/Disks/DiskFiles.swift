@@ -52,7 +52,9 @@ struct DiskFiles: Sendable {
         let seen: ObservedFile
         do { seen = try await observe(file.path) } catch { return .fileMissing(file.path, detail: "\(error)") }
         // On an NFS server the file is local, but its clients share it.
-        guard sharedTypes.contains(source.fileSystem) || sharedTypes.contains(seen.fileSystem) else {
+        let isShared =
+            sharedTypes.contains(seen.fileSystem) || (source.mark != nil && sharedTypes.contains(source.fileSystem))
+        guard isShared else {
             return .notShared(file.path, here: seen.fileSystem, source: source.fileSystem)
         }
         // The running VM may have enlarged its image since.
@@ -70,6 +72,6 @@ struct DiskFiles: Sendable {
     }
 
     private func observe(_ path: String) async throws -> ObservedFile {
-        try await Blocking.onStorage(within: timeLimit, "reading \(path)") { try ObservedFile(at: path) }
+        try await Blocking.onDisks(within: timeLimit, "reading \(path)") { try ObservedFile(at: path) }
     }
 }

@@ -120,7 +120,9 @@ struct SealedMoves: Sendable {
     }
 
     /// Ensures that the VM runs here: if it is stopped, restores it from its image.
-    func takeBack(_ order: MigrationOrder) async -> Result<Instant, OrderFailure> {
+    ///
+    /// If its image was lost because the host was down, a VM that starts with the host is started from its disks.
+    func takeBack(_ order: MigrationOrder, startsWithHost: Bool) async -> Result<Instant, OrderFailure> {
         do {
             let presence = try await hypervisor.presence(of: order.vm)
             switch presence {
@@ -136,6 +138,10 @@ struct SealedMoves: Sendable {
             }
             let folder = try folder(order)
             guard let saved = Self.saved(order, in: folder, isDefined: presence == .inactive) else {
+                if presence == .inactive, startsWithHost, let booted = HostClock.bootTime(), booted > order.issuedAt {
+                    try await hypervisor.start(order.vm)
+                    return .success(.now)
+                }
                 return failure(.inDoubt, .noImage(presence, vm: order.vmName, host: host, folder: folder))
             }
             return await restore(saved, .back, order)
@@ -185,28 +191,8 @@ struct SealedMoves: Sendable {
         }
     }
 
-    /// Returns whether the journal has this entry; waits while the journal is being written.
     private func has(_ step: OrderJournal.Step, of order: MigrationOrder) async throws -> Bool {
-        let journal = try requireJournal()
-        let what = "reading the journal entries of order \(order.id)"
-        let (limit, clock) = (Duration.seconds(10), ContinuousClock())
-        let deadline = clock.now + limit
-        while true {
-            // Even at the deadline, reading takes a moment.
-            let left = max(.seconds(1), deadline - clock.now)
-            switch try await Blocking.onStorage(within: left, what, { try journal.entry(step, of: order) }) {
-            case .present: return true
-            case .none: return false
-            case .busy: break
-            }
-            // Polls: no thread may wait for the one that writes, because that one may hang for long.
-            guard clock.now < deadline else {
-                throw SealingError(late: what, limit)
-            }
-            do { try await Task.sleep(for: .milliseconds(50)) } catch {
-                throw SealingError("\(what) was cancelled because the agent is stopping")
-            }
-        }
+        try await requireJournal().contains(step, of: order)
     }
 
     private func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {

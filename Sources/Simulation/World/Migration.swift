@@ -30,8 +30,6 @@ struct Migration {
     var throttle = 0.0
     var isCancelled = false
     var stoppedAt: Int64?
-    /// Whether the VM started with its source before.
-    var startsWithHost = false
     var lastProgressAt: Int64
     // Faults.
     var failsIn: MigrationPhase?

@@ -76,16 +76,12 @@ extension World {
             }
             answer(host, after: 100, .cancelTried(order.id))
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
-        case .startWithHost(let order, let since):
+        case .startWithHost(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             let failure = hosts[host].libvirtIsUp ? nil : "libvirt does not answer"
-            if failure == nil {
-                setAutostart(of: vm, on: host, true)
-                let booted = Instant(milliseconds: hosts[host].bootedAt + agents[host].clockOffset)
-                if booted > since, presence(of: vm, on: host) == .inactive {
-                    set(vm, on: host, .running, byAgent: true)
-                }
-            }
+            if failure == nil { setAutostart(of: vm, on: host, true) }
+            // Its host has crashed in the moment after the move.
+            if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
             answer(host, after: 50) { [unowned self] _ in .located(id, observation(of: vm, on: host)) }
@@ -177,6 +173,10 @@ extension World {
             result = .failed("libvirt does not answer")
         } else {
             switch (action, copy?.state) {
+            case (.start, .inactive) where Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt:
+                set(vm, on: host, .running, byAgent: true)
+                result = .done
+            case (.start, _): result = .notSo("it was shut off")
             case (.discard, nil): result = .done
             case (.discard, .inactive), (.discard, .pausedByMigration):
                 set(vm, on: host, nil)

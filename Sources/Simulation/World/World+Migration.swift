@@ -59,7 +59,6 @@ extension World {
             default: break
             }
         }
-        migration.startsWithHost = hosts[host].copy(of: vm)?.startsWithHost == true
         set(vm, on: host, .migratingOut)
         setAutostart(of: vm, on: host, false)
         migrations[migration.number] = migration
@@ -329,9 +328,6 @@ extension World {
         if sourceLives {
             if hosts[migration.source].copy(of: migration.vm) != nil {
                 set(migration.vm, on: migration.source, .running)
-                // libvirt's caller turns it on again, if it still lives.
-                let callerLives = agents[migration.source].incarnation == migration.agentIncarnation
-                if migration.startsWithHost, callerLives { setAutostart(of: migration.vm, on: migration.source, true) }
             }
             failure = OrderFailure(
                 migration.isCancelled ? .cancelled : .migration,

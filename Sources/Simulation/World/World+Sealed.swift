@@ -14,6 +14,8 @@ struct SealedState {
     var journal: Set<Note> = []
     /// Encrypted images on the storage.
     var files: Set<OrderID> = []
+    /// Orders whose VM started with its source; the image carries this setting.
+    var startsWithHost: Set<OrderID> = []
     /// Images in each source's memory, lost when the host crashes.
     var images: [Int: Set<OrderID>] = [:]
     /// Keys and decrypted images that a target's agent holds in this incarnation.
@@ -115,7 +117,7 @@ extension World {
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
             later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, incarnation: incarnation) }
-        case .takeBack(let order): takeBack(order, on: host)
+        case .takeBack(let order, let startsWithHost): takeBack(order, on: host, startsWithHost: startsWithHost)
         case .forget(let order): forgetImage(of: order, on: host)
         default: break
         }
@@ -133,6 +135,7 @@ extension World {
             return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
         }
         set(vm, on: host, .inactive)
+        if hosts[host].copy(of: vm)?.startsWithHost == true { sealed.startsWithHost.insert(order.id) }
         setAutostart(of: vm, on: host, false)
         sealed.images[host, default: []].insert(order.id)
         if agents[host].incarnation != incarnation { sealed.lateSaves += 1 }
@@ -170,6 +173,7 @@ extension World {
             return tell(.failure(failure(.inDoubt, "the VM was started before")))
         }
         set(vm, on: host, .running, byAgent: true)
+        if sealed.startsWithHost.contains(order.id) { setAutostart(of: vm, on: host, true) }
         sealed.images[host]?.remove(order.id)
         if !isBack, let source = hostNumbers[order.source] {
             invariants.moved(vm, from: source, at: now)
@@ -183,7 +187,7 @@ extension World {
         sealed.images[host]?.contains(order.id) == true
     }
 
-    private func takeBack(_ order: MigrationOrder, on host: Int) {
+    private func takeBack(_ order: MigrationOrder, on host: Int, startsWithHost: Bool) {
         guard let vm = vmNumbers[order.vm] else { return }
         let incarnation = agents[host].incarnation
         func doubt(_ reason: String) {
@@ -199,6 +203,12 @@ extension World {
             sealed.images[host]?.remove(order.id)
             answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .inactive, .absent:
+            let wasDown = Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt
+            if !hasImage(of: order, on: host), startsWithHost, wasDown, presence(of: vm, on: host) == .inactive {
+                set(vm, on: host, .running, byAgent: true)
+                answer(host, after: 50) { .restored(order.id, .success($0)) }
+                return
+            }
             guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
                 return doubt("there is no image to restore the VM from")
             }
