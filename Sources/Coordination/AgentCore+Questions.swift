@@ -57,7 +57,7 @@ struct OpenQuestions: Sendable {
     }
     private var open: [OrderID: Question] = [:]
 
-    /// A host asks one question for each VM that it searches. More are lost until it asks again.
+    /// A host asks one question for each VM that it searches; more are lost until it asks again.
     private static let limitPerAsker = 64
     /// Number of looks at once.
     private static let looks = 4
