@@ -26,7 +26,10 @@ extension AgentCore {
         let isOvertaken = work.values.contains {
             $0.order.vm == item.order.vm && $0.place > item.place && $0.state.startedAt != nil
         }
-        if isOvertaken, item.state.stage.isFinal { return work[id]?.finishMachine() ?? () }
+        if isOvertaken, item.state.stage.isFinal {
+            work[id]?.finishMachine()
+            return
+        }
         inquiry(id, at: instant, &effects) { $0.advance(at: $1.now) }
     }
 

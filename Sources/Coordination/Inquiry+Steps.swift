@@ -214,7 +214,10 @@ extension Inquiry {
             self.question = nil
             return []
         }
-        return context.now - answer.at >= context.limits.veto ? nil : []
+        guard context.now - answer.at < context.limits.veto else { return nil }
+        // A long search looks seldom, and the answer would be old by then.
+        nextCheck = min(nextCheck, answer.at + context.limits.veto)
+        return []
     }
 
     // MARK: ends

@@ -144,6 +144,24 @@ struct InquiryTests {
         }
     }
 
+    @Test func `a copy is resumed after a long search, too`() {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        _ = core.handle(.looked(order.id, .silent("libvirt is out")), at: .second(10))
+        // The doubt has been reported long ago, and the agent looks once a minute.
+        #expect(core.handle(.tick, at: .second(700)) == [.look(order)])
+        _ = core.handle(.looked(order.id, .silent("libvirt is out")), at: .second(700))
+        _ = core.handle(.appended(.written), at: .second(700))
+        #expect(core.handle(.tick, at: .second(760)) == [.look(order)])
+        ask(&core, .pausedByMigration, at: 760)
+        answer(&core, .absent, to: 760, at: 762)
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(762)).isEmpty)
+        #expect(core.handle(.tick, at: .second(765)) == [.look(order)])
+        let resume = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(765))
+        #expect(resume == [.apply(.resume, order)])
+    }
+
     @Test func `an answer to an old question does not use the copy here`() {
         var core = migrating()
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)

@@ -34,8 +34,8 @@ struct RecordingFileTests {
 
     @Test func `another version is refused`() async throws {
         var lines = lines(try await agentRecording())
-        lines[0].replace("\"version\":2", with: "\"version\":1")
-        let reason = "its version is 1; this program reads version 2"
+        lines[0].replace("\"version\":3", with: "\"version\":2")
+        let reason = "its version is 2; this program reads version 3"
         #expect(throws: FleetFileError(file: "r", line: 1, reason: reason)) { try Recording(data(lines), name: "r") }
     }
 

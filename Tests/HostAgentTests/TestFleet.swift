@@ -102,7 +102,7 @@ struct TestFleet: Sendable {
         try await eventually("order \(order.id) has ended") {
             try await steps(of: order).contains { $0.isFinal }
         }
-        return try #require(try await steps(of: order).last)
+        return try #require(try await steps(of: order).last { $0.isFinal })
     }
 
     /// Waits for the order's failure and returns it.

@@ -17,7 +17,7 @@ public struct RecordingHeader: Codable, Sendable, Equatable {
     public var limits: AgentCore.Limits?
 
     static let format = "evenkeel-recording"
-    static let version = 2
+    static let version = 3
 
     public init(controller configuration: String) {
         core = .controller

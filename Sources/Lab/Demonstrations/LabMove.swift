@@ -10,14 +10,17 @@ public struct LabMove: Sendable, Codable {
     /// The agents' reports, in the ledger's order.
     public var reports: [OrderReport]
 
+    /// The step that ended the order; the search for a second copy may follow it.
+    private var end: OrderStep? { reports.last { $0.step.isFinal }?.step }
+
     public var outcome: MigrationOutcome? {
-        if case .done(let outcome, _)? = reports.last?.step { outcome } else { nil }
+        if case .done(let outcome, _)? = end { outcome } else { nil }
     }
     public var failure: OrderFailure? {
-        if case .failed(let failure)? = reports.last?.step { failure } else { nil }
+        if case .failed(let failure)? = end { failure } else { nil }
     }
     public var evidence: Evidence? {
-        if case .done(_, let evidence)? = reports.last?.step { evidence } else { failure?.evidence }
+        if case .done(_, let evidence)? = end { evidence } else { failure?.evidence }
     }
     /// Time of the parallel probes of the target's gates before the move; `nil` if there were none.
     public var probeSeconds: Double? { evidence?.probes.compactMap(\.seconds).max() }
@@ -106,7 +109,7 @@ extension HostLab {
         try await ledger.append(OrderRecord.migrate(order: order))
         var reports: [OrderReport] = []
         let deadline = ContinuousClock.now + limit
-        while reports.last?.step.isFinal != true {
+        while !reports.contains(where: \.step.isFinal) {
             guard ContinuousClock.now < deadline else {
                 let last = reports.last.map { "the last report is \($0.step)" } ?? "no agent reported on the order"
                 throw LabError.move(guest: guest.name, reason: "not ended within \(limit): \(last)")
@@ -114,7 +117,7 @@ extension HostLab {
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body).filter { $0.order == order.id }
             cursor = batch.next
-            if !batch.hasMore, reports.last?.step.isFinal != true { try await Task.sleep(for: .milliseconds(100)) }
+            if !batch.hasMore, !reports.contains(where: \.step.isFinal) { try await Task.sleep(for: .milliseconds(100)) }
         }
         return LabMove(order: order, reports: reports)
     }
