@@ -117,7 +117,9 @@ extension HostLab {
             let batch = try await ledger.read(OrderReport.self, from: cursor)
             reports += batch.records.map(\.body).filter { $0.order == order.id }
             cursor = batch.next
-            if !batch.hasMore, !reports.contains(where: \.step.isFinal) { try await Task.sleep(for: .milliseconds(100)) }
+            if !batch.hasMore, !reports.contains(where: \.step.isFinal) {
+                try await Task.sleep(for: .milliseconds(100))
+            }
         }
         return LabMove(order: order, reports: reports)
     }
