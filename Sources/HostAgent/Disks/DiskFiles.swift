@@ -72,6 +72,8 @@ struct DiskFiles: Sendable {
     }
 
     private func observe(_ path: String) async throws -> ObservedFile {
-        try await Blocking.onDisks(within: timeLimit, "reading \(path)") { try ObservedFile(at: path) }
+        try await Blocking.onStorage(in: Blocking.diskSlots, within: timeLimit, "reading \(path)") {
+            try ObservedFile(at: path)
+        }
     }
 }

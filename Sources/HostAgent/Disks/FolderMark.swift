@@ -25,7 +25,7 @@ struct FolderMark: Sendable {
     func write(within limit: Duration) async throws -> String {
         let text = (0..<Self.characters).map { _ in String(UInt8.random(in: 0..<16), radix: 16) }.joined()
         do {
-            try await Blocking.onDisks(within: limit, "writing \(path)") {
+            try await Blocking.onStorage(in: Blocking.diskSlots, within: limit, "writing \(path)") {
                 removeOldMarks()
                 try DurableFile.replace(path, with: text.utf8, mode: 0o644)
             }
@@ -40,7 +40,8 @@ struct FolderMark: Sendable {
     }
 
     func remove() async {
-        let isRemoved = try? await Blocking.onDisks(within: .seconds(10), "removing \(path)") {
+        let isRemoved = try? await Blocking.onStorage(in: Blocking.diskSlots, within: .seconds(10), "removing \(path)")
+        {
             unlink(path) == 0 || errno == ENOENT
         }
         if isRemoved != true { try? await asOwner(within: .seconds(10), "rm", ["-f", "--", path]) }
@@ -48,7 +49,7 @@ struct FolderMark: Sendable {
 
     /// Returns the mark's text as this host reads it.
     func read(within limit: Duration) async throws -> String {
-        try await Blocking.onDisks(within: limit, "reading \(path)") {
+        try await Blocking.onStorage(in: Blocking.diskSlots, within: limit, "reading \(path)") {
             String(decoding: try SafeFile.read(path, .published, atMost: 4 * Self.characters), as: UTF8.self)
         }
     }
@@ -60,7 +61,11 @@ struct FolderMark: Sendable {
         _ arguments: [String],
         input: String = ""
     ) async throws {
-        let owner = try await Blocking.onDisks(within: limit, "reading the owner of \(folder)") {
+        let owner = try await Blocking.onStorage(
+            in: Blocking.diskSlots,
+            within: limit,
+            "reading the owner of \(folder)"
+        ) {
             var status = stat()
             guard stat(folder, &status) == 0 else { throw DiskError(errno) }
             return (user: status.st_uid, group: status.st_gid)

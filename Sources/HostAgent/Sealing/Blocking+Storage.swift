@@ -3,30 +3,13 @@ import HostOS
 
 extension Blocking {
     /// More unfinished calls mean that the storage hangs; each of them holds a thread.
-    private static let storageSlots = CallSlots(32)
+    static let storageSlots = CallSlots(32)
     /// The disks of VMs have slots of their own: their storage must not stop the journal.
-    private static let diskSlots = CallSlots(32)
+    static let diskSlots = CallSlots(32)
 
     /// Runs `work` on storage that may hang; `what` describes it in the error.
     static func onStorage<R: Sendable>(
-        within limit: Duration,
-        _ what: String,
-        _ work: @Sendable @escaping () throws -> R
-    ) async throws -> R {
-        try await run(in: storageSlots, within: limit, what, work)
-    }
-
-    /// Runs `work` on the storage of VMs' disks; otherwise like `onStorage`.
-    static func onDisks<R: Sendable>(
-        within limit: Duration,
-        _ what: String,
-        _ work: @Sendable @escaping () throws -> R
-    ) async throws -> R {
-        try await run(in: diskSlots, within: limit, what, work)
-    }
-
-    private static func run<R: Sendable>(
-        in slots: CallSlots,
+        in slots: CallSlots = storageSlots,
         within limit: Duration,
         _ what: String,
         _ work: @Sendable @escaping () throws -> R
