@@ -85,8 +85,11 @@ bench-simulation: release
 	.build/release/evenkeel simulate --hosts 1000 --hours 24 --baseline nothing --jobs 1
 	.build/release/evenkeel simulate --hosts 10000 --hours 1 --baseline nothing --jobs 1
 
-release:
+# make release  the programs for production hosts, in .build/release
+# One product at a time: TestSupport does not compile without testability.
+release: packages
 	$(SWIFT) build -c release --product evenkeel
+	$(SWIFT) build -c release --product evenkeel-agent
 
 # make build  all programs, in .build/debug
 build: packages

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Glibc
+import Glibc
 
 /// Opens and reads files that other users or hosts may have placed or changed.
 ///
@@ -51,7 +51,7 @@ public enum SafeFile {
     public static func open(
         _ path: String,
         flags: Int32,
-        mode: mode_t = 0o600,
+        mode: UInt32 = 0o600,
         followsLinks: Bool = false
     ) throws(Failure) -> Int32 {
         let descriptor = opened(path, flags | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW), mode)
@@ -76,7 +76,7 @@ public enum SafeFile {
     ///
     /// On an NFS server the clients' delegations are such leases: without waiting, the server could read none of the
     /// files that its clients read.
-    private static func opened(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+    private static func opened(_ path: String, _ flags: Int32, _ mode: UInt32) -> Int32 {
         let deadline = ContinuousClock.now + leaseLimit
         while true {
             let descriptor = Glibc.open(path, flags, mode)
