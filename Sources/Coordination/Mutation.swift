@@ -30,6 +30,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetsLeaks = "forgets-leaks"
     /// The agent restores a sealed image that its source has not released.
     case restoresUnreleased = "restores-unreleased"
+    /// The agent leaves the definition of a VM that it has saved, so that anyone can start the VM.
+    case leavesDefinitions = "leaves-definitions"
     /// The agent takes back the VM of a sealed image that it has released.
     case takesBackReleased = "takes-back-released"
     /// The controller ignores the limits on simultaneous moves.

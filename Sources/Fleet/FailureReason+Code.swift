@@ -90,6 +90,7 @@ extension FailureReason.Sealing {
         case .notRecalled: "sealed-not-recalled"
         case .vmIs: "sealed-vm-state"
         case .noImage: "sealed-no-image"
+        case .definedMeanwhile: "sealed-defined-meanwhile"
         case .mayHaveRun: "sealed-may-have-run"
         case .failed: "sealed-failed"
         }

@@ -142,6 +142,9 @@ extension FailureReason.Sealing {
         case .vmIs(let presence, let vm, let host): "\(vm) is \(presence) on \(host)"
         case .noImage(let presence, let vm, let host, let folder):
             "\(vm) is \(presence) on \(host), and there is no image of it in \(folder)"
+        case .definedMeanwhile(let vm, let host, let folder):
+            "\(vm) was defined on \(host) by somebody else while its memory was saved in \(folder): if it ran since, its "
+                + "disks are newer than that memory; start it, or 'virsh restore' it only if it never ran"
         case .mayHaveRun(let vm):
             "\(vm) may have been started from its image before: check whether it was shut down since"
         case .failed(let detail): detail

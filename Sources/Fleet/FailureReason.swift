@@ -92,6 +92,7 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case notRecalled(OrderID, detail: String)
         case vmIs(DomainPresence, vm: String, host: HostName)
         case noImage(DomainPresence, vm: String, host: HostName, folder: String)
+        case definedMeanwhile(vm: String, host: HostName, folder: String)
         case mayHaveRun(vm: String)
         case failed(detail: String)
     }

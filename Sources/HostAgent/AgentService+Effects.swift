@@ -79,13 +79,15 @@ extension AgentService {
             await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)
-            logger.notice("order \(order.id): restore \(order.vmName) here: \(result)")
+            logRestoration("restore \(order.vmName) here", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .takeBack(let order, let startsWithHost):
             let result = await sealedMoves.takeBack(order, startsWithHost: startsWithHost)
-            logger.notice("order \(order.id): take \(order.vmName) back: \(result)")
+            logRestoration("take \(order.vmName) back", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
-        case .forget(let order): await sealedMoves.forget(order)
+        case .forget(let order):
+            guard let left = await sealedMoves.forget(order) else { break }
+            logger.error("order \(order.id): \(order.vmName) may lack its definition on this host; it is in \(left)")
         case .announce: announce(effect)
         }
     }
@@ -96,11 +98,11 @@ extension AgentService {
         logger.critical("\(announcement.text)")
     }
 
-    /// Logs images left on this host that belong to no order in the ledger.
-    func reportStrayImages(besides orders: [OrderID]) {
-        for folder in sealedMoves.strayImages(besides: orders) {
+    /// Logs images and definitions left on this host that belong to no order in the ledger.
+    func reportStrays(besides orders: [OrderID]) {
+        for path in sealedMoves.strays(besides: orders) {
             logger.critical(
-                "\(folder): holds a VM image that belongs to no order; check where the VM runs, then remove the folder"
+                "\(path): holds a VM's image or definition and belongs to no order; check where the VM is, then remove it"
             )
         }
     }
@@ -148,6 +150,8 @@ extension AgentService {
     private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
         let result = await sealedMoves.seal(order, key: key)
+        // A definition that a power cut brings back could be started beside the restored VM.
+        if case .success = result { await syncDefinitions() }
         switch result {
         case .success(let image):
             logger.notice(
@@ -254,6 +258,14 @@ extension AgentService {
         } catch {
             logger.error("cannot write a report yet", metadata: ["order": "\(report.order)", "reason": "\(error)"])
             return .failed
+        }
+    }
+
+    private func logRestoration(_ attempt: String, _ result: Result<Instant, OrderFailure>, of order: MigrationOrder) {
+        switch result {
+        case .success: logger.notice("order \(order.id): \(attempt): it runs")
+        case .failure(let failure):
+            logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(failure.text)"])
         }
     }
 

@@ -92,7 +92,7 @@ public struct AgentService: Sendable {
             while let event = await events.next() {
                 let effects = core.handle(AgentCore.Event(event, at: .now))
                 if case .caughtUp = event {
-                    reportStrayImages(besides: core.core.orders.values.map(\.order.id))
+                    reportStrays(besides: core.core.orders.values.map(\.order.id))
                 }
                 // Before the effects that follow: a crash in between must not reopen a closed channel.
                 await closures?.keep(core.core.closed.closures)

@@ -38,6 +38,8 @@ final class OrderJournal: Sendable {
 
     init(path: String) { file = StateFile(path: path) }
 
+    var path: String { file.path }
+
     /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
     /// Blocks for a write and two syncs. Throws the file system's error: then the step must not be taken.

@@ -64,8 +64,8 @@ public protocol Hypervisor: Sendable {
 
     /// Sets whether a VM starts with this host.
     ///
-    /// A VM does not take this setting along. Turn it off before `migrate`; `save` does so itself, and turns it on again
-    /// if the VM stays.
+    /// A VM does not take this setting along. Turn it off before `migrate`; `save` removes it with the definition, and
+    /// turns it on again if the VM stays.
     func setAutostart(of vm: VMID, to isOn: Bool) async throws(HypervisorError)
 
     /// Starts a VM that is defined here and off.
@@ -75,15 +75,26 @@ public protocol Hypervisor: Sendable {
 
     /// Stops a running VM and saves its memory and devices in a new file of the folder (first half of stop-and-copy).
     ///
-    /// When it returns, the VM is off here (`.inactive`, or `.absent` if it is transient) and the image is complete. On
-    /// any error except `.inDoubt`, it runs here as before and no file is left. On `.inDoubt`, the file, if it exists,
-    /// may be the only copy of the VM's memory: keep it, and check `presence` and `image(at:)`.
+    /// When it returns, the VM is `.absent` here and the image is complete. On any error except `.inDoubt`, it runs here
+    /// as before and no file is left. On `.inDoubt`, the file, if it exists, may be the only copy of the VM's memory:
+    /// keep it, and check `presence` and `image(at:)`.
+    ///
+    /// The VM's definition is removed before it stops, so that nobody can start it here while its memory is on its way.
+    /// `keep` is called before that, on a thread that may block, with everything but the image: what it stores is then
+    /// the only copy of the definition; see `define`. If it throws, the VM stays as it is.
     ///
     /// The image is the guest's memory in the clear. An implementation throws `.refused` unless the folder is in memory
-    /// (tmpfs), closed to others, and has room for all the VM's memory. It prevents that the VM starts with its host;
-    /// an operator can still start it from the definition that remains here. If the calling task is cancelled, the save
-    /// is stopped; it may have completed by then, and return.
-    func save(_ vm: VMID, in folder: String, timeLimit: Duration) async throws(HypervisorError) -> SavedVM
+    /// (tmpfs), closed to others, and has room for all the VM's memory. If the calling task is cancelled, the save is
+    /// stopped; it may have completed by then, and return.
+    func save(
+        _ vm: VMID,
+        in folder: String,
+        timeLimit: Duration,
+        keep: @Sendable @escaping (SavedVM) throws -> Void
+    ) async throws(HypervisorError) -> SavedVM
+
+    /// Gives a VM its definition again, unless it has one here.
+    func define(_ definition: String, of vm: VMID) async throws(HypervisorError)
 
     /// Returns the VM of a saved image; throws if the image is not complete.
     func image(at path: String) async throws(HypervisorError) -> SavedImage

@@ -13,7 +13,7 @@ public struct SavedVM: Codable, Sendable, Equatable, CustomStringConvertible {
     public var imageBytes: UInt64
     /// The persistent definition; `nil` for a transient VM.
     public var definition: String?
-    /// Whether the VM started with its host before it was saved; saving disables that at the source.
+    /// Whether the VM started with its host before it was saved.
     public var startsWithHost: Bool
     /// When it was asked to stop; the VM has not executed since.
     public var stoppedAt: Instant
@@ -55,6 +55,6 @@ public struct SavedImage: Sendable, Equatable {
 public enum Restoration: Sendable, Equatable {
     /// On a host that does not know the VM (`.absent`); the host takes its definition, too.
     case arrival
-    /// On the host that saved it and has its definition (`.inactive`; `.absent` if it is transient).
+    /// On a host that has its definition (`.inactive`), as the agent of an earlier version left it at the source.
     case back
 }

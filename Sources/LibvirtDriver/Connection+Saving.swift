@@ -8,8 +8,6 @@ internal import Hypervisor
 /// The libvirt calls of stop-and-copy, one function each.
 extension Connection {
     /// Returns the data that accompanies a VM's image; throws `.refused` if the VM cannot be saved now.
-    ///
-    /// Also turns autostart off: a host that reboots while the image is in transit must not start a second instance.
     func prepareSaving(of vm: VMID, in folder: String, attempt: String) throws -> SavedVM {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let state = try DomainState.of(domain)
@@ -31,9 +29,8 @@ extension Connection {
             let flags =
                 VIR_DOMAIN_XML_INACTIVE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | VIR_DOMAIN_XML_MIGRATABLE.rawValue
             persistent = try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
-            _ = virDomainGetAutostart(domain.pointer, &startsWithHost)
-            if startsWithHost == 1, virDomainSetAutostart(domain.pointer, 0) != 0 {
-                throw LibvirtError.last(in: "virDomainSetAutostart")
+            guard virDomainGetAutostart(domain.pointer, &startsWithHost) == 0 else {
+                throw LibvirtError.last(in: "virDomainGetAutostart")
             }
         }
         return SavedVM(
@@ -46,6 +43,9 @@ extension Connection {
             stoppedAt: .now
         )
     }
+
+    /// Removes the definition of a VM that runs, which becomes transient.
+    func undefine(_ vm: VMID) throws { try undefine(DomainHandle(uuid: vm.rawValue, on: handle)) }
 
     func save(_ vm: VMID, to path: String) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
@@ -79,6 +79,17 @@ extension Connection {
             throw LibvirtError.last(in: "virDomainDefineXMLFlags")
         }
         _ = DomainHandle(owning: pointer)
+    }
+
+    /// Defines the VM unless it is persistent: somebody may have changed its definition since.
+    func define(_ xml: String, unlessDefined vm: VMID) throws {
+        do {
+            let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
+            let isPersistent = virDomainIsPersistent(domain.pointer)
+            guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
+            if isPersistent == 1 { return }
+        } catch let error as LibvirtError where error.is(VIR_ERR_NO_DOMAIN) {}
+        try define(xml)
     }
 
     func start(restored vm: VMID) throws {

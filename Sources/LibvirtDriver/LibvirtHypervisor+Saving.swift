@@ -14,11 +14,12 @@ extension LibvirtHypervisor {
     public func save(
         _ vm: VMID,
         in folder: String,
-        timeLimit: Duration
+        timeLimit: Duration,
+        keep: @Sendable @escaping (SavedVM) throws -> Void
     ) async throws(HypervisorError) -> SavedVM {
         let attempt = "save VM \(vm) in \(folder)"
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: attempt, source: Connector(uri: connector.uri))
-        let run = SaveRun(vm, attempt: attempt, calls: calls, limits: limits)
+        let run = SaveRun(vm, attempt: attempt, calls: calls, limits: limits, keep: keep)
         try begin(vm, attempt)
         defer { end(vm) }
         let result = await withTaskCancellationHandler {
@@ -31,6 +32,10 @@ extension LibvirtHypervisor {
 
     public func image(at path: String) async throws(HypervisorError) -> SavedImage {
         try await perform("read the image \(path)") { try $0.image(at: path) }
+    }
+
+    public func define(_ definition: String, of vm: VMID) async throws(HypervisorError) {
+        try await perform("define VM \(vm)") { try $0.define(definition, unlessDefined: vm) }
     }
 
     public func restore(

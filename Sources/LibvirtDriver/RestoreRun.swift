@@ -62,10 +62,7 @@ struct RestoreRun: Sendable {
 
     private func check() throws(HypervisorError) {
         let here = try step { [calls] in try calls.presence() }
-        let isAsReported =
-            here == .absent && (restoration == .arrival || saved.definition == nil)
-            || here == .inactive && restoration == .back && saved.definition != nil
-        guard isAsReported else {
+        guard here == (restoration == .back ? .inactive : .absent) else {
             throw failure(.refused, "the VM is \(here) here; nothing was touched")
         }
         let file = ImageFile(path: saved.path)
@@ -125,7 +122,7 @@ struct RestoreRun: Sendable {
     /// Undoes the restore and returns its error, which is `.inDoubt` unless nothing of the restore is left.
     private func takenBack(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         let isDefinedHere = restoration == .back
-        let clean: DomainPresence = isDefinedHere && saved.definition != nil ? .inactive : .absent
+        let clean: DomainPresence = isDefinedHere ? .inactive : .absent
         _ = BackgroundCall().run(within: limits.call) { [calls] in try calls.undo(isDefinedHere: isDefinedHere) }
         let seen = BackgroundCall.lastAnswer(within: limits.settle, { [calls] in try calls.presence() }) {
             now,

@@ -8,10 +8,12 @@ internal import Synchronization
 /// The libvirt calls that save one VM; each may block indefinitely.
 protocol SaveCalls: Sendable {
     func prepare() throws -> SavedVM
+    func undefine() throws
     func save(to path: String) throws
     func abort() throws
     func presence() throws -> DomainPresence
     func image(at path: String) throws -> SavedImage
+    func define(_ xml: String) throws
     func setAutostart() throws
 }
 
@@ -25,29 +27,39 @@ struct LibvirtSaveCalls: SaveCalls {
     func prepare() throws -> SavedVM {
         try source.use(attempt) { try $0.prepareSaving(of: vm, in: folder, attempt: attempt) }
     }
+    func undefine() throws { try source.use(attempt) { try $0.undefine(vm) } }
     func save(to path: String) throws { try source.use(attempt) { try $0.save(vm, to: path) } }
     func abort() throws { try source.use(attempt) { try $0.abortSaving(of: vm) } }
     func presence() throws -> DomainPresence { try source.use(attempt) { try $0.presence(of: vm) } }
     func image(at path: String) throws -> SavedImage { try source.use(attempt) { try $0.image(at: path) } }
+    func define(_ xml: String) throws { try source.use(attempt) { try $0.define(xml, unlessDefined: vm) } }
     func setAutostart() throws { try source.use(attempt) { try $0.setAutostart(of: vm, to: true) } }
 }
 
 /// Saves one VM, from the first check to a known outcome.
 ///
 /// The VM's state decides, whatever the call returns: a VM that is off and has a complete image is saved, a VM that
-/// runs is not.
+/// runs is not. Its definition is removed while it still runs: there is no moment in which it is off and can be started.
 final class SaveRun: Sendable {
     let vm: VMID
     let attempt: String
     let calls: any SaveCalls
     let limits: LibvirtHypervisor.Limits
+    let keep: @Sendable (SavedVM) throws -> Void
     private let isCancelled = Mutex(false)
 
-    init(_ vm: VMID, attempt: String, calls: any SaveCalls, limits: LibvirtHypervisor.Limits) {
+    init(
+        _ vm: VMID,
+        attempt: String,
+        calls: any SaveCalls,
+        limits: LibvirtHypervisor.Limits,
+        keep: @Sendable @escaping (SavedVM) throws -> Void
+    ) {
         self.vm = vm
         self.attempt = attempt
         self.calls = calls
         self.limits = limits
+        self.keep = keep
     }
 
     func cancel() { isCancelled.withLock { $0 = true } }
@@ -58,14 +70,13 @@ final class SaveRun: Sendable {
         switch OutstandingCall({ [calls] in try calls.prepare() }).wait(limits.call) {
         case .success(let saved)?: prepared = saved
         case .failure(let error)?: return .failure(error as? HypervisorError ?? failure(.failed, "\(error)"))
-        case nil:
-            let detail = "libvirt did not answer; the VM runs on, but may no longer start with its host"
-            return .failure(failure(.timedOut, detail))
+        case nil: return .failure(failure(.timedOut, "libvirt did not answer; nothing was touched"))
         }
         let file = ImageFile(path: prepared.path)
         guard !isCancelled.withLock({ $0 }) else {
-            return .failure(stays(prepared, .cancelled, "cancelled before it had begun; nothing was touched"))
+            return .failure(failure(.cancelled, "cancelled before it had begun; nothing was touched"))
         }
+        if let failure = removeDefinition(prepared) { return .failure(failure) }
         let call = OutstandingCall { [calls] in try calls.save(to: file.path) }
         let (result, wasEnded) = call.wait(
             within: limit,
@@ -81,6 +92,26 @@ final class SaveRun: Sendable {
         guard case .failure(let error) = result else { return finished(prepared, file) }
         let words = (error as? HypervisorError)?.detail ?? "\(error)"
         return settle(prepared, file, kind(wasEnded), wasEnded ? "\(reason): \(words)" : words)
+    }
+
+    /// Removes the definition once it is kept; returns the failure if the VM stays.
+    private func removeDefinition(_ prepared: SavedVM) -> HypervisorError? {
+        do { try keep(prepared) } catch {
+            return failure(.refused, "its definition cannot be kept: \(error); nothing was touched")
+        }
+        guard prepared.definition != nil else { return nil }
+        switch OutstandingCall({ [calls] in try calls.undefine() }).wait(limits.call) {
+        case .success?: return nil
+        case .failure(let error)?:
+            let words = (error as? HypervisorError)?.detail ?? "\(error)"
+            return stays(prepared, .failed, "\(words); the VM runs on")
+        case nil:
+            // The call may still take effect.
+            return failure(
+                .inDoubt,
+                "libvirt did not answer within \(limits.call); the VM may have lost its definition"
+            )
+        }
     }
 
     private func kind(_ wasEnded: Bool) -> HypervisorError.Kind {
@@ -124,11 +155,14 @@ final class SaveRun: Sendable {
         return .success(saved)
     }
 
-    /// Turns autostart on again if it was on, and returns the error of a VM that continues to run.
+    /// Gives a VM that continues to run its definition and autostart again, and returns the error of the save.
     private func stays(_ prepared: SavedVM, _ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
-        guard prepared.startsWithHost else { return failure(kind, detail) }
-        let isSet: Void? = BackgroundCall().run(within: limits.call) { [calls] in try calls.setAutostart() }
-        return failure(kind, isSet == nil ? "\(detail), but no longer starts with its host (virsh autostart)" : detail)
+        guard let definition = prepared.definition else { return failure(kind, detail) }
+        let isDefined: Void? = BackgroundCall().run(within: limits.call) { [calls] in
+            try calls.define(definition)
+            if prepared.startsWithHost { try calls.setAutostart() }
+        }
+        return isDefined == nil ? failure(.inDoubt, "\(detail), but without its definition") : failure(kind, detail)
     }
 
     private func failure(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {

@@ -51,6 +51,8 @@ public enum Fault: Sendable, Equatable {
     case refusedReports(host: Int)
     /// Calls of the host's hypervisor in sealed moves take effect up to 30 s later, even if the agent has died.
     case lateCalls(host: Int)
+    /// A person starts the VMs that are off on the host.
+    case personStarts(host: Int)
     /// The VMs of the host are redefined.
     case redefinition(host: Int)
     /// Orders and reports are written without a valid key or with another host's key.

@@ -36,6 +36,7 @@ struct FailureReasonTests {
         .sealed(.notEncrypted(detail: "EIO")), .sealed(.notRecalled(id, detail: "EIO")),
         .sealed(.vmIs(.paused, vm: "vm1", host: h1)),
         .sealed(.noImage(.absent, vm: "vm1", host: h1, folder: "/dev/shm")),
+        .sealed(.definedMeanwhile(vm: "vm1", host: h1, folder: "/dev/shm")),
         .sealed(.mayHaveRun(vm: "vm1")), .sealed(.failed(detail: "EIO")), .other("words"),
     ]
 

@@ -74,7 +74,7 @@ struct OrderJournalTests {
             settings.migration.sealedFolder = path + ".sealed"
             let folder = "\(settings.migration.sealedFolder)/\(order.id)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            _ = try await world.hypervisor(of: h1).save(order.vm, in: folder, timeLimit: .seconds(5))
+            _ = try await world.hypervisor(of: h1).save(order.vm, in: folder, timeLimit: .seconds(5)) { _ in }
             let journal = OrderJournal(path: path)
             #expect(try journal.claim(.started, of: order, at: .now))
             let release = try await hold(journal)

@@ -150,6 +150,24 @@ import Testing
         }
     }
 
+    @Test func `memory that may be older than the VM's disks is not used`() async throws {
+        try await withFolders { settings, folders in
+            try await fleet.run(
+                settings: settings,
+                journal: folders.journal,
+                // A person has defined the VM, started it, and shut it off.
+                through: { HookedLedger(inner: $0) { fleet.world.place(.testVM(), on: h1, as: .inactive) } }
+            ) {
+                try await fleet.submit(order)
+                try await eventually("it is told") { fleet.log.contains("was defined on h1 by somebody else") }
+                #expect(fleet.world.hostsRunning(vm) == [])
+            }
+            let steps = try await fleet.steps(of: order).map(\.word)
+            #expect(steps == ["accepted", "prepared", "running", "sealed", "opened", "withdrawn"])
+            #expect(fleet.world.violations == [])
+        }
+    }
+
     @Test func `a target that cannot restore declines, and the VM returns`() async throws {
         try await withFolders { settings, folders in
             try await fleet.run(
@@ -214,6 +232,10 @@ import Testing
                 try await consent()
                 try await eventually("it is sealed") { try await fleet.steps(of: order).last?.word == "sealed" }
                 #expect(fleet.world.hostsRunning(vm) == [])
+                // Nobody can start it meanwhile.
+                #expect(try await fleet.world.hypervisor(of: h1).presence(of: vm) == .absent)
+                let kept = "\(try #require(folders.journal(h1)))-definitions/\(order.id).xml"
+                #expect(try String(contentsOfFile: kept, encoding: .utf8) == "<domain/>")
                 try await fleet.run([h2], settings: settings, journal: folders.journal) {
                     let failure = try await fleet.failure(of: order)
                     #expect(failure.whereabouts == .at(h1))

@@ -18,13 +18,13 @@ import Testing
 
     private func saved(_ folder: String) async throws -> SavedVM {
         world.place(vm, on: HostName("h1"))
-        return try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
+        return try await one.save(vm.id, in: folder, timeLimit: .seconds(5)) { _ in }
     }
 
-    @Test func `a saved VM is off, and its image is private, until it runs elsewhere`() async throws {
+    @Test func `a saved VM is gone, and its image is private, until it runs elsewhere`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
-            #expect(try await one.presence(of: vm.id) == .inactive)
+            #expect(try await one.presence(of: vm.id) == .absent)
             #expect(world.hostsRunning(vm.id) == [])
             let mode = try FileManager.default.attributesOfItem(atPath: saved.path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
@@ -32,8 +32,6 @@ import Testing
             _ = try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             #expect(world.hostsRunning(vm.id) == [HostName("h2")])
             #expect(!FileManager.default.fileExists(atPath: saved.path))
-            try await one.discardHandedOver(vm.id)
-            #expect(try await one.presence(of: vm.id) == .absent)
             #expect(world.violations == [])
         }
     }
@@ -47,7 +45,7 @@ import Testing
             }
             #expect(error?.kind == .failed)
             #expect(try await two.presence(of: vm.id) == .absent)
-            _ = try await one.restore(saved, .back, timeLimit: .seconds(5), beforeStart: {})
+            _ = try await one.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             #expect(world.hostsRunning(vm.id) == [HostName("h1")])
             #expect(world.violations == [])
         }
@@ -58,7 +56,7 @@ import Testing
             world.place(vm, on: HostName("h1"))
             world.script(vm.id, .fail(.timedOut, detail: "slow"))
             let error = await #expect(throws: HypervisorError.self) {
-                try await one.save(vm.id, in: folder, timeLimit: .seconds(5))
+                try await one.save(vm.id, in: folder, timeLimit: .seconds(5)) { _ in }
             }
             #expect(error?.kind == .timedOut)
             #expect(world.hostsRunning(vm.id) == [HostName("h1")])
@@ -87,7 +85,7 @@ import Testing
             world.script(vm.id, .loseTouch(done: true))
             _ = try? await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             let error = await #expect(throws: HypervisorError.self) {
-                try await one.restore(saved, .back, timeLimit: .seconds(5), beforeStart: {})
+                try await one.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }
             #expect(error?.kind == .refused)
             #expect(world.hostsRunning(vm.id) == [HostName("h2")])
@@ -98,9 +96,9 @@ import Testing
     @Test func `an image older than the disks is not restored`() async throws {
         try await withMemoryFolder { folder in
             let saved = try await saved(folder)
-            // The VM was started from its definition and stopped again.
+            // The VM was defined, started, and removed again.
             world.place(vm, on: HostName("h1"))
-            world.place(vm, on: HostName("h1"), as: .inactive)
+            world.place(vm, on: HostName("h1"), as: .absent)
             let error = await #expect(throws: HypervisorError.self) {
                 try await two.restore(saved, .arrival, timeLimit: .seconds(5), beforeStart: {})
             }

@@ -38,23 +38,28 @@ import Testing
         #expect(try await node.hypervisor.presence(of: node.vm) == .running)
     }
 
-    @Test func `a running VM is saved, and an impossible restore leaves it saved`() async throws {
+    @Test func `a saved VM is gone, and an impossible restore leaves it saved`() async throws {
         let node = try await TestNode(state: 1)
         try await withMemoryFolder { folder in
             let saved = try await node.save(in: folder)
-            #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
+            #expect(try await node.hypervisor.presence(of: node.vm) == .absent)
+            await #expect(throws: HypervisorError.self) { try await node.hypervisor.start(node.vm) }
             #expect(saved.imageBytes > 0 && saved.definition?.contains("<domain") == true)
             #expect(!"\(saved)".contains("<domain"))
             #expect(try await node.hypervisor.image(at: saved.path).vm == node.vm)
             let wrong = await #expect(throws: HypervisorError.self) {
-                try await node.restore(saved, .arrival)
+                try await node.restore(saved, .back)
             }
             #expect(wrong?.kind == .refused)
             // The test driver cannot restore a VM paused; the restore then fails and does not start the VM at once.
-            let error = await #expect(throws: HypervisorError.self) { try await node.restore(saved, .back) }
+            let error = await #expect(throws: HypervisorError.self) { try await node.restore(saved, .arrival) }
             #expect(error?.kind == .failed && error?.detail.contains("does not run here") == true)
-            #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
+            #expect(try await node.hypervisor.presence(of: node.vm) == .absent)
             #expect(FileManager.default.fileExists(atPath: saved.path))
+            for _ in 1...2 {
+                try await node.hypervisor.define(try #require(saved.definition), of: node.vm)
+                #expect(try await node.hypervisor.presence(of: node.vm) == .inactive)
+            }
         }
     }
 }
@@ -64,7 +69,7 @@ extension TestNode {
 
     fileprivate func save(in folder: String) async throws -> SavedVM {
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: "save", source: hypervisor.connector)
-        let run = SaveRun(vm, attempt: "save", calls: calls, limits: hypervisor.limits)
+        let run = SaveRun(vm, attempt: "save", calls: calls, limits: hypervisor.limits) { _ in }
         return try await Blocking.run { run.carryOut(within: .seconds(10)) }.get()
     }
 

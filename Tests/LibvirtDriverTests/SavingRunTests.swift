@@ -15,7 +15,10 @@ import Testing
 
     private func save(_ calls: ScriptedSaving, limit: Duration = .seconds(5)) async -> Result<SavedVM, HypervisorError>
     {
-        let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: ScriptedSaving.limits)
+        let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: ScriptedSaving.limits) { saved in
+            #expect(saved.definition == calls.saved.definition)
+            try calls.keep()
+        }
         return await Blocking.run { run.carryOut(within: limit) }
     }
 
@@ -56,14 +59,44 @@ import Testing
         }
     }
 
-    @Test func `a failed save removes the file and restores the VM's autostart`() async throws {
+    /// A VM that is off and defined could be started by anyone, while its memory is on its way.
+    @Test func `the definition is kept, then removed, and only then is the VM saved`() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            _ = try await save(calls).get()
+            #expect(calls.asked.withLock { $0 } == ["prepare", "keep", "undefine", "save"])
+        }
+    }
+
+    @Test func `a VM whose definition cannot be kept is not touched`() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.running])
+            calls.on("keep") { throw LibvirtError.operationFailed }
+            #expect(error(of: await save(calls))?.kind == .refused)
+            #expect(calls.asked.withLock { $0 } == ["prepare", "keep"])
+        }
+    }
+
+    @Test(arguments: ["undefine", "save"])
+    func `a VM that runs on without its definition is in doubt`(step: String) async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.running])
+            calls.on(step) { throw LibvirtError.operationFailed }
+            calls.on("define") { throw LibvirtError.operationFailed }
+            let error = error(of: await save(calls))
+            #expect(error?.kind == .inDoubt && error?.detail.contains("without its definition") == true)
+        }
+    }
+
+    @Test func `a failed save removes the file and restores the VM's definition and autostart`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder, startsWithHost: true), places: [.running])
             try write(calls.saved)
             calls.on("save") { throw LibvirtError.operationFailed }
             #expect(error(of: await save(calls))?.kind == .failed)
             #expect(!FileManager.default.fileExists(atPath: calls.saved.path))
-            #expect(calls.asked.withLock { $0 }.last == "autostart")
+            #expect(calls.asked.withLock { $0 }.suffix(2) == ["define", "autostart"])
         }
     }
 

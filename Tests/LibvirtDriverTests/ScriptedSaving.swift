@@ -32,6 +32,8 @@ final class ScriptedSaving: SaveCalls, RestoreCalls {
         try note("prepare")
         return saved
     }
+    func keep() throws { try note("keep") }
+    func undefine() throws { try note("undefine") }
     func save(to path: String) throws { try note("save") }
     func abort() throws { try note("abort") }
     func presence() throws -> DomainPresence {

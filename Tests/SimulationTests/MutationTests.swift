@@ -68,6 +68,9 @@ struct Proof: Sendable, CustomTestStringConvertible {
             // The source does not learn that its offer is accepted.
             minute == 0 && host < 2 ? [fault(0, 27, lasts: 270, .partition(.host(host), .ledger))] : []
         },
+        Proof(mutation: .leavesDefinitions, invariant: .runsOnce, isSealed: true) { host, minute in
+            [fault(minute, 0, lasts: 60, .personStarts(host: host))]
+        },
         Proof(mutation: .takesBackReleased, invariant: .runsOnce, isSealed: true),
         Proof(mutation: .ignoresLimits, invariant: .limits),
         Proof(mutation: .forgetsMoves, invariant: .noReturn),

@@ -25,23 +25,27 @@ extension SealedMoves {
         }
     }
 
-    /// Removes the files of an order that has ended.
-    func forget(_ order: MigrationOrder) async {
+    /// Removes the files of an order that has ended; returns the file of a definition that could not be given back.
+    func forget(_ order: MigrationOrder) async -> String? {
         await keys.forget(order.id)
-        guard let folder = try? folder(order), let file = try? file(order) else { return }
+        guard let folder = try? folder(order), let file = try? file(order) else { return nil }
         let isSource = order.source == host
+        let left = isSource ? await forgetDefinition(of: order) : nil
         try? await Blocking.onStorage(within: .seconds(60), "removing \(file.path)") {
             try? FileManager.default.removeItem(atPath: folder)
             if isSource { unlink(file.path) }
         }
+        return left
     }
 
-    /// Returns the folders that contain an image but belong to none of these orders.
-    func strayImages(besides orders: [OrderID]) -> [String] {
+    /// Returns the folders that contain an image, and the kept definitions, that belong to none of these orders.
+    func strays(besides orders: [OrderID]) -> [String] {
         let parent = settings.migration.sealedFolder
         let known = Set(orders.map(\.rawValue))
         let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
-        return names.filter { !known.contains($0) }.map { "\(parent)/\($0)" }
+        let definitions = definitions?.strays(besides: known) ?? []
+        return definitions
+            + names.filter { !known.contains($0) }.map { "\(parent)/\($0)" }
             .filter { folder in
                 let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
                 return files.contains { $0.hasSuffix(".image") }

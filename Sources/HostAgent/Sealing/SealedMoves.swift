@@ -30,8 +30,8 @@ struct SealedMoves: Sendable {
         SealedFile(path: "\(storage)/\(try SealedFormat.fileName(order.id))", order: order)
     }
 
-    /// File in which the source stores the saved VM's data next to its image; it may contain secrets.
-    private static let descriptionFile = "vm.json"
+    /// The definitions of the VMs that this host has saved, next to the journal.
+    var definitions: KeptDefinitions? { journal.map { KeptDefinitions(folder: "\($0.path)-definitions") } }
 
     // MARK: the target
 
@@ -73,11 +73,11 @@ struct SealedMoves: Sendable {
 
     /// Records the release of the image; returns the reason if that is impossible.
     ///
-    /// The VM must still be off: a person may have started it since, and its disks are then newer than the image.
+    /// The VM must still be gone: a person may have defined it again, and its disks are then newer than the image.
     func release(_ order: MigrationOrder) async -> String? {
         do {
             let presence = try await hypervisor.presence(of: order.vm)
-            guard presence == .inactive || presence == .absent else {
+            guard presence == .absent else {
                 return FailureReason.Sealing.vmIs(presence, vm: order.vmName, host: host).text
             }
             try await record(.released, of: order)
@@ -98,7 +98,13 @@ struct SealedMoves: Sendable {
             try await prepareFolders(folder, imageBytes: needs.memoryBytes, isOpenedHere: false)
         } catch { return .failure(OrderFailure(.refused, .sealed(.failed(detail: "\(error)")), .at(host))) }
         let saved: SavedVM
-        do { saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) } catch {
+        do {
+            saved = try await hypervisor.save(order.vm, in: folder, timeLimit: limit) { [definitions] saved in
+                guard let definition = saved.definition else { return }
+                guard let definitions else { throw SealingError("this agent has no journal") }
+                try definitions.keep(definition, of: order.id)
+            }
+        } catch {
             let reason = FailureReason.move(.hypervisor(detail: "\(error)"))
             return .failure(
                 error.kind == .inDoubt
@@ -108,68 +114,12 @@ struct SealedMoves: Sendable {
         do {
             return .success(
                 try await Blocking.onStorage(within: limit, "encrypting \(order.vmName)") {
-                    let description = try SealingFiles.creating("\(folder)/\(Self.descriptionFile)")
-                    defer { try? description.close() }
-                    try description.write(contentsOf: JSONEncoder().encode(saved))
-                    return try file.write(saved, for: key)
+                    try file.write(saved, for: key)
                 }
             )
         } catch {
             return .failure(OrderFailure(.migration, .sealed(.notEncrypted(detail: "\(error)")), .unknown))
         }
-    }
-
-    /// Ensures that the VM runs here: if it is stopped, restores it from its image.
-    ///
-    /// If its image was lost because the host was down, a VM that starts with the host is started from its disks.
-    func takeBack(_ order: MigrationOrder, startsWithHost: Bool) async -> Result<Instant, OrderFailure> {
-        do {
-            let presence = try await hypervisor.presence(of: order.vm)
-            switch presence {
-            case .running: return .success(.now)
-            case .inactive, .absent: break
-            // A previous run of the agent restored it, and ended before it resumed it.
-            case .pausedByMigration:
-                try await record(.started, of: order)
-                try await hypervisor.resume(order.vm)
-                if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
-                return .success(.now)
-            case .migratingOut, .paused: return failure(.inDoubt, .vmIs(presence, vm: order.vmName, host: host))
-            }
-            let folder = try folder(order)
-            guard let saved = Self.saved(order, in: folder, isDefined: presence == .inactive) else {
-                if presence == .inactive, startsWithHost, let booted = HostClock.bootTime(), booted > order.issuedAt {
-                    try await hypervisor.start(order.vm)
-                    return .success(.now)
-                }
-                return failure(.inDoubt, .noImage(presence, vm: order.vmName, host: host, folder: folder))
-            }
-            return await restore(saved, .back, order)
-        } catch { return failure(.inDoubt, .failed(detail: "\(error)")) }
-    }
-
-    private static func image(of order: MigrationOrder, in folder: String) -> String { "\(folder)/\(order.vm).image" }
-
-    /// Returns the saved VM of an order: from its file, or from the image alone if the agent could not write that file.
-    private static func saved(_ order: MigrationOrder, in folder: String, isDefined: Bool) -> SavedVM? {
-        let description = FileManager.default.contents(atPath: "\(folder)/\(descriptionFile)")
-        if let saved = description.flatMap({ try? JSONDecoder().decode(SavedVM.self, from: $0) }), saved.vm == order.vm
-        {
-            return saved
-        }
-        let path = image(of: order, in: folder)
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return nil }
-        return SavedVM(
-            vm: order.vm,
-            name: order.vmName,
-            path: path,
-            imageBytes: UInt64(status.st_size),
-            // A restoration at the source needs only to know whether there is one.
-            definition: isDefined ? "" : nil,
-            startsWithHost: false,
-            stoppedAt: .now
-        )
     }
 
     // MARK: both
@@ -195,7 +145,7 @@ struct SealedMoves: Sendable {
         try await requireJournal().contains(step, of: order)
     }
 
-    private func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
+    func record(_ step: OrderJournal.Step, of order: MigrationOrder) async throws {
         let journal = try requireJournal()
         _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
             try journal.claim(step, of: order, at: .now)
@@ -209,7 +159,7 @@ struct SealedMoves: Sendable {
         return journal
     }
 
-    private func restore(
+    func restore(
         _ saved: SavedVM,
         _ restoration: Restoration,
         _ order: MigrationOrder
@@ -260,7 +210,7 @@ struct SealedMoves: Sendable {
     }
 
     /// Returns the failure of a restoration; if the VM certainly was not restored, its location was not checked.
-    private func failure(
+    func failure(
         _ kind: OrderFailure.Kind,
         _ reason: FailureReason.Sealing
     ) -> Result<Instant, OrderFailure> {

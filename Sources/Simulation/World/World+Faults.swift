@@ -37,6 +37,7 @@ extension World {
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
+        case .personStarts(let host): startOff(on: host)
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls: break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
@@ -62,7 +63,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls:
+            .redefinition, .lateCalls, .personStarts:
             break
         }
         release()
@@ -292,12 +293,24 @@ extension World {
         callsOut.remove(vm)
         let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
         let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
-        guard let chosen = running.first ?? places.first else { return }
+        guard let chosen = running.first ?? places.first ?? keeper(of: vm) else { return }
         note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
         setAutostart(of: vm, on: chosen, true)
         removeImages(of: vm)
+    }
+
+    /// While the fault lasts, a person starts each VM that is off on the host and runs nowhere else.
+    private func startOff(on host: Int) {
+        guard activeFaults.values.contains(.personStarts(host: host)) else { return }
+        if hosts[host].libvirtIsUp {
+            for copy in hosts[host].copies where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0 {
+                note("\(name(copy.vm)): a person starts it on \(hostNames[host])")
+                set(copy.vm, on: host, .running)
+            }
+        }
+        queue.put(.sealed { $0.startOff(on: host) }, at: now + 1000)
     }
 
     // MARK: watching

@@ -16,6 +16,8 @@ struct SealedState {
     var files: Set<OrderID> = []
     /// Orders whose VM started with its source; the image carries this setting.
     var startsWithHost: Set<OrderID> = []
+    /// Orders whose VM's definition the source has removed, and keeps on its disk.
+    var kept: Set<OrderID> = []
     /// Images in each source's memory, lost when the host crashes.
     var images: [Int: Set<OrderID>] = [:]
     /// Keys and decrypted images that a target's agent holds in this incarnation.
@@ -91,7 +93,7 @@ extension World {
             }
         case .release(let order):
             guard let vm = vmNumbers[order.vm], hosts[host].libvirtIsUp,
-                [.inactive, .absent].contains(presence(of: vm, on: host))
+                presence(of: vm, on: host) == .absent || settings.mutations.contains(.leavesDefinitions)
             else { return answer(host, after: 50, .letGo(order.id, failure: "the VM is not known to be off")) }
             // The journal entry is durable before the result arrives: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
@@ -134,9 +136,14 @@ extension World {
         if case .migrationFails? = fault {
             return tell(.failure(failure(.migration, "qemu failed to save", runsOn: host)))
         }
-        set(vm, on: host, .inactive)
         if hosts[host].copy(of: vm)?.startsWithHost == true { sealed.startsWithHost.insert(order.id) }
-        setAutostart(of: vm, on: host, false)
+        if settings.mutations.contains(.leavesDefinitions) {
+            set(vm, on: host, .inactive)
+            setAutostart(of: vm, on: host, false)
+        } else {
+            set(vm, on: host, nil)
+            sealed.kept.insert(order.id)
+        }
         sealed.images[host, default: []].insert(order.id)
         if agents[host].incarnation != incarnation { sealed.lateSaves += 1 }
         if case .answerLost? = fault { return tell(.failure(failure(.inDoubt, "the answer was lost"))) }
@@ -163,7 +170,8 @@ extension World {
         }
         guard hosts[host].isUp else { return }
         let here = hosts[host].copy(of: vm)?.state
-        guard hosts[host].libvirtIsUp, here == (isBack ? .inactive : nil), !isBack || hasImage(of: order, on: host)
+        let expected: DomainPresence? = isBack && settings.mutations.contains(.leavesDefinitions) ? .inactive : nil
+        guard hosts[host].libvirtIsUp, here == expected, !isBack || hasImage(of: order, on: host)
         else { return tell(.failure(failure(.migration, "the VM cannot be restored"))) }
         if case .migrationFails? = fault { return tell(.failure(failure(.migration, "qemu failed to restore"))) }
         guard agents[host].core != nil, agents[host].incarnation == incarnation else {
@@ -203,14 +211,14 @@ extension World {
             sealed.images[host]?.remove(order.id)
             answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .inactive, .absent:
-            let wasDown = Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt
-            if !hasImage(of: order, on: host), startsWithHost, wasDown, presence(of: vm, on: host) == .inactive {
-                set(vm, on: host, .running, byAgent: true)
-                answer(host, after: 50) { .restored(order.id, .success($0)) }
-                return
+            guard hasImage(of: order, on: host) else {
+                return startFromDisks(vm, order, on: host, startsWithHost: startsWithHost)
             }
-            guard hasImage(of: order, on: host), !sealed.journal.contains(notes(.started, order, on: host)) else {
-                return doubt("there is no image to restore the VM from")
+            guard presence(of: vm, on: host) == .absent || !sealed.kept.contains(order.id) else {
+                return doubt("the VM was defined meanwhile")
+            }
+            guard !sealed.journal.contains(notes(.started, order, on: host)) else {
+                return doubt("the VM was started from its image before")
             }
             queue.put(
                 .sealed { $0.restore(vm, order, on: host, incarnation: incarnation) },
@@ -220,11 +228,26 @@ extension World {
         }
     }
 
+    private func startFromDisks(_ vm: Int, _ order: MigrationOrder, on host: Int, startsWithHost: Bool) {
+        if presence(of: vm, on: host) == .absent, sealed.kept.contains(order.id) { set(vm, on: host, .inactive) }
+        let wasDown = Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt
+        guard startsWithHost, wasDown, presence(of: vm, on: host) == .inactive else {
+            let result = failure(.inDoubt, "there is no image to restore the VM from")
+            return answer(host, after: 50, .restored(order.id, .failure(result)))
+        }
+        setAutostart(of: vm, on: host, true)
+        set(vm, on: host, .running, byAgent: true)
+        answer(host, after: 50) { .restored(order.id, .success($0)) }
+    }
+
     private func forgetImage(of order: MigrationOrder, on host: Int) {
         sealed.keys[host]?.remove(order.id)
         sealed.opened[host]?.remove(order.id)
         let isSource = hostNumbers[order.source] == host
-        if isSource { sealed.files.remove(order.id) }
+        if isSource {
+            sealed.files.remove(order.id)
+            sealed.kept.remove(order.id)
+        }
         guard sealed.images[host]?.remove(order.id) != nil, isSource, let vm = vmNumbers[order.vm] else { return }
         // A VM that was started on the target returns with that host.
         if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
@@ -241,9 +264,16 @@ extension World {
         }
     }
 
-    /// Removes the images of a VM, which are obsolete after an operator has decided where it runs.
+    /// Removes the images and kept definitions of a VM, which are obsolete after an operator has decided where it runs.
     func removeImages(of vm: Int) {
         let orders = invariants.asked.values.filter { vmNumbers[$0.vm] == vm }.map(\.id)
         for host in hosts.indices { sealed.images[host]?.subtract(orders) }
+        sealed.kept.subtract(orders)
+    }
+
+    /// Returns the host that keeps the definition of a VM which no hypervisor has.
+    func keeper(of vm: Int) -> Int? {
+        let order = sealed.kept.sorted().compactMap { invariants.asked[$0] }.first { vmNumbers[$0.vm] == vm }
+        return order.flatMap { hostNumbers[$0.source] }
     }
 }

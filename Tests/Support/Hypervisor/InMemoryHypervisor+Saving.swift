@@ -14,7 +14,12 @@ extension InMemoryHypervisor {
         var isTransient: Bool
     }
 
-    public func save(_ vm: VMID, in folder: String, timeLimit: Duration) async throws(HypervisorError) -> SavedVM {
+    public func save(
+        _ vm: VMID,
+        in folder: String,
+        timeLimit: Duration,
+        keep: @Sendable @escaping (SavedVM) throws -> Void
+    ) async throws(HypervisorError) -> SavedVM {
         let attempt = "save VM \(vm) in \(folder)"
         _ = try ask(attempt)
         let path = "\(folder)/\(vm).image"
@@ -29,28 +34,38 @@ extension InMemoryHypervisor {
             let turn = state.turns.removeValue(forKey: vm) ?? .succeed
             if case .fail(let kind, let detail) = turn { throw failure(kind, detail) }
             if turn == .loseTouch(done: false) { throw failure(.inDoubt, "the hypervisor stopped answering") }
+            var saved = SavedVM(
+                vm: vm,
+                name: copy.needs.name,
+                path: path,
+                imageBytes: 0,
+                definition: copy.isTransient ? nil : "<domain/>",
+                startsWithHost: copy.startsWithHost,
+                stoppedAt: world.now()
+            )
+            do { try keep(saved) } catch { throw failure(.refused, "its definition cannot be kept: \(error)") }
             let image = Image(needs: copy.needs, number: state.imagesMade + 1, isTransient: copy.isTransient)
             guard let data = try? JSONEncoder().encode(image), Self.write(data, to: path) else {
                 throw failure(.refused, "\(path) cannot be written, or already exists")
             }
+            saved.imageBytes = UInt64(data.count)
             state.imagesMade += 1
-            state.copies[host]?[vm]?.startsWithHost = false
             state.images[vm] = image.number
-            if copy.isTransient {
-                state.copies[host]?[vm] = nil
-            } else {
-                state.copies[host]?[vm]?.presence = .inactive
-            }
+            state.copies[host]?[vm] = nil
+            state.saved[vm] = copy.needs
             guard turn == .succeed else { throw failure(.inDoubt, "the hypervisor stopped answering") }
-            return SavedVM(
-                vm: vm,
-                name: copy.needs.name,
-                path: path,
-                imageBytes: UInt64(data.count),
-                definition: copy.isTransient ? nil : "<domain/>",
-                startsWithHost: false,
-                stoppedAt: world.now()
-            )
+            return saved
+        }
+    }
+
+    public func define(_ definition: String, of vm: VMID) async throws(HypervisorError) {
+        _ = try ask("define VM \(vm)")
+        world.state.withLock { state in
+            if state.copies[host]?[vm] != nil {
+                state.copies[host]?[vm]?.isTransient = false
+            } else if let needs = state.saved[vm] {
+                state.copies[host]?[vm] = InMemoryWorld.Copy(needs: needs, presence: .inactive)
+            }
         }
     }
 
@@ -89,7 +104,8 @@ extension InMemoryHypervisor {
                 state.copies[host]?[saved.vm] = InMemoryWorld.Copy(
                     needs: image.needs,
                     presence: .running,
-                    isTransient: image.isTransient
+                    isTransient: image.isTransient,
+                    startsWithHost: saved.startsWithHost
                 )
                 state.images[saved.vm] = nil
             }
@@ -114,7 +130,7 @@ extension InMemoryHypervisor {
         }
         guard image.needs.id == saved.vm else { throw refusal("\(saved.path) holds another VM, \(image.needs.id)") }
         let here = state.copies[host]?[saved.vm]?.presence ?? .absent
-        let expected: DomainPresence = restoration == .back && !image.isTransient ? .inactive : .absent
+        let expected: DomainPresence = restoration == .back ? .inactive : .absent
         guard here == expected else { throw refusal("it is \(here) here") }
         let room = state.hosts[host]?.memoryBytes ?? 0
         guard room >= state.memoryTaken(on: host) + image.needs.memoryBytes else {

@@ -38,6 +38,8 @@ public final class InMemoryWorld: Sendable {
         var moves: [VMID: Move] = [:]
         var scripts: [VMID: InMemoryScript] = [:]
         var turns: [VMID: InMemoryTurn] = [:]
+        /// What the VMs of images need, also without a definition.
+        var saved: [VMID: VMRequirements] = [:]
         /// The number of the only image of a saved VM that is as new as its disks.
         var images: [VMID: Int] = [:]
         var imagesMade = 0
