@@ -22,15 +22,18 @@ extension AgentCore {
     /// Checks where the order's VM is, once the next check is due.
     mutating func inquire(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
         guard let item = work[id] else { return }
-        // The newer move decides from now on, and has a search of its own.
-        let isOvertaken = work.values.contains {
-            $0.order.vm == item.order.vm && $0.place > item.place && $0.state.startedAt != nil
-        }
-        if isOvertaken, item.state.stage.isFinal {
+        if isOvertaken(item), item.state.stage.isFinal {
             work[id]?.finishMachine()
             return
         }
         inquiry(id, at: instant, &effects) { $0.advance(at: $1.now) }
+    }
+
+    /// Returns whether a newer move of the VM has begun: it decides from now on, and has a search of its own.
+    func isOvertaken(_ item: OrderWork) -> Bool {
+        work.values.contains {
+            $0.order.vm == item.order.vm && $0.place > item.place && $0.state.startedAt != nil
+        }
     }
 
     /// Checks whether a failed move left a second copy on the target.

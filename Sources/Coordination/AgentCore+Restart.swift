@@ -55,7 +55,7 @@ extension AgentCore {
     mutating func inheritSealed(_ state: OrderState, at instant: Instant) {
         guard let move = SealedMove(inheriting: state, host: host, at: instant) else { return }
         work[state.order.id]?.mayHoldImage = true
-        if !state.stage.isFinal { work[state.order.id]?.beginSealed(move) }
+        if state.isOpen { work[state.order.id]?.beginSealed(move) }
     }
 
     /// Closes at start-up the gates that an earlier incarnation may have left open.

@@ -5,8 +5,12 @@ import Fleet
 extension AgentCore {
     /// Takes the order's next step on this host; does nothing while one of its effects runs.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
-        guard let item = work[id], !item.state.stage.isFinal else { return }
+        guard let item = work[id], !item.state.stage.isFinal || item.isSealedDoubt else { return }
         switch item.activity {
+        case .sealed where item.isSealedDoubt && isOvertaken(item):
+            // The VM has run since, so this image is older than its disks.
+            work[id]?.finishSealed()
+            effects.append(.forget(item.order))
         case .sealed: sealed(id, at: instant, &effects) { $0.advance($1, $2) }
         case .inquiry:
             let isTooLong = instant - (item.state.startedAt ?? item.order.issuedAt) > limits.migration

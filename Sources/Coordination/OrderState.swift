@@ -101,12 +101,21 @@ public struct OrderState: Sendable, Equatable {
         if cancellation == nil { cancellation = reason }
     }
 
-    /// Whether the order has ended in a doubt that its source still pursues.
+    /// Whether the order has ended in a doubt that its hosts still pursue.
     var isInDoubt: Bool {
-        if case .inquiry(_, .undecided)? = failure?.reason { stage == .failed } else { false }
+        guard stage == .failed, let failure else { return false }
+        switch failure.reason {
+        case .inquiry(_, .undecided): return true
+        case .inquiry: return false
+        default: return order.channel == .sealed && failure.kind == .inDoubt && startedAt != nil
+        }
     }
 
+    /// Whether its hosts still work on the order.
+    var isOpen: Bool { !stage.isFinal || isInDoubt }
+
     private func corrects(_ report: OrderReport) -> Bool {
+        if isInDoubt, report.step.isOfHandover { return true }
         guard stage == .failed, report.host == order.source, report.step != failure.map({ .failed(failure: $0) }) else {
             return false
         }

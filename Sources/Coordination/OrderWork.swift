@@ -88,6 +88,9 @@ struct OrderWork: Sendable {
         }
     }
 
+    /// Whether a sealed move goes on although its order has ended in doubt.
+    var isSealedDoubt: Bool { if case .sealed = activity { state.isInDoubt } else { false } }
+
     /// Returns whether the target has answered since then that it runs no copy of the VM.
     func isClear(since instant: Instant) -> Bool {
         guard let answer, answer.askedAt >= instant else { return false }
@@ -99,7 +102,7 @@ struct OrderWork: Sendable {
 
     /// Returns whether the order may be forgotten: it has ended, and would be refused as expired if read again.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
-        state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring
+        state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring && !isSealedDoubt
     }
 
     /// Moves all times with a clock that was set back.

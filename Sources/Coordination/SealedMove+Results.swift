@@ -9,16 +9,13 @@ extension SealedMove {
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        guard !state.stage.isFinal else { return [] }
+        guard state.isOpen else { return [] }
         let isSource = state.order.source == context.host
         let recollection: Recollection
         switch result {
         case .success(let found): recollection = found
-        case .failure(var failure):
-            // The shell has logged the reason; the effect is repeated.
-            guard isSource, context.now - since > context.limits.doubt else { return [] }
-            (failure.kind, failure.whereabouts) = (.inDoubt, .unknown)
-            return [.end(.failure(failure))]
+        // The shell has logged the reason; the effect is repeated.
+        case .failure(let failure): return isSource ? doubt(failure, state, context) : []
         }
         mustRecall = false
         self.recollection = recollection
@@ -83,7 +80,7 @@ extension SealedMove {
         _ context: OrderContext
     ) -> [OrderAction] {
         isBusy = false
-        guard !state.stage.isFinal, !state.isReturned else { return [] }
+        guard state.isOpen, !state.isReturned else { return [] }
         switch result {
         case .success(let digest):
             openedAt = context.now
@@ -110,7 +107,7 @@ extension SealedMove {
         switch result {
         case .success(let since):
             let actions = say(.restored(at: since), state, context)
-            guard state.stage.isFinal else { return actions }
+            guard !state.isOpen else { return actions }
             let order = state.order
             return actions + [.effect(.announce(.runsAfterEnd(order.id, vm: order.vmName, host: context.host)))]
         case .failure(let failure) where failure.kind != .inDoubt:
@@ -128,7 +125,7 @@ extension SealedMove {
         _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
-        guard state.stage == .running else { return [] }
+        guard state.isOpen else { return [] }
         let cause: String
         if case .returned(let reason) = state.handover.phase {
             cause = reason
@@ -142,14 +139,13 @@ extension SealedMove {
             if state.handover.image == nil, mayBeSaved, !isSettled { return [] }
             return stayed(state, cause, context)
         case .failure(let failure):
-            guard context.now - since > context.limits.doubt else { return [] }
             let reason = FailureReason.Sealing.notTakenBack(
                 vm: state.order.vmName,
                 source: context.host,
                 cause: cause,
                 detail: failure.text
             )
-            return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
+            return doubt(OrderFailure(.inDoubt, .sealed(reason), .unknown), state, context)
         }
     }
 
@@ -167,7 +163,7 @@ extension SealedMove {
     {
         guard isBusy else { return [] }
         isBusy = false
-        guard !state.stage.isFinal else { return [] }
+        guard state.isOpen else { return [] }
         switch state.handover.phase {
         case .arrived, .returned: return []
         case .saving, .offered, .released: break
@@ -208,21 +204,19 @@ extension SealedMove {
         if observation == .seen(.running) {
             return stayed(state, "it was taken back, because the report of \(target) cannot be read", context)
         }
-        guard context.now - since > context.limits.doubt else { return [] }
         let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
-        return [.end(.failure(OrderFailure(.inDoubt, .sealed(reason), .unknown)))]
+        return doubt(OrderFailure(.inDoubt, .sealed(reason), .unknown), state, context)
     }
 
     mutating func discarded(_ result: CopyAction.Result, _ state: OrderState, _ context: OrderContext) -> [OrderAction]
     {
         guard isBusy else { return [] }
         isBusy = false
-        guard !state.stage.isFinal else { return [] }
+        guard state.isOpen else { return [] }
         if state.order.target == context.host {
             hasDiscarded = result == .done
             return []
         }
-        guard state.stage == .running else { return [] }
         var actions: [OrderAction] = []
         var notes: [String] = []
         if state.handover.arrivedAt == nil {

@@ -9,6 +9,9 @@ public import Fleet
 /// If a step fails on the target, it declines and the VM returns to the source. If the target is silent before the
 /// release, the source withdraws the image. If it is silent after the release, the source waits, because only the
 /// target knows whether the VM runs there. After `Limits.doubt` the order ends in doubt.
+///
+/// Both hosts pursue the doubt. The target then restores nothing any more, because a person may have decided where the
+/// VM runs: it only states what its hypervisor shows. What it states, or a VM that runs at the source, replaces the end.
 struct SealedMove: Sendable {
     /// Since when the handover is in its present state, as far as this incarnation has observed.
     private(set) var since: Instant
@@ -67,13 +70,22 @@ struct SealedMove: Sendable {
         return shifted
     }
 
-    /// Pause between two attempts of an effect.
-    private static let pause: Duration = .seconds(2)
+    /// Pause between two attempts of an effect: at first, and in doubt.
+    private static let pauses: (first: Duration, inDoubt: Duration) = (.seconds(2), .seconds(30))
 
     mutating func attempt(_ effect: AgentCore.Effect, _ context: OrderContext) -> [OrderAction] {
         isBusy = true
-        nextTry = context.now + Self.pause
+        let isLong = context.now - since > context.limits.doubt
+        nextTry = context.now + (isLong ? Self.pauses.inDoubt : Self.pauses.first)
         return [.effect(effect)]
+    }
+
+    /// Reports once that the VM's place is not known; the move goes on.
+    func doubt(_ failure: OrderFailure, _ state: OrderState, _ context: OrderContext) -> [OrderAction] {
+        guard !state.stage.isFinal, context.now - since > context.limits.doubt else { return [] }
+        var failure = failure
+        (failure.kind, failure.whereabouts) = (.inDoubt, .unknown)
+        return [.end(.failure(failure))]
     }
 
     /// Records this host's commitment, unless it is bound otherwise, and advances the order.
@@ -129,6 +141,10 @@ extension SealedMove {
         case .arrived, .returned: return []
         case .saving, .offered, .released: break
         }
+        if state.isInDoubt {
+            openedAt = nil
+            return attempt(.look(state.order), context)
+        }
         if let openedAt {
             let isReleased = state.handover.isReleased || context.mutations.contains(.restoresUnreleased)
             if context.now - openedAt > context.limits.handover {
@@ -174,7 +190,7 @@ extension OrderState {
 
     /// Returns whether a host's part of the handover is over.
     func isHandoverOver(for host: HostName) -> Bool {
-        stage.isFinal || (order.target == host && hasTargetReported)
+        !isOpen || (order.target == host && hasTargetReported)
     }
 
     /// Whether the target has committed itself, or the source has withdrawn.

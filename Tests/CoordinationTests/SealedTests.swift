@@ -12,7 +12,7 @@ struct SealedTests {
         made.technique = .stopAndCopy
         return made
     }()
-    private let order = Self.sealedOrder
+    let order = Self.sealedOrder
     static let image = SealedImage(bytes: 1100, digest: "d", imageBytes: 1000, stoppedAt: .second(6))
 
     struct Case: Sendable, CustomTestStringConvertible {
@@ -21,9 +21,9 @@ struct SealedTests {
         var end: Handover.Phase
     }
 
-    private static let sealed = ("h1", OrderStep.sealed(image: image))
-    private static let opened = ("h2", OrderStep.opened(digest: "d"))
-    private static let released = ("h1", OrderStep.released)
+    static let sealed = ("h1", OrderStep.sealed(image: image))
+    static let opened = ("h2", OrderStep.opened(digest: "d"))
+    static let released = ("h1", OrderStep.released)
     private static let restored = ("h2", OrderStep.restored(at: .second(9)))
     private static let declined = ("h2", OrderStep.declined(reason: "d"))
     private static let withdrawn = ("h1", OrderStep.withdrawn(reason: "w"))
@@ -94,7 +94,7 @@ struct SealedTests {
         ("h1", .running(progress: begin)),
     ]
 
-    private func core(_ host: String, _ steps: [(String, OrderStep)] = [], at second: Int = 5) -> AgentCore {
+    func core(_ host: String, _ steps: [(String, OrderStep)] = [], at second: Int = 5) -> AgentCore {
         var core = AgentCore(host: HostName(host))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         for (host, step) in steps { _ = core.handle(.report(report(host, 5, step)), at: .second(5)) }
@@ -102,7 +102,7 @@ struct SealedTests {
         return core
     }
 
-    private func steps(_ effects: [AgentCore.Effect]) -> [OrderStep] {
+    func steps(_ effects: [AgentCore.Effect]) -> [OrderStep] {
         effects.compactMap { if case .append(let report) = $0 { report.step } else { nil } }
     }
 
@@ -190,7 +190,7 @@ struct SealedTests {
 
     // MARK: restarts
 
-    private func recollection(
+    func recollection(
         begun: Bool = false,
         released: Bool = false,
         started: Bool = false,
