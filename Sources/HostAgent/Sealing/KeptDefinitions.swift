@@ -15,7 +15,9 @@ struct KeptDefinitions: Sendable {
 
     func path(of order: OrderID) throws -> String { "\(folder)/\(try SealedFormat.fileName(order)).xml" }
 
-    /// Returns when the definition is on the disk. Blocks.
+    /// Returns when the definition is on the disk.
+    ///
+    /// Blocks.
     func keep(_ definition: String, of order: OrderID) throws {
         try SealingFiles.makeFolder(folder)
         guard definition.utf8.count <= Self.largest else {
@@ -24,7 +26,9 @@ struct KeptDefinitions: Sendable {
         try DurableFile.replace(path(of: order), with: definition.utf8, mode: 0o600)
     }
 
-    /// Returns the definition; `nil` if none is kept, as for a transient VM. Blocks.
+    /// Returns the definition; `nil` if none is kept, as for a transient VM.
+    ///
+    /// Blocks.
     func read(of order: OrderID) throws -> String? {
         do {
             return String(decoding: try SafeFile.read(path(of: order), .secret, atMost: Self.largest), as: UTF8.self)
@@ -33,7 +37,9 @@ struct KeptDefinitions: Sendable {
 
     func remove(of order: OrderID) { if let path = try? path(of: order) { unlink(path) } }
 
-    /// Returns the files that belong to none of these orders. Blocks.
+    /// Returns the files that belong to none of these orders.
+    ///
+    /// Blocks.
     func strays(besides orders: Set<String>) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.filter { $0.hasSuffix(".xml") && !orders.contains(String($0.dropLast(4))) }.map {
