@@ -33,7 +33,7 @@ extension AgentCore {
                 searchInherited(state, at: instant)
             }
         case .failed where state.isInDoubt:
-            work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant, hasReportedDoubt: true))
+            work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant))
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
             guard state.startedAt != nil, work[id]?.isClear(since: state.changedAt) == false,

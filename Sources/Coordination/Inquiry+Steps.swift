@@ -73,7 +73,7 @@ extension Inquiry {
                 target: target,
                 detail: reason
             )
-            return end(.inDoubt, finding, .unknown)
+            return undecidable(finding)
         case (.pause, .done) where cause == .returned:
             return watch(.duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .done):
@@ -140,7 +140,7 @@ extension Inquiry {
         switch conclusion {
         case .stayed(.stayedOff(let vm, let source, let target), _):
             if let wait = objection(to: question, context) { return wait }
-            if startsWithHost { return apply(.start) }
+            if startsWithHost, !isPassive { return apply(.start) }
             return cause == .failed
                 ? [.finish] : stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
@@ -148,7 +148,9 @@ extension Inquiry {
             self.question = nil
             return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
         case .moved(let note): return [moved(note, context)]
+        case .inDoubt(let finding, .unknown): return undecidable(finding)
         case .inDoubt(let finding, let whereabouts): return end(.inDoubt, finding, whereabouts)
+        case .action(.resume) where isPassive: return undecidable(nil)
         case .action(.resume): return objection(to: question, context) ?? apply(.resume)
         case .action(let action): return apply(action)
         case .open:
@@ -247,6 +249,15 @@ extension Inquiry {
         let failure = failure(.inDoubt, .undecided(detail: detail, limit: limit), .unknown)
         let end = OrderAction.report(.failed(failure: failure))
         return context.mutations.contains(.dropsDoubts) ? [end, .finish] : [end]
+    }
+
+    /// Reports once a doubt that only a person can resolve, and asks again later what the person has done.
+    private mutating func undecidable(_ finding: FailureReason.Finding?) -> [OrderAction] {
+        question = nil
+        if isAfterEnd, let finding { return end(.inDoubt, finding, .unknown) }
+        guard !isPassive, let finding else { return [] }
+        (isPassive, hasReportedDoubt) = (true, true)
+        return [.report(.failed(failure: failure(.inDoubt, finding, .unknown)))]
     }
 
     /// Reports the end of the order; if it had already ended, raises an alert, and corrects the end if the VM is at the

@@ -53,17 +53,21 @@ struct Inquiry: Sendable {
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
     var hasReportedDoubt: Bool
+    /// Whether only a person can choose the copy to use: this memory may be older than the disks, whatever is removed.
+    ///
+    /// The search then starts and resumes nothing, and only reports what the person has decided.
+    var isPassive: Bool
 
-    init(
-        _ cause: Cause,
-        of state: OrderState,
-        at instant: Instant,
-        quiet: Duration = .zero,
-        hasReportedDoubt: Bool = false
-    ) {
+    init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
         order = state.order
         self.cause = cause
-        self.hasReportedDoubt = hasReportedDoubt
+        hasReportedDoubt = cause == .restart && state.isInDoubt
+        switch state.failure?.reason {
+        case .inquiry(_, .runsNowhere), .inquiry(_, .pausedHereInactiveThere), .inquiry(_, .pausedHereAndElsewhere),
+            .inquiry(_, .pausedHereNotResumed):
+            isPassive = hasReportedDoubt
+        default: isPassive = false
+        }
         doubt =
             switch cause {
             case .restart: .agentRestarted
@@ -83,7 +87,8 @@ struct Inquiry: Sendable {
 
     /// Returns the time until the next check; longer for a search that takes long.
     func interval(at instant: Instant) -> Duration {
-        switch instant - openSince {
+        if isPassive { return .seconds(600) }
+        return switch instant - openSince {
         case ..<(.seconds(30)): .seconds(2)
         case ..<(.seconds(600)): .seconds(10)
         default: .seconds(60)

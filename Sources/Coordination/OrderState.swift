@@ -103,12 +103,8 @@ public struct OrderState: Sendable, Equatable {
 
     /// Whether the order has ended in a doubt that its hosts still pursue.
     var isInDoubt: Bool {
-        guard stage == .failed, let failure else { return false }
-        switch failure.reason {
-        case .inquiry(_, .undecided): return true
-        case .inquiry: return false
-        default: return order.channel == .sealed && failure.kind == .inDoubt && startedAt != nil
-        }
+        guard stage == .failed, startedAt != nil, let failure else { return false }
+        return failure.kind == .inDoubt && failure.whereabouts == .unknown
     }
 
     /// Whether its hosts still work on the order.

@@ -106,6 +106,59 @@ struct InquiryTests {
         }
     }
 
+    /// The memory here may be older than the disks: that the other copy is gone does not make it newer.
+    @Test func `a copy whose memory may be old is never resumed, and a person's choice is reported`() throws {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .pausedByMigration, at: 10)
+        answer(&core, .inactive, to: 10, at: 11)
+        let doubt = try #require(
+            end(in: core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(11)))
+        )
+        #expect(doubt.kind == .inDoubt && doubt.whereabouts == .unknown)
+        _ = core.handle(.appended(.written), at: .second(12))
+        // A person removes the copy at the target.
+        #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
+        ask(&core, .pausedByMigration, at: 20)
+        answer(&core, .absent, to: 20, at: 21)
+        #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(21)) == [])
+        #expect(core.handle(.tick, at: .second(30)) == [], "it asks seldom")
+        // Later the person resumes the copy here.
+        #expect(core.handle(.tick, at: .second(700)) == [.look(order)])
+        ask(&core, .running, at: 700)
+        answer(&core, .absent, to: 700, at: 701)
+        let failure = try #require(end(in: core.handle(.looked(order.id, .seen(.running)), at: .second(701))))
+        #expect(failure.whereabouts == .at(h1))
+        #expect(core.orders[order.id]?.failure == failure, "the doubt is replaced")
+    }
+
+    @Test func `a VM that runs nowhere is searched for until it runs`() throws {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        ask(&core, .inactive, at: 10)
+        answer(&core, .inactive, to: 10, at: 11)
+        let doubt = try #require(end(in: core.handle(.looked(order.id, .seen(.inactive)), at: .second(11))))
+        #expect(doubt.kind == .inDoubt && doubt.text.contains("runs"))
+        _ = core.handle(.appended(.written), at: .second(12))
+        // A restarted agent goes on.
+        var restarted = AgentCore(host: h1)
+        _ = restarted.handle(.order(.migrate(order: order)), at: .second(1))
+        for step in [OrderStep.running(progress: begin), .failed(failure: doubt)] {
+            _ = restarted.handle(.report(report("h1", 11, step)), at: .second(11))
+        }
+        #expect(restarted.handle(.caughtUp, at: .second(20)) == [])
+        #expect(restarted.needsTicks)
+        // A person starts it at the target.
+        #expect(core.handle(.tick, at: .second(700)) == [.look(order)])
+        ask(&core, .inactive, at: 700)
+        answer(&core, .running, to: 700, at: 701)
+        #expect(core.handle(.looked(order.id, .seen(.inactive)), at: .second(701)) == [.apply(.discard, order)])
+        _ = core.handle(.applied(order.id, .done), at: .second(702))
+        #expect(core.orders[order.id]?.stage == .done)
+    }
+
     @Test func `a search for a second copy ends when no copy is here`() {
         var core = migrating()
         let failed = OrderFailure(.migration, .other("broken pipe"), .at(h1))
