@@ -15,7 +15,7 @@ public enum CopyAction: String, Codable, Sendable, Equatable {
     case discard
     /// Resume a copy that the migration paused, because no other copy exists.
     case resume
-    /// Pause the copy here, if it still runs, because the target runs the VM, too.
+    /// Pause the copy here, if it still runs, because the target runs the VM, too; it no longer starts with this host.
     case pause
     /// Start the VM if it is off because this host was down, as libvirt would have: its autostart is off while it moves.
     case start

@@ -135,9 +135,8 @@ extension Inquiry {
         case (.running, .paused), (.running, .inactive):
             return .inDoubt(.runsHereCopyThere(vm: vm, source: host, target: target), .at(host))
 
-        // Its owner paused it here, or this agent paused it as a second copy.
-        case (.paused, .running), (.paused, .migratingOut):
-            return .inDoubt(.duplicatePaused(vm: vm, source: host, target: target), .at(target))
+        // Its owner paused it here, or this agent paused it as a second copy. It must not start with this host, either.
+        case (.paused, .running), (.paused, .migratingOut): return .action(.pause)
         case (.paused, .absent): return .stayed(stayed, isCertain: true)
         case (.paused, .pausedByMigration): return .stayed(stayed, isCertain: false)
         case (.paused, .paused): return .inDoubt(.pausedHereAndElsewhere(vm: vm, source: host, other: target), .unknown)

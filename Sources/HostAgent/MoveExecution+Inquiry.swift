@@ -20,12 +20,7 @@ extension MoveExecution {
                 guard try await hypervisor.presence(of: vm) == .inactive else { return .notSo("it is not off") }
                 guard let booted = HostClock.bootTime(), booted > begun else { return .notSo("it was shut off") }
                 try await hypervisor.start(vm)
-            case .pause:
-                // The target was asked after this host: the VM may have left since, or be on its way.
-                guard try await hypervisor.presence(of: vm) == .running else { return .notSo("it is changing hosts") }
-                do { try await hypervisor.suspend(vm) } catch { return .refused(error.description) }
-                // It must not start a second time when this host boots. A transient VM has no such setting.
-                try? await hypervisor.setAutostart(of: vm, to: false)
+            case .pause: return try await pause(vm)
             }
             return .done
         } catch  where action == .discard && error.kind == .noSuchVM {
@@ -34,5 +29,20 @@ extension MoveExecution {
         } catch {
             return error.kind == .refused ? .refused(error.detail) : .failed(error.description)
         }
+    }
+
+    /// Pauses a second copy, which must not start again when this host boots.
+    private func pause(_ vm: VMID) async throws(HypervisorError) -> CopyAction.Result {
+        switch try await hypervisor.presence(of: vm) {
+        case .running: do { try await hypervisor.suspend(vm) } catch { return .refused(error.description) }
+        case .paused: break
+        // The target was asked after this host: the VM may have left since, or be on its way.
+        case .pausedByMigration, .migratingOut, .inactive, .absent: return .notSo("it is changing hosts")
+        }
+        do { try await hypervisor.setAutostart(of: vm, to: false) } catch {
+            // A transient VM has no such setting.
+            guard error.kind == .refused else { throw error }
+        }
+        return .done
     }
 }

@@ -128,6 +128,17 @@ import Testing
         #expect(try await standing(on: h2, of: world) == each.there.testDescription)
     }
 
+    /// An earlier run of the agent paused it, and could not turn autostart off.
+    @Test func `a copy that is paused as a duplicate no longer starts with its host`() async throws {
+        let world = InMemoryWorld.sample()
+        var vm = VMRequirements.testVM()
+        vm.startsWithHost = true
+        world.place(vm, on: h1, as: .paused)
+        world.place(vm, on: h2)
+        #expect(await finding(by: MoveExecution(for: world), in: world) == .notMoved(.inDoubt, .at(h2)))
+        #expect(world.hostsStarting(vm.id) == [h2])
+    }
+
     @Test func `a reconciled move has no evidence about its path`() async throws {
         let world = InMemoryWorld.sample()
         world.place(.testVM(), on: h2)

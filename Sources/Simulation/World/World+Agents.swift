@@ -184,7 +184,7 @@ extension World {
             case (.resume, .pausedByMigration) where copy?.isIncoming == false:
                 set(vm, on: host, .running, byAgent: true)
                 result = .done
-            case (.pause, .running):
+            case (.pause, .running), (.pause, .paused):
                 set(vm, on: host, .paused)
                 setAutostart(of: vm, on: host, false)
                 result = .done
