@@ -73,11 +73,18 @@ extension HostLab {
     }
 
     /// Starts the agent of one host, also after it was killed.
-    public func startAgent(on host: LabHost, _ programs: Programs, settings: Settings) async throws {
+    ///
+    /// `hypervisor` is the libvirt URI of its VMs.
+    public func startAgent(
+        on host: LabHost,
+        _ programs: Programs,
+        settings: Settings,
+        hypervisor: String = "qemu:///system"
+    ) async throws {
         var own = settings
         own.host = host.name.rawValue
         own.sampling.cgroup = "\(site.name)/\(host.name)"
-        own.hypervisorURI = "qemu:///system"
+        own.hypervisorURI = hypervisor
         own.ledger.marks = "\(host.folder)/marks.json"
         own.identity.folder = host.identityFolder
         // This path is private to the host, like all files of its daemons.
@@ -108,6 +115,9 @@ extension HostLab {
             ((try? Files.text(controllerLog)) ?? "").contains("in control")
         }
     }
+
+    /// The controller's processes; empty if it does not run.
+    public var controllerProcesses: [Int32] { controllerDaemon.processes(named: "evenkeel") }
 
     public func killController(signal: DaemonSignal = .kill) async throws {
         try await controllerDaemon.end(named: "evenkeel", signal: signal)

@@ -16,7 +16,7 @@ struct LabCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Down.self, Status.self, DemoCommand.self, SniffCommand.self, TamperCommand.self,
-            CompareCommand.self, ProbeCommand.self, WireCommand.self, StreamCommand.self,
+            CompareCommand.self, SoakCommand.self, ProbeCommand.self, WireCommand.self, StreamCommand.self,
         ]
     )
 
