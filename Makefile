@@ -11,7 +11,7 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 RUNS ?= 10000
 SEED ?= 1
 
-.PHONY: demo test test-all unit-tests test-kernel-esp check build release packages lint format torture compare \
+.PHONY: demo soak test test-all unit-tests test-kernel-esp check build release packages lint format torture compare \
 	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
@@ -28,8 +28,9 @@ check: lint test
 CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
 SHELLS = ^HostAgentTests\.
 INTEGRATION = ^IntegrationTests\.
-# One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab.
-REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests)
+# One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab,
+# and a short soak.
+REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests|SoakTests)
 
 test: unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'
@@ -84,6 +85,12 @@ compare: release
 bench-simulation: release
 	.build/release/evenkeel simulate --hosts 1000 --hours 24 --baseline nothing --jobs 1
 	.build/release/evenkeel simulate --hosts 10000 --hours 1 --baseline nothing --jobs 1
+
+# make soak  observes agents and controllers for an hour and over 100,000 samples; fails if anything grows (root, 2 h)
+# The report lands in soak-report/. Options: make soak SOAK='--samples 20000 --real-time 10min'
+soak: release
+	$(SWIFT) build -c release --product evenkeel-lab
+	.build/release/evenkeel-lab soak --report soak-report $(SOAK)
 
 # make release  the programs for production hosts, in .build/release
 # One product at a time: TestSupport does not compile without testability.
