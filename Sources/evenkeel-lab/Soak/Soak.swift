@@ -202,7 +202,7 @@ struct Soak: Sendable {
 
     private func only(_ processes: [Int32], _ what: String, log: String) throws -> Int32 {
         guard processes.count == 1, let process = processes.first else {
-            throw LabError.notPossibleHere(["\(what): \(processes.count) processes instead of 1; see \(log)"])
+            throw SoakError(program: what, processes: processes.count, log: log)
         }
         return process
     }
@@ -218,5 +218,16 @@ struct Soak: Sendable {
                 lastLines: text.split(separator: "\n").suffix(12).map { String($0.prefix(400)) }.joined(separator: "\n")
             )
         }
+    }
+}
+
+/// A program of a soak does not run, or runs more than once.
+struct SoakError: Error, CustomStringConvertible {
+    var program: String
+    var processes: Int
+    var log: String
+
+    var description: String {
+        "\(program): \(processes) processes run instead of one. Its log was \(log); the end is shown above."
     }
 }

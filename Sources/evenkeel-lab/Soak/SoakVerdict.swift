@@ -65,10 +65,11 @@ struct SoakVerdict: Codable, Sendable, Equatable {
         if let before = beginning.descriptors, let after = end.descriptors, after - before > limits.descriptorGrowth {
             findings.append(.descriptorsGrew(from: before, to: after))
         }
-        if let before = beginning.threads, let between = middle.threads, let after = end.threads,
-            after - before > limits.threadGrowth || (before < between && between < after && after - before > limits.threadGrowth / 2)
-        {
-            findings.append(.threadsGrew(from: before, to: after))
+        if let before = beginning.threads, let between = middle.threads, let after = end.threads {
+            let goesOn = before < between && between < after
+            if after - before > (goesOn ? limits.threadGrowth / 2 : limits.threadGrowth) {
+                findings.append(.threadsGrew(from: before, to: after))
+            }
         }
         if end.files - beginning.files > limits.fileGrowth {
             findings.append(.filesGrew(from: beginning.files, to: end.files))
