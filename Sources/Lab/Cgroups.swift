@@ -90,14 +90,21 @@ struct Cgroups: Sendable {
         return found.sorted()
     }
 
-    /// Ends every process in the lab's groups, and only those.
-    func killAll() async throws {
-        try await waitUntil("the end of all the lab's processes", within: .seconds(20)) {
-            let left = processes()
+    /// Ends every process in the lab's groups, or in one of them, and only those.
+    func killAll(below group: String = "") async throws {
+        let what = group.isEmpty ? "all the lab's processes" : "all processes of \(group)"
+        try await waitUntil("the end of \(what)", within: .seconds(20)) {
+            let left = processes(below: group)
             for process in left { kill(process, SIGKILL) }
             return left.isEmpty
         }
     }
+
+    /// Freezes every process of a group.
+    func freeze(_ group: String) { for process in processes(below: group) { kill(process, SIGSTOP) } }
+
+    /// Lets every process of the lab continue; nothing changes for one that is not frozen.
+    func thaw() { for process in processes() { kill(process, SIGCONT) } }
 
     /// Removes the groups, innermost first.
     func removeAll() async throws {

@@ -8,18 +8,25 @@ public struct ConsoleLog: Sendable, Equatable {
     public var readings: [ConsoleReading] = []
     /// Number of times the guest booted; more than one means that it was restarted, not moved.
     public var starts = 0
+    /// Number of times its uptime went back without a boot: two copies of the guest wrote to the console.
+    public var setbacks = 0
     /// Errors of the guest program, such as a module that did not load.
     public var errors: [String] = []
 
     public init(parsing text: String) {
         guard let end = text.lastIndex(where: \.isNewline) else { return }
+        var uptime: Duration?
         for line in text[..<end].split(whereSeparator: \.isNewline) where line.hasPrefix("EK ") {
             let words = line.dropFirst(3).split(separator: " ")
-            if words.first == "start" {
+            // A guest that was killed may have left the beginning of a line before it.
+            if words.contains("start") {
                 starts += 1
+                uptime = nil
             } else if let error = words.first(where: { $0.hasPrefix("error=") }) {
                 errors.append(String(error.dropFirst("error=".count)))
             } else if let reading = ConsoleReading(words: words) {
+                if let uptime, reading.uptime <= uptime { setbacks += 1 }
+                uptime = reading.uptime
                 readings.append(reading)
             }
         }

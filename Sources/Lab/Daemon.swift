@@ -36,6 +36,22 @@ struct Daemon: Sendable {
         }
     }
 
+    /// Stops the processes as a service manager does: SIGTERM, and SIGKILL if they have not ended in time.
+    func stop(named name: String) async throws {
+        do {
+            try await end(named: name, signal: .terminate)
+        } catch is LabError {
+            try await end(named: name, signal: .kill)
+        }
+    }
+
+    /// Freezes the processes; `Cgroups.thaw` lets them continue.
+    func freeze(named name: String) throws {
+        let processes = processes(named: name)
+        guard !processes.isEmpty else { throw LabError.noProcess(name, group: group) }
+        for process in processes { kill(process, SIGSTOP) }
+    }
+
     /// Sends the signal and waits until the processes have ended.
     func end(named name: String, signal: DaemonSignal, within limit: Duration = .seconds(20)) async throws {
         for process in processes(named: name) { kill(process, signal.rawValue) }

@@ -62,6 +62,8 @@ struct HostFiles: Sendable {
             mount --bind \(folder)/shadow /etc/shadow
             # A /run of its own: pid files and sockets of two hosts must not meet.
             mount --bind \(folder)/run /run
+            # The time at which this host was started, if it was started again.
+            [ ! -f \(folder)/stat ] || mount --bind \(folder)/stat /proc/stat || echo "the boot time is the machine's" >&2
             hostname \(name)
             # libvirtd connects to the target's QEMU itself, and cannot be stopped in it: 15 s, not the kernel's 130.
             echo 3 > /proc/sys/net/ipv4/tcp_syn_retries || :

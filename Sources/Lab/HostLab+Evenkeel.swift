@@ -95,7 +95,7 @@ extension HostLab {
         try await host.startAgent(binary: programs.agent, configuration: own.documentedFile())
     }
 
-    private var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
+    var controllerDaemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
     public var controllerLog: String { "\(site.infrastructureLogFolder)/controller.log" }
     /// The configuration file of the controller and the commands; each agent has its own.
     public var configurationFile: String { "\(site.stateFolder)/evenkeel.yaml" }

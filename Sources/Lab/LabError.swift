@@ -21,6 +21,8 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
     case move(guest: String, reason: String)
     /// A bulk transfer between two hosts failed.
     case transfer(String)
+    /// A process that a fault is for does not run.
+    case noProcess(String, group: String)
     /// Something of the lab remains after `down`.
     case left([String])
 
@@ -40,6 +42,7 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
         case .wire(let interface, let reason): "wire at \(interface): \(reason)"
         case .move(let guest, let reason): "move of \(guest): \(reason)"
         case .transfer(let reason): "bulk transfer failed: \(reason)"
+        case .noProcess(let name, let group): "no process \(name) runs in \(group)"
         case .left(let what): "the lab is down, but these remain: \(what.joined(separator: "; "))"
         }
     }

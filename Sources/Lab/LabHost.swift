@@ -5,7 +5,7 @@ public import Fleet
 /// One of the lab's hosts: network, mount and UTS namespaces with its own libvirtd, charon, agent and capacity.
 public struct LabHost: Sendable {
     let files: HostFiles
-    private var daemon: Daemon { Daemon(cgroups: files.cgroups, group: "\(files.name)/system") }
+    var daemon: Daemon { Daemon(cgroups: files.cgroups, group: "\(files.name)/system") }
 
     public var plan: HostPlan { files.plan }
     public var name: HostName { files.plan.name }
@@ -144,7 +144,7 @@ public struct LabHost: Sendable {
     /// The QEMU processes of the guests on this host, including incoming ones.
     public var machineProcesses: [Int32] { files.cgroups.processes(below: "\(files.name)/machines") }
 
-    private func commandName(of name: String) -> String {
+    func commandName(of name: String) -> String {
         guard name == "agent" else { return name }
         return (try? Files.text("\(folder)/agent.name")) ?? "evenkeel-agent"
     }

@@ -13,10 +13,25 @@ struct LabStorage: Sendable {
 
     func image(of guest: GuestPlan) -> String { "\(site.imageFolder)/\(guest.name).raw" }
 
+    private var daemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
+    var isServing: Bool { !daemon.processes(named: "tgtd").isEmpty }
+
     func start(guests: [GuestPlan]) async throws {
         try Files.makeFolder(site.imageFolder)
+        for guest in guests { try Files.makeImage(image(of: guest), bytes: Self.imageBytes) }
+        try await serve(guests: guests)
+    }
+
+    /// Simulates a crash of the target.
+    func crash() async throws { try await daemon.end(named: "tgtd", signal: .kill) }
+
+    func freeze() throws { try daemon.freeze(named: "tgtd") }
+
+    /// Starts the target with the guests' existing images.
+    func serve(guests: [GuestPlan]) async throws {
         let run = "\(site.stateFolder)/store-run"
         try Files.makeFolder(run)
+        try Files.remove(pidFile)
         // The control socket is below /run, of which the target has its own.
         let script = """
             set -e
@@ -26,7 +41,7 @@ struct LabStorage: Sendable {
             exec tgtd -f
             """
         let namespace = LabNetwork.namespaceFile(site.storageNamespace)
-        try await Daemon(cgroups: cgroups, group: "infrastructure").start(
+        try await daemon.start(
             ["nsenter", "--net=\(namespace)", "unshare", "-m", "sh", "-c", script],
             log: log
         )
@@ -36,7 +51,6 @@ struct LabStorage: Sendable {
         }
         try await administer("--mode target --op new --tid 1 -T \(LabSite.targetName)").run()
         for guest in guests {
-            try Files.makeImage(image(of: guest), bytes: Self.imageBytes)
             try await administer("--mode logicalunit --op new --tid 1 --lun \(guest.number) -b \(image(of: guest))")
                 .run()
         }

@@ -89,21 +89,7 @@ extension HostLab {
         // Take it from either host's samples: a move does not change it, and the first sample after a move may lack it.
         let seen = try await records(LoadSample.self).reversed().lazy
             .compactMap { $0.vms?.first { $0.id == guest.uuid }?.definition }.first
-        let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
-        let order = MigrationOrder(
-            id: OrderID("lab-\(UUID().uuidString.lowercased())"),
-            vm: guest.uuid,
-            vmName: guest.name,
-            source: source,
-            target: target,
-            channel: channel,
-            technique: channel == .sealed ? .stopAndCopy : .preCopy,
-            definition: seen,
-            issuedAt: now,
-            expires: now + .seconds(60),
-            issuer: .operator,
-            reason: "lab demonstration"
-        )
+        let order = makeOrder(guest, from: source, to: target, channel: channel, definition: seen)
         let ledger = try ledger(as: .operator)
         var cursor = try await end(of: OrderReport.self, in: ledger)
         try await ledger.append(OrderRecord.migrate(order: order))
@@ -122,6 +108,31 @@ extension HostLab {
             }
         }
         return LabMove(order: order, reports: reports)
+    }
+
+    /// Returns an operator's order that begins within a minute, or not at all.
+    func makeOrder(
+        _ guest: GuestPlan,
+        from source: HostName,
+        to target: HostName,
+        channel: Channel,
+        definition: String?
+    ) -> MigrationOrder {
+        let now = Instant(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
+        return MigrationOrder(
+            id: OrderID("lab-\(UUID().uuidString.lowercased())"),
+            vm: guest.uuid,
+            vmName: guest.name,
+            source: source,
+            target: target,
+            channel: channel,
+            technique: channel.technique,
+            definition: definition,
+            issuedAt: now,
+            expires: now + .seconds(60),
+            issuer: .operator,
+            reason: "lab demonstration"
+        )
     }
 
     /// Returns all ledger entries of one kind.

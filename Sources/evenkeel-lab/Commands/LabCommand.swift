@@ -16,7 +16,8 @@ struct LabCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Down.self, Status.self, DemoCommand.self, SniffCommand.self, TamperCommand.self,
-            CompareCommand.self, SoakCommand.self, ProbeCommand.self, WireCommand.self, StreamCommand.self,
+            FaultsCommand.self, CompareCommand.self, SoakCommand.self, ProbeCommand.self, WireCommand.self,
+            StreamCommand.self,
         ]
     )
 

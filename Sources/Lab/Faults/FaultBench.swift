@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import FoundationEssentials
+internal import Ledger
+internal import Settings
+
+/// Runs cells of the fault matrix one after another in one lab.
+///
+///     order ─▶ wait for the phase ─▶ inject ─▶ hold ─▶ repair ─▶ settle ─▶ check guests ─▶ ordinary move ─▶ check
+///
+/// After `settleLimit` from the repair, everything that does not hold is a broken rule.
+public struct FaultBench: Sendable {
+    /// Covers the longest limits of driver and agents: 150 s for libvirt's last call, 45 s to see where the VM is, and
+    /// the 35 s after which a restarted agent trusts what it sees.
+    public static let settleLimit: Duration = .seconds(240)
+    static let attempts = 3
+
+    public let lab: HostLab
+    let programs: Programs
+    let settings: Settings
+    let log: @Sendable (String) -> Void
+    let ledger: SharedLog
+    private var reportsRead: Cursor?
+    private var samplesRead: Cursor?
+    /// The reports since the last order of this bench.
+    private(set) var reports: [OrderReport] = []
+    /// The newest digest of each VM's definition.
+    private var definitions: [VMID: String] = [:]
+    private var cells = 0
+
+    /// Three hosts with one quiet guest each.
+    public static let plan = LabPlan(
+        hosts: (1...3).map { HostPlan(number: $0, cores: 0.9) },
+        guests: (1...3).map {
+            GuestPlan(number: $0, host: HostName("h\($0)"), unitMicroseconds: 1_300, dirtyMiBPerSecond: 0.25)
+        }
+    )
+
+    /// Creates the bench for a lab that has just been started; `log` receives a line for each step.
+    public init(lab: HostLab, programs: Programs, log: @escaping @Sendable (String) -> Void) throws {
+        self.lab = lab
+        self.programs = programs
+        var settings = lab.settings
+        // The controller watches and moves nothing by itself: every move is an operator's.
+        settings.policy.mode = .manual
+        self.settings = settings
+        self.log = log
+        ledger = try lab.ledger(as: .operator)
+    }
+
+    /// Starts agents and controller, and waits until the hosts can move VMs to each other over every channel.
+    public func prepare() async throws {
+        log("agents and controller")
+        try lab.configure(settings)
+        try await lab.startAgents(programs, settings: settings)
+        try await lab.waitForSamples()
+        try await lab.startController(programs)
+        let names = lab.hosts.map(\.name)
+        for (first, second) in zip(names, names.dropFirst()) {
+            _ = try await lab.offeredChannels(first, second, by: settings, wanted: FaultCell.channels)
+        }
+    }
+
+    /// Runs a cell: repeats it until its phase was met, at most three times.
+    ///
+    /// Throws only if it is cancelled. An error of the lab is a broken rule, and the lab is then of no further use.
+    public mutating func run(_ cell: FaultCell) async throws -> FaultResult {
+        let guest = lab.guests[cells % lab.guests.count]
+        cells += 1
+        let began = ContinuousClock.now
+        var result = FaultResult(cell: cell, guest: guest.name)
+        do {
+            while result.verdict == .missed, result.attempts < Self.attempts, result.violations.isEmpty {
+                result.attempts += 1
+                try await attempt(&result, moving: guest)
+            }
+        } catch {
+            try Task.checkCancellation()
+            result.violations.append("the lab failed: \(error)")
+        }
+        if !result.violations.isEmpty { result.verdict = .broken }
+        result.seconds = (ContinuousClock.now - began) / .seconds(1)
+        return result
+    }
+
+    // MARK: the ledger
+
+    /// Reads what is new in the ledger.
+    mutating func readReports() async throws {
+        while true {
+            let batch = try await ledger.read(OrderReport.self, from: reportsRead)
+            reports += batch.records.map(\.body)
+            reportsRead = batch.next
+            if !batch.hasMore { return }
+        }
+    }
+
+    /// Orders a move and returns its order; `reports` then has only what follows.
+    mutating func order(
+        _ guest: GuestPlan,
+        from source: HostName,
+        to target: HostName,
+        over channel: Channel
+    ) async throws -> OrderID {
+        let deadline = ContinuousClock.now + .seconds(60)
+        try await readDefinitions()
+        while definitions[guest.uuid] == nil, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(500))
+            try await readDefinitions()
+        }
+        try await readReports()
+        reports = []
+        let definition = definitions[guest.uuid]
+        let order = lab.makeOrder(guest, from: source, to: target, channel: channel, definition: definition)
+        try await ledger.append(OrderRecord.migrate(order: order))
+        log("order \(order.id): \(guest.name) \(source) → \(target) over \(channel.rawValue)")
+        return order.id
+    }
+
+    private mutating func readDefinitions() async throws {
+        while true {
+            let batch = try await ledger.read(LoadSample.self, from: samplesRead)
+            for sample in batch.records.map(\.body) {
+                for vm in sample.vms ?? [] { if let digest = vm.definition { definitions[vm.id] = digest } }
+            }
+            samplesRead = batch.next
+            if !batch.hasMore { return }
+        }
+    }
+
+    /// Returns the order's newest end; `nil` while it is open.
+    func end(of order: OrderID) -> FaultObservation.End? {
+        reports.last { $0.order == order && $0.step.isFinal }.flatMap { FaultObservation.End($0.step) }
+    }
+
+    /// Waits until the order has ended; `nil` at the limit.
+    mutating func waitForEnd(of order: OrderID, within limit: Duration) async throws -> FaultObservation.End? {
+        let deadline = ContinuousClock.now + limit
+        while true {
+            try await readReports()
+            if let end = end(of: order) { return end }
+            guard ContinuousClock.now < deadline else { return nil }
+            try await Task.sleep(for: .milliseconds(300))
+        }
+    }
+}

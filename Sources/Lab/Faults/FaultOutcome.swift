@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// What may have become of the VM of a cell after its fault.
+public enum FaultOutcome: String, Sendable, Codable, CaseIterable {
+    /// It runs on one host, and never stopped in between.
+    case runs
+    /// It runs on one host, and was booted once.
+    case booted
+    /// It is off and defined on one host: an operator starts it.
+    case off
+    /// It runs on one host; another copy that ran too was paused by its agent: an operator removes that one.
+    case duplicatePaused = "duplicate-paused"
+    /// The order ended in a doubt that only an operator may decide, and no copy runs.
+    case doubt
+
+    /// Whether an operator has to act.
+    public var needsOperator: Bool { [.off, .duplicatePaused, .doubt].contains(self) }
+}
+
+/// The outcomes that each fault may have: the one table of expectations.
+extension FaultCell {
+    /// Outcomes that are not listed here break a rule.
+    ///
+    /// | fault | why it is not always `runs` |
+    /// |---|---|
+    /// | QEMU at the source killed | the VM ended; nobody may start it, for its owner may have shut it down |
+    /// | QEMU at the target killed after it has run | the VM ended there; its disks are newer than the source's memory |
+    /// | source without power | its own guests boot again with it, or the VM is at the target |
+    /// | target without power after the VM has run there | as for its QEMU |
+    /// | an answer lost at the switch-over | libvirt itself resumes the source's copy: the agent pauses it |
+    public var allowedOutcomes: Set<FaultOutcome> {
+        switch (component, action) {
+        case (.sourceQEMU, .kill): phase.isBeforeSwitchOver ? [.off] : [.off, .runs, .doubt]
+        case (.targetQEMU, .kill): phase == .copying ? [.runs] : [.runs, .off, .doubt]
+        case (.sourceHost, .kill): sourceWithoutPower
+        case (.targetHost, .kill): phase.mayHaveRunAtTarget ? [.runs, .booted, .off, .doubt] : [.runs]
+        default: mayLoseAnswer ? [.runs, .duplicatePaused] : [.runs]
+        }
+    }
+
+    private var sourceWithoutPower: Set<FaultOutcome> {
+        switch phase {
+        case .accepted, .prepared, .begun, .copying, .saving: [.booted]
+        case .switchOver: [.booted, .runs, .doubt]
+        case .handedOver, .restoring: [.booted, .runs]
+        case .moved: [.runs]
+        }
+    }
+
+    /// Whether libvirt's last answer about a live move may be lost while both hosts run.
+    private var mayLoseAnswer: Bool {
+        guard [.switchOver, .moved].contains(phase), channel != .sealed else { return false }
+        return switch component {
+        case .sourceLibvirtd, .targetLibvirtd, .link, .sourceHost, .targetHost, .targetQEMU, .storage: true
+        default: false
+        }
+    }
+
+    /// The host that loses power, so that all its guests boot again; `nil` if none does.
+    var hostWithoutPower: Component? { component.isHost && action == .kill ? component : nil }
+}
+
+extension FaultCell.Component {
+    var isHost: Bool { self == .sourceHost || self == .targetHost }
+}
+
+extension MovePhase {
+    fileprivate var isBeforeSwitchOver: Bool { [.accepted, .prepared, .begun, .copying].contains(self) }
+    fileprivate var mayHaveRunAtTarget: Bool { [.switchOver, .handedOver, .restoring, .moved].contains(self) }
+}
