@@ -7,11 +7,12 @@ PACKAGES = libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients libv
 	libstrongswan-standard-plugins libstrongswan-extra-plugins libcharon-extra-plugins \
 	tgt tcpdump nftables iproute2 util-linux busybox-static gcc libc6-dev openssl openssh-server openssh-client
 
-# Seeds of `make torture`; SEED is the first.
-RUNS ?= 10000
+# Seeds of `make torture`; SEED is the first. `make fault-matrix` has its own number of runs.
+RUNS ?= $(if $(filter fault-matrix,$(MAKECMDGOALS)),10,10000)
 SEED ?= 1
 
-.PHONY: demo soak test test-all unit-tests test-kernel-esp check build release packages lint format torture compare \
+.PHONY: demo soak fault-matrix test test-all unit-tests test-kernel-esp check build release packages lint format \
+	torture compare \
 	bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
@@ -21,6 +22,11 @@ help:
 demo: build
 	.build/debug/evenkeel-lab demo $(DEMO)
 
+# make fault-matrix  real faults in the middle of moves, in the lab (root; options: RUNS=100 SEED=1 FAULTS='--json')
+# A cell takes one to three minutes. The report and the evidence of broken rules land in fault-report/.
+fault-matrix: build
+	.build/debug/evenkeel-lab faults --runs $(RUNS) --seed $(SEED) $(FAULTS)
+
 # make check  what CI runs: formatting, purity, build with warnings as errors, make test
 check: lint test
 
@@ -29,8 +35,8 @@ CORES = ^(FleetTests|BalancingTests|CoordinationTests|SimulationTests)\.
 SHELLS = ^HostAgentTests\.
 INTEGRATION = ^IntegrationTests\.
 # One integration test of each kind: the main job, a move over every channel, attacks on the ledger, the mesh, the lab,
-# and a short soak.
-REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests|SoakTests)
+# the five most important faults, and a short soak.
+REPRESENTATIVE = ^IntegrationTests\.(MainJobTests/.*(relieved by itself|killed mid move|tunnel lost)|ChannelTests|LedgerAttackTests|RealMeshTests|LabUpDownTests|FaultMatrixTests|SoakTests)
 
 test: unit-tests
 	stdbuf -oL $(SWIFT) test --skip-build --no-parallel --filter '$(REPRESENTATIVE)'

@@ -175,7 +175,7 @@ let package = Package(
             exclude: ["Golden"]
         ),
         tests("LabTests", ["Lab", "Fleet", "HostOS"]),
-        tests("EvenkeelLabTests", ["evenkeel-lab", "Lab", "Fleet"], exclude: ["RecordedProbes"]),
+        tests("EvenkeelLabTests", ["evenkeel-lab", "Lab", "Fleet", argumentParser], exclude: ["RecordedProbes"]),
         // What needs real daemons: run one after another.
         tests(
             "IntegrationTests",

@@ -47,4 +47,17 @@ struct ConsoleLogTests {
         #expect(reading.diskProblem == "BAD:gap")
         #expect(reading.diskSequence == nil)
     }
+
+    @Test func `a time that goes back without a boot is counted`() {
+        func reading(_ time: Int) -> String { "EK t=\(time) at=1 units=1 rate=10 mem=ok disk=1\n" }
+        #expect(ConsoleLog(parsing: reading(1) + reading(2) + reading(3)).setbacks == 0)
+        #expect(ConsoleLog(parsing: reading(8) + reading(5) + reading(9) + reading(6)).setbacks == 2)
+        let booted = ConsoleLog(parsing: reading(8) + "EK start seed=01\n" + reading(5))
+        #expect(booted.setbacks == 0 && booted.starts == 1)
+    }
+
+    @Test func `a boot after a torn line is counted`() {
+        let log = ConsoleLog(parsing: "EK t=3000 at=17EK start seed=01 rounds=5\n")
+        #expect(log.starts == 1 && log.readings.isEmpty)
+    }
 }

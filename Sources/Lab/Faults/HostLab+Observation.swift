@@ -32,25 +32,28 @@ struct DomainEvents: Sendable {
     func end() async throws { try await host.daemon.end(named: "virsh", signal: .kill) }
 }
 
+extension FaultObservation.Host {
+    /// The commands for one virsh that print the lists.
+    static let query = ["--name", "--state-running --name", "--all --persistent --name", "--all --autostart --name"]
+        .map { "list \($0)" }.joined(separator: "; echo ==; ")
+
+    /// Reads the output of `query`; `echo` ends no line.
+    init?(name: HostName, lists: String) {
+        let parts = lists.split(separator: "==", omittingEmptySubsequences: false)
+            .map { Set($0.split(whereSeparator: \.isWhitespace).map(String.init)) }
+        guard parts.count == 4 else { return nil }
+        self.init(name: name, active: parts[0], running: parts[1], defined: parts[2], autostart: parts[3])
+    }
+}
+
 extension LabHost {
     /// Returns the host's VMs, as its own libvirt lists them.
     func inventory() async throws -> FaultObservation.Host {
-        let lists = ["--name", "--state-running --name", "--all --persistent --name", "--all --autostart --name"]
-        let script = lists.map { "list \($0)" }.joined(separator: "; echo ==; ")
-        let text = try await virsh([script], timeLimit: .seconds(20))
-        let parts = text.split(separator: "\n", omittingEmptySubsequences: false)
-            .split(separator: "==", omittingEmptySubsequences: false)
-            .map { lines in Set(lines.filter { !$0.isEmpty }.map(String.init)) }
-        guard parts.count == lists.count else {
+        let text = try await virsh([FaultObservation.Host.query], timeLimit: .seconds(20))
+        guard let inventory = FaultObservation.Host(name: name, lists: text) else {
             throw LabError.file(path: "libvirt on \(name)", reason: "unexpected lists: \(text)")
         }
-        return FaultObservation.Host(
-            name: name,
-            active: parts[0],
-            running: parts[1],
-            defined: parts[2],
-            autostart: parts[3]
-        )
+        return inventory
     }
 
     /// Whether the image of a sealed move is in the host's memory.

@@ -16,7 +16,10 @@ extension HostLab {
         try await cgroups.killAll(below: host.name.rawValue)
         try await network.remove(host.plan)
         try await Blocking.run {
-            for path in [host.files.holderPIDFile, host.sealedFolder, "\(host.folder)/run"] { try Files.remove(path) }
+            let files = host.files
+            for path in [files.holderPIDFile, files.viciSocket, files.sealedFolder, "\(host.folder)/run"] {
+                try Files.remove(path)
+            }
         }
     }
 

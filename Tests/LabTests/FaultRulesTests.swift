@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import Lab
+
+/// The rules that are checked after a fault.
+struct FaultRulesTests {
+    private static let (h1, h2) = (HostName("h1"), HostName("h2"))
+    private static let killedAgent = FaultCell(.sourceAgent, .kill, .copying, .ipsec)
+    private static let stoppedLink = FaultCell(.link, .stop, .switchOver, .ipsec)
+    private static let killedQEMU = FaultCell(.sourceQEMU, .kill, .copying, .tls)
+    private static let darkSource = FaultCell(.sourceHost, .kill, .saving, .sealed)
+    private static let doubt = FaultObservation.End.failed(kind: .inDoubt, code: "duplicate-paused", at: nil)
+
+    /// An observation of h1 and h2; each string lists the properties of vm1 there: a(ctive), r(unning), d(efined),
+    /// autostart (s).
+    private static func seen(
+        _ first: String,
+        _ second: String,
+        end: FaultObservation.End? = .failed(kind: .interrupted, code: "stayed", at: h1),
+        guest: FaultObservation.Guest = .init(),
+        beginnings: Int = 1
+    ) -> FaultObservation {
+        let hosts = [(h1, first), (h2, second)].map { name, properties in
+            func vms(_ letter: Character) -> Set<String> { properties.contains(letter) ? ["vm1"] : [] }
+            return FaultObservation.Host(
+                name: name,
+                active: vms("a"),
+                running: vms("r"),
+                defined: vms("d"),
+                autostart: vms("s")
+            )
+        }
+        return FaultObservation(hosts: hosts, guests: ["vm1": guest], end: end, beginnings: beginnings)
+    }
+
+    private static func broken(_ observation: FaultObservation, _ cell: FaultCell = killedAgent) -> [String] {
+        observation.violations(of: cell, guest: "vm1", from: h1, to: h2)
+    }
+
+    @Test func `a VM that stayed or moved with all that belongs to it breaks nothing`() {
+        #expect(Self.broken(Self.seen("ards", "")).isEmpty)
+        #expect(Self.broken(Self.seen("", "ards", end: .done)).isEmpty)
+    }
+
+    @Test func `a VM on two hosts, or on none, breaks a rule`() {
+        #expect(!Self.broken(Self.seen("ards", "ar")).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "a")).isEmpty)
+        #expect(!Self.broken(Self.seen("ds", "")).isEmpty)
+        #expect(!Self.broken(Self.seen("ads", "")).isEmpty, "it is paused")
+        #expect(!Self.broken(Self.seen("", "")).isEmpty)
+    }
+
+    @Test func `a definition or autostart elsewhere breaks a rule`() {
+        #expect(!Self.broken(Self.seen("ards", "d")).isEmpty)
+        #expect(!Self.broken(Self.seen("ar", "ds")).isEmpty)
+        #expect(!Self.broken(Self.seen("ard", "")).isEmpty, "autostart is lost")
+        #expect(!Self.broken(Self.seen("ar", "")).isEmpty, "it is transient")
+    }
+
+    @Test func `an order that is open, in doubt, begun twice or wrong breaks a rule`() {
+        #expect(!Self.broken(Self.seen("ards", "", end: nil)).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", end: Self.doubt)).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", beginnings: 2)).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", end: .done)).isEmpty)
+        let there = FaultObservation.End.failed(kind: .migration, code: "hypervisor", at: Self.h2)
+        #expect(!Self.broken(Self.seen("ards", "", end: there)).isEmpty)
+    }
+
+    @Test func `damage, a boot and a time that goes back break rules`() {
+        #expect(!Self.broken(Self.seen("ards", "", guest: .init(problems: ["mem=BAD"]))).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", guest: .init(boots: 1))).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", guest: .init(setbacks: 1))).isEmpty)
+    }
+
+    @Test func `a paused duplicate is allowed where an answer can be lost, and nowhere else`() {
+        let seen = Self.seen("ad", "ards", end: Self.doubt, guest: .init(setbacks: 2))
+        #expect(seen.outcome(of: "vm1") == .duplicatePaused)
+        #expect(Self.broken(seen, Self.stoppedLink).isEmpty)
+        #expect(!Self.broken(seen, Self.killedAgent).isEmpty)
+        let twice = Self.seen("ard", "ards", end: Self.doubt)
+        #expect(!Self.broken(twice, Self.stoppedLink).isEmpty)
+    }
+
+    @Test func `a VM whose QEMU was killed is off and defined once`() {
+        let end = FaultObservation.End.failed(kind: .migration, code: "stayed-off", at: nil)
+        #expect(Self.broken(Self.seen("ds", "", end: end), Self.killedQEMU).isEmpty)
+        #expect(!Self.broken(Self.seen("ds", "d", end: end), Self.killedQEMU).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", end: end), Self.killedQEMU).isEmpty, "nobody may start it")
+        #expect(!Self.broken(Self.seen("d", "", end: end), Self.killedQEMU).isEmpty, "autostart is lost")
+    }
+
+    @Test func `a VM whose host lost power boots once`() {
+        #expect(Self.broken(Self.seen("ards", "", guest: .init(boots: 1)), Self.darkSource).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", guest: .init(boots: 2)), Self.darkSource).isEmpty)
+        #expect(!Self.broken(Self.seen("ds", ""), Self.darkSource).isEmpty, "it is left off")
+    }
+
+    @Test func `a fault that came too late may leave the VM running`() {
+        let seen = Self.seen("", "ards", end: .done)
+        #expect(!Self.broken(seen, Self.killedQEMU).isEmpty)
+        let broken = seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, mayRun: true)
+        #expect(broken.isEmpty)
+    }
+
+    @Test func `a bystander stays where it was, and boots only with its host`() {
+        func broken(_ seen: FaultObservation, mayBoot: Bool = false) -> [String] {
+            seen.violations(ofBystander: "vm1", on: Self.h1, mayBoot: mayBoot)
+        }
+        #expect(broken(Self.seen("ards", "")).isEmpty)
+        #expect(!broken(Self.seen("", "ards")).isEmpty)
+        #expect(!broken(Self.seen("ds", ""), mayBoot: true).isEmpty)
+        let booted = Self.seen("ards", "", guest: .init(boots: 1))
+        #expect(!broken(booted).isEmpty)
+        #expect(broken(booted, mayBoot: true).isEmpty)
+    }
+
+    @Test func `the lists of virsh are read`() throws {
+        let text = "vm1\nvm2\n==vm2\n\n==\nvm1\nvm2\nvm3\n==vm3\n"
+        let host = try #require(FaultObservation.Host(name: Self.h1, lists: text))
+        #expect(host.active == ["vm1", "vm2"] && host.running == ["vm2"])
+        #expect(host.defined == ["vm1", "vm2", "vm3"] && host.autostart == ["vm3"])
+        #expect(FaultObservation.Host(name: Self.h1, lists: "======")?.active.isEmpty == true)
+        #expect(FaultObservation.Host(name: Self.h1, lists: "vm1\n") == nil)
+    }
+
+    @Test func `a guest works on if its time, its disk and its memory say so`() {
+        func console(_ lines: String...) -> ConsoleLog { ConsoleLog(parsing: lines.joined(separator: "\n") + "\n") }
+        let first = "EK t=1000 at=1 units=1 rate=10 mem=ok disk=1"
+        func missing(_ last: String) -> String? { FaultBench.missingWork(console(first, last), lasting: .seconds(3)) }
+        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=ok disk=2") == nil)
+        #expect(missing("EK t=3000 at=1 units=1 rate=10 mem=ok disk=2") != nil)
+        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=ok disk=1") != nil)
+        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=BAD:fixed disk=2") == "BAD:fixed")
+        #expect(FaultBench.missingWork(console(), lasting: .zero) != nil)
+    }
+}
