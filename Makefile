@@ -12,8 +12,7 @@ RUNS ?= $(if $(filter fault-matrix,$(MAKECMDGOALS)),10,10000)
 SEED ?= 1
 
 .PHONY: demo soak fault-matrix test test-all unit-tests test-kernel-esp check build release packages lint format \
-	torture compare \
-	bench-simulation bench-planner bench-channels lab-down clean help
+	torture compare bench-simulation bench-planner bench-channels lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile

@@ -91,6 +91,14 @@ struct FaultRulesTests {
         #expect(!Self.broken(Self.seen("d", "", end: end), Self.killedQEMU).isEmpty, "autostart is lost")
     }
 
+    @Test func `a definition may be left only where the VM may have run and ended`() {
+        let seen = Self.seen("ards", "d")
+        #expect(seen.outcome(of: "vm1") == .leftover)
+        #expect(Self.broken(seen, FaultCell(.targetQEMU, .kill, .switchOver, .tls)).isEmpty)
+        #expect(!Self.broken(seen, FaultCell(.targetQEMU, .kill, .copying, .tls)).isEmpty)
+        #expect(!Self.broken(seen, Self.stoppedLink).isEmpty)
+    }
+
     @Test func `a VM whose host lost power boots once`() {
         #expect(Self.broken(Self.seen("ards", "", guest: .init(boots: 1)), Self.darkSource).isEmpty)
         #expect(!Self.broken(Self.seen("ards", "", guest: .init(boots: 2)), Self.darkSource).isEmpty)

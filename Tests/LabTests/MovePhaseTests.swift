@@ -40,8 +40,12 @@ struct MovePhaseTests {
     }
 
     @Test func `a sealed move passes its phases in order`() {
-        var steps: [OrderStep] = [.prepared(), Self.running(0)]
+        var steps: [OrderStep] = [.prepared()]
         var trace = Self.trace(.sealed, steps)
+        trace.hasImage = true
+        #expect(trace.phase == .prepared, "the image belongs to another order")
+        steps.append(Self.running(0))
+        trace = Self.trace(.sealed, steps)
         #expect(trace.phase == .begun)
         trace.hasImage = true
         #expect(trace.phase == .saving)

@@ -59,7 +59,8 @@ extension FaultObservation {
         let defined = hosts(with: \.defined, guest)
         let boots = guests[guest]?.boots ?? 0
         return switch (running.count, active.count) {
-        case (1, 1) where boots <= 1: boots == 0 ? .runs : .booted
+        case (1, 1) where boots == 0: defined.count == 2 ? .leftover : .runs
+        case (1, 1) where boots == 1: .booted
         case (1, 2) where isInDoubt: .duplicatePaused
         case (0, 0) where defined.count == 1: .off
         case (0, 0) where defined.count == 2 && isInDoubt: .doubt
@@ -130,7 +131,7 @@ extension FaultObservation {
         case .runs, .booted: here = hosts(with: \.running, guest)
         case .off: here = hosts(with: \.defined, guest)
         // An operator has to remove the other copy.
-        case .duplicatePaused, .doubt: return []
+        case .leftover, .duplicatePaused, .doubt: return []
         }
         var broken: [String] = []
         if hosts(with: \.defined, guest) != here {

@@ -9,13 +9,15 @@ public enum FaultOutcome: String, Sendable, Codable, CaseIterable {
     case booted
     /// It is off and defined on one host: an operator starts it.
     case off
+    /// It runs on one host; a definition is left where it may have run since: an operator removes that one.
+    case leftover
     /// It runs on one host; another copy that ran too was paused by its agent: an operator removes that one.
     case duplicatePaused = "duplicate-paused"
     /// The order ended in a doubt that only an operator may decide, and no copy runs.
     case doubt
 
     /// Whether an operator has to act.
-    public var needsOperator: Bool { [.off, .duplicatePaused, .doubt].contains(self) }
+    public var needsOperator: Bool { [.off, .leftover, .duplicatePaused, .doubt].contains(self) }
 }
 
 /// The outcomes that each fault may have: the one table of expectations.
@@ -32,9 +34,9 @@ extension FaultCell {
     public var allowedOutcomes: Set<FaultOutcome> {
         switch (component, action) {
         case (.sourceQEMU, .kill): phase.isBeforeSwitchOver ? [.off] : [.off, .runs, .doubt]
-        case (.targetQEMU, .kill): phase == .copying ? [.runs] : [.runs, .off, .doubt]
+        case (.targetQEMU, .kill): phase == .copying ? [.runs] : [.runs, .off, .leftover, .doubt]
         case (.sourceHost, .kill): sourceWithoutPower
-        case (.targetHost, .kill): phase.mayHaveRunAtTarget ? [.runs, .booted, .off, .doubt] : [.runs]
+        case (.targetHost, .kill): phase.mayHaveRunAtTarget ? [.runs, .booted, .off, .leftover, .doubt] : [.runs]
         default: mayLoseAnswer ? [.runs, .duplicatePaused] : [.runs]
         }
     }

@@ -59,7 +59,8 @@ struct MoveTrace: Sendable, Equatable {
             }
         }
         if channel == .sealed {
-            if hasImage { reach(.saving) }
+            // The image of another order may have stayed.
+            if hasImage, let now = reached, now.rank >= MovePhase.begun.rank { reach(.saving) }
         } else if isSuspended {
             reach(.switchOver)
         }
