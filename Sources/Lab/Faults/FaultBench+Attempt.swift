@@ -31,12 +31,12 @@ extension FaultBench {
         let order = try await order(guest, from: source.name, to: target.name, over: cell.channel)
         let watch = MoveWatch(order: order, guest: guest, source: source, events: (events[0], events[1]))
         if let missed = try await wait(for: cell, watch) {
-            for log in events { try await log.end() }
+            for stream in events { try await stream.end() }
             try await leave(order, guest, because: missed, &result)
             return
         }
         let isLate = try await strike(cell, watch, to: target, &result)
-        for log in events { try await log.end() }
+        for stream in events { try await stream.end() }
 
         let repaired = ContinuousClock.now
         let trial = FaultTrial(cell: cell, guest: guest, from: source, to: target, order, marks, homes, isLate: isLate)
