@@ -16,18 +16,22 @@ public struct ControllerService: Sendable {
     private let closures: LocalClosures?
     /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
+    /// Returns the hosts that were removed from the cluster; called at every poll.
+    private let removed: @Sendable () async -> Set<HostName>
 
     /// `record`: the file to which the core's events and effects are recorded.
     ///
     /// `closures`: the local file of the channels closed after leaks; `nil`: only the ledger holds them. `hardware`:
-    /// returns the hosts' enrolled hardware; by default none.
+    /// returns the hosts' enrolled hardware; by default none. `removed`: returns the hosts that were removed from the
+    /// cluster; by default none.
     public init(
         settings: Settings,
         ledger: any FleetLedger,
         logger: Logger,
         record: String? = nil,
         closures: String? = nil,
-        hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] }
+        hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] },
+        removed: @escaping @Sendable () async -> Set<HostName> = { [] }
     ) {
         self.settings = settings
         self.ledger = ledger
@@ -35,6 +39,7 @@ public struct ControllerService: Sendable {
         self.record = record
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.hardware = hardware
+        self.removed = removed
     }
 
     /// Runs until it is cancelled.
@@ -47,12 +52,16 @@ public struct ControllerService: Sendable {
         )
         var follower = LedgerFollower(ledger)
         var enrolled: [HostName: EnrolledHardware] = [:]
+        var gone: Set<HostName> = []
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }
         if let damage = await closures?.damage { throw damage }
         while !Task.isCancelled {
             let known = await hardware()
             if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }
             enrolled = known
+            let nowGone = await removed()
+            if nowGone != gone { await perform(core.handle(.removed(nowGone)), core: &core) }
+            gone = nowGone
             var effects: [ControllerCore.Effect] = []
             let isRead = await follower.poll(logger, at: .now) { follower in
                 try await follower.pull(into: &core) { effects += $0 }
@@ -93,6 +102,10 @@ public struct ControllerService: Sendable {
                 )
             case .submit(let order):
                 _ = core.handle(.submitted(order.id, await submit(order)))
+            case .end(let id, let host, let reason):
+                do {
+                    try await ledger.append(OrderRecord.end(id: id, on: host, at: .now, reason: reason))
+                } catch { logger.error("cannot write the end of order \(id)", metadata: ["reason": "\(error)"]) }
             }
         }
     }

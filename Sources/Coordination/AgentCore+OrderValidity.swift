@@ -27,7 +27,9 @@ extension AgentCore {
             return (.refused, .wrongTechnique(order.technique, order.channel))
         }
         if order.source == order.target { return (.refused, .sameHost) }
-        let others = pending.filter { $0 != order.id }.compactMap { work[$0] }
+        // A move can continue here although a record has ended its order.
+        let others = work.values.filter { $0.order.id != order.id && (!$0.state.stage.isFinal || $0.isMigrating) }
+            .sorted { $0.place < $1.place }
         let begun = others.filter { $0.state.stage > .submitted || $0.isBusy }
         if let other = begun.first(where: { $0.order.vm == order.vm }) {
             return (.refused, .vmIsMoving(other.order.id))

@@ -27,6 +27,8 @@ extension AgentCore {
         case .cancel(let id, _, let reason):
             work[id]?.state.cancel(reason: reason)
             if isCaughtUp { advance(id, at: instant, effects: &effects) }
+        case .end(let id, let host, let at, let reason):
+            take(StatedEnd(host: host, at: at, reason: reason), of: id, at: instant)
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
     }
@@ -74,8 +76,9 @@ extension AgentCore {
         }
         let newest = newestOrders()
         work = work.filter { id, item in
-            let isWatched =
-                item.hasLeft(host) && newest[item.order.vm] == id && instant - item.state.changedAt < Self.watched
+            // A source whose order another ended may come back at any time.
+            let isRecent = instant - item.state.changedAt < Self.watched || item.state.statedEnd != nil
+            let isWatched = item.hasLeft(host) && newest[item.order.vm] == id && isRecent
             return isWatched || awaitsAutostart(item, at: instant)
                 || !item.isOver(at: instant, remembered: Self.remembered)
         }

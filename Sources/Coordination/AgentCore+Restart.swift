@@ -37,7 +37,7 @@ extension AgentCore {
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
             guard state.startedAt != nil, work[id]?.isClear(since: state.changedAt) == false,
-                instant - state.changedAt < Self.searched
+                instant - state.changedAt < Self.searched || state.statedEnd != nil
             else { break }
             seekDuplicate(of: id, at: instant)
         }

@@ -94,7 +94,8 @@ extension AgentCore {
         let state = item.state
         // A move begins only if the ledger shows it as begun: a later incarnation could not reconcile it otherwise.
         let obstacle = state.reasonNotToSeal
-        guard written == nil || state.cancellation != nil || obstacle != nil || instant > state.order.latestBeginning
+        let cancellation = state.cancellation ?? state.statedEnd?.reason
+        guard written == nil || cancellation != nil || obstacle != nil || instant > state.order.latestBeginning
         else {
             guard written?.step.isProgress == true else { return }
             if let key = state.sealingKey, state.order.channel == .sealed {
@@ -108,7 +109,7 @@ extension AgentCore {
         work[said.order]?.activity = .idle
         outbox.dropProgress(of: said.order)
         work[said.order]?.progressWritten = nil
-        if let reason = state.cancellation {
+        if let reason = cancellation {
             fail(said.order, .cancelled, .cancelled(reason: reason), at: instant)
         } else {
             fail(said.order, .refused, obstacle ?? .ledgerNotWritten, at: instant)

@@ -13,6 +13,8 @@ public struct ControllerCore: Sendable {
         case order(OrderRecord)
         /// The enrolled hardware of all hosts for which it is known; replaces earlier values.
         case enrolled([HostName: EnrolledHardware])
+        /// The hosts that were removed from the cluster; replaces earlier ones.
+        case removed(Set<HostName>)
         case report(OrderReport, at: Instant)
         /// All records that the ledger had have been read; before that, records are history and there are no decisions.
         case caughtUp(at: Instant)
@@ -36,6 +38,8 @@ public struct ControllerCore: Sendable {
     public enum Effect: Codable, Sendable, Equatable {
         /// Write the order to the ledger.
         case submit(MigrationOrder)
+        /// Write that the order has ended with its VM on this host; repeated until the ledger shows it.
+        case end(OrderID, on: HostName, reason: String)
         /// Log new information for the operator.
         case announce(ControllerNews)
     }
@@ -55,7 +59,9 @@ public struct ControllerCore: Sendable {
     /// Channels closed by leaks; kept when the orders are forgotten.
     public private(set) var closed = ClosedChannels()
     /// The hosts whose claims are trusted.
-    private var trust: Trust
+    private(set) var trust: Trust
+    /// Hosts that were removed from the cluster: their agents report nothing any more.
+    private(set) var removed: Set<HostName> = []
     /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
     /// Load statistics of the VMs, in addition to the histories of the hosts.
@@ -63,7 +69,7 @@ public struct ControllerCore: Sendable {
     /// Reports that were read before their order, because the ledger's streams are read one after the other.
     private var early: [OrderID: [OrderReport]] = [:]
     /// The latest news of each subject.
-    private var announced: [NewsSubject: ControllerNews] = [:]
+    private(set) var announced: [NewsSubject: ControllerNews] = [:]
     /// Deliberate errors, which prove that the simulator's checks can fail.
     package var mutations: Set<Mutation> = []
 
@@ -83,8 +89,9 @@ public struct ControllerCore: Sendable {
         switch event {
         case .closures(let closures): closed.restore(closures)
         case .sample(let sample, let at): take(sample, at: at)
-        case .order(let record): take(record)
+        case .order(let record): take(record, effects: &effects)
         case .enrolled(let hardware): trust.hardware = hardware
+        case .removed(let hosts): removed = hosts
         case .report(let report, let at): take(report, at: at, effects: &effects)
         case .submitted(let id, let result): if result == .failed { orders[id] = nil }
         case .caughtUp: takeControl(effects: &effects)
@@ -119,7 +126,7 @@ public struct ControllerCore: Sendable {
             at: instant,
             hosts: hosts.values.sorted { $0.name < $1.name }.map { trust.corrected($0) },
             movesInFlight: inOrder.filter { isInFlight($0, at: instant) }.map(\.move),
-            pastMoves: inOrder.filter { $0.stage.isFinal }.map(\.pastMove),
+            pastMoves: inOrder.compactMap { pastMove($0, at: instant) },
             closedChannels: mutations.contains(.forgetsLeaks) ? [] : closed.channels,
             distrusted: trust.distrusted,
             statistics: statistics
@@ -132,9 +139,8 @@ public struct ControllerCore: Sendable {
     /// moves: the silent source counts as unknown and takes no part in plans.
     private func isInFlight(_ state: OrderState, at instant: Instant) -> Bool {
         guard !state.stage.isFinal else { return false }
-        guard state.stage == .running else { return instant <= state.order.latestBeginning + policy.staleAfter }
-        let heard = max(hosts[state.order.source]?.latest?.at ?? state.changedAt, state.changedAt)
-        return instant - heard <= policy.staleAfter * 4
+        guard state.stage == .running else { return !isExpired(state, at: instant) }
+        return instant - heard(from: state) <= policy.staleAfter * 4
     }
 
     /// Forgets ended orders older than every window, and old reports whose order never appeared.
@@ -143,8 +149,9 @@ public struct ControllerCore: Sendable {
     /// plan.
     private mutating func prune(at instant: Instant) {
         let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
-        orders = orders.filter {
-            !$0.value.stage.isFinal || $0.value.changedAt > horizon
+        orders = orders.filter { _, state in
+            if state.stage.isFinal { return state.changedAt > horizon }
+            return state.stage == .running || state.order.latestBeginning > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
         trust.forget(allBut: hosts.keys)
@@ -178,7 +185,7 @@ public struct ControllerCore: Sendable {
         }
     }
 
-    private mutating func take(_ record: OrderRecord) {
+    private mutating func take(_ record: OrderRecord, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
             guard orders[order.id] == nil else { return }
@@ -191,6 +198,13 @@ public struct ControllerCore: Sendable {
             noteArrival(state)
         case .cancel(let id, _, let reason):
             orders[id]?.cancel(reason: reason)
+        case .end(let id, let host, let at, let reason):
+            let end = StatedEnd(host: host, at: at, reason: reason)
+            guard orders[id]?.end(end) == true, let state = orders[id] else { return }
+            noteArrival(state)
+            guard wasCurrent else { return }
+            let (vmName, path) = (state.order.vmName, state.move.path)
+            effects.append(.announce(.endStated(id, vmName: vmName, path, on: host, reason)))
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
         }
     }
@@ -220,7 +234,7 @@ public struct ControllerCore: Sendable {
         let isClosing = closed.take(state)
         noteArrival(state)
         // The previous incarnation announced the events of history when they happened.
-        guard wasCurrent else { return }
+        guard wasCurrent, report.step.isFinal, !isKnownToHaveExpired(state) else { return }
         let (vmName, path) = (state.order.vmName, state.move.path)
         switch state.stage {
         case .done: effects.append(.announce(.moved(vmName: vmName, path)))
@@ -242,6 +256,10 @@ public struct ControllerCore: Sendable {
         announceOnly(doubts.map { .doubted($0) }, effects: &effects) {
             if case .claims = $0 { true } else { false }
         }
+        announceOnly(unendedOrders(at: instant), effects: &effects) {
+            if case .order = $0 { true } else { false }
+        }
+        endOrdersOfRemovedHosts(at: instant, effects: &effects)
         guard policy.mode != .off else {
             for judgement in snapshot.judgements(policy: policy) { announce(.judged(judgement), effects: &effects) }
             return

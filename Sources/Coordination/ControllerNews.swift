@@ -15,6 +15,12 @@ public enum ControllerNews: Codable, Sendable, Equatable {
     case planned(Intent, vm: VMID, vmName: String, Path, MoveReason)
     case moved(vmName: String, Path)
     case notMoved(vmName: String, Path, OrderFailure?)
+    /// An order was not begun in time, and no agent has reported its end.
+    case expired(OrderID, vmName: String, Path, isAccepted: Bool)
+    /// The source of a running order has been silent for longer than this limit.
+    case sourceSilent(OrderID, vmName: String, Path, limit: Duration, target: TargetsWord)
+    /// A record has ended an order in place of its source.
+    case endStated(OrderID, vmName: String, Path, on: HostName, String)
     /// `closing`: the closure, if the leak has closed a channel that was open.
     case leaked(vmName: String, Path, closing: ClosedChannels.Closure?)
 
@@ -27,10 +33,10 @@ public enum ControllerNews: Codable, Sendable, Equatable {
     }
 
     public enum Kind: String, Sendable {
-        case judgement, refusal, move, ended, leak, twice, distrust, control
+        case judgement, refusal, move, ended, leak, twice, distrust, control, silent
 
         /// Whether an operator must act.
-        public var needsOperator: Bool { self == .leak || self == .twice || self == .distrust }
+        public var needsOperator: Bool { [.leak, .twice, .distrust, .silent].contains(self) }
     }
 
     public var kind: Kind {
@@ -41,7 +47,8 @@ public enum ControllerNews: Codable, Sendable, Equatable {
         case .runningTwice: .twice
         case .refused, .noChannel: .refusal
         case .planned: .move
-        case .moved, .notMoved: .ended
+        case .moved, .notMoved, .expired, .endStated: .ended
+        case .sourceSilent: .silent
         case .leaked: .leak
         }
     }
@@ -56,6 +63,7 @@ enum NewsSubject: Hashable {
     case stay(VMID, on: HostName)
     case channel(VMID)
     case move(VMID)
+    case order(OrderID)
 }
 
 extension ControllerNews {
@@ -69,7 +77,8 @@ extension ControllerNews {
         case .noChannel(let vm, _, _): .channel(vm)
         case .planned(.orders, _, _, _, _): nil
         case .planned(_, let vm, _, _, _): .move(vm)
-        case .inControl, .moved, .notMoved, .leaked: nil
+        case .expired(let order, _, _, _), .sourceSilent(let order, _, _, _, _): .order(order)
+        case .inControl, .moved, .notMoved, .endStated, .leaked: nil
         }
     }
 

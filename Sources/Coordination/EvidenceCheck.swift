@@ -21,13 +21,14 @@ public struct EvidenceCheck: Sendable, Equatable {
     /// Maximum difference between the clocks of two hosts.
     static let clockTolerance: Duration = .seconds(60)
 
-    /// `reports`: the order's reports, in the ledger's order.
+    /// `reports`: the order's reports, in the ledger's order; `ends`: the records that ended it.
     ///
     /// `certificates`: those that the cluster issued to each of its hosts, an empty list if that is no longer known;
     /// `nil` without a roster.
     public init(
         _ order: MigrationOrder,
         reports: [OrderReport],
+        ends: [StatedEnd] = [],
         minimum: MinimumSuite = .aes256,
         certificates: [HostName: [IssuedCertificate]]? = nil
     ) {
@@ -36,6 +37,7 @@ public struct EvidenceCheck: Sendable, Equatable {
         self.certificates = certificates
         var state = OrderState(order)
         for report in reports { state.apply(report) }
+        for end in ends { state.end(end) }
         stage = state.stage
         evidence = state.evidence
         check(reports: reports.filter { $0.order == order.id }, state)
@@ -135,6 +137,7 @@ public struct EvidenceCheck: Sendable, Equatable {
 
     /// Checks that a finished move over a protected channel has byte counts, probe results and an observed end.
     private mutating func checkCompleteness(_ state: OrderState) {
+        if let end = state.statedEnd { return add(.missing(.statedEnd(source: order.source, end))) }
         guard state.stage == .done, order.channel != .plain else { return }
         guard let evidence else { return add(.missing(.evidence)) }
         // `covered` without figures is already a failure.

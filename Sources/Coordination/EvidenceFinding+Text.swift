@@ -93,6 +93,12 @@ extension EvidenceCheck.Finding.Missing {
         case .probes: ("no-probes", "no probe tried the target's ports before the move")
         case .probeResults: ("no-probe-results", "none of the target's ports could be probed before the move")
         case .end(let note): ("end-unseen", "its source's agent reports: \(note)")
+        case .statedEnd(let source, let end):
+            (
+                "end-stated",
+                "\(source) reported no end; the record that ended the order states that the VM is on \(end.host): "
+                    + end.reason
+            )
         }
     }
 }

@@ -71,6 +71,8 @@ extension EvidenceCheck.Finding {
         case probeResults
         /// No agent observed the end of the move; `note` is the explanation of the source's agent.
         case end(note: String)
+        /// A record ended the order, because its source did not.
+        case statedEnd(source: HostName, StatedEnd)
     }
 
     /// A finding about the proof that the path was protected.

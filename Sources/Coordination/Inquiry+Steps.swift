@@ -164,7 +164,15 @@ extension Inquiry {
     /// Handles a conclusion about a VM that is on this host again; without a doubt it was moved back by hand.
     private mutating func returned(_ conclusion: Conclusion, _ context: OrderContext) -> [OrderAction] {
         switch conclusion {
-        case .action(.resume), .moved: return [.acceptReturn, .finish]
+        case .action(.resume):
+            let finding = FailureReason.Finding.pausedHereNotResumed(
+                vm: order.vmName,
+                source: context.host,
+                target: order.target,
+                detail: "it had moved away; if no host has it, run 'virsh resume' on \(context.host)"
+            )
+            return [alert(finding, .at(context.host)), .acceptReturn, .finish]
+        case .moved: return [.acceptReturn, .finish]
         case .action(let action): return apply(action)
         case .stayed(let finding, let isCertain):
             guard isCertain else { return watch(finding, .at(context.host)) }

@@ -22,6 +22,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case keepsQuiet = "keeps-quiet"
     /// The agent overlooks VMs that are on its host again.
     case ignoresReturns = "ignores-returns"
+    /// The agent ignores that an order was ended in place of its source.
+    case ignoresEnds = "ignores-ends"
     /// The agent does not set the autostart of a VM that has moved to its host.
     case losesAutostart = "loses-autostart"
     /// The agent does not close the gate that it opened for an order.

@@ -10,6 +10,9 @@ public import Fleet
 ///
 /// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. Only the source can
 /// correct a failure: when it has found a VM that was in doubt, or has found out that the VM runs at the target, too.
+///
+/// A record can end an order for a source that cannot (`StatedEnd`). Orders and reports are two streams, which are read
+/// in any order: the end is kept beside the reports, and gives way to an end that a host reports.
 public struct OrderState: Sendable, Equatable {
     public enum Stage: Int, Sendable, Comparable, CaseIterable {
         case submitted, accepted, prepared, running, done, failed
@@ -18,17 +21,16 @@ public struct OrderState: Sendable, Equatable {
     }
 
     public let order: MigrationOrder
-    public private(set) var stage = Stage.submitted
-    public private(set) var changedAt: Instant
+    /// The state according to the reports alone.
+    private var reported: Reported
+    /// The end that a record states.
+    private var stated: StatedEnd?
     /// When the source began to move the VM.
     public private(set) var startedAt: Instant?
     public private(set) var requirements: VMRequirements?
     /// Whether the target has consented.
     public private(set) var isPrepared = false
     public private(set) var progress: MigrationProgress?
-    public private(set) var outcome: MigrationOutcome?
-    public private(set) var failure: OrderFailure?
-    public private(set) var evidence: Evidence?
     /// The target's public key for encrypting a sealed image.
     public private(set) var sealingKey: String?
     /// The handover of a sealed move.
@@ -38,7 +40,16 @@ public struct OrderState: Sendable, Equatable {
 
     public init(_ order: MigrationOrder) {
         self.order = order
-        changedAt = order.issuedAt
+        reported = Reported(changedAt: order.issuedAt)
+    }
+
+    /// What the hosts have reported.
+    private struct Reported: Sendable, Equatable {
+        var stage = Stage.submitted
+        var changedAt: Instant
+        var outcome: MigrationOutcome?
+        var failure: OrderFailure?
+        var evidence: Evidence?
     }
 
     public var move: Move { Move(vm: order.vm, source: order.source, target: order.target) }
@@ -63,6 +74,7 @@ public struct OrderState: Sendable, Equatable {
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !report.step.isOfSearch, isFromTheRightHost(report) else { return false }
+        let stage = reported.stage
         if case .accepted(let requirements) = report.step, self.requirements == nil {
             // Also if it is read late: the target needs them until the end.
             self.requirements = requirements
@@ -72,13 +84,13 @@ public struct OrderState: Sendable, Equatable {
         guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }
-            changedAt = report.at
+            reported.changedAt = report.at
             return true
         }
         let next = Stage(report.step)
         guard next > stage || next == .running || stage.isFinal else { return false }
-        stage = next
-        changedAt = report.at
+        reported.stage = next
+        reported.changedAt = report.at
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
         case .prepared(let key): sealingKey = key
@@ -87,12 +99,12 @@ public struct OrderState: Sendable, Equatable {
             startedAt = startedAt ?? report.at
             self.progress = progress
         case .done(let outcome, let evidence):
-            self.outcome = outcome
-            self.evidence = evidence
-            failure = nil
+            reported.outcome = outcome
+            reported.evidence = evidence
+            reported.failure = nil
         case .failed(let failure):
-            self.failure = failure
-            evidence = failure.evidence
+            reported.failure = failure
+            reported.evidence = failure.evidence
         }
         return true
     }
@@ -103,18 +115,19 @@ public struct OrderState: Sendable, Equatable {
 
     /// Whether the order has ended in a doubt that its hosts still pursue.
     var isInDoubt: Bool {
-        guard stage == .failed, startedAt != nil, let failure else { return false }
-        return failure.kind == .inDoubt && failure.whereabouts == .unknown
+        stage == .failed && startedAt != nil && failure?.isUndecided == true
     }
 
     /// Whether its hosts still work on the order.
     var isOpen: Bool { !stage.isFinal || isInDoubt }
 
     private func corrects(_ report: OrderReport) -> Bool {
+        let failure = reported.failure
+        let isInDoubt = reported.stage == .failed && startedAt != nil && failure?.isUndecided == true
         if isInDoubt, report.step.isOfHandover { return true }
-        guard stage == .failed, report.host == order.source, report.step != failure.map({ .failed(failure: $0) }) else {
-            return false
-        }
+        guard reported.stage == .failed, report.host == order.source,
+            report.step != failure.map({ .failed(failure: $0) })
+        else { return false }
         switch report.step {
         // A target that could not read the ledger for long may have taken the order for expired.
         case .done: return isInDoubt || failure?.kind == .expired
@@ -137,7 +150,69 @@ public struct OrderState: Sendable, Equatable {
         case .anyone: true
         case .either:
             report.host == order.source
-                || (report.host == order.target && stage < (order.channel == .sealed ? .prepared : .running))
+                || (report.host == order.target && reported.stage < (order.channel == .sealed ? .prepared : .running))
         }
     }
+}
+
+// MARK: stated ends
+
+/// The end of an order according to a record, because its source cannot report it.
+public struct StatedEnd: Codable, Sendable, Equatable {
+    /// The source or the target: where the VM is.
+    public var host: HostName
+    public var at: Instant
+    public var reason: String
+    public init(host: HostName, at: Instant, reason: String) {
+        self.host = host
+        self.at = at
+        self.reason = reason
+    }
+}
+
+extension OrderState {
+    /// Ends the order, unless a host reports its end; the first record counts, and only with one of the order's hosts.
+    ///
+    /// Returns whether the order has ended by it.
+    @discardableResult
+    public mutating func end(_ end: StatedEnd) -> Bool {
+        guard stated == nil, end.host == order.source || end.host == order.target else { return false }
+        stated = StatedEnd(host: end.host, at: max(end.at, order.issuedAt), reason: end.reason)
+        return statedEnd != nil
+    }
+
+    /// The record that ended the order; `nil` if a host has reported the end.
+    public var statedEnd: StatedEnd? { reported.stage.isFinal ? nil : stated }
+
+    public var stage: Stage {
+        guard let statedEnd else { return reported.stage }
+        return statedEnd.host == order.target ? .done : .failed
+    }
+
+    public var changedAt: Instant { statedEnd?.at ?? reported.changedAt }
+
+    public var outcome: MigrationOutcome? {
+        guard let statedEnd else { return reported.outcome }
+        guard statedEnd.host == order.target else { return nil }
+        let note = FailureReason.Obstacle.endedForSource(order.source, reason: statedEnd.reason).text
+        return MigrationOutcome(startedAt: startedAt ?? order.issuedAt, endedAt: statedEnd.at, note: note)
+    }
+
+    public var failure: OrderFailure? {
+        guard let statedEnd else { return reported.failure }
+        guard statedEnd.host == order.source else { return nil }
+        let reason = FailureReason.Obstacle.endedForSource(order.source, reason: statedEnd.reason)
+        return OrderFailure(.interrupted, .order(reason), .at(order.source))
+    }
+
+    public var evidence: Evidence? {
+        guard let statedEnd else { return reported.evidence }
+        guard statedEnd.host == order.target else { return nil }
+        return Evidence(channel: order.channel, verdict: order.channel == .plain ? .unprotected : .unknown)
+    }
+}
+
+extension OrderFailure {
+    /// Whether the VM's place is not known.
+    fileprivate var isUndecided: Bool { kind == .inDoubt && whereabouts == .unknown }
 }

@@ -51,6 +51,8 @@ public struct PolicyTrial: Sendable {
             return .order(.migrate(order: order))
         case .order(.cancel(let id, let at, let reason)):
             return .order(.cancel(id: own[id] ?? id, at: at, reason: reason))
+        case .order(.end(let id, let host, let at, let reason)):
+            return .order(.end(id: own[id] ?? id, on: host, at: at, reason: reason))
         case .report(var report, let at):
             report.order = own[report.order] ?? report.order
             return .report(report, at: at)
@@ -58,7 +60,7 @@ public struct PolicyTrial: Sendable {
         case .order(.clear(let path, let channel, let orders, let at, let reason)):
             let orders = orders.map { own[$0] ?? $0 }
             return .order(.clear(path: path, channel: channel, orders: orders, at: at, reason: reason))
-        case .closures, .enrolled, .sample, .caughtUp, .ledgerLost: return event
+        case .closures, .enrolled, .removed, .sample, .caughtUp, .ledgerLost: return event
         }
     }
 }

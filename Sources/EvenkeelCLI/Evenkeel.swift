@@ -15,7 +15,7 @@ public struct Evenkeel: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,
             PlanCommand.self, ExplainCommand.self, PlaceCommand.self, MigrateCommand.self, CancelCommand.self,
-            ClearCommand.self, VerifyCommand.self, MeshCommand.self, LedgerCommand.self,
+            EndCommand.self, ClearCommand.self, VerifyCommand.self, MeshCommand.self, LedgerCommand.self,
             SimulateCommand.self, ReplayCommand.self, ConfigurationCommand.self,
         ]
     )

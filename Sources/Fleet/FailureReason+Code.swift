@@ -19,6 +19,7 @@ extension FailureReason.Obstacle {
         switch self {
         case .agentRestarted: "agent-restarted"
         case .cancelled: "cancelled"
+        case .endedForSource: "ended-for-source"
         case .expiredUnseen: "expired-unseen"
         case .expiredWaiting: "expired-waiting"
         case .tooEarly: "too-early"

@@ -19,6 +19,7 @@ extension FailureReason.Obstacle {
         switch self {
         case .agentRestarted: "the source's agent was restarted before the move began"
         case .cancelled(let reason): "cancelled: \(reason)"
+        case .endedForSource(let source, let reason): "ended without a report of \(source): \(reason)"
         case .expiredUnseen: "the order expired before this agent saw it"
         case .expiredWaiting: "the order expired before the move began"
         case .tooEarly(let time): "the order must not begin for another \(time): synchronise the clocks"

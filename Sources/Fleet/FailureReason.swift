@@ -18,6 +18,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
     public enum Obstacle: Codable, Sendable, Equatable {
         case agentRestarted
         case cancelled(reason: String)
+        /// A record ended the order in place of its source.
+        case endedForSource(HostName, reason: String)
         case expiredUnseen
         case expiredWaiting
         case tooEarly(Duration)

@@ -127,6 +127,11 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     case migrate(order: MigrationOrder)
     /// Ends the order if it has not ended: the source cancels the migration and keeps the VM.
     case cancel(id: OrderID, at: Instant, reason: String)
+    /// Ends an order that its source cannot end, and states on which of its two hosts the VM is.
+    ///
+    /// An operator decides this; the controller only if the source was removed from the cluster and the target runs the
+    /// VM. If the source reports an end nevertheless, that report counts.
+    case end(id: OrderID, on: HostName, at: Instant, reason: String)
     /// An operator has examined the leaks of these orders: they no longer close the channel between the two hosts.
     ///
     /// The record names orders because orders and reports are two streams, and the clocks of two hosts do not prove

@@ -28,7 +28,7 @@ extension OrderRecord: LedgerEntry {
     public func mayBeWritten(by writer: LedgerWriter) -> Bool {
         switch self {
         case .migrate(let order): writer == (order.issuer == .controller ? .controller : .operator)
-        case .cancel: writer == .controller || writer == .operator
+        case .cancel, .end: writer == .controller || writer == .operator
         // Only an operator can know why bytes were missing.
         case .clear: writer == .operator
         }

@@ -43,6 +43,10 @@ public enum Fault: Sendable, Equatable {
     /// The next migration from the host stops the VM and ends before the target runs it; the source does not learn of it
     /// and leaves its copy paused.
     case handoverLost(host: Int)
+    /// The host crashes in this phase of its next migration, and stays away until the fault ends.
+    ///
+    /// After a minute an operator ends its orders.
+    case hostLost(host: Int, phase: MigrationPhase)
     /// The next migration from the host bypasses its protected path, and its evidence shows it.
     case leak(host: Int)
     /// The agent of this host alone rejects some reports on sealed moves until the fault ends.

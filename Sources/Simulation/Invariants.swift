@@ -15,6 +15,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case closed = "no move uses a channel with a known leak that has not been cleared"
         case autostart = "each VM starts with the host on which it runs"
         case definitions = "each VM is defined only on the host on which it runs"
+        case released = "no agent carries out an order that an operator has ended"
         case settles = "the fleet settles after faults and stays settled"
     }
     public var invariant: Invariant
@@ -222,6 +223,12 @@ struct Invariants {
         let closure = ClosedChannels.Closure(order: order.id, path: path, channel: order.channel, at: report.at)
         closures[order.id] = closure
         return closure
+    }
+
+    mutating func endedByOperator(_ order: OrderID) { ended.insert(order) }
+
+    mutating func stillHeld(_ order: MigrationOrder, by party: String, at: Int64) {
+        broken(.released, "order \(order.id) (\(order.vmName)) has not ended for \(party)", at: at)
     }
 
     mutating func cleared(_ closure: ClosedChannels.Closure) {

@@ -31,6 +31,8 @@ public struct Torture: Sendable {
 
     /// One in this number of seeds uses sealed moves.
     private static let sealedSeeds: UInt64 = 5
+    /// One in this number of seeds loses a host.
+    private static let lostHostSeeds = 6
     private static let faultTime: Duration = .seconds(300)
 
     /// The policy of all runs: production's, with shorter windows.
@@ -109,7 +111,19 @@ public struct Torture: Sendable {
         settings.physics.migrationLimit = Self.limits.migration
         settings.mutations = mutations
         settings.add(level)
+        addLostHost(to: &settings)
         return settings
+    }
+
+    /// Adds the loss of a host, with random numbers of its own, to leave the other faults as they are.
+    private func addLostHost(to settings: inout SimulationSettings) {
+        var random = SplitMix64(seed: settings.seed ^ 0x105e)
+        guard !settings.faults.isEmpty, random.below(Self.lostHostSeeds) == 0 else { return }
+        let at = Duration.milliseconds(Int64(random.below(Int(Self.faultTime.wholeMilliseconds / 2))))
+        let phases = MigrationPhase.allCases
+        let fault = Fault.hostLost(host: random.below(settings.hosts.count), phase: phases[random.below(phases.count)])
+        // Until the end of the faults, which is sooner than the ledger forgets the order.
+        settings.faults.append(ScheduledFault(at: at, lasts: Self.faultTime - at, fault: fault))
     }
 
     /// Runs a seed, with all of its faults or only some; throws the violation unchanged.

@@ -59,6 +59,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .ignoresReturns, invariant: .definitions) { host, minute in
             host < 2 ? [fault(minute, 50, lasts: 5, .hostCrash(host: host))] : []
         },
+        // The source crashes just before it could report its move, and stays away.
+        Proof(mutation: .ignoresEnds, invariant: .released) { host, minute in
+            minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .hostLost(host: host, phase: .confirm))] : []
+        },
         Proof(mutation: .losesAutostart, invariant: .autostart) { harmless($0, $1) },
         Proof(mutation: .leavesGatesOpen, invariant: .gates),
         Proof(mutation: .forgetsLeaks, invariant: .closed) { host, minute in

@@ -46,10 +46,10 @@ struct ControllerCommand: AsyncParsableCommand {
             ledger: ledger,
             logger: logger,
             record: record,
-            closures: marks + ".closed"
-        ) {
-            roster?.roster.enrolledHardware ?? [:]
-        }
+            closures: marks + ".closed",
+            hardware: { roster?.roster.enrolledHardware ?? [:] },
+            removed: { Set(roster?.roster.removedHosts.keys.map { $0 } ?? []) }
+        )
         // Cancellation is the normal end.
         do {
             try await cancellingOnShutdownSignals {

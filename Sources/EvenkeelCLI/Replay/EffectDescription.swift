@@ -22,6 +22,7 @@ extension ControllerCore.Effect: EffectDescription {
     var role: EffectRole {
         switch self {
         case .submit(let order): .order(order)
+        case .end: .step
         case .announce: .announcement
         }
     }
@@ -29,6 +30,7 @@ extension ControllerCore.Effect: EffectDescription {
     var text: String {
         switch self {
         case .submit(let order): "order \(order.id): move \(order.route): \(order.reason)"
+        case .end(let order, let host, let reason): "order \(order): end it on \(host): \(reason)"
         case .announce(let news): "log (\(news.kind.rawValue)): \(news)"
         }
     }

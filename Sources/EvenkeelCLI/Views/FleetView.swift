@@ -26,6 +26,8 @@ package struct FleetView: Encodable, Sendable {
         package var outcome: MigrationOutcome?
         package var failure: OrderFailure?
         package var evidence: Evidence?
+        /// The record that ended the order in place of its source.
+        package var statedEnd: StatedEnd?
     }
 
     /// The stage of an order, as shown to operators.
@@ -99,7 +101,8 @@ package struct FleetView: Encodable, Sendable {
                     progress: state.progress,
                     outcome: state.outcome,
                     failure: state.failure,
-                    evidence: state.evidence
+                    evidence: state.evidence,
+                    statedEnd: state.statedEnd
                 )
             }
     }

@@ -35,18 +35,29 @@ struct VerificationView: Encodable {
         var known: Set<OrderID> = []
         var reports: [OrderID: [OrderReport]] = [:]
         var follower = LedgerFollower(ledger)
+        var ends: [OrderID: [StatedEnd]] = [:]
         try await follower.readOrders { record in
-            guard case .migrate(let order) = record, known.insert(order.id).inserted else { return }
-            orders.append(order)
+            switch record {
+            case .migrate(let order): if known.insert(order.id).inserted { orders.append(order) }
+            case .end(let id, let host, let at, let reason):
+                ends[id, default: []].append(StatedEnd(host: host, at: at, reason: reason))
+            case .cancel, .clear: break
+            }
         }
         try await follower.readReports { reports[$0.order, default: []].append($0) }
         let remarks = follower.remarks
         let certificates = roster?.issuedCertificates
         let checks = orders.filter { wanted == nil || $0.id == wanted }
             .map {
-                EvidenceCheck($0, reports: reports[$0.id] ?? [], minimum: minimum, certificates: certificates)
+                EvidenceCheck(
+                    $0,
+                    reports: reports[$0.id] ?? [],
+                    ends: ends[$0.id] ?? [],
+                    minimum: minimum,
+                    certificates: certificates
+                )
             }
-            .filter { wanted != nil || $0.stage == .done || $0.evidence != nil || $0.failed }
+            .filter { wanted != nil || $0.stage == .done || $0.evidence != nil || $0.failed || $0.unproven }
         let failed = checks.contains { $0.failed || $0.unproven } || remarks.entries.contains(where: isFailure)
         return VerificationView(moves: checks.map(Move.init), refusals: remarks.entries, failed: failed)
     }

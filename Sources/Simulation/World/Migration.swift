@@ -39,6 +39,8 @@ struct Migration {
     var losesAnswer: Bool?
     /// Whether it ends when the VM has stopped, and the target does not run it.
     var losesHandover = false
+    /// The phase in which the source's host is lost.
+    var losesHostIn: MigrationPhase?
     /// Whether memory bypasses the protected path.
     var leaks = false
 }

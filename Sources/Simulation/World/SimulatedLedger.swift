@@ -56,6 +56,7 @@ struct SimulatedLedger {
             switch (record.entry, record.writer) {
             case (.order(.clear), .operator): true
             case (.order(.clear), _): false
+            case (.order(.end), .operator): true
             case (.order, .controller): true
             case (.report(let report), .agent(let host)): report.host == hosts[host]
             case (.sample(let sample), .agent(let host)): sample.host == hosts[host]

@@ -92,6 +92,12 @@ extension World {
         case .announce(let announcement):
             note("agent of \(hostNames[host]): \(announcement.text)")
             for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
+            // Its definition is here again, and the host to which it moved no longer has it.
+            if case .returned(let id, _, let failure) = announcement, failure.whereabouts == .at(hostNames[host]),
+                let vm = invariants.asked[id].flatMap({ vmNumbers[$0.vm] })
+            {
+                call(vm)
+            }
         }
     }
 

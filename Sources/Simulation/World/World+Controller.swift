@@ -15,6 +15,8 @@ extension World {
             switch effect {
             case .announce(let news):
                 if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
+            // No simulated host is removed from the cluster.
+            case .end: break
             case .submit(let order):
                 // One after the other: the controller can crash in between.
                 delay += 10

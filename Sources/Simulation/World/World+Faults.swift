@@ -32,7 +32,7 @@ extension World {
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
         case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host):
+            .leak(let host), .hostLost(let host, _):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
@@ -57,6 +57,9 @@ extension World {
         case .migrationFails(let host, _), .answerLost(let host, _), .handoverLost(let host),
             .leak(let host):
             armed[host]?.removeAll { $0 == fault }
+        case .hostLost(let host, _):
+            armed[host]?.removeAll { $0 == fault }
+            comeBack(host)
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
             for number in migrations.keys.sorted() where migrations[number]?.source == host { endHang(of: number) }
@@ -137,7 +140,7 @@ extension World {
 
     // MARK: hosts
 
-    private func crash(_ host: Int) {
+    func crash(_ host: Int) {
         guard hosts[host].isUp else { return }
         stopAgent(host)
         stopLibvirt(host)
@@ -171,7 +174,9 @@ extension World {
     }
 
     func boot(_ host: Int) {
-        guard !hosts[host].isUp, !activeFaults.values.contains(.hostCrash(host: host)) else { return }
+        guard !hosts[host].isUp, !lost.contains(host), !activeFaults.values.contains(.hostCrash(host: host)) else {
+            return
+        }
         advance(host)
         hosts[host].isUp = true
         hosts[host].bootedAt = now

@@ -61,7 +61,8 @@ extension World {
         switch entry {
         case .sample: return [.controller]
         case .order(.migrate(let order)): return [.controller] + concerned(order)
-        case .order(.cancel(let id, _, _)): return [.controller] + (orders[id].map(concerned) ?? [])
+        case .order(.cancel(let id, _, _)), .order(.end(let id, _, _, _)):
+            return [.controller] + (orders[id].map(concerned) ?? [])
         case .order(.clear): return [.controller] + hosts.indices.map { .agent($0) }
         case .report(let report): return [.controller] + (orders[report.order].map(concerned) ?? [])
         }

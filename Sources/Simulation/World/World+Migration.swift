@@ -56,6 +56,7 @@ extension World {
             case .answerLost(_, let resumes): migration.losesAnswer = resumes
             case .handoverLost: migration.losesHandover = true
             case .leak: migration.leaks = true
+            case .hostLost(_, let phase): migration.losesHostIn = phase
             default: break
             }
         }
@@ -73,6 +74,7 @@ extension World {
     /// Performs the next step of a migration.
     func proceed(_ number: Int, turn: Int) {
         guard let migration = migrations[number], migration.turn == turn else { return }
+        if migration.losesHostIn == migration.phase { return lose(migration.source) }
         switch migration.phase {
         case .prepare, .memory:
             if let reason = obstacle(migration) {

@@ -35,6 +35,9 @@ public final class World {
         case start(Node)
         case person(vm: Int)
         case clear(ClosedChannels.Closure)
+        /// An operator gives a lost host up.
+        case endOrders(host: Int)
+        case checkEnd(MigrationOrder)
         case watch
         /// An effect of a hypervisor in a sealed move.
         case sealed((World) -> Void)
@@ -85,6 +88,8 @@ public final class World {
     // Faults with a duration.
     var activeFaults: [Int: Fault] = [:]
     var cuts: [(Fault.Party, Fault.Party)] = []
+    /// Hosts that have crashed and stay away.
+    var lost: Set<Int> = []
     /// Faults that wait for the next migration from a host.
     var armed: [Int: [Fault]] = [:]
     var faultsEndAt: Int64
@@ -219,6 +224,8 @@ public final class World {
         case .start(let node): start(node)
         case .person(let vm): callOperator(to: vm)
         case .clear(let closure): clear(closure)
+        case .endOrders(let host): endOrders(of: host)
+        case .checkEnd(let order): checkEnd(of: order)
         case .watch: watch()
         case .sealed(let event): event(self)
         }
