@@ -54,6 +54,7 @@ extension Inquiry {
         isLooking = false
         self.action = nil
         let (vm, source, target) = (order.vmName, context.host, order.target)
+        let runner = question?.runner(target) ?? target
         switch (action, result) {
         case (.discard, .done) where cause == .failed:
             return end(.inDoubt, .foundThere(vm: vm, source: source, target: target), .at(target))
@@ -75,11 +76,11 @@ extension Inquiry {
             )
             return undecidable(finding)
         case (.pause, .done) where cause == .returned:
-            return watch(.duplicatePaused(vm: vm, source: source, target: target), .at(target))
+            return watch(.duplicatePaused(vm: vm, source: source, target: runner), .at(runner))
         case (.pause, .done):
             return end(.inDoubt, .duplicatePaused(vm: vm, source: source, target: target), .at(target))
         case (.pause, .refused(let reason)):
-            let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: target, detail: reason)
+            let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: runner, detail: reason)
             return duplicateRuns(finding, context)
         case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)),
             (.start, .refused(let reason)):
@@ -136,7 +137,7 @@ extension Inquiry {
         if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
         }
-        if cause == .returned { return returned(conclusion, context) }
+        if cause == .returned { return returned(conclusion, question, context) }
         switch conclusion {
         case .stayed(.stayedOff(let vm, let source, let target), _):
             if let wait = objection(to: question, context) { return wait }
@@ -162,7 +163,11 @@ extension Inquiry {
     }
 
     /// Handles a conclusion about a VM that is on this host again; without a doubt it was moved back by hand.
-    private mutating func returned(_ conclusion: Conclusion, _ context: OrderContext) -> [OrderAction] {
+    private mutating func returned(
+        _ conclusion: Conclusion,
+        _ question: Question,
+        _ context: OrderContext
+    ) -> [OrderAction] {
         switch conclusion {
         case .action(.resume):
             let finding = FailureReason.Finding.pausedHereNotResumed(
@@ -177,14 +182,26 @@ extension Inquiry {
         case .stayed(let finding, let isCertain):
             guard isCertain else { return watch(finding, .at(context.host)) }
             if case .stayedOff = finding { return [alert(finding, .at(context.host)), .acceptReturn, .finish] }
-            return [.acceptReturn, .finish]
+            return runsElsewhere(question, context) ?? [.acceptReturn, .finish]
         case .inDoubt(let finding, let whereabouts):
             if whereabouts == .at(order.target) { return watch(finding, whereabouts) }
             return [alert(finding, whereabouts), .acceptReturn, .finish]
         case .open:
-            question = nil
+            self.question = nil
             return []
         }
+    }
+
+    /// Returns the actions for a copy that runs here although the VM may have moved on from the target; `nil` if no other
+    /// host runs it.
+    private mutating func runsElsewhere(_ question: Question, _ context: OrderContext) -> [OrderAction]? {
+        guard question.here == .running else { return nil }
+        if question.runner(order.target) != nil { return apply(.pause) }
+        guard let answer = question.answers[order.target], context.now - answer.at < context.limits.veto else {
+            return nil
+        }
+        nextCheck = min(nextCheck, answer.at + context.limits.veto)
+        return []
     }
 
     /// Raises an alert once, and asks again at the next check: an operator must decide which copy to keep.

@@ -28,6 +28,12 @@ struct Inquiry: Sendable {
         let here: DomainPresence
         var answers: [HostName: Answer] = [:]
 
+        /// Returns a host that has answered that it runs the VM, the order's target first.
+        func runner(_ target: HostName) -> HostName? {
+            let runners = answers.filter { $0.value.presence == .running || $0.value.presence == .migratingOut }
+            return runners[target] != nil ? target : runners.keys.min()
+        }
+
         struct Answer: Sendable, Equatable {
             let presence: DomainPresence
             let at: Instant

@@ -312,6 +312,19 @@ struct EvidenceCheckTests {
         )
     }
 
+    @Test func `an order that a record ended is unproven, wherever its VM is`() {
+        for host in [h1, h2] {
+            let end = StatedEnd(host: host, at: .second(900), reason: "h1 burned down")
+            let check = EvidenceCheck(Self.order, reports: Array(Self.steps().dropLast()), ends: [end])
+            #expect(check.findings == [.missing(.statedEnd(source: h1, end))])
+            #expect(check.unproven && !check.failed && check.stage == (host == h2 ? .done : .failed))
+            #expect(
+                EvidenceCheck(Self.order, reports: Self.steps(), ends: [end]).findings == [],
+                "its source came back"
+            )
+        }
+    }
+
     @Test func `an order that never began is not checked as a move`() {
         let refused = OrderStep.failed(failure: OrderFailure(.refused, .other("no"), .at(h1)))
         #expect(findings([report("h1", 1, refused)]) == [])

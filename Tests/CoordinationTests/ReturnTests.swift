@@ -62,9 +62,34 @@ struct ReturnTests {
     @Test func `a VM that was moved back by hand stays`() {
         var core = moved()
         _ = core.handle(.known([order.vm]), at: .second(30))
-        #expect(round(&core, here: .running, there: .absent, at: 31).isEmpty)
+        #expect(round(&core, here: .running, there: .absent, at: 31).isEmpty, "others may have it")
+        #expect(core.handle(.tick, at: .second(34)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(34)).isEmpty)
         #expect(core.handle(.known([order.vm]), at: .second(40)).isEmpty && !core.needsTicks)
         #expect(core.handle(.tick, at: .second(41)).isEmpty)
+    }
+
+    @Test func `a copy that runs beside the one of a third host is paused`() throws {
+        var core = moved()
+        _ = core.handle(.known([order.vm]), at: .second(30))
+        #expect(round(&core, here: .running, there: .absent, at: 31).isEmpty)
+        let third = OrderStep.answered(presence: .running, question: .second(31))
+        #expect(core.handle(.report(report("h3", 32, third)), at: .second(32)).isEmpty)
+        #expect(core.handle(.tick, at: .second(34)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(34)) == [.apply(.pause, order)])
+        let effects = core.handle(.applied(order.id, .done), at: .second(35))
+        guard case .announce(.returned(order.id, vm: "vm1", let failure))? = effects.first else {
+            Issue.record("no alert: \(effects)")
+            return
+        }
+        #expect(failure.whereabouts == .at(HostName("h3")))
+    }
+
+    @Test func `a copy that is back paused by a migration is left, and reported`() {
+        var core = moved()
+        _ = core.handle(.known([order.vm]), at: .second(30))
+        #expect(alerts(round(&core, here: .pausedByMigration, there: .absent, at: 31)) == 1)
+        #expect(core.handle(.known([order.vm]), at: .second(40)).isEmpty && !core.needsTicks)
     }
 
     @Test func `a VM that an order has brought back is not searched`() {

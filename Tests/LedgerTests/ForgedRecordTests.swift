@@ -153,6 +153,27 @@ struct ForgedRecordTests {
         }
     }
 
+    @Test func `an end of an order counts from an operator or a controller, and never from a host`() async throws {
+        let end = OrderRecord.end(id: OrderID("o1"), on: HostName("h1"), at: writtenAt, reason: "test")
+        for writer in [h1, h2, .operator, .controller] {
+            var isHost = false
+            if case .host = writer { isHost = true }
+            #expect(end.mayBeWritten(by: writer) != isHost)
+        }
+        try await AttackedLedger.with { ledger in
+            try await ledger.open(h1).append(end)
+            var cursor = ReadPosition()
+            let remarks = try await ledger.open(h2).readNew(OrderRecord.self, from: &cursor) { _ in
+                Issue.record("the host's end counts")
+            }
+            #expect(remarks.count(.notForWriter, of: h1) == 1)
+            try await ledger.open(.controller).append(end)
+            var found: [OrderRecord] = []
+            _ = try await ledger.open(h2).readNew(OrderRecord.self, from: &cursor) { found.append($0) }
+            #expect(found == [end])
+        }
+    }
+
     @Test func `a record from the future is refused`() async throws {
         try await AttackedLedger.with { ledger in
             try await ledger.open(h1, clock: writtenAt + .seconds(601)).append(sample(2))
