@@ -60,6 +60,36 @@ struct ControllerServiceTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `the order of a removed source ends once, where the target runs its VM`()
+        async throws
+    {
+        let ledger = InMemoryLedger(writer: .controller)
+        let order = MigrationOrder.sample(at: .now, issuer: .controller)
+        try await ledger.append(OrderRecord.migrate(order: order))
+        let running = OrderReport(order: order.id, host: order.source, at: .now, step: .running(progress: .beginning))
+        try await ledger.writing(as: .host(order.source)).append(running)
+        let vm = VMSample(id: order.vm, name: order.vmName, state: .running)
+        try await ledger.writing(as: .host(order.target)).append(LoadSample(host: order.target, at: .now, vms: [vm]))
+        let settings = try configuration([
+            "ledger.poll_interval=10ms", "policy.decision_interval=10ms", "policy.mode=manual",
+        ])
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let service = ControllerService(settings: settings, ledger: ledger, logger: logger, removed: { [order.source] })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await service.run() }
+            defer { group.cancelAll() }
+            while try await ledger.read(OrderRecord.self, from: nil).records.count < 2 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        let records = try await ledger.read(OrderRecord.self, from: nil).records.map(\.body)
+        guard records.count == 2, case .end(order.id, on: order.target, _, _) = records[1] else {
+            Issue.record("\(records)")
+            return
+        }
+    }
+
     /// Returns the last minutes of two hosts, one of them overloaded.
     private func overload(_ ledger: InMemoryLedger) async throws {
         let now = Instant.now
