@@ -68,11 +68,6 @@ public struct LoadStatistics: Sendable, Equatable {
         }
     }
 
-    /// Forgets VMs that never existed.
-    public mutating func forget(_ ids: Set<VMID>, of host: HostName) {
-        for id in ids where vms[id]?.host == host { vms[id] = nil }
-    }
-
     /// Forgets VMs that were not observed since an instant.
     public mutating func forget(notSeenSince oldest: Instant) {
         vms = vms.filter { $0.value.lastSeen >= oldest }

@@ -64,6 +64,7 @@ public struct ControllerCore: Sendable {
     private(set) var removed: Set<HostName> = []
     /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
+    private var undelivered = UndeliveredVMs()
     /// Load statistics of the VMs, in addition to the histories of the hosts.
     private var statistics = LoadStatistics()
     /// Reports that were read before their order, because the ledger's streams are read one after the other.
@@ -154,9 +155,9 @@ public struct ControllerCore: Sendable {
             return state.stage == .running || state.order.latestBeginning > horizon
         }
         early = early.filter { $0.value.contains { $0.at > horizon } }
-        trust.forget(allBut: hosts.keys)
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
+        undelivered.forget(olderThan: horizon)
     }
 
     private mutating func take(_ sample: LoadSample, at instant: Instant) {
@@ -169,13 +170,10 @@ public struct ControllerCore: Sendable {
         hosts[sample.host] = history
         // A sample dated too far ahead is no evidence of the present, neither about its host nor about others.
         guard isNews, sample.at <= horizon else { return }
-        let known = trust.phantoms(of: sample.host)
         // History is read at once and later: the samples' own times are the only ones.
-        trust.take(sample, of: history, at: wasCurrent ? instant : min(sample.at, instant))
-        let phantoms = trust.phantoms(of: sample.host)
-        if phantoms != known { statistics.forget(phantoms.subtracting(known), of: sample.host) }
+        trust.check(history, at: wasCurrent ? instant : min(sample.at, instant))
+        undelivered.take(sample)
         guard !trust.isDistrusted(sample.host) else { return }
-        let sample = sample.without(phantoms)
         let (hosts, arrivals, staleAfter) = (hosts, arrivals, policy.staleAfter)
         // Checks whether another host, too, reports the VM as running, and no move explains it.
         statistics.add(sample) { vm, other in
@@ -235,6 +233,7 @@ public struct ControllerCore: Sendable {
         noteArrival(state)
         // The previous incarnation announced the events of history when they happened.
         guard wasCurrent, report.step.isFinal, !isKnownToHaveExpired(state) else { return }
+        undelivered.take(state, at: instant)
         let (vmName, path) = (state.order.vmName, state.move.path)
         switch state.stage {
         case .done: effects.append(.announce(.moved(vmName: vmName, path)))
@@ -253,7 +252,7 @@ public struct ControllerCore: Sendable {
         announceOnly(twice.map { .runningTwice($0) }, effects: &effects) {
             if case .runningTwice = $0 { true } else { false }
         }
-        announceOnly(doubts.map { .doubted($0) }, effects: &effects) {
+        announceOnly(doubts(at: instant).map { .doubted($0) }, effects: &effects) {
             if case .claims = $0 { true } else { false }
         }
         announceOnly(unendedOrders(at: instant), effects: &effects) {
@@ -314,8 +313,8 @@ public struct ControllerCore: Sendable {
         }
     }
 
-    /// Claims that one witness alone contradicts, in the order of the hosts.
-    public var doubts: [Doubt] { trust.doubts }
+    /// Returns the claims of hosts that other hosts contradict, in the order of the hosts.
+    public func doubts(at instant: Instant) -> [Doubt] { undelivered.doubts(hosts, at: instant) }
 
     /// Announces news of one kind of subject, and forgets earlier news of that kind whose subject is no longer in it.
     ///

@@ -18,17 +18,9 @@ public struct LoadSample: Codable, Sendable, Equatable {
     public var vms: [VMSample]?
     /// The channels over which this host can send and take VMs now; `nil` if not reported.
     public var channels: [Channel]?
-    /// Observations of other hosts through their hypervisors.
-    public var observations: [PeerObservation]?
     /// Its tunnels, in some samples only.
     public var tunnels: [TunnelStatus]?
     public var failures: [SourceFailure]
-
-    private enum CodingKeys: String, CodingKey {
-        case host, at, intervalSeconds, cpu, memory, loadAverage, pressure, network, hypervisor, vms, channels
-        case observations = "sightings"
-        case tunnels, failures
-    }
 
     public init(
         host: HostName,
@@ -42,7 +34,6 @@ public struct LoadSample: Codable, Sendable, Equatable {
         hypervisor: HypervisorFacts? = nil,
         vms: [VMSample]? = nil,
         channels: [Channel]? = nil,
-        observations: [PeerObservation]? = nil,
         tunnels: [TunnelStatus]? = nil,
         failures: [SourceFailure] = []
     ) {
@@ -57,40 +48,8 @@ public struct LoadSample: Codable, Sendable, Equatable {
         self.hypervisor = hypervisor
         self.vms = vms
         self.channels = channels
-        self.observations = observations
         self.tunnels = tunnels
         self.failures = failures
-    }
-}
-
-/// The state of a host as its hypervisor showed it to another host, which is a witness to the host's claims.
-public struct PeerObservation: Codable, Sendable, Equatable {
-    public var host: HostName
-    public var at: Instant
-    /// CPUs and memory of the machine.
-    public var cpus: Int
-    public var memoryBytes: UInt64
-    /// Memory that new work could take; `nil` if the hypervisor does not report it.
-    public var availableBytes: UInt64?
-    /// The active VMs, and their memory in total.
-    public var activeVMs: [VMID]
-    public var vmMemoryBytes: UInt64
-    public init(
-        host: HostName,
-        at: Instant,
-        cpus: Int,
-        memoryBytes: UInt64,
-        availableBytes: UInt64?,
-        activeVMs: [VMID],
-        vmMemoryBytes: UInt64
-    ) {
-        self.host = host
-        self.at = at
-        self.cpus = cpus
-        self.memoryBytes = memoryBytes
-        self.availableBytes = availableBytes
-        self.activeVMs = activeVMs
-        self.vmMemoryBytes = vmMemoryBytes
     }
 }
 

@@ -9,7 +9,7 @@ import Settings
 
 /// Tasks that run whether there are orders or not: samples and the mesh.
 extension AgentService {
-    func keepSampling(_ observations: PeerObservations, _ events: AgentEvents) async {
+    func keepSampling(_ events: AgentEvents) async {
         var sampler = HostSampler(host: host, resources: resources)
         let clock = ContinuousClock()
         let start = clock.now
@@ -28,7 +28,6 @@ extension AgentService {
                 sample.tunnels = await tunnels()
                 lastTunnels = clock.now
             }
-            sample.observations = observations.recent(at: sample.at)
             // The first reading yields no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {

@@ -75,11 +75,7 @@ public struct AgentService: Sendable {
     public func run() async {
         let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
-            let observations = PeerObservations(for: host, hypervisor: hypervisor, logger: logger) {
-                await identity?.trusted(settings.inventory) ?? settings.inventory
-            }
-            group.addTask { await observations.keep() }
-            group.addTask { await keepSampling(observations, events) }
+            group.addTask { await keepSampling(events) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(events) }
             var limits = limits

@@ -17,12 +17,7 @@ public final class CallSlots: Sendable {
         late: @Sendable @escaping @autoclosure () -> Failure,
         _ work: @Sendable @escaping () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
-        let isFree = used.withLock { used in
-            if used >= count { return false }
-            used += 1
-            return true
-        }
-        guard isFree else { throw full() }
+        guard take() else { throw full() }
         return try await Blocking.run(
             within: limit,
             late: { [self] hasBegun in
@@ -37,5 +32,14 @@ public final class CallSlots: Sendable {
         )
     }
 
-    private func release() { used.withLock { $0 -= 1 } }
+    /// Takes a slot for a call that releases it when it returns; `false` if all slots are in use.
+    public func take() -> Bool {
+        used.withLock { used in
+            if used >= count { return false }
+            used += 1
+            return true
+        }
+    }
+
+    public func release() { used.withLock { $0 -= 1 } }
 }

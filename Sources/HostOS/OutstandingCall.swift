@@ -15,6 +15,15 @@ public final class OutstandingCall<R: Sendable>: Sendable {
         }
     }
 
+    /// Starts a call that keeps a slot until it returns; `nil` if all slots are in use.
+    public convenience init?(in slots: CallSlots, _ body: @Sendable @escaping () throws -> R) {
+        guard slots.take() else { return nil }
+        self.init {
+            defer { slots.release() }
+            return try body()
+        }
+    }
+
     /// Returns the call's result; `nil` if it has not returned in time.
     public func wait(_ limit: Duration) -> Result<R, any Error>? {
         if let result = returned.withLock({ $0 }) { return result }

@@ -25,8 +25,10 @@ public protocol Hypervisor: Sendable {
 
     /// Moves a running VM to another host and returns when it runs there.
     ///
-    /// On any error except `.inDoubt`, the VM is still here as it was. `progress` is called about once a second. If the
-    /// calling task is cancelled, the migration is stopped, and the call returns once the result is known.
+    /// On any error except `.inDoubt`, the VM is still here as it was. Unless the error is `.refused`, the target may run
+    /// it, too: the hypervisor resumes it here if it misses the target's last answer. `progress` is called about once a
+    /// second. If the calling task is cancelled, the migration is stopped, and the call returns once the result is
+    /// known.
     func migrate(
         _ request: MigrationRequest,
         progress: @Sendable @escaping (MigrationProgress) -> Void
@@ -34,9 +36,6 @@ public protocol Hypervisor: Sendable {
 
     /// Asks a running migration of the VM to stop; `migrate` then fails with `.cancelled`.
     func cancelMigration(of vm: VMID) async throws(HypervisorError)
-
-    /// Returns the VM's state on a peer, as reported by the peer's hypervisor.
-    func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence
 
     /// Resumes a VM that a failed migration left paused here.
     ///
@@ -115,9 +114,6 @@ public protocol Hypervisor: Sendable {
         timeLimit: Duration,
         beforeStart: @Sendable @escaping () throws -> Void
     ) async throws(HypervisorError) -> Instant
-
-    /// Returns the machine and the active VMs of a peer, as reported by the peer's hypervisor.
-    func observation(ofPeer uri: String, named host: HostName) async throws(HypervisorError) -> PeerObservation
 }
 
 /// A VM with the hypervisor's counters.
@@ -163,7 +159,7 @@ public struct HypervisorError: Error, Sendable, Equatable, CustomStringConvertib
         case refused
         case cancelled
         case timedOut
-        /// The call ended, but the VM may run here or at the target, or was observed on both.
+        /// The call ended, but the VM may run here or at the target.
         case inDoubt
         case failed
     }

@@ -36,16 +36,16 @@ extension Connection {
         return version
     }
 
-    /// Returns all domains, active or not; on request with the digests of the active definitions.
+    /// Returns all domains, active or not, with the digests of the active definitions.
     ///
     /// `NOWAIT`: a domain with a job in progress must not delay the sample of the others.
-    func domains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
-        let domains = try allDomains(withDigests: withDigests)
+    func domains() throws(LibvirtError) -> [DomainStatus] {
+        let domains = try allDomains()
         digests.keep(only: Set(domains.map(\.id)))
         return domains
     }
 
-    private func allDomains(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
+    private func allDomains() throws(LibvirtError) -> [DomainStatus] {
         let wanted =
             VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_CPU_TOTAL.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue
             | VIR_DOMAIN_STATS_VCPU.rawValue
@@ -55,13 +55,13 @@ extension Connection {
         guard count >= 0 else {
             let error = LibvirtError.last(in: "virConnectGetAllDomainStats")
             guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
-            return try domainsOneByOne(withDigests: withDigests)
+            return try domainsOneByOne()
         }
         defer { virDomainStatsRecordListFree(records) }
         return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
             guard let record = record?.pointee, let domain = record.dom else { return nil }
             var status = Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
-            if withDigests, let known = status, known.state.isActive {
+            if let known = status, known.state.isActive {
                 status?.definition = digest(of: domain, known.id)
             }
             return status
@@ -101,7 +101,7 @@ extension Connection {
     }
 
     /// Returns all domains of a driver without bulk statistics.
-    private func domainsOneByOne(withDigests: Bool) throws(LibvirtError) -> [DomainStatus] {
+    private func domainsOneByOne() throws(LibvirtError) -> [DomainStatus] {
         var domains: UnsafeMutablePointer<virDomainPtr?>?
         let count = virConnectListAllDomains(handle.pointer, &domains, 0)
         guard count >= 0 else { throw .last(in: "virConnectListAllDomains") }
@@ -120,7 +120,7 @@ extension Connection {
                 cpuTimeNanoseconds: state.isActive ? info.cpuTime : nil,
                 vcpus: Int(info.nrVirtCpu),
                 memoryBytes: UInt64(info.memory) * 1024,
-                definition: withDigests && state.isActive ? digest(of: domain.pointer, id) : nil
+                definition: state.isActive ? digest(of: domain.pointer, id) : nil
             )
         }
     }

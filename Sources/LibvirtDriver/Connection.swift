@@ -14,8 +14,8 @@ final class Connection: Sendable {
     let parsedHostCPU = ParsedTexts<String, XMLTree?>()
     let digests = ParsedTexts<VMID, String?>()
 
-    init(opening uri: String, readOnly: Bool = false) throws(LibvirtError) {
-        handle = try ConnectionHandle(opening: uri, readOnly: readOnly)
+    init(opening uri: String) throws(LibvirtError) {
+        handle = try ConnectionHandle(opening: uri)
         type = virConnectGetType(handle.pointer).map { String(cString: $0).lowercased() } ?? "unknown"
         // A hung daemon or a lost peer must not block a call forever: after about 20 s without an answer (5 s interval,
         // 3 probes) libvirt closes the connection. Local drivers refuse keepalive and do not need it.

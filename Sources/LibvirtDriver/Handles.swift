@@ -12,12 +12,9 @@ internal import Glibc
 struct ConnectionHandle: ~Copyable, @unchecked Sendable {
     let pointer: virConnectPtr
 
-    init(opening uri: String, readOnly: Bool) throws(LibvirtError) {
+    init(opening uri: String) throws(LibvirtError) {
         EventLoop.ensureRunning()
-        let function = readOnly ? "virConnectOpenReadOnly" : "virConnectOpen"
-        guard let pointer = readOnly ? virConnectOpenReadOnly(uri) : virConnectOpen(uri) else {
-            throw .last(in: function)
-        }
+        guard let pointer = virConnectOpen(uri) else { throw .last(in: "virConnectOpen") }
         self.pointer = pointer
     }
 

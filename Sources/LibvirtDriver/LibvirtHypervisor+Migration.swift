@@ -17,7 +17,7 @@ extension LibvirtHypervisor {
     ) async throws(HypervisorError) -> MigrationOutcome {
         let attempt = LiveMigration.attempt(request)
         let calls = LibvirtMigrationCalls(request, uri: connector.uri, attempt: attempt)
-        let run = LiveMigration(request, calls: calls, limits: limits, report: progress)
+        let run = LiveMigration(request, calls: calls, limits: limits, slots: moving, peers: peers, report: progress)
         let isFirst = runs.withLock { runs in
             guard runs[request.vm] == nil, !saves.withLock({ $0.contains(request.vm) }) else { return false }
             runs[request.vm] = run
@@ -27,33 +27,11 @@ extension LibvirtHypervisor {
             throw HypervisorError(.refused, attempt: attempt, detail: "a migration of this VM is already under way")
         }
         defer { runs.withLock { $0[request.vm] = nil } }
-        try await checkTarget(request, attempt: attempt)
         let result = await withTaskCancellationHandler {
             await Blocking.run { run.carryOut() }
         } onCancel: {
             run.cancel()
         }
         return try result.get()
-    }
-
-    /// Queries the target before the migration, with a short limit.
-    ///
-    /// Inside a migration, libvirtd waits up to two minutes for a silent target and cannot be stopped meanwhile. A VM
-    /// that is already active there must never run twice.
-    private func checkTarget(_ request: MigrationRequest, attempt: String) async throws(HypervisorError) {
-        let there: DomainPresence
-        do {
-            there = try await presence(of: request.vm, atPeer: request.peerURI)
-        } catch {
-            let detail = "cannot query the target: \(error.detail); nothing was touched"
-            throw HypervisorError(.failed, attempt: attempt, detail: detail)
-        }
-        if there == .absent { return }
-        let detail =
-            there == .inactive
-            ? "the VM is already defined at the target; remove that definition there (virsh undefine --keep-nvram "
-                + "--keep-tpm \(request.vm)); nothing was touched"
-            : "the VM is already active at the target (\(there)); nothing was touched"
-        throw HypervisorError(.refused, attempt: attempt, detail: detail)
     }
 }

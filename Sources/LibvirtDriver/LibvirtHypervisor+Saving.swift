@@ -19,7 +19,7 @@ extension LibvirtHypervisor {
     ) async throws(HypervisorError) -> SavedVM {
         let attempt = "save VM \(vm) in \(folder)"
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: attempt, source: Connector(uri: connector.uri))
-        let run = SaveRun(vm, attempt: attempt, calls: calls, limits: limits, keep: keep)
+        let run = SaveRun(vm, attempt: attempt, calls: calls, limits: limits, slots: moving, keep: keep)
         try begin(vm, attempt)
         defer { end(vm) }
         let result = await withTaskCancellationHandler {
@@ -31,11 +31,11 @@ extension LibvirtHypervisor {
     }
 
     public func image(at path: String) async throws(HypervisorError) -> SavedImage {
-        try await perform("read the image \(path)") { try $0.image(at: path) }
+        try await reading.run("read the image \(path)") { try $0.image(at: path) }
     }
 
     public func define(_ definition: String, of vm: VMID) async throws(HypervisorError) {
-        try await perform("define VM \(vm)") { try $0.define(definition, unlessDefined: vm) }
+        try await changing.run("define VM \(vm)") { try $0.define(definition, unlessDefined: vm) }
     }
 
     public func restore(
@@ -52,6 +52,7 @@ extension LibvirtHypervisor {
             attempt: attempt,
             calls: calls,
             limits: limits,
+            slots: moving,
             beforeStart: beforeStart
         )
         try begin(saved.vm, attempt)

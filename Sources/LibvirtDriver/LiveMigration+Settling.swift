@@ -6,6 +6,9 @@ internal import Hypervisor
 internal import Synchronization
 
 /// Determines the outcome of a migration that did not succeed; reports only observed facts.
+///
+/// It looks only at this host. libvirt resumes the VM here if the reply to its last query is lost, although the target
+/// may run it, too: the target's agent is asked for that.
 extension LiveMigration {
     /// Returns the error of a call that failed, after checking where the VM runs.
     func settle(_ error: any Error, ending: Ending?) -> HypervisorError {
@@ -20,14 +23,18 @@ extension LiveMigration {
         let cause = (ending == nil ? "" : "\(reason(ending)): ") + error.detail
         switch whereabouts() {
         case .running:
-            return stayed(kind(of: error, ending), "\(cause); the VM runs on at the source")
+            return failure(kind(of: error, ending), "\(cause); the VM runs on at the source")
         case .paused:
             let place = "the VM is at the source, but paused for a reason other than the migration"
-            return stayed(kind(of: error, ending), "\(cause); \(place)")
+            return failure(kind(of: error, ending), "\(cause); \(place)")
         case let seen:
             let place = seen.map { "is \($0)" } ?? "is in an unknown state (libvirt does not answer)"
-            return HypervisorError(.inDoubt, attempt: attempt, detail: "\(cause); the VM \(place) at the source")
+            return failure(.inDoubt, "\(cause); the VM \(place) at the source")
         }
+    }
+
+    private func failure(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        HypervisorError(kind, attempt: attempt, detail: detail)
     }
 
     /// Returns the error of a call that has not returned.
@@ -39,34 +46,6 @@ extension LiveMigration {
         }
         let detail = "\(reason(ending)), but libvirt has not ended it \(limits.abort) after it was asked to"
         return HypervisorError(.inDoubt, attempt: attempt, detail: detail)
-    }
-
-    /// Returns the error of a migration after which the VM was active at the source, after checking the target.
-    ///
-    /// If the reply to libvirt's last query is lost, libvirt resumes the VM at the source, unaware that the target runs
-    /// it too.
-    private func stayed(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
-        let there = presenceAtTarget()
-        let also: String
-        switch there {
-        case .absent: return HypervisorError(kind, attempt: attempt, detail: detail)
-        case nil: also = "the target did not answer whether it has the VM too"
-        case .running, .migratingOut:
-            let words =
-                "the target runs it as well: the VM is on BOTH hosts and both write to its disks; stop one of them at once "
-                + "(virsh destroy \(request.vm))"
-            return HypervisorError(.inDoubt, attempt: attempt, detail: "\(detail), but \(words)")
-        case .paused, .pausedByMigration: also = "a paused copy of it is left at the target, which must not be resumed"
-        case .inactive: also = "a definition of it is left at the target, which must not be started"
-        }
-        return HypervisorError(kind, attempt: attempt, detail: "\(detail); \(also)")
-    }
-
-    /// Returns where the VM is at the target; `nil` if the target did not answer within the limit for a peer.
-    ///
-    /// Queries again while a copy is paused there: the target may be about to end or resume it.
-    private func presenceAtTarget() -> DomainPresence? {
-        BackgroundCall.lastAnswer(within: limits.peer, calls.presenceAtTarget) { now, _ in now != .pausedByMigration }
     }
 
     /// Returns where the VM is at the source once the answer is stable; else the last answer, or `nil` without one.

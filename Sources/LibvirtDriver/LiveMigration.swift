@@ -14,7 +14,7 @@ internal import Synchronization
 ///
 /// The supervisor makes no call itself: each is a background call for which it waits at most one second. It therefore
 /// enforces every limit and returns even if libvirt answers nothing at all: at the latest after the request's time
-/// limit and the limits `abort`, `settle` and `peer`.
+/// limit and the limits `abort` and `settle`, or after a success `peer`.
 final class LiveMigration: Sendable {
     /// The reasons why the supervisor ends a migration.
     enum Ending: Equatable {
@@ -34,6 +34,8 @@ final class LiveMigration: Sendable {
     let request: MigrationRequest
     let calls: any MigrationCalls
     let limits: LibvirtHypervisor.Limits
+    private let slots: CallSlots
+    private let peers: PeerCalls
     private let report: @Sendable (MigrationProgress) -> Void
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
@@ -43,15 +45,20 @@ final class LiveMigration: Sendable {
     static func attempt(_ request: MigrationRequest) -> String { "migrate VM \(request.vm) to \(request.peerURI)" }
     var attempt: String { Self.attempt(request) }
 
+    /// `slots`: those of the calls that migrate.
     init(
         _ request: MigrationRequest,
         calls: any MigrationCalls,
         limits: LibvirtHypervisor.Limits,
+        slots: CallSlots,
+        peers: PeerCalls,
         report: @Sendable @escaping (MigrationProgress) -> Void
     ) {
         self.request = request
         self.calls = calls
         self.limits = limits
+        self.slots = slots
+        self.peers = peers
         self.report = report
     }
 
@@ -64,7 +71,12 @@ final class LiveMigration: Sendable {
     /// Runs the migration; blocks until its outcome is known or the limits have passed.
     func carryOut() -> Result<MigrationOutcome, HypervisorError> {
         let startedAt = Instant.now
+        guard slots.take() else {
+            let detail = "\(slots.full); nothing was touched"
+            return .failure(HypervisorError(.refused, attempt: attempt, detail: detail))
+        }
         Blocking.detach("libvirt-call") { [self] in
+            defer { slots.release() }
             let result = Result { try calls.migrate(mayBegin: mayBegin) }
             state.withLock { $0.returned = result }
             wake.signal()
@@ -150,7 +162,7 @@ final class LiveMigration: Sendable {
     }
 
     private func completedJob() -> JobStatistics? {
-        BackgroundCall().run(within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
+        peers.run(at: request.peerURI, within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
     }
 }
 

@@ -14,8 +14,10 @@ protocol MigrationCalls: Sendable {
     /// Asks the outgoing migration to stop.
     func abort() throws
     func presenceAtSource() throws -> DomainPresence
-    func presenceAtTarget() throws -> DomainPresence
     /// Returns the statistics of the completed migration, which the target keeps.
+    ///
+    /// The only call to the libvirt of another host. It is part of the move: without the number of bytes, the evidence
+    /// proves nothing.
     func completedJobAtTarget() throws -> JobStatistics?
 }
 
@@ -45,10 +47,6 @@ struct LibvirtMigrationCalls: MigrationCalls {
     func abort() throws { try source.use(attempt) { try $0.abortMigration(of: request.vm) } }
 
     func presenceAtSource() throws -> DomainPresence { try source.use(attempt) { try $0.presence(of: request.vm) } }
-
-    func presenceAtTarget() throws -> DomainPresence {
-        try Connection(opening: request.peerURI).presence(of: request.vm)
-    }
 
     func completedJobAtTarget() throws -> JobStatistics? {
         let peer = try Connection(opening: request.peerURI)

@@ -42,6 +42,7 @@ struct RestoreRun: Sendable {
     let attempt: String
     let calls: any RestoreCalls
     let limits: LibvirtHypervisor.Limits
+    let slots: CallSlots
     let beforeStart: @Sendable () throws -> Void
 
     /// Blocks until the outcome is known or the limits have passed.
@@ -79,7 +80,9 @@ struct RestoreRun: Sendable {
     }
 
     private func restore(within limit: Duration) throws(HypervisorError) {
-        let call = OutstandingCall { [calls] in try calls.restorePaused(from: saved.path) }
+        guard let call = OutstandingCall(in: slots, { [calls] in try calls.restorePaused(from: saved.path) }) else {
+            throw failure(.refused, "\(slots.full); nothing was touched")
+        }
         let isDefinedHere = restoration == .back
         // The VM stays paused until `start`: ending it only ends a process.
         let (result, wasEnded) = call.wait(within: limit, patience: limits.abort) { [calls] in

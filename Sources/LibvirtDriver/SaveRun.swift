@@ -45,6 +45,7 @@ final class SaveRun: Sendable {
     let attempt: String
     let calls: any SaveCalls
     let limits: LibvirtHypervisor.Limits
+    let slots: CallSlots
     let keep: @Sendable (SavedVM) throws -> Void
     private let isCancelled = Mutex(false)
 
@@ -53,6 +54,7 @@ final class SaveRun: Sendable {
         attempt: String,
         calls: any SaveCalls,
         limits: LibvirtHypervisor.Limits,
+        slots: CallSlots,
         keep: @Sendable @escaping (SavedVM) throws -> Void
     ) {
         self.vm = vm
@@ -60,14 +62,18 @@ final class SaveRun: Sendable {
         self.calls = calls
         self.limits = limits
         self.keep = keep
+        self.slots = slots
     }
 
     func cancel() { isCancelled.withLock { $0 = true } }
 
     /// Blocks until the outcome is known or the limits have passed.
     func carryOut(within limit: Duration) -> Result<SavedVM, HypervisorError> {
+        guard let preparing = OutstandingCall(in: slots, { [calls] in try calls.prepare() }) else {
+            return .failure(failure(.refused, "\(slots.full); nothing was touched"))
+        }
         let prepared: SavedVM
-        switch OutstandingCall({ [calls] in try calls.prepare() }).wait(limits.call) {
+        switch preparing.wait(limits.call) {
         case .success(let saved)?: prepared = saved
         case .failure(let error)?: return .failure(error as? HypervisorError ?? failure(.failed, "\(error)"))
         case nil: return .failure(failure(.timedOut, "libvirt did not answer; nothing was touched"))
@@ -77,7 +83,9 @@ final class SaveRun: Sendable {
             return .failure(failure(.cancelled, "cancelled before it had begun; nothing was touched"))
         }
         if let failure = removeDefinition(prepared) { return .failure(failure) }
-        let call = OutstandingCall { [calls] in try calls.save(to: file.path) }
+        guard let call = OutstandingCall(in: slots, { [calls] in try calls.save(to: file.path) }) else {
+            return .failure(stays(prepared, .refused, "\(slots.full); it was not saved"))
+        }
         let (result, wasEnded) = call.wait(
             within: limit,
             patience: limits.abort,
@@ -100,7 +108,10 @@ final class SaveRun: Sendable {
             return failure(.refused, "its definition cannot be kept: \(error); nothing was touched")
         }
         guard prepared.definition != nil else { return nil }
-        switch OutstandingCall({ [calls] in try calls.undefine() }).wait(limits.call) {
+        guard let undefining = OutstandingCall(in: slots, { [calls] in try calls.undefine() }) else {
+            return failure(.refused, "\(slots.full); nothing was touched")
+        }
+        switch undefining.wait(limits.call) {
         case .success?: return nil
         case .failure(let error)?:
             let words = (error as? HypervisorError)?.detail ?? "\(error)"

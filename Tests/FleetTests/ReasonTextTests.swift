@@ -94,9 +94,12 @@ struct ReasonTextTests {
                 .contradicted([
                     .moreThanShown(claimed: .cores(32), shown: .cores(8), witnesses: [h1, h2]),
                     .moreThanEnrolled(claimed: .memory(mebibytes: 2), enrolled: .memory(mebibytes: 1)),
+                    .missingVM(name: "vm1", movedFrom: h1), .stillRunsVM(name: "vm2", movedTo: h2),
                 ]),
                 "it claims 32.0 CPU cores; its libvirt showed at most 8.0 CPU cores to h1 and h2; "
-                    + "it claims 2 MiB of memory; it was enrolled with 1 MiB of memory"
+                    + "it claims 2 MiB of memory; it was enrolled with 1 MiB of memory; "
+                    + "it does not list VM vm1, although h1 reports that it moved the VM there; "
+                    + "it reports that it moved VM vm2 to h2, but still runs the VM, and h2 does not list it"
             ),
             (
                 .load(cpu: 0.5, memory: 0.25, signs: [.tooFew(above, needed: 3)]),

@@ -60,6 +60,17 @@ import Testing
         #expect(answer == 2)
     }
 
+    @Test func `a call that hangs keeps its slot until it returns`() async throws {
+        let slots = CallSlots(1)
+        let gate = DispatchSemaphore(value: 0)
+        let first = try #require(OutstandingCall(in: slots) { gate.wait() })
+        #expect(OutstandingCall(in: slots) { Issue.record("a call without a slot was made") } == nil)
+        #expect(first.wait(.milliseconds(20)) == nil && !slots.take())
+        gate.signal()
+        while !slots.take() { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(first.wait(.seconds(20)) != nil)
+    }
+
     @Test func `an interval saturates instead of overflowing`() {
         #expect(DispatchTimeInterval(.milliseconds(1500)) == .nanoseconds(1_500_000_000))
         #expect(DispatchTimeInterval(.seconds(Int64.max)) == .nanoseconds(.max))

@@ -118,21 +118,4 @@ import Testing
             #expect(world.violations == [])
         }
     }
-
-    @Test func `an observation counts active VMs only`() async throws {
-        world.place(vm, on: HostName("h2"))
-        world.place(
-            .onTestDriver(id: "6695eb01-f6a4-8304-79aa-97f2502e1931", name: "w2"),
-            on: HostName("h2"),
-            as: .inactive
-        )
-        let seen = try await one.observation(ofPeer: "mem://h2", named: HostName("h2"))
-        #expect(seen.activeVMs == [vm.id] && seen.vmMemoryBytes == vm.memoryBytes)
-        #expect(seen.memoryBytes == 1 << 34 && seen.availableBytes == (1 << 34) - vm.memoryBytes && seen.cpus == 8)
-        world.change(HostName("h2")) { $0.answers = false }
-        let error = await #expect(throws: HypervisorError.self) {
-            try await one.observation(ofPeer: "mem://h2", named: HostName("h2"))
-        }
-        #expect(error?.kind == .notConnected)
-    }
 }

@@ -89,7 +89,7 @@ import Testing
         world.script(vm.id, InMemoryScript(.loseTouch(.handedOver)))
         let error = await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
         #expect(error?.kind == .inDoubt)
-        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .running)
+        #expect(try await target.presence(of: vm.id) == .running)
         await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
         #expect(world.violations.count == 1)
         try await source.discardHandedOver(vm.id)
@@ -109,7 +109,7 @@ import Testing
     @Test func `a VM that was shut down at the target is not resumed from its old memory`() async throws {
         world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
-        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .inactive)
+        #expect(try await target.presence(of: vm.id) == .inactive)
         let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
         #expect(error?.kind == .refused)
         #expect(world.violations.count == 1)
@@ -119,7 +119,7 @@ import Testing
         world.place(vm, on: HostName("h1"), isTransient: true)
         world.script(vm.id, InMemoryScript(.loseTouch(.shutOffAtTarget)))
         await #expect(throws: HypervisorError.self) { try await source.migrate(.sample(vm.id)) { _ in } }
-        #expect(try await source.presence(of: vm.id, atPeer: "mem://h2") == .absent)
+        #expect(try await target.presence(of: vm.id) == .absent)
         let error = await #expect(throws: HypervisorError.self) { try await source.resume(vm.id) }
         #expect(error?.kind == .refused)
         #expect(error?.detail.contains("transient") == true)
@@ -150,14 +150,12 @@ import Testing
         #expect(error?.kind == .refused)
     }
 
-    @Test func `a silent host answers neither its agent nor its peers`() async {
+    @Test func `a silent host does not answer its agent`() async {
         world.change(HostName("h2")) { $0.answers = false }
-        let own = await #expect(throws: HypervisorError.self) { try await target.domains() }
-        let peer = await #expect(throws: HypervisorError.self) {
-            try await source.presence(of: vm.id, atPeer: "mem://h2")
-        }
-        #expect(own?.kind == .notConnected)
-        #expect(peer?.kind == .notConnected)
+        let all = await #expect(throws: HypervisorError.self) { try await target.domains() }
+        let one = await #expect(throws: HypervisorError.self) { try await target.presence(of: vm.id) }
+        #expect(all?.kind == .notConnected)
+        #expect(one?.kind == .notConnected)
     }
 }
 

@@ -89,35 +89,49 @@ import Testing
     }
 
     @Test(arguments: [DomainPresence.running, .paused])
-    func `a VM that also runs at the target is in doubt and reported on both`(here: DomainPresence) async {
+    func `a failed move whose VM is here has failed, whatever the target has`(here: DomainPresence) async {
         var calls = ScriptedCalls.failing(.operationFailed)
         calls.source = { here }
-        calls.target = { .running }
-        let error = error(of: await calls.run())
-        #expect(error?.kind == .inDoubt)
-        #expect(error?.detail.contains("on BOTH hosts") == true)
-    }
-
-    @Test func `a copy that the target is just starting is detected`() async {
-        let answers = Mutex([DomainPresence.running, .pausedByMigration])
-        var calls = ScriptedCalls.failing(.operationFailed)
-        calls.target = { answers.withLock { $0.popLast() } ?? .running }
-        let error = error(of: await calls.run(peer: .seconds(5)))
-        #expect(error?.kind == .inDoubt)
-    }
-
-    @Test(arguments: [true, false])
-    func `a target that does not answer is reported, and the failure's kind is kept`(hangs: Bool) async {
-        let gate = Gate()
-        defer { gate.open() }
-        var calls = ScriptedCalls.failing(.operationFailed)
-        calls.target = {
-            if hangs { gate.pass() }
-            throw LibvirtError.operationFailed
-        }
         let error = error(of: await calls.run())
         #expect(error?.kind == .failed)
-        #expect(error?.detail.contains("the target did not answer") == true)
+        #expect(error?.detail.contains("at the source") == true)
+    }
+
+    @Test func `a target that hangs after a move costs one call and only the figures`() async throws {
+        let gate = Gate()
+        defer { gate.open() }
+        let asked = Mutex(0)
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in mayBegin() }
+        calls.completed = {
+            asked.withLock { $0 += 1 }
+            return gate.passed(nil)
+        }
+        let peers = PeerCalls()
+        for _ in 1...2 {
+            let outcome = try await calls.run(peers: peers).get()
+            #expect(outcome.bytesTransferred == nil && outcome.note != nil)
+        }
+        #expect(asked.withLock { $0 } == 1)
+    }
+
+    @Test func `a migration that never returns keeps its slot, and the next one is refused`() async throws {
+        let gate = Gate()
+        defer { gate.open() }
+        let slots = CallSlots(1)
+        var calls = ScriptedCalls()
+        calls.migration = { mayBegin in
+            _ = mayBegin()
+            return gate.passed(false)
+        }
+        #expect(error(of: await calls.run(timeLimit: .milliseconds(100), slots: slots))?.kind == .inDoubt)
+        let refused = error(of: await calls.run(slots: slots))
+        #expect(refused?.kind == .refused)
+        #expect(refused?.detail.contains("nothing was touched") == true)
+        gate.open()
+        while !slots.take() { await Task.yield() }
+        slots.release()
+        _ = try await calls.run(slots: slots).get()
     }
 
     @Test func `progress is reported only if every figure is present`() async throws {

@@ -13,9 +13,13 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct SavingRunTests {
     private let image = SavedImage(vm: VMID("aaaaaaaa-0000-4000-8000-00000000000a"), name: "web1")
 
-    private func save(_ calls: ScriptedSaving, limit: Duration = .seconds(5)) async -> Result<SavedVM, HypervisorError>
-    {
-        let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: ScriptedSaving.limits) { saved in
+    private func save(
+        _ calls: ScriptedSaving,
+        limit: Duration = .seconds(5),
+        slots: CallSlots = CallSlots(1)
+    ) async -> Result<SavedVM, HypervisorError> {
+        let limits = ScriptedSaving.limits
+        let run = SaveRun(calls.saved.vm, attempt: "save", calls: calls, limits: limits, slots: slots) { saved in
             #expect(saved.definition == calls.saved.definition)
             try calls.keep()
         }
@@ -26,6 +30,7 @@ import Testing
         _ calls: ScriptedSaving,
         _ restoration: Restoration = .arrival,
         limit: Duration = .seconds(5),
+        slots: CallSlots = CallSlots(1),
         beforeStart: @Sendable @escaping () throws -> Void = {}
     ) async -> Result<Instant, HypervisorError> {
         let run = RestoreRun(
@@ -34,6 +39,7 @@ import Testing
             attempt: "restore",
             calls: calls,
             limits: ScriptedSaving.limits,
+            slots: slots,
             beforeStart: beforeStart
         )
         return await Blocking.run { run.carryOut(within: limit) }
@@ -143,6 +149,17 @@ import Testing
             let began = ContinuousClock.now
             #expect(error(of: await save(calls, limit: .milliseconds(300)))?.kind == .inDoubt)
             #expect(ContinuousClock.now - began < .seconds(15))
+        }
+    }
+
+    @Test func `without a free slot nothing is saved or restored`() async throws {
+        try await withMemoryFolder { folder in
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            let none = CallSlots(0)
+            #expect(error(of: await save(calls, slots: none))?.kind == .refused)
+            #expect(error(of: await restore(calls, slots: none))?.kind == .refused)
+            #expect(!calls.asked.withLock { $0.contains { ["prepare", "save", "restore", "undo"].contains($0) } })
         }
     }
 

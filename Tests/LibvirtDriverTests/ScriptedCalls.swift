@@ -7,21 +7,20 @@ import Hypervisor
 
 @testable import LibvirtDriver
 
-/// Scripted answers of both ends of a migration.
+/// Scripted answers of libvirt to the calls of a migration.
 struct ScriptedCalls: MigrationCalls {
     let events = MigrationEvents()
     var migration: @Sendable (_ mayBegin: () -> Bool) throws -> Bool = { _ in false }
     var statistics: @Sendable () throws -> JobStatistics? = { nil }
     var abortion: @Sendable () throws -> Void = {}
     var source: @Sendable () throws -> DomainPresence = { .running }
-    var target: @Sendable () throws -> DomainPresence = { .absent }
+    var completed: @Sendable () throws -> JobStatistics? = { nil }
 
     func migrate(mayBegin: () -> Bool) throws { _ = try migration(mayBegin) }
     func job() throws -> JobStatistics? { try statistics() }
     func abort() throws { try abortion() }
     func presenceAtSource() throws -> DomainPresence { try source() }
-    func presenceAtTarget() throws -> DomainPresence { try target() }
-    func completedJobAtTarget() throws -> JobStatistics? { nil }
+    func completedJobAtTarget() throws -> JobStatistics? { try completed() }
 
     /// Runs a migration with these calls; `isCancelled` cancels it from the beginning of the call on.
     func run(
@@ -30,6 +29,8 @@ struct ScriptedCalls: MigrationCalls {
         peer: Duration = .milliseconds(500),
         isCancelled: Bool = false,
         transport: Transport = .direct(tls: nil, parallelConnections: nil),
+        slots: CallSlots = CallSlots(1),
+        peers: PeerCalls = PeerCalls(),
         report: @Sendable @escaping (MigrationProgress) -> Void = { _ in }
     ) async -> Result<MigrationOutcome, HypervisorError> {
         var limits = LibvirtHypervisor.Limits()
@@ -47,7 +48,7 @@ struct ScriptedCalls: MigrationCalls {
                 return mayBegin()
             }
         }
-        let run = LiveMigration(request, calls: calls, limits: limits, report: report)
+        let run = LiveMigration(request, calls: calls, limits: limits, slots: slots, peers: peers, report: report)
         if isCancelled {
             Blocking.detach("libvirt-call") {
                 began.pass()

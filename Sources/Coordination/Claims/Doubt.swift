@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Claims of a host that a single witness contradicts; an operator must find out whether host or witness is wrong.
+/// Claims of one host that another host contradicts; an operator must find out which of them is wrong.
 public struct Doubt: Codable, Sendable, Hashable, CustomStringConvertible {
     public var host: HostName
     public var contradictions: [Contradiction]
 
     public var description: String {
-        "\(host): \(contradictions.map(\.description).joined(separator: "; ")); host or witness is wrong, and plans "
-            + "use the lower figure"
+        "\(host): \(contradictions.map(\.description).joined(separator: "; ")); check the VMs on both hosts"
     }
 }

@@ -4,6 +4,14 @@ extension Contradiction: CustomStringConvertible {
     public var description: String {
         switch self {
         case .moreThanEnrolled(let claimed, let enrolled): "it claims \(claimed); it was enrolled with \(enrolled)"
+        case .memoryDoesNotAddUp(let used, let available, let total):
+            "it claims \(used) MiB used and \(available) MiB available of \(total) MiB, which does not add up"
+        case .vmsUseMore(let busy, let vms):
+            "it claims \(Self.rounded(busy)) busy CPU cores; its VMs alone use \(Self.rounded(vms))"
+        case .missingVM(let name, let source):
+            "it does not list VM \(name), although \(source) reports that it moved the VM there"
+        case .stillRunsVM(let name, let target):
+            "it reports that it moved VM \(name) to \(target), but still runs the VM, and \(target) does not list it"
         case .moreThanShown(let claimed, let shown, let witnesses):
             "it claims \(claimed); its libvirt showed at most \(shown) to \(Self.names(witnesses))"
         case .moreAvailable(let claimed, let shown, let witnesses):
@@ -13,10 +21,6 @@ extension Contradiction: CustomStringConvertible {
             "it claims to run VM \(name), which its libvirt did not show to \(Self.names(witnesses))"
         case .hiddenVM(let vm, let witnesses):
             "it does not report VM \(vm), which its libvirt showed to \(Self.names(witnesses))"
-        case .memoryDoesNotAddUp(let used, let available, let total):
-            "it claims \(used) MiB used and \(available) MiB available of \(total) MiB, which does not add up"
-        case .vmsUseMore(let busy, let vms):
-            "it claims \(Self.rounded(busy)) busy CPU cores; its VMs alone use \(Self.rounded(vms))"
         }
     }
 

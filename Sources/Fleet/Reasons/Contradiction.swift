@@ -4,18 +4,20 @@
 public enum Contradiction: Codable, Sendable, Hashable {
     /// It claims more than was enrolled.
     case moreThanEnrolled(claimed: Amount, enrolled: Amount)
-    /// It claims more than its libvirt showed to the witnesses.
-    case moreThanShown(claimed: Amount, shown: Amount, witnesses: [HostName])
-    /// It claims more available memory than its libvirt showed, margin included.
-    case moreAvailable(mebibytes: UInt64, shownMebibytes: UInt64, witnesses: [HostName])
-    /// It claims to run a VM that its libvirt showed to no witness.
-    case unseenVM(name: String, witnesses: [HostName])
-    /// It does not report a VM that its libvirt shows.
-    case hiddenVM(VMID, witnesses: [HostName])
     /// Its own memory figures contradict each other.
     case memoryDoesNotAddUp(usedMebibytes: UInt64, availableMebibytes: UInt64, totalMebibytes: UInt64)
     /// Its VMs use more CPU than it claims to use.
     case vmsUseMore(busyCores: Double, vmCores: Double)
+    /// A source reports that it moved a VM to this host, which has not listed it since.
+    case missingVM(name: String, movedFrom: HostName)
+    /// It reports that it moved a VM to a host that has not listed it since, and still runs the VM itself.
+    case stillRunsVM(name: String, movedTo: HostName)
+
+    // From recordings of earlier versions, whose agents observed each other's libvirt.
+    case moreThanShown(claimed: Amount, shown: Amount, witnesses: [HostName])
+    case moreAvailable(mebibytes: UInt64, shownMebibytes: UInt64, witnesses: [HostName])
+    case unseenVM(name: String, witnesses: [HostName])
+    case hiddenVM(VMID, witnesses: [HostName])
 
     /// An amount of hardware.
     public enum Amount: Codable, Sendable, Hashable {
@@ -28,13 +30,15 @@ public enum Contradiction: Codable, Sendable, Hashable {
         switch self {
         case .moreThanEnrolled(.cores, _): "more-cores-than-enrolled"
         case .moreThanEnrolled(.memory, _): "more-memory-than-enrolled"
+        case .memoryDoesNotAddUp: "memory-does-not-add-up"
+        case .vmsUseMore: "vms-use-more"
+        case .missingVM: "missing-vm"
+        case .stillRunsVM: "still-runs-vm"
         case .moreThanShown(.cores, _, _): "more-cores-than-shown"
         case .moreThanShown(.memory, _, _): "more-memory-than-shown"
         case .moreAvailable: "more-available-than-shown"
         case .unseenVM: "unseen-vm"
         case .hiddenVM: "hidden-vm"
-        case .memoryDoesNotAddUp: "memory-does-not-add-up"
-        case .vmsUseMore: "vms-use-more"
         }
     }
 }

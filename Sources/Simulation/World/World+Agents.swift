@@ -24,6 +24,8 @@ extension World {
                 planning: planning
             )
             controller?.mutations = settings.mutations
+            // Without faults no host lies.
+            if !settings.faults.isEmpty { feedController { _ in .enrolled(enrolledHardware) } }
             note("controller starts")
             readAgain(.controller)
             queue.put(
@@ -209,10 +211,6 @@ extension World {
     }
 
     func presence(of vm: Int, on host: Int) -> DomainPresence { hosts[host].copy(of: vm)?.state ?? .absent }
-
-    func canReachLibvirt(from host: Int, of other: Int) -> Bool {
-        hosts[other].isUp && hosts[other].libvirtIsUp && canTalk(.host(host), .host(other))
-    }
 
     func facts(_ host: Int) -> HypervisorFacts {
         HypervisorFacts(

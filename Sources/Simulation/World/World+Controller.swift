@@ -52,6 +52,18 @@ extension World {
         feedController { _ in .submitted(order.id, submission) }
     }
 
+    /// The hardware of all hosts, with the cores rounded up.
+    var enrolledHardware: [HostName: EnrolledHardware] {
+        var hardware: [HostName: EnrolledHardware] = [:]
+        for (name, host) in zip(hostNames, hosts) {
+            hardware[name] = EnrolledHardware(
+                cpus: Int(host.spec.cores.rounded(.up)),
+                memoryBytes: host.spec.memoryBytes
+            )
+        }
+        return hardware
+    }
+
     // MARK: policy
 
     private func steady(_ policy: Policy) -> SteadyPlanner {

@@ -108,7 +108,6 @@ extension World {
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }
-        sample.observations = observations(by: host)
         if state.isLying {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)
@@ -135,26 +134,6 @@ extension World {
                 vcpus: settings.workload.vms[copy.vm].vcpus,
                 memoryBytes: memory[copy.vm],
                 definition: definition(of: copy.vm)
-            )
-        }
-    }
-
-    /// Returns observations of the other hosts' libvirt; `nil` in large fleets and without faults, where none are
-    /// needed.
-    private func observations(by host: Int) -> [PeerObservation]? {
-        guard !settings.faults.isEmpty, hosts.count <= 16 else { return nil }
-        return hosts.indices.filter { $0 != host && canReachLibvirt(from: host, of: $0) }.map { other in
-            let spec = hosts[other].spec
-            let active = hosts[other].copies.filter(\.takesMemory)
-            let used = min(hosts[other].memoryInUse(memory), spec.memoryBytes)
-            return PeerObservation(
-                host: hostNames[other],
-                at: clock(.agent(host)),
-                cpus: Int(spec.cores.rounded(.up)),
-                memoryBytes: spec.memoryBytes,
-                availableBytes: spec.memoryBytes - used,
-                activeVMs: active.map { vmIDs[$0.vm] },
-                vmMemoryBytes: used
             )
         }
     }

@@ -83,14 +83,6 @@ public struct InMemoryHypervisor: Hypervisor {
         world.signal(vm, .cancel)
     }
 
-    public func presence(of vm: VMID, atPeer uri: String) async throws(HypervisorError) -> DomainPresence {
-        let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
-        guard let peer, peer.answers else {
-            throw HypervisorError(.notConnected, attempt: "find VM \(vm) on peer \(uri)", detail: "it does not answer")
-        }
-        return world.state.withLock { $0.copies[peer.name]?[vm]?.presence } ?? .absent
-    }
-
     public func resume(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "resume VM \(vm)"
         _ = try ask(attempt)
@@ -137,29 +129,6 @@ public struct InMemoryHypervisor: Hypervisor {
         let violation = world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
         try change(vm, attempt, in: [.pausedByMigration, .inactive], violation: violation) { state in
             state.copies[host]?[vm] = nil
-        }
-    }
-
-    public func observation(
-        ofPeer uri: String,
-        named name: HostName
-    ) async throws(HypervisorError) -> PeerObservation {
-        let peer = world.state.withLock { state in state.hosts.values.first { $0.uri == uri } }
-        guard let peer, peer.answers else {
-            let attempt = "observe \(name) at \(uri)"
-            throw HypervisorError(.notConnected, attempt: attempt, detail: "it does not answer")
-        }
-        return world.state.withLock { state in
-            let taken = state.memoryTaken(on: peer.name)
-            return PeerObservation(
-                host: name,
-                at: world.now(),
-                cpus: peer.cpus,
-                memoryBytes: peer.memoryBytes,
-                availableBytes: peer.memoryBytes - min(taken, peer.memoryBytes),
-                activeVMs: (state.copies[peer.name] ?? [:]).filter { $0.value.presence != .inactive }.keys.sorted(),
-                vmMemoryBytes: taken
-            )
         }
     }
 

@@ -57,20 +57,18 @@ public struct InMemoryHost: Sendable, Equatable {
     /// The URI by which its peers know it.
     public var uri: String
     public var memoryBytes: UInt64
-    public var cpus: Int
     public var facts: HypervisorFacts
     /// The libvirt networks that are active on it.
     public var networks: [String]
     /// Preflight failures that it reports for every VM.
     public var unmet: [PreflightFailure]
-    /// Whether its hypervisor answers its own agent and its peers.
+    /// Whether its hypervisor answers.
     public var answers: Bool
 
     public init(
         name: HostName,
         uri: String,
         memoryBytes: UInt64,
-        cpus: Int = 8,
         facts: HypervisorFacts,
         networks: [String] = [],
         unmet: [PreflightFailure] = [],
@@ -79,7 +77,6 @@ public struct InMemoryHost: Sendable, Equatable {
         self.name = name
         self.uri = uri
         self.memoryBytes = memoryBytes
-        self.cpus = cpus
         self.facts = facts
         self.networks = networks
         self.unmet = unmet

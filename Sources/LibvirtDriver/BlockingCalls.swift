@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HostOS
+internal import Hypervisor
+internal import Synchronization
+
+/// Blocking libvirt calls of one kind, each on its own thread outside the cooperative pool.
+///
+/// A call that hangs keeps its thread until it returns, and libvirtd reads nothing more from a client with 5 unanswered
+/// requests (`max_client_requests`). Each kind therefore has its own slots and its own connection: calls of one kind
+/// that hang cannot stop the others.
+struct BlockingCalls: Sendable {
+    let connector: Connector
+    /// Limit of one call.
+    let limit: Duration
+    var slots = CallSlots(64)
+
+    /// Runs `body` on the open connection and returns its result; throws `.timedOut` after the limit.
+    ///
+    /// A late call ends on its own thread, and its result is dropped.
+    func run<R: Sendable>(
+        _ attempt: String,
+        _ body: @Sendable @escaping (Connection) throws -> R
+    ) async throws(HypervisorError) -> R {
+        let connector = connector
+        return try await slots.run(
+            within: limit,
+            full: HypervisorError(.notConnected, attempt: attempt, detail: slots.full),
+            late: HypervisorError(.timedOut, attempt: attempt, detail: "libvirt did not answer within \(limit)")
+        ) { () throws(HypervisorError) -> R in try connector.use(attempt, body) }
+    }
+}
+
+extension CallSlots {
+    /// Why no call can begin now.
+    var full: String { "\(count) earlier calls have not returned; is libvirtd stuck?" }
+}
+
+/// Blocking calls to the libvirt of other hosts, at most one at a time to each.
+///
+/// libvirt has no time limit for opening a remote connection. Only a move uses these calls.
+final class PeerCalls: Sendable {
+    private let calls = Mutex<[String: BackgroundCall]>([:])
+
+    /// Returns the result; `nil` if the call threw, is late, or an earlier call to this URI has not returned.
+    func run<R: Sendable>(
+        at uri: String,
+        within limit: Duration,
+        _ call: @Sendable @escaping () throws -> R
+    ) -> R? {
+        let one = calls.withLock { calls in
+            let one = calls[uri] ?? BackgroundCall()
+            calls[uri] = one
+            return one
+        }
+        return one.run(within: limit, call)
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Fleet
+import TestSupport
+import Testing
+
+@testable import Coordination
+
+/// Three hosts after a move of `vm1` from h1 to h2 that h1 reported as done.
+private struct FleetAfterMove {
+    var core: ControllerCore
+    var second = 10
+    var announced: [ControllerNews] = []
+    /// The hosts whose samples list the VM, and its state there.
+    var holders: [HostName: VMState] = [:]
+    /// The hosts whose samples list no VMs, because their libvirt does not answer.
+    var silent: Set<HostName> = []
+
+    static let h3 = HostName("h3")
+
+    /// `isHistory`: the controller starts after the move.
+    init(isHistory: Bool = false) {
+        core = isHistory ? ControllerCore(policy: Policy()) : inControl(Policy())
+        _ = core.handle(.order(.migrate(order: order)))
+        for one in [
+            report("h1", 1, .accepted(requirements: requirements)), report("h2", 2, .prepared()),
+            report("h1", 4, .running(progress: begin)),
+            report("h1", 9, .done(outcome: completion.outcome, evidence: completion.evidence)),
+        ] { _ = core.handle(.report(one, at: one.at)) }
+        if isHistory { _ = core.handle(.caughtUp(at: .second(10))) }
+    }
+
+    /// Lets a number of seconds pass; every host writes a sample every 5 s.
+    mutating func run(_ seconds: Int) {
+        for _ in 0..<(seconds / 5) {
+            second += 5
+            for host in [h1, h2, Self.h3] {
+                var sample = LoadSample(host: host, at: .second(second), intervalSeconds: 5)
+                let vms = holders[host].map { [VMSample(id: order.vm, name: order.vmName, state: $0)] } ?? []
+                sample.vms = silent.contains(host) ? nil : vms
+                _ = core.handle(.sample(sample, at: .second(second)))
+            }
+            for effect in core.handle(.tick(at: .second(second), identifier: "d\(second)")) {
+                if case .announce(let one) = effect { announced.append(one) }
+            }
+        }
+    }
+
+    var doubts: [Doubt] { core.doubts(at: .second(second)) }
+    var doubted: [Doubt] { announced.compactMap { if case .doubted(let doubt) = $0 { doubt } else { nil } } }
+}
+
+/// The check of finished moves against the samples of their hosts.
+struct UndeliveredVMTests {
+    private let missing = Doubt(host: h2, contradictions: [.missingVM(name: "vm1", movedFrom: h1)])
+    private let kept = Doubt(host: h1, contradictions: [.stillRunsVM(name: "vm1", movedTo: h2)])
+
+    @Test func `a moved VM that the target does not list is reported once, and convicts no host`() {
+        var fleet = FleetAfterMove()
+        fleet.run(45)
+        #expect(fleet.doubts.isEmpty, "not before a minute has passed")
+        fleet.run(200)
+        #expect(fleet.doubts == [missing] && fleet.doubted == [missing])
+        #expect(fleet.announced.contains { $0 == .doubted(missing) && $0.kind.needsOperator })
+        #expect(fleet.core.snapshot(at: .second(fleet.second)).distrusted.isEmpty)
+        fleet.holders = [h2: .running]
+        fleet.run(5)
+        #expect(fleet.doubts.isEmpty)
+    }
+
+    @Test func `a source that still runs the VM that it has moved is reported`() {
+        var fleet = FleetAfterMove()
+        fleet.holders = [h1: .running]
+        fleet.run(100)
+        #expect(fleet.doubts == [kept] && fleet.doubted == [kept])
+    }
+
+    @Test(arguments: [VMState.running, .paused, .shutOff])
+    func `a VM that the target has listed once may disappear`(state: VMState) {
+        var fleet = FleetAfterMove()
+        fleet.holders = [h2: state]
+        fleet.run(5)
+        fleet.holders = [:]
+        fleet.run(200)
+        #expect(fleet.doubted.isEmpty)
+    }
+
+    @Test func `a VM that someone has moved on is not missed`() {
+        var fleet = FleetAfterMove()
+        fleet.holders = [FleetAfterMove.h3: .running]
+        fleet.run(200)
+        #expect(fleet.doubted.isEmpty)
+    }
+
+    @Test func `a target that cannot list its VMs is not suspected`() {
+        var fleet = FleetAfterMove()
+        fleet.silent = [h2]
+        fleet.run(200)
+        #expect(fleet.doubted.isEmpty)
+    }
+
+    @Test func `a move that ended before the controller started is not checked`() {
+        var fleet = FleetAfterMove(isHistory: true)
+        fleet.run(200)
+        #expect(fleet.doubted.isEmpty)
+    }
+
+    @Test func `a later move of the VM ends the check, and a later order that failed does not`() {
+        for hasBegun in [false, true] {
+            var fleet = FleetAfterMove()
+            fleet.run(20)
+            let next = MigrationOrder.sample("o2", from: "h2", to: "h3", at: .second(30))
+            _ = fleet.core.handle(.order(.migrate(order: next)))
+            let step: OrderStep =
+                hasBegun
+                ? .running(progress: begin) : .failed(failure: OrderFailure(.refused, .other("not here"), .notLooked))
+            let report = OrderReport(order: next.id, host: h2, at: .second(30), step: step)
+            _ = fleet.core.handle(.report(report, at: .second(30)))
+            fleet.run(200)
+            #expect(fleet.doubted == (hasBegun ? [] : [missing]))
+        }
+    }
+}

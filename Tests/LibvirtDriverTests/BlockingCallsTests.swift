@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import HostOS
+import Hypervisor
+import Synchronization
+import Testing
+
+@testable import LibvirtDriver
+
+/// Calls that hang, next to calls to libvirt's test driver.
+@Suite(.timeLimit(.minutes(1))) struct BlockingCallsTests {
+    private var hypervisor: LibvirtHypervisor {
+        var limits = LibvirtHypervisor.Limits()
+        limits.call = .seconds(5)
+        return LibvirtHypervisor(uri: "test:///default", limits: limits)
+    }
+
+    /// Fills the slots of one kind with calls that hang until the gate opens.
+    private func hang(_ calls: BlockingCalls, until gate: Gate) async {
+        let calls = BlockingCalls(connector: calls.connector, limit: .seconds(2), slots: calls.slots)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<calls.slots.count {
+                group.addTask {
+                    let error = await #expect(throws: HypervisorError.self) {
+                        try await calls.run("hang") { _ in gate.pass() }
+                    }
+                    #expect(error?.kind == .timedOut)
+                }
+            }
+        }
+    }
+
+    @Test func `changes that hang stop other changes, but neither samples nor reading`() async throws {
+        let hypervisor = hypervisor
+        let gate = Gate()
+        defer { gate.open() }
+        await hang(hypervisor.changing, until: gate)
+        let vm = try #require(try await hypervisor.domains().first).id
+        #expect(try await hypervisor.presence(of: vm) == .running)
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.suspend(vm) }
+        #expect(error?.kind == .notConnected)
+        #expect(error?.detail.contains("earlier calls have not returned") == true)
+    }
+
+    @Test func `reading that hangs does not stop samples, and samples that hang do not stop reading`() async throws {
+        let gate = Gate()
+        defer { gate.open() }
+        var hypervisor = hypervisor
+        await hang(hypervisor.reading, until: gate)
+        let vm = try #require(try await hypervisor.domains().first).id
+        hypervisor = self.hypervisor
+        await hang(hypervisor.sampling, until: gate)
+        #expect(try await hypervisor.presence(of: vm) == .running)
+    }
+
+    @Test func `a peer that hangs has one call, and stops neither other peers nor this host`() async throws {
+        let hypervisor = hypervisor
+        let gate = Gate()
+        defer { gate.open() }
+        let begun = Mutex(0)
+        for _ in 1...3 {
+            let answer = hypervisor.peers.run(at: "qemu+tls://h2/system", within: .milliseconds(50)) {
+                begun.withLock { $0 += 1 }
+                return gate.passed(7)
+            }
+            #expect(answer == nil)
+        }
+        #expect(begun.withLock { $0 } == 1)
+        #expect(hypervisor.peers.run(at: "qemu+tls://h3/system", within: .seconds(5)) { 7 } == 7)
+        #expect(try await hypervisor.domains().count == 1)
+    }
+}
