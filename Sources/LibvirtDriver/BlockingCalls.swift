@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
 internal import Hypervisor
-internal import Synchronization
 
 /// Blocking libvirt calls of one kind, each on its own thread outside the cooperative pool.
 ///
@@ -33,25 +32,4 @@ struct BlockingCalls: Sendable {
 extension CallSlots {
     /// Why no call can begin now.
     var full: String { "\(count) earlier calls have not returned; is libvirtd stuck?" }
-}
-
-/// Blocking calls to the libvirt of other hosts, at most one at a time to each.
-///
-/// libvirt has no time limit for opening a remote connection. Only a move uses these calls.
-final class PeerCalls: Sendable {
-    private let calls = Mutex<[String: BackgroundCall]>([:])
-
-    /// Returns the result; `nil` if the call threw, is late, or an earlier call to this URI has not returned.
-    func run<R: Sendable>(
-        at uri: String,
-        within limit: Duration,
-        _ call: @Sendable @escaping () throws -> R
-    ) -> R? {
-        let one = calls.withLock { calls in
-            let one = calls[uri] ?? BackgroundCall()
-            calls[uri] = one
-            return one
-        }
-        return one.run(within: limit, call)
-    }
 }

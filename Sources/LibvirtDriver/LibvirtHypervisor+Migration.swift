@@ -27,11 +27,29 @@ extension LibvirtHypervisor {
             throw HypervisorError(.refused, attempt: attempt, detail: "a migration of this VM is already under way")
         }
         defer { runs.withLock { $0[request.vm] = nil } }
+        try await reachTarget(request, attempt: attempt)
         let result = await withTaskCancellationHandler {
             await Blocking.run { run.carryOut() }
         } onCancel: {
             run.cancel()
         }
         return try result.get()
+    }
+
+    /// Connects to the target before the migration, with a short limit.
+    ///
+    /// Inside a migration, libvirtd waits up to two minutes for a silent target, and without limit for one that hangs.
+    /// It cannot be stopped meanwhile.
+    private func reachTarget(_ request: MigrationRequest, attempt: String) async throws(HypervisorError) {
+        let (peers, limit, uri) = (peers, limits.peer, request.peerURI)
+        let result = await Blocking.run { peers.run(at: uri, within: limit) { _ = try Connection(opening: uri) } }
+        let reason: String
+        switch result {
+        case .success?: return
+        case .failure(let error)?: reason = (error as? LibvirtError)?.detail ?? "\(error)"
+        case nil: reason = "it did not answer within \(limit)"
+        }
+        let detail = "no connection to the target's libvirt: \(reason); nothing was touched"
+        throw HypervisorError(.failed, attempt: attempt, detail: detail)
     }
 }

@@ -12,8 +12,8 @@ internal import Synchronization
 public final class LibvirtHypervisor: Hypervisor {
     /// Time limits of the driver.
     ///
-    /// A migration returns at the latest after its own time limit plus `abort` and `settle`, or after a success plus
-    /// `peer`, give or take a few seconds.
+    /// A migration returns at the latest after its own time limit plus `abort`, `settle` and `peer`, give or take a few
+    /// seconds.
     public struct Limits: Sendable {
         /// Limit of one call that only reads or changes state.
         public var call: Duration = .seconds(35)

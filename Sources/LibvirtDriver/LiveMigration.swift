@@ -162,7 +162,7 @@ final class LiveMigration: Sendable {
     }
 
     private func completedJob() -> JobStatistics? {
-        peers.run(at: request.peerURI, within: limits.peer) { [calls] in try calls.completedJobAtTarget() } ?? nil
+        try? peers.run(at: request.peerURI, within: limits.peer) { [calls] in try calls.completedJobAtTarget() }?.get()
     }
 }
 

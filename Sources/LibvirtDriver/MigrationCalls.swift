@@ -16,8 +16,7 @@ protocol MigrationCalls: Sendable {
     func presenceAtSource() throws -> DomainPresence
     /// Returns the statistics of the completed migration, which the target keeps.
     ///
-    /// The only call to the libvirt of another host. It is part of the move: without the number of bytes, the evidence
-    /// proves nothing.
+    /// Without the number of bytes sent, the evidence of the move proves nothing.
     func completedJobAtTarget() throws -> JobStatistics?
 }
 

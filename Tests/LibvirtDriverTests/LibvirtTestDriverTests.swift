@@ -117,6 +117,14 @@ import Testing
         #expect(try await hypervisor.presence(of: id) == .running)
     }
 
+    @Test func `a target that does not answer stops the move before it begins`() async throws {
+        var request = MigrationRequest.sample(try await test().id)
+        request.peerURI = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
+        #expect(error?.kind == .failed)
+        #expect(error?.detail.contains("nothing was touched") == true)
+    }
+
     @Test func `an active VM has its definition's digest, and an inactive one has none`() async throws {
         let test = try await test()
         let needs = try await hypervisor.requirements(of: test.id)
