@@ -64,7 +64,6 @@ public struct ControllerCore: Sendable {
     private(set) var removed: Set<HostName> = []
     /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
-    private var undelivered = UndeliveredVMs()
     /// Load statistics of the VMs, in addition to the histories of the hosts.
     private var statistics = LoadStatistics()
     /// Reports that were read before their order, because the ledger's streams are read one after the other.
@@ -157,7 +156,6 @@ public struct ControllerCore: Sendable {
         early = early.filter { $0.value.contains { $0.at > horizon } }
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
-        undelivered.forget(olderThan: horizon)
     }
 
     private mutating func take(_ sample: LoadSample, at instant: Instant) {
@@ -172,7 +170,6 @@ public struct ControllerCore: Sendable {
         guard isNews, sample.at <= horizon else { return }
         // History is read at once and later: the samples' own times are the only ones.
         trust.check(history, at: wasCurrent ? instant : min(sample.at, instant))
-        undelivered.take(sample)
         guard !trust.isDistrusted(sample.host) else { return }
         let (hosts, arrivals, staleAfter) = (hosts, arrivals, policy.staleAfter)
         // Checks whether another host, too, reports the VM as running, and no move explains it.
@@ -233,7 +230,6 @@ public struct ControllerCore: Sendable {
         noteArrival(state)
         // The previous incarnation announced the events of history when they happened.
         guard wasCurrent, report.step.isFinal, !isKnownToHaveExpired(state) else { return }
-        undelivered.take(state, at: instant)
         let (vmName, path) = (state.order.vmName, state.move.path)
         switch state.stage {
         case .done: effects.append(.announce(.moved(vmName: vmName, path)))
@@ -252,7 +248,7 @@ public struct ControllerCore: Sendable {
         announceOnly(twice.map { .runningTwice($0) }, effects: &effects) {
             if case .runningTwice = $0 { true } else { false }
         }
-        announceOnly(doubts(at: instant).map { .doubted($0) }, effects: &effects) {
+        announceOnly(doubts.map { .doubted($0) }, effects: &effects) {
             if case .claims = $0 { true } else { false }
         }
         announceOnly(unendedOrders(at: instant), effects: &effects) {
@@ -313,8 +309,8 @@ public struct ControllerCore: Sendable {
         }
     }
 
-    /// Returns the claims of hosts that other hosts contradict, in the order of the hosts.
-    public func doubts(at instant: Instant) -> [Doubt] { undelivered.doubts(hosts, at: instant) }
+    /// Claims of hosts that other hosts contradict, in the order of the hosts.
+    public var doubts: [Doubt] { OutcomeCheck(hosts).doubts(orders.values) }
 
     /// Announces news of one kind of subject, and forgets earlier news of that kind whose subject is no longer in it.
     ///

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Balancing
+import Fleet
+
+/// Compares the outcomes of moves, as their sources report them, with the samples of both hosts.
+///
+/// The target of a move lists its VM before the move ends. If it does not list it for a minute after the end, one of
+/// the two hosts lies or has lost the VM. Neither proves it, so this only alerts the operator. A VM that was listed for
+/// a minute and then disappears was shut off or removed.
+struct OutcomeCheck {
+    private let hosts: [HostName: HostHistory]
+    private static let patience: Duration = .seconds(60)
+
+    init(_ hosts: [HostName: HostHistory]) { self.hosts = hosts }
+
+    /// Returns the contradictions, in the order of the hosts and the VMs.
+    func doubts(_ orders: some Sequence<OrderState>) -> [Doubt] {
+        var lastMoves: [VMID: OrderState] = [:]
+        for state in orders where state.stage == .running || state.stage == .done {
+            if let known = lastMoves[state.order.vm],
+                (known.changedAt, known.order.id) >= (state.changedAt, state.order.id)
+            {
+                continue
+            }
+            lastMoves[state.order.vm] = state
+        }
+        var found: [HostName: [Contradiction]] = [:]
+        for vm in lastMoves.keys.sorted() {
+            guard let state = lastMoves[vm], state.stage == .done, isMissing(vm, after: state) else { continue }
+            let (source, target, name) = (state.order.source, state.order.target, state.order.vmName)
+            let holders = hosts.values.filter { host in
+                guard let latest = host.latest, host.name != source || latest.at > state.changedAt else { return false }
+                return latest.vms?.contains { $0.id == vm && $0.state.isActive } == true
+            }
+            if holders.contains(where: { $0.name == source }) {
+                found[source, default: []].append(.stillRunsVM(name: name, movedTo: target))
+            } else if holders.isEmpty {
+                found[target, default: []].append(.missingVM(name: name, movedFrom: source))
+            }
+        }
+        return found.sorted { $0.key < $1.key }.map { Doubt(host: $0.key, contradictions: $0.value) }
+    }
+
+    /// Returns whether the target has listed its VMs for a minute since the end of a move, and this VM never.
+    private func isMissing(_ vm: VMID, after state: OrderState) -> Bool {
+        let endedAt = state.changedAt
+        guard let samples = hosts[state.order.target]?.samples, let first = samples.first, let last = samples.last,
+            // Samples are kept for half an hour, after two minutes one a minute.
+            first.at <= endedAt, last.at - endedAt >= Self.patience, last.vms?.contains(where: { $0.id == vm }) == false
+        else { return false }
+        let lists = samples.reversed().prefix { $0.at >= endedAt }.compactMap(\.vms)
+        return lists.count >= 2 && !lists.contains { $0.contains { $0.id == vm } }
+    }
+}
