@@ -90,4 +90,11 @@ struct FaultTests {
         #expect(world.hosts.allSatisfy { $0.transfers == 0 && $0.isUp && $0.libvirtIsUp }, told)
         #expect(world.simulatedSeconds < 3600, "it settles")
     }
+
+    @Test func `a host that claims more cores than were enrolled is distrusted`() throws {
+        let fault = ScheduledFault(at: .seconds(10), lasts: .seconds(150), fault: .lie(host: 2))
+        let lines = try eventLog(SmallWorld.ring(duration: .seconds(600), faults: [fault])) { try $0.run() }
+        let told = Comment(rawValue: lines.joined(separator: "\n"))
+        #expect(lines.contains { $0.contains("controller: h3 is distrusted") }, told)
+    }
 }
