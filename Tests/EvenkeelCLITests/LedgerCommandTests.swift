@@ -121,6 +121,20 @@ import Testing
         }
     }
 
+    @Test func `an operator ends an order of a silent source with the operator's key`() async throws {
+        try await with { site in
+            try await site.open(.operator).append(OrderRecord.migrate(order: .sample(at: .now - .seconds(600))))
+            let refused = try await site.run(["end", "o1", "--on", "h3"])
+            #expect(refused.exitCode == 1 && refused.standardError.contains("from h1 to h2"), "\(refused)")
+            let result = try await site.run(["end", "o1", "--on", "h2"])
+            #expect(result.exitCode == 0, "\(result.standardError)")
+            let batch = try await site.open(.host(h1)).read(OrderRecord.self, from: nil)
+            #expect(batch.records.count == 2 && batch.skipped.isEmpty)
+            let again = try await site.run(["end", "o1", "--on", "h1"])
+            #expect(again.exitCode == 1 && again.standardError.contains("has already ended (done)"), "\(again)")
+        }
+    }
+
     @Test func `without the operator's key the ledger is readable, but no order is possible`() async throws {
         try await with { site in
             try await site.open(.host(h1)).append(sample(h1, 1))

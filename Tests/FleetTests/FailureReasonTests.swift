@@ -8,6 +8,7 @@ struct FailureReasonTests {
     private static let id = OrderID("o1")
 
     static let reasons: [FailureReason] = [
+        .order(.endedForSource(h1, reason: "lost")),
         .order(.agentRestarted), .order(.cancelled(reason: "lunch")), .order(.expiredUnseen), .order(.expiredWaiting),
         .order(.tooEarly(.seconds(90))), .order(.sourceSilent(h1)), .order(.targetSilent(h2, limit: .seconds(30))),
         .order(.channelClosed(ClosedByLeak(path: Path(source: h1, target: h2), channel: .ipsec, order: id))),
