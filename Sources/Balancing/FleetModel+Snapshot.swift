@@ -102,7 +102,7 @@ extension FleetModel {
                     state: vm.state,
                     dirtyBytesPerSecond: index.dirtyRate(of: vm.id),
                     staysBecause: index.reasonToStay(vm),
-                    avoids: index.avoids(vm.id).merging(othersHave[vm.id] ?? [:]) { $1 }
+                    avoids: index.avoids(vm).merging(othersHave[vm.id] ?? [:]) { $1 }
                 )
             )
         }

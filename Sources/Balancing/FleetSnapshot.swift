@@ -68,13 +68,16 @@ public struct PastMove: Sendable, Equatable {
     public var bytesPerSecond: Double?
     /// The last reported rate at which the guest dirtied memory; `nil`: not known.
     public var dirtyBytesPerSecond: Double?
+    /// The target's refusal, if its reason lasts.
+    public var refusal: LastingRefusal?
     public init(
         move: Move,
         channel: Channel = .ipsec,
         endedAt: Instant,
         succeeded: Bool,
         bytesPerSecond: Double? = nil,
-        dirtyBytesPerSecond: Double? = nil
+        dirtyBytesPerSecond: Double? = nil,
+        refusal: LastingRefusal? = nil
     ) {
         self.move = move
         self.channel = channel
@@ -82,5 +85,24 @@ public struct PastMove: Sendable, Equatable {
         self.succeeded = succeeded
         self.bytesPerSecond = bytesPerSecond
         self.dirtyBytesPerSecond = dirtyBytesPerSecond
+        self.refusal = refusal
+    }
+}
+
+/// A target's refusal of a VM for a reason that lasts: the same order would be refused again.
+public struct LastingRefusal: Sendable, Equatable {
+    public var reason: PreflightFailure.Reason
+    /// The digest of the VM's definition.
+    public var definition: String
+    /// The target's hypervisor at that time; `nil`: not known.
+    public var hypervisor: HypervisorFacts?
+
+    /// After this time the target is asked again: not every change can be seen in a sample.
+    public static let lifetime: Duration = .seconds(86400)
+
+    public init(reason: PreflightFailure.Reason, definition: String, hypervisor: HypervisorFacts? = nil) {
+        self.reason = reason
+        self.definition = definition
+        self.hypervisor = hypervisor
     }
 }

@@ -10,6 +10,8 @@ extension HostHistory {
     /// Appends a sample and drops samples that no window needs; a sample that is not newer than the latest is ignored.
     public mutating func append(_ sample: LoadSample, policy: Policy) {
         if let latest, latest.at >= sample.at { return }
+        // Only the latest answer counts.
+        if let last = samples.indices.last { samples[last].forgetMovability() }
         samples.append(latest.map { sample.sharingNames(with: $0) } ?? sample)
         thin(policy: policy)
     }
@@ -38,6 +40,11 @@ extension HostHistory {
 }
 
 extension LoadSample {
+    mutating func forgetMovability() {
+        guard let vms else { return }
+        for index in vms.indices where vms[index].cannotMove != nil { self.vms?[index].cannotMove = nil }
+    }
+
     /// Returns the same sample, with strings shared with an earlier one where they are equal.
     ///
     /// Each sample read from the ledger has its own copy of every uuid. Over half an hour of a large fleet, the copies

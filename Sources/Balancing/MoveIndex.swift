@@ -14,6 +14,8 @@ struct MoveIndex: Sendable {
     let twice: [VMID: RunningTwice]
     /// Hosts whose claims are contradicted, and how.
     let distrusted: [HostName: [Contradiction]]
+    /// The hosts' hypervisors, from their newest samples.
+    private var hypervisors: [HostName: HypervisorFacts] = [:]
 
     /// `twice`: VMs that were observed running on more than one host; they must stay.
     init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
@@ -21,6 +23,7 @@ struct MoveIndex: Sendable {
         self.policy = policy
         distrusted = snapshot.distrusted
         self.twice = Dictionary(twice.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
+        for host in snapshot.hosts { hypervisors[host.name] = host.latest?.hypervisor }
         for move in snapshot.movesInFlight {
             inFlight[move.vm] = move
             for host in [move.source, move.target] where underWay[host] == nil { underWay[host] = move }
@@ -56,6 +59,7 @@ struct MoveIndex: Sendable {
     /// Returns why a VM must not leave its host now, or `nil` if it may.
     func reasonToStay(_ vm: VMSample) -> StayReason? {
         guard vm.state == .running else { return .notRunning(vm.state) }
+        if let reasons = vm.cannotMove { return .cannotMove(reasons) }
         guard vm.cpuCores != nil else { return .cpuUnknown }
         guard vm.memoryBytes != nil else { return .memoryUnknown }
         if let twice = twice[vm.id] { return .runningTwice(twice) }
@@ -65,10 +69,12 @@ struct MoveIndex: Sendable {
         return nil
     }
 
-    /// Returns hosts that a VM must not move to now, and why: it left them, or its move to them failed.
-    func avoids(_ vm: VMID) -> [HostName: Obstacle] {
+    /// Returns hosts that a VM must not move to now, and why: it left them, its move to them failed, or they refused it
+    /// for a reason that lasts.
+    func avoids(_ vm: VMSample) -> [HostName: Obstacle] {
         var avoids: [HostName: Obstacle] = [:]
-        for ended in (past[vm] ?? []).sorted(by: { $0.endedAt < $1.endedAt }) {
+        let past = (past[vm.id] ?? []).sorted { $0.endedAt < $1.endedAt }
+        for ended in past {
             let age = at - ended.endedAt
             if ended.succeeded, age < policy.noReturn {
                 avoids[ended.move.source] =
@@ -78,6 +84,21 @@ struct MoveIndex: Sendable {
                     .failedLately(secondsAgo: age.wholeSeconds, seconds: (policy.cooldown * 2).wholeSeconds)
             }
         }
-        return avoids
+        return avoids.merging(refusals(of: vm, past)) { $1 }
+    }
+
+    /// Returns the lasting refusals since which nothing has changed.
+    private func refusals(of vm: VMSample, _ past: [PastMove]) -> [HostName: Obstacle] {
+        var refusals: [HostName: Obstacle] = [:]
+        for ended in past {
+            let (target, age) = (ended.move.target, at - ended.endedAt)
+            // A later move to the host shows that the reason is gone.
+            if ended.succeeded { refusals[target] = nil }
+            guard let refusal = ended.refusal, refusal.definition == vm.definition, age < LastingRefusal.lifetime,
+                refusal.hypervisor == nil || refusal.hypervisor == hypervisors[target]
+            else { continue }
+            refusals[target] = .refused(refusal.reason, secondsAgo: age.wholeSeconds)
+        }
+        return refusals
     }
 }

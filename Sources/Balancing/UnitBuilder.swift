@@ -98,9 +98,12 @@ struct UnitBuilder {
     }
 
     /// Gathers a scattered group on the host that has most of its memory; the VMs of other hosts move one by one.
+    ///
+    /// If some of them cannot move, the others gather around these.
     private mutating func gather(_ group: [Int], homes: [Int], rules: [Rules]) {
         var memory: [Int: UInt64] = [:]
-        for vm in group { memory[homes[vm], default: 0] += model.vms[vm].demand.memoryBytes }
+        let bound = group.filter { if case .cannotMove = model.vms[$0].staysBecause { true } else { false } }
+        for vm in bound.isEmpty ? group : bound { memory[homes[vm], default: 0] += model.vms[vm].demand.memoryBytes }
         let anchor = memory.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? homes[group[0]]
         for vm in group {
             var rule = rules[vm]

@@ -21,9 +21,10 @@ extension ControllerCore {
     ///
     /// An order that no agent took up counts as failed: otherwise it would be repeated at once.
     func pastMove(_ state: OrderState, at instant: Instant) -> PastMove? {
-        if state.stage.isFinal { return state.pastMove }
-        guard isExpired(state, at: instant) else { return nil }
         var past = state.pastMove
+        past.refusal?.hypervisor = refusing[state.order.id]
+        if state.stage.isFinal { return past }
+        guard isExpired(state, at: instant) else { return nil }
         past.endedAt = state.order.latestBeginning + policy.staleAfter
         return past
     }

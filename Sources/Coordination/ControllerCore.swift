@@ -66,6 +66,8 @@ public struct ControllerCore: Sendable {
     private var arrivals: [VMID: HostName] = [:]
     /// Load statistics of the VMs, in addition to the histories of the hosts.
     private var statistics = LoadStatistics()
+    /// The hypervisors of targets when they refused an order for a reason that lasts.
+    private(set) var refusing: [OrderID: HypervisorFacts] = [:]
     /// Reports that were read before their order, because the ledger's streams are read one after the other.
     private var early: [OrderID: [OrderReport]] = [:]
     /// The latest news of each subject.
@@ -153,6 +155,7 @@ public struct ControllerCore: Sendable {
             if state.stage.isFinal { return state.changedAt > horizon }
             return state.stage == .running || state.order.latestBeginning > horizon
         }
+        refusing = refusing.filter { orders[$0.key] != nil }
         early = early.filter { $0.value.contains { $0.at > horizon } }
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
@@ -226,6 +229,9 @@ public struct ControllerCore: Sendable {
         }
         guard state.apply(report.noEarlier(than: state.order.issuedAt)) else { return }
         orders[report.order] = state
+        if state.lastingRefusal != nil, refusing[report.order] == nil {
+            refusing[report.order] = hosts[state.order.target]?.latest?.hypervisor
+        }
         let isClosing = closed.take(state)
         noteArrival(state)
         // The previous incarnation announced the events of history when they happened.

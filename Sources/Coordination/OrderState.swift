@@ -66,8 +66,17 @@ public struct OrderState: Sendable, Equatable {
             endedAt: changedAt,
             succeeded: stage == .done,
             bytesPerSecond: speed,
-            dirtyBytesPerSecond: progress?.dirtyPagesPerSecond.map { Double($0) * 4096 }
+            dirtyBytesPerSecond: progress?.dirtyPagesPerSecond.map { Double($0) * 4096 },
+            refusal: lastingRefusal
         )
+    }
+
+    /// The target's refusal of the VM's definition, if its reason lasts.
+    var lastingRefusal: LastingRefusal? {
+        guard let failure, failure.kind == .refused, let definition = order.definition,
+            let lasting = failure.preflight.first(where: { $0.host == order.target && $0.reason.lasts })
+        else { return nil }
+        return LastingRefusal(reason: lasting.reason, definition: definition)
     }
 
     /// Applies one report; returns whether it changed anything.

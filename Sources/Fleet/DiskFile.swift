@@ -15,7 +15,7 @@ public struct DiskFile: Codable, Sendable, Equatable {
 }
 
 /// A host's observation of a file, which another host can compare with its own.
-public struct FileIdentity: Codable, Sendable, Equatable {
+public struct FileIdentity: Codable, Sendable, Hashable {
     /// The type of its file system, such as `nfs4`.
     public var fileSystem: String
     public var inode: UInt64

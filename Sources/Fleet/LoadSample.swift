@@ -149,6 +149,8 @@ public struct VMSample: Codable, Sendable, Equatable {
     public var memoryBytes: UInt64?
     /// SHA-256 of its live definition without the parts that change by themselves, in hexadecimal; `nil` if not read.
     public var definition: String?
+    /// Why it cannot leave its host, according to the host's agent; `nil`: no reason is known.
+    public var cannotMove: CannotMove?
     public init(
         id: VMID,
         name: String,
@@ -157,7 +159,8 @@ public struct VMSample: Codable, Sendable, Equatable {
         waitingCores: Double? = nil,
         vcpus: Int? = nil,
         memoryBytes: UInt64? = nil,
-        definition: String? = nil
+        definition: String? = nil,
+        cannotMove: CannotMove? = nil
     ) {
         self.id = id
         self.name = name
@@ -167,6 +170,7 @@ public struct VMSample: Codable, Sendable, Equatable {
         self.vcpus = vcpus
         self.memoryBytes = memoryBytes
         self.definition = definition
+        self.cannotMove = cannotMove
     }
 }
 

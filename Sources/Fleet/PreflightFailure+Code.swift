@@ -31,6 +31,14 @@ extension PreflightFailure.HypervisorReason {
         case .uuidDefined: "uuid-defined"
         case .nameTaken: "name-taken"
         case .notRunning: "not-running"
+        case .snapshots: "snapshots"
+        case .checkpoints: "checkpoints"
+        case .unsafeCache: "unsafe-cache"
+        case .blockJob: "block-job"
+        case .hostDevice: "host-device"
+        case .sharedFolder: "shared-folder"
+        case .confidentialGuest: "confidential-guest"
+        case .boundDevice: "bound-device"
         case .failed: "hypervisor-failed"
         }
     }
@@ -46,6 +54,7 @@ extension PreflightFailure.HostReason {
         case .interfaceNotCheckable: "interface-not-checkable"
         case .diskNotCheckable: "disk-not-checkable"
         case .fileMissing: "file-missing"
+        case .localFile: "local-file"
         case .fileUnproven: "file-unproven"
         case .notShared: "not-shared"
         case .otherFile: "other-file"

@@ -42,7 +42,31 @@ extension PreflightFailure.HypervisorReason {
                 + "with \(remedy) \(id)"
         case .nameTaken(let name, let id): "another VM, \(id), already has the name '\(name)' here"
         case .notRunning(let id, let name): "VM \(name) (\(id)) does not run on this host"
+        case .snapshots(let count):
+            "the VM has \(count) snapshots, which cannot move with it: remove them with 'virsh snapshot-delete'"
+        case .checkpoints(let count):
+            "the VM has \(count) checkpoints, which cannot move with it: remove them with 'virsh checkpoint-delete'"
+        case .unsafeCache(let disk, let mode):
+            "disk \(disk) has cache='\(mode)': a move is safe only with cache='none' or 'directsync'"
+        case .blockJob(let disk):
+            "a block job runs on disk \(disk): wait for its end, or end it with 'virsh blockjob --abort'"
+        case .hostDevice(let kind): "the VM uses a device of this host (\(kind)): detach it"
+        case .sharedFolder(let tag): "this host shares the folder '\(tag)' with the VM: detach the file system"
+        case .confidentialGuest(let type): "the VM is a confidential guest (\(type)), whose memory cannot leave its host"
+        case .boundDevice(let device): device.text
         case .failed(let detail): detail
+        }
+    }
+}
+
+extension PreflightFailure.BoundDevice {
+    var text: String {
+        switch self {
+        case .transientDisk(let disk): "disk \(disk) is transient, and libvirt does not move its changes"
+        case .sharedMemory(let name): "the VM shares the memory '\(name)' with another VM: detach the shmem device"
+        case .hostTPM: "the VM uses a TPM of this host or of another program: use an emulated TPM of libvirt"
+        case .invariantTSC:
+            "the VM has the CPU feature invtsc without a TSC frequency: set the frequency, or remove the feature"
         }
     }
 }
@@ -73,6 +97,8 @@ extension PreflightFailure.HostReason {
             "cannot check a disk of type '\(type)' (\(detail))"
         case .fileMissing(let path, let detail):
             "\(path) cannot be opened (\(detail)): check that the shared storage is mounted"
+        case .localFile(let path, let type):
+            "\(path) is on local storage of this host (\(type)): move it to shared storage, or eject the medium"
         case .fileUnproven(let path):
             "the agent of the source does not prove which file \(path) is: update that agent"
         case .notShared(let path, let here, let source):

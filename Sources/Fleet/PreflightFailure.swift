@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One unmet requirement, and the host that does not meet it.
-public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
+public struct PreflightFailure: Sendable, Hashable, CustomStringConvertible {
     public var check: Check
     public var host: HostName
     /// Its description is `text`.
@@ -14,7 +14,7 @@ public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
     /// Why a requirement is not met.
     ///
     /// A `detail` is the unchanged text of another program, such as libvirt, or of an error.
-    public enum Reason: Codable, Sendable, Equatable {
+    public enum Reason: Codable, Sendable, Hashable {
         /// The hypervisor cannot run the VM.
         case hypervisor(HypervisorReason)
         /// The host lacks a resource that the VM needs.
@@ -36,7 +36,7 @@ public struct PreflightFailure: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension PreflightFailure {
-    public enum HypervisorReason: Codable, Sendable, Equatable {
+    public enum HypervisorReason: Codable, Sendable, Hashable {
         case silent(detail: String)
         case otherType(vm: String, host: String)
         case older(type: String, host: String, source: String)
@@ -55,17 +55,42 @@ extension PreflightFailure {
         case uuidDefined(VMID, name: String, state: String, remedy: String)
         case nameTaken(String, by: String)
         case notRunning(VMID, name: String)
+        case snapshots(Int)
+        case checkpoints(Int)
+        /// libvirt's name of a writable disk, and its cache mode, which makes a move unsafe.
+        case unsafeCache(disk: String, mode: String)
+        case blockJob(disk: String)
+        /// A device of the host that the guest uses itself, as libvirt names its kind: `pci`, `mdev`.
+        case hostDevice(String)
+        /// A folder that the host shares with the guest, by its tag.
+        case sharedFolder(String)
+        /// libvirt's type of `launchSecurity`.
+        case confidentialGuest(String)
+        /// Another device that ties the VM to its host.
+        case boundDevice(BoundDevice)
         case failed(detail: String)
     }
 
+    /// A device that libvirt or QEMU does not migrate.
+    public enum BoundDevice: Codable, Sendable, Hashable {
+        /// A disk whose changes are dropped at shutdown.
+        case transientDisk(String)
+        /// Memory shared with another VM, which owns it.
+        case sharedMemory(String)
+        /// The host's own TPM, or one that another program emulates.
+        case hostTPM
+        /// A time stamp counter that must not change its frequency.
+        case invariantTSC
+    }
+
     /// Why a VM needs the same CPU model on both hosts.
-    public enum SameCPU: Codable, Sendable, Equatable {
+    public enum SameCPU: Codable, Sendable, Hashable {
         case xen
         case hostPassthrough
         case notComparable(detail: String)
     }
 
-    public enum HostReason: Codable, Sendable, Equatable {
+    public enum HostReason: Codable, Sendable, Hashable {
         case memoryShort(availableBytes: UInt64, neededBytes: UInt64, promisedBytes: UInt64)
         /// In percent of the host's memory.
         case memoryOverLimit(share: Int, limit: Int, promisedBytes: UInt64)
@@ -74,6 +99,8 @@ extension PreflightFailure {
         case interfaceNotCheckable(type: String)
         case diskNotCheckable(type: String, detail: String)
         case fileMissing(String, detail: String)
+        /// A file on the source's local storage, and the type of its file system.
+        case localFile(String, fileSystem: String)
         /// The source's agent did not state which file this is.
         case fileUnproven(String)
         /// Types of the file systems on both hosts.
@@ -87,7 +114,7 @@ extension PreflightFailure {
         case unreadable(url: String, detail: String)
     }
 
-    public enum EscortReason: Codable, Sendable, Equatable {
+    public enum EscortReason: Codable, Sendable, Hashable {
         case plainNotAllowed
         case sealedNotOffered
         case targetNotConfigured(HostName)

@@ -23,6 +23,7 @@ extension AgentService {
         case .readRequirements(let order):
             logger.notice("order \(order.id): move \(order.vmName) to \(order.target)")
             let (result, probes) = await requirements(for: order)
+            if case .failure = result { movability.recheck(order.vm) }
             await events.send(.requirementsRead(order.id, AgentCore.Answer(result), probes: probes))
         case .checkTarget(let order, let requirements, let promisedBytes):
             await events.send(await check(requirements, for: order, promisedBytes: promisedBytes))
@@ -30,6 +31,7 @@ extension AgentService {
         case .migrate(let order, let preparation):
             let result = await begin(order, preparation) { events.offer(.progressed(order.id, $0)) }
             log(result, of: order)
+            if case .failure = result { movability.recheck(order.vm) }
             await events.send(.migrationEnded(order.id, AgentCore.Answer(result)))
         case .cancelMigration(let order):
             do { try await hypervisor.cancelMigration(of: order.vm) } catch {
@@ -60,6 +62,7 @@ extension AgentService {
             await events.send(.applied(order.id, result))
         case .seal(let order, let key):
             let result = await seal(order, key)
+            if case .failure = result { movability.recheck(order.vm) }
             await events.send(.sealed(order.id, AgentCore.Answer(result)))
         case .unseal(let order, let image):
             let result = await sealedMoves.unseal(order, image)

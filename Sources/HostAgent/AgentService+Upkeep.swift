@@ -23,6 +23,7 @@ extension AgentService {
                 hypervisor: hypervisor
             )
             if let vms = sample.vms { events.offer(.known(vms.map(\.id))) }
+            movability.complete(&sample)
             sample.channels = await channels.offered()
             if lastTunnels.map({ clock.now - $0 >= Self.tunnelsInterval }) ?? true {
                 sample.tunnels = await tunnels()

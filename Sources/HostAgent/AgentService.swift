@@ -19,6 +19,7 @@ public struct AgentService: Sendable {
     let sealedKeys = SealedKeys()
     let waits = WaitingOrders()
     let resources: any ResourceSource
+    let movability: Movability
     let logger: Logger
     let record: String?
     let journal: OrderJournal?
@@ -68,6 +69,10 @@ public struct AgentService: Sendable {
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.journal = journal.map { OrderJournal(path: $0) }
         autostartJournal = journal.map { OrderJournal(path: "\($0)-autostart") }
+        movability = Movability(
+            SourceChecks(host: HostName(host), settings: settings, hypervisor: hypervisor),
+            logger: logger
+        )
         resources = settings.sampling.cgroup.map { ControlGroupResources(path: $0) } ?? MachineResources()
     }
 
@@ -75,6 +80,7 @@ public struct AgentService: Sendable {
     public func run() async {
         let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
+            group.addTask { await movability.keep() }
             group.addTask { await keepSampling(events) }
             group.addTask { await keepMesh() }
             group.addTask { await follow(events) }

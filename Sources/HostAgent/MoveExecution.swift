@@ -23,11 +23,11 @@ struct MoveExecution: Sendable {
             guard try await hypervisor.presence(of: order.vm) == .running else {
                 return .failure(refusal(.state, .unknown, .hypervisor(.notRunning(order.vm, name: order.vmName))))
             }
-            var requirements = try await hypervisor.requirements(of: order.vm)
-            requirements.disks = requirements.disks.map { disk in
-                guard case .block(let path, nil) = disk else { return disk }
-                return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path))
+            let answer = try await SourceChecks(host: host, settings: settings, hypervisor: hypervisor).read(order.vm)
+            guard answer.failures.isEmpty else {
+                return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: answer.failures))
             }
+            var requirements = answer.requirements
             switch await DiskFiles(order: order.id).identified(requirements.files ?? []) {
             case .success(let files): requirements.files = files
             case .failure(let obstacle): return .failure(refusal(.storage, .notLooked, .host(obstacle.reason)))

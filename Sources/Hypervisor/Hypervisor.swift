@@ -12,10 +12,15 @@ public protocol Hypervisor: Sendable {
     /// Returns the state of one VM on this host.
     func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence
 
+    /// Returns why a VM cannot leave this host, whatever the target; empty if the hypervisor knows no reason.
+    ///
+    /// It checks the devices of the live definition, cache modes, snapshots, checkpoints, block jobs, and whether the
+    /// VM's libvirt networks end at this host.
+    func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason]
+
     /// Returns the VM's requirements for a target, read from its live definition.
     ///
-    /// Throws `.refused` if the VM cannot be moved safely from here: it does not run, or a disk's cache mode makes a
-    /// move unsafe.
+    /// Throws `.refused` if the VM does not run. It does not check `bonds`.
     func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements
 
     /// Returns the requirements that this hypervisor can check itself and does not meet; empty when all are met.

@@ -191,14 +191,6 @@ extension Connection {
         // Migratable, because the target receives this form. Without secrets, because it goes into the ledger.
         let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
-        let unsafe = definition.unsafeDisks
-        guard unsafe.isEmpty else {
-            let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
-            throw HypervisorError(.refused, attempt: attempt, detail: detail)
-        }
-        if let reason = reasonNotToMove(domain) {
-            throw HypervisorError(.refused, attempt: attempt, detail: reason)
-        }
         return try VMRequirements(
             id: vm,
             name: definition.name,
@@ -227,21 +219,5 @@ extension Connection {
             throw .last(in: "virDomainGetAutostart")
         }
         return startsWithHost == 1
-    }
-
-    /// Returns why libvirt cannot move the VM together with all that belongs to it.
-    ///
-    /// libvirt checks this for a live migration, but not when it saves a VM: the metadata would stay behind.
-    private func reasonNotToMove(_ domain: borrowing DomainHandle) -> String? {
-        let snapshots = virDomainSnapshotNum(domain.pointer, 0)
-        if snapshots > 0 {
-            return "it has \(snapshots) snapshots, which cannot move with it: remove them with 'virsh snapshot-delete'"
-        }
-        let checkpoints = virDomainListAllCheckpoints(domain.pointer, nil, 0)
-        if checkpoints > 0 {
-            return "it has \(checkpoints) checkpoints, which cannot move with it: remove them with "
-                + "'virsh checkpoint-delete'"
-        }
-        return nil
     }
 }

@@ -75,24 +75,7 @@ struct DomainDefinition {
         }
     }
 
-    /// Descriptions of the writable disks whose host cache could serve stale data after a move.
-    ///
-    /// libvirt accepts some of them because QEMU can drop a file's cache. Their consistency then depends on a coherent
-    /// cache of the storage; with `none` and `directsync` it does not. RBD keeps its caches coherent itself. The cache
-    /// mode applies to QEMU only: Xen's block back ends bypass the host's cache.
-    var unsafeDisks: [String] {
-        guard domainType == "kvm" || domainType == "qemu" else { return [] }
-        return diskElements.compactMap { disk in
-            guard disk.child("source") != nil, disk.child("readonly") == nil, disk.child("shareable") == nil,
-                disk.child("source")?.attribute("protocol") != "rbd"
-            else { return nil }
-            let cache = disk.child("driver")?.attribute("cache") ?? "default"
-            guard cache != "none", cache != "directsync" else { return nil }
-            return "disk \(disk.child("target")?.attribute("dev") ?? "?") has cache='\(cache)'"
-        }
-    }
-
-    private var diskElements: [XMLTree] { root.child("devices")?.children("disk") ?? [] }
+    var diskElements: [XMLTree] { root.child("devices")?.children("disk") ?? [] }
 
     private static func sources(of element: XMLTree) -> [DiskSource] {
         guard let source = element.child("source") else { return [] }

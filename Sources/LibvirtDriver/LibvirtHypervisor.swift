@@ -65,9 +65,11 @@ public final class LibvirtHypervisor: Hypervisor {
         try await reading.run("find VM \(vm) on \(connector.uri)") { try $0.presence(of: vm) }
     }
 
-    /// Returns the VM's requirements; throws `.refused` if the VM is not running or a disk's cache makes a move unsafe.
-    ///
-    /// The order then ends at the source before anything is prepared.
+    public func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
+        try await perform("check whether VM \(vm) can move") { try $0.bonds(of: vm) }
+    }
+
+    /// Returns the VM's requirements; throws `.refused` if the VM is not running.
     public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
         try await reading.run("read what VM \(vm) needs") { try $0.requirements(of: vm) }
     }

@@ -95,10 +95,9 @@ struct MigrationCall {
             let detail = "another job (a migration, save or backup) is under way on the VM"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
-        let unsafe = try DomainDefinition(xml: Self.definition(of: domain, without: VIR_DOMAIN_XML_SECURE.rawValue))
-            .unsafeDisks
-        guard unsafe.isEmpty else {
-            let detail = "\(unsafe.joined(separator: ", ")): a move is safe only with cache='none' or 'directsync'"
+        let bonds = try Connection.ownBonds(of: domain)
+        guard bonds.isEmpty else {
+            let detail = bonds.map { PreflightFailure.Reason.hypervisor($0).text }.joined(separator: "; ")
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         let isPersistent = virDomainIsPersistent(domain.pointer)
@@ -109,10 +108,9 @@ struct MigrationCall {
     /// Returns the migratable definition with its secrets (such as a VNC password); only the target receives it.
     private static func definition(
         of domain: borrowing DomainHandle,
-        _ more: UInt32 = 0,
-        without less: UInt32 = 0
+        _ more: UInt32 = 0
     ) throws(LibvirtError) -> String {
-        let flags = (VIR_DOMAIN_XML_MIGRATABLE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | more) & ~less
+        let flags = VIR_DOMAIN_XML_MIGRATABLE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | more
         return try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
     }
 

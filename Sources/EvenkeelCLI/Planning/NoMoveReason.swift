@@ -10,6 +10,8 @@ enum NoMoveReason: Equatable {
     /// Overload remains because aggressiveness is 1.
     case overloadIsLeft
     case nothingHelps(Strategy, hasRefusals: Bool)
+    /// Every VM that should leave its host is tied to it; the reasons of the first of them.
+    case nothingCanMove(CannotMove, vms: Int)
     /// Some hosts have no usable samples yet.
     case figuresIncomplete
     case noOverload
@@ -25,6 +27,7 @@ enum NoMoveReason: Equatable {
         case .timeBudget: "time-budget"
         case .overloadIsLeft: "overload-is-left"
         case .nothingHelps: "nothing-helps"
+        case .nothingCanMove: "nothing-can-move"
         case .figuresIncomplete: "figures-incomplete"
         case .noOverload: "no-overload"
         case .noHostCanBeEmptied: "no-host-can-be-emptied"
@@ -45,6 +48,10 @@ enum NoMoveReason: Equatable {
         } else if plan.wasCutShort {
             self = .timeBudget
         } else if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
+            if let (reasons, vms) = Self.bound(plan) {
+                self = .nothingCanMove(reasons, vms: vms)
+                return
+            }
             let isHandsOff = planning.strategy == .balance && planning.aggressiveness == 1
             self =
                 isHandsOff && plan.before.violations == 0
@@ -58,5 +65,17 @@ enum NoMoveReason: Equatable {
             case .balance: self = .noGain(aggressiveness: planning.aggressiveness)
             }
         }
+    }
+
+    /// Returns the first VM's reasons and the number of VMs if the plan refuses VMs only because they cannot move.
+    private static func bound(_ plan: Plan) -> (CannotMove, vms: Int)? {
+        let reasons = plan.refusals.map { refusal -> CannotMove? in
+            switch refusal.reason {
+            case .stays(.cannotMove(let reasons)), .breaksRules(_, because: .stays(.cannotMove(let reasons))): reasons
+            default: nil
+            }
+        }
+        guard let first = reasons.first, let first, !reasons.contains(nil) else { return nil }
+        return (first, reasons.count)
     }
 }

@@ -19,6 +19,9 @@ extension Obstacle: CustomStringConvertible {
             "the VM left it \(ago) s ago and may not return within \(seconds) s"
         case .failedLately(let ago, let seconds):
             "the VM's move to it failed \(ago) s ago and is not retried within \(seconds) s"
+        case .refused(let reason, let ago):
+            "it refused the VM \(ago) s ago: \(reason.text); it is not asked again for a day, unless the VM's definition or "
+                + "the host's hypervisor changes"
         case .hasCopy(let state): "it has a copy of the VM (\(state.rawValue))"
         case .pathClosed:
             "no channel that policy.channels allows and both hosts offer is open on the path to it"

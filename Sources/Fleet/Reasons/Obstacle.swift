@@ -22,6 +22,8 @@ public enum Obstacle: Codable, Sendable, Hashable {
     case leftLately(secondsAgo: Int64, seconds: Int64)
     /// The VM's move to the host failed a short time ago.
     case failedLately(secondsAgo: Int64, seconds: Int64)
+    /// The host refused the VM for a reason that lasts, and nothing has changed since.
+    indirect case refused(PreflightFailure.Reason, secondsAgo: Int64)
     case hasCopy(VMState)
     /// No channel between the two hosts is allowed, common to both and open.
     case pathClosed
@@ -60,6 +62,7 @@ public enum Obstacle: Codable, Sendable, Hashable {
         case .networkUnreachable: "network-unreachable"
         case .leftLately: "left-lately"
         case .failedLately: "failed-lately"
+        case .refused(let reason, _): reason.code
         case .hasCopy: "has-copy"
         case .pathClosed: "path-closed"
         case .memory: "memory"

@@ -7,6 +7,7 @@ extension StayReason: CustomStringConvertible {
         case .notRunning(let state): "it is not running (\(state.rawValue))"
         case .paused: "it is paused"
         case .migrating: "it is being migrated already"
+        case .cannotMove(let reasons): "it cannot move: \(reasons.text)"
         case .alreadyMoving: "another order is moving it already"
         case .cpuUnknown: "its CPU use is not known yet"
         case .memoryUnknown: "its memory size is not known"

@@ -9,6 +9,8 @@ public indirect enum StayReason: Codable, Sendable, Hashable {
     case notRunning(VMState)
     case paused
     case migrating
+    /// Its host's agent states why it cannot leave the host.
+    case cannotMove(CannotMove)
     /// Another order is moving it.
     case alreadyMoving
     case cpuUnknown
@@ -38,6 +40,7 @@ public indirect enum StayReason: Codable, Sendable, Hashable {
         case .notRunning: "not-running"
         case .paused: "paused"
         case .migrating: "migrating"
+        case .cannotMove(let reasons): reasons.code
         case .alreadyMoving: "already-moving"
         case .cpuUnknown: "cpu-unknown"
         case .memoryUnknown: "memory-unknown"

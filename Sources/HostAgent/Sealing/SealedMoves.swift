@@ -94,8 +94,12 @@ struct SealedMoves: Sendable {
         let (folder, file): (String, SealedFile)
         do {
             (folder, file) = (try self.folder(order), try self.file(order))
-            let needs = try await hypervisor.requirements(of: order.vm)
-            try await prepareFolders(folder, imageBytes: needs.memoryBytes, isOpenedHere: false)
+            // libvirt's save checks less than a live migration, and the source's checks are some time ago.
+            let vm = try await SourceChecks(host: host, settings: settings, hypervisor: hypervisor).read(order.vm)
+            guard vm.failures.isEmpty else {
+                return .failure(OrderFailure(.refused, .preflight, .at(host), preflight: vm.failures))
+            }
+            try await prepareFolders(folder, imageBytes: vm.requirements.memoryBytes, isOpenedHere: false)
         } catch { return .failure(OrderFailure(.refused, .sealed(.failed(detail: "\(error)")), .at(host))) }
         let saved: SavedVM
         do {

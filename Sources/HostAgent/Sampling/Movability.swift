@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Hypervisor
+import Logging
+import Synchronization
+
+/// Why VMs of this host cannot move: the newest answers of the source's checks, for the samples.
+///
+/// The checks run beside the sampling, and a sample waits for none of them. A check that fails or takes long leaves the
+/// last answer.
+final class Movability: Sendable {
+    private struct Entry {
+        var definition: String?
+        var answer: CannotMove?
+        /// When the next check is due.
+        var due: ContinuousClock.Instant
+    }
+
+    private let checks: SourceChecks
+    private let logger: Logger
+    private let entries = Mutex<[VMID: Entry]>([:])
+
+    /// How often snapshots and block jobs, which no digest shows, are looked for.
+    private static let interval: Duration = .seconds(60)
+    /// Checks at the same time: a VM whose QEMU does not answer must not delay those of the others.
+    private static let width = 4
+
+    init(_ checks: SourceChecks, logger: Logger) {
+        self.checks = checks
+        self.logger = logger
+    }
+
+    /// Adds the known answers to a sample, and notes which of its VMs are to be checked.
+    ///
+    /// A VM that is new, or whose definition has changed, is checked at once.
+    func complete(_ sample: inout LoadSample) {
+        guard let vms = sample.vms else { return }
+        let now = ContinuousClock.now
+        entries.withLock { entries in
+            var kept: [VMID: Entry] = [:]
+            for (index, vm) in vms.enumerated() where vm.state == .running {
+                var entry = entries[vm.id] ?? Entry(definition: vm.definition, due: now)
+                if let definition = vm.definition, definition != entry.definition {
+                    entry.definition = definition
+                    entry.due = now
+                }
+                kept[vm.id] = entry
+                sample.vms?[index].cannotMove = entry.answer
+            }
+            entries = kept
+        }
+    }
+
+    /// Checks a VM of this host again at once, such as after a refused move.
+    func recheck(_ vm: VMID) {
+        entries.withLock { $0[vm]?.due = .now }
+    }
+
+    /// Checks the VMs that are due each second, until cancelled.
+    func keep() async {
+        while !Task.isCancelled {
+            await checkDue()
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Checks the VMs that are due, those that have waited longest first.
+    func checkDue() async {
+        let now = ContinuousClock.now
+        let due = entries.withLock { entries in
+            entries.filter { $0.value.due <= now }.sorted { ($0.value.due, $0.key) < ($1.value.due, $1.key) }.map(\.key)
+        }
+        await withTaskGroup(of: Void.self) { group in
+            for (number, vm) in due.enumerated() {
+                if number >= Self.width { await group.next() }
+                group.addTask { await self.check(vm) }
+            }
+        }
+    }
+
+    private func check(_ vm: VMID) async {
+        let begun = ContinuousClock.now
+        var answer: SourceChecks.Answer?
+        do { answer = try await checks.read(vm) } catch {
+            logger.debug("cannot check whether VM \(vm) can move", metadata: ["reason": "\(error)"])
+        }
+        entries.withLock { entries in
+            guard var entry = entries[vm] else { return }
+            if let answer { entry.answer = CannotMove(answer.failures.map(\.reason)) }
+            // If its definition has changed meanwhile, it is due again.
+            if entry.due <= begun { entry.due = .now + Self.interval }
+            entries[vm] = entry
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import HostOS
+import Hypervisor
+import Settings
+
+/// The checks of a source that need no target: whether a VM can leave this host at all.
+///
+/// An order's source runs them before it accepts, and samples state their result. Both use this code, so the controller
+/// never orders what the source refuses.
+struct SourceChecks: Sendable {
+    let host: HostName
+    let hypervisor: any Hypervisor
+    /// libvirt networks that are the same on all hosts, whatever their mode.
+    var stretchedNetworks: [String] = []
+    var sys = "/sys"
+    var proc = "/proc"
+    /// Time limit for finding the file system of one file.
+    var storageTimeLimit: Duration = .seconds(10)
+    var sharedTypes = FileSystem.sharedTypes
+
+    /// A running VM as its source sees it.
+    struct Answer: Sendable {
+        /// With the identities of block devices.
+        var requirements: VMRequirements
+        /// Why it cannot move, whatever the target; empty if it can.
+        var failures: [PreflightFailure]
+    }
+
+    /// Reads the requirements of a running VM and checks what ties it to this host.
+    func read(_ vm: VMID) async throws(HypervisorError) -> Answer {
+        let bonds = try await hypervisor.bonds(of: vm).filter { bond in
+            guard case .networkIsLocal(let name, _) = bond else { return true }
+            return !stretchedNetworks.contains(name)
+        }
+        var requirements = try await hypervisor.requirements(of: vm)
+        requirements.disks = requirements.disks.map { disk in
+            guard case .block(let path, nil) = disk else { return disk }
+            return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path, sys: sys))
+        }
+        var failures = bonds.map { bond in
+            if case .networkIsLocal = bond { return failure(.network, .hypervisor(bond)) }
+            if case .unsafeCache = bond { return failure(.storage, .hypervisor(bond)) }
+            return failure(.state, .hypervisor(bond))
+        }
+        failures += requirements.disks.compactMap(Self.reason).map { failure(.storage, .host($0)) }
+        failures += await localFiles(requirements.files ?? []).map { failure(.storage, .host($0)) }
+        for case .other(let type) in requirements.networks {
+            failures.append(failure(.network, .host(.interfaceNotCheckable(type: type))))
+        }
+        return Answer(requirements: requirements, failures: failures)
+    }
+
+    private func failure(_ check: PreflightFailure.Check, _ reason: PreflightFailure.Reason) -> PreflightFailure {
+        PreflightFailure(check: check, host: host, reason: reason)
+    }
+
+    /// Returns why every target would refuse a disk.
+    private static func reason(_ disk: DiskSource) -> PreflightFailure.HostReason? {
+        switch disk {
+        case .iscsi, .file, .block(_, _?): nil
+        case .block(let path, nil): .deviceWithoutIdentity(path)
+        case .other(let type, let detail): .diskNotCheckable(type: type, detail: detail)
+        }
+    }
+
+    /// Returns the files that are on storage of this host alone.
+    ///
+    /// A file server's files are local on the server itself and shared for its clients. What cannot be read is left to
+    /// the checks of the order.
+    private func localFiles(_ files: [DiskFile]) async -> [PreflightFailure.HostReason] {
+        guard !files.isEmpty, !FileServer.isRunning(proc: proc) else { return [] }
+        var found: [PreflightFailure.HostReason] = []
+        for path in Set(files.map(\.path)).sorted() {
+            let type = try? await Blocking.onStorage(
+                in: Blocking.diskSlots,
+                within: storageTimeLimit,
+                "reading the file system of \(path)"
+            ) { FileSystem(of: path)?.type }
+            guard let type, !sharedTypes.contains(type) else { continue }
+            found.append(.localFile(path, fileSystem: type))
+        }
+        return found
+    }
+}
+
+extension SourceChecks {
+    init(host: HostName, settings: Settings, hypervisor: any Hypervisor) {
+        self.init(
+            host: host,
+            hypervisor: hypervisor,
+            stretchedNetworks: settings.migration.stretchedNetworks
+        )
+    }
+}
+
+/// Servers whose clients share files that are local here.
+enum FileServer {
+    /// Returns whether a program listens on the port of NFS or SMB; true if that cannot be read.
+    static func isRunning(proc: String = "/proc") -> Bool {
+        let tables = ["tcp", "tcp6"].compactMap { try? readText("\(proc)/net/\($0)") }
+        guard !tables.isEmpty else { return true }
+        return tables.contains { table in
+            table.split(separator: "\n").dropFirst().contains { line in
+                let fields = line.split(separator: " ")
+                // `0A` is LISTEN; the local address is `ADDRESS:PORT`, in hexadecimal.
+                guard fields.count > 3, fields[3] == "0A" else { return false }
+                return fields[1].hasSuffix(":0801") || fields[1].hasSuffix(":01BD")
+            }
+        }
+    }
+}
