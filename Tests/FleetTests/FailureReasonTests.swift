@@ -88,8 +88,11 @@ struct FailureReasonTests {
         .hypervisor(.uuidActive(VMID("u"), state: "running")),
         .hypervisor(.uuidDefined(VMID("u"), name: "vm1", state: "shutOff", remedy: "virsh undefine")),
         .hypervisor(.nameTaken("vm1", by: "u2")), .hypervisor(.notRunning(VMID("u"), name: "vm1")),
-        .hypervisor(.failed(detail: "EOF")),
-        .host(.memoryShort(availableBytes: 1 << 30, neededBytes: 2 << 30, promisedBytes: 0)),
+        .hypervisor(.snapshots(2)), .hypervisor(.checkpoints(1)),
+        .hypervisor(.unsafeCache(disk: "vda", mode: "writeback")), .hypervisor(.blockJob(disk: "vda")),
+        .hypervisor(.hostDevice("pci")), .hypervisor(.sharedFolder("share")), .hypervisor(.confidentialGuest("sev")),
+        .hypervisor(.boundDevice(.transientDisk("vda"))), .hypervisor(.failed(detail: "EOF")),
+        .host(.localFile("/iso/a.iso", fileSystem: "ext4")), .host(.memoryShort(availableBytes: 1 << 30, neededBytes: 2 << 30, promisedBytes: 0)),
         .host(.memoryOverLimit(share: 96, limit: 90, promisedBytes: 1 << 30)), .host(.memoryUnknown(detail: "EIO")),
         .host(.noBridge("br0")), .host(.interfaceNotCheckable(type: "hostdev")),
         .host(.diskNotCheckable(type: "volume", detail: "pool p")), .host(.fileMissing("/a", detail: "ENOENT")),
@@ -114,5 +117,15 @@ struct FailureReasonTests {
         let old = Data(#"{"check":"cpu","host":"h2","reason":"it has no avx2"}"#.utf8)
         let failure = try JSONDecoder().decode(PreflightFailure.self, from: old)
         #expect(failure == PreflightFailure(check: .cpu, host: Self.h2, reason: .other("it has no avx2")))
+    }
+
+    @Test func `only an answer that lasts is remembered, and no unknown one`() {
+        #expect(PreflightFailure.Reason.hypervisor(.cpuFeaturesMissing(domainType: "kvm", model: "EPYC")).lasts)
+        #expect(PreflightFailure.Reason.host(.noBridge("br0")).lasts)
+        for passing: PreflightFailure.Reason in [
+            .host(.memoryShort(availableBytes: 1, neededBytes: 2, promisedBytes: 0)), .hypervisor(.silent(detail: "EOF")),
+            .hypervisor(.networkInactive("dmz")), .host(.fileMissing("/a", detail: "ENOENT")), .other("words"),
+            .escort(.sealedNotOffered),
+        ] { #expect(!passing.lasts, "\(passing)") }
     }
 }

@@ -33,6 +33,16 @@ struct ReasonTextTests {
         #expect(reason.code == code && "\(reason)" == text)
     }
 
+    @Test func `a VM that cannot move has the code of its first reason and the text of all`() throws {
+        let reasons = try #require(CannotMove([.hypervisor(.snapshots(2)), .host(.noBridge("br0"))]))
+        let stays = StayReason.cannotMove(reasons)
+        #expect(stays.code == "snapshots")
+        #expect(
+            "\(stays)" == "it cannot move: the VM has 2 snapshots, which cannot move with it: remove them with 'virsh "
+                + "snapshot-delete'; there is no bridge br0"
+        )
+    }
+
     @Test(
         arguments: [
             (.hostMode(.maintenance), "host-maintenance", "it is in maintenance"),
@@ -56,6 +66,11 @@ struct ReasonTextTests {
             (
                 .leftLately(secondsAgo: 41, seconds: 600), "left-lately",
                 "the VM left it 41 s ago and may not return within 600 s"
+            ),
+            (
+                .refused(.host(.noBridge("br0")), secondsAgo: 41), "no-bridge",
+                "it refused the VM 41 s ago: there is no bridge br0; it is not asked again for a day, unless the VM's "
+                    + "definition or the host's hypervisor changes"
             ),
             (.notLight(cpu: 0.6, memory: 0.75), "not-light", "it accepts VMs only up to 60 % CPU and 75 % memory"),
             (

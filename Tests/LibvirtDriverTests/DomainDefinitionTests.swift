@@ -120,17 +120,6 @@ import Testing
         #expect(definition.networks == [.bridge(name: "br0"), .network(name: "default"), .other(type: "user")])
     }
 
-    @Test func `a writable disk with a host cache is unsafe`() throws {
-        let disk = { (driver: String, more: String) in
-            "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
-        }
-        #expect(try definition(devices: disk("<driver cache='none'/>", "")).unsafeDisks == [])
-        #expect(try definition(devices: disk("<driver cache='directsync'/>", "")).unsafeDisks == [])
-        #expect(try definition(devices: disk("", "<readonly/>")).unsafeDisks == [])
-        #expect(try definition(devices: disk("", "")).unsafeDisks == ["disk vda has cache='default'"])
-        #expect(try definition(devices: disk("<driver cache='unsafe'/>", "")).unsafeDisks.count == 1)
-    }
-
     @Test func `a document that is not a domain is refused`() {
         #expect(throws: (any Error).self) { try DomainDefinition(xml: "<network/>") }
     }

@@ -17,6 +17,8 @@ package enum ManualOrderError: Error, CustomStringConvertible {
     /// More than one host reports that it runs the VM, and no finished move explains it.
     case claimedTwice(String, by: [HostName])
     case alreadyThere(String, HostName)
+    /// Its host's agent would refuse the order.
+    case cannotMove(String, from: HostName, CannotMove)
     case notTakenUp(HostName)
     case sourceSilent(HostName, OrderID, stage: FleetView.Stage)
     case interrupted(OrderID)
@@ -42,6 +44,9 @@ package enum ManualOrderError: Error, CustomStringConvertible {
             "\(vm.plainText(limit: 80)): \(hosts.map(\.rawValue).joined(separator: " and ")) both report that they run it, and no"
                 + " finished move explains it. Nothing was ordered. Run 'virsh list' on these hosts to see which one does."
         case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) already runs on \(host)"
+        case .cannotMove(let vm, let host, let reasons):
+            "\(vm.plainText(limit: 80)) cannot move away from \(host): \(reasons.text.plainText()). Nothing was ordered. After a"
+                + " change, the agent checks the VM again within a minute."
         case .notTakenUp(let host):
             "the agent of \(host) did not accept the order in time; is evenkeel-agent running there?"
         case .sourceSilent(let host, let order, let stage):
@@ -92,6 +97,10 @@ package enum ManualOrder {
         }
         if let at = removed[source] { throw .removed(source, at: at) }
         guard source != target else { throw .alreadyThere(found.name, target) }
+        // An old sample is no reason to refuse: the agent decides.
+        if let reasons = found.cannotMove, fresh.contains(where: { $0.host == source }) {
+            throw .cannotMove(found.name, from: source, reasons)
+        }
         let now = Instant.now
         return MigrationOrder(
             id: OrderID("manual-\(ControllerService.newIdentifier())"),

@@ -30,6 +30,10 @@ public struct InMemoryHypervisor: Hypervisor {
         return copies()[vm]?.presence ?? .absent
     }
 
+    public func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
+        try ask("check whether VM \(vm) can move").bonds[vm] ?? []
+    }
+
     public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {
         let attempt = "read the requirements of VM \(vm)"
         _ = try ask(attempt)

@@ -62,6 +62,8 @@ public struct InMemoryHost: Sendable, Equatable {
     public var networks: [String]
     /// Preflight failures that it reports for every VM.
     public var unmet: [PreflightFailure]
+    /// What ties each VM to it.
+    public var bonds: [VMID: [PreflightFailure.HypervisorReason]] = [:]
     /// Whether its hypervisor answers.
     public var answers: Bool
 

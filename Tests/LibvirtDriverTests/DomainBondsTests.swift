@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Testing
+
+@testable import LibvirtDriver
+
+/// What in a definition ties a VM to its host.
+@Suite struct DomainBondsTests {
+    private func bonds(
+        _ devices: String = "",
+        type: String = "kvm",
+        more: String = ""
+    ) throws -> [PreflightFailure.HypervisorReason] {
+        try DomainDefinition(
+            xml: """
+                <domain type='\(type)' id='3'>
+                  <name>web1</name><uuid>aaaaaaaa-0000-4000-8000-000000000001</uuid>
+                  <memory unit='KiB'>262144</memory><vcpu>2</vcpu>
+                  <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
+                  \(more)
+                  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>\(devices)</devices>
+                </domain>
+                """
+        ).bonds
+    }
+
+    @Test func `an ordinary VM can move`() throws {
+        let devices = """
+            <disk type='network' device='disk'>
+              <driver name='qemu' type='raw' cache='none'/>
+              <source protocol='iscsi' name='iqn.2026-01.org.example:d0/1'><host name='10.0.0.9'/></source>
+              <target dev='vda' bus='virtio'/>
+            </disk>
+            <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
+            <interface type='bridge'><source bridge='br0'/><model type='virtio'/></interface>
+            <shmem name='own' role='master'><model type='ivshmem-plain'/></shmem>
+            <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
+            """
+        #expect(try bonds(devices) == [])
+        #expect(try bonds(devices, more: "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>") == [])
+    }
+
+    @Test func `a writable disk with a host cache is unsafe`() throws {
+        let disk = { (driver: String, more: String) in
+            "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
+        }
+        #expect(try bonds(disk("<driver cache='none'/>", "")) == [])
+        #expect(try bonds(disk("<driver cache='directsync'/>", "")) == [])
+        #expect(try bonds(disk("", "<readonly/>")) == [])
+        #expect(try bonds(disk("", "")) == [.unsafeCache(disk: "vda", mode: "default")])
+        #expect(try bonds(disk("<driver cache='unsafe'/>", "")) == [.unsafeCache(disk: "vda", mode: "unsafe")])
+        #expect(try bonds(disk("", ""), type: "xen") == [], "Xen's back ends bypass the host's cache")
+    }
+
+    @Test(arguments: [
+        ("<hostdev mode='subsystem' type='pci'><source/></hostdev>", "pci"),
+        ("<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source/></hostdev>", "mdev"),
+        ("<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/></source></hostdev>", "usb"),
+        ("<hostdev mode='capabilities' type='storage'><source/></hostdev>", "storage"),
+        ("<interface type='hostdev'><source/></interface>", "interface"),
+    ]) func `a device of the host ties the VM to it`(device: String, kind: String) throws {
+        #expect(try bonds(device) == [.hostDevice(kind)])
+    }
+
+    @Test(arguments: [
+        "<hostdev mode='subsystem' type='pci'><source/><teaming type='transient' persistent='ua-1'/></hostdev>",
+        "<hostdev mode='subsystem' type='usb'><source startupPolicy='optional'/></hostdev>",
+    ]) func `a device that libvirt detaches for a move does not tie the VM`(device: String) throws {
+        #expect(try bonds(device) == [])
+    }
+
+    @Test func `a folder of the host ties the VM to it`() throws {
+        let folder = """
+            <filesystem type='mount'><driver type='virtiofs'/><source dir='/srv/x'/><target dir='share'/></filesystem>
+            """
+        #expect(try bonds(folder) == [.sharedFolder("share")])
+    }
+
+    @Test(arguments: ["sev", "sev-snp", "tdx", "s390-pv"])
+    func `a confidential guest cannot move`(type: String) throws {
+        #expect(try bonds(more: "<launchSecurity type='\(type)'/>") == [.confidentialGuest(type)])
+    }
+
+    @Test func `other devices that libvirt does not migrate tie the VM`() throws {
+        let disk = "<disk type='file'><driver cache='none'/><source file='/a'/><target dev='vdb'/><transient/></disk>"
+        #expect(try bonds(disk) == [.boundDevice(.transientDisk("vdb"))])
+        #expect(try bonds("<shmem name='peer' role='peer'/>") == [.boundDevice(.sharedMemory("peer"))])
+        #expect(try bonds("<tpm><backend type='passthrough'/></tpm>") == [.boundDevice(.hostTPM)])
+    }
+
+    @Test func `an invariant TSC needs a frequency`() throws {
+        let cpu = "<cpu mode='host-model'><feature policy='require' name='invtsc'/></cpu>"
+        #expect(try bonds(more: cpu) == [.boundDevice(.invariantTSC)])
+        let clock = "<clock offset='utc'><timer name='tsc' frequency='2500000000'/></clock>"
+        #expect(try bonds(more: cpu + clock) == [])
+        #expect(try bonds(more: cpu.replacing("require", with: "disable")) == [])
+    }
+
+    @Test func `several reasons are all named`() throws {
+        let devices = """
+            <disk type='file'><source file='/srv/a'/><target dev='vda'/></disk>
+            <hostdev mode='subsystem' type='pci'><source/></hostdev>
+            """
+        #expect(try bonds(devices).count == 2)
+    }
+}
