@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import Fleet
+import HostOS
 import Testing
 
 @testable import EvenkeelCLI
@@ -43,5 +45,46 @@ import Testing
         let both = #expect(throws: ManualOrderError.self) { try ManualOrder.check(failed) }
         let words = try #require(both).description
         #expect(words.contains("web1 RUNS ON BOTH") && words.contains("LEAK"), "\(words)")
+    }
+
+    /// Returns the state of a fleet in which web1 runs on h1, whose last sample has this age.
+    private func view(_ cannotMove: CannotMove?, secondsAgo: Int = 1) -> FleetView {
+        let now = Instant.now
+        var core = ControllerCore(policy: Policy())
+        let vm = VMSample(id: VMID("u"), name: "web1", state: .running, cannotMove: cannotMove)
+        for (host, vms, age) in [("h1", [vm], secondsAgo), ("h2", [], 1)] {
+            let sample = LoadSample(host: HostName(host), at: now - .seconds(age), vms: vms)
+            _ = core.handle(.sample(sample, at: now))
+        }
+        return FleetView(core, at: now)
+    }
+
+    private func order(_ view: FleetView) throws -> MigrationOrder {
+        try ManualOrder.make(
+            moving: "web1",
+            to: HostName("h2"),
+            channel: .ipsec,
+            policy: Policy(),
+            view: view,
+            removed: [:]
+        )
+    }
+
+    @Test func `a VM that cannot move is refused before anything is ordered, with the reason`() throws {
+        #expect(try order(view(nil)).target == HostName("h2"))
+        let reasons = CannotMove([.hypervisor(.snapshots(2))])
+        let error = #expect(throws: ManualOrderError.self) { try order(view(reasons)) }
+        let text = try #require(error).description
+        #expect(text.contains("web1 cannot move away from h1: the VM has 2 snapshots"), "\(text)")
+        // The last sample of a silent host may be outdated: its agent decides.
+        #expect(try order(view(reasons, secondsAgo: 600)).source == HostName("h1"))
+    }
+
+    @Test func `status lists the VMs that cannot move, and JSON has the codes`() throws {
+        let view = view(CannotMove([.hypervisor(.snapshots(2)), .host(.noBridge("br0"))]))
+        let text = view.text()
+        #expect(text.contains("CANNOT MOVE") && text.contains("the VM has 2 snapshots"), "\(text)")
+        #expect(try jsonText(view).contains("\"code\" : \"snapshots\""))
+        #expect(!self.view(nil).text().contains("CANNOT MOVE"))
     }
 }

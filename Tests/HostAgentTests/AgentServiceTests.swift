@@ -39,6 +39,23 @@ import Testing
         #expect(fleet.world.violations == [])
     }
 
+    @Test func `a VM that cannot move is refused with the reason that its samples state`() async throws {
+        let reason = PreflightFailure.Reason.hypervisor(.hostDevice("pci"))
+        fleet.world.change(h1) { $0.bonds[vm] = [.hostDevice("pci")] }
+        try await fleet.run {
+            try await eventually("a sample states it") {
+                try await fleet.ledger.read(LoadSample.self, from: nil).records.contains { record in
+                    record.body.vms?.contains { $0.cannotMove?.reasons == [reason] } == true
+                }
+            }
+            try await fleet.submit(order)
+            let failure = try await fleet.failure(of: order)
+            #expect(failure.kind == .refused && failure.preflight.map(\.reason) == [reason])
+            #expect(failure.preflight.map(\.host) == [h1])
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
     @Test func `VMs move concurrently in both directions, and one after the other on one path`() async throws {
         let another = MigrationOrder.testOrder("o2", vm: VMID("another"), from: h2, to: h1, at: .now)
         let third = MigrationOrder.testOrder("o3", vm: VMID("third"), at: .now)
