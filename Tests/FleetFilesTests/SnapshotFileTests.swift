@@ -38,6 +38,16 @@ struct SnapshotFileTests {
         #expect(try SnapshotFile.read(file.encoded(), name: "g").model == file.model)
     }
 
+    @Test func `a snapshot keeps why a VM cannot move and why a host refused it`() throws {
+        var model = try SnapshotFile.read(Data(Self.text.utf8), name: "f").model
+        let reasons = try #require(CannotMove([.hypervisor(.snapshots(2))]))
+        model.vms[0].staysBecause = .cannotMove(reasons)
+        model.vms[1].avoids = [HostName("h2"): .refused(.host(.noBridge("br0")), secondsAgo: 60)]
+        let read = try SnapshotFile.read(SnapshotFile(model: model).encoded(), name: "g").model
+        #expect(read.vms[0].staysBecause == .stated("it cannot move: \(reasons.text)"))
+        #expect(read.vms[1].avoids.values.map { "\($0)".contains("there is no bridge br0") } == [true])
+    }
+
     @Test(arguments: [
         ("\"host\": \"h1\", \"cores\": 2", "\"host\": \"h9\", \"cores\": 2", 10, "not a host"),
         ("\"id\": \"b\"", "\"id\": \"a\"", 11, "twice"),

@@ -133,10 +133,14 @@ extension World {
                 waitingCores: earlier.map { max(0, copy.waitedSeconds - $0.waitedSeconds) / seconds },
                 vcpus: settings.workload.vms[copy.vm].vcpus,
                 memoryBytes: memory[copy.vm],
-                definition: definition(of: copy.vm)
+                definition: definition(of: copy.vm),
+                cannotMove: settings.boundVMs.contains(copy.vm) ? CannotMove([Self.bond]) : nil
             )
         }
     }
+
+    /// Why the bound VMs cannot move.
+    static let bond = PreflightFailure.Reason.hypervisor(.hostDevice("pci"))
 
     /// Returns a substitute for the digest of a VM's definition.
     func definition(of vm: Int) -> String { "\(vmIDs[vm])-\(revisions[vm])" }
