@@ -102,8 +102,10 @@ struct UnitBuilder {
     /// If some of them cannot move, the others gather around these.
     private mutating func gather(_ group: [Int], homes: [Int], rules: [Rules]) {
         var memory: [Int: UInt64] = [:]
-        let bound = group.filter { if case .cannotMove = model.vms[$0].staysBecause { true } else { false } }
-        for vm in bound.isEmpty ? group : bound { memory[homes[vm], default: 0] += model.vms[vm].demand.memoryBytes }
+        let immovable = group.filter { if case .cannotMove = model.vms[$0].staysBecause { true } else { false } }
+        for vm in immovable.isEmpty ? group : immovable {
+            memory[homes[vm], default: 0] += model.vms[vm].demand.memoryBytes
+        }
         let anchor = memory.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? homes[group[0]]
         for vm in group {
             var rule = rules[vm]

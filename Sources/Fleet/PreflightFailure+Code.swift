@@ -38,7 +38,7 @@ extension PreflightFailure.HypervisorReason {
         case .hostDevice: "host-device"
         case .sharedFolder: "shared-folder"
         case .confidentialGuest: "confidential-guest"
-        case .boundDevice: "bound-device"
+        case .nonMigratableDevice: "non-migratable-device"
         case .failed: "hypervisor-failed"
         }
     }

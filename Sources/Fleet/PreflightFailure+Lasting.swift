@@ -23,7 +23,7 @@ extension PreflightFailure.HypervisorReason {
             false
         // The source's own reasons are in its samples.
         case .snapshots, .checkpoints, .unsafeCache, .blockJob, .hostDevice, .sharedFolder, .confidentialGuest,
-            .boundDevice:
+            .nonMigratableDevice:
             false
         }
     }

@@ -52,14 +52,15 @@ extension PreflightFailure.HypervisorReason {
             "a block job runs on disk \(disk): wait for its end, or end it with 'virsh blockjob --abort'"
         case .hostDevice(let kind): "the VM uses a device of this host (\(kind)): detach it"
         case .sharedFolder(let tag): "this host shares the folder '\(tag)' with the VM: detach the file system"
-        case .confidentialGuest(let type): "the VM is a confidential guest (\(type)), whose memory cannot leave its host"
-        case .boundDevice(let device): device.text
+        case .confidentialGuest(let type):
+            "the VM is a confidential guest (\(type)), whose memory cannot leave its host"
+        case .nonMigratableDevice(let device): device.text
         case .failed(let detail): detail
         }
     }
 }
 
-extension PreflightFailure.BoundDevice {
+extension PreflightFailure.NonMigratableDevice {
     var text: String {
         switch self {
         case .transientDisk(let disk): "disk \(disk) is transient, and libvirt does not move its changes"

@@ -67,12 +67,12 @@ extension PreflightFailure {
         /// libvirt's type of `launchSecurity`.
         case confidentialGuest(String)
         /// Another device that ties the VM to its host.
-        case boundDevice(BoundDevice)
+        case nonMigratableDevice(NonMigratableDevice)
         case failed(detail: String)
     }
 
     /// A device that libvirt or QEMU does not migrate.
-    public enum BoundDevice: Codable, Sendable, Hashable {
+    public enum NonMigratableDevice: Codable, Sendable, Hashable {
         /// A disk whose changes are dropped at shutdown.
         case transientDisk(String)
         /// Memory shared with another VM, which owns it.

@@ -29,8 +29,8 @@ struct SourceChecks: Sendable {
 
     /// Reads the requirements of a running VM and checks what ties it to this host.
     func read(_ vm: VMID) async throws(HypervisorError) -> Answer {
-        let bonds = try await hypervisor.bonds(of: vm).filter { bond in
-            guard case .networkIsLocal(let name, _) = bond else { return true }
+        let blockers = try await hypervisor.migrationBlockers(of: vm).filter { blocker in
+            guard case .networkIsLocal(let name, _) = blocker else { return true }
             return !stretchedNetworks.contains(name)
         }
         var requirements = try await hypervisor.requirements(of: vm)
@@ -38,10 +38,10 @@ struct SourceChecks: Sendable {
             guard case .block(let path, nil) = disk else { return disk }
             return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path, sys: sys))
         }
-        var failures = bonds.map { bond in
-            if case .networkIsLocal = bond { return failure(.network, .hypervisor(bond)) }
-            if case .unsafeCache = bond { return failure(.storage, .hypervisor(bond)) }
-            return failure(.state, .hypervisor(bond))
+        var failures = blockers.map { blocker in
+            if case .networkIsLocal = blocker { return failure(.network, .hypervisor(blocker)) }
+            if case .unsafeCache = blocker { return failure(.storage, .hypervisor(blocker)) }
+            return failure(.state, .hypervisor(blocker))
         }
         failures += requirements.disks.compactMap(Self.reason).map { failure(.storage, .host($0)) }
         failures += await localFiles(requirements.files ?? []).map { failure(.storage, .host($0)) }

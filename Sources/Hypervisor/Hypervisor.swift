@@ -16,11 +16,11 @@ public protocol Hypervisor: Sendable {
     ///
     /// It checks the devices of the live definition, cache modes, snapshots, checkpoints, block jobs, and whether the
     /// VM's libvirt networks end at this host.
-    func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason]
+    func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason]
 
     /// Returns the VM's requirements for a target, read from its live definition.
     ///
-    /// Throws `.refused` if the VM does not run. It does not check `bonds`.
+    /// Throws `.refused` if the VM does not run. It does not check `migrationBlockers`.
     func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements
 
     /// Returns the requirements that this hypervisor can check itself and does not meet; empty when all are met.

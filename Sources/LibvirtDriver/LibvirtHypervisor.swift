@@ -65,8 +65,8 @@ public final class LibvirtHypervisor: Hypervisor {
         try await reading.run("find VM \(vm) on \(connector.uri)") { try $0.presence(of: vm) }
     }
 
-    public func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
-        try await perform("check whether VM \(vm) can move") { try $0.bonds(of: vm) }
+    public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
+        try await perform("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
     }
 
     /// Returns the VM's requirements; throws `.refused` if the VM is not running.

@@ -95,9 +95,9 @@ struct MigrationCall {
             let detail = "another job (a migration, save or backup) is under way on the VM"
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
-        let bonds = try Connection.ownBonds(of: domain)
-        guard bonds.isEmpty else {
-            let detail = bonds.map { PreflightFailure.Reason.hypervisor($0).text }.joined(separator: "; ")
+        let blockers = try Connection.ownBlockers(of: domain)
+        guard blockers.isEmpty else {
+            let detail = blockers.map { PreflightFailure.Reason.hypervisor($0).text }.joined(separator: "; ")
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         let isPersistent = virDomainIsPersistent(domain.pointer)

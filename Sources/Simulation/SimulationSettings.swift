@@ -59,7 +59,7 @@ public struct SimulationSettings: Sendable {
     public var seed: UInt64
     public var faults: [ScheduledFault] = []
     /// Numbers of the VMs that cannot move; their hosts' agents state why.
-    public var boundVMs: Set<Int> = []
+    public var immovableVMs: Set<Int> = []
     public var physics = Physics()
     public var limits = AgentCore.Limits()
     /// Whether an operator repairs VMs after an alert.

@@ -34,7 +34,7 @@ public struct Torture: Sendable {
     /// One in this number of seeds loses a host.
     private static let lostHostSeeds = 6
     /// In one of this number of seeds, some VMs cannot move.
-    private static let boundSeeds: UInt64 = 16
+    private static let immovableSeeds: UInt64 = 16
     private static let faultTime: Duration = .seconds(300)
 
     /// The policy of all runs: production's, with shorter windows.
@@ -108,7 +108,7 @@ public struct Torture: Sendable {
         settings.limits = Self.limits
         if seed % Self.sealedSeeds == 0 { settings.policy.channels = [.sealed] }
         // Not drawn: the random numbers of the other seeds stay the same.
-        if seed % Self.boundSeeds == 13 { settings.boundVMs = Set(stride(from: 0, to: vmCount, by: 3)) }
+        if seed % Self.immovableSeeds == 13 { settings.immovableVMs = Set(stride(from: 0, to: vmCount, by: 3)) }
         settings.improvement = 2000
         // Longer than any outage: an order that is dropped from the ledger before its source is back would never end.
         settings.physics.retention = .seconds(420)

@@ -10,10 +10,10 @@ struct CannotMoveTests {
     private let reasons = CannotMove([.hypervisor(.hostDevice("pci"))])
 
     /// 3.8 of 4 cores are busy.
-    private func busy(bound: Set<String>) -> [VMSample] {
+    private func busy(immovable: Set<String>) -> [VMSample] {
         [vm("big", cores: 0.9, mebibytes: 8192), vm("lean", cores: 0.7, mebibytes: 512)].map { one in
             var one = one
-            if bound.contains(one.name) { one.cannotMove = reasons }
+            if immovable.contains(one.name) { one.cannotMove = reasons }
             return one
         }
     }
@@ -29,28 +29,28 @@ struct CannotMoveTests {
 
     @Test func `another VM relieves the host in place of one that cannot move`() {
         let threshold = Policy(planning: PlanningPolicy(strategy: .threshold))
-        #expect(plan(threshold, busy(bound: [])).moves.map(\.vmName) == ["lean"])
-        #expect(plan(threshold, busy(bound: ["lean"])).moves.map(\.vmName) == ["big"])
+        #expect(plan(threshold, busy(immovable: [])).moves.map(\.vmName) == ["lean"])
+        #expect(plan(threshold, busy(immovable: ["lean"])).moves.map(\.vmName) == ["big"])
     }
 
     @Test(arguments: Strategy.allCases) func `no strategy moves a VM that cannot move, and the plan says why`(
         strategy: Strategy
     ) {
-        let plan = plan(Policy(planning: PlanningPolicy(strategy: strategy)), busy(bound: ["big", "lean"]))
+        let plan = plan(Policy(planning: PlanningPolicy(strategy: strategy)), busy(immovable: ["big", "lean"]))
         #expect(plan.moves.isEmpty)
         for name in ["big", "lean"] { #expect(plan.refusals.contains { stays($0, name) }, "\(plan.refusals)") }
     }
 
     @Test(arguments: Strategy.allCases) func `a drain takes the others and says why one stays`(strategy: Strategy) {
         let policy = Policy(planning: PlanningPolicy(strategy: strategy), maintenance: [h1])
-        let plan = plan(policy, busy(bound: ["big"]))
+        let plan = plan(policy, busy(immovable: ["big"]))
         #expect(plan.moves.map(\.vmName) == ["lean"] && plan.moves.map(\.purpose) == [.drain])
         #expect(plan.refusals.contains { stays($0, "big") })
     }
 
     @Test func `a rule does not move it either, and the plan names the rule and the reason`() throws {
         let rule = PlacementRule(name: "there", kind: .onlyOn, vms: [VMID("lean")], hosts: [h2])
-        let fleet = snapshot([steady("h1", cpu: 1, vms: busy(bound: ["lean"])), steady("h2", cpu: 0.5)])
+        let fleet = snapshot([steady("h1", cpu: 1, vms: busy(immovable: ["lean"])), steady("h2", cpu: 0.5)])
         let plan = SteadyPlanner(policy: Policy(rules: [rule])).plan(for: fleet)
         #expect(!plan.moves.contains { $0.vmName == "lean" })
         let reason = try #require(reasons.map { RefusalReason.stays(.cannotMove($0)) })
@@ -71,7 +71,7 @@ struct CannotMoveTests {
 
     @Test func `explain gives the reason for the VM and for its host`() throws {
         let policy = Policy(maintenance: [h1])
-        let fleet = snapshot([steady("h1", cpu: 3.8, vms: busy(bound: ["big", "lean"])), steady("h2", cpu: 0.5)])
+        let fleet = snapshot([steady("h1", cpu: 3.8, vms: busy(immovable: ["big", "lean"])), steady("h2", cpu: 0.5)])
         let steady = SteadyPlanner(policy: policy)
         let (plan, model) = steady.steady(FleetModel(fleet, policy: policy), snapshot: fleet)
         let planner = Planner(policy: policy)
@@ -84,7 +84,7 @@ struct CannotMoveTests {
 
     @Test func `only the latest sample keeps the reason`() {
         var history = HostHistory(name: h1, samples: [])
-        let vms = busy(bound: ["big"])
+        let vms = busy(immovable: ["big"])
         for second in [5, 10] { history.append(sample("h1", at: second, cpu: 1, vms: vms), policy: Policy()) }
         #expect(history.samples.map { $0.vms?.first?.cannotMove } == [nil, reasons])
     }

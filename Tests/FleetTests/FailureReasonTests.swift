@@ -91,8 +91,9 @@ struct FailureReasonTests {
         .hypervisor(.snapshots(2)), .hypervisor(.checkpoints(1)),
         .hypervisor(.unsafeCache(disk: "vda", mode: "writeback")), .hypervisor(.blockJob(disk: "vda")),
         .hypervisor(.hostDevice("pci")), .hypervisor(.sharedFolder("share")), .hypervisor(.confidentialGuest("sev")),
-        .hypervisor(.boundDevice(.transientDisk("vda"))), .hypervisor(.failed(detail: "EOF")),
-        .host(.localFile("/iso/a.iso", fileSystem: "ext4")), .host(.memoryShort(availableBytes: 1 << 30, neededBytes: 2 << 30, promisedBytes: 0)),
+        .hypervisor(.nonMigratableDevice(.transientDisk("vda"))), .hypervisor(.failed(detail: "EOF")),
+        .host(.localFile("/iso/a.iso", fileSystem: "ext4")),
+        .host(.memoryShort(availableBytes: 1 << 30, neededBytes: 2 << 30, promisedBytes: 0)),
         .host(.memoryOverLimit(share: 96, limit: 90, promisedBytes: 1 << 30)), .host(.memoryUnknown(detail: "EIO")),
         .host(.noBridge("br0")), .host(.interfaceNotCheckable(type: "hostdev")),
         .host(.diskNotCheckable(type: "volume", detail: "pool p")), .host(.fileMissing("/a", detail: "ENOENT")),
@@ -123,7 +124,8 @@ struct FailureReasonTests {
         #expect(PreflightFailure.Reason.hypervisor(.cpuFeaturesMissing(domainType: "kvm", model: "EPYC")).lasts)
         #expect(PreflightFailure.Reason.host(.noBridge("br0")).lasts)
         for passing: PreflightFailure.Reason in [
-            .host(.memoryShort(availableBytes: 1, neededBytes: 2, promisedBytes: 0)), .hypervisor(.silent(detail: "EOF")),
+            .host(.memoryShort(availableBytes: 1, neededBytes: 2, promisedBytes: 0)),
+            .hypervisor(.silent(detail: "EOF")),
             .hypervisor(.networkInactive("dmz")), .host(.fileMissing("/a", detail: "ENOENT")), .other("words"),
             .escort(.sealedNotOffered),
         ] { #expect(!passing.lasts, "\(passing)") }

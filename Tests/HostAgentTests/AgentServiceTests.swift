@@ -41,7 +41,7 @@ import Testing
 
     @Test func `a VM that cannot move is refused with the reason that its samples state`() async throws {
         let reason = PreflightFailure.Reason.hypervisor(.hostDevice("pci"))
-        fleet.world.change(h1) { $0.bonds[vm] = [.hostDevice("pci")] }
+        fleet.world.change(h1) { $0.blockers[vm] = [.hostDevice("pci")] }
         try await fleet.run {
             try await eventually("a sample states it") {
                 try await fleet.ledger.read(LoadSample.self, from: nil).records.contains { record in

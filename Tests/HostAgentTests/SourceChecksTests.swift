@@ -45,7 +45,9 @@ import Testing
         #expect(try await checks.read(vm).requirements.networks == needs.networks)
     }
 
-    @Test mutating func `a medium in a file on local storage ties the VM, and one on shared storage does not`() async throws {
+    @Test mutating func `a medium in a file on local storage ties the VM, and one on shared storage does not`()
+        async throws
+    {
         let needs = VMRequirements.testVM(
             disks: [.file(path: iso)],
             files: [DiskFile(path: iso, isReadOnly: true)]
@@ -83,9 +85,10 @@ import Testing
         #expect(try await codes(needs) == expected)
     }
 
-    @Test mutating func `a network that ends at its host ties the VM, unless it is the same on all hosts`() async throws {
+    @Test mutating func `a network that ends at its host ties the VM, unless it is the same on all hosts`() async throws
+    {
         world.place(.testVM(), on: h1)
-        world.change(h1) { $0.bonds[vm] = [.networkIsLocal("default", mode: "nat"), .snapshots(1)] }
+        world.change(h1) { $0.blockers[vm] = [.networkIsLocal("default", mode: "nat"), .snapshots(1)] }
         #expect(try await checks.read(vm).failures.map(\.reason.code) == ["network-local", "snapshots"])
         #expect(try await checks.read(vm).failures.map(\.check) == [.network, .state])
         checks.stretchedNetworks = ["default"]
@@ -112,7 +115,9 @@ import Testing
         return sample.vms?.first?.cannotMove?.reasons
     }
 
-    private func bind(_ bonds: [PreflightFailure.HypervisorReason]) { world.change(h1) { $0.bonds[vm] = bonds } }
+    private func bind(_ blockers: [PreflightFailure.HypervisorReason]) {
+        world.change(h1) { $0.blockers[vm] = blockers }
+    }
 
     @Test func `a VM is checked when it appears, and again when its definition changes`() async {
         bind([.snapshots(1)])

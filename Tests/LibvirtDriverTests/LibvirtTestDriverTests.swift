@@ -57,10 +57,11 @@ import Testing
             <creationTime>1790000000</creationTime><active>1</active></testdriver:domainsnapshot>
             """
         let node = try await TestNode(state: 1, more: snapshot)
-        #expect(try await node.hypervisor.bonds(of: node.vm) == [.snapshots(1)])
+        #expect(try await node.hypervisor.migrationBlockers(of: node.vm) == [.snapshots(1)])
     }
 
-    @Test func `a VM of a host's own device and network cannot move, and its requirements are still read`() async throws {
+    @Test func `a VM of a host's own device and network cannot move, and its requirements are still read`() async throws
+    {
         let devices = """
             <devices>
               <disk type='file' device='disk'><source file='/x'/><target dev='vda' bus='virtio'/></disk>
@@ -76,15 +77,15 @@ import Testing
             """
         let node = try await TestNode(state: 1, more: devices, networks: network)
         // The driver has no block jobs, which is no reason to fail.
-        let bonds = try await node.hypervisor.bonds(of: node.vm)
-        #expect(bonds == [.hostDevice("pci"), .networkIsLocal("inside", mode: "nat")])
+        let blockers = try await node.hypervisor.migrationBlockers(of: node.vm)
+        #expect(blockers == [.hostDevice("pci"), .networkIsLocal("inside", mode: "nat")])
         #expect(try await node.hypervisor.requirements(of: node.vm).networks == [.network(name: "inside")])
     }
 
     @Test func `a VM without special features can move, and an unknown one is an error`() async throws {
         let node = try await TestNode(state: 1)
-        #expect(try await node.hypervisor.bonds(of: node.vm) == [])
-        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.bonds(of: absent) }
+        #expect(try await node.hypervisor.migrationBlockers(of: node.vm) == [])
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrationBlockers(of: absent) }
         #expect(error?.kind == .noSuchVM)
     }
 

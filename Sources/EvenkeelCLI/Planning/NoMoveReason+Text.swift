@@ -13,7 +13,8 @@ extension NoMoveReason: CustomStringConvertible {
             "strategy \(strategy.rawValue) finds no move that helps"
                 + (hasRefusals ? "; the reasons are listed below" : "")
         case .nothingCanMove(let reasons, let vms):
-            "nothing can move, because " + reasons.text + (vms > 1 ? "; the reasons of all \(vms) VMs are listed below" : "")
+            "nothing can move, because " + reasons.text
+                + (vms > 1 ? "; the reasons of all \(vms) VMs are listed below" : "")
         case .figuresIncomplete: "no host is known to be overloaded; some hosts have no usable samples yet"
         case .noOverload: "no host is overloaded"
         case .noHostCanBeEmptied: "no host can be emptied within the thresholds"

@@ -48,7 +48,7 @@ enum NoMoveReason: Equatable {
         } else if plan.wasCutShort {
             self = .timeBudget
         } else if plan.before.violations > 0 || plan.before.contendedHosts > 0 {
-            if let (reasons, vms) = Self.bound(plan) {
+            if let (reasons, vms) = Self.immovable(plan) {
                 self = .nothingCanMove(reasons, vms: vms)
                 return
             }
@@ -68,7 +68,7 @@ enum NoMoveReason: Equatable {
     }
 
     /// Returns the first VM's reasons and the number of VMs if the plan refuses VMs only because they cannot move.
-    private static func bound(_ plan: Plan) -> (CannotMove, vms: Int)? {
+    private static func immovable(_ plan: Plan) -> (CannotMove, vms: Int)? {
         let reasons = plan.refusals.map { refusal -> CannotMove? in
             switch refusal.reason {
             case .stays(.cannotMove(let reasons)), .breaksRules(_, because: .stays(.cannotMove(let reasons))): reasons

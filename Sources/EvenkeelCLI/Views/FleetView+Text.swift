@@ -6,7 +6,7 @@ extension FleetView {
     /// Returns tables of hosts, VMs and the latest moves.
     func text(lastMoves: Int = 10) -> String {
         var sections = [hostTable.text, vmTable.text]
-        if !boundVMs.isEmpty { sections.append(boundTable.text) }
+        if !immovableVMs.isEmpty { sections.append(immovableTable.text) }
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
         if !closed.isEmpty { sections.append(closedTable.text) }
         if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
@@ -51,7 +51,7 @@ extension FleetView {
     }
 
     /// The VMs that cannot move, with their hosts.
-    private var boundVMs: [(vm: VMSample, host: HostName, reasons: CannotMove)] {
+    private var immovableVMs: [(vm: VMSample, host: HostName, reasons: CannotMove)] {
         hosts.flatMap { host in
             (host.sample?.vms ?? []).sorted { $0.name < $1.name }.compactMap { vm in
                 vm.cannotMove.map { (vm, host.name, $0) }
@@ -59,10 +59,10 @@ extension FleetView {
         }
     }
 
-    private var boundTable: TextTable {
+    private var immovableTable: TextTable {
         TextTable(
             ["CANNOT MOVE", "HOST", "REASON"],
-            boundVMs.map { [$0.vm.name, $0.host.rawValue, $0.reasons.text] },
+            immovableVMs.map { [$0.vm.name, $0.host.rawValue, $0.reasons.text] },
             empty: ""
         )
     }

@@ -121,8 +121,8 @@ extension World {
         guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == .running else {
             return refusal("VM \(order.vmName) does not run here")
         }
-        if settings.boundVMs.contains(vm) {
-            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: Self.bond)
+        if settings.immovableVMs.contains(vm) {
+            let failure = PreflightFailure(check: .state, host: hostNames[host], reason: Self.blocker)
             return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure]))
         }
         return .success(

@@ -134,13 +134,13 @@ extension World {
                 vcpus: settings.workload.vms[copy.vm].vcpus,
                 memoryBytes: memory[copy.vm],
                 definition: definition(of: copy.vm),
-                cannotMove: settings.boundVMs.contains(copy.vm) ? CannotMove([Self.bond]) : nil
+                cannotMove: settings.immovableVMs.contains(copy.vm) ? CannotMove([Self.blocker]) : nil
             )
         }
     }
 
-    /// Why the bound VMs cannot move.
-    static let bond = PreflightFailure.Reason.hypervisor(.hostDevice("pci"))
+    /// Why the immovable VMs cannot move.
+    static let blocker = PreflightFailure.Reason.hypervisor(.hostDevice("pci"))
 
     /// Returns a substitute for the digest of a VM's definition.
     func definition(of vm: Int) -> String { "\(vmIDs[vm])-\(revisions[vm])" }

@@ -30,8 +30,8 @@ public struct InMemoryHypervisor: Hypervisor {
         return copies()[vm]?.presence ?? .absent
     }
 
-    public func bonds(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
-        try ask("check whether VM \(vm) can move").bonds[vm] ?? []
+    public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
+        try ask("check whether VM \(vm) can move").blockers[vm] ?? []
     }
 
     public func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements {

@@ -6,8 +6,9 @@ internal import Fleet
 /// The rules are those of libvirt (`qemuMigrationSrcIsAllowed`) and of QEMU's migration blockers. Shared folders and USB
 /// devices are refused even where libvirt would move them: nothing proves that the target has the same ones.
 extension DomainDefinition {
-    var bonds: [PreflightFailure.HypervisorReason] {
-        unsafeCaches + hostDevices + sharedFolders + confidentialGuest + boundDevices.map { .boundDevice($0) }
+    var migrationBlockers: [PreflightFailure.HypervisorReason] {
+        unsafeCaches + hostDevices + sharedFolders + confidentialGuest
+            + nonMigratableDevices.map { .nonMigratableDevice($0) }
     }
 
     private var devices: [XMLTree] { root.child("devices")?.children ?? [] }
@@ -54,9 +55,9 @@ extension DomainDefinition {
         root.child("launchSecurity").map { [.confidentialGuest($0.attribute("type") ?? "unknown")] } ?? []
     }
 
-    private var boundDevices: [PreflightFailure.BoundDevice] {
+    private var nonMigratableDevices: [PreflightFailure.NonMigratableDevice] {
         var found = diskElements.filter { $0.child("transient") != nil }.map {
-            PreflightFailure.BoundDevice.transientDisk(Self.name(of: $0))
+            PreflightFailure.NonMigratableDevice.transientDisk(Self.name(of: $0))
         }
         for device in devices {
             switch device.name {

@@ -5,15 +5,15 @@ internal import Hypervisor
 
 extension Connection {
     /// Returns why a VM cannot leave this host, whatever the target.
-    func bonds(of vm: VMID) throws -> [PreflightFailure.HypervisorReason] {
+    func migrationBlockers(of vm: VMID) throws -> [PreflightFailure.HypervisorReason] {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         let definition = try Self.definition(of: domain)
-        return try Self.bonds(of: domain, definition) + localNetworks(definition.networks)
+        return try Self.blockers(of: domain, definition) + localNetworks(definition.networks)
     }
 
     /// Returns the same without the networks, which an operator can declare to be the same on all hosts.
-    static func ownBonds(of domain: borrowing DomainHandle) throws -> [PreflightFailure.HypervisorReason] {
-        try bonds(of: domain, definition(of: domain))
+    static func ownBlockers(of domain: borrowing DomainHandle) throws -> [PreflightFailure.HypervisorReason] {
+        try blockers(of: domain, definition(of: domain))
     }
 
     private static func definition(of domain: borrowing DomainHandle) throws -> DomainDefinition {
@@ -21,11 +21,11 @@ extension Connection {
         return try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
     }
 
-    private static func bonds(
+    private static func blockers(
         of domain: borrowing DomainHandle,
         _ definition: DomainDefinition
     ) throws(LibvirtError) -> [PreflightFailure.HypervisorReason] {
-        try definition.bonds + metadata(of: domain) + blockJobs(of: domain, on: definition.diskNames)
+        try definition.migrationBlockers + metadata(of: domain) + blockJobs(of: domain, on: definition.diskNames)
     }
 
     /// Returns the metadata that would stay behind.
@@ -60,7 +60,8 @@ extension Connection {
     /// Returns the libvirt networks of the VM that end at this host.
     ///
     /// The network of a running interface may have been removed since; the target then reports what it lacks.
-    private func localNetworks(_ networks: [NetworkSource]) throws(LibvirtError) -> [PreflightFailure.HypervisorReason] {
+    private func localNetworks(_ networks: [NetworkSource]) throws(LibvirtError) -> [PreflightFailure.HypervisorReason]
+    {
         var found: [PreflightFailure.HypervisorReason] = []
         for case .network(let name) in networks {
             do {

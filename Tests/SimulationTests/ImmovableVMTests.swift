@@ -6,9 +6,9 @@ import Testing
 @testable import Simulation
 
 /// VMs that cannot move.
-struct BoundVMTests {
+struct ImmovableVMTests {
     /// One host is overloaded by three VMs, and the others are idle.
-    private func world(bound: Set<Int>) -> World {
+    private func world(immovable: Set<Int>) -> World {
         var settings = SmallWorld.settings(
             hosts: (1...3).map { SmallWorld.host($0, cores: 4) },
             vms: (1...3).map { SmallWorld.vm($0, share: 0.75) },
@@ -16,30 +16,30 @@ struct BoundVMTests {
             duration: .seconds(300)
         )
         settings.policy.mode = .automatic
-        settings.boundVMs = bound
+        settings.immovableVMs = immovable
         return World(settings)
     }
 
     @Test func `another VM moves in place of one that cannot`() throws {
-        let world = world(bound: [0, 1])
+        let world = world(immovable: [0, 1])
         try world.run(until: 240)
         #expect(Set(world.invariants.asked.values.map(\.vmName)) == ["vm3"])
         #expect(world.places(of: 0) == [0] && world.places(of: 1) == [0] && world.places(of: 2) != [0])
     }
 
     @Test func `nothing is ordered if nothing can move`() throws {
-        let world = world(bound: [0, 1, 2])
+        let world = world(immovable: [0, 1, 2])
         try world.run(until: 240)
         #expect(world.invariants.asked.isEmpty)
     }
 
     @Test func `the source refuses an order for a VM that cannot move`() throws {
         var settings = SmallWorld.ring()
-        settings.boundVMs = [0]
+        settings.immovableVMs = [0]
         let world = World(settings)
         let id = try world.order(0, to: 1)
         try world.run(until: 60)
-        #expect(world.incarnation(id)?.failure?.preflight.map(\.reason) == [World.bond])
+        #expect(world.incarnation(id)?.failure?.preflight.map(\.reason) == [World.blocker])
         #expect(world.places(of: 0) == [0])
     }
 
@@ -47,10 +47,10 @@ struct BoundVMTests {
         seed: UInt64
     ) throws {
         let settings = Torture().settings(seed: seed)
-        try #require(!settings.boundVMs.isEmpty)
+        try #require(!settings.immovableVMs.isEmpty)
         let world = World(settings)
         try world.run()
-        let bound = Set(settings.boundVMs.map { world.vmIDs[$0] })
-        #expect(!world.invariants.asked.values.contains { bound.contains($0.vm) })
+        let immovable = Set(settings.immovableVMs.map { world.vmIDs[$0] })
+        #expect(!world.invariants.asked.values.contains { immovable.contains($0.vm) })
     }
 }

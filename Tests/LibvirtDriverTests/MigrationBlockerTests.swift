@@ -5,8 +5,8 @@ import Testing
 @testable import LibvirtDriver
 
 /// What in a definition ties a VM to its host.
-@Suite struct DomainBondsTests {
-    private func bonds(
+@Suite struct MigrationBlockerTests {
+    private func blockers(
         _ devices: String = "",
         type: String = "kvm",
         more: String = ""
@@ -21,7 +21,7 @@ import Testing
                   <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>\(devices)</devices>
                 </domain>
                 """
-        ).bonds
+        ).migrationBlockers
     }
 
     @Test func `an ordinary VM can move`() throws {
@@ -36,20 +36,23 @@ import Testing
             <shmem name='own' role='master'><model type='ivshmem-plain'/></shmem>
             <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
             """
-        #expect(try bonds(devices) == [])
-        #expect(try bonds(devices, more: "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>") == [])
+        #expect(try blockers(devices) == [])
+        #expect(
+            try blockers(devices, more: "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>")
+                == []
+        )
     }
 
     @Test func `a writable disk with a host cache is unsafe`() throws {
         let disk = { (driver: String, more: String) in
             "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
         }
-        #expect(try bonds(disk("<driver cache='none'/>", "")) == [])
-        #expect(try bonds(disk("<driver cache='directsync'/>", "")) == [])
-        #expect(try bonds(disk("", "<readonly/>")) == [])
-        #expect(try bonds(disk("", "")) == [.unsafeCache(disk: "vda", mode: "default")])
-        #expect(try bonds(disk("<driver cache='unsafe'/>", "")) == [.unsafeCache(disk: "vda", mode: "unsafe")])
-        #expect(try bonds(disk("", ""), type: "xen") == [], "Xen's back ends bypass the host's cache")
+        #expect(try blockers(disk("<driver cache='none'/>", "")) == [])
+        #expect(try blockers(disk("<driver cache='directsync'/>", "")) == [])
+        #expect(try blockers(disk("", "<readonly/>")) == [])
+        #expect(try blockers(disk("", "")) == [.unsafeCache(disk: "vda", mode: "default")])
+        #expect(try blockers(disk("<driver cache='unsafe'/>", "")) == [.unsafeCache(disk: "vda", mode: "unsafe")])
+        #expect(try blockers(disk("", ""), type: "xen") == [], "Xen's back ends bypass the host's cache")
     }
 
     @Test(arguments: [
@@ -59,41 +62,41 @@ import Testing
         ("<hostdev mode='capabilities' type='storage'><source/></hostdev>", "storage"),
         ("<interface type='hostdev'><source/></interface>", "interface"),
     ]) func `a device of the host ties the VM to it`(device: String, kind: String) throws {
-        #expect(try bonds(device) == [.hostDevice(kind)])
+        #expect(try blockers(device) == [.hostDevice(kind)])
     }
 
     @Test(arguments: [
         "<hostdev mode='subsystem' type='pci'><source/><teaming type='transient' persistent='ua-1'/></hostdev>",
         "<hostdev mode='subsystem' type='usb'><source startupPolicy='optional'/></hostdev>",
     ]) func `a device that libvirt detaches for a move does not tie the VM`(device: String) throws {
-        #expect(try bonds(device) == [])
+        #expect(try blockers(device) == [])
     }
 
     @Test func `a folder of the host ties the VM to it`() throws {
         let folder = """
             <filesystem type='mount'><driver type='virtiofs'/><source dir='/srv/x'/><target dir='share'/></filesystem>
             """
-        #expect(try bonds(folder) == [.sharedFolder("share")])
+        #expect(try blockers(folder) == [.sharedFolder("share")])
     }
 
     @Test(arguments: ["sev", "sev-snp", "tdx", "s390-pv"])
     func `a confidential guest cannot move`(type: String) throws {
-        #expect(try bonds(more: "<launchSecurity type='\(type)'/>") == [.confidentialGuest(type)])
+        #expect(try blockers(more: "<launchSecurity type='\(type)'/>") == [.confidentialGuest(type)])
     }
 
     @Test func `other devices that libvirt does not migrate tie the VM`() throws {
         let disk = "<disk type='file'><driver cache='none'/><source file='/a'/><target dev='vdb'/><transient/></disk>"
-        #expect(try bonds(disk) == [.boundDevice(.transientDisk("vdb"))])
-        #expect(try bonds("<shmem name='peer' role='peer'/>") == [.boundDevice(.sharedMemory("peer"))])
-        #expect(try bonds("<tpm><backend type='passthrough'/></tpm>") == [.boundDevice(.hostTPM)])
+        #expect(try blockers(disk) == [.nonMigratableDevice(.transientDisk("vdb"))])
+        #expect(try blockers("<shmem name='peer' role='peer'/>") == [.nonMigratableDevice(.sharedMemory("peer"))])
+        #expect(try blockers("<tpm><backend type='passthrough'/></tpm>") == [.nonMigratableDevice(.hostTPM)])
     }
 
     @Test func `an invariant TSC needs a frequency`() throws {
         let cpu = "<cpu mode='host-model'><feature policy='require' name='invtsc'/></cpu>"
-        #expect(try bonds(more: cpu) == [.boundDevice(.invariantTSC)])
+        #expect(try blockers(more: cpu) == [.nonMigratableDevice(.invariantTSC)])
         let clock = "<clock offset='utc'><timer name='tsc' frequency='2500000000'/></clock>"
-        #expect(try bonds(more: cpu + clock) == [])
-        #expect(try bonds(more: cpu.replacing("require", with: "disable")) == [])
+        #expect(try blockers(more: cpu + clock) == [])
+        #expect(try blockers(more: cpu.replacing("require", with: "disable")) == [])
     }
 
     @Test func `several reasons are all named`() throws {
@@ -101,6 +104,6 @@ import Testing
             <disk type='file'><source file='/srv/a'/><target dev='vda'/></disk>
             <hostdev mode='subsystem' type='pci'><source/></hostdev>
             """
-        #expect(try bonds(devices).count == 2)
+        #expect(try blockers(devices).count == 2)
     }
 }
