@@ -18,6 +18,7 @@ struct SourceChecks: Sendable {
     /// Time limit for finding the file system of one file.
     var storageTimeLimit: Duration = .seconds(10)
     var sharedTypes = FileSystem.sharedTypes
+    var slots = Blocking.diskSlots
 
     /// A running VM as its source sees it.
     struct Answer: Sendable {
@@ -25,6 +26,8 @@ struct SourceChecks: Sendable {
         var requirements: VMRequirements
         /// Why it cannot move, whatever the target; empty if it can.
         var failures: [PreflightFailure]
+        /// Whether all checks were possible; storage that hangs prevents some.
+        var isComplete = true
     }
 
     /// Reads the requirements of a running VM and checks what ties it to this host.
@@ -44,11 +47,12 @@ struct SourceChecks: Sendable {
             return failure(.state, .hypervisor(blocker))
         }
         failures += requirements.disks.compactMap(Self.reason).map { failure(.storage, .host($0)) }
-        failures += await localFiles(requirements.files ?? []).map { failure(.storage, .host($0)) }
+        let files = await localFiles(requirements.files ?? [])
+        failures += files.found.map { failure(.storage, .host($0)) }
         for case .other(let type) in requirements.networks {
             failures.append(failure(.network, .host(.interfaceNotCheckable(type: type))))
         }
-        return Answer(requirements: requirements, failures: failures)
+        return Answer(requirements: requirements, failures: failures, isComplete: files.isComplete)
     }
 
     private func failure(_ check: PreflightFailure.Check, _ reason: PreflightFailure.Reason) -> PreflightFailure {
@@ -64,23 +68,25 @@ struct SourceChecks: Sendable {
         }
     }
 
-    /// Returns the files that are on storage of this host alone.
+    /// Returns the files that are on storage of this host alone, and whether all could be checked.
     ///
-    /// A file server's files are local on the server itself and shared for its clients. What cannot be read is left to
-    /// the checks of the order.
-    private func localFiles(_ files: [DiskFile]) async -> [PreflightFailure.HostReason] {
-        guard !files.isEmpty, !FileServer.isRunning(proc: proc) else { return [] }
+    /// A file server's files are local on the server itself and shared for its clients. A file that does not exist is
+    /// left to the checks of the order.
+    private func localFiles(_ files: [DiskFile]) async -> (found: [PreflightFailure.HostReason], isComplete: Bool) {
+        guard !files.isEmpty, !FileServer.isRunning(proc: proc) else { return ([], true) }
         var found: [PreflightFailure.HostReason] = []
+        var isComplete = true
         for path in Set(files.map(\.path)).sorted() {
-            let type = try? await Blocking.onStorage(
-                in: Blocking.diskSlots,
-                within: storageTimeLimit,
-                "reading the file system of \(path)"
-            ) { FileSystem(of: path)?.type }
-            guard let type, !sharedTypes.contains(type) else { continue }
-            found.append(.localFile(path, fileSystem: type))
+            do {
+                let type = try await Blocking.onStorage(
+                    in: slots,
+                    within: storageTimeLimit,
+                    "reading the file system of \(path)"
+                ) { FileSystem(of: path)?.type }
+                if let type, !sharedTypes.contains(type) { found.append(.localFile(path, fileSystem: type)) }
+            } catch { isComplete = false }
         }
-        return found
+        return (found, isComplete)
     }
 }
 

@@ -161,4 +161,15 @@ import Testing
         movability.complete(&empty)
         #expect(stated() == nil)
     }
+
+    @Test func `nothing is checked while the hypervisor does not answer`() async {
+        bind([.snapshots(1)])
+        _ = stated()
+        var silent = LoadSample(host: h1, at: .now)
+        movability.complete(&silent)
+        await movability.checkDue()
+        #expect(stated() == nil, "each check could hang as the sample did")
+        await movability.checkDue()
+        #expect(stated() == [.hypervisor(.snapshots(1))])
+    }
 }

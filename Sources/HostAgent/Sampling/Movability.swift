@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import HostOS
 import Hypervisor
 import Logging
 import Synchronization
@@ -16,9 +17,17 @@ final class Movability: Sendable {
         var due: ContinuousClock.Instant
     }
 
+    private struct State {
+        var entries: [VMID: Entry] = [:]
+        /// Whether the hypervisor answered for the newest sample.
+        ///
+        /// If it did not, each check could hang, too.
+        var isAnswering = false
+    }
+
     private let checks: SourceChecks
     private let logger: Logger
-    private let entries = Mutex<[VMID: Entry]>([:])
+    private let state = Mutex(State())
 
     /// How often snapshots and block jobs, which no digest shows, are looked for.
     private static let interval: Duration = .seconds(60)
@@ -26,6 +35,8 @@ final class Movability: Sendable {
     private static let width = 4
 
     init(_ checks: SourceChecks, logger: Logger) {
+        var checks = checks
+        checks.slots = Blocking.sampledDiskSlots
         self.checks = checks
         self.logger = logger
     }
@@ -34,12 +45,14 @@ final class Movability: Sendable {
     ///
     /// A VM that is new, or whose definition has changed, is checked at once.
     func complete(_ sample: inout LoadSample) {
-        guard let vms = sample.vms else { return }
+        let vms = sample.vms
         let now = ContinuousClock.now
-        entries.withLock { entries in
+        state.withLock { state in
+            state.isAnswering = vms != nil
+            guard let vms else { return }
             var kept: [VMID: Entry] = [:]
             for (index, vm) in vms.enumerated() where vm.state == .running {
-                var entry = entries[vm.id] ?? Entry(definition: vm.definition, due: now)
+                var entry = state.entries[vm.id] ?? Entry(definition: vm.definition, due: now)
                 if let definition = vm.definition, definition != entry.definition {
                     entry.definition = definition
                     entry.due = now
@@ -47,13 +60,13 @@ final class Movability: Sendable {
                 kept[vm.id] = entry
                 sample.vms?[index].cannotMove = entry.answer
             }
-            entries = kept
+            state.entries = kept
         }
     }
 
     /// Checks a VM of this host again at once, such as after a refused move.
     func recheck(_ vm: VMID) {
-        entries.withLock { $0[vm]?.due = .now }
+        state.withLock { $0.entries[vm]?.due = .now }
     }
 
     /// Checks the VMs that are due each second, until cancelled.
@@ -67,8 +80,9 @@ final class Movability: Sendable {
     /// Checks the VMs that are due, those that have waited longest first.
     func checkDue() async {
         let now = ContinuousClock.now
-        let due = entries.withLock { entries in
-            entries.filter { $0.value.due <= now }.sorted { ($0.value.due, $0.key) < ($1.value.due, $1.key) }.map(\.key)
+        let due = state.withLock { state in
+            (state.isAnswering ? state.entries : [:]).filter { $0.value.due <= now }
+                .sorted { ($0.value.due, $0.key) < ($1.value.due, $1.key) }.map(\.key)
         }
         await withTaskGroup(of: Void.self) { group in
             for (number, vm) in due.enumerated() {
@@ -84,12 +98,14 @@ final class Movability: Sendable {
         do { answer = try await checks.read(vm) } catch {
             logger.debug("cannot check whether VM \(vm) can move", metadata: ["reason": "\(error)"])
         }
-        entries.withLock { entries in
-            guard var entry = entries[vm] else { return }
-            if let answer { entry.answer = CannotMove(answer.failures.map(\.reason)) }
+        state.withLock { state in
+            guard var entry = state.entries[vm] else { return }
+            if let answer, answer.isComplete || !answer.failures.isEmpty {
+                entry.answer = CannotMove(answer.failures.map(\.reason))
+            }
             // If its definition has changed meanwhile, it is due again.
             if entry.due <= begun { entry.due = .now + Self.interval }
-            entries[vm] = entry
+            state.entries[vm] = entry
         }
     }
 }

@@ -6,6 +6,8 @@ extension Blocking {
     static let storageSlots = CallSlots(32)
     /// The disks of VMs have slots of their own: their storage must not stop the journal.
     static let diskSlots = CallSlots(32)
+    /// The checks for samples come again and again: on storage that hangs, they must not use up the slots of orders.
+    static let sampledDiskSlots = CallSlots(8)
 
     /// Runs `work` on storage that may hang; `what` describes it in the error.
     static func onStorage<R: Sendable>(
