@@ -69,7 +69,8 @@ extension TestNode {
 
     fileprivate func save(in folder: String) async throws -> SavedVM {
         let calls = LibvirtSaveCalls(vm: vm, folder: folder, attempt: "save", source: hypervisor.connector)
-        let run = SaveRun(vm, attempt: "save", calls: calls, limits: hypervisor.limits, slots: hypervisor.moving) { _ in }
+        let run = SaveRun(vm, attempt: "save", calls: calls, limits: hypervisor.limits, slots: hypervisor.moving) { _ in
+        }
         return try await Blocking.run { run.carryOut(within: .seconds(10)) }.get()
     }
 

@@ -63,7 +63,7 @@ public struct InMemoryHost: Sendable, Equatable {
     /// Preflight failures that it reports for every VM.
     public var unmet: [PreflightFailure]
     /// What ties each VM to it.
-    public var bonds: [VMID: [PreflightFailure.HypervisorReason]] = [:]
+    public var blockers: [VMID: [PreflightFailure.HypervisorReason]] = [:]
     /// Whether its hypervisor answers.
     public var answers: Bool
 
