@@ -66,7 +66,7 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
-        try await perform("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
+        try await reading.run("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
     }
 
     /// Returns the VM's requirements; throws `.refused` if the VM is not running.
