@@ -95,7 +95,8 @@ struct MoveIndex: Sendable {
             // A later move to the host shows that the reason is gone.
             if ended.succeeded { refusals[target] = nil }
             guard let refusal = ended.refusal, refusal.definition == vm.definition, age < LastingRefusal.lifetime,
-                refusal.hypervisor == nil || refusal.hypervisor == hypervisors[target]
+                // Unknown after a restart of the controller: it asks once more.
+                let before = refusal.hypervisor, before == hypervisors[target]
             else { continue }
             refusals[target] = .refused(refusal.reason, secondsAgo: age.wholeSeconds)
         }

@@ -96,7 +96,11 @@ extension AgentCore {
         let held = work.values.filter { $0.mayHoldImage && !$0.isBusy && $0.state.isHandoverOver(for: host) }
         for item in held.sorted(by: { $0.order.id < $1.order.id }) {
             work[item.order.id]?.finishSealed()
-            if item.state.isImageUseless(for: host) { effects.append(.forget(item.order)) }
+            if item.state.isImageUseless(for: host) {
+                effects.append(.forget(item.order))
+            } else {
+                work[item.order.id]?.mayHoldImage = true
+            }
         }
     }
 }

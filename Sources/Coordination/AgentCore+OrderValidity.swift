@@ -35,7 +35,9 @@ extension AgentCore {
             return (.refused, .vmIsMoving(other.order.id))
         }
         // An operator may know more.
-        let searched = work.values.first { $0.order.vm == order.vm && $0.order.id != order.id && $0.isInquiring }
+        let searched = work.values.first {
+            $0.order.vm == order.vm && $0.order.id != order.id && ($0.isInquiring || $0.isSealedDoubt)
+        }
         if let searched, order.issuer == .controller { return (.refused, .vmIsSearched(searched.order.id)) }
         let ownPlace = work[order.id]?.place ?? 0
         if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {

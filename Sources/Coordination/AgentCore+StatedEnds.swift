@@ -7,8 +7,8 @@ extension AgentCore {
         guard !mutations.contains(.ignoresEnds) else { return }
         if case .foreign? = others[id] { others[id] = nil }
         guard let order = work[id]?.order else { return }
-        // The source of a sealed move continues its handover, which is safe whatever the record states.
-        guard order.channel != .sealed || order.source != host else { return }
+        // The source of a sealed move has the VM only if its handover says so. It gives the VM up if the record says so.
+        guard order.channel != .sealed || order.source != host || end.host == order.target else { return }
         work[id]?.state.end(end)
         guard isCaughtUp, let item = work[id], item.state.statedEnd != nil else { return }
         // The source is back and searches. It continues as a source that comes back later.

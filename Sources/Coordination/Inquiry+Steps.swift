@@ -91,10 +91,10 @@ extension Inquiry {
     /// Raises the alert once, and continues to try.
     private mutating func duplicateRuns(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
         question = nil
-        guard isAfterEnd else { return end(.inDoubt, finding, .unknown) + [.seekDuplicate] }
-        guard !hasReportedDoubt else { return [] }
-        hasReportedDoubt = true
+        guard !hasReportedDuplicate else { return [] }
+        hasReportedDuplicate = true
         let failure = failure(.inDoubt, finding, .unknown)
+        guard isAfterEnd else { return [.report(.failed(failure: failure))] }
         return [.effect(.announce(.duplicate(order.id, vm: order.vmName, failure)))]
     }
 

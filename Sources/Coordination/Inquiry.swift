@@ -59,9 +59,11 @@ struct Inquiry: Sendable {
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
     var hasReportedDoubt: Bool
-    /// Whether only a person can choose the copy to use: this memory may be older than the disks, whatever is removed.
+    /// Whether it is reported that two copies run.
+    var hasReportedDuplicate = false
+    /// Whether only an operator can choose the copy to use: this memory may be older than the disks, whatever is removed.
     ///
-    /// The search then starts and resumes nothing, and only reports what the person has decided.
+    /// The search then starts and resumes nothing, and only reports what the operator has decided.
     var isPassive: Bool
 
     init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {

@@ -132,7 +132,7 @@ public struct OrderState: Sendable, Equatable {
 
     private func corrects(_ report: OrderReport) -> Bool {
         let failure = reported.failure
-        let isInDoubt = reported.stage == .failed && startedAt != nil && failure?.isUndecided == true
+        let isInDoubt = isReportedInDoubt
         if isInDoubt, report.step.isOfHandover { return true }
         guard reported.stage == .failed, report.host == order.source,
             report.step != failure.map({ .failed(failure: $0) })
@@ -180,18 +180,23 @@ public struct StatedEnd: Codable, Sendable, Equatable {
 }
 
 extension OrderState {
-    /// Ends the order, unless a host reports its end; the first record counts, and only with one of the order's hosts.
+    /// Ends the order, unless a host reports its end; the newest record counts, and only with one of the order's hosts.
     ///
     /// Returns whether the order has ended by it.
     @discardableResult
     public mutating func end(_ end: StatedEnd) -> Bool {
-        guard stated == nil, end.host == order.source || end.host == order.target else { return false }
+        guard end.host == order.source || end.host == order.target else { return false }
+        if let stated, stated.at >= end.at { return false }
         stated = StatedEnd(host: end.host, at: max(end.at, order.issuedAt), reason: end.reason)
         return statedEnd != nil
     }
 
-    /// The record that ended the order; `nil` if a host has reported the end.
-    public var statedEnd: StatedEnd? { reported.stage.isFinal ? nil : stated }
+    /// The record that ended the order; `nil` if a host has reported the end, and not only a doubt.
+    public var statedEnd: StatedEnd? { reported.stage.isFinal && !isReportedInDoubt ? nil : stated }
+
+    private var isReportedInDoubt: Bool {
+        reported.stage == .failed && startedAt != nil && reported.failure?.isUndecided == true
+    }
 
     public var stage: Stage {
         guard let statedEnd else { return reported.stage }

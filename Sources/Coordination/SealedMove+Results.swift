@@ -155,8 +155,8 @@ extension SealedMove {
         let reason = FailureReason.Sealing.stayed(vm: state.order.vmName, source: context.host, cause: cause)
         let end = OrderAction.end(.failure(OrderFailure(kind, .sealed(reason), .at(context.host))))
         // The target should not have the VM; an inquiry checks that.
-        let hasReleased = state.handover.isReleased || recollection?.hasReleased == true
-        return hasReleased ? [end, .seekDuplicate] : [end]
+        let mayBeElsewhere = state.handover.isReleased || recollection?.hasReleased == true || state.isInDoubt
+        return mayBeElsewhere ? [end, .seekDuplicate] : [end]
     }
 
     mutating func looked(_ observation: CopyObservation, _ state: OrderState, _ context: OrderContext) -> [OrderAction]
@@ -165,11 +165,12 @@ extension SealedMove {
         isBusy = false
         guard state.isOpen else { return [] }
         switch state.handover.phase {
-        case .arrived, .returned: return []
-        case .saving, .offered, .released: break
+        case .arrived: return []
+        case .returned where state.order.target == context.host: return []
+        case .saving, .offered, .released, .returned: break
         }
         if state.order.target == context.host { return lookedAsTarget(observation, state, context) }
-        return state.handover.isReleased ? lookedAsSource(observation, state, context) : []
+        return state.handover.isReleased || state.isInDoubt ? lookedAsSource(observation, state, context) : []
     }
 
     private mutating func lookedAsTarget(
@@ -202,7 +203,10 @@ extension SealedMove {
     ) -> [OrderAction] {
         let (vm, target) = (state.order.vmName, state.order.target)
         if observation == .seen(.running) {
-            return stayed(state, "it was taken back, because the report of \(target) cannot be read", context)
+            let cause =
+                state.isInDoubt
+                ? "it was started there" : "it was taken back, because the report of \(target) cannot be read"
+            return stayed(state, cause, context)
         }
         let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
         return doubt(OrderFailure(.inDoubt, .sealed(reason), .unknown), state, context)

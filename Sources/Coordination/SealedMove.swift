@@ -10,8 +10,9 @@ public import Fleet
 /// release, the source withdraws the image. If it is silent after the release, the source waits, because only the
 /// target knows whether the VM runs there. After `Limits.doubt` the order ends in doubt.
 ///
-/// Both hosts pursue the doubt. The target then restores nothing any more, because a person may have decided where the
-/// VM runs: it only states what its hypervisor shows. What it states, or a VM that runs at the source, replaces the end.
+/// Both hosts pursue the doubt, but neither restores the VM any more: an operator may have started it elsewhere, and the
+/// image would be older than its disks. The target states what its hypervisor shows. That, or a VM that runs at the
+/// source, replaces the end.
 struct SealedMove: Sendable {
     /// Since when the handover is in its present state, as far as this incarnation has observed.
     private(set) var since: Instant
@@ -114,6 +115,8 @@ extension SealedMove {
     private mutating func advanceSource(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         let (host, target) = (context.host, state.order.target)
         switch state.handover.phase {
+        case .saving where state.isInDoubt, .offered where state.isInDoubt, .returned where state.isInDoubt:
+            return attempt(.look(state.order), context)
         case .saving, .returned: return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
         case .offered(let isOpened):
             if let reason = state.cancellation {

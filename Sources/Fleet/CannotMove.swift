@@ -8,7 +8,7 @@ public struct CannotMove: Sendable, Hashable {
     /// Never empty.
     public let reasons: [PreflightFailure.Reason]
 
-    static let mostReasons = 8
+    static let mostReasons = 3
     static let longestText = 400
 
     /// Returns `nil` without a reason.
@@ -46,7 +46,7 @@ extension CannotMove: Codable {
         init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: CodingKeys.self)
             code = try values.decodeIfPresent(String.self, forKey: .code) ?? ""
-            reason = try values.decode(String.self, forKey: .reason)
+            reason = (try? values.decodeIfPresent(String.self, forKey: .reason)) ?? code
             // A newer agent may write a cause that this version does not know. The text remains.
             cause = try? values.decode(PreflightFailure.Reason.self, forKey: .cause)
         }
@@ -64,9 +64,7 @@ extension CannotMove: Codable {
             let entry = try values.decode(Entry.self)
             reasons.append(entry.cause ?? .other(entry.reason))
         }
-        guard let bounded = Self(reasons) else {
-            throw DecodingError.dataCorruptedError(in: values, debugDescription: "a VM that cannot move has no reason")
-        }
-        self = bounded
+        // A sample must stay readable, whatever is wrong with one reason.
+        self.reasons = (reasons.isEmpty ? [.other("no reason is stated")] : reasons).map(Self.bounded)
     }
 }

@@ -144,8 +144,8 @@ extension FailureReason.Sealing {
         case .noImage(let presence, let vm, let host, let folder):
             "\(vm) is \(presence) on \(host), and there is no image of it in \(folder)"
         case .definedMeanwhile(let vm, let host, let folder):
-            "\(vm) was defined on \(host) by somebody else while its memory was saved in \(folder): if it ran since, its "
-                + "disks are newer than that memory; start it, or 'virsh restore' it only if it never ran"
+            "an operator or a program defined \(vm) on \(host) while its memory was saved in \(folder). If it has run "
+                + "since, start it from its disks. If not, restore it with 'virsh restore'"
         case .mayHaveRun(let vm):
             "\(vm) may have been started from its image before: check whether it was shut down since"
         case .failed(let detail): detail

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension PreflightFailure.Reason {
-    /// Whether the host will give the same answer until the VM's definition or the host itself is changed.
+    /// Whether the host will give the same answer until the VM's definition, or the host's hypervisor or CPU, is changed.
     ///
-    /// Others may pass by themselves: a service starts, storage is mounted again, memory becomes free.
+    /// Others may pass by themselves or by a repair that no sample shows: a service starts, a bridge is added.
     public var lasts: Bool {
         switch self {
         case .hypervisor(let reason): reason.lasts
@@ -16,10 +16,11 @@ extension PreflightFailure.Reason {
 extension PreflightFailure.HypervisorReason {
     fileprivate var lasts: Bool {
         switch self {
-        case .otherType, .older, .cannotRun, .cpuFeaturesMissing, .cpuModelUnknown, .hostCPUDiffers, .cpuModelDiffers,
-            .networkMissing, .networkIsLocal, .nameTaken:
+        case .otherType, .older, .cpuFeaturesMissing, .cpuModelUnknown, .hostCPUDiffers, .cpuModelDiffers,
+            .networkIsLocal:
             true
-        case .silent, .cpuNotCompared, .networkInactive, .uuidActive, .uuidDefined, .notRunning, .failed:
+        case .cannotRun, .networkMissing, .nameTaken, .silent, .cpuNotCompared, .networkInactive, .uuidActive,
+            .uuidDefined, .notRunning, .failed:
             false
         // The source's own reasons are in its samples.
         case .snapshots, .checkpoints, .unsafeCache, .blockJob, .hostDevice, .sharedFolder, .confidentialGuest,
@@ -32,10 +33,9 @@ extension PreflightFailure.HypervisorReason {
 extension PreflightFailure.HostReason {
     fileprivate var lasts: Bool {
         switch self {
-        case .noBridge, .interfaceNotCheckable, .diskNotCheckable, .notShared, .otherFile, .markMissing,
-            .deviceWithoutIdentity, .otherDevice:
-            true
-        case .memoryShort, .memoryOverLimit, .memoryUnknown, .fileMissing, .fileUnproven, .markNotWritten, .unreadable,
+        case .interfaceNotCheckable, .diskNotCheckable: true
+        case .noBridge, .notShared, .otherFile, .markMissing, .deviceWithoutIdentity, .otherDevice, .memoryShort,
+            .memoryOverLimit, .memoryUnknown, .fileMissing, .fileUnproven, .markNotWritten, .unreadable,
             .localFile:
             false
         }

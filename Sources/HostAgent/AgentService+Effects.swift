@@ -82,11 +82,11 @@ extension AgentService {
             await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)
-            logRestoration("restore \(order.vmName) here", result, of: order)
+            await logRestoration("restore \(order.vmName) here", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .takeBack(let order, let startsWithHost):
             let result = await sealedMoves.takeBack(order, startsWithHost: startsWithHost)
-            logRestoration("take \(order.vmName) back", result, of: order)
+            await logRestoration("take \(order.vmName) back", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order):
             guard let left = await sealedMoves.forget(order) else { break }
@@ -153,7 +153,7 @@ extension AgentService {
     private func seal(_ order: MigrationOrder, _ key: String) async -> Result<SealedImage, OrderFailure> {
         if let failure = await reasonNotToBegin(order) { return .failure(failure) }
         let result = await sealedMoves.seal(order, key: key)
-        // A definition that a power cut brings back could be started beside the restored VM.
+        // A definition that a power cut brings back could be started next to the restored VM.
         if case .success = result { await syncDefinitions() }
         switch result {
         case .success(let image):
@@ -264,10 +264,16 @@ extension AgentService {
         }
     }
 
-    private func logRestoration(_ attempt: String, _ result: Result<Instant, OrderFailure>, of order: MigrationOrder) {
+    /// Logs the result of a restoration, and the reason of a failure only once.
+    private func logRestoration(
+        _ attempt: String,
+        _ result: Result<Instant, OrderFailure>,
+        of order: MigrationOrder
+    ) async {
         switch result {
         case .success: logger.notice("order \(order.id): \(attempt): it runs")
         case .failure(let failure):
+            guard await waits.isNews(failure.text, of: order.id) else { return }
             logger.error("order \(order.id): cannot \(attempt)", metadata: ["reason": "\(failure.text)"])
         }
     }

@@ -50,6 +50,6 @@ extension LibvirtHypervisor {
         case nil: reason = "it did not answer within \(limit)"
         }
         let detail = "no connection to the target's libvirt: \(reason); nothing was touched"
-        throw HypervisorError(.failed, attempt: attempt, detail: detail)
+        throw HypervisorError(.refused, attempt: attempt, detail: detail)
     }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// A host's hypervisor through libvirt's C API: QEMU/KVM, and Xen through the same calls.
 ///
 /// Calls block on their own threads and have time limits. The connection opens on first use and again after a restart
-/// of libvirtd. Samples, reading, changing and each move have their own connection, so that one kind of call that hangs
+/// of libvirtd. Samples, reading, checking, changing and each move have their own connection, so that one kind of call that hangs
 /// does not stop the others.
 public final class LibvirtHypervisor: Hypervisor {
     /// Time limits of the driver.
@@ -35,6 +35,8 @@ public final class LibvirtHypervisor: Hypervisor {
     /// Calls that read the state of one VM.
     let reading: BlockingCalls
     let changing: BlockingCalls
+    /// Checks of what keeps a VM here, which wait for a VM that does not answer: they must not delay an order.
+    let checking: BlockingCalls
     /// The long calls of migrations, saves and restores.
     let moving = CallSlots(64)
     let peers = PeerCalls()
@@ -50,6 +52,7 @@ public final class LibvirtHypervisor: Hypervisor {
         // The test driver has no daemon, and its hosts belong to one connection.
         let isShared = uri.hasPrefix("test:")
         sampling = BlockingCalls(connector: isShared ? connector : Connector(uri: uri), limit: limits.call)
+        checking = BlockingCalls(connector: isShared ? connector : Connector(uri: uri), limit: limits.call)
         changing = BlockingCalls(connector: isShared ? connector : Connector(uri: uri), limit: limits.call)
     }
 
@@ -66,7 +69,7 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     public func migrationBlockers(of vm: VMID) async throws(HypervisorError) -> [PreflightFailure.HypervisorReason] {
-        try await reading.run("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
+        try await checking.run("check whether VM \(vm) can move") { try $0.migrationBlockers(of: vm) }
     }
 
     /// Returns the VM's requirements; throws `.refused` if the VM is not running.

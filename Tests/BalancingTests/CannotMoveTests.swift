@@ -133,6 +133,13 @@ struct LastingRefusalTests {
         #expect(plan([refused(86_401)]).moves.count == 1)
     }
 
+    /// After its restart, a controller does not know it.
+    @Test func `it is asked again if its hypervisor at the refusal is unknown`() {
+        var past = refused(3600)
+        past.refusal?.hypervisor = nil
+        #expect(plan([past]).moves.count == 1)
+    }
+
     @Test func `it is asked again when the VM or its hypervisor has changed`() {
         #expect(plan([refused(3600, definition: "other")]).moves.count == 1)
         #expect(plan([refused(3600)], version: 8_000_000).moves.count == 1)

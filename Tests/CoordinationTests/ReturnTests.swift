@@ -44,7 +44,9 @@ struct ReturnTests {
         #expect(core.handle(.known([order.vm]), at: .second(500_000)).isEmpty)
         #expect(round(&core, here: .running, there: .running, at: 500_001) == [.apply(.pause, order)])
         #expect(alerts(core.handle(.applied(order.id, .done), at: .second(500_002))) == 1)
-        #expect(alerts(round(&core, here: .paused, there: .running, at: 500_010)) == 0)
+        // It must not start with its host, either.
+        #expect(round(&core, here: .paused, there: .running, at: 500_010) == [.apply(.pause, order)])
+        #expect(alerts(core.handle(.applied(order.id, .done), at: .second(500_011))) == 0)
         // An operator has removed it.
         #expect(core.handle(.tick, at: .second(500_020)) == [.look(order)])
         #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(500_021)).isEmpty && !core.needsTicks)

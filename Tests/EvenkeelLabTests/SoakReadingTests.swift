@@ -38,8 +38,9 @@ struct SoakReadingTests {
     }
 
     @Test func `without smaps_rollup, status has the figures`() {
-        #expect(figures(rollup: nil)?.residentBytes == 40000 * 1024)
-        #expect(figures(rollup: nil)?.privateBytes == 20100 * 1024)
+        let figures = figures(rollup: nil)
+        #expect(figures?.residentBytes == 40_960_000)
+        #expect(figures?.privateBytes == 20_582_400)
     }
 
     @Test func `a process that has ended has no figures`() {

@@ -43,7 +43,7 @@ struct CannotMoveTests {
         let many = Array(repeating: #"{"code":"other","reason":"\#(long)"}"#, count: 100).joined(separator: ",")
         let vm = try decoded(sample("[\(many)]"))
         let reasons = try #require(vm.cannotMove?.reasons)
-        #expect(reasons.count == 8 && reasons.allSatisfy { $0.text.count <= 400 })
+        #expect(reasons.count == 3 && reasons.allSatisfy { $0.text.count <= 400 })
         let own = try #require(CannotMove([.hypervisor(.failed(detail: long))]))
         #expect(own.reasons.allSatisfy { $0.text.count <= 400 })
     }

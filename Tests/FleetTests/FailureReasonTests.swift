@@ -122,11 +122,12 @@ struct FailureReasonTests {
 
     @Test func `only an answer that lasts is remembered, and no unknown one`() {
         #expect(PreflightFailure.Reason.hypervisor(.cpuFeaturesMissing(domainType: "kvm", model: "EPYC")).lasts)
-        #expect(PreflightFailure.Reason.host(.noBridge("br0")).lasts)
+        #expect(PreflightFailure.Reason.hypervisor(.networkIsLocal("default", mode: "nat")).lasts)
         for passing: PreflightFailure.Reason in [
             .host(.memoryShort(availableBytes: 1, neededBytes: 2, promisedBytes: 0)),
             .hypervisor(.silent(detail: "EOF")),
-            .hypervisor(.networkInactive("dmz")), .host(.fileMissing("/a", detail: "ENOENT")), .other("words"),
+            .hypervisor(.networkInactive("dmz")), .hypervisor(.networkMissing("dmz", detail: "none")),
+            .host(.noBridge("br0")), .host(.fileMissing("/a", detail: "ENOENT")), .other("words"),
             .escort(.sealedNotOffered),
         ] { #expect(!passing.lasts, "\(passing)") }
     }

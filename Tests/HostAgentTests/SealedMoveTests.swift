@@ -159,7 +159,7 @@ import Testing
                 through: { HookedLedger(inner: $0) { fleet.world.place(.testVM(), on: h1, as: .inactive) } }
             ) {
                 try await fleet.submit(order)
-                try await eventually("it is told") { fleet.log.contains("was defined on h1 by somebody else") }
+                try await eventually("it is told") { fleet.log.contains("an operator or a program defined") }
                 #expect(fleet.world.hostsRunning(vm) == [])
             }
             let steps = try await fleet.steps(of: order).map(\.word)

@@ -70,6 +70,30 @@ import Testing
         #expect(try await hypervisor.domains().count == 1)
     }
 
+    /// A host that has lost its power never answers, and libvirt has no time limit for opening a connection.
+    @Test func `a call to a target that never returns is given up, a bounded number of times`() throws {
+        let peers = PeerCalls(patience: .milliseconds(10))
+        let gate = Gate()
+        defer { gate.open() }
+        let begun = Mutex(0)
+        for _ in 1...20 {
+            let answer = peers.run(at: "h2", within: .milliseconds(50)) {
+                begun.withLock { $0 += 1 }
+                gate.pass()
+            }
+            #expect(answer == nil)
+        }
+        #expect(begun.withLock { $0 } == 9)
+    }
+
+    @Test func `calls of each kind have a connection of their own`() {
+        let hypervisor = LibvirtHypervisor(uri: "qemu:///system")
+        let connectors = [hypervisor.sampling, hypervisor.reading, hypervisor.checking, hypervisor.changing].map(
+            \.connector
+        )
+        #expect(Set(connectors.map(ObjectIdentifier.init)).count == 4)
+    }
+
     @Test func `a call to a target waits for an earlier one that returns in time`() throws {
         let peers = PeerCalls()
         let gate = Gate()

@@ -24,8 +24,9 @@ struct ClaimCheck {
     init?(_ history: HostHistory, hardware: EnrolledHardware?) {
         guard let newest = history.latest else { return nil }
         self.newest = newest
-        recent = history.samples.suffix(history.samples.reversed().prefix { newest.at - $0.at <= Self.window }.count)
-        // A single sample may be a mistake.
+        let count = history.samples.reversed().prefix { newest.at - $0.at <= Self.window }.count
+        // A single sample may be a mistake, and a host that samples seldom must not escape the check.
+        recent = history.samples.suffix(max(2, count))
         guard recent.count > 1 else { return }
         if let hardware { checkHardware(hardware) }
         checkAgainstItself()

@@ -26,7 +26,9 @@ struct OutcomeCheck {
         }
         var found: [HostName: [Contradiction]] = [:]
         for vm in lastMoves.keys.sorted() {
-            guard let state = lastMoves[vm], state.stage == .done, isMissing(vm, after: state) else { continue }
+            // Where an operator has ended the order, no host has reported the outcome.
+            guard let state = lastMoves[vm], state.stage == .done, state.statedEnd == nil, isMissing(vm, after: state)
+            else { continue }
             let (source, target, name) = (state.order.source, state.order.target, state.order.vmName)
             let holders = hosts.values.filter { host in
                 guard let latest = host.latest, host.name != source || latest.at > state.changedAt else { return false }

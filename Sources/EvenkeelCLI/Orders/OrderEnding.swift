@@ -52,7 +52,8 @@ package enum OrderEnding {
     ) throws(Refusal) -> OrderRecord {
         guard let move = view.moves.first(where: { $0.order.id.rawValue == id }) else { throw .unknownOrder(id) }
         let order = move.order
-        guard move.stage != .done, move.stage != .failed else { throw .hasEnded(order.id, move.stage) }
+        let isInDoubt = move.failure?.kind == .inDoubt && move.failure?.whereabouts == .unknown
+        guard !move.stage.hasEnded || move.stage == .expired || isInDoubt else { throw .hasEnded(order.id, move.stage) }
         guard host == order.source || host == order.target else {
             throw .otherHost(host, order.id, source: order.source, target: order.target)
         }
@@ -69,6 +70,8 @@ package enum OrderEnding {
         }
         if let there = state(on: host) {
             switch there.vm {
+            // It may be in an image that its source has saved.
+            case nil where host == order.source && order.channel == .sealed: break
             case nil: throw .notThere(host, vm: order.vmName, secondsAgo: there.secondsAgo)
             case .migrating? where host == order.target:
                 throw .incomplete(host, vm: order.vmName, secondsAgo: there.secondsAgo)

@@ -7,12 +7,13 @@ import Synchronization
 
 /// Why VMs of this host cannot move: the newest answers of the source's checks, for the samples.
 ///
-/// The checks run beside the sampling, and a sample waits for none of them. A check that fails or takes long leaves the
-/// last answer.
+/// The checks run in parallel with the sampling, and a sample waits for none of them. A check that fails or takes long
+/// leaves the last answer for ten minutes.
 final class Movability: Sendable {
     private struct Entry {
         var definition: String?
         var answer: CannotMove?
+        var answeredAt: ContinuousClock.Instant?
         /// When the next check is due.
         var due: ContinuousClock.Instant
     }
@@ -31,6 +32,8 @@ final class Movability: Sendable {
 
     /// How often snapshots and block jobs, which no digest shows, are looked for.
     private static let interval: Duration = .seconds(60)
+    /// How long an answer counts that cannot be renewed: its cause may be gone, and the source checks each order anyway.
+    private static let lifetime: Duration = .seconds(600)
     /// Checks at the same time: a VM whose QEMU does not answer must not delay those of the others.
     private static let width = 4
 
@@ -57,6 +60,7 @@ final class Movability: Sendable {
                     entry.definition = definition
                     entry.due = now
                 }
+                if let at = entry.answeredAt, now - at > Self.lifetime { entry.answer = nil }
                 kept[vm.id] = entry
                 sample.vms?[index].cannotMove = entry.answer
             }
@@ -102,6 +106,7 @@ final class Movability: Sendable {
             guard var entry = state.entries[vm] else { return }
             if let answer, answer.isComplete || !answer.failures.isEmpty {
                 entry.answer = CannotMove(answer.failures.map(\.reason))
+                entry.answeredAt = .now
             }
             // If its definition has changed meanwhile, it is due again.
             if entry.due <= begun { entry.due = .now + Self.interval }

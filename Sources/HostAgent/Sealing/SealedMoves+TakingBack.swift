@@ -26,13 +26,18 @@ extension SealedMoves {
                 try await hypervisor.resume(order.vm)
                 if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
                 return .success(.now)
-            case .migratingOut, .paused: return failure(.inDoubt, .vmIs(presence, vm: order.vmName, host: host))
+            case .migratingOut, .paused:
+                // A transient VM would disappear when its owner destroys it.
+                try await redefine(order, kept)
+                return failure(.inDoubt, .vmIs(presence, vm: order.vmName, host: host))
             }
             let folder = try folder(order)
             guard let imageBytes = Self.imageBytes(of: order, in: folder) else {
                 return try await startFromDisks(order, kept, presence, startsWithHost: startsWithHost)
             }
             guard presence == .absent || kept == nil else {
+                // From now on its disks may be newer than the image, even if the definition is removed again.
+                try await record(.started, of: order)
                 return failure(.inDoubt, .definedMeanwhile(vm: order.vmName, host: host, folder: folder))
             }
             let saved = SavedVM(
