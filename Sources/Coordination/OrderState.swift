@@ -8,11 +8,12 @@ public import Fleet
 ///         │           │           │           │
 ///         └───────────┴───────────┴───────────┴─────▶ failed
 ///
-/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. Only the source can
+/// Reports arrive in any order and may repeat: a step back, and anything after the end, is ignored. The source can
 /// correct a failure: when it has found a VM that was in doubt, or has found out that the VM runs at the target, too.
 ///
-/// A record can end an order for a source that cannot (`StatedEnd`). Orders and reports are two streams, which are read
-/// in any order: the end is kept beside the reports, and gives way to an end that a host reports.
+/// A record can end an order for a source that cannot, or settle a doubt (`StatedEnd`). Orders and reports are two
+/// streams, which are read in any order: the end is kept in addition to the reports, and gives way to an end that a host
+/// reports, unless that is a doubt.
 public struct OrderState: Sendable, Equatable {
     public enum Stage: Int, Sendable, Comparable, CaseIterable {
         case submitted, accepted, prepared, running, done, failed

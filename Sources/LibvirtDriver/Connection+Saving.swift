@@ -20,6 +20,12 @@ extension Connection {
         }
         let live = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         let definition = try DomainDefinition(xml: takeString(live, from: "virDomainGetXMLDesc"))
+        guard !definition.losesTPMState else {
+            let detail =
+                "libvirt would delete the state of its TPM if the VM ended before it is saved; set persistent_state='yes' "
+                + "in the backend of its TPM, or move it over another channel"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
         let file = try ImageFile(of: vm, in: folder, memoryBytes: definition.memoryBytes(), attempt: attempt)
         let isPersistent = virDomainIsPersistent(domain.pointer)
         guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }

@@ -76,6 +76,14 @@ extension DomainDefinition {
         return found + (isInvariant && !hasFrequency ? [.invariantTSC] : [])
     }
 
+    /// Whether libvirt deletes the state of the VM's TPM when the VM stops without a definition.
+    var losesTPMState: Bool {
+        let backends = devices.filter { $0.name == "tpm" }.compactMap { $0.child("backend") }
+        return backends.contains {
+            $0.attribute("type") == "emulator" && $0.attribute("persistent_state") != "yes"
+        }
+    }
+
     private static func name(of disk: XMLTree) -> String { disk.child("target")?.attribute("dev") ?? "?" }
 
     /// The names by which libvirt addresses the disks.

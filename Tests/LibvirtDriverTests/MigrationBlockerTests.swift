@@ -43,6 +43,18 @@ import Testing
         )
     }
 
+    @Test(arguments: [("", true), ("persistent_state='no'", true), ("persistent_state='yes'", false)])
+    func `libvirt keeps the state of a TPM only on request`(attribute: String, isLost: Bool) throws {
+        let definition = try DomainDefinition(
+            xml: """
+                <domain type='kvm'><name>web1</name><devices>
+                  <tpm model='tpm-crb'><backend type='emulator' version='2.0' \(attribute)/></tpm>
+                </devices></domain>
+                """
+        )
+        #expect(definition.losesTPMState == isLost)
+    }
+
     @Test func `a writable disk with a host cache is unsafe`() throws {
         let disk = { (driver: String, more: String) in
             "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"
