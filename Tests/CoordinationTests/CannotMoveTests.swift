@@ -10,6 +10,16 @@ struct CannotMoveTests {
     private let reasons = CannotMove([.hypervisor(.hostDevice("pci"))])
     private let policy = Policy(cooldown: .seconds(20))
 
+    private func facts(_ version: UInt64) -> HypervisorFacts {
+        HypervisorFacts(
+            type: "qemu",
+            version: version,
+            libvirtVersion: 9_000_000,
+            architecture: "x86_64",
+            cpuModel: nil
+        )
+    }
+
     /// Feeds samples of an overloaded h1 with one VM and of an idle h2, and decides; returns the effects.
     private func step(
         _ core: inout ControllerCore,
@@ -34,6 +44,7 @@ struct CannotMoveTests {
                 intervalSeconds: 5,
                 cpu: CPULoad(capacityCores: 4, busyCores: busy),
                 memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
+                hypervisor: facts(7_002_000),
                 vms: vms
             )
             _ = core.handle(.sample(sample, at: .second(second)))
@@ -97,25 +108,18 @@ struct CannotMoveTests {
     }
 
     @Test func `a target is asked again when its hypervisor has changed since the refusal`() throws {
-        func facts(_ version: UInt64) -> LoadSample {
-            let facts = HypervisorFacts(
-                type: "qemu",
-                version: version,
-                libvirtVersion: 9_000_000,
-                architecture: "x86_64",
-                cpuModel: nil
-            )
-            return LoadSample(host: h2, at: .second(Int(version)), hypervisor: facts)
+        func sample(_ version: UInt64) -> LoadSample {
+            LoadSample(host: h2, at: .second(Int(version)), hypervisor: facts(version))
         }
         var core = inControl(policy)
-        _ = core.handle(.sample(facts(1), at: .second(1)))
+        _ = core.handle(.sample(sample(1), at: .second(1)))
         var order = order
         order.definition = "0a1b"
         _ = core.handle(.order(.migrate(order: order)))
         let refusal = PreflightFailure(check: .cpu, host: h2, reason: .hypervisor(.hostCPUDiffers(model: "EPYC")))
         let failure = OrderFailure(.refused, .preflight, .at(h1), preflight: [refusal])
         _ = core.handle(.report(report("h2", 2, .failed(failure: failure)), at: .second(2)))
-        _ = core.handle(.sample(facts(3), at: .second(3)))
+        _ = core.handle(.sample(sample(3), at: .second(3)))
         #expect(core.snapshot(at: .second(4)).pastMoves.first?.refusal?.hypervisor?.version == 1)
     }
 }

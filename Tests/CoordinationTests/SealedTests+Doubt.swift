@@ -17,7 +17,7 @@ extension SealedTests {
         #expect(source.handle(.looked(order.id, .seen(.absent)), at: .second(700)) == [], "reported once")
         var target = core("h2", said)
         _ = target.handle(.recalled(order.id, recollection(.absent)), at: .second(5))
-        #expect(target.handle(.report(end), at: .second(700)) == [.look(order)])
+        _ = target.handle(.report(end), at: .second(700))
         return (source, target)
     }
 
