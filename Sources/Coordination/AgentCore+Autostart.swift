@@ -10,15 +10,15 @@ extension AgentCore {
         guard isCaughtUp, !mutations.contains(.losesAutostart) else { return }
         let due = work.values.filter { awaitsAutostart($0, at: instant) && $0.autostart.isDue(at: instant) }
         guard !due.isEmpty else { return }
-        let newest = newestOrders()
-        for order in due.map(\.order).sorted(by: { $0.id < $1.id }) {
-            // A newer order has taken the setting over.
-            guard newest[order.vm] == order.id else {
-                work[order.id]?.autostart = .set
-                continue
+        for item in due.sorted(by: { $0.order.id < $1.order.id }) {
+            let newer = work.values.filter { $0.order.vm == item.order.vm && $0.place > item.place }
+            if newer.contains(where: \.hasBegun) {
+                // It has taken the setting over.
+                work[item.order.id]?.autostart = .set
+            } else if newer.allSatisfy(\.state.stage.isFinal) {
+                work[item.order.id]?.autostart = .setting
+                effects.append(.startWithHost(item.order))
             }
-            work[order.id]?.autostart = .setting
-            effects.append(.startWithHost(order))
         }
     }
 

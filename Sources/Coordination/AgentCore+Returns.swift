@@ -17,10 +17,10 @@ extension AgentCore {
         }
     }
 
-    /// Returns the newest known order of each VM.
+    /// Returns the newest known order of each VM whose move has begun; a refused one has changed nothing.
     func newestOrders() -> [VMID: OrderID] {
         var newest: [VMID: (place: Int, id: OrderID)] = [:]
-        for item in work.values where item.place >= newest[item.order.vm]?.place ?? 0 {
+        for item in work.values where item.hasBegun && item.place >= newest[item.order.vm]?.place ?? 0 {
             newest[item.order.vm] = (item.place, item.order.id)
         }
         return newest.mapValues(\.id)
@@ -31,6 +31,8 @@ extension AgentCore {
 }
 
 extension OrderWork {
+    var hasBegun: Bool { state.startedAt != nil || state.stage == .done }
+
     /// Whether the order has moved its VM away from the host.
     func hasLeft(_ host: HostName) -> Bool { state.stage == .done && order.source == host }
 }

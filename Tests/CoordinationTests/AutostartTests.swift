@@ -50,6 +50,27 @@ struct AutostartTests {
         #expect(!read("h1", failed(.unknown, .inDoubt)).1.contains(set))
     }
 
+    /// While a search is open, the agent refuses the controller's orders for the VM.
+    @Test func `a newer order that was refused does not take the setting over`() {
+        let failure = OrderStep.failed(failure: OrderFailure(.refused, .other("searched"), .at(h1)))
+        for isRefused in [false, true] {
+            var (core, effects) = read("h2", done, at: 20)
+            #expect(effects == [set])
+            _ = core.handle(.autostartSet(order.id, failure: "busy"), at: .second(21))
+            var newer = order
+            newer.id = OrderID("newer")
+            (newer.source, newer.target) = (h2, h1)
+            newer.issuedAt = .second(22)
+            newer.expires = .second(120)
+            _ = core.handle(.order(.migrate(order: newer)), at: .second(22))
+            var report = report("h2", 23, isRefused ? failure : .running(progress: progress))
+            report.order = newer.id
+            effects = core.handle(.report(report), at: .second(40))
+            effects += core.handle(.tick, at: .second(60))
+            #expect(effects.contains(set) == isRefused)
+        }
+    }
+
     @Test func `a host acts on another host's word only if it has agreed to take the VM`() {
         #expect(read("h2", done, isPrepared: false).1 == [])
         #expect(read("h2", failed(.at(h2), .inDoubt), isPrepared: false).1 == [])
