@@ -216,10 +216,10 @@ extension MoveExecution {
             case .notConnected, .timedOut, .failed: .migration
             }
         let whereabouts: OrderFailure.Whereabouts =
-            switch kind {
+            switch error.kind {
             case .inDoubt: .unknown
-            case .refused: .notLooked
-            case .escort, .migration, .cancelled, .expired, .interrupted: .at(host)
+            case .noSuchVM: .notLooked
+            case .refused, .cancelled, .notConnected, .timedOut, .failed: .at(host)
             }
         return OrderFailure(kind, .move(.hypervisor(detail: error.description)), whereabouts, evidence: evidence)
     }

@@ -99,6 +99,9 @@ struct ReturnTests {
         var back = order
         (back.id, back.source, back.target) = (OrderID("o2"), h2, h1)
         _ = core.handle(.order(.migrate(order: back)), at: .second(30))
+        var running = report("h2", 30, .running(progress: begin))
+        running.order = back.id
+        _ = core.handle(.report(running), at: .second(30))
         _ = core.handle(.known([order.vm]), at: .second(31))
         #expect(core.handle(.tick, at: .second(32)).isEmpty)
     }

@@ -148,7 +148,7 @@ import Testing
         var request = MigrationRequest.sample(try await test().id)
         request.peerURI = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
         let error = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
-        #expect(error?.kind == .failed)
+        #expect(error?.kind == .refused)
         #expect(error?.detail.contains("nothing was touched") == true)
     }
 
