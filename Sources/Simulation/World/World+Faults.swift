@@ -59,6 +59,10 @@ extension World {
             armed[host]?.removeAll { $0 == fault }
         case .hostLost(let host, _):
             armed[host]?.removeAll { $0 == fault }
+            // A migration that reaches the phase later must not lose a host that would never come back.
+            for number in migrations.keys where migrations[number]?.source == host {
+                migrations[number]?.losesHostIn = nil
+            }
             comeBack(host)
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
