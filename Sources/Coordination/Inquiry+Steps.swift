@@ -276,7 +276,7 @@ extension Inquiry {
         return context.mutations.contains(.dropsDoubts) ? [end, .finish] : [end]
     }
 
-    /// Reports once a doubt that only a person can resolve, and asks again later what the person has done.
+    /// Reports once a doubt that only an operator can resolve, and asks again later what was decided.
     private mutating func undecidable(_ finding: FailureReason.Finding?) -> [OrderAction] {
         question = nil
         if isAfterEnd, let finding { return end(.inDoubt, finding, .unknown) }

@@ -16,23 +16,6 @@ struct ReturnTests {
         return core
     }
 
-    /// Plays one round of question and answer; returns the effects of the look that follows.
-    private func round(
-        _ core: inout AgentCore,
-        here: DomainPresence,
-        there: DomainPresence,
-        at second: Int
-    ) -> [AgentCore.Effect] {
-        #expect(core.handle(.tick, at: .second(second)) == [.look(order)])
-        let question = PresenceQuestion(vm: order.vm, target: h2, here: here)
-        let asked = core.handle(.looked(order.id, .seen(here)), at: .second(second))
-        #expect(asked == [.append(report("h1", second, .asked(question: question)))])
-        _ = core.handle(.appended(.written), at: .second(second))
-        let answer = OrderStep.answered(presence: there, question: .second(second))
-        #expect(core.handle(.report(report("h2", second, answer)), at: .second(second)) == [.look(order)])
-        return core.handle(.looked(order.id, .seen(here)), at: .second(second))
-    }
-
     private func alerts(_ effects: [AgentCore.Effect]) -> Int {
         effects.count { if case .announce(.returned) = $0 { true } else { false } }
     }

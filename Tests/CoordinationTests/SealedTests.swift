@@ -24,9 +24,9 @@ struct SealedTests {
     static let sealed = ("h1", OrderStep.sealed(image: image))
     static let opened = ("h2", OrderStep.opened(digest: "d"))
     static let released = ("h1", OrderStep.released)
-    private static let restored = ("h2", OrderStep.restored(at: .second(9)))
-    private static let declined = ("h2", OrderStep.declined(reason: "d"))
-    private static let withdrawn = ("h1", OrderStep.withdrawn(reason: "w"))
+    static let restored = ("h2", OrderStep.restored(at: .second(9)))
+    static let declined = ("h2", OrderStep.declined(reason: "d"))
+    static let withdrawn = ("h1", OrderStep.withdrawn(reason: "w"))
 
     static let cases: [Case] = [
         Case(testDescription: "nothing yet", steps: [], end: .saving),
@@ -186,126 +186,6 @@ struct SealedTests {
             return
         }
         #expect(failure.kind == .refused && failure.whereabouts == .at(h1))
-    }
-
-    // MARK: restarts
-
-    func recollection(
-        begun: Bool = false,
-        released: Bool = false,
-        started: Bool = false,
-        _ presence: DomainPresence = .inactive
-    ) -> AgentCore.Answer<Recollection> {
-        .success(Recollection(hasBegun: begun, hasReleased: released, hasStarted: started, presence: presence))
-    }
-
-    @Test func `a restarted source takes back an unreleased VM and waits for a late save`() {
-        var core = core("h1", Self.beginning)
-        #expect(core.handle(.tick, at: .second(6)) == [], "its journal entries are being read")
-        #expect(
-            core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6)) == [
-                .takeBack(order, startsWithHost: false)
-            ]
-        )
-        // At once, and again until a save of the previous run can no longer complete.
-        #expect(core.handle(.restored(order.id, .success(.second(6))), at: .second(6)) == [])
-        #expect(core.handle(.tick, at: .second(20)) == [.takeBack(order, startsWithHost: false)])
-        #expect(core.handle(.restored(order.id, .success(.second(20))), at: .second(20)) == [])
-        #expect(core.handle(.tick, at: .second(50)) == [.takeBack(order, startsWithHost: false)])
-        let end = core.handle(.restored(order.id, .success(.second(50))), at: .second(50))
-        guard case .failed(let failure)? = steps(end).first else {
-            Issue.record("not reported: \(end)")
-            return
-        }
-        #expect(failure.whereabouts == .at(h1) && end.first == .forget(order))
-    }
-
-    /// Holds for any state of the ledger: a line of the source may be missing there.
-    @Test(arguments: 1...5) func `a restarted source never takes back a VM that it released`(read: Int) {
-        let said = Self.beginning + [Self.sealed, Self.opened]
-        var core = core("h1", Array(said.prefix(read)))
-        let effects = core.handle(.recalled(order.id, recollection(begun: true, released: true)), at: .second(6))
-        #expect(
-            steps(effects).allSatisfy { $0.isProgress || $0 == .released }
-                && !effects.contains(.takeBack(order, startsWithHost: false))
-        )
-        for second in stride(from: 7, to: 500, by: 3) {
-            let effects = core.handle(.tick, at: .second(second))
-            #expect(!effects.contains(.takeBack(order, startsWithHost: false)))
-            for effect in effects {
-                switch effect {
-                case .append: _ = core.handle(.appended(.written), at: .second(second))
-                case .look:
-                    let observation = CopyObservation.seen(.inactive)
-                    #expect(core.handle(.looked(order.id, observation), at: .second(second)) == [])
-                default: Issue.record("unexpected: \(effect)")
-                }
-            }
-        }
-    }
-
-    /// For example, the ledger was rolled back to a time before the order was accepted.
-    @Test func `the journal supplies what the ledger does not show`() {
-        var core = core("h1")
-        let effects = core.handle(.recalled(order.id, recollection(begun: true)), at: .second(6))
-        #expect(
-            effects.contains(.takeBack(order, startsWithHost: false)) && !effects.contains(.readRequirements(order))
-        )
-        var fresh = self.core("h1")
-        let first = fresh.handle(.recalled(order.id, recollection(.running)), at: .second(6))
-        #expect(first == [.readRequirements(order)])
-        // A previous run found the VM not running, possibly because of the save.
-        let failure = OrderFailure(.refused, .other("it is not running"), .notLooked)
-        var over = AgentCore(host: h1)
-        _ = over.handle(.order(.migrate(order: order)), at: .second(1))
-        _ = over.handle(.report(report("h1", 2, .failed(failure: failure))), at: .second(5))
-        #expect(over.handle(.caughtUp, at: .second(5)) == [], "its image may be all there is of the VM")
-    }
-
-    @Test func `a journal that stays unreadable ends the order in doubt`() {
-        var core = core("h1", Self.beginning)
-        let failure = OrderFailure(.inDoubt, .other("damaged"), .unknown)
-        var end: [AgentCore.Effect] = core.handle(.recalled(order.id, .failure(failure)), at: .second(6))
-        #expect(end == [])
-        for second in stride(from: 8, to: 700, by: 3) where end.isEmpty {
-            guard core.handle(.tick, at: .second(second)) == [.recall(order)] else { continue }
-            end = core.handle(.recalled(order.id, .failure(failure)), at: .second(second))
-        }
-        guard case .failed(let said)? = steps(end).first else {
-            Issue.record("never given up")
-            return
-        }
-        #expect(said.kind == .inDoubt && !end.contains(.forget(order)))
-    }
-
-    @Test(arguments: [DomainPresence.running, .inactive])
-    func `a restarted source reports a move that it had not begun`(_ presence: DomainPresence) {
-        var core = core("h1", Array(Self.beginning.prefix(2)))
-        let end = core.handle(.recalled(order.id, recollection(presence)), at: .second(6))
-        guard case .failed(let failure)? = steps(end).first else {
-            Issue.record("not reported: \(end)")
-            return
-        }
-        let runs = presence == .running
-        #expect(failure.kind == (runs ? .interrupted : .inDoubt) && failure.whereabouts == (runs ? .at(h1) : .unknown))
-    }
-
-    @Test func `a target that reads an order late still answers it`() {
-        var core = core("h2", Array(Self.beginning.prefix(1)))
-        #expect(core.handle(.tick, at: .second(6)) == [])
-        let consent = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(6))
-        #expect(steps(consent) == [.prepared(sealingKey: "key")])
-    }
-
-    @Test func `a restarted target declines without the key`() {
-        for read in 2...5 {
-            var core = core("h2", Array((Self.beginning + [Self.sealed, Self.opened]).prefix(read)))
-            let effects = core.handle(.recalled(order.id, recollection(.absent)), at: .second(6))
-            guard case .declined? = steps(effects).first, effects.first == .forget(order) else {
-                Issue.record("not declined: \(effects)")
-                return
-            }
-        }
     }
 
     // MARK: the target
