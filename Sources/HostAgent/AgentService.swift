@@ -27,6 +27,7 @@ public struct AgentService: Sendable {
     let autostartJournal: OrderJournal?
     let identity: IdentityUpkeep?
     let closures: LocalClosures?
+    let definitions: OwnDefinitions?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
 
@@ -45,7 +46,7 @@ public struct AgentService: Sendable {
     /// `journal` is the local file with this host's journal entries. Without it the host relies on the ledger alone,
     /// and sealed moves are not available. `closures` is the local file that lists the channels closed after leaks.
     /// `record` is the file to which the core's input and effects are recorded. `identity` is `nil` if the host has
-    /// none, as with pre-shared keys.
+    /// none, as with pre-shared keys. `definitions` are the copies of VM definitions to keep; `nil`: none.
     public init(
         settings: Settings,
         host: String,
@@ -56,7 +57,8 @@ public struct AgentService: Sendable {
         record: String? = nil,
         identity: IdentityUpkeep? = nil,
         journal: String? = nil,
-        closures: String? = nil
+        closures: String? = nil,
+        definitions: OwnDefinitions? = nil
     ) {
         self.settings = settings
         self.host = HostName(host)
@@ -66,6 +68,7 @@ public struct AgentService: Sendable {
         self.logger = logger
         self.record = record
         self.identity = identity
+        self.definitions = definitions
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.journal = journal.map { OrderJournal(path: $0) }
         autostartJournal = journal.map { OrderJournal(path: "\($0)-autostart") }
@@ -83,6 +86,7 @@ public struct AgentService: Sendable {
             group.addTask { await movability.keep() }
             group.addTask { await keepSampling(events) }
             group.addTask { await keepMesh() }
+            group.addTask { await keepDefinitions() }
             group.addTask { await follow(events) }
             var limits = limits
             limits.migration = settings.migration.timeLimit

@@ -9,6 +9,9 @@ public protocol Hypervisor: Sendable {
     /// Returns every VM that the hypervisor knows, running or not, with counters since its start.
     func domains() async throws(HypervisorError) -> [DomainStatus]
 
+    /// Returns the definition of every persistent VM, running or not, without secrets.
+    func definitions() async throws(HypervisorError) -> [VMDefinition]
+
     /// Returns the state of one VM on this host.
     func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence
 

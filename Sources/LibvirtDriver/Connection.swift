@@ -13,6 +13,8 @@ final class Connection: Sendable {
     /// The `<cpu>` element of the host's capabilities.
     let parsedHostCPU = ParsedTexts<String, XMLTree?>()
     let digests = ParsedTexts<VMID, String?>()
+    /// The digests of persistent definitions.
+    let definitionDigests = ParsedTexts<VMID, String?>()
 
     init(opening uri: String) throws(LibvirtError) {
         handle = try ConnectionHandle(opening: uri)

@@ -51,7 +51,12 @@ struct RunCommand: AsyncParsableCommand {
             record: record,
             identity: upkeep(identity, roster, settings, logger),
             journal: marksPath(settings, of: host) + ".orders",
-            closures: marksPath(settings, of: host) + ".closed"
+            closures: marksPath(settings, of: host) + ".closed",
+            definitions: OwnDefinitions(
+                inLedger: settings.ledger.folder,
+                host: host,
+                signedBy: settings.ledger.unsigned ? nil : identity?.signingKey
+            )
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }

@@ -25,6 +25,19 @@ public struct InMemoryHypervisor: Hypervisor {
         }.sorted { $0.id < $1.id }
     }
 
+    public func definitions() async throws(HypervisorError) -> [VMDefinition] {
+        _ = try ask("read the definitions")
+        return copies().values.filter { !$0.isTransient }.map { copy in
+            VMDefinition(
+                id: copy.needs.id,
+                name: copy.needs.name,
+                xml: "<domain><name>\(copy.needs.name)</name><vcpu>\(copy.needs.vcpus)</vcpu></domain>",
+                digest: copy.needs.definition,
+                startsWithHost: copy.startsWithHost
+            )
+        }.sorted { $0.id < $1.id }
+    }
+
     public func presence(of vm: VMID) async throws(HypervisorError) -> DomainPresence {
         _ = try ask("find VM \(vm)")
         return copies()[vm]?.presence ?? .absent

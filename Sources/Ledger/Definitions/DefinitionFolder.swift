@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Fleet
+internal import HostOS
+internal import Glibc
+
+/// Copies of the definitions of all VMs, in the ledger's folder on shared storage.
+///
+///     definitions/HOST/UUID.json
+///
+/// Each host writes only into its own folder. All functions but `read` block.
+public struct DefinitionFolder: Sendable {
+    /// Maximum number of copies of one host.
+    public static let copiesPerHost = 1000
+    /// Maximum size of a definition's XML in bytes; usual ones have about 10 kB.
+    public static let largestXML = 256 << 10
+    /// Maximum size of a file in bytes: JSON in JSON makes up to four bytes of one.
+    static let largestFile = 4 * largestXML + (64 << 10)
+    /// Maximum number of names in a folder, so that listing it has an end.
+    private static let entriesPerFolder = 10_000
+    private static let folderMode: mode_t = 0o750
+    static let suffix = ".json"
+
+    private let ledger: String
+
+    /// Uses the folder of a ledger, which `SharedLog.create(folder:)` created.
+    public init(inLedger folder: String) { ledger = folder }
+
+    var path: String { "\(ledger)/definitions" }
+
+    private func path(of host: HostName) throws(LedgerError) -> String {
+        let name = host.rawValue
+        guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), name.utf8.count <= 200 else {
+            throw .failed(
+                operation: "use",
+                path: path,
+                reason: "'\(name.plainText(limit: 80))' cannot name a folder",
+                mayBeWritten: false
+            )
+        }
+        return "\(path)/\(name)"
+    }
+
+    private func path(of vm: VMID, by host: HostName) throws(LedgerError) -> String {
+        let folder = try path(of: host)
+        guard Self.canNameFile(vm.rawValue) else {
+            let reason = "'\(vm.rawValue.plainText(limit: 80))' is not a UUID"
+            throw .failed(operation: "use", path: folder, reason: reason, mayBeWritten: false)
+        }
+        return "\(folder)/\(vm)\(Self.suffix)"
+    }
+
+    private static func canNameFile(_ id: String) -> Bool {
+        (1...64).contains(id.utf8.count)
+            && id.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte) || byte == UInt8(ascii: "-")
+            }
+    }
+
+    /// Returns the VMs with a file in the host's folder, in order; none if the folder does not exist.
+    public func vms(of host: HostName) throws(LedgerError) -> [VMID] {
+        try Self.names(in: path(of: host)).filter { $0.hasSuffix(Self.suffix) }
+            .map { String($0.dropLast(Self.suffix.count)) }
+            .filter(Self.canNameFile).sorted().map { VMID($0) }
+    }
+
+    /// Returns the hosts with a folder, in order.
+    func hosts() throws(LedgerError) -> [HostName] {
+        try SegmentFiles(folder: ledger, stream: .load).requireLedger()
+        return try Self.names(in: path).filter { !$0.hasPrefix(".") }.sorted().map { HostName($0) }
+    }
+
+    /// Returns a copy that the host signed with one of the keys; without `keys`, whoever wrote it.
+    public func copy(
+        of vm: VMID,
+        by host: HostName,
+        signedBy keys: [VerificationKey]?
+    ) throws(DefinitionRefusal) -> DefinitionCopy {
+        let bytes: [UInt8]
+        do {
+            bytes = try SafeFile.read(path(of: vm, by: host), .published, atMost: Self.largestFile)
+        } catch let failure as SafeFile.Failure {
+            throw .unreadable(failure.reason.text)
+        } catch { throw .unreadable("\(error)") }
+        let copy = try SignedDefinition(json: bytes).content(of: host, signedBy: keys)
+        guard copy.definition.id == vm else { throw .wrongPlace(copy.definition.id, host) }
+        return copy
+    }
+
+    /// Replaces the copy of a VM; durable on return.
+    public func write(_ copy: DefinitionCopy, signedBy key: SigningKey?) throws {
+        let path = try path(of: copy.definition.id, by: copy.host)
+        // The folder may be the empty mount point of a missing storage.
+        try SegmentFiles(folder: ledger, stream: .load).requireLedger()
+        try Self.makeFolder(self.path)
+        try Self.makeFolder(self.path(of: copy.host))
+        let json = try SignedDefinition(copy, signedBy: key).json
+        guard json.count <= Self.largestFile else {
+            let reason = "\(json.count) bytes exceed the limit of \(Self.largestFile) bytes"
+            throw LedgerError.failed(operation: "write", path: path, reason: reason, mayBeWritten: false)
+        }
+        do { try DurableFile.replace(path, with: json, mode: SharedLog.fileMode) } catch {
+            throw LedgerError.system("write", error.path, code: error.code)
+        }
+    }
+
+    public func remove(_ vm: VMID, of host: HostName) throws(LedgerError) {
+        let path = try path(of: vm, by: host)
+        guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove", path, code: errno) }
+    }
+
+    /// Removes what a crash left of unfinished writes.
+    public func removeDrafts(of host: HostName) throws(LedgerError) {
+        let folder = try path(of: host)
+        for name in try Self.names(in: folder) where name.contains("\(Self.suffix).") && name.hasSuffix(".new") {
+            unlink("\(folder)/\(name)")
+        }
+    }
+}
+
+/// Folders, of which no link is followed: whoever can write to the storage could point one anywhere.
+extension DefinitionFolder {
+    private static func makeFolder(_ path: String) throws(LedgerError) {
+        if mkdir(path, folderMode) == 0 {
+            // Independent of the umask.
+            guard chmod(path, folderMode) == 0 else { throw .system("set the mode of", path, code: errno) }
+            return
+        }
+        guard errno == EEXIST else { throw .system("create the folder", path, code: errno) }
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw .failed(operation: "use", path: path, reason: "it is not a folder", mayBeWritten: false)
+        }
+    }
+
+    private static func names(in folder: String) throws(LedgerError) -> [String] {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return [] }
+        guard descriptor >= 0 else { throw .system("list", folder, code: errno) }
+        guard let directory = fdopendir(descriptor) else {
+            let code = errno
+            close(descriptor)
+            throw .system("list", folder, code: code)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(directory) {
+            guard names.count < entriesPerFolder else {
+                let reason = "it has more than \(entriesPerFolder) entries"
+                throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
+            }
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                }
+            )
+            errno = 0
+        }
+        guard errno == 0 else { throw .system("list", folder, code: errno) }
+        return names
+    }
+}
