@@ -14,6 +14,9 @@ extension Explanation: CustomStringConvertible {
         case .rule(let name, let kind, let isMet):
             "rule \(name) (\(kind.rawValue)) applies to it and will \(isMet ? "" : "not ")be met"
         case .maintenance(let host, let vms): "\(host) is in maintenance: its \(vms) VMs must leave"
+        case .inactive(let host, let vms):
+            "these VMs of \(host) are off and are not moved: "
+                + vms.map { "\($0)".plainText(limit: 120) }.joined(separator: ", ")
         case .failed(let host): "\(host) has failed"
         case .judged(let judgement): "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)"
         case .leaves(let vm, let target, let reason): "\(vm) moves to \(target): \(reason)"

@@ -9,6 +9,8 @@ public enum Explanation: Sendable, Equatable {
     case stays(RefusalReason, isAfterMoves: Bool)
     case rule(String, PlacementRule.Kind, isMet: Bool)
     case maintenance(HostName, vms: Int)
+    /// VMs that are off on a host in maintenance.
+    case inactive(HostName, [InactiveVM])
     case failed(HostName)
     case judged(Judgement)
     case leaves(vm: String, to: HostName, MoveReason)
@@ -25,6 +27,7 @@ public enum Explanation: Sendable, Equatable {
         case .stays(let reason, _), .notRelieved(_, let reason): reason.code
         case .rule(_, _, let isMet): isMet ? "rule-met" : "rule-not-met"
         case .maintenance: "host-maintenance"
+        case .inactive: "inactive-vms"
         case .failed: "host-failed"
         case .judged(let judgement): judgement.reason.code
         case .nothingGains: "no-gain"

@@ -43,12 +43,13 @@ struct ExplainCommand: AsyncParsableCommand {
         let meaning = try FleetNames.meaning(of: name, in: fleet.model, kind: vm ? .vm : host ? .host : nil)
         let search = PlanSearch(fleet, planning)
         let plan = search.plan(for: &fleet)
-        let (kind, name, explanations) =
+        let (kind, name, answers) =
             switch meaning {
             case .vm(let id): ("vm", id.rawValue, search.planner.explain(vm: id, in: fleet.model, plan: plan))
             case .host(let host):
                 ("host", host.rawValue, search.planner.explain(host: host, in: fleet.model, plan: plan))
             }
+        let explanations = answers + Self.inactiveVMs(of: meaning, in: fleet)
         let answer = Answer(
             kind: kind,
             name: name,
@@ -56,5 +57,14 @@ struct ExplainCommand: AsyncParsableCommand {
             codes: explanations.map(\.code)
         )
         printLine(json ? try jsonText(answer) : answer.lines.joined(separator: "\n"))
+    }
+
+    /// Returns the VMs that stay on a host in maintenance because they are off.
+    private static func inactiveVMs(of meaning: FleetNames.Meaning, in fleet: FleetInput) -> [Explanation] {
+        guard case .host(let host) = meaning,
+            fleet.model.hosts.contains(where: { $0.name == host && $0.mode == .maintenance }),
+            let vms = fleet.snapshot?.inactiveVMs(on: host), !vms.isEmpty
+        else { return [] }
+        return [.inactive(host, vms)]
     }
 }

@@ -4,6 +4,7 @@ import Controller
 import Coordination
 import Fleet
 import Foundation
+import HostOS
 import Ledger
 import Settings
 
@@ -51,18 +52,26 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// Opens the ledger as the operator; without the operator's key it is read with any member's roster.
     func openOperatorsLedger(_ settings: Settings) async throws -> SharedLog {
-        guard !settings.ledger.unsigned else { return openLedger(settings, as: .operator, security: .unsigned) }
+        openLedger(settings, as: .operator, security: try await operatorsSecurity(settings))
+    }
+
+    /// Reads and verifies the stored definitions of VMs.
+    func definitions(_ settings: Settings) async throws -> DefinitionFolder.Content {
+        try await DefinitionFolder(inLedger: settings.ledger.folder).read(operatorsSecurity(settings), now: .now)
+    }
+
+    private func operatorsSecurity(_ settings: Settings) async throws -> LedgerSecurity {
+        guard !settings.ledger.unsigned else { return .unsigned }
         let folder = Self.readersFolder(settings)
         // The daemons update the folders of other members themselves: they must notice changes.
         if folder == settings.identity.operator {
             await RosterUpdate.bring(folder, upTo: settings.ledger.folder) { printError($0) }
         }
-        let security = try MemberFolder(folder).security(
+        return try MemberFolder(folder).security(
             inLedger: settings.ledger.folder,
             requiringKey: false,
             withKey: folder == settings.identity.operator
         )
-        return openLedger(settings, as: .operator, security: security)
     }
 
     /// Returns the hardware of the hosts according to the roster; empty if there is none.

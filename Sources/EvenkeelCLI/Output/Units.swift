@@ -30,6 +30,16 @@ package enum Units {
         seconds < 120 ? Self.seconds(seconds) : "\(decimals(seconds / 60, 1)) min"
     }
 
+    /// Formats an age: `34 s`, `5 min`, `3 h`, `12 d`.
+    static func age(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<120: "\(Int(max(0, seconds))) s"
+        case ..<7200: "\(Int(seconds / 60)) min"
+        case ..<172_800: "\(Int(seconds / 3600)) h"
+        default: "\(Int(min(seconds, 1e15) / 86400)) d"
+        }
+    }
+
     static func gibibytes(_ bytes: UInt64) -> String { gibibytes(Double(bytes)) }
 
     static func gibibytes(_ bytes: Double) -> String {

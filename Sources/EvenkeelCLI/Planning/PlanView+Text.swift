@@ -20,6 +20,7 @@ extension PlanView {
                 ? "No moves: \(emptyBecause?.description ?? "none is needed")." : moveTable(all: extent.allMoves)
         )
         if !refusals.isEmpty { parts.append(refusalTable(all: extent.allMoves)) }
+        if !inactive.isEmpty { parts.append(inactiveText(all: extent.allMoves)) }
         if let shortage {
             let host = "\(Units.number(shortage.hostCores)) cores and \(Units.gibibytes(shortage.hostMemoryBytes))"
             let hosts = Units.count(shortage.hosts, "more host")
@@ -178,5 +179,16 @@ extension PlanView {
             (["Not resolved by this plan:"] + lines
             + (rest > 0 ? ["  and \(rest) more; --all-moves shows all."] : []))
             .joined(separator: "\n")
+    }
+
+    private func inactiveText(all: Bool) -> String {
+        let lines = inactive.map { entry in
+            let shown = entry.vms.prefix(all ? entry.vms.count : Extent.movesShown).map {
+                "\($0)".plainText(limit: 120)
+            }
+            let rest = entry.vms.count - shown.count
+            return "  \(entry.host): \(shown.joined(separator: ", "))\(rest > 0 ? " and \(rest) more" : "")"
+        }
+        return (["Off, and not moved from hosts that are to be emptied:"] + lines).joined(separator: "\n")
     }
 }

@@ -19,6 +19,12 @@ struct PlanView: Encodable {
         var load: Double { max(after.cpu, after.memory) }
     }
 
+    /// The VMs that are off on a host to be emptied: they stay there.
+    struct InactiveVMs: Encodable {
+        var host: HostName
+        var vms: [InactiveVM]
+    }
+
     struct Wave: Encodable {
         var wave: Int
         var moves: Int
@@ -52,6 +58,8 @@ struct PlanView: Encodable {
     var warnings: [String]
     /// Hosts that have VMs before the plan, and none after it.
     var emptied: [HostName]
+    /// By host; only hosts in maintenance or that the plan empties.
+    var inactive: [InactiveVMs]
     /// Whether `maxMoves` limited the plan.
     var isLimited: Bool
     /// Assumed bandwidth of a migration until it has been measured.
@@ -83,11 +91,28 @@ struct PlanView: Encodable {
         shortage = plan.shortage
         warnings = input.warnings
         emptied = hosts.filter { $0.before.vms > 0 && $0.after.vms == 0 }.map(\.name)
+        inactive = Self.inactive(
+            in: input,
+            besides: plan,
+            on: hosts.filter { $0.mode == .maintenance }.map(\.name) + emptied
+        )
         isLimited = planner.planning.maxMoves.map { plan.moves.count >= $0 } ?? false
         let megabits = planner.planning.bandwidth * 8 / 1e6
         bandwidth = megabits >= 1000 ? "\(Units.number(megabits / 1000)) Gbit/s" : "\(Units.number(megabits)) Mbit/s"
         emptyBecause = plan.moves.isEmpty ? NoMoveReason(plan, input.model, planner.planning) : nil
         emptyCode = emptyBecause?.code
+    }
+
+    private static func inactive(in input: FleetInput, besides plan: Plan, on hosts: [HostName]) -> [InactiveVMs] {
+        let moved = Set(plan.moves.map(\.vm))
+        return Set(hosts).sorted().compactMap { host in
+            // Only a model from a file has VMs that are off.
+            let vms =
+                input.snapshot?.inactiveVMs(on: host)
+                ?? input.model.vms.filter { $0.host == host && !$0.state.isActive && !moved.contains($0.id) }
+                .map { InactiveVM(id: $0.id, name: $0.name, state: $0.state) }
+            return vms.isEmpty ? nil : InactiveVMs(host: host, vms: vms)
+        }
     }
 
     private static func waves(of plan: Plan) -> [Wave] {

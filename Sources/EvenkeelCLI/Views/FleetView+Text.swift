@@ -7,6 +7,7 @@ extension FleetView {
     func text(lastMoves: Int = 10) -> String {
         var sections = [hostTable.text, vmTable.text]
         if !immovableVMs.isEmpty { sections.append(immovableTable.text) }
+        if let maintenance { sections.append(maintenance) }
         if !moves.isEmpty { sections.append(moveTable(last: lastMoves).text) }
         if !closed.isEmpty { sections.append(closedTable.text) }
         if !ledger.isEmpty { sections.append(LedgerTally(ledger).text) }
@@ -65,6 +66,20 @@ extension FleetView {
             immovableVMs.map { [$0.vm.name, $0.host.rawValue, $0.reasons.text] },
             empty: ""
         )
+    }
+
+    /// The hosts in maintenance, and the VMs on them; `nil`: none.
+    private var maintenance: String? {
+        let lines = hosts.filter(\.isInMaintenance).map { host in
+            let active = (host.sample?.vms ?? []).count { $0.state.isActive }
+            var line = "\(host.name): in maintenance, \(Units.count(active, "active VM")) to move"
+            if let inactive = host.inactive, !inactive.isEmpty {
+                line +=
+                    "; off, and not moved: \(inactive.map { "\($0)".plainText(limit: 120) }.joined(separator: ", "))"
+            }
+            return line
+        }
+        return lines.isEmpty ? nil : lines.joined(separator: "\n")
     }
 
     private func moveTable(last count: Int) -> TextTable {

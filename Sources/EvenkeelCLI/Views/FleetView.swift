@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
-import Balancing
+package import Balancing
 import Controller
 package import Coordination
 package import Fleet
@@ -16,6 +16,10 @@ package struct FleetView: Encodable, Sendable {
         package var code: String
         package var reason: String
         package var sample: LoadSample?
+        /// Whether it is in maintenance.
+        package var isInMaintenance: Bool
+        /// If it is in maintenance: the VMs that are off there, which stay.
+        package var inactive: [InactiveVM]?
     }
 
     package struct Move: Encodable, Sendable {
@@ -82,12 +86,15 @@ package struct FleetView: Encodable, Sendable {
         ledger = remarks.entries
         warnings = snapshot.runningTwice(policy: core.policy).map(\.description) + core.doubts.map(\.description)
         hosts = zip(snapshot.hosts, snapshot.judgements(policy: core.policy)).map { host, judgement in
-            Host(
+            let isInMaintenance = core.policy.maintenance.contains(host.name)
+            return Host(
                 name: host.name,
                 verdict: judgement.verdict,
                 code: judgement.reason.code,
                 reason: "\(judgement.reason)",
-                sample: host.latest
+                sample: host.latest,
+                isInMaintenance: isInMaintenance,
+                inactive: isInMaintenance ? snapshot.inactiveVMs(on: host.name) : nil
             )
         }
         closed = core.closed.closures
