@@ -29,7 +29,7 @@ public struct OwnDefinitions: Sendable {
         var problems: [String] = []
     }
 
-    private enum Change {
+    enum Change: Equatable {
         case write(DefinitionCopy)
         case remove(VMID)
     }
@@ -50,8 +50,8 @@ public struct OwnDefinitions: Sendable {
         let foreign = files.subtracting(update.copies.keys).subtracting(defined)
         if !foreign.isEmpty {
             update.problems.append(
-                "\(foreign.count) files of other VMs in this host's folder are not signed with its present key; "
-                    + "'evenkeel definitions --all' lists them, remove those that nobody needs"
+                "this host's folder has files of other VMs that its present key did not sign (\(foreign.count)): "
+                    + "'evenkeel definitions' lists them; remove those that nobody needs"
             )
         }
         let changes = changes(from: update.copies, to: storable, defined: defined, at: now)
@@ -91,7 +91,7 @@ public struct OwnDefinitions: Sendable {
     }
 
     /// `defined`: all VMs that the host defines, storable or not.
-    private func changes(
+    func changes(
         from copies: [VMID: DefinitionCopy],
         to definitions: ArraySlice<VMDefinition>,
         defined: Set<VMID>,

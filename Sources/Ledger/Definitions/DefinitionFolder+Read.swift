@@ -28,6 +28,11 @@ extension DefinitionFolder {
     public struct Content: Sendable {
         public var files: [StoredDefinition] = []
         public var warnings: [String] = []
+
+        public init(files: [StoredDefinition] = [], warnings: [String] = []) {
+            self.files = files
+            self.warnings = warnings
+        }
     }
 
     /// Maximum duration of reading all copies; only storage that hangs takes longer.

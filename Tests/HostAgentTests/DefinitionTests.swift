@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import HostOS
+import Hypervisor
+import Ledger
+import TestSupport
+import Testing
+
+@testable import HostAgent
+
+/// The copies that an agent keeps of its VMs' definitions.
+@Suite(.timeLimit(.minutes(1))) struct DefinitionTests {
+    private static let day: Duration = .seconds(86_400)
+    private let start = Instant(milliseconds: 1_795_687_216_000)
+    private let world = InMemoryWorld.sample()
+    private let log = LogCapture()
+    private let key = SigningKey()
+    private let other = VMID("bbbbbbbb-0000-4000-8000-00000000000b")
+
+    init() { world.place(.testVM(), on: h1) }
+
+    private func with(_ body: (String) async throws -> Void) async throws {
+        try await withFolder { parent in
+            try await SharedLog.create(folder: "\(parent)/ledger")
+            try await body("\(parent)/ledger")
+        }
+    }
+
+    private func upkeep(_ ledger: String, _ host: HostName = h1, key: SigningKey? = nil) -> DefinitionUpkeep {
+        let own = OwnDefinitions(inLedger: ledger, host: host, signedBy: key ?? self.key)
+        return DefinitionUpkeep(own, of: world.hypervisor(of: host), logger: log.logger(host.rawValue))
+    }
+
+    private func copy(_ ledger: String, _ id: VMID = vm, _ host: HostName = h1) -> DefinitionCopy? {
+        try? DefinitionFolder(inLedger: ledger).copy(of: id, by: host, signedBy: [key.verification])
+    }
+
+    private func files(_ ledger: String, _ host: HostName = h1) throws -> [VMID] {
+        try DefinitionFolder(inLedger: ledger).vms(of: host)
+    }
+
+    private func file(_ ledger: String, _ id: VMID = vm) -> String { "\(ledger)/definitions/h1/\(id).json" }
+
+    @Test func `the definition of every persistent VM is stored, running or not`() async throws {
+        world.place(.testVM(other, name: "db1"), on: h1, as: .inactive)
+        world.place(.testVM(VMID("cccccccc"), name: "transient"), on: h1, isTransient: true)
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            #expect(try files(ledger) == [vm, other])
+            let copy = try #require(self.copy(ledger))
+            #expect(copy.host == h1 && copy.at == start && copy.goneSince == nil)
+            let present = try await world.hypervisor(of: h1).definitions()
+            #expect(copy.definition == present.first { $0.id == vm })
+            #expect(log.count("definitions") == 0)
+        }
+    }
+
+    @Test func `a file is written again only when something has changed`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            await upkeep.turn(at: start + .seconds(60))
+            #expect(copy(ledger)?.at == start)
+            try await world.hypervisor(of: h1).setAutostart(of: vm, to: true)
+            await upkeep.turn(at: start + .seconds(120))
+            #expect(copy(ledger)?.at == start + .seconds(120))
+            #expect(copy(ledger)?.definition.startsWithHost == true)
+            // A new run of the agent finds its files.
+            var next = self.upkeep(ledger)
+            await next.turn(at: start + .seconds(180))
+            #expect(copy(ledger)?.at == start + .seconds(120))
+        }
+    }
+
+    @Test func `a removed file is written again, and an altered one after a restart`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            try FileManager.default.removeItem(atPath: file(ledger))
+            await upkeep.turn(at: start + .seconds(60))
+            #expect(copy(ledger)?.at == start + .seconds(60))
+            try Data("forged".utf8).write(to: URL(filePath: file(ledger)))
+            var next = self.upkeep(ledger)
+            await next.turn(at: start + .seconds(120))
+            #expect(copy(ledger)?.at == start + .seconds(120))
+        }
+    }
+
+    @Test func `the copy of a VM that has left is kept for 30 days`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            world.place(.testVM(), on: h1, as: .absent)
+            await upkeep.turn(at: start + .seconds(60))
+            #expect(copy(ledger)?.goneSince == start + .seconds(60) && copy(ledger)?.at == start)
+            // The time counts from then on, also across a restart.
+            var next = self.upkeep(ledger)
+            await next.turn(at: start + Self.day * 30)
+            #expect(copy(ledger)?.goneSince == start + .seconds(60))
+            await next.turn(at: start + Self.day * 30 + .seconds(60))
+            let left = try files(ledger)
+            #expect(left.isEmpty)
+        }
+    }
+
+    @Test func `a VM that is back has its copy again`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            world.place(.testVM(), on: h1, as: .absent)
+            await upkeep.turn(at: start + Self.day)
+            world.place(.testVM(), on: h1)
+            await upkeep.turn(at: start + Self.day * 2)
+            #expect(copy(ledger)?.goneSince == nil && copy(ledger)?.at == start + Self.day * 2)
+        }
+    }
+
+    @Test func `the files of other hosts are left alone`() async throws {
+        try await with { ledger in
+            world.place(.testVM(other, name: "db1"), on: h2)
+            let foreign = SigningKey()
+            var its = upkeep(ledger, h2, key: foreign)
+            await its.turn(at: start)
+            world.place(.testVM(other, name: "db1"), on: h1, as: .inactive)
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            await upkeep.turn(at: start + Self.day * 60)
+            let copy = try DefinitionFolder(inLedger: ledger).copy(
+                of: other,
+                by: h2,
+                signedBy: [foreign.verification]
+            )
+            #expect(copy.at == start && copy.goneSince == nil)
+            #expect(try files(ledger) == [vm, other])
+        }
+    }
+
+    @Test func `a file that this host did not sign is not signed, and is reported once`() async throws {
+        try await with { ledger in
+            var earlier = upkeep(ledger, key: SigningKey())
+            await earlier.turn(at: start)
+            let before = try Data(contentsOf: URL(filePath: file(ledger)))
+            world.place(.testVM(), on: h1, as: .absent)
+            var upkeep = upkeep(ledger)
+            for minute in 0..<3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(try Data(contentsOf: URL(filePath: file(ledger))) == before)
+            #expect(log.count("files of other VMs that its present key did not sign (1)") == 1)
+        }
+    }
+
+    @Test func `trouble with the storage is logged once, and nothing is lost`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            try FileManager.default.moveItem(atPath: ledger, toPath: "\(ledger).away")
+            try FileManager.default.createDirectory(atPath: ledger, withIntermediateDirectories: false)
+            for minute in 1...3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(log.count("cannot store the definitions of all VMs") == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: ledger) == [])
+            try FileManager.default.removeItem(atPath: ledger)
+            try FileManager.default.moveItem(atPath: "\(ledger).away", toPath: ledger)
+            await upkeep.turn(at: start + .seconds(300))
+            #expect(copy(ledger)?.at == start)
+            #expect(log.count("stored again") == 1)
+        }
+    }
+
+    @Test func `a hypervisor that does not answer is no reason to call its VMs gone`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            world.change(h1) { $0.answers = false }
+            for minute in 1...3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(copy(ledger)?.goneSince == nil)
+            #expect(log.count("cannot store the definitions of all VMs") == 1)
+        }
+    }
+
+    @Test func `number and size of the copies are limited`() async throws {
+        try await with { ledger in
+            let own = OwnDefinitions(inLedger: ledger, host: h1, signedBy: nil)
+            func definitions(_ numbers: Range<Int>, _ xml: String = "<domain/>") -> [VMDefinition] {
+                numbers.map {
+                    VMDefinition(
+                        id: VMID("\(1000 + $0)"),
+                        name: "vm\($0)",
+                        xml: xml,
+                        digest: nil,
+                        startsWithHost: false
+                    )
+                }
+            }
+            let large = definitions(0..<1, String(repeating: "x", count: DefinitionFolder.largestXML + 1))
+            var update = try own.update(nil, to: large, at: start)
+            #expect(update.copies.isEmpty && update.problems.count == 1)
+            // One update changes a limited number of files.
+            update = try own.update(nil, to: definitions(0..<150), at: start)
+            #expect(update.copies.count == OwnDefinitions.changesPerUpdate)
+            update = try own.update(update.copies, to: definitions(0..<150), at: start)
+            #expect(update.copies.count == 150)
+
+            let tooMany = definitions(0..<(DefinitionFolder.copiesPerHost + 1))
+            #expect(try own.update(update.copies, to: tooMany, at: start).problems.count == 1)
+        }
+    }
+
+    @Test func `if there are too many copies, those of the VMs that left first are removed`() {
+        let own = OwnDefinitions(inLedger: "/nonexistent", host: h1, signedBy: nil)
+        func definition(_ number: Int) -> VMDefinition {
+            VMDefinition(id: VMID("\(number)"), name: "vm", xml: "<domain/>", digest: nil, startsWithHost: false)
+        }
+        func copy(_ number: Int) -> DefinitionCopy {
+            let gone = start - .seconds(number)
+            return DefinitionCopy(host: h1, at: gone, goneSince: gone, definition: definition(number))
+        }
+        let limit = DefinitionFolder.copiesPerHost
+        let copies = Dictionary(uniqueKeysWithValues: (1...limit).map { (VMID("\($0)"), copy($0)) })
+        let new = definition(limit + 1)
+        let changes = own.changes(from: copies, to: [new], defined: [new.id], at: start)
+        let written = DefinitionCopy(host: h1, at: start, definition: new)
+        #expect(changes == [.write(written), .remove(VMID("\(limit)"))])
+    }
+}
