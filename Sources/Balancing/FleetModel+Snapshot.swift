@@ -133,6 +133,7 @@ extension FleetModel {
         switch judgement.verdict {
         case .unknown: .stale
         case .distrusted: .distrusted
+        case .blocked: .blocked
         case _ where policy.maintenance.contains(judgement.host): .maintenance
         case .settling: .settling
         case .overloaded, .calm, .light: .active

@@ -67,6 +67,7 @@ extension HostHistory {
         if let reason = reasonUnknown(at: moves.at, policy: policy) { return judge(.unknown, reason) }
         guard let latest else { return judge(.unknown, .noSample) }
         if let contradictions = moves.distrusted[name] { return judge(.distrusted, .contradicted(contradictions)) }
+        if let reason = latest.takesNoOrdersBecause { return judge(.blocked, .takesNoOrders(reason: reason)) }
         if let move = moves.underWay[name] { return judge(.settling, .moveUnderWay(move.path)) }
         guard !window.samples.isEmpty else { return judge(.settling, .noSampleSinceMove) }
         var signs: [OverloadSign] = []

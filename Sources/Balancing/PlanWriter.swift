@@ -206,6 +206,7 @@ struct PlanWriter {
         case .settling: return judge(.settling, .hostMode(.settling))
         case .stale, .failed: return judge(.unknown, .hostMode(its.mode))
         case .distrusted: return judge(.distrusted, .hostMode(.distrusted))
+        case .blocked: return judge(.blocked, .hostMode(.blocked))
         case .active, .maintenance: break
         }
         let contention = objective.contention(on: host, of: start)

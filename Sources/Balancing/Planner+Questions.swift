@@ -157,7 +157,7 @@ extension Planner {
             let count = model.vms.count { $0.host == name && $0.state.isActive }
             explanations.append(.maintenance(name, vms: count))
         case .failed: explanations.append(.failed(name))
-        case .active, .settling, .stale, .distrusted: break
+        case .active, .settling, .stale, .distrusted, .blocked: break
         }
         explanations += plan.judgements.filter { $0.host == name }.map { .judged($0) }
         for move in plan.moves where move.source == name {

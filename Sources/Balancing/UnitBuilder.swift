@@ -162,7 +162,7 @@ struct UnitBuilder {
     private func reasonToStay(_ vm: VirtualMachine, on host: Host) -> StayReason? {
         if let reason = vm.staysBecause { return reason }
         switch host.mode {
-        case .settling, .stale, .distrusted, .failed: return .hostMode(host.name, host.mode)
+        case .settling, .stale, .distrusted, .blocked, .failed: return .hostMode(host.name, host.mode)
         case .active, .maintenance: break
         }
         if moving.contains(vm.id) { return .alreadyMoving }

@@ -126,6 +126,9 @@ extension AgentCore {
     /// The result of writing a report to the ledger.
     public enum Appended: Codable, Sendable, Equatable {
         case written
+        /// The ledger has the report, but this host has no durable mark of it: after a restart, a ledger that was rolled
+        /// back could hide it.
+        case unmarked
         /// The report can never be written.
         case refused
         /// A later attempt may succeed, or the ledger may have the report already.

@@ -93,7 +93,8 @@ extension AgentCore {
         guard let said, let item = work[said.order], item.isBeginning else { return }
         let state = item.state
         // A move begins only if the ledger shows it as begun: a later incarnation could not reconcile it otherwise.
-        let obstacle = state.reasonNotToSeal
+        let isUnmarked = result == .unmarked && !mutations.contains(.beginsUnmarked)
+        let obstacle = state.reasonNotToSeal ?? (isUnmarked ? .beginningNotMarked : nil)
         let cancellation = state.cancellation ?? state.statedEnd?.reason
         guard written == nil || cancellation != nil || obstacle != nil || instant > state.order.latestBeginning
         else {

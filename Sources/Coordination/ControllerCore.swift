@@ -161,7 +161,9 @@ public struct ControllerCore: Sendable {
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
     }
 
-    private mutating func take(_ sample: LoadSample, at instant: Instant) {
+    private mutating func take(_ reported: LoadSample, at instant: Instant) {
+        var sample = reported
+        if mutations.contains(.ordersBlockedHosts) { sample.takesNoOrdersBecause = nil }
         let horizon = instant + policy.staleAfter
         var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
         // The host's clock was ahead and is correct again: the samples dated ahead would hide all newer ones.

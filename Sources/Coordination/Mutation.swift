@@ -8,6 +8,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetsOrders = "forgets-orders"
     /// The agent begins a move again that an earlier incarnation began.
     case beginsAgain = "begins-again"
+    /// The agent begins a move although it has no durable mark of the report that states it.
+    case beginsUnmarked = "begins-unmarked"
     /// The agent does not report how an order ended.
     case staysSilent = "stays-silent"
     /// The agent resumes a copy here although the target runs the VM.
@@ -36,6 +38,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case leavesDefinitions = "leaves-definitions"
     /// The agent takes back the VM of a sealed image that it has released.
     case takesBackReleased = "takes-back-released"
+    /// The controller plans moves with hosts that cannot take orders.
+    case ordersBlockedHosts = "orders-blocked-hosts"
     /// The controller ignores the limits on simultaneous moves.
     case ignoresLimits = "ignores-limits"
     /// The controller forgets where a VM came from.

@@ -37,7 +37,7 @@ struct Outbox: Sendable {
         guard isWriting, let first = waiting.first else { return nil }
         isWriting = false
         switch result {
-        case .written:
+        case .written, .unmarked:
             waiting.removeFirst()
             return first
         case .refused:

@@ -40,6 +40,7 @@ extension FailureReason.Obstacle {
         case .ledgerNotWritten: "ledger-not-written"
         case .begunBefore: "begun-before"
         case .beginningNotNoted: "beginning-not-noted"
+        case .beginningNotMarked: "beginning-not-marked"
         case .closuresDamaged: "closures-damaged"
         }
     }

@@ -50,6 +50,7 @@ extension FailureReason.Obstacle {
         case .begunBefore(let order):
             "this host has begun order \(order) before: the ledger was rolled back or altered; check its storage"
         case .beginningNotNoted(let detail): "not begun, because its journal entry cannot be written: \(detail)"
+        case .beginningNotMarked: "not begun, because its source cannot save a mark of the ledger on its disk"
         case .closuresDamaged(let detail): detail
         }
     }

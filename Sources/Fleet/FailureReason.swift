@@ -43,6 +43,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
         /// The journal on this host's disk shows that the order was begun before.
         case begunBefore(OrderID)
         case beginningNotNoted(detail: String)
+        /// The ledger has the report that the order begins, but this host has no durable mark of it.
+        case beginningNotMarked
         case closuresDamaged(detail: String)
     }
 

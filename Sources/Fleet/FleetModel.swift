@@ -130,6 +130,8 @@ public enum HostMode: String, Codable, Sendable, CaseIterable {
     case stale
     /// Its claims are contradicted: neither source nor target.
     case distrusted
+    /// Its agent cannot take orders: neither source nor target.
+    case blocked
     /// Down: no move from it or to it is possible.
     case failed
 }

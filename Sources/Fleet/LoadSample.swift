@@ -20,6 +20,8 @@ public struct LoadSample: Codable, Sendable, Equatable {
     public var channels: [Channel]?
     /// Its tunnels, in some samples only.
     public var tunnels: [TunnelStatus]?
+    /// Why the host cannot take orders now, such as a full local disk; `nil` if it can, and from an older agent.
+    public var takesNoOrdersBecause: String?
     public var failures: [SourceFailure]
 
     public init(
@@ -35,6 +37,7 @@ public struct LoadSample: Codable, Sendable, Equatable {
         vms: [VMSample]? = nil,
         channels: [Channel]? = nil,
         tunnels: [TunnelStatus]? = nil,
+        takesNoOrdersBecause: String? = nil,
         failures: [SourceFailure] = []
     ) {
         self.host = host
@@ -49,6 +52,7 @@ public struct LoadSample: Codable, Sendable, Equatable {
         self.vms = vms
         self.channels = channels
         self.tunnels = tunnels
+        self.takesNoOrdersBecause = takesNoOrdersBecause
         self.failures = failures
     }
 }

@@ -176,6 +176,8 @@ public struct Judgement: Codable, Sendable, Hashable {
         case unknown
         /// Its claims are contradicted: it takes no part in planned moves.
         case distrusted
+        /// Its agent cannot take orders.
+        case blocked
 
         /// Whether the host is known to need no relief.
         public var hasHeadroom: Bool { self == .calm || self == .light }

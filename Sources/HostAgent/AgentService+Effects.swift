@@ -252,6 +252,12 @@ extension AgentService {
         do {
             try await ledger.append(report)
             return .written
+        } catch LedgerError.markNotSaved(_, let reason) {
+            logger.error(
+                "a report is in the ledger, but its mark is not on this host's disk yet",
+                metadata: ["order": "\(report.order)", "reason": "\(reason)"]
+            )
+            return .unmarked
         } catch let error as LedgerError where error.isPermanent {
             logger.critical(
                 "cannot write a report",

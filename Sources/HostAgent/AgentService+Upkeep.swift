@@ -29,6 +29,7 @@ extension AgentService {
                 sample.tunnels = await tunnels()
                 lastTunnels = clock.now
             }
+            sample.takesNoOrdersBecause = stateFolder?.reason
             // The first reading yields no rates: it only starts the count.
             if !isFirst {
                 do { try await ledger.append(sample) } catch {

@@ -23,6 +23,8 @@ public struct AgentService: Sendable {
     let logger: Logger
     let record: String?
     let journal: OrderJournal?
+    /// `nil` without a journal: such a host cannot know.
+    let stateFolder: StateFolder?
     /// In a file of its own, which an older agent ignores.
     let autostartJournal: OrderJournal?
     let identity: IdentityUpkeep?
@@ -71,6 +73,7 @@ public struct AgentService: Sendable {
         self.definitions = definitions
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.journal = journal.map { OrderJournal(path: $0) }
+        stateFolder = self.journal.map { StateFolder($0, logger: logger) }
         autostartJournal = journal.map { OrderJournal(path: "\($0)-autostart") }
         movability = Movability(
             SourceChecks(host: HostName(host), settings: settings, hypervisor: hypervisor),
@@ -84,6 +87,7 @@ public struct AgentService: Sendable {
         let events = AgentEvents(limit: Self.eventLimit)
         await withDiscardingTaskGroup { group in
             group.addTask { await movability.keep() }
+            group.addTask { await stateFolder?.keep() }
             group.addTask { await keepSampling(events) }
             group.addTask { await keepMesh() }
             group.addTask { await keepDefinitions() }

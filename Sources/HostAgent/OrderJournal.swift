@@ -40,6 +40,20 @@ final class OrderJournal: Sendable {
 
     var path: String { file.path }
 
+    /// Throws why no step can be recorded now: the journal is damaged, or its folder cannot be written.
+    ///
+    /// Writes a probe of the journal's size beside it, and removes it. Blocks like `claim`.
+    func checkWritable() throws {
+        let known: Entries? = try entries.withLockIfAvailable { known in
+            let entries = try known ?? read()
+            known = entries
+            return entries
+        }
+        let probe = StateFile<Entries>(path: "\(path).probe")
+        try probe.replace(known ?? [:])
+        probe.remove()
+    }
+
     /// Writes a journal entry once and returns when it is on the disk; false if it existed before.
     ///
     /// Blocks for a write and two syncs. Throws the file system's error: then the step must not be taken.

@@ -58,6 +58,9 @@ public struct StateFile<Value: Codable & Sendable>: Sendable {
         }
     }
 
+    /// Removes the file, if there is one.
+    public func remove() { unlink(path) }
+
     /// Replaces the file as a whole and returns when that is durable; creates its folder.
     public func replace(_ value: Value) throws(Failure) {
         let encoder = JSONEncoder()

@@ -22,6 +22,8 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
     case notAMember(LedgerWriter, reason: String)
     /// The ledger was created before records were signed.
     case withoutIdentity(path: String)
+    /// The record is in the ledger and durable, but this host's mark of it is not.
+    case markNotSaved(path: String, reason: String)
     /// The storage did not answer.
     case stalled(path: String, waited: Duration, mayBeWritten: Bool)
     case failed(operation: String, path: String, reason: String, mayBeWritten: Bool)
@@ -32,6 +34,7 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .stalled(_, _, let mayBeWritten), .failed(_, _, _, let mayBeWritten),
             .rolledBack(_, _, let mayBeWritten):
             mayBeWritten
+        case .markNotSaved: true
         default: false
         }
     }
@@ -74,10 +77,22 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .withoutIdentity(let path):
             "\(path) has no ledger id, so records cannot be signed for this ledger. Create a new ledger, or set "
                 + "ledger.unsigned on every host."
+        case .markNotSaved(let path, let reason):
+            "the record is in the ledger, but cannot save its mark in \(path): \(reason). Make room there, or make the "
+                + "file system writable."
         case .stalled(let path, let waited, let mayBeWritten):
             "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)). Check the shared storage."
         case .failed(let operation, let path, let reason, let mayBeWritten):
             "cannot \(operation) \(path): \(reason); \(Self.outcome(mayBeWritten))"
+        }
+    }
+
+    /// The system's reason, for an error that names the operation itself.
+    var cause: String {
+        switch self {
+        case .storageFull: String(cString: strerror(ENOSPC))
+        case .notPermitted(_, _, let reason), .failed(_, _, let reason, _): reason
+        default: description
         }
     }
 

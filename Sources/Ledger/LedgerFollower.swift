@@ -15,6 +15,7 @@ public struct LedgerFollower: Sendable {
     public private(set) var remarks = LedgerRemarks()
     private var remarkLog = RemarkLog()
     private var ledgerIsOut = false
+    private var localTrouble: String?
 
     public init(_ ledger: any FleetLedger) { self.ledger = ledger }
 
@@ -63,6 +64,17 @@ public struct LedgerFollower: Sendable {
         remarks = LedgerRemarks()
         if ledgerIsOut { logger.notice("the ledger can be read again") }
         ledgerIsOut = false
+        report(ledger.localTrouble, logger)
         return true
+    }
+
+    /// Logs this host's own trouble once, and its end.
+    private mutating func report(_ trouble: String?, _ logger: Logger) {
+        if let trouble, trouble != localTrouble {
+            logger.error("\(trouble)")
+        } else if trouble == nil, localTrouble != nil {
+            logger.notice("this host can save how far the ledger was read again")
+        }
+        localTrouble = trouble
     }
 }

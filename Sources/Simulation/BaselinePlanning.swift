@@ -113,6 +113,7 @@ struct BaselinePlanning: Sendable {
                     ownMemoryBytes: 0,
                     cpuHistory: history.samples.compactMap { $0.cpu?.share },
                     isUsable: age <= policy.staleAfter && latest?.cpu != nil && latest?.vms != nil
+                        && latest?.takesNoOrdersBecause == nil
                         && !changing.contains(history.name) && !isOutdated
                 )
             )

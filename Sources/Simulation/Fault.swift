@@ -57,6 +57,8 @@ public enum Fault: Sendable, Equatable {
     case lateCalls(host: Int)
     /// A person starts the VMs that are off on the host.
     case personStarts(host: Int)
+    /// The local disk of the host is full: its agent can write neither marks nor its journal.
+    case diskFull(host: Int)
     /// The VMs of the host are redefined.
     case redefinition(host: Int)
     /// Orders and reports are written without a valid key or with another host's key.

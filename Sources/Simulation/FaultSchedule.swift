@@ -56,7 +56,7 @@ extension Fault {
     static func any(hosts: Int, random: inout SplitMix64) -> Fault {
         let host = random.below(hosts)
         let phase = MigrationPhase.allCases[random.below(MigrationPhase.allCases.count)]
-        switch random.below(28) {
+        switch random.below(29) {
         case 0, 1: return .agentCrash(host: host)
         case 2, 3: return .controllerCrash
         case 4, 5: return .libvirtCrash(host: host)
@@ -82,6 +82,7 @@ extension Fault {
         case 23, 24: return .leak(host: host)
         case 25: return .redefinition(host: host)
         case 26: return .handoverLost(host: host)
+        case 27: return .diskFull(host: host)
         default: return .lie(host: host)
         }
     }

@@ -10,6 +10,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case carriedOutOnce = "each order is carried out at most once"
         case limits = "the limits of moves and memory hold"
         case noReturn = "no VM moves back within the no-return window"
+        case recorded = "moves are ordered and begun only on hosts that can record them"
         case ends = "every order ends in a report"
         case gates = "no gate stays open after the end of its order"
         case closed = "no move uses a channel with a known leak that has not been cleared"
@@ -52,6 +53,11 @@ struct Invariants {
     private var closures: [OrderID: ClosedChannels.Closure] = [:]
     /// For how long a gate has been open after its order's end while its host could have closed it, in milliseconds.
     private var openGates: [OrderID: Int64] = [:]
+
+    /// Hosts whose newest sample states that they cannot take orders, and since when the controller knows it.
+    private var blocked: [HostName: Int64] = [:]
+    /// Orders whose start was written to the ledger, but not marked on the source's disk.
+    private var unmarked: Set<OrderID> = []
 
     private let policy: Policy
     private let memory: [UInt64]
@@ -153,6 +159,12 @@ struct Invariants {
         submittedAt[order.id] = at
         lastOrderAt = at
         lastOrder = order
+        for host in [order.source, order.target] {
+            // A sample from a clock that was ahead can hide newer ones until it is stale.
+            let patience = policy.staleAfter.wholeMilliseconds * 2
+            guard let since = blocked[host], at - since > patience else { continue }
+            broken(.recorded, "order \(order.id) names \(host), which cannot take orders", at: at)
+        }
         if expects, at > settleBy {
             broken(
                 .settles,
@@ -202,6 +214,21 @@ struct Invariants {
             let time = Duration.milliseconds(at - since).inSecondsText
             broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
+    }
+
+    /// Follows whether a host states that it cannot take orders.
+    mutating func blocks(_ host: HostName, _ isBlocked: Bool, at: Int64) {
+        blocked[host] = isBlocked ? blocked[host] ?? at : nil
+    }
+
+    mutating func unmarked(_ report: OrderReport) {
+        if report.step.isBeginning { unmarked.insert(report.order) }
+    }
+
+    /// Checks that an order begins only after its source has a durable mark of its start.
+    mutating func begins(_ order: MigrationOrder, at: Int64) {
+        guard unmarked.contains(order.id) else { return }
+        broken(.recorded, "order \(order.id) (\(order.vmName)) begins without a mark of its start", at: at)
     }
 
     mutating func moved(_ vm: Int, from host: Int, at: Int64) { left[vm, default: [:]][host] = at }
@@ -282,4 +309,9 @@ struct Invariants {
     var settledAfter: Double { max(0, Double((lastOrderAt ?? faultsEndAt) - faultsEndAt) / 1000) }
     var orders: Int { asked.count }
     var begunOrders: Int { begun.count }
+}
+
+extension OrderStep {
+    /// Whether the step states that a move is about to begin.
+    fileprivate var isBeginning: Bool { self == .running(progress: .beginning) }
 }

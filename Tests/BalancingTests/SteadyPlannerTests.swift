@@ -230,6 +230,22 @@ struct SteadyPlannerTests {
         }
     }
 
+    @Test(arguments: ["h1", "h2"]) func `a host that cannot take orders is neither source nor target`(host: String) {
+        let hosts = [steady("h1", cpu: 3.8, vms: busy), steady("h2", cpu: 0.5)].map { history in
+            var history = history
+            guard history.name.rawValue == host else { return history }
+            for index in history.samples.indices {
+                history.samples[index].takesNoOrdersBecause = "no space left on device"
+            }
+            return history
+        }
+        let plan = balancer.plan(for: snapshot(hosts))
+        #expect(plan.moves.isEmpty)
+        let judgement = plan.judgements.first { $0.host.rawValue == host }
+        #expect(judgement?.verdict == .blocked)
+        #expect(judgement?.reason == .takesNoOrders(reason: "no space left on device"))
+    }
+
     @Test func `a VM seen on two hosts is left to an operator`() {
         let twin = vm("lean", cores: 0.7)
         let plan = balancer.plan(

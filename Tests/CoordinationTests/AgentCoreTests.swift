@@ -331,6 +331,21 @@ struct AgentCoreTests {
         #expect(core.handle(.caughtUp, at: .second(20)).isEmpty)
     }
 
+    @Test func `a move does not begin while the mark of its start is not durable`() throws {
+        var core = prepared()
+        let failure = try failure(in: core.handle(.appended(.unmarked), at: .second(4)))
+        #expect(failure.reason == .order(.beginningNotMarked) && failure.whereabouts == .at(h1))
+        #expect(core.handle(.appended(.unmarked), at: .second(4)).isEmpty, "the ledger has it: it is not written again")
+        #expect(core.handle(.tick, at: .second(9)).isEmpty && !core.needsTicks)
+    }
+
+    @Test func `a report without a durable mark is not written again`() throws {
+        var core = migrating()
+        #expect(core.handle(.migrationEnded(order.id, .success(completion)), at: .second(9)).count == 1)
+        #expect(core.handle(.appended(.unmarked), at: .second(9)).isEmpty)
+        #expect(core.handle(.tick, at: .second(20)).isEmpty && !core.needsTicks)
+    }
+
     @Test func `progress is written at intervals`() {
         var core = migrating()
         #expect(core.handle(.progressed(order.id, progress), at: .second(5)).isEmpty, "the beginning was just written")
@@ -340,12 +355,18 @@ struct AgentCoreTests {
     }
 
     private func migrating() -> AgentCore {
+        var core = prepared()
+        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
+        return core
+    }
+
+    /// Returns a source that is writing that its move begins.
+    private func prepared() -> AgentCore {
         var core = caughtUp("h1")
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.requirementsRead(order.id, .success(requirements)), at: .second(2))
         _ = core.handle(.appended(.written), at: .second(2))
-        _ = core.handle(.report(report("h2", 3, .prepared())), at: .second(4))
-        #expect(core.handle(.appended(.written), at: .second(4)) == [.migrate(order, preparation)])
+        #expect(core.handle(.report(report("h2", 3, .prepared())), at: .second(4)).count == 1)
         return core
     }
 

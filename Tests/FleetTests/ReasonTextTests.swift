@@ -18,6 +18,7 @@ struct ReasonTextTests {
                 "its last move ended 11 s ago; the cool-down lasts 20 s"
             ),
             (.hostMode(h1, .stale), "host-stale", "h1 has no fresh figures"),
+            (.hostMode(h1, .blocked), "host-blocked", "the agent of h1 cannot take orders"),
             (.noAllowedChannel(h1), "no-allowed-channel", "h1 offers no channel that policy.channels allows"),
             (
                 .runningTwice(RunningTwice(vm: VMID("u"), vmName: "vm1", hosts: [h1, h2])), "running-twice",
@@ -101,6 +102,7 @@ struct ReasonTextTests {
         arguments: [
             (.clockAhead(seconds: 9), "its clock is 9 s ahead of the controller's: synchronise the clocks"),
             (.moveUnderWay(Path(source: h1, target: h2)), "a move from h1 to h2 is under way"),
+            (.takesNoOrders(reason: "no space left"), "its agent cannot take orders: no space left"),
             (
                 .contention([.cpu(share: 0.88, allowed: 0.8, isForecast: true), .memory(share: 0.95, allowed: 0.9)]),
                 "CPU 88 % forecast, 80 % allowed, memory 95 %, 90 % allowed"

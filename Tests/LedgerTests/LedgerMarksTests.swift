@@ -35,6 +35,14 @@ struct LedgerMarksTests {
             try FileManager.default.copyItem(atPath: "\(folder).copy", toPath: folder)
         }
 
+        /// Prevents that the marks are saved: a folder cannot be replaced by a file.
+        func block() throws {
+            try? FileManager.default.removeItem(atPath: marks)
+            try FileManager.default.createDirectory(atPath: marks, withIntermediateDirectories: false)
+        }
+
+        func unblock() throws { try FileManager.default.removeItem(atPath: marks) }
+
         var segments: SegmentFiles { SegmentFiles(folder: folder, stream: .reports) }
 
         func write(_ numbers: ClosedRange<Int>, to log: SharedLog) async throws {
@@ -233,9 +241,7 @@ struct LedgerMarksTests {
         try await with { marked in
             let log = marked.open()
             try await log.append(report(1))
-            // A folder cannot be replaced by the file of marks.
-            try FileManager.default.removeItem(atPath: marked.marks)
-            try FileManager.default.createDirectory(atPath: marked.marks, withIntermediateDirectories: false)
+            try marked.block()
             await #expect {
                 try await log.append(report(2))
             } throws: { error in
@@ -243,6 +249,52 @@ struct LedgerMarksTests {
                 return error.mayBeWritten && "\(error)".contains(marked.marks)
             }
             #expect(try await marked.open(marked: false).all(OrderReport.self).records.count == 2)
+        }
+    }
+
+    @Test func `reads and samples go on while the marks cannot be saved, and the trouble is shown`() async throws {
+        try await with { marked in
+            let log = marked.open()
+            #expect(try await log.all(OrderReport.self).records.isEmpty)
+            #expect(log.localTrouble == nil)
+            try marked.block()
+            try await marked.write(1...2, to: marked.open(marked: false))
+            #expect(try await log.all(OrderReport.self).records.count == 2)
+            #expect(log.localTrouble?.contains(marked.marks) == true)
+            try await log.append(sample(1))
+            #expect(try await log.all(LoadSample.self).records.count == 1)
+            // What was read is remembered nevertheless.
+            try marked.unblock()
+            try await log.append(report(3))
+            #expect(log.localTrouble == nil)
+            #expect(try MarksFile.read(marked.marks)?.marks.count == 2)
+        }
+    }
+
+    @Test func `a report whose mark cannot be saved is repeated without its line`() async throws {
+        try await with { marked in
+            let log = marked.open()
+            try await log.append(report(1))
+            try marked.block()
+            for _ in 1...3 {
+                await #expect {
+                    try await log.append(report(2))
+                } throws: { error in
+                    guard case .markNotSaved(marked.marks, _) = error as? LedgerError else { return false }
+                    return true
+                }
+            }
+            try marked.unblock()
+            try await log.append(report(2))
+            #expect(try await log.all(OrderReport.self).records.map(\.body) == [report(1), report(2)])
+            let last = try contents(of: marked.segments.path(1)).split(separator: LineCodec.newline).last
+            #expect(
+                try MarksFile.read(marked.marks)?.marks[.reports]?.digest
+                    == LedgerMark(at: .origin, line: try #require(last)).digest
+            )
+            // Once it is confirmed, the same report is a new one.
+            try await log.append(report(2))
+            #expect(try await log.all(OrderReport.self).records.count == 3)
         }
     }
 

@@ -7,9 +7,14 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2)))
 struct SharedLogFaultTests {
-    private func log(_ folder: String, lockWait: Duration = .seconds(10)) -> SharedLog {
+    private func log(
+        _ folder: String,
+        lockWait: Duration = .seconds(10),
+        timeLimit: Duration = .seconds(30)
+    ) -> SharedLog {
         var options = SharedLog.Options()
         options.lockWait = lockWait
+        options.timeLimit = timeLimit
         return SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned, options: options)
     }
 
@@ -73,6 +78,28 @@ struct SharedLogFaultTests {
             holder.finish()
             try await waiting
             #expect(try await log(folder).all(LoadSample.self).records.map(\.body.number) == [2])
+        }
+    }
+
+    @Test
+    func `an append that takes effect after its time limit is not repeated`() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let said = "\(folder)/holder.out"
+            let holder = try HelperProcess(["hold", "\(folder)/reports.lock"], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
+            let stalling = log(folder, lockWait: .seconds(60), timeLimit: .seconds(2))
+            await #expect {
+                try await stalling.append(report(1))
+            } throws: { error in
+                guard case .stalled(_, _, mayBeWritten: true) = error as? LedgerError else { return false }
+                return true
+            }
+            holder.finish()
+            #expect(try await eventually { try await log(folder).all(OrderReport.self).records.count == 1 })
+            try await stalling.append(report(1))
+            try await stalling.append(report(2))
+            #expect(try await log(folder).all(OrderReport.self).records.map(\.body) == [report(1), report(2)])
         }
     }
 

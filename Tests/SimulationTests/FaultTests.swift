@@ -54,6 +54,8 @@ struct OneFault: Sendable, CustomTestStringConvertible {
         OneFault(.handoverLost(host: 0), at: 0, moves: 1...1, "h1: resume vm1: done"),
         OneFault(.answerLost(host: 0, resumes: true), at: 0, moves: 1...1, "h1: pause vm1: done"),
         OneFault(.leak(host: 0), at: 0, "operator clears ipsec between h1 and h2: order-1 leaked"),
+        OneFault(.diskFull(host: 0), at: 0, moves: 1...1, "not begun, because its source cannot save a mark"),
+        OneFault(.diskFull(host: 0), at: 4, "h1: order order-1 done"),
         OneFault(.redefinition(host: 0), at: 0, "h1: order order-1"),
         OneFault(.forgery(host: 2), at: 0, "h1: order order-1 done"),
         OneFault(.lie(host: 2), at: 0, "h1: order order-1 done"),

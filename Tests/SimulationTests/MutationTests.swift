@@ -31,6 +31,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
                 fault(minute, 26, lasts: 5, .libvirtCrash(host: host)),
             ]
         },
+        // The disks are full for a moment after each decision: the samples cannot state it in time.
+        Proof(mutation: .beginsUnmarked, invariant: .recorded) { host, minute in
+            (0..<6).map { fault(minute, 10 * $0, lasts: 4, .diskFull(host: host)) }
+        },
         Proof(mutation: .staysSilent, invariant: .ends) { harmless($0, $1) },
         Proof(mutation: .resumesBlindly, invariant: .runsOnce) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: false))] : []
@@ -76,6 +80,9 @@ struct Proof: Sendable, CustomTestStringConvertible {
             [fault(minute, 0, lasts: 60, .personStarts(host: host))]
         },
         Proof(mutation: .takesBackReleased, invariant: .runsOnce, isSealed: true),
+        Proof(mutation: .ordersBlockedHosts, invariant: .recorded) { host, minute in
+            minute == 0 ? [fault(0, 0, lasts: 290, .diskFull(host: host))] : []
+        },
         Proof(mutation: .ignoresLimits, invariant: .limits),
         Proof(mutation: .forgetsMoves, invariant: .noReturn),
         Proof(mutation: .neverSettles, invariant: .settles),

@@ -38,7 +38,7 @@ enum NoMoveReason: Equatable {
     /// Determines the reason for a plan without moves.
     init(_ plan: Plan, _ model: FleetModel, _ planning: PlanningPolicy) {
         let active = model.hosts.count { $0.mode == .active }
-        let notCounted: [Judgement.Verdict] = [.settling, .unknown, .distrusted]
+        let notCounted: [Judgement.Verdict] = [.settling, .unknown, .distrusted, .blocked]
         if model.vms.isEmpty {
             self = .noVM
         } else if active == 0 {

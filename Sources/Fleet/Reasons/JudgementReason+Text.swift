@@ -9,6 +9,7 @@ extension JudgementReason: CustomStringConvertible {
         case .sourceFailed(let source, let reason): "its last sample is incomplete: \(source): \(reason)"
         case .figuresMissing: "its last sample lacks CPU, memory or VM figures"
         case .contradicted(let contradictions): contradictions.map(\.description).joined(separator: "; ")
+        case .takesNoOrders(let reason): "its agent cannot take orders: \(reason)"
         case .moveUnderWay(let path): "a move from \(path.source) to \(path.target) is under way"
         case .noSampleSinceMove: "no sample since its last move ended"
         case .overload(let sign): "\(sign)"
@@ -25,6 +26,7 @@ extension JudgementReason: CustomStringConvertible {
         case .settling: "a move that changes it has not settled yet"
         case .stale: "no fresh figures"
         case .distrusted: "its claims are contradicted"
+        case .blocked: "its agent cannot take orders"
         case .failed: "failed"
         }
     }

@@ -11,6 +11,8 @@ public indirect enum JudgementReason: Codable, Sendable, Hashable {
     case figuresMissing
     /// The contradictions to its claims.
     case contradicted([Contradiction])
+    /// As its agent states it in its last sample.
+    case takesNoOrders(reason: String)
     case moveUnderWay(Path)
     case noSampleSinceMove
     /// Overloaded by its history.
@@ -31,6 +33,7 @@ public indirect enum JudgementReason: Codable, Sendable, Hashable {
         case .sourceFailed: "source-failed"
         case .figuresMissing: "figures-missing"
         case .contradicted: "contradicted"
+        case .takesNoOrders: "takes-no-orders"
         case .moveUnderWay: "move-under-way"
         case .noSampleSinceMove: "no-sample-since-move"
         case .overload: "overload"

@@ -52,6 +52,7 @@ extension Obstacle: CustomStringConvertible {
         case .settling: "a move that changes it has not settled yet"
         case .stale: "it has no fresh figures"
         case .distrusted: "its claims are contradicted"
+        case .blocked: "its agent cannot take orders"
         case .failed: "it has failed"
         }
     }

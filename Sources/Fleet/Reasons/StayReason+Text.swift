@@ -29,6 +29,7 @@ extension StayReason: CustomStringConvertible {
         case .settling: "a move that changes \(host) has not settled yet"
         case .stale: "\(host) has no fresh figures"
         case .distrusted: "the claims of \(host) are contradicted"
+        case .blocked: "the agent of \(host) cannot take orders"
         case .failed: "\(host) has failed, so no VM can be moved from it: start the VM on another host"
         case .active, .maintenance: "\(host) is \(mode.rawValue)"
         }

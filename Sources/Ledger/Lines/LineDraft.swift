@@ -12,7 +12,8 @@ struct LineSigner: Sendable {
 struct LineDraft: Sendable {
     /// The fields before the position.
     private let head: [UInt8]
-    private let body: [UInt8]
+    /// The encoded entry.
+    let body: [UInt8]
     private let signer: LineSigner?
 
     /// The length of the line in bytes, newline included, at the position with the longest text.

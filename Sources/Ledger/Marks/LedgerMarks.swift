@@ -17,7 +17,8 @@ public final class LedgerMarks: Sendable {
     private struct State {
         var content: MarksFile?
         var isChanged = false
-        var savedAt: ContinuousClock.Instant?
+        var triedAt: ContinuousClock.Instant?
+        var failure: LedgerError?
     }
 
     /// Uses the marks in this file, which is created with the first mark.
@@ -64,6 +65,9 @@ public final class LedgerMarks: Sendable {
     /// Returns the furthest recorded line of a stream.
     func furthest(in stream: LedgerStream) -> LedgerMark? { state.withLock { $0.content?.marks[stream] } }
 
+    /// Why the marks could not be saved the last time; `nil` if they could.
+    var failure: LedgerError? { state.withLock { $0.failure } }
+
     /// Makes the recorded lines durable.
     func save() throws(LedgerError) {
         let result = saving.withLock { _ in Result { () throws(LedgerError) in try replaceFile() } }
@@ -73,22 +77,28 @@ public final class LedgerMarks: Sendable {
     private func replaceFile() throws(LedgerError) {
         let changed = state.withLock { state in
             defer { state.isChanged = false }
+            if state.isChanged { state.triedAt = .now }
             return state.isChanged ? state.content : nil
         }
         guard let changed else { return }
         do throws(LedgerError) {
             try changed.write(to: path)
         } catch {
-            state.withLock { $0.isChanged = true }
+            state.withLock { state in
+                state.isChanged = true
+                state.failure = error
+            }
             throw error
         }
-        state.withLock { $0.savedAt = .now }
+        state.withLock { $0.failure = nil }
     }
 
-    /// Makes the recorded lines durable if the last save is older than `saveInterval`.
-    func saveIfStale() throws(LedgerError) {
-        let isDue = state.withLock { $0.savedAt.map { .now - $0 > Self.saveInterval } ?? true }
-        if isDue { try save() }
+    /// Makes the recorded lines durable if the last attempt is older than `saveInterval`.
+    ///
+    /// A failure stays in `failure`, and the marks in memory: what was only read or sampled needs no durable mark.
+    func saveIfStale() {
+        let isDue = state.withLock { $0.triedAt.map { .now - $0 > Self.saveInterval } ?? true }
+        if isDue { try? save() }
     }
 
     private func load() throws(LedgerError) -> MarksFile? {

@@ -70,7 +70,7 @@ final class LedgerTrust: Sendable {
         do {
             let batch = try read()
             marks.note(batch.lastMark, in: stream)
-            try marks.saveIfStale()
+            marks.saveIfStale()
             return batch
         } catch {
             guard case .cursorNotInLog(let path, let cursor, let reason) = error else { throw error }
@@ -80,14 +80,22 @@ final class LedgerTrust: Sendable {
     }
 
     /// Appends a line and records its mark; except for samples, the mark is durable on return.
+    ///
+    /// `earlier`: the mark of the same entry, if an append that was not confirmed has written it: then only the mark is
+    /// saved.
     func noting(
         _ stream: LedgerStream,
+        earlier: LedgerMark?,
         append: () throws(LedgerError) -> LedgerMark
-    ) throws(LedgerError) {
+    ) throws(LedgerError) -> LedgerMark {
+        if let earlier {
+            try save(earlier, in: stream)
+            return earlier
+        }
         // Read before appending: afterwards other writers may have appended, and the reader may have seen that.
         let furthest = marks?.furthest(in: stream)
         let mark = try append()
-        guard let marks else { return }
+        guard marks != nil else { return mark }
         if let furthest, mark.at <= furthest.at {
             isChecked.withLock { $0 = false }
             throw .rolledBack(
@@ -96,12 +104,24 @@ final class LedgerTrust: Sendable {
                 mayBeWritten: true
             )
         }
+        try save(mark, in: stream)
+        return mark
+    }
+
+    private func save(_ mark: LedgerMark, in stream: LedgerStream) throws(LedgerError) {
+        guard let marks else { return }
         marks.note(mark, in: stream)
-        do throws(LedgerError) {
-            if stream == .load { try marks.saveIfStale() } else { try marks.save() }
-        } catch {
-            // The line is in the log; only this host's mark is missing.
-            throw .failed(operation: "record an append in", path: marks.path, reason: "\(error)", mayBeWritten: true)
+        guard stream != .load else { return marks.saveIfStale() }
+        do throws(LedgerError) { try marks.save() } catch {
+            throw .markNotSaved(path: marks.path, reason: error.cause)
         }
+    }
+
+    /// Why the marks cannot be saved; `nil` if they can.
+    var marksTrouble: String? {
+        guard let marks, let failure = marks.failure else { return nil }
+        return
+            "cannot save how far the ledger was read in \(marks.path): \(failure.cause). Make room there, or make the "
+            + "file system writable."
     }
 }

@@ -29,6 +29,7 @@ public final class SharedLog: FleetLedger {
     private let options: Options
     private let now: @Sendable () -> Instant
     private let trust: LedgerTrust
+    private let unconfirmed = UnconfirmedAppends()
     private let appending = AppendQueues()
     private let reading = DispatchQueue(label: "evenkeel.ledger.read")
 
@@ -59,13 +60,21 @@ public final class SharedLog: FleetLedger {
             segmentsKept: max(2, options.segmentsKept[Entry.stream] ?? 2),
             lockWait: options.lockWait
         )
-        try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
-            [trust, limit = options.maximumRecordBytes] () throws(LedgerError) in
+        let mark = try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
+            [trust, unconfirmed, limit = options.maximumRecordBytes] () throws(LedgerError) in
             let draft = try LineCodec.draft(record, signer: try trust.signer(for: record.writer), limit: limit)
             try trust.checkMarks()
-            try trust.noting(Entry.stream) { () throws(LedgerError) in try appender.append(draft) }
+            let earlier = unconfirmed.mark(of: draft.body, in: Entry.stream)
+            return try trust.noting(Entry.stream, earlier: earlier) { () throws(LedgerError) in
+                let mark = try appender.append(draft)
+                unconfirmed.written(draft.body, mark, in: Entry.stream)
+                return mark
+            }
         }
+        unconfirmed.confirmed(mark, in: Entry.stream)
     }
+
+    public var localTrouble: String? { trust.marksTrouble }
 
     public func read<Entry: LedgerEntry>(
         _ entries: Entry.Type,

@@ -71,7 +71,9 @@ extension World {
             if key != nil { sealed.keys[host, default: []].insert(order.id) }
             answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
         case .shut(let order): shutGate(of: order, on: host)
-        case .migrate(let order, _): beginMigration(order, from: host)
+        case .migrate(let order, _):
+            guard let failure = reasonNotToBegin(order, on: host) else { return beginMigration(order, from: host) }
+            end(order.id, on: host, incarnation: incarnation, .failure(failure))
         case .cancelMigration(let order):
             if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
                 migrations[number]?.isCancelled = true
@@ -80,8 +82,9 @@ extension World {
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
         case .startWithHost(let order):
             guard let vm = vmNumbers[order.vm] else { return }
-            let failure = hosts[host].libvirtIsUp ? nil : "libvirt does not answer"
+            var failure = hosts[host].libvirtIsUp ? nil : "libvirt does not answer"
             if failure == nil { setAutostart(of: vm, on: host, true) }
+            if isDiskFull(host) { failure = failure ?? "the journal entry cannot be written" }
             // Its host has crashed in the moment after the move.
             if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
@@ -166,6 +169,17 @@ extension World {
             return failure(.uuid, "a VM with this UUID already exists here")
         }
         return []
+    }
+
+    /// Returns why the journal does not let an order begin.
+    func reasonNotToBegin(_ order: MigrationOrder, on host: Int) -> OrderFailure? {
+        invariants.begins(order, at: now)
+        guard isDiskFull(host) else { return nil }
+        return OrderFailure(
+            .refused,
+            .order(.beginningNotNoted(detail: "no space left on device")),
+            .at(hostNames[host])
+        )
     }
 
     func look(_ host: Int, _ order: MigrationOrder) {

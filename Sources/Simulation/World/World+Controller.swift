@@ -45,7 +45,7 @@ extension World {
         }
         let submission: ControllerCore.Submission =
             switch result {
-            case .written: .written
+            case .written, .unmarked: .written
             case .failed: written ? .unknown : .failed
             case .refused: .failed
             }

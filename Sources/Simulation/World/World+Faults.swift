@@ -8,6 +8,8 @@ extension World {
         !cuts.contains { ($0.0 == one && $0.1 == other) || ($0.0 == other && $0.1 == one) }
     }
 
+    func isDiskFull(_ host: Int) -> Bool { activeFaults.values.contains(.diskFull(host: host)) }
+
     /// Returns whether a fault prevents the start of a process.
     func isDown(_ node: Node) -> Bool {
         activeFaults.values.contains { fault in
@@ -38,7 +40,9 @@ extension World {
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
-        case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls: break
+        case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls,
+            .diskFull:
+            break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
     }
@@ -70,7 +74,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts:
+            .redefinition, .lateCalls, .personStarts, .diskFull:
             break
         }
         release()

@@ -174,7 +174,9 @@ extension World {
             feed(host, .report(report))
         case (.controller, .order(let order)): feedController { _ in .order(order) }
         case (.controller, .report(let report)): feedController { .report(report, at: $0) }
-        case (.controller, .sample(let sample)): feedController { .sample(sample, at: $0) }
+        case (.controller, .sample(let sample)):
+            invariants.blocks(sample.host, sample.takesNoOrdersBecause != nil, at: now)
+            feedController { .sample(sample, at: $0) }
         case (.agent, .sample), (.operator, _): break
         }
     }
@@ -196,7 +198,11 @@ extension World {
     }
 
     func append(_ report: OrderReport, from host: Int) {
-        let result = write(.report(report), by: .agent(host))
+        var result = write(.report(report), by: .agent(host))
+        if result == .written, isDiskFull(host) {
+            result = .unmarked
+            invariants.unmarked(report)
+        }
         feed(host, .appended(result))
     }
 }

@@ -108,6 +108,7 @@ extension World {
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
         }
+        if isDiskFull(host) { sample.takesNoOrdersBecause = "no space left on device" }
         if state.isLying {
             sample.cpu = CPULoad(capacityCores: 4 * state.spec.cores, busyCores: 0)
             sample.pressure = Pressure(cpu: 0, memory: 0, io: 0)

@@ -78,6 +78,9 @@ extension World {
         switch effect {
         case .seal(let order, _):
             guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { return }
+            if let failure = reasonNotToBegin(order, on: host) {
+                return answer(host, after: 20, .sealed(order.id, .failure(failure)))
+            }
             sealed.journal.insert(notes(.begun, order, on: host))
             let running = migrations.values.map { $0 }
             invariants.begun(order, vm: vm, source: host, target: target, running: running, at: now)
@@ -95,6 +98,9 @@ extension World {
             guard let vm = vmNumbers[order.vm], hosts[host].libvirtIsUp,
                 presence(of: vm, on: host) == .absent || settings.mutations.contains(.leavesDefinitions)
             else { return answer(host, after: 50, .letGo(order.id, failure: "the VM is not known to be off")) }
+            guard !isDiskFull(host) else {
+                return answer(host, after: 50, .letGo(order.id, failure: "the disk is full"))
+            }
             // The journal entry is durable before the result arrives: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
@@ -177,6 +183,9 @@ extension World {
         guard agents[host].core != nil, agents[host].incarnation == incarnation else {
             return set(vm, on: host, .pausedByMigration)
         }
+        guard !isDiskFull(host) else {
+            return tell(.failure(failure(.migration, "the journal entry cannot be written")))
+        }
         guard sealed.journal.insert(notes(.started, order, on: host)).inserted else {
             return tell(.failure(failure(.inDoubt, "the VM was started before")))
         }
@@ -206,6 +215,7 @@ extension World {
         switch presence(of: vm, on: host) {
         case .running: answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .pausedByMigration:
+            guard !isDiskFull(host) else { return doubt("the journal entry cannot be written") }
             sealed.journal.insert(notes(.started, order, on: host))
             set(vm, on: host, .running, byAgent: true)
             sealed.images[host]?.remove(order.id)

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import HostOS
+import Logging
+import Synchronization
+
+/// Checks again and again whether this host can record its steps of orders, in its journal and next to it.
+///
+/// A host that cannot must not be given orders: it would begin none of them.
+final class StateFolder: Sendable {
+    private let journal: OrderJournal
+    private let logger: Logger
+    private let failure = Mutex<String?>(nil)
+    private let check = BackgroundCall()
+
+    static let interval: Duration = .seconds(5)
+    private static let limit: Duration = .seconds(10)
+
+    init(_ journal: OrderJournal, logger: Logger) {
+        self.journal = journal
+        self.logger = logger
+    }
+
+    /// Why this host cannot take orders now; `nil` if it can.
+    var reason: String? { failure.withLock { $0 } }
+
+    /// Checks until cancelled.
+    func keep() async {
+        while !Task.isCancelled {
+            await look()
+            try? await Task.sleep(for: Self.interval)
+        }
+    }
+
+    /// Checks once; logs a failure once, and its end.
+    func look() async {
+        let answer = await Blocking.run { [check, journal] in
+            check.run(within: Self.limit) { () -> String? in
+                do { try journal.checkWritable() } catch { return "\(error)" }
+                return nil
+            }
+        }
+        let now = answer ?? "the disk with \(journal.path) does not answer"
+        let before = failure.withLock { failure in
+            defer { failure = now }
+            return failure
+        }
+        guard now != before else { return }
+        if let now {
+            logger.error("this host takes no orders until its disk can be written", metadata: ["reason": "\(now)"])
+        } else {
+            logger.notice("this host can take orders again")
+        }
+    }
+}
