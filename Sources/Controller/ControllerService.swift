@@ -2,7 +2,7 @@
 internal import HostOS
 public import Coordination
 public import Fleet
-public import FleetFiles
+internal import FleetFiles
 public import Ledger
 public import Logging
 public import Settings
@@ -14,6 +14,7 @@ public struct ControllerService: Sendable {
     private let logger: Logger
     private let record: String?
     private let closures: LocalClosures?
+    private let lock: ControllerLock?
     /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
     /// Returns the hosts that were removed from the cluster; called at every poll.
@@ -23,13 +24,15 @@ public struct ControllerService: Sendable {
     ///
     /// `closures`: the local file of the channels closed after leaks; `nil`: only the ledger holds them. `hardware`:
     /// returns the hosts' enrolled hardware; by default none. `removed`: returns the hosts that were removed from the
-    /// cluster; by default none.
+    /// cluster; by default none. `lock`: without it, the controller takes over without an epoch, and another one can
+    /// order beside it.
     public init(
         settings: Settings,
         ledger: any FleetLedger,
         logger: Logger,
         record: String? = nil,
         closures: String? = nil,
+        lock: ControllerLock? = nil,
         hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] },
         removed: @escaping @Sendable () async -> Set<HostName> = { [] }
     ) {
@@ -38,15 +41,16 @@ public struct ControllerService: Sendable {
         self.logger = logger
         self.record = record
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
+        self.lock = lock
         self.hardware = hardware
         self.removed = removed
     }
 
-    /// Runs until it is cancelled.
+    /// Runs until it is cancelled; throws `LostControl` if another controller has taken over, or the lock was lost.
     ///
     /// An outage of the ledger stops only new decisions; every poll tries again. If the file of closed channels cannot
     /// be read, it throws and does not run, because it could order moves over a closed channel.
-    public func run() async throws(FleetFileError) {
+    public func run() async throws {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
@@ -55,6 +59,7 @@ public struct ControllerService: Sendable {
         var gone: Set<HostName> = []
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }
         if let damage = await closures?.damage { throw damage }
+        if lock != nil { _ = core.handle(.lockTaken(controller: Self.newIdentifier())) }
         while !Task.isCancelled {
             let known = await hardware()
             if known != enrolled { await perform(core.handle(.enrolled(known)), core: &core) }
@@ -78,6 +83,7 @@ public struct ControllerService: Sendable {
             }
             let tick = ControllerCore.Event.tick(at: .now, identifier: Self.newIdentifier())
             await perform(core.handle(tick), core: &core)
+            if let reason = core.core.lossOfControl { throw LostControl(reason: reason) }
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
     }
@@ -92,6 +98,7 @@ public struct ControllerService: Sendable {
     }
 
     private func perform(_ effects: [ControllerCore.Effect], core: inout RecordedCore<ControllerCore>) async {
+        var mayWrite: Bool?
         for effect in effects {
             switch effect {
             case .announce(let news):
@@ -101,13 +108,46 @@ public struct ControllerService: Sendable {
                     metadata: ["kind": "\(news.kind.rawValue)"]
                 )
             case .submit(let order):
-                _ = core.handle(.submitted(order.id, await submit(order)))
+                if mayWrite == nil { mayWrite = await hasLock(&core) }
+                let result = mayWrite == true ? await submit(order) : .failed
+                _ = core.handle(.submitted(order.id, result))
             case .end(let id, let host, let reason):
-                do {
-                    try await ledger.append(OrderRecord.end(id: id, on: host, at: .now, reason: reason))
-                } catch { logger.error("cannot write the end of order \(id)", metadata: ["reason": "\(error)"]) }
+                if mayWrite == nil { mayWrite = await hasLock(&core) }
+                if mayWrite == true { await end(id, on: host, reason: reason) }
+            case .takeOver(let record):
+                if mayWrite == nil { mayWrite = await hasLock(&core) }
+                if mayWrite == true { await takeOver(record) }
             }
         }
+    }
+
+    /// Checks the lock before a round that writes to the ledger, and tells the core if it was lost.
+    private func hasLock(_ core: inout RecordedCore<ControllerCore>) async -> Bool {
+        switch await lock?.check() {
+        case nil, .held: return true
+        case .unknown(let reason):
+            logger.error(
+                "orders nothing now: the controller's lock cannot be checked",
+                metadata: ["reason": "\(reason)"]
+            )
+        case .lost(let reason): await perform(core.handle(.lockLost(reason: reason)), core: &core)
+        }
+        return false
+    }
+
+    private func takeOver(_ record: OrderRecord) async {
+        do {
+            try await ledger.append(record)
+            logger.notice("takes over", metadata: ["epoch": "\(record.epoch ?? 0)"])
+        } catch {
+            logger.error("cannot take over yet", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func end(_ id: OrderID, on host: HostName, reason: String) async {
+        do {
+            try await ledger.append(OrderRecord.end(id: id, on: host, at: .now, reason: reason))
+        } catch { logger.error("cannot write the end of order \(id)", metadata: ["reason": "\(error)"]) }
     }
 
     private func submit(_ order: MigrationOrder) async -> ControllerCore.Submission {
@@ -124,5 +164,13 @@ public struct ControllerService: Sendable {
     public static func newIdentifier() -> String {
         let time = Instant.now.milliseconds
         return String(time, radix: 36) + String(UInt32.random(in: .min ... .max), radix: 36)
+    }
+}
+
+/// This controller must end: another one may order moves now.
+public struct LostControl: Error, Equatable, CustomStringConvertible {
+    public var reason: String
+    public var description: String {
+        "the controller has stopped: \(reason). Make sure that one controller runs, and start it again."
     }
 }

@@ -13,6 +13,20 @@ extension AgentCore {
         return closed.closure(of: order.channel, on: path).map { .channelClosed($0.reason) }
     }
 
+    /// Returns the epoch that the ledger shows before the order and that is higher than the order's own.
+    ///
+    /// The position in the ledger decides: what a controller had ordered before another one took over is valid.
+    func supersession(of order: MigrationOrder) -> UInt64? {
+        guard order.issuer == .controller, let own = order.epoch, own < epoch else { return nil }
+        return epoch
+    }
+
+    /// Returns why an order is refused whose controller had been superseded; both hosts check it.
+    func reasonSuperseded(_ order: MigrationOrder) -> FailureReason.Obstacle? {
+        guard let epoch = work[order.id]?.supersededBy, !mutations.contains(.ignoresEpochs) else { return nil }
+        return .controllerSuperseded(epoch: order.epoch ?? 0, by: epoch)
+    }
+
     /// Returns why this source refuses an order.
     func reasonToRefuse(
         _ order: MigrationOrder,
@@ -22,6 +36,7 @@ extension AgentCore {
         if let notBefore = order.notBefore, notBefore - instant > Self.clockTolerance {
             return (.refused, .tooEarly(notBefore - instant))
         }
+        if let reason = reasonSuperseded(order) { return (.refused, reason) }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
         if order.technique != order.channel.technique {
             return (.refused, .wrongTechnique(order.technique, order.channel))

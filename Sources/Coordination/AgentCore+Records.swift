@@ -6,6 +6,7 @@ extension AgentCore {
     mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
+            if order.issuer == .controller { epoch = max(epoch, order.epoch ?? 0) }
             if let known = work[order.id] {
                 guard mutations.contains(.forgetsOrders), known.state.stage.isFinal else { return }
             }
@@ -18,6 +19,7 @@ extension AgentCore {
             var state = OrderState(order)
             for report in reports { state.apply(report) }
             var item = OrderWork(state, place: nextPlace, readAt: instant)
+            item.supersededBy = supersession(of: order)
             // The mutation `forgetsOrders` carries out an order again: its gate may still be open.
             item.mayHaveGateOpen = work[order.id]?.mayHaveGateOpen ?? false
             work[order.id] = item
@@ -30,6 +32,7 @@ extension AgentCore {
         case .end(let id, let host, let at, let reason):
             take(StatedEnd(host: host, at: at, reason: reason), of: id, at: instant)
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
+        case .takeOver(let epoch, _, _): self.epoch = max(self.epoch, epoch)
         }
     }
 

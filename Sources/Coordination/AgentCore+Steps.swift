@@ -141,7 +141,7 @@ extension AgentCore {
         else { return }
         work[state.order.id]?.isTargetChecked = true
         // The source checks this, too. Because both do, a lying host cannot use a closed channel.
-        if let reason = reasonChannelIsClosed(state.order) {
+        if let reason = reasonSuperseded(state.order) ?? reasonChannelIsClosed(state.order) {
             fail(state.order.id, .refused, reason, at: instant)
             return
         }

@@ -16,6 +16,8 @@ public struct AgentCore: Sendable {
     var others: [OrderID: OtherOrder] = [:]
     /// Unanswered questions of other hosts.
     var questions = OpenQuestions()
+    /// The highest epoch of a controller that this host has read.
+    var epoch: UInt64 = 0
     var nextPlace = 0
     var isCaughtUp = false
     /// Channels closed by leaks of this host's moves; kept when the orders are forgotten.

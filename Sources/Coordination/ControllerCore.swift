@@ -9,6 +9,10 @@ public struct ControllerCore: Sendable {
     public enum Event: Codable, Sendable {
         /// The closures at the end of the previous incarnation; the first event.
         case closures([ClosedChannels.Closure])
+        /// This process has the ledger's lock, and takes over under this name, which must be unique.
+        case lockTaken(controller: String)
+        /// This process has no longer the ledger's lock.
+        case lockLost(reason: String)
         case sample(LoadSample, at: Instant)
         case order(OrderRecord)
         /// The enrolled hardware of all hosts for which it is known; replaces earlier values.
@@ -40,6 +44,8 @@ public struct ControllerCore: Sendable {
         case submit(MigrationOrder)
         /// Write that the order has ended with its VM on this host; repeated until the ledger shows it.
         case end(OrderID, on: HostName, reason: String)
+        /// Write the record with which this controller takes over; it orders when it has read it.
+        case takeOver(OrderRecord)
         /// Log new information for the operator.
         case announce(ControllerNews)
     }
@@ -64,6 +70,8 @@ public struct ControllerCore: Sendable {
     private(set) var removed: Set<HostName> = []
     /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
+    var succession = Succession()
+    var hasAnnouncedLoss = false
     /// Load statistics of the VMs, in addition to the histories of the hosts.
     private var statistics = LoadStatistics()
     /// The hypervisors of targets when they refused an order for a reason that lasts.
@@ -96,13 +104,19 @@ public struct ControllerCore: Sendable {
         case .removed(let hosts): removed = hosts
         case .report(let report, let at): take(report, at: at, effects: &effects)
         case .submitted(let id, let result): if result == .failed { orders[id] = nil }
-        case .caughtUp: takeControl(effects: &effects)
+        case .caughtUp(let at):
+            takeControl(effects: &effects)
+            takeOver(at: at, effects: &effects)
         case .ledgerLost: isCurrent = false
+        case .lockTaken(let name): succession.begin(as: name)
+        case .lockLost(let reason): succession.loseLock(reason: reason)
         case .tick(let at, let identifier):
-            guard isCurrent, isTimeToDecide(at) else { break }
+            if isCurrent { takeOver(at: at, effects: &effects) }
+            guard isCurrent, succession.mayOrder, isTimeToDecide(at) else { break }
             lastDecision = at
             decide(at: at, identifier: identifier, effects: &effects)
         }
+        announceLoss(effects: &effects)
         return effects
     }
 
@@ -188,6 +202,7 @@ public struct ControllerCore: Sendable {
     private mutating func take(_ record: OrderRecord, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
+            succession.read(order)
             guard orders[order.id] == nil else { return }
             var state = OrderState(order)
             for report in early.removeValue(forKey: order.id) ?? [] {
@@ -206,6 +221,7 @@ public struct ControllerCore: Sendable {
             let (vmName, path) = (state.order.vmName, state.move.path)
             effects.append(.announce(.endStated(id, vmName: vmName, path, on: host, reason)))
         case .clear(let path, let channel, let orders, _, _): closed.clear(path, channel, orders: orders)
+        case .takeOver(let epoch, let controller, _): succession.read(epoch, of: controller)
         }
     }
 
@@ -308,7 +324,8 @@ public struct ControllerCore: Sendable {
                 definition: snapshot.definition(of: move.vm, on: move.source),
                 issuedAt: instant,
                 lifetime: policy.orderLifetime,
-                issuer: .controller
+                issuer: .controller,
+                epoch: succession.epoch
             )
             // The next decision must count this order even if the ledger does not show it yet.
             orders[order.id] = OrderState(order)

@@ -6,6 +6,7 @@ extension ControllerNews: CustomStringConvertible {
     public var description: String {
         switch self {
         case .inControl(let hosts, let orders): "in control: the ledger has \(hosts) hosts and \(orders) orders"
+        case .lostControl(let reason): "gives no more orders: \(reason)"
         case .judged(let judgement): "\(judgement.host) is \(judgement.verdict.rawValue): \(judgement.reason)"
         case .doubted(let doubt): "\(doubt)"
         case .runningTwice(let twice): "\(twice)"

@@ -6,6 +6,8 @@ public import Fleet
 public enum ControllerNews: Codable, Sendable, Equatable {
     /// The controller has read the whole ledger for the first time.
     case inControl(hosts: Int, orders: Int)
+    /// It gives no more orders, and ends.
+    case lostControl(reason: String)
     case judged(Judgement)
     case doubted(Doubt)
     case runningTwice(RunningTwice)
@@ -41,7 +43,7 @@ public enum ControllerNews: Codable, Sendable, Equatable {
 
     public var kind: Kind {
         switch self {
-        case .inControl: .control
+        case .inControl, .lostControl: .control
         case .judged(let judgement): judgement.verdict == .distrusted ? .distrust : .judgement
         case .doubted: .distrust
         case .runningTwice: .twice
@@ -78,7 +80,7 @@ extension ControllerNews {
         case .planned(.orders, _, _, _, _): nil
         case .planned(_, let vm, _, _, _): .move(vm)
         case .expired(let order, _, _, _), .sourceSilent(let order, _, _, _, _): .order(order)
-        case .inControl, .moved, .notMoved, .endStated, .leaked: nil
+        case .inControl, .lostControl, .moved, .notMoved, .endStated, .leaked: nil
         }
     }
 

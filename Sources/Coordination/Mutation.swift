@@ -32,6 +32,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.
     case forgetsLeaks = "forgets-leaks"
+    /// The agent carries out orders of a controller from which another one has taken over.
+    case ignoresEpochs = "ignores-epochs"
     /// The agent restores a sealed image that its source has not released.
     case restoresUnreleased = "restores-unreleased"
     /// The agent leaves the definition of a VM that it has saved, so that anyone can start the VM.

@@ -20,6 +20,8 @@ struct OrderWork: Sendable {
     var state: OrderState
     /// Its place in the ledger, which decides which of two orders is newer; clocks do not.
     let place: Int
+    /// The epoch of another controller that had taken over before the order's record.
+    var supersededBy: UInt64?
     /// When this incarnation read the order.
     var readAt: Instant
     var activity = Activity.idle

@@ -42,6 +42,7 @@ extension FailureReason.Obstacle {
         case .beginningNotNoted: "beginning-not-noted"
         case .beginningNotMarked: "beginning-not-marked"
         case .closuresDamaged: "closures-damaged"
+        case .controllerSuperseded: "controller-superseded"
         }
     }
 }

@@ -52,6 +52,8 @@ extension FailureReason.Obstacle {
         case .beginningNotNoted(let detail): "not begun, because its journal entry cannot be written: \(detail)"
         case .beginningNotMarked: "not begun, because its source cannot save a mark of the ledger on its disk"
         case .closuresDamaged(let detail): detail
+        case .controllerSuperseded(let epoch, let other):
+            "another controller had taken over (epoch \(other)) from the one that ordered the move (epoch \(epoch))"
         }
     }
 }

@@ -46,6 +46,8 @@ public enum FailureReason: Codable, Sendable, Equatable {
         /// The ledger has the report that the order begins, but this host has no durable mark of it.
         case beginningNotMarked
         case closuresDamaged(detail: String)
+        /// Another controller has taken over from the one that gave the order.
+        case controllerSuperseded(epoch: UInt64, by: UInt64)
     }
 
     public enum Trouble: Codable, Sendable, Equatable {

@@ -64,6 +64,8 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var latestBeginning: Instant { expires + .seconds(30) }
     /// Its author: `controller` or `operator`.
     public var issuer: Issuer
+    /// The epoch of the controller that gave it; `nil` if an operator gave it, and in older records.
+    public var epoch: UInt64?
     /// The reason as text.
     public var reason: String
     /// The stable code of a plan's reason; `nil` if an operator gave the order, and in older records.
@@ -86,6 +88,7 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         notBefore: Instant? = nil,
         expires: Instant,
         issuer: Issuer,
+        epoch: UInt64? = nil,
         reason: String,
         code: String? = nil,
         prediction: Prediction? = nil
@@ -102,6 +105,7 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
         self.notBefore = notBefore
         self.expires = expires
         self.issuer = issuer
+        self.epoch = epoch
         self.reason = reason
         self.code = code
         self.prediction = prediction
@@ -137,6 +141,15 @@ public enum OrderRecord: Codable, Sendable, Equatable {
     /// The record names orders because orders and reports are two streams, and the clocks of two hosts do not prove
     /// which came first. A leak that is reported later closes the channel again.
     case clear(path: Path, channel: Channel, orders: [OrderID], at: Instant, reason: String)
+    /// A controller takes over: orders that state a lower epoch and follow this record are refused.
+    ///
+    /// `controller` names the process, to distinguish two that claim the same epoch.
+    case takeOver(epoch: UInt64, controller: String, at: Instant)
+}
+
+extension OrderRecord {
+    /// The epoch with which a controller takes over; `nil` for other records.
+    public var epoch: UInt64? { if case .takeOver(let epoch, _, _) = self { epoch } else { nil } }
 }
 
 extension MigrationOrder {
@@ -150,7 +163,8 @@ extension MigrationOrder {
         definition: String?,
         issuedAt: Instant,
         lifetime: Duration,
-        issuer: Issuer
+        issuer: Issuer,
+        epoch: UInt64? = nil
     ) {
         self.init(
             id: id,
@@ -165,6 +179,7 @@ extension MigrationOrder {
             notBefore: issuedAt,
             expires: issuedAt + lifetime,
             issuer: issuer,
+            epoch: epoch,
             reason: "\(move.reason)",
             code: move.reason.code,
             prediction: move.prediction

@@ -31,6 +31,7 @@ extension OrderRecord: LedgerEntry {
         case .cancel, .end: writer == .controller || writer == .operator
         // Only an operator can know why bytes were missing.
         case .clear: writer == .operator
+        case .takeOver: writer == .controller
         }
     }
 }

@@ -12,6 +12,8 @@ public enum Fault: Sendable, Equatable {
     /// The agent's process ends and is restarted.
     case agentCrash(host: Int)
     case controllerCrash
+    /// The controller freezes after its next decision, and another one takes over; its orders are written at the end.
+    case controllerFrozen
     /// libvirtd ends and is restarted; VMs continue.
     case libvirtCrash(host: Int)
     /// The host loses everything in memory, boots, and starts its VMs again.

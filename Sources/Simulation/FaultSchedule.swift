@@ -56,7 +56,7 @@ extension Fault {
     static func any(hosts: Int, random: inout SplitMix64) -> Fault {
         let host = random.below(hosts)
         let phase = MigrationPhase.allCases[random.below(MigrationPhase.allCases.count)]
-        switch random.below(29) {
+        switch random.below(30) {
         case 0, 1: return .agentCrash(host: host)
         case 2, 3: return .controllerCrash
         case 4, 5: return .libvirtCrash(host: host)
@@ -83,6 +83,7 @@ extension Fault {
         case 25: return .redefinition(host: host)
         case 26: return .handoverLost(host: host)
         case 27: return .diskFull(host: host)
+        case 28: return .controllerFrozen
         default: return .lie(host: host)
         }
     }

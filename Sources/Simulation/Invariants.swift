@@ -10,6 +10,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case carriedOutOnce = "each order is carried out at most once"
         case limits = "the limits of moves and memory hold"
         case noReturn = "no VM moves back within the no-return window"
+        case oneController = "no move begins that a superseded controller has ordered"
         case recorded = "moves are ordered and begun only on hosts that can record them"
         case ends = "every order ends in a report"
         case gates = "no gate stays open after the end of its order"
@@ -54,6 +55,10 @@ struct Invariants {
     /// For how long a gate has been open after its order's end while its host could have closed it, in milliseconds.
     private var openGates: [OrderID: Int64] = [:]
 
+    /// The highest epoch with which a controller has taken over.
+    private var epoch: UInt64 = 0
+    /// Orders that were written after another controller had taken over.
+    private var superseded: Set<OrderID> = []
     /// Hosts whose newest sample states that they cannot take orders, and since when the controller knows it.
     private var blocked: [HostName: Int64] = [:]
     /// Orders whose start was written to the ledger, but not marked on the source's disk.
@@ -159,7 +164,8 @@ struct Invariants {
         submittedAt[order.id] = at
         lastOrderAt = at
         lastOrder = order
-        for host in [order.source, order.target] {
+        if let own = order.epoch, own < epoch { superseded.insert(order.id) }
+        for host in [order.source, order.target] where !superseded.contains(order.id) {
             // A sample from a clock that was ahead can hide newer ones until it is stale.
             let patience = policy.staleAfter.wholeMilliseconds * 2
             guard let since = blocked[host], at - since > patience else { continue }
@@ -184,6 +190,9 @@ struct Invariants {
     ) {
         if !begun.insert(order.id).inserted {
             broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
+        }
+        if superseded.contains(order.id) {
+            broken(.oneController, "order \(order.id) (\(order.vmName)) was started", at: at)
         }
         let pair = HostPair(order.source, order.target)
         // Only leaks of moves from this source: a report from the other host may still be in transit.
@@ -215,6 +224,8 @@ struct Invariants {
             broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
     }
+
+    mutating func tookOver(_ epoch: UInt64) { self.epoch = max(self.epoch, epoch) }
 
     /// Follows whether a host states that it cannot take orders.
     mutating func blocks(_ host: HostName, _ isBlocked: Bool, at: Int64) {

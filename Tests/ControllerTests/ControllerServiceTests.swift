@@ -90,6 +90,63 @@ struct ControllerServiceTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `a controller with the lock takes over, and orders with its epoch`()
+        async throws
+    {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let service = try service(ledger, lock: ControllerLock(ledger: folder))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await service.run() }
+                defer { group.cancelAll() }
+                while try await ledger.read(OrderRecord.self, from: nil).records.count < 2 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+            }
+            let records = try await ledger.read(OrderRecord.self, from: nil).records.map(\.body)
+            let epoch = try #require(records.first?.epoch)
+            let orders = records.compactMap { if case .migrate(let order) = $0 { order } else { nil } }
+            #expect(!orders.isEmpty && orders.allSatisfy { $0.epoch == epoch })
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a controller whose lock was lost writes nothing and ends`() async throws {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let lock = try ControllerLock(ledger: folder)
+            try FileManager.default.removeItem(atPath: "\(folder)/controller.lock")
+            let error = await #expect(throws: LostControl.self) { try await service(ledger, lock: lock).run() }
+            #expect(error?.reason == "its lock on the ledger was lost: its file was removed")
+            #expect(try await ledger.read(OrderRecord.self, from: nil).records.isEmpty)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a controller ends when another one has taken over`() async throws {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await withFolder { folder in
+            let service = try service(ledger, lock: ControllerLock(ledger: folder))
+            async let end: Void = service.run()
+            while try await ledger.read(OrderRecord.self, from: nil).records.isEmpty {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            try await ledger.append(OrderRecord.takeOver(epoch: 1 << 60, controller: "another", at: .now))
+            do {
+                try await end
+                Issue.record("it goes on")
+            } catch let error as LostControl {
+                #expect(error.reason.contains("another controller has taken over"))
+            }
+        }
+    }
+
+    private func service(_ ledger: InMemoryLedger, lock: ControllerLock) throws -> ControllerService {
+        let settings = try configuration(["ledger.poll_interval=10ms", "policy.decision_interval=10ms"])
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        return ControllerService(settings: settings, ledger: ledger, logger: logger, lock: lock)
+    }
+
     /// Returns the last minutes of two hosts, one of them overloaded.
     private func overload(_ ledger: InMemoryLedger) async throws {
         let now = Instant.now

@@ -17,6 +17,7 @@ struct FailureReasonTests {
         .order(.definitionNotNamed(vm: "vm1")), .order(.definitionChanged(vm: "vm1")), .order(.noSealingKey(h2)),
         .order(.handedBack(reason: "declined")), .order(.ledgerNotWritten), .order(.begunBefore(id)),
         .order(.beginningNotNoted(detail: "EIO")), .order(.beginningNotMarked),
+        .order(.controllerSuperseded(epoch: 1, by: 2)),
         .order(.closuresDamaged(detail: "damaged")), .preflight,
         .move(.noPath(target: h2, vm: "vm1", source: h1, detail: "no SA")), .move(.pathLost(detail: "no SA")),
         .move(.hypervisor(detail: "libvirt error 38")), .move(.reportTooLong),

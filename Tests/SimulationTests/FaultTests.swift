@@ -27,6 +27,7 @@ struct OneFault: Sendable, CustomTestStringConvertible {
     static let all: [OneFault] = [
         OneFault(.agentCrash(host: 0), at: 4, "agent of h1 starts"),
         OneFault(.controllerCrash, at: 4, "controller: in control: the ledger has 3 hosts and 2 orders"),
+        OneFault(.controllerFrozen, at: 4, "h1: order order-1 done"),
         OneFault(.libvirtCrash(host: 0), at: 4, moves: 1...1, "from h1 ended: libvirt on the source is down"),
         OneFault(.libvirtCrash(host: 2), at: 4, moves: 1...1, "from h2 ended: libvirt on the target is down"),
         OneFault(.hostCrash(host: 0), at: 4, moves: 1...1, "h1 is up again"),

@@ -72,6 +72,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .forgetsLeaks, invariant: .closed) { host, minute in
             [fault(minute, 0, lasts: 60, .leak(host: host))]
         },
+        // A controller freezes with its orders, and writes them after another one has taken over.
+        Proof(mutation: .ignoresEpochs, invariant: .oneController) { host, minute in
+            host == 0 ? [5, 35].map { fault(minute, $0, lasts: 8, .controllerFrozen) } : []
+        },
         Proof(mutation: .restoresUnreleased, invariant: .runsOnce, isSealed: true) { host, minute in
             // The source does not learn that its offer is accepted.
             minute == 0 && host < 2 ? [fault(0, 27, lasts: 270, .partition(.host(host), .ledger))] : []

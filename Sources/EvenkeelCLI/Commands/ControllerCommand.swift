@@ -47,6 +47,7 @@ struct ControllerCommand: AsyncParsableCommand {
             logger: logger,
             record: record,
             closures: marks + ".closed",
+            lock: lock,
             hardware: { roster?.roster.enrolledHardware ?? [:] },
             removed: { Set(roster?.roster.removedHosts.keys.map { $0 } ?? []) }
         )

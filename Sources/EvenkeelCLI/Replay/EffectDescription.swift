@@ -22,7 +22,7 @@ extension ControllerCore.Effect: EffectDescription {
     var role: EffectRole {
         switch self {
         case .submit(let order): .order(order)
-        case .end: .step
+        case .end, .takeOver: .step
         case .announce: .announcement
         }
     }
@@ -31,6 +31,7 @@ extension ControllerCore.Effect: EffectDescription {
         switch self {
         case .submit(let order): "order \(order.id): move \(order.route): \(order.reason)"
         case .end(let order, let host, let reason): "order \(order): end it on \(host): \(reason)"
+        case .takeOver(let record): "take over\(record.epoch.map { " with epoch \($0)" } ?? "")"
         case .announce(let news): "log (\(news.kind.rawValue)): \(news)"
         }
     }

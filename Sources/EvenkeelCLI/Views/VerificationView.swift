@@ -41,7 +41,7 @@ struct VerificationView: Encodable {
             case .migrate(let order): if known.insert(order.id).inserted { orders.append(order) }
             case .end(let id, let host, let at, let reason):
                 ends[id, default: []].append(StatedEnd(host: host, at: at, reason: reason))
-            case .cancel, .clear: break
+            case .cancel, .clear, .takeOver: break
             }
         }
         try await follower.readReports { reports[$0.order, default: []].append($0) }

@@ -24,6 +24,7 @@ extension World {
                 planning: planning
             )
             controller?.mutations = settings.mutations
+            _ = controller?.handle(.lockTaken(controller: "c\(controllerIncarnation)"))
             // Without faults no host lies.
             if !settings.faults.isEmpty { feedController { _ in .enrolled(enrolledHardware) } }
             note("controller starts")

@@ -11,12 +11,17 @@ extension World {
         // In place, because a copy of the core would copy the fleet's history.
         let effects = controller?.handle(event) ?? []
         var delay: Int64 = 0
+        let orders = effects.compactMap(\.order)
+        let isFrozen = !orders.isEmpty && freezeController(with: orders)
         for effect in effects {
             switch effect {
             case .announce(let news):
                 if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
             // No simulated host is removed from the cluster.
             case .end: break
+            case .takeOver(let record):
+                queue.put(.takeOver(incarnation: controllerIncarnation, record), at: now + 10)
+            case .submit where isFrozen: break
             case .submit(let order):
                 // One after the other: the controller can crash in between.
                 delay += 10
@@ -50,6 +55,35 @@ extension World {
             case .refused: .failed
             }
         feedController { _ in .submitted(order.id, submission) }
+    }
+
+    func takeOver(_ record: OrderRecord, incarnation: Int) {
+        guard incarnation == controllerIncarnation, controller != nil, let epoch = record.epoch else { return }
+        guard reachesLedger(.controller), !activeFaults.values.contains(.ledgerFull) else { return }
+        note("controller takes over with epoch \(epoch)")
+        invariants.tookOver(epoch)
+        _ = write(.order(record), by: .controller)
+    }
+
+    /// Keeps the orders of a controller that freezes now, and starts another one; returns false if none freezes.
+    private func freezeController(with orders: [MigrationOrder]) -> Bool {
+        let faults = activeFaults.filter { $0.value == .controllerFrozen && frozenOrders[$0.key] == nil }
+        guard let fault = faults.keys.min() else { return false }
+        note("controller freezes before it has written \(orders.count) orders")
+        frozenOrders[fault] = orders
+        stopController()
+        start(.controller)
+        return true
+    }
+
+    /// Writes the orders of a controller that was frozen; then it reads that another one has taken over, and ends.
+    func thawController(_ fault: Int) {
+        for order in frozenOrders.removeValue(forKey: fault) ?? [] {
+            guard reachesLedger(.controller), !activeFaults.values.contains(.ledgerFull) else { return }
+            invariants.asked[order.id] = order
+            invariants.submitted(order, at: now)
+            _ = write(.order(.migrate(order: order)), by: .controller)
+        }
     }
 
     /// The hardware of all hosts, with the cores rounded up.

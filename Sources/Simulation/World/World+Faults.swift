@@ -41,7 +41,7 @@ extension World {
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls,
-            .diskFull:
+            .diskFull, .controllerFrozen:
             break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
@@ -76,6 +76,7 @@ extension World {
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
             .redefinition, .lateCalls, .personStarts, .diskFull:
             break
+        case .controllerFrozen: thawController(number)
         }
         release()
         if reachesLedger(.controller) { feedController { .caughtUp(at: $0) } }
@@ -98,7 +99,7 @@ extension World {
         loseSealedKeys(of: host)
     }
 
-    private func stopController() {
+    func stopController() {
         controller = nil
         controllerIncarnation += 1
         held[.controller] = nil

@@ -63,7 +63,7 @@ extension World {
         case .order(.migrate(let order)): return [.controller] + concerned(order)
         case .order(.cancel(let id, _, _)), .order(.end(let id, _, _, _)):
             return [.controller] + (orders[id].map(concerned) ?? [])
-        case .order(.clear): return [.controller] + hosts.indices.map { .agent($0) }
+        case .order(.clear), .order(.takeOver): return [.controller] + hosts.indices.map { .agent($0) }
         case .report(let report): return [.controller] + (orders[report.order].map(concerned) ?? [])
         }
     }
@@ -87,7 +87,10 @@ extension World {
             if fault == .ledgerDuplicates { copies = 2 }
         }
         for _ in 0..<copies {
-            let delay = draw(settings.physics.ledgerDelay) + (slowness > 0 ? draw(0...slowness) : 0)
+            // Without a random number: a record that changes no decision must not change the run.
+            let isTakeOver = if case .order(.takeOver) = record.entry { true } else { false }
+            let usual = isTakeOver ? settings.physics.ledgerDelay.lowerBound : draw(settings.physics.ledgerDelay)
+            let delay = usual + (slowness > 0 ? draw(0...slowness) : 0)
             let last = lastDelivery[reader]?[record.writer] ?? 0
             let at = max(now + delay, last)
             lastDelivery[reader, default: [:]][record.writer] = at

@@ -26,6 +26,7 @@ public final class World {
         case action(host: Int, incarnation: Int, CopyAction, MigrationOrder)
         case decide(incarnation: Int)
         case submit(incarnation: Int, MigrationOrder)
+        case takeOver(incarnation: Int, OrderRecord)
         case deliver(to: Node, incarnation: Int, SimulatedLedger.Record)
         case migration(Int, turn: Int)
         case dropIncoming(host: Int, vm: Int)
@@ -74,6 +75,8 @@ public final class World {
     var controller: ControllerCore?
     var controllerIncarnation = 0
     var controllerClockOffset: Int64 = 0
+    /// Orders of controllers that froze before they had written them, by fault.
+    var frozenOrders: [Int: [MigrationOrder]] = [:]
     var ledger: SimulatedLedger
     /// The time of the last delivery from each writer to each reader: records of a writer are read in order.
     var lastDelivery: [Node: [Node: Int64]] = [:]
@@ -215,6 +218,7 @@ public final class World {
             apply(action, order, on: host)
         case .decide(let incarnation): decide(incarnation: incarnation)
         case .submit(let incarnation, let order): submit(order, incarnation: incarnation)
+        case .takeOver(let incarnation, let record): takeOver(record, incarnation: incarnation)
         case .deliver(let node, let incarnation, let record): deliver(record, to: node, incarnation: incarnation)
         case .migration(let number, let turn): proceed(number, turn: turn)
         case .dropIncoming(let host, let vm): dropIncoming(vm, on: host)
