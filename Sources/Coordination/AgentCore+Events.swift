@@ -50,9 +50,12 @@ extension AgentCore {
     /// An input of the core, with its time.
     public struct Event: Codable, Sendable {
         public var at: Instant
+        /// The same moment by a clock that never jumps; `nil` in older recordings.
+        public var uptime: Duration?
         public var kind: Kind
-        public init(_ kind: Kind, at: Instant) {
+        public init(_ kind: Kind, at: Instant, uptime: Duration? = nil) {
             self.at = at
+            self.uptime = uptime
             self.kind = kind
         }
 

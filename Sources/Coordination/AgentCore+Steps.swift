@@ -13,7 +13,7 @@ extension AgentCore {
             effects.append(.forget(item.order))
         case .sealed: sealed(id, at: instant, &effects) { $0.advance($1, $2) }
         case .inquiry:
-            let isTooLong = instant - (item.state.startedAt ?? item.order.issuedAt) > limits.migration
+            let isTooLong = item.movingTime(at: instant) > limits.migration
             if item.state.cancellation != nil || isTooLong { cancelMigration(id, effects: &effects) }
             inquire(id, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating:
@@ -73,6 +73,7 @@ extension AgentCore {
                 return
             }
             work[order.id]?.activity = .beginning
+            work[order.id]?.clockStep = .zero
             work[order.id]?.progressWritten = instant
             report(order.id, .running(progress: .beginning), at: instant)
         case .running:
@@ -132,7 +133,7 @@ extension AgentCore {
 
     private mutating func advanceAsTarget(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let state = item.state
-        if state.isSilent(since: item.readAt, at: instant, silence: limits.silence) {
+        if state.isSilent(since: item.readAt, at: instant, silence: limits.silence, clockStep: item.clockStep) {
             fail(state.order.id, .expired, .sourceSilent(state.order.source), at: instant)
             return
         }
@@ -168,8 +169,10 @@ extension OrderState {
     /// begun.
     ///
     /// The source would refuse the order now. Without this limit, the target would reserve memory for it forever. The
-    /// source's reports may be read some time after the order, which was read at `readAt`.
-    func isSilent(since readAt: Instant, at instant: Instant, silence: Duration) -> Bool {
-        stage < .running && handover == Handover() && instant > max(order.latestBeginning, readAt) + silence
+    /// source's reports may be read some time after the order, which was read at `readAt`. `clockStep` is the change of
+    /// this host's clock since then; `readAt` includes it.
+    func isSilent(since readAt: Instant, at instant: Instant, silence: Duration, clockStep: Duration) -> Bool {
+        stage < .running && handover == Handover()
+            && instant > max(order.latestBeginning + clockStep, readAt) + silence
     }
 }

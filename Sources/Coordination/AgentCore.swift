@@ -23,7 +23,8 @@ public struct AgentCore: Sendable {
     /// Channels closed by leaks of this host's moves; kept when the orders are forgotten.
     public internal(set) var closed = ClosedChannels()
     var outbox = Outbox()
-    var latest: Instant?
+    /// The times of the latest event.
+    private var latest: (at: Instant, uptime: Duration?)?
     /// Deliberate errors, which prove that the simulator's checks can fail.
     package var mutations: Set<Mutation> = []
 
@@ -43,15 +44,15 @@ public struct AgentCore: Sendable {
             }
     }
 
-    public mutating func handle(_ kind: Event.Kind, at instant: Instant) -> [Effect] {
-        handle(Event(kind, at: instant))
+    public mutating func handle(_ kind: Event.Kind, at instant: Instant, uptime: Duration? = nil) -> [Effect] {
+        handle(Event(kind, at: instant, uptime: uptime))
     }
 
     /// Applies one event and returns the effects.
     public mutating func handle(_ event: Event) -> [Effect] {
         var effects: [Effect] = []
         let instant = event.at
-        adjustForClockStep(instant)
+        adjustForClockStep(event)
         switch event.kind {
         case .closures(let closures): closed.restore(closures)
         case .order(let record): take(record, at: instant, effects: &effects)
@@ -84,12 +85,23 @@ public struct AgentCore: Sendable {
         return effects
     }
 
-    /// Shifts all times after the clock was set back; otherwise waits would become longer.
-    private mutating func adjustForClockStep(_ instant: Instant) {
-        if let latest, instant < latest - .seconds(1) {
-            let step = instant - latest
-            for id in work.keys { work[id]?.shift(by: step) }
+    /// Shifts all times after a step of the wall clock: otherwise a step back would make waits longer, and a step forward
+    /// would end them.
+    ///
+    /// Without the monotonic clock, only a step back can be recognised.
+    private mutating func adjustForClockStep(_ event: Event) {
+        defer { latest = (event.at, event.uptime) }
+        guard let latest else { return }
+        var step = event.at - latest.at
+        if let now = event.uptime, let then = latest.uptime {
+            step = step - (now - then)
+        } else {
+            step = min(step, .zero)
         }
-        latest = instant
+        guard step < .zero - Self.clockNoise || step > Self.clockNoise else { return }
+        for id in work.keys { work[id]?.shift(by: step) }
     }
+
+    /// Difference between the two clocks up to which it is no step.
+    private static let clockNoise: Duration = .seconds(1)
 }

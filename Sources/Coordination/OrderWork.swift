@@ -25,6 +25,8 @@ struct OrderWork: Sendable {
     /// When this incarnation read the order.
     var readAt: Instant
     var activity = Activity.idle
+    /// The steps of this host's clock since it read the order, or since it began to move the VM.
+    var clockStep: Duration = .zero
     /// Whether the hypervisor is being asked to cancel its migration.
     var isCancelling = false
     /// As its source: the observations made when the order was accepted.
@@ -107,8 +109,12 @@ struct OrderWork: Sendable {
         state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring && !isSealedDoubt
     }
 
-    /// Moves all times with a clock that was set back.
+    /// How long the source has moved the VM; the ledger has the begin by the clock of that time.
+    func movingTime(at instant: Instant) -> Duration { instant - (state.startedAt ?? order.issuedAt) - clockStep }
+
+    /// Moves all times with a step of the clock.
     mutating func shift(by step: Duration) {
+        clockStep = clockStep + step
         readAt = readAt + step
         acceptedAt = acceptedAt.map { $0 + step }
         progressWritten = progressWritten.map { $0 + step }

@@ -16,6 +16,8 @@ public import Fleet
 struct SealedMove: Sendable {
     /// Since when the handover is in its present state, as far as this incarnation has observed.
     private(set) var since: Instant
+    /// The steps of this host's clock since this incarnation follows the move.
+    private var clockStep: Duration = .zero
     /// Whether an effect of the move is running.
     var isBusy: Bool
     /// Whether this host's journal must be read before anything else.
@@ -66,6 +68,7 @@ struct SealedMove: Sendable {
     func shifted(by step: Duration) -> SealedMove {
         var shifted = self
         shifted.since = since + step
+        shifted.clockStep = clockStep + step
         shifted.nextTry = nextTry + step
         shifted.openedAt = openedAt.map { $0 + step }
         return shifted
@@ -104,7 +107,10 @@ extension SealedMove {
     mutating func advance(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {
         let isSource = state.order.source == context.host
         let mayRunHere = mustRecall || recollection?.hasStarted == true
-        if !isSource, !mayRunHere, state.isSilent(since: since, at: context.now, silence: context.limits.silence) {
+        let silence = context.limits.silence
+        if !isSource, !mayRunHere,
+            state.isSilent(since: since, at: context.now, silence: silence, clockStep: clockStep)
+        {
             return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(state.order.source).text))]
         }
         guard !isBusy, context.now >= nextTry else { return [] }

@@ -99,8 +99,10 @@ public struct AgentService: Sendable {
                 _ = core.handle(AgentCore.Event(.closures(known), at: .now))
             }
             let lanes = EffectLanes()
+            let clock = ContinuousClock()
+            let start = clock.now
             while let event = await events.next() {
-                let effects = core.handle(AgentCore.Event(event, at: .now))
+                let effects = core.handle(AgentCore.Event(event, at: .now, uptime: clock.now - start))
                 if case .caughtUp = event {
                     reportStrays(besides: core.core.orders.values.map(\.order.id))
                 }

@@ -40,8 +40,9 @@ extension World {
     /// Passes an event to an agent's core and carries out the effects it returns.
     func feed(_ host: Int, _ event: AgentCore.Event.Kind) {
         let instant = clock(.agent(host))
+        let uptime = Duration.milliseconds(now - Self.epoch)
         // In place, because a copy of the core would copy its orders.
-        guard let effects = agents[host].core?.handle(event, at: instant) else { return }
+        guard let effects = agents[host].core?.handle(event, at: instant, uptime: uptime) else { return }
         for effect in effects { carryOut(effect, on: host) }
         guard !agents[host].isTicking, agents[host].core?.needsTicks == true else { return }
         agents[host].isTicking = true
