@@ -22,6 +22,10 @@ extension AgentCore {
         // For a sealed order the journal on this host's disk may have more than the ledger.
         if case .sealed? = work[id]?.activity { return }
         switch state.stage {
+        // A newer version may have begun the move.
+        case .submitted where state.hasUnknownStep, .accepted where state.hasUnknownStep,
+            .prepared where state.hasUnknownStep:
+            searchInherited(state, at: instant)
         case .submitted, .done: break
         case .accepted, .prepared:
             // `running` is written before a move begins: this one has not.

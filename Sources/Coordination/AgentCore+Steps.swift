@@ -33,6 +33,11 @@ extension AgentCore {
 
     private mutating func advanceAsSource(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let (state, order) = (item.state, item.order)
+        // A newer version of this agent may have begun the move.
+        if state.hasUnknownStep, state.stage < .running, !item.isBusy {
+            searchInherited(state, at: instant)
+            return
+        }
         if let reason = state.cancellation {
             if state.stage == .running, !item.isBeginning {
                 cancelMigration(order.id, effects: &effects)
@@ -172,7 +177,7 @@ extension OrderState {
     /// source's reports may be read some time after the order, which was read at `readAt`. `clockStep` is the change of
     /// this host's clock since then; `readAt` includes it.
     func isSilent(since readAt: Instant, at instant: Instant, silence: Duration, clockStep: Duration) -> Bool {
-        stage < .running && handover == Handover()
+        stage < .running && handover == Handover() && !hasUnknownStep
             && instant > max(order.latestBeginning + clockStep, readAt) + silence
     }
 }

@@ -14,7 +14,8 @@ extension ControllerCore {
 
     /// Returns whether an order has not begun in time: agents refuse it from now on.
     func isExpired(_ state: OrderState, at instant: Instant) -> Bool {
-        state.stage < .running && instant > state.order.latestBeginning + policy.staleAfter
+        state.stage < .running && !state.hasUnknownStep
+            && instant > state.order.latestBeginning + policy.staleAfter
     }
 
     /// Returns the order as a move that has ended; `nil` if it has not.
@@ -42,7 +43,7 @@ extension ControllerCore {
             if isExpired(state, at: instant) {
                 return .expired(id, vmName: name, path, isAccepted: state.stage > .submitted)
             }
-            guard state.stage == .running, instant - heard(from: state) > Self.silence else { return nil }
+            guard state.mayBeRunning, instant - heard(from: state) > Self.silence else { return nil }
             return .sourceSilent(
                 id,
                 vmName: name,
@@ -60,7 +61,7 @@ extension ControllerCore {
         guard !removed.isEmpty else { return }
         for state in orders.values.sorted(by: { $0.order.id < $1.order.id }) {
             let order = state.order
-            guard state.stage == .running, removed.contains(order.source),
+            guard state.mayBeRunning, removed.contains(order.source),
                 targetsWord(on: state, at: instant) == .runs
             else { continue }
             let reason =

@@ -155,7 +155,7 @@ public struct ControllerCore: Sendable {
     /// moves: the silent source counts as unknown and takes no part in plans.
     private func isInFlight(_ state: OrderState, at instant: Instant) -> Bool {
         guard !state.stage.isFinal else { return false }
-        guard state.stage == .running else { return !isExpired(state, at: instant) }
+        guard state.mayBeRunning else { return !isExpired(state, at: instant) }
         return instant - heard(from: state) <= policy.staleAfter * 4
     }
 

@@ -234,7 +234,9 @@ extension OrderState.Stage {
             switch step {
             case .accepted: .accepted
             case .prepared: .prepared
-            case .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered: .running
+            case .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered,
+                .notUnderstood:
+                .running
             case .done: .done
             case .failed: .failed
             }

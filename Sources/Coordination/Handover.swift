@@ -48,7 +48,7 @@ public struct Handover: Sendable, Equatable {
         case .withdrawn(let reason): if !isReleased { withdrawn = withdrawn ?? reason }
         case .restored(let at): if declined == nil { restored = restored ?? at }
         case .declined(let reason): if restored == nil { declined = declined ?? reason }
-        case .accepted, .prepared, .running, .asked, .answered, .done, .failed: break
+        case .accepted, .prepared, .running, .asked, .answered, .done, .failed, .notUnderstood: break
         }
         return self != before
     }
@@ -71,7 +71,7 @@ extension OrderStep {
     var isOfHandover: Bool {
         switch self {
         case .sealed, .opened, .released, .restored, .declined, .withdrawn: true
-        case .accepted, .prepared, .running, .asked, .answered, .done, .failed: false
+        case .accepted, .prepared, .running, .asked, .answered, .done, .failed, .notUnderstood: false
         }
     }
 }

@@ -36,6 +36,8 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var sealingKey: String?
     /// The handover of a sealed move.
     public private(set) var handover = Handover()
+    /// Whether the source has taken a step that this version does not understand: the VM may be on its way.
+    public private(set) var hasUnknownStep = false
     /// Why its cancellation was requested.
     public private(set) var cancellation: String?
 
@@ -84,6 +86,10 @@ public struct OrderState: Sendable, Equatable {
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
         guard report.order == order.id, !report.step.isOfSearch, isFromTheRightHost(report) else { return false }
+        if case .notUnderstood = report.step {
+            if report.host == order.source { hasUnknownStep = true }
+            return false
+        }
         let stage = reported.stage
         if case .accepted(let requirements) = report.step, self.requirements == nil {
             // Also if it is read late: the target needs them until the end.
@@ -104,7 +110,7 @@ public struct OrderState: Sendable, Equatable {
         switch report.step {
         case .accepted(let requirements): self.requirements = requirements
         case .prepared(let key): sealingKey = key
-        case .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered: break
+        case .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked, .answered, .notUnderstood: break
         case .running(let progress):
             startedAt = startedAt ?? report.at
             self.progress = progress
@@ -125,8 +131,14 @@ public struct OrderState: Sendable, Equatable {
 
     /// Whether the order has ended in a doubt that its hosts still pursue.
     var isInDoubt: Bool {
-        stage == .failed && startedAt != nil && failure?.isUndecided == true
+        stage == .failed && mayHaveBegun && failure?.isUndecided == true
     }
+
+    /// Whether its source has begun the move, or may have.
+    private var mayHaveBegun: Bool { startedAt != nil || hasUnknownStep }
+
+    /// Whether the VM may be on its way now.
+    var mayBeRunning: Bool { stage == .running || (hasUnknownStep && !stage.isFinal) }
 
     /// Whether its hosts still work on the order.
     var isOpen: Bool { !stage.isFinal || isInDoubt }
@@ -196,7 +208,7 @@ extension OrderState {
     public var statedEnd: StatedEnd? { reported.stage.isFinal && !isReportedInDoubt ? nil : stated }
 
     private var isReportedInDoubt: Bool {
-        reported.stage == .failed && startedAt != nil && reported.failure?.isUndecided == true
+        reported.stage == .failed && mayHaveBegun && reported.failure?.isUndecided == true
     }
 
     public var stage: Stage {

@@ -72,7 +72,8 @@ extension OrderFailure: Codable {
 
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
-        kind = try values.decode(Kind.self, forKey: .kind)
+        // An end for a reason that only a newer agent knows is an end: the VM's place must be looked up.
+        kind = (try? values.decode(Kind.self, forKey: .kind)) ?? .inDoubt
         // An older agent writes no cause, and a newer one perhaps an unknown one. The text remains.
         let text = try values.decode(String.self, forKey: .reason)
         reason = (try? values.decode(FailureReason.self, forKey: .cause)) ?? .other(text)
@@ -83,7 +84,8 @@ extension OrderFailure: Codable {
             let isKnown = try values.decodeIfPresent(String.self, forKey: .whereabouts) == "notLooked"
             whereabouts = isKnown ? .notLooked : .unknown
         }
-        preflight = try values.decodeIfPresent([PreflightFailure].self, forKey: .preflight) ?? []
+        // The text has the reasons that are not understood.
+        preflight = (try? values.decodeIfPresent([PreflightFailure].self, forKey: .preflight)) ?? []
         evidence = try values.decodeIfPresent(Evidence.self, forKey: .evidence)
     }
 }

@@ -24,6 +24,32 @@ public struct OrderReport: Codable, Sendable, Equatable {
         self.step = step
         self.gateSeconds = gateSeconds
     }
+
+    /// Keeps what this version understands: the order, the host, and that there was a step.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        order = try values.decode(OrderID.self, forKey: .order)
+        host = try values.decode(HostName.self, forKey: .host)
+        at = try values.decode(Instant.self, forKey: .at)
+        gateSeconds = try values.decodeIfPresent(Double.self, forKey: .gateSeconds)
+        do { step = try values.decode(OrderStep.self, forKey: .step) } catch {
+            let names = try values.nestedContainer(keyedBy: AnyName.self, forKey: .step).allKeys
+            guard names.count == 1 else { throw error }
+            step = .notUnderstood(step: names[0].stringValue)
+        }
+    }
+
+    /// What this version does not understand of the report; `nil` if it understands all of it.
+    public var notUnderstood: String? {
+        if case .notUnderstood(let step) = step { "the step '\(step.plainText(limit: 40))'" } else { nil }
+    }
+
+    private struct AnyName: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
 }
 
 /// A step of an order; a sealed move has steps of its own while it runs: see `Handover`.
@@ -56,6 +82,8 @@ public enum OrderStep: Codable, Sendable, Equatable {
     case done(outcome: MigrationOutcome, evidence: Evidence)
     /// By source or target: ended without a move.
     case failed(failure: OrderFailure)
+    /// A step that another version wrote and this one does not understand; it changes and ends nothing.
+    case notUnderstood(step: String)
 
     public enum Reporter: Sendable { case source, target, either, anyone }
 
@@ -65,7 +93,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
         case .accepted, .running, .sealed, .released, .withdrawn, .asked, .done: .source
         case .prepared, .opened, .restored, .declined: .target
         case .failed: .either
-        case .answered: .anyone
+        case .answered, .notUnderstood: .anyone
         }
     }
 
@@ -73,7 +101,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
         switch self {
         case .done, .failed: true
         case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .asked,
-            .answered:
+            .answered, .notUnderstood:
             false
         }
     }
@@ -83,7 +111,7 @@ public enum OrderStep: Codable, Sendable, Equatable {
         switch self {
         case .asked, .answered: true
         case .accepted, .prepared, .running, .sealed, .opened, .released, .withdrawn, .restored, .declined, .done,
-            .failed:
+            .failed, .notUnderstood:
             false
         }
     }

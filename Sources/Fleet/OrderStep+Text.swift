@@ -16,6 +16,7 @@ extension OrderStep {
         case .asked(let question): "asked where the VM is, which is \(question.here) here"
         case .answered(let presence, _): "answered: the VM is \(presence) here"
         case .done: "done"
+        case .notUnderstood(let step): "not understood: \(step.plainText(limit: 40))"
         case .failed(let failure): "failed (\(failure.kind.rawValue)): \(failure.text)"
         }
     }

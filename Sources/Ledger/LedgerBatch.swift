@@ -8,6 +8,8 @@ public struct LedgerBatch<Entry: LedgerEntry>: Sendable {
     public var next: Cursor
     /// Lines that are not records, that this version cannot read, or that were rejected.
     public var skipped: [SkippedLine]
+    /// The records of `records` that this version understands only in part.
+    public var notUnderstood: [SkippedLine] = []
     /// Set if records were removed before this reader reached them.
     public var gap: LedgerGap?
     /// Whether the read ended at its limit, so that more can be read immediately.
@@ -47,6 +49,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
         case tooLong
         /// A newer version of the program wrote it.
         case unknownVersion(Int)
+        /// An intact record of another version; the text states what this version does not understand.
+        case notUnderstood(String)
         /// It is not a record of this stream; the text is the reason.
         case unreadable(String)
         /// A record that was rejected.
@@ -58,10 +62,14 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
             case .tooLong: "it is longer than any record can be"
             case .unknownVersion(let version):
                 "its format is version \(version), this program reads up to \(LineCodec.signedVersion). Update this program."
+            case .notUnderstood(let what):
+                "it is intact, but this program does not understand \(what): another version wrote it. Update this program."
             case .unreadable(let reason): reason
             case .refused(let refusal): refusal.description
             }
         }
+
+        fileprivate var isOfVersion: Bool { if case .notUnderstood = self { true } else { false } }
     }
 
     public init(at: Cursor, bytes: Int, writer: LedgerWriter? = nil, reason: Reason) {
@@ -73,7 +81,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         // A reason may quote the line, which anyone may have written.
-        "skipped \(bytes) bytes at \(at)\(writer.map { " (writer: \($0))" } ?? ""): \(reason)".plainText(limit: 300)
+        "\(reason.isOfVersion ? "not understood:" : "skipped") \(bytes) bytes at \(at)\(writer.map { " (writer: \($0))" } ?? ""): \(reason)"
+            .plainText(limit: 300)
     }
 }
 

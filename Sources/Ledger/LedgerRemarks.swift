@@ -28,7 +28,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
 
     public enum Kind: String, Sendable, Encodable, CaseIterable {
         // Faults.
-        case torn, tooLong, unknownVersion, unreadable, gap
+        case torn, tooLong, unknownVersion, notUnderstood, unreadable, gap
         // Rejected records.
         case unsigned, unknownWriter, wrongSigner, altered, wrongPlace, otherLedger, revoked, notForWriter
         case fromTheFuture
@@ -36,7 +36,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
         /// Whether lines of this kind were rejected, as opposed to damaged or missing.
         public var isRefusal: Bool {
             switch self {
-            case .torn, .tooLong, .unknownVersion, .unreadable, .gap: false
+            case .torn, .tooLong, .unknownVersion, .notUnderstood, .unreadable, .gap: false
             default: true
             }
         }
@@ -82,7 +82,7 @@ extension LedgerBatch {
     /// The skipped lines and the gap, counted.
     public var remarks: LedgerRemarks {
         var remarks = LedgerRemarks()
-        for line in skipped { remarks.add(line, in: Entry.stream) }
+        for line in skipped + notUnderstood { remarks.add(line, in: Entry.stream) }
         if let gap { remarks.add(gap, in: Entry.stream) }
         return remarks
     }
@@ -94,6 +94,7 @@ extension SkippedLine.Reason {
         case .torn: .torn
         case .tooLong: .tooLong
         case .unknownVersion: .unknownVersion
+        case .notUnderstood: .notUnderstood
         case .unreadable: .unreadable
         case .refused(let refusal):
             switch refusal {

@@ -16,6 +16,12 @@ public protocol LedgerEntry: Codable, Sendable, Equatable {
     static var stream: LedgerStream { get }
     /// Returns whether this writer is permitted to write the entry.
     func mayBeWritten(by writer: LedgerWriter) -> Bool
+    /// What this version does not understand of the entry; `nil` if it understands all of it.
+    var notUnderstood: String? { get }
+}
+
+extension LedgerEntry {
+    public var notUnderstood: String? { nil }
 }
 
 extension LoadSample: LedgerEntry {

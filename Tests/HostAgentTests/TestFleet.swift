@@ -174,6 +174,7 @@ extension OrderStep {
         case .answered: "answered"
         case .done: "done"
         case .failed: "failed"
+        case .notUnderstood: "not understood"
         }
     }
 }

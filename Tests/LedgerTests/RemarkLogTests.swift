@@ -27,6 +27,18 @@ struct RemarkLogTests {
         #expect(said.map(\.count) == [1000, 60_000, 60_000])
     }
 
+    @Test func `records that are not understood are logged once a day`() {
+        var remarks = LedgerRemarks()
+        remarks.add(
+            SkippedLine(at: .origin, bytes: 1, writer: h1, reason: .notUnderstood("the step 'x'")),
+            in: .reports
+        )
+        var log = RemarkLog()
+        #expect(log.due(remarks, at: writtenAt).map(\.description) == ["reports: \(remarks.entries[0].example)"])
+        #expect(log.due(remarks, at: writtenAt + .seconds(3600)).isEmpty)
+        #expect(log.due(remarks, at: writtenAt + .seconds(86400)).map(\.count) == [2])
+    }
+
     @Test func `each kind and writer is logged at once, and none suppresses another`() {
         var log = RemarkLog()
         #expect(log.due(remarks(1), at: writtenAt).count == 1)

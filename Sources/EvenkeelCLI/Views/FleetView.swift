@@ -43,7 +43,8 @@ package struct FleetView: Encodable, Sendable {
         package var hasEnded: Bool { self == .done || self == .failed || self == .expired }
 
         init(of state: OrderState, at instant: Instant, policy: Policy) {
-            let isTooLate = instant > state.order.latestBeginning + policy.staleAfter
+            let isTooLate =
+                !state.hasUnknownStep && instant > state.order.latestBeginning + policy.staleAfter
             self =
                 switch state.stage {
                 case .submitted: isTooLate ? .expired : .submitted

@@ -30,6 +30,7 @@ extension LedgerRemarks.Kind {
         case .torn: "incomplete"
         case .tooLong: "too long"
         case .unknownVersion: "unknown version"
+        case .notUnderstood: "not understood"
         case .unreadable: "unreadable"
         case .gap: "gap"
         case .unsigned: "unsigned"

@@ -55,7 +55,7 @@ struct MoveTrace: Sendable, Equatable {
             case .sealed: reach(.handedOver)
             case .released: reach(.restoring)
             case .restored: reach(.moved)
-            case .opened, .withdrawn, .declined, .asked, .answered, .done, .failed: break
+            case .opened, .withdrawn, .declined, .asked, .answered, .done, .failed, .notUnderstood: break
             }
         }
         if channel == .sealed {

@@ -64,6 +64,24 @@ enum LineCodec {
         }
     }
 
+    /// Decodes the entry of a genuine line: JSON that this version cannot decode is another version's.
+    static func decodeBody<Entry: LedgerEntry>(
+        _ type: Entry.Type,
+        from bytes: ArraySlice<UInt8>
+    ) throws(Unreadable) -> Entry {
+        do { return try decode(type, from: bytes) } catch {
+            guard case .unreadable(let reason) = error.reason, (try? decode(Anything.self, from: bytes)) != nil else {
+                throw error
+            }
+            throw Unreadable(reason: .notUnderstood("its content (\(reason))"))
+        }
+    }
+
+    /// Any JSON.
+    private struct Anything: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+
     struct Unreadable: Error {
         var reason: SkippedLine.Reason
     }
@@ -74,7 +92,7 @@ enum LineCodec {
     }
 
     /// Returns the text of a coding error, without its type and without the data.
-    private static func reason(_ error: any Error) -> String {
+    fileprivate static func reason(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "the field '\(key.stringValue)' is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
@@ -109,10 +127,13 @@ private struct Envelope<Entry: LedgerEntry>: Decodable {
                 reason: .unreadable("its kind is '\(kind.plainText(limit: 80))', not '\(Entry.stream.rawValue)'")
             )
         }
-        record = LedgerRecord(
-            writer: try fields.decode(LedgerWriter.self, forKey: .writer),
-            at: try fields.decode(Instant.self, forKey: .at),
-            body: try fields.decode(Entry.self, forKey: .body)
-        )
+        let writer = try fields.decode(LedgerWriter.self, forKey: .writer)
+        let at = try fields.decode(Instant.self, forKey: .at)
+        let body: Entry
+        do { body = try fields.decode(Entry.self, forKey: .body) } catch {
+            guard fields.contains(.body) else { throw error }
+            throw LineCodec.Unreadable(reason: .notUnderstood("its content (\(LineCodec.reason(error)))"))
+        }
+        record = LedgerRecord(writer: writer, at: at, body: body)
     }
 }

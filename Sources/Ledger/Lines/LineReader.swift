@@ -77,7 +77,7 @@ struct LineReader: Sendable {
         return LedgerRecord(
             writer: signed.writer,
             at: signed.at,
-            body: try LineCodec.decode(Entry.self, from: signed.body)
+            body: try LineCodec.decodeBody(Entry.self, from: signed.body)
         )
     }
 }

@@ -22,9 +22,14 @@ struct RawBatch: Sendable {
     /// Returns the records among the lines; everything else is listed as skipped.
     func decoded<Entry: LedgerEntry>(as entries: Entry.Type, by reader: LineReader) -> LedgerBatch<Entry> {
         var batch = LedgerBatch<Entry>(next: next, gap: gap, hasMore: hasMore)
-        for result in results(as: entries, by: reader) {
+        for (line, result) in zip(lines, results(as: entries, by: reader)) {
             switch result {
-            case .success(let record): batch.records.append(record)
+            case .success(let record):
+                batch.records.append(record)
+                guard let what = record.body.notUnderstood else { continue }
+                batch.notUnderstood.append(
+                    SkippedLine(at: line.at, bytes: line.length, writer: record.writer, reason: .notUnderstood(what))
+                )
             case .failure(let noRecord): batch.skipped.append(noRecord.line)
             }
         }
