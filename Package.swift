@@ -93,7 +93,10 @@ let package = Package(
                 "Settings", log, crypto,
             ]
         ),
-        module("Controller", ["Fleet", "FleetFiles", "Coordination", "Ledger", "Settings", "HostOS", log]),
+        module(
+            "Controller",
+            ["Fleet", "FleetFiles", "Balancing", "Coordination", "Ledger", "Settings", "HostOS", log]
+        ),
         // The command line, as a library so that tests can import it.
         module(
             "EvenkeelCLI",

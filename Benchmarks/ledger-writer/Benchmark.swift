@@ -54,12 +54,14 @@ private func readBack(_ folder: String, keys: Keys?) async throws -> Double {
     let start = clock.now
     let processorStart = processorSeconds()
     var count = 0
-    var cursor: Cursor?
-    while true {
-        let batch = try await log.read(LoadSample.self, from: cursor)
-        count += batch.records.count
-        cursor = batch.next
-        if !batch.hasMore { break }
+    for part in try await log.logs(of: .load) {
+        var cursor: Cursor?
+        while true {
+            let batch = try await log.read(LoadSample.self, in: part, from: cursor, limit: 1000, selecting: nil)
+            count += batch.records.count
+            cursor = batch.next
+            if !batch.hasMore { break }
+        }
     }
     let seconds = (clock.now - start).inSeconds
     let busy = processorSeconds() - processorStart

@@ -14,7 +14,7 @@ func write(folder: String, writer: String, incarnation: Int, segmentBytes: Int, 
     }
     var options = SharedLog.Options()
     options.segmentBytes = segmentBytes
-    options.segmentsKept = [.reports: 1_000_000]
+    options.retention = [.reports: Retention(age: .seconds(86400), bytes: .max / 2)]
     options.lockWait = .seconds(60)
     options.timeLimit = .seconds(90)
     let security = try keys?.security(of: writer) ?? .unsigned

@@ -54,7 +54,7 @@ public struct ControllerService: Sendable {
         var core = recorded(
             ControllerCore(policy: settings.policy, decisionInterval: settings.decisionInterval)
         )
-        var follower = LedgerFollower(ledger)
+        var follower = LedgerFollower(ledger, .present(settings.policy, thinned: false, at: .now))
         var enrolled: [HostName: EnrolledHardware] = [:]
         var gone: Set<HostName> = []
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }

@@ -27,7 +27,7 @@ extension AgentCore {
     }
 
     /// How long this host watches for the return of a VM that has moved away.
-    static let watched: Duration = .seconds(7 * 86400)
+    public static let watched: Duration = .seconds(7 * 86400)
 }
 
 extension OrderWork {

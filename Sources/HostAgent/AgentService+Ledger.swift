@@ -34,7 +34,9 @@ extension AgentService {
 
     /// Passes the ledger's orders and reports, and the time, to the core.
     func follow(_ events: AgentEvents) async {
-        var follower = LedgerFollower(ledger)
+        // A day more, because clocks and the times of reports differ.
+        let needed = AgentCore.watched + .seconds(86400)
+        var follower = LedgerFollower(ledger, .ofAgent(on: host, ended: needed, at: .now))
         var isCaughtUp = false
         while !Task.isCancelled {
             let isRead = await follower.poll(logger, at: .now) { follower in

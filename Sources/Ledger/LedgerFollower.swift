@@ -2,38 +2,89 @@
 public import Fleet
 public import Logging
 
-/// Reads the ledger from the beginning and then follows it: each valid record once, in the order of its stream.
+/// Reads what its user needs of the ledger's past, and then follows it: each valid record once.
+///
+/// Orders and reports come in the order of their stream, samples by their time.
 ///
 /// The one place that decides how much of the ledger is read, for commands, controller and agents. The exceptions
 /// are `evenkeel ledger check`, which has its own loop because it counts every line by its writer, and the lab's tools.
 public struct LedgerFollower: Sendable {
     private let ledger: any FleetLedger
+    private let history: LedgerHistory
+    private var digest: HistoryDigest?
+    /// Orders that were read for the digest.
+    private var past: [OrderRecord]?
     private var orders = ReadPosition()
     private var reports = ReadPosition()
-    private var samples = ReadPosition()
+    private var samples = SampleFollower()
     /// The skipped lines and gaps so far; for a service only those not logged yet.
     public private(set) var remarks = LedgerRemarks()
     private var remarkLog = RemarkLog()
     private var ledgerIsOut = false
     private var localTrouble: String?
 
-    public init(_ ledger: any FleetLedger) { self.ledger = ledger }
+    public init(_ ledger: any FleetLedger, _ history: LedgerHistory = .everything) {
+        self.ledger = ledger
+        self.history = history
+    }
 
     /// Passes the orders that are new since the last call to `take`.
     ///
     /// Throws a `LedgerError`; the next call continues after the last record that was passed.
     public mutating func readOrders(_ take: (OrderRecord) async -> Void) async throws {
+        try await digestPast()
+        var epoch: UInt64 = 0
+        for record in past ?? [] {
+            if !isLeftOut(record) {
+                epoch = max(epoch, record.epoch ?? 0)
+                await take(record)
+            } else if case .migrate(let order) = record, let its = order.controllersEpoch, its > epoch {
+                // Retention may have removed the record with which its controller took over.
+                epoch = its
+                await take(.takeOver(epoch: its, controller: "", at: order.issuedAt))
+            }
+        }
+        past = []
         remarks.add(try await ledger.readNew(OrderRecord.self, from: &orders, take: take))
+    }
+
+    /// Reads the orders so far and how they ended, once, if not all of the past is needed.
+    private mutating func digestPast() async throws {
+        guard past == nil else { return }
+        guard history.endedSince != nil else {
+            past = []
+            return
+        }
+        var position = ReadPosition()
+        var read: [OrderRecord] = []
+        let skipped = try await ledger.readNew(OrderRecord.self, from: &position) { read.append($0) }
+        let known = read.compactMap { if case .migrate(let order) = $0 { order } else { nil } }
+        digest = try await HistoryDigest.read(known, in: ledger, history)
+        (orders, past) = (position, read)
+        remarks.add(skipped)
+    }
+
+    private func isLeftOut(_ record: OrderRecord) -> Bool {
+        guard let digest else { return false }
+        return switch record {
+        case .migrate(let order): digest.drops(order.id)
+        case .cancel(let id, _, _): digest.drops(id)
+        case .end, .clear, .takeOver: false
+        }
     }
 
     /// Like `readOrders`, for the agents' reports.
     public mutating func readReports(_ take: (OrderReport) async -> Void) async throws {
-        remarks.add(try await ledger.readNew(OrderReport.self, from: &reports, take: take))
+        try await digestPast()
+        let selection = digest?.selection
+        remarks.add(try await ledger.readNew(OrderReport.self, from: &reports, selecting: selection, take: take))
+        // The past has been read.
+        if past?.isEmpty == true { digest = nil }
     }
 
     /// Like `readOrders`, for the agents' load samples.
     public mutating func readSamples(_ take: (LoadSample) async -> Void) async throws {
-        remarks.add(try await ledger.readNew(LoadSample.self, from: &samples, take: take))
+        remarks.add(try await samples.readNew(in: ledger, history, take: take))
     }
 
     /// Reads once for a service, and logs problems.
@@ -77,4 +128,9 @@ public struct LedgerFollower: Sendable {
         }
         localTrouble = trouble
     }
+}
+
+extension MigrationOrder {
+    /// The epoch of the controller that gave the order.
+    fileprivate var controllersEpoch: UInt64? { issuer == .controller ? epoch : nil }
 }

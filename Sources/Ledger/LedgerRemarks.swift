@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 
 /// Skipped lines and gaps of the ledger, counted by stream, kind and writer.
 ///
@@ -29,6 +30,8 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
     public enum Kind: String, Sendable, Encodable, CaseIterable {
         // Faults.
         case torn, tooLong, unknownVersion, notUnderstood, unreadable, gap
+        /// The files of one writer's log cannot be used.
+        case unusable
         // Rejected records.
         case unsigned, unknownWriter, wrongSigner, altered, wrongPlace, otherLedger, revoked, notForWriter
         case fromTheFuture
@@ -36,7 +39,7 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
         /// Whether lines of this kind were rejected, as opposed to damaged or missing.
         public var isRefusal: Bool {
             switch self {
-            case .torn, .tooLong, .unknownVersion, .notUnderstood, .unreadable, .gap: false
+            case .torn, .tooLong, .unknownVersion, .notUnderstood, .unreadable, .gap, .unusable: false
             default: true
             }
         }
@@ -59,6 +62,12 @@ public struct LedgerRemarks: Sendable, Equatable, Encodable {
 
     public mutating func add(_ gap: LedgerGap, in stream: LedgerStream) {
         add(Entry(stream: stream, kind: .gap, count: 1, example: gap.description))
+    }
+
+    /// Adds that one writer's log could not be read.
+    mutating func add(_ error: LedgerError, of log: LedgerLog) {
+        let example = "\(error)".plainText(limit: 300)
+        add(Entry(stream: log.stream, kind: .unusable, writer: log.writer, count: 1, example: example))
     }
 
     public mutating func add(_ other: LedgerRemarks) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// A reader's position in one stream, and the genuine lines before it that wait for the reader's clock.
+/// A reader's position in one log, and the genuine lines before it that wait for the reader's clock.
 ///
 /// If the reader's clock is slow, valid records appear to come from the future. They are accepted once the clock is
 /// correct again; a reader that simply continued would never see them.
@@ -19,7 +19,7 @@ struct ReadPosition: Sendable {
     /// Maximum number of waiting lines per writer; a writer with a false clock can lose only its own lines.
     static let waitingPerWriter = 4096
 
-    /// Creates the position at the beginning of a stream.
+    /// Creates the position at the beginning of a log.
     init() {}
 
     /// The number of waiting lines.
@@ -35,16 +35,17 @@ struct ReadPosition: Sendable {
         }
     }
 
-    /// Returns the waiting records whose time the clock has reached, in the order of the stream.
+    /// Returns the waiting records whose time the clock has reached, in the order of the log.
     mutating func due<Entry: LedgerEntry>(
         _ entries: Entry.Type,
-        in ledger: some FleetLedger
+        of log: LedgerLog,
+        in ledger: any FleetLedger
     ) async throws -> [LedgerRecord<Entry>] {
         var found: [(at: Cursor, record: LedgerRecord<Entry>)] = []
         var rest = waiting.sorted { ($0.time, $0.at) < ($1.time, $1.at) }[...]
         // If the earliest line still waits, so do the others: only that line is read again.
         while let earliest = rest.first {
-            let batch = try await ledger.read(entries, from: earliest.at, limit: 1)
+            let batch = try await ledger.read(entries, in: log, from: earliest.at, limit: 1, selecting: nil)
             if case .refused(.fromTheFuture) = batch.skipped.first?.reason, batch.gap == nil { break }
             rest.removeFirst()
             // If retention has removed the line, the batch starts with another one.

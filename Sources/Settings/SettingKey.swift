@@ -51,6 +51,14 @@ extension SettingKey {
         key(path, meaning, field, parse: { text throws(ValueError) in try parseDuration(text) }, show: format(_:))
     }
 
+    private static func size(
+        _ path: String,
+        _ meaning: String,
+        _ field: any WritableKeyPath<Settings, UInt64> & Sendable
+    ) -> SettingKey {
+        key(path, meaning, field, parse: { text throws(ValueError) in try parseSize(text) }, show: format(size:))
+    }
+
     private static func share(
         _ path: String,
         _ meaning: String,
@@ -128,13 +136,33 @@ extension SettingKey {
             "Maximum time to wait for the file lock before appending",
             \.ledger.lockTimeout
         ),
-        key(
+        size(
             "ledger.segment_size",
             "Size at which a new file of the ledger is started",
-            \.ledger.segmentBytes,
-            parse: { text throws(ValueError) in try parseSize(text) },
-            show: format(size:)
+            \.ledger.segmentBytes
         ),
+        duration(
+            "ledger.retention.load.age",
+            "Time after which a file of load samples is removed, counted from its last record",
+            \.ledger.retention.load.age
+        ),
+        size(
+            "ledger.retention.load.size",
+            "Maximum size of the load samples of each host",
+            \.ledger.retention.load.bytes
+        ),
+        duration(
+            "ledger.retention.orders.age",
+            "Time after which a file of orders is removed, counted from its last record",
+            \.ledger.retention.orders.age
+        ),
+        size("ledger.retention.orders.size", "Maximum size of all orders", \.ledger.retention.orders.bytes),
+        duration(
+            "ledger.retention.reports.age",
+            "Time after which a file of reports is removed, counted from its last record",
+            \.ledger.retention.reports.age
+        ),
+        size("ledger.retention.reports.size", "Maximum size of all reports", \.ledger.retention.reports.bytes),
         duration(
             "ledger.poll_interval",
             "Interval at which agents and controller check for new records",

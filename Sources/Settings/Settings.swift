@@ -22,13 +22,33 @@ public struct Settings: Sendable, Equatable {
 public struct LedgerSettings: Sendable, Equatable {
     public var folder = "/var/lib/evenkeel/ledger"
     public var lockTimeout: Duration = .seconds(10)
-    public var segmentBytes: UInt64 = 16 << 20
+    public var segmentBytes: UInt64 = 4 << 20
+    public var retention = RetentionSettings()
     /// Interval at which agents and controller check for new records.
     public var pollInterval: Duration = .milliseconds(500)
     /// Whether records are unsigned and not verified.
     public var unsigned = false
     /// The marks file of this host; `nil`: one for each writer in `/var/lib/evenkeel`.
     public var marks: String?
+}
+
+/// How much of each stream of the ledger is kept.
+public struct RetentionSettings: Sendable, Equatable {
+    public struct Stream: Sendable, Equatable {
+        public var age: Duration
+        public var bytes: UInt64
+        public init(age: Duration, bytes: UInt64) {
+            self.age = age
+            self.bytes = bytes
+        }
+    }
+
+    public init() {}
+
+    /// For each host.
+    public var load = Stream(age: .seconds(7 * 86400), bytes: 64 << 20)
+    public var orders = Stream(age: .seconds(30 * 86400), bytes: 256 << 20)
+    public var reports = Stream(age: .seconds(30 * 86400), bytes: 256 << 20)
 }
 
 public struct SamplingSettings: Sendable, Equatable {

@@ -84,6 +84,9 @@ struct RunCommand: AsyncParsableCommand {
         var options = SharedLog.Options()
         options.lockWait = settings.ledger.lockTimeout
         options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let retention = settings.ledger.retention
+        options.retention = [.load: retention.load, .orders: retention.orders, .reports: retention.reports]
+            .mapValues { Retention(age: $0.age, bytes: Int(clamping: $0.bytes)) }
         let writer = LedgerWriter.host(host)
         let security: LedgerSecurity
         if settings.ledger.unsigned {

@@ -42,10 +42,11 @@ struct SoakPlanTests {
         )
     }
 
-    @Test func `the samples of a ledger are bounded by its segments`() {
+    @Test func `the samples of a ledger are bounded for each host`() {
         let plan = SoakPlan()
-        let limits = plan.limits(of: .samples, in: plan.fast, isRelease: true)
+        let limits = plan.limits(of: .samples(hosts: 1), in: plan.fast, isRelease: true)
         #expect(limits.fileBytes == 65 << 20 && limits.fileBytesGrowth == nil)
+        #expect(plan.limits(of: .samples(hosts: 3), in: plan.fast, isRelease: true).fileBytes == 193 << 20)
     }
 
     @Test func `the short soak lasts less than a minute without the lab's start`() {

@@ -57,41 +57,47 @@ struct SoakReadingTests {
     @Test func `files count by folder and by prefix, without subfolders`() throws {
         try Self.inFolder { folder in
             try FileManager.default.createDirectory(atPath: "\(folder)/logs", withIntermediateDirectories: true)
-            for name in ["marks.json", "marks.json.closed", "load.000001.jsonl", "other", "logs/agent.log"] {
+            for name in ["marks.json", "marks.json.closed", "orders.000001.jsonl", "other", "logs/agent.log"] {
                 try Data(repeating: 0, count: 10).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
             }
             #expect(WatchedFiles(folders: [folder]).figures() == FileFigures(files: 4, bytes: 40))
             #expect(WatchedFiles(prefixes: ["\(folder)/marks.json"]).figures() == FileFigures(files: 2, bytes: 20))
-            let rest = WatchedFiles(folders: [folder], exceptPrefixes: ["\(folder)/load."])
-            #expect(rest.figures() == FileFigures(files: 3, bytes: 30))
+            #expect(WatchedFiles(parents: [folder]).figures() == FileFigures(files: 1, bytes: 10))
+            #expect(WatchedFiles(parents: ["\(folder)/logs"]).figures() == FileFigures())
             #expect(WatchedFiles(folders: ["\(folder)/missing"]).figures() == FileFigures())
         }
     }
 
     @Test func `samples are counted once, also after files are added and dropped`() throws {
         try Self.inFolder { folder in
-            func add(_ lines: Int, to number: Int) throws {
-                let path = "\(folder)/load.00000\(number).jsonl"
+            let host = "\(folder)/load/host%3ah4"
+            func add(_ lines: Int, to number: Int, of host: String) throws {
+                try FileManager.default.createDirectory(atPath: host, withIntermediateDirectories: true)
+                let path = "\(host)/00000\(number).jsonl"
                 let old = FileManager.default.contents(atPath: path) ?? Data()
                 try (old + Data(String(repeating: "{}\n", count: lines).utf8)).write(to: URL(fileURLWithPath: path))
             }
             var count = SampleCount(ledger: folder)
             count.update()
             #expect(count.samples == 0)
-            try add(3, to: 1)
+            try add(3, to: 1, of: host)
             count.update()
             count.update()
             #expect(count.samples == 3)
-            try add(2, to: 1)
-            try add(4, to: 2)
+            try add(2, to: 1, of: host)
+            try add(4, to: 2, of: host)
             try Data("{}\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/orders.000001.jsonl"))
             count.update()
             #expect(count.samples == 9)
-            try FileManager.default.removeItem(atPath: "\(folder)/load.000001.jsonl")
-            try FileManager.default.removeItem(atPath: "\(folder)/load.000002.jsonl")
-            try add(5, to: 3)
+            try FileManager.default.removeItem(atPath: "\(host)/000001.jsonl")
+            try FileManager.default.removeItem(atPath: "\(host)/000002.jsonl")
+            try add(5, to: 3, of: host)
             count.update()
             #expect(count.samples == 14)
+            // Another host has files of its own.
+            try add(6, to: 1, of: "\(folder)/load/host%3ah5")
+            count.update()
+            #expect(count.samples == 20)
         }
     }
 

@@ -9,12 +9,12 @@ import Testing
 struct AlteredRecordTests {
     @Test(
         arguments: [
-            (#""kind":"load""#, #""kind":"lord""#, .altered, false),
+            (#""kind":"reports""#, #""kind":"lord""#, .altered, false),
             (#""writer":"host:h1""#, #""writer":"host:h2""#, .wrongSigner, false),
             (#""at":1700000000000"#, #""at":1700000000001"#, .altered, true),
             (#""place":"1:"#, #""place":"2:"#, .altered, true),
             (#""ledger":""#, #""ledger":"0"#, .altered, true),
-            (#""busyCores":2.1"#, #""busyCores":0.1"#, .altered, true),
+            (#""order":"order-2""#, #""order":"order-3""#, .altered, true),
             (#""host":"h1""#, #""host":"h2""#, .altered, false),
             (#","signature":""#, #","sig":"AA","signature":""#, .altered, false),
             (#""v":2"#, #""v":1"#, .unsigned, true),
@@ -27,7 +27,7 @@ struct AlteredRecordTests {
         countsWhereNothingIsVerified: Bool
     ) async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1).append(sample(2))
+            try await ledger.open(h1).append(report(2))
             var lines = try ledger.lines()
             let place = try #require(lines[1].lastRange(of: field), "\(field)")
             lines[1].replaceSubrange(place, with: Array(other.utf8))
@@ -45,7 +45,7 @@ struct AlteredRecordTests {
     @Test func `a record is refused whichever byte of it is changed`() async throws {
         var random = SplitMix64.announced("whicheverOfItsBytes")
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1).append(sample(2, text: "é"))
+            try await ledger.open(h1).append(report(2, text: "é"))
             let genuine = try ledger.lines()
             var believed = 0
             // Each byte once, and two or three bytes in the remaining runs.
@@ -69,7 +69,7 @@ struct AlteredRecordTests {
 
     @Test func `two lines that exchange their positions are both refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1).append(sample(2))
+            try await ledger.open(h1).append(report(2))
             try ledger.put(try ledger.lines().reversed())
             let read = try await ledger.verified()
             #expect(read.numbers.isEmpty && read.remarks.count(.wrongPlace, of: h1) == 2)

@@ -11,9 +11,9 @@ import Testing
 struct ForgedRecordTests {
     private typealias Kind = LedgerRemarks.Kind
 
-    /// Checks that only sample 1 counts and that the rest is refused as one record of this kind in this writer's name.
+    /// Checks that only report 1 counts and that the rest is refused as one record of this kind in this writer's name.
     ///
-    /// Without verification the samples `believed` must count.
+    /// Without verification the reports `believed` must count.
     private func expectRefused(
         _ ledger: AttackedLedger,
         _ kind: Kind,
@@ -36,14 +36,14 @@ struct ForgedRecordTests {
 
     @Test func `an unsigned record is refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.forge(h1, .unsigned).append(sample(2))
+            try await ledger.forge(h1, .unsigned).append(report(2))
             try await expectRefused(ledger, .unsigned, of: h1, says: "it is not signed")
         }
     }
 
     @Test func `a record whose signature was removed is refused as unsigned`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1).append(sample(2))
+            try await ledger.open(h1).append(report(2))
             var lines = try ledger.lines()
             let end = try #require(lines[1].lastRange(of: #","signature":"#)?.lowerBound)
             lines[1] = lines[1][..<end] + [UInt8(ascii: "}")]
@@ -58,7 +58,7 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             let stranger = LedgerWriter.host(HostName("stranger"))
             let security = TestCluster.forger(of: stranger, with: SigningKey())
-            try await ledger.forge(stranger, security).append(sample(2, host: HostName("stranger")))
+            try await ledger.forge(stranger, security).append(report(2, host: HostName("stranger")))
             try await expectRefused(ledger, .unknownWriter, of: nil, says: "'host:stranger'")
         }
     }
@@ -67,7 +67,7 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             let name = HostName("\u{1B}[2J" + String(repeating: "x", count: 5000))
             let security = TestCluster.forger(of: .host(name), with: SigningKey())
-            try await ledger.forge(.host(name), security).append(sample(2, host: name))
+            try await ledger.forge(.host(name), security).append(report(2, host: name))
             let example = try #require(try await ledger.verified().remarks.entries.first?.example)
             #expect(example.contains("host:\\u{1B}[2Jxxx") && !example.contains("\u{1B}"))
             #expect(example.count <= 300)
@@ -77,14 +77,14 @@ struct ForgedRecordTests {
     @Test func `a record that another member signed in the writer's name is refused`() async throws {
         try await AttackedLedger.with { ledger in
             let security = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
-            try await ledger.forge(h1, security).append(sample(2))
+            try await ledger.forge(h1, security).append(report(2))
             try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to host:h2")
         }
     }
 
     @Test func `a record that a stranger signed in the writer's name is refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(sample(2))
+            try await ledger.forge(h1, TestCluster.forger(of: h1, with: SigningKey())).append(report(2))
             try await expectRefused(ledger, .wrongSigner, of: h1, says: "which belongs to no member")
         }
     }
@@ -93,23 +93,23 @@ struct ForgedRecordTests {
         try await AttackedLedger.with { ledger in
             let line = try ledger.lines()[0]
             try ledger.put([line, line])
-            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at load 1:0", believed: [1, 1])
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at reports 1:0", believed: [1, 1])
         }
     }
 
     @Test func `the records of a copied segment are refused`() async throws {
         try await AttackedLedger.with { ledger in
             try ledger.put(try ledger.lines(), into: 2)
-            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at load 1:0", believed: [1, 1])
+            try await expectRefused(ledger, .wrongPlace, of: h1, says: "written at reports 1:0", believed: [1, 1])
         }
     }
 
     @Test func `a record moved to another stream is refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try ledger.put(try ledger.lines(), of: .reports)
+            try ledger.put(try ledger.lines(), of: .orders)
             var cursor = ReadPosition()
-            let remarks = try await ledger.open(.controller).readNew(OrderReport.self, from: &cursor) { _ in
-                Issue.record("a sample was read as a report")
+            let remarks = try await ledger.open(.controller).readNew(OrderRecord.self, from: &cursor) { _ in
+                Issue.record("a report was read as an order")
             }
             #expect(remarks.count(.wrongPlace, of: h1) == 1)
         }
@@ -117,7 +117,7 @@ struct ForgedRecordTests {
 
     @Test func `a record of another ledger is refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1).append(sample(2))
+            try await ledger.open(h1).append(report(2))
             try await AttackedLedger.with(cluster: ledger.cluster) { other in
                 let first = try ledger.lines()[0]
                 #expect(try other.lines()[0].count == first.count)
@@ -130,7 +130,7 @@ struct ForgedRecordTests {
 
     @Test func `a record about another host is refused even if its writer signed it`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h2).append(sample(2))
+            try await ledger.open(h2).append(report(2))
             // Unsigned writers, too, may only write about themselves; but they can use any name.
             try await expectRefused(
                 ledger,
@@ -176,7 +176,7 @@ struct ForgedRecordTests {
 
     @Test func `a record from the future is refused`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1, clock: writtenAt + .seconds(601)).append(sample(2))
+            try await ledger.open(h1, clock: writtenAt + .seconds(601)).append(report(2))
             try await expectRefused(ledger, .fromTheFuture, of: h1, says: "601.0 seconds ahead")
         }
     }
@@ -185,7 +185,7 @@ struct ForgedRecordTests {
         time: Int64
     ) async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1, clock: Instant(milliseconds: time)).append(sample(2))
+            try await ledger.open(h1, clock: Instant(milliseconds: time)).append(report(2))
             let read = try await ledger.verified()
             #expect(read.numbers == [1] && read.remarks.count(.unreadable) == 1)
         }
@@ -193,7 +193,7 @@ struct ForgedRecordTests {
 
     @Test func `clocks may differ by up to ten minutes`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h1, clock: writtenAt + .seconds(600)).append(sample(2))
+            try await ledger.open(h1, clock: writtenAt + .seconds(600)).append(report(2))
             let read = try await ledger.verified()
             #expect(read.numbers == [1, 2] && read.remarks.isEmpty)
         }

@@ -21,21 +21,21 @@ struct LaggingClockTests {
 
     @Test func `records read while the clock was behind count once it is right again`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h2).append(sample(2, host: HostName("h2")))
+            try await ledger.open(h2).append(report(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
             let log = reader(of: ledger, clock)
             var place = ReadPosition()
             var numbers: [Int] = []
-            var remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            var remarks = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.count(.fromTheFuture) == 2 && place.waitingCount == 2)
             // They are reported once, not at every read.
-            remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            remarks = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [] && remarks.isEmpty && place.waitingCount == 2)
-            try await ledger.open(h1).append(sample(3))
+            try await ledger.open(h1).append(report(3))
             clock.set(writtenAt)
-            remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            remarks = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 2, 3] && remarks.isEmpty && place.waitingCount == 0)
-            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 2, 3])
         }
     }
@@ -46,23 +46,23 @@ struct LaggingClockTests {
             let log = ledger.open(h1, clock: clock.now)
             var place = ReadPosition()
             var numbers: [Int] = []
-            let remarks = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            let remarks = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1] && remarks.isEmpty && place.waitingCount == 0)
         }
     }
 
     @Test func `a line far in the future delays no other`() async throws {
         try await AttackedLedger.with { ledger in
-            try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(sample(2, host: HostName("h2")))
+            try await ledger.open(h2, clock: writtenAt + .seconds(86400 * 365)).append(report(2, host: HostName("h2")))
             let clock = Clock(writtenAt + .seconds(-1000))
             let log = reader(of: ledger, clock)
             var place = ReadPosition()
             var numbers: [Int] = []
-            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             clock.set(writtenAt)
-            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
-            try await ledger.open(h1).append(sample(3))
-            _ = try await log.readNew(LoadSample.self, from: &place) { numbers.append($0.number) }
+            _ = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
+            try await ledger.open(h1).append(report(3))
+            _ = try await log.readNew(OrderReport.self, from: &place) { numbers.append($0.number) }
             #expect(numbers == [1, 3] && place.waitingCount == 1)
         }
     }

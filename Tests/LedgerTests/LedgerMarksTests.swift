@@ -18,7 +18,10 @@ struct LedgerMarksTests {
         func open(marked: Bool = true, segmentBytes: Int = 1 << 20) -> SharedLog {
             var options = SharedLog.Options()
             options.segmentBytes = segmentBytes
-            options.segmentsKept = [.reports: 3]
+            options.retention = [
+                .reports: Retention(age: .seconds(3600), bytes: 3 * max(segmentBytes, 1500)),
+                .load: Retention(age: .seconds(3600), bytes: 3 * max(segmentBytes, 1500)),
+            ]
             return SharedLog(
                 folder: folder,
                 writer: h1,
@@ -214,7 +217,7 @@ struct LedgerMarksTests {
                     try contents(of: marked.segments.path(1)).split(separator: LineCodec.newline).last
                 )
                 #expect(
-                    try MarksFile.read(marked.marks)?.marks[.reports]?.digest
+                    try MarksFile.read(marked.marks)?.marks[LedgerLog(.reports)]?.digest
                         == LedgerMark(at: .origin, line: last).digest
                 )
             }
@@ -262,7 +265,7 @@ struct LedgerMarksTests {
             #expect(try await log.all(OrderReport.self).records.count == 2)
             #expect(log.localTrouble?.contains(marked.marks) == true)
             try await log.append(sample(1))
-            #expect(try await log.all(LoadSample.self).records.count == 1)
+            #expect(try await log.allSamples().samples.count == 1)
             // What was read is remembered nevertheless.
             try marked.unblock()
             try await log.append(report(3))
@@ -289,7 +292,7 @@ struct LedgerMarksTests {
             #expect(try await log.all(OrderReport.self).records.map(\.body) == [report(1), report(2)])
             let last = try contents(of: marked.segments.path(1)).split(separator: LineCodec.newline).last
             #expect(
-                try MarksFile.read(marked.marks)?.marks[.reports]?.digest
+                try MarksFile.read(marked.marks)?.marks[LedgerLog(.reports)]?.digest
                     == LedgerMark(at: .origin, line: try #require(last)).digest
             )
             // Once it is confirmed, the same report is a new one.

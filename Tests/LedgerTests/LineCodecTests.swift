@@ -12,7 +12,7 @@ struct LineCodecTests {
 
     private func read(_ line: some Sequence<UInt8>) -> Result<LedgerRecord<OrderRecord>, LineReader.NoRecord> {
         let bytes = Array(line)
-        return LineReader(verifier: nil, now: writtenAt, reader: .controller).read(
+        return LineReader(verifier: nil, now: writtenAt, reader: .controller, log: LedgerLog(.orders)).read(
             RawBatch.Line(at: place, bytes: bytes, length: bytes.count),
             as: OrderRecord.self
         )

@@ -40,7 +40,7 @@ struct LinkedFileTests {
         return false
     }
 
-    @Test(arguments: ["load.lock", "load.000001.jsonl"], Trap.allCases)
+    @Test(arguments: ["reports.lock", "reports.000001.jsonl"], Trap.allCases)
     func `a ledger file that is not a regular file is neither written nor read`(name: String, trap: Trap) async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
@@ -49,16 +49,16 @@ struct LinkedFileTests {
             let path = "\(folder)/\(name)"
             try trap.set(at: path, victim: victim)
             let log = log(folder)
-            #expect(await isRefused(path) { try await log.append(sample(1)) })
-            if name != "load.lock" {
-                #expect(await isRefused(path) { _ = try await log.read(LoadSample.self, from: nil) })
+            #expect(await isRefused(path) { try await log.append(report(1)) })
+            if name != "reports.lock" {
+                #expect(await isRefused(path) { _ = try await log.read(OrderReport.self, from: nil) })
             }
             #expect(try contents(of: victim) == Array("precious\n".utf8))
             #expect(!FileManager.default.fileExists(atPath: victim + ".none"))
             // The queues continue once the trap is gone.
             try FileManager.default.removeItem(atPath: path)
-            try await log.append(sample(1))
-            #expect(try await log.read(LoadSample.self, from: nil).records.count == 1)
+            try await log.append(report(1))
+            #expect(try await log.read(OrderReport.self, from: nil).records.count == 1)
         }
     }
 

@@ -7,9 +7,9 @@ import Testing
 /// Permission to write while the roster changes.
 @Suite(.timeLimit(.minutes(2)))
 struct MembershipTests {
-    /// Returns the reason for which an append of sample 2 is refused.
+    /// Returns the reason for which an append of report 2 is refused.
     private func refusal(of log: SharedLog) async throws -> String? {
-        do { try await log.append(sample(2)) } catch let error as LedgerError {
+        do { try await log.append(report(2)) } catch let error as LedgerError {
             guard case .notAMember(_, let reason) = error else { throw error }
             return reason
         }
@@ -41,11 +41,11 @@ struct MembershipTests {
 
     @Test func `a removed host's later records do not count, whatever time they name`() async throws {
         try await AttackedLedger.with { ledger in
-            let end = try await ledger.open(.controller).read(LoadSample.self, from: nil).next
+            let end = try await ledger.open(.controller).read(OrderReport.self, from: nil).next
             let stolen = TestCluster.forger(of: h1, with: ledger.cluster.key(of: h1))
-            ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["load": end])
+            ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["reports": end])
             // Its time is that of the valid record and before the revocation's.
-            try await ledger.forge(h1, stolen, clock: writtenAt).append(sample(2))
+            try await ledger.forge(h1, stolen, clock: writtenAt).append(report(2))
             let read = try await ledger.verified()
             #expect(read.numbers == [1] && read.remarks.count(.revoked, of: h1) == 1)
             #expect(
@@ -60,9 +60,9 @@ struct MembershipTests {
     @Test func `if a stream's end is unknown, none of a removed host's records in it count`() async throws {
         try await AttackedLedger.with { ledger in
             let log = ledger.open(h1, clock: writtenAt)
-            try await log.append(sample(2))
+            try await log.append(report(2))
             // The time does not matter: the removed host chooses it.
-            ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["reports": Cursor(segment: 1, offset: 0)])
+            ledger.cluster.revoke(h1, at: writtenAt + .seconds(10), ends: ["load": Cursor(segment: 1, offset: 0)])
             let read = try await ledger.verified()
             #expect(read.numbers == [] && read.remarks.count(.revoked, of: h1) == 2)
         }
@@ -74,10 +74,10 @@ struct MembershipTests {
             let new = LedgerWriter.host(HostName("h3"))
             let reader = ledger.open(.controller)
             let writer = ledger.forge(new, .signed(by: key) { [roster = ledger.cluster.roster] in roster.roster })
-            await #expect(throws: LedgerError.self) { try await writer.append(sample(3, host: HostName("h3"))) }
+            await #expect(throws: LedgerError.self) { try await writer.append(report(3, host: HostName("h3"))) }
             ledger.cluster.roster.roster.members.append(TestCluster.member(new, key))
-            try await writer.append(sample(3, host: HostName("h3")))
-            let batch = try await reader.all(LoadSample.self)
+            try await writer.append(report(3, host: HostName("h3")))
+            let batch = try await reader.all(OrderReport.self)
             #expect(batch.records.map(\.body.number) == [1, 3] && batch.skipped.isEmpty)
         }
     }
@@ -91,7 +91,7 @@ struct MembershipTests {
             }
             ledger.cluster.roster.roster = roster
             let renewed = ledger.forge(h1, .signed(by: key) { [roster] in roster })
-            try await renewed.append(sample(2))
+            try await renewed.append(report(2))
             let read = try await ledger.verified()
             #expect(read.numbers == [1, 2] && read.remarks.isEmpty)
         }
@@ -101,9 +101,9 @@ struct MembershipTests {
         try await AttackedLedger.with { ledger in
             try put(#"{"format":1}"#.utf8, into: "\(ledger.folder)/ledger.json")
             let error = LedgerError.withoutIdentity(path: "\(ledger.folder)/ledger.json")
-            await #expect(throws: error) { try await ledger.open(h1).append(sample(2)) }
+            await #expect(throws: error) { try await ledger.open(h1).append(report(2)) }
             await #expect(throws: error) { _ = try await ledger.verified() }
-            try await ledger.forge(h1, .unsigned).append(sample(2))
+            try await ledger.forge(h1, .unsigned).append(report(2))
             #expect(try await ledger.believed().numbers == [1, 2])
         }
     }

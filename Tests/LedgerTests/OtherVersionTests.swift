@@ -35,7 +35,10 @@ struct OtherVersionTests {
         )
         let verifier = signed ? RecordVerifier(ledger: "id", roster: roster) : nil
         return RawBatch(lines: [RawBatch.Line(at: place, bytes: bytes, length: bytes.count)], next: place)
-            .decoded(as: entries, by: LineReader(verifier: verifier, now: writtenAt, reader: .operator))
+            .decoded(
+                as: entries,
+                by: LineReader(verifier: verifier, now: writtenAt, reader: .operator, log: LedgerLog(Entry.stream))
+            )
     }
 
     @Test(arguments: [true, false]) func `a report with an unknown step is kept, counted, and said to need an update`(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Foundation
 import Testing
 
 @testable import Ledger
@@ -12,21 +13,24 @@ struct RotationTests {
             try await SharedLog.create(folder: folder)
             var options = SharedLog.Options()
             options.segmentBytes = 1000
-            options.segmentsKept = [.load: kept, .reports: 100]
+            options.retention = [
+                .reports: Retention(age: .seconds(3600), bytes: kept * options.segmentBytes),
+                .load: Retention(age: .seconds(3600), bytes: 100_000),
+            ]
             let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned, options: options)
-            try await body(log, SegmentFiles(folder: folder, stream: .load))
+            try await body(log, SegmentFiles(folder: folder, stream: .reports))
         }
     }
 
     @Test
     func `no record is split, lost or read twice across segments`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            for number in 1...200 { try await log.append(sample(number)) }
+            for number in 1...200 { try await log.append(report(number)) }
             let segments = try files.numbers()
             #expect(segments.count > 10 && segments == Array(1...segments.count))
             for number in segments { #expect(try contents(of: files.path(number)).count <= 1000) }
             for limit in [1, 3, 1000] {
-                let batch = try await log.all(LoadSample.self, limit: limit)
+                let batch = try await log.all(OrderReport.self, limit: limit)
                 #expect(batch.records.map(\.body.number) == Array(1...200))
                 #expect(batch.gap == nil && batch.skipped.isEmpty)
             }
@@ -38,7 +42,7 @@ struct RotationTests {
         try await withSmallSegments(kept: 1000) { log, files in
             let reader = SharedLog(folder: log.folder, writer: .controller, security: .unsigned)
             async let read = numbers(in: reader, upTo: 500)
-            for number in 1...500 { try await log.append(sample(number)) }
+            for number in 1...500 { try await log.append(report(number)) }
             let seen = try await read
             #expect(seen == Array(1...500))
             #expect(try files.numbers().count > 30)
@@ -48,30 +52,44 @@ struct RotationTests {
     @Test
     func `a record larger than a segment gets one of its own`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            let long = sample(2, text: String(repeating: "x", count: 5000))
-            for entry in [sample(1), long, sample(3)] { try await log.append(entry) }
+            let long = report(2, text: String(repeating: "x", count: 5000))
+            for entry in [report(1), long, report(3)] { try await log.append(entry) }
             #expect(try files.numbers() == [1, 2, 3])
-            #expect(try await log.all(LoadSample.self).records.map(\.body) == [sample(1), long, sample(3)])
+            #expect(try await log.all(OrderReport.self).records.map(\.body) == [report(1), long, report(3)])
         }
     }
 
     @Test
     func `a limited number of segments is kept, and a slow reader learns of the gap`() async throws {
         try await withSmallSegments(kept: 3) { log, files in
-            try await log.append(sample(1))
-            let early = try await log.all(LoadSample.self)
-            for number in 2...100 { try await log.append(sample(number)) }
+            try await log.append(report(1))
+            let early = try await log.all(OrderReport.self)
+            for number in 2...100 { try await log.append(report(number)) }
             let segments = try files.numbers()
             #expect(segments.count == 3)
-            let batch = try await log.all(LoadSample.self, from: early.next)
+            let batch = try await log.all(OrderReport.self, from: early.next)
             let oldest = Cursor(segment: try #require(segments.first), offset: 0)
             #expect(batch.gap == LedgerGap(expected: early.next, resumed: oldest))
             let numbers = batch.records.map(\.body.number)
             #expect(numbers.last == 100 && numbers.count > 5)
             #expect(numbers == Array((try #require(numbers.first))...100))
             // A reader that begins without a cursor has missed nothing.
-            let fresh = try await log.all(LoadSample.self)
+            let fresh = try await log.all(OrderReport.self)
             #expect(fresh.gap == nil && fresh.records == batch.records)
+        }
+    }
+
+    @Test
+    func `segments whose last record is older than the retention's age are removed`() async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            for number in 1...20 { try await log.append(report(number)) }
+            let before = try files.numbers()
+            // The youngest of these is too old, so all before it are removed, whatever their times are.
+            let old = try #require(before.dropLast(2).last)
+            let time = Date(timeIntervalSinceNow: -3700)
+            try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: files.path(old))
+            for number in 21...30 { try await log.append(report(number)) }
+            #expect(try files.numbers().first == old + 1)
         }
     }
 
@@ -79,35 +97,35 @@ struct RotationTests {
     func `each stream has its own retention`() async throws {
         try await withSmallSegments(kept: 2) { log, files in
             for number in 1...100 {
-                try await log.append(sample(number))
                 try await log.append(report(number))
+                try await log.append(sample(number))
             }
             #expect(try files.numbers().count == 2)
-            #expect(try await log.all(OrderReport.self).records.map(\.body) == (1...100).map { report($0) })
+            #expect(try await log.allSamples().samples == (1...100).map { sample($0) })
         }
     }
 
     @Test
     func `the next writer completes an interrupted rotation`() async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            for number in 1...3 { try await log.append(sample(number)) }
+            for number in 1...3 { try await log.append(report(number)) }
             // Killed after the lock file named the next segment and before the segment was made.
             try put("000000000002\n".utf8, into: files.lockPath)
-            #expect(try await log.all(LoadSample.self).records.count == 3)
-            try await log.append(sample(4))
+            #expect(try await log.all(OrderReport.self).records.count == 3)
+            try await log.append(report(4))
             #expect(try files.numbers() == [1, 2])
-            #expect(try await log.all(LoadSample.self).records.map(\.body.number) == [1, 2, 3, 4])
+            #expect(try await log.all(OrderReport.self).records.map(\.body.number) == [1, 2, 3, 4])
         }
     }
 
     @Test(arguments: ["", "garbage", "000000000001\n", "00000000000x\n"])
     func `an outdated or damaged lock file does not send writers back to an old segment`(content: String) async throws {
         try await withSmallSegments(kept: 1000) { log, files in
-            for number in 1...20 { try await log.append(sample(number)) }
-            let read = try await log.all(LoadSample.self)
+            for number in 1...20 { try await log.append(report(number)) }
+            let read = try await log.all(OrderReport.self)
             try put(content.utf8, into: files.lockPath)
-            try await log.append(sample(21))
-            let batch = try await log.all(LoadSample.self, from: read.next)
+            try await log.append(report(21))
+            let batch = try await log.all(OrderReport.self, from: read.next)
             #expect(batch.records.map(\.body.number) == [21])
         }
     }

@@ -22,8 +22,8 @@ struct SharedLogFaultTests {
     func `a missing folder is named, and nothing is created`() async throws {
         try await withTemporaryFolder { folder in
             let missing = LedgerError.notALedger(path: folder, reason: "it does not exist")
-            await #expect(throws: missing) { try await log(folder).append(sample(1)) }
-            await #expect(throws: missing) { try await log(folder).read(LoadSample.self, from: nil) }
+            await #expect(throws: missing) { try await log(folder).append(report(1)) }
+            await #expect(throws: missing) { try await log(folder).read(OrderReport.self, from: nil) }
             #expect(!FileManager.default.fileExists(atPath: folder))
         }
     }
@@ -33,8 +33,8 @@ struct SharedLogFaultTests {
         try await withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
             let unmarked = LedgerError.notALedger(path: folder, reason: "ledger.json is missing in it")
-            await #expect(throws: unmarked) { try await log(folder).append(sample(1)) }
-            await #expect(throws: unmarked) { try await log(folder).read(LoadSample.self, from: nil) }
+            await #expect(throws: unmarked) { try await log(folder).append(report(1)) }
+            await #expect(throws: unmarked) { try await log(folder).read(OrderReport.self, from: nil) }
             #expect(try names(in: folder).isEmpty)
         }
     }
@@ -44,8 +44,8 @@ struct SharedLogFaultTests {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
             try await SharedLog.create(folder: folder)
-            try await log(folder).append(sample(1))
-            #expect(try names(in: folder) == ["ledger.json", "load.000001.jsonl", "load.lock"])
+            try await log(folder).append(report(1))
+            #expect(try names(in: folder) == ["ledger.json", "reports.000001.jsonl", "reports.lock"])
             func mode(_ path: String) throws -> Int? {
                 try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             }
@@ -58,26 +58,50 @@ struct SharedLogFaultTests {
     func `the wait for a lock of another process ends in time`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            let lock = "\(folder)/load.lock"
+            let lock = "\(folder)/reports.lock"
             let said = "\(folder)/holder.out"
             let holder = try HelperProcess(["hold", lock], output: said)
             #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
 
             let start = ContinuousClock.now
             await #expect {
-                try await log(folder, lockWait: .milliseconds(300)).append(sample(1))
+                try await log(folder, lockWait: .milliseconds(300)).append(report(1))
             } throws: { error in
                 guard case .lockTimedOut(lock, let waited) = error as? LedgerError else { return false }
                 return waited >= .milliseconds(300)
             }
             #expect(ContinuousClock.now - start < .seconds(5))
-            // Another stream has another lock.
-            try await log(folder, lockWait: .milliseconds(300)).append(report(1))
+            // Another stream has another lock, and samples need none.
+            let other = SharedLog(folder: folder, writer: .controller, security: .unsigned)
+            try await other.append(cancellation(1))
+            try await log(folder, lockWait: .milliseconds(300)).append(sample(1))
 
-            async let waiting: Void = log(folder, lockWait: .seconds(30)).append(sample(2))
+            async let waiting: Void = log(folder, lockWait: .seconds(30)).append(report(2))
             holder.finish()
             try await waiting
-            #expect(try await log(folder).all(LoadSample.self).records.map(\.body.number) == [2])
+            #expect(try await log(folder).all(OrderReport.self).records.map(\.body.number) == [2])
+        }
+    }
+
+    @Test
+    func `a writer locks the segment that it writes, too`() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            try await log(folder).append(report(1))
+            // A writer whose lock on the stream was lost, and which still holds the file.
+            let segment = "\(folder)/reports.000001.jsonl"
+            let said = "\(folder)/holder.out"
+            let holder = try HelperProcess(["hold", segment], output: said)
+            #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
+            await #expect {
+                try await log(folder, lockWait: .milliseconds(300)).append(report(2))
+            } throws: { error in
+                guard case .lockTimedOut(segment, _) = error as? LedgerError else { return false }
+                return true
+            }
+            holder.finish()
+            try await log(folder).append(report(3))
+            #expect(try await log(folder).all(OrderReport.self).records.map(\.body.number) == [1, 3])
         }
     }
 
@@ -107,14 +131,14 @@ struct SharedLogFaultTests {
     func `a lock on a file that was removed meanwhile does not suffice`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            let lock = "\(folder)/load.lock"
+            let lock = "\(folder)/reports.lock"
             let said = "\(folder)/holder.out"
             let holder = try HelperProcess(["hold", lock], output: said)
             #expect(try await eventually { try contents(of: said) == Array("held\n".utf8) })
             let waiter = log(folder, lockWait: .seconds(2))
             await withTaskGroup(of: (any Error)?.self) { group in
                 group.addTask {
-                    do { try await waiter.append(sample(1)) } catch { return error }
+                    do { try await waiter.append(report(1)) } catch { return error }
                     return nil
                 }
                 do {
@@ -145,13 +169,13 @@ struct SharedLogFaultTests {
     func `a replaced log is not read from the middle`() async throws {
         try await withTemporaryFolder { folder in
             try await SharedLog.create(folder: folder)
-            for number in 1...3 { try await log(folder).append(sample(number)) }
-            let cursor = try await log(folder).all(LoadSample.self).next
-            let path = "\(folder)/load.000001.jsonl"
+            for number in 1...3 { try await log(folder).append(report(number)) }
+            let cursor = try await log(folder).all(OrderReport.self).next
+            let path = "\(folder)/reports.000001.jsonl"
             try put([], into: path)
-            for number in 1...9 { try await log(folder).append(sample(number, text: "another")) }
+            for number in 1...9 { try await log(folder).append(report(number, text: "another")) }
             await #expect {
-                try await log(folder).read(LoadSample.self, from: cursor)
+                try await log(folder).read(OrderReport.self, from: cursor)
             } throws: { error in
                 guard case .cursorNotInLog(path, cursor, _) = error as? LedgerError else { return false }
                 return true

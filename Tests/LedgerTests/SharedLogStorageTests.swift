@@ -34,21 +34,21 @@ struct SharedLogStorageTests {
             var confirmed = 0
             await #expect {
                 for number in 1...100 {
-                    try await log.append(sample(number, text: text))
+                    try await log.append(report(number, text: text))
                     confirmed = number
                 }
             } throws: { error in
-                error as? LedgerError == .storageFull(path: "\(folder)/load.000001.jsonl")
+                error as? LedgerError == .storageFull(path: "\(folder)/reports.000001.jsonl")
             }
             #expect(confirmed > 5)
-            let full = try await log.all(LoadSample.self)
+            let full = try await log.all(OrderReport.self)
             #expect(full.records.map(\.body.number) == Array(1...confirmed))
-            let bytes = try contents(of: "\(folder)/load.000001.jsonl")
+            let bytes = try contents(of: "\(folder)/reports.000001.jsonl")
             #expect(Int64(bytes.count) == full.next.offset, "a part of a record was left in the file")
 
             try FileManager.default.removeItem(atPath: ballast)
-            try await log.append(sample(1000, text: text))
-            let batch = try await log.all(LoadSample.self, from: full.next)
+            try await log.append(report(1000, text: text))
+            let batch = try await log.all(OrderReport.self, from: full.next)
             #expect(batch.records.map(\.body.number) == [1000] && batch.skipped.isEmpty)
         }
     }
@@ -57,17 +57,19 @@ struct SharedLogStorageTests {
     func `an unwritable folder is named, and the ledger stays readable`() async throws {
         try await withSmallStorage { folder in
             let log = SharedLog(folder: folder, writer: .host(HostName("h1")), security: .unsigned)
-            try await log.append(sample(1))
+            try await log.append(report(1))
             let mountPoint = (folder as NSString).deletingLastPathComponent
             let readOnly = UInt(MS_REMOUNT | MS_RDONLY)
             try #require(mount("ek-ledger-test", mountPoint, "tmpfs", readOnly, nil) == 0)
             await #expect {
-                try await log.append(sample(2))
+                try await log.append(report(2))
             } throws: { error in
-                guard case .notPermitted("open", "\(folder)/load.lock", _) = error as? LedgerError else { return false }
+                guard case .notPermitted("open", "\(folder)/reports.lock", _) = error as? LedgerError else {
+                    return false
+                }
                 return true
             }
-            #expect(try await log.all(LoadSample.self).records.map(\.body.number) == [1])
+            #expect(try await log.all(OrderReport.self).records.map(\.body.number) == [1])
         }
     }
 }

@@ -54,6 +54,20 @@ struct SettingsTests {
         #expect(settings.inventory.hosts.map(\.libvirtURI) == ["qemu+tls://h1/system", "qemu+ssh://h2/system"])
     }
 
+    @Test func `each stream of the ledger has a retention of its own`() throws {
+        let file = """
+            ledger:
+              retention:
+                load: {age: 48h, size: 16MiB}
+                reports:
+                  size: 1GiB
+            """
+        let retention = try Settings.load(file: ("f.yaml", file)).ledger.retention
+        #expect(retention.load == RetentionSettings.Stream(age: .seconds(48 * 3600), bytes: 16 << 20))
+        #expect(retention.reports == RetentionSettings.Stream(age: .seconds(30 * 86400), bytes: 1 << 30))
+        #expect(retention.orders == RetentionSettings().orders)
+    }
+
     @Test func `the planning settings are read`() throws {
         let settings = try Settings.load(
             file: nil,

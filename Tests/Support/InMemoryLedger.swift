@@ -88,7 +88,10 @@ public struct InMemoryLedger: FleetLedger {
                 hasMore: range.upperBound < lines.count
             )
         }
-        return raw.decoded(as: entries, by: LineReader(verifier: verifier, now: now(), reader: writer))
+        return raw.decoded(
+            as: entries,
+            by: LineReader(verifier: verifier, now: now(), reader: writer, log: LedgerLog(Entry.stream))
+        )
     }
 
     private var verifier: RecordVerifier? {

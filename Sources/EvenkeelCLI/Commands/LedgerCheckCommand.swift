@@ -41,13 +41,15 @@ struct LedgerCheckCommand: AsyncParsableCommand {
         mutating func read<Entry: LedgerEntry>(_ entries: Entry.Type, of ledger: any FleetLedger) async throws {
             var remarks = LedgerRemarks()
             var counts: [LedgerWriter: Int] = [:]
-            var cursor: Cursor?
-            while true {
-                let batch = try await ledger.read(entries, from: cursor)
-                for record in batch.records { counts[record.writer, default: 0] += 1 }
-                remarks.add(batch.remarks)
-                cursor = batch.next
-                if !batch.hasMore { break }
+            for log in try await ledger.logs(of: Entry.stream) {
+                var cursor: Cursor?
+                while true {
+                    let batch = try await ledger.read(entries, in: log, from: cursor, limit: 1000, selecting: nil)
+                    for record in batch.records { counts[record.writer, default: 0] += 1 }
+                    remarks.add(batch.remarks)
+                    cursor = batch.next
+                    if !batch.hasMore { break }
+                }
             }
             counted += counts.map { Count(stream: Entry.stream, writer: $0, records: $1) }
                 .sorted { $0.writer.description < $1.writer.description }

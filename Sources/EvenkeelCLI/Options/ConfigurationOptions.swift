@@ -105,6 +105,9 @@ struct ConfigurationOptions: ParsableArguments {
         var options = SharedLog.Options()
         options.lockWait = settings.ledger.lockTimeout
         options.segmentBytes = Int(clamping: settings.ledger.segmentBytes)
+        let retention = settings.ledger.retention
+        options.retention = [.load: retention.load, .orders: retention.orders, .reports: retention.reports]
+            .mapValues { Retention(age: $0.age, bytes: Int(clamping: $0.bytes)) }
         return SharedLog(
             folder: settings.ledger.folder,
             writer: writer,

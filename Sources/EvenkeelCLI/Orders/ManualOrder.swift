@@ -127,7 +127,7 @@ package enum ManualOrder {
         say: (String) -> Void
     ) async throws -> FleetView.Move {
         var core = ControllerCore(policy: settings.policy)
-        var follower = LedgerFollower(ledger)
+        var follower = LedgerFollower(ledger, .present(settings.policy, thinned: true, at: .now))
         var last = ""
         while true {
             try await follower.pull(into: &core)

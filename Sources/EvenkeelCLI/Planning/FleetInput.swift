@@ -58,7 +58,7 @@ struct FleetInput {
         _ settings: Settings
     ) async throws -> FleetInput {
         var core = ControllerCore(policy: settings.policy)
-        var follower = LedgerFollower(ledger)
+        var follower = LedgerFollower(ledger, .present(settings.policy, thinned: false, at: .now))
         try await follower.pull(into: &core)
         let snapshot = core.snapshot(at: .now)
         return FleetInput(

@@ -66,7 +66,7 @@ package struct FleetView: Encodable, Sendable {
     /// Ledger lines that were rejected, by stream, kind and writer.
     package var ledger: [LedgerRemarks.Entry]
 
-    /// Reads the whole ledger.
+    /// Reads the present from the ledger: the newest samples, and orders that are unfinished or ended lately.
     ///
     /// `hardware` is the known hardware of the hosts, against which their claims are checked.
     static func read(
@@ -76,7 +76,7 @@ package struct FleetView: Encodable, Sendable {
     ) async throws -> FleetView {
         var core = ControllerCore(policy: settings.policy)
         _ = core.handle(.enrolled(hardware))
-        var follower = LedgerFollower(ledger)
+        var follower = LedgerFollower(ledger, .present(settings.policy, thinned: true, at: .now))
         try await follower.pull(into: &core)
         return FleetView(core, at: .now, remarks: follower.remarks)
     }

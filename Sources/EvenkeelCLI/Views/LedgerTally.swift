@@ -33,6 +33,7 @@ extension LedgerRemarks.Kind {
         case .notUnderstood: "not understood"
         case .unreadable: "unreadable"
         case .gap: "gap"
+        case .unusable: "unusable file"
         case .unsigned: "unsigned"
         case .unknownWriter: "unknown writer"
         case .wrongSigner: "wrong signer"

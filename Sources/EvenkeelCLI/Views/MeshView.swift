@@ -35,7 +35,9 @@ struct MeshView: Encodable, Sendable {
 
     static func read(_ ledger: any FleetLedger, settings: Settings) async throws -> MeshView {
         var core = ControllerCore(policy: settings.policy)
-        var follower = LedgerFollower(ledger)
+        // The last move of each pair of hosts may be long ago.
+        let (now, year) = (Instant.now, Duration.seconds(365 * 86400))
+        var follower = LedgerFollower(ledger, .recent(ended: year, samples: freshness, thinned: false, at: now))
         var samples: [LoadSample] = []
         try await follower.pull(into: &core, seen: { samples.append($0) })
         let moves = FleetView(core, at: .now).moves

@@ -138,14 +138,18 @@ extension HostLab {
     /// Returns all ledger entries of one kind.
     public func records<Entry: LedgerEntry>(_ type: Entry.Type) async throws -> [Entry] {
         let ledger = try ledger(as: .operator)
-        var all: [Entry] = []
-        var cursor: Cursor?
-        while true {
-            let batch = try await ledger.read(type, from: cursor)
-            all += batch.records.map(\.body)
-            cursor = batch.next
-            if !batch.hasMore { return all }
+        var all: [LedgerRecord<Entry>] = []
+        for log in try await ledger.logs(of: Entry.stream) {
+            var cursor: Cursor?
+            while true {
+                let batch = try await ledger.read(type, in: log, from: cursor, limit: 1000, selecting: nil)
+                all += batch.records
+                cursor = batch.next
+                if !batch.hasMore { break }
+            }
         }
+        // The samples of each host are in a log of their own.
+        return (Entry.stream == .load ? all.sorted { $0.at < $1.at } : all).map(\.body)
     }
 
     private func end<Entry: LedgerEntry>(of type: Entry.Type, in ledger: some FleetLedger) async throws -> Cursor? {

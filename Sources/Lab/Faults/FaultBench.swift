@@ -21,7 +21,7 @@ public struct FaultBench: Sendable {
     let log: @Sendable (String) -> Void
     let ledger: SharedLog
     private var reportsRead: Cursor?
-    private var samplesRead: Cursor?
+    private var samplesRead: [LedgerLog: Cursor] = [:]
     /// The reports since the last order of this bench.
     private(set) var reports: [OrderReport] = []
     /// The newest digest of each VM's definition.
@@ -118,13 +118,18 @@ public struct FaultBench: Sendable {
     }
 
     private mutating func readDefinitions() async throws {
-        while true {
-            let batch = try await ledger.read(LoadSample.self, from: samplesRead)
-            for sample in batch.records.map(\.body) {
-                for vm in sample.vms ?? [] { if let digest = vm.definition { definitions[vm.id] = digest } }
+        var samples: [LoadSample] = []
+        for log in try await ledger.logs(of: .load) {
+            while true {
+                let cursor = samplesRead[log]
+                let batch = try await ledger.read(LoadSample.self, in: log, from: cursor, limit: 1000, selecting: nil)
+                samples += batch.records.map(\.body)
+                samplesRead[log] = batch.next
+                if !batch.hasMore { break }
             }
-            samplesRead = batch.next
-            if !batch.hasMore { return }
+        }
+        for sample in samples.sorted(by: { $0.at < $1.at }) {
+            for vm in sample.vms ?? [] { if let digest = vm.definition { definitions[vm.id] = digest } }
         }
     }
 

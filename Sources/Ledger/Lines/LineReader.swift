@@ -10,6 +10,8 @@ struct LineReader: Sendable {
     /// The reader itself: its own lines count whatever their time, because this host's clock may have been wrong when it
     /// wrote them.
     var reader: LedgerWriter
+    /// The log that the lines come from.
+    var log: LedgerLog
 
     func read<Entry: LedgerEntry>(
         _ line: RawBatch.Line,
@@ -49,7 +51,7 @@ struct LineReader: Sendable {
             record = try LineCodec.unsignedRecord(line.bytes, as: entries)
         }
         writer = record.writer
-        guard record.body.mayBeWritten(by: record.writer) else {
+        guard record.body.mayBeWritten(by: record.writer), record.writer == log.writer ?? record.writer else {
             throw LineCodec.Unreadable(reason: .refused(.notForWriter))
         }
         return record
@@ -65,7 +67,7 @@ struct LineReader: Sendable {
             // Do not count skipped lines by unknown names: an attacker can invent any number of them.
             writer = verifier.knows(signed.writer) ? signed.writer : nil
             let now = signed.writer == reader ? max(now, signed.at) : now
-            if let refusal = verifier.refusal(of: signed, at: line.at, in: Entry.stream, now: now) {
+            if let refusal = verifier.refusal(of: signed, at: line.at, in: log, now: now) {
                 throw LineCodec.Unreadable(reason: .refused(refusal))
             }
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// The last line of each stream that one writer has read or written, in a local file.
+/// The last line of each log that one writer has read or written, in a local file.
 ///
 /// An attacker who rolls back the log cannot roll back this file. It is durable before the start of an order is
 /// confirmed, so an order starts only once, even if the log is rolled back and the agent restarts.
@@ -36,7 +36,7 @@ public final class LedgerMarks: Sendable {
     /// Throws `.rolledBack` unless the log still has every marked line, or retention has removed it.
     func check(
         ledger: String?,
-        require: (LedgerStream, LedgerMark) throws(LedgerError) -> Void
+        require: (LedgerLog, LedgerMark) throws(LedgerError) -> Void
     ) throws(LedgerError) {
         guard let content = try load() else {
             state.withLock { $0.content = MarksFile(ledger: ledger) }
@@ -47,23 +47,23 @@ public final class LedgerMarks: Sendable {
                 "its id is \(ledger ?? "missing"), the id seen before was \(content.ledger ?? "missing")"
             throw .rolledBack(path: "the ledger", reason: names)
         }
-        for (stream, mark) in content.marks.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            try require(stream, mark)
+        for (log, mark) in content.marks.sorted(by: { $0.key.description < $1.key.description }) {
+            try require(log, mark)
         }
     }
 
-    /// Records a line if it is the furthest in its stream.
-    func note(_ mark: LedgerMark?, in stream: LedgerStream) {
+    /// Records a line if it is the furthest in its log.
+    func note(_ mark: LedgerMark?, in log: LedgerLog) {
         guard let mark else { return }
         state.withLock { state in
-            guard state.content?.marks[stream].map({ $0.at < mark.at }) ?? true else { return }
-            state.content?.marks[stream] = mark
+            guard state.content?.marks[log].map({ $0.at < mark.at }) ?? true else { return }
+            state.content?.marks[log] = mark
             state.isChanged = true
         }
     }
 
-    /// Returns the furthest recorded line of a stream.
-    func furthest(in stream: LedgerStream) -> LedgerMark? { state.withLock { $0.content?.marks[stream] } }
+    /// Returns the furthest recorded line of a log.
+    func furthest(in log: LedgerLog) -> LedgerMark? { state.withLock { $0.content?.marks[log] } }
 
     /// Why the marks could not be saved the last time; `nil` if they could.
     var failure: LedgerError? { state.withLock { $0.failure } }

@@ -6,18 +6,18 @@ struct MarksFile: Codable, Sendable {
     var format = 1
     /// The ledger's id; `nil` if the ledger has none.
     var ledger: String?
+    /// The marks by `LedgerLog.description`.
     var streams: [String: LedgerMark] = [:]
 
     init(ledger: String?) { self.ledger = ledger }
 
-    var marks: [LedgerStream: LedgerMark] {
+    var marks: [LedgerLog: LedgerMark] {
         get {
-            Dictionary(
-                uniqueKeysWithValues: streams.compactMap { name, mark in LedgerStream(rawValue: name).map { ($0, mark) }
-                }
-            )
+            let pairs = streams.compactMap { name, mark in LedgerLog(name).map { ($0, mark) } }
+            // Earlier versions marked the samples that all hosts wrote to one log; nobody writes to it any more.
+            return Dictionary(uniqueKeysWithValues: pairs.filter { $0.0 != LedgerLog(.load) })
         }
-        set { streams = Dictionary(uniqueKeysWithValues: newValue.map { ($0.rawValue, $1) }) }
+        set { streams = Dictionary(uniqueKeysWithValues: newValue.map { ($0.description, $1) }) }
     }
 
     /// Returns the file's content; `nil` if there is no file.

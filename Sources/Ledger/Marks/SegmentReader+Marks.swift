@@ -37,5 +37,5 @@ extension SegmentReader {
         }
     }
 
-    private func seen(_ mark: LedgerMark) -> String { "a line of \(files.stream) was seen at \(mark.at)" }
+    private func seen(_ mark: LedgerMark) -> String { "a line of \(files.log) was seen at \(mark.at)" }
 }

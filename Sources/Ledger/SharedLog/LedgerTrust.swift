@@ -29,6 +29,12 @@ final class LedgerTrust: Sendable {
         return verifiers.verifier(ledger: try ledgerID(), roster: roster())
     }
 
+    /// The members whose records can be valid, in the order of the roster; `nil` for an unsigned ledger.
+    var writingMembers: [LedgerWriter]? {
+        guard case .signed(_, let roster) = security else { return nil }
+        return roster().members.filter { $0.revocation == nil }.map(\.name)
+    }
+
     private func ledgerID() throws(LedgerError) -> String {
         guard let id = try ledgerFile().id else { throw .withoutIdentity(path: "\(folder)/\(SharedLog.markerName)") }
         return id
@@ -50,9 +56,9 @@ final class LedgerTrust: Sendable {
                 // Do not use the cached file: the ledger may have been replaced.
                 let ledger = try LedgerMarker.read(in: folder)
                 let verifier = try verifier()
-                try marks.check(ledger: ledger.id) { [folder] stream, mark throws(LedgerError) in
-                    try SegmentReader(files: SegmentFiles(folder: folder, stream: stream)).requireLine(mark) { line in
-                        verifier?.isGenuine(line, in: stream) ?? true
+                try marks.check(ledger: ledger.id) { [folder] log, mark throws(LedgerError) in
+                    try SegmentReader(files: SegmentFiles(ledger: folder, log: log)).requireLine(mark) { line in
+                        verifier?.isGenuine(line, in: log) ?? true
                     }
                 }
                 isChecked = true
@@ -62,14 +68,17 @@ final class LedgerTrust: Sendable {
     }
 
     /// Records how far a read has come; throws `.rolledBack` if its starting position no longer exists.
+    ///
+    /// Samples of others have no marks. They grant nothing, an old one counts for nothing, and a host whose file is lost
+    /// must not stop the others.
     func noting(
-        _ stream: LedgerStream,
+        _ log: LedgerLog,
         read: () throws(LedgerError) -> RawBatch
     ) throws(LedgerError) -> RawBatch {
-        guard let marks else { return try read() }
+        guard let marks, log.stream != .load else { return try read() }
         do {
             let batch = try read()
-            marks.note(batch.lastMark, in: stream)
+            marks.note(batch.lastMark, in: log)
             marks.saveIfStale()
             return batch
         } catch {
@@ -84,34 +93,34 @@ final class LedgerTrust: Sendable {
     /// `earlier`: the mark of the same entry, if an append that was not confirmed has written it: then only the mark is
     /// saved.
     func noting(
-        _ stream: LedgerStream,
+        _ log: LedgerLog,
         earlier: LedgerMark?,
         append: () throws(LedgerError) -> LedgerMark
     ) throws(LedgerError) -> LedgerMark {
         if let earlier {
-            try save(earlier, in: stream)
+            try save(earlier, in: log)
             return earlier
         }
         // Read before appending: afterwards other writers may have appended, and the reader may have seen that.
-        let furthest = marks?.furthest(in: stream)
+        let furthest = marks?.furthest(in: log)
         let mark = try append()
         guard marks != nil else { return mark }
         if let furthest, mark.at <= furthest.at {
             isChecked.withLock { $0 = false }
             throw .rolledBack(
-                path: "the stream \(stream)",
+                path: "the log \(log)",
                 reason: "it ended at \(mark.at), although a line was seen at \(furthest.at)",
                 mayBeWritten: true
             )
         }
-        try save(mark, in: stream)
+        try save(mark, in: log)
         return mark
     }
 
-    private func save(_ mark: LedgerMark, in stream: LedgerStream) throws(LedgerError) {
+    private func save(_ mark: LedgerMark, in log: LedgerLog) throws(LedgerError) {
         guard let marks else { return }
-        marks.note(mark, in: stream)
-        guard stream != .load else { return marks.saveIfStale() }
+        marks.note(mark, in: log)
+        guard log.stream != .load else { return marks.saveIfStale() }
         do throws(LedgerError) { try marks.save() } catch {
             throw .markNotSaved(path: marks.path, reason: error.cause)
         }

@@ -46,6 +46,46 @@ struct OpenFile: ~Copyable {
         return status
     }
 
+    /// `F_OFD_SETLK` of `<fcntl.h>`; Swift does not see it because glibc declares it for `_GNU_SOURCE` only.
+    private static let setLock: Int32 = 37
+
+    /// Tries to lock the whole file against other openings of it, on this host and on others.
+    ///
+    /// It is an open file description (OFD) lock: it belongs to this opening and ends with it, even if the process is
+    /// killed. A traditional POSIX lock belongs to the process and is lost as soon as any part of the process closes
+    /// the file.
+    func tryToLock() throws(LedgerError) -> Bool {
+        var request = flock()
+        request.l_type = Int16(F_WRLCK)
+        request.l_whence = Int16(SEEK_SET)
+        request.l_start = 0
+        request.l_len = 0
+        request.l_pid = 0  // the kernel refuses an OFD lock with any other value
+        let result = withUnsafeMutablePointer(to: &request) {
+            fcntl(descriptor, Self.setLock, UnsafeMutableRawPointer($0))
+        }
+        if result == 0 { return true }
+        switch errno {
+        case EAGAIN, EACCES, EINTR: return false
+        case let code: throw .lockUnavailable(path: path, reason: String(cString: strerror(code)))
+        }
+    }
+
+    /// Locks the file; throws `lockTimedOut` if others hold its lock for the whole `limit`.
+    ///
+    /// Polls, because waiting for a lock in the kernel has no time limit.
+    func lock(within limit: Duration) throws(LedgerError) {
+        let clock = ContinuousClock()
+        let start = clock.now
+        var pause = 500.0  // microseconds
+        while try !tryToLock() {
+            guard clock.now - start < limit else { throw .lockTimedOut(path: path, waited: clock.now - start) }
+            // Random, so that waiting writers do not retry in step.
+            usleep(UInt32(pause * Double.random(in: 0.5...1.5)))
+            pause = min(pause * 1.5, 20_000)
+        }
+    }
+
     func size() throws(LedgerError) -> Int64 { Int64(try status().st_size) }
 
     /// Reads up to `count` bytes from `offset`; returns none at the end of the file.

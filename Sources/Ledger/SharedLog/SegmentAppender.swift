@@ -1,32 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// Appends lines to one stream of the shared log.
+/// Appends lines to one log.
 struct SegmentAppender: Sendable {
     let files: SegmentFiles
     /// Maximum size of a segment in bytes.
     let segmentBytes: Int64
-    /// Number of segments to keep, including the active one.
-    let segmentsKept: Int
+    let retention: Retention
     let lockWait: Duration
 
     /// Appends the line and returns when it is durable.
     ///
     /// The line is signed here because only the holder of the lock knows its position.
     func append(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
+        files.log.writer == nil ? try appendLocked(draft) : try appendAlone(draft)
+    }
+
+    /// Appends to a shared log, under its lock.
+    private func appendLocked(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
         let lock = try WriteLock.acquire(in: files, within: lockWait)
-        var number = try activeSegment(under: lock)
-        // Opened after the lock was taken: a network file system asks its server for the file's state on opening.
-        var segment = try open(number)
-        var size = try closeTornLine(in: segment)
-        if size > 0 && size + Int64(draft.maximumBytes) > segmentBytes {
-            number += 1
+        let number = try activeSegment(under: lock)
+        return try append(draft, to: number) { number throws(LedgerError) in
             // First the lock file, then the segment. A writer that finds only the lock file's number creates the
             // segment. A segment unknown to the lock file would make readers leave the one that writers still fill.
             try lock.setActiveSegment(number)
+        }
+    }
+
+    /// Appends to the log of the only writer, which needs no lock: `evenkeel-agent` runs once on a host.
+    private func appendAlone(_ draft: LineDraft) throws(LedgerError) -> LedgerMark {
+        try files.makeFolder()
+        return try append(draft, to: try files.numbers().last ?? 1) { _ throws(LedgerError) in }
+    }
+
+    /// Appends to a segment, or to the next one if it is full, which `announce` makes known before it is created.
+    private func append(
+        _ draft: LineDraft,
+        to active: Int,
+        announce: (Int) throws(LedgerError) -> Void
+    ) throws(LedgerError) -> LedgerMark {
+        var number = active
+        // Opened after the lock was taken: a network file system asks its server for the file's state on opening.
+        var segment = try open(number)
+        var size = try closeTornLine(in: segment)
+        let isFull = size > 0 && size + Int64(draft.maximumBytes) > segmentBytes
+        if isFull {
+            guard number < SegmentFiles.highestNumber else {
+                let reason = "it has the highest number that a segment can have. Create a new ledger."
+                throw .failed(operation: "rotate", path: segment.path, reason: reason, mayBeWritten: false)
+            }
+            number += 1
+            try announce(number)
             segment = try open(number)
             size = try closeTornLine(in: segment)
-            try files.removeSegments(before: number - segmentsKept + 1)
         }
         let place = Cursor(segment: number, offset: size)
         let line = try draft.line(at: place)
@@ -34,23 +60,36 @@ struct SegmentAppender: Sendable {
         try segment.sync()
         // The writer that created the file may have been killed before this step.
         if size == 0 { try files.syncFolder() }
+        if isFull { files.removeSegments(before: number, beyond: retention, segmentBytes: segmentBytes) }
         return LedgerMark(at: place, line: line.dropLast())
     }
 
-    /// Returns the number of the segment that receives the next line.
+    /// Returns the number of the segment that receives the next line of a shared log.
     private func activeSegment(under lock: borrowing WriteLock) throws(LedgerError) -> Int {
-        if let number = try lock.activeSegment(), files.exists(number), !files.exists(number + 1) { return number }
+        let known = try lock.activeSegment()
+        if let known, files.exists(known), !files.exists(known + 1) { return known }
         // A new ledger, an interrupted rotation, or a lock file that was lost or restored from a backup.
-        let number = max(try lock.activeSegment() ?? 1, try files.numbers().last ?? 1)
+        let last = try files.numbers().last
+        // An interrupted rotation is one segment ahead; a number beyond that would lead away from the segments.
+        let number = max(last ?? 1, min(known ?? 1, last.map { $0 + 1 } ?? known ?? 1))
         try lock.setActiveSegment(number)
         return number
     }
 
+    /// Opens a segment, and locks it if other writers may write to it.
+    ///
+    /// `WriteLock` already keeps them away. But if the storage takes that lock away, for instance because this host was
+    /// cut off, the data may still be on its way. With a lock on the file itself the storage refuses such a late write.
     private func open(_ number: Int) throws(LedgerError) -> OpenFile {
-        let path = files.path(number)
+        let segment = try openOrCreate(files.path(number))
+        if files.log.writer == nil { try segment.lock(within: lockWait) }
+        return segment
+    }
+
+    private func openOrCreate(_ path: String) throws(LedgerError) -> OpenFile {
         if let segment = try OpenFile.open(path, flags: O_RDWR | O_APPEND) { return segment }
         guard let segment = try OpenFile.open(path, flags: O_RDWR | O_APPEND | O_CREAT) else {
-            throw .notALedger(path: files.folder, reason: "it was removed a moment ago")
+            throw .notALedger(path: files.ledger, reason: "it was removed a moment ago")
         }
         try segment.setMode()
         return segment

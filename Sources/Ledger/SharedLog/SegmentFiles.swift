@@ -1,62 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The files of one stream in the ledger's folder.
+/// The files of one log in the ledger's folder.
 ///
-///     load.lock  load.000001.jsonl  load.000002.jsonl  …
+///     orders.lock  orders.000001.jsonl  orders.000002.jsonl  …
+///     load/host%3ah1/000001.jsonl  load/host%3ah1/000002.jsonl  …
 struct SegmentFiles: Sendable {
-    let folder: String
-    let stream: LedgerStream
+    /// The ledger's folder.
+    let ledger: String
+    let log: LedgerLog
 
-    var lockPath: String { "\(folder)/\(stream.rawValue).lock" }
+    init(ledger: String, log: LedgerLog) {
+        self.ledger = ledger
+        self.log = log
+    }
+
+    /// The files of the log that all writers of a stream share.
+    init(folder: String, stream: LedgerStream) { self.init(ledger: folder, log: LedgerLog(stream)) }
+
+    /// The folder of the folders of one writer each.
+    var writersFolder: String { "\(ledger)/\(log.stream.rawValue)" }
+
+    /// The folder of the segments.
+    var folder: String { log.writer.map { "\(writersFolder)/\($0.folderName)" } ?? ledger }
+
+    /// The lock of a shared log.
+    var lockPath: String { "\(ledger)/\(log.stream.rawValue).lock" }
+
+    private var prefix: String { log.writer == nil ? "\(log.stream.rawValue)." : "" }
+
+    /// The highest number of a segment; `LineDraft` assumes that no number has more digits.
+    static let highestNumber = 999_999_999
+    /// A file whose number is further than this from all others is not a segment that a writer made: it must not lead
+    /// readers and writers away from their segments.
+    private static let widestHole = 1000
 
     func path(_ number: Int) -> String {
         let text = String(number)
         let zeros = String(repeating: "0", count: max(0, 6 - text.count))
-        return "\(folder)/\(stream.rawValue).\(zeros)\(text).jsonl"
+        return "\(folder)/\(prefix)\(zeros)\(text).jsonl"
     }
 
     /// Returns the numbers of the existing segments, in order.
     func numbers() throws(LedgerError) -> [Int] {
-        guard let directory = opendir(folder) else {
-            if errno == ENOENT { throw .notALedger(path: folder, reason: "it does not exist") }
-            throw .system("list", folder, code: errno)
+        let names: [String]?
+        if log.writer == nil {
+            names = try FolderListing.names(in: ledger)
+            if names == nil { throw .notALedger(path: ledger, reason: "it does not exist") }
+        } else {
+            names = try FolderListing.names(in: folder, atMost: FolderListing.writersMaximum)
         }
-        defer { closedir(directory) }
-        var numbers: [Int] = []
-        errno = 0
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let number = number(ofFile: name) { numbers.append(number) }
-            errno = 0
-        }
-        guard errno == 0 else { throw .system("list", folder, code: errno) }
+        let numbers = (names ?? []).compactMap { number(ofFile: $0) }.sorted()
         if numbers.isEmpty { try requireLedger() }
-        return numbers.sorted()
+        return Self.largestCluster(numbers)
+    }
+
+    /// Returns the numbers without those that are far from most others.
+    private static func largestCluster(_ numbers: [Int]) -> [Int] {
+        var clusters: [[Int]] = []
+        for number in numbers {
+            if let last = clusters.last?.last, number - last <= widestHole {
+                clusters[clusters.count - 1].append(number)
+            } else {
+                clusters.append([number])
+            }
+        }
+        var largest: [Int] = []
+        for cluster in clusters where cluster.count > largest.count { largest = cluster }
+        return largest
     }
 
     private func number(ofFile name: String) -> Int? {
-        let prefix = "\(stream.rawValue)."
         guard name.hasPrefix(prefix), name.hasSuffix(".jsonl") else { return nil }
         let digits = name.dropFirst(prefix.count).dropLast(".jsonl".count)
-        guard digits.count >= 6, digits.allSatisfy({ ("0"..."9").contains($0) }), let number = Int(digits), number > 0
+        guard (6...9).contains(digits.count), digits.utf8.allSatisfy({ (48...57).contains($0) }),
+            let number = Int(digits), number > 0, number <= Self.highestNumber
         else { return nil }
         return number
     }
 
     func exists(_ number: Int) -> Bool { access(path(number), F_OK) == 0 }
 
-    /// Removes all segments before `number`.
-    ///
-    /// Errors are ignored: the next rotation tries again, and must not fail the current append.
-    func removeSegments(before number: Int) throws(LedgerError) {
-        for old in try numbers() where old < number { unlink(path(old)) }
+    /// Creates the folder of a writer's own log if it is missing.
+    func makeFolder() throws(LedgerError) {
+        guard log.writer != nil else { return }
+        if access(folder, F_OK) != 0 { try requireLedger() }
+        for (folder, parent) in [(writersFolder, ledger), (folder, writersFolder)] {
+            if access(folder, F_OK) == 0 {
+                // Not a link to a folder of this host.
+                try FolderListing.requireFolder(folder)
+            } else if mkdir(folder, SharedLog.folderMode) == 0 {
+                guard chmod(folder, SharedLog.folderMode) == 0 else {
+                    throw .system("set the mode of", folder, code: errno)
+                }
+                try Self.sync(parent)
+            } else if errno != EEXIST {
+                throw .system("create the folder", folder, code: errno)
+            }
+        }
     }
 
     /// Makes new file names in the folder durable.
-    func syncFolder() throws(LedgerError) {
+    func syncFolder() throws(LedgerError) { try Self.sync(folder) }
+
+    private static func sync(_ folder: String) throws(LedgerError) {
         guard let directory = try OpenFile.open(folder, flags: O_RDONLY | O_DIRECTORY) else {
             throw .notALedger(path: folder, reason: "it does not exist")
         }
@@ -69,11 +116,11 @@ struct SegmentFiles: Sendable {
     /// Throws unless `SharedLog.create` created the folder, so that nothing is written into the empty mount point of
     /// a missing shared storage.
     func requireLedger() throws(LedgerError) {
-        if access("\(folder)/\(SharedLog.markerName)", F_OK) == 0 { return }
+        if access("\(ledger)/\(SharedLog.markerName)", F_OK) == 0 { return }
         let code = errno
-        guard code == ENOENT || code == ENOTDIR else { throw .system("examine", folder, code: code) }
-        let exists = access(folder, F_OK) == 0
+        guard code == ENOENT || code == ENOTDIR else { throw .system("examine", ledger, code: code) }
+        let exists = access(ledger, F_OK) == 0
         let reason = exists ? "\(SharedLog.markerName) is missing in it" : "it does not exist"
-        throw .notALedger(path: folder, reason: reason)
+        throw .notALedger(path: ledger, reason: reason)
     }
 }

@@ -6,7 +6,7 @@ extension SharedLog {
     /// The file that marks a ledger's folder, unlike for instance the empty mount point of a missing storage.
     static let markerName = "ledger.json"
     static let fileMode: mode_t = 0o640
-    private static let folderMode: mode_t = 0o750
+    static let folderMode: mode_t = 0o750
 
     /// Creates a ledger: the folder if it is missing, but not its parents, and the marker file in it.
     ///

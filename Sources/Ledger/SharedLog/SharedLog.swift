@@ -16,9 +16,13 @@ public final class SharedLog: FleetLedger {
         /// Maximum size of a record in bytes.
         public var maximumRecordBytes = 1 << 20
         /// Maximum size of a segment in bytes.
-        public var segmentBytes = 16 << 20
-        /// Number of segments of each stream to keep, including the active one; at least 2.
-        public var segmentsKept: [LedgerStream: Int] = [.load: 4, .orders: 64, .reports: 64]
+        public var segmentBytes = 4 << 20
+        /// How much of each log is kept; of samples, for each writer.
+        public var retention: [LedgerStream: Retention] = [
+            .load: Retention(age: .seconds(7 * 86400), bytes: 64 << 20),
+            .orders: Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
+            .reports: Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
+        ]
 
         public init() {}
     }
@@ -31,7 +35,7 @@ public final class SharedLog: FleetLedger {
     private let trust: LedgerTrust
     private let unconfirmed = UnconfirmedAppends()
     private let appending = AppendQueues()
-    private let reading = DispatchQueue(label: "evenkeel.ledger.read")
+    private let reading = ReadQueues()
 
     /// Opens the log in `folder`, which `create(folder:)` created, for `writer`.
     ///
@@ -54,10 +58,11 @@ public final class SharedLog: FleetLedger {
 
     public func append<Entry: LedgerEntry>(_ entry: Entry) async throws {
         let record = LedgerRecord(writer: writer, at: now(), body: entry)
+        let log = Entry.stream.log(of: writer)
         let appender = SegmentAppender(
-            files: SegmentFiles(folder: folder, stream: Entry.stream),
+            files: SegmentFiles(ledger: folder, log: log),
             segmentBytes: Int64(options.segmentBytes),
-            segmentsKept: max(2, options.segmentsKept[Entry.stream] ?? 2),
+            retention: options.retention[Entry.stream] ?? Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
             lockWait: options.lockWait
         )
         let mark = try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
@@ -65,7 +70,7 @@ public final class SharedLog: FleetLedger {
             let draft = try LineCodec.draft(record, signer: try trust.signer(for: record.writer), limit: limit)
             try trust.checkMarks()
             let earlier = unconfirmed.mark(of: draft.body, in: Entry.stream)
-            return try trust.noting(Entry.stream, earlier: earlier) { () throws(LedgerError) in
+            return try trust.noting(log, earlier: earlier) { () throws(LedgerError) in
                 let mark = try appender.append(draft)
                 unconfirmed.written(draft.body, mark, in: Entry.stream)
                 return mark
@@ -81,15 +86,38 @@ public final class SharedLog: FleetLedger {
         from cursor: Cursor?,
         limit: Int
     ) async throws -> LedgerBatch<Entry> {
-        let reader = SegmentReader(files: SegmentFiles(folder: folder, stream: Entry.stream))
-        return try await Blocking.run(within: options.timeLimit, on: reading, late: stalled) {
+        try await read(entries, in: LedgerLog(Entry.stream), from: cursor, limit: limit, selecting: nil)
+    }
+
+    public func read<Entry: LedgerEntry>(
+        _ entries: Entry.Type,
+        in log: LedgerLog,
+        from cursor: Cursor?,
+        limit: Int,
+        selecting selection: LineSelection?
+    ) async throws -> LedgerBatch<Entry> {
+        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log))
+        return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
             [trust, now, writer] () throws(LedgerError) in
             try trust.checkMarks()
-            let lines = try trust.noting(Entry.stream) { () throws(LedgerError) -> RawBatch in
+            let lines = try trust.noting(log) { () throws(LedgerError) -> RawBatch in
                 try reader.read(from: cursor, limit: limit)
             }
-            let reader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer)
-            return lines.decoded(as: entries, by: reader)
+            let reader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer, log: log)
+            return lines.selecting(selection).decoded(as: entries, by: reader)
+        }
+    }
+
+    public func logs(of stream: LedgerStream) async throws -> [LedgerLog] {
+        try await Blocking.run(within: options.timeLimit, on: reading[LedgerLog(stream)], late: stalled) {
+            [folder, trust] () throws(LedgerError) in try Self.logs(of: stream, in: folder, trust: trust)
+        }
+    }
+
+    public func start(of log: LedgerLog, since instant: Instant) async throws -> Cursor? {
+        let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log))
+        return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
+            () throws(LedgerError) in try reader.start(since: instant)
         }
     }
 
@@ -97,6 +125,18 @@ public final class SharedLog: FleetLedger {
         { [folder, options] begun in
             .stalled(path: folder, waited: options.timeLimit, mayBeWritten: begun)
         }
+    }
+}
+
+/// A few queues, so that the logs of many writers are read on all processors, and dead storage blocks few threads.
+private struct ReadQueues {
+    private let shared = DispatchQueue(label: "evenkeel.ledger.read")
+    private let ofWriters = (0..<4).map { DispatchQueue(label: "evenkeel.ledger.read.\($0)") }
+
+    subscript(log: LedgerLog) -> DispatchQueue {
+        guard let writer = log.writer else { return shared }
+        let sum = writer.description.utf8.reduce(0) { $0 &+ Int($1) }
+        return ofWriters[sum % ofWriters.count]
     }
 }
 

@@ -1,37 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The lock for appending to one stream, across processes and hosts; released when it goes out of scope.
+/// The lock for appending to a shared log, across processes and hosts; released when it goes out of scope.
 ///
-/// It is an open file description (OFD) lock on a file that is never rotated or removed. Such a lock belongs to one
-/// opening of the file and ends with it, even if the process is killed. A traditional POSIX lock belongs to the
-/// process and is lost as soon as any part of the process closes the file.
-///
-/// The file contains the number of the active segment. It is read under the lock, when a network file system has
-/// just dropped its cache of this file, so no writer uses an outdated listing of the folder.
+/// It is a lock on a file that is never rotated or removed. The file contains the number of the active segment. It is
+/// read under the lock, when a network file system has just dropped its cache of this file, so no writer uses an
+/// outdated listing of the folder. `SegmentAppender` locks the segment, too.
 struct WriteLock: ~Copyable {
     private let file: OpenFile
 
-    /// `F_OFD_SETLK` of `<fcntl.h>`; Swift does not see it because glibc declares it for `_GNU_SOURCE` only.
-    private static let setLock: Int32 = 37
-
     /// Acquires the lock; throws `lockTimedOut` if other writers hold it for the whole `limit`.
-    ///
-    /// Polls, because waiting for a lock in the kernel has no time limit.
     static func acquire(in files: SegmentFiles, within limit: Duration) throws(LedgerError) -> WriteLock {
         let clock = ContinuousClock()
         let start = clock.now
-        var pause = 500.0  // microseconds
         while true {
             let file = try open(in: files)
-            while try !tryToLock(file) {
-                guard clock.now - start < limit else {
-                    throw .lockTimedOut(path: file.path, waited: clock.now - start)
-                }
-                // Random, so that waiting writers do not retry in step.
-                usleep(UInt32(pause * Double.random(in: 0.5...1.5)))
-                pause = min(pause * 1.5, 20_000)
-            }
+            try file.lock(within: limit - (clock.now - start))
             // A lock on a file that was removed excludes no other writer.
             if try isStillThere(file) { return WriteLock(file: file) }
         }
@@ -43,27 +27,10 @@ struct WriteLock: ~Copyable {
         if let file = try OpenFile.open(files.lockPath, flags: O_RDWR) { return file }
         try files.requireLedger()
         guard let file = try OpenFile.open(files.lockPath, flags: O_RDWR | O_CREAT) else {
-            throw .notALedger(path: files.folder, reason: "it was removed a moment ago")
+            throw .notALedger(path: files.ledger, reason: "it was removed a moment ago")
         }
         try file.setMode()
         return file
-    }
-
-    private static func tryToLock(_ file: borrowing OpenFile) throws(LedgerError) -> Bool {
-        var request = flock()
-        request.l_type = Int16(F_WRLCK)
-        request.l_whence = Int16(SEEK_SET)
-        request.l_start = 0
-        request.l_len = 0
-        request.l_pid = 0  // the kernel refuses an OFD lock with any other value
-        let result = withUnsafeMutablePointer(to: &request) {
-            fcntl(file.descriptor, setLock, UnsafeMutableRawPointer($0))
-        }
-        if result == 0 { return true }
-        switch errno {
-        case EAGAIN, EACCES, EINTR: return false
-        case let code: throw .lockUnavailable(path: file.path, reason: String(cString: strerror(code)))
-        }
     }
 
     private static func isStillThere(_ file: borrowing OpenFile) throws(LedgerError) -> Bool {
@@ -79,7 +46,7 @@ struct WriteLock: ~Copyable {
         let bytes = try file.read(at: 0, count: Self.digits + 1)
         guard bytes.count == Self.digits + 1, bytes.last == LineCodec.newline else { return nil }
         let number = Int(String(decoding: bytes.dropLast(), as: UTF8.self))
-        return number.flatMap { $0 > 0 ? $0 : nil }
+        return number.flatMap { $0 > 0 && $0 <= SegmentFiles.highestNumber ? $0 : nil }
     }
 
     /// Makes `number` the active segment for all later writers.

@@ -31,7 +31,7 @@ struct RecordVerifier: Sendable {
     func refusal(
         of line: SignedLine,
         at place: Cursor,
-        in stream: LedgerStream,
+        in log: LedgerLog,
         now: Instant
     ) -> RecordRefusal? {
         guard let member = members[line.writer] else { return .unknownWriter(line.writer) }
@@ -40,12 +40,13 @@ struct RecordVerifier: Sendable {
         }
         guard keys[key]?.accepts(line.signature, of: line.signedBytes) == true else { return .altered }
         guard line.ledger == ledger else { return .otherLedger(line.ledger) }
-        guard line.kind == stream.rawValue, line.place == place else {
+        guard line.kind == log.stream.rawValue, line.place == place, line.writer == log.writer ?? line.writer else {
             return .wrongPlace(stream: line.kind, line.place)
         }
         if let revocation = member.revocation {
             // Without the stream's end, nothing proves what came before: the writer chooses the time in a line.
-            guard let end = revocation.ends[stream.rawValue], place < end else {
+            // The ends are those of the shared logs.
+            guard log.writer == nil, let end = revocation.ends[log.stream.rawValue], place < end else {
                 return .revoked(reason: revocation.text)
             }
         }
@@ -54,9 +55,9 @@ struct RecordVerifier: Sendable {
     }
 
     /// Returns whether a member wrote the line at its position, even if it is rejected for another reason.
-    func isGenuine(_ line: RawBatch.Line, in stream: LedgerStream) -> Bool {
+    func isGenuine(_ line: RawBatch.Line, in log: LedgerLog) -> Bool {
         guard let signed = try? SignedLine(line.bytes) else { return false }
-        return switch refusal(of: signed, at: line.at, in: stream, now: signed.at) {
+        return switch refusal(of: signed, at: line.at, in: log, now: signed.at) {
         case nil, .revoked: true
         default: false
         }

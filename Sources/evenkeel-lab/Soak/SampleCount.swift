@@ -8,25 +8,41 @@ import Foundation
 struct SampleCount {
     let folder: String
     private(set) var samples = 0
-    private var file = ""
-    private var offset: UInt64 = 0
+    /// Where counting continues in the files of each host, by their folder.
+    private var positions: [String: Position] = [:]
+
+    private struct Position {
+        var file = ""
+        var offset: UInt64 = 0
+    }
 
     init(ledger folder: String) { self.folder = folder }
 
     /// Counts the lines that were added since the last call.
     mutating func update() {
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
-            .filter { $0.hasPrefix("load.") && $0.hasSuffix(".jsonl") && $0 >= file }
-        for name in names.sorted() {
-            if name != file { (file, offset) = (name, 0) }
+        for host in Self.names(in: "\(folder)/load") {
+            var position = positions[host] ?? Position()
+            count("\(folder)/load/\(host)", from: &position)
+            positions[host] = position
+        }
+    }
+
+    private mutating func count(_ folder: String, from position: inout Position) {
+        let first = position.file
+        for name in Self.names(in: folder).filter({ $0.hasSuffix(".jsonl") && $0 >= first }).sorted() {
+            if name != position.file { position = Position(file: name) }
             // The file may have been dropped a moment ago.
             guard let handle = FileHandle(forReadingAtPath: "\(folder)/\(name)") else { continue }
             defer { try? handle.close() }
-            guard (try? handle.seek(toOffset: offset)) != nil else { continue }
+            guard (try? handle.seek(toOffset: position.offset)) != nil else { continue }
             while let chunk = try? handle.read(upToCount: 1 << 20), !chunk.isEmpty {
                 samples += chunk.count { $0 == UInt8(ascii: "\n") }
-                offset += UInt64(chunk.count)
+                position.offset += UInt64(chunk.count)
             }
         }
+    }
+
+    private static func names(in folder: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     }
 }

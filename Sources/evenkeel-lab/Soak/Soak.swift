@@ -52,7 +52,7 @@ struct Soak: Sendable {
         let real = try await observe(
             plan.realTime,
             try realHosts.map { try agent($0, simulated: false) } + [controller(of: lab)]
-                + recordSubjects("of the lab", site.ledgerFolder) + subjects(of: cluster),
+                + recordSubjects("of the lab", site.ledgerFolder, hosts: realHosts.count) + subjects(of: cluster),
             ledgers: [("of the lab", site.ledgerFolder, realHosts.count), (simulated, cluster.ledgerFolder, 1)]
         )
         try await stop(lab, realHosts)
@@ -84,6 +84,7 @@ struct Soak: Sendable {
         settings.sampling.interval = .milliseconds(Int64(phase.samplingInterval * 1000))
         settings.decisionInterval = Settings().decisionInterval
         settings.ledger.segmentBytes = plan.segmentBytes
+        settings.ledger.retention.load.bytes = plan.sampleBytes
         return settings
     }
 
@@ -173,7 +174,7 @@ struct Soak: Sendable {
             files: WatchedFiles(prefixes: [cluster.controllerMarks])
         )
         return [try agent(cluster.host, simulated: true), controller]
-            + recordSubjects(simulated, cluster.ledgerFolder)
+            + recordSubjects(simulated, cluster.ledgerFolder, hosts: 1)
     }
 
     private func controller(of lab: HostLab) throws -> SoakSubject {
@@ -188,14 +189,17 @@ struct Soak: Sendable {
         )
     }
 
-    private func recordSubjects(_ name: String, _ folder: String) -> [SoakSubject] {
-        let samples = "\(folder)/load."
-        return [
-            SoakSubject(name: "ledger \(name): samples", kind: .samples, files: WatchedFiles(prefixes: [samples])),
+    private func recordSubjects(_ name: String, _ folder: String, hosts: Int) -> [SoakSubject] {
+        [
+            SoakSubject(
+                name: "ledger \(name): samples",
+                kind: .samples(hosts: hosts),
+                files: WatchedFiles(parents: ["\(folder)/load"])
+            ),
             SoakSubject(
                 name: "ledger \(name): other records",
                 kind: .otherRecords,
-                files: WatchedFiles(folders: [folder], exceptPrefixes: [samples])
+                files: WatchedFiles(folders: [folder])
             ),
         ]
     }

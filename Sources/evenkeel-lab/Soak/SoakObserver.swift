@@ -7,8 +7,8 @@ struct SoakSubject: Sendable {
     enum Kind: Sendable, Equatable {
         case agent(simulated: Bool)
         case controller
-        /// The samples in a ledger, of which it drops old ones.
-        case samples
+        /// The samples of this number of hosts in a ledger, of which it drops old ones.
+        case samples(hosts: Int)
         /// Everything else in a ledger's folder.
         case otherRecords
     }

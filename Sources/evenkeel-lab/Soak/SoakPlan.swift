@@ -12,6 +12,8 @@ struct SoakPlan: Codable, Sendable, Equatable {
     var fast: SoakPhase
     /// Size of a ledger's segments in bytes.
     var segmentBytes: UInt64
+    /// Maximum size of each host's samples in bytes.
+    var sampleBytes: UInt64
     /// Whether the run is too short, or the build too slow, for the goals of the issue.
     var isShort: Bool
 
@@ -21,8 +23,6 @@ struct SoakPlan: Codable, Sendable, Equatable {
     static let simulatedHost = 4
     /// A controller keeps every sample of the last two minutes: until then, its memory grows.
     static let historySeconds = 150.0
-    /// Segments of samples that a ledger keeps.
-    private static let segmentsKept: UInt64 = 4
 
     /// Creates the plan of a full soak.
     init(
@@ -50,6 +50,7 @@ struct SoakPlan: Codable, Sendable, Equatable {
             samplingInterval: interval.inSeconds
         )
         segmentBytes = Settings().ledger.segmentBytes
+        sampleBytes = Settings().ledger.retention.load.bytes
         isShort = false
     }
 
@@ -63,6 +64,7 @@ struct SoakPlan: Codable, Sendable, Equatable {
         plan.fast.readingInterval = 0.5
         // Small, so that segments are dropped.
         plan.segmentBytes = 1 << 20
+        plan.sampleBytes = 4 << 20
         plan.isShort = true
         return plan
     }()
@@ -108,9 +110,9 @@ struct SoakPlan: Codable, Sendable, Equatable {
             // Its two minutes of samples follow the rate, by a few percent.
             limits.memoryGrowthShare = 0.1
             if phase.warmUp < Self.historySeconds { limits.memoryGrowth = nil }
-        case .samples:
+        case .samples(let hosts):
             limits.fileBytesGrowth = nil
-            limits.fileBytes = Int64(clamping: Self.segmentsKept * segmentBytes + 1 << 20)
+            limits.fileBytes = Int64(clamping: UInt64(hosts) * sampleBytes + 1 << 20)
         case .otherRecords: break
         }
         return limits

@@ -5,20 +5,19 @@ import Foundation
 struct WatchedFiles: Sendable {
     /// Folders of which every file counts; not those of their subfolders.
     var folders: [String] = []
+    /// Folders whose subfolders count, also those that are made later.
+    var parents: [String] = []
     /// Paths with which a file's path begins.
     var prefixes: [String] = []
-    /// Files of the folders that do not count.
-    var exceptPrefixes: [String] = []
 
     /// Counts the files that exist now; a folder that does not exist has none.
     func figures() -> FileFigures {
         var figures = FileFigures()
+        let folders = folders + parents.flatMap { parent in Self.names(in: parent).map { "\(parent)/\($0)" } }
         for folder in Set(folders + prefixes.map(Self.folder)) {
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            for name in Self.names(in: folder) {
                 let path = "\(folder)/\(name)"
-                let isWanted =
-                    prefixes.contains { path.hasPrefix($0) }
-                    || folders.contains(folder) && !exceptPrefixes.contains { path.hasPrefix($0) }
+                let isWanted = folders.contains(folder) || prefixes.contains { path.hasPrefix($0) }
                 // A file that has just been removed counts as such.
                 guard isWanted, let attributes = try? FileManager.default.attributesOfItem(atPath: path),
                     attributes[.type] as? FileAttributeType != .typeDirectory
@@ -28,6 +27,10 @@ struct WatchedFiles: Sendable {
             }
         }
         return figures
+    }
+
+    private static func names(in folder: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     }
 
     private static func folder(of path: String) -> String {

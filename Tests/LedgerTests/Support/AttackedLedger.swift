@@ -7,7 +7,7 @@ import Foundation
 let h1 = LedgerWriter.host(HostName("h1"))
 let h2 = LedgerWriter.host(HostName("h2"))
 
-/// A signed ledger with one genuine sample of h1; an attacker can write to its folder.
+/// A signed ledger with one genuine report of h1; an attacker can write to its folder.
 struct AttackedLedger {
     let folder: String
     let cluster: TestCluster
@@ -18,7 +18,7 @@ struct AttackedLedger {
             try await SharedLog.create(folder: folder)
             let attacked = AttackedLedger(folder: folder, cluster: cluster)
             for writer in [h1, h2, .controller, .operator] { _ = cluster.key(of: writer) }
-            try await attacked.open(h1).append(sample(1))
+            try await attacked.open(h1).append(report(1))
             try await body(attacked)
         }
     }
@@ -33,17 +33,17 @@ struct AttackedLedger {
         SharedLog(folder: folder, writer: writer, security: security, now: { clock })
     }
 
-    func file(_ number: Int = 1, of stream: LedgerStream = .load) -> String {
+    func file(_ number: Int = 1, of stream: LedgerStream = .reports) -> String {
         SegmentFiles(folder: folder, stream: stream).path(number)
     }
 
     /// Returns the lines of a segment, without their newlines.
-    func lines(_ number: Int = 1, of stream: LedgerStream = .load) throws -> [[UInt8]] {
+    func lines(_ number: Int = 1, of stream: LedgerStream = .reports) throws -> [[UInt8]] {
         try contents(of: file(number, of: stream)).split(separator: LineCodec.newline).map { Array($0) }
     }
 
     /// Writes lines into a segment without locking it.
-    func put(_ lines: [[UInt8]], into number: Int = 1, of stream: LedgerStream = .load) throws {
+    func put(_ lines: [[UInt8]], into number: Int = 1, of stream: LedgerStream = .reports) throws {
         try LedgerTests.put(lines.flatMap { $0 + [LineCodec.newline] }, into: file(number, of: stream))
     }
 
@@ -66,7 +66,7 @@ struct AttackedLedger {
     private static func read(_ reader: SharedLog) async throws -> ([Int], LedgerRemarks) {
         var cursor = ReadPosition()
         var numbers: [Int] = []
-        let remarks = try await reader.readNew(LoadSample.self, from: &cursor) { numbers.append($0.number) }
+        let remarks = try await reader.readNew(OrderReport.self, from: &cursor) { numbers.append($0.number) }
         return (numbers, remarks)
     }
 }

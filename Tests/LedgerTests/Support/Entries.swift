@@ -24,6 +24,11 @@ func report(_ number: Int, host: HostName = HostName("h1"), text: String = "test
     )
 }
 
+extension OrderReport {
+    /// The number passed to `report(_:)`.
+    var number: Int { Int(at.milliseconds) }
+}
+
 extension LoadSample {
     /// The number passed to `sample(_:)`.
     var number: Int { Int(at.milliseconds) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
-import Ledger
+@testable import Ledger
 import TestSupport
 import Testing
 
@@ -44,6 +44,16 @@ typealias OpenLedger = (LedgerWriter) -> any FleetLedger
 let writtenAt = Instant(milliseconds: 1_700_000_000_000)
 
 extension FleetLedger {
+    /// Returns all samples of all hosts, as a new reader gets them.
+    func allSamples(
+        _ history: LedgerHistory = .everything
+    ) async throws -> (samples: [LoadSample], remarks: LedgerRemarks) {
+        var follower = SampleFollower()
+        var samples: [LoadSample] = []
+        let remarks = try await follower.readNew(in: self, history) { samples.append($0) }
+        return (samples, remarks)
+    }
+
     /// Returns all records after `cursor`, read `limit` at a time.
     func all<Entry: LedgerEntry>(
         _ entries: Entry.Type,

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Lists folders of the ledger, which other hosts can change.
+enum FolderListing {
+    /// Maximum number of names in the folder of one writer, far above what retention keeps: a member that fills its
+    /// folder must not slow down all readers.
+    static let writersMaximum = 10_000
+
+    /// Returns the names of the folder's files, in any order; `nil` if the folder does not exist.
+    ///
+    /// Follows no symbolic link. Throws if there are more than `maximum` names.
+    static func names(in folder: String, atMost maximum: Int = .max) throws(LedgerError) -> [String]? {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            switch errno {
+            case ENOENT: return nil
+            case ELOOP, ENOTDIR: throw notAFolder(folder)
+            case let code: throw .system("list", folder, code: code)
+            }
+        }
+        guard let directory = fdopendir(descriptor) else {
+            let code = errno
+            close(descriptor)
+            throw .system("list", folder, code: code)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+            guard names.count <= maximum else {
+                let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
+                throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
+            }
+            errno = 0
+        }
+        guard errno == 0 else { throw .system("list", folder, code: errno) }
+        return names
+    }
+
+    /// Throws if the path is not a folder, or a link to one.
+    static func requireFolder(_ path: String) throws(LedgerError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw .system("examine", path, code: errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw notAFolder(path) }
+    }
+
+    private static func notAFolder(_ path: String) -> LedgerError {
+        let reason = "it is not a folder; find out who put it there, and remove it"
+        return .failed(operation: "use", path: path, reason: reason, mayBeWritten: false)
+    }
+}
