@@ -165,7 +165,10 @@ let package = Package(
         ),
         tests(
             "ControllerTests",
-            ["Controller", "Coordination", "FleetFiles", "Ledger", "Settings", "Fleet", "TestSupport", log]
+            [
+                "Balancing", "Controller", "Coordination", "FleetFiles", "HostOS", "Ledger", "Settings", "Fleet",
+                "TestSupport", log,
+            ]
         ),
         tests(
             "EvenkeelCLITests",

@@ -4,9 +4,9 @@ public import Fleet
 /// The CPU demand of a fleet's VMs so far: mean and variance of each, and for how long a deviation from the mean lasts.
 ///
 /// A VM keeps its figures when it moves. Old observations fade with a time constant of six hours.
-public struct LoadStatistics: Sendable, Equatable {
+public struct LoadStatistics: Sendable, Equatable, Codable {
     /// The figures of one VM, in cores.
-    public struct VM: Sendable, Equatable {
+    public struct VM: Sendable, Equatable, Codable {
         public fileprivate(set) var mean = 0.0
         fileprivate var meanSquare = 0.0
         /// How long it has been observed, in seconds.
@@ -22,12 +22,14 @@ public struct LoadStatistics: Sendable, Equatable {
         fileprivate var squares = 0.0
         fileprivate var slots = 0.0
         fileprivate var vcpus = 1.0
+        /// Samples up to this time were added by the previous incarnation; `nil`: none were.
+        fileprivate var restoredUntil: Instant?
 
         public var variance: Double { max(0, meanSquare - mean * mean) }
     }
 
     /// The mean over one time slot; slots are compared with their successors.
-    fileprivate struct Slot: Sendable, Equatable {
+    fileprivate struct Slot: Sendable, Equatable, Codable {
         var number: Int64 = .min
         var sum = 0.0
         var seconds = 0.0
@@ -59,6 +61,7 @@ public struct LoadStatistics: Sendable, Equatable {
         let factor = sample.hiddenDemand
         for vm in (sample.vms ?? []).prefix(Self.mostVMs) where vm.state == .running {
             guard let cores = vm.demand(hidden: factor) else { continue }
+            if let until = vms[vm.id]?.restoredUntil, sample.at <= until { continue }
             if let last = vms[vm.id]?.host, last != sample.host {
                 if isContested(vm.id, last) { continue }
                 vms[vm.id]?.host = sample.host
@@ -66,6 +69,23 @@ public struct LoadStatistics: Sendable, Equatable {
             vms[vm.id, default: VM(lastSeen: sample.at, host: sample.host)]
                 .add(cores, of: vm.vcpus, seconds: seconds, slot: number, at: sample.at)
         }
+    }
+
+    /// Adds the figures that a previous incarnation had of VMs; the ledger still has some of their samples.
+    public mutating func restore(_ earlier: LoadStatistics) {
+        for (id, vm) in earlier.vms where vms[id] == nil && vm.isPlausible {
+            vms[id] = vm
+            vms[id]?.restoredUntil = vm.lastSeen
+        }
+    }
+
+    /// Returns the figures of up to `count` VMs, those that were observed last.
+    public func newest(_ count: Int) -> LoadStatistics {
+        guard vms.count > count else { return self }
+        let kept = vms.sorted { ($1.value.lastSeen, $0.key) < ($0.value.lastSeen, $1.key) }.prefix(count)
+        var newest = LoadStatistics()
+        newest.vms = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
+        return newest
     }
 
     /// Forgets VMs that were not observed since an instant.
@@ -102,6 +122,12 @@ public struct LoadStatistics: Sendable, Equatable {
 }
 
 extension LoadStatistics.VM {
+    /// Whether all figures are finite numbers, also after a file was damaged.
+    fileprivate var isPlausible: Bool {
+        [mean, meanSquare, seconds, products, squares, slots, vcpus, slot.sum, slot.seconds, deviation ?? 0]
+            .allSatisfy(\.isFinite) && seconds >= 0 && slot.number < 1 << 53
+    }
+
     fileprivate mutating func add(
         _ cores: Double,
         of vcpus: Int?,

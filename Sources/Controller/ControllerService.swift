@@ -15,6 +15,7 @@ public struct ControllerService: Sendable {
     private let record: String?
     private let closures: LocalClosures?
     private let lock: ControllerLock?
+    private let statistics: LocalStatistics?
     /// Returns the enrolled hardware of the hosts; called at every poll.
     private let hardware: @Sendable () async -> [HostName: EnrolledHardware]
     /// Returns the hosts that were removed from the cluster; called at every poll.
@@ -25,7 +26,8 @@ public struct ControllerService: Sendable {
     /// `closures`: the local file of the channels closed after leaks; `nil`: only the ledger holds them. `hardware`:
     /// returns the hosts' enrolled hardware; by default none. `removed`: returns the hosts that were removed from the
     /// cluster; by default none. `lock`: without it, the controller takes over without an epoch, and another one can
-    /// order beside it.
+    /// order beside it. `statistics`: the local file of the VMs' load statistics, which need hours to form; `nil`: they
+    /// begin anew with each start.
     public init(
         settings: Settings,
         ledger: any FleetLedger,
@@ -33,6 +35,7 @@ public struct ControllerService: Sendable {
         record: String? = nil,
         closures: String? = nil,
         lock: ControllerLock? = nil,
+        statistics: String? = nil,
         hardware: @escaping @Sendable () async -> [HostName: EnrolledHardware] = { [:] },
         removed: @escaping @Sendable () async -> Set<HostName> = { [] }
     ) {
@@ -42,6 +45,7 @@ public struct ControllerService: Sendable {
         self.record = record
         self.closures = closures.map { LocalClosures(path: $0, logger: logger) }
         self.lock = lock
+        self.statistics = statistics.map { LocalStatistics(path: $0, logger: logger) }
         self.hardware = hardware
         self.removed = removed
     }
@@ -59,6 +63,7 @@ public struct ControllerService: Sendable {
         var gone: Set<HostName> = []
         if let known = await closures?.read() { _ = core.handle(.closures(known)) }
         if let damage = await closures?.damage { throw damage }
+        if let known = await statistics?.read() { _ = core.handle(.statistics(known)) }
         if lock != nil { _ = core.handle(.lockTaken(controller: Self.newIdentifier())) }
         while !Task.isCancelled {
             let known = await hardware()
@@ -77,15 +82,17 @@ public struct ControllerService: Sendable {
             if isRead {
                 await perform(core.handle(.caughtUp(at: .now)), core: &core)
             } else if Task.isCancelled {
-                return
+                break
             } else {
                 await perform(core.handle(.ledgerLost), core: &core)
             }
             let tick = ControllerCore.Event.tick(at: .now, identifier: Self.newIdentifier())
             await perform(core.handle(tick), core: &core)
             if let reason = core.core.lossOfControl { throw LostControl(reason: reason) }
+            await statistics?.keep(core.core.statistics)
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
+        await statistics?.keep(core.core.statistics, isLast: true)
     }
 
     private func recorded(_ core: ControllerCore) -> RecordedCore<ControllerCore> {

@@ -9,6 +9,8 @@ public struct ControllerCore: Sendable {
     public enum Event: Codable, Sendable {
         /// The closures at the end of the previous incarnation; the first event.
         case closures([ClosedChannels.Closure])
+        /// The load statistics of the previous incarnation; before any sample.
+        case statistics(LoadStatistics)
         /// This process has the ledger's lock, and takes over under this name, which must be unique.
         case lockTaken(controller: String)
         /// This process has no longer the ledger's lock.
@@ -73,7 +75,7 @@ public struct ControllerCore: Sendable {
     var succession = Succession()
     var hasAnnouncedLoss = false
     /// Load statistics of the VMs, in addition to the histories of the hosts.
-    private var statistics = LoadStatistics()
+    public private(set) var statistics = LoadStatistics()
     /// The hypervisors of targets when they refused an order for a reason that lasts.
     private(set) var refusing: [OrderID: HypervisorFacts] = [:]
     /// Reports that were read before their order, because the ledger's streams are read one after the other.
@@ -98,6 +100,7 @@ public struct ControllerCore: Sendable {
         revision += 1
         switch event {
         case .closures(let closures): closed.restore(closures)
+        case .statistics(let earlier): statistics.restore(earlier)
         case .sample(let sample, let at): take(sample, at: at)
         case .order(let record): take(record, effects: &effects)
         case .enrolled(let hardware): trust.hardware = hardware

@@ -22,7 +22,7 @@ extension ControllerCore.Event: CoreEvent {
     public var instant: Instant? {
         switch self {
         case .sample(_, let at), .report(_, let at), .caughtUp(let at), .tick(let at, _): at
-        case .closures, .order, .enrolled, .removed, .ledgerLost, .lockTaken, .lockLost, .submitted: nil
+        case .closures, .statistics, .order, .enrolled, .removed, .ledgerLost, .lockTaken, .lockLost, .submitted: nil
         }
     }
 }

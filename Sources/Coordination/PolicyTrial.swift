@@ -60,7 +60,8 @@ public struct PolicyTrial: Sendable {
         case .order(.clear(let path, let channel, let orders, let at, let reason)):
             let orders = orders.map { own[$0] ?? $0 }
             return .order(.clear(path: path, channel: channel, orders: orders, at: at, reason: reason))
-        case .order(.takeOver), .closures, .enrolled, .removed, .sample, .caughtUp, .ledgerLost, .lockTaken, .lockLost:
+        case .order(.takeOver), .closures, .statistics, .enrolled, .removed, .sample, .caughtUp, .ledgerLost,
+            .lockTaken, .lockLost:
             return event
         }
     }

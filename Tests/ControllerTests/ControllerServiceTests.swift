@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import HostOS
 import Controller
 import Coordination
@@ -147,7 +148,39 @@ struct ControllerServiceTests {
         return ControllerService(settings: settings, ledger: ledger, logger: logger, lock: lock)
     }
 
-    /// Returns the last minutes of two hosts, one of them overloaded.
+    @Test(.timeLimit(.minutes(1))) func `load statistics survive a restart, and no sample counts twice`() async throws {
+        let ledger = InMemoryLedger(writer: .controller)
+        try await overload(ledger)
+        try await withFolder { folder in
+            let path = "\(folder)/marks.statistics"
+            let file = StateFile<LoadStatistics>(path: path)
+            let settings = try configuration(["ledger.poll_interval=10ms", "policy.mode=off"])
+            func run() async throws -> [Double] {
+                let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                let service = ControllerService(
+                    settings: settings,
+                    ledger: ledger,
+                    logger: logger,
+                    statistics: path
+                )
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await service.run() }
+                    try await Task.sleep(for: .seconds(1))
+                    group.cancelAll()
+                }
+                let vms = try #require(try file.read()).vms
+                return vms.sorted { $0.key < $1.key }.map(\.value.seconds)
+            }
+            let first = try await run()
+            #expect(first == [100, 100, 100, 100])
+            #expect(try await run() == first)
+            // A damaged file is replaced.
+            try Data("[{".utf8).write(to: URL(fileURLWithPath: path))
+            #expect(try await run() == first)
+        }
+    }
+
+    /// Writes the last minutes of two hosts, one of them overloaded.
     private func overload(_ ledger: InMemoryLedger) async throws {
         let now = Instant.now
         for step in stride(from: 100, through: 1, by: -5) {

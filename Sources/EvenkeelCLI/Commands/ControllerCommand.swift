@@ -48,6 +48,7 @@ struct ControllerCommand: AsyncParsableCommand {
             record: record,
             closures: marks + ".closed",
             lock: lock,
+            statistics: marks + ".statistics",
             hardware: { roster?.roster.enrolledHardware ?? [:] },
             removed: { Set(roster?.roster.removedHosts.keys.map { $0 } ?? []) }
         )
