@@ -12,7 +12,7 @@ RUNS ?= $(if $(filter fault-matrix,$(MAKECMDGOALS)),10,10000)
 SEED ?= 1
 
 .PHONY: demo soak fault-matrix test test-all unit-tests test-kernel-esp check build release packages lint format \
-	torture compare bench-simulation bench-planner bench-channels lab-down clean help
+	torture compare bench-simulation bench-planner bench-ledger bench-channels lab-down clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -123,6 +123,16 @@ format:
 bench-planner:
 	$(SWIFT) build -c release --product planner-bench
 	stdbuf -oL .build/release/planner-bench $(BENCH)
+
+# make bench-ledger  how long status and an agent take to start on a week of 50 hosts with 30 VMs each (a few minutes)
+# It writes about 400 MB to LEDGER, a new folder: on tmpfs by default. Options: make bench-ledger LEDGER=/mnt/x/bench
+LEDGER ?= /dev/shm/evenkeel-bench
+bench-ledger:
+	$(SWIFT) build -c release --product ledger-writer
+	$(SWIFT) build -c release --product evenkeel
+	@test ! -e "$(LEDGER)" || { echo "$(LEDGER) exists; remove it, or choose another folder"; exit 1; }
+	.build/release/ledger-writer history "$(LEDGER)" 50 30 .build/release/evenkeel
+	rm -rf "$(LEDGER)" "$(LEDGER).identity"
 
 # make bench-channels  every channel compared with plain and bulk transfers, in the lab (root; options: MOVES=5 LINK=1000)
 # LINK is in Mbit/s. The report lands in channel-report/.

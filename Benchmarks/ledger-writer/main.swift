@@ -27,6 +27,11 @@ do {
     case "bench-one" where arguments.count == 4 || arguments.count == 5:
         let keys = arguments.dropFirst(4).first.map { Keys(folder: $0) }
         try await append(Int(arguments[3]) ?? 100, to: arguments[1], as: arguments[2], keys: keys)
+    case "history" where arguments.count == 5:
+        let hosts = Int(arguments[2]) ?? 50
+        let history = try History(folder: arguments[1], hosts: hosts, vms: Int(arguments[3]) ?? 30)
+        try await history.write()
+        try await history.measure(status: arguments[4])
     default:
         FileHandle.standardError.write(
             Data(
@@ -34,6 +39,7 @@ do {
                 usage: ledger-writer write FOLDER WRITER INCARNATION SEGMENT-BYTES [KEYS]
                        ledger-writer hold LOCK-FILE
                        ledger-writer bench FOLDER WRITERS APPENDS-EACH [--signed]
+                       ledger-writer history FOLDER HOSTS VMS-EACH EVENKEEL-PROGRAM
 
                 """.utf8
             )
