@@ -120,20 +120,23 @@ struct SampleFollower: Sendable {
                 part.reached = max(part.reached ?? sample.at, sample.at)
                 part.waiting.append((part.reached ?? sample.at, sample))
             }
-        } catch let error as LedgerError where part.log.writer != nil && error.isOfOneLog {
+        } catch LedgerError.cursorNotInLog(let path, let cursor, let reason) {
+            // The file was replaced: it is read again from where a new reader would begin.
+            part.remarks.add(.cursorNotInLog(path: path, cursor: cursor, reason: reason), of: part.log)
+            part.hasMore = false
+            part.position = nil
+        } catch let error as LedgerError where part.log.writer != nil && error.isOfOneFile {
             part.remarks.add(error, of: part.log)
             part.hasMore = false
-            // The file was replaced: it is read again from where a new reader would begin.
-            if case .cursorNotInLog = error { part.position = nil }
         }
     }
 }
 
 extension LedgerError {
     /// Whether the error may be that of one file, as opposed to one of the storage.
-    fileprivate var isOfOneLog: Bool {
+    fileprivate var isOfOneFile: Bool {
         switch self {
-        case .failed, .notPermitted, .cursorNotInLog: true
+        case .failed, .notPermitted: true
         default: false
         }
     }

@@ -23,7 +23,9 @@ import Testing
 
     @Test func `an old roster in the ledger's folder is reported and ignored`() async throws {
         try await with { site in
-            try await site.open(.host(h1)).append(sample(h1, 1))
+            let failure = OrderFailure(.refused, .order(.sameHost), .at(h1))
+            let report = OrderReport(order: OrderID("o1"), host: h1, at: .now, step: .failed(failure: failure))
+            try await site.open(.host(h1)).append(report)
             try site.publish(withoutH1(site))
             let first = try await site.run(["ledger", "check"])
             #expect(first.exitCode == 1 && first.standardOutput.contains("writer revoked"), "\(first)")

@@ -33,6 +33,18 @@ struct SampleLogTests {
         }
     }
 
+    @Test func `the ledger's folder may be a symbolic link`() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            try FileManager.default.createSymbolicLink(atPath: "\(folder).link", withDestinationPath: folder)
+            let log = SharedLog(folder: "\(folder).link", writer: h1, security: .unsigned)
+            try await log.append(sample(1))
+            try await log.append(report(2))
+            #expect(try await log.allSamples().samples == [sample(1)])
+            #expect(try await log.all(OrderReport.self).records.map(\.body) == [report(2)])
+        }
+    }
+
     @Test(arguments: ["h1", "a b", "ä/../ö", "..", "%3a", "A.b-c", "日本"])
     func `each writer has a folder name of its own`(host: String) {
         let writer = LedgerWriter.host(HostName(host))

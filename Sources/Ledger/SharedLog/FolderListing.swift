@@ -9,9 +9,13 @@ enum FolderListing {
 
     /// Returns the names of the folder's files, in any order; `nil` if the folder does not exist.
     ///
-    /// Follows no symbolic link. Throws if there are more than `maximum` names.
-    static func names(in folder: String, atMost maximum: Int = .max) throws(LedgerError) -> [String]? {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    /// Follows a symbolic link only with `followsLinks`. Throws if there are more than `maximum` names.
+    static func names(
+        in folder: String,
+        atMost maximum: Int = .max,
+        followsLinks: Bool = false
+    ) throws(LedgerError) -> [String]? {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
         guard descriptor >= 0 else {
             switch errno {
             case ENOENT: return nil

@@ -45,7 +45,8 @@ struct SegmentFiles: Sendable {
     func numbers() throws(LedgerError) -> [Int] {
         let names: [String]?
         if log.writer == nil {
-            names = try FolderListing.names(in: ledger)
+            // The administrator may have made the ledger's folder a link.
+            names = try FolderListing.names(in: ledger, followsLinks: true)
             if names == nil { throw .notALedger(path: ledger, reason: "it does not exist") }
         } else {
             names = try FolderListing.names(in: folder, atMost: FolderListing.writersMaximum)
