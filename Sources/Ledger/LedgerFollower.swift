@@ -68,8 +68,8 @@ public struct LedgerFollower: Sendable {
         guard let digest else { return false }
         return switch record {
         case .migrate(let order): digest.drops(order.id)
-        case .cancel(let id, _, _): digest.drops(id)
-        case .end, .clear, .takeOver: false
+        case .cancel(let id, _, _), .end(let id, _, _, _): digest.drops(id)
+        case .clear, .takeOver: false
         }
     }
 

@@ -58,7 +58,7 @@ struct RemarkLogTests {
             for number in 1...20 {
                 let name = HostName("made-up-\(number)")
                 let security = TestCluster.forger(of: .host(name), with: SigningKey())
-                try await ledger.forge(.host(name), security).append(sample(number, host: name))
+                try await ledger.forge(.host(name), security).append(report(number, host: name))
             }
             let read = try await ledger.verified()
             #expect(read.remarks.entries.count == 1 && read.remarks.count(.unknownWriter) == 20)
