@@ -126,37 +126,10 @@ extension DefinitionFolder {
             return
         }
         guard errno == EEXIST else { throw .system("create the folder", path, code: errno) }
-        var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-            throw .failed(operation: "use", path: path, reason: "it is not a folder", mayBeWritten: false)
-        }
+        try FolderListing.requireFolder(path)
     }
 
     private static func names(in folder: String) throws(LedgerError) -> [String] {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        if descriptor < 0, errno == ENOENT { return [] }
-        guard descriptor >= 0 else { throw .system("list", folder, code: errno) }
-        guard let directory = fdopendir(descriptor) else {
-            let code = errno
-            close(descriptor)
-            throw .system("list", folder, code: code)
-        }
-        defer { closedir(directory) }
-        var names: [String] = []
-        errno = 0
-        while let entry = readdir(directory) {
-            guard names.count < entriesPerFolder else {
-                let reason = "it has more than \(entriesPerFolder) entries"
-                throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
-            }
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-            )
-            errno = 0
-        }
-        guard errno == 0 else { throw .system("list", folder, code: errno) }
-        return names
+        try FolderListing.names(in: folder, atMost: entriesPerFolder) ?? []
     }
 }
