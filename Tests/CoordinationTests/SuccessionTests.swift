@@ -82,6 +82,19 @@ struct SuccessionTests {
         #expect(core.lossOfControl == "its lock on the ledger was lost: its file was removed")
     }
 
+    @Test(arguments: [false, true]) func `only a controller in its role ends the orders of removed hosts`(isLost: Bool) {
+        var core = inControl("a", at: 2000)
+        _ = core.handle(.order(.migrate(order: order)))
+        _ = core.handle(.report(report("h1", 2001, .running(progress: progress)), at: .second(2001)))
+        let vm = VMSample(id: order.vm, name: "vm1", state: .running)
+        _ = core.handle(.sample(LoadSample(host: h2, at: .second(2002), vms: [vm]), at: .second(2002)))
+        _ = core.handle(.removed([h1]))
+        if isLost { _ = core.handle(.lockLost(reason: "its file was removed")) }
+        let effects = core.handle(.tick(at: .second(2003), identifier: "d"))
+        let isEnded = effects.contains { if case .end = $0 { true } else { false } }
+        #expect(isEnded == !isLost)
+    }
+
     @Test func `the highest possible epoch does not stop a program`() {
         var core = ControllerCore(policy: Policy())
         _ = core.handle(.lockTaken(controller: "b"))

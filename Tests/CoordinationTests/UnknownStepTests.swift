@@ -49,4 +49,27 @@ struct UnknownStepTests {
         _ = core.handle(.sample(LoadSample(host: h1, at: .second(990)), at: .second(990)))
         #expect(core.snapshot(at: .second(1000)).movesInFlight.count == 1)
     }
+
+    @Test func `an order with an unknown step does not expire, but its silent source is reported`() {
+        var core = inControl(Policy(mode: .manual))
+        _ = core.handle(.order(.migrate(order: order)))
+        _ = core.handle(.report(report("h1", 2, unknown), at: .second(9)))
+        let effects = core.handle(.tick(at: .second(1000), identifier: "d"))
+        let news = effects.compactMap { if case .announce(let news) = $0 { news } else { nil } }
+        let isSilent = news.contains { if case .sourceSilent = $0 { true } else { false } }
+        let isExpired = news.contains { if case .expired = $0 { true } else { false } }
+        #expect(isSilent && !isExpired)
+        #expect(core.snapshot(at: .second(1000)).pastMoves.isEmpty)
+    }
+
+    @Test func `a doubt about an order with an unknown step gives way to the place of its VM`() {
+        var state = OrderState(order)
+        state.apply(report("h1", 2, unknown))
+        let doubt = OrderFailure(.inDoubt, .other("no answer"), .unknown)
+        let found = OrderFailure(.interrupted, .other("it is here"), .at(h1))
+        for failure in [doubt, found] {
+            let isChanged = state.apply(report("h1", 3, .failed(failure: failure)))
+            #expect(isChanged && state.failure == failure)
+        }
+    }
 }
