@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension FleetLedger {
-    /// Passes every valid record after `position` in the log that all writers share to `take`, batch by batch, and advances the position.
+    /// Passes every valid record after `position` in the log that all writers share to `take`, batch by batch, and
+    /// advances the position.
     ///
     /// First come the records that had waited for this host's clock. Returns the skipped lines and gaps.
     func readNew<Entry: LedgerEntry>(

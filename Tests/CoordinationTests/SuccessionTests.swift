@@ -82,7 +82,7 @@ struct SuccessionTests {
         #expect(core.lossOfControl == "its lock on the ledger was lost: its file was removed")
     }
 
-    @Test(arguments: [false, true]) func `only a controller in its role ends the orders of removed hosts`(isLost: Bool) {
+    @Test(arguments: [false, true]) func `only a controller in its role ends orders of removed hosts`(isLost: Bool) {
         var core = inControl("a", at: 2000)
         _ = core.handle(.order(.migrate(order: order)))
         _ = core.handle(.report(report("h1", 2001, .running(progress: progress)), at: .second(2001)))
