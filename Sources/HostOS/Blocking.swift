@@ -38,6 +38,9 @@ public enum Blocking {
         _ work: @Sendable @escaping () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let stage = StageBox()
+        // A timer that is cancelled releases what it holds; a block of `asyncAfter` would stay until the limit.
+        let timer = DispatchSource.makeTimerSource()
+        defer { timer.cancel() }
         let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
             let call: @Sendable () -> Void = {
                 guard stage.move(from: .waiting, to: .running) else { return }
@@ -45,13 +48,15 @@ public enum Blocking {
                 if stage.move(from: .running, to: .ended) { continuation.resume(returning: result) }
             }
             if let queue { queue.async(execute: call) } else { detach("blocking-call", call) }
-            DispatchQueue.global().asyncAfter(deadline: .now() + DispatchTimeInterval(limit)) {
+            timer.setEventHandler {
                 if stage.move(from: .waiting, to: .ended) {
                     continuation.resume(returning: .failure(late(false)))
                 } else if stage.move(from: .running, to: .ended) {
                     continuation.resume(returning: .failure(late(true)))
                 }
             }
+            timer.schedule(deadline: .now() + DispatchTimeInterval(limit))
+            timer.activate()
         }
         return try result.get()
     }

@@ -39,6 +39,18 @@ import Testing
         gate.signal()
     }
 
+    @Test func `a call that has returned keeps nothing until its limit`() async throws {
+        weak var held: Held?
+        do {
+            let captured = Held()
+            held = captured
+            let late: @Sendable (Bool) -> Late = { _ in captured.late }
+            #expect(try await Blocking.run(within: .seconds(600), late: late, { () throws(Late) in 7 }) == 7)
+        }
+        for _ in 0..<1000 where held != nil { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(held == nil, "in a program that calls often, every call would take memory for the whole limit")
+    }
+
     @Test func `a background call that hangs is not repeated until it returns`() async throws {
         let call = BackgroundCall()
         let gate = DispatchSemaphore(value: 0)
@@ -76,6 +88,10 @@ import Testing
         #expect(DispatchTimeInterval(.seconds(Int64.max)) == .nanoseconds(.max))
         #expect(DispatchTimeInterval(.zero) == .nanoseconds(0))
     }
+}
+
+private final class Held: Sendable {
+    let late = BlockingTests.Late(hasBegun: true)
 }
 
 private final class Atomic: Sendable {
