@@ -139,7 +139,7 @@ let package = Package(
         // In-memory hypervisors and ledger, sample values and recordings for the tests of several targets; not shipped.
         .target(
             name: "TestSupport",
-            dependencies: ["Fleet", "Hypervisor", "Ledger", "Coordination", "FleetFiles", "Settings", "HostOS"],
+            dependencies: ["Fleet", "Hypervisor", "Ledger", "Coordination", "FleetFiles", "Settings", "HostOS", log],
             path: "Tests/Support",
             swiftSettings: strict
         ),

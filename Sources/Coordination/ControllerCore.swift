@@ -248,8 +248,10 @@ public struct ControllerCore: Sendable {
             early[report.order, default: []].append(report)
             return
         }
-        guard state.apply(report.noEarlier(than: state.order.issuedAt)) else { return }
+        let isChanged = state.apply(report.noEarlier(than: state.order.issuedAt))
+        // Also without a change: the state notes steps that it does not understand.
         orders[report.order] = state
+        guard isChanged else { return }
         if state.lastingRefusal != nil, refusing[report.order] == nil {
             refusing[report.order] = hosts[state.order.target]?.latest?.hypervisor
         }

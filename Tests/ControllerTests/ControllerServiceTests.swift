@@ -156,16 +156,16 @@ struct ControllerServiceTests {
             let file = StateFile<LoadStatistics>(path: path)
             let settings = try configuration(["ledger.poll_interval=10ms", "policy.mode=off"])
             func run() async throws -> [Double] {
-                let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                let log = LogCapture()
                 let service = ControllerService(
                     settings: settings,
                     ledger: ledger,
-                    logger: logger,
+                    logger: log.logger("test"),
                     statistics: path
                 )
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await service.run() }
-                    try await Task.sleep(for: .seconds(1))
+                    while !log.contains("in control") { try await Task.sleep(for: .milliseconds(10)) }
                     group.cancelAll()
                 }
                 let vms = try #require(try file.read()).vms

@@ -62,7 +62,7 @@ struct ClockStepTests {
         _ = agent.handle(.caughtUp)
         _ = agent.handle(.order(.migrate(order: order)))
         // The order may begin until second 150, and 300 s of silence are allowed.
-        _ = agent.handle(.tick, after: 1, step: 3600)
+        _ = agent.handle(.tick, after: 1, step: 600)
         _ = agent.handle(.tick, after: 420)
         #expect(agent.core.orders[order.id]?.stage == .submitted)
         _ = agent.handle(.tick, after: 30)

@@ -187,28 +187,3 @@ final class RuleCapture: Sendable {
 
     func contains(_ words: String) -> Bool { inputs.withLock { $0.contains { $0.contains(words) } } }
 }
-
-/// The agents' log.
-final class LogCapture: Sendable {
-    private let lines = Mutex<[String]>([])
-
-    func contains(_ words: String) -> Bool { count(words) > 0 }
-
-    func count(_ words: String) -> Int { lines.withLock { $0.count { $0.contains(words) } } }
-
-    func logger(_ label: String) -> Logger { Logger(label: label) { Handler(capture: self, label: $0) } }
-
-    private struct Handler: LogHandler {
-        let capture: LogCapture
-        let label: String
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.trace
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-        func log(event: LogEvent) {
-            capture.lines.withLock { $0.append("\(label) \(event.message) \(event.metadata ?? [:])") }
-        }
-    }
-}
