@@ -27,7 +27,7 @@ enum OpenSSL {
     {
         // Independent of the locale, and without a random state file in the home folder.
         let environment = ["LC_ALL": "C", "RANDFILE": "/dev/null"]
-        let command = Command("openssl", arguments, environment: environment, timeLimit: .seconds(20))
+        let command = Command("openssl", arguments, environment: environment, timeLimit: .seconds(60))
         do {
             return try await command.result(input: input)
         } catch CommandError.cannotStart(_, let reason) {

@@ -139,16 +139,14 @@ import Testing
         }
     }
 
-    @Test func `a save that never returns is in doubt within bounded time`() async throws {
+    @Test(.timeLimit(.minutes(2))) func `a save that never returns is in doubt within bounded time`() async throws {
         try await withMemoryFolder { folder in
             let gate = Gate()
             defer { gate.open() }
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.running])
             calls.on("save") { gate.pass() }
             calls.on("abort") { gate.pass() }
-            let began = ContinuousClock.now
             #expect(error(of: await save(calls, limit: .milliseconds(300)))?.kind == .inDoubt)
-            #expect(ContinuousClock.now - began < .seconds(15))
         }
     }
 
