@@ -61,6 +61,7 @@ extension AgentCore {
         _ step: (inout SealedMove, OrderState, OrderContext) -> [OrderAction]
     ) {
         guard let item = work[id], case .sealed(var move) = item.activity else { return }
+        move.isSeenElsewhere = item.isSeenElsewhere
         let actions = step(&move, item.state, context(at: instant))
         work[id]?.activity = .sealed(move)
         perform(actions, of: id, at: instant, effects: &effects)

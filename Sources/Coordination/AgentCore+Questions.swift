@@ -23,7 +23,9 @@ extension AgentCore {
         if report.host == host { return questions.close(id, askedAt: askedAt) }
         guard let order = work[id]?.order, order.source == host else { return }
         if report.host == order.target { work[id]?.answer = (askedAt, presence) }
+        work[id]?.noteElsewhere(presence, on: report.host)
         guard isCaughtUp else { return }
+        sealed(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, $2) }
         inquiry(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, at: $1.now) }
     }
 

@@ -7,6 +7,7 @@ extension AgentCore {
         switch record {
         case .migrate(let order):
             if order.issuer == .controller { epoch = max(epoch, order.epoch ?? 0) }
+            for id in work.keys { work[id]?.noteElsewhere(order) }
             if let known = work[order.id] {
                 guard mutations.contains(.forgetsOrders), known.state.stage.isFinal else { return }
             }

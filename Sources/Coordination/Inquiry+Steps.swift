@@ -113,8 +113,6 @@ extension Inquiry {
 
     /// Age from which an unanswered question is asked again.
     private static let forgotten: Duration = .seconds(600)
-    /// Age up to which an answer may decide that a copy here is used.
-    private static let fresh: Duration = .seconds(30)
 
     private mutating func unanswered(_ question: Question, _ context: OrderContext) -> [OrderAction] {
         // It may have been lost.
@@ -222,29 +220,25 @@ extension Inquiry {
 
     /// Returns the actions while the copy here must not be used yet; `nil` if no third host runs the VM.
     ///
-    /// An operator may have started it elsewhere by hand. Hosts without the VM do not answer, and a host that does not
-    /// answer vetoes nothing.
+    /// An operator may have started it elsewhere by hand.
     private mutating func objection(to question: Question, _ context: OrderContext) -> [OrderAction]? {
-        let others = question.answers.filter { host, answer in
-            host != order.target && answer.presence != .absent && answer.presence != .inactive
-        }
-        if let other = others.keys.sorted().first {
+        switch question.clearance(order.target, veto: context.limits.veto, at: context.now) {
+        case .clear: return nil
+        case .objection(let other):
             let finding = FailureReason.Finding.copyHereAndElsewhere(
                 vm: order.vmName,
                 source: context.host,
                 other: other
             )
             return leaveOpen(finding.text, context)
-        }
-        guard let answer = question.answers[order.target], context.now - question.askedAt <= Self.fresh else {
-            // The answer came late: others may have taken the VM since the question.
+        case .outdated:
             self.question = nil
             return []
+        case .wait(let instant):
+            // A long search looks seldom, and the answer would be old by then.
+            nextCheck = min(nextCheck, instant)
+            return []
         }
-        guard context.now - answer.at < context.limits.veto else { return nil }
-        // A long search looks seldom, and the answer would be old by then.
-        nextCheck = min(nextCheck, answer.at + context.limits.veto)
-        return []
     }
 
     // MARK: ends

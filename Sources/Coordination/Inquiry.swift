@@ -38,6 +38,30 @@ struct Inquiry: Sendable {
             let presence: DomainPresence
             let at: Instant
         }
+
+        /// Whether the copy here may be used, according to the hosts that have answered.
+        enum Clearance: Equatable {
+            case clear
+            /// This host has the VM, too.
+            case objection(HostName)
+            /// Hosts that have the VM may still object until then.
+            case wait(until: Instant)
+            /// The target's answer is missing or came late: others may have taken the VM since the question.
+            case outdated
+        }
+
+        /// Age up to which an answer may decide that a copy here is used.
+        private static let fresh: Duration = .seconds(30)
+
+        /// Hosts without the VM do not answer, and a host that does not answer vetoes nothing.
+        func clearance(_ target: HostName, veto: Duration, at instant: Instant) -> Clearance {
+            let others = answers.filter { host, answer in
+                host != target && answer.presence != .absent && answer.presence != .inactive
+            }
+            if let other = others.keys.min() { return .objection(other) }
+            guard let answer = answers[target], instant - askedAt <= Self.fresh else { return .outdated }
+            return instant - answer.at < veto ? .wait(until: answer.at + veto) : .clear
+        }
     }
 
     let order: MigrationOrder

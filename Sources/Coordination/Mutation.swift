@@ -40,6 +40,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case leavesDefinitions = "leaves-definitions"
     /// The agent takes back the VM of a sealed image that it has released.
     case takesBackReleased = "takes-back-released"
+    /// The agent takes back the VM of a sealed move in doubt without asking the other hosts.
+    case takesBackUnasked = "takes-back-unasked"
     /// The controller plans moves with hosts that cannot take orders.
     case ordersBlockedHosts = "orders-blocked-hosts"
     /// The controller ignores the limits on simultaneous moves.

@@ -43,6 +43,9 @@ struct OrderWork: Sendable {
     var autostart = Autostart.unset
     /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
     var isReturnAccepted = false
+    /// As the source of a sealed move: whether the VM was on another host since, so that its image may be older than its
+    /// disks.
+    var isSeenElsewhere = false
     /// Whether this host may hold data of a sealed move: a key, a decrypted image, the encrypted file.
     var mayHoldImage = false
 

@@ -120,7 +120,7 @@ extension SealedMove {
         }
     }
 
-    private func tookBack(
+    private mutating func tookBack(
         _ result: AgentCore.Answer<Instant>,
         _ state: OrderState,
         _ context: OrderContext
@@ -139,6 +139,7 @@ extension SealedMove {
             if state.handover.image == nil, mayBeSaved, !isSettled { return [] }
             return stayed(state, cause, context)
         case .failure(let failure):
+            if state.isInDoubt { pauseQuestions(context) }
             let reason = FailureReason.Sealing.notTakenBack(
                 vm: state.order.vmName,
                 source: context.host,
@@ -208,6 +209,7 @@ extension SealedMove {
                 ? "it was started there" : "it was taken back, because the report of \(target) cannot be read"
             return stayed(state, cause, context)
         }
+        if state.isInDoubt { return lookedInDoubt(observation, state, context) }
         let reason = FailureReason.Sealing.notTakenUp(vm: vm, source: context.host, target: target)
         return doubt(OrderFailure(.inDoubt, .sealed(reason), .unknown), state, context)
     }

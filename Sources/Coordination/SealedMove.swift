@@ -10,9 +10,9 @@ public import Fleet
 /// release, the source withdraws the image. If it is silent after the release, the source waits, because only the
 /// target knows whether the VM runs there. After `Limits.doubt` the order ends in doubt.
 ///
-/// Both hosts pursue the doubt, but neither restores the VM any more: an operator may have started it elsewhere, and the
-/// image would be older than its disks. The target states what its hypervisor shows. That, or a VM that runs at the
-/// source, replaces the end.
+/// Both hosts pursue the doubt. The target restores nothing any more, and states what its hypervisor shows. The source
+/// takes the VM back if the target has declined and no host has had it since (`lookedInDoubt`). A VM that an operator has
+/// started stays where it is.
 struct SealedMove: Sendable {
     /// Since when the handover is in its present state, as far as this incarnation has observed.
     private(set) var since: Instant
@@ -37,6 +37,12 @@ struct SealedMove: Sendable {
     var nextTry: Instant
     /// Why the source takes back a VM that it has not offered.
     var reason: String?
+    /// As the source in doubt: the open question to the other hosts.
+    var question: Inquiry.Question?
+    /// As the source in doubt: when the hosts may be asked again; `nil`: at any time.
+    var asksFrom: Instant?
+    /// As the source: whether another host has had the VM since (`OrderWork.noteElsewhere`).
+    var isSeenElsewhere = false
 
     init(since: Instant, isBusy: Bool = false) {
         self.since = since
@@ -71,6 +77,9 @@ struct SealedMove: Sendable {
         shifted.clockStep = clockStep + step
         shifted.nextTry = nextTry + step
         shifted.openedAt = openedAt.map { $0 + step }
+        shifted.asksFrom = asksFrom.map { $0 + step }
+        // Its time identifies the question in the ledger.
+        shifted.question = nil
         return shifted
     }
 

@@ -59,6 +59,10 @@ public enum Fault: Sendable, Equatable {
     case lateCalls(host: Int)
     /// A person starts the VMs that are off on the host.
     case personStarts(host: Int)
+    /// The agent of the target ends when the host releases its next sealed image, and starts again two minutes later.
+    ///
+    /// Meanwhile a person starts the VM from its disks on a third host.
+    case releaseLost(host: Int)
     /// The local disk of the host is full: its agent can write neither marks nor its journal.
     case diskFull(host: Int)
     /// The VMs of the host are redefined.

@@ -84,6 +84,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
             [fault(minute, 0, lasts: 60, .personStarts(host: host))]
         },
         Proof(mutation: .takesBackReleased, invariant: .runsOnce, isSealed: true),
+        // The target declines after a person has started the VM on a third host.
+        Proof(mutation: .takesBackUnasked, invariant: .runsOnce, isSealed: true, operatorActs: false) { host, minute in
+            minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .releaseLost(host: host))] : []
+        },
         Proof(mutation: .ordersBlockedHosts, invariant: .recorded) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 290, .diskFull(host: host))] : []
         },

@@ -34,7 +34,7 @@ extension World {
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
         case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host), .hostLost(let host, _):
+            .leak(let host), .hostLost(let host, _), .releaseLost(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
@@ -59,7 +59,7 @@ extension World {
             if let index = cuts.firstIndex(where: { $0.0 == one && $0.1 == other }) { cuts.remove(at: index) }
         case .clockJump(let party, let milliseconds): shift(party, by: -milliseconds)
         case .migrationFails(let host, _), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host):
+            .leak(let host), .releaseLost(let host):
             armed[host]?.removeAll { $0 == fault }
         case .hostLost(let host, _):
             armed[host]?.removeAll { $0 == fault }
@@ -92,7 +92,7 @@ extension World {
 
     // MARK: processes
 
-    private func stopAgent(_ host: Int) {
+    func stopAgent(_ host: Int) {
         agents[host].core = nil
         agents[host].incarnation += 1
         held[.agent(host)] = nil
@@ -313,18 +313,6 @@ extension World {
         if running.isEmpty { set(vm, on: chosen, .running) }
         setAutostart(of: vm, on: chosen, true)
         removeImages(of: vm)
-    }
-
-    /// While the fault lasts, a person starts each VM that is off on the host and runs nowhere else.
-    private func startOff(on host: Int) {
-        guard activeFaults.values.contains(.personStarts(host: host)) else { return }
-        if hosts[host].libvirtIsUp {
-            for copy in hosts[host].copies where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0 {
-                note("\(name(copy.vm)): a person starts it on \(hostNames[host])")
-                set(copy.vm, on: host, .running)
-            }
-        }
-        queue.put(.sealed { $0.startOff(on: host) }, at: now + 1000)
     }
 
     // MARK: watching

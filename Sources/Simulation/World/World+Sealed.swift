@@ -104,6 +104,7 @@ extension World {
             // The journal entry is durable before the result arrives: the agent may crash in between.
             sealed.journal.insert(notes(.released, order, on: host))
             answer(host, after: draw(1...2000), .letGo(order.id, failure: nil))
+            loseRelease(of: order, from: host)
         case .recall(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: 20) { [self] _ in
@@ -263,7 +264,14 @@ extension World {
         if let target = hostNumbers[order.target], sealed.journal.contains(notes(.started, order, on: target)) {
             return
         }
+        // A newer move has an image of its own.
+        guard !sealed.journal.contains(where: { $0.step == .begun && isNewer($0.order, than: order) }) else { return }
         invariants.imageRemoved(of: vm, name: name(vm), at: now)
+    }
+
+    private func isNewer(_ id: OrderID, than order: MigrationOrder) -> Bool {
+        guard let other = invariants.asked[id] else { return false }
+        return other.vm == order.vm && other.id != order.id && other.issuedAt > order.issuedAt
     }
 
     /// Returns whether the VM is in a sealed move for which an agent is still responsible.

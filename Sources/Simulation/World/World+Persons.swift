@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+
+/// Persons who start VMs without checking where they belong.
+extension World {
+    /// While the fault lasts, a person starts each VM that is off on the host and runs nowhere else.
+    func startOff(on host: Int) {
+        guard activeFaults.values.contains(.personStarts(host: host)) else { return }
+        if hosts[host].libvirtIsUp {
+            for copy in hosts[host].copies where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0 {
+                note("\(name(copy.vm)): a person starts it on \(hostNames[host])")
+                set(copy.vm, on: host, .running)
+            }
+        }
+        queue.put(.sealed { $0.startOff(on: host) }, at: now + 1000)
+    }
+
+    /// Applies a pending `releaseLost` when the host releases an image: the agent of the target ends, and a person starts
+    /// the VM elsewhere once the doubt is reported.
+    func loseRelease(of order: MigrationOrder, from host: Int) {
+        guard let index = armed[host]?.firstIndex(of: .releaseLost(host: host)), let vm = vmNumbers[order.vm],
+            let target = hostNumbers[order.target]
+        else { return }
+        armed[host]?.remove(at: index)
+        note("agent of \(hostNames[target]) ends")
+        stopAgent(target)
+        queue.put(.sealed { $0.startElsewhere(vm, order) }, at: now + 90_000)
+        queue.put(.start(.agent(target)), at: now + 120_000)
+    }
+
+    private func startElsewhere(_ vm: Int, _ order: MigrationOrder) {
+        let others = hosts.indices.filter { host in
+            hostNames[host] != order.source && hostNames[host] != order.target && hosts[host].libvirtIsUp
+                && hosts[host].spec.compatibility == hosts[hostNumbers[order.source] ?? host].spec.compatibility
+        }
+        let isNowhere = hosts.indices.allSatisfy { hosts[$0].copy(of: vm) == nil }
+        guard let host = others.first, isNowhere, invariants.ended.contains(order.id) else { return }
+        note("\(name(vm)): a person starts it on \(hostNames[host])")
+        set(vm, on: host, .running)
+        setAutostart(of: vm, on: host, true)
+    }
+}
