@@ -45,9 +45,12 @@ public struct SavedVM: Codable, Sendable, Equatable, CustomStringConvertible {
 public struct SavedImage: Sendable, Equatable {
     public var vm: VMID
     public var name: String
-    public init(vm: VMID, name: String) {
+    /// Whether its TPM's state is deleted if the restored VM ends before it has a definition.
+    public var losesTPMState: Bool
+    public init(vm: VMID, name: String, losesTPMState: Bool = false) {
         self.vm = vm
         self.name = name
+        self.losesTPMState = losesTPMState
     }
 }
 

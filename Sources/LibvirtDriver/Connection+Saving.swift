@@ -71,7 +71,8 @@ extension Connection {
     func image(at path: String) throws -> SavedImage {
         let text = virDomainSaveImageGetXMLDesc(handle.pointer, path, 0)
         let definition = try DomainDefinition(xml: takeString(text, from: "virDomainSaveImageGetXMLDesc"))
-        return SavedImage(vm: VMID(definition.uuid), name: definition.name)
+        let losesTPMState = definition.losesTPMState
+        return SavedImage(vm: VMID(definition.uuid), name: definition.name, losesTPMState: losesTPMState)
     }
 
     func restorePaused(from path: String) throws {

@@ -77,6 +77,9 @@ extension DomainDefinition {
     }
 
     /// Whether libvirt deletes the state of the VM's TPM when the VM stops without a definition.
+    ///
+    /// From libvirt's `qemuTPMEmulatorCleanupHost`: with `persistent_state`, the state is deleted only by an undefine that
+    /// requests it; without, it is deleted with every definition, unless an undefine keeps it.
     var losesTPMState: Bool {
         let backends = devices.filter { $0.name == "tpm" }.compactMap { $0.child("backend") }
         return backends.contains {

@@ -73,6 +73,13 @@ struct RestoreRun: Sendable {
         do throws(HypervisorError) {
             let image = try step { [calls] in try calls.image(at: saved.path) }
             guard image.vm == saved.vm else { throw failure(.refused, "\(saved.path) holds another VM, \(image.vm)") }
+            // Its copy is transient until it is defined, also if it must be removed before that.
+            guard !image.losesTPMState || restoration == .back else {
+                let detail =
+                    "libvirt would delete the state of its TPM if the restore failed, because its TPM has no "
+                    + "persistent_state='yes'; nothing was touched"
+                throw failure(.refused, detail)
+            }
         } catch {
             // A driver that cannot read an image without restoring it (error 3, no support) checks it in the restore.
             guard error.kind == .refused, error.detail.contains("libvirt error 3,") else { throw error }

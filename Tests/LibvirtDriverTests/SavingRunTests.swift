@@ -267,6 +267,21 @@ import Testing
         }
     }
 
+    /// libvirt deletes the state with the transient copy, and the state may be on shared storage.
+    @Test func `a VM whose TPM would lose its state in an undone restore is not restored`() async throws {
+        try await withMemoryFolder { folder in
+            let tpm = SavedImage(vm: image.vm, name: image.name, losesTPMState: true)
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: tpm)
+            try write(calls.saved)
+            let refusal = error(of: await restore(calls))
+            #expect(refusal?.kind == .refused && refusal?.detail.contains("TPM") == true)
+            #expect(calls.asked.withLock { $0 } == ["presence"])
+            // A VM that is defined here keeps it.
+            let defined = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.inactive], image: tpm)
+            _ = try await restore(defined, .back).get()
+        }
+    }
+
     @Test func `an image of another size or VM is refused`() async throws {
         try await withMemoryFolder { folder in
             let other = SavedImage(vm: VMID("bbbbbbbb-0000-4000-8000-00000000000b"), name: "w")
