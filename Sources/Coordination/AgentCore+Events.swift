@@ -173,7 +173,10 @@ extension AgentCore {
         /// If its image was lost because the host was down, and it starts with the host, it is started from its disks.
         case takeBack(MigrationOrder, startsWithHost: Bool)
         /// Remove the leftovers of a finished sealed order: its key, its decrypted image, the encrypted file.
-        case forget(MigrationOrder)
+        ///
+        /// `belongsHere`: the order ended with the VM on this host, its source. If the hypervisor does not know the VM, the
+        /// kept definition may be the only one, and stays. `nil` in older recordings.
+        case forget(MigrationOrder, belongsHere: Bool? = nil)
         /// Raise an alert.
         case announce(Announcement)
     }

@@ -98,7 +98,7 @@ extension AgentCore {
         for item in held.sorted(by: { $0.order.id < $1.order.id }) {
             work[item.order.id]?.finishSealed()
             if item.state.isImageUseless(for: host) {
-                effects.append(.forget(item.order))
+                effects.append(.forget(item.order, belongsHere: item.state.endedHere(host) ? true : nil))
             } else {
                 work[item.order.id]?.mayHoldImage = true
             }

@@ -214,6 +214,11 @@ extension OrderState {
     /// Whether the target has committed itself, or the source has withdrawn.
     private var hasTargetReported: Bool { isReturned || handover.restored != nil }
 
+    /// Returns whether the order has ended with the VM on this host, its source.
+    func endedHere(_ host: HostName) -> Bool {
+        order.source == host && stage == .failed && failure?.whereabouts == .at(host)
+    }
+
     /// Returns whether the VM is known to run, or is known not to be started from this host's image.
     func isImageUseless(for host: HostName) -> Bool {
         // Nobody has observed where the VM runs, and this may be its only image.

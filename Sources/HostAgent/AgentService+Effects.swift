@@ -88,9 +88,13 @@ extension AgentService {
             let result = await sealedMoves.takeBack(order, startsWithHost: startsWithHost)
             await logRestoration("take \(order.vmName) back", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
-        case .forget(let order):
-            guard let left = await sealedMoves.forget(order) else { break }
-            logger.error("order \(order.id): \(order.vmName) may lack its definition on this host; it is in \(left)")
+        case .forget(let order, let belongsHere):
+            guard let left = await sealedMoves.forget(order, belongsHere: belongsHere ?? false) else { break }
+            let remedy =
+                "if 'virsh dominfo \(order.vmName)' does not know it on any host, run 'virsh define \(left)' here"
+            logger.error(
+                "order \(order.id): \(order.vmName) may lack its definition on this host; \(remedy), then remove the file"
+            )
         case .announce: announce(effect)
         }
     }

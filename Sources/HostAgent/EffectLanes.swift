@@ -51,7 +51,7 @@ extension EffectLanes.Lane {
         case .readRequirements(let order), .checkTarget(let order, _, _), .shut(let order), .migrate(let order, _),
             .look(let order), .startWithHost(let order), .apply(_, let order), .seal(let order, _),
             .unseal(let order, _), .release(let order),
-            .recall(let order), .restore(let order), .takeBack(let order, _), .forget(let order):
+            .recall(let order), .restore(let order), .takeBack(let order, _), .forget(let order, _):
             self = .order(order.id)
         case .locate(let id, _): self = .order(id)
         case .announce: return nil

@@ -33,7 +33,7 @@ extension SealedTests {
             Issue.record("not reported: \(end)")
             return
         }
-        #expect(failure.whereabouts == .at(h1) && end.first == .forget(order))
+        #expect(failure.whereabouts == .at(h1) && end.first == .forget(order, belongsHere: true))
     }
 
     /// Holds for any state of the ledger: a line of the source may be missing there.

@@ -66,7 +66,7 @@ extension AgentCore.Effect: EffectDescription {
         case .recall(let order): "order \(order.id): look up what this host did for it"
         case .restore(let order): "order \(order.id): start \(order.vmName) here"
         case .takeBack(let order, _): "order \(order.id): take back \(order.vmName)"
-        case .forget(let order): "order \(order.id): delete the image of \(order.vmName)"
+        case .forget(let order, _): "order \(order.id): delete the image of \(order.vmName)"
         case .announce(let announcement): "log: \(announcement.text)"
         }
     }

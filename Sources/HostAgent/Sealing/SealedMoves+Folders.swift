@@ -26,11 +26,13 @@ extension SealedMoves {
     }
 
     /// Removes the files of an order that has ended; returns the file of a definition that could not be given back.
-    func forget(_ order: MigrationOrder) async -> String? {
+    ///
+    /// `belongsHere`: the order ended with the VM on this host.
+    func forget(_ order: MigrationOrder, belongsHere: Bool) async -> String? {
         await keys.forget(order.id)
         guard let folder = try? folder(order), let file = try? file(order) else { return nil }
         let isSource = order.source == host
-        let left = isSource ? await forgetDefinition(of: order) : nil
+        let left = isSource ? await forgetDefinition(of: order, belongsHere: belongsHere) : nil
         try? await Blocking.onStorage(within: .seconds(60), "removing \(file.path)") {
             try? FileManager.default.removeItem(atPath: folder)
             if isSource { unlink(file.path) }

@@ -92,11 +92,16 @@ extension SealedMoves {
     }
 
     /// Removes the kept definition once it is useless; returns the path of one that is still needed.
-    func forgetDefinition(of order: MigrationOrder) async -> String? {
+    ///
+    /// If the VM belongs here and is absent, it may have lost its definition, or may have moved on since. It is not
+    /// defined again: that could be a second definition.
+    func forgetDefinition(of order: MigrationOrder, belongsHere: Bool) async -> String? {
         guard let definitions else { return nil }
         do {
             guard let kept = try await keptDefinition(of: order) else { return nil }
-            if try await hypervisor.presence(of: order.vm) != .absent { try await redefine(order, kept) }
+            let isAbsent = try await hypervisor.presence(of: order.vm) == .absent
+            if isAbsent, belongsHere { return try definitions.path(of: order.id) }
+            if !isAbsent { try await redefine(order, kept) }
             try await Blocking.onStorage(within: .seconds(10), "removing the definition of \(order.vmName)") {
                 definitions.remove(of: order.id)
             }

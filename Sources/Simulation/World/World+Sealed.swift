@@ -127,7 +127,7 @@ extension World {
             }
             later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, incarnation: incarnation) }
         case .takeBack(let order, let startsWithHost): takeBack(order, on: host, startsWithHost: startsWithHost)
-        case .forget(let order): forgetImage(of: order, on: host)
+        case .forget(let order, _): forgetImage(of: order, on: host)
         default: break
         }
     }
