@@ -52,6 +52,11 @@ public protocol Hypervisor: Sendable {
     /// `.refused` for a transient VM: such a VM leaves no trace where it has run.
     func resume(_ vm: VMID) async throws(HypervisorError)
 
+    /// Starts a VM that an interrupted `restore` left paused here, persistent or transient.
+    ///
+    /// The caller must have verified that no other host may run it: unlike `resume`, this does not refuse a transient VM.
+    func startRestored(_ vm: VMID) async throws(HypervisorError)
+
     /// Pauses a VM that runs here.
     ///
     /// For a duplicate, a VM that was observed to run on two hosts. libvirt resumes the source's copy when the answer

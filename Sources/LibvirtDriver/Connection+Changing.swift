@@ -31,6 +31,12 @@ extension Connection {
         guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
     }
 
+    /// Resumes a paused copy that an interrupted restore left, whether or not it is persistent.
+    func startRestored(_ vm: VMID) throws {
+        let domain = try pausedByMigration(vm, attempt: "start the restored VM \(vm)")
+        guard virDomainResume(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainResume") }
+    }
+
     func start(_ vm: VMID) throws {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
         guard virDomainCreate(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainCreate") }

@@ -99,6 +99,10 @@ public final class LibvirtHypervisor: Hypervisor {
         try await changing.run("resume VM \(vm)") { try $0.resume(vm) }
     }
 
+    public func startRestored(_ vm: VMID) async throws(HypervisorError) {
+        try await changing.run("start the restored VM \(vm)") { try $0.startRestored(vm) }
+    }
+
     public func suspend(_ vm: VMID) async throws(HypervisorError) {
         try await changing.run("suspend VM \(vm)") { try $0.suspend(vm) }
     }

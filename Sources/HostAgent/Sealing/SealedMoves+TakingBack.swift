@@ -23,7 +23,8 @@ extension SealedMoves {
             case .pausedByMigration:
                 try await redefine(order, kept)
                 try await record(.started, of: order)
-                try await hypervisor.resume(order.vm)
+                // The handover says that the VM is this host's, so it may also be transient.
+                try await hypervisor.startRestored(order.vm)
                 if let folder = try? self.folder(order) { unlink(Self.image(of: order, in: folder)) }
                 return .success(.now)
             case .migratingOut, .paused:

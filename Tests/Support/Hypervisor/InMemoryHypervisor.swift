@@ -114,6 +114,16 @@ public struct InMemoryHypervisor: Hypervisor {
         }
     }
 
+    public func startRestored(_ vm: VMID) async throws(HypervisorError) {
+        let attempt = "start the restored VM \(vm)"
+        _ = try ask(attempt)
+        let elsewhere = world.hostsThatRunOrRan(vm)
+        let violation = elsewhere.isEmpty ? nil : "it runs, or has run since, on \(elsewhere)"
+        try change(vm, attempt, in: [.pausedByMigration], violation: violation) { state in
+            state.copies[host]?[vm]?.presence = .running
+        }
+    }
+
     public func suspend(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "suspend VM \(vm)"
         _ = try ask(attempt)

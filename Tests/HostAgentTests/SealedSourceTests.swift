@@ -8,15 +8,14 @@ import Testing
 
 @testable import HostAgent
 
-/// What becomes of the kept definition of a VM when its sealed move has ended.
-struct KeptDefinitionTests {
+/// The source of a sealed move at its end: the kept definition, and a copy that an earlier agent restored.
+struct SealedSourceTests {
     private let world = InMemoryWorld.sample()
     private let order = MigrationOrder.sealed(at: .now)
 
-    /// Keeps a definition at the source, ends the order, and returns whether the file is still there.
-    private func isKept(belongsHere: Bool, presence: DomainPresence?) async throws -> Bool {
-        if let presence { world.place(.testVM(), on: h1, as: presence) }
-        return try await withFolder { folder in
+    /// Runs the body with the source's executor of sealed moves.
+    private func withMoves<R>(_ body: (SealedMoves) async throws -> R) async throws -> R {
+        try await withFolder { folder in
             var settings = Settings.sample()
             settings.migration.sealedFolder = "\(folder)/memory"
             settings.migration.sealedStorage = "\(folder)/storage"
@@ -27,6 +26,14 @@ struct KeptDefinitionTests {
                 keys: SealedKeys(),
                 journal: OrderJournal(path: "\(folder)/orders")
             )
+            return try await body(moves)
+        }
+    }
+
+    /// Keeps a definition, ends the order, and returns whether the file is still there.
+    private func isKept(belongsHere: Bool, presence: DomainPresence?) async throws -> Bool {
+        if let presence { world.place(.testVM(), on: h1, as: presence) }
+        return try await withMoves { moves in
             let definitions = try #require(moves.definitions)
             try definitions.keep("<domain/>", of: order.id)
             let left = await moves.forget(order, belongsHere: belongsHere)
@@ -35,6 +42,20 @@ struct KeptDefinitionTests {
             #expect(left == (isKept ? path : nil))
             return isKept
         }
+    }
+
+    /// `resume` refuses a transient VM, because after a live migration it may have run at the target.
+    @Test(arguments: [true, false])
+    func `a VM that an earlier agent restored and did not start is started`(isTransient: Bool) async throws {
+        world.place(.testVM(), on: h1, as: .pausedByMigration, isTransient: isTransient)
+        try await withMoves { moves in
+            guard case .success = await moves.takeBack(order, startsWithHost: false) else {
+                Issue.record("it stays paused")
+                return
+            }
+        }
+        #expect(world.hostsRunning(order.vm) == [h1])
+        #expect(world.violations == [])
     }
 
     @Test func `the definition of a VM that belongs here and is gone stays`() async throws {
