@@ -122,9 +122,21 @@ extension SealedMove {
         {
             return [.report(.declined(reason: FailureReason.Obstacle.sourceSilent(state.order.source).text))]
         }
+        if !isSource, !mayRunHere, savesForTooLong(state, context) {
+            return say(.declined(reason: "\(state.order.source) did not offer the image in time"), state, context)
+        }
         guard !isBusy, context.now >= nextTry else { return [] }
         if mustRecall { return attempt(.recall(state.order), context) }
         return isSource ? advanceSource(state, context) : advanceTarget(state, context)
+    }
+
+    /// Returns whether a source has had more time than it may take to save a VM and to encrypt its image.
+    ///
+    /// Its agent may have died during the save. Without this limit, the target would reserve the VM's memory forever.
+    private func savesForTooLong(_ state: OrderState, _ context: OrderContext) -> Bool {
+        guard state.stage == .running, case .saving = state.handover.phase else { return false }
+        let begun = max(state.order.latestBeginning + clockStep, since)
+        return context.now > begun + context.limits.migration * 2 + context.limits.handover
     }
 
     private mutating func advanceSource(_ state: OrderState, _ context: OrderContext) -> [OrderAction] {

@@ -123,4 +123,32 @@ extension SealedTests {
             }
         }
     }
+
+    /// The target's memory is promised to the VM until then.
+    @Test func `a target whose source dies during the save declines after the longest time for it`() {
+        var core = core("h2", Array(Self.beginning.prefix(1)))
+        _ = core.handle(.tick, at: .second(6))
+        _ = core.handle(.targetChecked(order.id, [], sealingKey: "key"), at: .second(6))
+        _ = core.handle(.appended(.written), at: .second(6))
+        _ = core.handle(.report(report("h1", 7, .running(progress: begin))), at: .second(7))
+        // The order may begin until second 120; save and encryption may take an hour each.
+        for second in stride(from: 8, through: 7380, by: 60) { #expect(core.handle(.tick, at: .second(second)) == []) }
+        let effects = core.handle(.tick, at: .second(7500))
+        guard case .declined? = steps(effects).first, effects.first == .forget(order) else {
+            Issue.record("not declined: \(effects)")
+            return
+        }
+        _ = core.handle(.appended(.written), at: .second(7500))
+        #expect(core.handle(.tick, at: .second(7600)) == [], "it is reported once")
+        // Another VM is promised nothing less than all of the memory.
+        var other = order
+        other.id = OrderID("other")
+        other.vm = VMID("dddddddd-0000-4000-8000-00000000000d")
+        (other.issuedAt, other.expires) = (.second(7600), .second(7700))
+        _ = core.handle(.order(.migrate(order: other)), at: .second(7600))
+        var accepted = report("h1", 7601, .accepted(requirements: requirements))
+        accepted.order = other.id
+        let check = core.handle(.report(accepted), at: .second(7601))
+        #expect(check == [.checkTarget(other, requirements, promisedBytes: 0)])
+    }
 }
