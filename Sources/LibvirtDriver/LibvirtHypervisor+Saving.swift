@@ -56,7 +56,8 @@ extension LibvirtHypervisor {
             beforeStart: beforeStart
         )
         try begin(saved.vm, attempt)
-        defer { end(saved.vm) }
+        // A call that libvirt has not answered may still change and undo something, so it must not meet another attempt.
+        defer { run.changes.whenEnded { self.end(saved.vm) } }
         return try await Blocking.run { run.carryOut(within: timeLimit) }.get()
     }
 

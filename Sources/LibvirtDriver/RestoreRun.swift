@@ -3,6 +3,7 @@ internal import HostOS
 internal import Fleet
 internal import Foundation
 internal import Hypervisor
+internal import Synchronization
 
 /// The libvirt calls that restore one VM; each may block indefinitely.
 protocol RestoreCalls: Sendable {
@@ -44,6 +45,7 @@ struct RestoreRun: Sendable {
     let limits: LibvirtHypervisor.Limits
     let slots: CallSlots
     let beforeStart: @Sendable () throws -> Void
+    let changes = RestoreChanges()
 
     /// Blocks until the outcome is known or the limits have passed.
     func carryOut(within limit: Duration) -> Result<Instant, HypervisorError> {
@@ -52,7 +54,7 @@ struct RestoreRun: Sendable {
             try restore(within: limit)
             if restoration == .arrival, let definition = saved.definition {
                 do throws(HypervisorError) {
-                    try step { [calls] in try calls.define(definition) }
+                    try step(change(leaving: .inactive) { [calls] in try calls.define(definition) })
                 } catch { throw takenBack(error.kind, "libvirt did not accept its definition: \(error.detail)") }
             }
             return .success(try start())
@@ -87,7 +89,9 @@ struct RestoreRun: Sendable {
     }
 
     private func restore(within limit: Duration) throws(HypervisorError) {
-        guard let call = OutstandingCall(in: slots, { [calls] in try calls.restorePaused(from: saved.path) }) else {
+        let restoring = change(leaving: .pausedByMigration) { [calls] in try calls.restorePaused(from: saved.path) }
+        guard let call = OutstandingCall(in: slots, restoring) else {
+            changes.ended()
             throw failure(.refused, "\(slots.full); nothing was touched")
         }
         let isDefinedHere = restoration == .back
@@ -131,6 +135,8 @@ struct RestoreRun: Sendable {
 
     /// Undoes the restore and returns its error, which is `.inDoubt` unless nothing of the restore is left.
     private func takenBack(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
+        // From now on, a change that libvirt has not answered yet undoes itself.
+        changes.giveUp()
         let isDefinedHere = restoration == .back
         let clean: DomainPresence = isDefinedHere ? .inactive : .absent
         _ = BackgroundCall().run(within: limits.call) { [calls] in try calls.undo(isDefinedHere: isDefinedHere) }
@@ -146,6 +152,26 @@ struct RestoreRun: Sendable {
         return failure(kind == .inDoubt ? .failed : kind, "\(detail); the VM does not run here, \(saved.path) is kept")
     }
 
+    /// Returns a call that changes something here; if it returns after the restore was given up, it is undone at once.
+    ///
+    /// `presence`: what the call leaves. Anything else belongs to somebody else by then.
+    private func change(
+        leaving presence: DomainPresence,
+        _ body: @Sendable @escaping () throws -> Void
+    ) -> @Sendable () throws -> Void {
+        changes.began()
+        let isDefinedHere = restoration == .back
+        return { [calls, changes] in
+            defer {
+                if changes.isGivenUp, (try? calls.presence()) == presence {
+                    try? calls.undo(isDefinedHere: isDefinedHere)
+                }
+                changes.ended()
+            }
+            try body()
+        }
+    }
+
     private func step<R: Sendable>(_ body: @Sendable @escaping () throws -> R) throws(HypervisorError) -> R {
         switch OutstandingCall(body).wait(limits.call) {
         case .success(let value)?: return value
@@ -156,5 +182,38 @@ struct RestoreRun: Sendable {
 
     private func failure(_ kind: HypervisorError.Kind, _ detail: String) -> HypervisorError {
         HypervisorError(kind, attempt: attempt, detail: detail)
+    }
+}
+
+/// The calls of a restore that change something on the host, and may return after the restore was given up.
+final class RestoreChanges: Sendable {
+    private struct State {
+        var open = 0
+        var isGivenUp = false
+        var whenEnded: (@Sendable () -> Void)?
+    }
+    private let state = Mutex(State())
+
+    var isGivenUp: Bool { state.withLock { $0.isGivenUp } }
+    func giveUp() { state.withLock { $0.isGivenUp = true } }
+    func began() { state.withLock { $0.open += 1 } }
+
+    func ended() {
+        let next: (@Sendable () -> Void)? = state.withLock { state in
+            state.open -= 1
+            guard state.open == 0 else { return nil }
+            defer { state.whenEnded = nil }
+            return state.whenEnded
+        }
+        next?()
+    }
+
+    /// Runs the body once no call is open: now, or when the last one has returned and was undone.
+    func whenEnded(_ body: @Sendable @escaping () -> Void) {
+        let isNow = state.withLock { state in
+            if state.open > 0 { state.whenEnded = body }
+            return state.open == 0
+        }
+        if isNow { body() }
     }
 }

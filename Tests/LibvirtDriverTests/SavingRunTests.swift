@@ -228,6 +228,78 @@ import Testing
         }
     }
 
+    /// The target declines then, and nothing of the VM may be left there.
+    @Test(arguments: [("restore", DomainPresence.pausedByMigration), ("define", .inactive)])
+    func `a call that returns after the restore was given up is undone`(
+        step: String,
+        leaves: DomainPresence
+    )
+        async throws
+    {
+        try await withMemoryFolder { folder in
+            let (late, called) = (Gate(), Mutex(false))
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            calls.on(step) {
+                called.withLock { $0 = true }
+                late.pass()
+            }
+            var limits = ScriptedSaving.limits
+            (limits.call, limits.abort) = (.seconds(1), .seconds(1))
+            let run = RestoreRun(
+                saved: calls.saved,
+                restoration: .arrival,
+                attempt: "restore",
+                calls: calls,
+                limits: limits,
+                slots: CallSlots(1),
+                beforeStart: {}
+            )
+            let error = error(of: await Blocking.run { run.carryOut(within: .seconds(1)) })
+            #expect(error?.kind == .timedOut && called.withLock { $0 })
+            let ended = Gate()
+            let hasEnded = Mutex(false)
+            run.changes.whenEnded {
+                hasEnded.withLock { $0 = true }
+                ended.open()
+            }
+            #expect(!hasEnded.withLock { $0 }, "another attempt must wait")
+            let undone = calls.asked.withLock { $0.count { $0 == "undo" } }
+            calls.move(to: leaves)
+            late.open()
+            await Blocking.run { ended.pass() }
+            #expect(calls.asked.withLock { $0.count { $0 == "undo" } } == undone + 1)
+        }
+    }
+
+    @Test func `a call that returns late leaves a VM that runs by then`() async throws {
+        try await withMemoryFolder { folder in
+            let late = Gate()
+            let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
+            try write(calls.saved)
+            calls.on("define") { late.pass() }
+            var limits = ScriptedSaving.limits
+            limits.call = .seconds(1)
+            let run = RestoreRun(
+                saved: calls.saved,
+                restoration: .arrival,
+                attempt: "restore",
+                calls: calls,
+                limits: limits,
+                slots: CallSlots(1),
+                beforeStart: {}
+            )
+            #expect(error(of: await Blocking.run { run.carryOut(within: .seconds(5)) })?.kind == .timedOut)
+            let undone = calls.asked.withLock { $0.count { $0 == "undo" } }
+            calls.move(to: .running)
+            let ended = Gate()
+            run.changes.whenEnded { ended.open() }
+            late.open()
+            await Blocking.run { ended.pass() }
+            #expect(calls.asked.withLock { $0.count { $0 == "undo" } } == undone)
+        }
+    }
+
     @Test func `a start whose answer is lost succeeds if the VM runs`() async throws {
         try await withMemoryFolder { folder in
             let calls = ScriptedSaving(

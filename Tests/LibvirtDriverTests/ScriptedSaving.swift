@@ -21,6 +21,9 @@ final class ScriptedSaving: SaveCalls, RestoreCalls {
         content = image
     }
 
+    /// Sets the VM's state from now on.
+    func move(to presence: DomainPresence) { places.withLock { $0 = [presence] } }
+
     func on(_ step: String, _ body: @Sendable @escaping () throws -> Void) { script.withLock { $0[step] = body } }
 
     private func note(_ step: String) throws {
