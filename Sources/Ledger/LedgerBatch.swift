@@ -51,6 +51,8 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
         case unknownVersion(Int)
         /// An intact record of another version; the text states what this version does not understand.
         case notUnderstood(String)
+        /// A sample that states only what has changed, and the sample before it is missing, damaged or rejected.
+        case withoutBasis
         /// It is not a record of this stream; the text is the reason.
         case unreadable(String)
         /// A record that was rejected.
@@ -64,6 +66,7 @@ public struct SkippedLine: Sendable, Equatable, CustomStringConvertible {
                 "its format is version \(version), this program reads up to \(LineCodec.signedVersion). Update this program."
             case .notUnderstood(let what):
                 "it is intact, but this program does not understand \(what): another version wrote it. Update this program."
+            case .withoutBasis: "it states only what has changed since an earlier sample, which cannot be used"
             case .unreadable(let reason): reason
             case .refused(let refusal): refusal.description
             }

@@ -15,7 +15,10 @@ struct LineCodecTests {
         return LineReader(verifier: nil, now: writtenAt, reader: .controller, log: LedgerLog(.orders)).read(
             RawBatch.Line(at: place, bytes: bytes, length: bytes.count),
             as: OrderRecord.self
-        )
+        ).map { read in
+            guard case .whole(let entry) = read.body else { preconditionFailure("an order has no changes") }
+            return LedgerRecord(writer: read.writer, at: read.at, body: entry)
+        }
     }
 
     @Test

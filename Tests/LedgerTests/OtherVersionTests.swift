@@ -34,11 +34,10 @@ struct OtherVersionTests {
             members: [TestCluster.member(writer, key)]
         )
         let verifier = signed ? RecordVerifier(ledger: "id", roster: roster) : nil
-        return RawBatch(lines: [RawBatch.Line(at: place, bytes: bytes, length: bytes.count)], next: place)
-            .decoded(
-                as: entries,
-                by: LineReader(verifier: verifier, now: writtenAt, reader: .operator, log: LedgerLog(Entry.stream))
-            )
+        let reader = LineReader(verifier: verifier, now: writtenAt, reader: .operator, log: LedgerLog(Entry.stream))
+        var changes = SampleExpansion(reader: reader, basis: nil) { _, _ in nil }
+        return try RawBatch(lines: [RawBatch.Line(at: place, bytes: bytes, length: bytes.count)], next: place)
+            .decoded(as: entries, by: reader, completing: &changes)
     }
 
     @Test(arguments: [true, false]) func `a report with an unknown step is kept, counted, and said to need an update`(

@@ -88,10 +88,9 @@ public struct InMemoryLedger: FleetLedger {
                 hasMore: range.upperBound < lines.count
             )
         }
-        return raw.decoded(
-            as: entries,
-            by: LineReader(verifier: verifier, now: now(), reader: writer, log: LedgerLog(Entry.stream))
-        )
+        let reader = LineReader(verifier: verifier, now: now(), reader: writer, log: LedgerLog(Entry.stream))
+        var changes = SampleExpansion(reader: reader, basis: nil) { _, _ in nil }
+        return try raw.decoded(as: entries, by: reader, completing: &changes)
     }
 
     private var verifier: RecordVerifier? {

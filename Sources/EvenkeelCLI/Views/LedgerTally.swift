@@ -31,6 +31,7 @@ extension LedgerRemarks.Kind {
         case .tooLong: "too long"
         case .unknownVersion: "unknown version"
         case .notUnderstood: "not understood"
+        case .withoutBasis: "without basis"
         case .unreadable: "unreadable"
         case .gap: "gap"
         case .unusable: "unusable file"

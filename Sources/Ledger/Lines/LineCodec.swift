@@ -16,24 +16,32 @@ enum LineCodec {
     static let tornMark: UInt8 = 0x18
 
     /// Returns the line of one record without its position; unsigned without a `signer`.
+    ///
+    /// A sample states only what has changed since `basis` if that is shorter.
     static func draft<Entry: LedgerEntry>(
         _ record: LedgerRecord<Entry>,
         signer: LineSigner?,
-        limit: Int
+        limit: Int,
+        since basis: SampleBasis? = nil
     ) throws(LedgerError) -> LineDraft {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let version = signer == nil ? unsignedVersion : signedVersion
         var head: [UInt8] = Array(#"{"v":\#(version),"kind":"\#(Entry.stream.rawValue)","writer":"#.utf8)
         let body: [UInt8]
+        var change: LineDraft.Change?
         do {
             head += try encoder.encode(record.writer)
             body = Array(try encoder.encode(record.body))
+            if let basis, let sample = record.body as? LoadSample, let changed = basis.change(to: sample) {
+                change = LineDraft.Change(body: Array(try encoder.encode(changed)), basis: basis.at)
+            }
         } catch {
             throw .unencodable(stream: Entry.stream, reason: Self.reason(error))
         }
         head += Array(#","at":\#(record.at.milliseconds)"#.utf8)
-        let draft = LineDraft(head: head, body: body, signer: signer)
+        if let shorter = change, shorter.body.count >= body.count { change = nil }
+        let draft = LineDraft(head: head, body: body, change: change, signer: signer)
         guard draft.maximumBytes <= limit else {
             throw .recordTooLarge(stream: Entry.stream, bytes: draft.maximumBytes, limit: limit)
         }
@@ -44,7 +52,7 @@ enum LineCodec {
     static func unsignedRecord<Entry: LedgerEntry>(
         _ bytes: [UInt8],
         as entries: Entry.Type
-    ) throws(Unreadable) -> LedgerRecord<Entry> {
+    ) throws(Unreadable) -> ReadRecord<Entry> {
         try decode(Envelope<Entry>.self, from: bytes[...]).record
     }
 
@@ -64,12 +72,12 @@ enum LineCodec {
         }
     }
 
-    /// Decodes the entry of a genuine line: JSON that this version cannot decode is another version's.
+    /// Decodes the body of a genuine line: JSON that this version cannot decode is another version's.
     static func decodeBody<Entry: LedgerEntry>(
         _ type: Entry.Type,
         from bytes: ArraySlice<UInt8>
-    ) throws(Unreadable) -> Entry {
-        do { return try decode(type, from: bytes) } catch {
+    ) throws(Unreadable) -> LineBody<Entry> {
+        do { return try decode(LineBody<Entry>.self, from: bytes) } catch {
             guard case .unreadable(let reason) = error.reason, (try? decode(Anything.self, from: bytes)) != nil else {
                 throw error
             }
@@ -111,7 +119,7 @@ enum LineCodec {
 
 /// The outer JSON object of an unsigned line.
 private struct Envelope<Entry: LedgerEntry>: Decodable {
-    let record: LedgerRecord<Entry>
+    let record: ReadRecord<Entry>
 
     enum Field: String, CodingKey { case v, kind, writer, at, body }
 
@@ -129,11 +137,11 @@ private struct Envelope<Entry: LedgerEntry>: Decodable {
         }
         let writer = try fields.decode(LedgerWriter.self, forKey: .writer)
         let at = try fields.decode(Instant.self, forKey: .at)
-        let body: Entry
-        do { body = try fields.decode(Entry.self, forKey: .body) } catch {
+        let body: LineBody<Entry>
+        do { body = try fields.decode(LineBody<Entry>.self, forKey: .body) } catch {
             guard fields.contains(.body) else { throw error }
             throw LineCodec.Unreadable(reason: .notUnderstood("its content (\(LineCodec.reason(error)))"))
         }
-        record = LedgerRecord(writer: writer, at: at, body: body)
+        record = ReadRecord(writer: writer, at: at, body: body)
     }
 }

@@ -14,22 +14,37 @@ struct LineDraft: Sendable {
     private let head: [UInt8]
     /// The encoded entry.
     let body: [UInt8]
+    private let change: Change?
     private let signer: LineSigner?
 
-    /// The length of the line in bytes, newline included, at the position with the longest text.
+    /// The maximum length of the line in bytes, newline included: that with `body`, at the position with the longest text.
     let maximumBytes: Int
 
-    init(head: [UInt8], body: [UInt8], signer: LineSigner?) {
+    /// A shorter body, for positions after its basis in the same segment.
+    struct Change: Sendable {
+        var body: [UInt8]
+        var basis: Cursor
+    }
+
+    init(head: [UInt8], body: [UInt8], change: Change? = nil, signer: LineSigner?) {
         self.head = head
         self.body = body
+        self.change = change
         self.signer = signer
         let last = Cursor(segment: 999_999_999, offset: 99_999_999_999)
         let signed = signer.map { SignedLine.fields($0, at: last).count + SignedLine.tailBytes } ?? 0
         maximumBytes = head.count + signed + Self.bodyName.count + body.count + "}\n".utf8.count
     }
 
+    /// Returns whether the line at this position states only what has changed.
+    func isChange(at place: Cursor) -> Bool {
+        guard let basis = change?.basis else { return false }
+        return basis.segment == place.segment && basis.offset < place.offset
+    }
+
     /// Returns the line for this position, newline included.
     func line(at place: Cursor) throws(LedgerError) -> [UInt8] {
+        let body = isChange(at: place) ? change?.body ?? body : body
         guard let signer else { return head + Self.bodyName + body + Array("}\n".utf8) }
         let start = head + SignedLine.fields(signer, at: place) + Self.bodyName + body
         let signature: [UInt8]

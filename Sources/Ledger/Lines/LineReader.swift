@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
+/// A verified line; its body may state only what has changed.
+struct ReadRecord<Entry: LedgerEntry>: Sendable {
+    var writer: LedgerWriter
+    var at: Instant
+    var body: LineBody<Entry>
+
+    /// Whether its writer may write it; a change is of the host of its basis.
+    var mayBeWritten: Bool {
+        if case .whole(let entry) = body { entry.mayBeWritten(by: writer) } else { true }
+    }
+}
+
 /// Decodes and verifies lines.
 struct LineReader: Sendable {
     /// `nil`: an unsigned ledger, in which the stated writer is not verified.
@@ -16,7 +28,7 @@ struct LineReader: Sendable {
     func read<Entry: LedgerEntry>(
         _ line: RawBatch.Line,
         as entries: Entry.Type
-    ) -> Result<LedgerRecord<Entry>, NoRecord> {
+    ) -> Result<ReadRecord<Entry>, NoRecord> {
         var skipped = SkippedLine(at: line.at, bytes: line.length, reason: .torn)
         do {
             return .success(try record(line, as: entries, writer: &skipped.writer))
@@ -34,10 +46,10 @@ struct LineReader: Sendable {
         _ line: RawBatch.Line,
         as entries: Entry.Type,
         writer: inout LedgerWriter?
-    ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
+    ) throws(LineCodec.Unreadable) -> ReadRecord<Entry> {
         if let defect = line.defect { throw LineCodec.Unreadable(reason: defect) }
         if line.bytes.last == LineCodec.tornMark { throw LineCodec.Unreadable(reason: .torn) }
-        let record: LedgerRecord<Entry>
+        let record: ReadRecord<Entry>
         if SignedLine.isOne(line.bytes) {
             record = try signedRecord(line, as: entries, writer: &writer)
         } else if let verifier {
@@ -51,7 +63,7 @@ struct LineReader: Sendable {
             record = try LineCodec.unsignedRecord(line.bytes, as: entries)
         }
         writer = record.writer
-        guard record.body.mayBeWritten(by: record.writer), record.writer == log.writer ?? record.writer else {
+        guard record.mayBeWritten, record.writer == log.writer ?? record.writer else {
             throw LineCodec.Unreadable(reason: .refused(.notForWriter))
         }
         return record
@@ -61,7 +73,7 @@ struct LineReader: Sendable {
         _ line: RawBatch.Line,
         as entries: Entry.Type,
         writer: inout LedgerWriter?
-    ) throws(LineCodec.Unreadable) -> LedgerRecord<Entry> {
+    ) throws(LineCodec.Unreadable) -> ReadRecord<Entry> {
         let signed = try SignedLine(line.bytes)
         if let verifier {
             // Do not count skipped lines by unknown names: an attacker can invent any number of them.
@@ -76,7 +88,7 @@ struct LineReader: Sendable {
                 reason: .unreadable("its kind is '\(signed.kind.plainText(limit: 80))', not '\(Entry.stream.rawValue)'")
             )
         }
-        return LedgerRecord(
+        return ReadRecord(
             writer: signed.writer,
             at: signed.at,
             body: try LineCodec.decodeBody(Entry.self, from: signed.body)

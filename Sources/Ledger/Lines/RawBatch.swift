@@ -19,24 +19,53 @@ struct RawBatch: Sendable {
         var length: Int
     }
 
+    /// Returns the line that begins at this position; `nil` if none of these does.
+    func line(at place: Cursor) -> Line? {
+        var (low, high) = (0, lines.count)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if lines[middle].at < place { low = middle + 1 } else { high = middle }
+        }
+        return low < lines.count && lines[low].at == place ? lines[low] : nil
+    }
+
     /// Returns the records among the lines; everything else is listed as skipped.
-    func decoded<Entry: LedgerEntry>(as entries: Entry.Type, by reader: LineReader) -> LedgerBatch<Entry> {
+    ///
+    /// `changes` completes the samples of lines that state only what has changed.
+    func decoded<Entry: LedgerEntry>(
+        as entries: Entry.Type,
+        by reader: LineReader,
+        completing changes: inout SampleExpansion
+    ) throws(LedgerError) -> LedgerBatch<Entry> {
         var batch = LedgerBatch<Entry>(next: next, gap: gap, hasMore: hasMore)
         for (line, result) in zip(lines, results(as: entries, by: reader)) {
+            let read: ReadRecord<Entry>
             switch result {
-            case .success(let record):
-                batch.records.append(record)
-                guard let what = record.body.notUnderstood else { continue }
-                batch.notUnderstood.append(
-                    SkippedLine(at: line.at, bytes: line.length, writer: record.writer, reason: .notUnderstood(what))
-                )
-            case .failure(let noRecord): batch.skipped.append(noRecord.line)
+            case .success(let record): read = record
+            case .failure(let noRecord):
+                batch.skipped.append(noRecord.line)
+                continue
+            }
+            func remark(_ reason: SkippedLine.Reason) -> SkippedLine {
+                SkippedLine(at: line.at, bytes: line.length, writer: read.writer, reason: reason)
+            }
+            switch read.body {
+            case .whole(let entry):
+                changes.note(entry, of: line)
+                batch.records.append(LedgerRecord(writer: read.writer, at: read.at, body: entry))
+                if let what = entry.notUnderstood { batch.notUnderstood.append(remark(.notUnderstood(what))) }
+            case .change(let body):
+                guard let sample = try changes.sample(body, at: line.at) as? Entry else {
+                    batch.skipped.append(remark(.withoutBasis))
+                    continue
+                }
+                batch.records.append(LedgerRecord(writer: read.writer, at: read.at, body: sample))
             }
         }
         return batch
     }
 
-    private typealias Results<Entry: LedgerEntry> = [Result<LedgerRecord<Entry>, LineReader.NoRecord>]
+    private typealias Results<Entry: LedgerEntry> = [Result<ReadRecord<Entry>, LineReader.NoRecord>]
 
     /// Number of lines that one task decodes.
     private static let share = 64

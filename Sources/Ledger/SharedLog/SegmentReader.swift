@@ -47,6 +47,22 @@ struct SegmentReader: Sendable {
         }
     }
 
+    /// Returns the line that begins at `place` and ends before `end`, in the same segment; `nil` if there is none, or it is
+    /// longer than `maximum`.
+    func line(at place: Cursor, before end: Cursor, atMost maximum: Int) throws(LedgerError) -> RawBatch.Line? {
+        guard place < end, place.segment == end.segment,
+            let file = try OpenFile.open(files.path(place.segment), flags: O_RDONLY)
+        else { return nil }
+        // The byte before it ends another line.
+        let begin = max(0, place.offset - 1)
+        let bytes = try file.read(at: begin, count: Int(min(end.offset - begin, Int64(maximum) + 2)))
+        let skipped = Int(place.offset - begin)
+        guard bytes.prefix(skipped).allSatisfy({ $0 == LineCodec.newline }) else { return nil }
+        let rest = bytes.dropFirst(skipped)
+        guard let newline = rest.firstIndex(of: LineCodec.newline) else { return nil }
+        return RawBatch.Line(at: place, bytes: Array(rest[..<newline]), length: newline - rest.startIndex)
+    }
+
     /// Advances to the beginning of a later segment; records the gap if records are missing.
     private func advance(_ batch: inout RawBatch, to number: Int, lost: Bool) {
         let expected = batch.next

@@ -34,6 +34,8 @@ public final class SharedLog: FleetLedger {
     private let now: @Sendable () -> Instant
     private let trust: LedgerTrust
     private let unconfirmed = UnconfirmedAppends()
+    private let lastWhole = LastWholeSample()
+    private let bases = SampleBases()
     private let appending = AppendQueues()
     private let reading = ReadQueues()
 
@@ -66,15 +68,19 @@ public final class SharedLog: FleetLedger {
             lockWait: options.lockWait
         )
         let mark = try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
-            [trust, unconfirmed, limit = options.maximumRecordBytes] () throws(LedgerError) in
-            let draft = try LineCodec.draft(record, signer: try trust.signer(for: record.writer), limit: limit)
+            [trust, unconfirmed, lastWhole, limit = options.maximumRecordBytes] () throws(LedgerError) in
+            let basis = Entry.stream == .load ? lastWhole.take() : nil
+            let signer = try trust.signer(for: record.writer)
+            let draft = try LineCodec.draft(record, signer: signer, limit: limit, since: basis)
             try trust.checkMarks()
             let earlier = unconfirmed.mark(of: draft.body, in: Entry.stream)
-            return try trust.noting(log, earlier: earlier) { () throws(LedgerError) in
+            let mark = try trust.noting(log, earlier: earlier) { () throws(LedgerError) in
                 let mark = try appender.append(draft)
                 unconfirmed.written(draft.body, mark, in: Entry.stream)
                 return mark
             }
+            if earlier == nil { lastWhole.keep(basis, after: record.body, written: draft, mark) }
+            return mark
         }
         unconfirmed.confirmed(mark, in: Entry.stream)
     }
@@ -98,13 +104,20 @@ public final class SharedLog: FleetLedger {
     ) async throws -> LedgerBatch<Entry> {
         let reader = SegmentReader(files: SegmentFiles(ledger: folder, log: log))
         return try await Blocking.run(within: options.timeLimit, on: reading[log], late: stalled) {
-            [trust, now, writer] () throws(LedgerError) in
+            [trust, now, writer, bases] () throws(LedgerError) in
             try trust.checkMarks()
             let lines = try trust.noting(log) { () throws(LedgerError) -> RawBatch in
                 try reader.read(from: cursor, limit: limit)
             }
-            let reader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer, log: log)
-            return lines.selecting(selection).decoded(as: entries, by: reader)
+            let lineReader = LineReader(verifier: try trust.verifier(), now: now(), reader: writer, log: log)
+            var changes = SampleExpansion(reader: lineReader, basis: bases[log]) { place, end throws(LedgerError) in
+                // The selection may have left it out.
+                if let line = lines.line(at: place) { return line }
+                return try reader.line(at: place, before: end, atMost: SampleBasis.longestLine)
+            }
+            let batch = try lines.selecting(selection).decoded(as: entries, by: lineReader, completing: &changes)
+            if entries.stream == .load { bases[log] = changes.basis }
+            return batch
         }
     }
 
