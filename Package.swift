@@ -144,7 +144,7 @@ let package = Package(
             swiftSettings: strict
         ),
 
-        tests("FleetTests", ["Fleet"]),
+        tests("FleetTests", ["Fleet", "TestSupport"]),
         tests("BalancingTests", ["Balancing", "Fleet"]),
         tests("CoordinationTests", ["Coordination", "Balancing", "Fleet", "TestSupport"]),
         tests("SimulationTests", ["Simulation", "Coordination", "Balancing", "Fleet"]),

@@ -69,6 +69,9 @@ final class SampleBases: Sendable {
     /// Maximum number of logs.
     private static let maximum = 1000
 
+    /// The number of logs with a basis.
+    var count: Int { bases.withLock { $0.count } }
+
     subscript(log: LedgerLog) -> SampleBasis? {
         get { bases.withLock { $0[log] } }
         set {
