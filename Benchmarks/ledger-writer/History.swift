@@ -2,6 +2,7 @@
 import Fleet
 import Foundation
 import Ledger
+import Synchronization
 
 /// A signed ledger with a week of a fleet's history, to measure how long programs take to start on it.
 ///
@@ -104,6 +105,15 @@ struct History {
     }
 
     private func writeSamples(of host: HostName) async throws {
+        // One opening, as in an agent: the first sample of each is whole.
+        let clock = SampleClock()
+        let security = LedgerSecurity.signed(by: keys[.host(host)]) { [roster] in roster }
+        let log = SharedLog(
+            folder: folder,
+            writer: .host(host),
+            security: security,
+            now: { clock.time.withLock { $0 } }
+        )
         for step in (0..<Self.hourOfSamples).reversed() {
             let time = now - .seconds(step * 5)
             let sample = LoadSample(
@@ -112,19 +122,42 @@ struct History {
                 intervalSeconds: 5,
                 cpu: CPULoad(capacityCores: 64, busyCores: 20.25),
                 memory: MemoryLoad(totalBytes: 512 << 30, usedBytes: 200 << 30, availableBytes: 312 << 30),
-                vms: (0..<vms).map { vm($0, of: host) }
+                vms: (0..<vms).map { vm($0, of: host, at: step) }
             )
-            try await open(.host(host), at: time).append(sample)
+            clock.time.withLock { $0 = time }
+            try await log.append(sample)
         }
     }
 
-    private func vm(_ number: Int, of host: HostName) -> VMSample {
+    /// Prints how many bytes a sample takes, compared with a whole one, which is the first line of each log.
+    func printSizes() throws {
+        var (bytes, lines, whole) = (0, 0, 0)
+        let logs = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/load").map { "\(folder)/load/\($0)" }
+        for log in logs {
+            let segments = try FileManager.default.contentsOfDirectory(atPath: log).sorted()
+            for (number, segment) in segments.enumerated() {
+                let content = try Data(contentsOf: URL(fileURLWithPath: "\(log)/\(segment)"))
+                let newline = UInt8(ascii: "\n")
+                bytes += content.count
+                lines += content.count { $0 == newline }
+                if number == 0 { whole += content.prefix { $0 != newline }.count + 1 }
+            }
+        }
+        let (mean, alone) = (Double(bytes) / Double(max(1, lines)), Double(whole) / Double(max(1, logs.count)))
+        say(
+            String(format: "%.0f bytes per sample, %.0f for a whole one (%.0f %%)", mean, alone, mean / alone * 100)
+                + ": \(lines) samples of \(vms) VMs"
+        )
+    }
+
+    /// Returns a VM whose figures differ from step to step.
+    private func vm(_ number: Int, of host: HostName, at step: Int = 0) -> VMSample {
         VMSample(
             id: VMID("4f0c2b9d-11e8-4a6f-9be0-\(host)-\(number)"),
             name: "\(host)-vm\(number)",
             state: .running,
-            cpuCores: 0.7512345,
-            waitingCores: 0.0123456,
+            cpuCores: Double(1 + (step * 37 + number * 11) % 97) / 61,
+            waitingCores: Double(1 + (step * 53 + number * 7) % 89) / 1999,
             vcpus: 4,
             memoryBytes: 8 << 30,
             definition: String(repeating: "5d41c7a2", count: 8)
@@ -178,4 +211,9 @@ struct History {
         let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
         say(String(format: "%.2f s  %@ (%d records)", seconds, name, count))
     }
+}
+
+/// The time of the next sample.
+private final class SampleClock: Sendable {
+    let time = Mutex(Instant(milliseconds: 0))
 }

@@ -31,6 +31,7 @@ do {
         let hosts = Int(arguments[2]) ?? 50
         let history = try History(folder: arguments[1], hosts: hosts, vms: Int(arguments[3]) ?? 30)
         try await history.write()
+        try history.printSizes()
         try await history.measure(status: arguments[4])
     default:
         FileHandle.standardError.write(
