@@ -51,6 +51,13 @@ import Testing
         #expect(second.failures.isEmpty)
     }
 
+    @Test mutating func `rates have six decimal places`() async {
+        world.setCPUTime(1_000_000_000, of: vm)
+        _ = await sample(at: .zero)
+        world.setCPUTime(2_000_000_000, of: vm)
+        #expect(await sample(at: .seconds(3)).vms?.map(\.cpuCores) == [0.333333])
+    }
+
     @Test mutating func `a counter that went back gives no rate, not a zero`() async throws {
         world.setCPUTime(5_000_000_000, of: vm)
         _ = await sample(at: .zero)

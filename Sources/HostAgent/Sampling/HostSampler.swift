@@ -105,10 +105,13 @@ struct HostSampler {
         return NetworkLoad(receivedBytesPerSecond: received, sentBytesPerSecond: sent)
     }
 
-    /// Returns the rate of a counter; `nil` if it fell, because it was reset (a VM arrived, a process restarted).
+    /// Returns the rate of a counter, to a millionth; `nil` if it fell, because it was reset (a VM arrived, a process
+    /// restarted).
+    ///
+    /// Its further digits measure nothing, and each sample would write ten of them for each figure.
     private func rate(_ now: Double, _ before: Double?, over interval: Double?) -> Double? {
         guard let before, let interval, now >= before else { return nil }
-        return (now - before) / interval
+        return ((now - before) / interval * 1e6).rounded() / 1e6
     }
 }
 
