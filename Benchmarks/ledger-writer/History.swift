@@ -156,8 +156,8 @@ struct History {
             id: VMID("4f0c2b9d-11e8-4a6f-9be0-\(host)-\(number)"),
             name: "\(host)-vm\(number)",
             state: .running,
-            cpuCores: Double(1 + (step * 37 + number * 11) % 97) / 61,
-            waitingCores: Double(1 + (step * 53 + number * 7) % 89) / 1999,
+            cpuCores: Double(20_011 * (1 + (step * 37 + number * 11) % 97)) / 1e6,
+            waitingCores: Double(507 * (1 + (step * 53 + number * 7) % 89)) / 1e6,
             vcpus: 4,
             memoryBytes: 8 << 30,
             definition: String(repeating: "5d41c7a2", count: 8)
