@@ -37,7 +37,7 @@ struct SampleExpansion {
         let named = Cursor(segment: place.segment, offset: body.basis.offset)
         guard reader.log.writer != nil, named.offset >= 0, named < place else { return nil }
         if basis?.at != named || basis?.digest != body.basis.digest {
-            guard let line = try find(named, place) else { return nil }
+            guard let line = try find(named, place), line.length <= SampleBasis.longestLine else { return nil }
             guard case .success(let record) = reader.read(line, as: LoadSample.self),
                 case .whole(let sample) = record.body
             else { return nil }
