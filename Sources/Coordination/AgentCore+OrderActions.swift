@@ -7,6 +7,7 @@ extension AgentCore {
         switch work[id]?.activity {
         case .inquiry: inquiry(id, at: instant, &effects) { $0.looked(observation, $1) }
         case .sealed: sealed(id, at: instant, &effects) { $0.looked(observation, $1, $2) }
+        case .checkingCopy: lookedAtCopy(id, observation, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating, nil: break
         }
     }
@@ -15,6 +16,7 @@ extension AgentCore {
         switch work[id]?.activity {
         case .inquiry: inquiry(id, at: instant, &effects) { $0.applied(result, $1) }
         case .sealed: sealed(id, at: instant, &effects) { $0.discarded(result, $1, $2) }
+        case .checkingCopy: appliedToCopy(id, result, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating, nil: break
         }
     }

@@ -20,7 +20,10 @@ extension AgentCore {
     ) {
         let id = report.order
         // This host's own answer, perhaps of an earlier incarnation.
-        if report.host == host { return questions.close(id, askedAt: askedAt) }
+        if report.host == host {
+            if let vm = work[id]?.order.vm { noteAnswer(presence, about: vm) }
+            return questions.close(id, askedAt: askedAt)
+        }
         guard let order = work[id]?.order, order.source == host else { return }
         if report.host == order.target { work[id]?.answer = (askedAt, presence) }
         work[id]?.noteElsewhere(presence, on: report.host)
@@ -38,11 +41,16 @@ extension AgentCore {
     private static let waitingAnswers = 32
 
     mutating func located(_ id: OrderID, _ observation: CopyObservation, at instant: Instant) {
+        // Otherwise the asker could pause its copy, too.
+        let isPausing = questions.vm(of: id).map { isPausingCopy(of: $0) } ?? false
+        let vm = questions.vm(of: id)
+        let observation = isPausing ? .silent("its copy here is being paused") : observation
         guard let (askedAt, presence) = questions.located(id, observation, at: instant) else { return }
         // Answers must not keep this host's own steps from the ledger; who needs this one asks again.
         guard outbox.waiting.count < Self.waitingAnswers else { return }
         let step = OrderStep.answered(presence: presence, question: askedAt)
         outbox.put(OrderReport(order: id, host: host, at: instant, step: step))
+        if let vm { noteAnswer(presence, about: vm) }
     }
 }
 
@@ -66,6 +74,12 @@ struct OpenQuestions: Sendable {
     private static let pause: Duration = .seconds(2)
 
     var isEmpty: Bool { open.isEmpty }
+
+    /// Returns the VM of an order's open question.
+    func vm(of id: OrderID) -> VMID? { open[id]?.vm }
+
+    /// Whether a question about the VM has no answer yet.
+    func isOpen(_ vm: VMID) -> Bool { open.values.contains { $0.vm == vm } }
 
     mutating func put(_ question: PresenceQuestion, in report: OrderReport, mustAnswer: Bool) {
         let known = open[report.order]

@@ -14,7 +14,12 @@ extension AgentCore {
             var reports: [OrderReport] = []
             if case .unseen(let early)? = others.removeValue(forKey: order.id) { reports = early }
             guard order.source == host || order.target == host else {
-                if !reports.contains(where: { $0.step.isFinal }) { others[order.id] = .foreign }
+                if reports.contains(where: { $0.host == order.source && $0.step.isProgress }) {
+                    noteForeignMove(of: order.vm, orderedAfter: nextPlace)
+                }
+                if !reports.contains(where: { $0.step.isFinal }) {
+                    others[order.id] = .foreign(vm: order.vm, source: order.source, place: nextPlace)
+                }
                 return
             }
             var state = OrderState(order)
@@ -51,6 +56,7 @@ extension AgentCore {
         }
         guard work[id]?.state.apply(report) == true, let state = work[id]?.state else { return }
         closed.take(state)
+        noteEnd(of: id, by: report.host, at: instant)
         if report.step.isOfHandover, case .sealed(var move)? = work[id]?.activity {
             move.turn(at: instant)
             work[id]?.activity = .sealed(move)
@@ -68,7 +74,9 @@ extension AgentCore {
             others[report.order] = nil
             reports.append(report)
             others[report.order] = .unseen(reports)
-        case .foreign: if report.step.isFinal { others[report.order] = nil }
+        case .foreign(let vm, let source, let place):
+            if report.host == source, report.step.isProgress { noteForeignMove(of: vm, orderedAfter: place) }
+            if report.step.isFinal { others[report.order] = nil }
         }
     }
 
@@ -77,6 +85,9 @@ extension AgentCore {
         for id in pending { advance(id, at: instant, effects: &effects) }
         for id in work.filter({ $0.value.state.stage.isFinal && $0.value.isInquiring }).keys.sorted() {
             inquire(id, at: instant, effects: &effects)
+        }
+        for id in work.filter({ $0.value.isCheckingCopy }).keys.sorted() {
+            advanceCheck(id, at: instant, effects: &effects)
         }
         let newest = newestOrders()
         work = work.filter { id, item in

@@ -15,6 +15,7 @@ extension AgentCore {
             guard case .idle = item.activity else { continue }
             work[id]?.activity = .inquiry(Inquiry(.returned, of: item.state, at: instant))
         }
+        checkCopies(known: vms, newest: newest, at: instant)
     }
 
     /// Returns the newest known order of each VM whose move has begun; a refused one has changed nothing.

@@ -8,8 +8,14 @@ extension AgentCore {
         if case .foreign? = others[id] { others[id] = nil }
         guard let order = work[id]?.order else { return }
         // The source of a sealed move has the VM only if its handover says so. It gives the VM up if the record says so.
-        guard order.channel != .sealed || order.source != host || end.host == order.target else { return }
+        let hasEnded = work[id]?.state.isOpen == false
+        guard order.channel != .sealed || order.source != host || end.host == order.target || hasEnded else { return }
         work[id]?.state.end(end)
+        noteEnd(of: id, by: nil, at: instant)
+        // The search for a second copy ends, whatever the target answers later.
+        if isCaughtUp, order.source == host, let item = work[id], item.state.isSearchEnded, item.isSeekingDuplicate {
+            work[id]?.finishMachine()
+        }
         guard isCaughtUp, let item = work[id], item.state.statedEnd != nil else { return }
         // The source is back and searches. It continues as a source that comes back later.
         guard case .inquiry(let inquiry) = item.activity, !inquiry.isAfterEnd else { return }

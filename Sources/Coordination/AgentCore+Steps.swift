@@ -16,6 +16,7 @@ extension AgentCore {
             let isTooLong = item.movingTime(at: instant) > limits.migration
             if item.state.cancellation != nil || isTooLong { cancelMigration(id, effects: &effects) }
             inquire(id, at: instant, effects: &effects)
+        case .checkingCopy: advanceCheck(id, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating:
             if item.order.source == host {
                 advanceAsSource(item, at: instant, effects: &effects)

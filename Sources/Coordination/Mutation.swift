@@ -24,6 +24,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case keepsQuiet = "keeps-quiet"
     /// The agent overlooks VMs that are on its host again.
     case ignoresReturns = "ignores-returns"
+    /// The agent leaves its copy running although the order's source has reported that it runs the VM, and does not ask.
+    case keepsCopies = "keeps-copies"
     /// The agent ignores that an order was ended in place of its source.
     case ignoresEnds = "ignores-ends"
     /// The agent does not set the autostart of a VM that has moved to its host.

@@ -207,6 +207,14 @@ extension OrderState {
     /// The record that ended the order; `nil` if a host has reported the end, and not only a doubt.
     public var statedEnd: StatedEnd? { reported.stage.isFinal && !isReportedInDoubt ? nil : stated }
 
+    /// Whether a record states, after the source's report that it has the VM, that this is so: no search is needed.
+    public var isSearchEnded: Bool {
+        guard let stated, stated.host == order.source, reported.stage == .failed, !isReportedInDoubt,
+            reported.failure?.whereabouts == .at(order.source)
+        else { return false }
+        return stated.at >= reported.changedAt
+    }
+
     private var isReportedInDoubt: Bool {
         reported.stage == .failed && mayHaveBegun && reported.failure?.isUndecided == true
     }

@@ -15,6 +15,8 @@ struct OrderWork: Sendable {
         /// The agent searches for the VM, also after the end of an order that may have left a second copy.
         case inquiry(Inquiry)
         case sealed(SealedMove)
+        /// The target of a failed move checks whether its copy is a second one.
+        case checkingCopy(CopyCheck)
     }
 
     var state: OrderState
@@ -40,6 +42,8 @@ struct OrderWork: Sendable {
     var isTargetChecked = false
     /// As its target: whether its gate may be open.
     var mayHaveGateOpen = false
+    /// As its target: what it knows about its copy after a failed move.
+    var copy = TargetCopy()
     var autostart = Autostart.unset
     /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
     var isReturnAccepted = false
@@ -62,12 +66,16 @@ struct OrderWork: Sendable {
         switch activity {
         case .readingRequirements, .beginning, .migrating: true
         case .sealed(let move): move.isBusy
-        case .idle, .inquiry: false
+        case .idle, .inquiry, .checkingCopy: false
         }
     }
 
     var isBeginning: Bool { if case .beginning = activity { true } else { false } }
     var isMigrating: Bool { if case .migrating = activity { true } else { false } }
+    /// Whether the order has failed, and the source searches for a second copy at the target.
+    var isSeekingDuplicate: Bool {
+        if case .inquiry(let inquiry) = activity { inquiry.cause == .failed } else { false }
+    }
     var isInquiring: Bool { if case .inquiry = activity { true } else { false } }
 
     /// Ends the activity after its result; another activity that has begun since continues.
@@ -89,7 +97,7 @@ struct OrderWork: Sendable {
     /// Ends the order's state machine, which has no more steps.
     mutating func finishMachine() {
         switch activity {
-        case .inquiry: activity = .idle
+        case .inquiry, .checkingCopy: activity = .idle
         case .sealed: finishSealed()
         case .idle, .readingRequirements, .beginning, .migrating: break
         }
@@ -110,6 +118,7 @@ struct OrderWork: Sendable {
     /// Returns whether the order may be forgotten: it has ended, and would be refused as expired if read again.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
         state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring && !isSealedDoubt
+            && !isCheckingCopy
     }
 
     /// How long the source has moved the VM; the ledger has the begin by the clock of that time.
@@ -121,9 +130,11 @@ struct OrderWork: Sendable {
         readAt = readAt + step
         acceptedAt = acceptedAt.map { $0 + step }
         progressWritten = progressWritten.map { $0 + step }
+        copy.endReadAt = copy.endReadAt.map { $0 + step }
         switch activity {
         case .inquiry(let inquiry): activity = .inquiry(inquiry.shifted(by: step))
         case .sealed(let move): activity = .sealed(move.shifted(by: step))
+        case .checkingCopy(let check): activity = .checkingCopy(check.shifted(by: step))
         case .idle, .readingRequirements, .beginning, .migrating: break
         }
     }
@@ -147,8 +158,8 @@ public struct Preparation: Codable, Sendable, Equatable {
 enum OtherOrder: Sendable {
     /// Reports were read before the order.
     case unseen([OrderReport])
-    /// An order of other hosts, until it ends.
-    case foreign
+    /// An order of other hosts, until it ends; `place`: the number of this host's orders before it.
+    case foreign(vm: VMID, source: HostName, place: Int)
 
     /// Returns whether reports may be forgotten because their order has not appeared for long.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {

@@ -74,6 +74,8 @@ extension FailureReason.Finding {
         case .runsNowhere: "runs-nowhere"
         case .duplicatePaused: "duplicate-paused"
         case .duplicateRuns: "duplicate-runs"
+        case .duplicatePausedThere: "duplicate-paused-at-target"
+        case .mayRunOnBoth: "may-run-on-both"
         case .undecided: "undecided"
         }
     }

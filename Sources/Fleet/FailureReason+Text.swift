@@ -119,6 +119,13 @@ extension FailureReason.Finding {
                 + "then remove the copy that you do not keep ('virsh destroy', 'virsh undefine --keep-nvram --keep-tpm')"
         case .duplicateRuns(let vm, let source, let target, let detail):
             "\(vm) RUNS ON BOTH \(source) and \(target): stop one of the two at once (\(detail))"
+        case .duplicatePausedThere(let vm, let source, let target):
+            "\(vm) ran on \(target) although \(source) has it, so the copy on \(target) was paused: check that it runs on "
+                + "\(source) and check its disks, then remove the copy that you do not keep "
+                + "('virsh destroy', 'virsh undefine --keep-nvram --keep-tpm')"
+        case .mayRunOnBoth(let vm, let source, let target):
+            "\(vm) runs on \(target), and \(source) last reported that it runs there: find out whether both run it, and "
+                + "stop one of the two at once"
         case .undecided(let detail, let limit):
             "\(detail); unchanged for \(limit): check both hosts and run the VM on one of them"
         }

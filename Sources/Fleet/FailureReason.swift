@@ -83,6 +83,10 @@ public enum FailureReason: Codable, Sendable, Equatable {
         case runsNowhere(vm: String, source: HostName, target: HostName)
         case duplicatePaused(vm: String, source: HostName, target: HostName)
         case duplicateRuns(vm: String, source: HostName, target: HostName, detail: String)
+        /// The source, which runs the VM, did not ask the target, which paused its own copy.
+        case duplicatePausedThere(vm: String, source: HostName, target: HostName)
+        /// The target runs the VM, and its source reported that it runs it, too.
+        case mayRunOnBoth(vm: String, source: HostName, target: HostName)
         case undecided(detail: String, limit: Duration)
     }
 

@@ -42,6 +42,9 @@ public enum Fault: Sendable, Equatable {
     ///
     /// libvirt then resumes the source's copy, or leaves it paused.
     case answerLost(host: Int, resumes: Bool)
+    /// The answer to the last step of the next migration from the host is lost, and libvirt resumes the source's copy. The
+    /// source's agent reports it, and then dies until the fault ends.
+    case agentDies(host: Int)
     /// The next migration from the host stops the VM and ends before the target runs it; the source does not learn of it
     /// and leaves its copy paused.
     case handoverLost(host: Int)

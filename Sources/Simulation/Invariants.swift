@@ -146,6 +146,16 @@ struct Invariants {
         broken(.runsOnce, "the image of \(name) was removed while the VM ran on no host", at: at)
     }
 
+    /// Checks that a VM no longer runs twice, although one of its hosts has no agent.
+    mutating func mustRunOnce(_ vm: Int, name: String, at: Int64) {
+        guard (runners[vm] ?? 0) > 1 else { return }
+        broken(
+            .runsOnce,
+            "\(name) still runs on \(runners[vm] ?? 0) hosts, and the agent of its source is dead",
+            at: at
+        )
+    }
+
     func isAbnormal(_ vm: Int) -> Bool { (runners[vm] ?? 1) != 1 }
     var anyAbnormal: Bool { !abnormal.isEmpty }
 

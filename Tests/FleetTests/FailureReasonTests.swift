@@ -30,6 +30,8 @@ struct FailureReasonTests {
         .inquiry(.agentRestarted, .runsNowhere(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .duplicatePaused(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .duplicateRuns(vm: "vm1", source: h1, target: h2, detail: "silent")),
+        .inquiry(.moveFailed, .duplicatePausedThere(vm: "vm1", source: h1, target: h2)),
+        .inquiry(.moveFailed, .mayRunOnBoth(vm: "vm1", source: h1, target: h2)),
         .inquiry(.agentRestarted, .undecided(detail: "silent", limit: .seconds(600))),
         .sealed(.stayed(vm: "vm1", source: h1, cause: "declined")),
         .sealed(.notTakenBack(vm: "vm1", source: h1, cause: "declined", detail: "EIO")),

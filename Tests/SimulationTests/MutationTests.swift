@@ -63,6 +63,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .ignoresReturns, invariant: .definitions) { host, minute in
             host < 2 ? [fault(minute, 50, lasts: 5, .hostCrash(host: host))] : []
         },
+        // Both copies run, and the source's agent dies before it asks.
+        Proof(mutation: .keepsCopies, invariant: .runsOnce, operatorActs: false) { host, minute in
+            minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .agentDies(host: host))] : []
+        },
         // The source crashes just before it could report its move, and stays away.
         Proof(mutation: .ignoresEnds, invariant: .released) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .hostLost(host: host, phase: .confirm))] : []

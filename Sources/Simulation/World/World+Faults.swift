@@ -15,7 +15,9 @@ extension World {
         activeFaults.values.contains { fault in
             switch (node, fault) {
             case (.controller, .controllerCrash): true
-            case (.agent(let host), .agentCrash(let other)), (.agent(let host), .hostCrash(let other)): host == other
+            case (.agent(let host), .agentCrash(let other)), (.agent(let host), .hostCrash(let other)),
+                (.agent(let host), .agentDies(let other)):
+                host == other
             default: false
             }
         }
@@ -34,7 +36,7 @@ extension World {
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
         case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host), .hostLost(let host, _), .releaseLost(let host):
+            .leak(let host), .hostLost(let host, _), .releaseLost(let host), .agentDies(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
@@ -61,6 +63,10 @@ extension World {
         case .migrationFails(let host, _), .answerLost(let host, _), .handoverLost(let host),
             .leak(let host), .releaseLost(let host):
             armed[host]?.removeAll { $0 == fault }
+        case .agentDies(let host):
+            armed[host]?.removeAll { $0 == fault }
+            dying = dying.filter { $0.value != host }
+            start(.agent(host))
         case .hostLost(let host, _):
             armed[host]?.removeAll { $0 == fault }
             // A migration that reaches the phase later must not lose a host that would never come back.
@@ -91,6 +97,26 @@ extension World {
     }
 
     // MARK: processes
+
+    /// Ends the agent of a source that has reported its failed move, and checks that its target's agent acts alone.
+    func dies(after report: OrderReport) {
+        guard case .failed = report.step, let host = dying.removeValue(forKey: report.order),
+            let order = invariants.asked[report.order], let vm = vmNumbers[order.vm]
+        else { return }
+        note("agent of \(hostNames[host]) dies")
+        stopAgent(host)
+        let target = number(of: order.target)
+        queue.put(
+            .sealed { world in
+                guard world.agents[host].core == nil, world.agents[target].core != nil else { return }
+                world.invariants.mustRunOnce(vm, name: world.name(vm), at: world.now)
+            },
+            at: now + Self.copyPatience
+        )
+    }
+
+    /// Time in which a target corrects a second copy alone, in milliseconds: a sample, a wait of 30 s, and the pause.
+    private static let copyPatience: Int64 = 90_000
 
     func stopAgent(_ host: Int) {
         agents[host].core = nil

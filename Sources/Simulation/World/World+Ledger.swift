@@ -45,6 +45,9 @@ extension World {
             }
         }
         for reader in readers(of: record.entry) { send(record, to: reader) }
+        if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
+            dies(after: report)
+        }
     }
 
     private func isLost(_ entry: SimulatedLedger.Entry) -> Bool {

@@ -54,6 +54,9 @@ extension World {
             case .migrationHangs:
                 migration.hangsUntil = activeFaults.values.contains(fault) ? .max : now
             case .answerLost(_, let resumes): migration.losesAnswer = resumes
+            case .agentDies:
+                migration.losesAnswer = true
+                dying[order.id] = host
             case .handoverLost: migration.losesHandover = true
             case .leak: migration.leaks = true
             case .hostLost(_, let phase): migration.losesHostIn = phase

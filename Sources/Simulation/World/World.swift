@@ -95,6 +95,8 @@ public final class World {
     var lost: Set<Int> = []
     /// Faults that wait for the next migration from a host.
     var armed: [Int: [Fault]] = [:]
+    /// The source of each order whose agent dies once it has reported the end.
+    var dying: [OrderID: Int] = [:]
     var faultsEndAt: Int64
     var isWatching = false
     var callsOut: Set<Int> = []
