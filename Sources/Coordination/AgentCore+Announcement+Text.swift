@@ -11,6 +11,12 @@ extension AgentCore.Announcement {
             "order \(order): \(vm) runs on \(host), although the order had failed"
         case .vmIsGone(let order, let vm, let host):
             "order \(order): \(vm) was started on \(host) and is gone: check whether it was shut down"
+        case .autostartLost(let order, let vm, .placeUnknown):
+            "order \(order): \(vm) starts with no host until the agent finds it: autostart is off during a move. If you decide "
+                + "where it runs, run 'virsh autostart' there"
+        case .autostartLost(let order, let vm, .notTakenOver(let target)):
+            "order \(order): \(vm) does not start with \(target), whose agent is of an earlier version: run 'virsh "
+                + "autostart' there, and update the agent"
         case .copyNotRemoved(let order, let vm, let host, let detail): "order \(order): \(vm) on \(host): \(detail)"
         }
     }

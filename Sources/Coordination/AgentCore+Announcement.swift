@@ -12,5 +12,15 @@ extension AgentCore {
         case runsAfterEnd(OrderID, vm: String, host: HostName)
         case vmIsGone(OrderID, vm: String, host: HostName)
         case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)
+        /// A VM that starts with its host may no longer do so after a move.
+        case autostartLost(OrderID, vm: String, AutostartTrouble)
+    }
+
+    /// Why no agent sets a VM to start with its host after a move.
+    public enum AutostartTrouble: Codable, Sendable, Equatable {
+        /// The order has ended, and it is not known where the VM is.
+        case placeUnknown
+        /// The target's agent is of an earlier version, which does not set it.
+        case notTakenOver(HostName)
     }
 }

@@ -4,10 +4,12 @@ import Fleet
 /// Hands over whether a VM starts with its host.
 ///
 /// libvirt does not transfer it, and it is off at the source while a move runs. So the agent of the host where the VM is
-/// after a move that had begun sets it again, and retries for a day.
+/// after a move that had begun sets it again, and retries until it holds. If nobody can, the source raises an alert.
 extension AgentCore {
     mutating func handOverAutostart(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.losesAutostart) else { return }
+        reportLostAutostart(at: instant, effects: &effects)
+        oweAutostart()
         let due = work.values.filter { awaitsAutostart($0, at: instant) && $0.autostart.isDue(at: instant) }
         guard !due.isEmpty else { return }
         for item in due.sorted(by: { $0.order.id < $1.order.id }) {
@@ -22,8 +24,31 @@ extension AgentCore {
         }
     }
 
+    /// Marks VMs whose autostart must be set once their search is over, however long it takes.
+    private mutating func oweAutostart() {
+        let searched = work.values.filter {
+            $0.isInquiring && $0.autostart == .unset && $0.state.requirements?.startsWithHost == true
+        }
+        for item in searched { work[item.order.id]?.autostart = .owed }
+    }
+
+    /// Raises an alert once about each move after which no agent sets the VM's autostart.
+    private mutating func reportLostAutostart(at instant: Instant, effects: inout [Effect]) {
+        let lost = work.values.filter {
+            $0.order.source == host && !$0.hasReportedAutostart && $0.autostartTrouble != nil
+        }
+        for item in lost.sorted(by: { $0.order.id < $1.order.id }) {
+            work[item.order.id]?.hasReportedAutostart = true
+            // An earlier incarnation has reported what is older.
+            guard let trouble = item.autostartTrouble, instant - item.state.changedAt < Self.news, !isOvertaken(item)
+            else { continue }
+            effects.append(.announce(.autostartLost(item.order.id, vm: item.order.vmName, trouble)))
+        }
+    }
+
     func awaitsAutostart(_ item: OrderWork, at instant: Instant) -> Bool {
-        item.mustSetAutostart(on: host) && instant - item.state.changedAt < Self.settled
+        guard item.mustSetAutostart(on: host) else { return false }
+        return item.autostart != .unset || instant - item.state.changedAt < Self.settled
     }
 
     /// Returns whether the VM starts with this host after an earlier order, although that may not be set here yet.
@@ -36,12 +61,16 @@ extension AgentCore {
 
     /// Age of an order's end from which a restarted agent no longer sets its VM's autostart: an operator may have changed
     /// it since.
-    private static let settled: Duration = .seconds(86400)
+    private static let settled = watched
+    /// Age of an end up to which a restarted agent repeats its alert.
+    private static let news: Duration = .seconds(86400)
 }
 
 /// Whether this host has set the autostart of an order's VM.
 enum Autostart: Sendable, Equatable {
     case unset
+    /// This incarnation has searched for the VM, and sets it after the search.
+    case owed
     case setting
     /// The last attempt failed.
     case failed(nextTry: Instant)
@@ -51,7 +80,7 @@ enum Autostart: Sendable, Equatable {
 
     func isDue(at instant: Instant) -> Bool {
         switch self {
-        case .unset: true
+        case .unset, .owed: true
         case .setting, .set: false
         // A clock that was set back must not delay the next try for longer than the pause.
         case .failed(let nextTry): instant >= nextTry || nextTry - instant > Self.pause
@@ -64,6 +93,19 @@ enum Autostart: Sendable, Equatable {
 }
 
 extension OrderWork {
+    /// Why no agent sets the VM's autostart after the end; `nil` if one does, or if there is nothing to set.
+    ///
+    /// A sealed move transfers it with the definition.
+    var autostartTrouble: AgentCore.AutostartTrouble? {
+        guard state.requirements?.startsWithHost == true, state.startedAt != nil else { return nil }
+        return switch state.stage {
+        case .done:
+            state.takesOverAutostart || order.channel == .sealed ? nil : .notTakenOver(order.target)
+        case .failed: state.failure?.whereabouts == .unknown ? .placeUnknown : nil
+        case .submitted, .accepted, .prepared, .running: nil
+        }
+    }
+
     /// Returns whether the order has ended with its VM on this host, where it must start with the host.
     ///
     /// While the target may run the VM, too, the copy here must not start with this host.

@@ -41,14 +41,12 @@ extension AgentCore {
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
             guard state.startedAt != nil, work[id]?.isClear(since: state.changedAt) == false,
-                instant - state.changedAt < Self.searched || state.statedEnd != nil
+                instant - state.changedAt < Self.watched || state.statedEnd != nil,
+                !state.isSearchEnded
             else { break }
             seekDuplicate(of: id, at: instant)
         }
     }
-
-    /// How long after a failed move a restarted agent still checks whether the target has a copy.
-    private static let searched: Duration = .seconds(86400)
 
     /// Begins the search for the VM of a running order on which this incarnation does not work.
     mutating func searchInherited(_ state: OrderState, at instant: Instant) {

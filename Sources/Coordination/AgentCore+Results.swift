@@ -46,7 +46,14 @@ extension AgentCore {
         guard item.state.stage == .accepted else { return }
         guard !failures.isEmpty else {
             if item.order.channel == .sealed { work[id]?.beginSealed(SealedMove(since: instant)) }
-            report(id, .prepared(sealingKey: sealingKey), gateSeconds: gateSeconds, at: instant)
+            let startsWithHost = item.state.requirements?.startsWithHost == true
+            report(
+                id,
+                .prepared(sealingKey: sealingKey),
+                gateSeconds: gateSeconds,
+                takesOverAutostart: startsWithHost ? true : nil,
+                at: instant
+            )
             return
         }
         let failure = OrderFailure(.refused, .preflight, .at(item.order.source), preflight: failures)
@@ -107,8 +114,21 @@ extension AgentCore {
     }
 
     /// Queues a step of this host for the ledger and applies it at once, to prevent that it is taken twice.
-    mutating func report(_ id: OrderID, _ step: OrderStep, gateSeconds: Double? = nil, at instant: Instant) {
-        let report = OrderReport(order: id, host: host, at: instant, step: step, gateSeconds: gateSeconds)
+    mutating func report(
+        _ id: OrderID,
+        _ step: OrderStep,
+        gateSeconds: Double? = nil,
+        takesOverAutostart: Bool? = nil,
+        at instant: Instant
+    ) {
+        let report = OrderReport(
+            order: id,
+            host: host,
+            at: instant,
+            step: step,
+            gateSeconds: gateSeconds,
+            takesOverAutostart: takesOverAutostart
+        )
         work[id]?.state.apply(report)
         if let state = work[id]?.state { closed.take(state) }
         if mutations.contains(.staysSilent), step.isFinal { return }

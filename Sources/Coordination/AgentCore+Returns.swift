@@ -27,7 +27,7 @@ extension AgentCore {
         return newest.mapValues(\.id)
     }
 
-    /// How long this host watches for the return of a VM that has moved away.
+    /// How long this host watches for the return of a VM that has moved away, and for a second copy after a failed move.
     public static let watched: Duration = .seconds(7 * 86400)
 }
 

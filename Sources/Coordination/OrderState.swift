@@ -31,6 +31,8 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var requirements: VMRequirements?
     /// Whether the target has consented.
     public private(set) var isPrepared = false
+    /// Whether the target's agent sets the VM to start with it after the move.
+    public private(set) var takesOverAutostart = false
     public private(set) var progress: MigrationProgress?
     /// The target's public key for encrypting a sealed image.
     public private(set) var sealingKey: String?
@@ -96,7 +98,10 @@ public struct OrderState: Sendable, Equatable {
             self.requirements = requirements
             if stage >= .accepted { return true }
         }
-        if case .prepared = report.step { isPrepared = true }
+        if case .prepared = report.step {
+            isPrepared = true
+            takesOverAutostart = report.takesOverAutostart == true
+        }
         guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {
             guard order.channel == .sealed, handover.apply(report.step) else { return false }

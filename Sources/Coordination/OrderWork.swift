@@ -45,6 +45,8 @@ struct OrderWork: Sendable {
     /// As its target: what it knows about its copy after a failed move.
     var copy = TargetCopy()
     var autostart = Autostart.unset
+    /// As its source: whether it is reported that no agent sets the VM's autostart.
+    var hasReportedAutostart = false
     /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
     var isReturnAccepted = false
     /// As the source of a sealed move: whether the VM was on another host since, so that its image may be older than its

@@ -17,12 +17,23 @@ public struct OrderReport: Codable, Sendable, Equatable {
     ///
     /// `nil` for a sealed move, which uses no port.
     public var gateSeconds: Double?
-    public init(order: OrderID, host: HostName, at: Instant, step: OrderStep, gateSeconds: Double? = nil) {
+    /// With `prepared`, if the VM starts with its host: whether this agent sets that after the move; `nil` from an older
+    /// agent, which does not.
+    public var takesOverAutostart: Bool?
+    public init(
+        order: OrderID,
+        host: HostName,
+        at: Instant,
+        step: OrderStep,
+        gateSeconds: Double? = nil,
+        takesOverAutostart: Bool? = nil
+    ) {
         self.order = order
         self.host = host
         self.at = at
         self.step = step
         self.gateSeconds = gateSeconds
+        self.takesOverAutostart = takesOverAutostart
     }
 
     /// Keeps what this version understands: the order, the host, and that there was a step.
@@ -32,6 +43,7 @@ public struct OrderReport: Codable, Sendable, Equatable {
         host = try values.decode(HostName.self, forKey: .host)
         at = try values.decode(Instant.self, forKey: .at)
         gateSeconds = try values.decodeIfPresent(Double.self, forKey: .gateSeconds)
+        takesOverAutostart = try values.decodeIfPresent(Bool.self, forKey: .takesOverAutostart)
         do { step = try values.decode(OrderStep.self, forKey: .step) } catch {
             let names = try values.nestedContainer(keyedBy: AnyName.self, forKey: .step).allKeys
             guard names.count == 1 else { throw error }

@@ -17,7 +17,7 @@ extension AgentService {
                 // It has left this host since.
                 guard error.kind == .noSuchVM else { return "\(error)" }
             }
-            await syncDefinitions()
+            if let failure = await syncDefinitions() { return failure }
             guard let autostartJournal else { return nil }
             _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
                 try autostartJournal.claim(.autostart, of: order, at: .now)
@@ -32,18 +32,23 @@ extension AgentService {
     func stopStartingWithHost(_ order: MigrationOrder) async -> OrderFailure? {
         do {
             try await hypervisor.setAutostart(of: order.vm, to: false)
-            await syncDefinitions()
-            return nil
+            guard let failure = await syncDefinitions() else { return nil }
+            return OrderFailure(.migration, .move(.hypervisor(detail: failure)), .at(host))
         } catch {
             return OrderFailure(.migration, .move(.hypervisor(detail: error.description)), .at(host))
         }
     }
 
-    /// Makes libvirt's definitions durable: libvirt does not, and a power cut would bring back those that it removed.
-    func syncDefinitions() async {
-        guard exists(Self.definitions) else { return }
+    /// Makes libvirt's definitions and autostart links durable with `syncfs`, after each change; returns the failure.
+    ///
+    /// libvirt does not, and a power cut would bring back what it removed.
+    @discardableResult
+    func syncDefinitions() async -> String? {
+        guard exists(Self.definitions) else { return nil }
         do { try await Command("sync", ["--file-system", Self.definitions], timeLimit: .seconds(20)).run() } catch {
             logger.warning("cannot sync libvirt's definitions", metadata: ["reason": "\(error)"])
+            return "cannot sync \(Self.definitions): \(error)"
         }
+        return nil
     }
 }

@@ -46,7 +46,7 @@ extension AgentService {
             await events.send(.looked(order.id, observation))
         case .startWithHost(let order):
             let failure = await startWithHost(order)
-            if let failure {
+            if await waits.isNews(failure, of: order.id), let failure {
                 logger.error(
                     "cannot set \(order.vmName) to start with this host yet",
                     metadata: ["reason": "\(failure)"]
@@ -58,6 +58,8 @@ extension AgentService {
             await events.send(.located(id, observation))
         case .apply(let action, let order):
             let result = await execution.apply(action, to: order.vm, since: order.issuedAt)
+            // Each action can change the definition or its autostart.
+            if result == .done { await syncDefinitions() }
             logger.notice("order \(order.id): \(action.rawValue) the copy of \(order.vmName) here: \(result)")
             await events.send(.applied(order.id, result))
         case .seal(let order, let key):

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import HostOS
 import Fleet
 import Synchronization
@@ -24,7 +25,9 @@ final class OrderJournal: Sendable {
         /// may have changed a VM's autostart since it was set.
         fileprivate var kept: Duration {
             switch self {
-            case .begun, .autostart: .seconds(86400)
+            case .begun: .seconds(86400)
+            // Longer than a restarted agent sets it.
+            case .autostart: AgentCore.watched + .seconds(86400)
             case .released, .started: .seconds(90 * 86400)
             }
         }

@@ -18,11 +18,13 @@ struct AutostartTests {
         _ end: OrderStep,
         accepted: VMRequirements? = nil,
         isPrepared: Bool = true,
+        takesOver: Bool? = true,
         at second: Int = 20
     ) -> (AgentCore, [AgentCore.Effect]) {
         var core = AgentCore(host: HostName(host))
         _ = core.handle(.order(.migrate(order: order)), at: .second(second))
-        let consent = report("h2", 2, .prepared())
+        var consent = report("h2", 2, .prepared())
+        consent.takesOverAutostart = takesOver
         if isPrepared { _ = core.handle(.report(consent), at: .second(second)) }
         let steps: [OrderStep] = [.accepted(requirements: accepted ?? requirements), .running(progress: progress), end]
         for step in steps { _ = core.handle(.report(report("h1", 2, step)), at: .second(second)) }
@@ -96,7 +98,62 @@ struct AutostartTests {
     }
 
     @Test func `an order that ended long ago is not touched after a restart`() {
-        #expect(read("h2", done, at: 90_000).1 == [])
+        #expect(read("h2", done, at: 500_000).1 == [set])
+        #expect(read("h2", done, at: 700_000).1 == [])
+    }
+
+    @Test func `a failing attempt is repeated for longer than a week`() {
+        var (core, _) = read("h2", done)
+        for second in stride(from: 30, to: 900_000, by: 100_000) {
+            #expect(core.handle(.autostartSet(order.id, failure: "libvirt is out"), at: .second(second)) == [])
+            #expect(core.handle(.tick, at: .second(second + 20)) == [set])
+        }
+    }
+
+    @Test func `it is set after a search of any length`() {
+        var core = AgentCore(host: h1)
+        _ = core.handle(.order(.migrate(order: order)), at: .second(20))
+        for step in [.accepted(requirements: requirements), .running(progress: progress), failed(.at(h1))] {
+            _ = core.handle(.report(report("h1", 2, step)), at: .second(20))
+        }
+        _ = core.handle(.caughtUp, at: .second(20))
+        #expect(core.handle(.tick, at: .second(21)) == [.look(order)])
+        _ = core.handle(.looked(order.id, .silent("libvirt is out")), at: .second(21))
+        #expect(core.handle(.tick, at: .second(900_000)) == [.look(order)])
+        _ = core.handle(.looked(order.id, .seen(.running)), at: .second(900_000))
+        _ = core.handle(.appended(.written), at: .second(900_000))
+        let answer = OrderStep.answered(presence: .absent, question: .second(900_000))
+        _ = core.handle(.report(report("h2", 900_001, answer)), at: .second(900_001))
+        #expect(core.handle(.looked(order.id, .seen(.running)), at: .second(900_001)) == [set])
+    }
+
+    @Test func `an alert is raised once if no agent sets it`() {
+        func lost(_ trouble: AgentCore.AutostartTrouble) -> AgentCore.Effect {
+            .announce(.autostartLost(order.id, vm: "vm1", trouble))
+        }
+        var (core, effects) = read("h1", done, takesOver: nil)
+        #expect(effects == [lost(.notTakenOver(h2))])
+        #expect(core.handle(.tick, at: .second(30)) == [])
+        (core, effects) = read("h1", failed(.unknown, .inDoubt))
+        #expect(effects.contains(lost(.placeUnknown)))
+        #expect(!core.handle(.tick, at: .second(30)).contains(lost(.placeUnknown)))
+        #expect(read("h2", done, takesOver: nil).1 == [set], "the source reports it")
+        var needs = requirements
+        needs.startsWithHost = false
+        #expect(read("h1", done, accepted: needs, takesOver: nil).1 == [])
+    }
+
+    @Test func `a target states that it takes autostart over`() throws {
+        var core = AgentCore(host: h2)
+        _ = core.handle(.caughtUp, at: .second(0))
+        _ = core.handle(.order(.migrate(order: order)), at: .second(1))
+        _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(2))
+        let effects = core.handle(.targetChecked(order.id, []), at: .second(3))
+        guard case .append(let report)? = effects.first(where: { if case .append = $0 { true } else { false } }) else {
+            Issue.record("no consent: \(effects)")
+            return
+        }
+        #expect(report.step == .prepared() && report.takesOverAutostart == true)
     }
 
     @Test func `while the target may run the VM, too, the source's copy does not start with its host`() {
