@@ -51,7 +51,7 @@ extension AgentCore {
         }
         // An operator may know more.
         let searched = work.values.first {
-            $0.order.vm == order.vm && $0.order.id != order.id && ($0.isInquiring || $0.isSealedDoubt)
+            $0.order.vm == order.vm && $0.order.id != order.id && $0.isSearching(against: order, at: instant)
         }
         if let searched, order.issuer == .controller { return (.refused, .vmIsSearched(searched.order.id)) }
         let ownPlace = work[order.id]?.place ?? 0

@@ -70,6 +70,22 @@ extension ControllerCore {
         }
     }
 
+    /// States for failed moves to removed hosts that their VMs are at the source, whose search for a second copy ends.
+    ///
+    /// The agent of a removed host cannot answer any more.
+    func endSearchesOfRemovedHosts(at instant: Instant, effects: inout [Effect]) {
+        guard !removed.isEmpty else { return }
+        for state in orders.values.sorted(by: { $0.order.id < $1.order.id }) {
+            let order = state.order
+            guard state.mayLeaveSearch, !state.isSearchEnded, instant >= state.changedAt,
+                removed.contains(order.target),
+                !removed.contains(order.source)
+            else { continue }
+            let reason = "\(order.target) was removed from the cluster, and \(order.vmName) stayed on \(order.source)"
+            effects.append(.end(order.id, on: order.source, reason: reason))
+        }
+    }
+
     /// Returns what the target's newest sample says about the VM of an order.
     private func targetsWord(on state: OrderState, at instant: Instant) -> TargetsWord {
         let target = state.order.target

@@ -284,6 +284,7 @@ public struct ControllerCore: Sendable {
             if case .order = $0 { true } else { false }
         }
         endOrdersOfRemovedHosts(at: instant, effects: &effects)
+        endSearchesOfRemovedHosts(at: instant, effects: &effects)
         guard policy.mode != .off else {
             for judgement in snapshot.judgements(policy: policy) { announce(.judged(judgement), effects: &effects) }
             return

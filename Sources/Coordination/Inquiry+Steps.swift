@@ -23,12 +23,14 @@ extension Inquiry {
         guard question?.askedAt == askedAt else { return [] }
         question?.answers[host] = Question.Answer(presence: presence, at: instant)
         guard host == order.target else { return [] }
+        heardAt = instant
         nextCheck = min(nextCheck, instant)
         return advance(at: instant)
     }
 
     mutating func looked(_ observation: CopyObservation, _ context: OrderContext) -> [OrderAction] {
         isLooking = false
+        lastHere = if case .seen(let presence) = observation { presence } else { nil }
         let here: DomainPresence
         switch observation {
         case .silent(let words): return leaveOpen(words, context)

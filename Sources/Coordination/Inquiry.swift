@@ -83,6 +83,10 @@ struct Inquiry: Sendable {
     var action: CopyAction?
     /// Whether the order has ended in doubt; the search continues, and reports its result.
     var hasReportedDoubt: Bool
+    /// The state of the copy here at the latest look.
+    var lastHere: DomainPresence?
+    /// When the target answered last.
+    var heardAt: Instant?
     /// Whether it is reported that two copies run.
     var hasReportedDuplicate = false
     /// Whether only an operator can choose the copy to use: this memory may be older than the disks, whatever is removed.
@@ -117,6 +121,18 @@ struct Inquiry: Sendable {
     /// Whether the order had ended before the inquiry began.
     var isAfterEnd: Bool { cause == .failed || cause == .returned }
 
+    /// Returns whether the controller may move the VM although the search is open.
+    ///
+    /// The VM runs here, and the target has been silent for long: it may never return. The new move leads elsewhere. If
+    /// the target returns with a copy, its agent sees that a newer move has begun, and pauses the copy (`CopyDecision`).
+    func permits(_ newer: MigrationOrder, at instant: Instant) -> Bool {
+        cause == .failed && lastHere == .running && newer.target != order.target
+            && instant - max(openSince, heardAt ?? openSince) > Self.pinned
+    }
+
+    /// How long a silent target keeps the controller from moving the VM.
+    private static let pinned: Duration = .seconds(3600)
+
     /// Returns the time until the next check; longer for a search that takes long.
     func interval(at instant: Instant) -> Duration {
         if isPassive { return .seconds(600) }
@@ -130,6 +146,7 @@ struct Inquiry: Sendable {
     func shifted(by step: Duration) -> Inquiry {
         var shifted = self
         shifted.openSince = openSince + step
+        shifted.heardAt = heardAt.map { $0 + step }
         shifted.quietUntil = quietUntil + step
         shifted.nextCheck = nextCheck + step
         // Its time identifies the question in the ledger.
@@ -185,6 +202,11 @@ extension Inquiry {
         // The memory here may be older than the disks: only an operator may resume this copy.
         case (.pausedByMigration, .inactive):
             return .inDoubt(.pausedHereInactiveThere(vm: vm, source: host, target: target), .unknown)
+
+        // It ran here after the move had failed. The target may have paused its copy as a second one (`CopyDecision`), whose
+        // memory is older than the disks.
+        case (.inactive, .paused) where cause == .failed:
+            return .inDoubt(.copyHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
 
         // Only its definition is here, which could start it a second time.
         case (.inactive, .running), (.inactive, .migratingOut), (.inactive, .paused): return .action(.discard)

@@ -212,6 +212,12 @@ extension OrderState {
     /// The record that ended the order; `nil` if a host has reported the end, and not only a doubt.
     public var statedEnd: StatedEnd? { reported.stage.isFinal && !isReportedInDoubt ? nil : stated }
 
+    /// Whether the move has failed after its start with the VM at the source, which may search for a second copy.
+    public var mayLeaveSearch: Bool {
+        reported.stage == .failed && startedAt != nil && reported.failure?.kind != .refused
+            && reported.failure?.whereabouts == .at(order.source)
+    }
+
     /// Whether a record states, after the source's report that it has the VM, that this is so: no search is needed.
     public var isSearchEnded: Bool {
         guard let stated, stated.host == order.source, reported.stage == .failed, !isReportedInDoubt,

@@ -80,6 +80,12 @@ struct OrderWork: Sendable {
     }
     var isInquiring: Bool { if case .inquiry = activity { true } else { false } }
 
+    /// Returns whether the search for the VM forbids the controller's newer order.
+    func isSearching(against newer: MigrationOrder, at instant: Instant) -> Bool {
+        guard case .inquiry(let inquiry) = activity else { return isSealedDoubt }
+        return !inquiry.permits(newer, at: instant)
+    }
+
     /// Ends the activity after its result; another activity that has begun since continues.
     mutating func finishReading() { if case .readingRequirements = activity { activity = .idle } }
     mutating func finishMigrating() { if case .migrating = activity { activity = .idle } }

@@ -108,6 +108,26 @@ struct UnendedOrderTests {
         }
     }
 
+    @Test func `the search for a copy on a removed target is ended by a record`() {
+        for (whereabouts, kind, ends) in [
+            (.at(h1), .migration, true), (.at(h1), .refused, false), (.unknown, .inDoubt, false),
+        ] as [(OrderFailure.Whereabouts, OrderFailure.Kind, Bool)] {
+            var core = running()
+            let failure = OrderFailure(kind, .move(.pathLost(detail: "EOF")), whereabouts)
+            _ = core.handle(.report(report("h1", 5, .failed(failure: failure)), at: .second(5)))
+            _ = core.handle(.removed([h2]))
+            func ended(_ second: Int) -> [HostName] {
+                decide(&core, nil, at: second).compactMap { effect -> HostName? in
+                    guard case .end(order.id, on: let host, _) = effect else { return nil }
+                    return host
+                }
+            }
+            #expect(ended(10) == (ends ? [h1] : []))
+            _ = core.handle(.order(.end(id: order.id, on: h1, at: .second(11), reason: "removed")))
+            #expect(ended(20) == [])
+        }
+    }
+
     @Test func `an order of a source that was not removed is left to the operator`() {
         var core = running()
         _ = core.handle(.removed([HostName("h3")]))

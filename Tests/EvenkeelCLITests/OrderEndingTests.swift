@@ -96,6 +96,16 @@ struct OrderEndingTests {
         }
     }
 
+    @Test func `the search after a failed move is ended on its living source`() throws {
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("broken pipe"), .at(h1)))
+        let steps: [OrderStep] = [.accepted(requirements: .sample()), .running(progress: .beginning), failed]
+        let searched = view(sourceAt: 590, target: nil, targetAt: nil, steps: steps)
+        #expect(try end(on: h1, searched) == record(on: h1))
+        #expect(refusal(on: h2, searched) == .hasEnded(order.id, .failed))
+        let running = view(sourceAt: 590, steps: steps)
+        #expect(refusal(on: h1, running) == .runsAtTarget(h2, vm: "vm1", order.id))
+    }
+
     @Test func `an order whose source reports is ended only on request`() throws {
         let alive = view(sourceAt: 590)
         #expect(refusal(on: h2, alive) == .sourceAlive(h1, order.id, secondsAgo: 10))

@@ -7,11 +7,15 @@ import Settings
 struct EndCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "end",
-        abstract: "End an order whose source does not come back",
+        abstract: "End an order or a search that its source cannot end",
         discussion: """
             The source's agent ends its orders. If its host is lost during a move, state with --on which of the two hosts \
             has the VM. The VM can then be moved again, and the target frees the memory that it promised. Nothing is done \
             to the VM.
+
+            The command also settles an order that ended in doubt, once you know where the VM is. And it ends the search \
+            for a second copy after a failed move, if the target never comes back: state the source with --on. While the \
+            source searches, it refuses the controller's orders for the VM for up to an hour.
 
             Make sure that the VM cannot run on the other host. If the source's agent comes back, it asks the target, and \
             pauses its copy if both run.

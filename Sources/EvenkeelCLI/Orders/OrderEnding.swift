@@ -38,7 +38,7 @@ package enum OrderEnding {
         }
     }
 
-    /// Returns the record that ends an order with its VM on `host`.
+    /// Returns the record that ends an order, or the search after a failed move, with its VM on `host`.
     ///
     /// `evenIfAlive`: also if the source's agent reports. What the hosts report about the VM is checked in any case, as
     /// far as their samples are newer than the order's last report.
@@ -53,14 +53,18 @@ package enum OrderEnding {
         guard let move = view.moves.first(where: { $0.order.id.rawValue == id }) else { throw .unknownOrder(id) }
         let order = move.order
         let isInDoubt = move.failure?.kind == .inDoubt && move.failure?.whereabouts == .unknown
-        guard !move.stage.hasEnded || move.stage == .expired || isInDoubt else { throw .hasEnded(order.id, move.stage) }
+        // The order has ended, and the record ends its source's search for a second copy.
+        let endsSearch = move.mayBeSearched && host == order.source
+        guard !move.stage.hasEnded || move.stage == .expired || isInDoubt || endsSearch else {
+            throw .hasEnded(order.id, move.stage)
+        }
         guard host == order.source || host == order.target else {
             throw .otherHost(host, order.id, source: order.source, target: order.target)
         }
         func sample(of host: HostName) -> LoadSample? { view.hosts.first { $0.name == host }?.sample }
         let heard = max(sample(of: order.source)?.at ?? move.changedAt, move.changedAt)
         // As long as the controller counts the move.
-        if !evenIfAlive, view.at - heard <= policy.staleAfter * 4 {
+        if !evenIfAlive, !endsSearch, view.at - heard <= policy.staleAfter * 4 {
             throw .sourceAlive(order.source, order.id, secondsAgo: max(0, (view.at - heard).inSeconds))
         }
         func state(on host: HostName) -> (vm: VMState?, secondsAgo: Double)? {

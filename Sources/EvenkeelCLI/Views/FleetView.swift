@@ -32,6 +32,12 @@ package struct FleetView: Encodable, Sendable {
         package var evidence: Evidence?
         /// The record that ended the order in place of its source.
         package var statedEnd: StatedEnd?
+        /// Whether its source may still search for a second copy.
+        var mayBeSearched = false
+
+        private enum CodingKeys: String, CodingKey {
+            case order, stage, changedAt, progress, outcome, failure, evidence, statedEnd
+        }
     }
 
     /// The stage of an order, as shown to operators.
@@ -110,7 +116,8 @@ package struct FleetView: Encodable, Sendable {
                     outcome: state.outcome,
                     failure: state.failure,
                     evidence: state.evidence,
-                    statedEnd: state.statedEnd
+                    statedEnd: state.statedEnd,
+                    mayBeSearched: state.mayLeaveSearch && !state.isSearchEnded
                 )
             }
     }
