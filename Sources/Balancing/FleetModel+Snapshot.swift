@@ -15,8 +15,8 @@ extension FleetModel {
     init(_ snapshot: FleetSnapshot, index: MoveIndex, over part: HistoryWindow) {
         let policy = index.policy
         let choice = ChannelChoice(snapshot, policy: policy, throughputs: index.throughputs)
-        var homes: [VMID: HostName] = [:]
-        // A VM is where it runs, or else on the first host that lists it as active. Distrusted hosts count last.
+        var homes = index.twice.compactMapValues(\.holder)
+        // A VM that runs on two hosts is where the records say. Any other is where it runs, or else on the first host that lists it as active. Distrusted hosts count last.
         let byTrust =
             snapshot.hosts.filter { index.distrusted[$0.name] == nil }
             + snapshot.hosts.filter { index.distrusted[$0.name] != nil }

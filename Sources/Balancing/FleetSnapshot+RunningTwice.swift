@@ -23,6 +23,10 @@ extension FleetSnapshot {
                 twice[vm.id, default: known].hosts.append(host.name)
             }
         }
-        return twice.values.sorted { $0.vm < $1.vm }
+        return twice.values.sorted { $0.vm < $1.vm }.map { found in
+            var found = found
+            found.holder = custody.holder(of: found.vm, among: found.hosts)
+            return found
+        }
     }
 }

@@ -17,6 +17,8 @@ public struct FleetSnapshot: Sendable, Equatable {
     public var distrusted: [HostName: [Contradiction]]
     /// Load statistics of the VMs beyond the windows of the histories.
     public var statistics: LoadStatistics
+    /// Which host has a VM, if several list it as running.
+    public var custody: Custody
 
     /// `statistics`: by default those of the histories.
     public init(
@@ -27,7 +29,8 @@ public struct FleetSnapshot: Sendable, Equatable {
         pastMoves: [PastMove] = [],
         closedChannels: Set<ClosedChannel> = [],
         distrusted: [HostName: [Contradiction]] = [:],
-        statistics: LoadStatistics? = nil
+        statistics: LoadStatistics? = nil,
+        custody: Custody = Custody()
     ) {
         self.revision = revision
         self.at = at
@@ -37,6 +40,7 @@ public struct FleetSnapshot: Sendable, Equatable {
         self.closedChannels = closedChannels
         self.distrusted = distrusted
         self.statistics = statistics ?? LoadStatistics(hosts)
+        self.custody = custody
     }
 }
 

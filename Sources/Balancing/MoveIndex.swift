@@ -17,7 +17,7 @@ struct MoveIndex: Sendable {
     /// The hosts' hypervisors, from their newest samples.
     private var hypervisors: [HostName: HypervisorFacts] = [:]
 
-    /// `twice`: VMs that were observed running on more than one host; they must stay.
+    /// `twice`: VMs that were observed running on more than one host; they must stay unless the records give them to one.
     init(_ snapshot: FleetSnapshot, policy: Policy, twice: [RunningTwice] = []) {
         at = snapshot.at
         self.policy = policy
@@ -62,7 +62,8 @@ struct MoveIndex: Sendable {
         if let reasons = vm.cannotMove { return .cannotMove(reasons) }
         guard vm.cpuCores != nil else { return .cpuUnknown }
         guard vm.memoryBytes != nil else { return .memoryUnknown }
-        if let twice = twice[vm.id] { return .runningTwice(twice) }
+        // A host whose claim the records do not explain must not keep another host's VM from being moved.
+        if let twice = twice[vm.id], twice.holder == nil { return .runningTwice(twice) }
         if let last = past[vm.id]?.map(\.endedAt).max(), at - last < policy.cooldown {
             return .cooldown(secondsAgo: (at - last).wholeSeconds, seconds: policy.cooldown.wholeSeconds)
         }

@@ -72,6 +72,8 @@ public struct ControllerCore: Sendable {
     private(set) var removed: Set<HostName> = []
     /// The target of each VM's last move that is running or done.
     private var arrivals: [VMID: HostName] = [:]
+    /// Which host has each VM according to the ledger.
+    private var custody = Custody()
     var succession = Succession()
     var hasAnnouncedLoss = false
     /// Load statistics of the VMs, in addition to the histories of the hosts.
@@ -148,7 +150,8 @@ public struct ControllerCore: Sendable {
             pastMoves: inOrder.compactMap { pastMove($0, at: instant) },
             closedChannels: mutations.contains(.forgetsLeaks) ? [] : closed.channels,
             distrusted: trust.distrusted,
-            statistics: statistics
+            statistics: statistics,
+            custody: mutations.contains(.believesClaims) ? Custody() : custody
         )
     }
 
@@ -176,6 +179,7 @@ public struct ControllerCore: Sendable {
         early = early.filter { $0.value.contains { $0.at > horizon } }
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
+        custody.forget(before: horizon) { [statistics] in statistics.vms[$0] == nil }
     }
 
     private mutating func take(_ reported: LoadSample, at instant: Instant) {
@@ -191,7 +195,9 @@ public struct ControllerCore: Sendable {
         // A sample dated too far ahead is no evidence of the present, neither about its host nor about others.
         guard isNews, sample.at <= horizon else { return }
         // History is read at once and later: the samples' own times are the only ones.
-        trust.check(history, at: wasCurrent ? instant : min(sample.at, instant))
+        let readAt = wasCurrent ? instant : min(sample.at, instant)
+        trust.check(history, at: readAt)
+        custody.take(reported, at: readAt)
         guard !trust.isDistrusted(sample.host) else { return }
         let (hosts, arrivals, staleAfter) = (hosts, arrivals, policy.staleAfter)
         // Checks whether another host, too, reports the VM as running, and no move explains it.
@@ -233,6 +239,14 @@ public struct ControllerCore: Sendable {
         case .running, .done: arrivals[state.order.vm] = state.order.target
         case .failed where arrivals[state.order.vm] == state.order.target: arrivals[state.order.vm] = nil
         case .submitted, .accepted, .prepared, .failed: break
+        }
+        let order = state.order
+        switch state.stage {
+        case .done: custody.arrive(order.vm, on: order.target, at: state.changedAt)
+        // An operator has stated that the VM is at its source.
+        case .failed where state.statedEnd != nil: custody.arrive(order.vm, on: order.source, at: state.changedAt)
+        case .failed where state.startedAt != nil: custody.fail(order.vm, to: order.target, at: state.changedAt)
+        case .submitted, .accepted, .prepared, .running, .failed: break
         }
     }
 

@@ -46,6 +46,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case takesBackUnasked = "takes-back-unasked"
     /// The controller plans moves with hosts that cannot take orders.
     case ordersBlockedHosts = "orders-blocked-hosts"
+    /// The controller leaves a VM where it is because another host claims it, whatever the records say.
+    case believesClaims = "believes-claims"
     /// The controller ignores the limits on simultaneous moves.
     case ignoresLimits = "ignores-limits"
     /// The controller forgets where a VM came from.

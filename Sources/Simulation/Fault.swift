@@ -76,6 +76,8 @@ public enum Fault: Sendable, Equatable {
     case forgery(host: Int)
     /// The host reports far more CPU than it has, and that it is idle.
     case lie(host: Int)
+    /// The host claims, in samples and answers, that it runs the VMs of all other hosts.
+    case claims(host: Int)
 }
 
 /// A step of a migration at which it can fail.

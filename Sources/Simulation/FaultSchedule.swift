@@ -25,7 +25,7 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 extension ScheduledFault {
     /// Returns random faults at random times, which all end by `end`.
     ///
-    /// `refusedReports`, `lateCalls`, `personStarts`, `releaseLost`, `agentDies` and `hostLost` do not occur.
+    /// `refusedReports`, `lateCalls`, `personStarts`, `releaseLost`, `agentDies`, `claims` and `hostLost` do not occur.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,

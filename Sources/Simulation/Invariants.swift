@@ -18,6 +18,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case autostart = "each VM starts with the host on which it runs"
         case definitions = "each VM is defined only on the host on which it runs"
         case released = "no agent carries out an order that an operator has ended"
+        case claims = "a host's false claims do not keep other hosts' VMs where they are"
         case settles = "the fleet settles after faults and stays settled"
     }
     public var invariant: Invariant
@@ -313,6 +314,11 @@ struct Invariants {
 
     mutating func leftDefinition(of name: String, on host: HostName, at: Int64) {
         if expects { broken(.definitions, "\(name) runs on another host, and is defined on \(host)", at: at) }
+    }
+
+    /// The controller leaves a VM of another host where it is, because this host claims to run it.
+    mutating func believed(_ host: HostName, name: String, at: Int64) {
+        broken(.claims, "\(name) is left where it is, because \(host) claims to run it", at: at)
     }
 
     mutating func checkTheEnd(at: Int64) {

@@ -261,6 +261,25 @@ struct SteadyPlannerTests {
         #expect(snapshot(fleet, past: [justMoved]).runningTwice(policy: Policy()).isEmpty)
     }
 
+    @Test(arguments: ["h1", "h3"])
+    func `a VM that another host claims, too, is moved from the host that has it by the records`(liar: String) {
+        // By the order of names, the VM of the first host would count.
+        let owner = liar == "h1" ? "h3" : "h1"
+        let hosts = [
+            steady("h1", cpu: owner == "h1" ? 3.8 : 0.5, vms: busy), steady("h2", cpu: 0.5),
+            steady("h3", cpu: owner == "h3" ? 3.8 : 0.5, vms: busy),
+        ]
+        #expect(balancer.plan(for: snapshot(hosts)).moves.isEmpty, "not known which host has them")
+        var known = snapshot(hosts)
+        for (host, second) in [(owner, 0), (liar, 0), (owner, 70), (liar, 70)] {
+            // The liar's earlier sample did not list them.
+            let vms = host == owner || second > 0 ? busy : []
+            known.custody.take(LoadSample(host: HostName(host), at: .second(second), vms: vms), at: .second(second))
+        }
+        let moves = balancer.plan(for: known).moves
+        #expect(!moves.isEmpty && moves.allSatisfy { $0.source.rawValue == owner && $0.target.rawValue == "h2" })
+    }
+
     @Test func `a VM whose move would relieve nothing is not moved`() {
         let plan = balancer.plan(
             for: snapshot([steady("h1", cpu: 3.8, vms: [vm("idle", cores: 0.001)]), steady("h2", cpu: 1)])

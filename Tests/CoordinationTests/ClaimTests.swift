@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Balancing
-import Coordination
 import Fleet
+import TestSupport
 import Testing
+
+@testable import Coordination
 
 /// A fleet of hosts that were enrolled with 8 cores and 32 GiB; a test changes the first host's samples.
 struct ClaimedFleet {
@@ -198,6 +200,43 @@ struct ClaimTests {
         #expect((fleet.verdict != nil) == isDistrusted)
         let hosts = [HostName("h1"), HostName("h2")]
         #expect(fleet.twice == [RunningTwice(vm: VMID("vm-h2"), vmName: "vm-h2", hosts: hosts)])
+    }
+
+    @Test func `a host that suddenly claims another host's VM is named, and does not keep it from being moved`() {
+        for mutations in [[], [.believesClaims]] as [Set<Mutation>] {
+            var fleet = ClaimedFleet(hosts: 3)
+            fleet.core.mutations = mutations
+            fleet.run(70)
+            fleet.lie = { $0.vms?.append(ClaimedFleet.vm(HostName("h2"))) }
+            fleet.run(10)
+            let h2 = HostName("h2")
+            let holder = mutations.isEmpty ? h2 : nil
+            let twice = RunningTwice(vm: VMID("vm-h2"), vmName: "vm-h2", hosts: [HostName("h1"), h2], holder: holder)
+            #expect(fleet.twice == [twice], "at once, and once")
+            let model = FleetModel(fleet.core.snapshot(at: .second(fleet.second)), policy: Policy())
+            let vm = model.vms.first { $0.id == twice.vm }
+            #expect((vm?.host == h2) == mutations.isEmpty)
+            #expect((vm?.staysBecause == .runningTwice(twice)) == !mutations.isEmpty)
+        }
+    }
+
+    @Test func `an order that was done explains a VM on its target, and one that failed explains a copy there`() {
+        for isDone in [false, true] {
+            var fleet = ClaimedFleet(hosts: 3)
+            fleet.run(70)
+            let vm = ClaimedFleet.vm(HostName("h2"))
+            let order = MigrationOrder.sample("o1", vm: vm.id, named: vm.name, from: "h2", to: "h1", at: .second(70))
+            _ = fleet.core.handle(.order(.migrate(order: order)))
+            let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("broken pipe"), .at(HostName("h2"))))
+            let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+            for step in [.running(progress: begin), isDone ? done : failed] as [OrderStep] {
+                let report = OrderReport(order: order.id, host: order.source, at: .second(71), step: step)
+                _ = fleet.core.handle(.report(report, at: .second(71)))
+            }
+            fleet.lie = { $0.vms?.append(vm) }
+            fleet.run(80)
+            #expect(fleet.twice.map(\.holder) == [isDone ? HostName("h1") : nil])
+        }
     }
 
     @Test func `other enrolled hardware counts from the next sample on`() {

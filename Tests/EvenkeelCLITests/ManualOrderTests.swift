@@ -80,6 +80,29 @@ import Testing
         #expect(try order(view(reasons, secondsAgo: 600)).source == HostName("h1"))
     }
 
+    @Test func `a host that claims another host's VM does not keep an operator from moving it`() throws {
+        let now = Instant.now
+        let vm = VMSample(id: VMID("u"), name: "web1", state: .running)
+        for claimsAtFirst in [false, true] {
+            var core = ControllerCore(policy: Policy())
+            for age in [100, 1] {
+                for (host, vms) in [
+                    ("h1", [vm]), ("h2", []), ("h3", age == 1 || claimsAtFirst ? [vm] : []),
+                ] as [(String, [VMSample])] {
+                    let sample = LoadSample(host: HostName(host), at: now - .seconds(age), vms: vms)
+                    _ = core.handle(.sample(sample, at: now))
+                }
+            }
+            let view = FleetView(core, at: now)
+            if claimsAtFirst {
+                #expect(throws: ManualOrderError.self) { try order(view) }
+            } else {
+                #expect(try order(view).source == HostName("h1"))
+            }
+            #expect(try !jsonText(view).contains("custody"))
+        }
+    }
+
     @Test func `status lists the VMs that cannot move, and JSON has the codes`() throws {
         let view = view(CannotMove([.hypervisor(.snapshots(2)), .host(.noBridge("br0"))]))
         let text = view.text()

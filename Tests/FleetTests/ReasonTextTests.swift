@@ -25,6 +25,11 @@ struct ReasonTextTests {
                 "vm1 (u) runs on h1 and h2: stop all but one at once"
             ),
             (
+                .runningTwice(RunningTwice(vm: VMID("u"), vmName: "vm1", hosts: [h1, h2], holder: h2)), "running-twice",
+                "vm1 (u) runs on h1 and h2: stop all but one at once. The records give it to h2. On h1 it was started by "
+                    + "hand, or the claim is false: check with 'virsh list' there"
+            ),
+            (
                 .hostHardlyWatched(h1, seconds: 20, wantedSeconds: 60), "host-hardly-watched",
                 "h1 has samples of only 20 s since its last change; an optional move needs 60 s"
             ),

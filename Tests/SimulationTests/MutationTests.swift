@@ -95,6 +95,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .ordersBlockedHosts, invariant: .recorded) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 290, .diskFull(host: host))] : []
         },
+        // The hosts have written samples for longer than a claim must be late by.
+        Proof(mutation: .believesClaims, invariant: .claims) { host, minute in
+            minute == 2 && host == 0 ? [fault(2, 0, lasts: 60, .claims(host: host))] : []
+        },
         Proof(mutation: .ignoresLimits, invariant: .limits),
         Proof(mutation: .forgetsMoves, invariant: .noReturn),
         Proof(mutation: .neverSettles, invariant: .settles),

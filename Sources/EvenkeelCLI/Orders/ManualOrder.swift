@@ -14,7 +14,7 @@ package enum ManualOrderError: Error, CustomStringConvertible {
     case removed(HostName, at: Instant)
     case unknownVM(String)
     case ambiguous(String, uuids: [VMID])
-    /// More than one host reports that it runs the VM, and no finished move explains it.
+    /// More than one host reports that it runs the VM, and the records do not decide which one has it.
     case claimedTwice(String, by: [HostName])
     case alreadyThere(String, HostName)
     /// Its host's agent would refuse the order.
@@ -41,8 +41,8 @@ package enum ManualOrderError: Error, CustomStringConvertible {
         case .ambiguous(let vm, let uuids):
             "several VMs have the name '\(vm)'; give the UUID: \(uuids.map(\.rawValue).joined(separator: ", "))"
         case .claimedTwice(let vm, let hosts):
-            "\(vm.plainText(limit: 80)): \(hosts.map(\.rawValue).joined(separator: " and ")) both report that they run it, and no"
-                + " finished move explains it. Nothing was ordered. Run 'virsh list' on these hosts to see which one does."
+            "\(vm.plainText(limit: 80)): \(hosts.map(\.rawValue).joined(separator: " and ")) both report that they run it, and the"
+                + " records do not decide which one has it. Nothing was ordered. Run 'virsh list' on these hosts to see which one does."
         case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) already runs on \(host)"
         case .cannotMove(let vm, let host, let reasons):
             "\(vm.plainText(limit: 80)) cannot move away from \(host): \(reasons.text.plainText()). Nothing was ordered. After a"
@@ -89,10 +89,12 @@ package enum ManualOrder {
         if fresh.count > 1 {
             // Just after a move, both hosts' samples show the VM. Otherwise one of them may be lying.
             let arrivals = view.moves.filter { $0.stage == .done && $0.order.vm == found.id }
-            guard let arrival = arrivals.max(by: { $0.changedAt < $1.changedAt })?.order,
-                let there = fresh.first(where: { $0.host == arrival.target }),
-                fresh.allSatisfy({ $0.host == arrival.target || $0.host == arrival.source })
-            else { throw .claimedTwice(found.name, by: fresh.map(\.host).sorted()) }
+            let arrival = arrivals.max { $0.changedAt < $1.changedAt }?.order
+            let isExplained = fresh.allSatisfy { $0.host == arrival?.target || $0.host == arrival?.source }
+            let holder = isExplained ? arrival?.target : view.custody.holder(of: found.id, among: fresh.map(\.host))
+            guard let there = fresh.first(where: { $0.host == holder }) else {
+                throw .claimedTwice(found.name, by: fresh.map(\.host).sorted())
+            }
             (source, found) = (there.host, there.vm)
         }
         if let at = removed[source] { throw .removed(source, at: at) }

@@ -71,6 +71,10 @@ package struct FleetView: Encodable, Sendable {
     package var warnings: [String]
     /// Ledger lines that were rejected, by stream, kind and writer.
     package var ledger: [LedgerRemarks.Entry]
+    /// Which host has a VM, if several list it; not part of the JSON.
+    package var custody: Custody
+
+    private enum CodingKeys: CodingKey { case at, hosts, moves, closed, warnings, ledger }
 
     /// Reads the present from the ledger: the newest samples, and orders that are unfinished or ended lately.
     ///
@@ -91,6 +95,7 @@ package struct FleetView: Encodable, Sendable {
         at = instant
         let snapshot = core.snapshot(at: instant)
         ledger = remarks.entries
+        custody = snapshot.custody
         warnings = snapshot.runningTwice(policy: core.policy).map(\.description) + core.doubts.map(\.description)
         hosts = zip(snapshot.hosts, snapshot.judgements(policy: core.policy)).map { host, judgement in
             let isInMaintenance = core.policy.maintenance.contains(host.name)

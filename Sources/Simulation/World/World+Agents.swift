@@ -91,7 +91,10 @@ extension World {
             if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
         case .locate(let id, let vm):
-            answer(host, after: 50) { [unowned self] _ in .located(id, observation(of: vm, on: host)) }
+            answer(host, after: 50) { [unowned self] _ in
+                let isClaimed = vmNumbers[vm].map { claimsFalsely($0, on: host) } ?? false
+                return .located(id, isClaimed ? .seen(.running) : observation(of: vm, on: host))
+            }
         case .apply(let action, let order):
             queue.put(.action(host: host, incarnation: incarnation, action, order), at: now + 50)
         case .seal, .unseal, .release, .recall, .restore, .takeBack, .forget:

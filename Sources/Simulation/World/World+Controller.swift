@@ -16,6 +16,7 @@ extension World {
         for effect in effects {
             switch effect {
             case .announce(let news):
+                if case .runningTwice(let twice) = news { checkClaims(of: twice) }
                 if log != nil, news.kind != .judgement, news.kind != .refusal { note("controller: \(news)") }
             // No simulated host is removed from the cluster.
             case .end: break
@@ -27,6 +28,14 @@ extension World {
                 delay += 10
                 queue.put(.submit(incarnation: controllerIncarnation, order), at: now + delay)
             }
+        }
+    }
+
+    /// Checks that a VM of which only one copy runs is not left where it is because of another host's claim.
+    private func checkClaims(of twice: RunningTwice) {
+        guard twice.holder == nil, let vm = vmNumbers[twice.vm], invariants.runners[vm] == 1 else { return }
+        for host in hosts.indices where twice.hosts.contains(hostNames[host]) && claimsFalsely(vm, on: host) {
+            invariants.believed(hostNames[host], name: name(vm), at: now)
         }
     }
 

@@ -10,6 +10,11 @@ extension World {
 
     func isDiskFull(_ host: Int) -> Bool { activeFaults.values.contains(.diskFull(host: host)) }
 
+    /// Whether the host claims that it runs a VM that it does not have.
+    func claimsFalsely(_ vm: Int, on host: Int) -> Bool {
+        activeFaults.values.contains(.claims(host: host)) && hosts[host].copy(of: vm) == nil
+    }
+
     /// Returns whether a fault prevents the start of a process.
     func isDown(_ node: Node) -> Bool {
         activeFaults.values.contains { fault in
@@ -43,7 +48,7 @@ extension World {
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls,
-            .diskFull, .controllerFrozen:
+            .diskFull, .controllerFrozen, .claims:
             break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
@@ -80,7 +85,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts, .diskFull:
+            .redefinition, .lateCalls, .personStarts, .diskFull, .claims:
             break
         case .controllerFrozen: thawController(number)
         }

@@ -103,7 +103,7 @@ extension World {
         )
         sample.channels = settings.policy.channels
         if state.libvirtIsUp {
-            sample.vms = vmSamples(state, base: base, seconds: seconds)
+            sample.vms = vmSamples(state, base: base, seconds: seconds) + claimedSamples(host)
             feed(host, .known(state.copies.map { vmIDs[$0.vm] }))
         } else {
             sample.failures = [SourceFailure(source: "libvirt", reason: "libvirt does not answer")]
@@ -136,6 +136,21 @@ extension World {
                 memoryBytes: memory[copy.vm],
                 definition: definition(of: copy.vm),
                 cannotMove: settings.immovableVMs.contains(copy.vm) ? CannotMove([Self.blocker]) : nil
+            )
+        }
+    }
+
+    /// Returns the samples of VMs that the host falsely claims to run, without any load.
+    private func claimedSamples(_ host: Int) -> [VMSample] {
+        vmIDs.indices.filter { claimsFalsely($0, on: host) }.map { vm in
+            VMSample(
+                id: vmIDs[vm],
+                name: settings.workload.vms[vm].name,
+                state: .running,
+                cpuCores: 0,
+                vcpus: settings.workload.vms[vm].vcpus,
+                memoryBytes: memory[vm],
+                definition: definition(of: vm)
             )
         }
     }
