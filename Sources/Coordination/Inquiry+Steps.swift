@@ -224,15 +224,10 @@ extension Inquiry {
     ///
     /// An operator may have started it elsewhere by hand.
     private mutating func objection(to question: Question, _ context: OrderContext) -> [OrderAction]? {
-        switch question.clearance(order.target, veto: context.limits.veto, at: context.now) {
+        let isIgnored = isRejected(copy: question.here, context) || context.mutations.contains(.ignoresObjections)
+        switch question.clearance(order.target, heedsOthers: !isIgnored, veto: context.limits.veto, at: context.now) {
         case .clear: return nil
-        case .objection(let other):
-            let finding = FailureReason.Finding.copyHereAndElsewhere(
-                vm: order.vmName,
-                source: context.host,
-                other: other
-            )
-            return leaveOpen(finding.text, context)
+        case .objection(let other): return objected(by: other, context)
         case .outdated:
             self.question = nil
             return []
@@ -294,7 +289,7 @@ extension Inquiry {
         return whereabouts == .at(order.target) ? [.end(.failure(failure)), alert] : [.finish, alert]
     }
 
-    private func failure(
+    func failure(
         _ kind: OrderFailure.Kind,
         _ finding: FailureReason.Finding,
         _ whereabouts: OrderFailure.Whereabouts

@@ -54,11 +54,11 @@ struct Inquiry: Sendable {
         private static let fresh: Duration = .seconds(30)
 
         /// Hosts without the VM do not answer, and a host that does not answer vetoes nothing.
-        func clearance(_ target: HostName, veto: Duration, at instant: Instant) -> Clearance {
+        func clearance(_ target: HostName, heedsOthers: Bool = true, veto: Duration, at instant: Instant) -> Clearance {
             let others = answers.filter { host, answer in
                 host != target && answer.presence != .absent && answer.presence != .inactive
             }
-            if let other = others.keys.min() { return .objection(other) }
+            if heedsOthers, let other = others.keys.min() { return .objection(other) }
             guard let answer = answers[target], instant - askedAt <= Self.fresh else { return .outdated }
             return instant - answer.at < veto ? .wait(until: answer.at + veto) : .clear
         }
@@ -87,6 +87,10 @@ struct Inquiry: Sendable {
     var lastHere: DomainPresence?
     /// When the target answered last.
     var heardAt: Instant?
+    /// Third hosts whose claims to the VM are reported.
+    var reportedObjections: Set<HostName> = []
+    /// When an operator rejected such claims.
+    let rejectedAt: Instant?
     /// Whether it is reported that two copies run.
     var hasReportedDuplicate = false
     /// Whether only an operator can choose the copy to use: this memory may be older than the disks, whatever is removed.
@@ -104,6 +108,10 @@ struct Inquiry: Sendable {
             isPassive = hasReportedDoubt
         default: isPassive = false
         }
+        if hasReportedDoubt, case .inquiry(_, .copyHereAndElsewhere(_, _, let other)) = state.failure?.reason {
+            reportedObjections = [other]
+        }
+        rejectedAt = state.claimsRejectedAt
         doubt =
             switch cause {
             case .restart: .agentRestarted

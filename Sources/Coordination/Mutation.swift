@@ -14,6 +14,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case staysSilent = "stays-silent"
     /// The agent resumes a copy here although the target runs the VM.
     case resumesBlindly = "resumes-blindly"
+    /// The agent resumes a copy here although a third host has the VM.
+    case ignoresObjections = "ignores-objections"
     /// The agent leaves two running copies as they are.
     case sparesDuplicates = "spares-duplicates"
     /// The agent gives up the search for a VM once it has reported the doubt.

@@ -226,6 +226,12 @@ extension OrderState {
         return stated.at >= reported.changedAt
     }
 
+    /// The doubt that the source has reported, also if a record has ended it.
+    var reportedDoubt: (failure: OrderFailure, at: Instant)? {
+        guard isReportedInDoubt else { return nil }
+        return reported.failure.map { ($0, reported.changedAt) }
+    }
+
     private var isReportedInDoubt: Bool {
         reported.stage == .failed && mayHaveBegun && reported.failure?.isUndecided == true
     }

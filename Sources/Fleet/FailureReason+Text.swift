@@ -99,7 +99,9 @@ extension FailureReason.Finding {
         case .stayedOff(let vm, let source, let target):
             "\(vm) is on \(source), where it does not run; \(target) has no copy"
         case .copyHereAndElsewhere(let vm, let source, let other):
-            "\(source) has a copy of \(vm) that does not run, and \(other) has \(vm), too: find out which one is newer"
+            "\(source) has a copy of \(vm) that does not run, and \(other) claims to have \(vm), too: check with 'virsh "
+                + "list --all' on \(other); if it is not there, run 'evenkeel end ORDER --on \(source)', or resume or "
+                + "start it on \(source) with virsh"
         case .pausedHereAndElsewhere(let vm, let source, let other):
             "\(vm) is paused on \(source), and \(other) has it too: find out which copy is newer"
         case .pausedHereInactiveThere(let vm, let source, let target):

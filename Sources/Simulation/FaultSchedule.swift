@@ -25,7 +25,8 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 extension ScheduledFault {
     /// Returns random faults at random times, which all end by `end`.
     ///
-    /// `refusedReports`, `lateCalls`, `personStarts`, `releaseLost`, `agentDies`, `claims` and `hostLost` do not occur.
+    /// `refusedReports`, `lateCalls`, `personStarts`, `personRestores`, `releaseLost`, `agentDies`, `claims` and `hostLost`
+    /// do not occur.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,

@@ -49,9 +49,71 @@ struct InquiryTests {
                 #expect(effects == [.apply(.resume, order)], "a host that says nothing vetoes nothing")
                 continue
             }
-            #expect(effects.isEmpty, "it is asked again")
+            let doubt = try #require(end(in: effects), "the operator learns of it at once")
+            #expect(doubt.kind == .inDoubt && doubt.whereabouts == .unknown)
+            #expect(doubt.reason.code == "copy-here-and-elsewhere" && doubt.text.contains("h3 claims to have vm1"))
+            _ = core.handle(.appended(.written), at: .second(14))
             #expect(core.handle(.tick, at: .second(16)) == [.look(order)])
             ask(&core, .pausedByMigration, at: 16)
+            // The claim is withdrawn.
+            answer(&core, .absent, to: 16, at: 17)
+            #expect(core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(17)).isEmpty)
+            #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
+            let late = core.handle(.looked(order.id, .seen(.pausedByMigration)), at: .second(20))
+            #expect(late == [.apply(.resume, order)])
+            let stayed = try #require(end(in: core.handle(.applied(order.id, .done), at: .second(21))))
+            #expect(stayed.whereabouts == .at(h1) && core.orders[order.id]?.failure == stayed)
+        }
+    }
+
+    /// Plays a round in which h2 has no copy and h3 claims to have the VM; returns the last effects.
+    private func objection(_ core: inout AgentCore, _ here: DomainPresence, at second: Int) -> [AgentCore.Effect] {
+        ask(&core, here, at: second)
+        answer(&core, .absent, to: second, at: second + 1)
+        _ = core.handle(.looked(order.id, .seen(here)), at: .second(second + 1))
+        _ = core.handle(.report(report("h3", second + 1, answered(.running, second))), at: .second(second + 1))
+        #expect(core.handle(.tick, at: .second(second + 4)) == [.look(order)])
+        return core.handle(.looked(order.id, .seen(here)), at: .second(second + 4))
+    }
+
+    @Test func `a third host's claim is reported once, and counts until an operator rejects it`() throws {
+        // An operator's statement counts for ten minutes.
+        for (stated, read) in [(30, 40), (30, 640)] {
+            var core = migrating()
+            let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+            _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+            _ = try #require(end(in: objection(&core, .pausedByMigration, at: 10)))
+            _ = core.handle(.appended(.written), at: .second(14))
+            #expect(core.handle(.tick, at: .second(20)) == [.look(order)])
+            #expect(objection(&core, .pausedByMigration, at: 20).isEmpty, "once")
+            let statement = OrderRecord.end(id: order.id, on: h1, at: .second(stated), reason: "h3 lies")
+            _ = core.handle(.order(statement), at: .second(read))
+            #expect(core.handle(.tick, at: .second(read + 1)) == [.look(order)])
+            let effects = objection(&core, .pausedByMigration, at: read + 1)
+            guard read == 640 else {
+                #expect(effects == [.apply(.resume, order)])
+                #expect(core.handle(.applied(order.id, .done), at: .second(read + 6)).isEmpty && !core.needsTicks)
+                continue
+            }
+            guard case .announce(.duplicate)? = effects.first else {
+                Issue.record("no alert: \(effects)")
+                continue
+            }
+            #expect(core.needsTicks, "it continues to ask")
+        }
+    }
+
+    @Test func `a statement from before the claim does not reject it`() {
+        var core = migrating()
+        let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
+        _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
+        let statement = OrderRecord.end(id: order.id, on: h1, at: .second(10), reason: "h2 burned down")
+        _ = core.handle(.order(statement), at: .second(10))
+        _ = core.handle(.looked(order.id, .silent("busy")), at: .second(10))
+        #expect(core.handle(.tick, at: .second(12)) == [.look(order)])
+        guard case .announce(.duplicate)? = objection(&core, .pausedByMigration, at: 12).first else {
+            Issue.record("no alert")
+            return
         }
     }
 

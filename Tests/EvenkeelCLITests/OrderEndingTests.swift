@@ -115,6 +115,24 @@ struct OrderEndingTests {
         #expect(try end(on: h2, view(sourceAt: 479)) == record(on: h2))
     }
 
+    @Test func `an order whose source waits because a third host claims the VM is ended although the source reports`()
+        throws
+    {
+        func doubted(_ finding: FailureReason.Finding) -> FleetView {
+            let failure = OrderFailure(.inDoubt, .inquiry(.agentRestarted, finding), .unknown)
+            return view(
+                source: .migrating,
+                sourceAt: 590,
+                target: nil,
+                steps: [.accepted(requirements: .sample()), .running(progress: .beginning), .failed(failure: failure)]
+            )
+        }
+        let claimed = doubted(.copyHereAndElsewhere(vm: "vm1", source: h1, other: HostName("h3")))
+        #expect(try end(on: h1, claimed) == record(on: h1))
+        let other = doubted(.runsNowhere(vm: "vm1", source: h1, target: h2))
+        #expect(refusal(on: h1, other) == .sourceAlive(h1, order.id, secondsAgo: 10))
+    }
+
     @Test(arguments: [false, true]) func `a statement that a sample contradicts is refused`(evenIfAlive: Bool) {
         func refused(_ host: HostName, _ view: FleetView) -> OrderEnding.Refusal? {
             refusal(on: host, evenIfAlive: evenIfAlive, view)

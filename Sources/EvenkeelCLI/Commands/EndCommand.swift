@@ -20,6 +20,9 @@ struct EndCommand: AsyncParsableCommand {
             Make sure that the VM cannot run on the other host. If the source's agent comes back, it asks the target, and \
             pauses its copy if both run.
 
+            If a third host claims the VM (copy-here-and-elsewhere), the source waits for this command. With --on SOURCE it \
+            resumes its copy if it reads the statement within ten minutes. First make sure that no other host runs the VM.
+
             The command refuses a statement that contradicts what the hosts report.
             """
     )

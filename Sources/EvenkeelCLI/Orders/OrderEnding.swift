@@ -63,8 +63,11 @@ package enum OrderEnding {
         }
         func sample(of host: HostName) -> LoadSample? { view.hosts.first { $0.name == host }?.sample }
         let heard = max(sample(of: order.source)?.at ?? move.changedAt, move.changedAt)
+        // The source waits for the operator: a third host claims the VM.
+        var isAwaited = false
+        if case .inquiry(_, .copyHereAndElsewhere)? = move.failure?.reason { isAwaited = isInDoubt }
         // As long as the controller counts the move.
-        if !evenIfAlive, !endsSearch, view.at - heard <= policy.staleAfter * 4 {
+        if !evenIfAlive, !endsSearch, !isAwaited, view.at - heard <= policy.staleAfter * 4 {
             throw .sourceAlive(order.source, order.id, secondsAgo: max(0, (view.at - heard).inSeconds))
         }
         func state(on host: HostName) -> (vm: VMState?, secondsAgo: Double)? {

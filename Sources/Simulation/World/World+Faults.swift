@@ -47,6 +47,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
+        case .personRestores(let host): restoreStopped(on: host)
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls,
             .diskFull, .controllerFrozen, .claims:
             break
@@ -85,7 +86,8 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts, .diskFull, .claims:
+            .redefinition, .lateCalls, .personStarts, .personRestores, .diskFull,
+            .claims:
             break
         case .controllerFrozen: thawController(number)
         }
