@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Foundation
+import HostOS
 import Hypervisor
 import Settings
 import TestSupport
