@@ -38,7 +38,7 @@ extension AgentCore {
         }
         if let reason = reasonSuperseded(order) { return (.refused, reason) }
         if let reason = reasonChannelIsClosed(order) { return (.refused, reason) }
-        if order.technique != order.channel.technique {
+        if !order.channel.carries(order.technique) {
             return (.refused, .wrongTechnique(order.technique, order.channel))
         }
         if order.source == order.target { return (.refused, .sameHost) }

@@ -164,6 +164,7 @@ extension AgentCore {
         }
         return promised.reduce(UInt64(0)) { sum, other in
             // The figures come from other hosts: an overflow must not crash this agent.
+            guard !other.order.isOffline else { return sum }
             let (next, overflowed) = sum.addingReportingOverflow(other.state.requirements?.memoryBytes ?? 0)
             return overflowed ? .max : next
         }

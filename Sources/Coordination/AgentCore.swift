@@ -41,7 +41,7 @@ public struct AgentCore: Sendable {
         !outbox.isEmpty || !questions.isEmpty
             || work.values.contains {
                 !$0.state.stage.isFinal || $0.isInquiring || $0.isSealedDoubt || $0.isCheckingCopy
-                    || $0.mustSetAutostart(on: host)
+                    || $0.mustSetAutostart(on: host) || $0.mustWithdraw(on: host)
             }
     }
 
@@ -80,6 +80,7 @@ public struct AgentCore: Sendable {
         }
         lookForAnswers(at: instant, effects: &effects)
         handOverAutostart(at: instant, effects: &effects)
+        withdrawDefinitions(at: instant, effects: &effects)
         forgetSealed(effects: &effects)
         shutGates(at: instant, effects: &effects)
         if let report = outbox.next(at: instant) { effects.append(.append(report)) }

@@ -17,6 +17,8 @@ public enum CopyAction: String, Codable, Sendable, Equatable {
     case resume
     /// Pause the copy here, if it still runs, because the target runs the VM, too; it no longer starts with this host.
     case pause
+    /// Remove the definition that an offline move left on its target, if the VM is off here: the source has the VM.
+    case withdraw
     /// Start the VM if it is off because this host was down, as libvirt would have: its autostart is off while it moves.
     case start
 

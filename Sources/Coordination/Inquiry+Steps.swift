@@ -36,6 +36,8 @@ extension Inquiry {
         case .silent(let words): return leaveOpen(words, context)
         case .seen(.migratingOut):
             (openSince, question) = (context.now, nil)
+            // Somebody has started the VM and moves it: that migration is not the order's.
+            if order.isOffline { return [] }
             // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
             // `advance` of the order applies the limits.
             return cause == .restart || isAfterEnd ? [] : [.cancelMigration]
@@ -45,7 +47,7 @@ extension Inquiry {
         // Nothing here could run beside a copy at the target.
         if isAfterEnd, here == .absent { return [.finish] }
         // A call of the previous incarnation may still take effect.
-        if here == .running, context.now < quietUntil { return [] }
+        if here == restingPlace, context.now < quietUntil { return [] }
         guard let question, question.here == here else { return ask(here, context) }
         guard let there = question.answers[order.target]?.presence else { return unanswered(question, context) }
         return conclude(question, there, context)
@@ -59,7 +61,11 @@ extension Inquiry {
         let runner = question?.runner(target) ?? target
         switch (action, result) {
         case (.discard, .done) where cause == .failed:
-            return end(.inDoubt, .foundThere(vm: vm, source: source, target: target), .at(target))
+            let finding: FailureReason.Finding =
+                order.isOffline
+                ? .definitionFoundThere(vm: vm, source: source, target: target)
+                : .foundThere(vm: vm, source: source, target: target)
+            return end(.inDoubt, finding, .at(target))
         case (.discard, .done) where isAfterEnd, (.resume, .done) where isAfterEnd: return [.finish]
         case (.start, .done), (.start, .notSo):
             guard !isAfterEnd else { return [.finish] }
@@ -85,8 +91,10 @@ extension Inquiry {
             let finding = FailureReason.Finding.duplicateRuns(vm: vm, source: source, target: runner, detail: reason)
             return duplicateRuns(finding, context)
         case (_, .notSo(let reason)), (_, .failed(let reason)), (.discard, .refused(let reason)),
-            (.start, .refused(let reason)):
+            (.start, .refused(let reason)), (.withdraw, .refused(let reason)):
             return leaveOpen(reason, context)
+        // The order's target does this, which does not search.
+        case (.withdraw, .done): return []
         }
     }
 
@@ -145,6 +153,7 @@ extension Inquiry {
             return cause == .failed
                 ? [.finish] : stayed(.stayedOff(vm: vm, source: source, target: target), context)
         case .stayed(let finding, let isCertain):
+            if finding.isDefinedThere, cause == .failed { return correct(finding, context) }
             if isCertain { return cause == .failed ? [.finish] : stayed(finding, context) }
             self.question = nil
             return cause == .failed ? [] : stayed(finding, context) + [.seekDuplicate]
@@ -236,6 +245,14 @@ extension Inquiry {
             nextCheck = min(nextCheck, instant)
             return []
         }
+    }
+
+    /// Corrects the end of a failed offline move once, so that its target removes the definition, and continues to ask.
+    private mutating func correct(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
+        question = nil
+        guard !hasReportedDoubt else { return [] }
+        hasReportedDoubt = true
+        return [.report(.failed(failure: failure(.migration, finding, .at(context.host))))]
     }
 
     // MARK: ends

@@ -101,11 +101,11 @@ struct Inquiry: Sendable {
     init(_ cause: Cause, of state: OrderState, at instant: Instant, quiet: Duration = .zero) {
         order = state.order
         self.cause = cause
-        hasReportedDoubt = cause == .restart && state.isInDoubt
+        hasReportedDoubt = cause == .restart && state.isInDoubt || cause == .failed && state.isDefinedThere
         switch state.failure?.reason {
         case .inquiry(_, .runsNowhere), .inquiry(_, .pausedHereInactiveThere), .inquiry(_, .pausedHereAndElsewhere),
-            .inquiry(_, .pausedHereNotResumed):
-            isPassive = hasReportedDoubt
+            .inquiry(_, .pausedHereNotResumed), .inquiry(_, .definedNowhere):
+            isPassive = cause == .restart && state.isInDoubt
         default: isPassive = false
         }
         if hasReportedDoubt, case .inquiry(_, .copyHereAndElsewhere(_, _, let other)) = state.failure?.reason {
@@ -151,6 +151,9 @@ struct Inquiry: Sendable {
         }
     }
 
+    /// The state of a copy here that a call of the previous incarnation may still begin to move.
+    var restingPlace: DomainPresence { order.isOffline ? .inactive : .running }
+
     func shifted(by step: Duration) -> Inquiry {
         var shifted = self
         shifted.openSince = openSince + step
@@ -180,6 +183,7 @@ extension Inquiry {
     ///
     /// Every pair has its row: an omitted one would be decided by chance.
     func conclusion(here: DomainPresence, there: DomainPresence, host: HostName) -> Conclusion {
+        if order.isOffline { return offlineConclusion(here: here, there: there, host: host) }
         let (vm, target) = (order.vmName, order.target)
         let stayed = FailureReason.Finding.stayed(vm: vm, source: host)
         switch (here, there) {

@@ -158,7 +158,10 @@ public struct OrderState: Sendable, Equatable {
         switch report.step {
         // A target that could not read the ledger for long may have taken the order for expired.
         case .done: return isInDoubt || failure?.kind == .expired
-        case .failed(let failure): return isInDoubt || failure.whereabouts == .at(order.target)
+        case .failed(let failure):
+            // The target of an offline move must learn that it has a definition to remove.
+            if order.isOffline, case .inquiry(_, .definedThere) = failure.reason { return true }
+            return isInDoubt || failure.whereabouts == .at(order.target)
         default: return false
         }
     }

@@ -47,6 +47,8 @@ struct OrderWork: Sendable {
     var autostart = Autostart.unset
     /// As its source: whether it is reported that no agent sets the VM's autostart.
     var hasReportedAutostart = false
+    /// As the target of a failed offline move: whether the definition that it left here has been removed.
+    var withdrawal = Withdrawal.open
     /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
     var isReturnAccepted = false
     /// As the source of a sealed move: whether the VM was on another host since, so that its image may be older than its
@@ -118,7 +120,9 @@ struct OrderWork: Sendable {
     func isClear(since instant: Instant) -> Bool {
         guard let answer, answer.askedAt >= instant else { return false }
         switch answer.presence {
-        case .absent, .inactive, .paused: return true
+        // A definition that an offline move left there could be started a second time.
+        case .inactive: return !order.isOffline
+        case .absent, .paused: return true
         case .running, .migratingOut, .pausedByMigration: return false
         }
     }

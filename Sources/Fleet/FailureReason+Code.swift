@@ -77,6 +77,9 @@ extension FailureReason.Finding {
         case .duplicatePausedThere: "duplicate-paused-at-target"
         case .mayRunOnBoth: "may-run-on-both"
         case .undecided: "undecided"
+        case .definedThere: "defined-there"
+        case .definitionFoundThere: "definition-found-there"
+        case .definedNowhere: "defined-nowhere"
         }
     }
 }

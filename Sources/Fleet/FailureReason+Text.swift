@@ -130,6 +130,13 @@ extension FailureReason.Finding {
                 + "stop one of the two at once"
         case .undecided(let detail, let limit):
             "\(detail); unchanged for \(limit): check both hosts and run the VM on one of them"
+        case .definedThere(let vm, let source, let target):
+            "\(vm) is active on \(source), so it stays there; the agent of \(target) removes the VM's definition"
+        case .definitionFoundThere(let vm, let source, let target):
+            "\(vm) is on \(target) nevertheless; its definition on \(source) was removed"
+        case .definedNowhere(let vm, let source, let target):
+            "neither \(source) nor \(target) has \(vm): search the other hosts, or restore its definition with "
+                + "'evenkeel definitions restore'"
         }
     }
 }

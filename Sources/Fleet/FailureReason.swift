@@ -88,6 +88,13 @@ public enum FailureReason: Codable, Sendable, Equatable {
         /// The target runs the VM, and its source reported that it runs it, too.
         case mayRunOnBoth(vm: String, source: HostName, target: HostName)
         case undecided(detail: String, limit: Duration)
+        /// An offline move: the VM was started on the source, and its definition is on the target, whose agent removes
+        /// it.
+        case definedThere(vm: String, source: HostName, target: HostName)
+        /// An offline move that had failed: the definition is at the target, and the source's was removed.
+        case definitionFoundThere(vm: String, source: HostName, target: HostName)
+        /// An offline move: neither host has the definition.
+        case definedNowhere(vm: String, source: HostName, target: HostName)
     }
 
     public enum Sealing: Codable, Sendable, Equatable {

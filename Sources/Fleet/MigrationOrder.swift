@@ -30,16 +30,28 @@ extension Channel {
     public var usesMigrationPorts: Bool { ![.ssh, .sealed].contains(self) }
 }
 
-/// How the memory is moved.
+/// How a VM is moved.
 public enum Technique: String, Codable, Sendable {
     case preCopy
     /// The VM is saved, its image transferred, and the VM restored.
     case stopAndCopy
+    /// The VM is off and stays off: its definition moves, and no memory.
+    case offline
 }
 
 extension Channel {
     /// How memory moves on this channel.
     public var technique: Technique { self == .sealed ? .stopAndCopy : .preCopy }
+
+    /// Returns whether the channel can carry a move of this technique.
+    ///
+    /// A definition goes through libvirt's connection between the two hosts, which a sealed move does not have.
+    public func carries(_ technique: Technique) -> Bool {
+        switch technique {
+        case .preCopy, .stopAndCopy: technique == self.technique
+        case .offline: self != .sealed
+        }
+    }
 }
 
 /// One ordered move of one VM; used once.
@@ -72,6 +84,9 @@ public struct MigrationOrder: Codable, Sendable, Equatable, Identifiable {
     public var code: String?
     /// The effect that the controller expects; `nil` for an operator's order.
     public var prediction: Prediction?
+
+    /// Whether it moves the definition of a VM that is off.
+    public var isOffline: Bool { technique == .offline }
 
     public enum Issuer: String, Codable, Sendable { case controller, `operator` }
 

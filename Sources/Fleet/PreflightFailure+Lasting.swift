@@ -20,11 +20,11 @@ extension PreflightFailure.HypervisorReason {
             .networkIsLocal:
             true
         case .cannotRun, .networkMissing, .nameTaken, .silent, .cpuNotCompared, .networkInactive, .uuidActive,
-            .uuidDefined, .notRunning, .failed:
+            .uuidDefined, .notRunning, .notOff, .failed:
             false
         // The source's own reasons are in its samples.
         case .snapshots, .checkpoints, .unsafeCache, .blockJob, .hostDevice, .sharedFolder, .confidentialGuest,
-            .nonMigratableDevice:
+            .nonMigratableDevice, .managedSave, .hostState, .offlineUnsupported:
             false
         }
     }

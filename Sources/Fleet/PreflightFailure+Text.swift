@@ -42,6 +42,13 @@ extension PreflightFailure.HypervisorReason {
                 + "with \(remedy) \(id)"
         case .nameTaken(let name, let id): "another VM, \(id), already has the name '\(name)' here"
         case .notRunning(let id, let name): "VM \(name) (\(id)) does not run on this host"
+        case .notOff(let id, let name):
+            "VM \(name) (\(id)) is not off on this host: move it without --offline, or shut it down"
+        case .managedSave:
+            "the VM has a managed save, which cannot move with it: start the VM, or remove the save with "
+                + "'virsh managedsave-remove'"
+        case .hostState(let state): state.text
+        case .offlineUnsupported(let type): "libvirt's driver for \(type) moves no VMs that are off"
         case .snapshots(let count):
             "the VM has \(count) snapshots, which cannot move with it: remove them with 'virsh snapshot-delete'"
         case .checkpoints(let count):
@@ -56,6 +63,19 @@ extension PreflightFailure.HypervisorReason {
             "the VM is a confidential guest (\(type)), whose memory cannot leave its host"
         case .nonMigratableDevice(let device): device.text
         case .failed(let detail): detail
+        }
+    }
+}
+
+extension PreflightFailure.HostState {
+    var text: String {
+        switch self {
+        case .firmwareVariables:
+            "the VM has UEFI variables (NVRAM) in a file of this host, which an offline move does not copy: start the VM "
+                + "and move it live"
+        case .tpm:
+            "the VM has an emulated TPM, whose state is on this host and which an offline move does not copy: start the VM "
+                + "and move it live"
         }
     }
 }

@@ -55,6 +55,14 @@ extension PreflightFailure {
         case uuidDefined(VMID, name: String, state: String, remedy: String)
         case nameTaken(String, by: String)
         case notRunning(VMID, name: String)
+        /// An offline move was ordered for a VM that is not off here.
+        case notOff(VMID, name: String)
+        /// libvirt saved the VM's memory on this host when it was stopped.
+        case managedSave
+        /// A file of this host belongs to the VM, and an offline move does not copy it.
+        case hostState(HostState)
+        /// This hypervisor's libvirt, by its type, moves no VMs that are off.
+        case offlineUnsupported(type: String)
         case snapshots(Int)
         case checkpoints(Int)
         /// libvirt's name of a writable disk, and its cache mode, which makes a move unsafe.
@@ -69,6 +77,14 @@ extension PreflightFailure {
         /// Another device that ties the VM to its host.
         case nonMigratableDevice(NonMigratableDevice)
         case failed(detail: String)
+    }
+
+    /// State of a VM that its host keeps in files of its own.
+    public enum HostState: String, Codable, Sendable, Hashable {
+        /// The UEFI variables (NVRAM), in a file whose path the definition does not state.
+        case firmwareVariables
+        /// The state of an emulated TPM.
+        case tpm
     }
 
     /// A device that libvirt or QEMU does not migrate.
