@@ -151,7 +151,8 @@ public struct VMSample: Codable, Sendable, Equatable {
     public var vcpus: Int?
     /// Memory that the guest holds now (balloon), in bytes.
     public var memoryBytes: UInt64?
-    /// SHA-256 of its live definition without the parts that change by themselves, in hexadecimal; `nil` if not read.
+    /// SHA-256 of its definition, live if it is active, without the parts that change by themselves, in hexadecimal; `nil`
+    /// if not read, and from an older agent for a VM that is off.
     public var definition: String?
     /// Why it cannot leave its host, according to the host's agent; `nil`: no reason is known.
     public var cannotMove: CannotMove?

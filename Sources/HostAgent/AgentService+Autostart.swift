@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import Fleet
 import HostOS
 import Hypervisor
 import Logging
 
-/// Sets VMs to start with this host after a move.
+/// Changes the definitions of VMs around a move: whether they start with this host, and leftovers of offline moves.
 extension AgentService {
     /// libvirt's folder of definitions and of autostart links.
     private static let definitions = "/etc/libvirt"
@@ -37,6 +38,19 @@ extension AgentService {
         } catch {
             return OrderFailure(.migration, .move(.hypervisor(detail: error.description)), .at(host))
         }
+    }
+
+    /// Removes the definition that a failed offline move left here, once: an operator may move the VM here later.
+    func withdraw(_ order: MigrationOrder) async -> CopyAction.Result {
+        do {
+            if let journal, try await journal.contains(.begun, of: order) { return .notSo("it was removed before") }
+            let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
+            guard result == .done, let journal else { return result }
+            _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
+                try journal.claim(.begun, of: order, at: .now)
+            }
+            return .done
+        } catch { return .failed("\(error)") }
     }
 
     /// Makes libvirt's definitions and autostart links durable with `syncfs`, after each change; returns the failure.

@@ -11,7 +11,7 @@ import Settings
 
 /// Execution of the core's effects.
 extension AgentService {
-    private var execution: MoveExecution {
+    var execution: MoveExecution {
         MoveExecution(host: host, settings: settings, hypervisor: hypervisor, channels: channels)
     }
 
@@ -57,7 +57,9 @@ extension AgentService {
             let observation = await execution.look(for: vm)
             await events.send(.located(id, observation))
         case .apply(let action, let order):
-            let result = await execution.apply(action, to: order.vm, since: order.issuedAt)
+            let result =
+                action == .withdraw
+                ? await withdraw(order) : await execution.apply(action, to: order.vm, since: order.issuedAt)
             // Each action can change the definition or its autostart.
             if result == .done { await syncDefinitions() }
             logger.notice("order \(order.id): \(action.rawValue) the copy of \(order.vmName) here: \(result)")

@@ -28,6 +28,7 @@ extension AgentService {
             hypervisor: hypervisor,
             resources: resources,
             memoryCeiling: settings.policy.memory.upper,
+            takesMemory: !order.isOffline,
             promisedBytes: overflowed ? .max : reserved,
             stretchedNetworks: settings.migration.stretchedNetworks
         )

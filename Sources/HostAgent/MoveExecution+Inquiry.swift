@@ -15,6 +15,9 @@ extension MoveExecution {
         do {
             switch action {
             case .discard: try await hypervisor.discardHandedOver(vm)
+            case .withdraw:
+                guard try await hypervisor.presence(of: vm) == .inactive else { return .notSo("it is not off here") }
+                try await hypervisor.discardHandedOver(vm)
             case .resume: try await hypervisor.resume(vm)
             case .start:
                 guard try await hypervisor.presence(of: vm) == .inactive else { return .notSo("it is not off") }

@@ -20,10 +20,15 @@ struct MoveExecution: Sendable {
 
     func requirements(for order: MigrationOrder) async -> Result<VMRequirements, OrderFailure> {
         do {
-            guard try await hypervisor.presence(of: order.vm) == .running else {
-                return .failure(refusal(.state, .unknown, .hypervisor(.notRunning(order.vm, name: order.vmName))))
+            let presence = try await hypervisor.presence(of: order.vm)
+            guard presence == (order.isOffline ? .inactive : .running) else {
+                let reason: PreflightFailure.HypervisorReason =
+                    order.isOffline
+                    ? .notOff(order.vm, name: order.vmName) : .notRunning(order.vm, name: order.vmName)
+                return .failure(refusal(.state, .unknown, .hypervisor(reason)))
             }
-            let answer = try await SourceChecks(host: host, settings: settings, hypervisor: hypervisor).read(order.vm)
+            let checks = SourceChecks(host: host, settings: settings, hypervisor: hypervisor)
+            let answer = try await order.isOffline ? checks.readOffline(order.vm) : checks.read(order.vm)
             guard answer.failures.isEmpty else {
                 return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: answer.failures))
             }
@@ -164,6 +169,7 @@ struct MoveExecution: Sendable {
         let bracketed = address.contains(":") ? "[\(address)]" : address
         return MigrationRequest(
             vm: order.vm,
+            isOffline: order.isOffline,
             peerURI: route.peerURI ?? target.libvirtURI,
             migrateURI: "tcp://\(bracketed)",
             listenAddress: address,

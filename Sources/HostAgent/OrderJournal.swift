@@ -10,7 +10,8 @@ import Synchronization
 /// blank a line, and a host can crash between a step and its report. Entries whose order ended long ago are removed.
 final class OrderJournal: Sendable {
     enum Step: String, Codable, CodingKeyRepresentable, CaseIterable {
-        /// As the source: the move, or the save, was begun.
+        /// As the source: the move, or the save, was begun. As the target of a failed offline move: the definition that
+        /// it left was removed.
         case begun
         /// As the source of a sealed move: the image was handed over.
         case released

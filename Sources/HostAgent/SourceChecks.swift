@@ -20,7 +20,7 @@ struct SourceChecks: Sendable {
     var sharedTypes = FileSystem.sharedTypes
     var slots = Blocking.diskSlots
 
-    /// A running VM as its source sees it.
+    /// A VM as its source sees it.
     struct Answer: Sendable {
         /// With the identities of block devices.
         var requirements: VMRequirements
@@ -32,11 +32,25 @@ struct SourceChecks: Sendable {
 
     /// Reads the requirements of a running VM and checks what ties it to this host.
     func read(_ vm: VMID) async throws(HypervisorError) -> Answer {
-        let blockers = try await hypervisor.migrationBlockers(of: vm).filter { blocker in
+        let blockers = try await hypervisor.migrationBlockers(of: vm)
+        return await check(try await hypervisor.requirements(of: vm), blockers)
+    }
+
+    /// Reads the requirements of a VM that is off and checks what ties it to this host.
+    func readOffline(_ vm: VMID) async throws(HypervisorError) -> Answer {
+        let found = try await hypervisor.offlineRequirements(of: vm)
+        return await check(found.requirements, found.blockers)
+    }
+
+    private func check(
+        _ requirements: VMRequirements,
+        _ blockers: [PreflightFailure.HypervisorReason]
+    ) async -> Answer {
+        var requirements = requirements
+        let blockers = blockers.filter { blocker in
             guard case .networkIsLocal(let name, _) = blocker else { return true }
             return !stretchedNetworks.contains(name)
         }
-        var requirements = try await hypervisor.requirements(of: vm)
         requirements.disks = requirements.disks.map { disk in
             guard case .block(let path, nil) = disk else { return disk }
             return .block(path: path, identity: BlockDevice.identity(ofDeviceAt: path, sys: sys))

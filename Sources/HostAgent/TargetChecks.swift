@@ -11,6 +11,8 @@ struct TargetChecks: Sendable {
     let resources: any ResourceSource
     /// Largest share of the host's memory that may be in use after the move, from 0 to 1.
     let memoryCeiling: Double
+    /// Whether the VM takes memory when it arrives; one that is off does not.
+    var takesMemory = true
     /// Memory promised to VMs that are on their way here.
     var promisedBytes: UInt64 = 0
     var sys = "/sys"
@@ -35,7 +37,7 @@ struct TargetChecks: Sendable {
             let reason = PreflightFailure.Reason.hypervisor(.silent(detail: "\(error)"))
             failures.append(PreflightFailure(check: .hypervisor, host: host, reason: reason))
         }
-        failures += memory(requirements)
+        if takesMemory { failures += memory(requirements) }
         failures += requirements.networks.compactMap(bridge)
         failures += await storage(requirements)
         return failures

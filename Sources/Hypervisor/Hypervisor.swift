@@ -26,13 +26,21 @@ public protocol Hypervisor: Sendable {
     /// Throws `.refused` if the VM does not run. It does not check `migrationBlockers`.
     func requirements(of vm: VMID) async throws(HypervisorError) -> VMRequirements
 
+    /// Returns the requirements of a VM that is off for a target, read from its definition, and why it cannot leave this
+    /// host.
+    ///
+    /// Throws `.refused` if the VM is not off.
+    func offlineRequirements(of vm: VMID) async throws(HypervisorError) -> OfflineRequirements
+
     /// Returns the requirements that this hypervisor can check itself and does not meet; empty when all are met.
     ///
     /// It checks type and version, machine type, CPU, libvirt networks, and a conflict of name or uuid.
     func unmet(_ requirements: VMRequirements, on host: HostName) async throws(HypervisorError) -> [PreflightFailure]
 
-    /// Moves a running VM to another host and returns when it runs there.
+    /// Moves a running VM to another host and returns when it runs there; if the request is offline, moves the
+    /// definition of a VM that is off, and returns when it is defined there and no longer here.
     ///
+    /// An offline move that had begun throws `.inDoubt` on any error: either host may have the definition, or both.
     /// On any error except `.inDoubt`, the VM is still here as it was. Unless the error is `.refused`, the target may run
     /// it, too: the hypervisor resumes it here if it misses the target's last answer. `progress` is called about once a
     /// second. If the calling task is cancelled, the migration is stopped, and the call returns once the result is
@@ -140,7 +148,7 @@ public struct DomainStatus: Sendable, Equatable {
     public var waitTimeNanoseconds: UInt64?
     public var vcpus: Int?
     public var memoryBytes: UInt64?
-    /// The digest of an active VM's definition (`VMSample.definition`).
+    /// The digest of its definition (`VMSample.definition`).
     public var definition: String?
     public init(
         id: VMID,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Fleet
 
-/// Parameters of one migration for the hypervisor: pre-copy, live, peer to peer.
+/// Parameters of one migration for the hypervisor: peer to peer, pre-copy and live, or offline.
 public struct MigrationRequest: Sendable, Equatable {
     public var vm: VMID
+    /// Whether the VM is off, and only its definition moves, within the connection between the two daemons (`peerURI`).
+    public var isOffline: Bool
     /// The URI of the peer's hypervisor, for the connection between the two daemons.
     public var peerURI: String
     /// Destination of the memory, for instance `tcp://10.78.0.2`; not used by `Transport.tunnelled`.
@@ -18,6 +20,7 @@ public struct MigrationRequest: Sendable, Equatable {
     public var maxDowntime: Duration
     public init(
         vm: VMID,
+        isOffline: Bool = false,
         peerURI: String,
         migrateURI: String,
         listenAddress: String,
@@ -27,6 +30,7 @@ public struct MigrationRequest: Sendable, Equatable {
         maxDowntime: Duration
     ) {
         self.vm = vm
+        self.isOffline = isOffline
         self.peerURI = peerURI
         self.migrateURI = migrateURI
         self.listenAddress = listenAddress
@@ -34,6 +38,17 @@ public struct MigrationRequest: Sendable, Equatable {
         self.timeLimit = timeLimit
         self.stallLimit = stallLimit
         self.maxDowntime = maxDowntime
+    }
+}
+
+/// The requirements of a VM that is off.
+public struct OfflineRequirements: Sendable, Equatable {
+    public var requirements: VMRequirements
+    /// Why its definition cannot leave the host, whatever the target; empty if the hypervisor knows no reason.
+    public var blockers: [PreflightFailure.HypervisorReason]
+    public init(_ requirements: VMRequirements, blockers: [PreflightFailure.HypervisorReason]) {
+        self.requirements = requirements
+        self.blockers = blockers
     }
 }
 

@@ -31,7 +31,7 @@ extension Connection {
     /// Returns the metadata that would stay behind.
     ///
     /// libvirt checks the snapshots for a live migration, but nothing when it saves a VM.
-    private static func metadata(of domain: borrowing DomainHandle) -> [PreflightFailure.HypervisorReason] {
+    static func metadata(of domain: borrowing DomainHandle) -> [PreflightFailure.HypervisorReason] {
         let snapshots = virDomainSnapshotNum(domain.pointer, 0)
         let checkpoints = virDomainListAllCheckpoints(domain.pointer, nil, 0)
         return (snapshots > 0 ? [.snapshots(Int(snapshots))] : [])
@@ -60,8 +60,7 @@ extension Connection {
     /// Returns the libvirt networks of the VM that end at this host.
     ///
     /// The network of a running interface may have been removed since; the target then reports what it lacks.
-    private func localNetworks(_ networks: [NetworkSource]) throws(LibvirtError) -> [PreflightFailure.HypervisorReason]
-    {
+    func localNetworks(_ networks: [NetworkSource]) throws(LibvirtError) -> [PreflightFailure.HypervisorReason] {
         var found: [PreflightFailure.HypervisorReason] = []
         for case .network(let name) in networks {
             do {

@@ -36,7 +36,7 @@ extension Connection {
         return version
     }
 
-    /// Returns all domains, active or not, with the digests of the active definitions.
+    /// Returns all domains, active or not, with the digests of their definitions.
     ///
     /// `NOWAIT`: a domain with a job in progress must not delay the sample of the others.
     func domains() throws(LibvirtError) -> [DomainStatus] {
@@ -61,9 +61,7 @@ extension Connection {
         return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
             guard let record = record?.pointee, let domain = record.dom else { return nil }
             var status = Self.status(of: domain, TypedParameters(pointer: record.params, count: record.nparams))
-            if let known = status, known.state.isActive {
-                status?.definition = digest(of: domain, known.id)
-            }
+            if let known = status { status?.definition = digest(of: domain, known.id) }
             return status
         }
     }
@@ -120,12 +118,12 @@ extension Connection {
                 cpuTimeNanoseconds: state.isActive ? info.cpuTime : nil,
                 vcpus: Int(info.nrVirtCpu),
                 memoryBytes: UInt64(info.memory) * 1024,
-                definition: state.isActive ? digest(of: domain.pointer, id) : nil
+                definition: digest(of: domain.pointer, id)
             )
         }
     }
 
-    /// Returns the digest of the live definition; `nil` if libvirt cannot read it, for example if the domain has just
+    /// Returns the digest of the definition, live if the domain is active; `nil` if libvirt cannot read it, for example if the domain has just
     /// ended.
     ///
     /// libvirt formats the definition from its own memory, without QEMU, so a job on the domain causes no delay.
@@ -212,7 +210,7 @@ extension Connection {
     }
 
     /// Returns whether the VM starts with its host; a transient one never does.
-    private func startsWithHost(_ domain: borrowing DomainHandle) throws(LibvirtError) -> Bool {
+    func startsWithHost(_ domain: borrowing DomainHandle) throws(LibvirtError) -> Bool {
         guard virDomainIsPersistent(domain.pointer) == 1 else { return false }
         var startsWithHost: Int32 = 0
         guard virDomainGetAutostart(domain.pointer, &startsWithHost) == 0 else {

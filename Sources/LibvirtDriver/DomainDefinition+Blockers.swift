@@ -30,7 +30,7 @@ extension DomainDefinition {
         }
     }
 
-    private var hostDevices: [PreflightFailure.HypervisorReason] {
+    var hostDevices: [PreflightFailure.HypervisorReason] {
         devices.compactMap { device in
             guard device.name == "hostdev" || (device.name == "interface" && device.attribute("type") == "hostdev"),
                 // QEMU unplugs it for the move, and the guest uses the other device of the team.
@@ -45,7 +45,7 @@ extension DomainDefinition {
         }
     }
 
-    private var sharedFolders: [PreflightFailure.HypervisorReason] {
+    var sharedFolders: [PreflightFailure.HypervisorReason] {
         devices.filter { $0.name == "filesystem" }.map {
             .sharedFolder($0.child("target")?.attribute("dir") ?? "")
         }

@@ -77,6 +77,10 @@ public final class LibvirtHypervisor: Hypervisor {
         try await reading.run("read what VM \(vm) needs") { try $0.requirements(of: vm) }
     }
 
+    public func offlineRequirements(of vm: VMID) async throws(HypervisorError) -> OfflineRequirements {
+        try await reading.run("read what VM \(vm) needs") { try $0.offlineRequirements(of: vm) }
+    }
+
     public func unmet(
         _ requirements: VMRequirements,
         on host: HostName

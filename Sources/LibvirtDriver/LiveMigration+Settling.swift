@@ -20,6 +20,8 @@ extension LiveMigration {
             return HypervisorError(.failed, attempt: attempt, detail: "\(error)")
         }
         guard state.withLock({ $0.isUnderWay }) else { return HypervisorError(error, attempt: attempt) }
+        // libvirt keeps the definition here if the target's last answer is lost, whatever the target has.
+        if request.isOffline { return failure(.inDoubt, error.detail) }
         let cause = (ending == nil ? "" : "\(reason(ending)): ") + error.detail
         switch whereabouts() {
         case .running:

@@ -149,6 +149,10 @@ final class LiveMigration: Sendable {
 
     private func outcome(since startedAt: Instant) -> MigrationOutcome {
         let endedAt = Instant.now
+        if request.isOffline {
+            let seconds = (endedAt - startedAt).inSeconds
+            return MigrationOutcome(startedAt: startedAt, endedAt: endedAt, totalSeconds: seconds, bytesTransferred: 0)
+        }
         let job = calls.events.completed(within: .zero) ?? completedJob()
         return MigrationOutcome(
             startedAt: startedAt,

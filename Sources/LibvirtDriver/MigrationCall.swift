@@ -33,11 +33,7 @@ struct MigrationCall {
         let subscription = MigrationSubscription(of: domain, on: connection, to: events)
         defer { withExtendedLifetime(connection) {} }
         guard mayBegin() else {
-            throw HypervisorError(
-                .cancelled,
-                attempt: attempt,
-                detail: "ended before it had begun; nothing was touched"
-            )
+            throw Self.notBegun(attempt: attempt)
         }
         let former = Self.setMaxDowntime(of: domain, milliseconds: UInt64(request.maxDowntime.inSeconds * 1000))
         let result = virDomainMigrateToURI3(
@@ -75,12 +71,16 @@ struct MigrationCall {
         }
     }
 
-    private static func connect(to uri: String, attempt: String) throws(HypervisorError) -> Connection {
+    static func connect(to uri: String, attempt: String) throws(HypervisorError) -> Connection {
         do {
             return try Connection(opening: uri)
         } catch {
             throw HypervisorError(.notConnected, attempt: attempt, detail: "no connection to \(uri): \(error.detail)")
         }
+    }
+
+    static func notBegun(attempt: String) -> HypervisorError {
+        HypervisorError(.cancelled, attempt: attempt, detail: "ended before it had begun; nothing was touched")
     }
 
     /// Returns whether the VM is persistent; throws if it may not move.

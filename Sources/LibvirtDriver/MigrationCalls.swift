@@ -38,7 +38,12 @@ struct LibvirtMigrationCalls: MigrationCalls {
     }
 
     func migrate(mayBegin: () -> Bool) throws {
-        try MigrationCall(request: request, events: events).run(on: source.uri, attempt: attempt, mayBegin: mayBegin)
+        if request.isOffline {
+            try OfflineCall(request: request).run(on: source.uri, attempt: attempt, mayBegin: mayBegin)
+        } else {
+            try MigrationCall(request: request, events: events)
+                .run(on: source.uri, attempt: attempt, mayBegin: mayBegin)
+        }
     }
 
     func job() throws -> JobStatistics? { try source.use(attempt) { try $0.migrationJob(of: request.vm) } }

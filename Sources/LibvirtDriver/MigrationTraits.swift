@@ -11,6 +11,8 @@ struct MigrationTraits {
     var takesListenAddress: Bool
     /// Whether the persistent definition can be passed separately from the live one.
     var takesPersistentXML: Bool
+    /// Whether the driver moves VMs that are off.
+    var movesOffline: Bool
     /// The first libvirt version, as in `virConnectGetLibVersion`, with TLS to a named target and with parallel
     /// connections; `nil` if the driver has neither.
     var versionWithTLS: UInt?
@@ -20,7 +22,7 @@ struct MigrationTraits {
         switch type {
         case "xen":
             // libxl supports no other flags and refuses a call that has them.
-            Self(guards: 0, takesListenAddress: false, takesPersistentXML: false)
+            Self(guards: 0, takesListenAddress: false, takesPersistentXML: false, movesOffline: false)
         default:
             // Forbid changes of the definition during the move; let a disk error at the source end the move, not the
             // VM.
@@ -28,6 +30,7 @@ struct MigrationTraits {
                 guards: VIR_MIGRATE_CHANGE_PROTECTION.rawValue | VIR_MIGRATE_ABORT_ON_ERROR.rawValue,
                 takesListenAddress: true,
                 takesPersistentXML: true,
+                movesOffline: true,
                 versionWithTLS: 6_000_000,
                 versionWithParallel: 5_002_000
             )

@@ -60,6 +60,12 @@ import Testing
         #expect(failures.first?.text.contains("3072 MiB promised to others") == true)
     }
 
+    @Test mutating func `a VM that is off needs no memory`() async {
+        checks.promisedBytes = 16 << 30
+        checks.takesMemory = false
+        #expect(await checks.unmet(.testVM(memory: 64 << 30)) == [])
+    }
+
     @Test func `a VM needs its own memory and QEMU's`() async {
         let failures = await checks.unmet(.testVM(memory: 4 << 30))
         #expect(

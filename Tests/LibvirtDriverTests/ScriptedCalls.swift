@@ -28,6 +28,7 @@ struct ScriptedCalls: MigrationCalls {
         stallLimit: Duration = .seconds(20),
         peer: Duration = .milliseconds(500),
         isCancelled: Bool = false,
+        isOffline: Bool = false,
         transport: Transport = .direct(tls: nil, parallelConnections: nil),
         slots: CallSlots = CallSlots(1),
         peers: PeerCalls = PeerCalls(),
@@ -40,6 +41,7 @@ struct ScriptedCalls: MigrationCalls {
         var request = MigrationRequest.sample(VMID("aaaaaaaa-0000-4000-8000-00000000000a"), stall: stallLimit)
         request.timeLimit = timeLimit
         request.transport = transport
+        request.isOffline = isOffline
         let began = Gate()
         var calls = self
         calls.migration = { [migration] mayBegin in

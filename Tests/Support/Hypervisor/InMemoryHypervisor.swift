@@ -20,7 +20,7 @@ public struct InMemoryHypervisor: Hypervisor {
                 cpuTimeNanoseconds: copy.presence == .inactive ? nil : copy.cpuTimeNanoseconds,
                 vcpus: copy.needs.vcpus,
                 memoryBytes: copy.needs.memoryBytes,
-                definition: copy.presence == .inactive ? nil : copy.needs.definition
+                definition: copy.needs.definition
             )
         }.sorted { $0.id < $1.id }
     }
@@ -61,6 +61,20 @@ public struct InMemoryHypervisor: Hypervisor {
         return needs
     }
 
+    public func offlineRequirements(of vm: VMID) async throws(HypervisorError) -> OfflineRequirements {
+        let attempt = "read the requirements of VM \(vm)"
+        let here = try ask(attempt)
+        guard let copy = copies()[vm] else {
+            throw HypervisorError(.noSuchVM, attempt: attempt, detail: "it is not on \(host)")
+        }
+        guard copy.presence == .inactive else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "it is not off but \(copy.presence)")
+        }
+        var needs = copy.needs
+        needs.startsWithHost = copy.startsWithHost
+        return OfflineRequirements(needs, blockers: here.blockers[vm] ?? [])
+    }
+
     public func unmet(
         _ requirements: VMRequirements,
         on host: HostName
@@ -88,6 +102,7 @@ public struct InMemoryHypervisor: Hypervisor {
         progress: @Sendable @escaping (MigrationProgress) -> Void
     ) async throws(HypervisorError) -> MigrationOutcome {
         _ = try ask("migrate VM \(request.vm) to \(request.peerURI)")
+        if request.isOffline { return try world.migrateOffline(request, from: host) }
         return try await world.migrate(request, from: host, progress: progress)
     }
 
@@ -153,7 +168,9 @@ public struct InMemoryHypervisor: Hypervisor {
     public func discardHandedOver(_ vm: VMID) async throws(HypervisorError) {
         let attempt = "discard the handed-over copy of VM \(vm)"
         _ = try ask(attempt)
-        let violation = world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
+        // One of two definitions may go: neither has memory.
+        let isDouble = copies()[vm]?.presence == .inactive && world.isOff(vm, elsewhereThan: host)
+        let violation = isDouble || world.isTaken(vm, elsewhereThan: host) ? nil : "no other host has it"
         try change(vm, attempt, in: [.pausedByMigration, .inactive], violation: violation) { state in
             state.copies[host]?[vm] = nil
         }

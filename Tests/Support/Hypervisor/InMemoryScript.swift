@@ -26,6 +26,8 @@ public struct InMemoryScript: Sendable, Equatable {
         case shutOffAtTarget
         /// The VM is paused at the source, and the target has no copy.
         case pausedAtSource
+        /// The VM of an offline move was started at the source, and the target has its definition.
+        case startedAtSource
         /// The hypervisors continue the migration until `InMemoryWorld.end` ends it.
         case goesOn
     }

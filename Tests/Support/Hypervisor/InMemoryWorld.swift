@@ -138,6 +138,18 @@ public final class InMemoryWorld: Sendable {
         }
     }
 
+    /// Returns whether another host has only the VM's definition.
+    func isOff(_ vm: VMID, elsewhereThan host: HostName) -> Bool {
+        state.withLock { $0.copies.contains { $0 != host && $1[vm]?.presence == .inactive } }
+    }
+
+    /// Returns the hosts that have the VM's definition, whether it runs there or not.
+    public func hostsDefining(_ vm: VMID) -> [HostName] {
+        state.withLock { state in
+            state.copies.filter { $0.value[vm].map { !$0.isTransient } ?? false }.keys.sorted()
+        }
+    }
+
     /// Returns the hosts on which the VM runs or is shut off.
     func hostsThatRunOrRan(_ vm: VMID) -> [HostName] {
         state.withLock { state in
@@ -191,6 +203,9 @@ extension InMemoryWorld.State {
         case .pausedAtSource:
             copies[move.source]?[vm]?.presence = .pausedByMigration
             copies[move.target]?[vm] = nil
+        case .startedAtSource:
+            copies[move.source]?[vm]?.presence = .running
+            copies[move.target]?[vm]?.presence = .inactive
         case .goesOn:
             moves[vm] = move
         }
