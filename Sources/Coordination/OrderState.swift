@@ -62,7 +62,8 @@ public struct OrderState: Sendable, Equatable {
     /// Returns the move as one that has ended.
     var pastMove: PastMove {
         var speed: Double?
-        if let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
+        // An offline move sends no memory, so it says nothing about the path.
+        if !order.isOffline, let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
             speed = Double(sent) / time
         }
         return PastMove(

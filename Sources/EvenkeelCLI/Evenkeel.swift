@@ -14,8 +14,9 @@ public struct Evenkeel: AsyncParsableCommand {
             """,
         subcommands: [
             InitCommand.self, HostCommand.self, CertificatesCommand.self, ControllerCommand.self, StatusCommand.self,
-            PlanCommand.self, ExplainCommand.self, PlaceCommand.self, MigrateCommand.self, CancelCommand.self,
-            EndCommand.self, ClearCommand.self, VerifyCommand.self, MeshCommand.self, DefinitionsCommand.self,
+            PlanCommand.self, ExplainCommand.self, PlaceCommand.self, MigrateCommand.self, DrainCommand.self,
+            CancelCommand.self, EndCommand.self, ClearCommand.self, VerifyCommand.self, MeshCommand.self,
+            DefinitionsCommand.self,
             LedgerCommand.self, SimulateCommand.self, ReplayCommand.self, ConfigurationCommand.self,
         ]
     )

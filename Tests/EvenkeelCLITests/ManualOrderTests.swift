@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Coordination
 import Fleet
 import HostOS
@@ -100,6 +101,82 @@ import Testing
                 #expect(try order(view).source == HostName("h1"))
             }
             #expect(try !jsonText(view).contains("custody"))
+        }
+    }
+
+    // MARK: VMs that are off
+
+    /// Returns a fleet with these states of web1 on h1 and h2.
+    private func view(_ first: VMState?, _ second: VMState? = nil, maintenance: Bool = false) -> FleetView {
+        let now = Instant.now
+        var core = ControllerCore(policy: Policy(maintenance: maintenance ? [HostName("h1")] : []))
+        for (host, state) in [("h1", first), ("h2", second), ("h3", nil)] {
+            let vms = state.map { [VMSample(id: VMID("u"), name: "web1", state: $0, definition: "digest")] } ?? []
+            _ = core.handle(.sample(LoadSample(host: HostName(host), at: now, vms: vms), at: now))
+        }
+        return FleetView(core, at: now)
+    }
+
+    private func order(_ view: FleetView, offline: Bool, over channel: Channel = .ipsec) throws -> MigrationOrder {
+        try ManualOrder.make(
+            moving: "web1",
+            to: HostName("h3"),
+            channel: channel,
+            isOffline: offline,
+            policy: Policy(),
+            view: view,
+            removed: [:]
+        )
+    }
+
+    @Test func `a VM that is off moves only on request, and one that runs never that way`() throws {
+        let offline = try order(view(.shutOff), offline: true)
+        #expect(offline.technique == .offline && offline.source == HostName("h1") && offline.definition == "digest")
+        #expect(try order(view(.running), offline: false).technique == .preCopy)
+        let cases: [(FleetView, Bool, Channel, String)] = [
+            (view(.shutOff), false, .ipsec, "web1 is off on h1; to move its definition, add --offline"),
+            (view(.running), true, .ipsec, "web1 is active on h1"),
+            (view(.shutOff, .running), true, .ipsec, "web1 is active on h2"),
+            (view(.shutOff, .shutOff), true, .ipsec, "web1 is off on h1 and h2"),
+            (view(nil), true, .ipsec, "no host reports"),
+            (view(.shutOff), true, .sealed, "sealed carries no VM that is off"),
+        ]
+        for (view, offline, channel, text) in cases {
+            let error = #expect(throws: ManualOrderError.self) { try order(view, offline: offline, over: channel) }
+            #expect(try #require(error).description.contains(text), "\(text): \(error.map { "\($0)" } ?? "")")
+        }
+    }
+
+    @Test func `only the VMs that are off on a host in maintenance are drained offline`() throws {
+        let h1 = HostName("h1")
+        #expect(try OfflineDrain.vms(of: h1, in: view(.shutOff, maintenance: true)).map(\.name) == ["web1"])
+        #expect(try OfflineDrain.vms(of: h1, in: view(.running, maintenance: true)).isEmpty)
+        #expect(
+            try OfflineDrain.vms(of: h1, in: view(.shutOff, .running, maintenance: true)).isEmpty,
+            "it is a leftover"
+        )
+        #expect(throws: OfflineDrain.Refusal.notInMaintenance(h1)) { try OfflineDrain.vms(of: h1, in: view(.shutOff)) }
+        let h9 = HostName("h9")
+        #expect(throws: OfflineDrain.Refusal.unknownHost(h9)) { try OfflineDrain.vms(of: h9, in: view(.shutOff)) }
+    }
+
+    @Test func `a drain continues after a VM that stays, and ends at a leak`() async throws {
+        let vms = ["a", "b", "c"].map { InactiveVM(id: VMID($0), name: $0, state: .shutOff) }
+        var said: [String] = []
+        let stayed = try await OfflineDrain.move(vms) { vm in
+            if vm.name == "b" { throw ManualOrderError.notMoved("it has a TPM") }
+            return "\(vm.name): moved"
+        } say: {
+            said.append($0)
+        }
+        #expect(stayed == 1 && said == ["a: moved", "b: it has a TPM", "c: moved"])
+        let path = Path(source: HostName("h1"), target: HostName("h2"))
+        let closure = ClosedChannels.Closure(order: OrderID("o1"), path: path, channel: .ipsec, at: .now)
+        await #expect(throws: ManualOrderError.self) {
+            _ = try await OfflineDrain.move(vms) { _ in
+                throw ManualOrderError.leaked(closure, "moved")
+            } say: { _ in
+            }
         }
     }
 

@@ -14,7 +14,10 @@ struct MigrateCommand: AsyncParsableCommand {
             The order goes through the ledger; the agents of the two hosts check it and carry it out. Ctrl-C stops \
             following, and the move continues. To cancel the move, run 'evenkeel cancel ORDER'.
 
-            Exits with code 0 if the VM runs on the target and the evidence shows no leak. To check that the protection \
+            A VM that is off moves with --offline: its definition, its autostart, and nothing else. It stays off. \
+            'evenkeel drain' does this for all VMs that are off on a host in maintenance.
+
+            Exits with code 0 if the VM is on the target and the evidence shows no leak. To check that the protection \
             is fully proven, run 'evenkeel verify ORDER'.
             """
     )
@@ -34,6 +37,9 @@ struct MigrateCommand: AsyncParsableCommand {
     )
     var channel = Channel.ipsec
 
+    @Flag(help: "Move the definition of a VM that is off")
+    var offline = false
+
     @Flag(name: .long, help: "Return once the order is written")
     var noWait = false
 
@@ -51,6 +57,7 @@ struct MigrateCommand: AsyncParsableCommand {
             moving: vm,
             to: HostName(target),
             channel: channel,
+            isOffline: offline,
             policy: settings.policy,
             view: view,
             removed: roster?.removedHosts ?? [:]

@@ -17,6 +17,13 @@ package enum ManualOrderError: Error, CustomStringConvertible {
     /// More than one host reports that it runs the VM, and the records do not decide which one has it.
     case claimedTwice(String, by: [HostName])
     case alreadyThere(String, HostName)
+    /// A live move was requested, and the VM is off.
+    case isOff(String, HostName)
+    /// An offline move was requested, and the VM is active.
+    case isActive(String, HostName)
+    /// More than one host defines a VM that is off, and no finished move explains it.
+    case definedTwice(String, by: [HostName])
+    case noOfflineChannel(Channel)
     /// Its host's agent would refuse the order.
     case cannotMove(String, from: HostName, CannotMove)
     case notTakenUp(HostName)
@@ -43,7 +50,17 @@ package enum ManualOrderError: Error, CustomStringConvertible {
         case .claimedTwice(let vm, let hosts):
             "\(vm.plainText(limit: 80)): \(hosts.map(\.rawValue).joined(separator: " and ")) both report that they run it, and the"
                 + " records do not decide which one has it. Nothing was ordered. Run 'virsh list' on these hosts to see which one does."
-        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) already runs on \(host)"
+        case .alreadyThere(let vm, let host): "\(vm.plainText(limit: 80)) is already on \(host)"
+        case .isOff(let vm, let host):
+            "\(vm.plainText(limit: 80)) is off on \(host); to move its definition, add --offline"
+        case .isActive(let vm, let host):
+            "\(vm.plainText(limit: 80)) is active on \(host); move it live, without --offline"
+        case .definedTwice(let vm, let hosts):
+            "\(vm.plainText(limit: 80)) is off on \(hosts.map(\.rawValue).joined(separator: " and ")), and no finished move"
+                + " explains it. Nothing was ordered. Remove the definition that you do not keep, with"
+                + " 'virsh undefine --keep-nvram --keep-tpm'."
+        case .noOfflineChannel(let channel):
+            "\(channel.rawValue) carries no VM that is off; omit --channel or choose another"
         case .cannotMove(let vm, let host, let reasons):
             "\(vm.plainText(limit: 80)) cannot move away from \(host): \(reasons.text.plainText()). Nothing was ordered. After a"
                 + " change, the agent checks the VM again within a minute."
@@ -67,20 +84,29 @@ package enum ManualOrder {
         moving vm: String,
         to target: HostName,
         channel: Channel,
+        isOffline: Bool = false,
         policy: Policy,
         view: FleetView,
         removed: [HostName: Instant]
     ) throws(ManualOrderError) -> MigrationOrder {
+        guard !isOffline || channel.carries(.offline) else { throw .noOfflineChannel(channel) }
         if let at = removed[target] { throw .removed(target, at: at) }
         guard view.hosts.contains(where: { $0.name == target }) else {
             throw .unknownHost(target, known: view.hosts.map(\.name))
         }
-        let here = view.hosts.flatMap { host in
-            (host.sample?.vms ?? []).filter { $0.state.isActive && ($0.name == vm || $0.id.rawValue == vm) }
+        let known = view.hosts.flatMap { host in
+            (host.sample?.vms ?? []).filter { $0.name == vm || $0.id.rawValue == vm }
                 .map { (host: host.name, at: host.sample?.at ?? view.at, vm: $0) }
         }
+        let here = known.filter { $0.vm.state.isActive != isOffline }
+        let other = known.filter { $0.vm.state.isActive == isOffline && view.at - $0.at <= policy.staleAfter }.first
+        // A VM that runs elsewhere must not get a second definition.
+        if isOffline, let other { throw .isActive(other.vm.name, other.host) }
         // Use the newest sample: the last sample of a dead host shows the VM forever.
-        guard let newest = here.max(by: { $0.at < $1.at }) else { throw .unknownVM(vm) }
+        guard let newest = here.max(by: { $0.at < $1.at }) else {
+            if let other { throw .isOff(other.vm.name, other.host) }
+            throw .unknownVM(vm)
+        }
         guard here.allSatisfy({ $0.vm.id == newest.vm.id }) else {
             throw .ambiguous(vm, uuids: here.map(\.vm.id))
         }
@@ -91,9 +117,12 @@ package enum ManualOrder {
             let arrivals = view.moves.filter { $0.stage == .done && $0.order.vm == found.id }
             let arrival = arrivals.max { $0.changedAt < $1.changedAt }?.order
             let isExplained = fresh.allSatisfy { $0.host == arrival?.target || $0.host == arrival?.source }
-            let holder = isExplained ? arrival?.target : view.custody.holder(of: found.id, among: fresh.map(\.host))
+            // Which of two definitions is kept is for an operator to decide.
+            let byRecords = isOffline ? nil : view.custody.holder(of: found.id, among: fresh.map(\.host))
+            let holder = isExplained ? arrival?.target : byRecords
             guard let there = fresh.first(where: { $0.host == holder }) else {
-                throw .claimedTwice(found.name, by: fresh.map(\.host).sorted())
+                let hosts = fresh.map(\.host).sorted()
+                throw isOffline ? .definedTwice(found.name, by: hosts) : .claimedTwice(found.name, by: hosts)
             }
             (source, found) = (there.host, there.vm)
         }
@@ -111,7 +140,7 @@ package enum ManualOrder {
             source: source,
             target: target,
             channel: channel,
-            technique: channel.technique,
+            technique: isOffline ? .offline : channel.technique,
             definition: found.definition,
             issuedAt: now,
             notBefore: now,
@@ -178,6 +207,7 @@ package enum ManualOrder {
         let details = [
             move.outcome?.downtimeSeconds.map { "downtime \(Units.milliseconds($0))" },
             move.evidence.map { "evidence: \($0.verdict.rawValue)" },
+            order.isOffline ? "offline: no guest memory was sent" : nil,
         ].compactMap(\.self)
         let text = "\(order.vmName): moved \(order.source) → \(order.target)\(duration)"
         return (details.isEmpty ? text : "\(text) (\(details.joined(separator: ", ")))").plainText()

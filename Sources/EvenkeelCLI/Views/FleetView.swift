@@ -18,7 +18,7 @@ package struct FleetView: Encodable, Sendable {
         package var sample: LoadSample?
         /// Whether it is in maintenance.
         package var isInMaintenance: Bool
-        /// If it is in maintenance: the VMs that are off there, which stay.
+        /// If it is in maintenance: the VMs that are off there, which no plan moves.
         package var inactive: [InactiveVM]?
     }
 
