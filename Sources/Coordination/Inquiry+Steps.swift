@@ -145,6 +145,9 @@ extension Inquiry {
         if context.mutations.contains(.sparesDuplicates), conclusion == .action(.pause) {
             conclusion = .stayed(.stayed(vm: order.vmName, source: context.host), isCertain: true)
         }
+        if context.mutations.contains(.keepsDefinitions), order.isOffline, conclusion == .action(.discard) {
+            conclusion = .moved(note: "\(order.vmName) is on \(order.target)")
+        }
         if cause == .returned { return returned(conclusion, question, context) }
         switch conclusion {
         case .stayed(.stayedOff(let vm, let source, let target), _):

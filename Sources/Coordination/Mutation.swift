@@ -46,6 +46,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case takesBackReleased = "takes-back-released"
     /// The agent takes back the VM of a sealed move in doubt without asking the other hosts.
     case takesBackUnasked = "takes-back-unasked"
+    /// The agent leaves the definition of a VM that is off although an offline move has brought it to the target.
+    case keepsDefinitions = "keeps-definitions"
     /// The controller plans moves with hosts that cannot take orders.
     case ordersBlockedHosts = "orders-blocked-hosts"
     /// The controller leaves a VM where it is because another host claims it, whatever the records say.

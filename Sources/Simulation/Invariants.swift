@@ -176,7 +176,9 @@ struct Invariants {
         lastOrderAt = at
         lastOrder = order
         if let own = order.epoch, own < epoch { superseded.insert(order.id) }
-        for host in [order.source, order.target] where !superseded.contains(order.id) {
+        // An operator orders without knowing the samples; the agents refuse.
+        let isPlanned = order.issuer == .controller && !superseded.contains(order.id)
+        for host in [order.source, order.target] where isPlanned {
             // A sample from a clock that was ahead can hide newer ones until it is stale.
             let patience = policy.staleAfter.wholeMilliseconds * 2
             guard let since = blocked[host], at - since > patience else { continue }
@@ -234,6 +236,12 @@ struct Invariants {
             let time = Duration.milliseconds(at - since).inSecondsText
             broken(.noReturn, "\(order.vmName) moves back to \(hosts[target]), which it left \(time) ago", at: at)
         }
+    }
+
+    /// Checks an offline move, which takes part in none of the limits.
+    mutating func begunOffline(_ order: MigrationOrder, at: Int64) {
+        guard !begun.insert(order.id).inserted else { return }
+        broken(.carriedOutOnce, "order \(order.id) (\(order.vmName)) was started again", at: at)
     }
 
     mutating func tookOver(_ epoch: UInt64) { self.epoch = max(self.epoch, epoch) }
@@ -310,6 +318,13 @@ struct Invariants {
     /// Without faults the run may end just after a move.
     mutating func lostAutostart(of name: String, on host: HostName, at: Int64) {
         if expects { broken(.autostart, "\(name) runs on \(host), but does not start with it", at: at) }
+    }
+
+    /// Checks that exactly one host has the definition of a VM that was off during the whole run.
+    mutating func defined(_ name: String, on hosts: [HostName], at: Int64) {
+        guard expects, hosts.count != 1 else { return }
+        let places = hosts.map(\.rawValue).joined(separator: " and ")
+        broken(.definitions, "\(name) is off, and defined on \(hosts.isEmpty ? "no host" : places)", at: at)
     }
 
     mutating func leftDefinition(of name: String, on host: HostName, at: Int64) {

@@ -29,6 +29,19 @@ public struct SimulationSettings: Sendable {
         }
     }
 
+    /// An operator orders a move of a VM that is off, at this time after the beginning.
+    package struct OfflineOrder: Sendable, Equatable {
+        package var at: Duration
+        package var vm: Int
+        /// The number of the target.
+        package var target: Int
+        package init(at: Duration, vm: Int, target: Int) {
+            self.at = at
+            self.vm = vm
+            self.target = target
+        }
+    }
+
     /// The cost of migrations and the delays of the ledger.
     public struct Physics: Sendable, Equatable {
         /// Cores that a protected migration uses at each end while memory is sent.
@@ -60,6 +73,10 @@ public struct SimulationSettings: Sendable {
     public var faults: [ScheduledFault] = []
     /// Numbers of the VMs that cannot move; their hosts' agents state why.
     public var immovableVMs: Set<Int> = []
+    /// Numbers of the VMs that are off from the beginning.
+    package var offVMs: Set<Int> = []
+    /// Offline moves that an operator orders.
+    package var offlineOrders: [OfflineOrder] = []
     public var physics = Physics()
     public var limits = AgentCore.Limits()
     /// Whether an operator repairs VMs after an alert.

@@ -33,6 +33,8 @@ public struct Torture: Sendable {
     private static let sealedSeeds: UInt64 = 5
     /// One in this number of seeds loses a host.
     private static let lostHostSeeds = 6
+    /// In one of this number of seeds, an operator moves VMs that are off.
+    private static let offlineSeeds: UInt64 = 16
     /// In one of this number of seeds, some VMs cannot move.
     private static let immovableSeeds: UInt64 = 16
     private static let faultTime: Duration = .seconds(300)
@@ -116,7 +118,26 @@ public struct Torture: Sendable {
         settings.mutations = mutations
         settings.add(level)
         addLostHost(to: &settings)
+        if seed % Self.offlineSeeds == 7 { Self.addOfflineMoves(to: &settings) }
         return settings
+    }
+
+    /// Turns off one in four VMs, and lets an operator move each of them twice.
+    ///
+    /// A VM that is off on a lost host cannot be told from one that was lost, so such runs are left as they are.
+    static func addOfflineMoves(to settings: inout SimulationSettings) {
+        let loses = settings.faults.contains { if case .hostLost = $0.fault { true } else { false } }
+        guard !settings.faults.isEmpty, !loses else { return }
+        settings.offVMs = Set(stride(from: 0, to: settings.placement.count, by: 4))
+        settings.offlineOrders = settings.offVMs.sorted().enumerated().flatMap { number, vm in
+            (1...2).map { turn in
+                SimulationSettings.OfflineOrder(
+                    at: .seconds(Int64(30 + 100 * (turn - 1) + 20 * number)),
+                    vm: vm,
+                    target: (settings.placement[vm] + turn) % settings.hosts.count
+                )
+            }
+        }
     }
 
     /// Adds the loss of a host, with random numbers of its own, to leave the other faults as they are.

@@ -10,6 +10,8 @@ struct Proof: Sendable, CustomTestStringConvertible {
     var mutation: Mutation
     var invariant: Violation.Invariant
     var isSealed = false
+    /// Whether an operator moves VMs that are off.
+    var isOffline = false
     var operatorActs = true
     /// Replace the seed's faults, for each host and minute; `nil`: the seed's own faults.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
@@ -99,6 +101,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .takesBackUnasked, invariant: .runsOnce, isSealed: true, operatorActs: false) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 290, .releaseLost(host: host))] : []
         },
+        // The answer to each move is lost, and both hosts have the definition.
+        Proof(mutation: .keepsDefinitions, invariant: .definitions, isOffline: true) { host, minute in
+            [fault(minute, 0, lasts: 60, .answerLost(host: host, resumes: false))]
+        },
         Proof(mutation: .ordersBlockedHosts, invariant: .recorded) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 290, .diskFull(host: host))] : []
         },
@@ -125,10 +131,12 @@ struct Proof: Sendable, CustomTestStringConvertible {
         settings.improvement = 200
         settings.operatorActs = operatorActs
         settings.policy.channels = isSealed ? [.sealed] : [.ipsec]
-        guard let faults else { return settings }
-        settings.faults = (0..<5).flatMap { minute in
-            settings.hosts.indices.flatMap { faults($0, minute) }
+        if let faults {
+            settings.faults = (0..<5).flatMap { minute in
+                settings.hosts.indices.flatMap { faults($0, minute) }
+            }
         }
+        if isOffline { Torture.addOfflineMoves(to: &settings) }
         return settings
     }
 

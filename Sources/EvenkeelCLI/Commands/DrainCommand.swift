@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Balancing
+import Controller
 import HostOS
 import Fleet
 import Ledger
@@ -35,10 +37,9 @@ struct DrainCommand: AsyncParsableCommand {
         let settings = try options.settings()
         let ledger = try await options.openOperatorsLedger(settings)
         let roster = options.roster(settings)
-        func read() async throws -> FleetView {
-            try await FleetView.read(ledger, settings: settings, hardware: roster?.enrolledHardware ?? [:])
-        }
-        let vms = try OfflineDrain.vms(of: HostName(host), in: await read())
+        let hardware = roster?.enrolledHardware ?? [:]
+        let view = try await FleetView.read(ledger, settings: settings, hardware: hardware)
+        let vms = try OfflineDrain.vms(of: HostName(host), in: view)
         if dryRun || vms.isEmpty {
             printLine(OfflineDrain.text(vms, on: HostName(host)))
             return
@@ -53,7 +54,7 @@ struct DrainCommand: AsyncParsableCommand {
                     isOffline: true,
                     policy: settings.policy,
                     // Read again for each VM: the moves before it took time.
-                    view: await read(),
+                    view: await FleetView.read(ledger, settings: settings, hardware: hardware),
                     removed: roster?.removedHosts ?? [:]
                 )
                 try await ledger.append(OrderRecord.migrate(order: order))

@@ -57,6 +57,7 @@ struct SimulatedLedger {
             case (.order(.clear), .operator): true
             case (.order(.clear), _): false
             case (.order(.end), .operator): true
+            case (.order(.migrate(let order)), .operator): order.issuer == .operator
             case (.order, .controller): true
             case (.report(let report), .agent(let host)): report.host == hosts[host]
             case (.sample(let sample), .agent(let host)): sample.host == hosts[host]

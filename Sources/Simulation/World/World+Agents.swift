@@ -74,7 +74,9 @@ extension World {
             answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
         case .shut(let order): shutGate(of: order, on: host)
         case .migrate(let order, _):
-            guard let failure = reasonNotToBegin(order, on: host) else { return beginMigration(order, from: host) }
+            guard let failure = reasonNotToBegin(order, on: host) else {
+                return order.isOffline ? beginOffline(order, from: host) : beginMigration(order, from: host)
+            }
             end(order.id, on: host, incarnation: incarnation, .failure(failure))
         case .cancelMigration(let order):
             if let number = migrations.values.first(where: { $0.order.id == order.id })?.number {
@@ -126,8 +128,9 @@ extension World {
             return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure]))
         }
         guard hosts[host].libvirtIsUp else { return refusal("libvirt does not answer") }
-        guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == .running else {
-            return refusal("VM \(order.vmName) does not run here")
+        let wanted: DomainPresence = order.isOffline ? .inactive : .running
+        guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == wanted else {
+            return refusal("VM \(order.vmName) is not \(wanted) here")
         }
         if settings.immovableVMs.contains(vm) {
             let failure = PreflightFailure(check: .state, host: hostNames[host], reason: Self.blocker)
@@ -167,7 +170,9 @@ extension World {
             return failure(.cpu, "the VM needs \(needs.architecture), this host is \(hosts[host].spec.compatibility)")
         }
         let used = hosts[host].memoryInUse(memory) + promisedBytes
-        guard used <= hosts[host].spec.memoryBytes, hosts[host].spec.memoryBytes - used >= needs.memoryBytes else {
+        guard order.isOffline || used <= hosts[host].spec.memoryBytes,
+            order.isOffline || hosts[host].spec.memoryBytes - used >= needs.memoryBytes
+        else {
             return failure(.memory, "the VM needs \(needs.memoryBytes) bytes, \(used) are used or reserved")
         }
         if let vm = vmNumbers[needs.id], hosts[host].copy(of: vm) != nil {
@@ -212,6 +217,10 @@ extension World {
             case (.discard, .inactive), (.discard, .pausedByMigration):
                 set(vm, on: host, nil)
                 result = .done
+            case (.withdraw, .inactive):
+                set(vm, on: host, nil)
+                result = .done
+            case (.withdraw, _): result = .notSo("it is not off here")
             case (.resume, .pausedByMigration) where copy?.isIncoming == false:
                 set(vm, on: host, .running, byAgent: true)
                 result = .done

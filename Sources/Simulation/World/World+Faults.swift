@@ -362,12 +362,16 @@ extension World {
 
     func checkTheEnd() {
         invariants.checkTheEnd(at: now)
+        for vm in settings.offVMs.sorted() where hasStayedOff(vm) {
+            let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }.map { hostNames[$0] }
+            invariants.defined(name(vm), on: places, at: now)
+        }
         for host in hosts.indices {
             for copy in hosts[host].copies {
                 if copy.executes, !copy.startsWithHost {
                     invariants.lostAutostart(of: name(copy.vm), on: hostNames[host], at: now)
                 }
-                if copy.state == .inactive, !invariants.isAbnormal(copy.vm) {
+                if copy.state == .inactive, !invariants.isAbnormal(copy.vm), !hasStayedOff(copy.vm) {
                     invariants.leftDefinition(of: name(copy.vm), on: hostNames[host], at: now)
                 }
             }

@@ -7,7 +7,10 @@ extension World {
     func startOff(on host: Int) {
         guard activeFaults.values.contains(.personStarts(host: host)) else { return }
         if hosts[host].libvirtIsUp {
-            for copy in hosts[host].copies where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0 {
+            for copy in hosts[host].copies
+            where copy.state == .inactive && (invariants.runners[copy.vm] ?? 0) == 0
+                && offlineJobs[host]?.contains(copy.vm) != true
+            {
                 note("\(name(copy.vm)): a person starts it on \(hostNames[host])")
                 set(copy.vm, on: host, .running)
             }

@@ -44,7 +44,7 @@ extension World {
     }
 
     /// Removes and returns a pending fault that applies to the next call of this host's hypervisor.
-    private func takeFault(of host: Int) -> Fault? {
+    func takeFault(of host: Int) -> Fault? {
         guard
             let index = armed[host]?.firstIndex(where: {
                 switch $0 {

@@ -40,7 +40,7 @@ public final class World {
         case endOrders(host: Int)
         case checkEnd(MigrationOrder)
         case watch
-        /// An effect of a hypervisor in a sealed move.
+        /// An effect of a hypervisor in a sealed or offline move, or an operator's offline order.
         case sealed((World) -> Void)
     }
 
@@ -87,6 +87,8 @@ public final class World {
     var migrations: [Int: Migration] = [:]
     var migrationCount = 0
     var sealed = SealedState()
+    /// VMs whose source's libvirt is moving them offline, by host: nobody can start them there.
+    var offlineJobs: [Int: Set<Int>] = [:]
 
     // Faults with a duration.
     var activeFaults: [Int: Fault] = [:]
@@ -133,8 +135,9 @@ public final class World {
         invariants = Invariants(settings)
         measures = Measures(hosts: settings.hosts.count)
         for (vm, host) in settings.placement.enumerated() where settings.workload.vms[vm].existsFrom == 0 {
-            hosts[host].put(VMCopy(vm: vm, state: .running, startsWithHost: true))
-            invariants.runners[vm] = 1
+            let isOff = settings.offVMs.contains(vm)
+            hosts[host].put(VMCopy(vm: vm, state: isOff ? .inactive : .running, startsWithHost: true))
+            if !isOff { invariants.runners[vm] = 1 }
         }
     }
 
@@ -163,6 +166,9 @@ public final class World {
             queue.put(.sample(host: host), at: now + Int64(host) * interval / Int64(max(1, hosts.count)))
         }
         queue.put(.step(0), at: now)
+        for wanted in settings.offlineOrders {
+            queue.put(.sealed { $0.order(wanted) }, at: now + wanted.at.wholeMilliseconds)
+        }
         for (number, fault) in settings.faults.enumerated() {
             queue.put(.fault(number, begins: true), at: now + fault.at.wholeMilliseconds)
             queue.put(.fault(number, begins: false), at: now + fault.end.wholeMilliseconds)
