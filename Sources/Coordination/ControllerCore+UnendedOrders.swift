@@ -20,8 +20,10 @@ extension ControllerCore {
 
     /// Returns the order as a move that has ended; `nil` if it has not.
     ///
-    /// An order that no agent took up counts as failed: otherwise it would be repeated at once.
+    /// An order that no agent took up counts as failed: otherwise it would be repeated at once. An offline move changes
+    /// no load, and after it neither host nor VM needs a rest.
     func pastMove(_ state: OrderState, at instant: Instant) -> PastMove? {
+        guard !state.order.isOffline else { return nil }
         var past = state.pastMove
         past.refusal?.hypervisor = refusing[state.order.id]
         if state.stage.isFinal { return past }

@@ -62,8 +62,7 @@ public struct OrderState: Sendable, Equatable {
     /// Returns the move as one that has ended.
     var pastMove: PastMove {
         var speed: Double?
-        // An offline move sends no memory, so it says nothing about the path.
-        if !order.isOffline, let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
+        if let sent = outcome?.bytesTransferred, let time = outcome?.totalSeconds, time > 0 {
             speed = Double(sent) / time
         }
         return PastMove(

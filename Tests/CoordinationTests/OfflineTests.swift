@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Balancing
 import Coordination
 import Fleet
 import Testing
@@ -56,6 +57,17 @@ struct OfflineTests {
             let promised = technique == .offline ? 0 : requirements.memoryBytes
             #expect(effects == [.checkTarget(offline, requirements, promisedBytes: promised)])
         }
+    }
+
+    @Test func `an offline move is no past move for planning, and one under way is in flight`() {
+        var core = inControl(Policy())
+        _ = core.handle(.order(.migrate(order: offline)))
+        _ = core.handle(.report(report("h1", 2, .running(progress: progress)), at: .second(2)))
+        #expect(core.snapshot(at: .second(3)).movesInFlight.map(\.vm) == [offline.vm])
+        let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+        _ = core.handle(.report(report("h1", 3, done), at: .second(3)))
+        let snapshot = core.snapshot(at: .second(4))
+        #expect(snapshot.movesInFlight.isEmpty && snapshot.pastMoves.isEmpty)
     }
 
     // MARK: unknown outcomes
