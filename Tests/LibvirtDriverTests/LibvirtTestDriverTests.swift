@@ -152,12 +152,24 @@ import Testing
         #expect(error?.detail.contains("nothing was touched") == true)
     }
 
-    @Test func `an active VM has its definition's digest, and an inactive one has none`() async throws {
+    @Test func `a VM has its definition's digest, whether it is active or off`() async throws {
         let test = try await test()
         let needs = try await hypervisor.requirements(of: test.id)
         #expect(test.definition?.count == 64 && test.definition == needs.definition)
         let node = try await TestNode(state: 5)
-        #expect(try await node.hypervisor.domains().map(\.definition) == [nil])
+        let off = try await node.hypervisor.offlineRequirements(of: node.vm).requirements
+        #expect(off.id == node.vm && off.definition?.count == 64)
+        #expect(try await node.hypervisor.domains().map(\.definition) == [off.definition])
+    }
+
+    @Test func `a VM that runs has no offline requirements, and is not moved offline`() async throws {
+        let id = try await test().id
+        let error = await #expect(throws: HypervisorError.self) { try await hypervisor.offlineRequirements(of: id) }
+        #expect(error?.kind == .refused && error?.detail.contains("not off") == true)
+        var request = MigrationRequest.sample(id)
+        (request.isOffline, request.peerURI) = (true, "test:///default")
+        let refused = await #expect(throws: HypervisorError.self) { try await hypervisor.migrate(request) { _ in } }
+        #expect(refused?.kind == .refused && refused?.detail.contains("not off") == true)
     }
 
     @Test func `a hypervisor that does not answer is not connected`() async {
