@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import HostOS
 import Hypervisor
 import TestSupport
 import Testing
