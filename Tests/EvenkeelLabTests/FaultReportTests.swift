@@ -54,6 +54,14 @@ struct FaultReportTests {
         #expect(list.contains("a link does not restart"))
     }
 
+    @Test func `a lab that another process runs ends the run at once`() {
+        let other = LabError.alreadyUp(owner: "process 7", stateFolder: "/var/lib/evenkeel-lab")
+        #expect(!FaultMatrix.isWorthAnotherStart(after: other))
+        #expect(!FaultMatrix.isWorthAnotherStart(after: LabError.left(["process 7"])))
+        let slow = LabError.timedOut(what: "guest vm1", after: .seconds(180), log: "")
+        #expect(FaultMatrix.isWorthAnotherStart(after: slow))
+    }
+
     @Test func `an impossible or unknown cell is refused`() throws {
         #expect(throws: (any Error).self) { try FaultsCommand.parse(["--only", "link/restart/copying/ipsec"]) }
         #expect(throws: (any Error).self) { try FaultsCommand.parse(["--only", "agent"]) }

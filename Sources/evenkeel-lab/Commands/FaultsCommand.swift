@@ -58,7 +58,7 @@ struct FaultsCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let chosen = only.isEmpty ? FaultCell.draw(runs, seed: seed) : only
         let matrix = try FaultMatrix(cells: chosen, seed: only.isEmpty ? seed : nil, folder: report, isJSON: json)
-        if only.isEmpty, chosen.count < runs { matrix.say("there are only \(chosen.count) cells") }
+        if only.isEmpty, chosen.count < runs { matrix.step("there are only \(chosen.count) cells") }
         let finished = try await interruptible { try await matrix.run() }
         printLine(json ? try jsonText(finished) : "\n\(finished.markdown)")
         if finished.results.contains(where: { $0.verdict == .broken }) { throw ExitCode.failure }

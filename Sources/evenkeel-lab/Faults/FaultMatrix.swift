@@ -23,68 +23,94 @@ struct FaultMatrix: Sendable {
     }
 
     /// Prints a line with the time since the start, and writes it to `steps.log`.
-    func say(_ line: String) {
+    func step(_ line: String) {
         let seconds = Units.decimals((ContinuousClock.now - began) / .seconds(1), 1)
         let text = String(repeating: " ", count: max(0, 8 - seconds.count)) + "\(seconds) s  \(line)"
         if isJSON { printError(text) } else { printLine(text) }
         try? steps.write(contentsOf: Data("\(text)\n".utf8))
     }
 
-    /// Runs all cells and takes the lab down, also after a failure or cancellation.
+    /// Runs all cells and takes its own lab down, also after a failure or cancellation.
     ///
-    /// The report's files are written after each cell, so that an interrupted run keeps its results.
+    /// The report's files are written after each cell, so that an interrupted run keeps its results. Throws if the
+    /// lab cannot be taken down.
     func run() async throws -> FaultReport {
         var report = FaultReport(seed: seed)
-        do {
-            try await run(into: &report)
-        } catch {
-            await takeDown()
-            throw error
+        var bench: FaultBench?
+        let result: Result<Void, any Error>
+        do { result = .success(try await run(into: &report, in: &bench)) } catch { result = .failure(error) }
+        if bench != nil {
+            do { try await down() } catch {
+                if case .success = result { throw error }
+                step("\(error)")
+            }
         }
-        await takeDown()
+        try result.get()
         return report
     }
 
-    private func run(into report: inout FaultReport) async throws {
-        var bench: FaultBench?
+    /// `bench` is the bench of the lab that runs now; `nil` if none runs.
+    private func run(into report: inout FaultReport, in bench: inout FaultBench?) async throws {
         for (number, cell) in cells.enumerated() {
             var ready: FaultBench
             if let bench { ready = bench } else { ready = try await makeBench() }
-            say("== \(number + 1) of \(cells.count): \(cell)")
+            bench = ready
+            step("== \(number + 1) of \(cells.count): \(cell)")
             let result = try await ready.run(cell)
-            say("\(result.verdict.rawValue): \(cell): \(result.summary) (\(Units.seconds(result.seconds)))")
+            step("\(result.verdict.rawValue): \(cell): \(result.summary) (\(Units.seconds(result.seconds)))")
             report.results.append(result)
             try report.write(to: folder)
             bench = ready
             guard result.verdict == .broken else { continue }
-            bench = nil
             let name = "\(number + 1)-\(cell.description.replacing("/", with: "-"))"
-            say("evidence: \(folder)/evidence/\(name)")
+            step("evidence: \(folder)/evidence/\(name)")
             do { try await ready.lab.keepEvidence(in: "\(folder)/evidence/\(name)") } catch {
                 try Task.checkCancellation()
-                say("evidence is incomplete: \(error)")
+                step("evidence is incomplete: \(error)")
             }
-            await takeDown()
+            bench = nil
+            try await down()
         }
     }
 
-    /// Starts a lab, and tries a second time if that fails: a long run must not end for a slow start.
+    /// Starts a lab, and tries a second time if that fails: a long run must not end because of a slow start.
     private func makeBench() async throws -> FaultBench {
         do {
             return try await makeBenchOnce()
         } catch {
             try Task.checkCancellation()
-            say("the lab did not start, trying again: \(error)")
-            await takeDown()
+            guard Self.isWorthAnotherStart(after: error) else { throw error }
+            step("the lab did not start, trying again: \(error)")
             return try await makeBenchOnce()
         }
     }
 
+    /// Whether a second start may succeed: not if the machine lacks something, or if another lab runs.
+    static func isWorthAnotherStart(after error: any Error) -> Bool {
+        switch error {
+        case LabError.alreadyUp, LabError.notPossibleHere, LabError.badPlan, LabError.left: false
+        default: true
+        }
+    }
+
+    /// Starts a lab; leaves none if it throws, and never touches one that it did not start.
     private func makeBenchOnce() async throws -> FaultBench {
         let programs = try Programs.nextToThisProcess()
-        let lab = try await HostLab.up(FaultBench.plan) { say("lab: \($0)") }
-        let bench = try FaultBench(lab: lab, programs: programs) { say($0) }
-        try await bench.prepare()
-        return bench
+        // It cleans up itself if it fails.
+        let lab = try await HostLab.up(FaultBench.plan) { step("lab: \($0)") }
+        do {
+            let bench = try FaultBench(lab: lab, programs: programs) { step($0) }
+            try await bench.prepare()
+            return bench
+        } catch {
+            do { try await down() } catch let failure { step("\(failure)") }
+            throw error
+        }
+    }
+
+    /// Takes the lab down; throws if anything of it remains.
+    private func down() async throws {
+        // In a separate task: in a cancelled one every wait of the clean-up would throw at once.
+        try await Task { try await HostLab.down() }.value
     }
 }
