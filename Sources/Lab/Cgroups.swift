@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
+internal import Fleet
 internal import Glibc
 
 /// The lab's groups below one name, in every tree with a controller that the lab uses.
@@ -100,8 +102,17 @@ struct Cgroups: Sendable {
         }
     }
 
-    /// Freezes every process of a group.
-    func freeze(_ group: String) { for process in processes(below: group) { kill(process, SIGSTOP) } }
+    /// Freezes every process of a group, also those that are started meanwhile; returns when it began.
+    func freeze(_ group: String) async throws -> Instant {
+        for process in processes(below: group) { kill(process, SIGSTOP) }
+        let began = Instant.now
+        try await waitUntil("all processes of \(group) to be frozen", within: .seconds(10)) {
+            let left = processes(below: group).filter { !ProcessStat.isStopped($0) }
+            for process in left { kill(process, SIGSTOP) }
+            return left.isEmpty
+        }
+        return began
+    }
 
     /// Lets every process of the lab continue; nothing changes for one that is not frozen.
     func thaw() { for process in processes() { kill(process, SIGCONT) } }

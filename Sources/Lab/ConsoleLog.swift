@@ -12,10 +12,25 @@ public struct ConsoleLog: Sendable, Equatable {
     public var setbacks = 0
     /// Errors of the guest program, such as a module that did not load.
     public var errors: [String] = []
+    /// Descriptions of writes that the guest had reported and that its disk has lost.
+    public var lostWrites: [String] = []
 
-    public init(parsing text: String) {
+    /// Every problem that the guest has found, once, and its lost writes.
+    public var problems: [String] {
+        var found: [String] = []
+        for reading in readings {
+            for problem in [reading.memoryProblem.map { "mem=\($0)" }, reading.diskProblem.map { "disk=\($0)" }] {
+                if let problem, !found.contains(problem) { found.append(problem) }
+            }
+        }
+        return found + lostWrites + errors
+    }
+
+    /// `reported`: the last disk sequence number that the guest reported before this text.
+    public init(parsing text: String, after reported: UInt64? = nil) {
         guard let end = text.lastIndex(where: \.isNewline) else { return }
         var uptime: Duration?
+        var reported = reported ?? 0
         for line in text[..<end].split(whereSeparator: \.isNewline) where line.hasPrefix("EK ") {
             let words = line.dropFirst(3).split(separator: " ")
             // A guest that was killed may have left the beginning of a line before it.
@@ -25,8 +40,17 @@ public struct ConsoleLog: Sendable, Equatable {
             } else if let error = words.first(where: { $0.hasPrefix("error=") }) {
                 errors.append(String(error.dropFirst("error=".count)))
             } else if let reading = ConsoleReading(words: words) {
-                if let uptime, reading.uptime <= uptime { setbacks += 1 }
+                let isSetback = uptime.map { reading.uptime <= $0 } ?? false
+                if isSetback { setbacks += 1 }
                 uptime = reading.uptime
+                // It is 0 until a booted guest has found the highest record on its disk.
+                if let sequence = reading.diskSequence, sequence > 0 {
+                    // Of two copies, one is behind.
+                    if sequence < reported, !isSetback {
+                        lostWrites.append("its disk went back from record \(reported) to \(sequence)")
+                    }
+                    reported = sequence
+                }
                 readings.append(reading)
             }
         }
@@ -68,7 +92,9 @@ public struct ConsoleReading: Sendable, Equatable {
         }
         guard let milliseconds = values["t"].flatMap({ Int64($0) }), let at = values["at"].flatMap({ Int64($0) }),
             let units = values["units"].flatMap({ UInt64($0) }), let rate = values["rate"].flatMap({ Double($0) }),
-            let memory = values["mem"], let disk = values["disk"]
+            // Anything else is a torn line.
+            let memory = values["mem"], memory == "ok" || memory.hasPrefix("BAD:"),
+            let disk = values["disk"], UInt64(disk) != nil || disk.hasPrefix("BAD:")
         else { return nil }
         uptime = .milliseconds(milliseconds)
         self.at = Instant(milliseconds: at)

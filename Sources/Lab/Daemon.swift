@@ -45,13 +45,6 @@ struct Daemon: Sendable {
         }
     }
 
-    /// Freezes the processes; `Cgroups.thaw` lets them continue.
-    func freeze(named name: String) throws {
-        let processes = processes(named: name)
-        guard !processes.isEmpty else { throw LabError.noProcess(name, group: group) }
-        for process in processes { kill(process, SIGSTOP) }
-    }
-
     /// Sends the signal and waits until the processes have ended.
     func end(named name: String, signal: DaemonSignal, within limit: Duration = .seconds(20)) async throws {
         for process in processes(named: name) { kill(process, signal.rawValue) }

@@ -38,6 +38,12 @@ public struct GuestDisk: Sendable, Equatable {
         }
     }
 
+    /// Returns the description of what is lost if the guest had reported a record; `nil` if nothing is.
+    func loss(reported: UInt64?) -> String? {
+        guard let reported, highest < reported else { return nil }
+        return "its highest record is \(highest), but the guest had written \(reported)"
+    }
+
     /// Returns the sequence number of a complete sector with the right seed and checksum.
     private static func sequence(of words: [UInt64], seed: UInt64) -> UInt64? {
         let magic: UInt64 = 0x3130_4b53_4944_4b45  // "EKDISK01", little-endian

@@ -105,14 +105,16 @@ extension HostLab {
         try Files.write(settings.documentedFile(), to: configurationFile)
     }
 
-    /// Starts the controller with the written configuration.
+    /// Starts the controller with the written configuration, and waits until it is in control.
     public func startController(_ programs: Programs) async throws {
+        // A previous run has written to the same log.
+        let offset = FileWindow.size(of: controllerLog)
         try await controllerDaemon.start(
             [programs.evenkeel, "controller", "--config", configurationFile],
             log: controllerLog
         )
         try await waitUntil("the controller", within: .seconds(15), log: controllerLog) {
-            ((try? Files.text(controllerLog)) ?? "").contains("in control")
+            ((try? FileWindow.text(controllerLog, from: offset)) ?? "").contains("in control")
         }
     }
 

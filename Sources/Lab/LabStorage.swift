@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HostOS
+internal import Fleet
 
 /// The shared storage: a real iSCSI target in a namespace of its own, one LUN per guest.
 struct LabStorage: Sendable {
@@ -14,7 +15,8 @@ struct LabStorage: Sendable {
     func image(of guest: GuestPlan) -> String { "\(site.imageFolder)/\(guest.name).raw" }
 
     private var daemon: Daemon { Daemon(cgroups: cgroups, group: "infrastructure") }
-    var isServing: Bool { !daemon.processes(named: "tgtd").isEmpty }
+    var processes: [Int32] { daemon.processes(named: "tgtd") }
+    var isServing: Bool { !processes.isEmpty }
 
     func start(guests: [GuestPlan]) async throws {
         try Files.makeFolder(site.imageFolder)
@@ -22,10 +24,8 @@ struct LabStorage: Sendable {
         try await serve(guests: guests)
     }
 
-    /// Simulates a crash of the target.
-    func crash() async throws { try await daemon.end(named: "tgtd", signal: .kill) }
-
-    func freeze() throws { try daemon.freeze(named: "tgtd") }
+    /// Kills or freezes the target; returns when.
+    func fail(by action: FaultCell.Action) async throws -> Instant { try await daemon.fail("tgtd", by: action) }
 
     /// Starts the target with the guests' existing images.
     func serve(guests: [GuestPlan]) async throws {

@@ -9,12 +9,20 @@ func waitUntil(
     log: String? = nil,
     _ condition: () async throws -> Bool
 ) async throws {
+    let met: Bool? = try await poll(every: .milliseconds(100), within: limit) { try await condition() ? true : nil }
+    if met == nil { throw LabError.timedOut(what: what, after: limit, log: log.map { Files.tail($0) } ?? "") }
+}
+
+/// Repeats `read` until it returns a value; `nil` after `limit`.
+func poll<Value>(
+    every interval: Duration,
+    within limit: Duration,
+    _ read: () async throws -> Value?
+) async throws -> Value? {
     let deadline = ContinuousClock.now + limit
     while true {
-        if try await condition() { return }
-        guard ContinuousClock.now < deadline else {
-            throw LabError.timedOut(what: what, after: limit, log: log.map { Files.tail($0) } ?? "")
-        }
-        try await Task.sleep(for: .milliseconds(100))
+        if let value = try await read() { return value }
+        guard ContinuousClock.now < deadline else { return nil }
+        try await Task.sleep(for: interval)
     }
 }

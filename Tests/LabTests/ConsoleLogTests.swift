@@ -56,6 +56,31 @@ struct ConsoleLogTests {
         #expect(booted.setbacks == 0 && booted.starts == 1)
     }
 
+    @Test func `a problem counts although a boot or another copy follows`() {
+        let bad = "EK t=5 at=1 units=1 rate=10 mem=BAD:fixed:7:00ff disk=5\n"
+        let good = "EK t=3 at=1 units=1 rate=10 mem=ok disk=6\n"
+        #expect(ConsoleLog(parsing: bad + bad + "EK start seed=01\n" + good).problems == ["mem=BAD:fixed:7:00ff"])
+        #expect(ConsoleLog(parsing: bad + good).problems == ["mem=BAD:fixed:7:00ff"])
+        #expect(ConsoleLog(parsing: good).problems.isEmpty)
+    }
+
+    @Test func `a torn line shows no problem`() {
+        #expect(ConsoleLog(parsing: "EK t=5 at=1 units=1 rate=10 mem=o disk=5\n").readings.isEmpty)
+        #expect(ConsoleLog(parsing: "EK t=5 at=1 units=1 rate=10 mem=ok disk=1EK\n").readings.isEmpty)
+    }
+
+    @Test func `writes that the guest had reported and that are gone after a boot are lost`() {
+        func reading(_ time: Int, _ disk: Int) -> String { "EK t=\(time) at=1 units=1 rate=10 mem=ok disk=\(disk)\n" }
+        let boot = "EK start seed=01\n"
+        // Until it has read its disk, a booted guest prints 0.
+        #expect(ConsoleLog(parsing: reading(9, 50) + boot + reading(1, 0) + reading(2, 50)).lostWrites.isEmpty)
+        #expect(ConsoleLog(parsing: reading(9, 50) + boot + reading(1, 0) + reading(2, 49)).lostWrites.count == 1)
+        #expect(ConsoleLog(parsing: boot + reading(1, 49), after: 50).problems.count == 1)
+        #expect(ConsoleLog(parsing: boot + reading(1, 50), after: 50).problems.isEmpty)
+        // A copy that is behind has lost nothing.
+        #expect(ConsoleLog(parsing: reading(9, 50) + reading(5, 46) + reading(6, 47)).lostWrites.isEmpty)
+    }
+
     @Test func `a boot after a torn line is counted`() {
         let log = ConsoleLog(parsing: "EK t=3000 at=17EK start seed=01 rounds=5\n")
         #expect(log.starts == 1 && log.readings.isEmpty)

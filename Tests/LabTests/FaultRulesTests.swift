@@ -41,7 +41,7 @@ struct FaultRulesTests {
 
     @Test func `a VM that stayed or moved with all that belongs to it breaks nothing`() {
         #expect(Self.broken(Self.seen("ards", "")).isEmpty)
-        #expect(Self.broken(Self.seen("", "ards", end: .done)).isEmpty)
+        #expect(Self.broken(Self.seen("", "ards", end: .done(.covered))).isEmpty)
     }
 
     @Test func `a VM on two hosts, or on none, breaks a rule`() {
@@ -63,7 +63,7 @@ struct FaultRulesTests {
         #expect(!Self.broken(Self.seen("ards", "", end: nil)).isEmpty)
         #expect(!Self.broken(Self.seen("ards", "", end: Self.doubt)).isEmpty)
         #expect(!Self.broken(Self.seen("ards", "", beginnings: 2)).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", end: .done)).isEmpty)
+        #expect(!Self.broken(Self.seen("ards", "", end: .done(.covered))).isEmpty)
         let there = FaultObservation.End.failed(kind: .migration, code: "hypervisor", at: Self.h2)
         #expect(!Self.broken(Self.seen("ards", "", end: there)).isEmpty)
     }
@@ -81,6 +81,73 @@ struct FaultRulesTests {
         #expect(!Self.broken(seen, Self.killedAgent).isEmpty)
         let twice = Self.seen("ard", "ards", end: Self.doubt)
         #expect(!Self.broken(twice, Self.stoppedLink).isEmpty)
+    }
+
+    @Test func `two copies may run at once for a minute only`() {
+        func broken(_ setbacks: Int) -> [String] {
+            Self.broken(Self.seen("ad", "ards", end: Self.doubt, guest: .init(setbacks: setbacks)), Self.stoppedLink)
+        }
+        #expect(broken(FaultObservation.longestOverlap).isEmpty)
+        #expect(!broken(FaultObservation.longestOverlap + 1).isEmpty)
+    }
+
+    @Test func `autostart is never on two hosts, nor with a leftover definition or a paused copy`() {
+        #expect(!Self.broken(Self.seen("ads", "ards", end: Self.doubt), Self.stoppedLink).isEmpty)
+        #expect(!Self.broken(Self.seen("ads", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
+        #expect(Self.broken(Self.seen("ad", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
+        let killed = FaultCell(.targetQEMU, .kill, .switchOver, .tls)
+        #expect(!Self.broken(Self.seen("ards", "ds"), killed).isEmpty)
+        #expect(!Self.broken(Self.seen("ard", "ds"), killed).isEmpty)
+        let lost = FaultObservation.End.failed(kind: .inDoubt, code: "runs-nowhere", at: nil)
+        #expect(Self.broken(Self.seen("d", "ds", end: lost), killed).isEmpty)
+        #expect(!Self.broken(Self.seen("ds", "ds", end: lost), killed).isEmpty)
+        #expect(!Self.broken(Self.seen("ads", "d", end: lost), killed).isEmpty)
+    }
+
+    @Test func `a leak breaks a rule, whatever the order's end`() {
+        #expect(Self.broken(Self.seen("", "ards", end: .done(.unknown))).isEmpty)
+        #expect(!Self.broken(Self.seen("", "ards", end: .done(.leak))).isEmpty)
+        let failed = FaultObservation.End.failed(kind: .migration, code: "x", at: Self.h1, evidence: .leak)
+        #expect(!Self.broken(Self.seen("ards", "", end: failed)).isEmpty)
+        #expect(FaultObservation.End.done(.unknown).text == "done, unknown")
+        #expect(!FaultBench.violations(ofUndisturbed: .done(.leak)).isEmpty)
+    }
+
+    @Test func `an order that had begun states where its VM is`() {
+        let nowhere = FaultObservation.End.failed(kind: .interrupted, code: "x", at: nil)
+        #expect(!Self.broken(Self.seen("ards", "", end: nowhere)).isEmpty)
+        #expect(Self.broken(Self.seen("ards", "", end: nowhere, beginnings: 0)).isEmpty)
+    }
+
+    @Test func `a move that nothing disturbs must succeed`() {
+        #expect(FaultBench.violations(ofUndisturbed: .done(.covered)).isEmpty)
+        #expect(!FaultBench.violations(ofUndisturbed: nil).isEmpty)
+        let failed = FaultObservation.End.failed(kind: .migration, code: "x", at: Self.h1)
+        #expect(!FaultBench.violations(ofUndisturbed: failed).isEmpty)
+    }
+
+    @Test func `a VM that was released to no target cannot have run there`() {
+        let handedOver = FaultCell(.targetHost, .kill, .handedOver, .sealed)
+        #expect(handedOver.allowedOutcomes == [.runs])
+        #expect(FaultCell(.targetHost, .kill, .restoring, .sealed).allowedOutcomes.contains(.leftover))
+    }
+
+    @Test func `a VM that boots after the rules held breaks a rule`() {
+        let before = Self.seen("ards", "")
+        func later(_ first: String, _ guest: FaultObservation.Guest, boots: Int = 0) -> [String] {
+            Self.seen(first, "", guest: guest).violations(of: "vm1", since: before, boots: boots)
+        }
+        #expect(later("ards", .init()).isEmpty)
+        #expect(!later("ards", .init(boots: 1)).isEmpty)
+        #expect(later("ards", .init(boots: 1), boots: 1).isEmpty, "an operator started it")
+        #expect(!later("ards", .init(), boots: 1).isEmpty)
+        #expect(!later("ards", .init(setbacks: 1)).isEmpty)
+        #expect(!later("ards", .init(problems: ["mem=BAD"])).isEmpty)
+        #expect(!later("ard", .init()).isEmpty && !later("ds", .init()).isEmpty)
+        #expect(!Self.seen("ards", "d").violations(of: "vm1", since: before).isEmpty)
+        // What had happened before was judged before.
+        let booted = Self.seen("ards", "", guest: .init(boots: 1, setbacks: 3))
+        #expect(booted.violations(of: "vm1", since: booted).isEmpty)
     }
 
     @Test func `a VM whose QEMU was killed is off and defined once`() {
@@ -106,10 +173,21 @@ struct FaultRulesTests {
     }
 
     @Test func `a fault that came too late may leave the VM running`() {
-        let seen = Self.seen("", "ards", end: .done)
+        let seen = Self.seen("", "ards", end: .done(.covered))
         #expect(!Self.broken(seen, Self.killedQEMU).isEmpty)
-        let broken = seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, mayRun: true)
-        #expect(broken.isEmpty)
+        func broken(_ seen: FaultObservation, _ hit: FaultHit) -> [String] {
+            seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: hit)
+        }
+        #expect(broken(seen, .afterEnd).isEmpty)
+        #expect(broken(seen, .otherPhase(.switchOver)).isEmpty)
+        #expect(broken(seen, .nothing).isEmpty)
+    }
+
+    @Test func `a fault that struck nothing leaves the VM running`() {
+        let end = FaultObservation.End.failed(kind: .migration, code: "stayed-off", at: nil)
+        let seen = Self.seen("ds", "", end: end)
+        let broken = seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: .nothing)
+        #expect(!broken.isEmpty)
     }
 
     @Test func `a bystander stays where it was, and boots only with its host`() {
@@ -133,14 +211,16 @@ struct FaultRulesTests {
         #expect(FaultObservation.Host(name: Self.h1, lists: "vm1\n") == nil)
     }
 
-    @Test func `a guest works on if its time, its disk and its memory say so`() {
+    @Test func `a guest has worked if its units and its disk show it`() {
         func console(_ lines: String...) -> ConsoleLog { ConsoleLog(parsing: lines.joined(separator: "\n") + "\n") }
         let first = "EK t=1000 at=1 units=1 rate=10 mem=ok disk=1"
-        func missing(_ last: String) -> String? { FaultBench.missingWork(console(first, last), lasting: .seconds(3)) }
-        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=ok disk=2") == nil)
-        #expect(missing("EK t=3000 at=1 units=1 rate=10 mem=ok disk=2") != nil)
-        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=ok disk=1") != nil)
-        #expect(missing("EK t=4000 at=1 units=1 rate=10 mem=BAD:fixed disk=2") == "BAD:fixed")
-        #expect(FaultBench.missingWork(console(), lasting: .zero) != nil)
+        func missing(_ last: String) -> String? { FaultBench.missingWork(console(first, last), units: 130) }
+        #expect(missing("EK t=14000 at=1 units=131 rate=10 mem=ok disk=2") == nil)
+        // It has run long enough, but has not checked all its memory.
+        #expect(missing("EK t=94000 at=1 units=130 rate=1 mem=ok disk=2") != nil)
+        #expect(missing("EK t=14000 at=1 units=131 rate=10 mem=ok disk=1") != nil)
+        #expect(missing("EK t=14000 at=1 units=131 rate=10 mem=BAD:fixed disk=2") == "BAD:fixed")
+        #expect(missing("EK t=14000 at=1 units=0 rate=10 mem=ok disk=2") != nil)
+        #expect(FaultBench.missingWork(console(), units: 0) != nil)
     }
 }

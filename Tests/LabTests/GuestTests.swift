@@ -70,6 +70,12 @@ struct GuestTests {
         #expect(gap.problems == ["record 3 of 4 is missing"])
     }
 
+    @Test func `a record that the guest had reported must be on its disk`() {
+        let disk = GuestDisk(ring: Self.ring(sequences: 1...300), seed: 7)
+        #expect(disk.loss(reported: 300) == nil && disk.loss(reported: nil) == nil)
+        #expect(disk.loss(reported: 301) != nil)
+    }
+
     /// Returns a disk's first sectors after the guest wrote these numbers.
     private static func ring(sequences: some Sequence<UInt64>) -> [UInt8] {
         var ring = [UInt8](repeating: 0, count: 128 << 10)

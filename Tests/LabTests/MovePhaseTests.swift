@@ -71,6 +71,25 @@ struct MovePhaseTests {
         #expect(Self.trace(.tls, []).standing(of: .accepted) == .ahead)
     }
 
+    @Test func `a fault strikes its phase, another one, or nothing under way`() {
+        let trace = Self.trace(.tls, [.prepared(), Self.running(5)])
+        #expect(trace.hit(.copying) == .inPhase)
+        #expect(trace.hit(.begun) == .otherPhase(.copying))
+        #expect(Self.trace(.tls, []).hit(.accepted) == .otherPhase(nil))
+        #expect(Self.trace(.tls, [Self.running(5), Self.failed]).hit(.copying) == .afterEnd)
+    }
+
+    @Test func `the events of libvirt have a time, a domain and a name`() {
+        let line = "2026-11-30 18:00:55.887+0000: event 'lifecycle' for domain 'vm1': Suspended Paused"
+        let event = DomainEvent(line: line[...])
+        #expect(event?.at == Instant(milliseconds: 1_796_061_655_887))
+        #expect(event?.domain == "vm1" && event?.name == "Suspended")
+        let plain = "2026-11-30 18:00:55.887+0000: event 'lifecycle' for domain vm2: Resumed Migrated"
+        #expect(DomainEvent(line: plain[...])?.domain == "vm2")
+        #expect(DomainEvent(line: "events received: 1") == nil)
+        #expect(DomainEvent(line: "event 'lifecycle' for domain 'vm1': Suspended Paused") == nil)
+    }
+
     @Test func `no phase is reached after the end`() {
         let trace = Self.trace(.tls, [.prepared(), Self.running(5), Self.failed])
         for phase in MovePhase.allCases { #expect(trace.standing(of: phase) == .passed) }

@@ -15,46 +15,44 @@ extension FaultBench {
     /// The verdict stays `missed` if the move was not in the phase when the fault came.
     mutating func attempt(_ result: inout FaultResult, moving guest: GuestPlan) async throws {
         let cell = result.cell
-        guard let here = try await lab.runsOn(guest).first else {
-            throw LabError.move(guest: guest.name, reason: "it runs on no host")
-        }
+        result.beginAttempt()
+        let homes = try await arm()
+        guard let here = homes[guest.name] else { return }
         let source = try lab.host(here)
         let others = lab.hosts.filter { $0.name != here }
         let target = others[result.attempts % others.count]
         (result.source, result.target) = (source.name, target.name)
         log("\(cell), attempt \(result.attempts): \(guest.name) on \(source.name)")
 
-        let homes = try await arm()
+        let daemons = lab.processTable()
+        result.violations = daemons.missing
+        guard result.violations.isEmpty else { return }
         let marks = ConsoleMarks(lab)
         try await setRate(Self.slowRate, of: guest, on: source)
-        let events = [try await DomainEvents.start(on: source), try await DomainEvents.start(on: target)]
+        let events = (try await DomainEvents.start(on: source), try await DomainEvents.start(on: target))
         let order = try await order(guest, from: source.name, to: target.name, over: cell.channel)
-        let watch = MoveWatch(order: order, guest: guest, source: source, events: (events[0], events[1]))
+        let watch = MoveWatch(order: order, guest: guest, source: source, events: events)
         if let missed = try await wait(for: cell, watch) {
-            for stream in events { try await stream.end() }
-            try await leave(order, guest, because: missed, &result)
+            try await watch.end()
+            try await leave(watch, marks, because: missed, &result)
+            result.violations += daemons.ended(by: lab.processTable())
             return
         }
-        let isLate = try await strike(cell, watch, to: target, &result)
-        for stream in events { try await stream.end() }
-
-        let repaired = ContinuousClock.now
-        let trial = FaultTrial(cell: cell, guest: guest, from: source, to: target, order, marks, homes, isLate: isLate)
-        let seen = try await settle(trial)
-        result.settleSeconds = (ContinuousClock.now - repaired) / .seconds(1)
-        result.outcome = seen.observation?.outcome(of: guest.name)
-        result.end = seen.observation?.end?.text ?? "open"
-        result.place = seen.observation?.place(of: guest.name) ?? "unknown"
-        log("settled: \(result.end), \(result.place)")
-        result.violations = seen.violations
-        guard result.violations.isEmpty, let observation = seen.observation else { return }
-        let needsOperator = result.outcome?.needsOperator == true
-        if needsOperator { try await actAsOperator(guest, observation) }
-        result.violations = try await checkWork(guest)
-        guard result.violations.isEmpty else { return }
-        try await moveAgain(guest, &result)
-        guard result.violations.isEmpty, !isLate else { return }
-        result.verdict = needsOperator ? .passedWithOperator : .passed
+        let struckAt = try await strike(cell, watch, to: target, daemons, &result)
+        try await watch.end()
+        let repaired = lab.processTable()
+        let trial = FaultTrial(
+            cell: cell,
+            watch: watch,
+            target: target,
+            marks: marks,
+            homes: homes,
+            struckAt: struckAt
+        )
+        try await evaluate(trial, &result)
+        result.violations += repaired.missing + repaired.ended(by: lab.processTable())
+        guard result.violations.isEmpty, result.verdict == .missed, result.isInPhase else { return }
+        result.verdict = result.outcome?.needsOperator == true ? .passedWithOperator : .passed
     }
 
     /// Sets every guest to start with its host; returns where the guests are.
@@ -62,9 +60,14 @@ extension FaultBench {
         var homes: [String: HostName] = [:]
         for host in lab.hosts {
             for name in try await host.inventory().running {
-                homes[name] = host.name
+                guard homes.updateValue(host.name, forKey: name) == nil else {
+                    throw LabError.move(guest: name, reason: "it runs on two hosts before the fault")
+                }
                 try await host.virsh(["autostart", name])
             }
+        }
+        for guest in lab.guests where homes[guest.name] == nil {
+            throw LabError.move(guest: guest.name, reason: "it runs on no host before the fault")
         }
         return homes
     }
@@ -75,93 +78,86 @@ extension FaultBench {
 
     /// Waits until the move is in the cell's phase; returns why it will not be.
     private mutating func wait(for cell: FaultCell, _ watch: MoveWatch) async throws -> String? {
-        let deadline = ContinuousClock.now + Self.phaseLimit
         var last: MovePhase?
-        while ContinuousClock.now < deadline {
+        let standing = try await poll(every: .milliseconds(20), within: Self.phaseLimit) {
+            () -> MoveTrace.Standing? in
             try await readReports()
             let trace = watch.trace(of: cell.channel, reports)
             if let phase = trace.phase, phase != last {
                 log("phase \(phase.rawValue)")
                 last = phase
             }
-            switch trace.standing(of: cell.phase) {
-            case .reached: return nil
-            case .passed:
-                let end = end(of: watch.order).map { ", the order ended: \($0.text)" } ?? ""
-                return "the move passed \(cell.phase.rawValue) unseen\(end)"
-            case .ahead: try await Task.sleep(for: .milliseconds(20))
-            }
+            let standing = trace.standing(of: cell.phase)
+            return standing == .ahead ? nil : standing
         }
-        return "the move did not reach \(cell.phase.rawValue) within \(Self.phaseLimit)"
+        switch standing {
+        case .reached: return nil
+        case .passed, .ahead:
+            let end = end(of: watch.order).map { ", the order ended: \($0.text)" } ?? ""
+            return "the move passed \(cell.phase.rawValue) unseen\(end)"
+        case nil: return "the move did not reach \(cell.phase.rawValue) within \(Self.phaseLimit)"
+        }
     }
 
-    /// Injects the fault, lets it last, and repairs the lab; returns whether the fault came too late for the phase.
+    /// Injects the fault, lets it last, and repairs the lab; returns when it struck, `nil` if nothing was struck.
+    ///
+    /// Nothing but the fault's victims may end meanwhile.
     private mutating func strike(
         _ cell: FaultCell,
         _ watch: MoveWatch,
         to target: LabHost,
+        _ daemons: ProcessTable,
         _ result: inout FaultResult
-    ) async throws -> Bool {
-        var isLate = false
-        let now = Instant.now
+    ) async throws -> Instant? {
+        var struckAt: Instant?
         do {
-            try await lab.inject(cell, moving: watch.guest, from: watch.source, to: target)
+            struckAt = try await lab.inject(cell, moving: watch.guest, from: watch.source, to: target)
             log("injected \(cell.component.rawValue)/\(cell.action.rawValue)")
-            try await readReports()
-            // The end may have been on its way. All clocks are this machine's.
-            if reports.contains(where: { $0.order == watch.order && $0.step.isFinal && $0.at <= now }) {
-                isLate = true
-                result.notes.append("the order ended before the fault came")
-            }
+            try await Task.sleep(for: cell.duration)
         } catch LabError.noProcess(let name, let group) {
-            isLate = true
             result.notes.append("no process \(name) in \(group): it had ended, or was not started yet")
+            log(result.notes.last ?? "")
         }
-        if isLate { log(result.notes.last ?? "") } else { try await Task.sleep(for: cell.duration) }
+        let victims = struckAt == nil ? [] : cell.victims(from: watch.source.name.rawValue, to: target.name.rawValue)
+        result.violations += daemons.ended(by: lab.processTable(), except: victims)
+        let successions = try await takeOvers()
         try await lab.repair(programs, settings: settings)
+        if victims.contains("controller") {
+            let succeeded = try await poll(every: .milliseconds(300), within: .seconds(30)) {
+                try await takeOvers() > successions ? true : nil
+            }
+            if succeeded == nil { result.violations.append("the restarted controller did not record its take-over") }
+        }
         log("repaired")
-        return isLate
+        return struckAt
     }
 
-    /// Lets a move end whose phase was missed.
+    /// Lets a move end whose phase was missed: nothing disturbs it, so it must succeed.
     private mutating func leave(
-        _ order: OrderID,
-        _ guest: GuestPlan,
+        _ watch: MoveWatch,
+        _ marks: ConsoleMarks,
         because reason: String,
         _ result: inout FaultResult
     ) async throws {
         log("missed: \(reason)")
         result.notes.append(reason)
+        let guest = watch.guest
         for host in lab.hosts where try await host.inventory().active.contains(guest.name) {
             // A paused copy refuses; only the host that sends can do it.
             _ = try await host.inside(
                 Command("virsh", ["--quiet", "migrate-setspeed", guest.name, "\(Self.fullRate)"])
             ).result()
         }
-        let end = try await waitForEnd(of: order, within: Self.settleLimit)
-        guard end != nil else {
-            result.violations.append("an undisturbed order did not end within \(Self.settleLimit)")
-            return
-        }
-        let violations = try await waitForRest(of: [guest], within: .seconds(60))
+        let end = try await waitForEnd(of: watch.order, within: Self.settleLimit)
+        result.end = end?.text ?? "open"
+        let violations = Self.violations(ofUndisturbed: end) + (try await waitForRest(since: marks))
         result.violations += violations.map { "after a move without a fault: \($0)" }
     }
-}
 
-/// Where the phase of a move is seen.
-struct MoveWatch: Sendable {
-    let order: OrderID
-    let guest: GuestPlan
-    let source: LabHost
-    let events: (source: DomainEvents, target: DomainEvents)
-
-    func trace(of channel: Channel, _ reports: [OrderReport]) -> MoveTrace {
-        MoveTrace(
-            channel: channel,
-            reports: reports.filter { $0.order == order },
-            hasImage: channel == .sealed && source.hasSealedImage,
-            isSuspended: events.source.has("Suspended", of: guest),
-            runsAtTarget: events.target.has("Resumed", of: guest)
-        )
+    /// Returns the broken rules about the end of an order that nothing disturbed; `nil`: it is open.
+    static func violations(ofUndisturbed end: FaultObservation.End?) -> [String] {
+        guard let end else { return ["the order did not end within \(settleLimit)"] }
+        if end.evidence == .leak { return ["the order's evidence shows a leak"] }
+        return end.isDone ? [] : ["the order ended: \(end.text)"]
     }
 }

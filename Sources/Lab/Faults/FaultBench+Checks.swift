@@ -1,191 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HostOS
 internal import Fleet
-
-/// A move that a fault has struck.
-struct FaultTrial: Sendable {
-    let cell: FaultCell
-    let guest: GuestPlan
-    let source: LabHost
-    let target: LabHost
-    let order: OrderID
-    let marks: ConsoleMarks
-    /// Where every guest was before.
-    let homes: [String: HostName]
-    /// Whether the fault came after the order's end: the VM may then run, whatever the fault.
-    let isLate: Bool
-
-    init(
-        cell: FaultCell,
-        guest: GuestPlan,
-        from source: LabHost,
-        to target: LabHost,
-        _ order: OrderID,
-        _ marks: ConsoleMarks,
-        _ homes: [String: HostName],
-        isLate: Bool
-    ) {
-        self.cell = cell
-        self.guest = guest
-        self.source = source
-        self.target = target
-        self.order = order
-        self.marks = marks
-        self.homes = homes
-        self.isLate = isLate
-    }
-
-    /// Returns the broken rules about all guests.
-    func violations(_ observation: FaultObservation) -> [String] {
-        let (from, to) = (source.name, target.name)
-        var broken = observation.violations(of: cell, guest: guest.name, from: from, to: to, mayRun: isLate)
-        let dark = cell.hostWithoutPower.map { $0 == .sourceHost ? from : to }
-        for (name, home) in homes.sorted(by: { $0.key < $1.key }) where name != guest.name {
-            broken += observation.violations(ofBystander: name, on: home, mayBoot: home == dark)
-        }
-        return broken
-    }
-}
 
 /// The checks after a fault.
 extension FaultBench {
-    /// Time in which a guest with enough CPU checks each page with a known checksum once.
-    private static let checkingTime: Duration = .seconds(16)
-    /// QEMU's initiator waits up to 30 s between two attempts to reach its disk.
-    private static let workLimit: Duration = .seconds(120)
     private static let moveLimit: Duration = .seconds(180)
 
-    /// Waits until every rule holds twice in a row; returns what was seen last, and what is broken then.
-    mutating func settle(
+    /// Waits for the rules to hold, and checks guests, the next moves and what is left; adds what is broken.
+    mutating func evaluate(_ trial: FaultTrial, _ result: inout FaultResult) async throws {
+        let repaired = ContinuousClock.now
+        let settled = try await settle(trial)
+        result.settleSeconds = (ContinuousClock.now - repaired) / .seconds(1)
+        result.record(settled.hit, settled.observation, of: trial)
+        log("settled: \(result.end), \(result.place)")
+        if !result.isInPhase { log(result.notes.last ?? "") }
+        result.violations += settled.violations
+        guard result.violations.isEmpty, let observation = settled.observation else { return }
+
+        var starts = 0
+        let needsOperator = result.outcome?.needsOperator == true
+        if needsOperator { starts = try await actAsOperator(trial, observation, &result) }
+        result.violations += try await checkWork(of: trial.guest, since: trial.marks)
+        guard result.violations.isEmpty else { return }
+
+        // The boot of a VM that was started meanwhile by mistake is visible now.
+        var later = try await observe(trial)
+        if needsOperator {
+            result.violations += later.violations(of: trial.guest.name, since: observation, boots: starts)
+            result.violations += trial.bystanderViolations(later)
+        } else {
+            result.outcome = later.outcome(of: trial.guest.name)
+            result.violations += trial.violations(later, trial.hit(reports))
+        }
+        guard result.violations.isEmpty else { return }
+
+        let orders = try await moveBothWays(trial, &result)
+        guard result.violations.isEmpty else { return }
+        result.violations += try await checkWork(of: nil, since: trial.marks)
+        let earlier = later
+        later = try await observe(trial)
+        result.violations += lab.guests.flatMap { later.violations(of: $0.name, since: earlier) }
+        let left = try await waitForRemains(of: [trial.order] + orders)
+        // After a doubt, an image may still be needed.
+        if needsOperator { result.notes += left } else { result.violations += left }
+    }
+
+    /// Returns the state of all VMs, guests and the trial's order.
+    private mutating func observe(_ trial: FaultTrial) async throws -> FaultObservation {
+        try await readReports()
+        var observation = try await lab.observe(since: trial.marks)
+        observation.end = end(of: trial.order)
+        observation.beginnings = reports.count { $0.order == trial.order && $0.begins }
+        return observation
+    }
+
+    /// Waits until every rule holds twice in a row; returns what was observed last, and what is broken then.
+    private mutating func settle(
         _ trial: FaultTrial
-    ) async throws -> (observation: FaultObservation?, violations: [String]) {
+    ) async throws -> (observation: FaultObservation?, hit: FaultHit, violations: [String]) {
         let deadline = ContinuousClock.now + Self.settleLimit
         var holds = 0
-        var said: [String] = []
+        var logged: [String] = []
         while true {
-            var seen: FaultObservation?
+            var observation: FaultObservation?
             var broken: [String]
             do {
-                try await readReports()
-                var observation = try await lab.observe(since: trial.marks)
-                observation.end = end(of: trial.order)
-                observation.beginnings = reports.count { $0.order == trial.order && $0.begins }
-                broken = trial.violations(observation)
-                seen = observation
+                let now = try await observe(trial)
+                broken = trial.violations(now, trial.hit(reports))
+                observation = now
             } catch {
                 try Task.checkCancellation()
                 broken = ["a host cannot be asked: \(error)"]
             }
             holds = broken.isEmpty ? holds + 1 : 0
-            if broken != said {
+            if broken != logged {
                 log(broken.isEmpty ? "every rule holds" : "waiting: \(broken.joined(separator: "; "))")
-                said = broken
+                logged = broken
             }
-            if holds >= 2 || ContinuousClock.now >= deadline { return (seen, broken) }
+            if holds >= 2 || ContinuousClock.now >= deadline { return (observation, trial.hit(reports), broken) }
             try await Task.sleep(for: .seconds(2))
         }
     }
 
-    /// Does what an operator does after an outcome that needs one: one copy remains, and runs.
-    func actAsOperator(_ guest: GuestPlan, _ observation: FaultObservation) async throws {
-        let name = guest.name
-        let running = observation.hosts(with: \.running, name)
-        let defined = observation.hosts(with: \.defined, name)
-        guard let home = running.first ?? defined.first else {
-            throw LabError.move(guest: name, reason: "no host has it, nothing can be started")
-        }
-        log("as an operator: \(name) shall run on \(home)")
-        for host in lab.hosts {
-            let isHome = host.name == home
-            if observation.hosts(with: \.active, name).contains(host.name), !(isHome && running.contains(home)) {
-                try await host.virsh(["destroy", name])
+    /// Moves the guest over the cell's channel without a fault in both directions between source and target, as a
+    /// balanced fleet must be able to; returns the orders.
+    private mutating func moveBothWays(_ trial: FaultTrial, _ result: inout FaultResult) async throws -> [OrderID] {
+        var orders: [OrderID] = []
+        for _ in 0..<2 where result.violations.isEmpty {
+            guard let here = try await lab.runsOn(trial.guest).first else {
+                result.violations.append("\(trial.guest.name) runs on no host before its next move")
+                break
             }
-            if !isHome, defined.contains(host.name) { try await host.virsh(["undefine", name]) }
+            let there = here == trial.source.name ? trial.target.name : trial.source.name
+            orders += try await move(trial.guest, from: here, to: there, &result)
         }
-        let host = try lab.host(home)
-        try await host.virsh(["autostart", name])
-        if !running.contains(home) { try await host.virsh(["start", name], timeLimit: .seconds(60)) }
+        return orders
     }
 
-    /// Waits until all guests have worked on and the struck one has checked its memory; returns what is broken.
-    func checkWork(_ struck: GuestPlan) async throws -> [String] {
-        let marks = ConsoleMarks(lab)
-        let deadline = ContinuousClock.now + Self.workLimit
-        var waiting = Dictionary(lab.guests.map { ($0.name, "") }, uniquingKeysWith: { first, _ in first })
-        while !waiting.isEmpty, ContinuousClock.now < deadline {
-            try await Task.sleep(for: .seconds(1))
-            for guest in lab.guests where waiting[guest.name] != nil {
-                let needed: Duration = guest.number == struck.number ? Self.checkingTime : .seconds(3)
-                waiting[guest.name] = Self.missingWork(try marks.console(of: guest), lasting: needed)
-            }
-        }
-        if !waiting.isEmpty {
-            return waiting.sorted { $0.key < $1.key }.map { "\($0.key) does not work on: \($0.value)" }
-        }
-        var broken: [String] = []
-        for guest in lab.guests {
-            // The guest writes while its disk is read: a torn sector is whole the next time.
-            var problems = try await lab.disk(of: guest).problems
-            if !problems.isEmpty { problems = try await lab.disk(of: guest).problems }
-            broken += problems.map { "disk of \(guest.name): \($0)" }
-        }
-        log(broken.isEmpty ? "memory and disks are intact" : broken.joined(separator: "; "))
-        return broken
-    }
-
-    /// Returns what is missing until the guest has worked for so long, on its memory and its disk; `nil` if nothing.
-    static func missingWork(_ console: ConsoleLog, lasting: Duration) -> String? {
-        guard let first = console.readings.first, let last = console.readings.last else { return "it prints nothing" }
-        if let problem = last.memoryProblem ?? last.diskProblem { return problem }
-        guard last.uptime >= first.uptime + lasting else { return "it has run for \(last.uptime - first.uptime)" }
-        guard (last.diskSequence ?? 0) > (first.diskSequence ?? 0) else { return "its disk sequence does not grow" }
-        return nil
-    }
-
-    /// Moves the guest over the cell's channel without a fault, as a balanced fleet must be able to.
-    mutating func moveAgain(_ guest: GuestPlan, _ result: inout FaultResult) async throws {
+    /// Moves the guest without a fault and returns the orders.
+    ///
+    /// A move that fails is repeated until the time limit.
+    private mutating func move(
+        _ guest: GuestPlan,
+        from source: HostName,
+        to target: HostName,
+        _ result: inout FaultResult
+    ) async throws -> [OrderID] {
         let deadline = ContinuousClock.now + Self.moveLimit
-        var ended = "not ordered"
+        var orders: [OrderID] = []
+        var ended = ""
         repeat {
-            guard let here = try await lab.runsOn(guest).first else { break }
-            let others = lab.hosts.filter { $0.name != here }
-            let target = others[result.attempts % others.count].name
-            try await setRate(1000, of: guest, on: lab.host(here))
-            let order = try await order(guest, from: here, to: target, over: result.cell.channel)
+            try await setRate(1000, of: guest, on: lab.host(source))
+            let marks = ConsoleMarks(lab)
+            let order = try await order(guest, from: source, to: target, over: result.cell.channel)
+            orders.append(order)
             let end = try await waitForEnd(of: order, within: .seconds(120))
             ended = end?.text ?? "open after 120 s"
             log("next move: \(ended)")
-            if end == .done {
-                result.violations += try await waitForRest(of: lab.guests, within: .seconds(60))
-                return
+            if end?.evidence == .leak { result.violations.append("the evidence of the next move shows a leak") }
+            if let end, end.isDone {
+                result.violations += try await waitForRest(since: marks)
+                return orders
             }
             result.notes.append("next move: \(ended)")
+            // It may have ended late, and the VM be there.
+            guard try await lab.runsOn(guest) == [source] else { break }
             try await Task.sleep(for: .seconds(3))
         } while ContinuousClock.now < deadline
-        result.violations.append("no move of \(guest.name) succeeded within \(Self.moveLimit): \(ended)")
+        result.violations.append("no move of \(guest.name) to \(target) succeeded within \(Self.moveLimit): \(ended)")
+        return orders
     }
 
     /// Waits until the guests run on one host each, which has their definition and autostart; returns what is broken.
-    func waitForRest(of guests: [GuestPlan], within limit: Duration) async throws -> [String] {
-        let deadline = ContinuousClock.now + limit
-        let marks = ConsoleMarks(lab)
-        while true {
-            var broken: [String]
+    func waitForRest(since marks: ConsoleMarks) async throws -> [String] {
+        var broken: [String] = []
+        _ = try await poll(every: .seconds(1), within: .seconds(60)) { () -> Bool? in
             do {
                 let observation = try await lab.observe(since: marks)
-                broken = guests.flatMap { guest in
-                    guard let home = observation.hosts(with: \.running, guest.name).first else {
-                        return ["\(guest.name): \(observation.place(of: guest.name))"]
-                    }
-                    return observation.violations(ofBystander: guest.name, on: home, mayBoot: false)
-                }
+                let calm = FaultObservation(hosts: [], guests: [:], end: nil, beginnings: 0)
+                broken = lab.guests.flatMap { observation.violations(of: $0.name, since: calm) }
             } catch {
                 try Task.checkCancellation()
                 broken = ["a host cannot be asked: \(error)"]
             }
-            if broken.isEmpty || ContinuousClock.now >= deadline { return broken }
-            try await Task.sleep(for: .seconds(1))
+            return broken.isEmpty ? true : nil
         }
+        return broken
+    }
+}
+
+extension FaultResult {
+    /// Whether the fault struck in the cell's phase; otherwise the attempt shows nothing.
+    var isInPhase: Bool { phase == cell.phase }
+
+    /// Records what the fault has struck, and what was observed when every rule held, or at the time limit.
+    mutating func record(_ hit: FaultHit, _ observation: FaultObservation?, of trial: FaultTrial) {
+        switch hit {
+        case .inPhase: phase = cell.phase
+        case .otherPhase(let other):
+            phase = other
+            notes.append("the fault came in phase \(other?.rawValue ?? "none")")
+        case .afterEnd: notes.append("the order ended before the fault came")
+        case .nothing: break
+        }
+        outcome = observation?.outcome(of: guest)
+        end = observation?.end?.text ?? "open"
+        place = observation?.place(of: guest) ?? "unknown"
     }
 }
 

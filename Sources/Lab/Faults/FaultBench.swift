@@ -21,6 +21,8 @@ public struct FaultBench: Sendable {
     let log: @Sendable (String) -> Void
     let ledger: SharedLog
     private var reportsRead: Cursor?
+    private var ordersRead: Cursor?
+    private var successions = 0
     private var samplesRead: [LedgerLog: Cursor] = [:]
     /// The reports since the last order of this bench.
     private(set) var reports: [OrderReport] = []
@@ -71,7 +73,6 @@ public struct FaultBench: Sendable {
         var result = FaultResult(cell: cell, guest: guest.name)
         do {
             while result.verdict == .missed, result.attempts < Self.attempts, result.violations.isEmpty {
-                result.attempts += 1
                 try await attempt(&result, moving: guest)
             }
         } catch {
@@ -102,15 +103,12 @@ public struct FaultBench: Sendable {
         to target: HostName,
         over channel: Channel
     ) async throws -> OrderID {
-        let deadline = ContinuousClock.now + .seconds(60)
-        try await readDefinitions()
-        while definitions[guest.uuid] == nil, ContinuousClock.now < deadline {
-            try await Task.sleep(for: .milliseconds(500))
+        let definition = try await poll(every: .milliseconds(500), within: .seconds(60)) {
             try await readDefinitions()
+            return definitions[guest.uuid]
         }
         try await readReports()
         reports = []
-        let definition = definitions[guest.uuid]
         let order = lab.makeOrder(guest, from: source, to: target, channel: channel, definition: definition)
         try await ledger.append(OrderRecord.migrate(order: order))
         log("order \(order.id): \(guest.name) \(source) → \(target) over \(channel.rawValue)")
@@ -140,12 +138,19 @@ public struct FaultBench: Sendable {
 
     /// Waits until the order has ended; `nil` at the limit.
     mutating func waitForEnd(of order: OrderID, within limit: Duration) async throws -> FaultObservation.End? {
-        let deadline = ContinuousClock.now + limit
-        while true {
+        try await poll(every: .milliseconds(300), within: limit) {
             try await readReports()
-            if let end = end(of: order) { return end }
-            guard ContinuousClock.now < deadline else { return nil }
-            try await Task.sleep(for: .milliseconds(300))
+            return end(of: order)
+        }
+    }
+
+    /// Returns how often a controller has recorded that it took control.
+    mutating func takeOvers() async throws -> Int {
+        while true {
+            let batch = try await ledger.read(OrderRecord.self, from: ordersRead)
+            successions += batch.records.count { if case .takeOver = $0.body { true } else { false } }
+            ordersRead = batch.next
+            if !batch.hasMore { return successions }
         }
     }
 }

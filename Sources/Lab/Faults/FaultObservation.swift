@@ -25,8 +25,8 @@ public struct FaultObservation: Sendable, Codable, Equatable {
 
     /// How the order ended.
     public enum End: Sendable, Codable, Equatable {
-        case done
-        case failed(kind: OrderFailure.Kind, code: String, at: HostName?)
+        case done(Evidence.Verdict)
+        case failed(kind: OrderFailure.Kind, code: String, at: HostName?, evidence: Evidence.Verdict? = nil)
     }
 
     public var hosts: [Host]
@@ -50,9 +50,13 @@ extension FaultObservation {
         hosts.filter { $0[keyPath: property].contains(guest) }.map(\.name)
     }
 
-    var isInDoubt: Bool { if case .failed(.inDoubt, _, _) = end { true } else { false } }
+    /// The number of times that the time on a console may go back while two copies run, once a second: an agent
+    /// pauses its copy as soon as it can ask its libvirt, which a fault prevents for 45 s at most.
+    static let longestOverlap = 60
 
-    /// Returns what has become of the guest; `nil` if it is nothing that may ever be.
+    var isInDoubt: Bool { end?.isInDoubt ?? false }
+
+    /// Returns the state of the guest; `nil` if it is not an allowed outcome of any fault.
     public func outcome(of guest: String) -> FaultOutcome? {
         let running = hosts(with: \.running, guest)
         let active = hosts(with: \.active, guest)
@@ -71,24 +75,25 @@ extension FaultObservation {
 
     /// Returns the broken rules about the VM that the cell moved from one host to another; empty if all hold.
     ///
-    /// `mayRun`: it may run whatever the fault, because the fault came after the order's end.
-    public func violations(
+    /// `hit`: what the fault has struck.
+    func violations(
         of cell: FaultCell,
         guest: String,
         from source: HostName,
         to target: HostName,
-        mayRun: Bool = false
+        hit: FaultHit = .inPhase
     ) -> [String] {
         var broken = brokenIntegrity(of: guest)
         let outcome = outcome(of: guest)
-        let allowed = mayRun ? cell.allowedOutcomes.union([.runs]) : cell.allowedOutcomes
+        let allowed = cell.allowedOutcomes(after: hit)
         if let outcome, allowed.contains(outcome) {
             broken += brokenPlace(of: guest, outcome)
         } else {
             let names = allowed.map(\.rawValue).sorted().joined(separator: ", ")
             broken.append("\(guest): \(place(of: guest)); allowed: \(names)")
         }
-        if outcome != .duplicatePaused, let setbacks = guests[guest]?.setbacks, setbacks > 0 {
+        let setbacks = guests[guest]?.setbacks ?? 0
+        if setbacks > (outcome == .duplicatePaused ? Self.longestOverlap : 0) {
             broken.append("\(guest): two copies ran at once (its time went back \(setbacks) times)")
         }
         if beginnings > 1 { broken.append("the order was begun \(beginnings) times") }
@@ -96,16 +101,16 @@ extension FaultObservation {
     }
 
     /// Returns the broken rules about a guest that did not move and was on this host.
-    public func violations(ofBystander guest: String, on host: HostName, mayBoot: Bool) -> [String] {
+    func violations(ofBystander guest: String, on host: HostName, mayBoot: Bool) -> [String] {
         var broken = brokenIntegrity(of: guest)
-        let seen = guests[guest] ?? Guest()
+        let own = guests[guest] ?? Guest()
         if hosts(with: \.running, guest) != [host] || hosts(with: \.active, guest) != [host] {
             broken.append("\(guest), which did not move from \(host): \(place(of: guest))")
         } else {
             broken += brokenPlace(of: guest, .runs)
         }
-        if seen.boots > (mayBoot ? 1 : 0) { broken.append("\(guest), which did not move, booted \(seen.boots) times") }
-        if seen.setbacks > 0 { broken.append("\(guest), which did not move, ran twice") }
+        if own.boots > (mayBoot ? 1 : 0) { broken.append("\(guest), which did not move, booted \(own.boots) times") }
+        if own.setbacks > 0 { broken.append("\(guest), which did not move, ran twice") }
         return broken
     }
 
@@ -125,26 +130,34 @@ extension FaultObservation {
     }
 
     /// Definition and autostart are where the VM is.
+    ///
+    /// Autostart is never on two hosts, nor where only a leftover definition or a paused copy is.
     private func brokenPlace(of guest: String, _ outcome: FaultOutcome) -> [String] {
-        let here: [HostName]
-        switch outcome {
-        case .runs, .booted: here = hosts(with: \.running, guest)
-        case .off: here = hosts(with: \.defined, guest)
-        // An operator has to remove the other copy.
-        case .leftover, .duplicatePaused, .doubt: return []
-        }
+        let running = hosts(with: \.running, guest)
+        let autostart = hosts(with: \.autostart, guest)
         var broken: [String] = []
-        if hosts(with: \.defined, guest) != here {
-            broken.append("\(guest): definition elsewhere: \(place(of: guest))")
+        let isWrong: Bool
+        switch outcome {
+        case .runs, .booted, .off:
+            let here = outcome == .off ? hosts(with: \.defined, guest) : running
+            if hosts(with: \.defined, guest) != here {
+                broken.append("\(guest): definition elsewhere: \(place(of: guest))")
+            }
+            // While a search is open, agents leave autostart off.
+            isWrong = isInDoubt ? !autostart.isEmpty && autostart != here : autostart != here
+        case .leftover, .duplicatePaused:
+            // An operator has to remove the other copy.
+            isWrong = !autostart.allSatisfy(running.contains)
+        case .doubt:
+            // It may have been set where the VM ended, but not where a copy is paused.
+            let paused = hosts(with: \.active, guest)
+            isWrong = autostart.count > 1 || autostart.contains(where: paused.contains)
         }
-        // While a search is open, agents leave autostart off.
-        if hosts(with: \.autostart, guest) != here, !isInDoubt {
-            broken.append("\(guest): autostart elsewhere: \(place(of: guest))")
-        }
+        if isWrong { broken.append("\(guest): autostart elsewhere: \(place(of: guest))") }
         return broken
     }
 
-    /// The order has ended, without a doubt that nobody pursues, and says where the VM is.
+    /// The order has ended, without a leak and without a doubt that nobody pursues, and states where the VM is.
     private func brokenEnd(
         of guest: String,
         from source: HostName,
@@ -152,16 +165,45 @@ extension FaultObservation {
         _ outcome: FaultOutcome?
     ) -> [String] {
         let running = hosts(with: \.running, guest)
+        var broken = end?.evidence == .leak ? ["the order's evidence shows a leak"] : []
         switch end {
-        case nil: return ["the order has not ended"]
+        case nil: broken.append("the order has not ended")
         case .done:
-            return running.isEmpty || running == [target]
-                ? [] : ["the order is done, but \(guest): \(place(of: guest))"]
-        case .failed(.inDoubt, let code, _):
-            return outcome?.needsOperator == true ? [] : ["the order ended in doubt (\(code))"]
-        case .failed(let kind, let code, let at):
-            guard running.count == 1, let at, running != [at] else { return [] }
-            return ["the order (\(kind.rawValue), \(code)) says \(at), but \(guest): \(place(of: guest))"]
+            if !running.isEmpty, running != [target] {
+                broken.append("the order is done, but \(guest): \(place(of: guest))")
+            }
+        case .failed(.inDoubt, let code, _, _):
+            if outcome?.needsOperator != true { broken.append("the order ended in doubt (\(code))") }
+        case .failed(let kind, let code, let at, _):
+            guard running.count == 1 else { break }
+            if let at, running != [at] {
+                broken.append("the order (\(kind.rawValue), \(code)) states \(at), but \(guest): \(place(of: guest))")
+            } else if at == nil, beginnings > 0 {
+                broken.append("the order (\(kind.rawValue), \(code)) had begun, and does not state where \(guest) is")
+            }
         }
+        return broken
+    }
+}
+
+extension FaultObservation {
+    /// Returns the broken rules about a guest that must have run undisturbed since an earlier observation, which
+    /// counts from the same marks.
+    ///
+    /// `boots`: how often it was started on purpose since then.
+    func violations(of guest: String, since earlier: FaultObservation, boots: Int = 0) -> [String] {
+        var broken = brokenIntegrity(of: guest)
+        let running = hosts(with: \.running, guest)
+        if running.count != 1 || hosts(with: \.active, guest) != running
+            || hosts(with: \.defined, guest) != running || hosts(with: \.autostart, guest) != running
+        {
+            broken.append("\(guest) later: \(place(of: guest))")
+        }
+        let (before, now) = (earlier.guests[guest] ?? Guest(), guests[guest] ?? Guest())
+        if now.boots != before.boots + boots {
+            broken.append("\(guest) later: booted \(now.boots) times, not \(before.boots + boots)")
+        }
+        if now.setbacks > before.setbacks { broken.append("\(guest) later: two copies ran at once") }
+        return broken
     }
 }

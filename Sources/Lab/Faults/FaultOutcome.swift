@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// What may have become of the VM of a cell after its fault.
+/// The state of a cell's VM after its fault.
 public enum FaultOutcome: String, Sendable, Codable, CaseIterable {
     /// It runs on one host, and never stopped in between.
     case runs
@@ -26,7 +26,7 @@ extension FaultCell {
     ///
     /// | fault | why it is not always `runs` |
     /// |---|---|
-    /// | QEMU at the source killed | the VM ended; nobody may start it, for its owner may have shut it down |
+    /// | QEMU at the source killed | the VM ended; nobody may start it, because its owner may have shut it down |
     /// | QEMU at the target killed after it has run | the VM ended there; its disks are newer than the source's memory |
     /// | source without power | its own guests boot again with it, or the VM is at the target |
     /// | target without power after the VM has run there | as for its QEMU |
@@ -38,6 +38,26 @@ extension FaultCell {
         case (.sourceHost, .kill): sourceWithoutPower
         case (.targetHost, .kill): phase.mayHaveRunAtTarget ? [.runs, .booted, .off, .leftover, .doubt] : [.runs]
         default: mayLoseAnswer ? [.runs, .duplicatePaused] : [.runs]
+        }
+    }
+
+    /// Returns the allowed outcomes after what the fault has really struck.
+    ///
+    /// After the order's end, the VM runs or its new host may have lost it.
+    func allowedOutcomes(after hit: FaultHit) -> Set<FaultOutcome> {
+        switch hit {
+        case .inPhase, .otherPhase(nil): return allowedOutcomes
+        case .otherPhase(let other?):
+            let later = FaultCell(component, action, other, channel)
+            return allowedOutcomes.union(later.allowedOutcomes).union([.runs])
+        case .afterEnd:
+            guard action == .kill else { return allowedOutcomes.union([.runs]) }
+            switch component {
+            case .sourceHost, .targetHost: return allowedOutcomes.union([.runs, .booted])
+            case .sourceQEMU, .targetQEMU: return allowedOutcomes.union([.runs, .off])
+            default: return allowedOutcomes.union([.runs])
+            }
+        case .nothing: return [.runs]
         }
     }
 
@@ -69,5 +89,6 @@ extension FaultCell.Component {
 
 extension MovePhase {
     fileprivate var isBeforeSwitchOver: Bool { [.accepted, .prepared, .begun, .copying].contains(self) }
-    fileprivate var mayHaveRunAtTarget: Bool { [.switchOver, .handedOver, .restoring, .moved].contains(self) }
+    /// Not `handedOver`: the target may run a sealed VM only once its source has released it.
+    fileprivate var mayHaveRunAtTarget: Bool { [.switchOver, .restoring, .moved].contains(self) }
 }

@@ -16,10 +16,12 @@ public struct FaultResult: Sendable, Codable {
     public var cell: FaultCell
     public var verdict: Verdict = .missed
     public var attempts = 0
+    /// The phase in which the fault struck; `nil` before the first phase, and if nothing was struck.
+    public var phase: MovePhase?
     public var guest: String
     public var source: HostName?
     public var target: HostName?
-    /// What became of the VM after the fault, before the next move; `nil` if it is nothing that may be.
+    /// The state of the VM after the fault, before the next move; `nil` if it is not an allowed outcome.
     public var outcome: FaultOutcome?
     /// The order's end as text.
     public var end = ""
@@ -39,6 +41,13 @@ public struct FaultResult: Sendable, Codable {
         self.guest = guest
     }
 
+    /// Forgets what the previous attempt has shown, except its notes.
+    mutating func beginAttempt() {
+        attempts += 1
+        (phase, source, target, outcome, settleSeconds) = (nil, nil, nil, nil, nil)
+        (end, place) = ("", "")
+    }
+
     /// For instance `done: vm1 on h2, runs`.
     public var summary: String {
         let what = violations.isEmpty ? outcome?.rawValue ?? notes.last ?? "" : violations.joined(separator: "; ")
@@ -49,18 +58,36 @@ public struct FaultResult: Sendable, Codable {
 extension FaultObservation.End {
     init?(_ step: OrderStep) {
         switch step {
-        case .done: self = .done
+        case .done(_, let evidence): self = .done(evidence.verdict)
         case .failed(let failure):
             let place: HostName? = if case .at(let host) = failure.whereabouts { host } else { nil }
-            self = .failed(kind: failure.kind, code: failure.reason.code, at: place)
+            self = .failed(
+                kind: failure.kind,
+                code: failure.reason.code,
+                at: place,
+                evidence: failure.evidence?.verdict
+            )
         default: return nil
         }
     }
 
     var text: String {
         switch self {
-        case .done: "done"
-        case .failed(let kind, let code, let at): "\(kind.rawValue) (\(code))" + (at.map { " at \($0)" } ?? "")
+        // What is expected needs no word.
+        case .done(.covered): "done"
+        case .done(let evidence): "done, \(evidence.rawValue)"
+        case .failed(let kind, let code, let at, _): "\(kind.rawValue) (\(code))" + (at.map { " at \($0)" } ?? "")
+        }
+    }
+
+    var isDone: Bool { if case .done = self { true } else { false } }
+    var isInDoubt: Bool { if case .failed(.inDoubt, _, _, _) = self { true } else { false } }
+
+    /// The verdict about the move's evidence; `nil` if there is none.
+    var evidence: Evidence.Verdict? {
+        switch self {
+        case .done(let verdict): verdict
+        case .failed(_, _, _, let verdict): verdict
         }
     }
 }

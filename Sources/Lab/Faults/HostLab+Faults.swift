@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HostOS
 internal import Fleet
 internal import Glibc
 internal import Settings
@@ -21,35 +22,34 @@ extension FaultCell {
 
 /// Faults of a lab. `repair` ends all of them.
 extension HostLab {
-    /// Injects a cell's fault into the move of a guest.
+    /// Injects a cell's fault into the move of a guest; returns when it struck.
+    ///
+    /// Throws `noProcess` if what should fail does not run, and another error if it did not fail.
     func inject(
         _ cell: FaultCell,
         moving guest: GuestPlan,
         from source: LabHost,
         to target: LabHost
-    ) async throws {
-        let network = LabNetwork(site: site)
-        let storage = LabStorage(site: site, cgroups: cgroups)
+    ) async throws -> Instant {
         switch cell.component {
-        case .sourceAgent: try await source.fail("agent", by: cell.action)
-        case .targetAgent: try await target.fail("agent", by: cell.action)
-        case .sourceLibvirtd: try await source.fail("libvirtd", by: cell.action)
-        case .targetLibvirtd: try await target.fail("libvirtd", by: cell.action)
-        case .sourceCharon: try await source.fail("charon", by: cell.action)
-        case .targetCharon: try await target.fail("charon", by: cell.action)
-        case .controller: try await controllerDaemon.fail("evenkeel", by: cell.action)
-        case .sourceQEMU: try await source.failQEMU(of: guest, by: cell.action)
-        case .targetQEMU: try await target.failQEMU(of: guest, by: cell.action)
-        case .storage: if cell.action == .kill { try await storage.crash() } else { try storage.freeze() }
-        case .storageLink: try await network.separate([source.name.rawValue, LabNetwork.storagePort])
-        case .link: try await network.separate([source.name.rawValue, target.name.rawValue])
+        case .sourceAgent: return try await source.fail("agent", by: cell.action)
+        case .targetAgent: return try await target.fail("agent", by: cell.action)
+        case .sourceLibvirtd: return try await source.fail("libvirtd", by: cell.action)
+        case .targetLibvirtd: return try await target.fail("libvirtd", by: cell.action)
+        case .sourceCharon: return try await source.fail("charon", by: cell.action)
+        case .targetCharon: return try await target.fail("charon", by: cell.action)
+        case .controller: return try await controllerDaemon.fail("evenkeel", by: cell.action)
+        case .sourceQEMU: return try await source.failQEMU(of: guest, by: cell.action)
+        case .targetQEMU: return try await target.failQEMU(of: guest, by: cell.action)
+        case .storage: return try await LabStorage(site: site, cgroups: cgroups).fail(by: cell.action)
+        case .storageLink, .link:
+            let other = cell.component == .link ? target.name.rawValue : LabNetwork.storagePort
+            try await LabNetwork(site: site).separate([source.name.rawValue, other])
+            return .now
         case .sourceHost, .targetHost:
             let host = cell.component == .sourceHost ? source : target
-            if cell.action == .kill {
-                try await cutPower(of: host)
-            } else {
-                cgroups.freeze(host.name.rawValue)
-            }
+            guard cell.action == .kill else { return try await cgroups.freeze(host.name.rawValue) }
+            return try await cutPower(of: host)
         }
     }
 
@@ -73,39 +73,65 @@ extension HostLab {
                 try await startAgent(on: host, programs, settings: settings)
             }
         }
-        if !controllerRuns { try await startController(programs) }
+        if controllerProcesses.isEmpty { try await startController(programs) }
     }
-
-    var controllerRuns: Bool { !controllerDaemon.processes(named: "evenkeel").isEmpty }
 }
 
 extension Daemon {
-    func fail(_ name: String, by action: FaultCell.Action) async throws {
+    /// Kills, freezes or stops the processes, and waits until they have ended or are frozen; returns when they
+    /// received the signal.
+    func fail(_ name: String, by action: FaultCell.Action) async throws -> Instant {
+        try await fail(name, by: action) { processes(named: name) }
+    }
+
+    func fail(
+        _ what: String,
+        by action: FaultCell.Action,
+        _ list: () -> [Int32]
+    ) async throws -> Instant {
+        let victims = list().compactMap(ProcessStat.of)
+        guard !victims.isEmpty else { throw LabError.noProcess(what, group: group) }
+        func signal(_ signal: Int32) { for victim in victims { kill(victim.id, signal) } }
         switch action {
-        case .kill: try await end(named: name, signal: .kill)
-        case .stop: try freeze(named: name)
-        case .restart: try await stop(named: name)
+        case .stop: signal(SIGSTOP)
+        case .kill: signal(SIGKILL)
+        case .restart: signal(SIGTERM)
         }
+        let began = Instant.now
+        do {
+            try await waitUntil("\(what) in \(group) to end or to be frozen", within: .seconds(20)) {
+                guard action == .stop else { return victims.allSatisfy(\.hasEnded) }
+                // Also what it has started meanwhile.
+                let left = list().filter { !ProcessStat.isStopped($0) }
+                for process in left { kill(process, SIGSTOP) }
+                return left.isEmpty
+            }
+        } catch let error as LabError {
+            // As a service manager does.
+            guard action == .restart else { throw error }
+            signal(SIGKILL)
+            try await waitUntil("\(what) in \(group) to end or to be frozen", within: .seconds(20)) {
+                victims.allSatisfy(\.hasEnded)
+            }
+        }
+        return began
     }
 }
 
 extension LabHost {
-    func fail(_ name: String, by action: FaultCell.Action) async throws {
+    func fail(_ name: String, by action: FaultCell.Action) async throws -> Instant {
         try await daemon.fail(commandName(of: name), by: action)
     }
 
-    /// Kills or freezes the guest's QEMU, once there is one.
-    func failQEMU(of guest: GuestPlan, by action: FaultCell.Action) async throws {
-        var processes: [Int32] = []
+    /// Kills or freezes the guest's QEMU, once there is one; returns when.
+    func failQEMU(of guest: GuestPlan, by action: FaultCell.Action) async throws -> Instant {
+        let what = "qemu of \(guest.name)"
         do {
-            try await waitUntil("QEMU of \(guest.name) on \(name)", within: .seconds(5)) {
-                processes = machineProcesses(of: guest)
-                return !processes.isEmpty
-            }
+            try await waitUntil("\(what) on \(name)", within: .seconds(5)) { !machineProcesses(of: guest).isEmpty }
         } catch is LabError {
-            throw LabError.noProcess("qemu of \(guest.name)", group: "\(name)/machines")
+            throw LabError.noProcess(what, group: "\(name)/machines")
         }
-        for process in processes { kill(process, action == .kill ? SIGKILL : SIGSTOP) }
+        return try await daemon.fail(what, by: action) { machineProcesses(of: guest) }
     }
 
     /// The QEMU processes of one guest, also of its incoming copy.

@@ -2,36 +2,6 @@
 internal import HostOS
 internal import Fleet
 
-/// A host's lifecycle events of domains, as libvirt reports them; they are in a file, which is fast to read.
-struct DomainEvents: Sendable {
-    let host: LabHost
-    let log: String
-
-    /// Begins to write the host's events to a new file.
-    static func start(on host: LabHost) async throws -> DomainEvents {
-        let events = DomainEvents(host: host, log: host.logPath(of: "events"))
-        try Files.remove(events.log)
-        try await host.daemon.start(
-            [host.enterPath, "stdbuf", "-oL", "virsh", "event", "--event", "lifecycle", "--loop"],
-            log: events.log,
-            environment: ["LC_ALL": "C"]
-        )
-        try await waitUntil("virsh event on \(host.name)", within: .seconds(15), log: events.log) {
-            !host.daemon.processes(named: "virsh").isEmpty
-        }
-        return events
-    }
-
-    /// Whether the host's libvirt has reported such an event, for instance `Suspended`.
-    func has(_ event: String, of guest: GuestPlan) -> Bool {
-        ((try? Files.text(log)) ?? "").split(separator: "\n").contains { line in
-            line.contains(": \(event)") && (line.contains(" \(guest.name):") || line.contains("'\(guest.name)':"))
-        }
-    }
-
-    func end() async throws { try await host.daemon.end(named: "virsh", signal: .kill) }
-}
-
 extension FaultObservation.Host {
     /// The commands for one virsh that print the lists.
     static let query = ["--name", "--state-running --name", "--all --persistent --name", "--all --autostart --name"]
@@ -56,23 +26,36 @@ extension LabHost {
         return inventory
     }
 
-    /// Whether the image of a sealed move is in the host's memory.
-    var hasSealedImage: Bool {
-        Files.entries(sealedFolder).contains { order in
-            Files.entries("\(sealedFolder)/\(order)").contains { $0.hasSuffix(".image") }
-        }
+    /// Whether the image of an order's sealed move is in the host's memory.
+    func hasSealedImage(of order: OrderID) -> Bool {
+        Files.entries("\(sealedFolder)/\(order.rawValue)").contains { $0.hasSuffix(".image") }
     }
 }
 
 /// A place in each guest's console, from which it is read.
 struct ConsoleMarks: Sendable {
+    /// Contains the last complete line.
+    private static let lookBack = 4096
+
     private let lab: HostLab
-    private let offsets: [String: Int]
+    private let marks: [String: Mark]
+
+    private struct Mark {
+        var offset: Int
+        /// The last disk sequence number before the mark.
+        var reported: UInt64?
+    }
 
     init(_ lab: HostLab) {
         self.lab = lab
-        offsets = Dictionary(
-            lab.guests.map { ($0.name, FileWindow.size(of: lab.consolePath(of: $0))) },
+        marks = Dictionary(
+            lab.guests.map { guest in
+                let path = lab.consolePath(of: guest)
+                let offset = FileWindow.size(of: path)
+                let text = (try? FileWindow.text(path, from: max(0, offset - Self.lookBack))) ?? ""
+                let reported = ConsoleLog(parsing: text).readings.last { $0.diskSequence != nil }?.diskSequence
+                return (guest.name, Mark(offset: offset, reported: reported))
+            },
             uniquingKeysWith: { first, _ in first }
         )
     }
@@ -81,7 +64,11 @@ struct ConsoleMarks: Sendable {
     ///
     /// The line that it was printing is incomplete and is skipped.
     func console(of guest: GuestPlan) throws -> ConsoleLog {
-        ConsoleLog(parsing: try FileWindow.text(lab.consolePath(of: guest), from: offsets[guest.name] ?? 0))
+        let mark = marks[guest.name] ?? Mark(offset: 0)
+        return ConsoleLog(
+            parsing: try FileWindow.text(lab.consolePath(of: guest), from: mark.offset),
+            after: mark.reported
+        )
     }
 }
 
@@ -95,12 +82,10 @@ extension HostLab {
         var consoles: [String: FaultObservation.Guest] = [:]
         for guest in guests {
             let console = try marks.console(of: guest)
-            let last = console.readings.last
-            let problems = [last?.memoryProblem.map { "mem=\($0)" }, last?.diskProblem.map { "disk=\($0)" }]
             consoles[guest.name] = FaultObservation.Guest(
                 boots: console.starts,
                 setbacks: console.setbacks,
-                problems: problems.compactMap(\.self) + console.errors
+                problems: console.problems
             )
         }
         return FaultObservation(hosts: found, guests: consoles, end: nil, beginnings: 0)

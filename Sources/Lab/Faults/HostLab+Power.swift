@@ -8,12 +8,13 @@ internal import FoundationEssentials
 /// A host loses its processes, guests, network, firewall, /run and images in memory. Its files stay as the kernel has
 /// them, so what the host had not synced is not lost.
 extension HostLab {
-    /// Cuts the power of a host; `powerOn` starts it again.
-    func cutPower(of host: LabHost) async throws {
+    /// Cuts the power of a host and returns when; `powerOn` starts it again.
+    func cutPower(of host: LabHost) async throws -> Instant {
         let network = LabNetwork(site: site)
         // First the network: no peer may see the end of a process.
         try await network.unplug(host.plan)
         try await cgroups.killAll(below: host.name.rawValue)
+        let ended = Instant.now
         try await network.remove(host.plan)
         try await Blocking.run {
             let files = host.files
@@ -21,6 +22,7 @@ extension HostLab {
                 try Files.remove(path)
             }
         }
+        return ended
     }
 
     /// Whether the host has power.

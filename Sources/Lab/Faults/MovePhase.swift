@@ -7,7 +7,7 @@ public enum MovePhase: String, Sendable, Codable, CaseIterable {
     case accepted
     /// The target has consented; its gates are open.
     case prepared
-    /// The ledger shows the move as running; no memory has been sent.
+    /// The ledger shows the move as running, and no memory as sent: the next report follows within 2 s.
     case begun
     /// Memory is being sent while the VM runs.
     case copying
@@ -26,12 +26,24 @@ public enum MovePhase: String, Sendable, Codable, CaseIterable {
     var isOfLiveMove: Bool { [.begun, .copying, .switchOver].contains(self) }
 }
 
+/// What a fault has struck.
+enum FaultHit: Sendable, Equatable {
+    /// The move, in the cell's phase.
+    case inPhase
+    /// The move in another phase; `nil`: before the first.
+    case otherPhase(MovePhase?)
+    /// Something, after the order's end.
+    case afterEnd
+    /// Nothing: the process that should fail did not run.
+    case nothing
+}
+
 /// What is known of a move under way.
 struct MoveTrace: Sendable, Equatable {
     let channel: Channel
     /// The reports on its order, in the ledger's order.
     var reports: [OrderReport] = []
-    /// Whether an image is in the source's memory.
+    /// Whether the order's image is in the source's memory.
     var hasImage = false
     /// Whether the source's libvirt has paused the VM for the migration.
     var isSuspended = false
@@ -59,13 +71,17 @@ struct MoveTrace: Sendable, Equatable {
             }
         }
         if channel == .sealed {
-            // The image of another order may have stayed.
             if hasImage, let now = reached, now.rank >= MovePhase.begun.rank { reach(.saving) }
         } else if isSuspended {
             reach(.switchOver)
         }
         if runsAtTarget { reach(.moved) }
         return reached
+    }
+
+    /// Returns what a fault at this moment strikes if it is meant for a phase.
+    func hit(_ phase: MovePhase) -> FaultHit {
+        hasEnded ? .afterEnd : self.phase == phase ? .inPhase : .otherPhase(self.phase)
     }
 
     enum Standing: Sendable, Equatable { case ahead, reached, passed }
