@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Fleet
+import Foundation
 import Lab
 import Testing
 
@@ -15,16 +16,59 @@ struct FaultReportTests {
         return result
     }
 
-    private static func report() throws -> FaultReport {
-        FaultReport(
-            seed: 5,
-            results: [
-                try result("source-agent/kill/copying/ipsec", .passed),
-                try result("source-agent/stop/moved/tls", .missed),
-                try result("link/stop/switch-over/ipsec", .passedWithOperator),
-                try result("storage/kill/copying/tls", .broken),
-            ]
-        )
+    private static let origin = FaultReport.Origin(seed: 5, version: "v1-3-gabc", machine: "2 cores", build: "debug")
+
+    private static func report(_ change: (inout [FaultResult]) -> Void = { _ in }) throws -> FaultReport {
+        var results = [
+            try result("source-agent/kill/copying/ipsec", .passed),
+            try result("source-agent/stop/moved/tls", .missed),
+            try result("link/stop/switch-over/ipsec", .passedWithOperator),
+            try result("storage/kill/copying/tls", .broken),
+        ]
+        change(&results)
+        var report = FaultReport(origin: origin)
+        for (number, result) in zip(1..., results) { report.add(result, number: number) }
+        return report
+    }
+
+    @Test func `a missed cell does not count, and fails the run like a broken rule`() throws {
+        #expect(try Self.report().summary == "3 of 4 counted")
+        #expect(try !Self.report().passed)
+        #expect(try !Self.report { $0.removeLast() }.passed)
+        #expect(try Self.report { $0.removeAll { [.missed, .broken].contains($0.verdict) } }.passed)
+    }
+
+    @Test func `slices of a draw add up, in any order, and only missed cells are replaced`() throws {
+        var report = try Self.report()
+        #expect(report.next == 5)
+        #expect(report.conflict(with: 5...8) == nil)
+        #expect(report.conflict(with: 2...2) == nil)
+        #expect(report.conflict(with: 2...4) == 3)
+        report.add(try Self.result("source-agent/stop/moved/tls", .passed), number: 2)
+        report.add(try Self.result("link/stop/copying/tls", .passed), number: 9)
+        report.add(try Self.result("link/stop/begun/tls", .passed), number: 7)
+        #expect(report.results.map(\.number) == [1, 2, 3, 4, 7, 9])
+        #expect(report.summary == "6 of 6 counted")
+    }
+
+    @Test func `results are added to a report of the same origin, and to no other`() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "faults-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try FaultReport.inFolder(folder, origin: Self.origin).results.isEmpty)
+        try Self.report().write(to: folder)
+        let found = try FaultReport.inFolder(folder, origin: Self.origin)
+        #expect(found.results.map(\.number) == [1, 2, 3, 4])
+        #expect(try found.markdown == Self.report().markdown)
+        for change in [
+            { $0.seed = 6 }, { $0.version = "v1-4-gdef" }, { $0.version = nil }, { $0.build = "release" },
+        ] as [(inout FaultReport.Origin) -> Void] {
+            var other = Self.origin
+            change(&other)
+            #expect(throws: FaultReportError.self) { try FaultReport.inFolder(folder, origin: other) }
+        }
+        try Data("{".utf8).write(to: URL(filePath: "\(folder)/faults.json"))
+        #expect(throws: FaultReportError.self) { try FaultReport.inFolder(folder, origin: Self.origin) }
     }
 
     @Test func `cells are counted by component and verdict`() throws {
@@ -38,14 +82,15 @@ struct FaultReportTests {
     }
 
     @Test func `the table has a row for each cell, and details of what did not pass`() throws {
-        var report = try Self.report()
-        report.results[3].violations = ["vm1: a | b"]
-        report.results[1].notes = ["the move passed moved unseen"]
+        let report = try Self.report { results in
+            results[3].violations = ["vm1: a | b"]
+            results[1].notes = ["the move passed moved unseen"]
+        }
         let lines = report.markdown.split(separator: "\n")
         #expect(lines.contains("| 1 | `source-agent/kill/copying/ipsec` | passed | done | vm1: runs | 0 | 0 |"))
         #expect(lines.contains("| source-agent | 1 | 0 | 1 | 0 |"))
-        #expect(lines.contains("- `storage/kill/copying/tls`: vm1: a | b"))
-        #expect(lines.contains("- `source-agent/stop/moved/tls`: the move passed moved unseen"))
+        #expect(lines.contains("- 4 `storage/kill/copying/tls`: vm1: a | b"))
+        #expect(lines.contains("- 2 `source-agent/stop/moved/tls`: the move passed moved unseen"))
     }
 
     @Test func `the list names every cell and every reason`() {
@@ -66,6 +111,10 @@ struct FaultReportTests {
         #expect(throws: (any Error).self) { try FaultsCommand.parse(["--only", "link/restart/copying/ipsec"]) }
         #expect(throws: (any Error).self) { try FaultsCommand.parse(["--only", "agent"]) }
         #expect(throws: (any Error).self) { try FaultsCommand.parse(["--runs", "0"]) }
+        #expect(throws: (any Error).self) { try FaultsCommand.parse(["--first", "0"]) }
+        #expect(throws: (any Error).self) {
+            try FaultsCommand.parse(["--first", "2", "--only", "link/stop/copying/ipsec"])
+        }
         let command = try FaultsCommand.parse(["--only", "link/stop/copying/ipsec"])
         #expect(command.only == [FaultCell(.link, .stop, .copying, .ipsec)])
     }

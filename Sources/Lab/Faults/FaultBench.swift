@@ -28,7 +28,6 @@ public struct FaultBench: Sendable {
     private(set) var reports: [OrderReport] = []
     /// The newest digest of each VM's definition.
     private var definitions: [VMID: String] = [:]
-    private var cells = 0
 
     /// Three hosts with one quiet guest each.
     public static let plan = LabPlan(
@@ -66,9 +65,9 @@ public struct FaultBench: Sendable {
     /// Runs a cell: repeats it until its phase was met, at most three times.
     ///
     /// Throws only if it is cancelled. An error of the lab is a broken rule, and the lab is then of no further use.
-    public mutating func run(_ cell: FaultCell) async throws -> FaultResult {
-        let guest = lab.guests[cells % lab.guests.count]
-        cells += 1
+    /// The cell's number, from 1, determines which guest moves.
+    public mutating func run(_ cell: FaultCell, number: Int) async throws -> FaultResult {
+        let guest = lab.guests[(number - 1) % lab.guests.count]
         let began = ContinuousClock.now
         var result = FaultResult(cell: cell, guest: guest.name)
         do {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EvenkeelCLI
-import Glibc
+import Foundation
+import HostOS
 import Lab
 
 struct FaultsCommand: AsyncParsableCommand {
@@ -14,13 +15,18 @@ struct FaultsCommand: AsyncParsableCommand {
             its definition and autostart, memory and disks are intact, the order has ended, and the next move succeeds. If a \
             rule is broken, it keeps the evidence in the report's folder and goes on in a new lab.
 
-            A cell takes one to three minutes. Exit code 0: no rule was broken. Cells whose phase was missed three times \
-            count as missed.
+            A cell takes two to five minutes. Results are added to those in the report's folder if seed, version, machine and \
+            build are the same: --first 21 --runs 20 continues a run of 20 cells.
+
+            Exit code 0: no rule was broken, and every cell counts. A cell whose phase was missed three times does not.
             """
     )
 
     @Option(help: "Number of different cells to run")
     var runs = 10
+
+    @Option(help: "Place of the first cell to run among the cells of the seed")
+    var first = 1
 
     @Option(help: "Random seed for the choice of cells")
     var seed: UInt64 = 1
@@ -31,13 +37,13 @@ struct FaultsCommand: AsyncParsableCommand {
             guard let cell = FaultCell(name) else {
                 throw ValidationError("unknown cell '\(name)'. To list the cells: evenkeel-lab faults --cells")
             }
-            if let reason = cell.exclusion { throw ValidationError("'\(name)' is no cell: \(reason).") }
+            if let reason = cell.exclusion { throw ValidationError("'\(name)' is not a cell: \(reason).") }
             return cell
         }
     )
     var only: [FaultCell] = []
 
-    @Flag(help: "List all cells, and why other combinations are none; run nothing")
+    @Flag(help: "List all cells, and why other combinations are excluded; run nothing")
     var cells = false
 
     @Flag(help: "Print JSON")
@@ -47,7 +53,9 @@ struct FaultsCommand: AsyncParsableCommand {
     var report = "fault-report"
 
     func validate() throws {
-        guard runs > 0 else { throw ValidationError("--runs must be above zero.") }
+        guard (1...10_000).contains(runs) else { throw ValidationError("--runs must be 1 to 10000.") }
+        guard (1...10_000).contains(first) else { throw ValidationError("--first must be 1 to 10000.") }
+        guard only.isEmpty || first == 1 else { throw ValidationError("--first does not go with --only.") }
     }
 
     func run() async throws {
@@ -56,11 +64,41 @@ struct FaultsCommand: AsyncParsableCommand {
             return
         }
         signal(SIGPIPE, SIG_IGN)
-        let chosen = only.isEmpty ? FaultCell.draw(runs, seed: seed) : only
-        let matrix = try FaultMatrix(cells: chosen, seed: only.isEmpty ? seed : nil, folder: report, isJSON: json)
-        if only.isEmpty, chosen.count < runs { matrix.step("there are only \(chosen.count) cells") }
+        let chosen = only.isEmpty ? Array(FaultCell.draw(first + runs - 1, seed: seed).dropFirst(first - 1)) : only
+        let matrix = try FaultMatrix(
+            cells: chosen,
+            first: only.isEmpty ? first : nil,
+            origin: try await .now(seed: only.isEmpty ? seed : nil),
+            folder: report,
+            isJSON: json
+        )
+        if only.isEmpty, chosen.count < runs { matrix.step("there are only \(FaultCell.possible.count) cells") }
         let finished = try await interruptible { try await matrix.run() }
         printLine(json ? try jsonText(finished) : "\n\(finished.markdown)")
-        if finished.results.contains(where: { $0.verdict == .broken }) { throw ExitCode.failure }
+        let summary = "\(finished.summary); report: \(report)/faults.md"
+        if json { printError(summary) } else { printLine("\n\(summary)") }
+        if !finished.passed { throw ExitCode.failure }
+    }
+}
+
+extension FaultReport.Origin {
+    /// Returns the origin of a run by this program on this machine.
+    static func now(seed: UInt64?) async throws -> Self {
+        let folder = try Programs.nextToThisProcess().lab.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+        let described = try? await Command("git", ["-C", folder, "describe", "--always", "--dirty"]).run()
+        let model = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+            .split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        #if DEBUG
+        let build = "debug"
+        #else
+        let build = "release"
+        #endif
+        return Self(
+            seed: seed,
+            version: described?.split(whereSeparator: \.isWhitespace).first.map(String.init),
+            machine: "\(cores) cores" + (model.map { " (\($0.drop { $0 == " " }))" } ?? ""),
+            build: build
+        )
     }
 }

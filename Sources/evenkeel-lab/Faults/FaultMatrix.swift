@@ -6,20 +6,30 @@ import Lab
 /// Runs the drawn cells in one lab, and in a new one after each broken rule.
 struct FaultMatrix: Sendable {
     let cells: [FaultCell]
-    let seed: UInt64?
+    /// The number of the first cell.
+    let first: Int
     let folder: String
     let isJSON: Bool
+    private let earlier: FaultReport
     private let began = ContinuousClock.now
     private let steps: FileHandle
 
-    /// Creates the report's folder; removes the evidence of an earlier run.
-    init(cells: [FaultCell], seed: UInt64?, folder: String, isJSON: Bool) throws {
-        (self.cells, self.seed, self.folder, self.isJSON) = (cells, seed, folder, isJSON)
+    /// Opens or creates the report's folder; everything in it stays.
+    ///
+    /// `first`: the place of the first cell in the draw; `nil`: the cells follow those of the report.
+    init(cells: [FaultCell], first: Int?, origin: FaultReport.Origin, folder: String, isJSON: Bool) throws {
+        earlier = try FaultReport.inFolder(folder, origin: origin)
+        self.first = first ?? earlier.next
+        (self.cells, self.folder, self.isJSON) = (cells, folder, isJSON)
+        if let number = earlier.conflict(with: self.first..<(self.first + cells.count)) {
+            throw FaultReportError.taken(number: number, folder: folder, next: earlier.next)
+        }
         let files = FileManager.default
         try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        if files.fileExists(atPath: "\(folder)/evidence") { try files.removeItem(atPath: "\(folder)/evidence") }
-        _ = files.createFile(atPath: "\(folder)/steps.log", contents: nil)
-        steps = try FileHandle(forWritingTo: URL(filePath: "\(folder)/steps.log"))
+        let log = "\(folder)/steps.log"
+        if !files.fileExists(atPath: log) { _ = files.createFile(atPath: log, contents: nil) }
+        steps = try FileHandle(forWritingTo: URL(filePath: log))
+        try steps.seekToEnd()
     }
 
     /// Prints a line with the time since the start, and writes it to `steps.log`.
@@ -35,7 +45,7 @@ struct FaultMatrix: Sendable {
     /// The report's files are written after each cell, so that an interrupted run keeps its results. Throws if the
     /// lab cannot be taken down.
     func run() async throws -> FaultReport {
-        var report = FaultReport(seed: seed)
+        var report = earlier
         var bench: FaultBench?
         let result: Result<Void, any Error>
         do { result = .success(try await run(into: &report, in: &bench)) } catch { result = .failure(error) }
@@ -51,18 +61,18 @@ struct FaultMatrix: Sendable {
 
     /// `bench` is the bench of the lab that runs now; `nil` if none runs.
     private func run(into report: inout FaultReport, in bench: inout FaultBench?) async throws {
-        for (number, cell) in cells.enumerated() {
+        for (number, cell) in zip(first..., cells) {
             var ready: FaultBench
             if let bench { ready = bench } else { ready = try await makeBench() }
             bench = ready
-            step("== \(number + 1) of \(cells.count): \(cell)")
-            let result = try await ready.run(cell)
+            step("== \(number), \(number - first + 1) of \(cells.count): \(cell)")
+            let result = try await ready.run(cell, number: number)
             step("\(result.verdict.rawValue): \(cell): \(result.summary) (\(Units.seconds(result.seconds)))")
-            report.results.append(result)
+            report.add(result, number: number)
             try report.write(to: folder)
             bench = ready
             guard result.verdict == .broken else { continue }
-            let name = "\(number + 1)-\(cell.description.replacing("/", with: "-"))"
+            let name = "\(number)-\(cell.description.replacing("/", with: "-"))"
             step("evidence: \(folder)/evidence/\(name)")
             do { try await ready.lab.keepEvidence(in: "\(folder)/evidence/\(name)") } catch {
                 try Task.checkCancellation()

@@ -3,11 +3,67 @@ import EvenkeelCLI
 import Foundation
 import Lab
 
-/// The results of a run of the fault matrix, as Markdown and JSON.
-struct FaultReport: Sendable, Encodable {
-    /// The seed that the cells were drawn from; `nil` if they were named.
-    var seed: UInt64?
-    var results: [FaultResult] = []
+/// The results of one or more runs of the fault matrix, as Markdown and JSON.
+struct FaultReport: Sendable, Codable {
+    var origin: Origin
+    /// In the order of their numbers.
+    private(set) var results: [Numbered] = []
+
+    /// What the results of one report have in common.
+    struct Origin: Sendable, Codable, Equatable {
+        /// The seed that the cells were drawn from; `nil` if they were named.
+        var seed: UInt64?
+        /// The version of the source by `git describe`; `nil` if it is unknown.
+        var version: String?
+        var machine: String
+        /// `debug` or `release`.
+        var build: String
+    }
+
+    struct Numbered: Sendable, Codable {
+        /// The cell's place in the draw, from 1.
+        var number: Int
+        var result: FaultResult
+    }
+
+    init(origin: Origin) { self.origin = origin }
+
+    /// The number after the last one.
+    var next: Int { (results.last?.number ?? 0) + 1 }
+
+    /// Number of cells that show something.
+    var counted: Int { results.count { $0.result.verdict != .missed } }
+
+    /// Whether every cell counts and no rule was broken.
+    var passed: Bool { results.allSatisfy { $0.result.verdict != .missed && $0.result.verdict != .broken } }
+
+    /// Adds a result; it replaces one of the same number that had missed its phase.
+    mutating func add(_ result: FaultResult, number: Int) {
+        results.removeAll { $0.number == number && $0.result.verdict == .missed }
+        results.append(Numbered(number: number, result: result))
+        results.sort { $0.number < $1.number }
+    }
+
+    /// Returns the first number whose cell already has a result that counts; `nil` if none has.
+    func conflict(with numbers: some Sequence<Int>) -> Int? {
+        let taken = Set(results.filter { $0.result.verdict != .missed }.map(\.number))
+        return numbers.first(where: taken.contains)
+    }
+
+    /// Returns the report in a folder, to which results are added, or a new one; throws if it has another origin.
+    static func inFolder(_ folder: String, origin: Origin) throws -> FaultReport {
+        let path = "\(folder)/faults.json"
+        guard FileManager.default.fileExists(atPath: path) else { return FaultReport(origin: origin) }
+        do {
+            let found = try JSONDecoder().decode(FaultReport.self, from: Data(contentsOf: URL(filePath: path)))
+            guard found.origin == origin else {
+                throw FaultReportError.otherOrigin(path: path, found: found.origin, now: origin)
+            }
+            return found
+        } catch let error as FaultReportError { throw error } catch {
+            throw FaultReportError.unreadable(path: path, reason: "\(error)")
+        }
+    }
 
     /// Number of results of one component by verdict.
     struct Tally: Sendable, Encodable, Equatable {
@@ -21,7 +77,7 @@ struct FaultReport: Sendable, Encodable {
     /// One tally for each component that was tried.
     var tallies: [Tally] {
         FaultCell.Component.allCases.compactMap { component in
-            let own = results.filter { $0.cell.component == component }
+            let own = results.map(\.result).filter { $0.cell.component == component }
             guard !own.isEmpty else { return nil }
             func count(_ verdict: FaultResult.Verdict) -> Int { own.count { $0.verdict == verdict } }
             return Tally(
@@ -34,11 +90,17 @@ struct FaultReport: Sendable, Encodable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey { case seed, results, tallies }
+    private enum CodingKeys: String, CodingKey { case origin, results, tallies }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        origin = try values.decode(Origin.self, forKey: .origin)
+        results = try values.decode([Numbered].self, forKey: .results)
+    }
 
     func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encodeIfPresent(seed, forKey: .seed)
+        try values.encode(origin, forKey: .origin)
         try values.encode(results, forKey: .results)
         try values.encode(tallies, forKey: .tallies)
     }
@@ -50,13 +112,42 @@ struct FaultReport: Sendable, Encodable {
     }
 }
 
+/// Why results cannot be added to a report.
+enum FaultReportError: Error, CustomStringConvertible {
+    case otherOrigin(path: String, found: FaultReport.Origin, now: FaultReport.Origin)
+    case unreadable(path: String, reason: String)
+    case taken(number: Int, folder: String, next: Int)
+
+    var description: String {
+        switch self {
+        case .otherOrigin(let path, let found, let now):
+            "\(path) has results of another run (\(found.text)); this one is \(now.text). Use another folder: --report"
+        case .unreadable(let path, let reason):
+            "cannot read \(path): \(reason). Use another folder: --report"
+        case .taken(let number, let folder, let next):
+            "\(folder) already has the result of cell \(number). Continue with --first \(next), or use another folder: "
+                + "--report"
+        }
+    }
+}
+
+extension FaultReport.Origin {
+    var text: String {
+        [seed.map { "seed \($0)" } ?? "named cells", version ?? "unknown version", machine, "\(build) build"]
+            .joined(separator: ", ")
+    }
+}
+
 extension FaultReport {
+    /// For instance `97 of 100 counted`.
+    var summary: String { "\(counted) of \(results.count) counted" }
+
     /// The table of cells, the tallies by component, and the details of what did not pass.
     var markdown: String {
-        let origin = seed.map { "seed \($0)" } ?? "named cells"
-        let cells = results.enumerated().map { number, result in
-            [
-                "\(number + 1)", "`\(result.cell)`", result.verdict.rawValue,
+        let cells = results.map { numbered in
+            let result = numbered.result
+            return [
+                "\(numbered.number)", "`\(result.cell)`", result.verdict.rawValue,
                 result.end.isEmpty ? "-" : result.end,
                 "\(result.guest): \(result.outcome?.rawValue ?? "-")",
                 "\(result.attempts)", Units.decimals(result.seconds, 0),
@@ -66,14 +157,15 @@ extension FaultReport {
             [tally.component.rawValue]
                 + [tally.passed, tally.withOperator, tally.missed, tally.broken].map(String.init)
         }
-        var lines = ["# Fault matrix: \(results.count) cells, \(origin)", ""]
+        var lines = ["# Fault matrix: \(results.count) cells, \(summary)", "", "Run: \(origin.text).", ""]
         lines += Self.table(["#", "cell", "verdict", "order", "VM after the fault", "tries", "s"], cells)
         lines += ["", "## By component", ""]
         lines += Self.table(["component", "passed", "operator", "missed", "broken"], sums)
-        let open = results.filter { !$0.violations.isEmpty || $0.verdict == .missed }
+        let open = results.filter { !$0.result.violations.isEmpty || $0.result.verdict == .missed }
         if !open.isEmpty { lines += ["", "## Details", ""] }
-        for result in open {
-            lines.append("- `\(result.cell)`: \((result.violations + result.notes).joined(separator: "; "))")
+        for numbered in open {
+            let reasons = (numbered.result.violations + numbered.result.notes).joined(separator: "; ")
+            lines.append("- \(numbered.number) `\(numbered.result.cell)`: \(reasons)")
         }
         return lines.joined(separator: "\n")
     }
@@ -84,13 +176,14 @@ extension FaultReport {
         }
     }
 
-    /// All cells, and the reasons why other combinations are none.
+    /// All cells, and the reasons why other combinations are excluded.
     static var list: String {
         let possible = FaultCell.possible
         var reasons: [String: Int] = [:]
         for cell in FaultCell.combinations { if let reason = cell.exclusion { reasons[reason, default: 0] += 1 } }
-        let excluded = reasons.sorted { $0.key < $1.key }.map { "  \($0.value) combinations: \($0.key)" }
-        return (possible.map(\.description) + ["", "\(possible.count) cells. These are none:"] + excluded)
+        let excluded = reasons.sorted { $0.key < $1.key }.map { "  \($0.value): \($0.key)" }
+        return
+            (possible.map(\.description) + ["", "\(possible.count) cells. These combinations are excluded:"] + excluded)
             .joined(separator: "\n")
     }
 }
