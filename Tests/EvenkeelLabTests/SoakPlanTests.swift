@@ -29,6 +29,8 @@ struct SoakPlanTests {
         #expect(plan.limits(of: .agent(simulated: true), in: plan.realTime, isRelease: false).residentBytes == nil)
         #expect(plan.limits(of: .controller, in: plan.realTime, isRelease: true).memoryGrowth == 2 << 20)
         #expect(plan.fewestSamples(in: plan.fast, hosts: 1) == 100_000)
+        #expect(plan.fewestMoves == 15)
+        #expect(plan.logBytesPerSample(in: plan.fast) == 10)
         #expect(plan.realTime.seconds == 3600 && plan.realTime.samplingInterval == 5)
     }
 
@@ -47,6 +49,13 @@ struct SoakPlanTests {
         let limits = plan.limits(of: .samples(hosts: 1), in: plan.fast, isRelease: true)
         #expect(limits.fileBytes == 65 << 20 && limits.fileBytesGrowth == nil)
         #expect(plan.limits(of: .samples(hosts: 3), in: plan.fast, isRelease: true).fileBytes == 193 << 20)
+    }
+
+    @Test func `the short soak judges memory like the full one, and needs 500 samples`() {
+        let plan = SoakPlan.short
+        #expect(plan.limits(of: .agent(simulated: true), in: plan.fast, isRelease: false).memoryGrowth == 2 << 20)
+        #expect(plan.fewestSamples(in: plan.fast, hosts: 1) == 500)
+        #expect(plan.fewestMoves == 0 && plan.logBytesPerSample(in: plan.fast) == nil)
     }
 
     @Test func `the short soak lasts less than a minute without the lab's start`() {

@@ -7,7 +7,7 @@ import Testing
 /// What a soak reads: `/proc`, files and ledgers.
 struct SoakReadingTests {
     private static let status =
-        "Name:\tevenkeel-agent\nVmRSS:\t   40000 kB\nRssAnon:\t   20000 kB\nVmSwap:\t     100 kB\n"
+        "Name:\tevenkeel-agent\nVmHWM:\t   52000 kB\nVmRSS:\t   40000 kB\nRssAnon:\t   20000 kB\nVmSwap:\t     100 kB\n"
     private static let rollup = "00400000-7fff [rollup]\nRss:    40004 kB\nAnonymous:     21000 kB\nSwap:    8 kB\n"
     private static let stat =
         "77 (evenkeel (a) b) S 1 77 77 0 -1 4194560 9 0 0 0 250 50 30 20 20 0 9 0 4264601 3133440 381"
@@ -28,6 +28,7 @@ struct SoakReadingTests {
             figures()
                 == ProcessFigures(
                     residentBytes: 40004 * 1024,
+                    peakResidentBytes: 52000 * 1024,
                     privateBytes: 21008 * 1024,
                     descriptors: 15,
                     threads: 9,

@@ -89,18 +89,36 @@ struct SoakVerdictTests {
         #expect(leak(0.2).count == 1)
     }
 
-    @Test func `a leak that the limit allows as a share passes, and a larger one fails`() {
+    @Test func `a controller's memory may grow with the samples that it keeps, and not otherwise`() {
         var limits = SoakLimits()
-        limits.memoryGrowthShare = 0.25
-        func verdict(_ growth: Int64) -> SoakVerdict {
+        limits.memoryPerSample = 32 << 10
+        func verdict(growth: Int64, faster: Bool) -> SoakVerdict {
             Self.verdict(limits: limits) { reading in
+                // 1 sample a second, later 2: 120 more in two minutes, or 3.75 MiB.
+                reading.samples = Int(reading.at) + (faster ? max(0, Int(reading.at) - 1800) : 0)
                 if reading.at > 1800 { reading.process?.privateBytes += growth * Self.mebibyte }
             }
         }
-        #expect(verdict(4).passed)
-        #expect(!verdict(6).passed)
+        #expect(verdict(growth: 5, faster: true).passed)
+        #expect(!verdict(growth: 6, faster: true).passed)
+        #expect(!verdict(growth: 3, faster: false).passed)
         limits.memoryGrowth = nil
-        #expect(verdict(600).passed)
+        #expect(verdict(growth: 600, faster: false).passed)
+    }
+
+    @Test func `the largest memory since the start counts, also between two readings`() {
+        var limits = SoakLimits()
+        limits.residentBytes = 40 * Self.mebibyte
+        let verdict = Self.verdict(limits: limits) { $0.process?.peakResidentBytes = 41 * Self.mebibyte }
+        #expect(verdict.findings == [.memoryAboveLimit(bytes: 41 * Self.mebibyte, limit: 40 * Self.mebibyte)])
+    }
+
+    @Test func `too few moves, and a log that grows with the samples, fail a phase`() {
+        #expect(SoakReport.Moves(ordered: 29, done: 15, fewest: 15).passed)
+        #expect(!SoakReport.Moves(ordered: 29, done: 14, fewest: 15).passed)
+        #expect(SoakReport.LogGrowth(path: "a", bytes: 1000, samples: 100, limit: 10).passed)
+        #expect(!SoakReport.LogGrowth(path: "a", bytes: 1001, samples: 100, limit: 10).passed)
+        #expect(SoakReport.LogGrowth(path: "a", bytes: 1_000_000, samples: 100, limit: nil).passed)
     }
 
     @Test func `one descriptor more at the end fails`() {

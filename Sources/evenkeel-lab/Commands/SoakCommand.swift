@@ -65,7 +65,7 @@ struct SoakCommand: AsyncParsableCommand {
                 : SoakPlan(samples: samples, interval: interval, realTime: realTime, guests: guests),
             site: LabSite(),
             programs: try Programs.nextToThisProcess(),
-            say: { line in if isQuiet { printError(line) } else { printLine(line) } }
+            log: { line in if isQuiet { printError(line) } else { printLine(line) } }
         )
         let result = try await interruptible { try await soak.run() }
         if let report { try result.write(to: report) }

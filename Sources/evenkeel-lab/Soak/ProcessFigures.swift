@@ -5,6 +5,8 @@ import Foundation
 struct ProcessFigures: Codable, Sendable, Equatable {
     /// Memory in RAM, including pages of files that other processes may share, in bytes.
     var residentBytes: Int64
+    /// The largest memory in RAM since the start of the process, in bytes; `nil` if the kernel does not tell.
+    var peakResidentBytes: Int64?
     /// Anonymous memory (heap and stacks) in RAM and in swap, in bytes.
     ///
     /// Unlike resident memory it does not depend on other processes or on what the page cache holds.
@@ -61,6 +63,7 @@ extension ProcessFigures {
         // utime, stime, cutime and cstime are the fields 14 to 17; the state is field 3.
         guard fields.count > 14 else { return nil }
         residentBytes = resident * 1024
+        peakResidentBytes = status["VmHWM"].map { $0 * 1024 }
         privateBytes = (anonymous + swapped) * 1024
         self.descriptors = descriptors
         self.threads = threads

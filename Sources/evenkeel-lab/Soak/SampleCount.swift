@@ -20,7 +20,7 @@ struct SampleCount {
 
     /// Counts the lines that were added since the last call.
     mutating func update() {
-        for host in Self.names(in: "\(folder)/load") {
+        for host in WatchedFiles.entries(of: "\(folder)/load") {
             var position = positions[host] ?? Position()
             count("\(folder)/load/\(host)", from: &position)
             positions[host] = position
@@ -29,7 +29,7 @@ struct SampleCount {
 
     private mutating func count(_ folder: String, from position: inout Position) {
         let first = position.file
-        for name in Self.names(in: folder).filter({ $0.hasSuffix(".jsonl") && $0 >= first }).sorted() {
+        for name in WatchedFiles.entries(of: folder).filter({ $0.hasSuffix(".jsonl") && $0 >= first }) {
             if name != position.file { position = Position(file: name) }
             // The file may have been dropped a moment ago.
             guard let handle = FileHandle(forReadingAtPath: "\(folder)/\(name)") else { continue }
@@ -40,9 +40,5 @@ struct SampleCount {
                 position.offset += UInt64(chunk.count)
             }
         }
-    }
-
-    private static func names(in folder: String) -> [String] {
-        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     }
 }

@@ -13,7 +13,7 @@ struct Soak: Sendable {
     let plan: SoakPlan
     let site: LabSite
     let programs: Programs
-    let say: @Sendable (String) -> Void
+    let log: @Sendable (String) -> Void
 
     #if DEBUG
     private static let isRelease = false
@@ -23,15 +23,15 @@ struct Soak: Sendable {
 
     /// Starts the lab, observes, and always takes the lab down.
     func run() async throws -> SoakReport {
-        let lab = try await HostLab.up(plan.lab, site: site) { say("lab: \($0)") }
+        let lab = try await HostLab.up(plan.lab, site: site) { log("lab: \($0)") }
         let result: Result<SoakReport, any Error>
         do { result = .success(try await observe(lab)) } catch {
-            for log in logs(of: lab) where !log.lastLines.isEmpty { say("end of \(log.path):\n\(log.lastLines)") }
+            for end in logs(of: lab) where !end.lastLines.isEmpty { log("end of \(end.path):\n\(end.lastLines)") }
             result = .failure(error)
         }
         // In a separate task: in a cancelled one every wait of the clean-up would throw at once.
         let cleanUp = await Task { [site] in try await HostLab.down(site: site) }.result
-        if case .failure(let error) = cleanUp { say("\(error)") }
+        if case .failure(let error) = cleanUp { log("\(error)") }
         let report = try result.get()
         try cleanUp.get()
         return report
@@ -44,26 +44,30 @@ struct Soak: Sendable {
         var settings = settings(of: lab, for: plan.realTime)
         settings.inventory = Inventory(hosts: realHosts.map(\.inventoryEntry))
 
-        say("real time: agents and controllers start, \(Units.seconds(plan.realTime.seconds))")
+        log("real time: agents and controllers start, \(Units.seconds(plan.realTime.seconds))")
         for host in realHosts { try await lab.startAgent(on: host, programs, settings: settings) }
         try lab.configure(settings)
         try await lab.startController(programs)
         try await cluster.start(programs, settings: settings)
-        let real = try await observe(
+        async let moves = self.moves(in: lab, among: realHosts)
+        var real = try await observe(
             plan.realTime,
             try realHosts.map { try agent($0, simulated: false) } + [controller(of: lab)]
                 + recordSubjects("of the lab", site.ledgerFolder, hosts: realHosts.count) + subjects(of: cluster),
-            ledgers: [("of the lab", site.ledgerFolder, realHosts.count), (simulated, cluster.ledgerFolder, 1)]
+            ledgers: [("of the lab", site.ledgerFolder, realHosts.count), (simulated, cluster.ledgerFolder, 1)],
+            logs: logPaths(of: lab)
         )
+        real.moves = try await moves
         try await stop(lab, realHosts)
         try await cluster.stop()
 
-        say("high speed: agent and controller start, \(plan.samples) samples")
+        log("high speed: agent and controller start, \(plan.samples) samples")
         try await cluster.start(programs, settings: self.settings(of: lab, for: plan.fast))
         let fast = try await observe(
             plan.fast,
             try subjects(of: cluster),
             ledgers: [(simulated, cluster.ledgerFolder, 1)],
+            logs: [cluster.host.logPath(of: "agent"), cluster.controllerLog],
             endsAfterSamples: plan.samples
         )
         try await cluster.stop()
@@ -105,18 +109,23 @@ struct Soak: Sendable {
         _ phase: SoakPhase,
         _ subjects: [SoakSubject],
         ledgers: [(name: String, folder: String, hosts: Int)],
+        logs: [String],
         endsAfterSamples wanted: Int? = nil
     ) async throws -> SoakReport.Phase {
         var counts = ledgers.map { SampleCount(ledger: $0.folder) }
         for index in counts.indices { counts[index].update() }
         let before = counts.map(\.samples)
-        var lastSaid = 0.0
-        let series = try await SoakObserver(subjects: subjects).observe(phase) { elapsed, series in
+        let logSizes = logs.map(Self.size)
+        var lastReport = 0.0
+        let series = try await SoakObserver(subjects: subjects).observe(phase) {
             for index in counts.indices { counts[index].update() }
+            // The ledger with the simulated VMs, whose controller has the longest history, is the last.
+            return (counts.last?.samples ?? 0) - (before.last ?? 0)
+        } isDone: { elapsed, series in
             let written = zip(counts, before).map { $0.samples - $1 }
-            if elapsed - lastSaid >= (plan.isShort ? 10 : 60) {
-                say(Self.progress(phase, elapsed, written, series))
-                lastSaid = elapsed
+            if elapsed - lastReport >= (plan.isShort ? 10 : 60) {
+                log(Self.progress(phase, elapsed, written, series))
+                lastReport = elapsed
             }
             return wanted.map { (written.first ?? 0) >= $0 } ?? false
         }
@@ -138,8 +147,49 @@ struct Soak: Sendable {
                     limits: plan.limits(of: subject.kind, in: phase, isRelease: Self.isRelease)
                 )
             },
-            series: series
+            series: series,
+            logGrowth: zip(logs, logSizes).map { path, size in
+                SoakReport.LogGrowth(
+                    path: path,
+                    bytes: max(0, Self.size(of: path) - size),
+                    samples: zip(counts, before).map { $0.samples - $1 }.reduce(0, +),
+                    limit: plan.logBytesPerSample(in: phase)
+                )
+            }
         )
+    }
+
+    private static func size(of path: String) -> Int {
+        ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? NSNumber)?.intValue ?? 0
+    }
+
+    /// Orders a move of a real guest every two minutes until real time is over or an agent has ended; a short soak
+    /// moves nothing.
+    private func moves(in lab: HostLab, among hosts: [LabHost]) async throws -> SoakReport.Moves? {
+        guard plan.fewestMoves > 0 else { return nil }
+        var moves = SoakReport.Moves(fewest: plan.fewestMoves)
+        let interval = Duration.seconds(SoakPlan.moveInterval)
+        let end = ContinuousClock.now + .seconds(plan.realTime.seconds) - interval
+        while ContinuousClock.now < end, hosts.allSatisfy({ !$0.processes(of: "agent").isEmpty }) {
+            let next = ContinuousClock.now + interval
+            let guest = lab.guests[moves.ordered % lab.guests.count]
+            moves.ordered += 1
+            do {
+                let here = try await lab.runsOn(guest).first
+                guard let target = hosts.map(\.name).filter({ $0 != here }).randomElement() else { break }
+                let move = try await lab.move(guest, to: target, channel: .ipsec, within: interval)
+                if move.outcome != nil {
+                    moves.done += 1
+                } else {
+                    log("move of \(guest.name): \(String(describing: move.failure))")
+                }
+            } catch {
+                try Task.checkCancellation()
+                log("move of \(guest.name): \(error)")
+            }
+            try await Task.sleep(until: next, clock: .continuous)
+        }
+        return moves
     }
 
     private static func progress(
@@ -199,7 +249,7 @@ struct Soak: Sendable {
             SoakSubject(
                 name: "ledger \(name): other records",
                 kind: .otherRecords,
-                files: WatchedFiles(folders: [folder])
+                files: WatchedFiles(folders: [folder], parents: ["\(folder)/definitions"])
             ),
         ]
     }
@@ -211,11 +261,13 @@ struct Soak: Sendable {
         return process
     }
 
-    private func logs(of lab: HostLab) -> [SoakReport.Log] {
-        let paths =
-            lab.hosts.map { $0.logPath(of: "agent") } + [lab.controllerLog]
+    private func logPaths(of lab: HostLab) -> [String] {
+        lab.hosts.map { $0.logPath(of: "agent") } + [lab.controllerLog]
             + ["\(site.stateFolder)/simulated/controller.log"]
-        return paths.map { path in
+    }
+
+    private func logs(of lab: HostLab) -> [SoakReport.Log] {
+        logPaths(of: lab).map { path in
             let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
             return SoakReport.Log(
                 path: path,

@@ -26,19 +26,25 @@ struct SoakObserver {
 
     /// Observes until `isDone` or the phase's time is over, or a program has ended.
     ///
-    /// `isDone` receives the time in seconds since the beginning, after each reading.
-    func observe(_ phase: SoakPhase, isDone: (Double, [SoakSeries]) -> Bool) async throws -> [SoakSeries] {
+    /// `samples` returns the number of samples so far, at each reading. `isDone` receives the time in seconds since
+    /// the beginning, after each reading.
+    func observe(
+        _ phase: SoakPhase,
+        samples: () -> Int,
+        isDone: (Double, [SoakSeries]) -> Bool
+    ) async throws -> [SoakSeries] {
         var series = subjects.map { SoakSeries(subject: $0.name, isProgram: $0.process != nil) }
         let clock = ContinuousClock()
         let start = clock.now
         var next = start
         while true {
             let elapsed = (clock.now - start).inSeconds
+            let written = samples()
             for (index, subject) in subjects.enumerated() {
                 let figures = subject.process.flatMap { ProcessFigures.read($0) }
                 if subject.process != nil, figures == nil { series[index].endedAt = elapsed }
                 series[index].readings.append(
-                    SoakReading(at: elapsed, process: figures, files: subject.files.figures())
+                    SoakReading(at: elapsed, process: figures, files: subject.files.figures(), samples: written)
                 )
             }
             let hasEnded = series.contains { $0.endedAt != nil }

@@ -21,8 +21,14 @@ struct SoakPlan: Codable, Sendable, Equatable {
     static let vms = 50
     /// The host with the simulated VMs; the hosts before it have real ones.
     static let simulatedHost = 4
-    /// A controller keeps every sample of the last two minutes: until then, its memory grows.
+    /// A controller keeps every sample of the last two minutes.
+    static let retainedSeconds = 120.0
+    /// Until this time its memory grows.
     static let historySeconds = 150.0
+    /// The memory of one sample of 50 VMs in a controller's history, with room: 50 x 650 bytes.
+    static let retainedSampleBytes: Int64 = 32 << 10
+    /// Time between two moves in real time, in seconds.
+    static let moveInterval = 120.0
 
     /// Creates the plan of a full soak.
     init(
@@ -87,14 +93,21 @@ struct SoakPlan: Codable, Sendable, Equatable {
     func fewestSamples(in phase: SoakPhase, hosts: Int) -> Int {
         guard phase == fast else { return max(1, Int(phase.seconds / phase.samplingInterval / 2) * hosts) }
         // A short run ends at its time limit, and a debug build is slow.
-        return isShort ? samples / 40 : samples
+        return isShort ? samples / 4 : samples
     }
+
+    /// The fewest moves that must succeed in real time; the controller may be moving the same VM.
+    var fewestMoves: Int { isShort || guests == 0 ? 0 : Int(realTime.seconds / Self.moveInterval / 2) }
+
+    /// The largest growth of a program's log for each sample, in bytes; `nil`: not judged.
+    ///
+    /// In real time it depends on the moves, and in a short run on the start.
+    func logBytesPerSample(in phase: SoakPhase) -> Double? { isShort || phase != fast ? nil : 10 }
 
     /// Returns the limits of a subject; `isRelease`: of an optimised build.
     func limits(of kind: SoakSubject.Kind, in phase: SoakPhase, isRelease: Bool) -> SoakLimits {
         var limits = SoakLimits()
         if isShort {
-            limits.memoryGrowth = 4 << 20
             // An observation of a peer, one of which may begin at the end, opens a few.
             limits.descriptorGrowth = 4
             limits.threadGrowth = 4
@@ -107,8 +120,8 @@ struct SoakPlan: Codable, Sendable, Equatable {
             }
         case .controller:
             guard phase == fast else { break }
-            // Its two minutes of samples follow the rate, by a few percent.
-            limits.memoryGrowthShare = 0.1
+            // Its two minutes of samples follow the rate.
+            limits.memoryPerSample = Self.retainedSampleBytes
             if phase.warmUp < Self.historySeconds { limits.memoryGrowth = nil }
         case .samples(let hosts):
             limits.fileBytesGrowth = nil

@@ -8,15 +8,13 @@ extension SoakReport {
         var parts = ["Machine: \(machine)."]
         for phase in phases {
             parts.append("\(phase.title)\n\n\(phase.table)")
-            parts.append((phase.verdicts.map(\.line) + phase.samples.map(\.line)).joined(separator: "\n"))
+            parts.append(phase.lines.joined(separator: "\n"))
         }
         if !passed {
             parts += logs.filter { !$0.lastLines.isEmpty }.map { "End of \($0.path):\n\($0.lastLines)" }
         }
-        let failed = phases.map { phase in
-            phase.verdicts.count { !$0.passed } + phase.samples.count { !$0.passed }
-        }.reduce(0, +)
-        let all = phases.map { $0.verdicts.count + $0.samples.count }.reduce(0, +)
+        let checks = phases.flatMap(\.checks)
+        let (failed, all) = (checks.count { !$0 }, checks.count)
         parts.append(passed ? "Nothing grows: \(all) checks passed." : "Failed: \(failed) of \(all) checks.")
         return parts.joined(separator: "\n\n")
     }
@@ -32,6 +30,15 @@ extension SoakReport {
 }
 
 extension SoakReport.Phase {
+    /// Whether each check passed.
+    fileprivate var checks: [Bool] {
+        verdicts.map(\.passed) + samples.map(\.passed) + logGrowth.map(\.passed) + [moves?.passed].compactMap(\.self)
+    }
+
+    fileprivate var lines: [String] {
+        verdicts.map(\.line) + samples.map(\.line) + logGrowth.map(\.line) + [moves?.line].compactMap(\.self)
+    }
+
     fileprivate var title: String {
         "\(phase.name): \(Units.seconds(seconds)), samples every \(Units.decimals(phase.samplingInterval, 3)) s, "
             + "warm-up \(Units.seconds(phase.warmUp)), readings every \(Units.decimals(phase.readingInterval, 1)) s"
@@ -99,6 +106,19 @@ extension SoakVerdict {
             )
         }
         return parts
+    }
+}
+
+extension SoakReport.LogGrowth {
+    fileprivate var line: String {
+        "\(passed ? "passed" : "FAILED"): log \(path): \(bytes) bytes, \(Units.decimals(perSample, 1)) for each sample"
+            + (limit.map { ", at most \(Units.decimals($0, 0))" } ?? " (not judged)")
+    }
+}
+
+extension SoakReport.Moves {
+    fileprivate var line: String {
+        "\(passed ? "passed" : "FAILED"): moves: \(done) of \(ordered) done, at least \(fewest) expected"
     }
 }
 

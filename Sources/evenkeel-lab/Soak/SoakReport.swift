@@ -16,8 +16,37 @@ struct SoakReport: Codable, Sendable {
         var samples: [Samples]
         var verdicts: [SoakVerdict]
         var series: [SoakSeries]
+        var logGrowth: [LogGrowth] = []
+        /// The moves that were ordered meanwhile; `nil` if none were.
+        var moves: Moves?
 
-        var passed: Bool { verdicts.allSatisfy(\.passed) && samples.allSatisfy(\.passed) }
+        var passed: Bool {
+            verdicts.allSatisfy(\.passed) && samples.allSatisfy(\.passed) && logGrowth.allSatisfy(\.passed)
+                && moves?.passed ?? true
+        }
+    }
+
+    /// The growth of a program's log during a phase.
+    struct LogGrowth: Codable, Sendable {
+        var path: String
+        var bytes: Int
+        /// Number of samples of all hosts whose program writes the log.
+        var samples: Int
+        /// The largest growth for each sample, in bytes; `nil`: not judged.
+        var limit: Double?
+
+        var perSample: Double { Double(bytes) / Double(max(1, samples)) }
+        var passed: Bool { limit.map { perSample <= $0 } ?? true }
+    }
+
+    /// The moves of real guests.
+    struct Moves: Codable, Sendable, Equatable {
+        var ordered = 0
+        var done = 0
+        /// The number of successful moves below which the phase has failed.
+        var fewest: Int
+
+        var passed: Bool { done >= fewest }
     }
 
     /// The samples that a ledger got during a phase.

@@ -16,14 +16,17 @@ struct SoakReading: Codable, Sendable, Equatable {
     var at: Double
     var process: ProcessFigures?
     var files: FileFigures
+    /// Number of samples written so far to the ledger that the program reads; `nil` if it does not matter.
+    var samples: Int?
 }
 
 /// What a subject may use; `nil`: not judged.
 struct SoakLimits: Codable, Sendable, Equatable {
     /// Growth of private memory from the beginning to the end, in bytes.
     var memoryGrowth: Int64? = 2 << 20
-    /// Growth of private memory that is allowed in any case, as a share of it.
-    var memoryGrowthShare = 0.0
+    /// Growth of private memory that is allowed in addition, in bytes for each sample that a controller's history
+    /// has more at the end than at the beginning.
+    var memoryPerSample: Int64 = 0
     /// Resident memory at any time after the warm-up, in bytes.
     var residentBytes: Int64?
     /// CPU of the program and its commands after the warm-up, as a share of one core.

@@ -9,7 +9,8 @@ struct SoakVerdict: Codable, Sendable, Equatable {
     let subject: String
     /// Beginning (after the warm-up), middle and end; empty if there were too few readings.
     let points: [SoakPoint]
-    /// The largest resident memory after the warm-up, in bytes.
+    /// The largest resident memory, in bytes: since the program's start if the kernel tells it, otherwise of the
+    /// readings after the warm-up.
     let peakResidentBytes: Int64?
     /// CPU after the warm-up as a share of one core: of the program, and of the commands that it ran.
     let cpuShare: Double?
@@ -25,8 +26,9 @@ struct SoakVerdict: Codable, Sendable, Equatable {
         self.phase = phase
         subject = series.subject
         self.limits = limits
-        points = counted.count < Self.fewestReadings ? [] : SoakPoint.three(of: counted)
-        peakResidentBytes = processes.map(\.figures.residentBytes).max()
+        points =
+            counted.count < Self.fewestReadings ? [] : SoakPoint.three(of: counted, history: series.readings)
+        peakResidentBytes = processes.map { max($0.figures.residentBytes, $0.figures.peakResidentBytes ?? 0) }.max()
         if let first = processes.first, let last = processes.last, last.at > first.at {
             let elapsed = last.at - first.at
             cpuShare = (last.figures.cpuSeconds - first.figures.cpuSeconds) / elapsed
@@ -57,7 +59,8 @@ struct SoakVerdict: Codable, Sendable, Equatable {
     ) -> [SoakFinding] {
         var findings: [SoakFinding] = []
         if let limit = limits.memoryGrowth, let before = beginning.privateBytes, let after = end.privateBytes {
-            let allowed = max(limit, Int64(Double(before) * limits.memoryGrowthShare))
+            let more = max(0, (end.retained ?? 0) - (beginning.retained ?? 0))
+            let allowed = limit + Int64(more) * limits.memoryPerSample
             if after - before > allowed {
                 findings.append(.memoryGrew(from: before, to: after, limit: allowed))
             }
@@ -98,18 +101,26 @@ struct SoakPoint: Codable, Sendable, Equatable {
     var threads: Int?
     var files: Int
     var fileBytes: Int64
+    /// Number of samples in the controller's history; `nil` if samples were not counted.
+    var retained: Int?
 
     /// Returns the beginning, the middle and the end of the readings, of which there must be at least three.
-    static func three(of readings: [SoakReading]) -> [SoakPoint] {
+    ///
+    /// `history`: all readings, also those of the warm-up.
+    static func three(of readings: [SoakReading], history: [SoakReading]) -> [SoakPoint] {
         guard readings.count >= 3 else { return [] }
         let width = max(3, readings.count / 10)
         let last = readings.count - width
-        return [0, last / 2, last].map { SoakPoint(readings[$0..<($0 + width)]) }
+        return [0, last / 2, last].map { SoakPoint(readings[$0..<($0 + width)], history) }
     }
 
-    private init(_ readings: ArraySlice<SoakReading>) {
+    private init(_ readings: ArraySlice<SoakReading>, _ history: [SoakReading]) {
         let processes = readings.compactMap(\.process)
-        at = readings[readings.startIndex + readings.count / 2].at
+        let middle = readings[readings.startIndex + readings.count / 2]
+        at = middle.at
+        retained = middle.samples.map { written in
+            written - (history.last { $0.at <= middle.at - SoakPlan.retainedSeconds }?.samples ?? 0)
+        }
         privateBytes = processes.map(\.privateBytes).median
         residentBytes = processes.map(\.residentBytes).median
         descriptors = processes.map(\.descriptors).min()

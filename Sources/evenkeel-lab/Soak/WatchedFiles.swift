@@ -13,9 +13,9 @@ struct WatchedFiles: Sendable {
     /// Counts the files that exist now; a folder that does not exist has none.
     func figures() -> FileFigures {
         var figures = FileFigures()
-        let folders = folders + parents.flatMap { parent in Self.names(in: parent).map { "\(parent)/\($0)" } }
+        let folders = folders + parents.flatMap { parent in Self.entries(of: parent).map { "\(parent)/\($0)" } }
         for folder in Set(folders + prefixes.map(Self.folder)) {
-            for name in Self.names(in: folder) {
+            for name in Self.entries(of: folder) {
                 let path = "\(folder)/\(name)"
                 let isWanted = folders.contains(folder) || prefixes.contains { path.hasPrefix($0) }
                 // A file that has just been removed counts as such.
@@ -29,8 +29,9 @@ struct WatchedFiles: Sendable {
         return figures
     }
 
-    private static func names(in folder: String) -> [String] {
-        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    /// Returns the names in a folder, in order; none if it does not exist.
+    static func entries(of folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
     }
 
     private static func folder(of path: String) -> String {
