@@ -63,7 +63,7 @@ struct FaultCellTests {
         "", "agent/kill/copying/ipsec", "source-agent/kill/copying", "source-agent/kill/copying/plain",
         "source-agent/kill/copying/ipsec/", "source-agent//copying/ipsec",
     ])
-    func `a wrong name is no cell`(name: String) { #expect(FaultCell(name) == nil) }
+    func `a wrong name is not a cell`(name: String) { #expect(FaultCell(name) == nil) }
 
     @Test func `only faults that end a VM or lose an answer need an operator`() {
         for cell in FaultCell.possible where cell.allowedOutcomes.contains(where: \.needsOperator) {

@@ -10,12 +10,12 @@ struct FaultRulesTests {
     private static let killedAgent = FaultCell(.sourceAgent, .kill, .copying, .ipsec)
     private static let stoppedLink = FaultCell(.link, .stop, .switchOver, .ipsec)
     private static let killedQEMU = FaultCell(.sourceQEMU, .kill, .copying, .tls)
-    private static let darkSource = FaultCell(.sourceHost, .kill, .saving, .sealed)
+    private static let sourceWithoutPower = FaultCell(.sourceHost, .kill, .saving, .sealed)
     private static let doubt = FaultObservation.End.failed(kind: .inDoubt, code: "duplicate-paused", at: nil)
 
     /// An observation of h1 and h2; each string lists the properties of vm1 there: a(ctive), r(unning), d(efined),
     /// autostart (s).
-    private static func seen(
+    private static func observed(
         _ first: String,
         _ second: String,
         end: FaultObservation.End? = .failed(kind: .interrupted, code: "stayed", at: h1),
@@ -40,83 +40,86 @@ struct FaultRulesTests {
     }
 
     @Test func `a VM that stayed or moved with all that belongs to it breaks nothing`() {
-        #expect(Self.broken(Self.seen("ards", "")).isEmpty)
-        #expect(Self.broken(Self.seen("", "ards", end: .done(.covered))).isEmpty)
+        #expect(Self.broken(Self.observed("ards", "")).isEmpty)
+        #expect(Self.broken(Self.observed("", "ards", end: .done(.covered))).isEmpty)
     }
 
     @Test func `a VM on two hosts, or on none, breaks a rule`() {
-        #expect(!Self.broken(Self.seen("ards", "ar")).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "a")).isEmpty)
-        #expect(!Self.broken(Self.seen("ds", "")).isEmpty)
-        #expect(!Self.broken(Self.seen("ads", "")).isEmpty, "it is paused")
-        #expect(!Self.broken(Self.seen("", "")).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "ar")).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "a")).isEmpty)
+        #expect(!Self.broken(Self.observed("ds", "")).isEmpty)
+        #expect(!Self.broken(Self.observed("ads", "")).isEmpty, "it is paused")
+        #expect(!Self.broken(Self.observed("", "")).isEmpty)
     }
 
     @Test func `a definition or autostart elsewhere breaks a rule`() {
-        #expect(!Self.broken(Self.seen("ards", "d")).isEmpty)
-        #expect(!Self.broken(Self.seen("ar", "ds")).isEmpty)
-        #expect(!Self.broken(Self.seen("ard", "")).isEmpty, "autostart is lost")
-        #expect(!Self.broken(Self.seen("ar", "")).isEmpty, "it is transient")
+        #expect(!Self.broken(Self.observed("ards", "d")).isEmpty)
+        #expect(!Self.broken(Self.observed("ar", "ds")).isEmpty)
+        #expect(!Self.broken(Self.observed("ard", "")).isEmpty, "autostart is lost")
+        #expect(!Self.broken(Self.observed("ar", "")).isEmpty, "it is transient")
     }
 
     @Test func `an order that is open, in doubt, begun twice or wrong breaks a rule`() {
-        #expect(!Self.broken(Self.seen("ards", "", end: nil)).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", end: Self.doubt)).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", beginnings: 2)).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", end: .done(.covered))).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: nil)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: Self.doubt)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", beginnings: 2)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: .done(.covered))).isEmpty)
         let there = FaultObservation.End.failed(kind: .migration, code: "hypervisor", at: Self.h2)
-        #expect(!Self.broken(Self.seen("ards", "", end: there)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: there)).isEmpty)
     }
 
     @Test func `damage, a boot and a time that goes back break rules`() {
-        #expect(!Self.broken(Self.seen("ards", "", guest: .init(problems: ["mem=BAD"]))).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", guest: .init(boots: 1))).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", guest: .init(setbacks: 1))).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", guest: .init(problems: ["mem=BAD"]))).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", guest: .init(boots: 1))).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", guest: .init(setbacks: 1))).isEmpty)
     }
 
     @Test func `a paused duplicate is allowed where an answer can be lost, and nowhere else`() {
-        let seen = Self.seen("ad", "ards", end: Self.doubt, guest: .init(setbacks: 2))
-        #expect(seen.outcome(of: "vm1") == .duplicatePaused)
-        #expect(Self.broken(seen, Self.stoppedLink).isEmpty)
-        #expect(!Self.broken(seen, Self.killedAgent).isEmpty)
-        let twice = Self.seen("ard", "ards", end: Self.doubt)
+        let observed = Self.observed("ad", "ards", end: Self.doubt, guest: .init(setbacks: 2))
+        #expect(observed.outcome(of: "vm1") == .duplicatePaused)
+        #expect(Self.broken(observed, Self.stoppedLink).isEmpty)
+        #expect(!Self.broken(observed, Self.killedAgent).isEmpty)
+        let twice = Self.observed("ard", "ards", end: Self.doubt)
         #expect(!Self.broken(twice, Self.stoppedLink).isEmpty)
     }
 
     @Test func `two copies may run at once for a minute only`() {
         func broken(_ setbacks: Int) -> [String] {
-            Self.broken(Self.seen("ad", "ards", end: Self.doubt, guest: .init(setbacks: setbacks)), Self.stoppedLink)
+            Self.broken(
+                Self.observed("ad", "ards", end: Self.doubt, guest: .init(setbacks: setbacks)),
+                Self.stoppedLink
+            )
         }
         #expect(broken(FaultObservation.longestOverlap).isEmpty)
         #expect(!broken(FaultObservation.longestOverlap + 1).isEmpty)
     }
 
     @Test func `autostart is never on two hosts, nor with a leftover definition or a paused copy`() {
-        #expect(!Self.broken(Self.seen("ads", "ards", end: Self.doubt), Self.stoppedLink).isEmpty)
-        #expect(!Self.broken(Self.seen("ads", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
-        #expect(Self.broken(Self.seen("ad", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
+        #expect(!Self.broken(Self.observed("ads", "ards", end: Self.doubt), Self.stoppedLink).isEmpty)
+        #expect(!Self.broken(Self.observed("ads", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
+        #expect(Self.broken(Self.observed("ad", "ard", end: Self.doubt), Self.stoppedLink).isEmpty)
         let killed = FaultCell(.targetQEMU, .kill, .switchOver, .tls)
-        #expect(!Self.broken(Self.seen("ards", "ds"), killed).isEmpty)
-        #expect(!Self.broken(Self.seen("ard", "ds"), killed).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "ds"), killed).isEmpty)
+        #expect(!Self.broken(Self.observed("ard", "ds"), killed).isEmpty)
         let lost = FaultObservation.End.failed(kind: .inDoubt, code: "runs-nowhere", at: nil)
-        #expect(Self.broken(Self.seen("d", "ds", end: lost), killed).isEmpty)
-        #expect(!Self.broken(Self.seen("ds", "ds", end: lost), killed).isEmpty)
-        #expect(!Self.broken(Self.seen("ads", "d", end: lost), killed).isEmpty)
+        #expect(Self.broken(Self.observed("d", "ds", end: lost), killed).isEmpty)
+        #expect(!Self.broken(Self.observed("ds", "ds", end: lost), killed).isEmpty)
+        #expect(!Self.broken(Self.observed("ads", "d", end: lost), killed).isEmpty)
     }
 
     @Test func `a leak breaks a rule, whatever the order's end`() {
-        #expect(Self.broken(Self.seen("", "ards", end: .done(.unknown))).isEmpty)
-        #expect(!Self.broken(Self.seen("", "ards", end: .done(.leak))).isEmpty)
+        #expect(Self.broken(Self.observed("", "ards", end: .done(.unknown))).isEmpty)
+        #expect(!Self.broken(Self.observed("", "ards", end: .done(.leak))).isEmpty)
         let failed = FaultObservation.End.failed(kind: .migration, code: "x", at: Self.h1, evidence: .leak)
-        #expect(!Self.broken(Self.seen("ards", "", end: failed)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: failed)).isEmpty)
         #expect(FaultObservation.End.done(.unknown).text == "done, unknown")
         #expect(!FaultBench.violations(ofUndisturbed: .done(.leak)).isEmpty)
     }
 
     @Test func `an order that had begun states where its VM is`() {
         let nowhere = FaultObservation.End.failed(kind: .interrupted, code: "x", at: nil)
-        #expect(!Self.broken(Self.seen("ards", "", end: nowhere)).isEmpty)
-        #expect(Self.broken(Self.seen("ards", "", end: nowhere, beginnings: 0)).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", end: nowhere)).isEmpty)
+        #expect(Self.broken(Self.observed("ards", "", end: nowhere, beginnings: 0)).isEmpty)
     }
 
     @Test func `a move that nothing disturbs must succeed`() {
@@ -133,9 +136,9 @@ struct FaultRulesTests {
     }
 
     @Test func `a VM that boots after the rules held breaks a rule`() {
-        let before = Self.seen("ards", "")
+        let before = Self.observed("ards", "")
         func later(_ first: String, _ guest: FaultObservation.Guest, boots: Int = 0) -> [String] {
-            Self.seen(first, "", guest: guest).violations(of: "vm1", since: before, boots: boots)
+            Self.observed(first, "", guest: guest).violations(of: "vm1", since: before, boots: boots)
         }
         #expect(later("ards", .init()).isEmpty)
         #expect(!later("ards", .init(boots: 1)).isEmpty)
@@ -144,60 +147,63 @@ struct FaultRulesTests {
         #expect(!later("ards", .init(setbacks: 1)).isEmpty)
         #expect(!later("ards", .init(problems: ["mem=BAD"])).isEmpty)
         #expect(!later("ard", .init()).isEmpty && !later("ds", .init()).isEmpty)
-        #expect(!Self.seen("ards", "d").violations(of: "vm1", since: before).isEmpty)
+        #expect(!Self.observed("ards", "d").violations(of: "vm1", since: before).isEmpty)
         // What had happened before was judged before.
-        let booted = Self.seen("ards", "", guest: .init(boots: 1, setbacks: 3))
+        let booted = Self.observed("ards", "", guest: .init(boots: 1, setbacks: 3))
         #expect(booted.violations(of: "vm1", since: booted).isEmpty)
     }
 
     @Test func `a VM whose QEMU was killed is off and defined once`() {
         let end = FaultObservation.End.failed(kind: .migration, code: "stayed-off", at: nil)
-        #expect(Self.broken(Self.seen("ds", "", end: end), Self.killedQEMU).isEmpty)
-        #expect(!Self.broken(Self.seen("ds", "d", end: end), Self.killedQEMU).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", end: end), Self.killedQEMU).isEmpty, "nobody may start it")
-        #expect(!Self.broken(Self.seen("d", "", end: end), Self.killedQEMU).isEmpty, "autostart is lost")
+        #expect(Self.broken(Self.observed("ds", "", end: end), Self.killedQEMU).isEmpty)
+        #expect(!Self.broken(Self.observed("ds", "d", end: end), Self.killedQEMU).isEmpty)
+        #expect(
+            !Self.broken(Self.observed("ards", "", end: end), Self.killedQEMU).isEmpty,
+            "only its owner may start it"
+        )
+        #expect(!Self.broken(Self.observed("d", "", end: end), Self.killedQEMU).isEmpty, "autostart is lost")
     }
 
     @Test func `a definition may be left only where the VM may have run and ended`() {
-        let seen = Self.seen("ards", "d")
-        #expect(seen.outcome(of: "vm1") == .leftover)
-        #expect(Self.broken(seen, FaultCell(.targetQEMU, .kill, .switchOver, .tls)).isEmpty)
-        #expect(!Self.broken(seen, FaultCell(.targetQEMU, .kill, .copying, .tls)).isEmpty)
-        #expect(!Self.broken(seen, Self.stoppedLink).isEmpty)
+        let observed = Self.observed("ards", "d")
+        #expect(observed.outcome(of: "vm1") == .leftover)
+        #expect(Self.broken(observed, FaultCell(.targetQEMU, .kill, .switchOver, .tls)).isEmpty)
+        #expect(!Self.broken(observed, FaultCell(.targetQEMU, .kill, .copying, .tls)).isEmpty)
+        #expect(!Self.broken(observed, Self.stoppedLink).isEmpty)
     }
 
     @Test func `a VM whose host lost power boots once`() {
-        #expect(Self.broken(Self.seen("ards", "", guest: .init(boots: 1)), Self.darkSource).isEmpty)
-        #expect(!Self.broken(Self.seen("ards", "", guest: .init(boots: 2)), Self.darkSource).isEmpty)
-        #expect(!Self.broken(Self.seen("ds", ""), Self.darkSource).isEmpty, "it is left off")
+        #expect(Self.broken(Self.observed("ards", "", guest: .init(boots: 1)), Self.sourceWithoutPower).isEmpty)
+        #expect(!Self.broken(Self.observed("ards", "", guest: .init(boots: 2)), Self.sourceWithoutPower).isEmpty)
+        #expect(!Self.broken(Self.observed("ds", ""), Self.sourceWithoutPower).isEmpty, "it is left off")
     }
 
     @Test func `a fault that came too late may leave the VM running`() {
-        let seen = Self.seen("", "ards", end: .done(.covered))
-        #expect(!Self.broken(seen, Self.killedQEMU).isEmpty)
-        func broken(_ seen: FaultObservation, _ hit: FaultHit) -> [String] {
-            seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: hit)
+        let observed = Self.observed("", "ards", end: .done(.covered))
+        #expect(!Self.broken(observed, Self.killedQEMU).isEmpty)
+        func broken(_ observed: FaultObservation, _ hit: FaultHit) -> [String] {
+            observed.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: hit)
         }
-        #expect(broken(seen, .afterEnd).isEmpty)
-        #expect(broken(seen, .otherPhase(.switchOver)).isEmpty)
-        #expect(broken(seen, .nothing).isEmpty)
+        #expect(broken(observed, .afterEnd).isEmpty)
+        #expect(broken(observed, .otherPhase(.switchOver)).isEmpty)
+        #expect(broken(observed, .nothing).isEmpty)
     }
 
     @Test func `a fault that struck nothing leaves the VM running`() {
         let end = FaultObservation.End.failed(kind: .migration, code: "stayed-off", at: nil)
-        let seen = Self.seen("ds", "", end: end)
-        let broken = seen.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: .nothing)
+        let observed = Self.observed("ds", "", end: end)
+        let broken = observed.violations(of: Self.killedQEMU, guest: "vm1", from: Self.h1, to: Self.h2, hit: .nothing)
         #expect(!broken.isEmpty)
     }
 
     @Test func `a bystander stays where it was, and boots only with its host`() {
-        func broken(_ seen: FaultObservation, mayBoot: Bool = false) -> [String] {
-            seen.violations(ofBystander: "vm1", on: Self.h1, mayBoot: mayBoot)
+        func broken(_ observed: FaultObservation, mayBoot: Bool = false) -> [String] {
+            observed.violations(ofBystander: "vm1", on: Self.h1, mayBoot: mayBoot)
         }
-        #expect(broken(Self.seen("ards", "")).isEmpty)
-        #expect(!broken(Self.seen("", "ards")).isEmpty)
-        #expect(!broken(Self.seen("ds", ""), mayBoot: true).isEmpty)
-        let booted = Self.seen("ards", "", guest: .init(boots: 1))
+        #expect(broken(Self.observed("ards", "")).isEmpty)
+        #expect(!broken(Self.observed("", "ards")).isEmpty)
+        #expect(!broken(Self.observed("ds", ""), mayBoot: true).isEmpty)
+        let booted = Self.observed("ards", "", guest: .init(boots: 1))
         #expect(!broken(booted).isEmpty)
         #expect(broken(booted, mayBoot: true).isEmpty)
     }

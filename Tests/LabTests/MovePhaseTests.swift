@@ -57,7 +57,7 @@ struct MovePhaseTests {
         #expect(Self.trace(.sealed, steps).phase == .moved)
     }
 
-    @Test func `a paused VM is no switch-over of a sealed move, and its figures are no copying`() {
+    @Test func `a paused VM is not a switch-over of a sealed move, and its figures are not copying`() {
         var trace = Self.trace(.sealed, [Self.running(5)])
         trace.isSuspended = true
         #expect(trace.phase == .begun)

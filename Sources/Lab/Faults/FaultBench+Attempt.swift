@@ -94,7 +94,7 @@ extension FaultBench {
         case .reached: return nil
         case .passed, .ahead:
             let end = end(of: watch.order).map { ", the order ended: \($0.text)" } ?? ""
-            return "the move passed \(cell.phase.rawValue) unseen\(end)"
+            return "the move passed \(cell.phase.rawValue) before it was recognised\(end)"
         case nil: return "the move did not reach \(cell.phase.rawValue) within \(Self.phaseLimit)"
         }
     }

@@ -66,7 +66,7 @@ extension FaultBench {
 }
 
 extension FaultObservation.End {
-    /// Whether it is a doubt of which nobody has stated where the VM is.
+    /// Whether it is a doubt in which the place of the VM is unknown.
     var isUndecided: Bool { if case .failed(.inDoubt, _, nil, _) = self { true } else { false } }
 }
 

@@ -73,7 +73,7 @@ extension HostLab {
             let list = try await host.inside(
                 Command("nft", ["list", "table", "inet", "evenkeel"], timeLimit: .seconds(10))
             ).result()
-            let open = list.succeeded ? Self.openPinholes(in: list.standardOutput) : ["gates: there are none"]
+            let open = list.succeeded ? Self.openPinholes(in: list.standardOutput) : ["the gates are missing"]
             left += open.map { "\(host.name): \($0)" }
         }
         return left

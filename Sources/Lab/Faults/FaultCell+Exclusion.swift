@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Which combinations are no cells, and why.
+/// The combinations that are excluded, and why.
 extension FaultCell {
     /// Why the combination is impossible or says nothing; `nil` if it is a cell of the matrix.
     public var exclusion: String? { exclusionByChannel ?? exclusionByAction ?? exclusionByPhase }

@@ -157,7 +157,7 @@ extension FaultObservation {
         return broken
     }
 
-    /// The order has ended, without a leak and without a doubt that nobody pursues, and states where the VM is.
+    /// The order has ended, without a leak and without a doubt that no agent pursues, and states where the VM is.
     private func brokenEnd(
         of guest: String,
         from source: HostName,

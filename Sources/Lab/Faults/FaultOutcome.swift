@@ -26,7 +26,7 @@ extension FaultCell {
     ///
     /// | fault | why it is not always `runs` |
     /// |---|---|
-    /// | QEMU at the source killed | the VM ended; nobody may start it, because its owner may have shut it down |
+    /// | QEMU at the source killed | the VM ended; no agent may start it, because its owner may have shut it down |
     /// | QEMU at the target killed after it has run | the VM ended there; its disks are newer than the source's memory |
     /// | source without power | its own guests boot again with it, or the VM is at the target |
     /// | target without power after the VM has run there | as for its QEMU |

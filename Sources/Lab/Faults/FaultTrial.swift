@@ -40,7 +40,7 @@ struct FaultTrial: Sendable {
     }
 }
 
-/// Where the phase of a move is seen.
+/// The sources from which the phase of a move is recognised.
 struct MoveWatch: Sendable {
     let order: OrderID
     let guest: GuestPlan
