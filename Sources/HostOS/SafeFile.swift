@@ -27,6 +27,9 @@ public enum SafeFile {
 
         public var text: String {
             switch self {
+            case .system(EWOULDBLOCK):
+                "another host or process does not give up its lease; on an NFS server, a client that does not answer "
+                    + "keeps its delegation until its NFS lease ends (90 s by default)"
             case .system(let code): String(cString: strerror(code))
             case .notRegular:
                 "it is not a regular file (a link, a FIFO or a device); find out who put it there, and remove it"

@@ -53,10 +53,11 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path) is not a ledger folder: \(reason). Check that the shared storage is mounted, or create the ledger."
         case .notPermitted(let operation, let path, let reason):
             "cannot \(operation) \(path): \(reason). Agents and controllers must run as the owner of the ledger's "
-                + "folder, and its file system must be mounted read-write."
+                + "folder, and its file system must be mounted read-write. An NFS export needs no_root_squash."
         case .lockTimedOut(let path, let waited):
             "cannot lock \(path) within \(waited): another writer holds the lock. Find it with lslocks on every host "
-                + "that mounts the folder."
+                + "that mounts the folder. If a host crashed or is cut off, an NFS server keeps its locks until its lease "
+                + "ends (90 s by default)."
         case .lockUnavailable(let path, let reason):
             "cannot lock \(path): \(reason). The file system must support POSIX locks across hosts."
         case .storageFull(let path):
@@ -81,7 +82,8 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
             "the record is in the ledger, but cannot save its mark in \(path): \(reason). Make room there, or make the "
                 + "file system writable."
         case .stalled(let path, let waited, let mayBeWritten):
-            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)). Check the shared storage."
+            "\(path) did not answer within \(waited); \(Self.outcome(mayBeWritten)). Check the shared storage. "
+                + "If a host crashed or is cut off, an NFS server makes the others wait until its lease ends (90 s by default)."
         case .failed(let operation, let path, let reason, let mayBeWritten):
             "cannot \(operation) \(path): \(reason); \(Self.outcome(mayBeWritten))"
         }
