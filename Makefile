@@ -13,7 +13,7 @@ SEED ?= 1
 # Number of the first cell of `make fault-matrix` among the cells of SEED.
 FIRST ?= 1
 
-.PHONY: demo soak fault-matrix test test-all unit-tests test-kernel-esp check build release packages lint format \
+.PHONY: demo soak fault-matrix test test-all unit-tests test-kernel-esp test-nfs check build release packages lint format \
 	torture compare bench-simulation bench-planner bench-ledger bench-channels lab-down clean help
 
 help:
@@ -69,6 +69,16 @@ FILTER ?= RealMeshTests
 test-kernel-esp: packages
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	@Scripts/test-kernel-esp "$(FILTER)"
+
+# make test-nfs  the ledger on a real NFSv4 server with two clients, in emulated machines (root, 10 to 20 min)
+# It boots Debian's kernel. Options: make test-nfs CASES='append reboot'
+# The programs are release builds, because emulated machines are slow.
+test-nfs: release
+	@Scripts/install-packages $(NFS_PACKAGES)
+	$(SWIFT) build -c release --product ledger-writer
+	$(SWIFT) build --build-tests
+	@Scripts/test-nfs $(CASES) || { [ $$? -eq 77 ] && echo "== skipped: there is no kernel for the machines"; }
+NFS_PACKAGES = nfs-kernel-server nfs-common qemu-system-x86 busybox-static e2fsprogs iproute2 util-linux jq procps
 
 # make torture  random faults against every invariant (options: RUNS=100000 SEED=1)
 # A seed that breaks an invariant is printed with the faults it needs.
