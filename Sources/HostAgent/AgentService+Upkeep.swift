@@ -50,6 +50,7 @@ extension AgentService {
 
     func keepMesh() async {
         var lastFailure: String?
+        var losses = 0
         while !Task.isCancelled {
             do {
                 try await channels.mesh.apply(await identity?.trusted(settings.inventory) ?? settings.inventory)
@@ -62,6 +63,15 @@ extension AgentService {
                 }
                 lastFailure = failure
             }
+            let nowLost = await channels.mesh.lossesOfGates
+            if nowLost > losses {
+                // `apply` has closed them again, or its error is logged above.
+                logger.error(
+                    "the gates of the migration ports were gone",
+                    metadata: ["reason": "another program flushed nftables, for example its service when it restarted"]
+                )
+            }
+            losses = nowLost
             await identity?.look(channels.mesh, inventory: settings.inventory)
             try? await Task.sleep(for: Self.upkeepInterval)
         }

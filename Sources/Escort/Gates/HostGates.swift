@@ -17,6 +17,14 @@ struct HostGates: Sendable {
         return try await addAddress(gates.plan.local.inner)
     }
 
+    /// Whether the rules are gone, for instance because the machine's own rules were loaded again.
+    ///
+    /// `false` if nft gives no clear answer.
+    func areMissing() async -> Bool {
+        guard let listing = try? await runner(Gates.listTable) else { return false }
+        return !listing.succeeded && listing.standardError.contains("No such file")
+    }
+
     func open(removing address: IPAddress?, family: IPAddress.Family) async throws {
         if let address { try await removeAddress(address) }
         try await setRoutes(to: [], family: family)

@@ -52,6 +52,8 @@ public actor Mesh {
     /// Whether charon may not have loaded the written credentials yet; unknown, and therefore true, after a start.
     private var mustReload = true
     private var ownsAddress = false
+    /// How often `apply` found that the gates which it had closed were gone.
+    public private(set) var lossesOfGates = 0
     /// The claims of the metered moves, by peer.
     var uses: [HostName: WeakUse] = [:]
 
@@ -111,6 +113,7 @@ public actor Mesh {
             migrationPorts: migrationPorts,
             sshPort: sshPort
         )
+        if plan != nil, await hostGates.areMissing() { lossesOfGates += 1 }
         let labelled: Bool
         do { labelled = try await hostGates.close(gates) } catch {
             // Without gates the mesh is not ready.
