@@ -74,16 +74,23 @@ extension Mesh {
     private nonisolated func verificationRefusal(by peer: MeshPlan.Member) async -> EscortError? {
         let name = MeshConfiguration.verification(peer)
         do {
-            let arguments = ["--initiate", "--ike", name, "--timeout", "4"]
-            let result = try await runner(charon.command(arguments, within: .seconds(6)))
+            // An earlier handshake may have completed after its limit. charon would use its SA, and swanctl wait in vain.
+            try await charon.terminate(name)
+            let seconds = Self.handshakeSeconds
+            let arguments = ["--initiate", "--ike", name, "--timeout", "\(seconds)"]
+            let result = try await runner(charon.command(arguments, within: .seconds(seconds) + Charon.patience))
             try await charon.terminate(name)
             return result.succeeded ? nil : Self.reason(forFailed: result, peer.name, socket: charon.socket)
         } catch let error as EscortError {
             return error
         } catch {
+            try? await charon.terminate(name)
             return .peerDoesNotAnswer(peer.name, reason: "\(error)")
         }
     }
+
+    /// How long a verification handshake may take, in seconds; a busy host has taken more than 4.
+    private static let handshakeSeconds = 8
 
     /// Returns the refusals of the peers; performs up to 8 handshakes at a time.
     private nonisolated func refusals(of peers: [MeshPlan.Member]) async -> [HostName: EscortError] {
