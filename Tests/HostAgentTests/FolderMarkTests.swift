@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import Fleet
+import Foundation
+import Testing
+
+@testable import HostAgent
+
+/// A folder in which root cannot write, as an NFS server exports it by default; `Scripts/test-nfs` has one.
+private let squashed = ProcessInfo.processInfo.environment["EVENKEEL_TEST_SQUASHED"]
+
+@Suite struct FolderMarkTests {
+    @Test(.enabled(if: squashed != nil, "EVENKEEL_TEST_SQUASHED names no folder on an export with root_squash"))
+    func `where root cannot write, the folder's owner writes and removes the mark`() async throws {
+        let folder = try #require(squashed)
+        let forbidden = "\(folder)/root"
+        try #require(open(forbidden, O_CREAT | O_WRONLY, 0o600) < 0, "root can write in \(folder)")
+        let mark = try FolderMark(of: OrderID("o1"), in: folder)
+        let text = try await mark.write(within: .seconds(30))
+        #expect(try await mark.read(within: .seconds(30)) == text)
+        await mark.remove()
+        #expect(access(mark.path, F_OK) != 0)
+    }
+}
