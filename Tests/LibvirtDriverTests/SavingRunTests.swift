@@ -237,7 +237,8 @@ import Testing
         async throws
     {
         try await withMemoryFolder { folder in
-            let (late, called) = (Gate(), Mutex(false))
+            let late = Gate()
+            let called = Mutex(false)
             let calls = ScriptedSaving(ScriptedSaving.sample(in: folder), places: [.absent], image: image)
             try write(calls.saved)
             calls.on(step) {
