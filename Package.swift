@@ -180,7 +180,7 @@ let package = Package(
             ],
             exclude: ["Golden"]
         ),
-        tests("LabTests", ["Lab", "Fleet", "HostOS"]),
+        tests("LabTests", ["Lab", "Fleet", "HostOS", "Settings"]),
         tests("EvenkeelLabTests", ["evenkeel-lab", "Lab", "Fleet", argumentParser], exclude: ["RecordedProbes"]),
         // What needs real daemons: run one after another.
         tests(

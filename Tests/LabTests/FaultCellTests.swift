@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Settings
 import Testing
 
 @testable import Lab
@@ -64,6 +65,15 @@ struct FaultCellTests {
         "source-agent/kill/copying/ipsec/", "source-agent//copying/ipsec",
     ])
     func `a wrong name is not a cell`(name: String) { #expect(FaultCell(name) == nil) }
+
+    @Test func `in its own cells the controller makes the cell's move and no other`() throws {
+        let guest = try #require(FaultBench.plan.guests.first)
+        let own = FaultBench.settings(Settings(), requiring: guest, on: HostName("h2"), over: .tls)
+        #expect(own.policy.mode == .automatic && own.policy.planning.aggressiveness == 1)
+        #expect(own.policy.rules.map(\.vms) == [[guest.uuid]] && own.policy.rules.map(\.hosts) == [[HostName("h2")]])
+        #expect(own.policy.rules.map(\.kind) == [.onlyOn])
+        #expect(own.policy.channels == [.tls] && own.policy.maintenance.isEmpty)
+    }
 
     @Test func `only faults that end a VM or lose an answer need an operator`() {
         for cell in FaultCell.possible where cell.allowedOutcomes.contains(where: \.needsOperator) {

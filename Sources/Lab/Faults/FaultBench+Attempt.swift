@@ -24,23 +24,33 @@ extension FaultBench {
         (result.source, result.target) = (source.name, target.name)
         log("\(cell), attempt \(result.attempts): \(guest.name) on \(source.name)")
 
-        let daemons = lab.processTable()
+        var daemons = lab.processTable()
         result.violations = daemons.missing
         guard result.violations.isEmpty else { return }
         let marks = ConsoleMarks(lab)
         try await setRate(Self.slowRate, of: guest, on: source)
         let events = (try await DomainEvents.start(on: source), try await DomainEvents.start(on: target))
-        let order = try await order(guest, from: source.name, to: target.name, over: cell.channel)
+        let order: OrderID
+        if cell.component == .controller {
+            order = try await orderByController(guest, from: source.name, to: target.name, over: cell.channel)
+            daemons = lab.processTable()
+        } else {
+            order = try await self.order(guest, from: source.name, to: target.name, over: cell.channel)
+        }
         let watch = MoveWatch(order: order, guest: guest, source: source, events: events)
         if let missed = try await wait(for: cell, watch) {
             try await watch.end()
             try await leave(watch, marks, because: missed, &result)
             result.violations += daemons.ended(by: lab.processTable())
+            if cell.component == .controller {
+                result.violations += try await releaseController(after: end(of: order), of: guest)
+            }
             return
         }
         let struckAt = try await strike(cell, watch, to: target, daemons, &result)
         try await watch.end()
-        let repaired = lab.processTable()
+        daemons = lab.processTable()
+        result.violations += daemons.missing
         let trial = FaultTrial(
             cell: cell,
             watch: watch,
@@ -49,8 +59,8 @@ extension FaultBench {
             homes: homes,
             struckAt: struckAt
         )
-        try await evaluate(trial, &result)
-        result.violations += repaired.missing + repaired.ended(by: lab.processTable())
+        try await evaluate(trial, &daemons, &result)
+        result.violations += daemons.ended(by: lab.processTable())
         guard result.violations.isEmpty, result.verdict == .missed, result.isInPhase else { return }
         result.verdict = result.outcome?.needsOperator == true ? .passedWithOperator : .passed
     }
@@ -120,11 +130,13 @@ extension FaultBench {
         }
         let victims = struckAt == nil ? [] : cell.victims(from: watch.source.name.rawValue, to: target.name.rawValue)
         result.violations += daemons.ended(by: lab.processTable(), except: victims)
-        let successions = try await takeOvers()
+        try await readOrders()
+        let before = takeOvers
         try await lab.repair(programs, settings: settings)
         if victims.contains("controller") {
-            let succeeded = try await poll(every: .milliseconds(300), within: .seconds(30)) {
-                try await takeOvers() > successions ? true : nil
+            let succeeded = try await poll(every: .milliseconds(300), within: .seconds(30)) { () -> Bool? in
+                try await readOrders()
+                return takeOvers > before ? true : nil
             }
             if succeeded == nil { result.violations.append("the restarted controller did not record its take-over") }
         }

@@ -6,7 +6,13 @@ extension FaultBench {
     private static let moveLimit: Duration = .seconds(180)
 
     /// Waits for the rules to hold, and checks guests, the next moves and what is left; adds what is broken.
-    mutating func evaluate(_ trial: FaultTrial, _ result: inout FaultResult) async throws {
+    ///
+    /// `daemons`: what runs since the repair.
+    mutating func evaluate(
+        _ trial: FaultTrial,
+        _ daemons: inout ProcessTable,
+        _ result: inout FaultResult
+    ) async throws {
         let repaired = ContinuousClock.now
         let settled = try await settle(trial)
         result.settleSeconds = (ContinuousClock.now - repaired) / .seconds(1)
@@ -14,6 +20,11 @@ extension FaultBench {
         log("settled: \(result.end), \(result.place)")
         if !result.isInPhase { log(result.notes.last ?? "") }
         result.violations += settled.violations
+        if trial.cell.component == .controller {
+            result.violations += daemons.ended(by: lab.processTable())
+            result.violations += try await releaseController(after: settled.observation?.end, of: trial.guest)
+            daemons = lab.processTable()
+        }
         guard result.violations.isEmpty, let observation = settled.observation else { return }
 
         var starts = 0

@@ -22,7 +22,10 @@ public struct FaultBench: Sendable {
     let ledger: SharedLog
     private var reportsRead: Cursor?
     private var ordersRead: Cursor?
-    private var successions = 0
+    /// How often a controller has recorded that it took control.
+    private(set) var takeOvers = 0
+    /// The controller's orders since the last order of this bench.
+    private(set) var ordersOfController: [MigrationOrder] = []
     private var samplesRead: [LedgerLog: Cursor] = [:]
     /// The reports since the last order of this bench.
     private(set) var reports: [OrderReport] = []
@@ -42,7 +45,7 @@ public struct FaultBench: Sendable {
         self.lab = lab
         self.programs = programs
         var settings = lab.settings
-        // The controller watches and moves nothing by itself: every move is an operator's.
+        // The controller moves nothing by itself, except in its own cells.
         settings.policy.mode = .manual
         self.settings = settings
         self.log = log
@@ -106,8 +109,7 @@ public struct FaultBench: Sendable {
             try await readDefinitions()
             return definitions[guest.uuid]
         }
-        try await readReports()
-        reports = []
+        try await forgetOrders()
         let order = lab.makeOrder(guest, from: source, to: target, channel: channel, definition: definition)
         try await ledger.append(OrderRecord.migrate(order: order))
         log("order \(order.id): \(guest.name) \(source) → \(target) over \(channel.rawValue)")
@@ -143,13 +145,26 @@ public struct FaultBench: Sendable {
         }
     }
 
-    /// Returns how often a controller has recorded that it took control.
-    mutating func takeOvers() async throws -> Int {
+    /// Reads the orders and take-overs that are new in the ledger.
+    mutating func readOrders() async throws {
         while true {
             let batch = try await ledger.read(OrderRecord.self, from: ordersRead)
-            successions += batch.records.count { if case .takeOver = $0.body { true } else { false } }
+            for record in batch.records.map(\.body) {
+                switch record {
+                case .takeOver: takeOvers += 1
+                case .migrate(let order) where order.issuer == .controller: ordersOfController.append(order)
+                default: break
+                }
+            }
             ordersRead = batch.next
-            if !batch.hasMore { return successions }
+            if !batch.hasMore { return }
         }
+    }
+
+    /// Forgets the reports and orders so far.
+    mutating func forgetOrders() async throws {
+        try await readReports()
+        try await readOrders()
+        (reports, ordersOfController) = ([], [])
     }
 }

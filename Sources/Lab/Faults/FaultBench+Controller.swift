@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Fleet
+internal import Settings
+
+/// The cells of the controller: it orders the move itself.
+extension FaultBench {
+    /// Time in which a controller that has just started orders a move that a rule requires.
+    private static let orderLimit: Duration = .seconds(90)
+
+    /// Returns settings with which the controller moves the guest to a host, over a channel, and nothing else.
+    static func settings(
+        _ settings: Settings,
+        requiring guest: GuestPlan,
+        on host: HostName,
+        over channel: Channel
+    ) -> Settings {
+        var own = settings
+        own.policy.mode = .automatic
+        // Only what rules require.
+        own.policy.planning.aggressiveness = 1
+        own.policy.rules = [PlacementRule(name: "fault-cell", kind: .onlyOn, vms: [guest.uuid], hosts: [host])]
+        own.policy.channels = [channel]
+        // The previous cell has moved it.
+        own.policy.cooldown = .seconds(1)
+        own.policy.noReturn = .seconds(1)
+        return own
+    }
+
+    /// Lets the controller order the move, and returns its order; `reports` then has only what follows.
+    mutating func orderByController(
+        _ guest: GuestPlan,
+        from source: HostName,
+        to target: HostName,
+        over channel: Channel
+    ) async throws -> OrderID {
+        try await forgetOrders()
+        try await restartController(with: Self.settings(settings, requiring: guest, on: target, over: channel))
+        let ordered = try await poll(every: .milliseconds(50), within: Self.orderLimit) {
+            try await readOrders()
+            return ordersOfController.first { $0.vm == guest.uuid }
+        }
+        guard let order = ordered else {
+            throw LabError.move(
+                guest: guest.name,
+                reason: "a rule requires it on \(target), and the controller ordered nothing within \(Self.orderLimit)"
+            )
+        }
+        guard order.source == source, order.target == target, order.channel == channel else {
+            throw LabError.move(
+                guest: guest.name,
+                reason: "the controller ordered \(order.source) → \(order.target) over \(order.channel.rawValue)"
+            )
+        }
+        log("order \(order.id) of the controller: \(guest.name) \(source) → \(target) over \(channel.rawValue)")
+        return order.id
+    }
+
+    /// Makes every further move an operator's again; returns the broken rules about what the controller ordered.
+    mutating func releaseController(
+        after end: FaultObservation.End?,
+        of guest: GuestPlan
+    ) async throws -> [String] {
+        try await readOrders()
+        let count = ordersOfController.count { $0.vm == guest.uuid }
+        try await restartController(with: settings)
+        // It may repeat a move that has failed.
+        return count > 1 && end?.isDone == true ? ["the controller ordered the move \(count) times"] : []
+    }
+
+    private func restartController(with settings: Settings) async throws {
+        try lab.configure(settings)
+        try await lab.killController(signal: .terminate)
+        try await lab.startController(programs)
+    }
+}
