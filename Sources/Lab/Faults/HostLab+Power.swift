@@ -55,9 +55,15 @@ extension LabNetwork {
 
     /// Lets two ports of the LAN's bridge exchange nothing; both still reach all others.
     func separate(_ ports: [String], _ isSeparate: Bool = true) async throws {
-        for port in ports {
-            let words = "link set dev \(port) type bridge_slave isolated \(isSeparate ? "on" : "off")"
-            try await ip(site.lanNamespace, words)
+        let state = isSeparate ? "on" : "off"
+        // At the same time, because a phase may be short.
+        try await withThrowingTaskGroup { group in
+            for port in ports {
+                group.addTask {
+                    try await ip(site.lanNamespace, "link set dev \(port) type bridge_slave isolated \(state)")
+                }
+            }
+            try await group.waitForAll()
         }
     }
 }
