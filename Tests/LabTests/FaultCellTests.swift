@@ -41,7 +41,8 @@ struct FaultCellTests {
 
     @Test(arguments: [
         "link/restart/copying/ipsec", "link/kill/copying/ipsec", "link/stop/saving/sealed",
-        "source-qemu/restart/copying/tls", "source-qemu/kill/moved/ipsec", "target-qemu/kill/prepared/ipsec",
+        "source-qemu/restart/copying/tls", "source-qemu/kill/moved/sealed", "target-storage-link/kill/moved/tls",
+        "target-qemu/kill/prepared/ipsec",
         "storage/restart/copying/tls", "source-host/restart/copying/tls", "source-charon/kill/copying/tls",
         "source-agent/kill/saving/ipsec", "source-agent/kill/copying/sealed",
     ])
@@ -52,7 +53,8 @@ struct FaultCellTests {
     @Test(arguments: [
         "source-agent/kill/copying/ipsec", "target-agent/kill/switch-over/ipsec", "source-libvirtd/kill/copying/tls",
         "link/stop/switch-over/ipsec", "source-host/kill/saving/sealed", "target-qemu/stop/copying/tls",
-        "controller/restart/moved/sealed", "storage-link/stop/restoring/sealed",
+        "controller/restart/moved/sealed", "source-qemu/kill/moved/ipsec",
+        "target-storage-link/stop/restoring/sealed", "storage-link/stop/restoring/sealed",
     ])
     func `a cell has a name that can be read back`(name: String) throws {
         let cell = try #require(FaultCell(name))

@@ -20,8 +20,10 @@ extension FaultCell {
     private var exclusionByAction: String? {
         switch (component, action) {
         case (.sourceQEMU, .restart), (.targetQEMU, .restart): "QEMU does not restart: see kill"
-        case (.link, .kill), (.storageLink, .kill): "a link can only fail for a while: see stop"
-        case (.link, .restart), (.storageLink, .restart): "a link does not restart: see stop"
+        case (.link, .kill), (.storageLink, .kill), (.targetStorageLink, .kill):
+            "a link can only fail for a while: see stop"
+        case (.link, .restart), (.storageLink, .restart), (.targetStorageLink, .restart):
+            "a link does not restart: see stop"
         case (.storage, .restart): "tgtd ignores SIGTERM while it has targets: see kill"
         case (.sourceHost, .restart), (.targetHost, .restart): "the lab's hosts have no orderly shutdown: see kill"
         default: nil
@@ -33,7 +35,8 @@ extension FaultCell {
         case .sourceQEMU:
             switch phase {
             case .handedOver, .restoring: "the save has ended QEMU at the source"
-            case .moved: "the guest no longer runs at the source"
+            // Of a live move, the paused copy may still exist.
+            case .moved: channel == .sealed ? "the save has ended QEMU at the source" : nil
             case .accepted, .prepared, .begun, .copying, .switchOver, .saving: nil
             }
         case .targetQEMU:

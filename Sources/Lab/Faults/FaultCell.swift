@@ -25,6 +25,8 @@ public struct FaultCell: Sendable, Hashable {
         case storage
         /// The link between the source and the storage.
         case storageLink = "storage-link"
+        /// The link between the target and the storage.
+        case targetStorageLink = "target-storage-link"
         /// The link between source and target.
         case link
         case sourceHost = "source-host"

@@ -33,6 +33,8 @@ extension FaultCell {
     /// | an answer lost at the switch-over | libvirt itself resumes the source's copy: the agent pauses it |
     public var allowedOutcomes: Set<FaultOutcome> {
         switch (component, action) {
+        // The paused copy is no longer the VM.
+        case (.sourceQEMU, .kill) where phase == .moved: [.runs]
         case (.sourceQEMU, .kill): phase.isBeforeSwitchOver ? [.off] : [.off, .runs, .doubt]
         case (.targetQEMU, .kill): phase == .copying ? [.runs] : [.runs, .off, .leftover, .doubt]
         case (.sourceHost, .kill): sourceWithoutPower

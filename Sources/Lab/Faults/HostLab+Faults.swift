@@ -42,9 +42,10 @@ extension HostLab {
         case .sourceQEMU: return try await source.failQEMU(of: guest, by: cell.action)
         case .targetQEMU: return try await target.failQEMU(of: guest, by: cell.action)
         case .storage: return try await LabStorage(site: site, cgroups: cgroups).fail(by: cell.action)
-        case .storageLink, .link:
+        case .storageLink, .targetStorageLink, .link:
+            let host = cell.component == .targetStorageLink ? target : source
             let other = cell.component == .link ? target.name.rawValue : LabNetwork.storagePort
-            try await LabNetwork(site: site).separate([source.name.rawValue, other])
+            try await LabNetwork(site: site).separate([host.name.rawValue, other])
             return .now
         case .sourceHost, .targetHost:
             let host = cell.component == .sourceHost ? source : target

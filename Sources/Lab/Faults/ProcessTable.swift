@@ -45,7 +45,7 @@ extension FaultCell {
         case .storage: ["storage"]
         case .sourceHost: Set(ProcessTable.hostDaemons.map { "\(source)/\($0)" })
         case .targetHost: Set(ProcessTable.hostDaemons.map { "\(target)/\($0)" })
-        case .sourceQEMU, .targetQEMU, .storageLink, .link: []
+        case .sourceQEMU, .targetQEMU, .storageLink, .targetStorageLink, .link: []
         }
     }
 }
