@@ -44,8 +44,12 @@ public struct CommandRunner: Sendable {
 extension CommandResult {
     /// The exit code and the last lines of the program's output, without anything that resembles a key.
     var errorMessage: String {
-        let said = standardError.isEmpty ? standardOutput : standardError
-        let lines = said.split(whereSeparator: \.isNewline).suffix(6).joined(separator: "; ")
+        // Whatever it does, swanctl complains about plugins that are configured but not installed, as on stock Debian.
+        let texts = [standardError, standardOutput].map { text in
+            text.split(whereSeparator: \.isNewline)
+                .filter { !($0.contains("plugin '") && $0.contains("failed to load")) }
+        }
+        let lines = (texts.first { !$0.isEmpty } ?? []).suffix(6).joined(separator: "; ")
         return "exit code \(exitCode)" + (lines.isEmpty ? "" : ": ") + withoutKeys(lines)
     }
 }

@@ -80,6 +80,18 @@ import Testing
         }
     }
 
+    @Test func `a reason of swanctl is not hidden behind plugins that are not installed`() {
+        let noise = "plugin 'chapoly': failed to load - chapoly_plugin_create not found and no plugin file available\n"
+        let said = "initiate failed: establishing CHILD_SA failed\n"
+        for result in [
+            CommandResult(exitCode: 1, standardOutput: said, standardError: noise + noise),
+            CommandResult(exitCode: 1, standardOutput: "other", standardError: noise + said),
+        ] {
+            #expect(result.errorMessage == "exit code 1: initiate failed: establishing CHILD_SA failed")
+        }
+        #expect(CommandResult(exitCode: 1, standardError: noise).errorMessage == "exit code 1")
+    }
+
     @Test func `a verification handshake does not meet one that was late`() async throws {
         try await withMesh { mesh, host in
             try await mesh.apply(MeshConfigurationTests.inventory(["h1", "h2"]))
