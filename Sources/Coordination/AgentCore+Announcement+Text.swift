@@ -11,6 +11,9 @@ extension AgentCore.Announcement {
             "order \(order): \(vm) runs on \(host), although the order had failed"
         case .vmIsGone(let order, let vm, let host):
             "order \(order): \(vm) was started on \(host) and is gone: check whether it was shut down"
+        case .definitionNotConfirmed(let order, let vm, let target):
+            "order \(order): \(target) has not confirmed that the definition of \(vm) is on its disk. If \(target) loses power "
+                + "and 'virsh dominfo \(vm)' knows it no more there, run 'evenkeel definitions restore \(vm)'"
         case .autostartLost(let order, let vm, .placeUnknown):
             "order \(order): \(vm) starts with no host until the agent finds it: autostart is off during a move. If you decide "
                 + "where it runs, run 'virsh autostart' there"

@@ -10,6 +10,8 @@ extension AgentCore {
         case returned(OrderID, vm: String, OrderFailure)
         /// The VM of a sealed order runs here, although the order had failed.
         case runsAfterEnd(OrderID, vm: String, host: HostName)
+        /// The target has not confirmed that the definition of a VM that has moved there is on its disk.
+        case definitionNotConfirmed(OrderID, vm: String, target: HostName)
         case vmIsGone(OrderID, vm: String, host: HostName)
         case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)
         /// A VM that starts with its host may no longer do so after a move.

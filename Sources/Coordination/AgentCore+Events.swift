@@ -80,7 +80,7 @@ extension AgentCore {
             case progressed(OrderID, MigrationProgress)
             case migrationEnded(OrderID, Answer<Completion>)
             case looked(OrderID, CopyObservation)
-            /// Result of `locate`.
+            /// Result of `locate` or `confirm`.
             case located(OrderID, CopyObservation)
             /// Result of `startWithHost`; `failure` is `nil` if the VM starts with this host now, or is not here.
             case autostartSet(OrderID, failure: String?)
@@ -156,6 +156,9 @@ extension AgentCore {
         case startWithHost(MigrationOrder)
         /// Check the state of a VM on this host, to answer a question about this order.
         case locate(OrderID, VMID)
+        /// Make the definition of the order's VM on this host durable, then check its state; `.located` returns it, or that
+        /// this failed.
+        case confirm(OrderID, VMID)
         case apply(CopyAction, MigrationOrder)
         /// Save the VM, and encrypt its image for the target's key onto the shared storage.
         case seal(MigrationOrder, key: String)

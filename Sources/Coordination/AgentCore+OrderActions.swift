@@ -8,7 +8,7 @@ extension AgentCore {
         case .inquiry: inquiry(id, at: instant, &effects) { $0.looked(observation, $1) }
         case .sealed: sealed(id, at: instant, &effects) { $0.looked(observation, $1, $2) }
         case .checkingCopy: lookedAtCopy(id, observation, at: instant, effects: &effects)
-        case .idle, .readingRequirements, .beginning, .migrating, nil: break
+        case .idle, .readingRequirements, .beginning, .migrating, .confirming, nil: break
         }
     }
 
@@ -18,7 +18,7 @@ extension AgentCore {
         case .sealed: sealed(id, at: instant, &effects) { $0.discarded(result, $1, $2) }
         case .checkingCopy: appliedToCopy(id, result, effects: &effects)
         case .idle where work[id]?.withdrawal == .trying: work[id]?.withdrawal.end(result, at: instant)
-        case .idle, .readingRequirements, .beginning, .migrating, nil: break
+        case .idle, .readingRequirements, .beginning, .migrating, .confirming, nil: break
         }
     }
 

@@ -5,7 +5,10 @@ import Fleet
 extension AgentCore {
     mutating func take(_ question: PresenceQuestion, in report: OrderReport) {
         guard report.host != host, work[report.order].map({ $0.order.source == report.host }) ?? true else { return }
-        let mustAnswer = question.target == host
+        let wantsDurable = question.wantsDurable == true
+        guard !wantsDurable || question.target == host else { return }
+        // Who asks after a move asks again, and waits a limited time.
+        let mustAnswer = question.target == host && !wantsDurable
         // After a restart the question may be old, and its asker asks again.
         guard mustAnswer || isCaughtUp else { return }
         questions.put(question, in: report, mustAnswer: mustAnswer)
@@ -25,7 +28,10 @@ extension AgentCore {
             return questions.close(id, askedAt: askedAt)
         }
         guard let order = work[id]?.order, order.source == host else { return }
-        if report.host == order.target { work[id]?.answer = (askedAt, presence) }
+        if report.host == order.target {
+            work[id]?.answer = (askedAt, presence)
+            confirmed(id, by: presence, to: askedAt, at: instant)
+        }
         work[id]?.noteElsewhere(presence, on: report.host)
         guard isCaughtUp else { return }
         sealed(id, at: instant, &effects) { $0.answered(by: report.host, presence, to: askedAt, $2) }
@@ -34,7 +40,9 @@ extension AgentCore {
 
     mutating func lookForAnswers(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.keepsQuiet) else { return }
-        for (id, vm) in questions.due(at: instant) { effects.append(.locate(id, vm)) }
+        for (id, vm, wantsDurable) in questions.due(at: instant) {
+            effects.append(wantsDurable ? .confirm(id, vm) : .locate(id, vm))
+        }
     }
 
     /// Number of unwritten reports from which no more answers are added.
@@ -61,6 +69,7 @@ struct OpenQuestions: Sendable {
         let asker: HostName
         let askedAt: Instant
         let mustAnswer: Bool
+        let wantsDurable: Bool
         /// When the question was asked for which this host's copy is being looked at.
         var lookingFor: Instant?
         var nextTry: Instant?
@@ -94,6 +103,7 @@ struct OpenQuestions: Sendable {
             asker: report.host,
             askedAt: report.at,
             mustAnswer: mustAnswer,
+            wantsDurable: question.wantsDurable == true,
             lookingFor: known?.lookingFor
         )
     }
@@ -103,7 +113,7 @@ struct OpenQuestions: Sendable {
     }
 
     /// Returns the questions for which this host's copy must be looked at now.
-    mutating func due(at instant: Instant) -> [(OrderID, VMID)] {
+    mutating func due(at instant: Instant) -> [(OrderID, VMID, wantsDurable: Bool)] {
         let due = open.filter { _, question in
             // A clock that was set back must not delay the next try for longer than the pause.
             let waits = question.nextTry.map { instant < $0 && $0 - instant <= Self.pause } ?? false
@@ -112,7 +122,7 @@ struct OpenQuestions: Sendable {
         let free = Self.looks - open.values.count { $0.lookingFor != nil }
         let chosen = due.sorted { $0.key < $1.key }.prefix(max(0, free))
         for (id, question) in chosen { open[id]?.lookingFor = question.askedAt }
-        return chosen.map { ($0.key, $0.value.vm) }
+        return chosen.map { ($0.key, $0.value.vm, $0.value.wantsDurable) }
     }
 
     /// Returns the answer to a question, and when it was asked; `nil` if there is nothing to say.

@@ -100,11 +100,9 @@ extension AgentCore {
         others = others.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }
     }
 
-    /// Orders that have not ended, or whose sealed moves go on in doubt, in the ledger's order.
+    /// Orders whose next steps time can bring, in the ledger's order.
     var pending: [OrderID] {
-        work.values.filter { !$0.state.stage.isFinal || $0.isSealedDoubt }.sorted { $0.place < $1.place }.map(
-            \.order.id
-        )
+        work.values.filter(\.isPending).sorted { $0.place < $1.place }.map(\.order.id)
     }
 
     /// How long an order that has ended is kept after its expiry.

@@ -52,6 +52,8 @@ extension AgentCore {
                 .prepared(sealingKey: sealingKey),
                 gateSeconds: gateSeconds,
                 takesOverAutostart: startsWithHost ? true : nil,
+                // The target of a sealed move syncs before it reports that it has restored the VM.
+                confirmsDefinition: item.order.channel == .sealed ? nil : true,
                 at: instant
             )
             return
@@ -75,9 +77,10 @@ extension AgentCore {
     ) {
         work[id]?.finishMigrating()
         guard let state = work[id]?.state else { return }
-        guard case .failure(let failure) = result else {
-            end(id, result, at: instant)
-            return
+        let failure: OrderFailure
+        switch result {
+        case .success(let completion): return confirm(id, completion, at: instant)
+        case .failure(let reason): failure = reason
         }
         if failure.kind == .inDoubt {
             work[id]?.progressWritten = nil
@@ -119,6 +122,7 @@ extension AgentCore {
         _ step: OrderStep,
         gateSeconds: Double? = nil,
         takesOverAutostart: Bool? = nil,
+        confirmsDefinition: Bool? = nil,
         at instant: Instant
     ) {
         let report = OrderReport(
@@ -127,7 +131,8 @@ extension AgentCore {
             at: instant,
             step: step,
             gateSeconds: gateSeconds,
-            takesOverAutostart: takesOverAutostart
+            takesOverAutostart: takesOverAutostart,
+            confirmsDefinition: confirmsDefinition
         )
         work[id]?.state.apply(report)
         if let state = work[id]?.state { closed.take(state) }

@@ -5,7 +5,7 @@ import Fleet
 extension AgentCore {
     /// Takes the order's next step on this host; does nothing while one of its effects runs.
     mutating func advance(_ id: OrderID, at instant: Instant, effects: inout [Effect]) {
-        guard let item = work[id], !item.state.stage.isFinal || item.isSealedDoubt else { return }
+        guard let item = work[id], item.isPending else { return }
         switch item.activity {
         case .sealed where item.isSealedDoubt && isOvertaken(item):
             // The VM has run since, so this image is older than its disks.
@@ -17,6 +17,7 @@ extension AgentCore {
             if item.state.cancellation != nil || isTooLong { cancelMigration(id, effects: &effects) }
             inquire(id, at: instant, effects: &effects)
         case .checkingCopy: advanceCheck(id, at: instant, effects: &effects)
+        case .confirming: advanceConfirmation(id, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating:
             if item.order.source == host {
                 advanceAsSource(item, at: instant, effects: &effects)

@@ -40,8 +40,8 @@ public struct AgentCore: Sendable {
     public var needsTicks: Bool {
         !outbox.isEmpty || !questions.isEmpty
             || work.values.contains {
-                !$0.state.stage.isFinal || $0.isInquiring || $0.isSealedDoubt || $0.isCheckingCopy
-                    || $0.mustSetAutostart(on: host) || $0.mustWithdraw(on: host)
+                $0.isPending || $0.isInquiring || $0.isCheckingCopy || $0.mustSetAutostart(on: host)
+                    || $0.mustWithdraw(on: host)
             }
     }
 

@@ -33,6 +33,8 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var isPrepared = false
     /// Whether the target's agent sets the VM to start with it after the move.
     public private(set) var takesOverAutostart = false
+    /// Whether the target's agent confirms that the VM's definition is durable there.
+    public private(set) var confirmsDefinition = false
     public private(set) var progress: MigrationProgress?
     /// The target's public key for encrypting a sealed image.
     public private(set) var sealingKey: String?
@@ -101,6 +103,7 @@ public struct OrderState: Sendable, Equatable {
         if case .prepared = report.step {
             isPrepared = true
             takesOverAutostart = report.takesOverAutostart == true
+            confirmsDefinition = report.confirmsDefinition == true
         }
         guard !stage.isFinal || corrects(report) else { return false }
         if report.step.isOfHandover {

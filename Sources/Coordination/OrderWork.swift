@@ -12,6 +12,8 @@ struct OrderWork: Sendable {
         /// The step `running` is being written to the ledger; the move begins when it has been written.
         case beginning
         case migrating
+        /// The move has succeeded, and the target must confirm the VM's definition.
+        case confirming(Confirmation)
         /// The agent searches for the VM, also after the end of an order that may have left a second copy.
         case inquiry(Inquiry)
         case sealed(SealedMove)
@@ -68,7 +70,7 @@ struct OrderWork: Sendable {
     /// Whether the order waits for the result of a running effect.
     var isBusy: Bool {
         switch activity {
-        case .readingRequirements, .beginning, .migrating: true
+        case .readingRequirements, .beginning, .migrating, .confirming: true
         case .sealed(let move): move.isBusy
         case .idle, .inquiry, .checkingCopy: false
         }
@@ -79,6 +81,11 @@ struct OrderWork: Sendable {
     /// Whether the order has failed, and the source searches for a second copy at the target.
     var isSeekingDuplicate: Bool {
         if case .inquiry(let inquiry) = activity { inquiry.cause == .failed } else { false }
+    }
+    /// Whether its next step is still to come: it has not ended, or an operator has ended it too early.
+    var isPending: Bool {
+        if case .confirming = activity { return true }
+        return !state.stage.isFinal || isSealedDoubt
     }
     var isInquiring: Bool { if case .inquiry = activity { true } else { false } }
 
@@ -109,7 +116,7 @@ struct OrderWork: Sendable {
         switch activity {
         case .inquiry, .checkingCopy: activity = .idle
         case .sealed: finishSealed()
-        case .idle, .readingRequirements, .beginning, .migrating: break
+        case .idle, .readingRequirements, .beginning, .migrating, .confirming: break
         }
     }
 
@@ -129,8 +136,7 @@ struct OrderWork: Sendable {
 
     /// Returns whether the order may be forgotten: it has ended, and would be refused as expired if read again.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
-        state.stage.isFinal && order.latestBeginning + remembered <= instant && !isInquiring && !isSealedDoubt
-            && !isCheckingCopy
+        !isPending && order.latestBeginning + remembered <= instant && !isInquiring && !isCheckingCopy
     }
 
     /// How long the source has moved the VM; the ledger has the begin by the clock of that time.
@@ -147,6 +153,7 @@ struct OrderWork: Sendable {
         case .inquiry(let inquiry): activity = .inquiry(inquiry.shifted(by: step))
         case .sealed(let move): activity = .sealed(move.shifted(by: step))
         case .checkingCopy(let check): activity = .checkingCopy(check.shifted(by: step))
+        case .confirming(let wait): activity = .confirming(wait.shifted(by: step))
         case .idle, .readingRequirements, .beginning, .migrating: break
         }
     }

@@ -20,13 +20,17 @@ public struct OrderReport: Codable, Sendable, Equatable {
     /// With `prepared`, if the VM starts with its host: whether this agent sets that after the move; `nil` from an older
     /// agent, which does not.
     public var takesOverAutostart: Bool?
+    /// With `prepared`: whether this agent confirms after the move that the VM's definition is durable; `nil` from an
+    /// older agent, which does not, and for a sealed move.
+    public var confirmsDefinition: Bool?
     public init(
         order: OrderID,
         host: HostName,
         at: Instant,
         step: OrderStep,
         gateSeconds: Double? = nil,
-        takesOverAutostart: Bool? = nil
+        takesOverAutostart: Bool? = nil,
+        confirmsDefinition: Bool? = nil
     ) {
         self.order = order
         self.host = host
@@ -34,6 +38,7 @@ public struct OrderReport: Codable, Sendable, Equatable {
         self.step = step
         self.gateSeconds = gateSeconds
         self.takesOverAutostart = takesOverAutostart
+        self.confirmsDefinition = confirmsDefinition
     }
 
     /// Keeps what this version understands: the order, the host, and that there was a step.
@@ -44,6 +49,7 @@ public struct OrderReport: Codable, Sendable, Equatable {
         at = try values.decode(Instant.self, forKey: .at)
         gateSeconds = try values.decodeIfPresent(Double.self, forKey: .gateSeconds)
         takesOverAutostart = try values.decodeIfPresent(Bool.self, forKey: .takesOverAutostart)
+        confirmsDefinition = try values.decodeIfPresent(Bool.self, forKey: .confirmsDefinition)
         do { step = try values.decode(OrderStep.self, forKey: .step) } catch {
             let names = try values.nestedContainer(keyedBy: AnyName.self, forKey: .step).allKeys
             guard names.count == 1 else { throw error }

@@ -68,6 +68,7 @@ extension PreflightFailure.HostReason {
         case .deviceWithoutIdentity: "device-without-identity"
         case .otherDevice: "other-device"
         case .unreadable: "disk-unreadable"
+        case .takesNoOrders: "takes-no-orders"
         }
     }
 }

@@ -36,7 +36,7 @@ extension PreflightFailure.HostReason {
         case .interfaceNotCheckable, .diskNotCheckable: true
         case .noBridge, .notShared, .otherFile, .markMissing, .deviceWithoutIdentity, .otherDevice, .memoryShort,
             .memoryOverLimit, .memoryUnknown, .fileMissing, .fileUnproven, .markNotWritten, .unreadable,
-            .localFile:
+            .localFile, .takesNoOrders:
             false
         }
     }

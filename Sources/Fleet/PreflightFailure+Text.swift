@@ -137,6 +137,8 @@ extension PreflightFailure.HostReason {
         case .otherDevice(let path, let here, let source):
             "\(path) is a different device on this host (\(here ?? "no identity"), not \(source))"
         case .unreadable(let url, let detail): "\(url) cannot be read: \(detail)"
+        case .takesNoOrders(let detail):
+            "this host takes no orders until its local disk can be written (\(detail)): free space, or repair the disk"
         }
     }
 

@@ -128,6 +128,8 @@ extension PreflightFailure {
         case deviceWithoutIdentity(String)
         case otherDevice(String, here: String?, source: String)
         case unreadable(url: String, detail: String)
+        /// The host cannot record its steps of orders on its local disk.
+        case takesNoOrders(detail: String)
     }
 
     public enum EscortReason: Codable, Sendable, Hashable {

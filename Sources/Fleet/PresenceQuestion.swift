@@ -9,9 +9,12 @@ public struct PresenceQuestion: Codable, Sendable, Equatable {
     public var target: HostName
     /// The VM's state at the source.
     public var here: DomainPresence
-    public init(vm: VMID, target: HostName, here: DomainPresence) {
+    /// Set after a move: only the target answers, once the VM's definition is durable there; `nil` from earlier versions.
+    public var wantsDurable: Bool?
+    public init(vm: VMID, target: HostName, here: DomainPresence, wantsDurable: Bool? = nil) {
         self.vm = vm
         self.target = target
         self.here = here
+        self.wantsDurable = wantsDurable
     }
 }

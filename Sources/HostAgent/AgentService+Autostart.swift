@@ -14,15 +14,20 @@ extension AgentService {
     func startWithHost(_ order: MigrationOrder) async -> String? {
         do {
             if let autostartJournal, try await autostartJournal.contains(.autostart, of: order) { return nil }
-            do { try await hypervisor.setAutostart(of: order.vm, to: true) } catch {
-                // It has left this host since.
-                guard error.kind == .noSuchVM else { return "\(error)" }
+            // While only the journal fails, an operator's later change must hold.
+            if await !waits.hasSetAutostart(of: order.id) {
+                do { try await hypervisor.setAutostart(of: order.vm, to: true) } catch {
+                    // It has left this host since.
+                    guard error.kind == .noSuchVM else { return "\(error)" }
+                }
+                if let failure = await syncDefinitions() { return failure }
+                if autostartJournal != nil { await waits.noteAutostart(of: order.id) }
             }
-            if let failure = await syncDefinitions() { return failure }
             guard let autostartJournal else { return nil }
             _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
                 try autostartJournal.claim(.autostart, of: order, at: .now)
             }
+            await waits.forgetAutostart(of: order.id)
             return nil
         } catch { return "\(error)" }
     }

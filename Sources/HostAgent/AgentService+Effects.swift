@@ -56,6 +56,10 @@ extension AgentService {
         case .locate(let id, let vm):
             let observation = await execution.look(for: vm)
             await events.send(.located(id, observation))
+        case .confirm(let id, let vm):
+            let failure = await syncDefinitions()
+            let observation = await execution.look(for: vm)
+            await events.send(.located(id, failure.map { .silent($0) } ?? observation))
         case .apply(let action, let order):
             let result =
                 action == .withdraw
@@ -86,10 +90,13 @@ extension AgentService {
             await events.send(.recalled(order.id, AgentCore.Answer(result)))
         case .restore(let order):
             let result = await sealedMoves.restore(order)
+            // The source removes the definition that it has kept once the order is done.
+            if case .success = result { await syncDefinitions() }
             await logRestoration("restore \(order.vmName) here", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .takeBack(let order, let startsWithHost):
             let result = await sealedMoves.takeBack(order, startsWithHost: startsWithHost)
+            if case .success = result { await syncDefinitions() }
             await logRestoration("take \(order.vmName) back", result, of: order)
             await events.send(.restored(order.id, AgentCore.Answer(result)))
         case .forget(let order, let belongsHere):

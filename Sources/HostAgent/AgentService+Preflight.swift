@@ -15,6 +15,7 @@ extension AgentService {
         if order.channel == .plain, !settings.escort.allowPlain || order.issuer != .operator {
             return [escortFailure(.plainNotAllowed)]
         }
+        if let failure = stateFolderFailure() { return [failure] }
         if let failure = await closureFailure(order) { return [failure] }
         do throws(EscortError) { try channels.checkConfigured(order.channel) } catch {
             return [escortFailure(.failed(detail: error.description))]
@@ -33,6 +34,13 @@ extension AgentService {
             stretchedNetworks: settings.migration.stretchedNetworks
         )
         return await checks.unmet(requirements)
+    }
+
+    /// Returns a failure if this host cannot record its steps of orders, for instance that it restores a sealed image.
+    private func stateFolderFailure() -> PreflightFailure? {
+        stateFolder?.reason.map {
+            PreflightFailure(check: .state, host: host, reason: .host(.takesNoOrders(detail: $0)))
+        }
     }
 
     /// Returns a failure if the list of channels closed after leaks is damaged: any channel may be on it.

@@ -53,7 +53,7 @@ extension EffectLanes.Lane {
             .unseal(let order, _), .release(let order),
             .recall(let order), .restore(let order), .takeBack(let order, _), .forget(let order, _):
             self = .order(order.id)
-        case .locate(let id, _): self = .order(id)
+        case .locate(let id, _), .confirm(let id, _): self = .order(id)
         case .announce: return nil
         }
     }

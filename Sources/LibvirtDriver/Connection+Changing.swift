@@ -65,13 +65,25 @@ extension Connection {
 
     /// Removes a VM's definition, but not its NVRAM and TPM state.
     ///
-    /// They may be on shared storage, where the VM's other host uses them.
-    func undefine(_ domain: borrowing DomainHandle) throws(LibvirtError) {
-        let keep = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue | VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue
-        if virDomainUndefineFlags(domain.pointer, keep) == 0 { return }
-        let error = LibvirtError.last(in: "virDomainUndefineFlags")
-        guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
-        guard virDomainUndefine(domain.pointer) == 0 else { throw LibvirtError.last(in: "virDomainUndefine") }
+    /// They may be on shared storage, where the VM's other host uses them. Throws `.refused` if this libvirt could remove
+    /// the definition only together with them.
+    func undefine(_ domain: borrowing DomainHandle) throws {
+        let text = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_INACTIVE.rawValue)
+        let definition = try DomainDefinition(xml: takeString(text, from: "virDomainGetXMLDesc"))
+        var unsupported: LibvirtError?
+        for flags in definition.undefineFlags {
+            let isUndefined =
+                (flags == 0 ? virDomainUndefine(domain.pointer) : virDomainUndefineFlags(domain.pointer, flags)) == 0
+            if isUndefined { return }
+            let error = LibvirtError.last(in: "virDomainUndefineFlags")
+            guard error.isUnsupported || error.is(VIR_ERR_INVALID_ARG) else { throw error }
+            unsupported = error
+        }
+        let state = definition.losesTPMState ? "TPM state" : "UEFI variables"
+        let detail =
+            "this libvirt would delete its \(state), too (\(unsupported?.message ?? "no reason")): save them if no other host "
+            + "uses them, run 'virsh undefine', and update libvirt"
+        throw HypervisorError(.refused, attempt: "undefine VM \(definition.name)", detail: detail)
     }
 
     /// Returns the domain; throws `.refused` unless a migration paused it and that migration is over.
@@ -88,5 +100,22 @@ extension Connection {
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         return domain
+    }
+}
+
+extension DomainDefinition {
+    /// The flags with which to undefine it, in the order of the attempts: older versions of libvirt lack some.
+    ///
+    /// None of them deletes its NVRAM, or the TPM state that libvirt would not keep by itself.
+    var undefineFlags: [UInt32] {
+        let (nvram, tpm) = (VIR_DOMAIN_UNDEFINE_KEEP_NVRAM.rawValue, VIR_DOMAIN_UNDEFINE_KEEP_TPM.rawValue)
+        if losesTPMState { return [nvram | tpm] }
+        return [nvram | tpm, nvram] + (mayHaveNVRAM ? [] : [0])
+    }
+
+    private var mayHaveNVRAM: Bool {
+        let os = root.child("os")
+        return os?.child("nvram") != nil || os?.attribute("firmware") == "efi"
+            || os?.child("loader")?.attribute("type") == "pflash"
     }
 }

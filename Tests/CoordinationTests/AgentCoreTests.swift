@@ -40,6 +40,7 @@ struct AgentCoreTests {
         _ = core.handle(.report(report("h1", 1, .accepted(requirements: requirements))), at: .second(2))
         var prepared = report("h2", 3, .prepared())
         prepared.gateSeconds = 0.25
+        prepared.confirmsDefinition = true
         #expect(core.handle(.targetChecked(order.id, [], gateSeconds: 0.25), at: .second(3)) == [.append(prepared)])
     }
 

@@ -107,6 +107,7 @@ struct FailureReasonTests {
         .host(.noBridge("br0")), .host(.interfaceNotCheckable(type: "hostdev")),
         .host(.diskNotCheckable(type: "volume", detail: "pool p")), .host(.fileMissing("/a", detail: "ENOENT")),
         .host(.deviceWithoutIdentity("/dev/sdb")), .host(.otherDevice("/dev/sdb", here: nil, source: "naa.1")),
+        .host(.takesNoOrders(detail: "ENOSPC")),
         .host(.unreadable(url: "iscsi://h/d/1", detail: "EIO")), .escort(.plainNotAllowed), .escort(.sealedNotOffered),
         .escort(.targetNotConfigured(h2)), .escort(.gatesNotOpened(detail: "EIO")),
         .escort(.closuresDamaged(detail: "EIO")), .escort(.failed(detail: "EIO")), .other("words"),
@@ -137,7 +138,7 @@ struct FailureReasonTests {
             .hypervisor(.silent(detail: "EOF")),
             .hypervisor(.networkInactive("dmz")), .hypervisor(.networkMissing("dmz", detail: "none")),
             .host(.noBridge("br0")), .host(.fileMissing("/a", detail: "ENOENT")), .other("words"),
-            .escort(.sealedNotOffered),
+            .host(.takesNoOrders(detail: "ENOSPC")), .escort(.sealedNotOffered),
         ] { #expect(!passing.lasts, "\(passing)") }
     }
 }

@@ -120,7 +120,8 @@ struct ReasonTextTests {
                 ]),
                 "it claims 32.0 CPU cores; its libvirt showed at most 8.0 CPU cores to h1 and h2; "
                     + "it claims 2 MiB of memory; it was enrolled with 1 MiB of memory; "
-                    + "it does not list VM vm1, although h1 reports that it moved the VM there; "
+                    + "it does not list VM vm1, although h1 reports that it moved the VM there; if 'virsh dominfo "
+                    + "vm1' knows it on no host, 'evenkeel definitions restore vm1' prints its stored definition; "
                     + "it reports that it moved VM vm2 to h2, but still runs the VM, and h2 does not list it"
             ),
             (

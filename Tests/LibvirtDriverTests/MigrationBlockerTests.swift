@@ -55,6 +55,26 @@ import Testing
         #expect(definition.losesTPMState == isLost)
     }
 
+    @Test(arguments: [
+        ("", "", 3), ("<nvram>/v.fd</nvram>", "", 2), ("<loader type='pflash'>/code.fd</loader>", "", 2),
+        ("", "<tpm model='tpm-crb'><backend type='emulator'/></tpm>", 1),
+        ("", "<tpm model='tpm-crb'><backend type='emulator' persistent_state='yes'/></tpm>", 3),
+    ]) func `an older libvirt never undefines a VM together with its NVRAM or TPM state`(
+        firmware: String,
+        devices: String,
+        attempts: Int
+    ) throws {
+        let definition = try DomainDefinition(
+            xml: """
+                <domain type='kvm'><name>web1</name><os><type>hvm</type>\(firmware)</os>
+                  <devices>\(devices)</devices></domain>
+                """
+        )
+        // `KEEP_NVRAM` is 8, `KEEP_TPM` 64.
+        let all: [UInt32] = [8 | 64, 8, 0]
+        #expect(definition.undefineFlags == Array(all.prefix(attempts)))
+    }
+
     @Test func `a writable disk with a host cache is unsafe`() throws {
         let disk = { (driver: String, more: String) in
             "<disk type='file'>\(driver)<source file='/srv/a'/><target dev='vda'/>\(more)</disk>"

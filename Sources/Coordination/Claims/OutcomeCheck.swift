@@ -5,11 +5,14 @@ import Fleet
 /// Compares the outcomes of moves, as their sources report them, with the samples of both hosts.
 ///
 /// The target of a move lists its VM before the move ends. If it does not list it for a minute after the end, one of
-/// the two hosts lies or has lost the VM. Neither proves it, so this only alerts the operator. A VM that was listed for
-/// a minute and then disappears was shut off or removed.
+/// the two hosts lies or has lost the VM. The same holds if it lists the VM at first, and never from 45 s after the end
+/// on: a power cut takes what libvirt had not synced. Neither proves it, so this only alerts the operator. A VM that
+/// disappears later was removed.
 struct OutcomeCheck {
     private let hosts: [HostName: HostHistory]
     private static let patience: Duration = .seconds(60)
+    /// Time after a move in which a power cut can take the definition; file systems write names within it.
+    private static let fragile: Duration = .seconds(45)
 
     init(_ hosts: [HostName: HostHistory]) { self.hosts = hosts }
 
@@ -43,14 +46,21 @@ struct OutcomeCheck {
         return found.sorted { $0.key < $1.key }.map { Doubt(host: $0.key, contradictions: $0.value) }
     }
 
-    /// Returns whether the target has listed its VMs for a minute since the end of a move, and this VM never.
+    /// Returns whether the target has listed its VMs for a minute since the end of a move, or since shortly after it, and
+    /// this VM never.
     private func isMissing(_ vm: VMID, after state: OrderState) -> Bool {
         let endedAt = state.changedAt
         guard let samples = hosts[state.order.target]?.samples, let first = samples.first, let last = samples.last,
             // Samples are kept for half an hour, after two minutes one a minute.
             first.at <= endedAt, last.at - endedAt >= Self.patience, last.vms?.contains(where: { $0.id == vm }) == false
         else { return false }
-        let lists = samples.reversed().prefix { $0.at >= endedAt }.compactMap(\.vms)
-        return lists.count >= 2 && !lists.contains { $0.contains { $0.id == vm } }
+        let lists = samples.reversed().prefix { $0.at >= endedAt }.compactMap { sample in
+            sample.vms.map { (at: sample.at, isListed: $0.contains { $0.id == vm }) }
+        }
+        // The newest come first.
+        let without = lists.prefix { !$0.isListed }
+        guard without.count >= 2 else { return false }
+        guard let listed = lists.first(where: \.isListed) else { return true }
+        return listed.at - endedAt <= Self.fragile && last.at - listed.at >= Self.patience
     }
 }

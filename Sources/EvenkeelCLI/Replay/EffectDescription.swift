@@ -43,7 +43,7 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _), .seal(let order, _): .order(order)
         case .announce: .announcement
         case .append: .report
-        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .apply, .startWithHost: .step
+        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .confirm, .apply, .startWithHost: .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
         }
     }
@@ -59,6 +59,7 @@ extension AgentCore.Effect: EffectDescription {
         case .look(let order): "order \(order.id): look at the copy of \(order.vmName) here"
         case .startWithHost(let order): "order \(order.id): set \(order.vmName) to start with this host"
         case .locate(let id, let vm): "order \(id): look for VM \(vm) here, to answer a question"
+        case .confirm(let id, let vm): "order \(id): make the definition of VM \(vm) durable, to confirm it"
         case .apply(let action, let order): "order \(order.id): \(action.rawValue) the copy of \(order.vmName) here"
         case .seal(let order, _): "order \(order.id): save and encrypt \(order.route): \(order.reason)"
         case .unseal(let order, _): "order \(order.id): decrypt the image of \(order.vmName)"

@@ -9,7 +9,8 @@ extension Contradiction: CustomStringConvertible {
         case .vmsUseMore(let busy, let vms):
             "it claims \(Self.rounded(busy)) busy CPU cores; its VMs alone use \(Self.rounded(vms))"
         case .missingVM(let name, let source):
-            "it does not list VM \(name), although \(source) reports that it moved the VM there"
+            "it does not list VM \(name), although \(source) reports that it moved the VM there; if 'virsh dominfo \(name)' knows it on "
+                + "no host, 'evenkeel definitions restore \(name)' prints its stored definition"
         case .stillRunsVM(let name, let target):
             "it reports that it moved VM \(name) to \(target), but still runs the VM, and \(target) does not list it"
         case .moreThanShown(let claimed, let shown, let witnesses):

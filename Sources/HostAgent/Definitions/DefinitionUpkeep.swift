@@ -22,6 +22,7 @@ struct DefinitionUpkeep {
     let slots = CallSlots(1)
     private var known: [VMID: DefinitionCopy]?
     private var turns = 0
+    private var clock = ClockWatch()
     private var trouble: String?
 
     init(_ definitions: OwnDefinitions, of hypervisor: any Hypervisor, logger: Logger) {
@@ -30,8 +31,10 @@ struct DefinitionUpkeep {
         self.logger = logger
     }
 
-    /// Compares once; `now` is the time that changed copies receive.
-    mutating func turn(at now: Instant) async {
+    /// Compares once; `now` is the time that changed copies receive, `uptime` the time since the first turn by a clock that
+    /// never jumps.
+    mutating func turn(at now: Instant, uptime: Duration) async {
+        let time = clock.time(at: now, uptime: uptime)
         if turns.isMultiple(of: Self.turnsPerReading) { known = nil }
         turns = (turns + 1) % Self.turnsPerReading
         do {
@@ -44,9 +47,10 @@ struct DefinitionUpkeep {
                 within: Self.timeLimit,
                 "storing the definitions of VMs"
             ) { [definitions] in
-                try definitions.update(before, to: present, at: now)
+                try definitions.update(before, to: present, at: time)
             }
             known = update.copies
+            clock.applied()
             report(update.problems.isEmpty ? nil : update.problems.joined(separator: "; "))
         } catch { report("\(error)") }
     }
@@ -66,8 +70,10 @@ extension AgentService {
     func keepDefinitions() async {
         guard let definitions else { return }
         var upkeep = DefinitionUpkeep(definitions, of: hypervisor, logger: logger)
+        let clock = ContinuousClock()
+        let start = clock.now
         while !Task.isCancelled {
-            await upkeep.turn(at: .now)
+            await upkeep.turn(at: .now, uptime: clock.now - start)
             try? await Task.sleep(for: DefinitionUpkeep.interval)
         }
     }

@@ -11,6 +11,9 @@ public struct OwnDefinitions: Sendable {
     /// Maximum number of files written or removed in one update; the next one continues.
     static let changesPerUpdate = 100
 
+    /// Maximum number of failed files that one update describes.
+    private static let problemsReported = 3
+
     let folder: DefinitionFolder
     let host: HostName
     /// `nil` in an unsigned ledger.
@@ -29,23 +32,29 @@ public struct OwnDefinitions: Sendable {
         var problems: [String] = []
     }
 
+    enum Cause { case age, number }
+
     enum Change: Equatable {
         case write(DefinitionCopy)
-        case remove(VMID)
+        case remove(VMID, Cause)
     }
 
     /// Writes and removes the files that differ from the hypervisor's definitions.
     ///
-    /// `known` are the copies after the last update; `nil`: they are read from the folder. Blocks.
+    /// `known` are the copies after the last update; `nil`: they are read from the folder. A file that cannot be written
+    /// costs only its own copy. Blocks.
     func update(
         _ known: [VMID: DefinitionCopy]?,
         to definitions: [VMDefinition],
-        at now: Instant
+        at time: UpdateTime
     ) throws -> Update {
-        let files = Set(try folder.vms(of: host))
-        // A file that somebody has removed is written again.
-        var update = Update(copies: (try known ?? read(files)).filter { files.contains($0.key) })
+        // An empty mount point must not look as if the files were gone.
+        try folder.requireLedger()
         let defined = Set(definitions.map(\.id))
+        var problems: [String] = []
+        let files = try files(defined.union((known ?? [:]).keys), &problems)
+        // A file that somebody has removed is written again.
+        var update = Update(copies: (try known ?? read(files)).filter { files.contains($0.key) }, problems: problems)
         let storable = storable(definitions, &update.problems)
         let foreign = files.subtracting(update.copies.keys).subtracting(defined)
         if !foreign.isEmpty {
@@ -54,18 +63,58 @@ public struct OwnDefinitions: Sendable {
                     + "'evenkeel definitions' lists them; remove those that nobody needs"
             )
         }
-        let changes = changes(from: update.copies, to: storable, defined: defined, at: now)
-        for change in changes.prefix(Self.changesPerUpdate) {
-            switch change {
-            case .write(let copy):
-                try folder.write(copy, signedBy: key)
-                update.copies[copy.definition.id] = copy
-            case .remove(let vm):
-                try folder.remove(vm, of: host)
-                update.copies[vm] = nil
+        if let step = time.step {
+            let corrected = update.copies.values.compactMap(step.corrected)
+            carryOut(corrected.map { .write($0) }, atMost: .max, &update)
+        }
+        let changes = changes(from: update.copies, to: storable, defined: defined, at: time)
+        carryOut(removable(changes), atMost: Self.changesPerUpdate, &update)
+        return update
+    }
+
+    /// Carries out up to `limit` changes; tries up to as many more that fail.
+    private func carryOut(_ changes: [Change], atMost limit: Int, _ update: inout Update) {
+        var (done, failures) = (0, 0)
+        for change in changes where done < limit && failures < limit {
+            do {
+                switch change {
+                case .write(let copy):
+                    try folder.write(copy, signedBy: key)
+                    update.copies[copy.definition.id] = copy
+                case .remove(let vm, _):
+                    try folder.remove(vm, of: host)
+                    update.copies[vm] = nil
+                }
+                done += 1
+            } catch {
+                failures += 1
+                if failures <= Self.problemsReported { update.problems.append("\(error)") }
             }
         }
-        return update
+        if failures > Self.problemsReported {
+            update.problems.append("\(failures - Self.problemsReported) other files have failed, too")
+        }
+    }
+
+    /// Leaves out the removals of copies that the storage has not had for long enough since they were marked as gone.
+    ///
+    /// Ages are differences of the storage's times, so that a wrong clock of this host removes nothing.
+    private func removable(_ changes: [Change]) -> [Change] {
+        let isDue = changes.contains { if case .remove(_, .age) = $0 { true } else { false } }
+        let now = isDue ? try? folder.storageTime(of: host) : nil
+        return changes.filter { change in
+            guard case .remove(let vm, .age) = change else { return true }
+            guard let now, let file = folder.file(of: vm, by: host) else { return false }
+            return .seconds(now - file.writtenAt) >= Self.kept
+        }
+    }
+
+    /// Returns the VMs with a file; `own` are those that matter if the folder has too many files to list.
+    private func files(_ own: Set<VMID>, _ problems: inout [String]) throws -> Set<VMID> {
+        let listing = try folder.vms(of: host)
+        guard !listing.isWhole else { return Set(listing.vms) }
+        problems.append("this host's folder has too many files to list them: remove those that Evenkeel did not make")
+        return Set(listing.vms).union(own.filter { folder.file(of: $0, by: host) != nil })
     }
 
     /// Returns this host's copies; files that it did not sign do not count.
@@ -95,12 +144,13 @@ public struct OwnDefinitions: Sendable {
         from copies: [VMID: DefinitionCopy],
         to definitions: ArraySlice<VMDefinition>,
         defined: Set<VMID>,
-        at now: Instant
+        at time: UpdateTime
     ) -> [Change] {
+        let now = time.now
         var changes: [Change] = []
         for definition in definitions {
             let copy = copies[definition.id]
-            if let copy, copy.definition == definition, copy.goneSince == nil { continue }
+            if let copy, copy.definition == definition, copy.goneSince == nil, !time.isBehind(copy) { continue }
             changes.append(.write(DefinitionCopy(host: host, at: now, definition: definition)))
         }
         // The copies of VMs that have left last come first.
@@ -109,12 +159,15 @@ public struct OwnDefinitions: Sendable {
         }
         let room = max(0, DefinitionFolder.copiesPerHost - definitions.count)
         for (number, copy) in gone.enumerated() {
-            if number >= room || now - (copy.goneSince ?? now) >= Self.kept {
-                changes.append(.remove(copy.definition.id))
-            } else if copy.goneSince == nil {
+            if number >= room, time.mayRemove {
+                changes.append(.remove(copy.definition.id, .number))
+            } else if copy.goneSince == nil || time.isBehind(copy) {
                 var copy = copy
+                copy.at = min(copy.at, now)
                 copy.goneSince = now
                 changes.append(.write(copy))
+            } else if time.mayRemove, now - (copy.goneSince ?? now) >= Self.kept {
+                changes.append(.remove(copy.definition.id, .age))
             }
         }
         return changes

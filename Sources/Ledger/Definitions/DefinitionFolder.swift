@@ -13,6 +13,8 @@ public struct DefinitionFolder: Sendable {
     public static let copiesPerHost = 1000
     /// Maximum size of a definition's XML in bytes; usual ones have about 10 kB.
     public static let largestXML = 256 << 10
+    /// Maximum size of all files of one host together that a reader reads, in bytes.
+    static let bytesPerHost = 64 << 20
     /// Maximum size of a file in bytes: JSON in JSON makes up to four bytes of one.
     static let largestFile = 4 * largestXML + (64 << 10)
     /// Maximum number of names in a folder, so that listing it has an end.
@@ -56,17 +58,48 @@ public struct DefinitionFolder: Sendable {
             }
     }
 
-    /// Returns the VMs with a file in the host's folder, in order; none if the folder does not exist.
-    public func vms(of host: HostName) throws(LedgerError) -> [VMID] {
-        try Self.names(in: path(of: host)).filter { $0.hasSuffix(Self.suffix) }
-            .map { String($0.dropLast(Self.suffix.count)) }
+    /// The VMs with a file in a host's folder, in order, or some of them if there are too many files.
+    public struct Listing: Sendable {
+        public var vms: [VMID]
+        public var isWhole: Bool
+    }
+
+    /// Returns the VMs with a file in the host's folder; none if the folder does not exist.
+    public func vms(of host: HostName) throws(LedgerError) -> Listing {
+        let listing = try Self.listing(of: path(of: host))
+        let vms = listing.names.filter { $0.hasSuffix(Self.suffix) }.map { String($0.dropLast(Self.suffix.count)) }
             .filter(Self.canNameFile).sorted().map { VMID($0) }
+        return Listing(vms: vms, isWhole: listing.isWhole)
+    }
+
+    /// Throws if the ledger is not there, as when its storage is not mounted.
+    public func requireLedger() throws(LedgerError) { try SegmentFiles(folder: ledger, stream: .load).requireLedger() }
+
+    /// Returns the size of a copy's file in bytes, and when it was written, in seconds by the storage's clock.
+    public func file(of vm: VMID, by host: HostName) -> (bytes: Int, writtenAt: Int)? {
+        var status = stat()
+        guard let path = try? path(of: vm, by: host), lstat(path, &status) == 0 else { return nil }
+        return (Int(status.st_size), Int(status.st_mtim.tv_sec))
+    }
+
+    /// Returns the storage's time in seconds, from a file that is written and removed.
+    public func storageTime(of host: HostName) throws(LedgerError) -> Int {
+        let path = "\(try path(of: host))/clock\(Self.suffix).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw .system("create", path, code: errno) }
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system("examine", path, code: errno) }
+        return Int(status.st_mtim.tv_sec)
     }
 
     /// Returns the hosts with a folder, in order.
     func hosts() throws(LedgerError) -> [HostName] {
-        try SegmentFiles(folder: ledger, stream: .load).requireLedger()
-        return try Self.names(in: path).filter { !$0.hasPrefix(".") }.sorted().map { HostName($0) }
+        try requireLedger()
+        return try (FolderListing.names(in: path, atMost: Self.entriesPerFolder) ?? []).filter { !$0.hasPrefix(".") }.sorted().map { HostName($0) }
     }
 
     /// Returns a copy that the host signed with one of the keys; without `keys`, whoever wrote it.
@@ -90,7 +123,7 @@ public struct DefinitionFolder: Sendable {
     public func write(_ copy: DefinitionCopy, signedBy key: SigningKey?) throws {
         let path = try path(of: copy.definition.id, by: copy.host)
         // The folder may be the empty mount point of a missing storage.
-        try SegmentFiles(folder: ledger, stream: .load).requireLedger()
+        try requireLedger()
         try Self.makeFolder(self.path)
         try Self.makeFolder(self.path(of: copy.host))
         let json = try SignedDefinition(copy, signedBy: key).json
@@ -111,7 +144,7 @@ public struct DefinitionFolder: Sendable {
     /// Removes what a crash left of unfinished writes.
     public func removeDrafts(of host: HostName) throws(LedgerError) {
         let folder = try path(of: host)
-        for name in try Self.names(in: folder) where name.contains("\(Self.suffix).") && name.hasSuffix(".new") {
+        for name in try Self.listing(of: folder).names where name.contains("\(Self.suffix).") && name.hasSuffix(".new") {
             unlink("\(folder)/\(name)")
         }
     }
@@ -129,7 +162,7 @@ extension DefinitionFolder {
         try FolderListing.requireFolder(path)
     }
 
-    private static func names(in folder: String) throws(LedgerError) -> [String] {
-        try FolderListing.names(in: folder, atMost: entriesPerFolder) ?? []
+    private static func listing(of folder: String) throws(LedgerError) -> (names: [String], isWhole: Bool) {
+        try FolderListing.some(in: folder, atMost: entriesPerFolder) ?? ([], true)
     }
 }

@@ -15,6 +15,20 @@ enum FolderListing {
         atMost maximum: Int = .max,
         followsLinks: Bool = false
     ) throws(LedgerError) -> [String]? {
+        let listing = try some(in: folder, atMost: maximum, followsLinks: followsLinks)
+        guard listing?.isWhole ?? true else {
+            let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
+            throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
+        }
+        return listing?.names
+    }
+
+    /// Returns up to `maximum` names of the folder's files, and whether these are all; `nil` if the folder does not exist.
+    static func some(
+        in folder: String,
+        atMost maximum: Int,
+        followsLinks: Bool = false
+    ) throws(LedgerError) -> (names: [String], isWhole: Bool)? {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
         guard descriptor >= 0 else {
             switch errno {
@@ -35,15 +49,14 @@ enum FolderListing {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name != ".", name != ".." { names.append(name) }
-            guard names.count <= maximum else {
-                let reason = "it has more than \(maximum) files; remove those that Evenkeel did not make"
-                throw .failed(operation: "list", path: folder, reason: reason, mayBeWritten: false)
+            if name != ".", name != ".." {
+                guard names.count < maximum else { return (names, false) }
+                names.append(name)
             }
             errno = 0
         }
         guard errno == 0 else { throw .system("list", folder, code: errno) }
-        return names
+        return (names, true)
     }
 
     /// Throws if the path is not a folder, or a link to one.

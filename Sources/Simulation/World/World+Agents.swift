@@ -92,7 +92,7 @@ extension World {
             // Its host has crashed in the moment after the move.
             if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
-        case .locate(let id, let vm):
+        case .locate(let id, let vm), .confirm(let id, let vm):
             answer(host, after: 50) { [unowned self] _ in
                 let isClaimed = vmNumbers[vm].map { claimsFalsely($0, on: host) } ?? false
                 return .located(id, isClaimed ? .seen(.running) : observation(of: vm, on: host))
