@@ -9,9 +9,10 @@ extension AgentCore {
     /// Ends an order whose move has succeeded, once the definition is confirmed.
     mutating func confirm(_ id: OrderID, _ completion: Completion, at instant: Instant) {
         // A target of an earlier version does not confirm anything.
-        guard work[id]?.state.confirmsDefinition == true, !mutations.contains(.confirmsNothing) else {
+        guard work[id]?.state.confirmsDefinition == true else {
             return end(id, .success(completion), at: instant)
         }
+        work[id]?.progressWritten = nil
         work[id]?.activity = .confirming(Confirmation(completion, at: instant))
         askForConfirmation(id, at: instant)
     }

@@ -84,7 +84,8 @@ extension AgentCore {
             switch action {
             case .effect(let effect): effects.append(effect)
             case .report(let step): report(id, step, at: instant)
-            case .end(let result): end(id, result, at: instant)
+            case .end(.success(let completion)): confirm(id, completion, at: instant)
+            case .end(.failure(let failure)): end(id, .failure(failure), at: instant)
             case .cancelMigration: cancelMigration(id, effects: &effects)
             case .advance: advance(id, at: instant, effects: &effects)
             case .seekDuplicate: seekDuplicate(of: id, at: instant)

@@ -32,8 +32,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoresEnds = "ignores-ends"
     /// The agent does not set the autostart of a VM that has moved to its host.
     case losesAutostart = "loses-autostart"
-    /// The agent reports a move as done before the target has confirmed that the VM's definition is durable there.
-    case confirmsNothing = "confirms-nothing"
     /// The agent does not close the gate that it opened for an order.
     case leavesGatesOpen = "leaves-gates-open"
     /// The agent moves over a channel that a leak has closed.

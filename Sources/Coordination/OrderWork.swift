@@ -192,7 +192,7 @@ enum OrderAction: Sendable {
     case effect(AgentCore.Effect)
     /// Write a step of this host, which binds it at once.
     case report(OrderStep)
-    /// Report how the order ended.
+    /// Report how the order ended, and before a success wait for the target's confirmation.
     case end(AgentCore.Answer<AgentCore.Completion>)
     /// Ask the hypervisor to cancel the order's migration.
     case cancelMigration

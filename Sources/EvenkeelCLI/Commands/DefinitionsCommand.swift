@@ -41,8 +41,9 @@ struct DefinitionsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print the stored definition of a VM, for 'virsh define'",
             discussion: """
-                Changes nothing on any host. Notes on what the definition lacks, and on hosts that have the VM, go to \
-                standard error.
+                Changes nothing on any host. If the hosts have stored different definitions of the VM, choose one with \
+                --from. Notes on what the definition lacks, on parts that reach the host, and on hosts that have the VM go \
+                to standard error.
                 """
         )
 
@@ -59,16 +60,20 @@ struct DefinitionsCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try options.settings()
-            let choice = DefinitionChoice(try await options.definitions(settings).files)
-            let chosen = try choice.copy(of: vm, from: from.map { HostName($0) })
-            var hosts: [FleetView.Host] = []
+            let content = try await options.definitions(settings, wanted: vm)
+            for warning in content.warnings { printError("warning: \(warning)".plainText()) }
+            var fleet: FleetView?
             do {
-                let ledger = try await options.openOperatorsLedger(settings)
-                hosts = try await FleetView.read(ledger, settings: settings).hosts
+                fleet = try await FleetView.read(options.openOperatorsLedger(settings), settings: settings)
             } catch {
                 printError("warning: cannot find out which hosts have the VM: \(error)".plainText())
             }
-            let notes = chosen.notes(hosts: hosts, staleAfter: settings.policy.staleAfter, at: .now)
+            let chosen = try DefinitionChoice(content).copy(
+                of: vm,
+                from: from.map { HostName($0) },
+                arrivals: fleet?.arrivals ?? [:]
+            )
+            let notes = chosen.notes(hosts: fleet?.hosts ?? [], staleAfter: settings.policy.staleAfter, at: .now)
             for note in notes { printError(note) }
             let xml = chosen.copy.definition.xml
             let bytes = Data((xml.hasSuffix("\n") ? xml : xml + "\n").utf8)

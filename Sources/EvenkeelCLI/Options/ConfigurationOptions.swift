@@ -55,9 +55,10 @@ struct ConfigurationOptions: ParsableArguments {
         openLedger(settings, as: .operator, security: try await operatorsSecurity(settings))
     }
 
-    /// Reads and verifies the stored definitions of VMs.
-    func definitions(_ settings: Settings) async throws -> DefinitionFolder.Content {
-        try await DefinitionFolder(inLedger: settings.ledger.folder).read(operatorsSecurity(settings), now: .now)
+    /// Reads and verifies the stored definitions of VMs; with `wanted`, a name or UUID, those of that VM.
+    func definitions(_ settings: Settings, wanted: String? = nil) async throws -> DefinitionFolder.Content {
+        try await DefinitionFolder(inLedger: settings.ledger.folder)
+            .read(operatorsSecurity(settings), now: .now, wanted: wanted)
     }
 
     private func operatorsSecurity(_ settings: Settings) async throws -> LedgerSecurity {

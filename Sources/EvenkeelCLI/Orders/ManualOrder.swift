@@ -26,6 +26,8 @@ package enum ManualOrderError: Error, CustomStringConvertible {
     case noOfflineChannel(Channel)
     /// Its host's agent would refuse the order.
     case cannotMove(String, from: HostName, CannotMove)
+    /// Source or target cannot record its steps of orders on its disk.
+    case takesNoOrders(HostName, reason: String)
     case notTakenUp(HostName)
     case sourceSilent(HostName, OrderID, stage: FleetView.Stage)
     case interrupted(OrderID)
@@ -64,6 +66,9 @@ package enum ManualOrderError: Error, CustomStringConvertible {
         case .cannotMove(let vm, let host, let reasons):
             "\(vm.plainText(limit: 80)) cannot move away from \(host): \(reasons.text.plainText()). Nothing was ordered. After a"
                 + " change, the agent checks the VM again within a minute."
+        case .takesNoOrders(let host, let reason):
+            "\(host) takes no orders until its local disk can be written: \(reason.plainText()). Nothing was ordered. Free space on "
+                + "\(host), or repair its disk."
         case .notTakenUp(let host):
             "the agent of \(host) did not accept the order in time; is evenkeel-agent running there?"
         case .sourceSilent(let host, let order, let stage):
@@ -131,6 +136,10 @@ package enum ManualOrder {
         // An old sample is no reason to refuse: the agent decides.
         if let reasons = found.cannotMove, fresh.contains(where: { $0.host == source }) {
             throw .cannotMove(found.name, from: source, reasons)
+        }
+        for host in view.hosts where host.name == source || host.name == target {
+            guard let sample = host.sample, view.at - sample.at <= policy.staleAfter else { continue }
+            if let reason = sample.takesNoOrdersBecause { throw .takesNoOrders(host.name, reason: reason) }
         }
         let now = Instant.now
         return MigrationOrder(

@@ -12,8 +12,15 @@ package struct UsableDefinition: Sendable, Equatable {
 /// The stored copies of VM definitions, and those of them to use.
 package struct DefinitionChoice: Sendable {
     package var files: [StoredDefinition]
+    /// The names of VMs whose files were not kept.
+    private var otherNames: [String] = []
 
     package init(_ files: [StoredDefinition]) { self.files = files }
+
+    package init(_ content: DefinitionFolder.Content) {
+        files = content.files
+        otherNames = content.otherNames.sorted()
+    }
 
     private var usable: [UsableDefinition] {
         files.compactMap { file in
@@ -54,13 +61,20 @@ package struct DefinitionChoice: Sendable {
     }
 
     /// Returns the copy to restore for a name or UUID; `host` chooses the copy of one host.
-    package func copy(of vm: String, from host: HostName?) throws(DefinitionChoiceError) -> UsableDefinition {
+    ///
+    /// Copies that differ are left to the operator, also if only one of their hosts says that it has the VM: any member can
+    /// store a definition, and a host that was lost or removed cannot object. `arrivals` are the targets of the newest moves.
+    package func copy(
+        of vm: String,
+        from host: HostName?,
+        arrivals: [VMID: HostName] = [:]
+    ) throws(DefinitionChoiceError) -> UsableDefinition {
         let ids = Set(
             usable.map(\.copy.definition).filter { $0.id.rawValue == vm || $0.name == vm }.map(\.id)
                 + refused.map(\.vm).filter { $0.rawValue == vm }
         ).sorted()
         guard let id = ids.first else {
-            throw .unknownVM(vm, near: FleetNames.near(vm, among: usable.map(\.copy.definition.name)))
+            throw .unknownVM(vm, near: FleetNames.near(vm, among: usable.map(\.copy.definition.name) + otherNames))
         }
         guard ids.count == 1 else { throw .ambiguous(vm, uuids: ids) }
         let copies = usable.filter { $0.copy.definition.id == id }
@@ -70,6 +84,9 @@ package struct DefinitionChoice: Sendable {
                 if case .failure(let reason) = file.copy { throw .refused(vm, by: host, reason) }
             }
             throw .notOnHost(vm, host, known: copies.map(\.copy.host))
+        }
+        guard Set(copies.map(\.copy.definition.xml)).count <= 1 else {
+            throw .copiesDiffer(vm, copies.sorted { $0.copy.host < $1.copy.host }, movedTo: arrivals[id])
         }
         let best = Self.best(copies)
         guard let choice = best.first else {
@@ -92,6 +109,8 @@ package enum DefinitionChoiceError: Error, Equatable, CustomStringConvertible {
     /// More than one host has a copy of a VM that it defines.
     case severalHosts(String, [HostName])
     case removedHost(String, HostName, Roster.Revocation)
+    /// The hosts have stored different definitions; `movedTo`: the target of the VM's newest move in the ledger.
+    case copiesDiffer(String, [UsableDefinition], movedTo: HostName?)
     case refused(String, by: HostName, DefinitionRefusal)
 
     package var description: String {
@@ -112,6 +131,10 @@ package enum DefinitionChoiceError: Error, Equatable, CustomStringConvertible {
         case .removedHost(let vm, let host, let removal):
             "\(vm): only \(host) has stored its definition, which was removed from the cluster \(removal.text). If you "
                 + "trust what it stored, repeat this with --from \(host)."
+        case .copiesDiffer(let vm, let copies, let target):
+            "\(vm): the stored definitions differ: \(copies.map(\.origin).joined(separator: "; ")). "
+                + (target.map { "Its newest move in the ledger went to \($0). " } ?? "")
+                + "Find out which host had it last, look at its copy ('--from HOST'), and define only what you recognise."
         case .refused(let vm, let host, let reason):
             "\(vm): the copy of \(host) is refused: \(reason)"
         }

@@ -78,6 +78,11 @@ extension DefinitionsView.Row {
 }
 
 extension UsableDefinition {
+    /// Whose copy it is, and since when.
+    var origin: String {
+        ["\(copy.host) (since \(copy.at.readable))", remark].compactMap(\.self).joined(separator: ", ").plainText()
+    }
+
     /// What to know before the copy is used; `nil`: nothing.
     var remark: String? {
         if let removal { return "\(copy.host) was removed from the cluster \(removal.text)" }
@@ -110,6 +115,7 @@ extension UsableDefinition {
         notes.append(
             "The definition lacks secrets, such as passwords of graphics consoles: set them with 'virsh edit'."
         )
+        notes += DefinitionWarnings(definition.xml).text
         let left = [("<nvram", "UEFI variables"), ("<tpm", "TPM state")].filter { definition.xml.contains($0.0) }
         if !left.isEmpty {
             notes.append(

@@ -76,6 +76,12 @@ package struct FleetView: Encodable, Sendable {
 
     private enum CodingKeys: CodingKey { case at, hosts, moves, closed, warnings, ledger }
 
+    /// The targets of the newest moves that are done.
+    package var arrivals: [VMID: HostName] {
+        let done = moves.filter { $0.stage == .done }.sorted { $0.changedAt < $1.changedAt }
+        return Dictionary(done.map { ($0.order.vm, $0.order.target) }, uniquingKeysWith: { $1 })
+    }
+
     /// Reads the present from the ledger: the newest samples, and orders that are unfinished or ended lately.
     ///
     /// `hardware` is the known hardware of the hosts, against which their claims are checked.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import Ledger
 
 /// The times of one update of the copies.
 ///
