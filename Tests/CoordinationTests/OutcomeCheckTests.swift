@@ -87,6 +87,18 @@ struct OutcomeCheckTests {
         #expect(fleet.doubted.isEmpty)
     }
 
+    @Test func `a VM that disappears within seconds of the move, as in a power cut of the target, is reported`() {
+        var fleet = FleetAfterMove()
+        fleet.holders = [h2: .running]
+        fleet.run(20)
+        fleet.holders = [:]
+        fleet.silent = [h2]
+        fleet.run(30)
+        fleet.silent = []
+        fleet.run(60)
+        #expect(fleet.doubted == [missing])
+    }
+
     @Test func `a VM that someone has moved on is not missed`() {
         var fleet = FleetAfterMove()
         fleet.holders = [FleetAfterMove.h3: .running]
