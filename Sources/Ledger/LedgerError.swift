@@ -61,7 +61,8 @@ public enum LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .lockUnavailable(let path, let reason):
             "cannot lock \(path): \(reason). The file system must support POSIX locks across hosts."
         case .storageFull(let path):
-            "cannot write \(path): no space left, nothing was written. Free some space, or keep fewer segments."
+            "cannot write \(path): no space left, nothing was written. Free some space, or keep "
+                + "less (ledger.retention.load, .orders and .reports)."
         case .recordTooLarge(let stream, let bytes, let limit):
             "cannot write a record to \(stream.rawValue): \(bytes) bytes exceed the limit of \(limit) bytes"
         case .unencodable(let stream, let reason):

@@ -59,7 +59,43 @@ struct DefinitionChoiceTests {
             try chosen(file(h3, removal: removal))
         }
         #expect(try chosen(file(h3, removal: removal), from: h3) == h3)
-        #expect(try chosen(file(h3, daysAgo: 0, removal: removal), file(h1, goneDaysAgo: 5)) == h1)
+        #expect(try chosen(file(h3, daysAgo: 0, removal: removal), file(h1, goneDaysAgo: 5)) == h1, "they are equal")
+    }
+
+    @Test func `definitions that differ are left to the operator, whatever their hosts say`() throws {
+        let real = [
+            file(h3, removal: removal), file(h3, daysAgo: 9, goneDaysAgo: 3), file(h3, daysAgo: 2),
+        ]
+        for real in real {
+            let files = [real, file(h2, daysAgo: 0, xml: "<domain><qemu:commandline/></domain>")]
+            let error = #expect(throws: DefinitionChoiceError.self) {
+                try DefinitionChoice(files).copy(of: "web1", from: nil, arrivals: [Self.vm: h3])
+            }
+            guard case .copiesDiffer("web1", let copies, movedTo: h3)? = error else {
+                Issue.record("\(String(describing: error))")
+                continue
+            }
+            #expect(copies.map(\.copy.host) == [h2, h3])
+            let text = error?.description ?? ""
+            #expect(text.contains("h2 (since ") && text.contains("h3 (since ") && text.contains("move in the ledger went to h3"))
+            #expect(try DefinitionChoice(files).copy(of: "web1", from: h3).copy.host == h3)
+        }
+    }
+
+    @Test func `parts of a definition that reach the host are named`() {
+        let xml = """
+            <domain type='kvm' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>
+              <devices><emulator>/tmp/qemu</emulator><disk><source file="/etc/shadow"/></disk>
+                <interface type='hostdev'/><filesystem><source dir='/root'/></filesystem></devices>
+              <q:commandline><q:arg value='-monitor'/></q:commandline>
+            </domain>
+            """
+        let text = DefinitionWarnings(xml).text.joined(separator: "\n")
+        for part in ["qemu:commandline", "hostdev", "filesystem", "/etc/shadow, /root, /tmp/qemu."] {
+            #expect(text.contains(part), "\(part)")
+        }
+        #expect(!text.contains("qemu:override"))
+        #expect(DefinitionWarnings("<domain><name>web1</name></domain>").text.isEmpty)
     }
 
     @Test func `a refused copy is never restored, and the reason is given`() {

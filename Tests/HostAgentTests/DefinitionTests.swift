@@ -36,8 +36,17 @@ import Testing
         try? DefinitionFolder(inLedger: ledger).copy(of: id, by: host, signedBy: [key.verification])
     }
 
+    /// Two hours after the start of the agent, whose clock has not stepped.
+    private func time(_ now: Instant) -> UpdateTime { UpdateTime(now: now, uptime: .seconds(7200)) }
+
+    /// Dates the file of a copy, as if the storage had written it then.
+    private func date(_ path: String, _ time: Instant) throws {
+        let date = Date(timeIntervalSince1970: Double(time.milliseconds) / 1000)
+        try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: path)
+    }
+
     private func files(_ ledger: String, _ host: HostName = h1) throws -> [VMID] {
-        try DefinitionFolder(inLedger: ledger).vms(of: host)
+        try DefinitionFolder(inLedger: ledger).vms(of: host).vms
     }
 
     private func file(_ ledger: String, _ id: VMID = vm) -> String { "\(ledger)/definitions/h1/\(id).json" }
@@ -97,11 +106,113 @@ import Testing
             #expect(copy(ledger)?.goneSince == start + .seconds(60) && copy(ledger)?.at == start)
             // The time counts from then on, also across a restart.
             var next = self.upkeep(ledger)
-            await next.turn(at: start + Self.day * 30)
+            try date(file(ledger), .now - Self.day * 31)
+            let later = start + .seconds(60) + Self.day * 30
+            await next.turn(at: later - .seconds(3601), uptime: .zero)
+            await next.turn(at: later - .seconds(1), uptime: .seconds(3600))
             #expect(copy(ledger)?.goneSince == start + .seconds(60))
-            await next.turn(at: start + Self.day * 30 + .seconds(60))
+            await next.turn(at: later, uptime: .seconds(3601))
             let left = try files(ledger)
             #expect(left.isEmpty)
+        }
+    }
+
+    @Test func `nothing is removed in the first hour of an agent, or before the storage's clock has counted 30 days`()
+        async throws
+    {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start)
+            world.place(.testVM(), on: h1, as: .absent)
+            await upkeep.turn(at: start + .seconds(60))
+            // The clock of this host is a year ahead.
+            let ahead = start + Self.day * 365
+            var next = self.upkeep(ledger)
+            try date(file(ledger), .now - Self.day * 400)
+            await next.turn(at: ahead, uptime: .zero)
+            await next.turn(at: ahead + .seconds(3599), uptime: .seconds(3599))
+            #expect(copy(ledger) != nil, "in the first hour")
+            try date(file(ledger), .now - Self.day * 29)
+            await next.turn(at: ahead + .seconds(3601), uptime: .seconds(3601))
+            #expect(copy(ledger) != nil, "the storage has had it for 29 days")
+            try date(file(ledger), .now - Self.day * 31)
+            await next.turn(at: ahead + .seconds(3602), uptime: .seconds(3602))
+            #expect(copy(ledger) == nil)
+        }
+    }
+
+    @Test func `times that a clock far behind has written are corrected when it is set`() async throws {
+        try await with { ledger in
+            var earlier = upkeep(ledger)
+            await earlier.turn(at: start - Self.day)
+            // The definition was lost in a power cut, and the clock begins in 2000.
+            world.place(.testVM(), on: h1, as: .absent)
+            let wrong = Instant(milliseconds: 946_684_800_000)
+            var next = upkeep(ledger)
+            await next.turn(at: wrong, uptime: .zero)
+            #expect(copy(ledger)?.goneSince == wrong)
+            await next.turn(at: start + .seconds(60), uptime: .seconds(60))
+            #expect(copy(ledger)?.goneSince == start)
+            await next.turn(at: start + .seconds(7200), uptime: .seconds(7200))
+            #expect(copy(ledger)?.goneSince == start)
+        }
+    }
+
+    @Test func `times that a clock far ahead has written are corrected when it is set`() async throws {
+        try await with { ledger in
+            var upkeep = upkeep(ledger)
+            await upkeep.turn(at: start + Self.day * 365, uptime: .zero)
+            await upkeep.turn(at: start + .seconds(60), uptime: .seconds(60))
+            #expect(copy(ledger)?.at == start)
+        }
+    }
+
+    @Test func `a copy from the future of an earlier run is written again, once the clock counts`() async throws {
+        try await with { ledger in
+            var earlier = upkeep(ledger)
+            await earlier.turn(at: start + Self.day * 365)
+            var next = upkeep(ledger)
+            await next.turn(at: start, uptime: .zero)
+            #expect(copy(ledger)?.at == start + Self.day * 365, "the clock may be behind")
+            await next.turn(at: start + .seconds(600), uptime: .seconds(600))
+            #expect(copy(ledger)?.at == start + .seconds(600))
+        }
+    }
+
+    @Test func `a file that cannot be written costs only its own copy`() async throws {
+        world.place(.testVM(other, name: "db1"), on: h1, as: .inactive)
+        try await with { ledger in
+            // A folder in the place of the first VM's file.
+            try FileManager.default.createDirectory(
+                atPath: "\(file(ledger))/x",
+                withIntermediateDirectories: true
+            )
+            var upkeep = upkeep(ledger)
+            for minute in 0..<3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(copy(ledger, other)?.at == start)
+            #expect(log.count("cannot store the definitions of all VMs") == 1)
+        }
+    }
+
+    @Test func `a folder with too many files stops no copy`() async throws {
+        try await with { ledger in
+            let folder = "\(ledger)/definitions/h1"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            for number in 0...10_000 { try Data().write(to: URL(filePath: "\(folder)/\(number).json")) }
+            var upkeep = upkeep(ledger)
+            for minute in 0..<3 { await upkeep.turn(at: start + .seconds(60 * minute)) }
+            #expect(copy(ledger)?.at == start)
+            #expect(log.count("too many files") == 1)
+        }
+    }
+
+    @Test func `an agent keeps signed copies of its host's VMs`() async throws {
+        try await with { ledger in
+            let fleet = TestFleet(world: world)
+            try await fleet.run([h1], definitions: { OwnDefinitions(inLedger: ledger, host: $0, signedBy: key) }) {
+                try await eventually("the copy is stored") { copy(ledger) != nil }
+            }
+            #expect(copy(ledger)?.definition.id == vm && copy(ledger)?.host == h1)
         }
     }
 
@@ -193,16 +304,16 @@ import Testing
                 }
             }
             let large = definitions(0..<1, String(repeating: "x", count: DefinitionFolder.largestXML + 1))
-            var update = try own.update(nil, to: large, at: start)
+            var update = try own.update(nil, to: large, at: time(start))
             #expect(update.copies.isEmpty && update.problems.count == 1)
             // One update changes a limited number of files.
-            update = try own.update(nil, to: definitions(0..<150), at: start)
+            update = try own.update(nil, to: definitions(0..<150), at: time(start))
             #expect(update.copies.count == OwnDefinitions.changesPerUpdate)
-            update = try own.update(update.copies, to: definitions(0..<150), at: start)
+            update = try own.update(update.copies, to: definitions(0..<150), at: time(start))
             #expect(update.copies.count == 150)
 
             let tooMany = definitions(0..<(DefinitionFolder.copiesPerHost + 1))
-            #expect(try own.update(update.copies, to: tooMany, at: start).problems.count == 1)
+            #expect(try own.update(update.copies, to: tooMany, at: time(start)).problems.count == 1)
         }
     }
 
@@ -218,8 +329,15 @@ import Testing
         let limit = DefinitionFolder.copiesPerHost
         let copies = Dictionary(uniqueKeysWithValues: (1...limit).map { (VMID("\($0)"), copy($0)) })
         let new = definition(limit + 1)
-        let changes = own.changes(from: copies, to: [new], defined: [new.id], at: start)
+        let changes = own.changes(from: copies, to: [new], defined: [new.id], at: time(start))
         let written = DefinitionCopy(host: h1, at: start, definition: new)
-        #expect(changes == [.write(written), .remove(VMID("\(limit)"))])
+        #expect(changes == [.write(written), .remove(VMID("\(limit)"), .number)])
+    }
+}
+
+extension DefinitionUpkeep {
+    /// Compares at a time by a clock that has not stepped since the tests' start.
+    fileprivate mutating func turn(at now: Instant) async {
+        await turn(at: now, uptime: now - Instant(milliseconds: 1_795_687_216_000))
     }
 }

@@ -62,6 +62,48 @@ import Testing
         #expect(fleet.world.hostsRunning(vm) == [h1])
     }
 
+    @Test func `a target that cannot record its steps refuses orders`() async throws {
+        try await withFolder { folder in
+            try Data().write(to: URL(filePath: "\(folder)/state"))
+            try await fleet.run(journal: { "\(folder)/\($0 == h2 ? "state" : "h1")/marks.orders" }) {
+                try await eventually("the samples of h2 state it") {
+                    try await samples(of: h2).last?.takesNoOrdersBecause != nil
+                }
+                try await fleet.submit(order)
+                let failure = try await fleet.failure(of: order)
+                #expect(failure.kind == .refused && failure.preflight.map(\.host) == [h2])
+                #expect(failure.preflight.map(\.reason.code) == ["takes-no-orders"])
+            }
+        }
+        #expect(fleet.world.hostsRunning(vm) == [h1])
+    }
+
+    @Test func `autostart that is set is not set again while only the journal fails`() async throws {
+        try await withFolder { folder in
+            // The journal reads as empty, and cannot be written.
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(folder)/state",
+                withDestinationPath: "/nonexistent/evenkeel"
+            )
+            let hypervisor = fleet.world.hypervisor(of: h1)
+            let service = AgentService(
+                settings: .sample(allowPlain: true),
+                host: h1.rawValue,
+                ledger: fleet.ledger,
+                hypervisor: hypervisor,
+                channels: .withoutTunnels(h1),
+                logger: fleet.log.logger("h1"),
+                journal: "\(folder)/state/marks.orders"
+            )
+            #expect(await service.startWithHost(order) != nil)
+            #expect(fleet.world.hostsStarting(vm) == [h1])
+            // An operator changes it.
+            try await hypervisor.setAutostart(of: vm, to: false)
+            #expect(await service.startWithHost(order) != nil)
+            #expect(fleet.world.hostsStarting(vm) == [])
+        }
+    }
+
     @Test func `a report that is in the ledger without a mark is written once`() async throws {
         try await fleet.run(through: { UnmarkedLedger(inner: $0) }) {
             try await fleet.submit(order)

@@ -47,6 +47,7 @@ struct TestFleet: Sendable {
         record: (HostName) -> String? = { _ in nil },
         closures: (HostName) -> String? = { _ in nil },
         handover: Duration = .seconds(60),
+        definitions: (HostName) -> OwnDefinitions? = { _ in nil },
         body: () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -61,7 +62,8 @@ struct TestFleet: Sendable {
                     logger: log.logger(host.rawValue),
                     record: record(host),
                     journal: journal(host),
-                    closures: closures(host)
+                    closures: closures(host),
+                    definitions: definitions(host)
                 )
                 service.limits.jobLock = .zero
                 service.limits.handover = handover

@@ -183,6 +183,46 @@ struct DefinitionFolderTests {
         }
     }
 
+    @Test func `one VM is read without the others, by its UUID or name`() async throws {
+        try await with { folder, path in
+            for host in [one, two] { try folder.write(copy(by: host), signedBy: key(host)) }
+            // A file whose name is the VM's name must not hide the VM.
+            try put("{}".utf8, into: file(path, "h1", VMID("web1")))
+            try put("{}".utf8, into: file(path, "h1", Self.other))
+            for wanted in [Self.vm.rawValue, "web1"] {
+                let content = try await folder.read(cluster.readersSecurity, now: writtenAt, wanted: wanted)
+                #expect(content.files.filter { $0.vm == Self.vm }.map(\.host) == [one, two], "\(wanted)")
+                #expect(!content.files.contains { $0.vm == Self.other })
+            }
+            let none = try await folder.read(cluster.readersSecurity, now: writtenAt, wanted: "web9")
+            #expect(none.files.isEmpty && none.otherNames == ["web1"])
+        }
+    }
+
+    @Test func `of a host with too many bytes only a part is read`() async throws {
+        try await with { folder, path in
+            try folder.write(copy(), signedBy: key(one))
+            let large = Data(count: DefinitionFolder.largestFile)
+            let count = DefinitionFolder.bytesPerHost / DefinitionFolder.largestFile + 1
+            for number in 0..<count { try put(large, into: "\(path)/definitions/h1/\(100 + number).json") }
+            try folder.write(copy(by: two), signedBy: key(two))
+            let content = try await read(folder)
+            #expect(content.files.count < count + 2 && content.files.contains { $0.host == two })
+            #expect(content.warnings.count == 1 && content.warnings[0].contains("more than 64 MiB"))
+        }
+    }
+
+    @Test func `a folder with more files than can be listed costs no other host`() async throws {
+        try await with { folder, path in
+            for host in [one, two] { try folder.write(copy(by: host), signedBy: key(host)) }
+            for number in 0...10_000 { try put("{}".utf8, into: "\(path)/definitions/h1/\(number).json") }
+            let content = try await read(folder)
+            #expect(content.files.contains { $0.host == two } && content.warnings.count == 1)
+            let wanted = try await folder.read(cluster.readersSecurity, now: writtenAt, wanted: Self.vm.rawValue)
+            #expect(wanted.files.map(\.host) == [one, two])
+        }
+    }
+
     @Test func `a folder that belongs to no member is reported and not read`() async throws {
         try await with { folder, _ in
             try folder.write(copy(by: HostName("h3")), signedBy: SigningKey())
