@@ -77,7 +77,10 @@ struct DefinitionChoiceTests {
             }
             #expect(copies.map(\.copy.host) == [h2, h3])
             let text = error?.description ?? ""
-            #expect(text.contains("h2 (since ") && text.contains("h3 (since ") && text.contains("move in the ledger went to h3"))
+            #expect(
+                text.contains("h2 (since ") && text.contains("h3 (since ")
+                    && text.contains("move in the ledger went to h3")
+            )
             #expect(try DefinitionChoice(files).copy(of: "web1", from: h3).copy.host == h3)
         }
     }

@@ -43,7 +43,8 @@ extension AgentCore.Effect: EffectDescription {
         case .migrate(let order, _), .seal(let order, _): .order(order)
         case .announce: .announcement
         case .append: .report
-        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .confirm, .apply, .startWithHost: .step
+        case .readRequirements, .checkTarget, .shut, .cancelMigration, .look, .locate, .confirm, .apply, .startWithHost:
+            .step
         case .unseal, .release, .recall, .restore, .takeBack, .forget: .step
         }
     }

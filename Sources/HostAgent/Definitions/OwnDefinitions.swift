@@ -52,12 +52,12 @@ public struct OwnDefinitions: Sendable {
         try folder.requireLedger()
         let defined = Set(definitions.map(\.id))
         var problems: [String] = []
-        let files = try files(defined.union((known ?? [:]).keys), &problems)
+        let (files, isWhole) = try files(defined.union((known ?? [:]).keys), &problems)
         // A file that somebody has removed is written again.
         var update = Update(copies: (try known ?? read(files)).filter { files.contains($0.key) }, problems: problems)
         let storable = storable(definitions, &update.problems)
         let foreign = files.subtracting(update.copies.keys).subtracting(defined)
-        if !foreign.isEmpty {
+        if isWhole, !foreign.isEmpty {
             update.problems.append(
                 "this host's folder has files of other VMs that its present key did not sign (\(foreign.count)): "
                     + "'evenkeel definitions' lists them; remove those that nobody needs"
@@ -110,11 +110,11 @@ public struct OwnDefinitions: Sendable {
     }
 
     /// Returns the VMs with a file; `own` are those that matter if the folder has too many files to list.
-    private func files(_ own: Set<VMID>, _ problems: inout [String]) throws -> Set<VMID> {
+    private func files(_ own: Set<VMID>, _ problems: inout [String]) throws -> (Set<VMID>, isWhole: Bool) {
         let listing = try folder.vms(of: host)
-        guard !listing.isWhole else { return Set(listing.vms) }
+        guard !listing.isWhole else { return (Set(listing.vms), true) }
         problems.append("this host's folder has too many files to list them: remove those that Evenkeel did not make")
-        return Set(listing.vms).union(own.filter { folder.file(of: $0, by: host) != nil })
+        return (Set(listing.vms).union(own.filter { folder.file(of: $0, by: host) != nil }), false)
     }
 
     /// Returns this host's copies; files that it did not sign do not count.
@@ -163,7 +163,7 @@ public struct OwnDefinitions: Sendable {
                 changes.append(.remove(copy.definition.id, .number))
             } else if copy.goneSince == nil || time.isBehind(copy) {
                 var copy = copy
-                copy.at = min(copy.at, now)
+                if time.isBehind(copy) { copy.at = min(copy.at, now) }
                 copy.goneSince = now
                 changes.append(.write(copy))
             } else if time.mayRemove, now - (copy.goneSince ?? now) >= Self.kept {

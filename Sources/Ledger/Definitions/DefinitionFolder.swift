@@ -84,7 +84,8 @@ public struct DefinitionFolder: Sendable {
 
     /// Returns the storage's time in seconds, from a file that is written and removed.
     public func storageTime(of host: HostName) throws(LedgerError) -> Int {
-        let path = "\(try path(of: host))/clock\(Self.suffix).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
+        let path =
+            "\(try path(of: host))/clock\(Self.suffix).\(String(UInt64.random(in: .min ... .max), radix: 16)).new"
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw .system("create", path, code: errno) }
         defer {
@@ -99,7 +100,8 @@ public struct DefinitionFolder: Sendable {
     /// Returns the hosts with a folder, in order.
     func hosts() throws(LedgerError) -> [HostName] {
         try requireLedger()
-        return try (FolderListing.names(in: path, atMost: Self.entriesPerFolder) ?? []).filter { !$0.hasPrefix(".") }.sorted().map { HostName($0) }
+        return try (FolderListing.names(in: path, atMost: Self.entriesPerFolder) ?? []).filter { !$0.hasPrefix(".") }
+            .sorted().map { HostName($0) }
     }
 
     /// Returns a copy that the host signed with one of the keys; without `keys`, whoever wrote it.
@@ -144,7 +146,8 @@ public struct DefinitionFolder: Sendable {
     /// Removes what a crash left of unfinished writes.
     public func removeDrafts(of host: HostName) throws(LedgerError) {
         let folder = try path(of: host)
-        for name in try Self.listing(of: folder).names where name.contains("\(Self.suffix).") && name.hasSuffix(".new") {
+        for name in try Self.listing(of: folder).names where name.contains("\(Self.suffix).") && name.hasSuffix(".new")
+        {
             unlink("\(folder)/\(name)")
         }
     }

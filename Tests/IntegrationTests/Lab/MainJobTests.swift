@@ -45,6 +45,10 @@ struct MainJobTests {
             let through = try #require(evidence.bytesOnPath)
             let sent = try #require(evidence.bytesByHypervisor)
             #expect(through >= sent && sent > 1 << 20)
+            try await world.poll("the definitions of all guests", within: .seconds(90)) {
+                let list = try await world.evenkeel("definitions")
+                return (1...4).allSatisfy { list.contains("vm\($0) ") } && !list.contains("refused")
+            }
             try await world.lab.killController(signal: .terminate)
             try await world.poll("all orders to end", within: .seconds(150)) {
                 let ended = Set(try await world.steps().filter { $0.step.isFinal }.map(\.order))
