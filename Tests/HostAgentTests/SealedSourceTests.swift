@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
+import HostOS
 import Foundation
 import HostOS
 import Hypervisor
