@@ -23,8 +23,8 @@ extension AgentCore {
         if case .sealed? = work[id]?.activity { return }
         switch state.stage {
         // A newer version may have begun the move.
-        case .submitted where state.hasUnknownStep, .accepted where state.hasUnknownStep,
-            .prepared where state.hasUnknownStep:
+        case .submitted where hasUnknownStep(state), .accepted where hasUnknownStep(state),
+            .prepared where hasUnknownStep(state):
             searchInherited(state, at: instant)
         case .submitted, .done: break
         case .accepted, .prepared:
@@ -46,6 +46,11 @@ extension AgentCore {
             else { break }
             seekDuplicate(of: id, at: instant)
         }
+    }
+
+    /// Returns whether another version may have begun the order's move.
+    func hasUnknownStep(_ state: OrderState) -> Bool {
+        state.hasUnknownStep && !mutations.contains(.overlooksUnknownSteps)
     }
 
     /// Begins the search for the VM of a running order on which this incarnation does not work.

@@ -36,7 +36,7 @@ extension AgentCore {
     private mutating func advanceAsSource(_ item: OrderWork, at instant: Instant, effects: inout [Effect]) {
         let (state, order) = (item.state, item.order)
         // A newer version of this agent may have begun the move.
-        if state.hasUnknownStep, state.stage < .running, !item.isBusy {
+        if hasUnknownStep(state), state.stage < .running, !item.isBusy {
             searchInherited(state, at: instant)
             return
         }

@@ -68,8 +68,8 @@ public struct AgentCore: Sendable {
         case .progressed(let id, let progress): progressed(id, progress, at: instant)
         case .migrationEnded(let id, let result): migrationEnded(id, result, at: instant, effects: &effects)
         case .cancelTried(let id): work[id]?.isCancelling = false
-        case .looked(let id, let observation): looked(id, observation, at: instant, effects: &effects)
-        case .located(let id, let observation): located(id, observation, at: instant)
+        case .looked(let id, let observation): looked(id, believed(observation), at: instant, effects: &effects)
+        case .located(let id, let observation): located(id, believed(observation), at: instant)
         case .autostartSet(let id, let failure): work[id]?.autostart.end(failure, at: instant)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }
@@ -101,7 +101,14 @@ public struct AgentCore: Sendable {
             step = min(step, .zero)
         }
         guard step < .zero - Self.clockNoise || step > Self.clockNoise else { return }
+        guard !mutations.contains(.ignoresClockSteps) else { return }
         for id in work.keys { work[id]?.shift(by: step) }
+    }
+
+    /// Returns the observation, unless a mutation falsifies it.
+    private func believed(_ observation: CopyObservation) -> CopyObservation {
+        guard case .silent = observation, mutations.contains(.takesSilenceForAbsence) else { return observation }
+        return .seen(.absent)
     }
 
     /// Difference between the two clocks up to which it is no step.

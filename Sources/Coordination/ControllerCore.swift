@@ -185,6 +185,13 @@ public struct ControllerCore: Sendable {
     private mutating func take(_ reported: LoadSample, at instant: Instant) {
         var sample = reported
         if mutations.contains(.ordersBlockedHosts) { sample.takesNoOrdersBecause = nil }
+        if mutations.contains(.ordersImmovable) {
+            sample.vms = sample.vms?.map { vm in
+                var vm = vm
+                vm.cannotMove = nil
+                return vm
+            }
+        }
         let horizon = instant + policy.staleAfter
         var history = hosts.removeValue(forKey: sample.host) ?? HostHistory(name: sample.host, samples: [])
         // The host's clock was ahead and is correct again: the samples dated ahead would hide all newer ones.

@@ -58,4 +58,16 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetsMoves = "forgets-moves"
     /// The controller moves VMs back and forth without end.
     case neverSettles = "never-settles"
+    /// The agent does not shift its times when its clock is corrected.
+    case ignoresClockSteps = "ignores-clock-steps"
+    /// The agent takes a hypervisor that does not answer for one that does not have the VM.
+    case takesSilenceForAbsence = "takes-silence-for-absence"
+    /// The agent overlooks steps that another version has written.
+    case overlooksUnknownSteps = "overlooks-unknown-steps"
+    /// The agent leaves the autostart on at the source while a VM moves.
+    case keepsAutostart = "keeps-autostart"
+    /// The agent starts a VM that is off although its host was not down.
+    case startsStopped = "starts-stopped"
+    /// The controller moves VMs that their hosts report as immovable.
+    case ordersImmovable = "orders-immovable"
 }

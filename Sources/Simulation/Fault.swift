@@ -52,6 +52,31 @@ public enum Fault: Sendable, Equatable {
     ///
     /// After a minute an operator ends its orders.
     case hostLost(host: Int, phase: MigrationPhase)
+    /// The target of the host's next migration crashes in this phase, and stays away until the fault ends.
+    case targetLost(host: Int, phase: MigrationPhase)
+    /// The host, or the target, crashes in this phase of the host's next migration, and never returns.
+    ///
+    /// After a minute an operator ends its orders, and gives up the VMs that were only there.
+    case hostGone(host: Int, phase: MigrationPhase, isTarget: Bool)
+    /// libvirtd is stuck: no call gets an answer, although VMs run and moves send memory.
+    ///
+    /// An agent gives a call up after 35 s; libvirtd still carries it out afterwards if the agent lives.
+    case libvirtStuck(host: Int)
+    /// The host crashes and boots with a clock that is wrong by this many milliseconds until the fault ends.
+    case wrongClockAtBoot(host: Int, milliseconds: Int64)
+    /// An operator shuts off a VM of the host, if possible one that is moving, and starts it again at the end.
+    case operatorStops(host: Int)
+    /// An operator pauses a VM of the host, and resumes it at the end.
+    case operatorPauses(host: Int)
+    /// An operator starts a VM on the host that it has left, although it runs on another host.
+    case operatorStartsCopy(host: Int)
+    /// An operator resumes the copies that moves have left paused on the host, of VMs that run nowhere.
+    case operatorResumes(host: Int)
+    /// The hand-over of the host's next migration is lost, and an operator starts the VM on a third host at once.
+    case startedElsewhere(host: Int)
+    /// A newer version of the host's agent states in its own way that moves are running: other agents do not understand it,
+    /// nor does its own after a restart.
+    case newerVersion(host: Int)
     /// The next migration from the host bypasses its protected path, and its evidence shows it.
     case leak(host: Int)
     /// The agent of this host alone rejects some reports on sealed moves until the fault ends.
@@ -68,7 +93,7 @@ public enum Fault: Sendable, Equatable {
     case releaseLost(host: Int)
     /// A person starts the VMs on the host that have not run anywhere for 20 s, from their disks.
     case personRestores(host: Int)
-    /// The local disk of the host is full: its agent can write neither marks nor its journal.
+    /// The local disk of the host is full: its agent can write neither marks nor its journal, and libvirt no autostart.
     case diskFull(host: Int)
     /// The VMs of the host are redefined.
     case redefinition(host: Int)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// The frequency of faults in a run.
+/// The frequency of faults in a run; `others` of operators, clocks and libvirt come in addition, a third as often.
 public enum FaultLevel: String, Sendable, CaseIterable {
     case none
     /// About one fault a day for each host.
@@ -25,8 +25,8 @@ public enum FaultLevel: String, Sendable, CaseIterable {
 extension ScheduledFault {
     /// Returns random faults at random times, which all end by `end`.
     ///
-    /// `refusedReports`, `lateCalls`, `personStarts`, `personRestores`, `releaseLost`, `agentDies`, `claims` and `hostLost`
-    /// do not occur.
+    /// `refusedReports`, `lateCalls`, `personStarts`, `personRestores`, `releaseLost`, `startedElsewhere`, `agentDies`, `claims`,
+    /// `hostLost`, `targetLost` and `hostGone` do not occur.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,
@@ -40,7 +40,7 @@ extension ScheduledFault {
         var at = Int64(0)
         while true {
             at += Int64(random.below(Int(2000 * mean)) + 1)
-            guard at < last else { return faults }
+            guard at < last else { break }
             let lasts = Int64(random.below(random.below(4) == 0 ? 120_000 : 20_000) + 1)
             faults.append(
                 ScheduledFault(
@@ -50,6 +50,8 @@ extension ScheduledFault {
                 )
             )
         }
+        faults += others(every: mean * meanOfOthers, hosts: hosts, until: last, seed: seed)
+        return faults.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(\.element)
     }
 }
 

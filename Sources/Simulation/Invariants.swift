@@ -19,6 +19,8 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
         case definitions = "each VM is defined only on the host on which it runs"
         case released = "no agent carries out an order that an operator has ended"
         case claims = "a host's false claims do not keep other hosts' VMs where they are"
+        case stopped = "no agent starts a VM that an operator has stopped"
+        case movable = "no move is ordered of a VM that its host reports as immovable"
         case settles = "the fleet settles after faults and stays settled"
     }
     public var invariant: Invariant
@@ -33,22 +35,23 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// Checks the invariants, which must hold under all faults, at each event that could violate one.
 struct Invariants {
-    private(set) var violation: Violation?
+    var violation: Violation?
     /// All orders that were written to the ledger.
     var asked: [OrderID: MigrationOrder] = [:]
-    private var submittedAt: [OrderID: Int64] = [:]
+    private(set) var submittedAt: [OrderID: Int64] = [:]
     private var lastOrderAt: Int64?
     private(set) var lastOrder: MigrationOrder?
     private(set) var ended: Set<OrderID> = []
-    private var begun: Set<OrderID> = []
+    private(set) var begun: Set<OrderID> = []
     /// The time at which a VM last left a host.
     private var left: [Int: [Int: Int64]] = [:]
     /// Number of hosts on which each VM executes.
     var runners: [Int: Int] = [:]
-    /// VMs that libvirt itself started a second time.
+    /// VMs that libvirt or an operator has started a second time.
     private var excused: Set<Int> = []
     /// How long VMs have not run exactly once while no fault prevented the repair, in seconds.
     private var abnormal: [Int: Int] = [:]
+    var operatorActions = OperatorActions()
 
     private var clearedOrders: Set<OrderID> = []
     /// Reported leaks that have not been cleared.
@@ -69,6 +72,9 @@ struct Invariants {
     private let memory: [UInt64]
     private let hosts: [HostName]
     private let patience: Int
+    private let hasOperator: Bool
+    /// Which cannot move.
+    private let immovable: Set<VMID>
     /// The total clock error of each party.
     private let skew: [Fault.Party: Int64]
     private let faultsEndAt: Int64
@@ -82,14 +88,18 @@ struct Invariants {
         policy = settings.policy
         memory = settings.hosts.map(\.memoryBytes)
         hosts = settings.hosts.map(\.name)
-        // A VM in doubt alerts an operator after `doubt`, who acts within a minute.
-        patience = Int(settings.limits.doubt.inSeconds) + 180
+        // A VM in doubt alerts an operator after `doubt`, who acts after `operatorDelay`.
+        hasOperator = settings.operatorActs
+        patience = Int(settings.limits.doubt.inSeconds + (hasOperator ? settings.operatorDelay.inSeconds : 60)) + 120
+        immovable = Set(settings.immovableVMs.map(World.id))
         isJudged = settings.baseline == nil
         expects = !settings.faults.isEmpty
         var skew: [Fault.Party: Int64] = [:]
         for fault in settings.faults {
-            if case .clockJump(let party, let milliseconds) = fault.fault {
-                skew[party, default: 0] += abs(milliseconds)
+            switch fault.fault {
+            case .clockJump(let party, let milliseconds): skew[party, default: 0] += abs(milliseconds)
+            case .wrongClockAtBoot(let host, let milliseconds): skew[.host(host), default: 0] += abs(milliseconds)
+            default: break
             }
         }
         self.skew = skew
@@ -112,7 +122,7 @@ struct Invariants {
         expects && now - max(faultsEndAt, lastOrderAt ?? 0) > quiet && abnormal.isEmpty
     }
 
-    private mutating func broken(_ invariant: Violation.Invariant, _ detail: String, at: Int64) {
+    mutating func broken(_ invariant: Violation.Invariant, _ detail: String, at: Int64) {
         guard violation == nil, isJudged else { return }
         violation = Violation(invariant: invariant, at: at - World.epoch, detail: detail)
     }
@@ -125,6 +135,7 @@ struct Invariants {
         runners[vm] = nil
         abnormal[vm] = nil
         excused.remove(vm)
+        operatorActions.forget(vm)
     }
 
     mutating func runs(_ vm: Int, _ change: Int, name: String, on host: HostName, byAgent: Bool, at: Int64) {
@@ -133,6 +144,7 @@ struct Invariants {
         if count == 1 {
             excused.remove(vm)
             abnormal[vm] = nil
+            operatorActions.startedTwice.remove(vm)
         } else if abnormal[vm] == nil {
             abnormal[vm] = 0
         }
@@ -162,10 +174,11 @@ struct Invariants {
 
     mutating func watch(isHealthy: Bool, names: (Int) -> String, at: Int64) {
         guard isHealthy else { return }
-        for vm in abnormal.keys.sorted() {
+        for vm in abnormal.keys.sorted() where !isOff(vm) {
             abnormal[vm, default: 0] += 1
-            guard abnormal[vm, default: 0] > patience else { continue }
-            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, and has for \(patience) s", at: at)
+            let limit = operatorActions.patience(with: vm, usual: patience, hasOperator: hasOperator)
+            guard abnormal[vm, default: 0] > limit else { continue }
+            broken(.runsOnce, "\(names(vm)) runs on \(runners[vm] ?? 0) hosts, and has for \(limit) s", at: at)
         }
     }
 
@@ -178,6 +191,9 @@ struct Invariants {
         if let own = order.epoch, own < epoch { superseded.insert(order.id) }
         // An operator orders without knowing the samples; the agents refuse.
         let isPlanned = order.issuer == .controller && !superseded.contains(order.id)
+        if order.issuer == .controller, immovable.contains(order.vm) {
+            broken(.movable, "order \(order.id) moves \(order.vmName)", at: at)
+        }
         for host in [order.source, order.target] where isPlanned {
             // A sample from a clock that was ahead can hide newer ones until it is stale.
             let patience = policy.staleAfter.wholeMilliseconds * 2

@@ -81,6 +81,8 @@ public struct SimulationSettings: Sendable {
     public var limits = AgentCore.Limits()
     /// Whether an operator repairs VMs after an alert.
     package var operatorActs = true
+    /// The time between an alert and the operator's repair.
+    package var operatorDelay: Duration = .seconds(60)
     /// The planner's effort to improve a plan (`Planner.improvement`); `nil`: as in production.
     public var improvement: Int?
     /// The baseline that decides; `nil`: Evenkeel.

@@ -31,12 +31,14 @@ public struct Torture: Sendable {
 
     /// One in this number of seeds uses sealed moves.
     private static let sealedSeeds: UInt64 = 5
-    /// One in this number of seeds loses a host.
+    /// One in this number of seeds loses a host, for some time or for good.
     private static let lostHostSeeds = 6
     /// In one of this number of seeds, an operator moves VMs that are off.
     private static let offlineSeeds: UInt64 = 16
     /// In one of this number of seeds, some VMs cannot move.
     private static let immovableSeeds: UInt64 = 16
+    /// In two of this number of seeds, the operator acts late or never.
+    private static let operatorSeeds: UInt64 = 8
     private static let faultTime: Duration = .seconds(300)
 
     /// The policy of all runs: production's, with shorter windows.
@@ -119,6 +121,7 @@ public struct Torture: Sendable {
         settings.add(level)
         addLostHost(to: &settings)
         if seed % Self.offlineSeeds == 7 { Self.addOfflineMoves(to: &settings) }
+        restrictOperator(of: &settings)
         return settings
     }
 
@@ -146,9 +149,28 @@ public struct Torture: Sendable {
         guard !settings.faults.isEmpty, random.below(Self.lostHostSeeds) == 0 else { return }
         let at = Duration.milliseconds(Int64(random.below(Int(Self.faultTime.wholeMilliseconds / 2))))
         let phases = MigrationPhase.allCases
-        let fault = Fault.hostLost(host: random.below(settings.hosts.count), phase: phases[random.below(phases.count)])
+        let (host, phase) = (random.below(settings.hosts.count), phases[random.below(phases.count)])
+        let fault: Fault =
+            switch random.below(6) {
+            case 0, 1, 2: .hostLost(host: host, phase: phase)
+            case 3: .targetLost(host: host, phase: phase)
+            case 4: .hostGone(host: host, phase: phase, isTarget: false)
+            default: .hostGone(host: host, phase: phase, isTarget: true)
+            }
         // Until the end of the faults, which is sooner than the ledger forgets the order.
         settings.faults.append(ScheduledFault(at: at, lasts: Self.faultTime - at, fault: fault))
+    }
+
+    /// Lets the operator of some seeds act late, and of others never: these have only faults that the agents resolve alone.
+    private func restrictOperator(of settings: inout SimulationSettings) {
+        switch settings.seed % Self.operatorSeeds {
+        // After a sealed move an operator may have to decide.
+        case 3 where settings.policy.channels != [.sealed]:
+            settings.operatorActs = false
+            settings.faults.removeAll { !$0.fault.needsNoOperator }
+        case 6: settings.operatorDelay = .seconds(300)
+        default: break
+        }
     }
 
     /// Runs a seed, with all of its faults or only some; throws the violation unchanged.

@@ -39,8 +39,10 @@ struct Migration {
     var losesAnswer: Bool?
     /// Whether it ends when the VM has stopped, and the target does not run it.
     var losesHandover = false
-    /// The phase in which the source's host is lost.
-    var losesHostIn: MigrationPhase?
+    /// Whether an operator then starts the VM on a third host.
+    var startsElsewhere = false
+    /// The fault that takes the source's or the target's host.
+    var loss: Fault?
     /// Whether memory bypasses the protected path.
     var leaks = false
 }

@@ -18,6 +18,8 @@ struct SimulatedLedger {
         var entry: Entry
         /// Whether the writer itself signed the record.
         var isGenuine = true
+        /// Whether a newer version wrote its step in a way that no reader here understands.
+        var isOfNewerVersion = false
     }
 
     /// Orders and reports, in the order in which they were written.

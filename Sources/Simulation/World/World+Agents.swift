@@ -64,18 +64,20 @@ extension World {
         case .append(let report):
             queue.put(.append(host: host, incarnation: incarnation, report), at: now + draw(5...40))
         case .readRequirements(let order):
-            let result = requirements(for: order, on: host)
-            answer(host, after: 20, .requirementsRead(order.id, AgentCore.Answer(result)))
+            makeCall(on: host) { world, _ in
+                let result = world.requirements(for: order, on: host)
+                world.answer(host, after: 20, .requirementsRead(order.id, AgentCore.Answer(result)))
+            }
         case .checkTarget(let order, let requirements, let promisedBytes):
-            let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
-            if failures.isEmpty, order.channel.usesMigrationPorts { openGate(for: order, on: host) }
-            let key = order.channel == .sealed && failures.isEmpty ? "key" : nil
-            if key != nil { sealed.keys[host, default: []].insert(order.id) }
-            answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
+            makeCall(on: host) { world, _ in
+                world.checkTarget(order, requirements, promisedBytes: promisedBytes, on: host)
+            }
         case .shut(let order): shutGate(of: order, on: host)
         case .migrate(let order, _):
             guard let failure = reasonNotToBegin(order, on: host) else {
-                return order.isOffline ? beginOffline(order, from: host) : beginMigration(order, from: host)
+                return makeCall(on: host, limit: nil) { world, _ in
+                    order.isOffline ? world.beginOffline(order, from: host) : world.beginMigration(order, from: host)
+                }
             }
             end(order.id, on: host, incarnation: incarnation, .failure(failure))
         case .cancelMigration(let order):
@@ -86,16 +88,18 @@ extension World {
         case .look(let order): queue.put(.look(host: host, incarnation: incarnation, order), at: now + 50)
         case .startWithHost(let order):
             guard let vm = vmNumbers[order.vm] else { return }
-            var failure = hosts[host].libvirtIsUp ? nil : "libvirt does not answer"
+            var failure = answers(host) ? nil : "libvirt does not answer"
+            if isDiskFull(host) { failure = failure ?? "no space left on device" }
             if failure == nil { setAutostart(of: vm, on: host, true) }
-            if isDiskFull(host) { failure = failure ?? "the journal entry cannot be written" }
             // Its host has crashed in the moment after the move.
             if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
         case .locate(let id, let vm), .confirm(let id, let vm):
-            answer(host, after: 50) { [unowned self] _ in
-                let isClaimed = vmNumbers[vm].map { claimsFalsely($0, on: host) } ?? false
-                return .located(id, isClaimed ? .seen(.running) : observation(of: vm, on: host))
+            makeCall(on: host) { world, _ in
+                world.answer(host, after: 50) { [unowned world] _ in
+                    let isClaimed = world.vmNumbers[vm].map { world.claimsFalsely($0, on: host) } ?? false
+                    return .located(id, isClaimed ? .seen(.running) : world.observation(of: vm, on: host))
+                }
             }
         case .apply(let action, let order):
             queue.put(.action(host: host, incarnation: incarnation, action, order), at: now + 50)
@@ -127,7 +131,7 @@ extension World {
             let failure = PreflightFailure(check: .state, host: hostNames[host], reason: .other(reason))
             return .failure(OrderFailure(.refused, .preflight, .notLooked, preflight: [failure]))
         }
-        guard hosts[host].libvirtIsUp else { return refusal("libvirt does not answer") }
+        guard answers(host) else { return refusal("libvirt does not answer") }
         let wanted: DomainPresence = order.isOffline ? .inactive : .running
         guard let vm = vmNumbers[order.vm], hosts[host].copy(of: vm)?.state == wanted else {
             return refusal("VM \(order.vmName) is not \(wanted) here")
@@ -156,6 +160,19 @@ extension World {
         )
     }
 
+    private func checkTarget(
+        _ order: MigrationOrder,
+        _ requirements: VMRequirements,
+        promisedBytes: UInt64,
+        on host: Int
+    ) {
+        let failures = unmet(requirements, for: order, on: host, promisedBytes: promisedBytes)
+        if failures.isEmpty, order.channel.usesMigrationPorts { openGate(for: order, on: host) }
+        let key = order.channel == .sealed && failures.isEmpty ? "key" : nil
+        if key != nil { sealed.keys[host, default: []].insert(order.id) }
+        answer(host, after: 30, .targetChecked(order.id, failures, sealingKey: key))
+    }
+
     private func unmet(
         _ needs: VMRequirements,
         for order: MigrationOrder,
@@ -165,7 +182,7 @@ extension World {
         func failure(_ check: PreflightFailure.Check, _ reason: String) -> [PreflightFailure] {
             [PreflightFailure(check: check, host: hostNames[host], reason: .other(reason))]
         }
-        guard hosts[host].libvirtIsUp else { return failure(.hypervisor, "libvirt does not answer") }
+        guard answers(host) else { return failure(.hypervisor, "libvirt does not answer") }
         guard needs.architecture == hosts[host].spec.compatibility else {
             return failure(.cpu, "the VM needs \(needs.architecture), this host is \(hosts[host].spec.compatibility)")
         }
@@ -193,23 +210,31 @@ extension World {
     }
 
     func look(_ host: Int, _ order: MigrationOrder) {
-        answer(host, after: 50, .looked(order.id, observation(of: order.vm, on: host)))
+        makeCall(on: host) { world, _ in
+            world.answer(host, after: 50, .looked(order.id, world.observation(of: order.vm, on: host)))
+        }
     }
 
     private func observation(of vm: VMID, on host: Int) -> CopyObservation {
-        guard hosts[host].libvirtIsUp else { return .silent("libvirt does not answer") }
+        guard answers(host) else { return .silent("libvirt does not answer") }
         return .seen(vmNumbers[vm].map { presence(of: $0, on: host) } ?? .absent)
     }
 
     func apply(_ action: CopyAction, _ order: MigrationOrder, on host: Int) {
+        makeCall(on: host, isCarriedOutLate: true) { $0.apply(action, order, on: host, isGivenUp: $1) }
+    }
+
+    private func apply(_ action: CopyAction, _ order: MigrationOrder, on host: Int, isGivenUp: Bool) {
         guard let vm = vmNumbers[order.vm] else { return }
         let result: CopyAction.Result
         let copy = hosts[host].copy(of: vm)
-        if !hosts[host].libvirtIsUp {
+        if !answers(host) {
             result = .failed("libvirt does not answer")
         } else {
+            let hasBooted = Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt
             switch (action, copy?.state) {
-            case (.start, .inactive) where Instant(milliseconds: hosts[host].bootedAt) > order.issuedAt:
+            case (.start, .inactive) where hasBooted || settings.mutations.contains(.startsStopped):
+                invariants.startedByAgent(vm, name: order.vmName, on: hostNames[host], hasBooted: hasBooted, at: now)
                 set(vm, on: host, .running, byAgent: true)
                 result = .done
             case (.start, _): result = .notSo("it was shut off")
@@ -226,14 +251,25 @@ extension World {
                 result = .done
             case (.pause, .running), (.pause, .paused):
                 set(vm, on: host, .paused)
-                setAutostart(of: vm, on: host, false)
-                result = .done
+                invariants.pausedByAgent(vm, name: order.vmName, on: hostNames[host], at: now)
+                result = keepOff(vm, on: host)
             case (.pause, _): result = .notSo("the VM is migrating")
             case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
             }
         }
         note("\(hostNames[host]): \(action) \(order.vmName): \(result)")
+        guard !isGivenUp || !answers(host) else { return }
         answer(host, after: 50, .applied(order.id, result))
+    }
+
+    /// Turns off the autostart of a copy that was paused.
+    private func keepOff(_ vm: Int, on host: Int) -> CopyAction.Result {
+        if isDiskFull(host), hosts[host].copy(of: vm)?.startsWithHost == true {
+            operators.unwritten.insert(vm)
+            return .failed("the autostart cannot be turned off: no space left on device")
+        }
+        setAutostart(of: vm, on: host, false)
+        return .done
     }
 
     func setAutostart(of vm: Int, on host: Int, _ isOn: Bool) {

@@ -41,15 +41,24 @@ extension World {
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
         case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host), .hostLost(let host, _), .releaseLost(let host), .agentDies(let host):
+            .leak(let host), .hostLost(let host, _), .targetLost(let host, _), .hostGone(let host, _, _),
+            .startedElsewhere(let host), .releaseLost(let host), .agentDies(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
         case .personRestores(let host): restoreStopped(on: host)
+        case .operatorStops(let host): takeOff(number, on: host, to: .inactive)
+        case .operatorPauses(let host): takeOff(number, on: host, to: .paused)
+        case .operatorStartsCopy(let host): startCopy(on: host)
+        case .operatorResumes(let host): resumeCopies(on: host)
+        case .wrongClockAtBoot(let host, let milliseconds):
+            shift(.host(host), by: milliseconds)
+            crash(host)
+            queue.put(.boot(host: host), at: now + settings.physics.bootTime.wholeMilliseconds)
         case .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .refusedReports, .lateCalls,
-            .diskFull, .controllerFrozen, .claims:
+            .diskFull, .controllerFrozen, .libvirtStuck, .newerVersion, .claims:
             break
         }
         if !reachesLedger(.controller) { feedController { _ in .ledgerLost } }
@@ -66,28 +75,24 @@ extension World {
         case .partition(let one, let other):
             if let index = cuts.firstIndex(where: { $0.0 == one && $0.1 == other }) { cuts.remove(at: index) }
         case .clockJump(let party, let milliseconds): shift(party, by: -milliseconds)
+        case .wrongClockAtBoot(let host, let milliseconds): shift(.host(host), by: -milliseconds)
         case .migrationFails(let host, _), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host), .releaseLost(let host):
+            .leak(let host), .startedElsewhere(let host), .releaseLost(let host):
             armed[host]?.removeAll { $0 == fault }
         case .agentDies(let host):
             armed[host]?.removeAll { $0 == fault }
             dying = dying.filter { $0.value != host }
             start(.agent(host))
-        case .hostLost(let host, _):
-            armed[host]?.removeAll { $0 == fault }
-            // A migration that reaches the phase later must not lose a host that would never come back.
-            for number in migrations.keys where migrations[number]?.source == host {
-                migrations[number]?.losesHostIn = nil
-            }
-            comeBack(host)
+        case .hostLost(let host, _), .targetLost(let host, _), .hostGone(let host, _, _): endLoss(fault, of: host)
+        case .operatorStops, .operatorPauses: bringBack(number)
         case .migrationHangs(let host):
             armed[host]?.removeAll { $0 == fault }
             for number in migrations.keys.sorted() where migrations[number]?.source == host { endHang(of: number) }
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts, .personRestores, .diskFull,
-            .claims:
+            .redefinition, .lateCalls, .personStarts, .personRestores, .diskFull, .claims, .operatorStartsCopy,
+            .operatorResumes, .libvirtStuck, .newerVersion:
             break
         case .controllerFrozen: thawController(number)
         }
@@ -195,9 +200,9 @@ extension World {
             if copy.isIncoming {
                 set(copy.vm, on: host, nil)
             } else {
-                let wasActive = copy.takesMemory && copy.state != .paused
                 set(copy.vm, on: host, .inactive)
-                if wasActive, var copy = hosts[host].copy(of: copy.vm) {
+                // libvirt's autostart does not ask whether the VM was off before.
+                if var copy = hosts[host].copy(of: copy.vm) {
                     copy.startsAtBoot = copy.startsWithHost
                     hosts[host].put(copy)
                 }
@@ -216,7 +221,7 @@ extension World {
     }
 
     func boot(_ host: Int) {
-        guard !hosts[host].isUp, !lost.contains(host), !activeFaults.values.contains(.hostCrash(host: host)) else {
+        guard !hosts[host].isUp, lost[host] == nil, !activeFaults.values.contains(.hostCrash(host: host)) else {
             return
         }
         advance(host)
@@ -224,15 +229,10 @@ extension World {
         hosts[host].bootedAt = now
         note("\(hostNames[host]) is up again")
         startLibvirt(host)
-        // libvirt's autostart does not check other hosts.
+        // libvirt's autostart does not check other hosts: it must be off wherever the VM does not belong.
         for copy in hosts[host].copies where copy.startsAtBoot {
-            if (invariants.runners[copy.vm] ?? 0) > 0 { invariants.excuse(copy.vm) }
+            if operators.unwritten.contains(copy.vm) { invariants.excuse(copy.vm) }
             set(copy.vm, on: host, .running)
-        }
-        // With a wrong clock the end of a move is read late: until then nobody but an operator can know that the VM belongs
-        // here.
-        if invariants.holdsRecords {
-            for copy in hosts[host].copies where copy.state == .inactive { call(copy.vm) }
         }
         queue.put(.start(.agent(host)), at: now + 2000)
     }
@@ -305,7 +305,7 @@ extension World {
     func call(_ vm: Int) {
         guard settings.operatorActs, callsOut.insert(vm).inserted else { return }
         note("\(name(vm)): operator alerted")
-        queue.put(.person(vm: vm), at: now + 60_000)
+        queue.put(.person(vm: vm), at: now + settings.operatorDelay.wholeMilliseconds)
     }
 
     /// Clears a leak that an operator has investigated; retries while the ledger is unavailable.
@@ -332,13 +332,13 @@ extension World {
     ///
     /// The operator waits until all hosts are up and the VM is not moving.
     func callOperator(to vm: Int) {
-        let all = hosts.indices.allSatisfy { hosts[$0].isUp && hosts[$0].libvirtIsUp }
+        let all = hosts.indices.allSatisfy { answers($0) || isGone($0) }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
             queue.put(.person(vm: vm), at: now + 10_000)
             return
         }
         callsOut.remove(vm)
-        let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }
+        let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil && !isGone($0) }
         let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
         guard let chosen = running.first ?? places.first ?? keeper(of: vm) else { return }
         note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
@@ -353,8 +353,8 @@ extension World {
     /// Counts how long VMs have not run exactly once while no fault prevents the repair.
     func watch() {
         let isHealthy =
-            activeFaults.isEmpty && hosts.allSatisfy { $0.isUp && $0.libvirtIsUp }
-            && agents.allSatisfy { $0.core != nil }
+            activeFaults.isEmpty
+            && hosts.indices.allSatisfy { isGone($0) || (hosts[$0].libvirtIsUp && agents[$0].core != nil) }
         invariants.watch(isHealthy: isHealthy, names: name, at: now)
         isWatching = invariants.anyAbnormal
         if isWatching { queue.put(.watch, at: now + 1000) }
@@ -366,7 +366,7 @@ extension World {
             let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil }.map { hostNames[$0] }
             invariants.defined(name(vm), on: places, at: now)
         }
-        for host in hosts.indices {
+        for host in hosts.indices where !isGone(host) {
             for copy in hosts[host].copies {
                 if copy.executes, !copy.startsWithHost {
                     invariants.lostAutostart(of: name(copy.vm), on: hostNames[host], at: now)

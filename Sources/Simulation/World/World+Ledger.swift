@@ -20,9 +20,11 @@ extension World {
     /// Writes a record; returns the result as its writer observes it, which can be wrong.
     func write(_ entry: SimulatedLedger.Entry, by node: Node) -> AgentCore.Appended {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
-        let record = SimulatedLedger.Record(at: now, signedAt: clock(node), writer: node, entry: entry)
+        var record = SimulatedLedger.Record(at: now, signedAt: clock(node), writer: node, entry: entry)
+        record.isOfNewerVersion = isOfNewerVersion(entry)
         if isLost(entry) {
             note("ledger: a record is lost")
+            invariants.operatorActions.hasLostRecords = true
             return .written
         }
         publish(record)
@@ -48,6 +50,11 @@ extension World {
         if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
             dies(after: report)
         }
+    }
+
+    private func isOfNewerVersion(_ entry: SimulatedLedger.Entry) -> Bool {
+        guard case .report(let report) = entry, case .running = report.step else { return false }
+        return activeFaults.values.contains(.newerVersion(host: number(of: report.host)))
     }
 
     private func isLost(_ entry: SimulatedLedger.Entry) -> Bool {
@@ -171,7 +178,8 @@ extension World {
         }
         switch (node, record.entry) {
         case (.agent(let host), .order(let order)): feed(host, .order(order))
-        case (.agent(let host), .report(let report)):
+        case (.agent(let host), .report(let written)):
+            let report = understood(written, in: record)
             guard !refuses(report, host) else {
                 note("\(hostNames[host]) refuses: order \(report.order) \(report.step.text)")
                 refused[host, default: []].append(record)
@@ -179,12 +187,22 @@ extension World {
             }
             feed(host, .report(report))
         case (.controller, .order(let order)): feedController { _ in .order(order) }
-        case (.controller, .report(let report)): feedController { .report(report, at: $0) }
+        case (.controller, .report(let written)):
+            let report = understood(written, in: record)
+            feedController { .report(report, at: $0) }
         case (.controller, .sample(let sample)):
             invariants.blocks(sample.host, sample.takesNoOrdersBecause != nil, at: now)
             feedController { .sample(sample, at: $0) }
         case (.agent, .sample), (.operator, _): break
         }
+    }
+
+    /// Returns the report as this version decodes it.
+    private func understood(_ written: OrderReport, in record: SimulatedLedger.Record) -> OrderReport {
+        guard record.isOfNewerVersion else { return written }
+        var report = written
+        report.step = .notUnderstood(step: "begins")
+        return report
     }
 
     /// As `RecordVerifier`'s.

@@ -102,7 +102,7 @@ extension World {
             hypervisor: facts(host)
         )
         sample.channels = settings.policy.channels
-        if state.libvirtIsUp {
+        if answers(host) {
             sample.vms = vmSamples(state, base: base, seconds: seconds) + claimedSamples(host)
             feed(host, .known(state.copies.map { vmIDs[$0.vm] }))
         } else {

@@ -9,40 +9,78 @@ extension World {
     /// Time after which every agent must have applied the operator's end, in milliseconds.
     private static let applied: Int64 = 30_000
 
-    func lose(_ host: Int) {
+    /// Takes the source or the target of a migration that has reached the phase of its fault.
+    func loseHost(of migration: Migration) {
+        guard let fault = migration.loss else { return }
+        switch fault {
+        case .hostLost(_, migration.phase), .hostGone(_, migration.phase, isTarget: false):
+            lose(migration.source, by: fault)
+        case .targetLost(_, migration.phase), .hostGone(_, migration.phase, isTarget: true):
+            lose(migration.target, by: fault)
+        default: return
+        }
+        migrations[migration.number]?.loss = nil
+    }
+
+    private func lose(_ host: Int, by fault: Fault) {
+        guard hosts[host].isUp else { return }
         note("\(hostNames[host]) is lost")
-        lost.insert(host)
+        lost[host] = fault
         crash(host)
         queue.put(.endOrders(host: host), at: now + Self.patience)
     }
 
-    /// Ends the fault: the host boots.
-    func comeBack(_ host: Int) {
-        guard lost.remove(host) != nil else { return }
-        queue.put(.boot(host: host), at: now + settings.physics.bootTime.wholeMilliseconds)
+    /// Ends the fault: its host boots, unless it never returns.
+    func endLoss(_ fault: Fault, of host: Int) {
+        armed[host]?.removeAll { $0 == fault }
+        // A migration that reaches the phase later must not lose a host that would never come back.
+        for number in migrations.keys where migrations[number]?.loss == fault { migrations[number]?.loss = nil }
+        for (host, cause) in lost where cause == fault && !isGone(host) {
+            lost[host] = nil
+            queue.put(.boot(host: host), at: now + settings.physics.bootTime.wholeMilliseconds)
+        }
+    }
+
+    /// Whether the host never returns.
+    func isGone(_ host: Int) -> Bool { if case .hostGone? = lost[host] { true } else { false } }
+
+    /// Gives up the VMs that were only on a host that never returns; an operator decides about those with other copies.
+    private func giveUpVMs(of host: Int) {
+        for vm in hosts[host].copies.map(\.vm) where (invariants.runners[vm] ?? 0) == 0 {
+            guard !migrations.values.contains(where: { $0.vm == vm }), invariants.isAbnormal(vm) else { continue }
+            if hosts.indices.contains(where: { $0 != host && hosts[$0].copy(of: vm) != nil }) {
+                call(vm)
+            } else {
+                note("\(name(vm)) is lost with \(hostNames[host])")
+                invariants.forget(vm)
+            }
+        }
     }
 
     /// Ends the running orders of a lost host, as far as the operator can see where their VMs are.
     func endOrders(of host: Int) {
-        guard lost.contains(host) else { return }
+        guard lost[host] != nil else { return }
+        if isGone(host) { giveUpVMs(of: host) }
         guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull), let controller else {
             queue.put(.endOrders(host: host), at: now + 5000)
             return
         }
         var mustWait = false
         let running = controller.orders.values.filter {
-            $0.stage == .running && $0.order.source == hostNames[host] && !invariants.ended.contains($0.order.id)
+            ($0.stage == .running || $0.hasUnknownStep && !$0.stage.isFinal) && $0.order.source == hostNames[host]
+                && !invariants.ended.contains($0.order.id)
         }
         for order in running.map(\.order).sorted(by: { $0.id < $1.id }) {
             guard let vm = vmNumbers[order.vm], let target = hostNumbers[order.target] else { continue }
-            guard hosts[target].isUp, hosts[target].libvirtIsUp else {
+            guard answers(target) || isGone(target) else {
                 mustWait = true
                 continue
             }
             let copy = hosts[target].copy(of: vm)
             end(order, on: copy.map { !$0.isIncoming } == true ? target : host)
         }
-        if mustWait { queue.put(.endOrders(host: host), at: now + 10_000) }
+        // The controller may read of others late.
+        if mustWait || isGone(host) { queue.put(.endOrders(host: host), at: now + 10_000) }
     }
 
     private func end(_ order: MigrationOrder, on host: Int) {

@@ -59,12 +59,13 @@ extension World {
                 dying[order.id] = host
             case .handoverLost: migration.losesHandover = true
             case .leak: migration.leaks = true
-            case .hostLost(_, let phase): migration.losesHostIn = phase
+            case .startedElsewhere: (migration.losesHandover, migration.startsElsewhere) = (true, true)
+            case .hostLost, .targetLost, .hostGone: migration.loss = fault
             default: break
             }
         }
         set(vm, on: host, .migratingOut)
-        setAutostart(of: vm, on: host, false)
+        if !settings.mutations.contains(.keepsAutostart) { setAutostart(of: vm, on: host, false) }
         migrations[migration.number] = migration
         schedule(migration.number, after: 200)
     }
@@ -77,7 +78,13 @@ extension World {
     /// Performs the next step of a migration.
     func proceed(_ number: Int, turn: Int) {
         guard let migration = migrations[number], migration.turn == turn else { return }
-        if migration.losesHostIn == migration.phase { return lose(migration.source) }
+        loseHost(of: migration)
+        // A migration that has handed over to a lost target continues.
+        guard migrations[number] != nil else { return }
+        // Only qemu sends memory without libvirtd.
+        if migration.phase != .memory, isStuck(migration.source) || isStuck(migration.target) {
+            return schedule(number, after: Self.stuckPoll)
+        }
         switch migration.phase {
         case .prepare, .memory:
             if let reason = obstacle(migration) {
@@ -121,7 +128,7 @@ extension World {
             return abort(number, "the target's CPU cannot run it")
         }
         set(migration.vm, on: migration.target, .pausedByMigration, isIncoming: true)
-        invariants.arrived(on: migration.target, uses: hosts[migration.target].memoryInUse(memory), at: now)
+        invariants.arrived(on: migration.target, uses: ownMemoryInUse(of: migration.target), at: now)
         for host in [migration.source, migration.target] {
             advance(host)
             hosts[host].transfers += 1
@@ -240,6 +247,7 @@ extension World {
         }
         if migration.losesHandover {
             migrations[number] = nil
+            if migration.startsElsewhere { startElsewhere(migration.vm, migration.order) }
             queue.put(.dropIncoming(host: migration.target, vm: migration.vm), at: now + 1000)
             let failure = OrderFailure(.inDoubt, .move(.hypervisor(detail: "the hand-over was lost")), .unknown)
             end(migration.order.id, on: migration.source, incarnation: migration.agentIncarnation, .failure(failure))
@@ -354,7 +362,7 @@ extension World {
         guard let copy = hosts[host].copy(of: vm), copy.isIncoming,
             !migrations.values.contains(where: { $0.vm == vm && $0.target == host })
         else { return }
-        guard hosts[host].libvirtIsUp else {
+        guard answers(host) else {
             queue.put(.dropIncoming(host: host, vm: vm), at: now + 1000)
             return
         }

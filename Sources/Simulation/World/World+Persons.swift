@@ -41,17 +41,24 @@ extension World {
         armed[host]?.remove(at: index)
         note("agent of \(hostNames[target]) ends")
         stopAgent(target)
-        queue.put(.sealed { $0.startElsewhere(vm, order) }, at: now + 90_000)
+        queue.put(.sealed { $0.startAfterDoubt(vm, order) }, at: now + 90_000)
         queue.put(.start(.agent(target)), at: now + 120_000)
     }
 
-    private func startElsewhere(_ vm: Int, _ order: MigrationOrder) {
+    private func startAfterDoubt(_ vm: Int, _ order: MigrationOrder) {
+        guard hosts.indices.allSatisfy({ hosts[$0].copy(of: vm) == nil }), invariants.ended.contains(order.id) else {
+            return
+        }
+        startElsewhere(vm, order)
+    }
+
+    /// Starts a VM from its disks on a host that is neither source nor target of its order.
+    func startElsewhere(_ vm: Int, _ order: MigrationOrder) {
         let others = hosts.indices.filter { host in
             hostNames[host] != order.source && hostNames[host] != order.target && hosts[host].libvirtIsUp
                 && hosts[host].spec.compatibility == hosts[hostNumbers[order.source] ?? host].spec.compatibility
         }
-        let isNowhere = hosts.indices.allSatisfy { hosts[$0].copy(of: vm) == nil }
-        guard let host = others.first, isNowhere, invariants.ended.contains(order.id) else { return }
+        guard let host = others.first else { return }
         note("\(name(vm)): a person starts it on \(hostNames[host])")
         set(vm, on: host, .running)
         setAutostart(of: vm, on: host, true)

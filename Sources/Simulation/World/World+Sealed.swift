@@ -84,7 +84,9 @@ extension World {
             sealed.journal.insert(notes(.begun, order, on: host))
             let running = migrations.values.map { $0 }
             invariants.begun(order, vm: vm, source: host, target: target, running: running, at: now)
-            later(callTime(vm, on: host)) { $0.save(vm, order, on: host, incarnation: incarnation) }
+            later(callTime(vm, on: host)) { world in
+                world.unlessStuck(host) { $0.save(vm, order, on: host, incarnation: incarnation) }
+            }
         case .unseal(let order, _):
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: copyingTime(vm)) { [self] _ in
@@ -95,7 +97,7 @@ extension World {
                 return .unsealed(order.id, .success("digest"))
             }
         case .release(let order):
-            guard let vm = vmNumbers[order.vm], hosts[host].libvirtIsUp,
+            guard let vm = vmNumbers[order.vm], answers(host),
                 presence(of: vm, on: host) == .absent || settings.mutations.contains(.leavesDefinitions)
             else { return answer(host, after: 50, .letGo(order.id, failure: "the VM is not known to be off")) }
             guard !isDiskFull(host) else {
@@ -108,7 +110,7 @@ extension World {
         case .recall(let order):
             guard let vm = vmNumbers[order.vm] else { return }
             answer(host, after: 20) { [self] _ in
-                guard hosts[host].libvirtIsUp else {
+                guard answers(host) else {
                     return .recalled(order.id, .failure(failure(.inDoubt, "libvirt does not answer")))
                 }
                 let recollection = Recollection(
@@ -125,7 +127,9 @@ extension World {
                 let result = failure(.migration, "the image is not decrypted on this host")
                 return answer(host, after: 10, .restored(order.id, .failure(result)))
             }
-            later(callTime(vm, on: host)) { $0.restore(vm, order, on: host, incarnation: incarnation) }
+            later(callTime(vm, on: host)) { world in
+                world.unlessStuck(host) { $0.restore(vm, order, on: host, incarnation: incarnation) }
+            }
         case .takeBack(let order, let startsWithHost): takeBack(order, on: host, startsWithHost: startsWithHost)
         case .forget(let order, _): forgetImage(of: order, on: host)
         default: break
@@ -212,7 +216,7 @@ extension World {
             let result = failure(.inDoubt, reason)
             answer(host, after: 50, .restored(order.id, .failure(result)))
         }
-        guard hosts[host].libvirtIsUp else { return doubt("libvirt does not answer") }
+        guard answers(host) else { return doubt("libvirt does not answer") }
         switch presence(of: vm, on: host) {
         case .running: answer(host, after: 50) { .restored(order.id, .success($0)) }
         case .pausedByMigration:
@@ -232,7 +236,9 @@ extension World {
                 return doubt("the VM was started from its image before")
             }
             queue.put(
-                .sealed { $0.restore(vm, order, on: host, incarnation: incarnation) },
+                .sealed { world in
+                    world.unlessStuck(host) { $0.restore(vm, order, on: host, incarnation: incarnation) }
+                },
                 at: now + callTime(vm, on: host)
             )
         case let other: doubt("the VM is \(other)")

@@ -93,8 +93,9 @@ public final class World {
     // Faults with a duration.
     var activeFaults: [Int: Fault] = [:]
     var cuts: [(Fault.Party, Fault.Party)] = []
-    /// Hosts that have crashed and stay away.
-    var lost: Set<Int> = []
+    /// Hosts that have crashed and stay away, and why.
+    var lost: [Int: Fault] = [:]
+    var operators: OperatorState
     /// Faults that wait for the next migration from a host.
     var armed: [Int: [Fault]] = [:]
     /// The source of each order whose agent dies once it has reported the end.
@@ -117,13 +118,14 @@ public final class World {
         now = Self.epoch
         endAt = Self.epoch + settings.duration.wholeMilliseconds
         hostNames = settings.hosts.map(\.name)
-        vmIDs = settings.workload.vms.indices.map { VMID("vm-\(Self.padded($0))") }
+        vmIDs = settings.workload.vms.indices.map(Self.id)
         vmNumbers = Dictionary(uniqueKeysWithValues: vmIDs.enumerated().map { ($1, $0) })
         hostNumbers = Dictionary(hostNames.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         memory = settings.workload.vms.map(\.memoryBytes)
         random = SplitMix64(seed: settings.seed)
         forgeryRandom = SplitMix64(seed: settings.seed ^ 0xf0f0)
         sealedRandom = SplitMix64(seed: settings.seed ^ 0x5ea1)
+        operators = OperatorState(seed: settings.seed)
         revisions = settings.workload.vms.map { _ in 0 }
         wanted = settings.workload.vms.map { $0.cores(atStep: 0) }
         hosts = settings.hosts.map { SimulatedHost($0, at: Self.epoch) }
@@ -146,6 +148,9 @@ public final class World {
 
     /// The start of virtual time, in milliseconds; the date is arbitrary.
     static let epoch: Int64 = 1_700_000_000_000
+
+    /// Returns the UUID of a VM by its number.
+    static func id(_ vm: Int) -> VMID { VMID("vm-\(padded(vm))") }
 
     static func padded(_ number: Int) -> String {
         let digits = String(number)
