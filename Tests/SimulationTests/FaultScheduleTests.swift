@@ -25,7 +25,7 @@ struct FaultScheduleTests {
         }
     }
 
-    @Test(arguments: [(FaultLevel.light, 10.0), (.heavy, 240), (.torture, 5760)])
+    @Test(arguments: [(FaultLevel.light, 13.3), (.heavy, 320), (.torture, 7680)])
     func `a level sets the number of faults`(_ level: FaultLevel, _ expected: Double) {
         // Five hosts, two days.
         let counts = (UInt64(1)...40).map { Double(schedule(level, seed: $0).count) }

@@ -13,6 +13,8 @@ struct Proof: Sendable, CustomTestStringConvertible {
     /// Whether an operator moves VMs that are off.
     var isOffline = false
     var operatorActs = true
+    /// Whether every second VM cannot move.
+    var hasImmovable = false
     /// Replace the seed's faults, for each host and minute; `nil`: the seed's own faults.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
 
@@ -115,7 +117,57 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .ignoresLimits, invariant: .limits),
         Proof(mutation: .forgetsMoves, invariant: .noReturn),
         Proof(mutation: .neverSettles, invariant: .settles),
+        // The source boots with a clock that is ahead, and then corrected.
+        Proof(mutation: .ignoresClockSteps, invariant: .runsOnce, operatorActs: false) {
+            bootsWrong($0, $1, milliseconds: 7_200_000)
+        },
+        // The targets' libvirtd answers only for a second at a time, in which moves end.
+        Proof(mutation: .takesSilenceForAbsence, invariant: .runsOnce, operatorActs: false) { host, minute in
+            guard minute == 0 else { return [] }
+            return host == 0
+                ? (0..<7).map { fault(0, 41 * $0, lasts: 40, .answerLost(host: host, resumes: false)) }
+                : (0..<7).map { fault(0, 41 * $0, lasts: 40, .libvirtStuck(host: host)) }
+        },
+        // The target does not have the VM, but a third host runs it.
+        Proof(mutation: .ignoresObjections, invariant: .runsOnce, operatorActs: false) { host, minute in
+            minute == 0 ? [fault(0, 0, lasts: 100, .startedElsewhere(host: host))] : []
+        },
+        // An agent is replaced by an earlier version in the middle of its moves.
+        Proof(mutation: .overlooksUnknownSteps, invariant: .autostart) { host, minute in
+            [
+                fault(minute, 0, lasts: 60, .newerVersion(host: host)),
+                fault(minute, 25, lasts: 8, .agentCrash(host: host)),
+            ]
+        },
+        // The source returns after its move, and libvirt starts what starts with the host.
+        Proof(mutation: .keepsAutostart, invariant: .runsOnce) { host, minute in
+            minute == 0 && host == 0 ? [fault(0, 0, lasts: 100, .hostLost(host: host, phase: .confirm))] : []
+        },
+        // An operator stops VMs that are moving.
+        Proof(mutation: .startsStopped, invariant: .stopped) { host, minute in
+            (0..<3).map { fault(minute, 20 * $0 + 5, lasts: 14, .operatorStops(host: host)) }
+        },
+        Proof(mutation: .ordersImmovable, invariant: .movable, hasImmovable: true) { harmless($0, $1) },
     ]
+
+    /// Other faults under which a mutation is caught, too.
+    static let more: [Proof] = [
+        Proof(mutation: .ignoresReturns, invariant: .runsOnce, operatorActs: false) { host, minute in
+            (0..<3).map { fault(minute, 20 * $0, lasts: 1, .operatorStartsCopy(host: host)) }
+        },
+        Proof(mutation: .overlooksOrders, invariant: .runsOnce, operatorActs: false) {
+            bootsWrong($0, $1, milliseconds: -7_200_000)
+        },
+    ]
+
+    /// The first host crashes in a move, and boots with a wrong clock before anyone ends its order.
+    private static func bootsWrong(_ host: Int, _ minute: Int, milliseconds: Int64) -> [ScheduledFault] {
+        guard host == 0, minute == 0 else { return [] }
+        return [
+            fault(0, 0, lasts: 70, .hostLost(host: host, phase: .memory)),
+            fault(0, 75, lasts: 100, .wrongClockAtBoot(host: host, milliseconds: milliseconds)),
+        ]
+    }
 
     /// A fault that breaks nothing; with faults, the end of a run is checked.
     private static func harmless(_ host: Int, _ minute: Int) -> [ScheduledFault] {
@@ -135,6 +187,10 @@ struct Proof: Sendable, CustomTestStringConvertible {
             settings.faults = (0..<5).flatMap { minute in
                 settings.hosts.indices.flatMap { faults($0, minute) }
             }
+        if hasImmovable { settings.immovableVMs = Set(stride(from: 0, to: settings.placement.count, by: 2)) }
+        guard let faults else { return settings }
+        settings.faults = (0..<5).flatMap { minute in
+            settings.hosts.indices.flatMap { faults($0, minute) }
         }
         if isOffline { Torture.addOfflineMoves(to: &settings) }
         return settings
@@ -153,7 +209,7 @@ func violation(of settings: SimulationSettings) -> Violation? {
 
 /// The checks can fail: each invariant is broken by the core that is mutated for it, and by no other.
 struct MutationTests {
-    @Test(arguments: Proof.all)
+    @Test(arguments: Proof.all + Proof.more)
     func `a core that breaks an invariant is caught`(_ proof: Proof) {
         for seed in Proof.seeds {
             // The unmutated core under the same faults must keep the same invariants.
