@@ -116,7 +116,7 @@ extension OrderWork {
         case .done: order.target == host && state.isPrepared
         // A move that has not begun has changed nothing.
         case .failed:
-            state.startedAt != nil && state.failure?.whereabouts == .at(host)
+            state.mayHaveBegun && state.failure?.whereabouts == .at(host)
                 && (order.source == host || state.isPrepared)
         case .submitted, .accepted, .prepared, .running: false
         }

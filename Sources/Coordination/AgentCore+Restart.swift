@@ -40,7 +40,7 @@ extension AgentCore {
             work[id]?.activity = .inquiry(Inquiry(.restart, of: state, at: instant))
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
-            guard state.startedAt != nil, work[id]?.isClear(since: state.changedAt) == false,
+            guard state.startedAt != nil || hasUnknownStep(state), work[id]?.isClear(since: state.changedAt) == false,
                 instant - state.changedAt < Self.watched || state.statedEnd != nil,
                 !state.isSearchEnded
             else { break }

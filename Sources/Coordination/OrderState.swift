@@ -143,7 +143,7 @@ public struct OrderState: Sendable, Equatable {
     }
 
     /// Whether its source has begun the move, or may have.
-    private var mayHaveBegun: Bool { startedAt != nil || hasUnknownStep }
+    var mayHaveBegun: Bool { startedAt != nil || hasUnknownStep }
 
     /// Whether the VM may be on its way now.
     var mayBeRunning: Bool { stage == .running || (hasUnknownStep && !stage.isFinal) }

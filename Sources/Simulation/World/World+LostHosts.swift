@@ -60,7 +60,6 @@ extension World {
     /// Ends the running orders of a lost host, as far as the operator can see where their VMs are.
     func endOrders(of host: Int) {
         guard lost[host] != nil else { return }
-        if isGone(host) { giveUpVMs(of: host) }
         guard reachesLedger(.operator), !activeFaults.values.contains(.ledgerFull), let controller else {
             queue.put(.endOrders(host: host), at: now + 5000)
             return
@@ -79,8 +78,23 @@ extension World {
             let copy = hosts[target].copy(of: vm)
             end(order, on: copy.map { !$0.isIncoming } == true ? target : host)
         }
+        if isGone(host) {
+            giveUpVMs(of: host)
+            endSearches(of: host, in: controller)
+        }
         // The controller may read of others late.
         if mustWait || isGone(host) { queue.put(.endOrders(host: host), at: now + 10_000) }
+    }
+
+    /// Ends the searches at a host that never returns: `evenkeel end ORDER --on SOURCE`.
+    private func endSearches(of host: Int, in controller: ControllerCore) {
+        let failed = controller.orders.values.filter { $0.stage == .failed && $0.order.target == hostNames[host] }
+        for order in failed.map(\.order).sorted(by: { $0.id < $1.id }) {
+            guard let vm = vmNumbers[order.vm], let source = hostNumbers[order.source],
+                hosts[source].copy(of: vm)?.executes == true, operators.endedSearches.insert(order.id).inserted
+            else { continue }
+            end(order, on: source)
+        }
     }
 
     private func end(_ order: MigrationOrder, on host: Int) {

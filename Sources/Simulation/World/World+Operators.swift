@@ -8,6 +8,8 @@ struct OperatorState {
     var takenOff: [Int: (vm: Int, host: Int)] = [:]
     /// VMs whose autostart could not be turned off on a full disk.
     var unwritten: Set<Int> = []
+    /// Failed orders to hosts that never return, whose searches an operator has ended.
+    var endedSearches: Set<OrderID> = []
     /// Separate random numbers, to leave runs without these faults unchanged.
     var random: SplitMix64
 
