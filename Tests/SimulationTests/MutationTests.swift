@@ -125,7 +125,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .takesSilenceForAbsence, invariant: .runsOnce, operatorActs: false) { host, minute in
             guard minute == 0 else { return [] }
             return host == 0
-                ? (0..<7).map { fault(0, 41 * $0, lasts: 40, .answerLost(host: host, resumes: false)) }
+                ? (0..<7).map { fault(0, 41 * $0, lasts: 40, .answerLost(host: host, resumes: true)) }
                 : (0..<7).map { fault(0, 41 * $0, lasts: 40, .libvirtStuck(host: host)) }
         },
         // The target does not have the VM, but a third host runs it.

@@ -83,6 +83,17 @@ struct OperatorFaultTests {
         #expect(world.places(of: 0) == [0])
     }
 
+    @Test func `a source whose earlier version does not know that its move began starts its VM after the end`() throws {
+        let world = try world([
+            fault(0, lasts: 100, .newerVersion(host: 0)),
+            fault(0, lasts: 100, .hostLost(host: 0, phase: .memory)),
+        ])
+        try world.run(until: 150)
+        #expect(world.places(of: 0) == [] && world.incarnation(OrderID("order-1"))?.stage == .failed)
+        try world.run(until: 220)
+        #expect(world.places(of: 0) == [0] && world.hosts[0].copy(of: 0)?.startsWithHost == true)
+    }
+
     @Test(arguments: [false, true])
     func `a fleet goes on without a host that never returns`(_ isTarget: Bool) throws {
         let fault = Fault.hostGone(host: 0, phase: .memory, isTarget: isTarget)
