@@ -183,14 +183,11 @@ struct Proof: Sendable, CustomTestStringConvertible {
         settings.improvement = 200
         settings.operatorActs = operatorActs
         settings.policy.channels = isSealed ? [.sealed] : [.ipsec]
+        if hasImmovable { settings.immovableVMs = Set(stride(from: 0, to: settings.placement.count, by: 2)) }
         if let faults {
             settings.faults = (0..<5).flatMap { minute in
                 settings.hosts.indices.flatMap { faults($0, minute) }
             }
-        if hasImmovable { settings.immovableVMs = Set(stride(from: 0, to: settings.placement.count, by: 2)) }
-        guard let faults else { return settings }
-        settings.faults = (0..<5).flatMap { minute in
-            settings.hosts.indices.flatMap { faults($0, minute) }
         }
         if isOffline { Torture.addOfflineMoves(to: &settings) }
         return settings
