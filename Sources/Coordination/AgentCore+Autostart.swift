@@ -48,7 +48,7 @@ extension AgentCore {
 
     func awaitsAutostart(_ item: OrderWork, at instant: Instant) -> Bool {
         guard item.mustSetAutostart(on: host) else { return false }
-        return item.autostart != .unset || instant - item.state.changedAt < Self.settled
+        return item.autostart != .unset || ledgerTime(instant) - item.state.changedAt < Self.settled
     }
 
     /// Returns whether the VM starts with this host after an earlier order, although that may not be set here yet.

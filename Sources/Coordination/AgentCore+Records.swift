@@ -6,6 +6,7 @@ extension AgentCore {
     mutating func take(_ record: OrderRecord, at instant: Instant, effects: inout [Effect]) {
         switch record {
         case .migrate(let order):
+            noteTime(order.issuedAt)
             if order.issuer == .controller { epoch = max(epoch, order.epoch ?? 0) }
             for id in work.keys { work[id]?.noteElsewhere(order) }
             if let known = work[order.id] {
@@ -44,6 +45,7 @@ extension AgentCore {
 
     mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
         let id = report.order
+        if report.host != host { noteTime(report.at) }
         switch report.step {
         case .asked(let question): return take(question, in: report)
         case .answered(let presence, let askedAt):
@@ -91,9 +93,8 @@ extension AgentCore {
         }
         let newest = newestOrders()
         work = work.filter { id, item in
-            // A source whose order another ended may come back at any time.
-            let isRecent = instant - item.state.changedAt < Self.watched || item.state.statedEnd != nil
-            let isWatched = item.hasLeft(host) && newest[item.order.vm] == id && isRecent
+            // However long ago it moved: its source may come back at any time, and with a clock that is ahead.
+            let isWatched = item.hasLeft(host) && newest[item.order.vm] == id
             return isWatched || awaitsAutostart(item, at: instant)
                 || !item.isOver(at: instant, remembered: Self.remembered)
         }

@@ -4,7 +4,8 @@ import Fleet
 /// Notices VMs that are on this host again, although they have moved away.
 ///
 /// A power cut can bring back a definition that libvirt had removed, and a person can start a leftover copy. If nobody
-/// noticed, the VM could run twice.
+/// noticed, the VM could run twice. The agent watches for as long as it runs, and after its restart for as long as the
+/// ledger has the order.
 extension AgentCore {
     /// Takes the VMs that the hypervisor knows, running or not.
     mutating func take(known vms: [VMID], at instant: Instant) {
@@ -27,8 +28,9 @@ extension AgentCore {
         return newest.mapValues(\.id)
     }
 
-    /// How long this host watches for the return of a VM that has moved away, and for a second copy after a failed move.
-    public static let watched: Duration = .seconds(7 * 86400)
+    /// For how long a restarted agent needs orders that have ended; the newest one of each VM that has left this host for
+    /// as long as the ledger has it, because the VM may return at any time.
+    public static let needed: Duration = .seconds(7 * 86400)
 }
 
 extension OrderWork {

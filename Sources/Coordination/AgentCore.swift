@@ -20,6 +20,8 @@ public struct AgentCore: Sendable {
     var epoch: UInt64 = 0
     var nextPlace = 0
     var isCaughtUp = false
+    /// The newest time in an order, or in a report of another host.
+    private var newestRecord: Instant?
     /// Channels closed by leaks of this host's moves; kept when the orders are forgotten.
     public internal(set) var closed = ClosedChannels()
     var outbox = Outbox()
@@ -109,6 +111,17 @@ public struct AgentCore: Sendable {
     private func believed(_ observation: CopyObservation) -> CopyObservation {
         guard case .silent = observation, mutations.contains(.takesSilenceForAbsence) else { return observation }
         return .seen(.absent)
+    }
+
+    /// Notes the time of a record; this host's own ones may be as wrong as its clock.
+    mutating func noteTime(_ time: Instant) { newestRecord = max(newestRecord ?? time, time) }
+
+    /// Returns the time by which the agent measures how long ago something happened in the ledger.
+    ///
+    /// A clock that is ahead, above all after a power cut, must not make the agent forget what it must watch. The next
+    /// step of the clock could not bring it back. Therefore the newest record counts if the clock is past it.
+    func ledgerTime(_ instant: Instant) -> Instant {
+        min(instant, newestRecord ?? instant)
     }
 
     /// Difference between the two clocks up to which it is no step.

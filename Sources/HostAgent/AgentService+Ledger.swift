@@ -35,7 +35,7 @@ extension AgentService {
     /// Passes the ledger's orders and reports, and the time, to the core.
     func follow(_ events: AgentEvents) async {
         // A day more, because clocks and the times of reports differ.
-        let needed = AgentCore.watched + .seconds(86400)
+        let needed = AgentCore.needed + .seconds(86400)
         var follower = LedgerFollower(ledger, .ofAgent(on: host, ended: needed, at: .now))
         var isCaughtUp = false
         while !Task.isCancelled {

@@ -23,12 +23,11 @@ final class OrderJournal: Sendable {
         /// Time for which an entry is kept after it was written, or after its order's latest beginning if that is later.
         ///
         /// A clock that was set back must not make an order new again, and a VM may wait long for its host. An operator
-        /// may have changed a VM's autostart since it was set.
+        /// may have changed a VM's autostart since it was set: its entry is kept for as long as the ledger has the order.
         fileprivate var kept: Duration {
             switch self {
             case .begun: .seconds(86400)
-            // Longer than a restarted agent sets it.
-            case .autostart: AgentCore.watched + .seconds(86400)
+            case .autostart: .seconds(31 * 86400)
             case .released, .started: .seconds(90 * 86400)
             }
         }

@@ -51,7 +51,7 @@ public struct LedgerFollower: Sendable {
     /// Reads the orders so far and how they ended, once, if not all of the past is needed.
     private mutating func digestPast() async throws {
         guard past == nil else { return }
-        guard history.endedSince != nil else {
+        guard history.ended != nil else {
             past = []
             return
         }

@@ -298,6 +298,24 @@ struct AgentCoreTests {
         }
     }
 
+    @Test func `a clock that is ahead at the start does not end the search after a failed move`() {
+        let end = OrderFailure(.migration, .other("broken pipe"), .at(h1))
+        for (newestRecord, isSearched) in [(700, true), (200_000_000, false)] {
+            var core = AgentCore(host: h1)
+            var ofOthers = order
+            (ofOthers.id, ofOthers.source, ofOthers.target) = (OrderID("others"), HostName("h8"), HostName("h9"))
+            ofOthers.issuedAt = .second(newestRecord)
+            for record in [order, ofOthers] {
+                _ = core.handle(.order(.migrate(order: record)), at: .second(300_000_000))
+            }
+            for step in [.running(progress: progress), OrderStep.failed(failure: end)] {
+                _ = core.handle(.report(report("h1", 700, step)), at: .second(300_000_000))
+            }
+            _ = core.handle(.caughtUp, at: .second(300_000_000))
+            #expect(core.handle(.tick, at: .second(300_000_001)).contains(.look(order)) == isSearched)
+        }
+    }
+
     @Test func `a running order of this host that appears late is searched, and not begun`() {
         var core = caughtUp("h1")
         // The clock was behind: the host's own lines were dated ahead, and the reports came first.

@@ -19,10 +19,15 @@ struct AutostartTests {
         accepted: VMRequirements? = nil,
         isPrepared: Bool = true,
         takesOver: Bool? = true,
+        newestRecord: Int = 0,
         at second: Int = 20
     ) -> (AgentCore, [AgentCore.Effect]) {
         var core = AgentCore(host: HostName(host))
         _ = core.handle(.order(.migrate(order: order)), at: .second(second))
+        var ofOthers = order
+        (ofOthers.id, ofOthers.source, ofOthers.target) = (OrderID("others"), HostName("h8"), HostName("h9"))
+        ofOthers.issuedAt = .second(newestRecord)
+        _ = core.handle(.order(.migrate(order: ofOthers)), at: .second(second))
         var consent = report("h2", 2, .prepared())
         consent.takesOverAutostart = takesOver
         if isPrepared { _ = core.handle(.report(consent), at: .second(second)) }
@@ -98,8 +103,8 @@ struct AutostartTests {
     }
 
     @Test func `an order that ended long ago is not touched after a restart`() {
-        #expect(read("h2", done, at: 500_000).1 == [set])
-        #expect(read("h2", done, at: 700_000).1 == [])
+        #expect(read("h2", done, newestRecord: 500_000, at: 500_000).1 == [set])
+        #expect(read("h2", done, newestRecord: 700_000, at: 700_000).1 == [])
     }
 
     @Test func `a failing attempt is repeated for longer than a week`() {
@@ -154,6 +159,12 @@ struct AutostartTests {
             return
         }
         #expect(report.step == .prepared() && report.takesOverAutostart == true)
+    }
+
+    @Test func `a clock that is ahead at the start does not make an order old`() {
+        #expect(read("h2", done, newestRecord: 20, at: 300_000_000).1 == [set])
+        // A record of the future does not, either.
+        #expect(read("h2", done, newestRecord: 300_000_000, at: 20).1 == [set])
     }
 
     @Test func `while the target may run the VM, too, the source's copy does not start with its host`() {

@@ -37,6 +37,22 @@ struct ReturnTests {
         #expect(core.handle(.tick, at: .second(500_031)) == [.look(order)], "it is watched for again")
     }
 
+    @Test func `a clock that is ahead for a while does not end the watch`() {
+        var core = AgentCore(host: h1)
+        let ahead = 300_000_000
+        _ = core.handle(.order(.migrate(order: order)), at: .second(ahead))
+        let done = OrderStep.done(outcome: completion.outcome, evidence: completion.evidence)
+        for step in [.running(progress: progress), done] {
+            _ = core.handle(.report(report("h1", 2, step)), at: .second(ahead))
+        }
+        #expect(core.handle(.caughtUp, at: .second(ahead)).isEmpty)
+        #expect(core.handle(.tick, at: .second(ahead + 1)).isEmpty)
+        // The clock is set right, and then the VM starts.
+        #expect(core.handle(.tick, at: .second(30)).isEmpty)
+        #expect(core.handle(.known([order.vm]), at: .second(31)).isEmpty)
+        #expect(core.handle(.tick, at: .second(32)) == [.look(order)])
+    }
+
     @Test func `a definition that has come back is removed`() {
         var core = moved()
         _ = core.handle(.known([VMID("another"), order.vm]), at: .second(30))

@@ -26,11 +26,12 @@ struct LedgerHistoryTests {
             at instant: Instant,
             to target: String = "h2",
             over channel: Channel = .ipsec,
+            vm: String? = nil,
             epoch: UInt64? = nil
         ) async throws {
             let order = MigrationOrder(
                 id: OrderID(id),
-                vm: VMID("vm-\(id)"),
+                vm: VMID(vm ?? "vm-\(id)"),
                 vmName: id,
                 source: HostName("h1"),
                 target: HostName(target),
@@ -98,7 +99,7 @@ struct LedgerHistoryTests {
             }
             let read = try await world.read(Self.history())
             #expect(read.orders == ["new"])
-            #expect(read.reports == ["new prepared", "new running", "new done"])
+            #expect(read.reports == ["new prepared", "new running", "new running", "new done"])
             let all = try await world.read(.everything)
             #expect(all.orders == ["old", "new"] && all.reports.count == 14)
         }
@@ -154,6 +155,100 @@ struct LedgerHistoryTests {
             let read = try await world.read(Self.history())
             #expect(read.orders == ["a", "b", "c", "new"])
             #expect(read.reports == ["a running", "b running", "c running", "a done", "new done"])
+        }
+    }
+
+    /// Who wrote a line that claims to be a report of h1's progress.
+    enum Forger: CaseIterable {
+        case unsigned, member, stranger
+    }
+
+    @Test(arguments: Forger.allCases)
+    func `a forged report of progress hides neither the begin of a move nor its last figures`(
+        by forger: Forger
+    ) async throws {
+        try await with { world in
+            let ledger = world.attacked
+            func forge() async throws {
+                let security: LedgerSecurity =
+                    switch forger {
+                    case .unsigned: .unsigned
+                    case .member: TestCluster.forger(of: h1, with: ledger.cluster.key(of: h2))
+                    case .stranger: TestCluster.forger(of: h1, with: SigningKey())
+                    }
+                let report = OrderReport(
+                    order: OrderID("a"),
+                    host: HostName("h1"),
+                    at: Self.justNow,
+                    step: Self.running(77)
+                )
+                try await ledger.forge(h1, security).append(report)
+            }
+            try await world.order("a", at: Self.justNow)
+            try await forge()
+            for bytes in 1...5 { try await world.report("a", Self.running(UInt64(bytes)), at: Self.justNow) }
+            try await forge()
+            try await world.report("a", Self.failed(.migration), at: Self.justNow)
+            try await forge()
+            for host in [nil, "h1", "h2"] {
+                var follower = LedgerFollower(ledger.open(.controller), Self.history(host: host))
+                var bytes: [UInt64] = []
+                try await follower.readOrders { _ in }
+                try await follower.readReports { report in
+                    if case .running(let progress) = report.step { bytes.append(progress.bytesTransferred) }
+                }
+                #expect(bytes == [1, 5])
+            }
+        }
+    }
+
+    @Test func `reports of progress of unknown orders are neither kept nor counted as the begin of one`() async throws {
+        try await with { world in
+            try await world.order("a", at: Self.justNow)
+            for number in 1...100 { try await world.report("unknown-\(number)", Self.running(1), at: Self.justNow) }
+            // In its own name, the target cannot report the source's progress.
+            try await world.report("a", Self.running(1), at: Self.justNow, by: h2)
+            try await world.report("a", Self.running(2), at: Self.justNow)
+            try await world.report("a", Self.running(3), at: Self.justNow, by: h2)
+            try await world.report("a", Self.failed(.migration), at: Self.justNow)
+            let read = try await world.read(Self.history(host: "h1")).reports.filter { $0.hasPrefix("a ") }
+            #expect(read == ["a running", "a failed"])
+        }
+    }
+
+    @Test func `a reader whose clock is ahead leaves out what ended long before the newest record`() async throws {
+        try await with { world in
+            let ahead = Self.now + .seconds(9 * 365 * 86400)
+            for (id, time) in [("old", Self.longAgo), ("new", Self.justNow)] {
+                try await world.order(id, at: time)
+                try await world.report(id, Self.done(at: time), at: time)
+            }
+            let recent = LedgerHistory.recent(
+                ended: .seconds(86400),
+                samples: .seconds(1800),
+                thinned: true,
+                at: ahead
+            )
+            #expect(try await world.read(recent).orders == ["new"])
+        }
+    }
+
+    @Test func `an agent reads the newest order of each VM that began, however long ago`() async throws {
+        try await with { world in
+            let time = Self.longAgo
+            for (id, vm) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b")] {
+                try await world.order(id, at: time, vm: vm)
+            }
+            for id in ["a1", "a2", "b1"] { try await world.report(id, Self.done(at: time), at: time) }
+            try await world.report("a3", Self.failed(.refused), at: time)
+            try await world.report("b2", Self.running(1), at: time)
+            try await world.report("b2", Self.failed(.migration), at: time)
+            // A newer record than all of these.
+            try await world.order("other", at: Self.justNow, to: "h3")
+            let read = try await world.read(Self.history(host: "h2"))
+            #expect(read.orders == ["a2", "b2", "other"])
+            #expect(read.reports == ["a2 done", "b2 running", "b2 failed"])
+            #expect(try await world.read(Self.history()).orders == ["other"])
         }
     }
 

@@ -3,8 +3,10 @@ public import Fleet
 
 /// How much of the past a reader of the ledger needs.
 public struct LedgerHistory: Sendable {
-    /// Orders that ended before this are left out; `nil`: none are.
-    var endedSince: Instant?
+    /// Orders that ended longer ago than this are left out; `nil`: none are.
+    private(set) var ended: Duration?
+    /// The reader's clock.
+    private var now = Instant(milliseconds: 0)
     /// Samples from before this are left out; `nil`: none are.
     var samplesSince: Instant?
     /// Whether all samples of the last two minutes and one a minute before that suffice, as `HostHistory` keeps them.
@@ -28,19 +30,29 @@ public struct LedgerHistory: Sendable {
         at now: Instant
     ) -> LedgerHistory {
         var history = LedgerHistory()
-        history.endedSince = now - ended
+        (history.ended, history.now) = (ended, now)
         history.samplesSince = now - samples
         history.thins = thinned
         return history
     }
 
     /// What the agent of a host needs: of the orders that have ended, only its own.
+    ///
+    /// The newest order of each VM that has begun is read, however long ago it ended: the agent must watch for the VM.
     public static func ofAgent(on host: HostName, ended: Duration, at now: Instant) -> LedgerHistory {
         var history = LedgerHistory()
-        history.endedSince = now - ended
+        (history.ended, history.now) = (ended, now)
         history.host = host
         return history
     }
+
+    /// Returns the time before which orders that have ended are left out; `newest`: the time of the newest record.
+    ///
+    /// The reader's clock may be ahead, above all after a power cut: then the newest record counts.
+    func endedSince(newest: Instant?) -> Instant? { ended.map { min(now, newest ?? now) - $0 } }
+
+    /// Whether an order concerns the reader.
+    func concerns(_ order: MigrationOrder) -> Bool { host.map { order.source == $0 || order.target == $0 } ?? true }
 }
 
 extension LineSelection {

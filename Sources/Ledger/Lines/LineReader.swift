@@ -38,6 +38,20 @@ struct LineReader: Sendable {
         }
     }
 
+    /// Returns the writer of a line that is a record of this log, or will be one once this reader's clock has reached
+    /// its time; the body is not decoded. In an unsigned ledger, the stated writer.
+    func author(of line: RawBatch.Line) -> LedgerWriter? {
+        guard line.defect == nil, line.bytes.last != LineCodec.tornMark else { return nil }
+        guard SignedLine.isOne(line.bytes) else {
+            return verifier == nil ? (try? LineCodec.label(line.bytes))?.writer : nil
+        }
+        guard let signed = try? SignedLine(line.bytes) else { return nil }
+        return switch verifier?.refusal(of: signed, at: line.at, in: log, now: now) {
+        case nil, .fromTheFuture: signed.writer
+        default: nil
+        }
+    }
+
     struct NoRecord: Error {
         var line: SkippedLine
     }
