@@ -50,8 +50,15 @@ public struct EvidenceCheck: Sendable, Equatable {
     // MARK: steps
 
     private mutating func check(reports: [OrderReport], _ state: OrderState) {
+        var unknown: String?
+        defer { if let unknown { add(.missing(.step(unknown))) } }
         var firsts: [OrderState.Stage: (place: Int, report: OrderReport)] = [:]
         for (place, report) in reports.enumerated() where !report.step.isOfSearch {
+            if case .notUnderstood(let step) = report.step {
+                // Its place among the steps, and who may report it, are not known.
+                if [order.source, order.target].contains(report.host) { unknown = unknown ?? step }
+                continue
+            }
             let stage = OrderState.Stage(report.step)
             if ![order.source, order.target].contains(report.host) {
                 add(.step(.stranger(report.host, stage)))

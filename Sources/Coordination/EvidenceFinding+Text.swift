@@ -91,6 +91,11 @@ extension EvidenceCheck.Finding.Missing {
         case .verdict: ("no-verdict", "its verdict is 'unknown': the traffic on the path was not observed")
         case .figures: ("no-figures", "the number of bytes sent or of bytes on the path is missing")
         case .probes: ("no-probes", "no probe tried the target's ports before the move")
+        case .step(let step):
+            (
+                "unknown-step",
+                "another version reported '\(step.plainText(limit: 40))', which this program does not understand"
+            )
         case .probeResults: ("no-probe-results", "none of the target's ports could be probed before the move")
         case .end(let note): ("end-unseen", "its source's agent reports: \(note)")
         case .statedEnd(let source, let end):

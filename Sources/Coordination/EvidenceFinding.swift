@@ -69,6 +69,8 @@ extension EvidenceCheck.Finding {
         case figures
         case probes
         case probeResults
+        /// Another version reported this step, which this one does not understand.
+        case step(String)
         /// No agent observed the end of the move; `note` is the explanation of the source's agent.
         case end(note: String)
         /// A record ended the order, because its source did not.

@@ -115,15 +115,28 @@ extension Evidence {
 }
 
 extension Evidence: Codable {
-    /// Treats missing keys as not observed, so that a record of another version can still be read.
+    /// Treats missing keys as not observed.
+    ///
+    /// If another version wrote a value that this one does not understand, nothing is claimed, except that a leak stays
+    /// one: the step with the evidence must still end its order.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        channel = try container.decode(Channel.self, forKey: .channel)
-        verdict = try container.decode(Verdict.self, forKey: .verdict)
-        proof = try container.decodeIfPresent(Proof.self, forKey: .proof) ?? .none
-        probes = try container.decodeIfPresent([GateProbe].self, forKey: .probes) ?? []
-        bytesOnPath = try container.decodeIfPresent(UInt64.self, forKey: .bytesOnPath)
-        bytesByHypervisor = try container.decodeIfPresent(UInt64.self, forKey: .bytesByHypervisor)
-        droppedAtGates = try container.decodeIfPresent(UInt64.self, forKey: .droppedAtGates)
+        var isUnderstood = true
+        func value<Value: Decodable>(_ type: Value.Type, _ key: CodingKeys) -> Value? {
+            do { return try container.decodeIfPresent(type, forKey: key) } catch {
+                isUnderstood = false
+                return nil
+            }
+        }
+        let known = (channel: value(Channel.self, .channel), verdict: value(Verdict.self, .verdict))
+        // Nothing protects less than `plain`.
+        channel = known.channel ?? .plain
+        proof = value(Proof.self, .proof) ?? .none
+        probes = value([GateProbe].self, .probes) ?? []
+        bytesOnPath = value(UInt64.self, .bytesOnPath)
+        bytesByHypervisor = value(UInt64.self, .bytesByHypervisor)
+        droppedAtGates = value(UInt64.self, .droppedAtGates)
+        verdict = known.verdict ?? .unknown
+        if !isUnderstood, verdict != .leak { self = Evidence(channel: channel, verdict: .unknown) }
     }
 }

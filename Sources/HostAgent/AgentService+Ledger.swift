@@ -38,11 +38,12 @@ extension AgentService {
         let needed = AgentCore.needed + .seconds(86400)
         var follower = LedgerFollower(ledger, .ofAgent(on: host, ended: needed, at: .now))
         var isCaughtUp = false
+        var clockWait = ClockWait(limit: clockWait)
         while !Task.isCancelled {
             let isRead = await follower.poll(logger, at: .now) { follower in
                 try await readNews(&follower, isHistory: !isCaughtUp, events)
             }
-            if isRead, !isCaughtUp {
+            if isRead, !isCaughtUp, !clockWait.isNeeded(follower.waitsForClock, logger) {
                 await events.send(.caughtUp)
                 isCaughtUp = true
             }
@@ -50,5 +51,38 @@ extension AgentService {
             try? await Task.sleep(for: settings.ledger.pollInterval)
         }
         events.finish()
+    }
+}
+
+/// The wait at an agent's start for genuine records that are from the future by this host's clock.
+///
+/// An agent that does not know the newest orders and reports would begin orders, and end moves, for a VM whose state it
+/// does not know. The wait has a limit: a member with a false clock must not stop the others.
+private struct ClockWait {
+    let limit: Duration
+    private let clock = ContinuousClock()
+    private var start: ContinuousClock.Instant?
+    private var isOver = false
+
+    init(limit: Duration) { self.limit = limit }
+
+    /// Returns whether the agent must wait; logs the beginning and the end of the wait.
+    mutating func isNeeded(_ recordsWait: Bool, _ logger: Logger) -> Bool {
+        guard recordsWait else {
+            if start != nil { logger.notice("no record of the ledger is from the future any more") }
+            return false
+        }
+        guard let start else {
+            start = clock.now
+            let reason =
+                "this host's clock is behind: records of the ledger are from its future. Set the clock. If it is right, "
+                + "the clock of their writer was ahead. The agent does nothing until it has read them, or for \(limit)."
+            logger.critical("\(reason)")
+            return true
+        }
+        guard clock.now - start >= limit else { return true }
+        if !isOver { logger.critical("the agent begins without the records of the ledger that are from its future") }
+        isOver = true
+        return false
     }
 }

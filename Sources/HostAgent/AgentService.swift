@@ -32,6 +32,9 @@ public struct AgentService: Sendable {
     let definitions: OwnDefinitions?
     /// Shorter in tests, whose hypervisors have no job lock.
     var limits = AgentCore.Limits()
+    /// How long the agent does not act after its start because records of the ledger are from the future: this host's
+    /// clock may be behind, or that of their writer ahead.
+    var clockWait: Duration = .seconds(600)
 
     /// Interval at which the mesh and the gates are re-applied.
     static let upkeepInterval: Duration = .seconds(10)

@@ -82,6 +82,9 @@ public struct LedgerFollower: Sendable {
         if past?.isEmpty == true { digest = nil }
     }
 
+    /// Whether genuine orders or reports wait for this host's clock to reach their time.
+    public var waitsForClock: Bool { orders.isWaiting || reports.isWaiting }
+
     /// Like `readOrders`, for the agents' load samples.
     public mutating func readSamples(_ take: (LoadSample) async -> Void) async throws {
         remarks.add(try await samples.readNew(in: ledger, history, take: take))

@@ -4,11 +4,14 @@ internal import Fleet
 /// A reader's position in one log, and the genuine lines before it that wait for the reader's clock.
 ///
 /// If the reader's clock is slow, valid records appear to come from the future. They are accepted once the clock is
-/// correct again; a reader that simply continued would never see them.
+/// correct again; a reader that simply continued would never see them. A writer with a false clock can neither fill the
+/// memory nor delay the lines of others.
 struct ReadPosition: Sendable {
     /// Where the next read continues; `nil`: at the beginning.
     var next: Cursor?
     private var waiting: [Waiting] = []
+    /// The lines beyond the limit, by their writers, who are members of the cluster.
+    private var overflows: [LedgerWriter?: Overflow] = [:]
 
     private struct Waiting: Sendable {
         var at: Cursor
@@ -16,23 +19,67 @@ struct ReadPosition: Sendable {
         var time: Instant
     }
 
-    /// Maximum number of waiting lines per writer; a writer with a false clock can lose only its own lines.
+    /// Lines of one writer that wait and are not listed: they are read again later.
+    struct Overflow: Sendable {
+        var first: Cursor
+        var last: Cursor
+        /// The earliest time of these lines: an earlier line between them has been passed on.
+        var since: Instant
+    }
+
+    /// Maximum number of listed lines per writer.
     static let waitingPerWriter = 4096
 
-    /// Creates the position at the beginning of a log.
-    init() {}
+    private let limit: Int
 
-    /// The number of waiting lines.
+    /// Creates the position at the beginning of a log; `limit` is for tests.
+    init(limit: Int = waitingPerWriter) { self.limit = limit }
+
+    /// The number of waiting lines that are listed.
     var waitingCount: Int { waiting.count }
+
+    /// Whether genuine lines wait for the reader's clock.
+    var isWaiting: Bool { !waiting.isEmpty || !overflows.isEmpty }
 
     /// Remembers the lines that were rejected only because of their time.
     mutating func keep(_ lines: [SkippedLine]) {
+        var counts: [LedgerWriter?: Int] = [:]
         for line in lines {
-            guard case .refused(.fromTheFuture(_, let time)) = line.reason,
-                waiting.count(where: { $0.writer == line.writer }) < Self.waitingPerWriter
-            else { continue }
-            waiting.append(Waiting(at: line.at, writer: line.writer, time: time))
+            guard case .refused(.fromTheFuture(_, let time)) = line.reason else { continue }
+            let writer = line.writer
+            let count = counts[writer] ?? waiting.count { $0.writer == writer }
+            // Once lines of a writer are left to be read again, so are all later ones.
+            if var overflow = overflows[writer] {
+                overflow.last = max(overflow.last, line.at)
+                overflow.since = min(overflow.since, time)
+                overflows[writer] = overflow
+            } else if count >= limit {
+                overflows[writer] = Overflow(first: line.at, last: line.at, since: time)
+            } else {
+                waiting.append(Waiting(at: line.at, writer: writer, time: time))
+                counts[writer] = count + 1
+            }
         }
+    }
+
+    /// Removes and returns the unlisted lines of the writers whose listed lines have all been passed on, in the order of
+    /// the log.
+    mutating func takeOverflows() -> [(writer: LedgerWriter?, lines: Overflow)] {
+        let writers = Set(waiting.map(\.writer))
+        let due = overflows.filter { !writers.contains($0.key) }
+        for writer in due.keys { overflows[writer] = nil }
+        return due.map { ($0.key, $0.value) }.sorted { $0.lines.first < $1.lines.first }
+    }
+
+    /// Puts lines back that could not be read.
+    mutating func restore(_ lines: Overflow, of writer: LedgerWriter?) {
+        var lines = lines
+        if let others = overflows[writer] {
+            lines.first = min(lines.first, others.first)
+            lines.last = max(lines.last, others.last)
+            lines.since = min(lines.since, others.since)
+        }
+        overflows[writer] = lines
     }
 
     /// Returns the waiting records whose time the clock has reached, in the order of the log.

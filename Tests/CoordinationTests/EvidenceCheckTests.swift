@@ -78,6 +78,17 @@ struct EvidenceCheckTests {
         EvidenceCheck(order, reports: reports).findings
     }
 
+    @Test func `a step of another version makes a move unproven, and is no violation`() {
+        var steps = Self.steps()
+        for place in [0, 2, 5] { steps.insert(report("h2", 2, .notUnderstood(step: "verified")), at: place) }
+        steps.insert(report("h3", 2, .notUnderstood(step: "observed")), at: 1)
+        let check = EvidenceCheck(Self.order, reports: steps)
+        #expect(
+            check.findings == EvidenceCheck(Self.order, reports: Self.steps()).findings + [.missing(.step("verified"))]
+        )
+        #expect(check.unproven && !check.failed)
+    }
+
     @Test func `a sound move has no findings`() {
         let check = EvidenceCheck(Self.order, reports: Self.steps())
         #expect(check.findings == [] && !check.failed && check.stage == .done)

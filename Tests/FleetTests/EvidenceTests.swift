@@ -56,6 +56,32 @@ struct EvidenceTests {
         #expect(try JSONDecoder().decode(Evidence.self, from: json) == evidence)
     }
 
+    @Test(
+        arguments: [
+            (#""verdict":"measured""#, Evidence(channel: .ipsec, verdict: .unknown)),
+            (#""verdict":"covered","proof":{"quantum":{}}"#, Evidence(channel: .ipsec, verdict: .unknown)),
+            (#""verdict":"covered","bytesOnPath":"many""#, Evidence(channel: .ipsec, verdict: .unknown)),
+            (#""proof":{"none":{}}"#, Evidence(channel: .ipsec, verdict: .unknown)),
+            (
+                #""verdict":"leak","proof":{"quantum":{}},"bytesOnPath":7"#,
+                Evidence(channel: .ipsec, bytesOnPath: 7, verdict: .leak)
+            ),
+        ]
+    )
+    func `evidence with a value of another version ends its order and claims nothing`(
+        fields: String,
+        evidence: Evidence
+    ) throws {
+        let json = Data(#"{"channel":"ipsec",\#(fields)}"#.utf8)
+        #expect(try JSONDecoder().decode(Evidence.self, from: json) == evidence)
+        let report =
+            #"{"order":"a","host":"h1","at":5,"step":{"done":{"outcome":{"startedAt":1,"endedAt":2},"evidence":"#
+        let line = Data((report + String(decoding: json, as: UTF8.self) + "}}}").utf8)
+        #expect(try JSONDecoder().decode(OrderReport.self, from: line).step.isFinal)
+        let other = try JSONDecoder().decode(Evidence.self, from: Data(#"{"channel":"new","verdict":"covered"}"#.utf8))
+        #expect(other == Evidence(channel: .plain, verdict: .unknown))
+    }
+
     @Test func `the JSON keys of evidence are stable`() throws {
         let proof = Evidence.Proof.tunnel(association: Self.association, counters: nil, certificate: nil)
         let evidence = Evidence(channel: .ipsec, proof: proof, bytesOnPath: 9, verdict: .unknown)

@@ -67,6 +67,59 @@ struct LaggingClockTests {
         }
     }
 
+    @Test func `lines that were too many to be listed are read once the clock is right again`() async throws {
+        try await AttackedLedger.with { ledger in
+            // Between the controller's lines is one by another writer that counts.
+            let (limit, count) = (4, 30)
+            let clock = Clock(writtenAt + .seconds(-86400))
+            for number in 1...count {
+                try await ledger.open(.controller).append(cancellation(number))
+                guard number == 20 else { continue }
+                try await ledger.open(.operator, clock: clock.now).append(cancellation(99))
+            }
+            let log = SharedLog(folder: ledger.folder, writer: h2, security: ledger.cluster.readersSecurity) {
+                clock.now
+            }
+            var place = ReadPosition(limit: limit)
+            var seen: [OrderRecord] = []
+            _ = try await log.readNew(OrderRecord.self, from: &place) { seen.append($0) }
+            #expect(seen == [cancellation(99)] && place.waitingCount == limit)
+            #expect(place.isWaiting)
+            clock.set(writtenAt)
+            _ = try await log.readNew(OrderRecord.self, from: &place) { seen.append($0) }
+            #expect(seen == [cancellation(99)] + (1...count).map { cancellation($0) } && !place.isWaiting)
+            _ = try await log.readNew(OrderRecord.self, from: &place) { seen.append($0) }
+            #expect(seen.count == count + 1)
+        }
+    }
+
+    @Test func `unlisted lines that still wait are listed in turn`() {
+        var place = ReadPosition()
+        func line(_ number: Int, _ writer: LedgerWriter, at time: Instant) -> SkippedLine {
+            SkippedLine(
+                at: Cursor(segment: 1, offset: Int64(number)),
+                bytes: 1,
+                writer: writer,
+                reason: .refused(.fromTheFuture(ahead: .seconds(700), at: time))
+            )
+        }
+        let limit = ReadPosition.waitingPerWriter
+        place.keep((0..<limit + 10).map { line($0, h2, at: writtenAt + .seconds(-Int64($0))) })
+        #expect(place.takeOverflows().isEmpty, "listed lines wait")
+        var other = ReadPosition()
+        other.restore(
+            ReadPosition.Overflow(
+                first: Cursor(segment: 1, offset: 5),
+                last: Cursor(segment: 1, offset: 9),
+                since: writtenAt
+            ),
+            of: h1
+        )
+        #expect(other.isWaiting && other.waitingCount == 0)
+        let due = other.takeOverflows()
+        #expect(due.map(\.writer) == [h1] && due.first?.lines.last.offset == 9 && !other.isWaiting)
+    }
+
     @Test func `a writer with false times does not fill the memory`() throws {
         var place = ReadPosition()
         let reason = SkippedLine.Reason.refused(.fromTheFuture(ahead: .seconds(700), at: writtenAt))

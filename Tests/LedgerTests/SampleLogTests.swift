@@ -228,20 +228,38 @@ struct SampleLogTests {
         }
     }
 
-    @Test func `a host notices that its own samples were rolled back`() async throws {
+    enum Loss: CaseIterable {
+        case truncated, folderRemoved
+    }
+
+    @Test(arguments: Loss.allCases)
+    func `a host whose own samples were lost says so and goes on, also after a restart`(loss: Loss) async throws {
         try await AttackedLedger.with { ledger in
             let security = ledger.cluster.security(of: h1)
             func open() -> SharedLog {
                 let marks = LedgerMarks(path: "\(ledger.folder).marks")
                 return SharedLog(folder: ledger.folder, writer: h1, security: security, marks: marks)
             }
-            try await open().append(sample(1))
-            try put([], into: files(ledger, of: h1).path(1))
-            await #expect {
-                try await open().append(sample(2))
-            } throws: { error in
-                guard case .rolledBack(_, let reason, _) = error as? LedgerError else { return false }
-                return reason.contains("a line of load/host:h1 was seen at 1:0")
+            for isRestarted in [true, false] {
+                var log = open()
+                for number in 1...3 { try await log.append(sample(number)) }
+                // Makes the marks durable, those of the samples, too.
+                try await log.append(report(2))
+                #expect(log.localTrouble == nil)
+                switch loss {
+                case .truncated: try put([], into: files(ledger, of: h1).path(1))
+                case .folderRemoved: try FileManager.default.removeItem(atPath: files(ledger, of: h1).folder)
+                }
+                if isRestarted { log = open() }
+                try await log.append(report(3))
+                #expect(try await !log.all(OrderReport.self).records.isEmpty)
+                try await log.append(sample(4))
+                #expect(log.localTrouble?.contains("load/host:h1 were removed or rolled back") == true)
+                try await log.append(sample(5))
+                #expect(log.localTrouble == nil)
+                #expect(try await samples(ledger).numbers == [4, 5])
+                try FileManager.default.removeItem(atPath: files(ledger, of: h1).folder)
+                try FileManager.default.removeItem(atPath: "\(ledger.folder).marks")
             }
         }
     }

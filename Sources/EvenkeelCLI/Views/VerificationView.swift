@@ -63,7 +63,10 @@ struct VerificationView: Encodable {
     }
 
     /// A line left incomplete by a stopped writer proves nothing, and neither does a line that retention has removed.
-    private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool { entry.kind != .torn && entry.kind != .gap }
+    /// A record of another version is genuine; its move is unproven.
+    private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool {
+        ![.torn, .gap, .notUnderstood].contains(entry.kind)
+    }
 }
 
 extension Roster {

@@ -17,6 +17,11 @@ public struct LineSelection: Sendable {
     init(verifying choose: @escaping @Sendable ([RawBatch.Line], Author) -> [RawBatch.Line]) { self.choose = choose }
 }
 
+extension LineSelection {
+    /// The lines up to a position.
+    static func only(upTo last: Cursor) -> LineSelection { LineSelection { $0.filter { $0.at <= last } } }
+}
+
 extension RawBatch {
     /// Returns the batch with the chosen lines only; without a selection, with all of them.
     func selecting(_ selection: LineSelection?, by reader: LineReader) -> RawBatch {

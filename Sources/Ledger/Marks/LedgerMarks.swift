@@ -62,6 +62,14 @@ public final class LedgerMarks: Sendable {
         }
     }
 
+    /// Replaces the mark of a log whose furthest line was lost.
+    func reset(_ mark: LedgerMark, in log: LedgerLog) {
+        state.withLock { state in
+            state.content?.marks[log] = mark
+            state.isChanged = true
+        }
+    }
+
     /// Returns the furthest recorded line of a log.
     func furthest(in log: LedgerLog) -> LedgerMark? { state.withLock { $0.content?.marks[log] } }
 

@@ -12,6 +12,8 @@ final class LedgerTrust: Sendable {
     private let verifiers = RecordVerifier.Cache()
     /// Whether the marks were found in the log, with no sign since then that they have disappeared.
     private let isChecked = Mutex(false)
+    /// Why this writer's own samples were lost; `nil` once a new one was written.
+    private let lostSamples = Mutex<String?>(nil)
 
     init(folder: String, security: LedgerSecurity, marks: LedgerMarks?) {
         self.folder = folder
@@ -56,15 +58,24 @@ final class LedgerTrust: Sendable {
                 // Do not use the cached file: the ledger may have been replaced.
                 let ledger = try LedgerMarker.read(in: folder)
                 let verifier = try verifier()
-                try marks.check(ledger: ledger.id) { [folder] log, mark throws(LedgerError) in
-                    try SegmentReader(files: SegmentFiles(ledger: folder, log: log)).requireLine(mark) { line in
-                        verifier?.isGenuine(line, in: log) ?? true
-                    }
+                try marks.check(ledger: ledger.id) { log, mark throws(LedgerError) in
+                    // Samples grant nothing: losing them must not stop the host. `append` checks them.
+                    if log.stream != .load { try require(mark, in: log, verifier) }
                 }
                 isChecked = true
             }
         }
         try result.get()
+    }
+
+    private func require(
+        _ mark: LedgerMark,
+        in log: LedgerLog,
+        _ verifier: RecordVerifier?
+    ) throws(LedgerError) {
+        try SegmentReader(files: SegmentFiles(ledger: folder, log: log)).requireLine(mark) { line in
+            verifier?.isGenuine(line, in: log) ?? true
+        }
     }
 
     /// Records how far a read has come; throws `.rolledBack` if its starting position no longer exists.
@@ -101,6 +112,7 @@ final class LedgerTrust: Sendable {
             try save(earlier, in: log)
             return earlier
         }
+        if log.stream == .load { return try notingSample(log, append: append) }
         // Read before appending: afterwards other writers may have appended, and the reader may have seen that.
         let furthest = marks?.furthest(in: log)
         let mark = try append()
@@ -117,6 +129,29 @@ final class LedgerTrust: Sendable {
         return mark
     }
 
+    /// Appends a sample; its mark may be lost, and a log that lacks the marked line continues.
+    private func notingSample(
+        _ log: LedgerLog,
+        append: () throws(LedgerError) -> LedgerMark
+    ) throws(LedgerError) -> LedgerMark {
+        let furthest = marks?.furthest(in: log)
+        let mark = try append()
+        guard let marks else { return mark }
+        if let furthest, mark.at <= furthest.at {
+            let reason = "it ended at \(mark.at), although a line was seen at \(furthest.at)"
+            lostSamples.withLock {
+                $0 =
+                    "this host's samples in the log \(log) were removed or rolled back: \(reason). Find out who changed it."
+            }
+            marks.reset(mark, in: log)
+        } else {
+            marks.note(mark, in: log)
+            lostSamples.withLock { $0 = nil }
+        }
+        marks.saveIfStale()
+        return mark
+    }
+
     private func save(_ mark: LedgerMark, in log: LedgerLog) throws(LedgerError) {
         guard let marks else { return }
         marks.note(mark, in: log)
@@ -126,8 +161,11 @@ final class LedgerTrust: Sendable {
         }
     }
 
+    /// What is wrong on this host, although the ledger can be used.
+    var localTrouble: String? { marksTrouble ?? lostSamples.withLock { $0 } }
+
     /// Why the marks cannot be saved; `nil` if they can.
-    var marksTrouble: String? {
+    private var marksTrouble: String? {
         guard let marks, let failure = marks.failure else { return nil }
         return
             "cannot save how far the ledger was read in \(marks.path): \(failure.cause). Make room there, or make the "

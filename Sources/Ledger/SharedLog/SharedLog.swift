@@ -85,7 +85,7 @@ public final class SharedLog: FleetLedger {
         unconfirmed.confirmed(mark, in: Entry.stream)
     }
 
-    public var localTrouble: String? { trust.marksTrouble }
+    public var localTrouble: String? { trust.localTrouble }
 
     public func read<Entry: LedgerEntry>(
         _ entries: Entry.Type,
