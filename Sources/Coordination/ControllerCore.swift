@@ -177,6 +177,9 @@ public struct ControllerCore: Sendable {
         }
         refusing = refusing.filter { orders[$0.key] != nil }
         early = early.filter { $0.value.contains { $0.at > horizon } }
+        hosts = hosts.filter { name, history in
+            !removed.contains(name) || history.latest.map { $0.at > horizon } ?? false
+        }
         statistics.forget(notSeenSince: horizon)
         arrivals = arrivals.filter { statistics.vms[$0.key] != nil }
         custody.forget(before: horizon) { [statistics] in statistics.vms[$0] == nil }
@@ -307,16 +310,25 @@ public struct ControllerCore: Sendable {
         endOrdersOfRemovedHosts(at: instant, effects: &effects)
         endSearchesOfRemovedHosts(at: instant, effects: &effects)
         guard policy.mode != .off else {
-            for judgement in snapshot.judgements(policy: policy) { announce(.judged(judgement), effects: &effects) }
+            announceJudgements(snapshot.judgements(policy: policy), effects: &effects)
             return
         }
         let plan = planning(snapshot)
-        for judgement in plan.judgements { announce(.judged(judgement), effects: &effects) }
-        for one in plan.refusals {
-            announce(.refused(host: one.host, vm: one.vm, vmName: one.vmName, one.reason), effects: &effects)
+        announceJudgements(plan.judgements, effects: &effects)
+        let refusals = plan.refusals.map {
+            ControllerNews.refused(host: $0.host, vm: $0.vm, vmName: $0.vmName, $0.reason)
+        }
+        announceOnly(refusals, effects: &effects) {
+            switch $0 {
+            case .stay, .relief: true
+            default: false
+            }
         }
         // Later waves are planned again from the actual result of the first.
         let moves = plan.moves.filter { $0.wave == 0 }
+        // Only moves of this plan can lack a channel now.
+        let moving = Set(moves.map(\.vm))
+        announced = announced.filter { if case .channel(let vm) = $0.key { moving.contains(vm) } else { true } }
         guard policy.mode == .automatic else {
             let intent: ControllerNews.Intent = policy.mode == .manual ? .recommends : .wouldOrder
             announceOnly(moves.map { $0.news(intent) }, effects: &effects) {
@@ -325,6 +337,12 @@ public struct ControllerCore: Sendable {
             return
         }
         order(moves, by: snapshot, at: instant, identifier: identifier, effects: &effects)
+    }
+
+    private mutating func announceJudgements(_ judgements: [Judgement], effects: inout [Effect]) {
+        announceOnly(judgements.map { .judged($0) }, effects: &effects) {
+            if case .host = $0 { true } else { false }
+        }
     }
 
     private mutating func order(

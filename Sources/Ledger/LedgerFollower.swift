@@ -127,7 +127,7 @@ public struct LedgerFollower: Sendable {
         if let trouble, trouble != localTrouble {
             logger.error("\(trouble)")
         } else if trouble == nil, localTrouble != nil {
-            logger.notice("this host can save how far the ledger was read again")
+            logger.notice("this host has no trouble with the ledger any more")
         }
         localTrouble = trouble
     }

@@ -42,6 +42,18 @@ import Testing
         }
     }
 
+    @Test func `verify notes a record of another version, and does not reject it`() async throws {
+        try await with { site in
+            try await order(site)
+            let step = OrderStep.notUnderstood(step: "verified")
+            let report = OrderReport(order: OrderID("o9"), host: h1, at: .now, step: step)
+            try await site.open(.host(h1)).append(report)
+            let result = try await site.run(["verify"])
+            #expect(result.exitCode == 0, "\(result)")
+            #expect(result.standardOutput.contains("ledger: note: reports: "), "\(result)")
+        }
+    }
+
     @Test func `forged lines are counted and not listed one by one`() async throws {
         try await with { site in
             try await order(site)

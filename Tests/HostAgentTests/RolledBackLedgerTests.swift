@@ -68,6 +68,25 @@ import Testing
         }
     }
 
+    @Test func `agents do nothing while records are from their future, for a limited time`() async throws {
+        world.place(.testVM(), on: h1)
+        try await withFolder { folder in
+            let security = LedgerSecurity.signed(by: members[.operator]) { [roster] in roster }
+            let ahead = SharedLog(
+                folder: folder,
+                writer: .operator,
+                security: security,
+                now: { .now + .seconds(3600) }
+            )
+            try await ahead.append(OrderRecord.migrate(order: order))
+            try await run(folder, marked: false, clockWait: .milliseconds(500)) {
+                try await eventually("it is said") { log.contains("this host's clock is behind") }
+                try await eventually("the wait ends") { log.contains("begins without the records of the ledger") }
+                try await expectNoMove()
+            }
+        }
+    }
+
     /// Kills the agents during an order, and rolls the log back to before it was begun.
     private func withOrderBegun(_ body: (String) async throws -> Void) async throws {
         world.place(.testVM(), on: h1)
@@ -117,6 +136,7 @@ import Testing
         marked: Bool,
         remembers: Bool = false,
         security: LedgerSecurity? = nil,
+        clockWait: Duration = .seconds(600),
         body: () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -137,6 +157,7 @@ import Testing
                     journal: remembers ? "\(folder).orders-\(host)" : nil
                 )
                 service.limits.jobLock = .zero
+                service.clockWait = clockWait
                 group.addTask { [service] in await service.run() }
             }
             try await body()

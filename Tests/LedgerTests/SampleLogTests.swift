@@ -238,7 +238,13 @@ struct SampleLogTests {
             let security = ledger.cluster.security(of: h1)
             func open() -> SharedLog {
                 let marks = LedgerMarks(path: "\(ledger.folder).marks")
-                return SharedLog(folder: ledger.folder, writer: h1, security: security, marks: marks)
+                return SharedLog(
+                    folder: ledger.folder,
+                    writer: h1,
+                    security: security,
+                    marks: marks,
+                    now: { writtenAt }
+                )
             }
             for isRestarted in [true, false] {
                 var log = open()

@@ -62,6 +62,8 @@ struct VerificationView: Encodable {
         return VerificationView(moves: checks.map(Move.init), refusals: remarks.entries, failed: failed)
     }
 
+    /// Returns whether lines were rejected.
+    ///
     /// A line left incomplete by a stopped writer proves nothing, and neither does a line that retention has removed.
     /// A record of another version is genuine; its move is unproven.
     private static func isFailure(_ entry: LedgerRemarks.Entry) -> Bool {
