@@ -140,6 +140,39 @@ struct ControllerCoreTests {
         #expect(!refusals.isEmpty && Set(refusals).count == refusals.count, "each reason once")
     }
 
+    @Test func `a refusal that returns is announced again`() {
+        let refusal = Refusal(host: h1, vm: order.vm, vmName: "vm1", reason: .noOtherHost)
+        var core = ControllerCore(policy: Policy()) { snapshot in
+            Plan(
+                snapshotRevision: snapshot.revision,
+                at: snapshot.at,
+                strategy: .balance,
+                moves: [],
+                judgements: [],
+                refusals: snapshot.at == .second(15) ? [] : [refusal],
+                before: FleetScore(),
+                after: FleetScore()
+            )
+        }
+        _ = core.handle(.caughtUp(at: .second(0)))
+        let counts = [5, 10, 15, 20, 25].map { second in
+            core.handle(.tick(at: .second(second), identifier: "d\(second)")).count {
+                if case .announce(.refused) = $0 { true } else { false }
+            }
+        }
+        #expect(counts == [1, 0, 0, 1, 0])
+    }
+
+    @Test func `a removed host is forgotten once its samples are old`() {
+        var core = inControl(Policy())
+        feed(&core, at: 5)
+        _ = core.handle(.removed([h2]))
+        _ = core.handle(.tick(at: .second(10), identifier: "a"))
+        #expect(core.hosts.keys.sorted() == [h1, h2])
+        _ = core.handle(.tick(at: .second(10 * 86400), identifier: "b"))
+        #expect(core.hosts.keys.sorted() == [h1])
+    }
+
     @Test func `changed figures are not announced, but a changed verdict, obstacle or target is`() {
         func refused(_ obstacles: [Obstacle]) -> ControllerNews {
             let reason = RefusalReason.noTarget(obstacles.map { HostsObstacle([h2], $0) })

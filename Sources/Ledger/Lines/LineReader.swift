@@ -38,8 +38,10 @@ struct LineReader: Sendable {
         }
     }
 
-    /// Returns the writer of a line that is a record of this log, or will be one once this reader's clock has reached
-    /// its time; the body is not decoded. In an unsigned ledger, the stated writer.
+    /// Returns the writer of a line that is a record of this log, or will be one once this reader's clock reaches its
+    /// time.
+    ///
+    /// The body is not decoded. In an unsigned ledger it is the stated writer.
     func author(of line: RawBatch.Line) -> LedgerWriter? {
         guard line.defect == nil, line.bytes.last != LineCodec.tornMark else { return nil }
         guard SignedLine.isOne(line.bytes) else {
