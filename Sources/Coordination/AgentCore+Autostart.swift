@@ -61,7 +61,7 @@ extension AgentCore {
 
     /// Age of an order's end from which a restarted agent no longer sets its VM's autostart: an operator may have changed
     /// it since.
-    private static let settled = watched
+    private static let settled = needed
     /// Age of an end up to which a restarted agent repeats its alert.
     private static let news: Duration = .seconds(86400)
 }

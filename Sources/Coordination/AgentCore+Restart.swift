@@ -41,7 +41,7 @@ extension AgentCore {
         case .failed:
             // The earlier incarnation may have ended before the target had answered that it runs no copy.
             guard state.startedAt != nil || hasUnknownStep(state), work[id]?.isClear(since: state.changedAt) == false,
-                ledgerTime(instant) - state.changedAt < Self.searched || state.statedEnd != nil,
+                ledgerTime(instant) - state.changedAt < Self.needed || state.statedEnd != nil,
                 !state.isSearchEnded
             else { break }
             seekDuplicate(of: id, at: instant)
