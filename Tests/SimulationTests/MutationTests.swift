@@ -121,12 +121,14 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .ignoresClockSteps, invariant: .runsOnce, operatorActs: false) {
             bootsWrong($0, $1, milliseconds: 7_200_000)
         },
-        // The targets' libvirtd answers only for a second at a time, in which moves end.
+        // The targets' libvirtd is stuck while memory is sent, and again just after the moves have ended.
         Proof(mutation: .takesSilenceForAbsence, invariant: .runsOnce, operatorActs: false) { host, minute in
-            guard minute == 0 else { return [] }
-            return host == 0
-                ? (0..<7).map { fault(0, 41 * $0, lasts: 40, .answerLost(host: host, resumes: true)) }
-                : (0..<7).map { fault(0, 41 * $0, lasts: 40, .libvirtStuck(host: host)) }
+            host == 0
+                ? [fault(minute, 0, lasts: 60, .answerLost(host: host, resumes: true))]
+                : [
+                    fault(minute, 0, lasts: 10, .libvirtStuck(host: host)),
+                    fault(minute, 11, lasts: 40, .libvirtStuck(host: host)),
+                ]
         },
         // The target does not have the VM, but a third host runs it.
         Proof(mutation: .ignoresObjections, invariant: .runsOnce, operatorActs: false) { host, minute in
