@@ -105,6 +105,7 @@ public struct AgentCore: Sendable {
         guard step < .zero - Self.clockNoise || step > Self.clockNoise else { return }
         guard !mutations.contains(.ignoresClockSteps) else { return }
         for id in work.keys { work[id]?.shift(by: step) }
+        for id in others.keys { others[id]?.shift(by: step) }
     }
 
     /// Returns the observation, unless a mutation falsifies it.

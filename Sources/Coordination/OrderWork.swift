@@ -180,6 +180,13 @@ enum OtherOrder: Sendable {
     /// An order of other hosts, until it ends; `place`: the number of this host's orders before it.
     case foreign(vm: VMID, source: HostName, place: Int)
 
+    /// Moves the times of early reports with a step of the clock: otherwise a step forward would drop them.
+    mutating func shift(by step: Duration) {
+        guard case .unseen(var reports) = self else { return }
+        for index in reports.indices { reports[index].at = reports[index].at + step }
+        self = .unseen(reports)
+    }
+
     /// Returns whether reports may be forgotten because their order has not appeared for long.
     func isOver(at instant: Instant, remembered: Duration) -> Bool {
         guard case .unseen(let reports) = self else { return false }

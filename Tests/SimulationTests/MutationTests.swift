@@ -50,7 +50,7 @@ struct Proof: Sendable, CustomTestStringConvertible {
             let silence = fault(0, 35, lasts: 75, .partition(.host(host), .ledger))
             return host == 2 ? [silence, fault(0, 60, lasts: 45, .personRestores(host: host))] : [silence]
         },
-        Proof(mutation: .sparesDuplicates, invariant: .runsOnce) { host, minute in
+        Proof(mutation: .sparesDuplicates, invariant: .runsOnce, operatorActs: false) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: true))] : []
         },
         // The target answers after the doubt has been reported.

@@ -251,7 +251,9 @@ extension World {
                 result = .done
             case (.pause, .running), (.pause, .paused):
                 set(vm, on: host, .paused)
-                invariants.pausedByAgent(vm, name: order.vmName, on: hostNames[host], at: now)
+                if copy?.executes == true {
+                    invariants.pausedByAgent(vm, name: order.vmName, on: hostNames[host], at: now)
+                }
                 result = keepOff(vm, on: host)
             case (.pause, _): result = .notSo("the VM is migrating")
             case (_, let state): result = .refused("the VM is \(state.map { "\($0)" } ?? "not here")")
@@ -265,7 +267,7 @@ extension World {
     /// Turns off the autostart of a copy that was paused.
     private func keepOff(_ vm: Int, on host: Int) -> CopyAction.Result {
         if isDiskFull(host), hosts[host].copy(of: vm)?.startsWithHost == true {
-            operators.unwritten.insert(vm)
+            operators.excusedAtBoot.insert(vm)
             return .failed("the autostart cannot be turned off: no space left on device")
         }
         setAutostart(of: vm, on: host, false)

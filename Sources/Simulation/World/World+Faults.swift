@@ -231,7 +231,7 @@ extension World {
         startLibvirt(host)
         // libvirt's autostart does not check other hosts: it must be off wherever the VM does not belong.
         for copy in hosts[host].copies where copy.startsAtBoot {
-            if operators.unwritten.contains(copy.vm) { invariants.excuse(copy.vm) }
+            if operators.excusedAtBoot.contains(copy.vm) { invariants.excuse(copy.vm) }
             set(copy.vm, on: host, .running)
         }
         queue.put(.start(.agent(host)), at: now + 2000)

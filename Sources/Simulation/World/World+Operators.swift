@@ -6,8 +6,9 @@ import Fleet
 struct OperatorState {
     /// VMs that an operator has shut off or paused, by fault.
     var takenOff: [Int: (vm: Int, host: Int)] = [:]
-    /// VMs whose autostart could not be turned off on a full disk.
-    var unwritten: Set<Int> = []
+    /// VMs of which libvirt may start a second copy when a host boots: an operator has started a copy, or their autostart could
+    /// not be turned off on a full disk.
+    var excusedAtBoot: Set<Int> = []
     /// Failed orders to hosts that never return, whose searches an operator has ended.
     var endedSearches: Set<OrderID> = []
     /// Separate random numbers, to leave runs without these faults unchanged.
@@ -75,6 +76,7 @@ extension World {
         let vm = choice[operators.random.below(choice.count)]
         note("\(name(vm)): an operator starts it on \(hostNames[host]), too")
         invariants.startedTwice(vm)
+        operators.excusedAtBoot.insert(vm)
         set(vm, on: host, .running)
     }
 
