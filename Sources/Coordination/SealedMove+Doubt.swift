@@ -17,14 +17,16 @@ extension SealedMove {
         _ state: OrderState,
         _ context: OrderContext
     ) -> [OrderAction] {
+        if case .seen(let here) = observation, mayTakeBack(here), state.belongsToSource,
+            context.mutations.contains(.takesBackUnasked)
+        {
+            return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
+        }
         guard case .seen(let here) = observation, mayTakeBack(here), !isSeenElsewhere,
             asksFrom.map({ context.now >= $0 }) ?? true
         else {
             question = nil
             return []
-        }
-        if context.mutations.contains(.takesBackUnasked), state.belongsToSource {
-            return attempt(.takeBack(state.order, startsWithHost: state.startsWithHost), context)
         }
         guard let question, question.here == here, context.now - question.askedAt <= Self.questionAge else {
             question = Inquiry.Question(askedAt: context.now, here: here)

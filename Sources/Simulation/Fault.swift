@@ -91,8 +91,6 @@ public enum Fault: Sendable, Equatable {
     ///
     /// Meanwhile a person starts the VM from its disks on a third host.
     case releaseLost(host: Int)
-    /// A person starts the VMs on the host that have not run anywhere for 20 s, from their disks.
-    case personRestores(host: Int)
     /// The local disk of the host is full: its agent can write neither marks nor its journal, and libvirt no autostart.
     case diskFull(host: Int)
     /// The VMs of the host are redefined.

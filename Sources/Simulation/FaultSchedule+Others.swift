@@ -53,7 +53,7 @@ extension Fault {
     var needsNoOperator: Bool {
         switch self {
         case .hostCrash, .hostLost, .targetLost, .hostGone, .wrongClockAtBoot, .operatorStops, .operatorPauses,
-            .operatorStartsCopy, .operatorResumes, .startedElsewhere, .personStarts, .personRestores, .releaseLost, .claims:
+            .operatorStartsCopy, .operatorResumes, .startedElsewhere, .personStarts, .releaseLost, .claims:
             false
         case .agentCrash, .controllerCrash, .controllerFrozen, .libvirtCrash, .partition, .ledgerOut, .ledgerFull,
             .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .clockJump, .migrationFails, .migrationHangs,

@@ -19,12 +19,13 @@ struct RecentHistoryTests {
         for second in stride(from: 2400, through: 0, by: -5) {
             // The second host has been silent for 10 minutes.
             for host in hosts where host == hosts[0] || second >= 600 {
-                let log = SharedLog(folder: folder, writer: .host(host), security: .unsigned)
+                let at = now - .seconds(second)
+                let log = SharedLog(folder: folder, writer: .host(host), security: .unsigned, now: { at })
                 let cpu = CPULoad(capacityCores: 4, busyCores: Double(second % 40) / 10)
-                try await log.append(LoadSample(host: host, at: now - .seconds(second), intervalSeconds: 5, cpu: cpu))
+                try await log.append(LoadSample(host: host, at: at, intervalSeconds: 5, cpu: cpu))
             }
         }
-        let log = SharedLog(folder: folder, writer: .operator, security: .unsigned)
+        let log = SharedLog(folder: folder, writer: .operator, security: .unsigned, now: { now })
         let policy = Policy()
         var (thinned, whole) = (ControllerCore(policy: policy), ControllerCore(policy: policy))
         var follower = LedgerFollower(log, .present(policy, thinned: true, at: now))

@@ -89,10 +89,11 @@ struct ClosedChannelTests {
     }
 
     @Test func `a closed channel stays closed after the order is forgotten`() {
-        var core = agent(h1)
+        // The source remembers the order for as long as its VM may return.
+        var core = agent(h2)
         _ = core.handle(.tick, at: .second(700_000))
         #expect(core.orders.isEmpty)
-        var next = later("o2", from: h1, to: h2)
+        var next = later("o2", from: h2, to: h1)
         (next.issuedAt, next.expires) = (.second(700_000), .second(700_100))
         let effects = core.handle(.order(.migrate(order: next)), at: .second(700_001))
         #expect(refusal(effects)?.contains("leaked") == true)

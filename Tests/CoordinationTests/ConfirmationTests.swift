@@ -103,7 +103,9 @@ struct ConfirmationTests {
         _ = core.handle(.migrationEnded(order.id, .failure(lost)), at: .second(9))
         _ = core.handle(.looked(order.id, .seen(.absent)), at: .second(10))
         _ = core.handle(.appended(.written), at: .second(10))
-        let found = core.handle(answer(.running, to: 10), at: .second(11))
+        #expect(core.handle(answer(.running, to: 10), at: .second(11)) == [.look(order)])
+        #expect(core.handle(.looked(order.id, .seen(.absent)), at: .second(11)) == [.apply(.discard, order)])
+        let found = core.handle(.applied(order.id, .done), at: .second(11))
         #expect(found == [.append(report("h1", 11, .asked(question: question)))])
     }
 

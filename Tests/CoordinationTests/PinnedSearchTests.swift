@@ -108,7 +108,13 @@ struct PinnedSearchTests {
         var core = AgentCore(host: h1)
         for day in [3, 8] {
             core = AgentCore(host: h1)
-            _ = core.handle(.order(.migrate(order: order)), at: .second(day * 86400))
+            // The newest record shows how much time has passed.
+            var ofOthers = order
+            (ofOthers.id, ofOthers.source, ofOthers.target) = (OrderID("others"), HostName("h8"), HostName("h9"))
+            (ofOthers.vm, ofOthers.issuedAt) = (VMID("others"), .second(day * 86400))
+            for record in [order, ofOthers] {
+                _ = core.handle(.order(.migrate(order: record)), at: .second(day * 86400))
+            }
             for step in [.running(progress: progress), failed] {
                 _ = core.handle(.report(report("h1", 2, step)), at: .second(day * 86400))
             }

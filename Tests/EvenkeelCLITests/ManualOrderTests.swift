@@ -138,7 +138,7 @@ import Testing
             (view(.running), true, .ipsec, "web1 is active on h1"),
             (view(.shutOff, .running), true, .ipsec, "web1 is active on h2"),
             (view(.shutOff, .shutOff), true, .ipsec, "web1 is off on h1 and h2"),
-            (view(nil), true, .ipsec, "no host reports"),
+            (view(nil as VMState?), true, .ipsec, "no host reports"),
             (view(.shutOff), true, .sealed, "sealed carries no VM that is off"),
         ]
         for (view, offline, channel, text) in cases {

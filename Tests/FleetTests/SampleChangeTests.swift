@@ -37,7 +37,17 @@ struct SampleChangeTests {
             return SampleChange(of: sample, since: basis) == nil
         }
         #expect(differs { $0.host = HostName("h2") })
-        #expect(differs { $0.hypervisor = nil })
+        #expect(
+            differs {
+                $0.hypervisor = HypervisorFacts(
+                    type: "x",
+                    version: 1,
+                    libvirtVersion: 1,
+                    architecture: "x",
+                    cpuModel: nil
+                )
+            }
+        )
         #expect(differs { $0.channels = [] })
         #expect(differs { $0.takesNoOrdersBecause = "its disk is full" })
         #expect(differs { $0.failures = [SourceFailure(source: "cpu", reason: "gone")] })

@@ -63,7 +63,7 @@ struct OneFault: Sendable, CustomTestStringConvertible {
         OneFault(.operatorStops(host: 0), at: 4, moves: 1...1, "vm1: an operator starts it again on h1"),
         OneFault(.operatorStops(host: 2), at: 4, "vm3: an operator starts it again on h3"),
         OneFault(.operatorPauses(host: 2), at: 4, "vm3: an operator starts it again on h3"),
-        OneFault(.operatorStartsCopy(host: 0), at: 20, "h1: pause vm1: done"),
+        OneFault(.operatorStartsCopy(host: 0), at: 25, "h1: pause vm1: done"),
         OneFault(.operatorResumes(host: 0), at: 4, "h1: order order-1 done"),
         OneFault(.wrongClockAtBoot(host: 0, milliseconds: 7_200_000), at: 4, moves: 1...1, "h1 is up again"),
         OneFault(.wrongClockAtBoot(host: 0, milliseconds: -7_200_000), at: 4, moves: 1...1, "h1 is up again"),

@@ -37,7 +37,7 @@ struct ImmovableVMTests {
         var settings = SmallWorld.ring()
         settings.immovableVMs = [0]
         let world = World(settings)
-        let id = try world.order(0, to: 1)
+        let id = try world.order(0, to: 1, issuer: .operator)
         try world.run(until: 60)
         #expect(world.incarnation(id)?.failure?.preflight.map(\.reason) == [World.blocker])
         #expect(world.places(of: 0) == [0])

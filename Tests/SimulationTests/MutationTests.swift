@@ -43,12 +43,9 @@ struct Proof: Sendable, CustomTestStringConvertible {
         Proof(mutation: .resumesBlindly, invariant: .runsOnce) { host, minute in
             minute == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: false))] : []
         },
-        // A person starts the paused VM on a third host while the target's agent cannot answer.
-        Proof(mutation: .ignoresObjections, invariant: .runsOnce) { host, minute in
-            guard minute == 0 else { return [] }
-            guard host > 0 else { return [fault(0, 0, lasts: 100, .handoverLost(host: host))] }
-            let silence = fault(0, 35, lasts: 75, .partition(.host(host), .ledger))
-            return host == 2 ? [silence, fault(0, 60, lasts: 45, .personRestores(host: host))] : [silence]
+        // The target does not have the VM, but a third host runs it.
+        Proof(mutation: .ignoresObjections, invariant: .runsOnce, operatorActs: false) { host, minute in
+            minute == 0 ? [fault(0, 0, lasts: 100, .startedElsewhere(host: host))] : []
         },
         Proof(mutation: .sparesDuplicates, invariant: .runsOnce, operatorActs: false) { host, minute in
             minute == 0 && host == 0 ? [fault(0, 0, lasts: 100, .answerLost(host: host, resumes: true))] : []
@@ -129,10 +126,6 @@ struct Proof: Sendable, CustomTestStringConvertible {
                     fault(minute, 0, lasts: 10, .libvirtStuck(host: host)),
                     fault(minute, 11, lasts: 40, .libvirtStuck(host: host)),
                 ]
-        },
-        // The target does not have the VM, but a third host runs it.
-        Proof(mutation: .ignoresObjections, invariant: .runsOnce, operatorActs: false) { host, minute in
-            minute == 0 ? [fault(0, 0, lasts: 100, .startedElsewhere(host: host))] : []
         },
         // An agent is replaced by an earlier version in the middle of its moves.
         Proof(mutation: .overlooksUnknownSteps, invariant: .autostart) { host, minute in

@@ -84,7 +84,12 @@ extension World {
 
     /// Orders a VM from its current host to another, like the controller; not before the run has begun.
     @discardableResult
-    func order(_ vm: Int, to target: Int, by channel: Channel = .ipsec) throws(Violation) -> OrderID {
+    func order(
+        _ vm: Int,
+        to target: Int,
+        by channel: Channel = .ipsec,
+        issuer: MigrationOrder.Issuer = .controller
+    ) throws(Violation) -> OrderID {
         try run(for: .zero)
         let source = hosts.indices.first { hosts[$0].copy(of: vm)?.executes == true } ?? target
         let instant = clock(.controller)
@@ -99,7 +104,7 @@ extension World {
             definition: definition(of: vm),
             issuedAt: instant,
             expires: instant + settings.policy.orderLifetime,
-            issuer: .controller,
+            issuer: issuer,
             reason: "by hand"
         )
         submit(order, incarnation: controllerIncarnation)

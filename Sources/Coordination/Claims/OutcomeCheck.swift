@@ -61,6 +61,9 @@ struct OutcomeCheck {
         let without = lists.prefix { !$0.isListed }
         guard without.count >= 2 else { return false }
         guard let listed = lists.first(where: \.isListed) else { return true }
-        return listed.at - endedAt <= Self.fragile && last.at - listed.at >= Self.patience
+        // After two minutes, samples between these two may be missing.
+        let goneAt = without.last?.at ?? last.at
+        return listed.at - endedAt <= Self.fragile && goneAt - endedAt <= Self.patience
+            && last.at - listed.at >= Self.patience
     }
 }

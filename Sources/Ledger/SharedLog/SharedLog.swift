@@ -115,7 +115,11 @@ public final class SharedLog: FleetLedger {
                 if let line = lines.line(at: place) { return line }
                 return try reader.line(at: place, before: end, atMost: SampleBasis.longestLine)
             }
-            let batch = try lines.selecting(selection, by: lineReader).decoded(as: entries, by: lineReader, completing: &changes)
+            let batch = try lines.selecting(selection, by: lineReader).decoded(
+                as: entries,
+                by: lineReader,
+                completing: &changes
+            )
             if entries.stream == .load { bases[log] = changes.basis }
             return batch
         }

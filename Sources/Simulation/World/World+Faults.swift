@@ -48,7 +48,6 @@ extension World {
         case .lie(let host): hosts[host].isLying = true
         case .redefinition(let host): for copy in hosts[host].copies { revisions[copy.vm] += 1 }
         case .personStarts(let host): startOff(on: host)
-        case .personRestores(let host): restoreStopped(on: host)
         case .operatorStops(let host): takeOff(number, on: host, to: .inactive)
         case .operatorPauses(let host): takeOff(number, on: host, to: .paused)
         case .operatorStartsCopy(let host): startCopy(on: host)
@@ -91,7 +90,7 @@ extension World {
         case .lie(let host): hosts[host].isLying = activeFaults.values.contains(fault)
         case .refusedReports(let host): readRefused(host)
         case .ledgerOut, .ledgerFull, .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .forgery,
-            .redefinition, .lateCalls, .personStarts, .personRestores, .diskFull, .claims, .operatorStartsCopy,
+            .redefinition, .lateCalls, .personStarts, .diskFull, .claims, .operatorStartsCopy,
             .operatorResumes, .libvirtStuck, .newerVersion:
             break
         case .controllerFrozen: thawController(number)

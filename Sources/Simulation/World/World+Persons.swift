@@ -18,20 +18,6 @@ extension World {
         queue.put(.sealed { $0.startOff(on: host) }, at: now + 1000)
     }
 
-    /// While the fault lasts, a person starts each VM on the host that has not run anywhere for 20 s.
-    func restoreStopped(on host: Int) {
-        guard activeFaults.values.contains(.personRestores(host: host)) else { return }
-        if hosts[host].libvirtIsUp {
-            for (vm, since) in downSince.sorted(by: { $0.key < $1.key })
-            where now - since >= 20_000 && hosts[host].copy(of: vm) == nil {
-                note("\(name(vm)): a person starts it on \(hostNames[host])")
-                set(vm, on: host, .running)
-                setAutostart(of: vm, on: host, true)
-            }
-        }
-        queue.put(.sealed { $0.restoreStopped(on: host) }, at: now + 1000)
-    }
-
     /// Applies a pending `releaseLost` when the host releases an image: the agent of the target ends, and a person starts
     /// the VM elsewhere once the doubt is reported.
     func loseRelease(of order: MigrationOrder, from host: Int) {
