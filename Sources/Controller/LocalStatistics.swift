@@ -7,8 +7,8 @@ internal import Logging
 
 /// The controller's local file of the VMs' load statistics.
 ///
-/// The ledger keeps the samples of a few hours at most. Without the file nothing becomes unsafe: the statistics form
-/// again.
+/// A restarted controller reads the samples of half an hour. Without the file nothing becomes unsafe: the statistics
+/// form again.
 actor LocalStatistics {
     private let file: StateFile<LoadStatistics>
     private let logger: Logger

@@ -14,7 +14,8 @@ extension AgentCore {
         for item in left {
             let id = item.order.id
             work[id]?.copy.observe(isHere: known.contains(item.order.vm), at: instant)
-            guard newest[item.order.vm] == id, case .idle = item.activity, let decision = work[id]?.copyDecision,
+            guard item.withdrawal != .trying, newest[item.order.vm] == id, case .idle = item.activity,
+                let decision = work[id]?.copyDecision,
                 decision != .keep
             else { continue }
             work[id]?.activity = .checkingCopy(CopyCheck(item.order, at: instant))
@@ -144,7 +145,11 @@ extension AgentCore {
         let older = work.values.filter {
             $0.order.vm == vm && $0.order.target == host && $0.place < place && !$0.copy.isOvertaken
         }
-        for item in older { work[item.order.id]?.copy.isOvertaken = true }
+        for item in older {
+            work[item.order.id]?.copy.isOvertaken = true
+            // The source of the newer move has used up the earlier answers.
+            work[item.order.id]?.copy.hasAnswered = false
+        }
     }
 }
 

@@ -6,7 +6,9 @@ extension AgentCore {
     mutating func take(_ question: PresenceQuestion, in report: OrderReport) {
         guard report.host != host, work[report.order].map({ $0.order.source == report.host }) ?? true else { return }
         let wantsDurable = question.wantsDurable == true
-        guard !wantsDurable || question.target == host else { return }
+        // Only for a move to this host, which has consented: each costs a sync of the file system.
+        let isConsented = question.target == host && work[report.order]?.state.isPrepared == true
+        guard !wantsDurable || isConsented else { return }
         // Who asks after a move asks again, and waits a limited time.
         let mustAnswer = question.target == host && !wantsDurable
         // After a restart the question may be old, and its asker asks again.

@@ -173,7 +173,7 @@ public struct ControllerCore: Sendable {
         let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
         orders = orders.filter { _, state in
             if state.stage.isFinal { return state.changedAt > horizon }
-            return state.stage == .running || state.order.latestBeginning > horizon
+            return state.mayBeRunning || state.order.latestBeginning > horizon
         }
         refusing = refusing.filter { orders[$0.key] != nil }
         early = early.filter { $0.value.contains { $0.at > horizon } }

@@ -179,7 +179,9 @@ enum CopyDecision: Sendable, Equatable {
         case (.both, .move, true): self = .alert
         case (.both, .move, false): self = .pause
         // The source's search has ended with its newer move, and the VM is there.
-        case (.overtaken, .move, _): self = .pause
+        case (.overtaken, .move, false): self = .pause
+        // A host that searches may have paused its copy because of the answer.
+        case (.overtaken, .move, true): self = .alert
         }
     }
 }

@@ -21,6 +21,9 @@ extension Inquiry {
             return .inDoubt(.definedNowhere(vm: vm, source: host, target: target), .unknown)
 
         // It was started at the target.
+        // The target has paused its copy as a second one, and the VM has worked here since.
+        case (.inactive, .paused) where cause == .failed:
+            return .inDoubt(.copyHereAndElsewhere(vm: vm, source: host, other: target), .unknown)
         case (.inactive, .running), (.inactive, .migratingOut), (.inactive, .paused): return .action(.discard)
         case (.absent, .running), (.absent, .migratingOut), (.absent, .paused):
             return .moved(note: "\(vm) is on \(target), where it was started")

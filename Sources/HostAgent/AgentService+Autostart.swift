@@ -48,13 +48,19 @@ extension AgentService {
     /// Removes the definition that a failed offline move left here, once: an operator may move the VM here later.
     func withdraw(_ order: MigrationOrder) async -> CopyAction.Result {
         do {
-            if let journal, try await journal.contains(.begun, of: order) { return .notSo("it was removed before") }
-            let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
-            guard result == .done, let journal else { return result }
-            _ = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
+            guard let journal else { return await execution.apply(.withdraw, to: order.vm, since: order.issuedAt) }
+            // Before it: a definition that is left over does less harm than one that is removed twice.
+            let isFirst = try await Blocking.onStorage(within: .seconds(10), "writing a journal entry") {
                 try journal.claim(.begun, of: order, at: .now)
             }
-            return .done
+            guard isFirst else { return .notSo("it was removed before") }
+            let result = await execution.apply(.withdraw, to: order.vm, since: order.issuedAt)
+            if result != .done {
+                try await Blocking.onStorage(within: .seconds(10), "removing a journal entry") {
+                    try journal.strike(.begun, of: order)
+                }
+            }
+            return result
         } catch { return .failed("\(error)") }
     }
 

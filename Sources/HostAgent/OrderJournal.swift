@@ -23,7 +23,8 @@ final class OrderJournal: Sendable {
         /// Time for which an entry is kept after it was written, or after its order's latest beginning if that is later.
         ///
         /// A clock that was set back must not make an order new again, and a VM may wait long for its host. An operator
-        /// may have changed a VM's autostart since it was set: its entry is kept for as long as the ledger has the order.
+        /// may have changed a VM's autostart since it was set: its entry is kept for 31 days, longer than a restarted agent sets
+        /// it.
         fileprivate var kept: Duration {
             switch self {
             case .begun: .seconds(86400)

@@ -123,8 +123,8 @@ extension Connection {
         }
     }
 
-    /// Returns the digest of the definition, live if the domain is active; `nil` if libvirt cannot read it, for example if the domain has just
-    /// ended.
+    /// Returns the digest of the definition, live if the domain is active; `nil` if libvirt cannot read it, for example
+    /// if the domain has just ended.
     ///
     /// libvirt formats the definition from its own memory, without QEMU, so a job on the domain causes no delay.
     private func digest(of domain: virDomainPtr, _ id: VMID) -> String? {

@@ -9,7 +9,7 @@ struct OperatorActions {
     var startedTwice: Set<Int> = []
     /// When an agent last paused a copy of a VM.
     var paused: [Int: Int64] = [:]
-    /// Whether the ledger has lost a record: an agent repeats its question only after ten minutes.
+    /// Whether the ledger has lost a record, or has one of the future: an agent repeats its question only after ten minutes.
     var hasLostRecords = false
 
     mutating func forget(_ vm: Int) {

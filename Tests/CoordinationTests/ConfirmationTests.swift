@@ -111,11 +111,15 @@ struct ConfirmationTests {
 
     // MARK: the target
 
-    private func target() -> AgentCore {
+    /// Returns a target that has consented to take the VM.
+    private func target(consents: Bool = true) -> AgentCore {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: order)), at: .second(1))
         _ = core.handle(.report(report("h1", 2, .accepted(requirements: requirements))), at: .second(2))
+        guard consents else { return core }
+        _ = core.handle(.targetChecked(order.id, []), at: .second(3))
+        _ = core.handle(.appended(.written), at: .second(3))
         return core
     }
 
@@ -136,6 +140,9 @@ struct ConfirmationTests {
     }
 
     @Test func `no other host is asked to confirm`() {
+        var unasked = target(consents: false)
+        let asked = report("h1", 9, .asked(question: question))
+        #expect(!unasked.handle(.report(asked), at: .second(10)).contains(.confirm(order.id, order.vm)))
         var core = AgentCore(host: HostName("h3"))
         _ = core.handle(.caughtUp, at: .second(0))
         #expect(core.handle(.report(report("h1", 9, .asked(question: question))), at: .second(10)).isEmpty)

@@ -105,7 +105,7 @@ public struct OwnDefinitions: Sendable {
         return changes.filter { change in
             guard case .remove(let vm, .age) = change else { return true }
             guard let now, let file = folder.file(of: vm, by: host) else { return false }
-            return .seconds(now - file.writtenAt) >= Self.kept
+            return .seconds(now) - .seconds(file.writtenAt) >= Self.kept
         }
     }
 

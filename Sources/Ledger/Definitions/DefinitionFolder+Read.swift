@@ -101,7 +101,7 @@ extension DefinitionFolder {
         }
         var bytes = 0
         for (number, vm) in vms.enumerated() {
-            bytes += file(of: vm, by: host)?.bytes ?? 0
+            bytes += min(file(of: vm, by: host)?.bytes ?? 0, Self.bytesPerHost + 1)
             guard bytes <= Self.bytesPerHost else {
                 content.warnings.append(
                     "\(folder): only \(number) of \(vms.count) files were read, because they have more than "

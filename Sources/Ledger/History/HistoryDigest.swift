@@ -57,10 +57,12 @@ struct HistoryDigest: Sendable {
         let since = history.endedSince(newest: newest)
         let lasting = history.host == nil ? [] : Set(newestOfEachVM(begun.filter(history.concerns)))
         var fates: [String: Fate] = [:]
+        // Where such a VM has been since decides whether its image may still be used.
+        let sealed = Set(known.values.filter { $0.channel == .sealed && $0.source == history.host }.map(\.vm))
         for (id, report) in ends {
-            guard let order = known[id], let isDropped = isDropped(order, endedBy: report, history, since) else {
-                continue
-            }
+            guard let order = known[id], !sealed.contains(order.vm),
+                let isDropped = isDropped(order, endedBy: report, history, since)
+            else { continue }
             let isNeeded = !isDropped || lasting.contains(id)
             fates[id.rawValue] = isNeeded ? .ended(progress: progress[id]) : .dropped
         }

@@ -28,9 +28,10 @@ extension SegmentFiles {
         var isKept = true
         for number in numbers.reversed() where number < active {
             guard let status = status(number) else { continue }
-            bytes += status.bytes
-            isKept = isKept && bytes <= Int64(retention.bytes) && .seconds(now - status.modifiedAt) <= retention.age
-            if !isKept { unlink(path(number)) }
+            // Other hosts choose sizes and times of their files.
+            let room = Int64(clamping: retention.bytes) - bytes
+            isKept = isKept && status.bytes <= room && .seconds(now) - .seconds(status.modifiedAt) <= retention.age
+            if isKept { bytes += status.bytes } else { unlink(path(number)) }
         }
     }
 

@@ -43,7 +43,7 @@ struct SegmentAppender: Sendable {
         // Opened after the lock was taken: a network file system asks its server for the file's state on opening.
         var segment = try open(number)
         var size = try closeTornLine(in: segment)
-        let isFull = size > 0 && size + Int64(draft.maximumBytes) > segmentBytes
+        let isFull = size > 0 && size > segmentBytes - Int64(draft.maximumBytes)
         if isFull {
             guard number < SegmentFiles.highestNumber else {
                 let reason = "it has the highest number that a segment can have. Create a new ledger."

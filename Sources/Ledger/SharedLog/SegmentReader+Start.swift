@@ -17,8 +17,9 @@ extension SegmentReader {
             guard let file = try OpenFile.open(files.path(number), flags: 0) else { break }
             let size = try file.size()
             // The newest segment is always read: it has the newest record of a writer that fell silent.
-            guard start == nil || bytes + size <= Self.tailBytes else { break }
-            bytes += size
+            guard start == nil || (bytes <= Self.tailBytes && size <= Self.tailBytes - bytes) else { break }
+            // Another host chooses the sizes of its files.
+            bytes = size > Self.tailBytes ? Self.tailBytes : bytes + size
             start = Cursor(segment: number, offset: 0)
             if let first = try Self.time(at: 0, in: file), first < instant {
                 return Cursor(segment: number, offset: try Self.offset(since: instant, in: file, size: size))

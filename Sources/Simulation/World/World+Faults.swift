@@ -331,7 +331,7 @@ extension World {
     ///
     /// The operator waits until all hosts are up and the VM is not moving.
     func callOperator(to vm: Int) {
-        let all = hosts.indices.allSatisfy { answers($0) || isGone($0) }
+        let all = hosts.indices.allSatisfy { answersOperator($0) || isGone($0) }
         guard all, !migrations.values.contains(where: { $0.vm == vm }), !isOnItsWaySealed(vm) else {
             queue.put(.person(vm: vm), at: now + 10_000)
             return

@@ -22,6 +22,8 @@ extension World {
         guard reachesLedger(node), !activeFaults.values.contains(.ledgerFull) else { return .failed }
         var record = SimulatedLedger.Record(at: now, signedAt: clock(node), writer: node, entry: entry)
         record.isOfNewerVersion = isOfNewerVersion(entry)
+        // Its readers' clocks reach its time too late.
+        if record.signedAt - clock(.operator) > Self.clockTolerance { invariants.operatorActions.hasLostRecords = true }
         if isLost(entry) {
             note("ledger: a record is lost")
             invariants.operatorActions.hasLostRecords = true

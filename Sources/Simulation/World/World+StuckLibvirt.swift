@@ -9,6 +9,11 @@ extension World {
     /// Returns whether the host's hypervisor carries out calls now.
     func answers(_ host: Int) -> Bool { hosts[host].libvirtIsUp && !isStuck(host) }
 
+    /// Returns whether the host's hypervisor has carried out all calls that waited while it was stuck.
+    ///
+    /// An operator's call comes after them.
+    func answersOperator(_ host: Int) -> Bool { answers(host) && stuckCalls[host, default: 0] == 0 }
+
     /// Time after which an agent gives a call up, in milliseconds, as `LibvirtHypervisor.Limits.call`.
     static let callLimit: Int64 = 35_000
     /// How often a call is tried while libvirtd is stuck, in milliseconds.
@@ -26,6 +31,7 @@ extension World {
         _ call: @escaping (World, _ isGivenUp: Bool) -> Void
     ) {
         guard isStuck(host) else { return call(self, false) }
+        stuckCalls[host, default: 0] += 1
         wait(
             StuckCall(
                 host: host,
@@ -46,8 +52,12 @@ extension World {
         queue.put(
             .sealed { world in
                 let agent = world.agents[waiting.host]
-                guard agent.core != nil, agent.incarnation == waiting.incarnation else { return }
+                guard agent.core != nil, agent.incarnation == waiting.incarnation else {
+                    world.stuckCalls[waiting.host, default: 1] -= 1
+                    return
+                }
                 guard world.isStuck(waiting.host) else {
+                    world.stuckCalls[waiting.host, default: 1] -= 1
                     if waiting.isGivenUp, !world.hosts[waiting.host].libvirtIsUp { return }
                     return waiting.call(world, waiting.isGivenUp)
                 }
@@ -55,7 +65,10 @@ extension World {
                 if !waiting.isGivenUp, let deadline = waiting.deadline, world.now >= deadline {
                     waiting.isGivenUp = true
                     waiting.call(world, true)
-                    guard waiting.isCarriedOutLate else { return }
+                    guard waiting.isCarriedOutLate else {
+                        world.stuckCalls[waiting.host, default: 1] -= 1
+                        return
+                    }
                 }
                 world.wait(waiting)
             },

@@ -105,6 +105,8 @@ public final class World {
     var callsOut: Set<Int> = []
     /// VMs that run on no host, and since when.
     var downSince: [Int: Int64] = [:]
+    /// The number of calls that wait for each host's stuck libvirtd.
+    var stuckCalls: [Int: Int] = [:]
     /// Nodes that have started but could not read the ledger yet.
     var waiting: Set<Node> = []
 
