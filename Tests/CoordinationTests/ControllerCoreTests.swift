@@ -9,23 +9,23 @@ struct ControllerCoreTests {
     @Test func `lasting overload leads to one order`() throws {
         var core = inControl(Policy())
         for second in [5, 10] {
-            feed(&core, at: second)
+            overload(&core, at: second)
             #expect(submitted(core.handle(.tick(at: .second(second), identifier: "d\(second)"))).isEmpty)
         }
-        feed(&core, at: 15)
+        overload(&core, at: 15)
         let orders = submitted(core.handle(.tick(at: .second(15), identifier: "d15")))
         let order = try #require(orders.first)
         #expect(orders.count == 1)
         #expect(order.id == OrderID("d15-1") && order.source == h1 && order.target == h2 && order.channel == .ipsec)
         #expect(order.issuer == .controller && order.expires == .second(15) + Policy().orderLifetime)
-        feed(&core, at: 20)
+        overload(&core, at: 20)
         #expect(submitted(core.handle(.tick(at: .second(20), identifier: "d20"))).isEmpty, "it is under way")
     }
 
     @Test func `implausible figures of a host do not stop planning`() {
         var core = inControl(Policy())
         for second in [5, 10, 15] {
-            feed(&core, at: second)
+            overload(&core, at: second)
             var vms: [VMSample] = []
             for number in 1...3 {
                 vms.append(
@@ -55,11 +55,11 @@ struct ControllerCoreTests {
 
     @Test func `a controller that restarts knows the moves in progress`() throws {
         var first = inControl(Policy())
-        for second in [5, 10, 15] { feed(&first, at: second) }
+        for second in [5, 10, 15] { overload(&first, at: second) }
         let order = try #require(submitted(first.handle(.tick(at: .second(15), identifier: "d"))).first)
         var second = inControl(Policy())
         _ = second.handle(.order(.migrate(order: order)))
-        for time in [5, 10, 15, 20] { feed(&second, at: time) }
+        for time in [5, 10, 15, 20] { overload(&second, at: time) }
         #expect(submitted(second.handle(.tick(at: .second(20), identifier: "e"))).isEmpty)
         #expect(second.snapshot(at: .second(20)).movesInFlight.map(\.vm) == [order.vm])
     }
@@ -78,14 +78,14 @@ struct ControllerCoreTests {
         for step in [OrderStep.accepted(requirements: requirements), .running(progress: progress)] {
             _ = core.handle(.report(report("h1", 2, step), at: .second(9)))
         }
-        feed(&core, at: 99_990)
+        overload(&core, at: 99_990)
         #expect(core.snapshot(at: .second(100_000)).movesInFlight.count == 1)
         #expect(core.snapshot(at: .second(100_990)).movesInFlight.isEmpty, "the move of a dead source does not count")
     }
 
     @Test func `an order that could not be written does not count as a move`() throws {
         var core = inControl(Policy())
-        for second in [5, 10, 15] { feed(&core, at: second) }
+        for second in [5, 10, 15] { overload(&core, at: second) }
         let order = try #require(submitted(core.handle(.tick(at: .second(15), identifier: "d"))).first)
         _ = core.handle(.submitted(order.id, .failed))
         #expect(core.snapshot(at: .second(15)).movesInFlight.isEmpty)
@@ -104,7 +104,7 @@ struct ControllerCoreTests {
         var core = inControl(Policy(mode: mode))
         var effects: [ControllerCore.Effect] = []
         for second in stride(from: 5, through: 30, by: 5) {
-            feed(&core, at: second)
+            overload(&core, at: second)
             effects += core.handle(.tick(at: .second(second), identifier: "d\(second)"))
         }
         let spoken = effects.compactMap { if case .announce(let one) = $0 { one } else { nil } }
@@ -127,7 +127,7 @@ struct ControllerCoreTests {
         var core = inControl(Policy())
         var spoken: [ControllerNews] = []
         for second in stride(from: 5, through: 60, by: 5) {
-            feed(&core, at: second, targetCPU: 3)
+            overload(&core, at: second, targetCPU: 3)
             for effect in core.handle(.tick(at: .second(second), identifier: "d\(second)")) {
                 if case .announce(let news) = effect { spoken.append(news) }
             }
@@ -165,7 +165,7 @@ struct ControllerCoreTests {
 
     @Test func `a removed host is forgotten once its samples are old`() {
         var core = inControl(Policy())
-        feed(&core, at: 5)
+        overload(&core, at: 5)
         _ = core.handle(.removed([h2]))
         _ = core.handle(.tick(at: .second(10), identifier: "a"))
         #expect(core.hosts.keys.sorted() == [h1, h2])
@@ -199,21 +199,6 @@ struct ControllerCoreTests {
         #expect(!judged(.overloaded, cpu: 0.9).repeats(judged(.calm, cpu: 0.7)))
         #expect(planned(to: h2, 0.9).repeats(planned(to: h2, 0.95)))
         #expect(!planned(to: h2, 0.9).repeats(planned(to: HostName("h3"), 0.9)))
-    }
-
-    private func feed(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 0.5) {
-        let vms = [VMSample(id: order.vm, name: "vm1", state: .running, cpuCores: 1, vcpus: 1, memoryBytes: 1 << 27)]
-        for (host, busy, vms) in [(h1, 3.9, vms), (h2, targetCPU, [])] {
-            let sample = LoadSample(
-                host: host,
-                at: .second(second),
-                intervalSeconds: 5,
-                cpu: CPULoad(capacityCores: 4, busyCores: busy),
-                memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
-                vms: vms
-            )
-            _ = core.handle(.sample(sample, at: .second(second)))
-        }
     }
 
     private func submitted(_ effects: [ControllerCore.Effect]) -> [MigrationOrder] {

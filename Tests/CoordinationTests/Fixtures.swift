@@ -36,3 +36,27 @@ func inControl(_ policy: Policy) -> ControllerCore {
     _ = core.handle(.caughtUp(at: .second(0)))
     return core
 }
+
+/// Feeds samples of an overloaded h1 with vm1, and of a light h2.
+func overload(_ core: inout ControllerCore, at second: Int, targetCPU: Double = 0.5, definition: String? = nil) {
+    let vm = VMSample(
+        id: order.vm,
+        name: "vm1",
+        state: .running,
+        cpuCores: 1,
+        vcpus: 1,
+        memoryBytes: 1 << 27,
+        definition: definition
+    )
+    for (host, busy, vms) in [(h1, 3.9, [vm]), (h2, targetCPU, [])] {
+        let sample = LoadSample(
+            host: host,
+            at: .second(second),
+            intervalSeconds: 5,
+            cpu: CPULoad(capacityCores: 4, busyCores: busy),
+            memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
+            vms: vms
+        )
+        _ = core.handle(.sample(sample, at: .second(second)))
+    }
+}

@@ -109,28 +109,7 @@ struct OrderValidityTests {
         var core = inControl(Policy())
         var orders: [MigrationOrder] = []
         for second in [5, 10, 15] {
-            let vms = [
-                VMSample(
-                    id: order.vm,
-                    name: "vm1",
-                    state: .running,
-                    cpuCores: 1,
-                    vcpus: 1,
-                    memoryBytes: 1 << 27,
-                    definition: "digest-\(second)"
-                )
-            ]
-            for (host, busy, vms) in [(h1, 3.9, vms), (h2, 0.5, [])] {
-                let sample = LoadSample(
-                    host: host,
-                    at: .second(second),
-                    intervalSeconds: 5,
-                    cpu: CPULoad(capacityCores: 4, busyCores: busy),
-                    memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
-                    vms: vms
-                )
-                _ = core.handle(.sample(sample, at: .second(second)))
-            }
+            overload(&core, at: second, definition: "digest-\(second)")
             orders += core.handle(.tick(at: .second(second), identifier: "d\(second)")).compactMap(\.order)
         }
         #expect(orders.map(\.definition) == ["digest-15"] && orders.map(\.notBefore) == [.second(15)])

@@ -184,20 +184,4 @@ struct SuccessionTests {
     }
 
     private func orders(_ effects: [ControllerCore.Effect]) -> [MigrationOrder] { effects.compactMap(\.order) }
-
-    /// Feeds samples of an overloaded h1 and a light h2.
-    private func overload(_ core: inout ControllerCore, at second: Int) {
-        let vms = [VMSample(id: order.vm, name: "vm1", state: .running, cpuCores: 1, vcpus: 1, memoryBytes: 1 << 27)]
-        for (host, busy, vms) in [(h1, 3.9, vms), (h2, 0.5, [])] {
-            let sample = LoadSample(
-                host: host,
-                at: .second(second),
-                intervalSeconds: 5,
-                cpu: CPULoad(capacityCores: 4, busyCores: busy),
-                memory: MemoryLoad(totalBytes: 1 << 34, usedBytes: 1 << 32, availableBytes: 3 << 32),
-                vms: vms
-            )
-            _ = core.handle(.sample(sample, at: .second(second)))
-        }
-    }
 }
