@@ -24,7 +24,7 @@ demo: build
 	.build/debug/evenkeel-lab demo $(DEMO)
 
 # make fault-matrix  real faults in the middle of moves, in the lab (root; options: RUNS=20 FIRST=1 SEED=1 FAULTS='--json')
-# A cell takes two to five minutes. Report and evidence land in fault-report/; runs of one version and seed add up there.
+# A cell takes one to five minutes. Report and evidence land in fault-report/; runs of one version and seed add up there.
 fault-matrix: build
 	.build/debug/evenkeel-lab faults --runs $(RUNS) --first $(FIRST) --seed $(SEED) $(FAULTS)
 

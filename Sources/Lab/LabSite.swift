@@ -14,6 +14,9 @@ public struct LabSite: Sendable, Codable, Equatable {
         self.shortName = shortName
     }
 
+    /// The sites of the labs that one machine may run at the same time.
+    public static let all = [LabSite()] + (2...16).map { LabSite(name: "evenkeel-lab\($0)", shortName: "ekl\($0)") }
+
     /// The folder of state, sockets, logs, disk images, captures and the hosts' private folders.
     ///
     /// It is not below /run, which a booted machine mounts small and without exec. It survives a restart of the

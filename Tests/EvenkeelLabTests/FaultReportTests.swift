@@ -101,10 +101,10 @@ struct FaultReportTests {
 
     @Test func `a lab that another process runs ends the run at once`() {
         let other = LabError.alreadyUp(owner: "process 7", stateFolder: "/var/lib/evenkeel-lab")
-        #expect(!FaultMatrix.isWorthAnotherStart(after: other))
-        #expect(!FaultMatrix.isWorthAnotherStart(after: LabError.left(["process 7"])))
+        #expect(!FaultWorker.isWorthAnotherStart(after: other))
+        #expect(!FaultWorker.isWorthAnotherStart(after: LabError.left(["process 7"])))
         let slow = LabError.timedOut(what: "guest vm1", after: .seconds(180), log: "")
-        #expect(FaultMatrix.isWorthAnotherStart(after: slow))
+        #expect(FaultWorker.isWorthAnotherStart(after: slow))
     }
 
     @Test func `an impossible or unknown cell is refused`() throws {

@@ -6,7 +6,7 @@ internal import Fleet
 extension FaultBench {
     /// The rate of the cell's move in MiB/s, so that about 60 MiB take 20 s.
     private static let slowRate = 3
-    private static let fullRate = 1000
+    static let fullRate = 1000
     /// How long a move may take to reach a phase: the tunnel alone may take 20 s.
     private static let phaseLimit: Duration = .seconds(120)
 

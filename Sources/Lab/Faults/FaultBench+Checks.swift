@@ -3,7 +3,7 @@ internal import Fleet
 
 /// The checks after a fault.
 extension FaultBench {
-    private static let moveLimit: Duration = .seconds(180)
+    static let moveLimit: Duration = .seconds(180)
 
     /// Waits for the rules to hold, and checks guests, the next moves and what is left; adds what is broken.
     ///
@@ -44,7 +44,7 @@ extension FaultBench {
         }
         guard result.violations.isEmpty else { return }
 
-        let orders = try await moveBothWays(trial, &result)
+        let orders = try await moveBothWays(trial, &daemons, &result)
         guard result.violations.isEmpty else { return }
         result.violations += try await checkWork(of: nil, since: trial.marks)
         let earlier = later
@@ -92,19 +92,21 @@ extension FaultBench {
         }
     }
 
-    /// Moves the guest over the cell's channel without a fault in both directions between source and target, as a
-    /// balanced fleet must be able to; returns the orders.
-    private mutating func moveBothWays(_ trial: FaultTrial, _ result: inout FaultResult) async throws -> [OrderID] {
-        var orders: [OrderID] = []
-        for _ in 0..<2 where result.violations.isEmpty {
-            guard let here = try await lab.runsOn(trial.guest).first else {
-                result.violations.append("\(trial.guest.name) runs on no host before its next move")
-                break
-            }
-            let there = here == trial.source.name ? trial.target.name : trial.source.name
-            orders += try await move(trial.guest, from: here, to: there, &result)
+    /// Moves the guest over the cell's channel without a fault in both directions between source and target: first an
+    /// operator, then the controller, as it balances a fleet; returns the orders.
+    private mutating func moveBothWays(
+        _ trial: FaultTrial,
+        _ daemons: inout ProcessTable,
+        _ result: inout FaultResult
+    ) async throws -> [OrderID] {
+        func next(_ here: HostName) -> HostName { here == trial.source.name ? trial.target.name : trial.source.name }
+        guard let here = try await lab.runsOn(trial.guest).first else {
+            result.violations.append("\(trial.guest.name) runs on no host before its next move")
+            return []
         }
-        return orders
+        let orders = try await move(trial.guest, from: here, to: next(here), &result)
+        guard result.violations.isEmpty else { return orders }
+        return try await orders + balance(trial.guest, from: next(here), to: here, &daemons, &result)
     }
 
     /// Moves the guest without a fault and returns the orders.

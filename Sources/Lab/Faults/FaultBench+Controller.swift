@@ -2,7 +2,7 @@
 internal import Fleet
 internal import Settings
 
-/// The cells of the controller: it orders the move itself.
+/// Moves that the controller orders: those of its own cells, and the last one of every cell.
 extension FaultBench {
     /// Time in which a controller that has just started orders a move that a rule requires.
     private static let orderLimit: Duration = .seconds(90)
@@ -65,6 +65,48 @@ extension FaultBench {
         try await restartController(with: settings)
         // It may repeat a move that has failed.
         return count > 1 && end?.isDone == true ? ["the controller ordered the move \(count) times"] : []
+    }
+
+    /// Lets the controller bring the guest to a host that a rule requires; returns its orders.
+    ///
+    /// It may repeat a move that has failed, until the time limit.
+    mutating func balance(
+        _ guest: GuestPlan,
+        from source: HostName,
+        to target: HostName,
+        _ daemons: inout ProcessTable,
+        _ result: inout FaultResult
+    ) async throws -> [OrderID] {
+        result.violations += daemons.ended(by: lab.processTable())
+        try await setRate(Self.fullRate, of: guest, on: lab.host(source))
+        let marks = ConsoleMarks(lab)
+        try await forgetOrders()
+        let channel = result.cell.channel
+        try await restartController(with: Self.settings(settings, requiring: guest, on: target, over: channel))
+        let isDone = try await poll(every: .milliseconds(300), within: Self.moveLimit) { () -> Bool? in
+            try await readOrders()
+            try await readReports()
+            return ordersOfController.contains { end(of: $0.id)?.isDone == true } ? true : nil
+        }
+        let orders = ordersOfController.map(\.id)
+        try await restartController(with: settings)
+        daemons = lab.processTable()
+        let ends = orders.map { end(of: $0) }
+        let text = ends.map { $0?.text ?? "open" }.joined(separator: "; ")
+        log("move of the controller: \(text)")
+        if ends.contains(where: { $0?.evidence == .leak }) {
+            result.violations.append("the evidence of the controller's move shows a leak")
+        }
+        guard isDone != nil else {
+            result.violations.append("the controller did not bring \(guest.name) to \(target): \(text)")
+            return orders
+        }
+        if ends.count > 1 { result.notes.append("moves of the controller: \(text)") }
+        if ends.last??.isDone != true || ends.count(where: { $0?.isDone == true }) > 1 {
+            result.violations.append("the controller ordered more after the move had succeeded: \(text)")
+        }
+        result.violations += try await waitForRest(since: marks)
+        return orders
     }
 
     private func restartController(with settings: Settings) async throws {

@@ -15,7 +15,7 @@ struct FaultsCommand: AsyncParsableCommand {
             its definition and autostart, memory and disks are intact, the order has ended, and the next move succeeds. If a \
             rule is broken, it keeps the evidence in the report's folder and goes on in a new lab.
 
-            A cell takes two to five minutes. Results are added to those in the report's folder if seed, version, machine and \
+            A cell takes one to five minutes. Results are added to those in the report's folder if seed, version, machine and \
             build are the same: --first 21 --runs 20 continues a run of 20 cells.
 
             Exit code 0: no rule was broken, and every cell counts. A cell whose phase was missed three times does not.
@@ -27,6 +27,9 @@ struct FaultsCommand: AsyncParsableCommand {
 
     @Option(help: "Place of the first cell to run among the cells of the seed")
     var first = 1
+
+    @Option(help: "Number of labs that run cells at the same time; each needs about 2 GiB of memory and half a core")
+    var labs = 1
 
     @Option(help: "Random seed for the choice of cells")
     var seed: UInt64 = 1
@@ -55,6 +58,8 @@ struct FaultsCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(runs) else { throw ValidationError("--runs must be 1 to 10000.") }
         guard (1...10_000).contains(first) else { throw ValidationError("--first must be 1 to 10000.") }
+        let most = LabSite.all.count
+        guard (1...most).contains(labs) else { throw ValidationError("--labs must be 1 to \(most).") }
         guard only.isEmpty || first == 1 else { throw ValidationError("--first does not go with --only.") }
     }
 
@@ -68,6 +73,7 @@ struct FaultsCommand: AsyncParsableCommand {
         let matrix = try FaultMatrix(
             cells: chosen,
             first: only.isEmpty ? first : nil,
+            labs: min(labs, chosen.count),
             origin: try await .now(seed: only.isEmpty ? seed : nil),
             folder: report,
             isJSON: json

@@ -73,11 +73,11 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take the lab down, even if it was started only in part"
+            abstract: "Take every lab of this machine down, even if it was started only in part"
         )
 
         func run() async throws {
-            try await HostLab.down()
+            for site in LabSite.all { try await HostLab.down(site: site) }
             print("The lab is down.")
         }
     }
