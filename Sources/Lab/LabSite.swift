@@ -14,8 +14,13 @@ public struct LabSite: Sendable, Codable, Equatable {
         self.shortName = shortName
     }
 
-    /// The sites of the labs that one machine may run at the same time.
-    public static let all = [LabSite()] + (2...16).map { LabSite(name: "evenkeel-lab\($0)", shortName: "ekl\($0)") }
+    /// The sites of the fault matrix: as many labs may run on one machine at the same time.
+    public static let matrix =
+        [LabSite()] + (2...16).map { LabSite(name: "evenkeel-lab\($0)", shortName: "ekl\($0)") }
+    /// The site of the soak, which takes an hour: other labs may run meanwhile.
+    public static let soak = LabSite(name: "evenkeel-soak", shortName: "ekls")
+    /// The sites that `evenkeel-lab down` takes down.
+    public static let all = matrix + [soak]
 
     /// The folder of state, sockets, logs, disk images, captures and the hosts' private folders.
     ///

@@ -58,7 +58,7 @@ struct FaultsCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(runs) else { throw ValidationError("--runs must be 1 to 10000.") }
         guard (1...10_000).contains(first) else { throw ValidationError("--first must be 1 to 10000.") }
-        let most = LabSite.all.count
+        let most = LabSite.matrix.count
         guard (1...most).contains(labs) else { throw ValidationError("--labs must be 1 to \(most).") }
         guard only.isEmpty || first == 1 else { throw ValidationError("--first does not go with --only.") }
     }

@@ -63,7 +63,7 @@ struct SoakCommand: AsyncParsableCommand {
             plan: short
                 ? .short
                 : SoakPlan(samples: samples, interval: interval, realTime: realTime, guests: guests),
-            site: LabSite(),
+            site: .soak,
             programs: try Programs.nextToThisProcess(),
             log: { line in if isQuiet { printError(line) } else { printLine(line) } }
         )
