@@ -101,7 +101,13 @@ extension Daemon {
         let began = Instant.now
         do {
             try await waitUntil("\(what) in \(group) to end or to be frozen", within: .seconds(20)) {
-                guard action == .stop else { return victims.allSatisfy(\.hasEnded) }
+                guard action == .stop else {
+                    guard victims.allSatisfy(\.hasEnded) else { return false }
+                    // A child that has not replaced its program yet outlives its parent under the same name.
+                    let left = list()
+                    for process in left { kill(process, SIGKILL) }
+                    return left.isEmpty
+                }
                 // Also what it has started meanwhile.
                 let left = list().filter { !ProcessStat.isStopped($0) }
                 for process in left { kill(process, SIGSTOP) }
