@@ -72,7 +72,7 @@ let package = Package(
 
         // The operating system: commands and blocking calls with a time limit, files, locks, signals, the clock.
         module("HostOS", ["Fleet", subprocess, systemPackage, unixSignals]),
-        // Fleets, recordings and closed channels in files: Foundation's JSON, and the text format of Ganeti's htools.
+        // Fleets, recordings and a service's local values in files: Foundation's JSON, and Ganeti's text format.
         module("FleetFiles", ["Fleet", "Coordination", "HostOS", log]),
         // The configuration file.
         module("Settings", ["Fleet", yams]),

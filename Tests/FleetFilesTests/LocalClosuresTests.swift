@@ -4,6 +4,7 @@ import Fleet
 import FleetFiles
 import Foundation
 import Logging
+import TestSupport
 import Testing
 
 @Suite struct LocalClosuresTests {
@@ -14,14 +15,9 @@ import Testing
         at: Instant(milliseconds: 7)
     )
 
-    private func with(_ body: (String) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ek-closures-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder.appendingPathComponent("agent.closed").path)
-    }
-
     @Test func `stored closures are read by the next run until they are cleared`() async throws {
-        try await with { path in
+        try await withFolder { folder in
+            let path = "\(folder)/agent.closed"
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let first = LocalClosures(path: path, logger: logger)
             #expect(await first.read() == [])
@@ -36,7 +32,8 @@ import Testing
     }
 
     @Test func `a damaged file is reported and left as it is`() async throws {
-        try await with { path in
+        try await withFolder { folder in
+            let path = "\(folder)/agent.closed"
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             await LocalClosures(path: path, logger: logger).keep([closure])
             try Data("[{".utf8).write(to: URL(fileURLWithPath: path))

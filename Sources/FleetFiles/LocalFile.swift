@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
+internal import HostOS
+public import Logging
+
+/// A value that a service keeps in a file on its local disk.
+///
+/// Every call has a time limit, and a failure to write is logged once.
+public actor LocalFile<Value: Codable & Sendable> {
+    private let file: StateFile<Value>
+    private let content: String
+    private let logger: Logger
+    private let limit = Duration.seconds(10)
+    /// One call after the other: a write that hung must not replace a later one when it goes on.
+    private let disk: DispatchQueue
+    private var lastFailure: String?
+
+    public nonisolated var path: String { file.path }
+
+    /// `content`: what the file contains, for the log.
+    public init(path: String, of content: String, logger: Logger) {
+        file = StateFile(path: path)
+        disk = DispatchQueue(label: "evenkeel.\(content)")
+        self.content = content
+        self.logger = logger
+    }
+
+    /// Returns the value of the previous run; `nil` if there is no file.
+    public func read() async throws -> Value? {
+        try await onDisk { [file] in try file.read() }
+    }
+
+    /// Replaces the file durably and returns whether that succeeded; the next call tries again.
+    @discardableResult
+    public func replace(_ value: Value) async -> Bool {
+        do {
+            try await onDisk { [file] in try file.replace(value) }
+            lastFailure = nil
+            return true
+        } catch {
+            let failure = "\(error)"
+            if failure != lastFailure {
+                logger.error("cannot write the \(content)", metadata: ["reason": "\(failure)"])
+            }
+            lastFailure = failure
+            return false
+        }
+    }
+
+    private func onDisk<Result: Sendable>(_ work: @Sendable @escaping () throws -> Result) async throws -> Result {
+        let late = FleetFileError(file: path, reason: "the disk did not answer within \(limit)")
+        return try await Blocking.run(within: limit, on: disk, late: { _ in late as any Error }, work)
+    }
+}
