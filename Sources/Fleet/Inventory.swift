@@ -35,3 +35,8 @@ extension HostName {
         "'evenkeel host add \(self) --address ADDRESS' adds it again, with new keys"
     }
 }
+
+extension String {
+    /// This address or host name as a URI contains it: an IPv6 address is in brackets.
+    public var inURI: String { contains(":") ? "[\(self)]" : self }
+}

@@ -166,12 +166,11 @@ struct MoveExecution: Sendable {
         _ preparation: Preparation
     ) -> MigrationRequest {
         let address = if case .direct(let address) = route.kind { address } else { target.address }
-        let bracketed = address.contains(":") ? "[\(address)]" : address
         return MigrationRequest(
             vm: order.vm,
             isOffline: order.isOffline,
             peerURI: route.peerURI ?? target.libvirtURI,
-            migrateURI: "tcp://\(bracketed)",
+            migrateURI: "tcp://\(address.inURI)",
             listenAddress: address,
             transport: Self.transport(by: route, memoryBytes: preparation.memoryBytes),
             timeLimit: settings.migration.timeLimit,

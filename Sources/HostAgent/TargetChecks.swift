@@ -108,8 +108,7 @@ struct TargetChecks: Sendable {
     private func unreachable(_ disk: DiskSource, _ files: [DiskFile]?) async -> PreflightFailure.HostReason? {
         switch disk {
         case .iscsi(let address, let port, let iqn, let lun):
-            let host = address.contains(":") ? "[\(address)]" : address
-            return await unreadable("iscsi://\(host):\(port)/\(iqn)/\(lun)")
+            return await unreadable("iscsi://\(address.inURI):\(port)/\(iqn)/\(lun)")
         case .file(let path):
             // An older agent of the source proves nothing.
             let file = files?.first { $0.path == path } ?? DiskFile(path: path, isReadOnly: false)

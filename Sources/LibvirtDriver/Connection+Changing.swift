@@ -17,12 +17,10 @@ extension Connection {
     func resume(_ vm: VMID) throws {
         let attempt = "resume VM \(vm)"
         let domain = try pausedByMigration(vm, attempt: attempt)
-        let isPersistent = virDomainIsPersistent(domain.pointer)
-        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
         // A persistent VM takes its definition along to the host it runs on. A transient VM may have run at the target,
         // written to its disks and disappeared without a trace. Resuming the older memory here would then corrupt its
         // disks.
-        guard isPersistent == 1 else {
+        guard try domain.isPersistent() else {
             let detail =
                 "it is transient, and nothing shows whether it has run at the target since; make sure that it has "
                 + "not, then run 'virsh resume'"

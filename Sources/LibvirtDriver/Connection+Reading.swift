@@ -162,9 +162,7 @@ extension Connection {
         _ state: DomainState
     ) throws(LibvirtError) -> DomainPresence {
         if state.isCrashed { return .inactive }
-        let isPersistent = virDomainIsPersistent(domain.pointer)
-        guard isPersistent >= 0 else { throw .last(in: "virDomainIsPersistent") }
-        return isPersistent == 1 ? .inactive : .absent
+        return try domain.isPersistent() ? .inactive : .absent
     }
 
     /// Returns the statistics of the VM's outgoing migration; `nil` if there is none or the VM is not here.

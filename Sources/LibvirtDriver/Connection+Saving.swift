@@ -10,14 +10,7 @@ extension Connection {
     /// Returns the data that accompanies a VM's image; throws `.refused` if the VM cannot be saved now.
     func prepareSaving(of vm: VMID, in folder: String, attempt: String) throws -> SavedVM {
         let domain = try DomainHandle(uuid: vm.rawValue, on: handle)
-        let state = try DomainState.of(domain)
-        guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.text)")
-        }
-        if try JobStatistics.of(domain) != nil {
-            let detail = "another job (a migration, save or backup) is under way on the VM"
-            throw HypervisorError(.refused, attempt: attempt, detail: detail)
-        }
+        try DomainState.checkRunsWithoutJob(domain, attempt: attempt)
         let live = virDomainGetXMLDesc(domain.pointer, VIR_DOMAIN_XML_MIGRATABLE.rawValue)
         let definition = try DomainDefinition(xml: takeString(live, from: "virDomainGetXMLDesc"))
         guard !definition.losesTPMState else {
@@ -27,17 +20,11 @@ extension Connection {
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
         let file = try ImageFile(of: vm, in: folder, memoryBytes: definition.memoryBytes(), attempt: attempt)
-        let isPersistent = virDomainIsPersistent(domain.pointer)
-        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
         var persistent: String?
-        var startsWithHost: Int32 = 0
-        if isPersistent == 1 {
+        if try domain.isPersistent() {
             let flags =
                 VIR_DOMAIN_XML_INACTIVE.rawValue | VIR_DOMAIN_XML_SECURE.rawValue | VIR_DOMAIN_XML_MIGRATABLE.rawValue
             persistent = try takeString(virDomainGetXMLDesc(domain.pointer, flags), from: "virDomainGetXMLDesc")
-            guard virDomainGetAutostart(domain.pointer, &startsWithHost) == 0 else {
-                throw LibvirtError.last(in: "virDomainGetAutostart")
-            }
         }
         return SavedVM(
             vm: vm,
@@ -45,7 +32,7 @@ extension Connection {
             path: file.path,
             imageBytes: 0,
             definition: persistent,
-            startsWithHost: startsWithHost == 1,
+            startsWithHost: try startsWithHost(domain),
             stoppedAt: .now
         )
     }

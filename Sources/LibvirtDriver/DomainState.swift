@@ -16,6 +16,18 @@ struct DomainState: Equatable {
         return found
     }
 
+    /// Throws `.refused` unless the VM runs and no job is under way on it, so that a migration or save can begin.
+    static func checkRunsWithoutJob(_ domain: borrowing DomainHandle, attempt: String) throws {
+        let state = try of(domain)
+        guard state.isRunning else {
+            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.text)")
+        }
+        if try JobStatistics.of(domain) != nil {
+            let detail = "another job (a migration, save or backup) is under way on the VM"
+            throw HypervisorError(.refused, attempt: attempt, detail: detail)
+        }
+    }
+
     private func isIn(_ other: virDomainState) -> Bool { state == Int32(other.rawValue) }
     private func isFor(_ other: virDomainPausedReason) -> Bool { reason == Int32(other.rawValue) }
 

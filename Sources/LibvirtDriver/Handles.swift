@@ -42,6 +42,13 @@ struct DomainHandle: ~Copyable {
         self.pointer = pointer
     }
 
+    /// Returns whether libvirt keeps the domain's definition when it is off.
+    func isPersistent() throws(LibvirtError) -> Bool {
+        let answer = virDomainIsPersistent(pointer)
+        guard answer >= 0 else { throw .last(in: "virDomainIsPersistent") }
+        return answer == 1
+    }
+
     deinit { virDomainFree(pointer) }
 }
 

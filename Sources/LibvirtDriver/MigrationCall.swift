@@ -87,22 +87,13 @@ struct MigrationCall {
     ///
     /// A transient VM stays transient at the target: the move neither loses nor adds a definition.
     private func check(_ domain: borrowing DomainHandle, attempt: String) throws -> Bool {
-        let state = try DomainState.of(domain)
-        guard state.isRunning else {
-            throw HypervisorError(.refused, attempt: attempt, detail: "the VM is not running but \(state.text)")
-        }
-        if try JobStatistics.of(domain) != nil {
-            let detail = "another job (a migration, save or backup) is under way on the VM"
-            throw HypervisorError(.refused, attempt: attempt, detail: detail)
-        }
+        try DomainState.checkRunsWithoutJob(domain, attempt: attempt)
         let blockers = try Connection.ownBlockers(of: domain)
         guard blockers.isEmpty else {
             let detail = blockers.map { PreflightFailure.Reason.hypervisor($0).text }.joined(separator: "; ")
             throw HypervisorError(.refused, attempt: attempt, detail: detail)
         }
-        let isPersistent = virDomainIsPersistent(domain.pointer)
-        guard isPersistent >= 0 else { throw LibvirtError.last(in: "virDomainIsPersistent") }
-        return isPersistent == 1
+        return try domain.isPersistent()
     }
 
     /// Returns the migratable definition with its secrets (such as a VNC password); only the target receives it.

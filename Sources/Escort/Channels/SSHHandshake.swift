@@ -21,8 +21,7 @@ public struct SSHAccess: Sendable, Equatable {
     }
 
     func uri(of peer: MeshPlan.Member) -> String {
-        let address = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
-        return uriTemplate.replacing("{address}", with: address)
+        uriTemplate.replacing("{address}", with: peer.address.description.inURI)
     }
 
     /// The part between `://` and the path.

@@ -40,9 +40,9 @@ struct TLSHandshake: Sendable {
     /// Throws unless our authority issued the certificate for this address, it is not revoked, and the suite reaches
     /// the minimum.
     func perform(with peer: MeshPlan.Member, minimum: MinimumSuite, within limit: Duration) async throws -> Result {
-        let host = peer.address.family == .v6 ? "[\(peer.address)]" : peer.address.description
         var arguments = [
-            "-connect", "\(host):\(Self.port)", "-cert", files.certificate, "-key", files.key, "-verify_ip",
+            "-connect", "\(peer.address.description.inURI):\(Self.port)", "-cert", files.certificate, "-key", files.key,
+            "-verify_ip",
             peer.address.description, "-verify_return_error", "-verify", "4",
             "-min_protocol", "TLSv1.2", "-showcerts",
         ]
