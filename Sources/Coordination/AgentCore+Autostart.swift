@@ -4,7 +4,7 @@ import Fleet
 /// Hands over whether a VM starts with its host.
 ///
 /// libvirt does not transfer it, and it is off at the source while a move runs. So the agent of the host where the VM is
-/// after a move that had begun sets it again, and retries until it holds. If nobody can, the source raises an alert.
+/// after a move that had begun sets it again, and retries until it holds. If no agent can, the source raises an alert.
 extension AgentCore {
     mutating func handOverAutostart(at instant: Instant, effects: inout [Effect]) {
         guard isCaughtUp, !mutations.contains(.losesAutostart) else { return }

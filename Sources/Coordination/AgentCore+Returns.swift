@@ -3,7 +3,7 @@ import Fleet
 
 /// Notices VMs that are on this host again, although they have moved away.
 ///
-/// A power cut can bring back a definition that libvirt had removed, and a person can start a leftover copy. If nobody
+/// A power cut can bring back a definition that libvirt had removed, and an operator can start a leftover copy. If nobody
 /// noticed, the VM could run twice. The agent watches for as long as it runs, and after its restart for as long as the
 /// ledger has the order.
 extension AgentCore {

@@ -3,7 +3,7 @@ import Fleet
 
 /// Removes the definition that a failed offline move left on this host, its target.
 ///
-/// Somebody may start the VM at the source while its definition is on its way. The source then reports that the VM is
+/// An operator may start the VM at the source while its definition is on its way. The source then reports that the VM is
 /// active there, and the definition here could start it a second time.
 extension AgentCore {
     mutating func withdrawDefinitions(at instant: Instant, effects: inout [Effect]) {

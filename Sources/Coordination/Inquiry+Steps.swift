@@ -36,7 +36,7 @@ extension Inquiry {
         case .silent(let words): return leaveOpen(words, context)
         case .seen(.migratingOut):
             (openSince, question) = (context.now, nil)
-            // Somebody has started the VM and moves it: that migration is not the order's.
+            // An operator has started the VM and moves it: that migration is not the order's.
             if order.isOffline { return [] }
             // The driver no longer supervises the migration, therefore the inquiry cancels it. After a restart,
             // `advance` of the order applies the limits.

@@ -233,7 +233,7 @@ extension OrderState {
 
     /// Returns whether the VM is known to run, or is known not to be started from this host's image.
     func isImageUseless(for host: HostName) -> Bool {
-        // Nobody has observed where the VM runs, and this may be its only image.
+        // No agent has observed where the VM runs, and this may be its only image.
         if statedEnd != nil { return handover.restored != nil }
         if stage == .done || failure?.whereabouts == .at(order.source) { return true }
         return order.target == host && (hasTargetReported || (stage.isFinal && failure?.kind != .inDoubt))

@@ -75,7 +75,7 @@ extension Connection {
         _ = DomainHandle(owning: pointer)
     }
 
-    /// Defines the VM unless it is persistent: somebody may have changed its definition since.
+    /// Defines the VM unless it is persistent: an operator may have changed its definition since.
     func define(_ xml: String, unlessDefined vm: VMID) throws {
         do {
             let domain = try DomainHandle(uuid: vm.rawValue, on: handle)

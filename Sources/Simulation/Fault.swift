@@ -85,11 +85,11 @@ public enum Fault: Sendable, Equatable {
     case refusedReports(host: Int)
     /// Calls of the host's hypervisor in sealed moves take effect up to 30 s later, even if the agent has died.
     case lateCalls(host: Int)
-    /// A person starts the VMs that are off on the host.
+    /// An operator starts the VMs that are off on the host.
     case personStarts(host: Int)
     /// The agent of the target ends when the host releases its next sealed image, and starts again two minutes later.
     ///
-    /// Meanwhile a person starts the VM from its disks on a third host.
+    /// Meanwhile an operator starts the VM from its disks on a third host.
     case releaseLost(host: Int)
     /// The local disk of the host is full: its agent can write neither marks nor its journal, and libvirt no autostart.
     case diskFull(host: Int)

@@ -73,7 +73,7 @@ struct SealedMoves: Sendable {
 
     /// Records the release of the image; returns the reason if that is impossible.
     ///
-    /// The VM must still be gone: a person may have defined it again, and its disks are then newer than the image.
+    /// The VM must still be gone: an operator may have defined it again, and its disks are then newer than the image.
     func release(_ order: MigrationOrder) async -> String? {
         do {
             let presence = try await hypervisor.presence(of: order.vm)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Persons who start VMs without checking where they belong.
+/// Operators who start VMs without checking where they belong.
 extension World {
-    /// While the fault lasts, a person starts each VM that is off on the host and runs nowhere else.
+    /// While the fault lasts, an operator starts each VM that is off on the host and runs nowhere else.
     func startOff(on host: Int) {
         guard activeFaults.values.contains(.personStarts(host: host)) else { return }
         if hosts[host].libvirtIsUp {
@@ -18,8 +18,8 @@ extension World {
         queue.put(.sealed { $0.startOff(on: host) }, at: now + 1000)
     }
 
-    /// Applies a pending `releaseLost` when the host releases an image: the agent of the target ends, and a person starts
-    /// the VM elsewhere once the doubt is reported.
+    /// Applies a pending `releaseLost` when the host releases an image: the agent of the target ends, and an operator
+    /// starts the VM elsewhere once the doubt is reported.
     func loseRelease(of order: MigrationOrder, from host: Int) {
         guard let index = armed[host]?.firstIndex(of: .releaseLost(host: host)), let vm = vmNumbers[order.vm],
             let target = hostNumbers[order.target]
