@@ -86,8 +86,9 @@ public struct ControllerService: Sendable {
             } else {
                 await perform(core.handle(.ledgerLost), core: &core)
             }
-            let tick = ControllerCore.Event.tick(at: .now, identifier: Self.newIdentifier())
-            await perform(core.handle(tick), core: &core)
+            let now = Instant.now
+            let tick = ControllerCore.Event.tick(at: now, identifier: Self.newIdentifier())
+            await perform(core.handle(tick), decidedAt: now, core: &core)
             if let reason = core.core.lossOfControl { throw LostControl(reason: reason) }
             await statistics?.keep(core.core.statistics)
             try? await Task.sleep(for: settings.ledger.pollInterval)
@@ -104,7 +105,14 @@ public struct ControllerService: Sendable {
         return core
     }
 
-    private func perform(_ effects: [ControllerCore.Effect], core: inout RecordedCore<ControllerCore>) async {
+    /// Executes effects; a stated end has the time of the decision.
+    ///
+    /// If this process is frozen before it writes, a statement that another one has made since is newer and counts.
+    private func perform(
+        _ effects: [ControllerCore.Effect],
+        decidedAt: Instant = .now,
+        core: inout RecordedCore<ControllerCore>
+    ) async {
         var mayWrite: Bool?
         for effect in effects {
             switch effect {
@@ -120,7 +128,7 @@ public struct ControllerService: Sendable {
                 _ = core.handle(.submitted(order.id, result))
             case .end(let id, let host, let reason):
                 if mayWrite == nil { mayWrite = await hasLock(&core) }
-                if mayWrite == true { await end(id, on: host, reason: reason) }
+                if mayWrite == true { await end(id, on: host, at: decidedAt, reason: reason) }
             case .takeOver(let record):
                 if mayWrite == nil { mayWrite = await hasLock(&core) }
                 if mayWrite == true { await takeOver(record) }
@@ -151,9 +159,9 @@ public struct ControllerService: Sendable {
         }
     }
 
-    private func end(_ id: OrderID, on host: HostName, reason: String) async {
+    private func end(_ id: OrderID, on host: HostName, at instant: Instant, reason: String) async {
         do {
-            try await ledger.append(OrderRecord.end(id: id, on: host, at: .now, reason: reason))
+            try await ledger.append(OrderRecord.end(id: id, on: host, at: instant, reason: reason))
         } catch { logger.error("cannot write the end of order \(id)", metadata: ["reason": "\(error)"]) }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Balancing
+internal import Coordination
 public import Fleet
 public import Ledger
 
@@ -11,6 +12,7 @@ extension LedgerHistory {
         .recent(
             // As long as `ControllerCore` remembers orders that have ended.
             ended: max(policy.cooldown, policy.noReturn) + .seconds(86400),
+            searched: ControllerCore.searched,
             samples: max(policy.longWindow, HostHistory.fullDetail) + HostHistory.thinSpan,
             thinned: thinned,
             at: now

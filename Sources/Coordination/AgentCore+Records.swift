@@ -24,6 +24,7 @@ extension AgentCore {
                 return
             }
             var state = OrderState(order)
+            state.isDecidedByHandover = order.channel == .sealed && order.source == host
             for report in reports { state.apply(report) }
             var item = OrderWork(state, place: nextPlace, readAt: instant)
             item.supersededBy = supersession(of: order)

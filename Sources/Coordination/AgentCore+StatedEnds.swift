@@ -7,9 +7,6 @@ extension AgentCore {
         guard !mutations.contains(.ignoresEnds) else { return }
         if case .foreign? = others[id] { others[id] = nil }
         guard let order = work[id]?.order else { return }
-        // The source of a sealed move has the VM only if its handover says so. It gives the VM up if the record says so.
-        let hasEnded = work[id]?.state.isOpen == false
-        guard order.channel != .sealed || order.source != host || end.host == order.target || hasEnded else { return }
         work[id]?.state.end(end)
         noteEnd(of: id, by: nil, at: instant)
         // The search for a second copy ends, whatever the target answers later.

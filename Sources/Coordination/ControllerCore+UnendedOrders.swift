@@ -7,6 +7,10 @@ extension ControllerCore {
     /// How long the source of a running order may be silent before an operator is asked to end the order.
     static let silence: Duration = .seconds(600)
 
+    /// For how long after its last question the source of a failed move may search for a second copy: so long may its
+    /// agent be down, and a day more, because clocks differ.
+    public static let searched: Duration = AgentCore.needed + .seconds(86400)
+
     /// Returns when the source of an order was last heard of.
     func heard(from state: OrderState) -> Instant {
         max(hosts[state.order.source]?.latest?.at ?? state.changedAt, state.changedAt)

@@ -168,11 +168,12 @@ public struct ControllerCore: Sendable {
     /// Forgets ended orders older than every window, and old reports whose order never appeared.
     ///
     /// Ended orders are kept for another day: their dirty rates and path speeds must not vanish and thereby change a
-    /// plan.
+    /// plan. Those whose source still searches for the VM, or for a second copy, are kept for that.
     private mutating func prune(at instant: Instant) {
         let horizon = instant - max(policy.cooldown, policy.noReturn) - .seconds(86400)
+        let searchHorizon = min(horizon, instant - Self.searched)
         orders = orders.filter { _, state in
-            if state.stage.isFinal { return state.changedAt > horizon }
+            if state.stage.isFinal { return !state.isOver(endedSince: horizon, searchedSince: searchHorizon) }
             return state.mayBeRunning || state.order.latestBeginning > horizon
         }
         refusing = refusing.filter { orders[$0.key] != nil }
@@ -264,11 +265,11 @@ public struct ControllerCore: Sendable {
     ///
     /// Windows count from a move's end: a wrong clock must neither void nor extend them.
     private mutating func take(_ report: OrderReport, at instant: Instant, effects: inout [Effect]) {
-        // Agents ask and answer each other.
-        guard !report.step.isOfSearch else { return }
         var report = report
         report.at = min(report.at, instant)
         guard var state = orders[report.order] else {
+            // A search is a sign of life only: the next question follows.
+            guard !report.step.isOfSearch else { return }
             early[report.order, default: []].append(report)
             return
         }

@@ -26,6 +26,11 @@ public struct OrderState: Sendable, Equatable {
     private var reported: Reported
     /// The end that a record states.
     private var stated: StatedEnd?
+    /// Whether a record with the VM at the source leaves the order open, as the source of a sealed move sees it: the source
+    /// has the VM only if the handover says so. It gives the VM up if a record says so.
+    var isDecidedByHandover = false
+    /// The newest such record: it ends the source's search after the end that the source reports.
+    private var searchEnd: StatedEnd?
     /// When the source began to move the VM.
     public private(set) var startedAt: Instant?
     public private(set) var requirements: VMRequirements?
@@ -42,6 +47,8 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var handover = Handover()
     /// Whether the source has taken a step that this version does not understand: the VM may be on its way.
     public private(set) var hasUnknownStep = false
+    /// The search for a second copy, for a reader that passes its questions and answers.
+    public private(set) var search = CopySearch()
     /// Why its cancellation was requested.
     public private(set) var cancellation: String?
 
@@ -89,7 +96,11 @@ public struct OrderState: Sendable, Equatable {
     /// Applies one report; returns whether it changed anything.
     @discardableResult
     public mutating func apply(_ report: OrderReport) -> Bool {
-        guard report.order == order.id, !report.step.isOfSearch, isFromTheRightHost(report) else { return false }
+        guard report.order == order.id, isFromTheRightHost(report) else { return false }
+        if report.step.isOfSearch {
+            search.take(report, of: order)
+            return false
+        }
         if case .notUnderstood = report.step {
             if report.host == order.source { hasUnknownStep = true }
             return false
@@ -210,8 +221,13 @@ extension OrderState {
     @discardableResult
     public mutating func end(_ end: StatedEnd) -> Bool {
         guard end.host == order.source || end.host == order.target else { return false }
+        let end = StatedEnd(host: end.host, at: max(end.at, order.issuedAt), reason: end.reason)
+        if isDecidedByHandover, end.host == order.source {
+            if (searchEnd?.at ?? end.at) <= end.at { searchEnd = end }
+            return false
+        }
         if let stated, stated.at >= end.at { return false }
-        stated = StatedEnd(host: end.host, at: max(end.at, order.issuedAt), reason: end.reason)
+        stated = end
         return statedEnd != nil
     }
 
@@ -220,16 +236,24 @@ extension OrderState {
 
     /// Whether the move has failed after its start with the VM at the source, which may search for a second copy.
     public var mayLeaveSearch: Bool {
-        reported.stage == .failed && startedAt != nil && reported.failure?.kind != .refused
-            && reported.failure?.whereabouts == .at(order.source)
+        reported.stage == .failed && startedAt != nil && reported.failure?.mayLeaveSearch(of: order) == true
+    }
+
+    /// Returns whether a controller may forget the order: none of its hosts works on it any more.
+    ///
+    /// A source pursues a doubt until it is resolved, and a search for as long as `CopySearch` shows.
+    func isOver(endedSince: Instant, searchedSince: Instant) -> Bool {
+        guard stage.isFinal, !isInDoubt else { return false }
+        guard mayLeaveSearch, !isSearchEnded else { return changedAt < endedSince }
+        return search.isOver(failedAt: changedAt, endedSince: endedSince, searchedSince: searchedSince)
     }
 
     /// Whether a record states, after the source's report that it has the VM, that this is so: no search is needed.
     public var isSearchEnded: Bool {
-        guard let stated, stated.host == order.source, reported.stage == .failed, !isReportedInDoubt,
-            reported.failure?.whereabouts == .at(order.source)
+        guard let end = [stated, searchEnd].compactMap(\.self).max(by: { $0.at < $1.at }), end.host == order.source,
+            reported.stage == .failed, !isReportedInDoubt, reported.failure?.whereabouts == .at(order.source)
         else { return false }
-        return stated.at >= reported.changedAt
+        return end.at >= reported.changedAt
     }
 
     /// The doubt that the source has reported, also if a record has ended it.

@@ -126,12 +126,7 @@ struct OrderWork: Sendable {
     /// Returns whether the target has answered since then that it runs no copy of the VM.
     func isClear(since instant: Instant) -> Bool {
         guard let answer, answer.askedAt >= instant else { return false }
-        switch answer.presence {
-        // A definition that an offline move left there could be started a second time.
-        case .inactive: return !order.isOffline
-        case .absent, .paused: return true
-        case .running, .migratingOut, .pausedByMigration: return false
-        }
+        return answer.presence.isClear(for: order)
     }
 
     /// Returns whether the order may be forgotten: it has ended, and would be refused as expired if read again.

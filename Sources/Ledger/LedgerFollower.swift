@@ -58,8 +58,7 @@ public struct LedgerFollower: Sendable {
         var position = ReadPosition()
         var read: [OrderRecord] = []
         let skipped = try await ledger.readNew(OrderRecord.self, from: &position) { read.append($0) }
-        let known = read.compactMap { if case .migrate(let order) = $0 { order } else { nil } }
-        digest = try await HistoryDigest.read(known, in: ledger, history)
+        digest = try await HistoryDigest.read(read, in: ledger, history)
         (orders, past) = (position, read)
         remarks.add(skipped)
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
-internal import Synchronization
 
 /// Which reports of the past a reader can leave out, because their orders have ended.
+///
+/// An order without any report that could begin only long ago is left out, too: it was never taken up, or retention has
+/// removed its reports. A reader would take it for one that never began.
 ///
 /// Only verified records decide that: the order, and the end that its source reported. Reports of progress are nearly
 /// all of the stream. Of an order that has ended, only the first and the last one of its source say something: when the
@@ -18,55 +20,53 @@ struct HistoryDigest: Sendable {
     /// The position up to which reports were considered.
     let end: Cursor
 
-    /// Number of lines read at once.
-    private static let batch = 4096
-
-    /// Reads the ends of these orders, which are in the order of the ledger.
+    /// Reads the ends of the orders in these records, which are in the order of the ledger.
     static func read(
-        _ orders: [MigrationOrder],
+        _ records: [OrderRecord],
         in ledger: any FleetLedger,
         _ history: LedgerHistory
     ) async throws -> HistoryDigest {
+        let orders = records.compactMap { if case .migrate(let order) = $0 { order } else { nil } }
         let known = Dictionary(orders.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        var newest = orders.map(\.issuedAt).max()
-        let progress = ProgressSpans(of: orders, history, since: history.endedSince(newest: newest))
-        var ends: [OrderID: OrderReport] = [:]
-        var cursor: Cursor?
-        while true {
-            let batch = try await ledger.read(
-                OrderReport.self,
-                in: LedgerLog(.reports),
-                from: cursor,
-                limit: Self.batch,
-                selecting: progress.selection
-            )
-            for record in batch.records where record.body.step.isFinal {
-                let report = record.body
-                // Another host cannot end the order with a report of its own.
-                if known[report.order]?.source == report.host { ends[report.order] = report }
-                // The reader may have written with the clock that is ahead.
-                if report.host != history.host { newest = max(newest ?? record.at, record.at) }
-            }
-            cursor = batch.next
-            if !batch.hasMore { break }
-        }
+        let newest = orders.map(\.issuedAt).max()
+        let scan = ReportScan(of: orders, history, since: history.endedSince(newest: newest))
+        let found = try await Ends.read(of: known, in: ledger, history, scan, newest: newest)
+        let (ends, progress) = (found.reports, scan.progress)
         let begun = orders.filter { order in
             if case .done? = ends[order.id]?.step { return true }
-            return progress[order.id] != nil
+            return progress[order.id.rawValue] != nil
         }
-        let since = history.endedSince(newest: newest)
         let lasting = history.host == nil ? [] : Set(newestOfEachVM(begun.filter(history.concerns)))
         var fates: [String: Fate] = [:]
         // Where such a VM has been since decides whether its image may still be used.
         let sealed = Set(known.values.filter { $0.channel == .sealed && $0.source == history.host }.map(\.vm))
         for (id, report) in ends {
             guard let order = known[id], !sealed.contains(order.vm),
-                let isDropped = isDropped(order, endedBy: report, history, since)
+                let isDropped = isDropped(order, endedBy: report, history, found, scan.claims)
             else { continue }
             let isNeeded = !isDropped || lasting.contains(id)
-            fates[id.rawValue] = isNeeded ? .ended(progress: progress[id]) : .dropped
+            fates[id.rawValue] = isNeeded ? .ended(progress: progress[id.rawValue]) : .dropped
         }
-        return HistoryDigest(fates: fates, end: cursor ?? .origin)
+        for id in unreported(known, records, history, found, scan.claims) { fates[id.rawValue] = .dropped }
+        return HistoryDigest(fates: fates, end: found.end)
+    }
+
+    /// Returns the orders of which nothing is known, and which could begin only long ago.
+    private static func unreported(
+        _ known: [OrderID: MigrationOrder],
+        _ records: [OrderRecord],
+        _ history: LedgerHistory,
+        _ found: Ends,
+        _ claims: ReportClaims
+    ) -> [OrderID] {
+        guard let since = history.endedSince(newest: found.newest) else { return [] }
+        let stated = Set(records.compactMap { if case .end(let id, _, _, _) = $0 { id } else { nil } })
+        return known.values.filter { order in
+            // A host's journal may show that a sealed move had begun.
+            let isOfJournal = order.channel == .sealed && history.host != nil
+            return claims.unreported.contains(order.id.rawValue) && !stated.contains(order.id) && !isOfJournal
+                && order.latestBeginning < since
+        }.map(\.id)
     }
 
     private static func newestOfEachVM(_ orders: [MigrationOrder]) -> [OrderID] {
@@ -81,7 +81,8 @@ struct HistoryDigest: Sendable {
         _ order: MigrationOrder,
         endedBy report: OrderReport,
         _ history: LedgerHistory,
-        _ since: Instant?
+        _ found: Ends,
+        _ claims: ReportClaims
     ) -> Bool? {
         guard order.channel != .sealed else { return nil }
         let evidence: Evidence?
@@ -92,8 +93,16 @@ struct HistoryDigest: Sendable {
         }
         guard evidence?.verdict != .leak else { return false }
         if !history.concerns(order) { return true }
+        guard let since = history.endedSince(newest: found.newest) else { return false }
         // Not the end's time alone: a source could claim one long ago, and hide the order.
-        return since.map { max(report.at, order.issuedAt) < $0 } ?? false
+        let endedAt = max(report.at, order.issuedAt)
+        if case .failed(let failure) = report.step, failure.mayLeaveSearch(of: order), claims.hasBegun(order.id),
+            let searchedSince = history.searchedSince(newest: found.newest)
+        {
+            let search = found.searches[order.id] ?? CopySearch()
+            return search.isOver(failedAt: endedAt, endedSince: since, searchedSince: searchedSince)
+        }
+        return endedAt < since
     }
 
     /// Returns whether the order is left out.
@@ -118,61 +127,59 @@ struct HistoryDigest: Sendable {
     }
 }
 
-/// The positions of the first and the last report of progress that the source of each order has written.
-///
-/// Anyone who can write to the storage can forge a line that claims to be one: only verified lines count. Lines of other
-/// orders than the given ones are ignored, so that a flood does not fill the memory.
-private final class ProgressSpans: Sendable {
-    private let sources: [String: LedgerWriter]
-    private let spans = Mutex<[String: ClosedRange<Cursor>]>([:])
+/// The ends that the sources of orders have reported, and what they asked after failures.
+private struct Ends {
+    var reports: [OrderID: OrderReport] = [:]
+    var searches: [OrderID: CopySearch] = [:]
+    /// The time of the newest record.
+    var newest: Instant?
+    /// The position up to which reports were considered.
+    var end = Cursor.origin
 
-    /// `since`: orders from before this are left out, as far as is known yet.
-    init(of orders: [MigrationOrder], _ history: LedgerHistory, since: Instant?) {
-        let needed = orders.filter { order in
-            // The newest order of each VM of this host is needed, however old.
-            history.concerns(order) && (history.host != nil || since.map { order.issuedAt >= $0 } ?? true)
+    /// Number of lines read at once.
+    private static let batch = 4096
+
+    static func read(
+        of known: [OrderID: MigrationOrder],
+        in ledger: any FleetLedger,
+        _ history: LedgerHistory,
+        _ scan: ReportScan,
+        newest: Instant?
+    ) async throws -> Ends {
+        var ends = Ends(newest: newest)
+        var cursor: Cursor?
+        while true {
+            let batch = try await ledger.read(
+                OrderReport.self,
+                in: LedgerLog(.reports),
+                from: cursor,
+                limit: Self.batch,
+                selecting: scan.selection
+            )
+            for record in batch.records {
+                scan.note(record.body)
+                ends.take(record, known, history)
+            }
+            cursor = batch.next
+            if !batch.hasMore { break }
         }
-        let pairs = needed.map { ($0.id.rawValue, LedgerWriter.host($0.source)) }
-        sources = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+        ends.end = cursor ?? .origin
+        return ends
     }
 
-    subscript(_ order: OrderID) -> ClosedRange<Cursor>? { spans.withLock { $0[order.rawValue] } }
-
-    /// Chooses the ends of orders, and notes the reports of progress.
-    var selection: LineSelection {
-        LineSelection(verifying: { [self] lines, author in
-            var chosen: [RawBatch.Line] = []
-            var progress: [(order: String, line: RawBatch.Line)] = []
-            for line in lines {
-                switch LineGlimpse.report(line.bytes) {
-                case nil, (_, "done")?, (_, "failed")?: chosen.append(line)
-                case (let order, "running")? where sources[order] != nil: progress.append((order, line))
-                default: break
-                }
-            }
-            note(progress, author)
-            return chosen
-        })
-    }
-
-    /// Verifies one or two lines of each order, and more only if some are forged.
-    private func note(_ progress: [(order: String, line: RawBatch.Line)], _ author: LineSelection.Author) {
-        var known = spans.withLock { $0 }
-        for (order, line) in progress where known[order] == nil && author(line) == sources[order] {
-            known[order] = line.at...line.at
+    private mutating func take(
+        _ record: LedgerRecord<OrderReport>,
+        _ known: [OrderID: MigrationOrder],
+        _ history: LedgerHistory
+    ) {
+        let report = record.body
+        if report.step.isOfSearch, history.host == nil, let order = known[report.order] {
+            searches[report.order, default: CopySearch()].take(report, of: order)
         }
-        var hasLast: Set<String> = []
-        for (order, line) in progress.reversed() where !hasLast.contains(order) {
-            guard let span = known[order] else { continue }
-            guard line.at > span.upperBound else {
-                hasLast.insert(order)
-                continue
-            }
-            guard author(line) == sources[order] else { continue }
-            known[order] = span.lowerBound...line.at
-            hasLast.insert(order)
-        }
-        // Batches are read one after the other.
-        spans.withLock { $0 = known }
+        guard report.step.isFinal else { return }
+        // Another host cannot end the order with a report of its own.
+        if known[report.order]?.source == report.host { reports[report.order] = report }
+        // The reader may have written with the clock that is ahead.
+        if report.host != history.host { newest = max(newest ?? record.at, record.at) }
     }
 }

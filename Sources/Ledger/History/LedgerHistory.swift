@@ -5,6 +5,8 @@ public import Fleet
 public struct LedgerHistory: Sendable {
     /// Orders that ended longer ago than this are left out; `nil`: none are.
     private(set) var ended: Duration?
+    /// A failed order whose source may still search for a second copy is left out after this instead.
+    private(set) var searched: Duration = .zero
     /// The reader's clock.
     private var now = Instant(milliseconds: 0)
     /// Samples from before this are left out; `nil`: none are.
@@ -22,15 +24,18 @@ public struct LedgerHistory: Sendable {
     /// What a controller or a command needs to know the present: orders that are unfinished, in doubt, sealed or
     /// leaked, or that ended in the last `ended`, and the samples of the last `samples`.
     ///
+    /// `searched`: for how long after its last question the source of a failed order may search for a second copy.
+    ///
     /// Of orders that have ended, only the last report of progress is read.
     public static func recent(
         ended: Duration,
+        searched: Duration = .zero,
         samples: Duration,
         thinned: Bool,
         at now: Instant
     ) -> LedgerHistory {
         var history = LedgerHistory()
-        (history.ended, history.now) = (ended, now)
+        (history.ended, history.searched, history.now) = (ended, max(ended, searched), now)
         history.samplesSince = now - samples
         history.thins = thinned
         return history
@@ -50,6 +55,11 @@ public struct LedgerHistory: Sendable {
     ///
     /// The reader's clock may be ahead, above all after a power cut: then the newest record counts.
     func endedSince(newest: Instant?) -> Instant? { ended.map { min(now, newest ?? now) - $0 } }
+
+    /// Like `endedSince`, for orders whose source may still search for a second copy.
+    func searchedSince(newest: Instant?) -> Instant? {
+        ended.map { min(now, newest ?? now) - max($0, searched) }
+    }
 
     /// Whether an order concerns the reader.
     func concerns(_ order: MigrationOrder) -> Bool { host.map { order.source == $0 || order.target == $0 } ?? true }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Fleet
 internal import Glibc
 
 /// How much of a log is kept.
 ///
 /// Whole segments are removed, the oldest first, and never the active one.
 public struct Retention: Sendable, Equatable {
-    /// A segment is removed once its last record was written this long ago.
+    /// A segment is removed once its last record was written this long ago; of reports, only if it is older than every
+    /// order that is kept.
     public var age: Duration
     /// Maximum size of all segments together, in bytes.
     public var bytes: Int
@@ -21,8 +23,13 @@ extension SegmentFiles {
     ///
     /// Ages are differences of the storage's times, so that a wrong clock of this host removes nothing. Errors are
     /// ignored: the next rotation tries again, and the current append has succeeded.
-    func removeSegments(before active: Int, beyond retention: Retention, segmentBytes: Int64) {
+    ///
+    /// `orders`: the log of the orders to which these reports belong. Without its reports, an order that has ended looks
+    /// like one that never began. The size is limited nevertheless; readers then leave such orders out (`HistoryDigest`).
+    func removeSegments(before active: Int, beyond retention: Retention, segmentBytes: Int64, of orders: SegmentFiles?)
+    {
         guard let numbers = try? numbers(), let now = status(active)?.modifiedAt else { return }
+        let neededSince = orders.flatMap { $0.oldestTime() }.map { $0 - Self.clockTolerance }
         // The active segment counts as full, because the next check comes only when it is.
         var bytes = segmentBytes
         var isKept = true
@@ -30,9 +37,24 @@ extension SegmentFiles {
             guard let status = status(number) else { continue }
             // Other hosts choose sizes and times of their files.
             let room = Int64(clamping: retention.bytes) - bytes
-            isKept = isKept && status.bytes <= room && .seconds(now) - .seconds(status.modifiedAt) <= retention.age
+            let isNeeded = neededSince.map { .seconds(status.modifiedAt) >= $0 } ?? false
+            let isYoung = .seconds(now) - .seconds(status.modifiedAt) <= retention.age
+            isKept = isKept && status.bytes <= room && (isYoung || isNeeded)
             if isKept { bytes += status.bytes } else { unlink(path(number)) }
         }
+    }
+
+    /// How far the clocks of the storage and of an order's writer may differ.
+    private static let clockTolerance: Duration = .seconds(86400)
+
+    /// Returns the time since 1970 that the oldest record claims; zero if it cannot be read, because nothing is known to
+    /// be older. `nil` if the log is empty.
+    private func oldestTime() -> Duration? {
+        do {
+            guard let number = try numbers().first else { return nil }
+            guard let file = try OpenFile.open(path(number), flags: 0) else { return .zero }
+            return try SegmentReader.time(at: 0, in: file).map { .milliseconds($0.milliseconds) } ?? .zero
+        } catch { return .zero }
     }
 
     private func status(_ number: Int) -> (bytes: Int64, modifiedAt: Int)? {

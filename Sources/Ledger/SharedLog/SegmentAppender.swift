@@ -7,6 +7,8 @@ struct SegmentAppender: Sendable {
     /// Maximum size of a segment in bytes.
     let segmentBytes: Int64
     let retention: Retention
+    /// The log of the orders to which these reports belong; `nil` for other records.
+    var orders: SegmentFiles?
     let lockWait: Duration
 
     /// Appends the line and returns when it is durable.
@@ -60,7 +62,9 @@ struct SegmentAppender: Sendable {
         try segment.sync()
         // The writer that created the file may have been killed before this step.
         if size == 0 { try files.syncFolder() }
-        if isFull { files.removeSegments(before: number, beyond: retention, segmentBytes: segmentBytes) }
+        if isFull {
+            files.removeSegments(before: number, beyond: retention, segmentBytes: segmentBytes, of: orders)
+        }
         return LedgerMark(at: place, line: line.dropLast())
     }
 

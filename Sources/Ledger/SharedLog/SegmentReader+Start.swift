@@ -50,7 +50,7 @@ extension SegmentReader {
     }
 
     /// Returns the time that the line at `offset` claims.
-    private static func time(at offset: Int64, in file: borrowing OpenFile) throws(LedgerError) -> Instant? {
+    static func time(at offset: Int64, in file: borrowing OpenFile) throws(LedgerError) -> Instant? {
         LineGlimpse.time(try file.read(at: offset, count: 4096))
     }
 }

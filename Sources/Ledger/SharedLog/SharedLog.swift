@@ -65,6 +65,7 @@ public final class SharedLog: FleetLedger {
             files: SegmentFiles(ledger: folder, log: log),
             segmentBytes: Int64(options.segmentBytes),
             retention: options.retention[Entry.stream] ?? Retention(age: .seconds(30 * 86400), bytes: 256 << 20),
+            orders: Entry.stream == .reports ? SegmentFiles(folder: folder, stream: .orders) : nil,
             lockWait: options.lockWait
         )
         let mark = try await Blocking.run(within: options.timeLimit, on: appending[Entry.stream], late: stalled) {
