@@ -60,6 +60,26 @@ extension SealedTests {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a record that states the source ends its search, and not its handover, in any order of the records`(
+        isReadFirst: Bool
+    ) {
+        let end = OrderRecord.end(id: order.id, on: h1, at: .second(9), reason: "h2 is lost")
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("test"), .at(h1)))
+        for isOver in [true, false] {
+            var core = AgentCore(host: h1)
+            _ = core.handle(.order(.migrate(order: order)), at: .second(10))
+            if isReadFirst { _ = core.handle(.order(end), at: .second(10)) }
+            for (host, step) in Self.beginning + (isOver ? [("h1", failed)] : []) {
+                _ = core.handle(.report(report(host, 5, step)), at: .second(10))
+            }
+            if !isReadFirst { _ = core.handle(.order(end), at: .second(10)) }
+            _ = core.handle(.caughtUp, at: .second(10))
+            #expect(core.needsTicks == !isOver)
+            #expect(core.orders[order.id]?.stage == (isOver ? .failed : .running))
+        }
+    }
+
     /// For example, the ledger was rolled back to a time before the order was accepted.
     @Test func `the journal supplies what the ledger does not show`() {
         var core = core("h1")

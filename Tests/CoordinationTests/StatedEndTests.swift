@@ -71,6 +71,17 @@ struct StatedEndTests {
         #expect(state.stage == .done)
     }
 
+    /// A controller that was frozen before it wrote states what was so at the time of its decision.
+    @Test func `a statement that is older than another, or the same again, changes nothing`() {
+        for late in [StatedEnd(host: h2, at: .second(900), reason: "by a frozen controller"), statedEnd(on: h1)] {
+            var state = OrderState(order)
+            for report in begun { state.apply(report) }
+            state.end(statedEnd(on: h1))
+            let before = state
+            #expect(state.end(late) == false && state == before)
+        }
+    }
+
     // MARK: target
 
     @Test func `the target frees the promised memory`() {

@@ -128,6 +128,50 @@ struct UnendedOrderTests {
         }
     }
 
+    /// A failed move, and what is known of it after a number of days.
+    struct Search: Sendable {
+        /// The day of the source's newest question, and the target's answer to it.
+        var asked: (day: Int, answer: DomainPresence?)?
+        var isEnded = false
+        var isInDoubt = false
+        var day: Int
+        var isKept: Bool
+    }
+
+    @Test(
+        arguments: [
+            Search(day: 3, isKept: true), Search(day: 7, isKept: true), Search(day: 9, isKept: false),
+            Search(asked: (0, .absent), day: 3, isKept: false),
+            Search(asked: (0, .pausedByMigration), day: 3, isKept: true),
+            Search(asked: (20, nil), day: 25, isKept: true),
+            Search(asked: (20, .absent), day: 20, isKept: true), Search(asked: (20, .absent), day: 25, isKept: false),
+            Search(isEnded: true, day: 3, isKept: false), Search(isInDoubt: true, day: 30, isKept: true),
+        ] as [Search]
+    )
+    func `an order is known for as long as its source searches`(_ search: Search) {
+        var core = running()
+        let failure =
+            search.isInDoubt
+            ? OrderFailure(.inDoubt, .other("test"), .unknown)
+            : OrderFailure(.migration, .move(.pathLost(detail: "EOF")), .at(h1))
+        _ = core.handle(.report(report("h1", 5, .failed(failure: failure)), at: .second(5)))
+        if let (day, answer) = search.asked {
+            let second = day * 86400 + 6
+            let question = PresenceQuestion(vm: order.vm, target: h2, here: .running)
+            let asked = report("h1", second, .asked(question: question))
+            _ = core.handle(.report(asked, at: .second(second)))
+            if let answer {
+                let answered = report("h2", second, .answered(presence: answer, question: .second(second)))
+                _ = core.handle(.report(answered, at: .second(second)))
+            }
+        }
+        if search.isEnded {
+            _ = core.handle(.order(.end(id: order.id, on: h1, at: .second(100), reason: "h2 is lost")))
+        }
+        _ = core.handle(.tick(at: .second(search.day * 86400 + 60), identifier: "d"))
+        #expect((core.orders[order.id] != nil) == search.isKept)
+    }
+
     @Test func `an order of a source that was not removed is left to the operator`() {
         var core = running()
         _ = core.handle(.removed([HostName("h3")]))

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
 import Fleet
+import HostOS
+import Ledger
+import Settings
 import Testing
 import TestSupport
 
@@ -104,6 +107,22 @@ struct OrderEndingTests {
         #expect(refusal(on: h2, searched) == .hasEnded(order.id, .failed))
         let running = view(sourceAt: 590, steps: steps)
         #expect(refusal(on: h1, running) == .runsAtTarget(h2, vm: "vm1", order.id))
+    }
+
+    @Test func `the search after a move that failed days ago is found and ended`() async throws {
+        let issued = Instant.now - .seconds(3 * 86400)
+        let old = MigrationOrder.sample(at: issued, issuer: .controller)
+        let ledger = InMemoryLedger(writer: .controller)
+        try await ledger.append(OrderRecord.migrate(order: old))
+        let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("broken pipe"), .at(h1)))
+        for step in [.accepted(requirements: .sample()), .running(progress: .beginning), failed] as [OrderStep] {
+            let report = OrderReport(order: old.id, host: h1, at: issued, step: step)
+            try await ledger.writing(as: .host(h1)).append(report)
+        }
+        let view = try await FleetView.read(ledger, settings: Settings())
+        #expect(view.moves.map(\.order.id) == [old.id])
+        let record = try end(on: h1, view)
+        #expect(record == .end(id: old.id, on: h1, at: view.at, reason: "h1 burned down"))
     }
 
     @Test func `an order whose source reports is ended only on request`() throws {

@@ -252,6 +252,70 @@ struct LedgerHistoryTests {
         }
     }
 
+    /// What retention leaves in a small fleet, whose orders fill no segment.
+    @Test func `an order whose reports were removed is left out, not taken for one that never began`() async throws {
+        try await with { world in
+            for (id, time) in [("removed", Self.longAgo), ("searched", Self.longAgo), ("new", Self.justNow)] {
+                try await world.order(id, at: time)
+            }
+            for id in ["ended", "accepted"] { try await world.order(id, at: Self.longAgo) }
+            try await world.order("sealed", at: Self.longAgo, over: .sealed)
+            // Its source has searched for so long that only this is left.
+            let question = PresenceQuestion(vm: VMID("vm"), target: HostName("h2"), here: .running)
+            try await world.report("searched", .asked(question: question), at: Self.justNow)
+            try await world.report(
+                "searched",
+                .answered(presence: .absent, question: Self.justNow),
+                at: Self.justNow,
+                by: h2
+            )
+            try await world.report("accepted", .prepared(), at: Self.longAgo, by: h2)
+            let end = OrderRecord.end(id: OrderID("ended"), on: HostName("h2"), at: Self.longAgo, reason: "h1 is lost")
+            try await world.attacked.open(.operator).append(end)
+            #expect(try await world.read(Self.history()).orders == ["new", "ended", "accepted"])
+            // The journal of a source may show that a sealed move had begun.
+            for host in ["h1", "h2"] {
+                let orders = try await world.read(Self.history(host: host)).orders
+                #expect(orders == ["new", "ended", "accepted", "sealed"])
+            }
+            #expect(try await world.read(.everything).orders.count == 6)
+        }
+    }
+
+    @Test func `a failed order is read for as long as its source may search for a second copy`() async throws {
+        try await with { world in
+            let failed = OrderStep.failed(failure: OrderFailure(.migration, .other("test"), .at(HostName("h1"))))
+            for id in ["unanswered", "unclear", "clear", "asking", "unbegun"] {
+                try await world.order(id, at: Self.longAgo)
+                if id != "unbegun" { try await world.report(id, Self.running(1), at: Self.longAgo) }
+                try await world.report(id, failed, at: Self.longAgo)
+            }
+            func ask(_ id: String, at instant: Instant, answer: DomainPresence) async throws {
+                let question = PresenceQuestion(vm: VMID("vm"), target: HostName("h2"), here: .running)
+                try await world.report(id, .asked(question: question), at: instant)
+                try await world.report(id, .answered(presence: answer, question: instant), at: instant, by: h2)
+            }
+            try await ask("unclear", at: Self.longAgo, answer: .pausedByMigration)
+            try await ask("clear", at: Self.longAgo, answer: .absent)
+            // The target has no copy, but the source still asks: a third host claims the VM.
+            try await ask("asking", at: Self.longAgo, answer: .absent)
+            try await ask("asking", at: Self.justNow, answer: .absent)
+            try await world.order("new", at: Self.justNow)
+            func orders(searched days: Int64) async throws -> [String] {
+                let history = LedgerHistory.recent(
+                    ended: .seconds(86400),
+                    searched: .seconds(days * 86400),
+                    samples: .seconds(1800),
+                    thinned: true,
+                    at: Self.now
+                )
+                return try await world.read(history).orders
+            }
+            #expect(try await orders(searched: 8) == ["unanswered", "unclear", "asking", "new"])
+            #expect(try await orders(searched: 2) == ["asking", "new"])
+        }
+    }
+
     @Test func `the epoch of an order that is left out counts at its place, unless a takeover shows it`() async throws {
         try await with { world in
             func ended(_ id: String, epoch: UInt64) async throws {
@@ -260,6 +324,7 @@ struct LedgerHistoryTests {
             }
             for id in ["a", "b"] { try await ended(id, epoch: 7) }
             try await world.order("unfinished", at: Self.longAgo, epoch: 7)
+            try await world.report("unfinished", Self.running(1), at: Self.longAgo)
             let takeOver = OrderRecord.takeOver(epoch: 8, controller: "other", at: Self.longAgo)
             try await world.attacked.open(.controller).append(takeOver)
             try await ended("c", epoch: 8)

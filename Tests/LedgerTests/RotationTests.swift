@@ -93,6 +93,39 @@ struct RotationTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `reports beyond the retention's age are kept while an order as old as they are is kept`(
+        isOrderOlder: Bool
+    ) async throws {
+        try await withSmallSegments(kept: 1000) { log, files in
+            let written = Date(timeIntervalSinceNow: -40 * 86400)
+            let ordered = Date(timeIntervalSinceNow: (isOrderOlder ? -41 : -5) * 86400)
+            let orders = SharedLog(folder: log.folder, writer: .operator, security: .unsigned) {
+                Instant(milliseconds: Int64(ordered.timeIntervalSince1970 * 1000))
+            }
+            // Few orders: they are all in the segment that is never removed.
+            try await orders.append(cancellation(1))
+            for number in 1...20 { try await log.append(report(number)) }
+            let before = try files.numbers()
+            let old = before.dropLast(2)
+            for number in old {
+                try FileManager.default.setAttributes([.modificationDate: written], ofItemAtPath: files.path(number))
+            }
+            for number in 21...30 { try await log.append(report(number)) }
+            #expect(try files.numbers().first == (isOrderOlder ? 1 : try #require(old.last) + 1))
+        }
+    }
+
+    @Test
+    func `orders do not keep more reports than their size permits`() async throws {
+        try await withSmallSegments(kept: 3) { log, files in
+            let orders = SharedLog(folder: log.folder, writer: .operator, security: .unsigned, now: { writtenAt })
+            try await orders.append(cancellation(1))
+            for number in 1...100 { try await log.append(report(number)) }
+            #expect(try files.numbers().count == 3)
+        }
+    }
+
     @Test
     func `each stream has its own retention`() async throws {
         try await withSmallSegments(kept: 2) { log, files in
