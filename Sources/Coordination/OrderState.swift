@@ -26,8 +26,7 @@ public struct OrderState: Sendable, Equatable {
     private var reported: Reported
     /// The end that a record states.
     private var stated: StatedEnd?
-    /// Whether a record with the VM at the source leaves the order open, as the source of a sealed move sees it: the source
-    /// has the VM only if the handover says so. It gives the VM up if a record says so.
+    /// Whether this is the view of a sealed move's source: it has the VM only if the handover says so, not a record.
     var isDecidedByHandover = false
     /// The newest such record: it ends the source's search after the end that the source reports.
     private var searchEnd: StatedEnd?

@@ -47,8 +47,9 @@ extension SegmentFiles {
     /// How far the clocks of the storage and of an order's writer may differ.
     private static let clockTolerance: Duration = .seconds(86400)
 
-    /// Returns the time since 1970 that the oldest record claims; zero if it cannot be read, because nothing is known to
-    /// be older. `nil` if the log is empty.
+    /// Returns the time since 1970 that the oldest record claims, or `nil` if the log is empty.
+    ///
+    /// Zero if it cannot be read: nothing is known to be older.
     private func oldestTime() -> Duration? {
         do {
             guard let number = try numbers().first else { return nil }
