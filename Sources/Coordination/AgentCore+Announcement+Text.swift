@@ -14,6 +14,9 @@ extension AgentCore.Announcement {
         case .definitionNotConfirmed(let order, let vm, let target):
             "order \(order): \(target) has not confirmed that the definition of \(vm) is on its disk. If \(target) loses power "
                 + "and 'virsh dominfo \(vm)' knows it no more there, run 'evenkeel definitions restore \(vm)'"
+        case .definitionNotRemoved(let order, let vm, let host, let detail):
+            "order \(order): cannot remove the definition of \(vm) on \(host): \(detail). \(vm) is active on the order's "
+                + "source: run 'virsh undefine --keep-nvram --keep-tpm \(vm)' on \(host)"
         case .autostartLost(let order, let vm, .placeUnknown):
             "order \(order): \(vm) starts with no host until the agent finds it: autostart is off during a move. If you decide "
                 + "where it runs, run 'virsh autostart' there"

@@ -14,6 +14,8 @@ extension AgentCore {
         case definitionNotConfirmed(OrderID, vm: String, target: HostName)
         case vmIsGone(OrderID, vm: String, host: HostName)
         case copyNotRemoved(OrderID, vm: String, host: HostName, detail: String)
+        /// A failed offline move has left the VM's definition on its target, although the VM is active on the source.
+        case definitionNotRemoved(OrderID, vm: String, on: HostName, detail: String)
         /// A VM that starts with its host may no longer do so after a move.
         case autostartLost(OrderID, vm: String, AutostartTrouble)
     }

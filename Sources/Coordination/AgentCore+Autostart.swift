@@ -16,9 +16,9 @@ extension AgentCore {
             let newer = work.values.filter { $0.order.vm == item.order.vm && $0.place > item.place }
             if newer.contains(where: \.hasBegun) {
                 // It has taken the setting over.
-                work[item.order.id]?.autostart = .set
+                work[item.order.id]?.autostart = .ended
             } else if newer.allSatisfy(\.state.stage.isFinal) {
-                work[item.order.id]?.autostart = .setting
+                work[item.order.id]?.autostart = .trying
                 effects.append(.startWithHost(item.order))
             }
         }
@@ -27,9 +27,17 @@ extension AgentCore {
     /// Marks VMs whose autostart must be set once their search is over, however long it takes.
     private mutating func oweAutostart() {
         let searched = work.values.filter {
-            $0.isInquiring && $0.autostart == .unset && $0.state.requirements?.startsWithHost == true
+            $0.isInquiring && !$0.owesAutostart && $0.state.requirements?.startsWithHost == true
         }
-        for item in searched { work[item.order.id]?.autostart = .owed }
+        for item in searched { work[item.order.id]?.owesAutostart = true }
+    }
+
+    mutating func autostartSet(_ id: OrderID, failure: String?, at instant: Instant) {
+        if failure == nil {
+            work[id]?.autostart = .ended
+        } else {
+            work[id]?.autostart.fail(at: instant)
+        }
     }
 
     /// Raises an alert once about each move after which no agent sets the VM's autostart.
@@ -40,7 +48,8 @@ extension AgentCore {
         for item in lost.sorted(by: { $0.order.id < $1.order.id }) {
             work[item.order.id]?.hasReportedAutostart = true
             // An earlier incarnation has reported what is older.
-            guard let trouble = item.autostartTrouble, instant - item.state.changedAt < Self.news, !isOvertaken(item)
+            guard let trouble = item.autostartTrouble, !isOvertaken(item),
+                ledgerTime(instant) - item.state.changedAt < Self.news
             else { continue }
             effects.append(.announce(.autostartLost(item.order.id, vm: item.order.vmName, trouble)))
         }
@@ -48,7 +57,8 @@ extension AgentCore {
 
     func awaitsAutostart(_ item: OrderWork, at instant: Instant) -> Bool {
         guard item.mustSetAutostart(on: host) else { return false }
-        return item.autostart != .unset || ledgerTime(instant) - item.state.changedAt < Self.settled
+        return item.owesAutostart || item.autostart != .open
+            || ledgerTime(instant) - item.state.changedAt < Self.settled
     }
 
     /// Returns whether the VM starts with this host after an earlier order, although that may not be set here yet.
@@ -64,32 +74,6 @@ extension AgentCore {
     private static let settled = needed
     /// Age of an end up to which a restarted agent repeats its alert.
     private static let news: Duration = .seconds(86400)
-}
-
-/// Whether this host has set the autostart of an order's VM.
-enum Autostart: Sendable, Equatable {
-    case unset
-    /// This incarnation has searched for the VM, and sets it after the search.
-    case owed
-    case setting
-    /// The last attempt failed.
-    case failed(nextTry: Instant)
-    case set
-
-    private static let pause: Duration = .seconds(10)
-
-    func isDue(at instant: Instant) -> Bool {
-        switch self {
-        case .unset, .owed: true
-        case .setting, .set: false
-        // A clock that was set back must not delay the next try for longer than the pause.
-        case .failed(let nextTry): instant >= nextTry || nextTry - instant > Self.pause
-        }
-    }
-
-    mutating func end(_ failure: String?, at instant: Instant) {
-        self = failure == nil ? .set : .failed(nextTry: instant + Self.pause)
-    }
 }
 
 extension OrderWork {
@@ -110,7 +94,7 @@ extension OrderWork {
     ///
     /// While the target may run the VM, too, the copy here must not start with this host.
     func mustSetAutostart(on host: HostName) -> Bool {
-        guard autostart != .set, state.requirements?.startsWithHost == true, !isInquiring else { return false }
+        guard autostart != .ended, state.requirements?.startsWithHost == true, !isInquiring else { return false }
         return switch state.stage {
         // Only a host that has agreed to take the VM acts on another host's word.
         case .done: order.target == host && state.isPrepared

@@ -11,7 +11,7 @@ extension AgentCore {
         // A target of an earlier version does not confirm anything. Of a sealed move, it has synced the definition before.
         // A leak must close its channel at once, also if this agent ends.
         guard let state = work[id]?.state, state.confirmsDefinition, state.order.channel != .sealed,
-            completion.evidence.verdict != .leak
+            completion.evidence.verdict != .leak, !mutations.contains(.endsUnconfirmed)
         else {
             return end(id, .success(completion), at: instant)
         }

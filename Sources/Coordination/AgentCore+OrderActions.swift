@@ -17,7 +17,7 @@ extension AgentCore {
         case .inquiry: inquiry(id, at: instant, &effects) { $0.applied(result, $1) }
         case .sealed: sealed(id, at: instant, &effects) { $0.discarded(result, $1, $2) }
         case .checkingCopy: appliedToCopy(id, result, effects: &effects)
-        case .idle where work[id]?.withdrawal == .trying: work[id]?.withdrawal.end(result, at: instant)
+        case .idle where work[id]?.withdrawal == .trying: withdrawn(id, result, at: instant, effects: &effects)
         case .idle, .readingRequirements, .beginning, .migrating, .confirming, nil: break
         }
     }

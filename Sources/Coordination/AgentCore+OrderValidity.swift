@@ -51,7 +51,8 @@ extension AgentCore {
         }
         // An operator may know more.
         let searched = work.values.first {
-            $0.order.vm == order.vm && $0.order.id != order.id && $0.isSearching(against: order, at: instant)
+            $0.order.vm == order.vm && $0.order.id != order.id
+                && ($0.isSearching(against: order, at: instant) || mutations.contains(.pinsForever) && $0.isInquiring)
         }
         if let searched, order.issuer == .controller { return (.refused, .vmIsSearched(searched.order.id)) }
         let ownPlace = work[order.id]?.place ?? 0

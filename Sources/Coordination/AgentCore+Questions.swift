@@ -51,11 +51,11 @@ extension AgentCore {
     private static let waitingAnswers = 32
 
     mutating func located(_ id: OrderID, _ observation: CopyObservation, at instant: Instant) {
-        // Otherwise the asker could pause its copy, too.
-        let isPausing = questions.vm(of: id).map { isPausingCopy(of: $0) } ?? false
         let vm = questions.vm(of: id)
-        let observation = isPausing ? .silent("its copy here is being paused") : observation
-        guard let (askedAt, presence) = questions.located(id, observation, at: instant) else { return }
+        let isPausing = vm.map { isPausingCopy(of: $0) } ?? false
+        guard let (askedAt, presence) = questions.located(id, observation, isPausing: isPausing, at: instant) else {
+            return
+        }
         // Answers must not keep this host's own steps from the ledger; who needs this one asks again.
         guard outbox.waiting.count < Self.waitingAnswers else { return }
         let step = OrderStep.answered(presence: presence, question: askedAt)
@@ -75,6 +75,16 @@ struct OpenQuestions: Sendable {
         /// When the question was asked for which this host's copy is being looked at.
         var lookingFor: Instant?
         var nextTry: Instant?
+
+        /// Returns what this host may say about its copy while it pauses it: "running" could make the asker pause its own,
+        /// too.
+        ///
+        /// The source of the copy waits for the result of the pause. Another asker needs only the objection, and soon: it
+        /// waits for seconds before it resumes its copy.
+        func duringPause(_ observation: CopyObservation) -> CopyObservation {
+            if mustAnswer || wantsDurable { return .silent("its copy here is being paused") }
+            return observation == .seen(.running) ? .seen(.paused) : observation
+        }
     }
     private var open: [OrderID: Question] = [:]
 
@@ -131,13 +141,14 @@ struct OpenQuestions: Sendable {
     mutating func located(
         _ id: OrderID,
         _ observation: CopyObservation,
+        isPausing: Bool,
         at instant: Instant
     ) -> (askedAt: Instant, presence: DomainPresence)? {
         guard let question = open[id] else { return nil }
         open[id]?.lookingFor = nil
         // A newer question needs a look that began after it.
         guard question.lookingFor == question.askedAt else { return nil }
-        switch observation {
+        switch isPausing ? question.duringPause(observation) : observation {
         case .seen(let presence):
             open[id] = nil
             return presence != .absent || question.mustAnswer ? (question.askedAt, presence) : nil

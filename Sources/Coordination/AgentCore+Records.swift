@@ -96,7 +96,7 @@ extension AgentCore {
         work = work.filter { id, item in
             // However long ago it moved: its source may come back at any time, and with a clock that is ahead.
             let isWatched = item.hasLeft(host) && newest[item.order.vm] == id
-            return isWatched || awaitsAutostart(item, at: instant)
+            return isWatched || awaitsAutostart(item, at: instant) || awaitsWithdrawal(item, at: instant)
                 || !item.isOver(at: instant, remembered: Self.remembered)
         }
         others = others.filter { !$0.value.isOver(at: instant, remembered: Self.remembered) }

@@ -7,14 +7,13 @@ import Fleet
 /// active there, and the definition here could start it a second time.
 extension AgentCore {
     mutating func withdrawDefinitions(at instant: Instant, effects: inout [Effect]) {
-        guard isCaughtUp else { return }
-        let due = work.values.filter { item in
-            item.mustWithdraw(on: host) && item.withdrawal.isDue(at: instant) && item.isIdle
-                && instant - item.state.changedAt < Self.withdrawn
+        guard isCaughtUp, !mutations.contains(.withdrawsNothing) else { return }
+        let due = work.values.filter {
+            $0.mustWithdraw(on: host) && $0.withdrawal.isDue(at: instant) && $0.isIdle
         }
         for item in due.sorted(by: { $0.order.id < $1.order.id }) {
             let id = item.order.id
-            guard !isOvertaken(item) else {
+            guard !isOvertaken(item), isRecent(item, at: instant) else {
                 work[id]?.withdrawal = .ended
                 continue
             }
@@ -23,46 +22,48 @@ extension AgentCore {
         }
     }
 
+    mutating func withdrawn(
+        _ id: OrderID,
+        _ result: CopyAction.Result,
+        at instant: Instant,
+        effects: inout [Effect]
+    ) {
+        guard let order = work[id]?.order else { return }
+        switch result {
+        case .done, .notSo: work[id]?.withdrawal = .ended
+        case .refused(let reason):
+            work[id]?.withdrawal = .ended
+            effects.append(.announce(.definitionNotRemoved(id, vm: order.vmName, on: host, detail: reason)))
+        case .failed: work[id]?.withdrawal.fail(at: instant)
+        }
+    }
+
+    /// Returns whether the agent must remember a failed offline move, whose definition here it may have to remove.
+    ///
+    /// The source may report only now that the VM is active there: it asks again when this host is back.
+    func awaitsWithdrawal(_ item: OrderWork, at instant: Instant) -> Bool {
+        guard item.mayHaveToWithdraw(on: host) else { return false }
+        return isRecent(item, at: instant) || instant - item.readAt < Self.withdrawn
+    }
+
+    private func isRecent(_ item: OrderWork, at instant: Instant) -> Bool {
+        ledgerTime(instant) - item.state.changedAt < Self.withdrawn
+    }
+
     /// Age of a failure from which its definition is left alone: an operator may have moved the VM here since.
     private static let withdrawn: Duration = .seconds(86400)
-}
-
-/// Whether the definition that a failed offline move left on its target has been removed.
-enum Withdrawal: Sendable, Equatable {
-    case open
-    case trying
-    /// The hypervisor did not answer.
-    case failed(nextTry: Instant)
-    case ended
-
-    private static let pause: Duration = .seconds(10)
-
-    func isDue(at instant: Instant) -> Bool {
-        switch self {
-        case .open: true
-        case .trying, .ended: false
-        // A clock that was set back must not delay the next try for longer than the pause.
-        case .failed(let nextTry): instant >= nextTry || nextTry - instant > Self.pause
-        }
-    }
-
-    mutating func end(_ result: CopyAction.Result, at instant: Instant) {
-        switch result {
-        case .done, .notSo, .refused: self = .ended
-        case .failed: self = .failed(nextTry: instant + Self.pause)
-        }
-    }
 }
 
 extension OrderWork {
     var isIdle: Bool { if case .idle = activity { true } else { false } }
 
-    /// Returns whether the order's source has reported that the VM is active there and that its definition is here.
+    /// Returns whether a failed offline move may have left a definition on this host, its target.
     ///
     /// Only a host that has consented to take the VM acts on another host's word: nothing of it was defined here before.
-    func mustWithdraw(on host: HostName) -> Bool {
-        guard order.isOffline, order.target == host, withdrawal != .ended, state.isPrepared, state.isDefinedThere
-        else { return false }
-        return true
+    func mayHaveToWithdraw(on host: HostName) -> Bool {
+        order.isOffline && order.target == host && state.isPrepared && state.stage == .failed && withdrawal != .ended
     }
+
+    /// Returns whether the order's source has reported that the VM is active there and that its definition is here.
+    func mustWithdraw(on host: HostName) -> Bool { mayHaveToWithdraw(on: host) && state.isDefinedThere }
 }

@@ -72,7 +72,7 @@ public struct AgentCore: Sendable {
         case .cancelTried(let id): work[id]?.isCancelling = false
         case .looked(let id, let observation): looked(id, believed(observation), at: instant, effects: &effects)
         case .located(let id, let observation): located(id, believed(observation), at: instant)
-        case .autostartSet(let id, let failure): work[id]?.autostart.end(failure, at: instant)
+        case .autostartSet(let id, let failure): autostartSet(id, failure: failure, at: instant)
         case .applied(let id, let result): applied(id, result, at: instant, effects: &effects)
         case .sealed(let id, let result): sealed(id, at: instant, &effects) { $0.sealed(result, $1, $2) }
         case .unsealed(let id, let result): sealed(id, at: instant, &effects) { $0.unsealed(result, $1, $2) }

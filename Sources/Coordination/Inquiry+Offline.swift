@@ -51,6 +51,30 @@ extension Inquiry {
             return .open
         }
     }
+
+    /// Corrects the end of a failed offline move once, so that its target removes the definition.
+    ///
+    /// Then it asks for a limited time whether the target has. It may be unable to, or leave the definition alone because the
+    /// failure is old.
+    mutating func correct(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
+        question = nil
+        let since = definedThereSince ?? context.now
+        definedThereSince = since
+        guard hasReportedDoubt else {
+            hasReportedDoubt = true
+            return [.report(.failed(failure: failure(.migration, finding, .at(context.host))))]
+        }
+        let limit = context.limits.doubt
+        guard context.now - since > limit else { return [] }
+        let detail = "its agent has not done so for \(limit)"
+        let alert = AgentCore.Announcement.definitionNotRemoved(
+            order.id,
+            vm: order.vmName,
+            on: order.target,
+            detail: detail
+        )
+        return [.finish, .effect(.announce(alert))]
+    }
 }
 
 extension OrderState {

@@ -128,6 +128,7 @@ extension Inquiry {
         // It may have been lost.
         if context.now - question.askedAt > Self.forgotten { self.question = nil }
         guard context.now - question.askedAt > context.limits.answer else { return [] }
+        definedThereSince = nil
         let silence = "its agent has not answered for \(context.limits.answer)"
         switch conclusion(here: question.here, silence: silence, host: context.host) {
         case .stayed(let finding, _): return isAfterEnd ? [] : stayed(finding, context) + [.seekDuplicate]
@@ -248,14 +249,6 @@ extension Inquiry {
             nextCheck = min(nextCheck, instant)
             return []
         }
-    }
-
-    /// Corrects the end of a failed offline move once, so that its target removes the definition, and continues to ask.
-    private mutating func correct(_ finding: FailureReason.Finding, _ context: OrderContext) -> [OrderAction] {
-        question = nil
-        guard !hasReportedDoubt else { return [] }
-        hasReportedDoubt = true
-        return [.report(.failed(failure: failure(.migration, finding, .at(context.host))))]
     }
 
     // MARK: ends

@@ -87,6 +87,8 @@ struct Inquiry: Sendable {
     var lastHere: DomainPresence?
     /// When the target answered last.
     var heardAt: Instant?
+    /// Since when the target of an offline move answers that it has the definition, although the VM is active here.
+    var definedThereSince: Instant?
     /// Third hosts whose claims to the VM are reported.
     var reportedObjections: Set<HostName> = []
     /// When an operator rejected such claims.
@@ -158,6 +160,7 @@ struct Inquiry: Sendable {
         var shifted = self
         shifted.openSince = openSince + step
         shifted.heardAt = heardAt.map { $0 + step }
+        shifted.definedThereSince = definedThereSince.map { $0 + step }
         shifted.quietUntil = quietUntil + step
         shifted.nextCheck = nextCheck + step
         // Its time identifies the question in the ledger.

@@ -70,4 +70,10 @@ package enum Mutation: String, CaseIterable, Sendable {
     case startsStopped = "starts-stopped"
     /// The controller moves VMs that their hosts report as immovable.
     case ordersImmovable = "orders-immovable"
+    /// The agent ends a move before the target has confirmed that the VM's definition is on its disk.
+    case endsUnconfirmed = "ends-unconfirmed"
+    /// The agent refuses the controller's orders for a VM for as long as the target of its failed move is silent.
+    case pinsForever = "pins-forever"
+    /// The agent leaves the definition that a failed offline move brought to its host.
+    case withdrawsNothing = "withdraws-nothing"
 }

@@ -46,11 +46,14 @@ struct OrderWork: Sendable {
     var mayHaveGateOpen = false
     /// As its target: what it knows about its copy after a failed move.
     var copy = TargetCopy()
-    var autostart = Autostart.unset
+    /// Whether the VM's autostart has been set on this host.
+    var autostart = Retry.open
+    /// Whether this incarnation has searched for the VM, and must set its autostart afterwards, however long that takes.
+    var owesAutostart = false
     /// As its source: whether it is reported that no agent sets the VM's autostart.
     var hasReportedAutostart = false
     /// As the target of a failed offline move: whether the definition that it left here has been removed.
-    var withdrawal = Withdrawal.open
+    var withdrawal = Retry.open
     /// As the source of a move that is done: whether the VM is rightly on this host again, for instance moved by hand.
     var isReturnAccepted = false
     /// As the source of a sealed move: whether the VM was on another host since, so that its image may be older than its

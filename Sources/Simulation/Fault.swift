@@ -54,6 +54,10 @@ public enum Fault: Sendable, Equatable {
     case hostLost(host: Int, phase: MigrationPhase)
     /// The target of the host's next migration crashes in this phase, and stays away until the fault ends.
     case targetLost(host: Int, phase: MigrationPhase)
+    /// The target of the host's next migration loses power within two seconds after it runs the VM, and boots again.
+    ///
+    /// Definitions that it had not synced to its disk are lost.
+    case targetPowerCut(host: Int)
     /// The host, or the target, crashes in this phase of the host's next migration, and never returns.
     ///
     /// After a minute an operator ends its orders, and gives up the VMs that were only there.

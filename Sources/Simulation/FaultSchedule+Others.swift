@@ -52,8 +52,9 @@ extension Fault {
     /// If a host crashes, a VM can be off on two hosts; then only an operator can decide where it belongs.
     var needsNoOperator: Bool {
         switch self {
-        case .hostCrash, .hostLost, .targetLost, .hostGone, .wrongClockAtBoot, .operatorStops, .operatorPauses,
-            .operatorStartsCopy, .operatorResumes, .startedElsewhere, .personStarts, .releaseLost, .claims:
+        case .hostCrash, .hostLost, .targetLost, .targetPowerCut, .hostGone, .wrongClockAtBoot, .operatorStops,
+            .operatorPauses, .operatorStartsCopy, .operatorResumes, .startedElsewhere, .personStarts, .releaseLost,
+            .claims:
             false
         case .agentCrash, .controllerCrash, .controllerFrozen, .libvirtCrash, .partition, .ledgerOut, .ledgerFull,
             .ledgerSlow, .ledgerDuplicates, .ledgerUnsure, .ledgerLoss, .clockJump, .migrationFails, .migrationHangs,

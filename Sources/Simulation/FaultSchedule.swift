@@ -26,7 +26,7 @@ extension ScheduledFault {
     /// Returns random faults at random times, which all end by `end`.
     ///
     /// `refusedReports`, `lateCalls`, `personStarts`, `releaseLost`, `startedElsewhere`, `agentDies`, `claims`,
-    /// `hostLost`, `targetLost` and `hostGone` do not occur.
+    /// `targetPowerCut`, `hostLost`, `targetLost` and `hostGone` do not occur.
     public static func schedule(
         _ level: FaultLevel,
         hosts: Int,

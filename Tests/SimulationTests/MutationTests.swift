@@ -17,6 +17,8 @@ struct Proof: Sendable, CustomTestStringConvertible {
     var hasImmovable = false
     /// Replace the seed's faults, for each host and minute; `nil`: the seed's own faults.
     var faults: (@Sendable (_ host: Int, _ minute: Int) -> [ScheduledFault])?
+    /// Replaces the seed's world.
+    var scene: Scene?
 
     var testDescription: String { mutation.rawValue }
 
@@ -143,6 +145,12 @@ struct Proof: Sendable, CustomTestStringConvertible {
             (0..<3).map { fault(minute, 20 * $0 + 5, lasts: 14, .operatorStops(host: host)) }
         },
         Proof(mutation: .ordersImmovable, invariant: .movable, hasImmovable: true) { harmless($0, $1) },
+        // The targets lose power before or after their agents have synced the definitions.
+        Proof(mutation: .endsUnconfirmed, invariant: .kept) { host, minute in
+            minute == 0 ? [fault(0, 0, lasts: 100, .targetPowerCut(host: host))] : []
+        },
+        Proof(mutation: .pinsForever, invariant: .freed, scene: .silentTarget),
+        Proof(mutation: .withdrawsNothing, invariant: .definitions, scene: .startedDuringMove),
     ]
 
     /// Other faults under which a mutation is caught, too.
@@ -188,6 +196,11 @@ struct Proof: Sendable, CustomTestStringConvertible {
         return settings
     }
 
+    func violation(seed: UInt64, isMutated: Bool) -> Violation? {
+        guard let scene else { return SimulationTests.violation(of: settings(seed: seed, isMutated: isMutated)) }
+        return scene.violation(mutations: isMutated ? [mutation] : [])
+    }
+
     /// The invariant breaks with one of these seeds.
     static let seeds = UInt64(1)...12
 }
@@ -205,9 +218,9 @@ struct MutationTests {
     func `a core that breaks an invariant is caught`(_ proof: Proof) {
         for seed in Proof.seeds {
             // The unmutated core under the same faults must keep the same invariants.
-            let sound = violation(of: proof.settings(seed: seed, isMutated: false))
+            let sound = proof.violation(seed: seed, isMutated: false)
             #expect(sound == nil, "seed \(seed), not mutated: \(sound?.description ?? "")")
-            guard let broken = violation(of: proof.settings(seed: seed, isMutated: true)) else { continue }
+            guard let broken = proof.violation(seed: seed, isMutated: true) else { continue }
             print("\(proof.mutation.rawValue), seed \(seed): \(broken)")
             #expect(broken.invariant == proof.invariant, "seed \(seed): \(broken)")
             return

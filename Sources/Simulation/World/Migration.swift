@@ -43,6 +43,8 @@ struct Migration {
     var startsElsewhere = false
     /// The fault that takes the source's or the target's host.
     var loss: Fault?
+    /// Whether the target loses power soon after it runs the VM.
+    var losesPower = false
     /// Whether memory bypasses the protected path.
     var leaks = false
 }

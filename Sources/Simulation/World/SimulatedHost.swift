@@ -34,6 +34,10 @@ struct SimulatedHost {
     var bootedAt = Int64.min / 2
     /// VMs whose definitions libvirt has removed after their moves, and when.
     var removed: [Int: Int64] = [:]
+    /// VMs whose definitions libvirt has written after moves, and when; until they are synced to the disk.
+    var unsynced: [Int: Int64] = [:]
+    /// When it went down last.
+    var downSince = Int64.min / 2
     var libvirtIsUp = true
     /// Incremented by each start of libvirtd.
     var libvirtIncarnation = 0

@@ -10,6 +10,7 @@ extension World {
             guard hosts[host].isUp, agents[host].core == nil, !isDown(node) else { return }
             agents[host].incarnation += 1
             agents[host].isTicking = false
+            agents[host].startedAt = now
             var core = AgentCore(host: hostNames[host], limits: settings.limits)
             core.mutations = settings.mutations
             agents[host].core = core
@@ -90,11 +91,15 @@ extension World {
             guard let vm = vmNumbers[order.vm] else { return }
             var failure = answers(host) ? nil : "libvirt does not answer"
             if isDiskFull(host) { failure = failure ?? "no space left on device" }
-            if failure == nil { setAutostart(of: vm, on: host, true) }
+            if failure == nil {
+                setAutostart(of: vm, on: host, true)
+                sync(host)
+            }
             // Its host has crashed in the moment after the move.
             if invariants.runners[vm] == 0 { call(vm) }
             answer(host, after: 50, .autostartSet(order.id, failure: failure))
         case .locate(let id, let vm), .confirm(let id, let vm):
+            if case .confirm = effect { sync(host) }
             makeCall(on: host) { world, _ in
                 world.answer(host, after: 50) { [unowned world] _ in
                     let isClaimed = world.vmNumbers[vm].map { world.claimsFalsely($0, on: host) } ?? false
@@ -107,6 +112,7 @@ extension World {
             carryOutSealed(effect, on: host)
         case .announce(let announcement):
             note("agent of \(hostNames[host]): \(announcement.text)")
+            noteAlert(announcement)
             for vm in invariants.runners.keys.sorted() where invariants.isAbnormal(vm) { call(vm) }
             // Its definition is here again, and the host to which it moved no longer has it.
             if case .returned(let id, _, let failure) = announcement, failure.whereabouts == .at(hostNames[host]),

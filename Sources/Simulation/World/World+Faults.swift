@@ -41,7 +41,8 @@ extension World {
         case .ledgerOut: feedController { _ in .ledgerLost }
         case .clockJump(let party, let milliseconds): shift(party, by: milliseconds)
         case .migrationFails(let host, _), .migrationHangs(let host), .answerLost(let host, _), .handoverLost(let host),
-            .leak(let host), .hostLost(let host, _), .targetLost(let host, _), .hostGone(let host, _, _),
+            .leak(let host), .targetPowerCut(let host), .hostLost(let host, _), .targetLost(let host, _),
+            .hostGone(let host, _, _),
             .startedElsewhere(let host), .releaseLost(let host), .agentDies(let host):
             armed[host, default: []].append(fault)
         case .forgery: queue.put(.forgery(number), at: now)
@@ -82,6 +83,11 @@ extension World {
             armed[host]?.removeAll { $0 == fault }
             dying = dying.filter { $0.value != host }
             start(.agent(host))
+        case .targetPowerCut(let host):
+            armed[host]?.removeAll { $0 == fault }
+            for number in migrations.keys where migrations[number]?.source == host {
+                migrations[number]?.losesPower = false
+            }
         case .hostLost(let host, _), .targetLost(let host, _), .hostGone(let host, _, _): endLoss(fault, of: host)
         case .operatorStops, .operatorPauses: bringBack(number)
         case .migrationHangs(let host):
@@ -186,8 +192,10 @@ extension World {
 
     // MARK: hosts
 
-    func crash(_ host: Int) {
+    /// Takes everything that is in the host's memory; `losesUnsynced`: also definitions that were not synced to its disk.
+    func crash(_ host: Int, losesUnsynced: Bool = false) {
         guard hosts[host].isUp else { return }
+        let fragile = losesUnsynced ? unsynced(on: host) : []
         stopAgent(host)
         stopLibvirt(host)
         // A migration in phase `confirm` has handed over: the source confirms it, and the VM returns with the target.
@@ -198,6 +206,8 @@ extension World {
         for copy in hosts[host].copies {
             if copy.isIncoming {
                 set(copy.vm, on: host, nil)
+            } else if fragile.contains(copy.vm) {
+                loseDefinition(of: copy.vm, on: host)
             } else {
                 set(copy.vm, on: host, .inactive)
                 // libvirt's autostart does not ask whether the VM was off before.
@@ -208,12 +218,14 @@ extension World {
             }
         }
         // The file system had not written yet that the definitions were removed.
-        for (vm, at) in hosts[host].removed where now - at < 30_000 && hosts[host].copy(of: vm) == nil {
+        for (vm, at) in hosts[host].removed where now - at < Self.writeBack && hosts[host].copy(of: vm) == nil {
             set(vm, on: host, .inactive)
         }
         hosts[host].removed = [:]
+        hosts[host].unsynced = [:]
         advance(host)
         hosts[host].isUp = false
+        hosts[host].downSince = now
         hosts[host].gates = [:]
         sealed.images[host] = nil
         hosts[host].transfers = 0
@@ -339,11 +351,14 @@ extension World {
         callsOut.remove(vm)
         let places = hosts.indices.filter { hosts[$0].copy(of: vm) != nil && !isGone($0) }
         let running = places.filter { hosts[$0].copy(of: vm)?.executes == true }
-        guard let chosen = running.first ?? places.first ?? keeper(of: vm) else { return }
+        guard let chosen = running.first ?? places.first ?? keeper(of: vm) ?? lostDefinitions[vm] else {
+            return
+        }
         note("\(name(vm)): operator keeps the copy on \(hostNames[chosen])")
         for host in places where host != chosen { set(vm, on: host, nil) }
         if running.isEmpty { set(vm, on: chosen, .running) }
         setAutostart(of: vm, on: chosen, true)
+        lostDefinitions[vm] = nil
         removeImages(of: vm)
     }
 

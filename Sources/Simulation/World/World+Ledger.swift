@@ -39,6 +39,7 @@ extension World {
         ledger.append(record)
         if case .report(let report) = record.entry, record.isGenuine, record.writer == .agent(number(of: report.host)) {
             note("\(report.host): order \(report.order) \(report.step.text)")
+            checkSearch(report)
             if let closure = invariants.reported(report, at: now) {
                 queue.put(.clear(closure), at: now + draw(30_000...90_000))
             }

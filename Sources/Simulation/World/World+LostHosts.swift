@@ -122,4 +122,21 @@ extension World {
             invariants.stillHeld(order, by: "the controller", at: now)
         }
     }
+
+    /// Time for which a source may search at a target that is down, before the controller may move the VM elsewhere: an hour,
+    /// and two looks.
+    private static let searchTime: Int64 = 3_600_000 + 120_000
+
+    /// Checks that a source does not refuse a controller's order because of a search at a host that is gone.
+    func checkSearch(_ report: OrderReport) {
+        guard case .failed(let failure) = report.step, case .order(.vmIsSearched(let searched)) = failure.reason,
+            let order = invariants.asked[report.order], let search = invariants.asked[searched],
+            search.target != order.target, let vm = vmNumbers[order.vm], let target = hostNumbers[search.target]
+        else { return }
+        let source = number(of: report.host)
+        guard !hosts[target].isUp, answers(source), hosts[source].copy(of: vm)?.state == .running else { return }
+        let time = now - max(hosts[target].downSince, agents[source].startedAt)
+        guard time > Self.searchTime else { return }
+        invariants.pinned(order.vmName, by: search.target, downFor: time, at: now)
+    }
 }

@@ -59,6 +59,7 @@ extension World {
                 dying[order.id] = host
             case .handoverLost: migration.losesHandover = true
             case .leak: migration.leaks = true
+            case .targetPowerCut: migration.losesPower = true
             case .startedElsewhere: (migration.losesHandover, migration.startsElsewhere) = (true, true)
             case .hostLost, .targetLost, .hostGone: migration.loss = fault
             default: break
@@ -254,6 +255,8 @@ extension World {
             return
         }
         set(migration.vm, on: migration.target, .running)
+        hosts[migration.target].unsynced[migration.vm] = now
+        if migration.losesPower { cutPowerSoon(of: migration.target) }
         // With a lost answer the source's copy may be resumed: that is a duplicate, not a move.
         if migration.losesAnswer != true { countMove(migration) }
         if let resumes = migration.losesAnswer {

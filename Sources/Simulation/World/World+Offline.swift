@@ -74,6 +74,7 @@ extension World {
             return giveUp(call, "the target does not answer, or has the VM")
         }
         set(call.vm, on: call.target, .inactive)
+        hosts[call.target].unsynced[call.vm] = now
         queue.put(.sealed { $0.remove(call) }, at: now + 100)
     }
 

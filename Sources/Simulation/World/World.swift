@@ -47,6 +47,7 @@ public final class World {
     struct Agent {
         var core: AgentCore?
         var incarnation = 0
+        var startedAt = Int64.min / 2
         var clockOffset: Int64 = 0
         var isTicking = false
     }
@@ -95,6 +96,8 @@ public final class World {
     var cuts: [(Fault.Party, Fault.Party)] = []
     /// Hosts that have crashed and stay away, and why.
     var lost: [Int: Fault] = [:]
+    /// The host on which each VM was whose definition a power cut has taken: an operator can restore it there.
+    var lostDefinitions: [Int: Int] = [:]
     var operators: OperatorState
     /// Faults that wait for the next migration from a host.
     var armed: [Int: [Fault]] = [:]
