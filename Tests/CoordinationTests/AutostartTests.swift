@@ -148,6 +148,15 @@ struct AutostartTests {
         #expect(read("h1", done, accepted: needs, takesOver: nil).1 == [])
     }
 
+    @Test func `an alert is old by the ledger's time, not by a clock that is ahead`() {
+        func isRaised(newestRecord: Int, at second: Int) -> Bool {
+            read("h1", done, takesOver: nil, newestRecord: newestRecord, at: second).1
+                .contains(.announce(.autostartLost(order.id, vm: "vm1", .notTakenOver(h2))))
+        }
+        #expect(isRaised(newestRecord: 20, at: 300_000_000))
+        #expect(!isRaised(newestRecord: 100_000, at: 100_000))
+    }
+
     @Test func `a target states that it takes autostart over`() throws {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))

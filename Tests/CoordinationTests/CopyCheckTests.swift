@@ -83,6 +83,20 @@ struct CopyCheckTests {
         #expect(effects == [.append(report("h2", 55, answer))])
     }
 
+    @Test func `a host that is pausing its copy objects to another host's use of the VM`() {
+        var core = target()
+        #expect(look(&core, at: 50) == [.apply(.pause, order)])
+        // The source of another order asks all hosts, and does not wait for this one.
+        let question = PresenceQuestion(vm: order.vm, target: HostName("h4"), here: .pausedByMigration)
+        var asked = report("h3", 51, .asked(question: question))
+        asked.order = OrderID("o2")
+        #expect(core.handle(.report(asked), at: .second(51)).contains(.locate(asked.order, order.vm)))
+        // Not "running": the other host could pause its copy, too.
+        var answer = report("h2", 51, .answered(presence: .paused, question: .second(51)))
+        answer.order = asked.order
+        #expect(core.handle(.located(asked.order, .seen(.running)), at: .second(51)) == [.append(answer)])
+    }
+
     @Test func `a pause that is refused is reported and tried again`() throws {
         var core = target()
         #expect(look(&core, at: 50) == [.apply(.pause, order)])

@@ -6,7 +6,7 @@ import Testing
 
 /// Moves of VMs that are off.
 struct OfflineTests {
-    private let offline: MigrationOrder = {
+    let offline: MigrationOrder = {
         var offline = order
         (offline.technique, offline.issuer) = (.offline, .operator)
         return offline
@@ -156,52 +156,6 @@ struct OfflineTests {
         #expect(core.handle(.looked(offline.id, .seen(.migratingOut)), at: .second(10)).isEmpty)
     }
 
-    // MARK: a start at the source
-
-    @Test func `the target removes its definition once the source reports that the VM was started`() throws {
-        var core = prepared()
-        _ = core.handle(.report(report("h1", 5, .running(progress: begin))), at: .second(5))
-        let failed = OrderStep.failed(failure: definedThere)
-        #expect(core.handle(.report(report("h1", 8, failed)), at: .second(8)).contains(.apply(.withdraw, offline)))
-        #expect(core.handle(.tick, at: .second(9)).isEmpty, "it is being removed")
-        // libvirt is out.
-        _ = core.handle(.applied(offline.id, .failed("libvirt is out")), at: .second(10))
-        #expect(core.needsTicks)
-        #expect(core.handle(.tick, at: .second(15)).isEmpty)
-        #expect(core.handle(.tick, at: .second(20)) == [.apply(.withdraw, offline)])
-        _ = core.handle(.applied(offline.id, .done), at: .second(21))
-        #expect(core.handle(.tick, at: .second(60)).isEmpty && !core.needsTicks)
-    }
-
-    @Test func `the target removes nothing after another failure, or without its consent`() {
-        for (failure, consented) in [
-            (OrderFailure(.migration, .inquiry(.moveFailed, .stayed(vm: "vm1", source: h1)), .at(h1)), true),
-            (definedThere, false),
-        ] {
-            var core = consented ? prepared() : AgentCore(host: h2)
-            _ = core.handle(.caughtUp, at: .second(4))
-            _ = core.handle(.order(.migrate(order: offline)), at: .second(4))
-            _ = core.handle(.report(report("h1", 5, .running(progress: begin))), at: .second(5))
-            let effects = core.handle(.report(report("h1", 8, .failed(failure: failure))), at: .second(8))
-            #expect(!effects.contains(.apply(.withdraw, offline)))
-        }
-    }
-
-    @Test func `a definition found after the failure is reported, and asked about until it is gone`() {
-        var core = migrating()
-        let failed = OrderFailure(.migration, .other("no answer"), .at(h1))
-        _ = core.handle(.migrationEnded(offline.id, .failure(failed)), at: .second(9))
-        _ = core.handle(.appended(.written), at: .second(9))
-        #expect(core.handle(.tick, at: .second(10)) == [.look(offline)])
-        _ = decide(&core, .running, .inactive, at: 10)
-        #expect(core.orders[offline.id]?.failure?.reason.code == "defined-there", "the target must learn of it")
-        _ = core.handle(.appended(.written), at: .second(11))
-        #expect(core.handle(.tick, at: .second(20)) == [.look(offline)])
-        #expect(decide(&core, .running, .inactive, at: 20).isEmpty, "reported once")
-        #expect(core.handle(.tick, at: .second(30)) == [.look(offline)])
-        #expect(decide(&core, .running, .absent, at: 30).isEmpty && !core.needsTicks)
-    }
-
     /// A power cut can bring back a definition that libvirt had removed.
     @Test func `a definition that is back at the source is removed while the target has it`() {
         var core = AgentCore(host: h1)
@@ -219,12 +173,12 @@ struct OfflineTests {
 
     // MARK: helpers
 
-    private var definedThere: OrderFailure {
+    var definedThere: OrderFailure {
         let finding = FailureReason.Finding.definedThere(vm: "vm1", source: h1, target: h2)
         return OrderFailure(.migration, .inquiry(.answerLost(detail: "cut off"), finding), .at(h1))
     }
 
-    private func ask(_ core: inout AgentCore, _ here: DomainPresence, at second: Int) {
+    func ask(_ core: inout AgentCore, _ here: DomainPresence, at second: Int) {
         let question = PresenceQuestion(vm: offline.vm, target: h2, here: here)
         #expect(
             core.handle(.looked(offline.id, .seen(here)), at: .second(second))
@@ -234,7 +188,7 @@ struct OfflineTests {
     }
 
     /// Answers the source's look, its question and its second look; returns the effects of that.
-    private func decide(
+    func decide(
         _ core: inout AgentCore,
         _ here: DomainPresence,
         _ there: DomainPresence,
@@ -246,13 +200,13 @@ struct OfflineTests {
         return core.handle(.looked(offline.id, .seen(here)), at: .second(second))
     }
 
-    private func loseAnswer(_ core: inout AgentCore, at second: Int) {
+    func loseAnswer(_ core: inout AgentCore, at second: Int) {
         let lost = OrderFailure(.inDoubt, .other("the call was cut off"), .unknown)
         #expect(core.handle(.migrationEnded(offline.id, .failure(lost)), at: .second(second)) == [.look(offline)])
     }
 
     /// Returns a source whose move is under way.
-    private func migrating(startsWithHost: Bool = false) -> AgentCore {
+    func migrating(startsWithHost: Bool = false) -> AgentCore {
         var requirements = requirements
         requirements.startsWithHost = startsWithHost
         var core = AgentCore(host: h1)
@@ -266,7 +220,7 @@ struct OfflineTests {
     }
 
     /// Returns a target that has consented.
-    private func prepared() -> AgentCore {
+    func prepared() -> AgentCore {
         var core = AgentCore(host: h2)
         _ = core.handle(.caughtUp, at: .second(0))
         _ = core.handle(.order(.migrate(order: offline)), at: .second(1))
