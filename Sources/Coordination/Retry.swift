@@ -3,9 +3,12 @@ import Fleet
 
 /// An action on this host's hypervisor that the agent repeats until it has succeeded, or is no longer needed.
 enum Retry: Sendable, Equatable {
+    /// It has not been tried.
     case open
     case trying
+    /// The hypervisor has not carried it out.
     case failed(nextTry: Instant)
+    /// It has succeeded, or is not tried again.
     case ended
 
     private static let pause: Duration = .seconds(10)

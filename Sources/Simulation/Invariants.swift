@@ -56,7 +56,7 @@ struct Invariants {
     var operatorActions = OperatorActions()
 
     /// When an agent last raised an alert that a VM's definition may be lost.
-    private var alerts: [Int: Int64] = [:]
+    var alerts: [Int: Int64] = [:]
 
     private var clearedOrders: Set<OrderID> = []
     /// Reported leaks that have not been cleared.
@@ -162,20 +162,6 @@ struct Invariants {
     mutating func imageRemoved(of vm: Int, name: String, at: Int64) {
         guard (runners[vm] ?? 0) == 0 else { return }
         broken(.runsOnce, "the image of \(name) was removed while the VM ran on no host", at: at)
-    }
-
-    mutating func alerted(_ vm: Int, at: Int64) { alerts[vm] = at }
-
-    /// Checks that an agent has alerted an operator that a VM's definition may be lost.
-    mutating func mustBeAlerted(_ vm: Int, since: Int64, name: String, at: Int64) {
-        guard (alerts[vm] ?? .min) < since else { return }
-        broken(.kept, "the definition of \(name) is on no host, and no agent has raised an alert", at: at)
-    }
-
-    /// The source refuses a controller's order, because it still searches at a host that has been down for long.
-    mutating func pinned(_ name: String, by host: HostName, downFor milliseconds: Int64, at: Int64) {
-        let time = Duration.milliseconds(milliseconds).inSecondsText
-        broken(.freed, "\(name) may not move, because \(host) does not answer, which has been down for \(time)", at: at)
     }
 
     /// Checks that a VM no longer runs twice, although one of its hosts has no agent.

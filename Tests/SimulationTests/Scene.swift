@@ -24,7 +24,9 @@ struct Scene: Sendable {
         } catch { return error }
     }
 
-    /// h2 crashes in the move of vm1 from h1, and stays away. After an hour the controller orders the VM to h3.
+    /// h2 crashes in the move of vm1 from h1, and stays away.
+    ///
+    /// After an hour the controller orders the VM to h3.
     static let silentTarget = Scene(faults: [
         ScheduledFault(at: .milliseconds(500), lasts: .seconds(4500), fault: .targetLost(host: 0, phase: .memory))
     ]) { (world: World) throws(Violation) in
