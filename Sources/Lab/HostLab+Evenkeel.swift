@@ -113,7 +113,7 @@ extension HostLab {
             [programs.evenkeel, "controller", "--config", configurationFile],
             log: controllerLog
         )
-        try await waitUntil("the controller", within: .seconds(15), log: controllerLog) {
+        try await waitUntil("the controller", within: .seconds(60), log: controllerLog) {
             ((try? FileWindow.text(controllerLog, from: offset)) ?? "").contains("in control")
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Fleet
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Ledger
@@ -90,6 +91,30 @@ struct RotationTests {
             try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: files.path(old))
             for number in 21...30 { try await log.append(report(number)) }
             #expect(try files.numbers().first == old + 1)
+        }
+    }
+
+    @Test
+    func `a segment ends after an eighth of the retention's age, although it has room`() async throws {
+        try await withTemporaryFolder { folder in
+            try await SharedLog.create(folder: folder)
+            let now = Mutex(Instant.now)
+            let log = SharedLog(folder: folder, writer: .operator, security: .unsigned) { now.withLock { $0 } }
+            let files = SegmentFiles(folder: folder, stream: .orders)
+            func append(daysAgo days: Double) async throws -> Int {
+                let at = Date(timeIntervalSinceNow: -days * 86400)
+                now.withLock { $0 = Instant(milliseconds: Int64(at.timeIntervalSince1970 * 1000)) }
+                try await log.append(cancellation(1))
+                let active = try #require(try files.numbers().last)
+                try FileManager.default.setAttributes([.modificationDate: at], ofItemAtPath: files.path(active))
+                return active
+            }
+            // Of the last write before each append, the age of the segment is decided.
+            var segments: [Int] = []
+            for days in [20, 18, 16, 15, 13, 11] { segments.append(try await append(daysAgo: days)) }
+            #expect(segments == [1, 1, 1, 2, 2, 2])
+            // The first one was last written 16 days ago, the second one 11.
+            #expect(try await append(daysAgo: 10) == 3)
         }
     }
 

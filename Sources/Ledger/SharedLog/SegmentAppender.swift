@@ -35,7 +35,8 @@ struct SegmentAppender: Sendable {
         return try append(draft, to: try files.numbers().last ?? 1) { _ throws(LedgerError) in }
     }
 
-    /// Appends to a segment, or to the next one if it is full, which `announce` makes known before it is created.
+    /// Appends to a segment, or to the next one if it is full or covers too much time, which `announce` makes known before
+    /// it is created.
     private func append(
         _ draft: LineDraft,
         to active: Int,
@@ -46,7 +47,8 @@ struct SegmentAppender: Sendable {
         var segment = try open(number)
         var size = try closeTornLine(in: segment)
         let isFull = size > 0 && size > segmentBytes - Int64(draft.maximumBytes)
-        if isFull {
+        let isFinished = isFull || (size > 0 && files.coversTooMuchTime(number, for: retention))
+        if isFinished {
             guard number < SegmentFiles.highestNumber else {
                 let reason = "it has the highest number that a segment can have. Create a new ledger."
                 throw .failed(operation: "rotate", path: segment.path, reason: reason, mayBeWritten: false)
@@ -62,7 +64,7 @@ struct SegmentAppender: Sendable {
         try segment.sync()
         // The writer that created the file may have been killed before this step.
         if size == 0 { try files.syncFolder() }
-        if isFull {
+        if isFinished {
             files.removeSegments(before: number, beyond: retention, segmentBytes: segmentBytes, of: orders)
         }
         return LedgerMark(at: place, line: line.dropLast())
