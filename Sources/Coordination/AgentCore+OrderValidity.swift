@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fleet
 
-/// Whether an order may be followed: in its time, over an open channel, with no other move of the VM or on the path.
+/// Whether an order may be followed: in its time, over an open channel, with no other move of the VM, over a free path.
 extension AgentCore {
     /// Clock difference up to which an order's not-before is not enforced.
     static let clockTolerance: Duration = .seconds(60)
@@ -32,7 +32,10 @@ extension AgentCore {
         _ order: MigrationOrder,
         at instant: Instant
     ) -> (OrderFailure.Kind, FailureReason.Obstacle)? {
-        if instant > order.expires { return (.expired, .expiredUnseen) }
+        if instant > order.expires {
+            let waitsFor = work[order.id]?.waitsFor
+            return (.expired, waitsFor.map { .pathInUse($0, target: order.target) } ?? .expiredUnseen)
+        }
         if let notBefore = order.notBefore, notBefore - instant > Self.clockTolerance {
             return (.refused, .tooEarly(notBefore - instant))
         }
@@ -45,8 +48,7 @@ extension AgentCore {
         // A move can continue here although a record has ended its order.
         let others = work.values.filter { $0.order.id != order.id && (!$0.state.stage.isFinal || $0.isMigrating) }
             .sorted { $0.place < $1.place }
-        let begun = others.filter { $0.state.stage > .submitted || $0.isBusy }
-        if let other = begun.first(where: { $0.order.vm == order.vm }) {
+        if let other = others.first(where: { hasBegunWork($0) && $0.order.vm == order.vm }) {
             return (.refused, .vmIsMoving(other.order.id))
         }
         // An operator may know more.
@@ -59,14 +61,37 @@ extension AgentCore {
         if let newer = others.first(where: { $0.order.vm == order.vm && $0.place > ownPlace }) {
             return (.refused, .newerOrder(newer.order.id))
         }
-        // Evidence counts all bytes between the two hosts during a move, whatever its channel. With two moves at once,
-        // the bytes of one would cover a leak of the other.
-        let path = Path(source: host, target: order.target)
-        // A sealed move uses no path, therefore it cannot distort the evidence of others.
-        let sharing = begun.first { $0.state.move.path == path && $0.order.channel != .sealed }
-        if order.channel != .sealed, let other = sharing {
-            return (.refused, .pathInUse(other.order.id, target: order.target))
-        }
         return nil
     }
+
+    /// Returns the order for which this one waits: it uses the path, or comes before this one and waits for the same path.
+    ///
+    /// Evidence counts all bytes between the two hosts during a move, whatever its channel. With two moves at once, the
+    /// bytes of one would cover a leak of the other. A sealed move uses no path.
+    ///
+    /// Evaluated at each tick, until the order expires. Earlier orders wait only for orders before them, so that nothing
+    /// waits in a circle.
+    func orderToWaitFor(_ item: OrderWork, at instant: Instant) -> OrderID? {
+        guard item.order.channel != .sealed else { return nil }
+        let others = work.values.filter { other in
+            other.order.id != item.order.id && other.order.channel != .sealed
+                && other.state.move.path == item.state.move.path && (!other.state.stage.isFinal || other.isMigrating)
+        }
+        let user = others.filter(hasBegunWork).min { $0.place < $1.place }
+        let earlier = others.filter { other in
+            // One whose time has not come must not delay others.
+            other.place < item.place && (other.order.notBefore.map { $0 <= instant } ?? true)
+        }
+        return (user ?? earlier.min { $0.place < $1.place })?.order.id
+    }
+
+    /// Whether this host has accepted an order that has not ended, or may have begun its move.
+    private func hasBegunWork(_ item: OrderWork) -> Bool {
+        item.state.stage > .submitted || item.isBusy || hasUnknownStep(item.state)
+    }
+}
+
+extension OrderState {
+    /// Whether the order's move uses the path between its hosts, according to the ledger.
+    public var usesPath: Bool { stage > .submitted && !stage.isFinal && order.channel != .sealed }
 }

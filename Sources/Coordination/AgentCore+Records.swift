@@ -26,6 +26,8 @@ extension AgentCore {
             var state = OrderState(order)
             state.isDecidedByHandover = order.channel == .sealed && order.source == host
             for report in reports { state.apply(report) }
+            // The source of a sealed move reads the journal later (`SealedMove`).
+            if order.source == host, order.channel != .sealed, begunBefore.contains(order.id) { state.noteBeginning() }
             var item = OrderWork(state, place: nextPlace, readAt: instant)
             item.supersededBy = supersession(of: order)
             // The mutation `forgetsOrders` carries out an order again: its gate may still be open.

@@ -22,7 +22,7 @@ extension AgentCore {
         // For a sealed order the journal on this host's disk may have more than the ledger.
         if case .sealed? = work[id]?.activity { return }
         switch state.stage {
-        // A newer version may have begun the move.
+        // A newer version may have begun the move, or the journal shows that this host has.
         case .submitted where hasUnknownStep(state), .accepted where hasUnknownStep(state),
             .prepared where hasUnknownStep(state):
             searchInherited(state, at: instant)

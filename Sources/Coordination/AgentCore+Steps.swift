@@ -57,6 +57,8 @@ extension AgentCore {
             }
             if let (kind, reason) = reasonToRefuse(order, at: instant) {
                 fail(order.id, kind, reason, at: instant)
+            } else if let other = orderToWaitFor(item, at: instant) {
+                work[order.id]?.waitsFor = other
             } else {
                 work[order.id]?.activity = .readingRequirements
                 effects.append(.readRequirements(order))

@@ -16,6 +16,8 @@ public struct AgentCore: Sendable {
     var others: [OrderID: OtherOrder] = [:]
     /// Unanswered questions of other hosts.
     var questions = OpenQuestions()
+    /// The orders that earlier incarnations have begun according to this host's journal.
+    var begunBefore: Set<OrderID> = []
     /// The highest epoch of a controller that this host has read.
     var epoch: UInt64 = 0
     var nextPlace = 0
@@ -58,6 +60,7 @@ public struct AgentCore: Sendable {
         adjustForClockStep(event)
         switch event.kind {
         case .closures(let closures): closed.restore(closures)
+        case .begun(let orders): begunBefore = Set(orders)
         case .order(let record): take(record, at: instant, effects: &effects)
         case .report(let report): take(report, at: instant, effects: &effects)
         case .caughtUp: catchUp(at: instant, effects: &effects)

@@ -44,7 +44,8 @@ public struct OrderState: Sendable, Equatable {
     public private(set) var sealingKey: String?
     /// The handover of a sealed move.
     public private(set) var handover = Handover()
-    /// Whether the source has taken a step that this version does not understand: the VM may be on its way.
+    /// Whether the source has taken a step that this version does not understand, or finds in its own journal that it has
+    /// begun the move: the VM may be on its way.
     public private(set) var hasUnknownStep = false
     /// The search for a second copy, for a reader that passes its questions and answers.
     public private(set) var search = CopySearch()
@@ -142,6 +143,9 @@ public struct OrderState: Sendable, Equatable {
         }
         return true
     }
+
+    /// Notes that this host, the source, finds in its journal that it has begun the move, whatever the ledger shows.
+    mutating func noteBeginning() { hasUnknownStep = true }
 
     public mutating func cancel(reason: String) {
         if cancellation == nil { cancellation = reason }

@@ -35,6 +35,8 @@ struct OrderWork: Sendable {
     var isCancelling = false
     /// As its source: the observations made when the order was accepted.
     var preparation: Preparation?
+    /// As its source, before it accepts the order: the order for which this one last waited.
+    var waitsFor: OrderID?
     /// As its source: when the order was accepted.
     var acceptedAt: Instant?
     var progressWritten: Instant?

@@ -205,7 +205,7 @@ package enum ManualOrder {
 
     package static func describe(_ move: FleetView.Move) -> String {
         guard move.stage == .running, let progress = move.progress, progress.bytesTotal > 0 else {
-            return move.stage.rawValue
+            return move.waiting.map { "\(move.stage.rawValue): \($0)" } ?? move.stage.rawValue
         }
         return "running: \(progress.bytesTransferred >> 20) MiB sent, \(progress.bytesRemaining >> 20) MiB remaining"
     }

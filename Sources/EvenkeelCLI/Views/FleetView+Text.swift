@@ -95,7 +95,8 @@ extension FleetView {
                     move.outcome?.totalSeconds.map(Units.seconds) ?? "-",
                     move.outcome?.downtimeSeconds.map(Units.milliseconds) ?? "-",
                     move.evidence?.verdict.rawValue ?? "-",
-                    move.failure?.text ?? (move.statedEnd == nil ? nil : move.outcome?.note) ?? move.order.reason,
+                    move.failure?.text ?? (move.statedEnd == nil ? nil : move.outcome?.note) ?? move.waiting
+                        ?? move.order.reason,
                 ]
             },
             empty: ""

@@ -32,11 +32,18 @@ package struct FleetView: Encodable, Sendable {
         package var evidence: Evidence?
         /// The record that ended the order in place of its source.
         package var statedEnd: StatedEnd?
+        /// The order for which it waits: its move uses the path between the two hosts.
+        package var waitsFor: OrderID?
         /// Whether its source may still search for a second copy.
         var mayBeSearched = false
 
         private enum CodingKeys: String, CodingKey {
-            case order, stage, changedAt, progress, outcome, failure, evidence, statedEnd
+            case order, stage, changedAt, progress, outcome, failure, evidence, statedEnd, waitsFor
+        }
+
+        /// What the order waits for, as text.
+        package var waiting: String? {
+            waitsFor.map { "waits for order \($0), which uses the path to \(order.target)" }
         }
     }
 
@@ -116,18 +123,26 @@ package struct FleetView: Encodable, Sendable {
             )
         }
         closed = core.closed.closures
+        // An agent reports no wait: by the same records, its order can only be waiting.
+        let users = Dictionary(
+            core.orders.values.filter(\.usesPath).map { ($0.move.path, $0.order.id) },
+            uniquingKeysWith: min
+        )
         moves = core.orders.values
             .sorted { ($0.order.issuedAt, $0.order.id) < ($1.order.issuedAt, $1.order.id) }
             .map { state in
-                Move(
+                let stage = Stage(of: state, at: instant, policy: core.policy)
+                let waits = stage == .submitted && state.order.channel != .sealed
+                return Move(
                     order: state.order,
-                    stage: Stage(of: state, at: instant, policy: core.policy),
+                    stage: stage,
                     changedAt: state.changedAt,
                     progress: state.progress,
                     outcome: state.outcome,
                     failure: state.failure,
                     evidence: state.evidence,
                     statedEnd: state.statedEnd,
+                    waitsFor: waits ? users[state.move.path] : nil,
                     mayBeSearched: state.mayLeaveSearch && !state.isSearchEnded
                 )
             }
